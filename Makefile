@@ -1,0 +1,43 @@
+# make demo runs the main job once; make test proves everything. Both set themselves up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+PINS := requirements/$(if $(filter 3.10,$(VERSION)),dev-3.10.txt,dev.txt)
+READY := $(VENV)/.ready-$(VERSION)
+
+.PHONY: setup demo dev check test bench package clean
+
+setup: $(READY)
+
+$(READY): $(PINS) pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $(PINS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(READY)
+	$(BIN)/live-record demo
+
+dev: $(READY)
+	$(BIN)/live-record dev
+
+check: $(READY)
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest --quiet -m "not slow and not cloud"
+
+test: $(READY)
+	$(MAKE) check
+	$(BIN)/pytest --quiet -m "slow and not cloud"
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+package: $(READY)
+	$(BIN)/live-record package
+
+clean:
+	rm -rf $(VENV) .live-record build dist *.egg-info

@@ -1,0 +1,17 @@
+"""What a stage is run with, typed and frozen; all mistakes are reported at once."""
+
+from __future__ import annotations
+
+from shared.config.policy_file import load_policy, policy_as_json
+from shared.config.settings import Settings, mode_of, names
+from shared.config.tokens import Caller, Tokens
+
+__all__ = [
+    "Caller",
+    "Settings",
+    "Tokens",
+    "load_policy",
+    "mode_of",
+    "names",
+    "policy_as_json",
+]

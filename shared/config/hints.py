@@ -1,0 +1,16 @@
+"""What a name that nobody knows was probably meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+def did_you_mean(name: str, known: Collection[str], *, prefix: str = "") -> str:
+    """The `prefix` that all have in common makes none of them more alike."""
+    import difflib
+
+    bare = [one.removeprefix(prefix) for one in known]
+    close = difflib.get_close_matches(name.removeprefix(prefix), bare, n=1)
+    if close:
+        return f"is not known; did you mean {prefix}{close[0]}?"
+    return f"is not known; remove it, or use one of {', '.join(sorted(known))}"

@@ -1,0 +1,231 @@
+"""The policy file, TOML or JSON, as a Policy; every mistake in it is reported at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import Any, Final, Literal, TypeVar
+
+from shared.config.hints import did_you_mean
+from shared.domain.policy import Domain, Match, Mode, OnInterruption, OnPublish, Policy, Rule
+from shared.domain.times import duration
+from shared.errors import Fault, Misconfigured
+
+Kind = Literal["json", "toml"]
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_GLOB: Final = re.compile(r"[^\s/]{1,256}")
+_MOST_URGENT: Final = 100
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+
+
+def load_policy(text: str, *, kind: Kind) -> Policy:
+    """Misconfigured says everything that is wrong, and where.
+
+    The parts are compared with each other only when each is right: they would not be themselves.
+    """
+    table = _Table(_parsed(text, kind))
+    policy = Policy(
+        domains=tuple(_domain(inner) for inner in table.tables("domain")),
+        rules=tuple(_rule(inner) for inner in table.tables("rule")),
+        mode=table.take("mode", _one_of(Mode), Mode.ACT),
+    )
+    table.end()
+    faults = table.faults or [*_domain_faults(policy), *_rule_faults(policy)]
+    if faults:
+        raise Misconfigured(faults)
+    return policy
+
+
+def policy_as_json(text: str, *, kind: Kind) -> str:
+    """What is packaged: checked, and in the one format that every Python reads."""
+    load_policy(text, kind=kind)
+    return json.dumps(_parsed(text, kind), ensure_ascii=False, indent=2)
+
+
+def _parsed(text: str, kind: Kind) -> Mapping[str, object]:
+    try:
+        told = json.loads(text) if kind == "json" else _toml().loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Misconfigured([Fault("policy", f"is not {kind.upper()}: {error}")]) from error
+    if not isinstance(told, dict):
+        raise Misconfigured([Fault("policy", "has to be an object with domain and rule in it")])
+    return told
+
+
+def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
+    try:
+        return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    except ModuleNotFoundError as error:
+        detail = "this Python reads no TOML: install tomli, or give the policy as JSON"
+        raise Misconfigured([Fault("policy", detail)]) from error
+
+
+@dataclass(slots=True)
+class _Table:
+    """One table of the file: what was taken out of it, and everything wrong with it so far."""
+
+    told: Mapping[str, object]
+    where: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def take(self, name: str, read: Callable[[object], T], default: T) -> T:
+        self.known.add(name)
+        if name not in self.told:
+            return default
+        try:
+            return read(self.told[name])
+        except ValueError as error:
+            self.fault(name, str(error))
+            return default
+
+    def need(self, name: str, read: Callable[[object], T], default: T) -> T:
+        if name not in self.told:
+            self.fault(name, "is missing", "MissingParam")
+        return self.take(name, read, default)
+
+    def table(self, name: str) -> _Table:
+        nothing: Mapping[str, object] = {}
+        told = self.take(name, _object, nothing)
+        return _Table(told, f"{self.where}{name}.", self.faults)
+
+    def tables(self, name: str) -> Iterator[_Table]:
+        """Each is called by its number in the file, from 1."""
+        nothing: Sequence[Mapping[str, object]] = ()
+        for number, told in enumerate(self.take(name, _objects, nothing), 1):
+            yield _Table(told, f"{self.where}{name} #{number} ", self.faults)
+
+    def end(self) -> None:
+        for name in self.told:
+            if name not in self.known:
+                self.fault(name, did_you_mean(name, self.known))
+
+    def fault(self, name: str, detail: str, code: str = "MalformedParam") -> None:
+        self.faults.append(Fault(f"policy: {self.where}{name}", detail, code))
+
+
+def _domain(table: _Table) -> Domain:
+    domain = Domain(
+        streaming=table.need("streaming", _domain_name, ""),
+        ingest=table.take("ingest", _domain_names, ()),
+        sub=table.take("sub", _domain_names, ()),
+    )
+    table.end()
+    return domain
+
+
+def _rule(table: _Table) -> Rule:
+    match = table.table("match")
+    rule = Rule(
+        match=Match(*(match.take(name, _glob, "*") for name in ("domain", "app", "stream"))),
+        on_publish=table.take("on_publish", _one_of(OnPublish), OnPublish.IGNORE),
+        on_interruption=table.take(
+            "on_interruption", _one_of(OnInterruption), OnInterruption.RESUME
+        ),
+        max_duration=table.take("max_duration", duration, None),
+        max_concurrent=table.take("max_concurrent", _count, None),
+        priority=table.take("priority", _priority, 0),
+    )
+    match.end()
+    table.end()
+    return rule
+
+
+def _object(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError("has to be a table")  # noqa: TRY004 - faults are ValueErrors here
+    return value
+
+
+def _objects(value: object) -> Sequence[Mapping[str, object]]:
+    if not isinstance(value, list):
+        raise ValueError("has to be a list of tables")  # noqa: TRY004 - as above
+    return [_object(inner) for inner in value]
+
+
+def _domain_name(value: object) -> str:
+    if not isinstance(value, str) or not _DOMAIN.fullmatch(value):
+        raise ValueError("write one whole domain, like live.example.com")
+    return value.lower()
+
+
+def _domain_names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError('write a list, like ["push.example.com"]')  # noqa: TRY004 - as above
+    return tuple(_domain_name(inner) for inner in value)
+
+
+def _glob(value: object) -> str:
+    if not isinstance(value, str) or not _GLOB.fullmatch(value):
+        raise ValueError('write a name or a pattern like "class*", without / and spaces')
+    return value
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("write a whole number from 1")
+    return value
+
+
+def _priority(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MOST_URGENT:
+        raise ValueError(f"write a whole number from -{_MOST_URGENT} to {_MOST_URGENT}")
+    return value
+
+
+def _one_of(kind: type[E]) -> Callable[[object], E]:
+    def read(value: object) -> E:
+        for member in kind:
+            if member.value == value:
+                return member
+        raise ValueError(f"it is {' or '.join(str(member.value) for member in kind)}")
+
+    return read
+
+
+def _domain_faults(policy: Policy) -> Iterator[Fault]:
+    if not policy.domains:
+        yield Fault("policy: domain", "is missing: name each streaming domain", "MissingParam")
+    seen: set[str] = set()
+    for number, domain in enumerate(policy.domains, 1):
+        for name in domain.names:
+            if name in seen:
+                yield Fault(f"policy: domain #{number}", f"{name} stands in the file twice")
+            seen.add(name)
+
+
+def _rule_faults(policy: Policy) -> Iterator[Fault]:
+    for number, rule in enumerate(policy.rules, 1):
+        where = f"policy: rule #{number} match"
+        pattern = rule.match.domain.lower()
+        if not any(fnmatchcase(domain.streaming, pattern) for domain in policy.domains):
+            yield Fault(f"{where}.domain", _no_such(policy, pattern))
+        for earlier, other in enumerate(policy.rules[: number - 1], 1):
+            if _covers(other.match, rule.match):
+                yield Fault(where, f"is never reached: rule #{earlier} matches all of it")
+                break
+
+
+def _no_such(policy: Policy, pattern: str) -> str:
+    main = policy.streaming(pattern)
+    if main:
+        return f"rules are matched with the main streaming domain: write {main}"
+    return "matches the streaming domain of no [[domain]]"
+
+
+def _covers(wide: Match, narrow: Match) -> bool:
+    """For certain: where it only might, nothing is said."""
+    pairs = (
+        (wide.domain.lower(), narrow.domain.lower()),
+        (wide.app, narrow.app),
+        (wide.stream, narrow.stream),
+    )
+    return all(pattern in {"*", other} for pattern, other in pairs)

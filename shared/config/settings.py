@@ -1,0 +1,178 @@
+"""The settings of a stage, from an environment whose names begin with LIVE_RECORD_."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from shared.config import values
+from shared.config.hints import did_you_mean
+from shared.config.tokens import Tokens, read_tokens
+from shared.domain.policy import Mode, Policy
+from shared.domain.times import duration
+from shared.errors import Fault, Misconfigured
+
+PREFIX: Final = "LIVE_RECORD_"
+DEV: Final = "dev"
+_MAKE_ONE: Final = "make one of your own: openssl rand -hex 16"
+_UNGUESSABLE: Final = 16
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Durations are in ms. `max_duration` is the ceiling of every recording of the stage."""
+
+    stage: str
+    store: str = field(repr=False)
+    policy: str
+    api_tokens: Tokens
+    stream_keys: tuple[str, ...] = field(repr=False)
+    record_keys: tuple[str, ...] = field(repr=False)
+    path_tokens: tuple[str, ...] = field(repr=False)
+    callback_host: str
+    rate: float
+    live_endpoint: str
+    live_protocol: str
+    kick_url: str
+    kick_key: str = field(repr=False)
+    dev_clock: str
+    mode: Mode
+    max_duration: int
+    hold: int
+    merge_delay: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Misconfigured says everything that is wrong, and what to do about it."""
+        read = _Reader(env)
+        settings = _settings(read)
+        faults = [*read.faults, *read.unknown()]
+        named = {fault.field for fault in faults}
+        faults += [fault for fault in _contradictions(settings, env) if fault.field not in named]
+        if faults:
+            raise Misconfigured(faults)
+        return settings
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may show, wherever it stands."""
+        password = urlsplit(self.store).password or ""
+        keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, self.kick_key, password)
+        return tuple(key for key in keys if key)
+
+
+def mode_of(settings: Settings, policy: Policy) -> Mode:
+    """It is enough that one of them only wants to observe."""
+    return Mode.OBSERVE if Mode.OBSERVE in (settings.mode, policy.mode) else Mode.ACT
+
+
+def names() -> tuple[str, ...]:
+    """Every variable that is read, in order."""
+    read = _Reader({})
+    _settings(read)
+    return tuple(read.taken)
+
+
+class _Reader:
+    """Takes variables one by one, and remembers their faults; what is empty counts as unset."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.taken: list[str] = []
+        self.faults: list[Fault] = []
+
+    def take(
+        self, name: str, read: Callable[[str], T], default: str = "", *, missing: str = ""
+    ) -> T:
+        """After a fault it is the default that is returned, for the sake of the faults to come."""
+        self.taken.append(PREFIX + name)
+        value = self._env.get(PREFIX + name, "").strip()
+        if missing and not value:
+            self.faults.append(Fault(PREFIX + name, f"is missing: {missing}", "MissingParam"))
+        try:
+            return read(value or default)
+        except ValueError as error:
+            self.faults.append(Fault(PREFIX + name, str(error)))
+        return read(default)
+
+    def unknown(self) -> Iterator[Fault]:
+        for name in sorted(self._env):
+            if name.startswith(PREFIX) and name not in self.taken:
+                yield Fault(name, did_you_mean(name, self.taken, prefix=PREFIX))
+
+
+def _settings(read: _Reader) -> Settings:
+    protocol, endpoint = read.take("LIVE_ENDPOINT", values.endpoint, "live.aliyuncs.com")
+    return Settings(
+        stage=read.take("STAGE", values.stage, DEV),
+        store=read.take("STORE", values.store, missing=values.STORES),
+        policy=read.take("POLICY", values.policy, "policy.json"),
+        api_tokens=read.take("API_TOKENS", read_tokens),
+        stream_keys=read.take("STREAM_KEYS", values.keys(64)),
+        record_keys=read.take("RECORD_KEYS", values.keys(32)),
+        path_tokens=read.take("PATH_TOKENS", values.path_tokens),
+        callback_host=read.take("CALLBACK_HOST", values.host),
+        rate=read.take("RATE", values.rate, "45"),
+        live_endpoint=endpoint,
+        live_protocol=protocol,
+        kick_url=read.take("KICK_URL", values.url),
+        kick_key=read.take("KICK_KEY", values.kick_key),
+        dev_clock=read.take("DEV_CLOCK", str),
+        mode=read.take("MODE", values.mode, Mode.ACT.value),
+        max_duration=read.take("MAX_DURATION", duration, "12h"),
+        hold=read.take("HOLD", duration, "12h"),
+        merge_delay=read.take("MERGE_DELAY", values.merge_delay, "180s"),
+    )
+
+
+def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
+    """What each setting alone does not show. Only a stand-in has a development clock, so one is
+    what tells it from Function Compute itself, where five functions are five file systems.
+    """
+    on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
+    in_cloud = on_fc and not settings.dev_clock
+    if in_cloud and settings.store.startswith("sqlite:"):
+        yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
+    if settings.kick_url and not settings.kick_key:
+        yield _fault("KICK_KEY", f"KICK_URL needs it: {_MAKE_ONE}", "MissingParam")
+    if settings.record_keys and not settings.callback_host:
+        yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", "MissingParam")
+    if settings.stage != DEV or in_cloud:
+        yield from _unfit(settings, env)
+
+
+def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
+    """What no deployed stage may have."""
+    if settings.dev_clock:
+        yield _fault("DEV_CLOCK", f"is for the stage {DEV} on a laptop alone: unset it")
+    if settings.live_protocol != "https":
+        yield _fault("LIVE_ENDPOINT", f"http is for the stage {DEV} alone: use https")
+    for name, secrets in _secrets(settings):
+        if any(secret.startswith("dev-") for secret in secrets):
+            yield _fault(name, f"is a development secret: {_MAKE_ONE}")
+    for name, secrets in (("PATH_TOKENS", settings.path_tokens), ("KICK_KEY", [settings.kick_key])):
+        if any(0 < len(secret) < _UNGUESSABLE for secret in secrets):
+            yield _fault(name, f"has fewer than {_UNGUESSABLE} characters: {_MAKE_ONE}")
+    if settings.api_tokens.has("dev-token"):
+        yield _fault("API_TOKENS", f"holds a development secret: {_MAKE_ONE}")
+    if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":
+        yield Fault(
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the stand-in's: give the function a role"
+        )
+
+
+def _secrets(settings: Settings) -> tuple[tuple[str, Sequence[str]], ...]:
+    return (
+        ("STREAM_KEYS", settings.stream_keys),
+        ("RECORD_KEYS", settings.record_keys),
+        ("PATH_TOKENS", settings.path_tokens),
+        ("KICK_KEY", (settings.kick_key,)),
+    )
+
+
+def _fault(name: str, detail: str, code: str = "MalformedParam") -> Fault:
+    return Fault(PREFIX + name, detail, code)

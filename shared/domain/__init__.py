@@ -1,0 +1,61 @@
+"""What a recording is, what can happen to it, and what follows: pure, no clock and no I/O."""
+
+from __future__ import annotations
+
+from shared.domain.because import Code, Note
+from shared.domain.decide import Decision, claim, decide
+from shared.domain.happenings import (
+    Accepted,
+    Asked,
+    CancelDelayAsked,
+    ExtendAsked,
+    FileLeft,
+    Happening,
+    Looked,
+    Published,
+    RecordFailed,
+    Reported,
+    RestartAsked,
+    Sent,
+    StartAsked,
+    StopAsked,
+    Terms,
+    TimePassed,
+    Unpublished,
+)
+from shared.domain.record import Flight, IfNotLive, Phase, Recording, due_at, phase, rank
+from shared.domain.stream import Command, StreamKey
+
+__all__ = [
+    "Accepted",
+    "Asked",
+    "CancelDelayAsked",
+    "Code",
+    "Command",
+    "Decision",
+    "ExtendAsked",
+    "FileLeft",
+    "Flight",
+    "Happening",
+    "IfNotLive",
+    "Looked",
+    "Note",
+    "Phase",
+    "Published",
+    "RecordFailed",
+    "Recording",
+    "Reported",
+    "RestartAsked",
+    "Sent",
+    "StartAsked",
+    "StopAsked",
+    "StreamKey",
+    "Terms",
+    "TimePassed",
+    "Unpublished",
+    "claim",
+    "decide",
+    "due_at",
+    "phase",
+    "rank",
+]

@@ -1,0 +1,91 @@
+"""The stable codes for why something was done, not done, or ignored. Their texts: texts.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Code(str, Enum):
+    # what people and policy want
+    NEVER_ASKED = "never_asked"
+    ASKED_START = "asked_start"
+    ASKED_AGAIN = "asked_again"
+    ASKED_STOP = "asked_stop"
+    ASKED_EXTEND = "asked_extend"
+    ASKED_RESTART = "asked_restart"
+    ASKED_CANCEL_DELAY = "asked_cancel_delay"
+    RULE_RECORDS = "rule_records"
+    RULE_IGNORES = "rule_ignores"
+    HELD = "held"
+    ONCE_PER_SESSION = "once_per_session"
+    SESSION_OVER = "session_over"
+    TIME_OVER = "time_over"
+    NEVER_LIVE = "never_live"
+    GAVE_UP_NOT_LIVE = "gave_up_not_live"
+    NOTHING_TO_UNDO = "nothing_to_undo"
+    ASKED_BEFORE = "asked_before"
+    KEY_REUSED = "key_reused"
+    NOT_WANTED = "not_wanted"
+    WANTED = "wanted"
+    # what the stream does
+    PUBLISHED = "published"
+    PUBLISHED_TWICE = "published_twice"
+    PUBLISHED_LATE = "published_late"
+    PUBLISH_TIME_LEARNT = "publish_time_learnt"
+    UNPUBLISHED = "unpublished"
+    UNPUBLISHED_LATE = "unpublished_late"
+    UNPUBLISHED_TWICE = "unpublished_twice"
+    SEEN_ONLINE = "seen_online"
+    SEEN_AGAIN = "seen_again"
+    SEEN_STALE = "seen_stale"
+    NOT_SEEN = "not_seen"
+    WENT_OFF = "went_off"
+    # what is sent
+    SENT = "sent"
+    QUEUED = "queued"
+    WITHHELD = "withheld"
+    FINALIZE = "finalize"
+    ECHO = "echo"
+    EARLY_ECHO = "early_echo"
+    STREAM_RETURNED = "stream_returned"
+    UNCONFIRMED = "unconfirmed"
+    UNPROVED = "unproved"
+    OBSERVED = "observed"
+    # what Live answered
+    ACCEPTED = "accepted"
+    ALREADY = "already"
+    ADOPTED = "adopted"
+    OVER = "over"
+    OVER_UNPROVED = "over_unproved"
+    NOT_LIVE = "not_live"
+    NOT_LIVE_YET = "not_live_yet"
+    NO_RECORD_CONFIG = "no_record_config"
+    WRONG_DOMAIN = "wrong_domain"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    THROTTLED = "throttled"
+    NEVER_SENT = "never_sent"
+    UNAVAILABLE = "unavailable"
+    IN_DOUBT = "in_doubt"
+    ANSWER_LOST = "answer_lost"
+    OURS_TO_MEND = "ours_to_mend"
+    LATE_ANSWER = "late_answer"
+    OLD_SESSION = "old_session"
+    RESTART_UNKNOWN = "restart_unknown"
+    # what Live reports of the recording
+    CONFIRMED = "confirmed"
+    PAUSED = "paused"
+    UNMANAGED = "unmanaged"
+    RECORD_ERROR = "record_error"
+    FILE = "file"
+    FORGED = "forged"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of a stream's history: the code, and the particulars its text needs."""
+
+    code: Code
+    about: Mapping[str, str | int] = field(default_factory=dict)

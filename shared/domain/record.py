@@ -1,0 +1,325 @@
+"""What is kept about one stream. All times are milliseconds since the epoch, by the store's clock;
+only a session's two times are Live's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from shared.domain.because import Code
+from shared.domain.policy import OnInterruption
+from shared.domain.stream import Command, StreamKey
+
+DOUBT = 60_000
+"""How long a request whose answer was never stored may still land."""
+
+
+class By(str, Enum):
+    """Whose wish it is."""
+
+    NOBODY = "nobody"
+    PERSON = "person"
+    POLICY = "policy"
+    END = "end"
+
+
+class IfNotLive(str, Enum):
+    WAIT = "wait"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What people or policy want now. Every new wish raises `gen`.
+
+    `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
+    """
+
+    gen: int = 0
+    wanted: bool = False
+    by: By = By.NOBODY
+    why: Code = Code.NEVER_ASKED
+    who: str = ""
+    reason: str = ""
+    made_at: int = 0
+    on_interruption: OnInterruption = OnInterruption.RESUME
+    if_not_live: IfNotLive = IfNotLive.WAIT
+    max_duration: int | None = None
+    until: int | None = None
+    first_accepted_at: int | None = None
+    session: int | None = None  # where a start of it was first accepted
+    claimed: bool = False  # a start of it may have been on the wire
+    finalize: bool = False
+    held_until: int | None = None
+    held_session: int | None = None
+    held_opening_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """The command that should go out next. Nobody has it on the wire yet."""
+
+    command: Command
+    why: Code
+    gen: int
+    since: int
+    not_before: int
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """The one command that may be on the wire. `sent_at` is its pace slot."""
+
+    id: str
+    command: Command
+    why: Code
+    gen: int
+    session: int
+    since: int
+    attempts: int
+    sent_at: int = 0
+    lease_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An attempt whose answer was never stored: until then it may still land."""
+
+    command: Command
+    until: int
+
+
+class Standing(str, Enum):
+    LIVE = "live"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One publish. `time` is the callback's, `publish_time` the online list's."""
+
+    number: int
+    opened_at: int
+    time: int | None = None
+    publish_time: int | None = None
+    standing: Standing = Standing.LIVE
+    off_since: int = 0  # since when it is ending or ended
+    looks: int = 0  # made since then
+    absent_at: int | None = None  # when a look first missed it since then
+    refused_start: bool = False  # Live answered a start with StreamNotFound
+
+    @property
+    def began(self) -> int:
+        """Its time for comparing with a callback's."""
+        return self.time if self.time is not None else self.publish_time or 0
+
+    @property
+    def listed(self) -> int:
+        """Its time for comparing with the online list's."""
+        return self.publish_time if self.publish_time is not None else self.time or 0
+
+
+class How(str, Enum):
+    """What Live's answer to the start of a session proves."""
+
+    ACCEPTED = "accepted"
+    ALREADY = "already"
+    ADOPTED = "adopted"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A start that Live answered with yes. `check_at` is when silence must be doubted."""
+
+    session: int
+    at: int
+    how: How
+    confirmed: bool = False
+    check_at: int | None = None
+    looked: bool = False
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why this session is not recorded although it is wanted."""
+
+    session: int
+    why: Code
+    code: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What Live last reported of the recording itself."""
+
+    recording: bool
+    what: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Live last said to a command of ours. `code` is Live's own."""
+
+    command: Command
+    why: Code
+    code: str
+    request_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An ask that carried an Idempotency-Key. `digest` tells another body from the same one."""
+
+    key: str
+    digest: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One stream's record: what is wanted, what may be under way, what is known."""
+
+    key: StreamKey
+    wish: Wish = field(default_factory=Wish)
+    owed: Owed | None = None
+    flight: Flight | None = None
+    doubts: tuple[Doubt, ...] = ()
+    session: Session | None = None
+    policy_session: int | None = None  # the last one that policy made a wish for
+    started: Started | None = None
+    failed: Failed | None = None
+    evidence: Evidence | None = None
+    answer: Answer | None = None
+    interrupted_at: int | None = None
+    stopped_at: int | None = None  # when the last stop was claimed
+    stop_missed_at: int | None = None  # when a stop was last answered StreamNotFound
+    ever_claimed: bool = False
+    restart_doubted: bool = False
+    asked: tuple[Once, ...] = ()
+    changed_at: int = 0
+
+    @property
+    def session_number(self) -> int:
+        return self.session.number if self.session else 0
+
+    @property
+    def is_off(self) -> bool:
+        """Known not to be live; a stream never seen is not known to be anything."""
+        return self.session is not None and self.session.standing is Standing.ENDED
+
+    @property
+    def is_started(self) -> bool:
+        return self.started is not None and self.started.session == self.session_number
+
+    @property
+    def has_failed(self) -> bool:
+        return self.failed is not None and self.failed.session == self.session_number
+
+    @property
+    def is_held(self) -> bool:
+        """Held for the session of now, whatever the hour: see `held_at` for the clock's part."""
+        wish, session = self.wish, self.session
+        if wish.wanted or session is None:
+            return False
+        if wish.held_session == session.number:
+            return True
+        before = wish.held_opening_before
+        return before is not None and session.opened_at < before
+
+    def held_at(self, now: int) -> bool:
+        """An explicit stop still keeps policy from making a wish."""
+        until = self.wish.held_until
+        return self.is_held or (not self.wish.wanted and until is not None and now < until)
+
+
+class Phase(str, Enum):
+    IDLE = "idle"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    STARTING = "starting"
+    RECORDING = "recording"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    UNMANAGED = "unmanaged"
+
+
+def phase(record: Recording) -> Phase:
+    if record.wish.wanted:
+        return _phase_wanted(record)
+    busy = record.flight or record.owed
+    if busy and busy.command in (Command.STOP, Command.CANCEL_DELAY):
+        return Phase.STOPPING
+    if record.evidence and record.evidence.recording and _newer_than_stop(record):
+        return Phase.UNMANAGED
+    return Phase.STOPPING if record.flight else Phase.IDLE
+
+
+def _phase_wanted(record: Recording) -> Phase:
+    if record.is_started and not record.is_off:
+        return Phase.RECORDING
+    if record.flight:
+        return Phase.STARTING
+    if record.has_failed and not record.owed:
+        return Phase.FAILED
+    if record.owed:
+        return Phase.STARTING if record.owed.attempts else Phase.QUEUED
+    return Phase.WAITING
+
+
+def _newer_than_stop(record: Recording) -> bool:
+    return record.evidence is not None and record.evidence.at > (record.stopped_at or 0)
+
+
+LOOKS = (5_000, 15_000, 30_000)
+"""When an ending session is looked at, counted from when it was marked."""
+LOOK_AGAIN = 60_000
+
+
+def next_look(session: Session) -> int | None:
+    if session.standing is not Standing.ENDING:
+        return None
+    if session.looks < len(LOOKS):
+        return session.off_since + LOOKS[session.looks]
+    return session.off_since + LOOKS[-1] + (session.looks - len(LOOKS) + 1) * LOOK_AGAIN
+
+
+NEVER_LIVE = 24 * 3_600_000
+"""How long a policy's wish lasts that never saw its stream."""
+
+
+def due_at(record: Recording) -> int | None:
+    """When this record must be looked at again though nothing happens to it; None for never."""
+    times = [doubt.until for doubt in record.doubts]
+    if record.flight:
+        times.append(record.flight.lease_until)
+    elif record.owed:
+        times.append(record.owed.not_before)
+    if record.session and (look := next_look(record.session)) is not None:
+        times.append(look)
+    if record.wish.wanted:
+        times += _due_of_wish(record)
+    return min(times, default=None)
+
+
+def _due_of_wish(record: Recording) -> list[int]:
+    wish, started = record.wish, record.started
+    times = [wish.until] if wish.until is not None else []
+    if wish.by is By.POLICY and record.session is None:
+        times.append(wish.made_at + NEVER_LIVE)
+    if record.is_started and not record.is_off and started and started.check_at is not None:
+        times.append(started.check_at)
+    return times
+
+
+_RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
+
+
+def rank(record: Recording) -> int:
+    """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
+    return _RANK[record.owed.command] if record.owed else 0

@@ -1,0 +1,145 @@
+"""One publish is one session: how sessions begin, are doubted and end.
+
+LIVE ──publish_done, a look that misses it──▶ ENDING ──two looks that miss it──▶ ENDED
+  ▲                                             │                                  │
+  └──────────── a look that shows it ───────────┴──────────────────────────────────┘
+a later publish, or a list's time more than 5 s later: the next session, whatever the standing
+"""
+
+from __future__ import annotations
+
+from shared.domain import wishes
+from shared.domain.because import Code
+from shared.domain.happenings import Looked, Published, Unpublished
+from shared.domain.record import Session, Standing
+from shared.domain.stream import Command
+from shared.domain.turn import Turn
+
+TOGETHER = 5_000
+"""A callback's time and the list's PublishTime are of one session when this near."""
+
+
+def published(turn: Turn, happening: Published) -> None:
+    session, time = turn.record.session, happening.time
+    if session is None:
+        _open(turn, Code.PUBLISHED, time=time)
+    elif session.time is None and abs(time - session.began) <= TOGETHER:
+        _learn_time(turn, time)
+    elif time > session.began:
+        _open(turn, Code.PUBLISHED, time=time)
+    else:
+        same = time == session.began
+        turn.note(Code.PUBLISHED_TWICE if same else Code.PUBLISHED_LATE)
+
+
+def _learn_time(turn: Turn, time: int) -> None:
+    """Seen in the list first. The callback may be of a reconnect, so the start goes out again."""
+    turn.change_session(time=time)
+    turn.note(Code.PUBLISH_TIME_LEARNT)
+    if turn.record.is_off:
+        _mark_ending(turn, Code.PUBLISH_TIME_LEARNT)
+    if turn.record.wish.wanted:
+        turn.owe(Command.START, Code.PUBLISH_TIME_LEARNT)
+
+
+def _open(turn: Turn, why: Code, *, time: int | None = None, listed: int | None = None) -> None:
+    before = turn.record.session
+    if before is not None and before.standing is not Standing.ENDED:
+        turn.change(interrupted_at=turn.now)
+    number = turn.record.session_number + 1
+    turn.note(why, session=number)
+    wishes.end_with_session(turn)
+    turn.change(session=Session(number, turn.now, time, listed), failed=None)
+    _meet_wish(turn, why)
+
+
+def _meet_wish(turn: Turn, why: Code) -> None:
+    """The stream is there: start what is wanted, stop again what a stop missed."""
+    wishes.by_policy(turn)
+    if turn.record.wish.wanted:
+        turn.owe(Command.START, why)
+    elif _stop_missed(turn):
+        turn.change(stop_missed_at=None)
+        turn.owe(Command.STOP, Code.STREAM_RETURNED)
+
+
+def _stop_missed(turn: Turn) -> bool:
+    missed = turn.record.stop_missed_at
+    return missed is not None and turn.now - missed < turn.terms.merge_delay
+
+
+def unpublished(turn: Turn, happening: Unpublished) -> None:
+    session = turn.record.session
+    if session is None or session.standing is not Standing.LIVE:
+        turn.note(Code.UNPUBLISHED_TWICE)
+    elif happening.time < session.began - TOGETHER:
+        turn.note(Code.UNPUBLISHED_LATE)
+    else:
+        _mark_ending(turn, Code.UNPUBLISHED)
+
+
+def mark_refused(turn: Turn) -> None:
+    """Live knows no such stream: the next look decides who is right."""
+    turn.change_session(refused_start=True)
+    session = turn.record.session
+    if session is not None and session.standing is Standing.LIVE:
+        _mark_ending(turn, Code.NOT_LIVE)
+
+
+def _mark_ending(turn: Turn, why: Code) -> None:
+    turn.note(why)
+    turn.change(interrupted_at=turn.now)
+    turn.change_session(standing=Standing.ENDING, off_since=turn.now, looks=0, absent_at=None)
+
+
+def looked(turn: Turn, happening: Looked) -> None:
+    if happening.published is None:
+        _missed(turn, happening.asked_at)
+    else:
+        _seen(turn, happening.published, happening.asked_at)
+
+
+def _missed(turn: Turn, asked_at: int) -> None:
+    session = turn.record.session
+    if session is None or session.standing is Standing.ENDED or asked_at < session.opened_at:
+        return
+    if session.standing is Standing.LIVE:
+        _mark_ending(turn, Code.NOT_SEEN)
+    elif session.absent_at is None and asked_at >= session.off_since:
+        turn.change_session(absent_at=asked_at)
+        turn.note(Code.NOT_SEEN)
+    elif session.absent_at is not None and asked_at >= session.absent_at + TOGETHER:
+        _end(turn)
+
+
+def _end(turn: Turn) -> None:
+    turn.change_session(standing=Standing.ENDED)
+    turn.note(Code.WENT_OFF)
+    owed = turn.record.owed
+    if owed and owed.command in (Command.START, Command.RESTART):
+        turn.change(owed=None)
+        turn.note(Code.WITHHELD)
+    wishes.end_with_session(turn)
+
+
+def _seen(turn: Turn, published_at: int, asked_at: int) -> None:
+    session = turn.record.session
+    if session is None or published_at - session.listed > TOGETHER:
+        _open(turn, Code.SEEN_ONLINE, listed=published_at)
+    elif session.listed - published_at > TOGETHER or asked_at < session.off_since:
+        turn.note(Code.SEEN_STALE)
+    else:
+        _still_there(turn, session, published_at)
+
+
+def _still_there(turn: Turn, session: Session, published_at: int) -> None:
+    doubted = session.standing is not Standing.LIVE or session.refused_start
+    listed = session.publish_time if session.publish_time is not None else published_at
+    turn.change_session(
+        standing=Standing.LIVE, off_since=0, looks=0, publish_time=listed, refused_start=False
+    )
+    if doubted:
+        turn.note(Code.SEEN_AGAIN)
+        _meet_wish(turn, Code.SEEN_AGAIN)
+    else:
+        wishes.by_policy(turn)

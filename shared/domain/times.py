@@ -1,0 +1,65 @@
+"""Durations and instants as people write them; inside, every time is an integer of ms."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
+_DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_INSTANT = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_LONGEST = 3650 * _UNITS["d"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MS = timedelta(milliseconds=1)
+
+
+def duration(value: object) -> int:
+    """What "12h30m" or "180s" says, or a number of seconds, in ms. ValueError for all else."""
+    total = 0
+    if isinstance(value, str):
+        total = _read(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        total = value * 1000
+    if not 0 < total <= _LONGEST:
+        raise ValueError('write it like "4h", "90m" or "12h30m", or as whole seconds')
+    return total
+
+
+def _read(text: str) -> int:
+    if _SECONDS.fullmatch(text):
+        return int(text) * 1000
+    found = _DURATION.fullmatch(text)
+    parts = found.groups("0") if found else ()
+    return sum(int(count) * unit for count, unit in zip(parts, _UNITS.values(), strict=False))
+
+
+def written(ms: int) -> str:
+    """The duration as `duration` reads it: 45000000 is "12h30m"; less than a second is "0s"."""
+    text = ""
+    for name, unit in _UNITS.items():
+        count, ms = divmod(ms, unit)
+        text += f"{count}{name}" if count else ""
+    return text or "0s"
+
+
+def instant(text: object) -> int:
+    """An RFC 3339 time in ms since the epoch. ValueError where it has no offset or no sense."""
+    found = _INSTANT.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError("write it as RFC 3339, like 2026-01-02T03:04:05Z")
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    fraction, sign, hours, minutes = found.groups()[6:]
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    zone = timezone(-offset if sign == "-" else offset)
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+    return (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
+
+
+def rfc3339(ms: int) -> str:
+    """UTC, with a fraction only where there is one."""
+    moment = (_EPOCH + ms * _MS).replace(tzinfo=None)
+    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"

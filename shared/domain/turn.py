@@ -1,0 +1,81 @@
+"""One happening being decided: the record as it becomes, and what there is to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.because import Code, Note
+from shared.domain.happenings import Terms
+from shared.domain.record import Owed, Recording, Wish
+from shared.domain.stream import Command
+
+_ASKED = (Code.ASKED_START, Code.ASKED_AGAIN)
+
+
+class Turn:
+    """The few moves that every rule of the protocol is made of."""
+
+    def __init__(self, record: Recording, now: int, terms: Terms) -> None:
+        self.record = record
+        self.now = now
+        self.terms = terms
+        self.notes: list[Note] = []
+        self.look = False
+        self.refused: Code | None = None
+
+    def note(self, code: Code, /, **about: str | int) -> None:
+        self.notes.append(Note(code, about))
+
+    def change(self, **fields: Any) -> None:  # noqa: ANN401 - dataclasses.replace, in short
+        self.record = replace(self.record, **fields)
+
+    def change_session(self, **fields: Any) -> None:  # noqa: ANN401 - as change
+        if self.record.session is not None:
+            self.change(session=replace(self.record.session, **fields))
+
+    def change_wish(self, **fields: Any) -> None:  # noqa: ANN401 - as change
+        self.change(wish=replace(self.record.wish, **fields))
+
+    def new_wish(self, **fields: Any) -> None:  # noqa: ANN401 - as change
+        """Raise the generation. Whatever of the old wish was never claimed is cancelled with it."""
+        wish = Wish(gen=self.record.wish.gen + 1, made_at=self.now, **fields)
+        self.change(wish=wish, owed=None, started=None, failed=None)
+
+    def owe(
+        self,
+        command: Command,
+        why: Code,
+        *,
+        after: int = 0,
+        attempts: int = 0,
+        since: int | None = None,
+    ) -> None:
+        """The command is to go out, in `after` ms; who holds the flight goes first."""
+        if self._withheld(command, why):
+            return
+        if self.terms.observe:
+            self.note(Code.OBSERVED, command=command.value, why=why.value)
+            return
+        gen, asked = self.record.wish.gen, self.now if since is None else since
+        self.change(owed=Owed(command, why, gen, asked, self.now + after, attempts))
+
+    def owe_unless_owed(self, command: Command, why: Code) -> None:
+        if self.record.owed is None:
+            self.owe(command, why)
+
+    def _withheld(self, command: Command, why: Code) -> bool:
+        owed = self.record.owed
+        if command is not Command.START:
+            return False
+        if self.record.is_off and why not in _ASKED:
+            self.note(Code.WITHHELD)
+            return True
+        return owed is not None and owed.command is Command.RESTART  # it starts anew anyway
+
+    def owe_wish(self, why: Code) -> None:
+        """Send what the wish wants once more."""
+        self.owe(Command.START if self.record.wish.wanted else Command.STOP, why)
+
+    def may_still_land(self, *commands: Command) -> bool:
+        return any(doubt.command in commands for doubt in self.record.doubts)

@@ -1,0 +1,203 @@
+"""What can go wrong, by what the caller should do about it.
+
+    LiveRecordError
+    + RequestError               mend the request: it is answered with its own status
+    | · BadRequest               400, every bad field at once
+    | · Unauthorized             401, who are you
+    | · Forbidden                403, not allowed to you
+    | · NotFound                 404
+    | · MethodNotAllowed         405, with the methods that are
+    | · WrongState               409, not while the stream stands as it does
+    | · TooLarge                 413
+    | · UnsupportedMediaType     415
+    | · KeyReused                422, an Idempotency-Key with another body
+    + Unproved                   a callback that is not proved genuine: 401, nothing changes
+    + Unreadable                 a genuine callback that makes no sense: 400
+    + LiveError                  what ApsaraVideo Live answered, or that it did not
+    | · AlreadyStarted           it records already
+    | · NotLive                  it has no such stream now
+    | + Rejected                 the command itself is wrong, repeating it is useless
+    | | · NoRecordConfig         a recording configuration must exist first
+    | · Refused                  a refusal nobody documented
+    | + Again                    it did nothing: send it again, and not before retry_after
+    | | · Throttled              too many commands at once
+    | | · NeverSent              nobody received it
+    | | · Unavailable
+    | · InDoubt                  it may have acted, or may yet
+    | · OursToMend               credentials, permissions or clock: an operator must act
+    + StoreUnavailable           nothing was stored: the whole happening may be repeated
+    + Misconfigured              the settings cannot be served with, every fault at once
+
+`LiveError`s exist apart from the SDK's own exceptions because what a person or the protocol
+does next depends on these kinds alone, and the SDK's classes cut across them: a throttling
+may be any of three of its classes (facts/sdk.md B4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class LiveRecordError(Exception):
+    """Everything that is raised on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong: where, and what to do about it."""
+
+    field: str
+    detail: str
+    code: str = "MalformedParam"
+
+
+class RequestError(LiveRecordError):
+    status = 400
+    code = "MalformedParam"
+
+    def __init__(self, detail: str, *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+
+
+class BadRequest(RequestError):
+    def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
+        super().__init__("; ".join(f"{f.field}: {f.detail}" for f in faults), hint=hint)
+        self.faults = tuple(faults)
+        missing = all(fault.code == "MissingParam" for fault in faults)
+        self.code = "MissingParam" if missing else "MalformedParam"
+
+
+class Unauthorized(RequestError):
+    status, code = 401, "Unauthorized"
+
+
+class Forbidden(RequestError):
+    status, code = 403, "Forbidden"
+
+
+class NotFound(RequestError):
+    status, code = 404, "NotFound"
+
+
+class MethodNotAllowed(RequestError):
+    status, code = 405, "MethodNotAllowed"
+
+    def __init__(self, detail: str, *, allow: Sequence[str]) -> None:
+        super().__init__(detail, hint=f"use {' or '.join(allow)}")
+        self.allow = tuple(allow)
+
+
+class WrongState(RequestError):
+    status, code = 409, "WrongState"
+
+
+class TooLarge(RequestError):
+    status, code = 413, "TooLarge"
+
+
+class UnsupportedMediaType(RequestError):
+    status, code = 415, "UnsupportedMediaType"
+
+
+class KeyReused(RequestError):
+    status, code = 422, "IdempotencyKeyReused"
+
+
+class Unproved(LiveRecordError):
+    """The sender did not prove to be ApsaraVideo Live. `why` is for the log, not for the sender."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Unreadable(LiveRecordError):
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class LiveError(LiveRecordError):
+    """`code` is Live's own where it gave one, `request_id` too; `status` is 0 when unknown."""
+
+    def __init__(
+        self,
+        code: str = "",
+        message: str = "",
+        *,
+        status: int = 0,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message or code or type(self).__name__)
+        self.code = code or type(self).__name__
+        self.status = status
+        self.request_id = request_id
+
+
+class AlreadyStarted(LiveError):
+    pass
+
+
+class NotLive(LiveError):
+    pass
+
+
+class Rejected(LiveError):
+    pass
+
+
+class NoRecordConfig(Rejected):
+    pass
+
+
+class Refused(LiveError):
+    pass
+
+
+class Again(LiveError):
+    """`retry_after` is in ms; 0 when Live did not say."""
+
+    def __init__(
+        self,
+        code: str = "",
+        message: str = "",
+        *,
+        status: int = 0,
+        request_id: str = "",
+        retry_after: int = 0,
+    ) -> None:
+        super().__init__(code, message, status=status, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class Throttled(Again):
+    pass
+
+
+class NeverSent(Again):
+    pass
+
+
+class Unavailable(Again):
+    pass
+
+
+class InDoubt(LiveError):
+    pass
+
+
+class OursToMend(LiveError):
+    pass
+
+
+class StoreUnavailable(LiveRecordError):
+    pass
+
+
+class Misconfigured(LiveRecordError):
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.detail}" for fault in faults))
+        self.faults = tuple(faults)

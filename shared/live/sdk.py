@@ -1,0 +1,213 @@
+"""The official SDK: the only module that knows it, from its import to its exceptions.
+
+Importing it costs a third of a second, so that happens at the first call. Its own retries are
+off, as they are by default: every attempt is a claim of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
+from types import MappingProxyType, SimpleNamespace
+from typing import Literal
+
+from shared.errors import InDoubt, LiveError, NeverSent, OursToMend
+from shared.live.answers import Answer
+
+Action = Literal["RealTimeRecordCommand", "DescribeLiveStreamsOnlineList"]
+
+CONNECT_MS = 800
+READ_MS = 1_500
+LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Of one invocation: temporary ones change under a running process."""
+
+    access_key_id: str
+    access_key_secret: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
+
+    def are_missing(self) -> bool:
+        return not (self.access_key_id and self.access_key_secret)
+
+    def hide(self, text: str) -> str:
+        """SignatureDoesNotMatch quotes the string to sign, the security token in it."""
+        for secret in filter(None, (self.access_key_secret, self.security_token)):
+            text = text.replace(secret, "***")
+        return text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
+    time to answer within 3 s. `http` is for the stand-in."""
+
+    endpoint: str = "live.aliyuncs.com"
+    protocol: str = "https"
+    region: str = "cn-shanghai"
+    connect_timeout: int = CONNECT_MS
+    read_timeout: int = READ_MS
+
+    def prepare(self) -> None:
+        """Import the SDK now, before a slot is taken: no claim may wait for it."""
+        _sdk()
+
+    def ask(
+        self, action: Action, parameters: Mapping[str, object], credentials: Credentials
+    ) -> Mapping[str, object]:
+        """What Live answered to one request, or a LiveError.
+
+        The SDK's exception goes no further, not even as a cause: its text may hold credentials.
+        """
+        if credentials.are_missing():
+            raise OursToMend("InvalidCredentials", "there are no credentials to call Live with")
+        try:
+            answer = _call(self, action, parameters, credentials)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Live may have read the request
+            raise understand(error, credentials) from None
+        return _body(answer)
+
+
+def _call(
+    line: Line, action: Action, parameters: Mapping[str, object], credentials: Credentials
+) -> Mapping[str, object]:
+    """A client per call costs 7 us, and all of them share their connections (facts/sdk.md B1)."""
+    sdk = _sdk()
+    client = sdk.Client(_config(sdk, line, credentials))
+    request, method = {
+        "RealTimeRecordCommand": (
+            sdk.models.RealTimeRecordCommandRequest,
+            client.real_time_record_command_with_options,
+        ),
+        "DescribeLiveStreamsOnlineList": (
+            sdk.models.DescribeLiveStreamsOnlineListRequest,
+            client.describe_live_streams_online_list_with_options,
+        ),
+    }[action]
+    answer: Mapping[str, object] = method(
+        request().from_map(parameters),
+        sdk.RuntimeOptions(connect_timeout=line.connect_timeout, read_timeout=line.read_timeout),
+    ).to_map()
+    return answer
+
+
+def _config(sdk: SimpleNamespace, line: Line, credentials: Credentials) -> object:
+    return sdk.Config(
+        access_key_id=credentials.access_key_id,
+        access_key_secret=credentials.access_key_secret,
+        security_token=credentials.security_token,
+        endpoint=line.endpoint,
+        protocol=line.protocol,
+        region_id=line.region,
+    )
+
+
+@cache
+def _sdk() -> SimpleNamespace:
+    from alibabacloud_live20161101 import models
+    from alibabacloud_live20161101.client import Client
+    from alibabacloud_tea_openapi.utils_models import Config
+    from darabonba import core
+    from darabonba.runtime import RuntimeOptions
+
+    from shared.live.session import Session
+
+    core.Session = Session
+    _quieten()
+    return SimpleNamespace(
+        models=models, Client=Client, Config=Config, RuntimeOptions=RuntimeOptions
+    )
+
+
+def _quieten() -> None:
+    """Its import hangs handlers of its own on these loggers, so that a line comes out twice, and
+    the first two write each request with its Authorization when the environment says DEBUG=sdk.
+    """
+    for name in ("darabonba-core", "alibabacloud-tea"):
+        logging.getLogger(name).disabled = True
+    for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
+        logging.getLogger(name).handlers.clear()
+
+
+def _body(answer: Mapping[str, object]) -> Mapping[str, object]:
+    """`{}`, a list, a status that is not 200: no better than no answer. Live's have a RequestId."""
+    body = answer.get("body")
+    status = answer.get("statusCode")
+    if status == HTTPStatus.OK and isinstance(body, dict) and body.get("RequestId"):
+        return body
+    raise InDoubt("", "no RequestId", status=status if isinstance(status, int) else 0)
+
+
+def understand(error: Exception, credentials: Credentials) -> LiveError:
+    for kind in type(error).__mro__:
+        if kind.__name__ in READINGS:
+            return READINGS[kind.__name__](error, credentials)
+    return InDoubt("", type(error).__name__)
+
+
+def _answered(error: Exception, credentials: Credentials) -> LiveError:
+    data = getattr(error, "data", None) or {}
+    message = str(data.get("Message") or data.get("message") or "")
+    return Answer(
+        code=_text(error, "code"),
+        message=credentials.hide(message)[:LONGEST_MESSAGE],
+        status=getattr(error, "status_code", None) or 0,
+        request_id=_text(error, "request_id"),
+        retry_after=getattr(error, "retry_after", None) or 0,
+    ).error()
+
+
+def _text(error: Exception, name: str) -> str:
+    """The SDK writes 'None' where Live wrote nothing."""
+    text = str(getattr(error, name, None))
+    return "" if text == "None" else text
+
+
+def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
+    """The SDK wraps what went wrong; what `requests` raised while sending, it wraps twice."""
+    from requests import RequestException
+
+    from shared.live.session import is_never_sent
+
+    inner = getattr(error, "inner_exception", None) or error
+    if isinstance(inner, RequestException | UnicodeEncodeError) or _is_unfit(inner):
+        return _unfit(inner, credentials)
+    cause = inner.__context__ or inner
+    if is_never_sent(cause):
+        return NeverSent("", type(cause).__name__)
+    response = getattr(cause, "response", None)
+    return InDoubt("", type(cause).__name__, status=getattr(response, "status_code", 0))
+
+
+def _unfit(error: Exception, _credentials: Credentials) -> LiveError:
+    """No request could be made of it: a line break in a key, an endpoint that is none."""
+    return OursToMend("", f"credentials or endpoint are unfit to send: {type(error).__name__}")
+
+
+def _is_unfit(error: Exception) -> bool:
+    return any(READINGS.get(kind.__name__) is _unfit for kind in type(error).__mro__)
+
+
+READINGS: Mapping[str, Callable[[Exception, Credentials], LiveError]] = MappingProxyType(
+    {
+        "ResponseException": _answered,
+        "AlibabaCloudException": _answered,
+        "ClientException": _answered,
+        "ServerException": _answered,
+        "ThrottlingException": _answered,
+        "UnretryableException": _unanswered,
+        "RetryError": _unanswered,
+        "ValidateException": _unfit,
+        "RequiredArgumentException": _unfit,
+        "CredentialException": _unfit,
+        "DaraException": _unanswered,
+        "TeaException": _unanswered,
+    }
+)
+"""Every class of exception that the SDK has (facts/sdk.md B4), by name, since naming the class
+itself would import it."""

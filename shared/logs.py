@@ -1,0 +1,150 @@
+"""What happened, as JSON lines with stable names (`noun.past`) and without secrets.
+
+Plain lines on the standard output, because Function Compute's root logger has a handler of its
+own, which would put a prefix before the JSON (facts/function-compute.md 1.6).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from enum import Enum
+from types import TracebackType
+from typing import Any, Final
+
+LONGEST: Final = 32 * 1024  # bytes in a line, the platform's limit
+_HIDDEN: Final = "[hidden]"
+_CUTS: Final = (8000, 1000, 100)
+_DEEPEST: Final = 6
+_TELLING: Final = re.compile(
+    r"secret|token|passw|authorization|signature|auth.?key|usrargs|credential|access.?key"
+    r"|(?:push|publish)_?url|(?:stream|record|kick)_?keys?$",
+    re.IGNORECASE,
+)
+_PATTERNS: Final = tuple(
+    re.compile(f"({before}){secret}", re.IGNORECASE)
+    for before, secret in (
+        (r"auth_key(?:=|%(?:25)*3D)", r"[^&%\s\"']+"),
+        (r"usrargs\W{1,4}", r"[^&\s\"']+"),
+        (r"\brtmp\w?://[^\s?\"']{1,512}\?", r"[^\s\"']+"),
+        (r"authorization\W{1,4}", r"[^\"'\r\n]+"),
+        (r"\bbearer\s+", r"[^\s\"',]+"),
+        (r"(?:secret|signature|security_?token|passw\w*)\W{1,4}", r"[^&\s\"',]+"),
+        (r"://", r"[^/@\s\"']+(?=@)"),
+        (r"/callbacks/[\w-]+/", r"[^/?\s\"']+"),
+    )
+)
+
+
+def to_stdout(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Log:
+    """`now` is in ms; `hide` are the secrets that must not be seen even where nothing tells."""
+
+    def __init__(
+        self, write: Callable[[str], object], *, now: Callable[[], int], hide: Iterable[str] = ()
+    ) -> None:
+        self._write = write
+        self._now = now
+        self._hide = tuple(secret for secret in hide if len(secret) > len("secret"))
+        self._bound: dict[str, object] = {}
+
+    def bind(self, **fields: object) -> Log:
+        """The same log with these fields in every line."""
+        log = Log(self._write, now=self._now, hide=self._hide)
+        log._bound = {**self._bound, **fields}
+        return log
+
+    def info(self, event: str, /, **fields: object) -> None:
+        self._line("info", event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        self._line("warning", event, fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        self._line("error", event, fields)
+
+    def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+        with suppress(Exception):  # a log that fails must not fail what it tells of
+            head = {"time": _utc(self._now()), "level": level, "event": event}
+            self._write(self._fitting(head, {**self._bound, **fields}))
+
+    def _fitting(self, head: Mapping[str, object], fields: Mapping[str, object]) -> str:
+        for longest in _CUTS:
+            line = json.dumps({**head, **self._fields(fields, longest), **head})
+            if len(line) < LONGEST:
+                return line
+        return json.dumps({**head, "cut": True})
+
+    def _fields(
+        self, fields: Mapping[Any, object], longest: int, depth: int = 0
+    ) -> dict[str, object]:
+        shown = {}
+        for name, value in fields.items():
+            text = _str(name)
+            hidden = _TELLING.search(text)
+            shown[self._text(text, longest)] = (
+                _HIDDEN if hidden else self._shown(value, longest, depth + 1)
+            )
+        return shown
+
+    def _shown(self, value: object, longest: int, depth: int) -> object:
+        if isinstance(value, Mapping | list | tuple | set | frozenset) and depth > _DEEPEST:
+            return "[cut]"
+        if isinstance(value, Mapping):
+            return self._fields(value, longest, depth)
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._shown(inner, longest, depth + 1) for inner in value]
+        plain = _plain(value)
+        return self._text(plain, longest) if isinstance(plain, str) else plain
+
+    def _text(self, text: str, longest: int) -> str:
+        for secret in self._hide:
+            text = text.replace(secret, _HIDDEN)
+        for pattern in _PATTERNS:
+            text = pattern.sub(rf"\1{_HIDDEN}", text)
+        return text if len(text) <= longest else text[:longest] + "[cut]"
+
+
+def _utc(ms: int) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(ms // 1000))}.{ms % 1000:03}Z"
+
+
+def _plain(value: object) -> str | int | float | None:
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _str(value)
+
+
+def _str(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, TracebackType):
+        return _way(value)
+    with suppress(Exception):
+        return _chain(value) if isinstance(value, BaseException) else str(value)
+    return type(value).__name__
+
+
+def _chain(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    cause = error.__cause__
+    return f"{text}, from {type(cause).__name__}: {cause}" if cause else text
+
+
+def _way(trace: TracebackType) -> str:
+    import traceback
+
+    return "".join(traceback.format_tb(trace))

@@ -1,0 +1,83 @@
+"""Trying again and waiting, never past the deadline: the only module that does either."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+"""A monotonic one, in seconds."""
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`at` is in the seconds of `clock`."""
+
+    at: float
+    clock: Clock
+
+    @classmethod
+    def after(cls, seconds: float, *, clock: Clock) -> Deadline:
+        return cls(clock() + seconds, clock)
+
+    def left(self) -> float:
+        return max(0.0, self.at - self.clock())
+
+    def passed(self) -> bool:
+        return self.left() == 0
+
+
+def wait(seconds: float, *, sleep: Sleep = time.sleep) -> None:  # noqa: TID251 - this is the place
+    if seconds > 0:
+        sleep(seconds)
+
+
+def while_again(
+    step: Callable[[], T],
+    retry_in: Callable[[T], int | None],
+    deadline: Deadline,
+    *,
+    sleep: Sleep = wait,
+) -> T:
+    """The last thing that `step` returned, once there is nothing to repeat or no time to.
+
+    `retry_in` says in how many ms the step is to be repeated after what it returned, None for
+    never. What `step` raises is let through.
+    """
+    first = step()
+    pause = retry_in(first)
+    if pause is None or pause / 1000 >= deadline.left():
+        return first
+    return _repeat(_from(first, step), retry_in, deadline, sleep)
+
+
+def _from(first: T, step: Callable[[], T]) -> Iterator[T]:
+    yield first
+    while True:
+        yield step()
+
+
+def _repeat(
+    steps: Iterator[T], retry_in: Callable[[T], int | None], deadline: Deadline, sleep: Sleep
+) -> T:
+    """Importing tenacity takes 10 to 27 ms (facts/sdk.md D), which most callbacks never need."""
+    from tenacity import RetryCallState, Retrying, retry_if_result
+
+    def result(state: RetryCallState) -> T:
+        assert state.outcome is not None  # noqa: S101 - tenacity asks after an attempt only
+        returned: T = state.outcome.result()
+        return returned
+
+    again = Retrying(
+        retry=retry_if_result(lambda returned: retry_in(returned) is not None),
+        wait=lambda state: (retry_in(result(state)) or 0) / 1000,
+        stop=lambda state: state.upcoming_sleep >= deadline.left(),
+        retry_error_callback=result,
+        sleep=sleep,
+    )
+    last: T = again(next, steps)
+    return last

@@ -1,0 +1,94 @@
+"""Records as JSON and back, driven by the dataclasses themselves.
+
+Unknown fields are passed over and missing ones take their defaults, so that a release and the one
+before it read each other's records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from shared.domain.because import Code, Note
+from shared.domain.record import Recording
+from shared.domain.stream import StreamKey
+
+FORMAT = 1
+
+
+def to_json(record: Recording) -> str:
+    """Without the key and the version, which the store keeps beside it."""
+    document = _plain(record)
+    del document["key"]
+    return json.dumps({"format": FORMAT, **document}, separators=(",", ":"))
+
+
+def from_json(key: StreamKey, text: str) -> Recording:
+    document = json.loads(text)
+    document["key"] = {"domain": key.domain, "app": key.app, "stream": key.stream}
+    record = _reader(Recording)(document)
+    assert isinstance(record, Recording)  # noqa: S101 - for the type checker
+    return record
+
+
+def note_to_json(note: Note) -> str:
+    return json.dumps(dict(note.about), separators=(",", ":"), sort_keys=True)
+
+
+def note_from_json(code: str, about: str) -> Note:
+    return Note(Code(code), json.loads(about))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
+    """Defaults are left out: most fields of most records are at theirs."""
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            name: _plain(part)
+            for name, default in _defaults(type(value))
+            if (part := getattr(value, name)) != default
+        }
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
+    return tuple((field.name, field.default) for field in fields(kind))
+
+
+Reader = Callable[[Any], Any]
+
+
+@cache
+def _reader(hint: Any) -> Reader:  # noqa: ANN401 - a type hint
+    """How a value of this type is made from its JSON."""
+    if is_dataclass(hint):
+        return _dataclass_reader(hint)
+    if get_origin(hint) in (Union, UnionType):
+        inner = next(part for part in get_args(hint) if part is not NoneType)
+        return _optional(_reader(inner))
+    if get_origin(hint) is tuple:
+        item = _reader(get_args(hint)[0])
+        return lambda value: tuple(item(part) for part in value)
+    return hint if isinstance(hint, type) and issubclass(hint, Enum) else lambda value: value
+
+
+def _optional(read: Reader) -> Reader:
+    return lambda value: None if value is None else read(value)
+
+
+def _dataclass_reader(kind: Any) -> Reader:  # noqa: ANN401 - a dataclass
+    hints = get_type_hints(kind)
+    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+
+    def read(document: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a `kind`
+        known = {name: readers[name](value) for name, value in document.items() if name in readers}
+        return kind(**known)
+
+    return read
