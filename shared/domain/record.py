@@ -255,7 +255,7 @@ def phase(record: Recording) -> Phase:
     busy = record.flight or record.owed
     if busy and busy.command in (Command.STOP, Command.CANCEL_DELAY):
         return Phase.STOPPING
-    if record.evidence and record.evidence.recording and _newer_than_stop(record):
+    if _runs_without_us(record):
         return Phase.UNMANAGED
     return Phase.STOPPING if record.flight else Phase.IDLE
 
@@ -272,8 +272,12 @@ def _phase_wanted(record: Recording) -> Phase:
     return Phase.WAITING
 
 
-def _newer_than_stop(record: Recording) -> bool:
-    return record.evidence is not None and record.evidence.at > (record.stopped_at or 0)
+def _runs_without_us(record: Recording) -> bool:
+    """Live reports a recording, and not as the late echo of what we have stopped."""
+    evidence = record.evidence
+    if evidence is None or not evidence.recording or record.is_off:
+        return False
+    return record.stopped_at is None or evidence.at > record.stopped_at + DOUBT
 
 
 LOOKS = (5_000, 15_000, 30_000)

@@ -113,7 +113,7 @@ def _missed(turn: Turn, asked_at: int) -> None:
 
 
 def _end(turn: Turn) -> None:
-    turn.change_session(standing=Standing.ENDED)
+    turn.change_session(standing=Standing.ENDED, off_since=turn.now)
     turn.note(Code.WENT_OFF)
     owed = turn.record.owed
     if owed and owed.command in (Command.START, Command.RESTART):

@@ -52,23 +52,25 @@ class Turn:
         since: int | None = None,
     ) -> None:
         """The command is to go out, in `after` ms; who holds the flight goes first."""
-        if self._withheld(command, why):
+        asked = self.now if since is None else since
+        if self._withheld(command, why, asked):
             return
         if self.terms.observe:
             self.note(Code.OBSERVED, command=command.value, why=why.value)
             return
-        gen, asked = self.record.wish.gen, self.now if since is None else since
-        self.change(owed=Owed(command, why, gen, asked, self.now + after, attempts))
+        gen, not_before = self.record.wish.gen, self.now + after
+        self.change(owed=Owed(command, why, gen, asked, not_before, attempts))
 
     def owe_unless_owed(self, command: Command, why: Code) -> None:
         if self.record.owed is None:
             self.owe(command, why)
 
-    def _withheld(self, command: Command, why: Code) -> bool:
-        owed = self.record.owed
+    def _withheld(self, command: Command, why: Code, asked: int) -> bool:
+        """No start for a session that has ended, unless a person asked since."""
+        owed, session = self.record.owed, self.record.session
         if command is not Command.START:
             return False
-        if self.record.is_off and why not in _ASKED:
+        if session and self.record.is_off and not (why in _ASKED and asked >= session.off_since):
             self.note(Code.WITHHELD)
             return True
         return owed is not None and owed.command is Command.RESTART  # it starts anew anyway
