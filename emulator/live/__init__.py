@@ -1,0 +1,9 @@
+"""A stand-in for ApsaraVideo Live over HTTP on loopback, for laptops and tests only."""
+
+from emulator.live.account import Account, load_account
+from emulator.live.fields import Unfit
+from emulator.live.remote import Remote
+from emulator.live.server import Running, run, serve
+from emulator.live.thread import LiveInThread
+
+__all__ = ["Account", "LiveInThread", "Remote", "Running", "Unfit", "load_account", "run", "serve"]

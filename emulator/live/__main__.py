@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from emulator.live.server import PORT, run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m emulator.live", description=__doc__)
+    parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one")
+    parser.add_argument("--json", action="store_true", help="say the address as one line of JSON")
+    parser.add_argument("--account", type=Path, help="a TOML file instead of the development one")
+    parser.add_argument("--clock-file", type=Path, help="share the development clock through it")
+    asked = parser.parse_args()
+    return run(
+        asked.port,
+        json_output=asked.json,
+        account_path=asked.account,
+        clock_file=asked.clock_file,
+    )
+
+
+sys.exit(main())

@@ -1,0 +1,218 @@
+"""The API as its wire shows it: which action, signed by whom, answered how."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from emulator.live.calls import Call
+from emulator.live.clock import real_ms
+from emulator.live.faults import RECORD_COMMAND, Fault
+from emulator.live.listing import domain_mapping, online_list, stream_state
+from emulator.live.recordings import COMMANDS
+from emulator.live.refusals import Refused
+from emulator.live.service import Live
+from emulator.live.signatures import Wire, read_claim
+from emulator.live.streams import StreamKey
+
+VERSION = "2016-11-01"
+OK, SERVER_ERROR = 200, 500
+
+Json = dict[str, object]
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes back; or, with a transport fault or `dropped`, what would have."""
+
+    status: int
+    body: Json
+    request_id: str
+    headers: Mapping[str, str]
+    transport: str | None = None
+
+
+def answer(live: Live, wire: Wire) -> Answer:
+    call = live.calls.came(live.clock.now_ms())
+    request_id = str(uuid.uuid4()).upper()
+    fault: Fault | None = None
+    try:
+        _read(call, wire)
+        action = _admit(live, wire, call)
+        if call.action == RECORD_COMMAND and not live.limiter.allows(real_ms()):
+            return _throttled(live, call, wire, request_id)
+        fault = live.plan.fault_for(call.action, call.command, call.stream)
+        body = _act(live, wire, call, action, fault)
+        result = Answer(OK, body | {"RequestId": request_id}, request_id, {})
+    except Refused as refused:
+        call.code = refused.code
+        result = _refusal(refused, wire, request_id)
+    return _closed(call, result, fault)
+
+
+def _closed(call: Call, result: Answer, fault: Fault | None) -> Answer:
+    """The last word: what the caller sees of it, and what the log keeps."""
+    if fault is not None:
+        call.fault = fault.name
+        result.transport = fault.transport
+        if fault.retry_after_ms is not None:
+            result.headers = {"x-acs-retry-after": str(fault.retry_after_ms)}
+    call.status = result.status if result.transport is None else _seen_status(result.transport)
+    return result
+
+
+def _seen_status(transport: str) -> int | None:
+    return {
+        "html": 502,
+        "garbage_200": 200,
+        "empty_object": 200,
+        "redirect": 302,
+        "swallow": 200,
+    }.get(transport)
+
+
+def _read(call: Call, wire: Wire) -> None:
+    given = wire.parameters()
+    call.action = wire.headers.get("x-acs-action") or given.get("Action", "")
+    call.domain = given.get("DomainName", "")
+    call.app = given.get("AppName", "")
+    call.stream = given.get("StreamName", "")
+    if call.action == RECORD_COMMAND:
+        call.command = given.get("Command", "")
+
+
+Action = Callable[[Live, Mapping[str, str], Call], Json]
+
+
+def _admit(live: Live, wire: Wire, call: Call) -> Action:
+    action = ACTIONS.get(call.action)
+    if action is None:
+        raise Refused("InvalidAction.NotFound")
+    if (wire.headers.get("x-acs-version") or wire.parameters().get("Version")) != VERSION:
+        raise Refused("InvalidVersion")
+    claim = read_claim(wire)
+    call.access_key, call.scheme = claim.access_key, claim.scheme
+    live.gate.admit(claim, real_ms())
+    live.calls.counters[call.command or call.action] += 1
+    return action
+
+
+def _act(live: Live, wire: Wire, call: Call, action: Action, fault: Fault | None) -> Json:
+    given = wire.parameters()
+    if fault is None:
+        return action(live, given, call)
+    if fault.acts:
+        _act_unseen(live, action, given, call)
+    elif fault.late_ms is not None:
+        live.timeline.after(fault.late_ms, lambda at: _land(live, action, given, call, at))
+    if fault.code is not None:
+        raise Refused(fault.code, fault.message, status=fault.status)
+    return {}
+
+
+def _act_unseen(live: Live, action: Action, given: Mapping[str, str], call: Call) -> None:
+    try:
+        action(live, given, call)
+    except Refused as refused:
+        call.code = refused.code
+
+
+def _land(live: Live, action: Action, given: Mapping[str, str], call: Call, at: int) -> None:
+    call.landed_at_ms = at
+    try:
+        action(live, given, call)
+    except Refused as refused:
+        call.landed_code = refused.code
+
+
+def _throttled(live: Live, call: Call, wire: Wire, request_id: str) -> Answer:
+    live.calls.counters["throttled"] += 1
+    refused = Refused("Throttling.User", status=live.switches.throttle_status)
+    call.code = refused.code
+    result = _refusal(refused, wire, request_id)
+    if live.switches.throttle_mode == "drop":
+        live.calls.counters["dropped"] += 1
+        result.transport = "reset"
+    elif live.switches.throttle_retry_after is not None:
+        result.headers = {"x-acs-retry-after": str(live.switches.throttle_retry_after)}
+    return _closed(call, result, None)
+
+
+def _refusal(refused: Refused, wire: Wire, request_id: str) -> Answer:
+    body: Json = {
+        "RequestId": request_id,
+        "HostId": wire.headers.get("host", ""),
+        "Code": refused.code,
+        "Message": refused.message,
+        "Recommend": "https://api.aliyun.com/troubleshoot"
+        f"?q={refused.code}&product=live&requestId={request_id}",
+    }
+    return Answer(refused.status, body, request_id, {})
+
+
+def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
+    """facts/live.md §1."""
+    key = _command_key(live, given)
+    stream = live.streams.find(key)
+    session = stream.live if stream else None
+    call.session = session.number if session else None
+    try:
+        live.command(given["Command"], key, live.clock.now_ms())
+        call.acted = True
+    except Refused as refused:
+        call.code = refused.code
+        if refused.code == "TaskAlreadyStarted" and stream:
+            live.calls.note_command(call, stream, session)
+        raise
+    if stream:
+        live.calls.note_command(call, stream, session)
+    return {}
+
+
+def _command_key(live: Live, given: Mapping[str, str]) -> StreamKey:
+    _need(given, "DomainName", "AppName", "StreamName", "Command")
+    if given["Command"] not in COMMANDS:
+        raise Refused("MalformedParam", "%s, the parameter Command is malformed.")
+    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in given[name]]
+    if names:
+        raise Refused("MalformedParam", f"%s, no wildcard is allowed in {', '.join(names)}.")
+    _streaming_domain(live, given["DomainName"])
+    return StreamKey(given["DomainName"], given["AppName"], given["StreamName"])
+
+
+def _need(given: Mapping[str, str], *names: str) -> None:
+    missing = [name for name in names if not given.get(name)]
+    if missing:
+        raise Refused("MissingParam", f"%s, mandatory and missing: {', '.join(missing)}.")
+
+
+def _streaming_domain(live: Live, name: str) -> None:
+    """facts/live.md §1.1: the main streaming domain, not the ingest domain."""
+    domain = live.account.domain(name)
+    if domain is None or domain.streaming != name:
+        raise Refused(live.switches.wrong_domain_code)
+
+
+def _online_list(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    _need(given, "DomainName")
+    _streaming_domain(live, given["DomainName"])
+    return online_list(live, given)
+
+
+def _stream_state(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    _need(given, "DomainName", "AppName", "StreamName")
+    return stream_state(live, given)
+
+
+def _domain_mapping(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    _need(given, "DomainName")
+    return domain_mapping(live, given["DomainName"])
+
+
+ACTIONS: Mapping[str, Action] = {
+    RECORD_COMMAND: _record_command,
+    "DescribeLiveStreamsOnlineList": _online_list,
+    "DescribeLiveStreamState": _stream_state,
+    "DescribeLiveDomainMapping": _domain_mapping,
+}

@@ -1,0 +1,204 @@
+"""Delivering callbacks as Live does: signed, five seconds' patience, five more tries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from emulator.live.account import Manners
+from emulator.live.calls import Calls
+from emulator.live.clock import Timeline
+from emulator.live.faults import Plan
+from emulator.live.signatures import callback_signature
+from emulator.live.streams import StreamKey
+from emulator.live.switches import Switches
+
+LONGEST_ANSWER = 2048  # facts/live.md §5: a longer one is cut off
+OK, FIRST_SERVER_ERROR = 200, 500
+
+
+class Receipt(NamedTuple):
+    """How a delivery ended."""
+
+    outcome: str
+    attempts: int = 0
+    status: int | None = None
+    body: bytes = b""
+
+
+FORGOTTEN = Receipt("forgotten")
+
+
+@dataclass(slots=True)
+class Callback:
+    """`signed_for` is the domain in the signature; without a key nothing is signed."""
+
+    event: str
+    key: StreamKey
+    url: str
+    signed_for: str
+    signing_key: str
+    query: Mapping[str, object] | None = None
+    body: Mapping[str, object] | None = None
+    receipts: list[asyncio.Future[Receipt]] = field(default_factory=list)
+
+    def settle(self, receipt: Receipt) -> None:
+        for waiting in self.receipts:
+            if not waiting.done():
+                waiting.set_result(receipt)
+
+
+class Courier:
+    """facts/live.md §2: 5 s, then five retries 1 s apart; lost after that; no order promised."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        switches: Switches,
+        plan: Plan,
+        calls: Calls,
+        manners: Manners,
+    ) -> None:
+        self._timeline = timeline
+        self._switches = switches
+        self._plan = plan
+        self._calls = calls
+        self._manners = manners
+        self._http: aiohttp.ClientSession | None = None
+        self._on_the_way: set[asyncio.Task[None]] = set()
+        self._held: list[Callback] = []
+
+    async def open(self) -> None:
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=self._manners.timeout_ms / 1000),
+            headers={"User-Agent": "Go-http-client/1.1"},
+            skip_auto_headers=["Accept"],
+        )
+
+    async def close(self) -> None:
+        await self.forget()
+        if self._http is not None:
+            await self._http.close()
+
+    async def forget(self) -> None:
+        """Whatever is on its way does not arrive any more."""
+        for task in self._on_the_way:
+            task.cancel()
+        await asyncio.gather(*self._on_the_way, return_exceptions=True)
+        for callback in self._held:
+            callback.settle(FORGOTTEN)
+        self._held.clear()
+
+    def post(self, callback: Callback) -> None:
+        if not callback.url:
+            callback.settle(Receipt("not_configured"))
+            return
+        detour = self._plan.detour_for(callback.event, callback.key)
+        match detour.do if detour else "none":
+            case "drop":
+                self._lose(callback)
+            case "duplicate":
+                self._send(callback)
+                self._send(callback)
+            case "delay" if detour:
+                self._timeline.after(detour.delay_ms, lambda _: self._send(callback))
+            case "reorder":
+                self._held.append(callback)
+            case _:
+                self._send(callback)
+
+    def _lose(self, callback: Callback) -> None:
+        self._calls.counters["callbacks_dropped"] += 1
+        callback.settle(Receipt("dropped"))
+
+    def _send(self, callback: Callback) -> None:
+        task = asyncio.get_running_loop().create_task(self._deliver(callback))
+        self._on_the_way.add(task)
+        task.add_done_callback(self._on_the_way.discard)
+
+    async def _deliver(self, callback: Callback) -> None:
+        try:
+            callback.settle(await self._try_all(callback))
+        finally:
+            callback.settle(FORGOTTEN)
+        self._let_go(callback.key)
+
+    def _let_go(self, key: StreamKey) -> None:
+        """What was held for reordering goes out once a later one of its stream has arrived."""
+        overtaken = [one for one in self._held if one.key == key]
+        self._held = [one for one in self._held if one.key != key]
+        for callback in overtaken:
+            self._send(callback)
+
+    async def _try_all(self, callback: Callback) -> Receipt:
+        signed_at = self._timeline.clock.now_ms() // 1000
+        receipt = Receipt("lost")
+        for attempt in range(1, self._manners.retries + 2):
+            if attempt > 1:
+                await self._timeline.sleep(self._manners.retry_wait_ms)
+            if self._switches.callback_resigns:
+                signed_at = self._timeline.clock.now_ms() // 1000
+            receipt = await self._try_once(callback, attempt, signed_at)
+            if not self._wants_retry(receipt):
+                return receipt
+        return receipt
+
+    def _wants_retry(self, receipt: Receipt) -> bool:
+        """Only time-outs are documented; no connection at all is taken for one."""
+        if receipt.status is None:
+            return True
+        return receipt.status >= FIRST_SERVER_ERROR and self._switches.callback_retry_on_5xx
+
+    async def _try_once(self, callback: Callback, attempt: int, signed_at: int) -> Receipt:
+        now_ms = self._timeline.clock.now_ms()
+        log = self._calls.went(now_ms, callback.event, callback.key, callback.url, attempt)
+        try:
+            log.status, answer = await self._exchange(callback, signed_at)
+        except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            log.trouble = type(error).__name__
+            return Receipt("lost", attempt)
+        outcome = "delivered" if log.status == OK else "refused"
+        return Receipt(outcome, attempt, log.status, answer)
+
+    async def _exchange(self, callback: Callback, signed_at: int) -> tuple[int, bytes]:
+        if self._http is None:
+            raise RuntimeError("the courier is not open")
+        headers = _signed(callback, signed_at)
+        if callback.body is not None:
+            headers["Content-Type"] = "application/json"
+        async with self._http.request(
+            "GET" if callback.body is None else "POST",
+            _address(callback),
+            data=None if callback.body is None else json.dumps(callback.body).encode(),
+            headers=headers,
+            allow_redirects=False,
+        ) as answer:
+            return answer.status, (await answer.read())[:LONGEST_ANSWER]
+
+
+def host_of(url: str, *, with_port: bool = False) -> str:
+    parts = urlsplit(url)
+    return parts.netloc if with_port else parts.hostname or ""
+
+
+def _signed(callback: Callback, signed_at: int) -> dict[str, str]:
+    """facts/live.md §3."""
+    if not callback.signing_key:
+        return {}
+    signature = callback_signature(callback.signed_for, signed_at, callback.signing_key)
+    return {"ALI-LIVE-TIMESTAMP": str(signed_at), "ALI-LIVE-SIGNATURE": signature}
+
+
+def _address(callback: Callback) -> URL:
+    if callback.query is None:
+        return URL(callback.url)
+    joint = "&" if "?" in callback.url else "?"
+    return URL(f"{callback.url}{joint}{urlencode(callback.query)}", encoded=True)

@@ -1,0 +1,257 @@
+"""The control plane under /_control/, which the real service does not have."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+
+from aiohttp import web
+
+from emulator.live.account import read_rule
+from emulator.live.callbacks import Receipt
+from emulator.live.faults import read_detour, read_fault
+from emulator.live.fields import Fields, Unfit
+from emulator.live.service import Live
+from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
+
+YEAR_MS = 366 * 24 * 3600 * 1000
+LATEST_TIME = 4_000_000_000
+
+Json = dict[str, object]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Control:
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def join(self, application: web.Application) -> None:
+        routes: dict[tuple[str, str], Handler] = {
+            ("POST", "publish"): self._publish,
+            ("POST", "unpublish"): self._unpublish,
+            ("POST", "record_error"): self._record_error,
+            ("GET", "fail"): self._plan,
+            ("POST", "fail"): self._fail,
+            ("DELETE", "fail"): self._fail_no_more,
+            ("GET", "callbacks"): self._plan,
+            ("POST", "callbacks"): self._detour,
+            ("DELETE", "callbacks"): self._detour_no_more,
+            ("GET", "clock"): self._clock,
+            ("POST", "clock"): self._move_clock,
+            ("GET", "switches"): self._switches,
+            ("POST", "switches"): self._set_switches,
+            ("GET", "notify"): self._notify,
+            ("POST", "notify"): self._set_notify,
+            ("POST", "recording"): self._set_recording,
+            ("GET", "state"): self._state,
+            ("GET", "calls"): self._calls,
+            ("POST", "reset"): self._reset,
+        }
+        for (method, name), handler in routes.items():
+            application.router.add_route(method, f"/_control/{name}", handler)
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        body = Fields(await _json(request))
+        key = self._read_key(body)
+        time = body.maybe_number("time", most=LATEST_TIME)
+        arguments = body.pairs("arguments")
+        tells, waits = body.flag("callback", default=True), body.flag("wait", default=False)
+        body.done()
+        session, receipt = self._live.publish(
+            self._live.key(*key),
+            ingest=self._live.ingest_of(key.domain),
+            time=time,
+            arguments=arguments,
+            tells=tells,
+        )
+        return await _told(session, session.time, receipt, waits=waits)
+
+    async def _unpublish(self, request: web.Request) -> web.Response:
+        body = Fields(await _json(request))
+        key = self._read_key(body)
+        time = body.maybe_number("time", most=LATEST_TIME)
+        tells, waits = body.flag("callback", default=True), body.flag("wait", default=False)
+        body.done()
+        session, receipt = self._live.unpublish(self._live.key(*key), time=time, tells=tells)
+        ended = (session.ended_ms or 0) // 1000 if time is None else time
+        return await _told(session, ended, receipt, waits=waits)
+
+    async def _record_error(self, request: web.Request) -> web.Response:
+        body = Fields(await _json(request))
+        key = self._read_key(body)
+        code = body.text("code", "BucketNotFound")
+        message = body.text("message", "Bucket not found")
+        body.done()
+        broke = self._live.break_recording(self._live.key(*key), code, message)
+        return web.json_response({"broke": broke})
+
+    def _read_key(self, body: Fields) -> StreamKey:
+        return StreamKey(body.text("domain"), body.text("app"), body.text("stream"))
+
+    async def _plan(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._live.plan.listed())
+
+    async def _fail(self, request: web.Request) -> web.Response:
+        self._live.plan.faults.append(read_fault(Fields(await _json(request))))
+        return web.json_response(self._live.plan.listed())
+
+    async def _fail_no_more(self, _request: web.Request) -> web.Response:
+        self._live.plan.faults.clear()
+        return web.json_response(self._live.plan.listed())
+
+    async def _detour(self, request: web.Request) -> web.Response:
+        self._live.plan.detours.append(read_detour(Fields(await _json(request))))
+        return web.json_response(self._live.plan.listed())
+
+    async def _detour_no_more(self, _request: web.Request) -> web.Response:
+        self._live.plan.detours.clear()
+        return web.json_response(self._live.plan.listed())
+
+    async def _clock(self, _request: web.Request) -> web.Response:
+        now_ms = self._live.clock.now_ms()
+        return web.json_response(
+            {"now_ms": now_ms, "now": utc(now_ms), "offset_ms": self._live.clock.offset_ms()}
+        )
+
+    async def _move_clock(self, request: web.Request) -> web.Response:
+        """What is due by then has happened when this answers; callbacks are on their way."""
+        body = Fields(await _json(request))
+        advance_ms = body.maybe_number("advance_ms", most=YEAR_MS)
+        offset_ms = body.maybe_number("offset_ms", least=-YEAR_MS, most=YEAR_MS)
+        if (advance_ms is None) == (offset_ms is None):
+            body.fault("give either advance_ms or offset_ms")
+        body.done()
+        clock = self._live.clock
+        clock.set_offset(clock.offset_ms() + (advance_ms or 0) if offset_ms is None else offset_ms)
+        self._live.timeline.run_due()
+        return await self._clock(request)
+
+    async def _switches(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._live.switches.listed())
+
+    async def _set_switches(self, request: web.Request) -> web.Response:
+        wishes = await _json(request)
+        if not isinstance(wishes, dict):
+            raise Unfit(["the body must be an object"])
+        self._live.switches.set(wishes)
+        return await self._switches(request)
+
+    async def _notify(self, _request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "stream_url": self._live.notify.stream_url,
+                "record_url": self._live.notify.record_url,
+                "on_demand_url": self._live.notify.on_demand_url,
+                "need_status": self._live.notify.need_status,
+            }
+        )
+
+    async def _set_notify(self, request: web.Request) -> web.Response:
+        now = self._live.notify
+        body = Fields(await _json(request))
+        wanted = replace(
+            now,
+            stream_url=body.text("stream_url", now.stream_url),
+            record_url=body.text("record_url", now.record_url),
+            on_demand_url=body.text("on_demand_url", now.on_demand_url),
+            need_status=body.flag("need_status", default=now.need_status),
+            stream_key=body.text("stream_key", now.stream_key),
+            record_key=body.text("record_key", now.record_key),
+        )
+        body.done()
+        self._live.notify = wanted
+        return await self._notify(request)
+
+    async def _set_recording(self, request: web.Request) -> web.Response:
+        body = Fields(await _json(request))
+        rule = read_rule(body)
+        body.done()
+        self._live.set_rule(rule)
+        return web.json_response({"recording": [asdict(one) for one in self._live.rules]})
+
+    async def _state(self, request: web.Request) -> web.Response:
+        wanted = {"domain": 0, "app": 1, "stream": 2}
+        asked = {wanted[name]: value for name, value in request.query.items() if name in wanted}
+        streams = [
+            _stream_told(one)
+            for one in self._live.streams
+            if all(one.key[n] == value for n, value in asked.items())
+        ]
+        return web.json_response({"now_ms": self._live.clock.now_ms(), "streams": streams})
+
+    async def _calls(self, request: web.Request) -> web.Response:
+        query = Fields({name: _digits(value) for name, value in request.query.items()})
+        since, since_callback = query.number("since", 0), query.number("since_callback", 0)
+        query.done()
+        counters = dict(self._live.calls.counters) | {
+            "peak_per_second": self._live.limiter.peak_per_second,
+            "recording": self._live.recordings.running,
+            "recording_peak": self._live.recordings.running_peak,
+        }
+        listed = self._live.calls.listed(since, since_callback)
+        return web.json_response(listed | {"counters": counters})
+
+    async def _reset(self, _request: web.Request) -> web.Response:
+        await self._live.reset()
+        return web.json_response({})
+
+
+async def _json(request: web.Request) -> object:
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise Unfit([f"the body is not JSON: {error}"]) from error
+
+
+async def _told(
+    session: Session, time: int, receipt: asyncio.Future[Receipt], *, waits: bool
+) -> web.Response:
+    said: Json = {
+        "session": session.number,
+        "time": time,
+        "ingest": session.ingest,
+        "callback": None,
+    }
+    if waits:
+        done = await receipt
+        said["callback"] = {
+            "outcome": done.outcome,
+            "attempts": done.attempts,
+            "status": done.status,
+            "body": done.body.decode("utf-8", "replace"),
+        }
+    return web.json_response(said)
+
+
+def _stream_told(stream: Stream) -> Json:
+    return {
+        **stream.key._asdict(),
+        "live": stream.live is not None,
+        "sessions": [_session_told(session) for session in stream.sessions],
+        "recording": _recording_told(stream.recording) if stream.recording else None,
+        "files": stream.files,
+    }
+
+
+def _session_told(session: Session) -> Json:
+    return {
+        "session": session.number,
+        "time": session.time,
+        "began_ms": session.began_ms,
+        "ended_ms": session.ended_ms,
+    }
+
+
+def _recording_told(recording: Recording) -> Json:
+    return {
+        "state": "recording" if recording.is_running else "paused",
+        "paused_by": recording.paused_by,
+        "began_ms": recording.began_ms,
+        "file_due_ms": recording.file_due_ms,
+    }
+
+
+def _digits(text: str) -> object:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text  # noqa: PLR2004 - as many as fit

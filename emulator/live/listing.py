@@ -1,0 +1,122 @@
+"""What Live tells about streams and domains when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from emulator.live.refusals import Refused
+from emulator.live.service import PICTURE, PUBLISHER, Live
+from emulator.live.streams import Session, Stream, StreamKey, utc
+
+Json = dict[str, object]
+
+
+def online_list(live: Live, given: Mapping[str, str]) -> Json:
+    """facts/live.md §7: fuzzy and with transcoded streams, unless told otherwise."""
+    page, size = _number(given, "PageNum", 1, 10**6), _number(given, "PageSize", 2000, 3000)
+    rows = list(_rows(live, given))
+    shown = rows[(page - 1) * size : page * size]
+    return {
+        "PageNum": page,
+        "PageSize": size,
+        "TotalNum": len(rows),
+        "TotalPage": -(-len(rows) // size),
+        "OnlineInfo": {"LiveStreamOnlineInfo": _described(live, shown, given)},
+    }
+
+
+def stream_state(live: Live, given: Mapping[str, str]) -> Json:
+    domain = live.account.domain(given["DomainName"])
+    if domain is None:
+        raise Refused("InvalidDomain.NotFound")
+    stream = live.streams.find(StreamKey(domain.streaming, given["AppName"], given["StreamName"]))
+    if stream is None or stream.live is None:
+        return {"StreamState": "offline"}
+    return {"StreamState": "online", "Type": "push"}
+
+
+def domain_mapping(live: Live, name: str) -> Json:
+    """facts/live.md §1.1: `vhost` is the main streaming domain, `publish` the ingest domain."""
+    domain = live.account.domain(name)
+    if domain is None:
+        raise Refused("InvalidDomain.NotFound")
+    rows = [(domain.streaming, "vhost"), *((ingest, "publish") for ingest in domain.ingest)]
+    models = [{"DomainName": name, "Type": kind} for name, kind in rows]
+    return {"LiveDomainModels": {"LiveDomainModel": models}}
+
+
+Row = tuple[Stream, Session, str, bool]
+
+
+def _rows(live: Live, given: Mapping[str, str]) -> Iterator[Row]:
+    kind = _word(given, "StreamType", ("all", "raw", "trans"))
+    is_strict = _word(given, "QueryType", ("fuzzy", "strict")) == "strict"
+    asked = given.get("StreamName", "")
+    domain = live.account.domain(given["DomainName"])
+    suffixes = domain.transcodings if domain and kind != "raw" else ()
+    for stream, session in _live_streams(live, given):
+        names = [(stream.key.stream, False)] if kind != "trans" else []
+        names += [(f"{stream.key.stream}_{suffix}", True) for suffix in suffixes]
+        for name, transcoded in names:
+            if not asked or (asked == name if is_strict else asked in name):
+                yield stream, session, name, transcoded
+
+
+def _live_streams(live: Live, given: Mapping[str, str]) -> Iterator[tuple[Stream, Session]]:
+    at = live.clock.now_ms() - live.switches.online_list_lag_ms
+    app = given.get("AppName")
+    for stream in live.streams:
+        if stream.key.domain == given["DomainName"] and app in (None, "", stream.key.app):
+            session = stream.live_at(at)
+            if session is not None:
+                yield stream, session
+
+
+def _described(live: Live, rows: list[Row], given: Mapping[str, str]) -> list[Json]:
+    is_brief = _word(given, "OnlyStream", ("no", "yes")) == "yes"
+    offset_ms = live.switches.publish_time_offset_ms
+    return [_brief(row, offset_ms) | ({} if is_brief else _rest(row)) for row in rows]
+
+
+def _brief(row: Row, offset_ms: int) -> Json:
+    stream, session, name, _ = row
+    return {
+        "DomainName": stream.key.domain,
+        "AppName": stream.key.app,
+        "StreamName": name,
+        "PublishTime": utc(session.time * 1000 + offset_ms),
+    }
+
+
+def _rest(row: Row) -> Json:
+    stream, session, name, transcoded = row
+    return {
+        "PublishDomain": session.ingest,
+        "PublishType": "edge",
+        "PublishUrl": f"rtmp://{session.ingest}/{stream.key.app}/{name}",
+        "ClientIp": PUBLISHER["ip"],
+        "ServerIp": "198.51.100.9",
+        "Transcoded": "yes" if transcoded else "no",
+        "Width": PICTURE["width"],
+        "Height": PICTURE["height"],
+        "FrameRate": 25,
+        "VideoDataRate": 2000,
+        "AudioDataRate": 128,
+        "VideoCodecId": 7,
+        "AudioCodecId": 10,
+    }
+
+
+def _word(given: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """The first of the words is the default."""
+    value = given.get(name) or words[0]
+    if value not in words:
+        raise Refused("MalformedParam", f"%s, {name} must be one of {', '.join(words)}.")
+    return value
+
+
+def _number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
+    value = given.get(name) or str(default)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
+        raise Refused("MalformedParam", f"%s, {name} must be from 1 to {most}.")
+    return int(value)

@@ -1,0 +1,52 @@
+"""How many commands a second the account may send, and how many it did."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from emulator.live.switches import Switches
+
+
+class Limiter:
+    """50/s per account (facts/live.md §1.5), counted as a bucket or as a sliding second."""
+
+    def __init__(self, per_second: int, switches: Switches) -> None:
+        self._per_second = per_second
+        self._switches = switches
+        self._tokens = float(per_second)
+        self._filled_ms = 0
+        self._taken: deque[int] = deque()
+        self._seen: deque[int] = deque()
+        self.peak_per_second = 0
+
+    def allows(self, real_ms: int) -> bool:
+        self._count(real_ms)
+        if self._switches.limiter == "bucket":
+            return self._take_from_bucket(real_ms)
+        return self._take_from_second(real_ms)
+
+    def _take_from_bucket(self, real_ms: int) -> bool:
+        gained = (real_ms - self._filled_ms) * self._per_second / 1000
+        self._tokens = min(float(self._per_second), self._tokens + gained)
+        self._filled_ms = real_ms
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def _take_from_second(self, real_ms: int) -> bool:
+        _forget(self._taken, real_ms)
+        if len(self._taken) >= self._per_second:
+            return False
+        self._taken.append(real_ms)
+        return True
+
+    def _count(self, real_ms: int) -> None:
+        _forget(self._seen, real_ms)
+        self._seen.append(real_ms)
+        self.peak_per_second = max(self.peak_per_second, len(self._seen))
+
+
+def _forget(times: deque[int], real_ms: int) -> None:
+    while times and times[0] <= real_ms - 1000:
+        times.popleft()

@@ -1,0 +1,208 @@
+"""What commands, and the coming and going of a stream, do to its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from emulator.live.clock import Timeline
+from emulator.live.refusals import Refused
+from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
+from emulator.live.switches import Switches
+
+COMMANDS = ("start", "stop", "restart", "cancel_delay")
+
+Tell = Callable[[StreamKey, str, Mapping[str, object]], None]
+
+
+class Recordings:
+    """The task states of facts/live.md §1.2 and the merge delay of §6.
+
+    idle --start--> running --stop, interruption--> paused --delay, cancel_delay--> file, idle
+    """
+
+    def __init__(self, timeline: Timeline, switches: Switches, tell: Tell) -> None:
+        self._timeline = timeline
+        self._switches = switches
+        self._tell = tell
+        self.running = 0
+        self.running_peak = 0
+
+    def command(self, command: str, stream: Stream, at: int) -> None:
+        session = stream.live
+        visible_after = self._switches.stream_visible_after_publish_ms
+        if session is None or at < session.began_ms + visible_after:
+            self._command_offline(command, stream, at)
+            return
+        act = {
+            "start": self._start,
+            "stop": self._stop,
+            "restart": self._restart,
+            "cancel_delay": self._cancel_delay,
+        }[command]
+        act(stream, session, at)
+
+    def stream_came(self, stream: Stream, session: Session, at: int) -> None:
+        """facts/live.md §6: an interrupted automatic recording resumes within the merge delay."""
+        pending = stream.recording
+        is_automatic = session.rule is not None and session.rule.on_demand == 0
+        if pending and pending.paused_by == "interruption":
+            if is_automatic or self._switches.manual_resumes_within_delay:
+                self._resume(stream, pending, at)
+        elif is_automatic:
+            self._finish(stream, at)
+            self.begin(stream, session, at)
+
+    def stream_went(self, stream: Stream, at: int) -> None:
+        if stream.recording and stream.recording.is_running:
+            self._pause(stream, stream.recording, "interruption", at)
+
+    def begin(self, stream: Stream, session: Session, at: int) -> None:
+        if session.rule is None:
+            raise Refused("CodeConfigNotFound")
+        self._open(stream, Recording(session.rule, at, session.arguments, at), at)
+        self._tell_status(stream, "record_started", at)
+
+    def fail(self, stream: Stream, at: int) -> bool:
+        """The recording breaks off and leaves no file; whether there was one."""
+        recording, stream.recording = stream.recording, None
+        if recording and recording.is_running:
+            self._halt(recording, at)
+        return recording is not None
+
+    def _command_offline(self, command: str, stream: Stream, at: int) -> None:
+        if command == "stop" and self._switches.stop_when_offline == "ok":
+            return
+        if command == "cancel_delay" and self._switches.cancel_delay_when_offline == "ok":
+            self._finish(stream, at)
+            return
+        raise Refused("StreamNotFound")
+
+    def _start(self, stream: Stream, session: Session, at: int) -> None:
+        recording = stream.recording
+        if recording is None:
+            self.begin(stream, session, at)
+        elif recording.is_running:
+            raise Refused("TaskAlreadyStarted")
+        else:
+            self._start_within_delay(stream, session, recording, at)
+        session.commanded = True
+
+    def _start_within_delay(
+        self, stream: Stream, session: Session, paused: Recording, at: int
+    ) -> None:
+        match self._within_delay(paused):
+            case "already_started":
+                raise Refused("TaskAlreadyStarted")
+            case "new_file":
+                self._finish(stream, at)
+                self.begin(stream, session, at)
+            case _:
+                self._resume(stream, paused, at)
+
+    def _within_delay(self, paused: Recording) -> str:
+        if paused.paused_by == "stop":
+            return self._switches.start_after_stop_within_delay
+        return self._switches.start_after_interruption_within_delay
+
+    def _stop(self, stream: Stream, _session: Session, at: int) -> None:
+        if stream.recording and stream.recording.is_running:
+            self._pause(stream, stream.recording, "stop", at)
+        else:
+            _answer_idle(self._switches.stop_when_idle)
+
+    def _cancel_delay(self, stream: Stream, _session: Session, at: int) -> None:
+        if stream.recording and not stream.recording.is_running:
+            self._finish(stream, at)
+        else:
+            _answer_idle(self._switches.cancel_delay_without_stop)
+
+    def _restart(self, stream: Stream, session: Session, at: int) -> None:
+        was_started = session.commanded or stream.recording is not None
+        if not was_started and self._switches.restart_before_start == "error":
+            raise Refused("OtherError")
+        self._finish(stream, at)
+        self.begin(stream, session, at)
+        session.commanded = True
+
+    def _open(self, stream: Stream, recording: Recording, at: int) -> None:
+        stream.recording = recording
+        self._count(+1)
+        self._cut_when_full(stream, recording, at)
+
+    def _pause(self, stream: Stream, recording: Recording, by: str, at: int) -> None:
+        self._halt(recording, at)
+        recording.paused_by = by
+        due = recording.file_due_ms = at + recording.rule.delay_ms
+        self._timeline.at(due, lambda when: self._file_due(stream, recording, when))
+        self._tell_status(stream, "record_paused", at)
+
+    def _resume(self, stream: Stream, recording: Recording, at: int) -> None:
+        recording.running_since_ms = at
+        recording.paused_by = recording.file_due_ms = None
+        self._open(stream, recording, at)
+        self._tell_status(stream, "record_resumed", at)
+
+    def _file_due(self, stream: Stream, recording: Recording, at: int) -> None:
+        if stream.recording is recording and recording.file_due_ms == at:
+            self._finish(stream, at)
+
+    def _cut_when_full(self, stream: Stream, recording: Recording, at: int) -> None:
+        """facts/live.md §6 CycleDuration: a long recording leaves a file every cycle."""
+        since = recording.running_since_ms
+        if recording.rule.cycle_ms:
+            due = at + max(0, recording.rule.cycle_ms - recording.recorded_ms)
+            self._timeline.at(due, lambda when: self._cut(stream, recording, since, when))
+
+    def _cut(self, stream: Stream, recording: Recording, since: int | None, at: int) -> None:
+        if stream.recording is not recording or recording.running_since_ms != since:
+            return
+        self._finish(stream, at)
+        self._open(stream, Recording(recording.rule, at, recording.arguments, at), at)
+
+    def _finish(self, stream: Stream, at: int) -> None:
+        recording, stream.recording = stream.recording, None
+        if recording is None:
+            return
+        stop_ms = self._halt(recording, at) if recording.is_running else _stopped_ms(recording)
+        for container in recording.rule.formats:
+            file = _file(stream.key, recording, container, stop_ms)
+            stream.files.append(file)
+            self._tell(stream.key, "file", file)
+
+    def _halt(self, recording: Recording, at: int) -> int:
+        if recording.running_since_ms is not None:
+            recording.recorded_ms += at - recording.running_since_ms
+            recording.running_since_ms = None
+            self._count(-1)
+        return at
+
+    def _count(self, change: int) -> None:
+        self.running += change
+        self.running_peak = max(self.running_peak, self.running)
+
+    def _tell_status(self, stream: Stream, event: str, at: int) -> None:
+        time = {"time": utc(at)} if self._switches.status_events_carry_time else {}
+        self._tell(stream.key, event, {"event": event, **time})
+
+
+def _answer_idle(answer: str) -> None:
+    if answer != "ok":
+        raise Refused(answer)
+
+
+def _stopped_ms(paused: Recording) -> int:
+    return (paused.file_due_ms or 0) - paused.rule.delay_ms
+
+
+def _file(key: StreamKey, recording: Recording, container: str, stop_ms: int) -> dict[str, object]:
+    """facts/live.md §4, the file callback, which has no `event`."""
+    shape = "%Y-%m-%d-%H-%M-%S"
+    name = f"{utc(recording.began_ms, shape)}_{utc(stop_ms, shape)}.{container}"
+    told = {k: v for k, v in recording.arguments.items() if k.startswith("callback_")}
+    return {
+        "uri": f"record/{key.app}/{key.stream}/{name}",
+        "duration": recording.recorded_ms / 1000,
+        "start_time": recording.began_ms // 1000,
+        "stop_time": stop_ms // 1000,
+        **({"push_args": told} if told else {}),
+    }

@@ -1,0 +1,56 @@
+"""How Live says no: its codes, their HTTP status and their words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES: Mapping[str, tuple[int, str]] = {
+    # facts/live.md §1.3; messages are templates that begin with %s and are never to be parsed
+    "MissingParam": (400, "%s, a mandatory parameter is missing."),
+    "MalformedParam": (400, "%s, a parameter is malformed."),
+    "CodeConfigNotFound": (400, "%s, no effective recording configuration was found."),
+    "StreamNotFound": (409, "%s, the stream does not exist or is not being ingested."),
+    "TaskAlreadyStarted": (409, "%s, the recording task has already been started."),
+    "InternalError": (500, "%s, the request processing has failed due to some unknown error."),
+    # facts/live.md §1.3, the older names and those of all Live APIs
+    "InvalidDomain.NotFound": (404, "The domain provided does not exist in our records."),
+    "InvalidStream.NotFound": (404, "The specified stream does not exist."),
+    "InvalidConfig.NotFound": (404, "The specified recording configuration does not exist."),
+    "Forbidden": (403, "User not authorized to operate on the specified resource."),
+    "Forbidden.RAM": (403, "User not authorized to operate on the specified resource."),
+    "IllegalOperation": (403, "Illegal domain, the operation is not permitted."),
+    "InvalidIdentity.ServiceDisabled": (400, "The service is not enabled."),
+    # facts/live.md §1.5
+    "Throttling": (400, "Request was denied due to request throttling."),
+    "Throttling.User": (400, "Request was denied due to user flow control."),
+    "Throttling.Api": (400, "Request was denied due to api flow control."),
+    "ServiceUnavailable": (503, "The request has failed due to a temporary failure of the server."),
+    "InvalidTimeStamp.Expired": (400, "Specified time stamp or date value is expired."),
+    "InvalidAccessKeyId.NotFound": (404, "Specified access key is not found."),
+    "SignatureDoesNotMatch": (403, "Specified signature is not matched with our calculation."),
+    "SignatureNonceUsed": (400, "Specified signature nonce was used already."),
+    # the gateway's; no line in the facts
+    "InvalidAction.NotFound": (
+        404,
+        "Specified api is not found, please check your url and method.",
+    ),
+    "InvalidVersion": (404, "Specified parameter Version is not valid."),
+    "InvalidSecurityToken.Malformed": (400, "The specified SecurityToken is malformed."),
+    "InvalidTimeStamp.Format": (400, "Specified time stamp or date value is not well formatted."),
+    "MissingAccessKeyId": (400, "AccessKeyId is mandatory for this action."),
+    "MissingParameter": (400, "An input parameter that is mandatory for signing is missing."),
+    "IncompleteSignature": (400, "The request signature does not conform to Aliyun standards."),
+    # stands for every 4xx that nobody has written down (switches whose value is OtherError)
+    "OtherError": (400, "%s, the operation is not possible now."),
+}
+
+
+class Refused(Exception):
+    """An API call that Live answers with an error."""
+
+    def __init__(self, code: str, message: str | None = None, *, status: int | None = None) -> None:
+        known_status, known_message = CODES.get(code, (400, "%s, the request was refused."))
+        self.code = code
+        self.status = status or known_status
+        self.message = message or known_message
+        super().__init__(f"{self.status} {code}: {self.message}")

@@ -1,0 +1,74 @@
+"""The control plane's verbs, for tests, benchmarks and the command line."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from emulator.live.fields import Unfit
+
+LONGEST_WAIT_S = 60
+OK = 200
+
+
+class Remote:
+    """Speaks to the stand-in at an address; raises Unfit with every fault it names."""
+
+    def __init__(self, address: str, *, domain: str = "push.example.com", app: str = "app") -> None:
+        self._netloc = urlsplit(address).netloc
+        self._place = {"domain": domain, "app": app}
+
+    def publish(self, stream: str, **more: object) -> dict[str, Any]:
+        return self.post("publish", {**self._place, "stream": stream, **more})
+
+    def unpublish(self, stream: str, **more: object) -> dict[str, Any]:
+        return self.post("unpublish", {**self._place, "stream": stream, **more})
+
+    def record_error(self, stream: str, **more: object) -> dict[str, Any]:
+        return self.post("record_error", {**self._place, "stream": stream, **more})
+
+    def fail(self, **fault: object) -> dict[str, Any]:
+        return self.post("fail", fault)
+
+    def detour(self, do: str, **more: object) -> dict[str, Any]:
+        return self.post("callbacks", {"do": do, **more})
+
+    def advance(self, seconds: float) -> dict[str, Any]:
+        return self.post("clock", {"advance_ms": round(seconds * 1000)})
+
+    def switch(self, **switches: object) -> dict[str, Any]:
+        return self.post("switches", switches)
+
+    def notify(self, **changes: object) -> dict[str, Any]:
+        return self.post("notify", changes)
+
+    def reset(self) -> None:
+        self.post("reset", {})
+
+    def state(self, stream: str) -> dict[str, Any]:
+        """One stream: live, sessions, recording, files."""
+        found = self.get("state", stream=stream, app=self._place["app"])["streams"]
+        return dict(found[0]) if found else {}
+
+    def calls(self, since: int = 0) -> dict[str, Any]:
+        return self.get("calls", since=since)
+
+    def get(self, name: str, **query: object) -> dict[str, Any]:
+        return self.ask("GET", f"{name}?{urlencode(query)}", b"")
+
+    def post(self, name: str, body: object) -> dict[str, Any]:
+        return self.ask("POST", name, json.dumps(body).encode())
+
+    def ask(self, method: str, name: str, body: bytes) -> dict[str, Any]:
+        connection = HTTPConnection(self._netloc, timeout=LONGEST_WAIT_S)
+        try:
+            connection.request(method, f"/_control/{name}", body)
+            answer = connection.getresponse()
+            said: dict[str, Any] = json.loads(answer.read())
+        finally:
+            connection.close()
+        if answer.status != OK:
+            raise Unfit(said["faults"])
+        return said

@@ -1,0 +1,190 @@
+"""The stand-in on a loopback port: its address, its API and its control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from emulator.live.account import Account, load_account
+from emulator.live.api import Answer, answer
+from emulator.live.clock import Clock
+from emulator.live.control import Control
+from emulator.live.fields import Unfit
+from emulator.live.service import Live
+from emulator.live.signatures import Wire
+
+HOST, PORT = "127.0.0.1", 9001
+FORM = "application/x-www-form-urlencoded"
+NO_LINGER = struct.pack("ii", 1, 0)
+LONGEST_GOODBYE_S = 0.2
+PAGE_502 = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Running:
+    """A stand-in that listens at `address`, until closed."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.address = ""
+        self._closing = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._timeline: asyncio.Task[None] | None = None
+
+    async def open(self, host: str, port: int) -> None:
+        await self.live.courier.open()
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=LONGEST_GOODBYE_S
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port, backlog=1024).start()
+        name, bound = self._runner.addresses[0][:2]
+        self.address = f"http://{name}:{bound}"
+        self._timeline = asyncio.create_task(self.live.timeline.run())
+
+    async def close(self) -> None:
+        self._closing.set()
+        if self._timeline is not None:
+            self._timeline.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._timeline
+        await self.live.forget_callbacks()
+        await self.live.courier.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[_speak_json])
+        application.router.add_get("/", self._serve_api)
+        application.router.add_post("/", self._serve_api)
+        Control(self.live).join(application)
+        return application
+
+    async def _serve_api(self, request: web.Request) -> web.StreamResponse:
+        given = answer(self.live, await _wire(request))
+        match given.transport:
+            case "hang" | "hang_after_acting":
+                await self._closing.wait()
+                return web.Response(status=504)
+            case "reset" | "reset_after_acting":
+                return _reset(request)
+            case "reset_mid_body":
+                return await _break_off(request, given)
+            case "redirect":
+                return web.Response(status=302, headers={"Location": request.path_qs})
+            case _:
+                return _reply(given)
+
+
+async def serve(
+    account: Account, *, host: str = HOST, port: int = PORT, clock_file: Path | None = None
+) -> Running:
+    running = Running(Live(account, Clock(clock_file)))
+    try:
+        await running.open(host, port)
+    except OSError:
+        await running.close()
+        raise
+    return running
+
+
+def run(
+    port: int = PORT,
+    *,
+    json_output: bool = False,
+    account_path: Path | None = None,
+    clock_file: Path | None = None,
+) -> int:
+    """Serves until SIGTERM or SIGINT; the exit code."""
+    try:
+        account = load_account(account_path)
+        return asyncio.run(_serve_until_told(account, port, clock_file, json_output=json_output))
+    except Unfit as unfit:
+        print(f"The account file cannot be used: {unfit}.", file=sys.stderr)
+    except OSError as error:
+        print(f"ApsaraVideo Live cannot listen on port {port}: {error}.", file=sys.stderr)
+    return 1
+
+
+async def _serve_until_told(
+    account: Account, port: int, clock_file: Path | None, *, json_output: bool
+) -> int:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    running = await serve(account, port=port, clock_file=clock_file)
+    said = json.dumps({"address": running.address}) if json_output else f"Live: {running.address}"
+    print(said, flush=True)
+    await told.wait()
+    await running.close()
+    return 0
+
+
+async def _wire(request: web.Request) -> Wire:
+    path, _, query = request.raw_path.partition("?")
+    body = await request.read()
+    form = body.decode("utf-8", "replace") if request.content_type == FORM else ""
+    return Wire(
+        method=request.method,
+        path=path,
+        query=tuple(parse_qsl(query, keep_blank_values=True, errors="replace")),
+        form=tuple(parse_qsl(form, keep_blank_values=True, errors="replace")),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
+
+
+def _reply(given: Answer) -> web.Response:
+    match given.transport:
+        case "html":
+            return web.Response(status=502, text=PAGE_502, content_type="text/html")
+        case "garbage_200":
+            text = '{"RequestId": "half of an ans'
+        case "empty_object":
+            text = "{}"
+        case _:
+            text = json.dumps(given.body)
+    kind = {"Content-Type": "application/json;charset=utf-8"}
+    headers = kind | {"x-acs-request-id": given.request_id} | dict(given.headers)
+    return web.Response(status=given.status, body=text.encode(), headers=headers)
+
+
+async def _break_off(request: web.Request, given: Answer) -> web.StreamResponse:
+    text = json.dumps(given.body).encode()
+    response = web.StreamResponse(headers={"Content-Length": str(len(text))})
+    await response.prepare(request)
+    await response.write(text[: len(text) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+def _reset(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+@web.middleware
+async def _speak_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever is wrong with a request is told in JSON, every fault of it."""
+    try:
+        return await handler(request)
+    except Unfit as unfit:
+        return web.json_response({"error": str(unfit), "faults": unfit.faults}, status=400)
+    except web.HTTPException as error:
+        said = f"{request.method} {request.path}: {error.reason}"
+        return web.json_response({"error": said, "faults": [said]}, status=error.status)

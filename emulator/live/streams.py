@@ -1,0 +1,100 @@
+"""Streams and their sessions: what is live, and which file is being recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from emulator.live.account import Rule
+
+
+class StreamKey(NamedTuple):
+    domain: str
+    app: str
+    stream: str
+
+
+@dataclass(slots=True)
+class Session:
+    """One publish. `time` is its second as callbacks tell it; `began_ms` is when it really was."""
+
+    number: int
+    ingest: str
+    time: int
+    began_ms: int
+    rule: Rule | None
+    arguments: dict[str, str]
+    ended_ms: int | None = None
+    announced: bool = False
+    commanded: bool = False
+    start_call: int | None = None
+
+
+@dataclass(slots=True)
+class Recording:
+    """One file in the making. Running, or paused with a time at which the file is due."""
+
+    rule: Rule
+    began_ms: int
+    arguments: dict[str, str]
+    running_since_ms: int | None
+    recorded_ms: int = 0
+    paused_by: str | None = None
+    file_due_ms: int | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.running_since_ms is not None
+
+
+@dataclass(slots=True)
+class Stream:
+    key: StreamKey
+    sessions: list[Session] = field(default_factory=list)
+    recording: Recording | None = None
+    files: list[dict[str, object]] = field(default_factory=list)
+    stop_call: int | None = None
+
+    def open_session(
+        self, ingest: str, time: int, at_ms: int, rule: Rule | None, arguments: Mapping[str, str]
+    ) -> Session:
+        number = len(self.sessions) + 1
+        self.sessions.append(Session(number, ingest, time, at_ms, rule, dict(arguments)))
+        return self.sessions[-1]
+
+    @property
+    def live(self) -> Session | None:
+        if self.sessions and self.sessions[-1].ended_ms is None:
+            return self.sessions[-1]
+        return None
+
+    def live_at(self, at_ms: int) -> Session | None:
+        """The newest session that was live at that time."""
+        for session in reversed(self.sessions):
+            if session.began_ms <= at_ms:
+                is_live = session.ended_ms is None or at_ms < session.ended_ms
+                return session if is_live else None
+        return None
+
+
+class Streams:
+    def __init__(self) -> None:
+        self._streams: dict[StreamKey, Stream] = {}
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(self._streams.values())
+
+    def of(self, key: StreamKey) -> Stream:
+        return self._streams.setdefault(key, Stream(key))
+
+    def find(self, key: StreamKey) -> Stream | None:
+        return self._streams.get(key)
+
+    def clear(self) -> None:
+        self._streams.clear()
+
+
+def utc(at_ms: int, shape: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
+    return datetime.fromtimestamp(at_ms / 1000, tz=timezone.utc).strftime(shape)
