@@ -1,0 +1,203 @@
+"""Function Compute over HTTP: the custom domain, each function's own trigger, InvokeFunction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from emulator.fc.answer import Answer, BadResponse, refusal, to_http
+from emulator.fc.asynchronous import AsyncCalls
+from emulator.fc.clock import Clock
+from emulator.fc.compute import Compute, Outcome
+from emulator.fc.control import Control
+from emulator.fc.deployment import Function
+from emulator.fc.event import Call, http_event
+from emulator.fc.fleet import Throttled
+from emulator.fc.request_id import new_request_id
+from emulator.fc.routing import Routes, without_prefix
+from emulator.fc.settings import Settings
+
+_HEADER_LIMIT = 8 * 1024
+_TARGET_LIMIT = 4 * 1024
+_BODY_LIMIT = 32 * 1024 * 1024
+_ASYNC_LIMIT = 128 * 1024
+_OWN_TRIGGER = "/_fc/http/"
+_CONTROL = "/_fc/"
+_API = "/2023-03-30/functions/"
+_INVOCATIONS = "/invocations"
+
+
+class Refusal(Exception):
+    """The platform's own answer, given before the function is reached."""
+
+    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
+        super().__init__(message)
+        self.answer = refusal(status, code, message)
+
+
+class Server:
+    def __init__(
+        self,
+        compute: Compute,
+        calls: AsyncCalls,
+        control: Control,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._compute = compute
+        self._calls = calls
+        self._control = control
+        self._clock = clock
+        self._settings = settings
+        self._routes = Routes(compute.deployment.routes)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """X-Fc-Request-Id is on every response (facts/function-compute.md §2.3)."""
+        request_id = new_request_id()
+        try:
+            answer = await self._answer(request, request_id)
+        except Refusal as refused:
+            answer = refused.answer
+        except BadResponse as error:
+            answer = refusal(HTTPStatus.BAD_GATEWAY, "BadResponse", str(error))
+        headers = {**answer.headers, "X-Fc-Request-Id": request_id}
+        return web.Response(status=answer.status, headers=headers, body=answer.body)
+
+    async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
+        _check_head(request)
+        call = _call(request, await _read(request))
+        if call.path.startswith(_OWN_TRIGGER):
+            return await self._own_trigger(call, request.headers, request_id)
+        if call.path.startswith(_CONTROL):
+            path = call.path.removeprefix(_CONTROL)
+            return await self._control.answer(call.method, path, call.query, call.body)
+        if call.path.startswith(_API):
+            return await self._api(call, request.headers, request_id)
+        return await self._domain(call, request.headers, request_id)
+
+    async def _domain(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
+        """Straight to the function, which needs no HTTP trigger for it (facts §2.3)."""
+        route = self._routes.find(call.host, call.method, call.path)
+        function = self._compute.deployment.function(route.function) if route else None
+        if route is None or function is None:
+            message = f"no route for {call.method} {call.path}"
+            raise Refusal(HTTPStatus.NOT_FOUND, "RouteNotFound", message)
+        if self._settings.strip_prefix:
+            call = _at(call, without_prefix(route, call.path))
+        return await self._http(function, call, headers, request_id)
+
+    async def _own_trigger(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
+        """/_fc/http/{function}/... stands for the function's own host name."""
+        name, slash, rest = call.path.removeprefix(_OWN_TRIGGER).partition("/")
+        function = self._function(name)
+        if call.method not in function.http_methods:
+            message = f"the http trigger of {name} does not take {call.method}"
+            raise Refusal(HTTPStatus.FORBIDDEN, "AccessDenied", message)
+        return await self._http(function, _at(call, f"{slash or '/'}{rest}"), headers, request_id)
+
+    async def _api(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
+        """InvokeFunction: the payload is the event, and an error still comes with 200."""
+        name = call.path.removeprefix(_API).removesuffix(_INVOCATIONS)
+        if call.method != "POST" or not call.path.endswith(_INVOCATIONS):
+            message = f"'{call.method}' against '{call.path}' is not supported"
+            raise Refusal(HTTPStatus.BAD_REQUEST, "PathNotSupported", message)
+        function = self._function(name)
+        if _asynchronous(headers):
+            return self._accept(function, call.body, request_id)
+        outcome = await self._invoke(function, call.body, request_id)
+        return Answer(HTTPStatus.OK, _error_header(outcome), outcome.payload)
+
+    async def _http(
+        self, function: Function, call: Call, headers: Mapping[str, str], request_id: str
+    ) -> Answer:
+        event = http_event(
+            call,
+            at=self._clock.now(),
+            request_id=request_id,
+            account_id=self._settings.account_id,
+            base64_always=self._settings.base64_always,
+        )
+        if _asynchronous(headers):
+            return self._accept(function, event, request_id)
+        outcome = await self._invoke(function, event, request_id)
+        if outcome.error_type:
+            shown = {**_error_header(outcome), "Content-Type": "application/json"}
+            return Answer(self._settings.error_status, shown, outcome.payload)
+        return to_http(outcome.payload)
+
+    async def _invoke(self, function: Function, event: bytes, request_id: str) -> Outcome:
+        try:
+            return await self._compute.invoke(function, event, request_id)
+        except Throttled as error:
+            message = f"no instance of {function.name} is free, and none may be started"
+            refused = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "ResourceExhausted", message)
+            raise refused from error
+
+    def _accept(self, function: Function, event: bytes, request_id: str) -> Answer:
+        """facts/function-compute.md §2.3 (128 KB), §3 (202)."""
+        if len(event) > _ASYNC_LIMIT:
+            raise _too_large(_ASYNC_LIMIT)
+        self._calls.submit(function, event, request_id)
+        return Answer(HTTPStatus.ACCEPTED)
+
+    def _function(self, name: str) -> Function:
+        function = self._compute.deployment.function(name)
+        if function is None:
+            message = f"function '{name}' does not exist"
+            raise Refusal(HTTPStatus.NOT_FOUND, "FunctionNotFound", message)
+        return function
+
+
+def _check_head(request: web.BaseRequest) -> None:
+    """facts/function-compute.md §2.3: 8 KB of headers, 4 KB of path and query."""
+    if len(request.raw_path) > _TARGET_LIMIT:
+        message = f"path and query exceed {_TARGET_LIMIT} bytes"
+        raise Refusal(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > _HEADER_LIMIT:
+        message = f"headers exceed {_HEADER_LIMIT} bytes"
+        raise Refusal(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    if not request.body_exists:
+        return b""
+    body = bytearray()
+    async for part in request.content.iter_any():
+        body += part
+        if len(body) > _BODY_LIMIT:
+            raise _too_large(_BODY_LIMIT)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Refusal:
+    message = f"payload size exceeds maximum allowed size ({limit} bytes)"
+    return Refusal(HTTPStatus.BAD_REQUEST, "EntityTooLarge", message)
+
+
+def _call(request: web.BaseRequest, body: bytes) -> Call:
+    path, _, query = request.raw_path.partition("?")
+    return Call(
+        method=request.method,
+        path=path,
+        query=query,
+        headers=request.headers.items(),
+        body=body,
+        host=request.host.rpartition(":")[0] or request.host,
+        source_ip=request.remote or "",
+    )
+
+
+def _at(call: Call, path: str) -> Call:
+    return Call(
+        call.method, path, call.query, call.headers, call.body, call.host, call.source_ip
+    )  # fmt: skip
+
+
+def _asynchronous(headers: Mapping[str, str]) -> bool:
+    return headers.get("X-Fc-Invocation-Type", "").lower() == "async"
+
+
+def _error_header(outcome: Outcome) -> dict[str, str]:
+    return {"X-Fc-Error-Type": outcome.error_type} if outcome.error_type else {}

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What the role of a function gives it."""
+
+    access_key_id: str = "dev"
+    access_key_secret: str = "dev-secret"  # noqa: S105 -- the development account's, design §12
+    security_token: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What s.yaml does not say. The last three are UNCONFIRMED in facts/function-compute.md."""
+
+    quota: int = 100
+    idle_seconds: float = 180
+    retry_seconds: float = 0.5
+    account_id: str = "1234567890123456"
+    credentials: Credentials = field(default_factory=Credentials)
+    clock_file: Path | None = None
+    strip_prefix: bool = False  # §2.1: is a route's prefix taken off the path?
+    base64_always: bool = False  # §2.1: which bodies count as binary?
+    error_status: int = 502  # §2.3: what an HTTP client gets when a handler raises

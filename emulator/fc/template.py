@@ -1,0 +1,144 @@
+"""An s.yaml of Serverless Devs 3, with its variables and its template put in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_EXPRESSION = re.compile(r"\$\{([^}]*)\}")
+_ENV = re.compile(r"""env\(\s*['"](\w+)['"]\s*(?:,\s*(?:'([^']*)'|"([^"]*)")\s*)?\)""")
+_PATH = re.compile(r"""path\(\s*['"]([^'"]*)['"]\s*\)""")
+_NAMES = re.compile(r"(?:vars|resources)(?:\.\w[\w-]*)+")
+
+
+class BadTemplate(Exception):
+    """What is wrong with an s.yaml: all of it, since mending one fault at a time is a chore."""
+
+    def __init__(self, path: Path, faults: list[str]) -> None:
+        super().__init__(f"{path}: " + "; ".join(faults))
+        self.faults = faults
+
+
+class Unresolved(Exception):
+    """One expression that has no value."""
+
+
+def load_template(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
+    """The resources, resolved (facts/function-compute.md §7)."""
+    resolver = _Resolver(_read(path), path.parent, env)
+    resources = resolver.resources()
+    if resolver.faults:
+        raise BadTemplate(path, resolver.faults)
+    return resources
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadTemplate(path, [f"cannot be read: {error}"]) from error
+    if not isinstance(document, dict) or not isinstance(document.get("resources"), dict):
+        raise BadTemplate(path, ["has no resources"])
+    return document
+
+
+class _Resolver:
+    def __init__(self, document: dict[str, Any], folder: Path, env: Mapping[str, str]) -> None:
+        self.faults: list[str] = []
+        self._document = document
+        self._folder = folder
+        self._env = env
+        self._asking: list[str] = []
+
+    def resources(self) -> dict[str, Any]:
+        merged = {
+            str(key): self._extended(str(key), value)
+            for key, value in self._document["resources"].items()
+        }
+        self._document = {**self._document, "resources": merged}
+        return {key: self._resolve(value, f"resources.{key}") for key, value in merged.items()}
+
+    def _extended(self, key: str, resource: object) -> dict[str, Any]:
+        if not isinstance(resource, dict):
+            self.faults.append(f"resources.{key} is not a mapping")
+            return {}
+        extend = resource.get("extend")
+        if extend is None:
+            return resource
+        template = self._template(key, extend)
+        return {**resource, "props": _merged(template, resource.get("props") or {})}
+
+    def _template(self, key: str, extend: object) -> dict[str, Any]:
+        name = extend.get("name") if isinstance(extend, dict) else None
+        template = (self._document.get("template") or {}).get(name)
+        if not isinstance(extend, dict) or not isinstance(template, dict):
+            self.faults.append(f"resources.{key} extends {name!r}, which no template is called")
+            return {}
+        ignored = extend.get("ignore") or []
+        return {name: value for name, value in template.items() if name not in ignored}
+
+    def _resolve(self, node: object, where: str) -> Any:  # noqa: ANN401 -- YAML is what it is
+        if isinstance(node, dict):
+            return {key: self._resolve(value, f"{where}.{key}") for key, value in node.items()}
+        if isinstance(node, list):
+            return [self._resolve(value, f"{where}[{i}]") for i, value in enumerate(node)]
+        if isinstance(node, str) and "${" in node:
+            return self._text(node, where)
+        return node
+
+    def _text(self, text: str, where: str) -> Any:  # noqa: ANN401 -- as above
+        try:
+            whole = _EXPRESSION.fullmatch(text)
+            if whole:
+                return self._value(whole[1].strip())
+            return _EXPRESSION.sub(lambda match: str(self._value(match[1].strip())), text)
+        except Unresolved as error:
+            self.faults.append(f"{where}: {error}")
+            return ""
+
+    def _value(self, expression: str) -> Any:  # noqa: ANN401 -- as above
+        if match := _ENV.fullmatch(expression):
+            return self._env_value(match)
+        if match := _PATH.fullmatch(expression):
+            return str((self._folder / match[1]).resolve())
+        if _NAMES.fullmatch(expression):
+            return self._named(expression)
+        raise Unresolved(f"${{{expression}}} is none of env(), path(), vars. and resources.")
+
+    def _env_value(self, match: re.Match[str]) -> str:
+        """As Serverless Devs has it, a variable set to nothing takes the default, too."""
+        default = match[2] if match[2] is not None else match[3]
+        value = self._env.get(match[1]) or default
+        if value is None:
+            raise Unresolved(f"the environment has no {match[1]}, and no default is given")
+        return value
+
+    def _named(self, expression: str) -> Any:  # noqa: ANN401 -- as above
+        if expression in self._asking:
+            raise Unresolved(f"${{{expression}}} refers to itself")
+        self._asking.append(expression)
+        try:
+            return self._resolve(self._lookup(expression), expression)
+        finally:
+            self._asking.pop()
+
+    def _lookup(self, expression: str) -> object:
+        node: object = self._document
+        for name in expression.split("."):
+            if not isinstance(node, dict) or name not in node:
+                raise Unresolved(f"there is no {expression}")
+            node = node[name]
+        return node
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Mappings are merged, everything else is replaced."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merged(below[key], above[key])
+    return merged
