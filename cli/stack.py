@@ -1,0 +1,187 @@
+"""The deployed functions between the two stand-ins, on this machine, each in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from cli.failure import Failure
+from shared.config import policy_as_json
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+ROOT = Path(__file__).resolve().parent.parent
+FC_PORT, LIVE_PORT = 9000, 9001
+TOKEN = "dev-token"  # noqa: S105 - the development account's
+PATIENCE = 20.0
+"""s that a stand-in may take to listen, and to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where the two stand-ins listen, and the folder with the store, the clock and the logs."""
+
+    fc: str
+    live: str
+    folder: Path
+    pids: tuple[int, ...]
+
+    def control(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """Ask the Live stand-in for what the real service does not have."""
+        answer = requests.post(f"{self.live}/_control/{what}", json=body, timeout=PATIENCE)
+        if not answer.ok:
+            raise Failure(f"the stand-in refused {what}: {answer.text}")
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def calls(self) -> dict[str, Any]:
+        """What came over the wire, counted by the stand-in."""
+        answer = requests.get(f"{self.live}/_control/calls", timeout=PATIENCE)
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
+
+
+def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
+    """What s.yaml asks the environment for, filled with the development account."""
+    return {
+        "LIVE_RECORD_STAGE": "dev",
+        "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
+        "LIVE_RECORD_POLICY": str(folder / "policy.json"),
+        "LIVE_RECORD_API_TOKENS": f"dev:read+control:{TOKEN}",
+        "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
+        "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
+        "LIVE_RECORD_PATH_TOKENS": "dev-path",
+        "LIVE_RECORD_CALLBACK_HOST": fc.partition("://")[2],
+        "LIVE_RECORD_LIVE_ENDPOINT": live,
+        "LIVE_RECORD_KICK_URL": f"{fc}/_fc/http/reconcile/",
+        "LIVE_RECORD_KICK_KEY": secrets.token_hex(16),
+        "LIVE_RECORD_DEV_CLOCK": str(folder / "clock.json"),
+        "LIVE_RECORD_CODE": str(ROOT),
+    }
+
+
+@contextmanager
+def running(
+    folder: Path,
+    *,
+    fc_port: int = 0,
+    live_port: int = 0,
+    policy: Path = ROOT / "policy.toml",
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Stack]:
+    """The whole stack until the block is left; port 0 takes a free one.
+
+    `settings` go over those of the development account.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    text = policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
+    (folder / "policy.json").write_text(text, encoding="utf-8")
+    clock = ("--clock-file", str(folder / "clock.json"))
+    fc_port = fc_port or _free_port()
+    with _Processes(folder / "functions.log") as processes:
+        live = processes.start("live", live_port, *clock)
+        values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
+        template = ("--template", str(ROOT / "s.yaml"))
+        environment = _as_options({**values, **(settings or {})})
+        fc = processes.start("fc", fc_port, *template, *clock, *environment)
+        stack = Stack(fc, live, folder, processes.pids())
+        stack.control("notify", **_callback_urls(fc))
+        yield stack
+
+
+def _callback_urls(fc: str) -> dict[str, str]:
+    return {f"{kind}_url": f"{fc}/callbacks/{kind}/dev-path" for kind in ("stream", "record")}
+
+
+def _as_options(values: Mapping[str, str]) -> list[str]:
+    return [part for name, value in values.items() for part in ("--env", f"{name}={value}")]
+
+
+def _free_port() -> int:
+    """The functions have to know their own address before they are served."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+class _Processes:
+    """The stand-ins that were started, and their log; all are ended together."""
+
+    def __init__(self, log: Path) -> None:
+        self._path = log
+        self._log = log.open("a", encoding="utf-8")
+        self._began = self._log.tell()
+        self._running: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in reversed(self._running):
+            process.terminate()
+        for process in self._running:
+            _await_end(process)
+        self._log.close()
+
+    def pids(self) -> tuple[int, ...]:
+        return tuple(process.pid for process in self._running)
+
+    def start(self, name: str, port: int, *options: str) -> str:
+        """Its address, once it listens."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"emulator.{name}", "--port", str(port), "--json", *options],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+        self._running.append(process)
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            process.wait(PATIENCE)
+            raise Failure(self._last_words(name))
+        address: str = json.loads(line)["address"]
+        return address
+
+    def _last_words(self, name: str) -> str:
+        self._log.flush()
+        with self._path.open(encoding="utf-8") as log:
+            log.seek(self._began)
+            said = log.read().strip()
+        return f"the stand-in of {_NAMES[name]} did not start. {said}"
+
+
+_NAMES = {"live": "ApsaraVideo Live", "fc": "Function Compute"}
+
+
+def _await_end(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
