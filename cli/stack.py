@@ -80,12 +80,14 @@ def running(
     *,
     fc_port: int = 0,
     live_port: int = 0,
+    live: str = "",
     policy: Path = ROOT / "policy.toml",
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """The whole stack until the block is left; port 0 takes a free one.
 
-    `settings` go over those of the development account.
+    `settings` go over those of the development account; `live` is the address of a stand-in that
+    runs already.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +96,7 @@ def running(
     clock = ("--clock-file", str(folder / "clock.json"))
     fc_port = fc_port or _free_port()
     with _Processes(folder / "functions.log") as processes:
-        live = processes.start("live", live_port, *clock)
+        live = live or processes.start("live", live_port, *clock)
         values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
         template = ("--template", str(ROOT / "s.yaml"))
         environment = _as_options({**values, **(settings or {})})

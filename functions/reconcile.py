@@ -27,7 +27,7 @@ def respond(call: Call, told: Event) -> Response:
     if isinstance(told, Request):
         _check_key(call, told)
     call.app.store.mark(MARK)
-    done = call.reconcile(Manner(wait=WAIT, looks=True, kicks=False, has_time=call.has_time))
+    done = call.reconcile(Manner(wait=WAIT, looks=True, has_time=call.has_time))
     return Response(200, {"done": done})
 
 

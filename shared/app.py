@@ -16,9 +16,9 @@ from typing import Any
 
 from shared import fc, resilience
 from shared.config import Settings, load_policy, mode_of
-from shared.domain import Command, Happening, StreamKey, Terms, TimePassed
+from shared.domain import Accepted, Command, Happening, StreamKey, Terms, TimePassed
 from shared.domain.policy import Mode, Policy
-from shared.errors import Fault, Misconfigured
+from shared.errors import Fault, LiveError, Misconfigured
 from shared.kick import Kick
 from shared.live import Credentials, LiveClient
 from shared.logs import Log, to_stdout
@@ -77,7 +77,6 @@ class Call:
             _AsRole(app.live, credentials),
             monotonic=app.monotonic,
             wait=resilience.wait,
-            kick=app.kick,
             said=lambda event, error: self.log.warning(event, error=error),
         )
 
@@ -89,12 +88,21 @@ class Call:
     def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
         """What follows from it, tried again where Live says so, as long as the budget lasts.
 
-        What the deadline cuts off stays due, and reconcile goes on with it.
+        What the deadline cuts off stays due, and a reconcile is woken to go on with it.
         """
-        first = self._once(key, happening, manner)
-        steps = chain([first], iter(lambda: self._once(key, TimePassed(), manner), None))
+        sent: list[tuple[Command, Accepted | LiveError]] = []
+
+        def once(what: Happening) -> Handled:
+            handled = self._once(key, what, manner)
+            sent.extend(handled.sent)
+            return handled
+
+        first = once(happening)
+        steps = chain([first], iter(lambda: once(TimePassed()), None))
         last = resilience.while_again(lambda: next(steps), _again_in, self.deadline)
-        return replace(last, refused=first.refused, answer=last.answer or first.answer)
+        if last.waits:
+            self.app.kick()
+        return replace(last, refused=first.refused, sent=tuple(sent))
 
     def _once(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
         handled = run(self.app.recorder.handle(key, happening, manner), self._hands.perform)

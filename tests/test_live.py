@@ -57,6 +57,9 @@ from tests.wire import (
     xml_reply,
 )
 
+# The SDK asks for the time in a way that Python 3.12 and later warn of.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+
 KEY = StreamKey("live.example.com", "classroom", "room 1/甲")
 TOKEN = "sts-token-that-nobody-may-see"
 CREDENTIALS = Credentials("an-id", "a-secret-that-nobody-may-see", TOKEN)
@@ -182,6 +185,8 @@ REFUSALS: list[tuple[str, int, type[LiveError]]] = [
     ("IllegalOperation", 403, OursToMend),
     ("NobodyDocumentedThis", 400, Refused),
     ("NobodyDocumentedThis", 404, Refused),
+    ("NobodyDocumentedThis", 401, OursToMend),
+    ("NobodyDocumentedThis", 403, OursToMend),
     ("NobodyDocumentedThis", 429, Throttled),
     ("NobodyDocumentedThis", 503, Unavailable),
     ("NobodyDocumentedThis", 500, InDoubt),

@@ -92,6 +92,8 @@ class Answer:
             return InDoubt
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
             return Unavailable
+        if self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return OursToMend
         if not HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return InDoubt
         too_many = self.status == HTTPStatus.TOO_MANY_REQUESTS or self.retry_after
