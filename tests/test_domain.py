@@ -656,6 +656,44 @@ def test_a_person_may_start_a_stream_that_is_off() -> None:
     assert story.sent == ["start", "stop", "start"]
 
 
+# --- a session that only an accepted start has told of ------------------------------------------
+
+
+def test_an_accepted_start_proves_a_session_that_nobody_has_told_of() -> None:
+    story = Story().happens(StartAsked("ann", on_interruption=STOPS)).answer()
+    assert (story.record.session_number, story.record.wish.session) == (1, 1)
+
+    story.passes(MINUTE).publish()
+    assert (story.record.wish.wanted, story.sent) == (False, ["start", "stop"])
+
+
+def test_the_late_callback_of_that_session_opens_no_other_and_sends_nothing() -> None:
+    story = Story().start().answer().passes(SECOND).publish(NOON - MINUTE)
+
+    assert (story.record.session_number, story.sent) == (1, ["start"])
+
+
+def test_a_callback_of_about_that_time_may_be_of_a_reconnect_and_is_started_once_more() -> None:
+    story = Story().start().answer().publish(NOON + SECOND)
+
+    assert (story.record.session_number, story.sent) == (1, ["start", "start"])
+
+
+def test_the_list_dates_that_session() -> None:
+    story = Story().start().answer().unpublish().passes(5 * SECOND).seen(NOON - HOUR)
+
+    assert story.record.session is not None
+    assert story.record.session.publish_time == NOON - HOUR
+    assert (story.record.session.standing, story.sent) == (Standing.LIVE, ["start", "start"])
+
+
+def test_what_was_accepted_once_does_not_give_up_when_the_stream_is_gone() -> None:
+    story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).answer()
+    story.passes(MINUTE).publish().passes(31 * SECOND).answer(NotLive("StreamNotFound"))
+
+    assert story.record.wish.wanted
+
+
 # --- confirmation -----------------------------------------------------------------------------
 
 KNOWN = Terms(status_known=True)
@@ -710,6 +748,37 @@ def test_already_started_soon_after_a_stop_leads_to_one_restart_when_nothing_pro
 
     assert story.passes(10 * SECOND).sent == ["start", "stop", "start", "restart"]
     assert story.answer().passes(HOUR).sent.count("restart") == 1
+
+
+def test_an_echo_that_finds_it_started_is_proved_anew() -> None:
+    story = recording().stop().answer(InDoubt()).start()
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND).answer()
+    assert story.sent[-1] == "restart"
+
+    story.passes(50 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted"))
+    assert story.passes(10 * SECOND).sent[-2:] == ["start", "restart"]
+
+
+def test_a_doubtful_stop_may_have_stopped_as_late_as_its_doubt_ends() -> None:
+    story = Story(Terms(merge_delay=30 * SECOND)).publish().start().answer().stop()
+    story.answer(InDoubt()).start().passes(MINUTE).answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert Code.ADOPTED in story.told
+
+
+def test_a_restart_of_our_own_accord_is_not_carried_into_the_next_session() -> None:
+    story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+    story.lane_is_free = False
+    story.passes(10 * SECOND).publish()
+    story.lane_is_free = True
+
+    assert story.passes(SECOND).sent[-1] == "start"
+
+
+def test_a_lost_restart_is_followed_by_a_start_once_no_pause_can_last() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(4 * MINUTE)
+
+    assert story.sent == ["start", "restart", "start"]
 
 
 def test_a_report_proves_what_was_adopted() -> None:

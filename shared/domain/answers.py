@@ -72,6 +72,8 @@ def doubt(turn: Turn, flight: Flight) -> None:
     turn.change(doubts=(*turn.record.doubts, doubtful))
     if flight.command is Command.RESTART:
         turn.change(restart_doubted=True)
+    if flight.command is Command.STOP:
+        turn.change(stopped_at=doubtful.until)  # when it may have stopped at the latest
 
 
 def _start(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
@@ -117,7 +119,8 @@ def _started(turn: Turn, flight: Flight, answer: Accepted | LiveError, how: How)
         return
     _bind(turn)
     before = turn.record.started if turn.record.is_started else None
-    repeated = before is not None and before.repeated
+    echo = flight.why in (Code.ECHO, Code.EARLY_ECHO)  # what is in doubt is to be proved anew
+    repeated = before is not None and before.repeated and not echo
     confirmed = _reported_since(turn, flight)
     turn.change(
         failed=None,
@@ -133,9 +136,11 @@ def _started(turn: Turn, flight: Flight, answer: Accepted | LiveError, how: How)
 
 
 def _bind(turn: Turn) -> None:
+    if turn.record.session is None:
+        sessions.open_undated(turn)
     wish, number = turn.record.wish, turn.record.session_number
     turn.change_session(refused_start=False)
-    turn.change_wish(session=wish.session or number or None)
+    turn.change_wish(session=wish.session or number)
     if wish.first_accepted_at is None:
         wishes.count_from_first_start(turn, turn.now)
 
@@ -158,7 +163,7 @@ def _not_live(turn: Turn, flight: Flight, answer: LiveError) -> None:
         _again(turn, flight, after=_wait(answer, flight.attempts))
         return
     _remember(turn, flight, answer, Code.NOT_LIVE)
-    if wish.wanted and wish.if_not_live is IfNotLive.FAIL and wish.session is None:
+    if wish.wanted and wish.if_not_live is IfNotLive.FAIL and wish.first_accepted_at is None:
         wishes.give_up(turn)
     elif wish.wanted:
         sessions.mark_refused(turn)
@@ -179,7 +184,7 @@ def _stop(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
     _remember(turn, flight, answer, _over(answer))
     if turn.record.wish.wanted or isinstance(answer, Rejected):
         return
-    turn.change(evidence=Evidence(recording=False, what="stop", at=turn.now))
+    turn.change(evidence=Evidence(recording=False, what="stop", at=turn.now), stopped_at=turn.now)
     if isinstance(answer, NotLive):
         _stop_missed(turn, flight)
     if turn.record.wish.finalize:

@@ -129,9 +129,16 @@ def _end_doubts(turn: Turn) -> None:
     if turn.record.restart_doubted and not turn.may_still_land(Command.RESTART):
         turn.note(Code.RESTART_UNKNOWN)
         turn.change(restart_doubted=False)
+        _heal(turn)
     against = _AGAINST_A_START if turn.record.wish.wanted else _AGAINST_A_STOP
     if any(doubt.command in against for doubt in over):
         turn.owe_wish(Code.ECHO)
+
+
+def _heal(turn: Turn) -> None:
+    """A restart that was lost may leave a pause. Once no pause can last, one start tells."""
+    if turn.record.wish.wanted and turn.record.owed is None:
+        turn.owe(Command.START, Code.RESTART_UNKNOWN, after=turn.terms.merge_delay)
 
 
 def _check(turn: Turn) -> None:

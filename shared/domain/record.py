@@ -111,14 +111,21 @@ class Session:
     refused_start: bool = False  # Live answered a start with StreamNotFound
 
     @property
+    def is_undated(self) -> bool:
+        """Known by an accepted start alone: it began at `opened_at` or before."""
+        return self.time is None and self.publish_time is None
+
+    @property
     def began(self) -> int:
         """Its time for comparing with a callback's."""
-        return self.time if self.time is not None else self.publish_time or 0
+        known = self.time if self.time is not None else self.publish_time
+        return self.opened_at if known is None else known
 
     @property
     def listed(self) -> int:
         """Its time for comparing with the online list's."""
-        return self.publish_time if self.publish_time is not None else self.time or 0
+        known = self.publish_time if self.publish_time is not None else self.time
+        return self.opened_at if known is None else known
 
 
 class How(str, Enum):

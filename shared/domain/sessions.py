@@ -23,8 +23,8 @@ def published(turn: Turn, happening: Published) -> None:
     session, time = turn.record.session, happening.time
     if session is None:
         _open(turn, Code.PUBLISHED, time=time)
-    elif session.time is None and abs(time - session.began) <= TOGETHER:
-        _learn_time(turn, time)
+    elif session.time is None and _belongs(session, time):
+        _learn_time(turn, session, time)
     elif time > session.began:
         _open(turn, Code.PUBLISHED, time=time)
     else:
@@ -32,13 +32,19 @@ def published(turn: Turn, happening: Published) -> None:
         turn.note(Code.PUBLISHED_TWICE if same else Code.PUBLISHED_LATE)
 
 
-def _learn_time(turn: Turn, time: int) -> None:
-    """Seen in the list first. The callback may be of a reconnect, so the start goes out again."""
+def _belongs(session: Session, time: int) -> bool:
+    """An undated session may have begun at any time before it was opened."""
+    apart = time - session.began
+    return apart <= TOGETHER and (session.is_undated or apart >= -TOGETHER)
+
+
+def _learn_time(turn: Turn, session: Session, time: int) -> None:
+    """Known before its callback came. That may be of a reconnect, so the start goes out again."""
     turn.change_session(time=time)
     turn.note(Code.PUBLISH_TIME_LEARNT)
     if turn.record.is_off:
         _mark_ending(turn, Code.PUBLISH_TIME_LEARNT)
-    if turn.record.wish.wanted:
+    if turn.record.wish.wanted and time >= session.began - TOGETHER:
         turn.owe(Command.START, Code.PUBLISH_TIME_LEARNT)
 
 
@@ -49,13 +55,26 @@ def _open(turn: Turn, why: Code, *, time: int | None = None, listed: int | None 
     number = turn.record.session_number + 1
     turn.note(why, session=number)
     wishes.end_with_session(turn)
+    _drop_own_restart(turn)
     turn.change(session=Session(number, turn.now, time, listed), failed=None)
-    _meet_wish(turn, why)
+    if not wishes.by_policy(turn, says_why_not=True):
+        _meet_wish(turn, why)
+
+
+def open_undated(turn: Turn) -> None:
+    """An accepted start proves a live stream that no callback and no list has told of."""
+    turn.change(session=Session(1, turn.now))
+
+
+def _drop_own_restart(turn: Turn) -> None:
+    """It was to prove a start of the session before."""
+    owed = turn.record.owed
+    if owed and owed.why is Code.UNPROVED:
+        turn.change(owed=None)
 
 
 def _meet_wish(turn: Turn, why: Code) -> None:
     """The stream is there: start what is wanted, stop again what a stop missed."""
-    wishes.by_policy(turn)
     if turn.record.wish.wanted:
         turn.owe(Command.START, why)
     elif _stop_missed(turn):
@@ -126,10 +145,14 @@ def _seen(turn: Turn, published_at: int, asked_at: int) -> None:
     session = turn.record.session
     if session is None or published_at - session.listed > TOGETHER:
         _open(turn, Code.SEEN_ONLINE, listed=published_at)
-    elif session.listed - published_at > TOGETHER or asked_at < session.off_since:
+    elif not _is_listed(session, published_at) or asked_at < session.off_since:
         turn.note(Code.SEEN_STALE)
     else:
         _still_there(turn, session, published_at)
+
+
+def _is_listed(session: Session, published_at: int) -> bool:
+    return session.is_undated or session.listed - published_at <= TOGETHER
 
 
 def _still_there(turn: Turn, session: Session, published_at: int) -> None:
@@ -140,6 +163,5 @@ def _still_there(turn: Turn, session: Session, published_at: int) -> None:
     )
     if doubted:
         turn.note(Code.SEEN_AGAIN)
+    if not wishes.by_policy(turn) and doubted:
         _meet_wish(turn, Code.SEEN_AGAIN)
-    else:
-        wishes.by_policy(turn)

@@ -137,17 +137,17 @@ def cancel_delay(turn: Turn, asked: CancelDelayAsked) -> None:
         turn.owe(Command.CANCEL_DELAY, Code.ASKED_CANCEL_DELAY)
 
 
-def by_policy(turn: Turn) -> None:
-    """Policy makes at most one wish a session, and none while an explicit stop holds."""
+def by_policy(turn: Turn, *, says_why_not: bool = False) -> bool:
+    """Whether policy made a wish now: at most one a session, and none while an explicit stop
+    holds."""
     record, rule = turn.record, turn.terms.rule
     if record.wish.wanted or record.policy_session == record.session_number:
-        return
-    if rule.on_publish is not OnPublish.RECORD:
-        turn.note(Code.RULE_IGNORES, rule=rule.name)
-        return
-    if record.held_at(turn.now):
-        turn.note(Code.HELD)
-        return
+        return False
+    against = _against(record, turn)
+    if against is not None:
+        if says_why_not:
+            turn.note(against, rule=rule.name)
+        return False
     turn.change(policy_session=record.session_number)
     turn.new_wish(
         wanted=True,
@@ -159,6 +159,13 @@ def by_policy(turn: Turn) -> None:
     )
     turn.note(Code.RULE_RECORDS, rule=rule.name)
     _send_start(turn, Code.RULE_RECORDS)
+    return True
+
+
+def _against(record: Recording, turn: Turn) -> Code | None:
+    if turn.terms.rule.on_publish is not OnPublish.RECORD:
+        return Code.RULE_IGNORES
+    return Code.HELD if record.held_at(turn.now) else None
 
 
 def end_with_session(turn: Turn) -> None:
