@@ -22,6 +22,7 @@ from shared.domain import (
     StartAsked,
     StopAsked,
     Terms,
+    TimePassed,
     claim,
     rank,
 )
@@ -162,6 +163,25 @@ def test_a_stop_can_hold_for_its_session_alone() -> None:
     assert story.passes(MINUTE).publish().sent == ["start", "stop", "start"]
 
 
+def test_nobody_is_held_from_what_is_wanted_or_was_never_seen() -> None:
+    assert not recording().record.held_at(NOON)
+    assert not Story().happens(StopAsked("ann", hold_session=True)).record.held_at(NOON)
+
+
+def test_a_live_stream_that_no_rule_records_is_not_written_down_at_every_look() -> None:
+    story = Story().publish()
+
+    assert story.seen(NOON).seen(NOON).told == [Code.PUBLISHED, Code.RULE_IGNORES]
+
+
+def test_a_phase_tells_what_is_under_way() -> None:
+    story = Story().publish().start()
+    phases = [story.phase, story.answer().phase, story.stop().phase, story.answer().phase]
+
+    assert phases == [Phase.STARTING, Phase.RECORDING, Phase.STOPPING, Phase.IDLE]
+    assert story.record.is_watched
+
+
 def test_policy_makes_one_wish_a_session() -> None:
     story = Story(by_rule()).publish().answer()
     story.happens(StopAsked("ann", hold=1)).answer().passes(MINUTE)
@@ -249,6 +269,13 @@ def test_an_end_can_be_moved() -> None:
 
     assert story.record.wish.until == NOON + 2 * HOUR
     assert story.passes(2 * HOUR).sent == ["start", "stop"]
+
+
+def test_an_end_can_be_moved_before_anything_was_accepted() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound"))
+    story.happens(ExtendAsked("ann", max_duration=HOUR)).passes(MINUTE).publish().answer()
+
+    assert story.record.wish.until == NOON + MINUTE + HOUR
 
 
 def test_the_end_of_what_is_not_wanted_cannot_be_moved() -> None:
@@ -378,6 +405,13 @@ def test_an_answer_about_an_earlier_session_says_nothing_about_the_new_one() -> 
     assert not story.record.is_started
 
 
+def test_a_denial_of_an_earlier_session_says_nothing_about_the_new_one() -> None:
+    story = Story().publish().start().passes(SECOND).publish().answer(NotLive("StreamNotFound"))
+
+    assert story.sent == ["start", "start"]
+    assert story.record.wish.first_accepted_at is None
+
+
 def test_a_stop_that_missed_its_session_goes_out_again() -> None:
     story = recording().stop().passes(SECOND).publish().answer(NotLive("StreamNotFound"))
 
@@ -443,6 +477,19 @@ def test_a_doubtful_restart_is_never_repeated_and_is_reported_unknown() -> None:
 
 def test_a_doubtful_restart_whose_lease_ended_is_not_repeated() -> None:
     assert recording().happens(RestartAsked("ann")).passes(2 * MINUTE).sent == ["start", "restart"]
+
+
+def test_a_doubtful_restart_of_what_is_stopped_since_is_followed_by_its_stop_alone() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).stop().answer()
+
+    assert story.passes(MINUTE).sent == ["start", "restart", "stop", "stop"]
+
+
+def test_the_file_of_an_older_recording_does_not_settle_a_doubtful_restart() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt())
+    story.happens(FileLeft("old.mp4", NOON - HOUR, NOON - MINUTE)).passes(MINUTE)
+
+    assert Code.RESTART_UNKNOWN in story.told
 
 
 def test_a_report_settles_a_doubtful_restart() -> None:
@@ -533,6 +580,10 @@ def test_a_late_publish_done_changes_nothing() -> None:
 
 def test_a_publish_done_of_a_stream_that_is_off_changes_nothing() -> None:
     assert Story().unpublish().told == [Code.UNPUBLISHED_TWICE]
+
+
+def test_a_second_publish_done_adds_nothing() -> None:
+    assert recording().unpublish().unpublish().told[-1] is Code.UNPUBLISHED_TWICE
 
 
 def test_a_publish_done_only_marks_the_session_ending() -> None:
@@ -694,6 +745,25 @@ def test_what_was_accepted_once_does_not_give_up_when_the_stream_is_gone() -> No
     assert story.record.wish.wanted
 
 
+def test_a_start_accepted_for_a_session_since_gone_counts_as_accepted() -> None:
+    story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).publish().answer()
+    story.passes(31 * SECOND)
+    assert story.record.wish.first_accepted_at == NOON
+
+
+def test_a_start_accepted_after_its_session_ended_ends_a_wish_that_stops_with_it() -> None:
+    story = Story(by_rule(on_interruption=FINALIZES)).publish()
+    story.unpublish().passes(5 * SECOND).missed()
+    flight = story.record.flight
+    assert flight is not None
+    story.record = replace(story.record, flight=replace(flight, lease_until=NOON + HOUR))
+    story.passes(10 * SECOND).missed()
+    assert story.record.is_off
+
+    assert story.answer().sent == ["start", "stop"]
+    assert not story.record.wish.wanted
+
+
 # --- confirmation -----------------------------------------------------------------------------
 
 KNOWN = Terms(status_known=True)
@@ -721,6 +791,13 @@ def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_a
 
     assert story.passes(50 * SECOND).sent == ["start", "start"]
     assert story.answer().passes(HOUR).sent == ["start", "start"]
+
+
+def test_a_check_that_finds_the_stream_off_is_forgotten() -> None:
+    story = recording(KNOWN).goes_off().passes(HOUR).happens(TimePassed())
+
+    assert story.record.started is not None
+    assert story.record.started.check_at is None
 
 
 def test_a_confirmed_start_is_not_sent_again() -> None:
@@ -766,6 +843,15 @@ def test_a_doubtful_stop_may_have_stopped_as_late_as_its_doubt_ends() -> None:
     assert Code.ADOPTED in story.told
 
 
+def test_a_later_stop_does_not_shorten_the_time_of_a_doubtful_one() -> None:
+    story = recording(Terms(merge_delay=30 * SECOND)).stop().answer(InDoubt())
+    story.passes(SECOND).answer()
+    assert story.record.stopped_at == NOON + MINUTE
+
+    story.happens(CancelDelayAsked("ann")).answer()
+    assert story.record.stopped_at == NOON + MINUTE
+
+
 def test_a_restart_of_our_own_accord_is_not_carried_into_the_next_session() -> None:
     story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
     story.lane_is_free = False
@@ -779,6 +865,32 @@ def test_a_lost_restart_is_followed_by_a_start_once_no_pause_can_last() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(4 * MINUTE)
 
     assert story.sent == ["start", "restart", "start"]
+
+
+def test_a_second_restart_does_not_go_out_while_the_first_is_in_doubt() -> None:
+    story = recording().stop().answer(InDoubt()).start()
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND).answer(InDoubt())
+    story.passes(50 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert story.sent.count("restart") == 1
+
+
+def test_a_stop_answered_when_a_start_is_wanted_again_still_tells_when_it_stopped() -> None:
+    story = Story(Terms(merge_delay=30 * SECOND)).publish().start().answer().stop().start()
+    story.now += 5 * SECOND
+    story.answer().answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert story.record.stopped_at == NOON + 5 * SECOND
+
+
+def test_what_may_not_be_restarted_again_is_proved_by_a_start_once_no_pause_can_last() -> None:
+    story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+    story.passes(10 * SECOND).answer().unpublish().passes(5 * SECOND).seen(NOON)
+    story.answer(AlreadyStarted("TaskAlreadyStarted"))
+    assert story.sent.count("restart") == 1
+
+    assert story.passes(3 * MINUTE).sent[-2:] == ["start", "start"]
+    assert story.sent.count("restart") == 1
 
 
 def test_a_report_proves_what_was_adopted() -> None:

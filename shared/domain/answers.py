@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.domain import sessions, wishes
 from shared.domain.because import Code
 from shared.domain.happenings import Accepted, Sent
@@ -79,11 +81,13 @@ def doubt(turn: Turn, flight: Flight) -> None:
 def _start(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
     if _opened_since(turn, flight) and isinstance(answer, (Accepted, AlreadyStarted, NotLive)):
         _remember(turn, flight, answer, Code.OLD_SESSION)
+        if not isinstance(answer, NotLive):
+            _count(turn)
         turn.owe_unless_owed(Command.START, Code.OLD_SESSION)
     elif isinstance(answer, Accepted):
         _started(turn, flight, answer, How.ACCEPTED)
     elif isinstance(answer, AlreadyStarted):
-        _started(turn, flight, answer, How.ADOPTED if _may_be_paused(turn) else How.ALREADY)
+        _started(turn, flight, answer, How.ADOPTED if _may_be_paused(turn, flight) else How.ALREADY)
     elif isinstance(answer, NotLive):
         _not_live(turn, flight, answer)
     elif isinstance(answer, Rejected) or (isinstance(answer, Refused) and _by_person(turn)):
@@ -102,12 +106,19 @@ def _by_person(turn: Turn) -> bool:
     return turn.record.wish.by is By.PERSON
 
 
-def _may_be_paused(turn: Turn) -> bool:
+def _may_be_paused(turn: Turn, flight: Flight) -> bool:
     """TaskAlreadyStarted may mean a paused task within the merge delay of a stop or interruption
     (facts/live.md 6, UNCONFIRMED)."""
+    since = _paused_since(turn)
+    return since > 0 and flight.sent_at - since < turn.terms.merge_delay
+
+
+def _paused_since(turn: Turn) -> int:
+    """When a pause may have begun at the latest; 0 when none may have."""
     record = turn.record
-    since = max(record.stopped_at or 0, record.interrupted_at or 0)
-    return since > 0 and turn.now - since < turn.terms.merge_delay
+    evidence = record.evidence
+    paused_at = evidence.at if evidence and evidence.what == "record_paused" else 0
+    return max(record.stopped_at or 0, record.interrupted_at or 0, paused_at)
 
 
 _STARTED = {How.ACCEPTED: Code.ACCEPTED, How.ALREADY: Code.ALREADY, How.ADOPTED: Code.ADOPTED}
@@ -115,12 +126,18 @@ _STARTED = {How.ACCEPTED: Code.ACCEPTED, How.ALREADY: Code.ALREADY, How.ADOPTED:
 
 def _started(turn: Turn, flight: Flight, answer: Accepted | LiveError, how: How) -> None:
     _remember(turn, flight, answer, _STARTED[how])
-    if not turn.record.wish.wanted:
-        return
-    _bind(turn)
+    if turn.record.wish.wanted:
+        _bind(turn)
+    if turn.record.wish.wanted:
+        _prove(turn, flight, how)
+
+
+def _prove(turn: Turn, flight: Flight, how: How) -> None:
+    """What the yes is worth, and when silence about it must be doubted."""
     before = turn.record.started if turn.record.is_started else None
     echo = flight.why in (Code.ECHO, Code.EARLY_ECHO)  # what is in doubt is to be proved anew
-    repeated = before is not None and before.repeated and not echo
+    anew = echo and not turn.may_still_land(Command.RESTART)
+    repeated = before is not None and before.repeated and not anew
     confirmed = _reported_since(turn, flight)
     turn.change(
         failed=None,
@@ -129,7 +146,7 @@ def _started(turn: Turn, flight: Flight, answer: Accepted | LiveError, how: How)
             at=turn.now,
             how=how,
             confirmed=confirmed,
-            check_at=None if confirmed or repeated else _check_at(turn, how),
+            check_at=None if confirmed else _check_at(turn, how, repeated=repeated),
             repeated=repeated,
         ),
     )
@@ -141,7 +158,13 @@ def _bind(turn: Turn) -> None:
     wish, number = turn.record.wish, turn.record.session_number
     turn.change_session(refused_start=False)
     turn.change_wish(session=wish.session or number)
-    if wish.first_accepted_at is None:
+    _count(turn)
+    if turn.record.is_off:
+        wishes.end_with_session(turn)
+
+
+def _count(turn: Turn) -> None:
+    if turn.record.wish.first_accepted_at is None:
         wishes.count_from_first_start(turn, turn.now)
 
 
@@ -150,7 +173,10 @@ def _reported_since(turn: Turn, flight: Flight) -> bool:
     return evidence is not None and evidence.recording and evidence.at >= flight.sent_at
 
 
-def _check_at(turn: Turn, how: How) -> int | None:
+def _check_at(turn: Turn, how: How, *, repeated: bool) -> int | None:
+    """What may not be restarted again is proved by a start once no pause can last."""
+    if repeated:
+        return _paused_since(turn) + turn.terms.merge_delay if how is How.ADOPTED else None
     unproved = how is How.ADOPTED or (how is How.ACCEPTED and turn.terms.status_known)
     return turn.now + CONFIRM if unproved else None
 
@@ -182,9 +208,12 @@ def _stop(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
         _again(turn, flight, after=_wait(answer, flight.attempts))
         return
     _remember(turn, flight, answer, _over(answer))
-    if turn.record.wish.wanted or isinstance(answer, Rejected):
+    if isinstance(answer, Rejected):
         return
-    turn.change(evidence=Evidence(recording=False, what="stop", at=turn.now), stopped_at=turn.now)
+    turn.change(stopped_at=max(turn.record.stopped_at or 0, turn.now))
+    if turn.record.wish.wanted:
+        return
+    turn.change(evidence=Evidence(recording=False, what="stop", at=turn.now))
     if isinstance(answer, NotLive):
         _stop_missed(turn, flight)
     if turn.record.wish.finalize:
@@ -206,7 +235,13 @@ def _cancel_delay(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> N
         return
     _remember(turn, flight, answer, _over(answer))
     if not isinstance(answer, Rejected):
-        turn.change(stopped_at=None)
+        turn.change(stopped_at=_latest_doubtful_stop(turn))
+
+
+def _latest_doubtful_stop(turn: Turn) -> int | None:
+    """The merge delay is over, but for a stop that may still land."""
+    stops = [doubt.until for doubt in turn.record.doubts if doubt.command is Command.STOP]
+    return max(stops, default=None)
 
 
 def _restart(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
@@ -216,8 +251,16 @@ def _restart(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
     _remember(turn, flight, answer, _code(answer))
     if isinstance(answer, (Again, OursToMend)):
         _again(turn, flight, after=_wait(answer, flight.attempts))
+        _prove_later(turn)
     elif not isinstance(answer, InDoubt) and turn.record.wish.wanted:
         turn.owe_unless_owed(Command.START, Code.REJECTED)
+
+
+def _prove_later(turn: Turn) -> None:
+    """The restart that was to prove a start gave way to another start: that one is to be proved."""
+    started, owed = turn.record.started, turn.record.owed
+    if started and owed and owed.command is Command.START:
+        turn.change(started=replace(started, repeated=False))
 
 
 _MEANING = {

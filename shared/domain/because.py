@@ -45,6 +45,7 @@ class Code(str, Enum):
     # what is sent
     SENT = "sent"
     QUEUED = "queued"
+    NO_PLACE = "no_place"
     WITHHELD = "withheld"
     FINALIZE = "finalize"
     ECHO = "echo"
@@ -80,7 +81,15 @@ class Code(str, Enum):
     UNMANAGED = "unmanaged"
     RECORD_ERROR = "record_error"
     FILE = "file"
+    FILE_FAILED = "file_failed"
     FORGED = "forged"
+    # what Live asks and remarks
+    ON_DEMAND = "on_demand"
+    ON_DEMAND_DECLINED = "on_demand_declined"
+    EXCEPTION = "exception"
+    SWITCHED = "switched"
+    # what a later release wrote and this one reads
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shared.domain import answers, reports, sessions, wishes
+from shared.domain import answers, on_demand, reports, sessions, wishes
 from shared.domain.because import Code, Note
 from shared.domain.happenings import (
     HOUR,
     CancelDelayAsked,
     ExtendAsked,
+    FileFailed,
     FileLeft,
     Happening,
     Looked,
+    OnDemandAnswered,
     Published,
     RecordFailed,
+    Remarked,
     Reported,
     RestartAsked,
     Sent,
@@ -48,13 +51,17 @@ def decide(record: Recording, happening: Happening, now: int, terms: Terms) -> D
         _pass_time(turn)
     if not _asked_before(turn, happening):
         _happen(turn, happening)
+        if turn.refused:  # its key may be used again, once the stream stands otherwise
+            turn.change(asked=record.asked)
     if turn.record != record:
         turn.change(changed_at=now)
     return Decision(turn.record, tuple(turn.notes), turn.look, turn.refused)
 
 
 ONCE = 24 * HOUR
-"""How long an Idempotency-Key is remembered."""
+"""How long an Idempotency-Key is remembered,"""
+KEYS = 100
+"""unless so many newer ones were used: a record does not grow without end."""
 
 
 def _asked_before(turn: Turn, happening: Happening) -> bool:
@@ -65,7 +72,7 @@ def _asked_before(turn: Turn, happening: Happening) -> bool:
     kept = tuple(ask for ask in turn.record.asked if turn.now - ask.at < ONCE)
     before = next((ask for ask in kept if ask.key == once.key), None)
     if before is None:
-        turn.change(asked=(*kept, replace(once, at=turn.now)))
+        turn.change(asked=(*kept, replace(once, at=turn.now))[-KEYS:])
         return False
     turn.refused = None if before.digest == once.digest else Code.KEY_REUSED
     turn.note(Code.ASKED_BEFORE if turn.refused is None else Code.KEY_REUSED)
@@ -98,8 +105,16 @@ def _happen(turn: Turn, happening: Happening) -> None:  # noqa: C901, PLR0912 - 
             reports.failed(turn, happening)
         case FileLeft():
             reports.file_left(turn, happening)
+        case FileFailed():
+            reports.file_failed(turn, happening)
+        case OnDemandAnswered():
+            on_demand.answered(turn, happening)
+        case Remarked():
+            reports.remarked(turn, happening)
         case TimePassed():
             _check(turn)
+        case _:  # pragma: no cover - the union is closed, and mypy knows it
+            raise AssertionError(happening)
 
 
 def _pass_time(turn: Turn) -> None:
@@ -156,9 +171,16 @@ def _doubt_silence(turn: Turn, started: Started) -> None:
     """Live said yes and nothing since. Look first; then say it again, once a session."""
     if not turn.record.wish.wanted or not turn.record.is_started or turn.record.is_off:
         turn.change(started=replace(started, check_at=None))
+    elif started.how is How.ADOPTED and started.repeated:
+        turn.change(started=replace(started, check_at=None))
+        turn.owe(Command.START, Code.UNPROVED)
     elif started.how is How.ADOPTED:
         turn.change(started=replace(started, check_at=None, repeated=True))
-        turn.owe(Command.RESTART, Code.UNPROVED)
+        if not turn.may_still_land(Command.RESTART):  # else it heals when its doubt ends
+            turn.owe(Command.RESTART, Code.UNPROVED)
+    elif started.how is How.ON_DEMAND:
+        turn.change(started=replace(started, check_at=None))
+        turn.owe(Command.START, Code.UNCONFIRMED)
     elif not started.looked:
         again_at = started.at + CONFIRM_AGAIN
         turn.change(started=replace(started, check_at=again_at, looked=True))
@@ -181,7 +203,9 @@ def claim(record: Recording, flight: str, now: int) -> Recording | None:
     flying = replace(record, owed=None, flight=taken, ever_claimed=True)
     if owed.command is Command.START:
         return replace(flying, wish=replace(record.wish, claimed=True))
-    return replace(flying, stopped_at=now) if owed.command is Command.STOP else flying
+    if owed.command is not Command.STOP:
+        return flying
+    return replace(flying, stopped_at=max(record.stopped_at or 0, now))
 
 
 def _contradicts(record: Recording) -> bool:

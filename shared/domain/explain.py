@@ -5,36 +5,52 @@ from __future__ import annotations
 from shared.domain.because import Code, Note
 from shared.domain.happenings import Terms
 from shared.domain.policy import OnPublish
-from shared.domain.record import By, Phase, Recording, phase
+from shared.domain.record import By, Phase, Recording, Started, phase
+from shared.domain.stream import Command
 
 
 def explain(record: Recording, now: int, terms: Terms) -> Note:
     """The one cause that a person should hear first."""
-    wish = record.wish
     stands = phase(record)
     if stands is Phase.UNMANAGED:
         return Note(Code.UNMANAGED)
-    if not wish.wanted:
-        return _not_wanted(record, now, terms)
-    if stands is Phase.RECORDING:
-        return _recording(record)
+    if stands is Phase.STOPPING:
+        return _on_its_way(record)
+    return _wanted(record, terms) if record.wish.wanted else _not_wanted(record, now, terms)
+
+
+def _wanted(record: Recording, terms: Terms) -> Note:
+    stands = phase(record)
+    if stands is Phase.RECORDING and record.started:
+        return _recording(record, record.started)
     if stands is Phase.FAILED and record.failed:
-        return Note(record.failed.why, {"command": "start", "code": record.failed.code})
+        about = {"command": Command.START.value, "code": record.failed.code, "message": ""}
+        return Note(record.failed.why, about)
     if stands is Phase.WAITING:
-        return Note(Code.NOT_LIVE)
+        observes = terms.observe and record.is_watched
+        return Note(Code.OBSERVED, {"command": "start"}) if observes else Note(Code.NOT_LIVE)
     return _on_its_way(record)
 
 
-def _recording(record: Recording) -> Note:
-    if record.started and record.started.confirmed:
-        return Note(Code.CONFIRMED, {"what": record.evidence.what if record.evidence else "start"})
-    how = record.started.how.value if record.started else Code.ACCEPTED.value
-    return Note(Code(how), {"command": "start"})
+def _recording(record: Recording, started: Started) -> Note:
+    """What Live last said of it, if it said anything since the start."""
+    evidence = record.evidence
+    if evidence and not evidence.recording and evidence.at > started.at:
+        return Note(Code.PAUSED, {"what": evidence.what})
+    if started.confirmed:
+        return Note(Code.CONFIRMED, {"what": evidence.what if evidence else started.how.value})
+    return Note(Code(started.how.value), {"command": Command.START.value})
 
 
 def _on_its_way(record: Recording) -> Note:
-    """Owed or in flight: the last answer says what holds it up, if it was about a start."""
-    answer, owed = record.answer, record.owed
+    """On the wire, or owed: the last answer to the same command then says what holds it up."""
+    answer, owed, flight = record.answer, record.owed, record.flight
+    if flight:
+        who = record.wish.who or "-"
+        about = {"command": flight.command.value, "why": flight.why.value, "who": who}
+        return Note(Code.SENT, about)
+    if owed and owed.full:
+        return Note(Code.NO_PLACE)
     if owed and owed.attempts and answer and answer.command is owed.command:
         return Note(answer.why, {"command": answer.command.value, "code": answer.code})
     return Note(Code.QUEUED)
@@ -43,13 +59,15 @@ def _on_its_way(record: Recording) -> Note:
 def _not_wanted(record: Recording, now: int, terms: Terms) -> Note:
     wish = record.wish
     if wish.by is By.NOBODY:
-        records = terms.rule.on_publish is OnPublish.RECORD
-        ignored = record.session is not None and not records
-        return Note(Code.RULE_IGNORES, {"rule": terms.rule.name}) if ignored else _unasked(records)
+        return _unasked(record, terms)
     if wish.by is By.PERSON and record.held_at(now):
         return Note(Code.HELD)
     return Note(wish.why, {"who": wish.who or "-"})
 
 
-def _unasked(records: bool) -> Note:  # noqa: FBT001 - the rule's one bit
-    return Note(Code.NOT_LIVE) if records else Note(Code.NEVER_ASKED)
+def _unasked(record: Recording, terms: Terms) -> Note:
+    """A rule that records would have made a wish, had the stream been live."""
+    if terms.rule.on_publish is OnPublish.RECORD:
+        return Note(Code.NOT_LIVE)
+    ignored = record.session is not None
+    return Note(Code.RULE_IGNORES, {"rule": terms.rule.name}) if ignored else Note(Code.NEVER_ASKED)

@@ -22,6 +22,7 @@ class Terms:
     merge_delay: int = 180_000
     status_known: bool = False  # status callbacks have been seen to work for the domain
     observe: bool = False
+    max_concurrent: int | None = None  # of the whole account
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,32 @@ class FileLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class FileFailed:
+    """A file was lost on its way into another format or place; the recording itself goes on."""
+
+    event: str
+    code: str
+    message: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemandAnswered:
+    """Live asked, as the stream began, whether to record it; this is what it was told."""
+
+    need_record: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Remarked:
+    """Live says something that changes nothing: an exception (`is_exception`) in the stream, or a
+    switch between its two publishers. `what` is fit to be kept."""
+
+    is_exception: bool
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """Nothing happened but time."""
 
@@ -144,5 +171,8 @@ Happening: TypeAlias = (
     | Reported
     | RecordFailed
     | FileLeft
+    | FileFailed
+    | OnDemandAnswered
+    | Remarked
     | TimePassed
 )

@@ -80,6 +80,18 @@ class Rule:
         return str(self.match)
 
 
+@dataclass(frozen=True, slots=True)
+class ForwardTo:
+    """Who had Live's callbacks before us, by kind; empty where nobody had."""
+
+    stream: str = ""
+    record: str = ""
+    on_demand: str = ""
+
+    def of(self, kind: str) -> str:
+        return {"stream": self.stream, "record": self.record, "on_demand": self.on_demand}[kind]
+
+
 _NO_RULE = Rule()
 
 
@@ -88,6 +100,7 @@ class Policy:
     domains: tuple[Domain, ...] = ()
     rules: tuple[Rule, ...] = ()
     mode: Mode = Mode.ACT
+    forward_to: ForwardTo = field(default_factory=ForwardTo)
 
     def rule(self, key: StreamKey) -> Rule:
         return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)

@@ -65,6 +65,7 @@ class Owed:
     since: int
     not_before: int
     attempts: int = 0
+    full: bool = False  # every place is taken: it waits for one to come free
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,12 @@ class Session:
 
 
 class How(str, Enum):
-    """What Live's answer to the start of a session proves."""
+    """What proves that a session was started: Live's answer to a start, or ours to its asking."""
 
     ACCEPTED = "accepted"
     ALREADY = "already"
     ADOPTED = "adopted"
+    ON_DEMAND = "on_demand"  # Live asked and was told to; no command of ours was needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +206,11 @@ class Recording:
     evidence: Evidence | None = None
     answer: Answer | None = None
     interrupted_at: int | None = None
-    stopped_at: int | None = None  # when the last stop was claimed
+    stopped_at: int | None = None  # when Live may have paused for a stop at the latest
     stop_missed_at: int | None = None  # when a stop was last answered StreamNotFound
     ever_claimed: bool = False
     restart_doubted: bool = False
+    told_to_record_at: int | None = None  # on demand, for the session about to open
     asked: tuple[Once, ...] = ()
     changed_at: int = 0
 
@@ -219,6 +222,11 @@ class Recording:
     def is_off(self) -> bool:
         """Known not to be live; a stream never seen is not known to be anything."""
         return self.session is not None and self.session.standing is Standing.ENDED
+
+    @property
+    def is_watched(self) -> bool:
+        """Its session has not ended, so that a look that misses it says something."""
+        return self.session is not None and not self.is_off
 
     @property
     def is_started(self) -> bool:
@@ -275,7 +283,8 @@ def _phase_wanted(record: Recording) -> Phase:
     if record.has_failed and not record.owed:
         return Phase.FAILED
     if record.owed:
-        return Phase.STARTING if record.owed.attempts else Phase.QUEUED
+        again = record.owed.attempts and not record.owed.full
+        return Phase.STARTING if again else Phase.QUEUED
     return Phase.WAITING
 
 
@@ -334,3 +343,21 @@ _RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.S
 def rank(record: Recording) -> int:
     """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
     return _RANK[record.owed.command] if record.owed else 0
+
+
+_BEGINS = (Command.START, Command.RESTART)
+
+
+def takes_place(record: Recording) -> bool:
+    """Whether it counts against a cap: a start of ours may have begun a recording, and nothing
+    says that it is over. What only waits counts nothing."""
+    if record.flight and record.flight.command in _BEGINS:
+        return True
+    if any(doubt.command in _BEGINS for doubt in record.doubts):
+        return True
+    if record.is_off:
+        return False
+    if record.wish.wanted:
+        return record.is_started
+    busy = record.flight or record.owed
+    return record.ever_claimed and busy is not None and busy.command is Command.STOP

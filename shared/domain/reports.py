@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain.because import Code
-from shared.domain.happenings import FileLeft, RecordFailed, Reported
+from shared.domain.happenings import FileFailed, FileLeft, RecordFailed, Remarked, Reported
 from shared.domain.record import Evidence, Failed
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
@@ -28,6 +28,8 @@ def _runs(turn: Turn, what: str) -> None:
         _confirm(turn, what)
     elif turn.may_still_land(Command.START, Command.RESTART):
         turn.owe(Command.STOP, Code.EARLY_ECHO)
+    elif turn.record.told_to_record_at is not None:
+        turn.note(Code.CONFIRMED, what=what)
     else:
         turn.note(Code.UNMANAGED, what=what)
 
@@ -55,8 +57,24 @@ def failed(turn: Turn, happening: RecordFailed) -> None:
 
 def file_left(turn: Turn, happening: FileLeft) -> None:
     turn.note(Code.FILE, uri=happening.uri)
-    turn.change(restart_doubted=False)
     started = turn.record.started
-    if turn.record.wish.wanted and started and happening.stop >= started.at:
-        _confirm(turn, "file")
+    if started and happening.stop >= started.at:  # else it is what an older recording left
+        turn.change(restart_doubted=False)
+        if turn.record.wish.wanted:
+            _confirm(turn, "file")
     _start_early(turn)
+
+
+def file_failed(turn: Turn, happening: FileFailed) -> None:
+    """The recording behind it is none the worse, so the session has not failed."""
+    turn.note(
+        Code.FILE_FAILED,
+        event=happening.event,
+        code=happening.code,
+        message=happening.message,
+        uri=happening.uri,
+    )
+
+
+def remarked(turn: Turn, happening: Remarked) -> None:
+    turn.note(Code.EXCEPTION if happening.is_exception else Code.SWITCHED, what=happening.what)

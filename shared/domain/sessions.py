@@ -8,7 +8,7 @@ a later publish, or a list's time more than 5 s later: the next session, whateve
 
 from __future__ import annotations
 
-from shared.domain import wishes
+from shared.domain import on_demand, wishes
 from shared.domain.because import Code
 from shared.domain.happenings import Looked, Published, Unpublished
 from shared.domain.record import Session, Standing
@@ -59,6 +59,7 @@ def _open(turn: Turn, why: Code, *, time: int | None = None, listed: int | None 
     turn.change(session=Session(number, turn.now, time, listed), failed=None)
     if not wishes.by_policy(turn, says_why_not=True):
         _meet_wish(turn, why)
+    on_demand.opened(turn)
 
 
 def open_undated(turn: Turn) -> None:
@@ -89,7 +90,10 @@ def _stop_missed(turn: Turn) -> bool:
 
 def unpublished(turn: Turn, happening: Unpublished) -> None:
     session = turn.record.session
-    if session is None or session.standing is not Standing.LIVE:
+    if session is None:
+        turn.note(Code.UNPUBLISHED_TWICE)
+        turn.change(interrupted_at=turn.now)  # what it was, its recording may be paused now
+    elif session.standing is not Standing.LIVE:
         turn.note(Code.UNPUBLISHED_TWICE)
     elif happening.time < session.began - TOGETHER:
         turn.note(Code.UNPUBLISHED_LATE)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from shared.domain.because import Note
-from shared.domain.record import Recording
+from shared.domain.record import Phase, Recording, Standing
 from shared.domain.stream import StreamKey
 
 
@@ -20,9 +20,38 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that Live left; its recording ran from `start` to `stop`, by Live's clock."""
+
+    uri: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Under which rule a stream counts, how many streams may be recorded at once under it and in
+    all (None: any number), and how urgent it is where places or slots are short."""
+
+    rule: str = ""
+    of_rule: int | None = None
+    of_account: int | None = None
+    priority: int = 0
+
+    @property
+    def is_limited(self) -> bool:
+        return self.of_rule is not None or self.of_account is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Save:
     """Replace version `version` by `flying` if the lane has a slot within `wait` ms, else by
-    `queued`. A flight's lease lasts `lease` ms from its slot."""
+    `queued`. A flight's lease lasts `lease` ms from its slot. Of `files` each (domain, uri) is
+    kept once, however often it is told of.
+
+    With `waiting` the flight needs one of the places too: whoever takes none yet is refused where
+    they are all taken, or wanted by someone more urgent, and `waiting` is stored until one comes
+    free."""
 
     version: int
     queued: Recording
@@ -30,6 +59,9 @@ class Save:
     notes: tuple[Note, ...] = ()
     wait: int = 0
     lease: int = 0
+    files: tuple[File, ...] = ()
+    place: Place = Place()
+    waiting: Recording | None = None
 
     @property
     def key(self) -> StreamKey:
@@ -38,9 +70,12 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`queued` is what the store holds now."""
+    """`queued` is what the store holds now, or `waiting` if it is `full`. `lane_in` is how far
+    away, in ms, the slot was that was not waited for."""
 
     version: int
+    full: bool = False
+    lane_in: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +106,60 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Which records to list; None takes all."""
+
+    phase: Phase | None = None
+    domain: str | None = None
+    app: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A session that has not ended: when the online list says it began, if it was listed yet, and
+    whether it is doubted."""
+
+    key: StreamKey
+    listed: int | None
+    doubted: bool
+
+
+def watched_of(record: Recording) -> Watched:
+    session = record.session
+    doubted = session is None or session.standing is not Standing.LIVE or session.refused_start
+    return Watched(record.key, session.publish_time if session else None, doubted)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCopy:
+    """A policy that was applied to a running stage, as JSON; versions count from 1."""
+
+    version: int
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """What waits to be done: how much is due, and for how many ms the oldest has been."""
 
     depth: int
     oldest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of a lane is used: slots a second over the last minute, of `rate` that there are,
+    and how far ahead (ms) the next free one is."""
+
+    rate: float
+    used: float
+    ahead: float
+
+
+COMMANDS, LOOKS = "commands", "looks"
+"""The lanes: what changes a recording, and what only asks."""
+LOOK_RATE = 50
+"""Looks a second; Live allows 166 (facts/live.md 7)."""
+RECHECK = 300_000
+"""ms after which a start that waits for a place is tried again, in case a cap was raised."""

@@ -111,6 +111,10 @@ TEXTS: Mapping[Code, tuple[str, str]] = {
     Code.WENT_OFF: ("the stream is off", "该流已下线"),
     Code.SENT: ("{command} was sent because: {why}", "已发送 {command},原因:{why}"),
     Code.QUEUED: ("its command waits for its turn", "命令正在排队"),
+    Code.NO_PLACE: (
+        "as many streams as max_concurrent allows are recorded; it waits for a place",
+        "同时录制的流数已达上限 max_concurrent,正在等待空位",
+    ),
     Code.WITHHELD: (
         "its start was withheld: the stream is off",
         "该流已下线,开始命令未发送",
@@ -209,13 +213,37 @@ TEXTS: Mapping[Code, tuple[str, str]] = {
         "该流正在被录制,但并非由我们管理,不做干预",
     ),
     Code.RECORD_ERROR: (
-        "Live could not record it: {code} {message}",
-        "直播服务录制失败:{code} {message}",
+        "Live could not record it: {code} {message}. {mend}",
+        "直播服务录制失败:{code} {message}。{mend}",
     ),
     Code.FILE: ("a file was left: {uri}", "生成了文件:{uri}"),
+    Code.FILE_FAILED: (
+        "a file was lost ({event}): {code} {message} {uri}. {mend}",
+        "文件丢失({event}):{code} {message} {uri}。{mend}",
+    ),
+    Code.ON_DEMAND: (
+        "Live asked as the stream began, and was told to record it",
+        "推流开始时直播服务询问是否录制,回答为录制",
+    ),
+    Code.ON_DEMAND_DECLINED: (
+        "Live asked as the stream began, and was told not to record it",
+        "推流开始时直播服务询问是否录制,回答为不录制",
+    ),
+    Code.EXCEPTION: (
+        "Live reports an exception of the stream: {what}",
+        "直播服务报告该流异常:{what}",
+    ),
+    Code.SWITCHED: (
+        "Live switched between the two publishers of the stream: {what}",
+        "直播服务在该流的两路推流之间切换:{what}",
+    ),
     Code.FORGED: (
         "a callback was refused because nothing proved that Live sent it",
         "收到无法证明来自直播服务的回调,已拒绝",
+    ),
+    Code.UNKNOWN: (
+        "a later release noted this, and this one does not know it: {code}",
+        "较新版本的记录,当前版本无法识别:{code}",
     ),
 }
 
@@ -223,11 +251,47 @@ TEXTS: Mapping[Code, tuple[str, str]] = {
 def text(note: Note, language: Language = Language.ENGLISH) -> str:
     """The note in words. A particular that is itself a code is put in words too."""
     template = TEXTS[note.code][1 if language is Language.CHINESE else 0]
-    about = dict(note.about)
+    about = {"mend": _mend(note, language), **note.about}
     if about.get("why") in _BY_VALUE:
         cause = TEXTS[_BY_VALUE[str(about["why"])]][1 if language is Language.CHINESE else 0]
         about["why"] = cause.format_map(_Particulars(about))
     return template.format_map(_Particulars(about))
+
+
+def _mend(note: Note, language: Language) -> str:
+    mend = MENDS.get(str(note.about.get("code")), _LOOK_UP)
+    return mend[1 if language is Language.CHINESE else 0]
+
+
+_LOOK_UP = ("See what Live's documentation says of this code", "请在直播服务文档中查找该错误码")
+_BUCKET = (
+    "Create the OSS bucket that the recording configuration names, or name another",
+    "请创建录制配置中的 OSS Bucket,或更换为已有的 Bucket",
+)
+_AUTHORIZE = (
+    "Authorize ApsaraVideo Live to write to the OSS bucket",
+    "请授权直播服务写入 OSS Bucket",
+)
+_CODEC = (
+    "Push H.264, HEVC or MPEG-4 video with AAC or MP3 audio",
+    "请使用 H.264、HEVC 或 MPEG-4 视频和 AAC 或 MP3 音频推流",
+)
+_SOURCE = (
+    "The source file is damaged or gone: use the other format of the same recording",
+    "源文件已损坏或不存在,请使用同一录制的其他格式",
+)
+
+MENDS: Mapping[str, tuple[str, str]] = {
+    "BucketNotFound": _BUCKET,
+    "AccessDenied": _AUTHORIZE,
+    "UserDisable": _AUTHORIZE,
+    "PermissionDenied.ResourceAccess": _AUTHORIZE,
+    "StreamFormatError": _CODEC,
+    "TsSegmenterFail": _CODEC,
+    "InvalidParameter.ResourceContentBad": _SOURCE,
+    "InvalidParameter.ResourceNotFound": _SOURCE,
+}
+"""What mends each error of recording that Live documents (facts/live.md 4)."""
 
 
 class _Particulars(dict[str, "str | int"]):

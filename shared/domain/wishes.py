@@ -109,7 +109,8 @@ def stop(turn: Turn, asked: StopAsked) -> None:
 def _undoes_nothing(record: Recording) -> bool:
     """All a stop would undo is a start never claimed, and nothing hints at a live stream."""
     untouched = record.flight is None and not record.ever_claimed
-    unseen = record.session is None and record.evidence is None
+    known = (record.session, record.evidence, record.told_to_record_at)
+    unseen = all(one is None for one in known)
     return record.wish.wanted and untouched and unseen
 
 

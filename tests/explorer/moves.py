@@ -1,0 +1,180 @@
+"""Every next step of a situation: what each instance, each message, Live and time may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.domain import Happening, Looked, Sent
+from shared.recorder import Load, Look, SaveOrClaim, Send
+from tests.explorer import promises
+from tests.explorer.clock import FROZEN, Clock
+from tests.explorer.ground import LAG, Step
+from tests.explorer.mind import CALLBACK, PERSON, RECONCILE, Turn
+from tests.explorer.promises import Change
+from tests.explorer.wire import Wire
+from tests.explorer.world import MINUTE, NOW, Fault, Instance, Mail, World
+
+
+class Moves(Wire, Clock):
+    def successors(self, world: World) -> Iterator[Step]:
+        for place, one in enumerate(world.instances):
+            yield from self._steps(world, place, one)
+        if len(world.instances) < self.scenario.instances:
+            yield from self._arrivals(world)
+        yield from self.events(world)
+        yield from self.landings(world)
+        yield from self.passes(world)
+
+    # an instance's next effect
+
+    def _steps(self, world: World, place: int, one: Instance) -> Iterator[Step]:
+        wanted = self.mind.wants(one)
+        rest = world._replace(
+            instances=world.instances[:place] + world.instances[place + 1 :], quiet=False
+        )
+        awake = one._replace(paused=0) if one.paused else one
+        if wanted.what is Load:
+            yield from self._load(rest, awake)
+        elif wanted.what is SaveOrClaim:
+            yield from self._save(rest, awake)
+        elif wanted.what is Send and wanted.flight is not None:
+            yield from self.sends(rest, awake, wanted.flight)
+        elif wanted.what is Look:
+            yield from self._look(rest, awake, wanted.asked_at)
+
+    def _load(self, rest: World, one: Instance) -> Iterator[Step]:
+        left = self.spend(rest, Fault.KILL)
+        if left is not None and isinstance(self.mind.happenings[one.happening], Sent):
+            yield ("killed", one), rest._replace(faults=left)
+        if self.scenario.fine:
+            yield ("loads", one), self.joined(rest, self._loaded(rest, one))
+            return
+        yield from self._turns(rest, one)
+        if self.scenario.slow and (left := self.spend(rest, Fault.PAUSE)) is not None:
+            loaded = self._loaded(rest, one)._replace(paused=NOW + FROZEN)
+            yield ("loads, pauses", one), self.joined(rest._replace(faults=left), loaded)
+
+    def _loaded(self, world: World, one: Instance) -> Instance:
+        return one._replace(replies=(self.mind.load(world.record),), outrun=False)
+
+    def _turns(self, rest: World, one: Instance) -> Iterator[Step]:
+        turn = self.mind.turn(rest.record, one, slot=True)
+        yield ("handles", one, turn), self._turned(rest, one, turn)
+        if turn.claimed and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
+            queued = self.mind.turn(rest.record, one, slot=False)
+            short = rest._replace(faults=left)
+            yield ("finds no slot", one, queued), self._turned(short, one, queued)
+
+    def _save(self, rest: World, one: Instance) -> Iterator[Step]:
+        if one.outrun:
+            again = self.mind.conflicted(one)
+            yield ("conflicts", one), self.joined(rest, again)
+            return
+        turn = self.mind.saving(rest.record, one, slot=True)
+        yield ("saves", one, turn), self._turned(rest, one, turn)
+
+    def _turned(self, rest: World, one: Instance, turn: Turn) -> World:
+        mind, memory = self.mind, rest.memory
+        happening = mind.happenings[one.happening]
+        old, new = mind.records[rest.record], mind.records[turn.record]
+        change = Change(old, new, happening, one.publish, rest.live, self.scenario)
+        memory = promises.handled(memory, change)
+        after = rest._replace(
+            record=turn.record, memory=memory, instances=outrun(rest.instances, turn.saved)
+        )
+        if turn.replies is not None:
+            return self.joined(after, one._replace(replies=turn.replies))
+        return after._replace(quiet=True) if self._is_quiet(after, turn, happening) else after
+
+    def _is_quiet(self, world: World, turn: Turn, happening: Happening) -> bool:
+        if turn.record != world.record or not isinstance(happening, Looked):
+            return False
+        live, asked_at = world.live, happening.asked_at
+        fresh = happening.published == live.listed and asked_at >= max(NOW - 1, live.event_at)
+        return fresh and not (world.instances or world.wire or world.mail)
+
+    # looks
+
+    def _look(self, rest: World, one: Instance, asked_at: int) -> Iterator[Step]:
+        for faults, publish, listed, how in self._lists(rest):
+            seen = self.mind.looked(one, Looked(listed, asked_at))
+            assert seen is not None
+            after = self.joined(rest._replace(faults=faults), seen._replace(publish=publish))
+            yield (how, one, listed), after
+        if (left := self.spend(rest, Fault.FAILED_LOOK)) is not None:
+            yield ("looks in vain", one), rest._replace(faults=left)
+
+    def _lists(self, world: World) -> Iterator[tuple[int, int, int | None, str]]:
+        """What the online list may show now."""
+        live = world.live
+        yield world.faults, live.publish, live.listed, "looks"
+        stale = live.before != live.listed and NOW - live.event_at <= LAG and live.publish
+        if stale and (left := self.spend(world, Fault.STALE)) is not None:
+            yield left, live.publish, live.before, "looks at an old list"
+
+    def _minute(self, world: World) -> Iterator[Step]:
+        if world.minute <= NOW:
+            world = world._replace(minute=NOW + MINUTE)
+        elif world.looks:
+            world = world._replace(looks=world.looks - 1)
+        else:
+            return
+        for left, publish, listed, how in self._lists(world):
+            happening = self.mind.happening(Looked(listed, NOW - 1))
+            one = Instance(happening, RECONCILE, self._serial(world), publish=publish)
+            yield (how, one, listed), self.joined(world._replace(faults=left), one)
+
+    # what arrives
+
+    def _arrivals(self, world: World) -> Iterator[Step]:
+        busy = world._replace(quiet=False)
+        if world.asked < len(self.asks):
+            ask = self.asks[world.asked]
+            yield from self.arrival(busy._replace(asked=world.asked + 1), ask, PERSON)
+        yield from self._delivered(busy)
+        at = self.mind.due(world.record)
+        if at is not None and at <= NOW:
+            yield from self.arrival(busy, self.tick, RECONCILE)
+        yield from self._minute(busy)
+
+    def arrival(
+        self, world: World, happening: int, manner: int, publish: int = -1
+    ) -> Iterator[Step]:
+        one = Instance(happening, manner, self._serial(world), publish=publish)
+        if self.scenario.fine:
+            yield ("begins", one), self.joined(world, one)
+        else:
+            yield from self._load(world, one)
+
+    def _serial(self, world: World) -> int:
+        """The smallest that no instance has and no flight refers to."""
+        taken = {one.serial for one in world.instances}
+        flight = self.mind.records[world.record].flight
+        if flight is not None:
+            taken.add(int(flight.id.split(".")[0]))
+        return next(serial for serial in range(9) if serial not in taken)
+
+    def _delivered(self, world: World) -> Iterator[Step]:
+        before = None
+        for place, mail in enumerate(world.mail):
+            if mail == before:
+                continue
+            before = mail
+            rest = world.mail[:place] + world.mail[place + 1 :]
+            taken = world._replace(mail=rest)
+            yield from self.arrival(taken, mail.happening, CALLBACK, mail.publish)
+            yield from self._misdelivered(world, taken, mail)
+
+    def _misdelivered(self, world: World, taken: World, mail: Mail) -> Iterator[Step]:
+        if (left := self.spend(world, Fault.LOSE)) is not None:
+            yield ("is lost", mail), taken._replace(faults=left)
+        if (left := self.spend(world, Fault.TWICE)) is not None:
+            copies = tuple(sorted((*world.mail, mail)))
+            yield ("comes twice", mail), world._replace(faults=left, mail=copies)
+
+
+def outrun(instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
+    """Whoever has loaded and not yet saved will meet a conflict."""
+    if not saved or not instances:
+        return instances
+    return tuple(one._replace(outrun=True) if len(one.replies) == 1 else one for one in instances)

@@ -1,0 +1,64 @@
+"""Runs scenarios and removed rules side by side, each to what it came to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from enum import Enum
+from multiprocessing import get_context
+
+from tests.explorer import scenarios
+from tests.explorer.rules import RULES
+from tests.explorer.search import Search
+from tests.explorer.story import told
+
+
+class Kind(str, Enum):
+    SCENARIO = "scenario"
+    DEEP = "deep scenario"
+    RULE = "removed rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`promise` is the one that broke, if any, and `story` the shortest way there."""
+
+    kind: Kind
+    name: str
+    states: int
+    steps: int
+    seconds: float
+    promise: str | None
+    story: tuple[str, ...]
+
+    def __str__(self) -> str:
+        name = f"without: {self.name}" if self.kind is Kind.RULE else self.name
+        figures = f"{name:48} {self.states:8} states {self.seconds:6.1f} s"
+        return f"{figures}  {self.promise}" if self.promise else figures
+
+
+def explored(kind: Kind, name: str) -> Outcome:
+    if kind is Kind.RULE:
+        with RULES[name].removed():
+            return _searched(kind, name, Search(RULES[name].scenario))
+    table = scenarios.DEEP if kind is Kind.DEEP else scenarios.DEFAULT
+    return _searched(kind, name, Search(table[name]))
+
+
+def _searched(kind: Kind, name: str, search: Search) -> Outcome:
+    began = time.monotonic()
+    found = search.run()
+    seconds, violation = time.monotonic() - began, found.violation
+    if violation is None:
+        return Outcome(kind, name, found.states, found.steps, seconds, None, ())
+    story = tuple(told(violation.steps, search.mind))
+    return Outcome(kind, name, found.states, found.steps, seconds, violation.promise, story)
+
+
+def run(jobs: Iterable[tuple[Kind, str]], workers: int) -> Iterator[Outcome]:
+    """As they end, in `workers` processes."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(explored, *job) for job in jobs]):
+            yield future.result()

@@ -1,0 +1,160 @@
+"""Rules about what may still land."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from shared.domain import Command, Flight, Sent, answers, reports
+from shared.domain.answers import doubt as in_doubt
+from shared.domain.because import Code
+from shared.domain.turn import Turn
+from shared.errors import InDoubt
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenario import Scenario
+from tests.explorer.scenarios import (
+    CANCEL_ENDS,
+    LIVE,
+    RECORDED,
+    RESTART,
+    START,
+    STATUS,
+    STOP,
+    STOP_FINALIZE,
+)
+from tests.explorer.world import Fault
+
+Patches = tuple[Patch, ...]
+decide = import_module("shared.domain.decide")  # the package gives its function by that name
+_real_settle = answers.settle
+_real_again = answers._again
+_real_runs = reports._runs
+
+
+def _one(*faults: Fault) -> dict[str, Any]:
+    return {"faults": frozenset(faults), "budget": 1}
+
+
+def _no_doubt() -> Patches:
+    return ((answers, "doubt", lambda *_: None),)
+
+
+def _doubt_until_answered() -> Patches:
+    def settle(turn: Turn, sent: Sent) -> None:
+        _real_settle(turn, sent)
+        if not isinstance(sent.answer, InDoubt):
+            turn.change(doubts=())
+
+    return ((answers, "settle", settle),)
+
+
+def _lapse_leaves_nothing(*, doubts: bool) -> Callable[[], Patches]:
+    def lapse(turn: Turn, flight: Flight) -> None:
+        turn.change(flight=None)
+        if doubts:
+            in_doubt(turn, flight)
+        else:
+            _real_again(turn, flight, after=0)
+
+    return lambda: ((answers, "lapse", lapse),)
+
+
+def _no_echo() -> Patches:
+    return ((decide, "_AGAINST_A_START", ()), (decide, "_AGAINST_A_STOP", ()))
+
+
+def _no_early_echo(command: str) -> Callable[[], Patches]:
+    def may_still_land(turn: Turn, *commands: Command) -> bool:
+        wanted = turn.record.wish.wanted
+        hidden = (command == "stop" and not wanted) or (command == "start" and wanted)
+        return not hidden and any(doubt.command in commands for doubt in turn.record.doubts)
+
+    return lambda: ((Turn, "may_still_land", may_still_land),)
+
+
+def _early_echo_ends_it() -> Patches:
+    def runs(turn: Turn, what: str) -> None:
+        _real_runs(turn, what)
+        if turn.record.owed and turn.record.owed.why is Code.EARLY_ECHO:
+            turn.change(doubts=())
+
+    return ((reports, "_runs", runs),)
+
+
+def _restart_is_no_start() -> Patches:
+    return ((decide, "_AGAINST_A_STOP", (Command.START,)),)
+
+
+def _cancel_delay_is_no_stop() -> Patches:
+    return ((decide, "_AGAINST_A_START", (Command.STOP,)),)
+
+
+REMOVALS = (
+    Removal(
+        "doubt",
+        "an attempt whose answer was never stored stays in doubt until 60 s after it was sent",
+        _no_doubt,
+        Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "doubt is kept",
+        "whatever later attempts answer",
+        _doubt_until_answered,
+        Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "a lost lease is a doubt",
+        "killed holder",
+        _lapse_leaves_nothing(doubts=False),
+        Scenario("", (START, STOP), before=LIVE, **_one(Fault.KILL)),
+    ),
+    Removal(
+        "a lost lease is sent again",
+        "Start, stop, cancel_delay go out at least once",
+        _lapse_leaves_nothing(doubts=True),
+        Scenario("", (STOP,), before=RECORDED, **_one(Fault.KILL)),
+    ),
+    Removal(
+        "echo",
+        "the wish's command goes out once more when the doubt ends",
+        _no_echo,
+        Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "early echo of a stop",
+        "and at once if Live reports the unwanted state before that",
+        _no_early_echo("stop"),
+        Scenario("", (START, STOP), before=LIVE, terms=STATUS, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "early echo of a start",
+        "and at once if Live reports the unwanted state before that",
+        _no_early_echo("start"),
+        Scenario("", (STOP, START), before=RECORDED, terms=STATUS, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "an early echo does not end the doubt",
+        "An early echo does not end the doubt",
+        _early_echo_ends_it,
+        Scenario("", (START, STOP), before=LIVE, terms=STATUS, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "a restart is the opposite of a stop",
+        "`start` and `restart` are opposites of a stop",
+        _restart_is_no_start,
+        Scenario("", (RESTART, STOP), before=RECORDED, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "cancel_delay is the opposite of a start",
+        "`stop` and `cancel_delay` of a start",
+        _cancel_delay_is_no_stop,
+        Scenario(
+            "",
+            (STOP_FINALIZE, START),
+            before=RECORDED,
+            switches=CANCEL_ENDS,
+            **_one(Fault.LOST_ANSWER),
+        ),
+    ),
+)

@@ -1,0 +1,207 @@
+"""Rules about what is on the wire: flight, answers, doubt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from shared import recorder
+from shared.domain import Command, Flight, Recording, Sent, answers
+from shared.domain.decide import claim as _real_claim
+from shared.domain.turn import Turn
+from shared.errors import InDoubt, NotLive
+from tests.explorer import moves
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenario import Scenario
+from tests.explorer.scenarios import (
+    LIVE,
+    RECORDED,
+    RESTART,
+    RESUMES,
+    RETURNS,
+    START,
+    START_STOP,
+    STOP,
+    STOP_FINALIZE,
+    UNPUBLISH,
+)
+from tests.explorer.world import Fault
+
+Patches = tuple[Patch, ...]
+decide = import_module("shared.domain.decide")  # the package gives its function by that name
+_real_settle = answers.settle
+_real_again = answers._again
+_real_restart = answers._restart
+
+
+def _one(*faults: Fault) -> dict[str, Any]:
+    return {"faults": frozenset(faults), "budget": 1}
+
+
+def _oldest_wish_wins() -> Patches:
+    """Two guards keep a claim from contradicting the wish, and either would do: both go."""
+    real = Turn.new_wish
+
+    def new_wish(turn: Turn, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        owed = turn.record.owed
+        real(turn, **fields)
+        turn.change(owed=owed)
+
+    return ((decide, "_contradicts", lambda *_: False), (Turn, "new_wish", new_wish))
+
+
+def _several_flights() -> Patches:
+    def claim(record: Recording, flight: str, now: int) -> Recording | None:
+        return _real_claim(replace(record, flight=None), flight, now)
+
+    return ((recorder, "claim", claim),)
+
+
+def _start_beside_cancel_delay() -> Patches:
+    def claim(record: Recording, flight: str, now: int) -> Recording | None:
+        held = record.flight is not None and record.flight.command is Command.CANCEL_DELAY
+        return _real_claim(replace(record, flight=None) if held else record, flight, now)
+
+    return ((recorder, "claim", claim),)
+
+
+def _anybodys_answer() -> Patches:
+    def settle(turn: Turn, sent: Sent) -> None:
+        flight = turn.record.flight
+        _real_settle(turn, replace(sent, flight=flight.id) if flight else sent)
+
+    return ((answers, "settle", settle),)
+
+
+def _no_compare() -> Patches:
+    return ((moves, "outrun", lambda instances, _saved: instances),)
+
+
+def _blind_to_sessions() -> Patches:
+    return ((answers, "_opened_since", lambda *_: False),)
+
+
+def _stop_said_once() -> Patches:
+    def missed(turn: Turn, _flight: Flight) -> None:
+        turn.change(stop_missed_at=turn.now)
+
+    return ((answers, "_stop_missed", missed),)
+
+
+def _cancelled_in_flight() -> Patches:
+    real = Turn.new_wish
+
+    def new_wish(turn: Turn, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        real(turn, **fields)
+        turn.change(flight=None)
+
+    return ((Turn, "new_wish", new_wish),)
+
+
+def _restart_again() -> Patches:
+    def restart(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
+        _real_restart(turn, flight, answer)
+        if isinstance(answer, InDoubt):
+            _real_again(turn, flight, after=500)
+
+    return ((answers, "_MEANING", {**answers._MEANING, Command.RESTART: restart}),)
+
+
+def _cancel_delay_for_any_wish() -> Patches:
+    def again(turn: Turn, flight: Flight, *, after: int) -> None:
+        if flight.command is Command.CANCEL_DELAY:
+            turn.owe(flight.command, flight.why, after=after)
+        else:
+            _real_again(turn, flight, after=after)
+
+    return ((answers, "_again", again),)
+
+
+def _no_finalize_when_not_live() -> Patches:
+    real = answers._stop
+
+    def stop(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
+        real(turn, flight, answer)
+        owed = turn.record.owed
+        if isinstance(answer, NotLive) and owed and owed.command is Command.CANCEL_DELAY:
+            turn.change(owed=None)
+
+    return ((answers, "_MEANING", {**answers._MEANING, Command.STOP: stop}),)
+
+
+_RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
+
+REMOVALS = (
+    Removal(
+        "one flight",
+        "flight: the one command that may be on the wire",
+        _several_flights,
+        Scenario("", (START, STOP), before=LIVE),
+    ),
+    Removal(
+        "a claim obeys the wish",
+        "the claim is refused when it contradicts the wish",
+        _oldest_wish_wins,
+        Scenario("", (START, STOP), **_one(Fault.NO_SLOT)),
+    ),
+    Removal(
+        "compare and set",
+        "It is claimed by compare-and-set",
+        _no_compare,
+        Scenario("", (START, STOP), before=LIVE, fine=True),
+    ),
+    Removal(
+        "answers have an id",
+        "An answer with another id reaches the history and nothing else",
+        _anybodys_answer,
+        Scenario(
+            "",
+            (START, STOP),
+            before=LIVE,
+            faults=frozenset({Fault.PAUSE, Fault.LOST_REQUEST}),
+        ),
+    ),
+    Removal(
+        "an answer speaks of its session",
+        "An answer speaks of the session its flight was claimed in",
+        _blind_to_sessions,
+        Scenario("", (START_STOP,), before=LIVE, script=(*RETURNS, UNPUBLISH)),
+    ),
+    Removal(
+        "a missed stop goes out for the new session",
+        "a stop answered StreamNotFound goes out again",
+        _stop_said_once,
+        Scenario("", (STOP,), **_RETURNING, switches=RESUMES),
+    ),
+    Removal(
+        "only what was never claimed is cancelled",
+        "Only a command that was never claimed can be cancelled by a newer wish",
+        _cancelled_in_flight,
+        Scenario("", (START, STOP), before=LIVE),
+    ),
+    Removal(
+        "restart at most once",
+        "`restart` is sent at most once per ask: never repeated on doubt",
+        _restart_again,
+        Scenario("", (RESTART,), before=RECORDED, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "cancel_delay belongs to its wish",
+        "`cancel_delay` belongs to a `gen`: dropped when a newer start exists",
+        _cancel_delay_for_any_wish,
+        Scenario("", (STOP_FINALIZE, START), before=RECORDED, **_one(Fault.THROTTLED)),
+    ),
+    Removal(
+        "a start waits for cancel_delay",
+        "a start waits until it is settled",
+        _start_beside_cancel_delay,
+        Scenario("", (STOP_FINALIZE, START), before=RECORDED),
+    ),
+    Removal(
+        "finalize after StreamNotFound",
+        "finalize sends `cancel_delay` even when the stop was answered StreamNotFound",
+        _no_finalize_when_not_live,
+        Scenario("", (STOP_FINALIZE,), before=RECORDED, script=(UNPUBLISH,)),
+    ),
+)

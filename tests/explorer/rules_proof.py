@@ -1,0 +1,100 @@
+"""Rules about what a yes of Live proves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shared import recorder
+from shared.domain import (
+    Flight,
+    Recording,
+    answers,
+)
+from shared.domain.decide import claim as _real_claim
+from shared.domain.record import How
+from shared.domain.turn import Turn
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenario import Scenario
+from tests.explorer.scenarios import (
+    LIVE,
+    PAUSED,
+    RECORDED,
+    RETURNS,
+    START,
+    STATUS,
+    STOP,
+)
+from tests.explorer.world import Fault
+
+Patches = tuple[Patch, ...]
+_real_doubt = answers.doubt
+_real_started = answers._started
+
+
+def _one(*faults: Fault) -> dict[str, Any]:
+    return {"faults": frozenset(faults), "budget": 1}
+
+
+def _accepted_is_enough() -> Patches:
+    real = answers._check_at
+
+    def check_at(turn: Turn, how: How, **more: bool) -> int | None:
+        return None if how is How.ACCEPTED else real(turn, how, **more)
+
+    return ((answers, "_check_at", check_at),)
+
+
+def _already_is_enough() -> Patches:
+    return ((answers, "_may_be_paused", lambda *_: False),)
+
+
+def _unproved_again_and_again() -> Patches:
+    def started(turn: Turn, flight: Flight, answer: Any, how: How) -> None:  # noqa: ANN401
+        if turn.record.started is not None:
+            turn.change(started=replace(turn.record.started, repeated=False))
+        _real_started(turn, flight, answer, How.ADOPTED if how is How.ACCEPTED else how)
+
+    return ((answers, "_started", started), (answers, "_may_be_paused", lambda *_: True))
+
+
+def _doubtful_stop_is_none() -> Patches:
+    def claim(record: Recording, flight: str, now: int) -> Recording | None:
+        flying = _real_claim(record, flight, now)
+        return flying and replace(flying, stopped_at=record.stopped_at)
+
+    def doubt(turn: Turn, flight: Flight) -> None:
+        before = turn.record.stopped_at
+        _real_doubt(turn, flight)
+        turn.change(stopped_at=before)
+
+    return ((recorder, "claim", claim), (answers, "doubt", doubt))
+
+
+_RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
+REMOVALS = (
+    Removal(
+        "an unconfirmed start is repeated",
+        "an unconfirmed start is looked at after 10 s and sent again once per session",
+        _accepted_is_enough,
+        Scenario("", (START,), before=LIVE, terms=STATUS, **_one(Fault.MUTE)),
+    ),
+    Removal(
+        "adopted is unproved",
+        "within the merge delay of a stop or an interruption, where it may mean paused",
+        _already_is_enough,
+        Scenario("", **_RETURNING, switches=PAUSED),
+    ),
+    Removal(
+        "one restart for what is unproved",
+        "no confirmation within 10 s leads to one `restart`",
+        _unproved_again_and_again,
+        Scenario("", (START,), before=LIVE),
+    ),
+    Removal(
+        "a doubtful stop counts as a stop",
+        'A doubtful stop counts as a stop for "within the merge delay"',
+        _doubtful_stop_is_none,
+        Scenario("", (STOP, START), before=RECORDED, switches=PAUSED, **_one(Fault.LOST_ANSWER)),
+    ),
+)

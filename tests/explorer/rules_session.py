@@ -1,0 +1,281 @@
+"""Rules about what the stream does: sessions, looks, confirmation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shared.domain import (
+    Code,
+    Command,
+    Published,
+    Unpublished,
+    sessions,
+    wishes,
+)
+from shared.domain.policy import OnInterruption
+from shared.domain.record import Session, Standing
+from shared.domain.turn import Turn
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenario import Scenario
+from tests.explorer.scenarios import (
+    LIVE,
+    PUBLISH,
+    RECORDED,
+    RESUMES,
+    RETURNS,
+    START,
+    START_STOP,
+    STOP,
+    recording,
+)
+from tests.explorer.world import Fault
+
+Patches = tuple[Patch, ...]
+_real_published = sessions.published
+_real_unpublished = sessions.unpublished
+
+
+def _one(*faults: Fault) -> dict[str, Any]:
+    return {"faults": frozenset(faults), "budget": 1}
+
+
+def _late_publish_counts() -> Patches:
+    def published(turn: Turn, happening: Published) -> None:
+        session = turn.record.session
+        if session is not None and happening.time < session.began:
+            sessions._open(turn, Code.PUBLISHED, time=happening.time)
+        else:
+            _real_published(turn, happening)
+
+    return ((sessions, "published", published),)
+
+
+def _same_publish_counts() -> Patches:
+    def published(turn: Turn, happening: Published) -> None:
+        session = turn.record.session
+        if session is not None and happening.time == session.began:
+            sessions._open(turn, Code.PUBLISHED, time=happening.time)
+        else:
+            _real_published(turn, happening)
+
+    return ((sessions, "published", published),)
+
+
+def _soon_is_the_same() -> Patches:
+    def published(turn: Turn, happening: Published) -> None:
+        session = turn.record.session
+        if session is None or not 0 < happening.time - session.began <= sessions.TOGETHER:
+            _real_published(turn, happening)
+
+    return ((sessions, "published", published),)
+
+
+def _list_first_is_another() -> Patches:
+    return ((sessions, "_belongs", lambda *_: False),)
+
+
+def _late_publish_done_counts() -> Patches:
+    def unpublished(turn: Turn, happening: Unpublished) -> None:
+        session = turn.record.session
+        began = session.began if session else 0
+        _real_unpublished(turn, replace(happening, time=max(happening.time, began)))
+
+    return ((sessions, "unpublished", unpublished),)
+
+
+def _one_absence_ends() -> Patches:
+    def missed(turn: Turn, asked_at: int) -> None:
+        session = turn.record.session
+        if session and session.standing is not Standing.ENDED and asked_at >= session.opened_at:
+            sessions._end(turn)
+
+    return ((sessions, "_missed", missed),)
+
+
+def _absence_is_nothing() -> Patches:
+    return ((sessions, "_missed", lambda *_: None),)
+
+
+def _ending_stays() -> Patches:
+    real = sessions._still_there
+
+    def still_there(turn: Turn, session: Session, published_at: int) -> None:
+        if session.standing is not Standing.ENDING:
+            real(turn, session, published_at)
+
+    return ((sessions, "_still_there", still_there),)
+
+
+def _refusal_is_nothing() -> Patches:
+    return ((sessions, "mark_refused", lambda *_: None),)
+
+
+def _presence_starts_nothing() -> Patches:
+    return ((sessions, "_meet_wish", _opened_only),)
+
+
+def _opened_only(turn: Turn, why: Code) -> None:
+    if turn.record.wish.wanted and why is not Code.SEEN_AGAIN:
+        turn.owe(Command.START, why)
+
+
+def _any_list_is_believed() -> Patches:
+    def seen(turn: Turn, published_at: int, _asked_at: int) -> None:
+        session = turn.record.session
+        if session is None or abs(published_at - session.listed) > sessions.TOGETHER:
+            sessions._open(turn, Code.SEEN_ONLINE, listed=published_at)
+        else:
+            sessions._still_there(turn, session, published_at)
+
+    return ((sessions, "_seen", seen),)
+
+
+def _lists_open_nothing() -> Patches:
+    real = sessions._seen
+
+    def seen(turn: Turn, published_at: int, asked_at: int) -> None:
+        session = turn.record.session
+        if session is not None and published_at - session.listed <= sessions.TOGETHER:
+            real(turn, published_at, asked_at)
+
+    return ((sessions, "_seen", seen),)
+
+
+def _stop_said_once() -> Patches:
+    return ((sessions, "_stop_missed", lambda *_: False),)
+
+
+def _no_start_for_the_new() -> Patches:
+    real = sessions._meet_wish
+
+    def meet(turn: Turn, why: Code) -> None:
+        if turn.record.started is None or why is Code.SEEN_AGAIN:
+            real(turn, why)
+
+    return ((sessions, "_meet_wish", meet),)
+
+
+def _sent_to_the_ended() -> Patches:
+    def end(turn: Turn) -> None:
+        turn.change_session(standing=Standing.ENDED)
+        wishes.end_with_session(turn)
+
+    def withheld(turn: Turn, command: Command, *_: object) -> bool:
+        owed = turn.record.owed
+        return command is Command.START and owed is not None and owed.command is Command.RESTART
+
+    return ((sessions, "_end", end), (Turn, "_withheld", withheld))
+
+
+_RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
+_OVER: dict[str, Any] = {"before": (PUBLISH, START_STOP)}
+
+REMOVALS = (
+    Removal(
+        "a later publish is started anew",
+        "with a later one it is a new session, and a wanted stream is started anew",
+        _no_start_for_the_new,
+        Scenario("", **_RETURNING),
+    ),
+    Removal(
+        "a second later is new",
+        "with a later one, even by one second, it is a new session",
+        _soon_is_the_same,
+        Scenario(
+            "", before=(PUBLISH, START), aged=False, gap=1000, script=RETURNS, **_one(Fault.LOSE)
+        ),
+    ),
+    Removal(
+        "a late publish changes nothing",
+        "with an earlier one it is late and changes nothing",
+        _late_publish_counts,
+        Scenario("", script=(PUBLISH, *RETURNS), **_one(Fault.LATE)),
+    ),
+    Removal(
+        "the same publish is the same",
+        "A publish with the same `time` is the same",
+        _same_publish_counts,
+        Scenario("", script=LIVE, terms=recording(OnInterruption.STOP), **_one(Fault.TWICE)),
+    ),
+    Removal(
+        "the list may be first",
+        "a session first seen in the list takes over the `time` of a callback within 5 s",
+        _list_first_is_another,
+        Scenario("", script=LIVE, skew=-2000, looks=1, terms=recording(OnInterruption.STOP)),
+    ),
+    Removal(
+        "a late publish_done changes nothing",
+        "A `publish_done` more than 5 s older than the session is late and changes nothing",
+        _late_publish_done_counts,
+        Scenario("", **_RETURNING, **_one(Fault.LATE)),
+    ),
+    Removal(
+        "ending takes two absences",
+        "Two absences end it",
+        _one_absence_ends,
+        Scenario(
+            "",
+            before=LIVE,
+            script=RETURNS,
+            terms=recording(OnInterruption.STOP),
+            **_one(Fault.STALE),
+        ),
+    ),
+    Removal(
+        "a look may mark it ending",
+        "Any other, and a minute's look that misses the stream, only marks it `ending`",
+        _absence_is_nothing,
+        Scenario("", **_OVER, script=(RETURNS[0],), **_one(Fault.LOSE)),
+    ),
+    Removal(
+        "presence starts once more",
+        "Presence within 5 s undoes `ending` and sends a wanted start once more",
+        _presence_starts_nothing,
+        Scenario(
+            "",
+            (START,),
+            before=LIVE,
+            aged=False,
+            gap=1000,
+            script=RETURNS,
+            **_one(Fault.LOSE),
+        ),
+    ),
+    Removal(
+        "presence undoes ending",
+        "Presence within 5 s undoes `ending`",
+        _ending_stays,
+        Scenario("", before=LIVE, script=RETURNS),
+    ),
+    Removal(
+        "a refused start is looked into",
+        "so does any presence after a start answered StreamNotFound",
+        _refusal_is_nothing,
+        Scenario("", (START,), before=LIVE, aged=False, **_one(Fault.NOT_YET)),
+    ),
+    Removal(
+        "a stale list changes nothing",
+        "more than 5 s earlier is a stale list and changes nothing",
+        _any_list_is_believed,
+        Scenario("", **_RETURNING, looks=1, **_one(Fault.PAUSE)),
+    ),
+    Removal(
+        "the list opens a session",
+        "A PublishTime more than 5 s later opens a session",
+        _lists_open_nothing,
+        Scenario("", **_RETURNING, **_one(Fault.LOSE)),
+    ),
+    Removal(
+        "a missed stop is repeated",
+        "over; repeated once if the stream returns within the merge delay",
+        _stop_said_once,
+        Scenario("", (STOP,), **_RETURNING, switches=RESUMES),
+    ),
+    Removal(
+        "nothing starts what has ended",
+        "A start queued for an ended session is withheld",
+        _sent_to_the_ended,
+        Scenario("", script=(PUBLISH, RETURNS[0]), terms=recording(), **_one(Fault.FORBIDDEN)),
+    ),
+)

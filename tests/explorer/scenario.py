@@ -1,0 +1,50 @@
+"""What one exploration is about: asks, events of the stream, and what may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from shared.domain import Asked, Terms
+from tests.explorer.live import Switches
+from tests.explorer.world import Fault
+
+
+class Event(str, Enum):
+    """What truly becomes of the stream."""
+
+    PUBLISH = "publish"
+    UNPUBLISH = "unpublish"
+    FOREIGN_START = "foreign start"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`before` runs first, in order and undisturbed, and `aged` says whether it was long ago.
+    Asks and events keep their order among themselves; all else is free."""
+
+    name: str
+    asks: tuple[Asked, ...] = ()
+    script: tuple[Event, ...] = ()
+    before: tuple[Asked | Event, ...] = ()
+    aged: bool = True
+    terms: Terms = field(default_factory=Terms)
+    switches: Switches = field(default_factory=Switches)
+    faults: frozenset[Fault] = frozenset()
+    budget: int = 2
+    looks: int = 0  # minute looks that may come at any moment
+    instances: int = 2
+    slow: bool = False  # instances may also stand still between load and save
+    fine: bool = False  # loads and saves as steps of their own
+    gap: int = 6_000  # ms from one publish to the next
+    skew: int = 0  # the list's PublishTime, counted from the callback's time
+    limit: int = 400_000  # states; more is a mistake in the scenario
+
+    @property
+    def status(self) -> bool:
+        """Live reports what its recordings do."""
+        return self.terms.status_known
+
+
+Scenarios = Mapping[str, Scenario]

@@ -1,0 +1,194 @@
+"""The table of what is explored: by default with every pair of faults, or every single one where
+the stream itself does much; by `--deep` with three instances and more faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain import CancelDelayAsked, IfNotLive, RestartAsked, StartAsked, StopAsked, Terms
+from shared.domain.policy import OnInterruption, OnPublish, Rule
+from tests.explorer.live import Switches
+from tests.explorer.scenario import Event, Scenario
+from tests.explorer.world import Fault
+
+START, STOP = StartAsked("me"), StopAsked("me")
+START_STOP = StartAsked("me", on_interruption=OnInterruption.STOP)
+START_FINALIZE = StartAsked("me", on_interruption=OnInterruption.FINALIZE)
+STOP_FINALIZE = StopAsked("me", finalize=True)
+SHORT_START = StartAsked("me", max_duration=40_000)
+START_OR_FAIL = StartAsked("me", if_not_live=IfNotLive.FAIL)
+RESTART, CANCEL_DELAY = RestartAsked("me"), CancelDelayAsked("me")
+PUBLISH, UNPUBLISH, FOREIGN = Event.PUBLISH, Event.UNPUBLISH, Event.FOREIGN_START
+
+LIVE = (PUBLISH,)
+RECORDED = (PUBLISH, START)
+RETURNS = (UNPUBLISH, PUBLISH)
+
+WIRE = frozenset(
+    {
+        Fault.KILL,
+        Fault.LOST_ANSWER,
+        Fault.LOST_REQUEST,
+        Fault.PAUSE,
+        Fault.THROTTLED,
+        Fault.NO_SLOT,
+    }
+)
+NEWS = frozenset(
+    {Fault.LOSE, Fault.TWICE, Fault.LATE, Fault.STALE, Fault.FAILED_LOOK, Fault.NOT_YET}
+)
+ALL = WIRE | NEWS
+NONE: frozenset[Fault] = frozenset()
+
+PAUSED = Switches(already_while_paused=True)
+RESUMES = Switches(resumes=True)
+CANCEL_ENDS = Switches(cancel_ends=True)
+STATUS = Terms(status_known=True)
+
+
+def recording(
+    then: OnInterruption = OnInterruption.RESUME, max_duration: int | None = None
+) -> Terms:
+    """Policy records what is published."""
+    rule = Rule(on_publish=OnPublish.RECORD, on_interruption=then, max_duration=max_duration)
+    return Terms(rule=rule)
+
+
+def _named(*scenarios: Scenario) -> dict[str, Scenario]:
+    return {scenario.name: scenario for scenario in scenarios}
+
+
+PAIRS = _named(
+    Scenario(
+        "finalize, unpublished",
+        (STOP_FINALIZE,),
+        before=RECORDED,
+        script=(UNPUBLISH,),
+        budget=1,
+        faults=ALL,
+    ),
+    Scenario("fails unless live", (START_OR_FAIL,), script=(PUBLISH,), faults=ALL),
+    Scenario("start, stop, start", (START, STOP, START), before=LIVE, faults=WIRE, switches=PAUSED),
+    Scenario("stop, start, slowly", (STOP, START), before=RECORDED, faults=WIRE, slow=True),
+    Scenario(
+        "stop, start, short delay",
+        (STOP, START),
+        before=RECORDED,
+        terms=Terms(merge_delay=30_000),
+        switches=PAUSED,
+        faults=WIRE,
+        slow=True,
+    ),
+    Scenario("returns", before=RECORDED, script=RETURNS, switches=PAUSED, faults=ALL),
+    Scenario("stop, start", (STOP, START), before=RECORDED, switches=PAUSED, faults=ALL),
+    Scenario("start, stop", (START, STOP), before=LIVE, faults=ALL),
+    Scenario(
+        "finalize, start",
+        (STOP_FINALIZE, START),
+        before=RECORDED,
+        switches=CANCEL_ENDS,
+        faults=WIRE,
+    ),
+    Scenario("cancel_delay", (STOP, CANCEL_DELAY), before=RECORDED, faults=WIRE),
+    Scenario("restart, stop", (RESTART, STOP), before=RECORDED, faults=WIRE),
+    Scenario("reported", (START, STOP), before=LIVE, terms=STATUS, faults=WIRE | {Fault.MUTE}),
+    Scenario(
+        "reported, paused",
+        (STOP, START),
+        before=RECORDED,
+        terms=STATUS,
+        switches=PAUSED,
+        faults=WIRE,
+    ),
+    Scenario("started elsewhere", script=(PUBLISH, FOREIGN, UNPUBLISH), terms=STATUS, faults=ALL),
+    Scenario(
+        "list first",
+        script=(PUBLISH,),
+        skew=-2000,
+        looks=1,
+        terms=recording(OnInterruption.STOP),
+        faults=ALL,
+    ),
+    Scenario("published", script=(PUBLISH,), terms=recording(), faults=ALL),
+    Scenario("unpublished", before=RECORDED, script=(UNPUBLISH,), faults=ALL),
+    Scenario("session over", before=(PUBLISH, START_STOP), script=(UNPUBLISH,), faults=ALL),
+    Scenario("time over", (SHORT_START,), before=LIVE, faults=WIRE),
+    Scenario("forbidden", (START, STOP), before=LIVE, faults=WIRE | {Fault.FORBIDDEN}),
+)
+
+SINGLES = _named(
+    Scenario(
+        "policy stops",
+        script=(PUBLISH, *RETURNS),
+        terms=recording(OnInterruption.STOP),
+        budget=1,
+        faults=NEWS,
+    ),
+    Scenario(
+        "time over, returns", (SHORT_START,), before=LIVE, script=RETURNS, budget=1, faults=NEWS
+    ),
+    Scenario(
+        "returns by itself, stop",
+        (STOP,),
+        before=RECORDED,
+        script=RETURNS,
+        switches=RESUMES,
+        budget=1,
+        faults=ALL,
+    ),
+    Scenario(
+        "returns, stop",
+        (STOP,),
+        before=RECORDED,
+        script=RETURNS,
+        switches=Switches(resumes=True, stop_offline_ok=True),
+        faults=WIRE,
+        budget=1,
+    ),
+    Scenario(
+        "never heard of",
+        (START_STOP,),
+        script=(PUBLISH, UNPUBLISH),
+        faults=ALL - {Fault.LOSE},  # a publish that nobody heard of has no end either
+        budget=1,
+    ),
+    Scenario(
+        "reported, returns",
+        before=RECORDED,
+        script=RETURNS,
+        terms=STATUS,
+        switches=RESUMES,
+        faults=ALL | {Fault.MUTE},
+        budget=1,
+    ),
+    Scenario(
+        "finalized by its session",
+        before=(PUBLISH, START_FINALIZE),
+        script=RETURNS,
+        budget=1,
+        faults=ALL,
+    ),
+    Scenario(
+        "returns soon", before=RECORDED, aged=False, gap=1000, script=RETURNS, budget=1, faults=ALL
+    ),
+    Scenario(
+        "held for a session",
+        (StopAsked("me", hold_session=True),),
+        before=LIVE,
+        script=RETURNS,
+        terms=recording(),
+        faults=NEWS,
+        budget=1,
+    ),
+    Scenario("step by step", (START, STOP), before=LIVE, faults=WIRE, fine=True, budget=1),
+    Scenario("policy, stop", (STOP,), script=(PUBLISH, *RETURNS), terms=recording(), faults=NONE),
+)
+DEFAULT = PAIRS | SINGLES
+
+
+def _deeper(scenario: Scenario) -> Scenario:
+    faults = scenario.faults and scenario.faults | ALL
+    return replace(scenario, faults=faults, instances=3, looks=1, limit=5_000_000)
+
+
+DEEP = {name: _deeper(scenario) for name, scenario in DEFAULT.items()}

@@ -1,0 +1,123 @@
+"""A situation of the small model: what Live does, what is on its way, who is in the middle of what.
+
+Everything is made of integers and tuples, so that a million situations hash quickly: records,
+happenings and replies are numbers in the pools of `mind`. The clock stands still at `NOW`; when
+time passes, everything else moves into the past.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from shared.domain import Code, Command, StreamKey
+
+NOW = 1_000_000_000
+KEY = StreamKey("live.example.com", "app", "room1")
+LEASE = 8_000
+MINUTE = 60_000
+FAR = 6 * 3_600_000
+"""What is due later than this belongs to another day."""
+NEVER, UNCLEAR = -1, -2
+"""In place of the number of a true session."""
+
+
+class Fault(str, Enum):
+    """What goes wrong. Each costs one of the scenario's budget."""
+
+    KILL = "kill"
+    LOST_ANSWER = "lost answer"
+    LOST_REQUEST = "lost request"
+    PAUSE = "pause"
+    LOSE = "lost message"
+    TWICE = "message twice"
+    LATE = "late message"
+    STALE = "stale look"
+    FAILED_LOOK = "failed look"
+    NO_SLOT = "no slot"
+    NOT_YET = "not live yet"
+    THROTTLED = "throttled"
+    FORBIDDEN = "forbidden"
+    MUTE = "accepted in vain"
+
+
+class Task(IntEnum):
+    """A recording inside Live. `STOPPED` and `CUT` wait for the merge delay: after a stop, and
+    after an interruption."""
+
+    NONE = 0
+    RUNS = 1
+    STOPPED = 2
+    CUT = 3
+
+
+class Live(NamedTuple):
+    """The truth. `publish` numbers the true sessions; `listed` is None while offline."""
+
+    publish: int = 0
+    listed: int | None = None
+    published_at: int = 0
+    task: Task = Task.NONE
+    until: int = 0
+    ours: bool = False
+    before: int | None = None  # what the list showed before the last true event
+    event_at: int = 0
+
+
+class Request(NamedTuple):
+    """A command on the wire; it lands by `until` at the latest."""
+
+    command: Command
+    why: Code
+    session: int
+    until: int
+
+
+class Mail(NamedTuple):
+    """A callback not yet delivered, about the true session `publish`."""
+
+    happening: int
+    publish: int
+    by: int  # must be delivered by then; 0: at once
+
+
+class Instance(NamedTuple):
+    """One invocation: its happening and the answers to its effects so far, from which the real
+    generator is replayed."""
+
+    happening: int
+    manner: int
+    serial: int
+    replies: tuple[int, ...] = ()
+    publish: int = NEVER  # the true session that its news is of
+    paused: int = 0  # until then it may stand still; 0: it does not
+    outrun: bool = False  # somebody saved since it loaded
+
+
+class Memory(NamedTuple):
+    """What the promises need to remember and the record is not trusted with."""
+
+    accepted_in: int = NEVER  # true session of the wish's first accepted start
+    held: bool = False  # an explicit stop with a long hold was stored, and no start since
+    by_policy: int = NEVER  # true session policy last made a wish for
+    asked_restarts: int = 0  # asked for and not yet seen by Live
+    own_restart: int = NEVER  # record's session that was restarted of our own accord
+    stop_due: bool = False  # an explicit stop that must still be claimed
+    unfinished: bool = False  # a stop paused what finalize wants written
+    ends_at: int = 0  # when the wish's time is over
+    over_until: int = 0  # time ended a wish: no session that opens before this is recorded
+
+
+class World(NamedTuple):
+    record: int
+    live: Live
+    memory: Memory
+    instances: tuple[Instance, ...] = ()
+    wire: tuple[Request, ...] = ()
+    mail: tuple[Mail, ...] = ()
+    asked: int = 0  # how many asks of the scenario were made
+    happened: int = 0  # how many events of its script
+    faults: int = 0  # how many may still go wrong
+    looks: int = 0  # how many looks may still come at any moment
+    minute: int = NOW + MINUTE
+    quiet: bool = False  # a fresh look has just changed nothing

@@ -1,0 +1,51 @@
+"""The small model of the protocol (tests/explorer): what must hold in every situation it reaches,
+and that no rule of design.md 3 can be taken out unnoticed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.explorer.outcomes import Kind, Outcome, explored
+from tests.explorer.rules import RULES
+
+ENOUGH = 200_000
+
+
+@pytest.mark.parametrize("name", ["published", "session over", "step by step"])
+def test_no_promise_breaks_in_a_small_scenario(name: str) -> None:
+    assert told(explored(Kind.SCENARIO, name)) == "holds"
+
+
+@pytest.mark.parametrize("name", ["one flight", "doubt", "echo", "a stop sticks"])
+def test_the_heart_of_the_protocol_is_missed_when_it_is_taken_out(name: str) -> None:
+    assert explored(Kind.RULE, name).promise is not None
+
+
+@pytest.mark.slow
+def test_no_promise_breaks_in_any_situation_of_the_whole_table() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.explorer", "--json"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    report = json.loads(run.stdout)
+
+    assert report["violations"] == 0, run.stderr
+    assert report["states"] >= ENOUGH
+    assert report["unnoticed"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_is_taken_out_is_missed(name: str) -> None:
+    assert explored(Kind.RULE, name).promise is not None
+
+
+def told(outcome: Outcome) -> str:
+    """What pytest shows of a violation: its story."""
+    return "\n".join((outcome.promise, *outcome.story)) if outcome.promise else "holds"
