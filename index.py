@@ -15,6 +15,24 @@ def stream_events(event: bytes, context: object) -> dict[str, object]:
     return function.handler(event, context)
 
 
+def record_events(event: bytes, context: object) -> dict[str, object]:
+    from functions import record_events as function
+
+    return function.handler(event, context)
+
+
+def on_demand(event: bytes, context: object) -> dict[str, object]:
+    from functions import on_demand as function
+
+    return function.handler(event, context)
+
+
+def relay(event: bytes, context: object) -> dict[str, object]:
+    from functions import relay as function
+
+    return function.handler(event, context)
+
+
 def reconcile(event: bytes, context: object) -> dict[str, object]:
     from functions import reconcile as function
 

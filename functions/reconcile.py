@@ -15,6 +15,8 @@ BUDGET = 70.0
 """s that one run works at the most: the next minute's is there by then."""
 WAIT = 250
 """ms ahead that a slot is taken."""
+ONLY_STORE = Manner(has_time=lambda: False)
+"""What a survey finds is sent with the rest of what is due: in order, by many senders."""
 MARK = "reconciled"
 
 
@@ -23,12 +25,20 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(call: Call, told: Event) -> Response:
-    """A timer and the API are let in by Function Compute itself; HTTP needs our own key."""
+    """A timer and the API are let in by Function Compute itself; HTTP needs our own key, and only
+    wakes us for what is due."""
+    manner = Manner(wait=WAIT, looks=True, has_time=call.has_time)
+    differences = 0
     if isinstance(told, Request):
         _check_key(call, told)
+        if not call.is_needed():
+            return Response(200, {"differences": 0, "done": 0})
+    else:
+        domains = [domain.streaming for domain in call.app.policy.domains]
+        differences = sum(call.survey(domain, ONLY_STORE) for domain in domains)
     call.app.store.mark(MARK)
-    done = call.reconcile(Manner(wait=WAIT, looks=True, has_time=call.has_time))
-    return Response(200, {"done": done})
+    done = call.reconcile(manner)
+    return Response(200, {"differences": differences, "done": done})
 
 
 def _check_key(call: Call, request: Request) -> None:

@@ -1,13 +1,17 @@
-"""Live says that a stream was published or went away."""
+"""Live says that a stream was published or went away; and what it remarks about streams."""
 
 from __future__ import annotations
 
-from shared import app, webhook
+from shared import app, callbacks, webhook
 from shared.app import Call
-from shared.domain import Published, StreamKey, Unpublished
+from shared.domain import Remarked
+from shared.domain.times import rfc3339
+from shared.errors import Unauthorized, Unproved
 from shared.fc import Request, Response
 from shared.recorder import Manner
-from shared.webhook import StreamAction, StreamEvent
+from shared.refusals import Refusals
+from shared.relay import Kind
+from shared.webhook import Remark, StreamEvent
 
 BUDGET = 3.0
 """s within which Live has its answer; it waits 5 (facts/live.md 2)."""
@@ -17,15 +21,53 @@ def handler(event: bytes, context: object) -> dict[str, object]:
     return app.serve(respond, event, context, seconds=BUDGET)
 
 
+REFUSED = Refusals()
+
+
 def respond(call: Call, request: Request) -> Response:
+    if request.path.rstrip("/").endswith("/refused"):
+        return _refused(call, request)
+    try:
+        return _told(call, request)
+    except Unproved as error:
+        REFUSED.keep(_claimed(call, request), error.why, call.app.clock())
+        raise
+
+
+def _refused(call: Call, request: Request) -> Response:
+    """For whoever may read the API: what this instance did not believe."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    caller = call.app.settings.api_tokens.scopes(token) if scheme.lower() == "bearer" else None
+    if caller is None or "read" not in caller.scopes:
+        raise Unauthorized("a token with the scope read is needed")
+    last = [
+        {"stream": one.claimed, "why": one.why, "at": rfc3339(one.at)} for one in REFUSED.last()
+    ]
+    return Response(200, {"refused": REFUSED.count, "last": last})
+
+
+def _claimed(call: Call, request: Request) -> str:
+    names = [request.query.get(name, "") for name in ("app", "appname", "id")]
+    domain = call.app.policy.streaming(names[0]) or names[0]
+    return "/".join([domain, *names[1:]])
+
+
+def _told(call: Call, request: Request) -> Response:
+    """Ingest callbacks are GET; exceptions and switches are POST (facts/live.md 2.1)."""
+    if request.method == "POST":
+        return _remark(call, request)
     told = prove(call, request)
-    domain = call.app.policy.streaming(told.ingest_domain)
-    if domain is None:
+    response = _take(call, told)
+    call.pass_on(Kind.STREAM, request)
+    return response
+
+
+def _take(call: Call, told: StreamEvent) -> Response:
+    meant = callbacks.of_stream(told, call.app.policy.streaming)
+    if meant is None:
         call.log.warning("callback.ignored", why="a domain the policy does not name", **_who(told))
         return Response(200, {"ignored": "this domain is not in the policy"})
-    key = StreamKey(domain, told.app, told.stream)
-    published = told.action is StreamAction.PUBLISH
-    happening = Published(told.time_ms) if published else Unpublished(told.time_ms)
+    key, happening = meant
     call.handle(key, happening, Manner(has_time=call.has_time))
     return Response(200, {"stored": str(key)})
 
@@ -43,3 +85,30 @@ def prove(call: Call, request: Request) -> StreamEvent:
 
 def _who(told: StreamEvent) -> dict[str, str]:
     return {"ingest_domain": told.ingest_domain, "app": told.app, "stream": told.stream}
+
+
+def _remark(call: Call, request: Request) -> Response:
+    """Its fields are UNCONFIRMED and so is whether it is signed: it is logged, and where it is
+    proved and names its stream, it is one more line of the history."""
+    settings = call.app.settings
+    webhook.path_token(request.path, settings.path_tokens)
+    proved = webhook.is_signed(request.headers)
+    if proved:
+        domains = [name for domain in call.app.policy.domains for name in domain.names]
+        webhook.verify(
+            request.headers, domains=domains, keys=settings.stream_keys, now=call.app.clock()
+        )
+    told = webhook.parse_remark(request.body, is_exception="/switch/" not in request.path)
+    call.log.warning(
+        "callback.remarked", proved=proved, exception=told.is_exception, says=dict(told.says)
+    )
+    if proved:
+        _keep(call, told)
+    return Response(200, {"noted": True})
+
+
+def _keep(call: Call, told: Remark) -> None:
+    key = callbacks.of_remark(told, call.app.policy.streaming)
+    if key is not None:
+        happening = Remarked(is_exception=told.is_exception, what=told.what)
+        call.handle(key, happening, Manner(has_time=call.has_time))

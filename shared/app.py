@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,16 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from shared import fc, resilience
-from shared.config import Settings, load_policy, mode_of
+from shared.config import Kind as PolicyKind
+from shared.config import Settings, load_stage_policy, mode_of
 from shared.domain import Accepted, Command, Happening, StreamKey, Terms, TimePassed
 from shared.domain.policy import Mode, Policy
-from shared.errors import Fault, LiveError, Misconfigured
+from shared.errors import Fault, LiveError, Misconfigured, NotLive, StoreUnavailable
 from shared.kick import Kick
-from shared.live import Credentials, LiveClient
+from shared.known import Known
+from shared.live import Credentials, LiveClient, Online
 from shared.logs import Log, to_stdout
-from shared.recorder import Handled, Hands, Manner, Recorder, run
+from shared.outgoing import Unanswered
+from shared.recorder import NEAR, Handled, Hands, Manner, Recorder, Steps, T, run
+from shared.recorder.senders import ENOUGH, Senders, Shift
+from shared.relay import Kind, Relay, is_relayed
 from shared.resilience import Deadline
-from shared.store import SqliteStore, open_store
+from shared.store import Store, open_store
 
 Clock = Callable[[], int]
 
@@ -34,17 +39,23 @@ class App:
     """What one process keeps from call to call. `clock` gives ms since the epoch."""
 
     settings: Settings
-    policy: Policy
-    store: SqliteStore
+    known: Known
+    store: Store
     live: LiveClient
     recorder: Recorder
     kick: Kick
+    relay: Relay
     log: Log
     clock: Clock
     monotonic: Callable[[], float]
 
+    @property
+    def policy(self) -> Policy:
+        """The one in force: it may change from one moment to the next."""
+        return self.known.policy()
+
     def terms(self, key: StreamKey) -> Terms:
-        return _terms(self.settings, self.policy, key)
+        return _terms(self.settings, self.known, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,9 @@ class _AsRole:
     def find(self, key: StreamKey) -> int | None:
         return self.live.find(key, credentials=self.credentials)
 
+    def online(self, domain: str) -> Sequence[Online]:
+        return self.live.online(domain, credentials=self.credentials)
+
 
 class Call:
     """One invocation: its budget, its credentials, and what it may do within them."""
@@ -78,7 +92,11 @@ class Call:
             monotonic=app.monotonic,
             wait=resilience.wait,
             said=lambda event, error: self.log.warning(event, error=error),
+            drain=self._drain,
+            has_room=self._call_one_more,
         )
+        self._senders: Senders | None = None
+        self._shift = Shift(app.store, secrets.token_hex(8), app.monotonic)
 
     def has_time(self) -> bool:
         """Enough is left to send a command and hear its answer."""
@@ -99,8 +117,9 @@ class Call:
 
         first = once(happening)
         steps = chain([first], iter(lambda: once(TimePassed()), None))
-        last = resilience.while_again(lambda: next(steps), _again_in, self.deadline)
-        if last.waits:
+        again_in = _again_in if manner.wait else _again_in_callback
+        last = resilience.while_again(lambda: next(steps), again_in, self.deadline)
+        if last.waits and self._shift.wants_one_more():
             self.app.kick()
         return replace(last, refused=first.refused, sent=tuple(sent))
 
@@ -110,51 +129,121 @@ class Call:
             self.log.info(f"stream.{note.code.value}", stream=str(key), about=dict(note.about))
         return handled
 
+    def pass_on(self, kind: Kind, request: fc.Request) -> None:
+        """To whoever had this callback before. Ours is answered already, as far as we care."""
+        if not self.app.policy.forward_to.of(kind.value) or is_relayed(request):
+            return
+        try:
+            self.app.relay.hand(kind, request)
+        except Unanswered as error:
+            missed = self.app.relay.missed
+            self.log.error("relay.missed", kind=kind, why=str(error), missed=missed)
+
+    def survey(self, domain: str, manner: Manner) -> int:
+        return run(self.app.recorder.survey(domain, manner), self._hands.perform)
+
+    def is_needed(self) -> bool:
+        """Whether a reconcile that was kicked is, beside those at work."""
+        needed = self._shift.begin() < ENOUGH
+        if not needed:
+            self._shift.end()
+        return needed
+
     def reconcile(self, manner: Manner) -> int:
-        return run(self.app.recorder.reconcile(manner), self._hands.perform)
+        """Do what is due; what time does not suffice for is left to a successor."""
+        app, done = self.app, 0
+        app.live.prepare()  # before there are threads (facts/sdk.md B2)
+        self._senders = Senders(lambda: self._run(app.recorder.drain(manner)), self._shift.beat)
+        soon: int | None = 0
+        while self.has_time() and soon == 0:  # else somebody relied on us just now
+            try:
+                self._shift.begin()
+                done += self._run(app.recorder.reconcile(manner, alone=False))
+                self._shift.end()
+                soon = app.store.next_due()
+            except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
+                self.log.error("store.unavailable", error=error)
+                resilience.wait(STORE_PAUSE)
+        if not self.has_time() and soon is not None and soon <= NEAR:
+            app.kick()
+        return done
+
+    def _drain(self) -> int:
+        self._shift.beat()
+        return self._senders.drain() if self._senders else 0
+
+    def _call_one_more(self) -> None:
+        if self._senders:
+            self._senders.call_one_more()
+
+    def _run(self, steps: Steps[T]) -> T:
+        return run(steps, self._hands.perform)
+
+
+STORE_PAUSE = 0.5
+"""s before a reconcile asks a store again that was away: most are back soon (a fail-over)."""
 
 
 def _again_in(handled: Handled) -> int | None:
     return handled.again_in
 
 
-def _terms(settings: Settings, policy: Policy, key: StreamKey) -> Terms:
+def _again_in_callback(handled: Handled) -> int | None:
+    """Only for a stream that Live does not know yet: in a storm an instance that waits is one that
+    answers no callback, and Function Compute refuses those with 429."""
+    unknown = handled.sent and isinstance(handled.sent[-1][1], NotLive)
+    return handled.again_in if unknown else None
+
+
+def _terms(settings: Settings, known: Known, key: StreamKey) -> Terms:
+    policy = known.policy()
     return Terms(
         rule=policy.rule(key),
         max_duration=settings.max_duration,
         hold=settings.hold,
         merge_delay=settings.merge_delay,
+        status_known=known.status_works(key.domain),
         observe=mode_of(settings, policy) is Mode.OBSERVE,
+        max_concurrent=settings.max_concurrent,
     )
 
 
 def build(settings: Settings, clock: Clock) -> App:
     """Nothing is connected to yet."""
-    store = open_store(settings.store, rate=settings.rate, clock=clock)
+    store = open_store(
+        settings.store,
+        rate=settings.rate,
+        clock=clock,
+        stage=settings.stage,
+        ahead=lambda: dev_offset(settings.dev_clock),
+    )
     live = LiveClient(endpoint=settings.live_endpoint, protocol=settings.live_protocol)
-    policy = _policy(settings.policy)
+    log = Log(to_stdout, now=clock, hide=settings.secrets)
+    known = Known(store, _policy(settings), clock=clock, log=log)
     return App(
         settings=settings,
-        policy=policy,
+        known=known,
         store=store,
         live=live,
         recorder=Recorder(
-            lambda key: _terms(settings, policy, key), lambda: secrets.token_hex(8), live.lease
+            lambda key: _terms(settings, known, key), lambda: secrets.token_hex(8), live.lease
         ),
         kick=Kick(settings.kick_url, settings.kick_key, monotonic=time.monotonic),
-        log=Log(to_stdout, now=clock, hide=settings.secrets),
+        relay=Relay(settings.relay_url, settings.relay_key),
+        log=log,
         clock=clock,
         monotonic=time.monotonic,
     )
 
 
-def _policy(file: str) -> Policy:
-    path = Path(file)
+def _policy(settings: Settings) -> Policy:
+    path = Path(settings.policy)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise Misconfigured([Fault("LIVE_RECORD_POLICY", f"cannot be read: {error}")]) from error
-    return load_policy(text, kind="toml" if path.suffix == ".toml" else "json")
+    kind: PolicyKind = "toml" if path.suffix == ".toml" else "json"
+    return load_stage_policy(text, kind=kind, settings=settings)
 
 
 @cache
@@ -167,7 +256,9 @@ def app() -> App:
 def prepare() -> None:
     """Load what the first event would wait for. Wrong settings are told at the event itself."""
     with suppress(Misconfigured):
-        app().live.prepare()
+        ours = app()
+        ours.live.prepare()
+        ours.store.prepare()
 
 
 def wall_clock() -> int:
@@ -176,18 +267,19 @@ def wall_clock() -> int:
 
 def dev_clock(file: str) -> Clock:
     """Real time plus the offset that the stand-ins keep in a file."""
+    return lambda: wall_clock() + dev_offset(file)
+
+
+def dev_offset(file: str) -> int:
+    """In ms; 0 where there is no such file."""
     import json
 
-    path = Path(file)
-
-    def clock() -> int:
-        try:
-            offset = json.loads(path.read_text())["offset_ms"]
-        except (OSError, ValueError, KeyError):
-            offset = 0
-        return wall_clock() + int(offset)
-
-    return clock
+    if not file:
+        return 0
+    try:
+        return int(json.loads(Path(file).read_text())["offset_ms"])
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 Respond = Callable[[Call, Any], fc.Response]
@@ -216,8 +308,7 @@ def _serve(
         ours = app()
     except Misconfigured as error:
         log = Log(to_stdout, now=wall_clock)
-        faults = [f"{fault.field}: {fault.detail}" for fault in error.faults]
-        log.error("settings.refused", faults=faults)
+        log.error("settings.refused", faults=list(map(str, error.faults)))
         return fc.problem(error, fc.log_context(context)["request_id"]).to_fc()
     call = Call(ours, context, seconds=seconds)
     return answer(lambda told: respond(call, told), event, context, log=ours.log)

@@ -45,11 +45,16 @@ class LiveRecordError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong: where, and what to do about it."""
+    """One thing that is wrong: where, and what to do about it. `line` is a file's, 0 for none."""
 
     field: str
     detail: str
     code: str = "MalformedParam"
+    line: int = 0
+
+    def __str__(self) -> str:
+        where = f"{self.field} (line {self.line})" if self.line else self.field
+        return f"{where}: {self.detail}"
 
 
 class RequestError(LiveRecordError):
@@ -64,7 +69,7 @@ class RequestError(LiveRecordError):
 
 class BadRequest(RequestError):
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
-        super().__init__("; ".join(f"{f.field}: {f.detail}" for f in faults), hint=hint)
+        super().__init__("; ".join(map(str, faults)), hint=hint)
         self.faults = tuple(faults)
         missing = all(fault.code == "MissingParam" for fault in faults)
         self.code = "MissingParam" if missing else "MalformedParam"
@@ -199,5 +204,5 @@ class StoreUnavailable(LiveRecordError):
 
 class Misconfigured(LiveRecordError):
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.detail}" for fault in faults))
+        super().__init__("; ".join(map(str, faults)))
         self.faults = tuple(faults)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from urllib.parse import urlsplit
+
+from shared import outgoing
+from shared.outgoing import Outgoing, Unanswered
 
 KEY_HEADER = "X-Live-Record-Kick"
 AT_MOST = 1.0
@@ -26,21 +28,10 @@ class Kick:
         now = self._monotonic()
         if self._url and now - self._last >= AT_MOST:
             self._last = now
-            with suppress(OSError):  # the timer comes within the minute anyway
+            with suppress(Unanswered):  # the timer comes within the minute anyway
                 self._post()
 
     def _post(self) -> None:
         """`X-Fc-Invocation-Type: Async` answers at once (facts/function-compute.md 3)."""
-        from http.client import HTTPConnection, HTTPException, HTTPSConnection
-
-        address = urlsplit(self._url)
-        kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
-        connection = kind(address.hostname or "", address.port, timeout=PATIENCE)
         headers = {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}
-        try:
-            connection.request("POST", address.path or "/", b"", headers)
-            connection.getresponse().read()
-        except HTTPException:
-            return
-        finally:
-            connection.close()
+        outgoing.call(Outgoing("POST", self._url, headers), patience=PATIENCE)

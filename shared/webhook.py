@@ -87,6 +87,19 @@ class OnDemandAsk:
     stream: str
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """An exception or a switch, of whose fields none is CONFIRMED: `says` is all of them, `what`
+    a code that may be kept; the names are empty where they cannot be told."""
+
+    is_exception: bool
+    what: str
+    says: Mapping[str, object]
+    domain: str = ""
+    app: str = ""
+    stream: str = ""
+
+
 RecordEvent = RecordStatus | FileStored | RecordFailed | UnknownEvent
 
 _STATES = {state.value for state in RecordState}
@@ -127,6 +140,12 @@ def verify(
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(given.get("ali-live-signature", ""), expected):
         raise Unproved("the signature fits none of the keys" if expected else "no key to check by")
+
+
+def is_signed(headers: Mapping[str, str]) -> bool:
+    """Whether it claims to be: not every kind of callback is known to be signed."""
+    given = {name.lower() for name in headers}
+    return bool(given & {"ali-live-timestamp", "ali-live-signature"})
 
 
 def path_token(path: str, tokens: Sequence[str]) -> None:
@@ -173,6 +192,10 @@ class _Reader:
             return 0
         return int(value) * 1000
 
+    @property
+    def is_whole(self) -> bool:
+        return not self._faults
+
     def done(self) -> None:
         if self._faults:
             raise Unreadable("; ".join(self._faults))
@@ -212,6 +235,25 @@ def parse_record_event(body: bytes) -> RecordEvent:
     if event in _FAILURES:
         return _failure(event, told)
     return UnknownEvent(event[:64])
+
+
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CODE_FIELDS = ("code", "errorcode", "exceptioncode", "event", "type", "action", "status")
+_INGEST_FIELDS = (("app",), ("appname",), ("id",))
+_STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "streamname"))
+
+
+def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
+    """Whatever fields it has (facts/live.md 2.1): what can be told from them, is."""
+    says = _object(body)
+    plain = {name.lower().replace("_", ""): value for name, value in says.items()}
+    codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]
+    what = next((code for code in codes if _CODE.fullmatch(code)), "-")
+    of_ingest = all(names[0] in plain for names in _INGEST_FIELDS)
+    fields = _INGEST_FIELDS if of_ingest else _STREAM_FIELDS
+    read = _Reader(plain)
+    names = [read.name(*one) for one in fields]
+    return Remark(is_exception, what, says, *(names if read.is_whole else ("", "", "")))
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from cli.engine import Engine, redis, valkey
 from shared.domain import Command, StreamKey
 from shared.domain.because import Code
 from shared.domain.record import Owed, Recording, Wish
 from shared.domain.storing import Save
-from shared.store import SqliteStore, open_store
+from shared.store import Store, open_store
 
 KEY = StreamKey("live.example.com", "app", "room1")
 NOON = 1_763_800_000_000
@@ -35,16 +38,45 @@ def clock() -> Clock:
     return Clock()
 
 
-OpenStore = Callable[[], SqliteStore]
+OpenStore = Callable[[], Store]
+ENGINES = ("sqlite", "valkey", "redis")
 
 
-@pytest.fixture(params=["sqlite"])
-def another_store(tmp_path: Path, clock: Clock) -> Iterator[OpenStore]:
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The address of a server of that kind; it is started when first asked for."""
+    running: dict[str, Engine] = {}
+
+    def url(kind: str) -> str:
+        if kind not in running:
+            program = valkey() if kind == "valkey" else redis()
+            if program is None:
+                ours_to_have = os.environ.get("CI") == "true"
+                (pytest.fail if ours_to_have else pytest.skip)(f"no {kind}-server is installed")
+            running[kind] = Engine(tmp_path_factory.mktemp(kind), program=program)
+            running[kind].start()
+        return running[kind].url
+
+    yield url
+    for engine in running.values():
+        engine.stop()
+
+
+@pytest.fixture(params=ENGINES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[[str], str]) -> str:
+    """Of a store that is empty."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/records.db"
+    return f"{engines(request.param)}?stage={uuid4().hex}"
+
+
+@pytest.fixture
+def another_store(store_url: str, clock: Clock) -> Iterator[OpenStore]:
     """Opens one more client of the same store, as another instance would."""
-    opened: list[SqliteStore] = []
+    opened: list[Store] = []
 
-    def open_one() -> SqliteStore:
-        store = open_store(f"sqlite:///{tmp_path}/records.db", rate=50, clock=clock)
+    def open_one() -> Store:
+        store = open_store(store_url, rate=50, clock=clock)
         opened.append(store)
         return store
 
@@ -54,7 +86,7 @@ def another_store(tmp_path: Path, clock: Clock) -> Iterator[OpenStore]:
 
 
 @pytest.fixture
-def store(another_store: OpenStore) -> SqliteStore:
+def store(another_store: OpenStore) -> Store:
     return another_store()
 
 

@@ -11,16 +11,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shared.app import dev_clock
 from shared.domain import Command, Happening, Published, StartAsked, StopAsked, StreamKey, Terms
-from shared.live import Credentials, LiveClient
+from shared.live import Credentials, LiveClient, Online
 from shared.recorder import Effect, Hands, Manner, Recorder, Steps, T, run
-from shared.store import SqliteStore, open_store
+from shared.store import open_store
 
 KEY = StreamKey("live.example.com", "app", "room1")
 DEV = Credentials("dev", "dev-secret")
@@ -40,11 +40,14 @@ class AsDev:
     def find(self, key: StreamKey) -> int | None:
         return self.client.find(key, credentials=DEV)
 
+    def online(self, domain: str) -> Sequence[Online]:
+        return self.client.online(domain, credentials=DEV)
+
 
 class Instance:
     def __init__(self, folder: Path, live: str) -> None:
         clock = dev_clock(str(folder / "clock.json"))
-        self.store: SqliteStore = open_store(f"sqlite:///{folder}/records.db", rate=50, clock=clock)
+        self.store = open_store(f"sqlite:///{folder}/records.db", rate=50, clock=clock)
         client = LiveClient(endpoint=live.partition("://")[2], protocol="http")
         ids = itertools.count()
         self.recorder = Recorder(

@@ -1,89 +1,166 @@
-"""A whole stage for journeys: the deployed functions between the stand-ins, driven over HTTP."""
+"""A stage within a test: the real function over a real store, Live's answers from a script."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
-import requests
+import jsonschema_rs
 
-from cli.stack import TOKEN, Stack, running
-from emulator.live import Remote
+from functions import record_command
+from functions.record_command import ROUTES
+from functions.record_command.openapi import document
+from shared import fc
+from shared.app import Call, build
+from shared.config import Settings
+from shared.domain import Command, Happening, StreamKey
+from shared.errors import LiveError
+from shared.live import LiveClient
+from shared.logs import Log
+from shared.recorder import Manner
+from tests.conftest import KEY, Clock
 
-DOMAIN = "live.example.com"
-PATIENCE = 10.0
-Json = dict[str, Any]
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token,eye:read:eye-token",
+    "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
+}
+ROOM = f"/v1/recordings/{KEY}"
+Answers = Mapping[str, object]
 
 
-@dataclass(frozen=True)
+@dataclass
+class ScriptedLive:
+    """Takes the next answer of a command's script, and accepts what no script is for."""
+
+    connect_timeout: int = 800
+    read_timeout: int = 1500
+    script: dict[Command, list[LiveError]] = field(default_factory=dict)
+    sent: list[Command] = field(default_factory=list)
+    live: int | None = None
+
+    def prepare(self) -> None:
+        """Nothing is slow here."""
+
+    def answers(self, command: Command, *errors: LiveError) -> None:
+        self.script[command] = list(errors)
+
+    def send(self, command: Command, _key: StreamKey, **_credentials: object) -> str:
+        self.sent.append(command)
+        if self.script.get(command):
+            raise self.script[command].pop(0)
+        return f"R-{len(self.sent)}"
+
+    def find(self, _key: StreamKey, **_credentials: object) -> int | None:
+        return self.live
+
+
+@dataclass
+class Got:
+    status: int
+    headers: Mapping[str, str]
+    json: dict[str, Any]
+
+    @property
+    def outcome(self) -> tuple[int, str, str]:
+        return self.status, self.json["outcome"], self.json["phase"]
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        return self.status, self.json["code"]
+
+
 class Stage:
-    """Verbs instead of URLs; a stream is named by its last part alone."""
+    """Each `ask` is one invocation, and its answer is held against the OpenAPI document."""
 
-    stack: Stack
-    live: Remote
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.clock, self.live = clock, ScriptedLive()
+        self.lines: list[str] = []
+        environment = {**ENVIRONMENT, "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db"}
+        self.app = replace(
+            build(Settings.from_env(environment), clock),
+            live=cast("LiveClient", self.live),
+            log=Log(self.lines.append, now=clock),
+            monotonic=lambda: clock.now / 1000,
+        )
+        self.store = self.app.store
 
-    def url(self, stream: str, what: str = "") -> str:
-        return f"{self.stack.fc}/v1/recordings/{DOMAIN}/app/{stream}{what}"
+    def call(self) -> Call:
+        return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET)
 
-    def ask(self, stream: str, what: str, **body: object) -> requests.Response:
-        return self.call("POST", self.url(stream, f"/{what}"), json=body)
+    def happens(self, happening: Happening, key: StreamKey = KEY) -> None:
+        self.call().handle(key, happening, Manner(wait=250))
 
-    def call(
+    def ask(
         self,
         method: str,
-        url: str,
+        path: str,
+        body: object = None,
         *,
-        json: Any = None,  # noqa: ANN401 - any JSON
-        headers: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        headers = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
-        return requests.request(method, url, json=json, headers=headers, timeout=PATIENCE)
+        token: str = "ops-token",  # noqa: S107 - a made-up one
+        query: Mapping[str, str] | None = None,
+        **headers: str,
+    ) -> Got:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {"Authorization": f"Bearer {token}", **named} if token else named
+        return self.event(method, path, _text(body), query or {}, given)
 
-    def status(self, stream: str) -> Json:
-        told: Json = self.call("GET", self.url(stream)).json()
-        return told
+    def event(
+        self, method: str, path: str, body: str, query: Answers, headers: Mapping[str, str]
+    ) -> Got:
+        event = {
+            "rawPath": path,
+            "body": body,
+            "headers": headers,
+            "queryParameters": query,
+            "requestContext": {"http": {"method": method}, "requestId": "1-77"},
+        }
+        respond: Callable[[Any], fc.Response] = lambda told: record_command.respond(  # noqa: E731
+            self.call(), told
+        )
+        context = SimpleNamespace(request_id="1-77")
+        answer: Any = fc.answer(respond, json.dumps(event).encode(), context, log=self.app.log)
+        got = Got(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+        check(method, path, got)
+        return got
 
-    def history(self, stream: str) -> Sequence[str]:
-        """The codes, oldest first."""
-        lines = self.call("GET", self.url(stream, "/history")).json()["history"]
-        return [line["code"] for line in reversed(lines)]
+    def start(self, body: object = None, **headers: Any) -> Got:  # noqa: ANN401 - texts
+        return self.ask("POST", f"{ROOM}/start", body, **headers)
 
-    def publish(self, stream: str, **more: object) -> Json:
-        return self.live.publish(stream, wait=True, **more)
+    def stop(self, body: object = None, **headers: Any) -> Got:  # noqa: ANN401 - texts
+        return self.ask("POST", f"{ROOM}/stop", body, **headers)
 
-    def unpublish(self, stream: str, **more: object) -> Json:
-        return self.live.unpublish(stream, wait=True, **more)
-
-    def sent(self, stream: str) -> Sequence[str]:
-        """The commands that came over the wire, counted by the stand-in."""
-        calls = self.live.calls()["calls"]
-        return [call["command"] for call in calls if call["stream"] == stream and call["command"]]
-
-    def records(self, stream: str) -> bool:
-        recording = self.live.state(stream).get("recording")
-        return recording is not None and recording["state"] == "recording"
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not holds():
-            assert time.monotonic() < deadline, "it never came true"
-            time.sleep(0.02)
-
-    def until_phase(self, stream: str, phase: str) -> None:
-        self.until(lambda: bool(self.status(stream)["phase"] == phase))
-
-    def reconcile(self) -> None:
-        """The timer fires, and its run has ended when this returns."""
-        url = f"{self.stack.fc}/_fc/timer/reconcile"
-        answer = requests.post(url, json={"wait": True}, timeout=100)
-        assert [fired["ok"] for fired in answer.json()["fired"]] == [True], answer.text
+    def status(self) -> Got:
+        return self.ask("GET", ROOM)
 
 
-@contextmanager
-def stage(folder: Path, **settings: str) -> Iterator[Stage]:
-    with running(folder, settings=settings) as stack:
-        yield Stage(stack, Remote(stack.live))
+def _text(body: object) -> str:
+    if body is None:
+        return ""
+    return body if isinstance(body, str) else json.dumps(body)
+
+
+@cache
+def described() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(document(ROUTES)))
+    return told
+
+
+def check(method: str, path: str, got: Got) -> None:
+    """Status, content type, headers and body are as the document says."""
+    route = next((one for one in ROUTES if one.method == method and one.matches(path)), None)
+    route = route or next((r for r in ROUTES if r.method == method and r.path == path), None)
+    if route is None:
+        return
+    answers = described()["paths"][route.path][method.lower()]["responses"]
+    assert str(got.status) in answers, f"{route.path} does not document {got.status}: {got.json}"
+    answer = answers[str(got.status)]
+    undocumented = set(got.headers) - {"Content-Type", "Cache-Control", *answer.get("headers", {})}
+    assert not undocumented, f"{route.path} {got.status} has {undocumented}"
+    schema = answer["content"][got.headers["Content-Type"]]["schema"]
+    jsonschema_rs.validate({**schema, "components": described()["components"]}, got.json)

@@ -184,6 +184,13 @@ def test_throttling_has_the_switched_status_and_header(slow: LiveInThread, statu
     assert (error.status_code, error.retry_after) == (status, 300)
 
 
+def test_a_fault_may_strike_one_call_in_so_many(live: LiveInThread) -> None:
+    Remote(live.address).fail(code="InternalError", times=2, every=3)
+    codes = [start(PresentSdk(live.address), "nowhere").code for _ in range(9)]
+
+    assert [number for number, code in enumerate(codes, 1) if code == "InternalError"] == [3, 6]
+
+
 def test_what_exceeds_the_rate_may_be_dropped_unanswered(slow: LiveInThread) -> None:
     control = Remote(slow.address)
     control.switch(throttle_mode="drop")

@@ -23,7 +23,7 @@ BREACHES = {
     "The stand-ins share no code": ("emulator/live/clock.py", "import shared.errors"),
     "What is deployed never imports the stand-ins": ("shared/app.py", "import emulator.live"),
     "The rules are pure": ("shared/domain/record.py", "import time"),
-    "Only live knows the official SDK": ("shared/recorder.py", "import darabonba"),
+    "Only live knows the official SDK": ("shared/recorder/hands.py", "import darabonba"),
     "Only store knows a database driver": ("shared/config/settings.py", "import sqlite3"),
 }
 

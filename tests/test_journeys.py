@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from shared.webhook import sign
-from tests.stage import Stage, stage
+from tests.journey import Stage, stage
 
 PATH = "dev-path"
 

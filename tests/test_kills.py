@@ -16,7 +16,7 @@ from emulator.live import LiveInThread, Remote
 from shared.domain import StartAsked, StreamKey, TimePassed
 from shared.domain.record import Recording
 from tests.instance import KEY, MANNER, Instance
-from tests.stage import Stage
+from tests.journey import Stage
 
 pytestmark = pytest.mark.slow
 MOST_POINTS = 60
@@ -50,7 +50,7 @@ class Ground:
         """Time passes and what is due is done, until nothing is due for the next minute."""
         instance = Instance(self.folder, self.address)
         for _ in range(100):
-            for key in instance.store.due(50):
+            for key in instance.store.take_due(50, 0):
                 instance.does(instance.recorder.handle(key, TimePassed(), MANNER))
             soon = instance.store.next_due()
             if soon is None or soon > 60_000:

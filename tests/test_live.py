@@ -718,3 +718,15 @@ def test_a_look_that_is_refused_says_so(live: LiveClient, wire: Wire) -> None:
     wire.script(refusal("Forbidden.RAM", 403))
     with pytest.raises(OursToMend):
         find(live)
+
+
+def test_what_was_prepared_is_what_the_first_call_uses() -> None:
+    from darabonba.core import DaraCore
+
+    client = LiveClient(endpoint="127.0.0.1:1", protocol="http", connect_timeout=100)
+    client.prepare()
+    prepared = set(DaraCore._sessions)
+    with pytest.raises(NeverSent):
+        client.send(Command.START, KEY, credentials=Credentials("id", "secret"))
+
+    assert set(DaraCore._sessions) == prepared

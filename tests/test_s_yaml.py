@@ -18,7 +18,14 @@ from emulator.fc.template import load_template
 ROOT = Path(__file__).parents[1]
 S_YAML = ROOT / "s.yaml"
 PINNED = Path(__file__).parent / "node_s"
-FUNCTIONS = ("record_command", "stream_events", "reconcile")
+FUNCTIONS = (
+    "record_command",
+    "stream_events",
+    "record_events",
+    "on_demand",
+    "relay",
+    "reconcile",
+)
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ def test_every_function_is_named_for_its_code_and_carries_the_stage(deployment: 
 
 
 def test_the_time_outs_fit_the_callers(deployment: Deployment) -> None:
-    assert [deployment.functions[key].timeout for key in FUNCTIONS] == [15, 5, 90]
+    assert [deployment.functions[key].timeout for key in FUNCTIONS] == [15, 5, 5, 5, 15, 90]
 
 
 def test_every_function_gets_each_setting_from_the_variable_of_its_name() -> None:
@@ -50,8 +57,19 @@ def test_every_function_gets_each_setting_from_the_variable_of_its_name() -> Non
 def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -> None:
     public = {route.function for route in deployment.routes}
 
-    assert deployment.functions["reconcile"].name not in public
-    assert {route.path for route in deployment.routes} >= {"/v1/*", "/callbacks/stream/*"}
+    assert not public & {deployment.functions[key].name for key in ("reconcile", "relay")}
+    assert {route.path for route in deployment.routes} == {
+        "/v1/*",
+        "/callbacks/stream/*",
+        "/callbacks/record/*",
+        "/callbacks/on-demand/*",
+    }
+
+
+def test_the_relay_is_called_asynchronously_and_tried_again(deployment: Deployment) -> None:
+    relay = deployment.functions["relay"]
+
+    assert (set(relay.http_methods), relay.async_retries) == ({"POST"}, 3)
 
 
 def test_reconcile_has_a_timer_and_a_trigger_for_the_kick(deployment: Deployment) -> None:

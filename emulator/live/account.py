@@ -60,6 +60,8 @@ class Notify:
     need_status: bool
     stream_key: str
     record_key: str
+    exception_url: str = ""
+    switch_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def _notify(table: Fields) -> Notify:
         need_status=table.flag("need_status", default=True),
         stream_key=table.text("stream_key", ""),
         record_key=table.text("record_key", ""),
+        exception_url=table.text("exception_url", ""),
+        switch_url=table.text("switch_url", ""),
     )
 
 

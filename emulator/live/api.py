@@ -210,9 +210,22 @@ def _domain_mapping(live: Live, given: Mapping[str, str], _call: Call) -> Json:
     return domain_mapping(live, given["DomainName"])
 
 
+def _stream_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    _need(given, "DomainName", "StartTime", "EndTime")
+    return live.calls.ledger.stream_records(given, live.clock.now_ms())
+
+
+def _record_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    _need(given, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
+    _streaming_domain(live, given["DomainName"])
+    return live.calls.ledger.record_records(given, live.clock.now_ms())
+
+
 ACTIONS: Mapping[str, Action] = {
     RECORD_COMMAND: _record_command,
     "DescribeLiveStreamsOnlineList": _online_list,
     "DescribeLiveStreamState": _stream_state,
     "DescribeLiveDomainMapping": _domain_mapping,
+    "DescribeLiveStreamsNotifyRecords": _stream_records,
+    "DescribeLiveRecordNotifyRecords": _record_records,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from emulator.live.account import Manners
 from emulator.live.calls import Calls
 from emulator.live.clock import Timeline
 from emulator.live.faults import Plan
+from emulator.live.notified import INGEST_EVENTS, Notified
 from emulator.live.signatures import callback_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches
@@ -117,7 +119,23 @@ class Courier:
 
     def _lose(self, callback: Callback) -> None:
         self._calls.counters["callbacks_dropped"] += 1
+        self._note(callback, Receipt("dropped"))
         callback.settle(Receipt("dropped"))
+
+    def _note(self, callback: Callback, receipt: Receipt) -> None:
+        """Once Live tries no more."""
+        is_ingest = callback.event in INGEST_EVENTS
+        notified = Notified(
+            self._timeline.clock.now_ms(),
+            callback.event,
+            callback.signed_for if is_ingest else callback.key.domain,
+            callback.key,
+            callback.url,
+            callback.body if callback.body is not None else callback.query or {},
+            receipt.outcome == "delivered",
+            receipt.body.decode("utf-8", "replace"),
+        )
+        self._calls.ledger.note(notified)
 
     def _send(self, callback: Callback) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver(callback))
@@ -126,7 +144,9 @@ class Courier:
 
     async def _deliver(self, callback: Callback) -> None:
         try:
-            callback.settle(await self._try_all(callback))
+            receipt = await self._try_all(callback)
+            self._note(callback, receipt)
+            callback.settle(receipt)
         finally:
             callback.settle(FORGOTTEN)
         self._let_go(callback.key)
@@ -158,13 +178,15 @@ class Courier:
         return receipt.status >= FIRST_SERVER_ERROR and self._switches.callback_retry_on_5xx
 
     async def _try_once(self, callback: Callback, attempt: int, signed_at: int) -> Receipt:
-        now_ms = self._timeline.clock.now_ms()
+        now_ms, began = self._timeline.clock.now_ms(), time.monotonic()
         log = self._calls.went(now_ms, callback.event, callback.key, callback.url, attempt)
         try:
             log.status, answer = await self._exchange(callback, signed_at)
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             log.trouble = type(error).__name__
             return Receipt("lost", attempt)
+        finally:
+            log.took_ms = round((time.monotonic() - began) * 1000)
         outcome = "delivered" if log.status == OK else "refused"
         return Receipt(outcome, attempt, log.status, answer)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, fields
 
+from emulator.live.notified import Ledger
 from emulator.live.streams import Session, Stream
 
 
@@ -44,6 +45,7 @@ class Delivery:
     attempt: int
     status: int | None = None
     trouble: str | None = None
+    took_ms: int | None = None
 
 
 class Calls:
@@ -52,6 +54,7 @@ class Calls:
         self.deliveries: list[Delivery] = []
         self.duplicates: list[dict[str, object]] = []
         self.counters: Counter[str] = Counter()
+        self.ledger = Ledger()
 
     def came(self, at_ms: int) -> Call:
         call = Call(len(self.calls) + 1, at_ms)
@@ -120,6 +123,7 @@ class Calls:
         self.deliveries.clear()
         self.duplicates.clear()
         self.counters.clear()
+        self.ledger.clear()
 
 
 NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Call, Delivery)}

@@ -32,6 +32,9 @@ class Control:
             ("POST", "publish"): self._publish,
             ("POST", "unpublish"): self._unpublish,
             ("POST", "record_error"): self._record_error,
+            ("POST", "record_event"): self._record_event,
+            ("POST", "exception"): self._exception,
+            ("POST", "switch"): self._switch,
             ("GET", "fail"): self._plan,
             ("POST", "fail"): self._fail,
             ("DELETE", "fail"): self._fail_no_more,
@@ -86,6 +89,32 @@ class Control:
         body.done()
         broke = self._live.break_recording(self._live.key(*key), code, message)
         return web.json_response({"broke": broke})
+
+    async def _record_event(self, request: web.Request) -> web.Response:
+        """A recording callback whose fields the caller makes up."""
+        body = Fields(await _json(request))
+        key, event = self._read_key(body), body.text("event")
+        fields = body.object("fields")
+        body.done()
+        self._live.tell_record(self._live.key(*key), event, fields)
+        return web.json_response({})
+
+    async def _exception(self, request: web.Request) -> web.Response:
+        body = Fields(await _json(request))
+        key = self._read_key(body)
+        code, message = body.number("code", 1001), body.text("message", "invalid chars in URL")
+        body.done()
+        self._live.remark("exception", key.domain, self._live.key(*key), code, message)
+        return web.json_response({})
+
+    async def _switch(self, request: web.Request) -> web.Response:
+        """One of the two publishers of a stream goes away and the other takes over."""
+        body = Fields(await _json(request))
+        key = self._read_key(body)
+        waits = body.flag("wait", default=False)
+        body.done()
+        session, receipt = self._live.switch(self._live.key(*key))
+        return await _told(session, session.time, receipt, waits=waits)
 
     def _read_key(self, body: Fields) -> StreamKey:
         return StreamKey(body.text("domain"), body.text("app"), body.text("stream"))
@@ -144,6 +173,8 @@ class Control:
                 "stream_url": self._live.notify.stream_url,
                 "record_url": self._live.notify.record_url,
                 "on_demand_url": self._live.notify.on_demand_url,
+                "exception_url": self._live.notify.exception_url,
+                "switch_url": self._live.notify.switch_url,
                 "need_status": self._live.notify.need_status,
             }
         )
@@ -156,6 +187,8 @@ class Control:
             stream_url=body.text("stream_url", now.stream_url),
             record_url=body.text("record_url", now.record_url),
             on_demand_url=body.text("on_demand_url", now.on_demand_url),
+            exception_url=body.text("exception_url", now.exception_url),
+            switch_url=body.text("switch_url", now.switch_url),
             need_status=body.flag("need_status", default=now.need_status),
             stream_key=body.text("stream_key", now.stream_key),
             record_key=body.text("record_key", now.record_key),

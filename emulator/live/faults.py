@@ -29,7 +29,8 @@ TRANSPORTS: Mapping[str, bool] = {
 
 @dataclass(slots=True)
 class Fault:
-    """The next `times` matching calls go wrong. `late_ms` later Live acts after all."""
+    """Of the matching calls `times` go wrong, one in `every`. `late_ms` later Live acts after
+    all."""
 
     code: str | None
     transport: str | None
@@ -42,6 +43,8 @@ class Fault:
     command: str | None
     stream: str | None
     times: int
+    every: int = 1
+    seen: int = 0
 
     @property
     def name(self) -> str:
@@ -70,6 +73,7 @@ def read_fault(body: Fields) -> Fault:
         command=body.word("command", COMMANDS, "") or None,
         stream=body.maybe_text("stream"),
         times=body.number("times", 1, least=1),
+        every=body.number("every", 1, least=1),
     )
     _check(fault, body)
     body.done()
@@ -106,8 +110,12 @@ EVENTS = (
     "record_paused",
     "record_resumed",
     "record_error",
+    "transformat_error",
+    "record_force_transcode_fail",
     "file",
     "on_demand",
+    "exception",
+    "switch",
     "*",
 )
 
@@ -136,6 +144,9 @@ class Plan:
     def fault_for(self, action: str, command: str | None, stream: str) -> Fault | None:
         for fault in self.faults:
             if fault.concerns(action, command, stream):
+                fault.seen += 1
+                if fault.seen % fault.every:
+                    continue
                 fault.times -= 1
                 self.faults = [one for one in self.faults if one.times]
                 return fault

@@ -80,6 +80,10 @@ class Fields:
             return {}
         return dict(values)
 
+    def object(self, name: str) -> dict[str, object]:
+        """Whatever it holds."""
+        return dict(self._take(name, {}, dict, "an object") or {})
+
     def table(self, name: str) -> Fields:
         inner = Fields(self._take(name, {}, dict, "a table") or {}, self._called(name))
         self._inner.append(inner)

@@ -29,6 +29,17 @@ class Remote:
     def record_error(self, stream: str, **more: object) -> dict[str, Any]:
         return self.post("record_error", {**self._place, "stream": stream, **more})
 
+    def record_event(self, stream: str, kind: str, **fields: object) -> dict[str, Any]:
+        """`kind` is what the control plane calls it, as for detours; `fields` are the body's."""
+        body = {**self._place, "stream": stream, "event": kind, "fields": fields}
+        return self.post("record_event", body)
+
+    def exception(self, stream: str, **more: object) -> dict[str, Any]:
+        return self.post("exception", {**self._place, "stream": stream, **more})
+
+    def switch_publisher(self, stream: str, **more: object) -> dict[str, Any]:
+        return self.post("switch", {**self._place, "stream": stream, **more})
+
     def fail(self, **fault: object) -> dict[str, Any]:
         return self.post("fail", fault)
 

@@ -46,7 +46,7 @@ class Live:
     def _begin_anew(self) -> None:
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
-        self.recordings = Recordings(self.timeline, self.switches, self._tell_record)
+        self.recordings = Recordings(self.timeline, self.switches, self.tell_record)
 
     async def reset(self) -> None:
         """All as at the beginning, except the clock, which others share."""
@@ -140,7 +140,7 @@ class Live:
         """facts/live.md §4 record_error; whether there was a recording to break."""
         broke = self.recordings.fail(self.streams.of(key), self.clock.now_ms())
         error = {"code": code, "message": message}
-        self._tell_record(key, "record_error", {"event": "record_error", "error_info": error})
+        self.tell_record(key, "record_error", {"event": "record_error", "error_info": error})
         return broke
 
     def _receipt(self) -> asyncio.Future[Receipt]:
@@ -203,7 +203,27 @@ class Live:
             Callback(action, stream.key, url, session.ingest, key, query, receipts=[receipt])
         )
 
-    def _tell_record(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
+    def switch(self, key: StreamKey) -> tuple[Session, asyncio.Future[Receipt]]:
+        """facts/live.md §2.1: two publishers, of which one goes: that is not offline."""
+        stream = self.streams.of(key)
+        session = stream.live
+        if session is None:
+            raise Unfit([f"{'/'.join(key)} is not being published"])
+        receipt = self._receipt()
+        self._post_ingest("publish_done", stream, session, self.clock.now_ms() // 1000, receipt)
+        self.remark("switch", session.ingest, key, 0, "backup took over")
+        return session, receipt
+
+    def remark(self, kind: str, domain: str, key: StreamKey, code: int, message: str) -> None:
+        """facts/live.md §2.1: POST JSON on the ingest domain; its fields are UNCONFIRMED."""
+        ingest = self.ingest_of(domain)
+        url = self.notify.switch_url if kind == "switch" else self.notify.exception_url
+        place = {"app": ingest, "appname": key.app, "id": key.stream}
+        body = {**place, "code": code, "message": message, "time": self.clock.now_ms() // 1000}
+        signing = self.notify.stream_key if self.switches.remarks_carry_signature else ""
+        self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
+
+    def tell_record(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
         """facts/live.md §4: status events only when NeedStatusNotify is set."""
         if event in STATUS_EVENTS and not self.notify.need_status:
             return

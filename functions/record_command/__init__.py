@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functions.record_command import asks, views
-from functions.record_command.fields import whole
-from functions.record_command.routes import Ask, Route, dispatch
+from collections.abc import Sequence
+
+from functions.record_command import asks, policies, reads
+from functions.record_command.fields import Field
+from functions.record_command.routes import Route, dispatch
 from shared import app
 from shared.app import Call
-from shared.errors import StoreUnavailable
 from shared.fc import Request, Response
 
 BUDGET = 12.0
@@ -22,79 +23,105 @@ def respond(call: Call, request: Request) -> Response:
     return dispatch(ROUTES, call, request)
 
 
-def _status(ask: Ask) -> Response:
-    loaded = ask.call.app.store.load(ask.stream)
-    terms = ask.call.app.terms(ask.stream)
-    return Response(200, views.whole(loaded.record, loaded.now, terms, ask.language))
+_LIST = "/v1/recordings"
+_STREAM = f"{_LIST}/{{domain}}/{{app}}/{{stream}}"
 
 
-def _history(ask: Ask) -> Response:
-    lines = ask.call.app.store.history(ask.stream, ask.query.get("limit", 100))
-    shown = [views.entry(line, ask.language) for line in lines]
-    return Response(200, {"stream": str(ask.stream), "history": shown})
+def _asks(what: str, summary: str, errors: Sequence[int], body: Sequence[Field] = ()) -> Route:
+    return Route(
+        method="POST",
+        path=f"{_STREAM}/{what}",
+        scope="control",
+        respond=getattr(asks, what),
+        summary=summary,
+        answers={200: "Became", 202: "Became"},
+        errors=errors,
+        body=body,
+        headers=asks.HEADERS,
+    )
 
 
-STALE = 180_000
-"""ms after which a reconcile that ran is a reconcile that stopped running."""
-
-
-def _health(ask: Ask) -> Response:
-    try:
-        queue = ask.call.app.store.queue()
-        age = ask.call.app.store.marked("reconciled")
-    except StoreUnavailable:
-        return Response(503, {"ready": False, "store": "unavailable"})
-    told = {
-        "store": "ok",
-        "reconciled_ms_ago": age,
-        "due": queue.depth,
-        "oldest_due_ms": queue.oldest,
-    }
-    ready = age is None or age < STALE
-    return Response(200 if ready else 503, {"ready": ready, **told})
-
-
-_STREAM = "/v1/recordings/{domain}/{app}/{stream}"
 ROUTES: tuple[Route, ...] = (
-    Route(
-        method="POST",
-        path=f"{_STREAM}/start",
-        scope="control",
-        respond=asks.start,
-        summary="Record this stream until told to stop",
-        body=asks.START,
-        answers=(200, 202),
-    ),
-    Route(
-        method="POST",
-        path=f"{_STREAM}/stop",
-        scope="control",
-        respond=asks.stop,
-        summary="Stop recording it, and keep policy from starting it again",
-        body=asks.STOP,
-        answers=(200, 202),
-    ),
+    _asks("start", "Record this stream until told to stop", (409, 502), asks.START),
+    _asks("stop", "Stop recording it, and keep policy from starting it again", (502,), asks.STOP),
+    _asks("extend", "Move the end of its recording", (409,), asks.EXTEND),
+    _asks("restart", "Cut the file now and go on in a new one", (409, 502)),
+    _asks("cancel_delay", "End the wait after a stop, so that the file appears now", (409, 502)),
     Route(
         method="GET",
         path=_STREAM,
         scope="read",
-        respond=_status,
+        respond=reads.status,
         summary="Where the stream stands, and why",
+        answers={200: "Recording"},
     ),
     Route(
         method="GET",
         path=f"{_STREAM}/history",
         scope="read",
-        respond=_history,
+        respond=reads.history,
         summary="What happened and why, newest first",
-        query=(whole("limit", "how many lines", least=1, most=1000, example=100),),
+        answers={200: "History"},
+        query=reads.LINES,
+    ),
+    Route(
+        method="GET",
+        path=f"{_STREAM}/files",
+        scope="read",
+        respond=reads.files,
+        summary="The files that the stream left, newest first",
+        answers={200: "Files"},
+        query=reads.LINES,
+    ),
+    Route(
+        method="GET",
+        path=_LIST,
+        scope="read",
+        respond=reads.listed,
+        summary="Every stream ever heard of, in the order of their names",
+        answers={200: "Recordings"},
+        errors=(404,),
+        query=reads.LIST,
+    ),
+    Route(
+        method="GET",
+        path="/v1/policy",
+        scope="control",
+        respond=policies.show,
+        summary="The policy in force; version 0 is the packaged one",
+        answers={200: "Policy"},
+    ),
+    Route(
+        method="POST",
+        path="/v1/policy/apply",
+        scope="control",
+        respond=policies.apply,
+        summary="Put a new policy in its place, without a deploy",
+        answers={200: "Policy"},
+        errors=(409,),
+        body=policies.APPLY,
     ),
     Route(
         method="GET",
         path="/v1/health",
         scope=None,
-        respond=_health,
+        respond=reads.health,
         summary="Ready, or why not",
-        answers=(200, 503),
+        answers={200: "Health", 503: "Health"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/openapi.json",
+        scope=None,
+        respond=lambda _: _document(),
+        summary="This description",
+        answers={200: "Document"},
     ),
 )
+
+
+def _document() -> Response:
+    """Built only when it is asked for."""
+    from functions.record_command.openapi import document
+
+    return Response(200, document(ROUTES))

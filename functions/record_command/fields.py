@@ -21,7 +21,7 @@ class Field:
     read: Callable[[Any], Any]
     schema: Schema
     doc: str
-    example: str | int | bool
+    example: str | int | bool | Mapping[str, Any]
 
     def described(self) -> dict[str, Any]:
         return {**self.schema, "description": self.doc, "examples": [self.example]}
@@ -59,12 +59,18 @@ def flag(name: str, doc: str) -> Field:
     return Field(name, read, {"type": "boolean"}, doc, example=True)
 
 
-_DURATION: Schema = {"type": ["string", "integer"]}
+_WRITTEN = r"^(?:[0-9]{1,9}|(?:[0-9]{1,9}d)?(?:[0-9]{1,9}h)?(?:[0-9]{1,9}m)?(?:[0-9]{1,9}s)?)$"
+DURATION: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 315_360_000},
+        {"type": "string", "minLength": 1, "pattern": _WRITTEN},
+    ]
+}
 
 
 def span(name: str, doc: str, *, example: str) -> Field:
     """In ms once read."""
-    return Field(name, duration, _DURATION, doc, example)
+    return Field(name, duration, DURATION, doc, example)
 
 
 def moment(name: str, doc: str) -> Field:
@@ -85,6 +91,33 @@ def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
 
     schema = {"type": "integer", "minimum": least, "maximum": most}
     return Field(name, read, schema, doc, example)
+
+
+def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
+    """Of a header: never empty."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not 0 < len(value) <= longest or not _storable(value):
+            raise ValueError(f"write a text of 1 to {longest} characters")
+        return value
+
+    schema = {"type": "string", "minLength": 1, "maxLength": longest}
+    return Field(name, read, schema, doc, example)
+
+
+def preference(name: str, doc: str, *, example: str) -> Field:
+    """The seconds that `wait` of a Prefer header says; what cannot be read is no preference at
+    all (RFC 7240)."""
+
+    def read(value: object) -> int | None:
+        for part in str(value).split(","):
+            said, _, seconds = part.partition(";")[0].partition("=")
+            seconds = seconds.strip().strip('"')
+            if said.strip().lower() == "wait" and seconds.isascii() and seconds.isdecimal():
+                return int(seconds[:9])
+        return None
+
+    return Field(name, read, {"type": "string"}, doc, example)
 
 
 def read(fields: Iterable[Field], sent: Mapping[str, Any], *, where: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from functions.record_command.fields import Field, read
@@ -18,7 +18,7 @@ from shared.errors import (
     NotFound,
     Unauthorized,
 )
-from shared.fc import Request, Response, json_body
+from shared.fc import Headers, Request, Response, json_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Ask:
     """One request, proved, checked and read."""
 
     call: Call
-    request: Request
     who: str
     key: StreamKey | None
     body: Mapping[str, Any]
     query: Mapping[str, Any]
+    headers: Mapping[str, Any]
     language: Language
 
     @property
@@ -42,23 +42,38 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`scope` is what the token must allow, None for no token at all; `answers` are the statuses
-    besides the errors that any route has."""
+    """`scope` is what the token must allow, None for no token at all. `answers` names the schema
+    of each status that is no error, `errors` the statuses besides those that `refusals` adds."""
 
     method: str
     path: str
     scope: str | None
     respond: Callable[[Ask], Response]
     summary: str
+    answers: Mapping[int, str]
+    errors: Sequence[int] = ()
     body: Sequence[Field] = ()
     query: Sequence[Field] = ()
-    answers: Sequence[int] = (200,)
-    schema: str = ""
-    errors: Sequence[int] = ()
+    headers: Sequence[Field] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Unique: what the stream is asked, or what is read."""
+        last = self.path.rpartition("/")[2]
+        return {"{stream}": "status", "recordings": "list"}.get(last, last.partition(".")[0])
 
     @property
     def names_stream(self) -> bool:
         return "{stream}" in self.path
+
+    @property
+    def refusals(self) -> Sequence[int]:
+        """Every status that a problem of this route may have."""
+        found = {400, 413, 500, 503, *self.errors}
+        found |= {401, 403} if self.scope else set()
+        found |= {404} if self.names_stream else set()
+        found |= {415, 422} if self.method == "POST" else set()
+        return sorted(found)
 
     def matches(self, path: str) -> Sequence[str] | None:
         """The values of the path's parameters; None when it is another path."""
@@ -90,13 +105,19 @@ def _ask(route: Route, values: Sequence[str], call: Call, request: Request) -> A
     sent = json_body(request) if route.method == "POST" else {}
     return Ask(
         call=call,
-        request=request,
         who=who,
         key=_key(call, values) if route.names_stream else None,
         body=read(route.body, sent, where="body"),
         query=read(route.query, request.query, where="query"),
-        language=_language(request),
+        headers=read(route.headers, _declared(route, request), where="headers"),
+        language=language(request.headers.get("accept-language", "")),
     )
+
+
+def _declared(route: Route, request: Request) -> Mapping[str, str]:
+    """Of the headers only those that the route knows: there are always others."""
+    headers: Headers = request.headers
+    return {one.name: headers[one.name] for one in route.headers if one.name in headers}
 
 
 def _authorize(route: Route, call: Call, request: Request) -> str:
@@ -126,11 +147,16 @@ def _key(call: Call, values: Sequence[str]) -> StreamKey:
     if faults:
         raise BadRequest(faults)
     domain, app, stream = values
-    streaming = call.app.policy.streaming(domain)
-    if streaming is None:
-        known = ", ".join(found.streaming for found in call.app.policy.domains) or "none"
+    return StreamKey(streaming(call, domain), app, stream)
+
+
+def streaming(call: Call, domain: str) -> str:
+    """The main streaming domain that an ingest, sub- or main streaming domain leads to."""
+    found = call.app.policy.streaming(domain)
+    if found is None:
+        known = ", ".join(one.streaming for one in call.app.policy.domains)
         raise NotFound(f"{domain} is not a domain of this stage", hint=f"the policy names: {known}")
-    return StreamKey(streaming, app, stream)
+    return found
 
 
 def _unfit(value: str) -> str:
@@ -143,6 +169,24 @@ def _unfit(value: str) -> str:
     return ""
 
 
-def _language(request: Request) -> Language:
-    wanted = request.headers.get("accept-language", "").lower()
-    return Language.CHINESE if wanted.startswith("zh") else Language.ENGLISH
+def language(accepted: str) -> Language:
+    """Of an Accept-Language header, the one that is liked best; English where it names neither."""
+    liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]
+    for liking, tag in sorted(liked, key=lambda one: -one[0]):
+        known = next((known for known in Language if tag.partition("-")[0] == known.value), None)
+        if known and liking > 0:
+            return known
+    return Language.ENGLISH
+
+
+def _parts(accepted: str) -> Sequence[str]:
+    return accepted.split(",")[:20]
+
+
+def _liking(part: str) -> float:
+    _, _, weight = part.partition(";")
+    name, _, value = weight.partition("=")
+    try:
+        return float(value) if name.strip().lower() == "q" else 1.0
+    except ValueError:
+        return 0.0

@@ -9,44 +9,49 @@ from shared.domain import Recording, Terms, phase
 from shared.domain.because import Note
 from shared.domain.explain import explain
 from shared.domain.record import Session, Wish
-from shared.domain.storing import Entry
+from shared.domain.storing import Entry, File
 from shared.domain.texts import Language, text
 from shared.domain.times import rfc3339
+
+Json = dict[str, Any]
 
 
 def because(note: Note, language: Language) -> dict[str, str]:
     return {"code": note.code.value, "text": text(note, language)}
 
 
-def standing(record: Recording, now: int, terms: Terms, language: Language) -> dict[str, Any]:
+def is_confirmed(record: Recording) -> bool:
+    return record.started is not None and record.is_started and record.started.confirmed
+
+
+def standing(record: Recording, now: int, terms: Terms, language: Language) -> Json:
     """Where a stream stands: what every answer about it has in common."""
-    confirmed = record.started is not None and record.is_started and record.started.confirmed
     return {
         "stream": str(record.key),
         "wanted": record.wish.wanted,
         "phase": phase(record).value,
-        "confirmed": confirmed,
-        "until": _time(record.wish.until),
+        "confirmed": is_confirmed(record),
+        "until": time(record.wish.until),
+        "seen": record.session is not None,
         "because": because(explain(record, now, terms), language),
     }
 
 
-def whole(record: Recording, now: int, terms: Terms, language: Language) -> dict[str, Any]:
+def whole(record: Recording, now: int, terms: Terms, language: Language) -> Json:
     return {
         **standing(record, now, terms, language),
-        "wish": _wish(record.wish),
+        "wish": wish(record.wish),
         "session": _session(record.session),
-        "seen": record.session is not None,
         "held": record.held_at(now),
-        "command": record.flight.command.value if record.flight else None,
-        "owed": record.owed.command.value if record.owed else None,
-        "last_answer": _answer(record),
+        "flight": _flight(record),
+        "owed": _owed(record),
+        "last_answer": _answer(record, language),
         "evidence": _evidence(record),
-        "changed_at": _time(record.changed_at or None),
+        "changed_at": time(record.changed_at or None),
     }
 
 
-def _wish(wish: Wish) -> dict[str, Any]:
+def wish(wish: Wish) -> Json:
     return {
         "gen": wish.gen,
         "by": wish.by.value,
@@ -54,42 +59,66 @@ def _wish(wish: Wish) -> dict[str, Any]:
         "reason": wish.reason,
         "why": wish.why.value,
         "on_interruption": wish.on_interruption.value,
-        "made_at": _time(wish.made_at or None),
-        "first_accepted_at": _time(wish.first_accepted_at),
-        "held_until": _time(wish.held_until),
+        "made_at": time(wish.made_at or None),
+        "first_accepted_at": time(wish.first_accepted_at),
+        "held_until": time(wish.held_until),
     }
 
 
-def _session(session: Session | None) -> Mapping[str, Any] | None:
+def _session(session: Session | None) -> Json | None:
     if session is None:
         return None
     return {
         "number": session.number,
         "standing": session.standing.value,
-        "time": _time(session.time),
-        "publish_time": _time(session.publish_time),
+        "time": time(session.time),
+        "publish_time": time(session.publish_time),
     }
 
 
-def _answer(record: Recording) -> Mapping[str, Any] | None:
-    if record.answer is None:
+def _flight(record: Recording) -> Json | None:
+    """The command that may be on the wire now."""
+    flight = record.flight
+    if flight is None:
+        return None
+    return {"command": flight.command.value, "sent_at": time(flight.sent_at)}
+
+
+def _owed(record: Recording) -> Json | None:
+    """The command that goes out next."""
+    owed = record.owed
+    if owed is None:
         return None
     return {
-        "command": record.answer.command.value,
-        "code": record.answer.code,
-        "because": record.answer.why.value,
-        "request_id": record.answer.request_id,
-        "at": _time(record.answer.at),
+        "command": owed.command.value,
+        "since": time(owed.since),
+        "not_before": time(owed.not_before),
+        "attempts": owed.attempts,
+    }
+
+
+def _answer(record: Recording, language: Language) -> Json | None:
+    answer = record.answer
+    if answer is None:
+        return None
+    why = Note(answer.why, {"command": answer.command.value, "code": answer.code})
+    return {
+        "command": answer.command.value,
+        "code": answer.code,
+        "because": because(why, language),
+        "request_id": answer.request_id or None,
+        "at": time(answer.at),
     }
 
 
 def _evidence(record: Recording) -> Mapping[str, Any] | None:
     if record.evidence is None:
         return None
-    return {"what": record.evidence.what, "at": _time(record.evidence.at)}
+    evidence = record.evidence
+    return {"recording": evidence.recording, "what": evidence.what, "at": time(evidence.at)}
 
 
-def entry(line: Entry, language: Language) -> dict[str, Any]:
+def entry(line: Entry, language: Language) -> Json:
     return {
         "at": rfc3339(line.at),
         "last_at": rfc3339(line.last_at),
@@ -99,5 +128,14 @@ def entry(line: Entry, language: Language) -> dict[str, Any]:
     }
 
 
-def _time(at: int | None) -> str | None:
+def file(left: File) -> Json:
+    return {
+        "uri": left.uri,
+        "start": time(left.start or None),
+        "stop": time(left.stop or None),
+        "seconds": max(left.stop - left.start, 0) // 1000 if left.start else None,
+    }
+
+
+def time(at: int | None) -> str | None:
     return None if at is None else rfc3339(at)

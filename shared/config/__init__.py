@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from shared.config.policy_file import load_policy, policy_as_json
+from shared.config.policy_file import Kind, load_policy, policy_as_json
 from shared.config.settings import Settings, mode_of, names
+from shared.config.stage_policy import load_stage_policy
 from shared.config.tokens import Caller, Tokens
 
 __all__ = [
     "Caller",
+    "Kind",
     "Settings",
     "Tokens",
     "load_policy",
+    "load_stage_policy",
     "mode_of",
     "names",
     "policy_as_json",

@@ -6,14 +6,24 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any, Final, Literal, TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from shared.config.hints import did_you_mean
-from shared.domain.policy import Domain, Match, Mode, OnInterruption, OnPublish, Policy, Rule
+from shared.domain.policy import (
+    Domain,
+    ForwardTo,
+    Match,
+    Mode,
+    OnInterruption,
+    OnPublish,
+    Policy,
+    Rule,
+)
 from shared.domain.times import duration
 from shared.errors import Fault, Misconfigured
 
@@ -22,26 +32,47 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
 _MOST_URGENT: Final = 100
 
+_LINE: Final = re.compile(r"line (\d+)")
+_Found = tuple[tuple[str | int, ...], Fault]
+"""Where in the file, and what is wrong there."""
+
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 
-def load_policy(text: str, *, kind: Kind) -> Policy:
-    """Misconfigured says everything that is wrong, and where.
+def load_policy(text: str, *, kind: Kind, ours: Sequence[str] = ()) -> Policy:
+    """Misconfigured says everything that is wrong, and on which line.
 
-    The parts are compared with each other only when each is right: they would not be themselves.
+    `ours` are the hosts that lead to this stage: forwarding to them would go round in circles.
     """
     table = _Table(_parsed(text, kind))
     policy = Policy(
         domains=tuple(_domain(inner) for inner in table.tables("domain")),
         rules=tuple(_rule(inner) for inner in table.tables("rule")),
         mode=table.take("mode", _one_of(Mode), Mode.ACT),
+        forward_to=_forward_to(table.table("forward_to"), ours),
     )
     table.end()
-    faults = table.faults or [*_domain_faults(policy), *_rule_faults(policy)]
-    if faults:
-        raise Misconfigured(faults)
+    found = [*table.faults, *_compared(policy, table.faults)]
+    if found:
+        raise Misconfigured(_with_lines(found, text, kind))
     return policy
+
+
+def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
+    """What only shows between parts; a part that is wrong would not be itself there."""
+    wrong = {part for path, _ in found for part in path}
+    if "domain" not in wrong:
+        yield from _domain_faults(policy)
+    if not wrong & {"domain", "match"}:
+        yield from _rule_faults(policy)
+
+
+def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
+    from shared.config.lines import json_lines, line_of, toml_lines
+
+    lines = json_lines(text) if kind == "json" else toml_lines(text)
+    return [replace(fault, line=line_of(path, lines)) for path, fault in found]
 
 
 def policy_as_json(text: str, *, kind: Kind) -> str:
@@ -54,7 +85,9 @@ def _parsed(text: str, kind: Kind) -> Mapping[str, object]:
     try:
         told = json.loads(text) if kind == "json" else _toml().loads(text)
     except (ValueError, RecursionError) as error:
-        raise Misconfigured([Fault("policy", f"is not {kind.upper()}: {error}")]) from error
+        place = _LINE.search(str(error))
+        detail, line = f"is not {kind.upper()}: {error}", int(place[1]) if place else 0
+        raise Misconfigured([Fault("policy", detail, line=line)]) from error
     if not isinstance(told, dict):
         raise Misconfigured([Fault("policy", "has to be an object with domain and rule in it")])
     return told
@@ -73,8 +106,8 @@ class _Table:
     """One table of the file: what was taken out of it, and everything wrong with it so far."""
 
     told: Mapping[str, object]
-    where: str = ""
-    faults: list[Fault] = field(default_factory=list)
+    path: tuple[str | int, ...] = ()
+    faults: list[_Found] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
     def take(self, name: str, read: Callable[[object], T], default: T) -> T:
@@ -95,13 +128,13 @@ class _Table:
     def table(self, name: str) -> _Table:
         nothing: Mapping[str, object] = {}
         told = self.take(name, _object, nothing)
-        return _Table(told, f"{self.where}{name}.", self.faults)
+        return _Table(told, (*self.path, name), self.faults)
 
     def tables(self, name: str) -> Iterator[_Table]:
         """Each is called by its number in the file, from 1."""
         nothing: Sequence[Mapping[str, object]] = ()
         for number, told in enumerate(self.take(name, _objects, nothing), 1):
-            yield _Table(told, f"{self.where}{name} #{number} ", self.faults)
+            yield _Table(told, (*self.path, name, number), self.faults)
 
     def end(self) -> None:
         for name in self.told:
@@ -109,7 +142,47 @@ class _Table:
                 self.fault(name, did_you_mean(name, self.known))
 
     def fault(self, name: str, detail: str, code: str = "MalformedParam") -> None:
-        self.faults.append(Fault(f"policy: {self.where}{name}", detail, code))
+        path = (*self.path, name)
+        self.faults.append((path, Fault(f"policy: {_written(path)}", detail, code)))
+
+
+def _written(path: tuple[str | int, ...]) -> str:
+    """("rule", 1, "match", "app") is "rule #1 match.app"."""
+    parts = [f" #{part} " if isinstance(part, int) else f".{part}" for part in path]
+    return "".join(parts).replace(" .", " ").strip(" .")
+
+
+def _forward_to(table: _Table, ours: Sequence[str]) -> ForwardTo:
+    targets = [table.take(name, _target(ours), "") for name in ("stream", "record", "on_demand")]
+    table.end()
+    return ForwardTo(*targets)
+
+
+def _target(ours: Sequence[str]) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        try:
+            url = urlsplit(value) if isinstance(value, str) else None
+            port = url.port if url else None
+        except ValueError:
+            url = port = None
+        if not isinstance(value, str) or url is None or not _is_address(url):
+            raise ValueError("write a URL that begins with https:// or http://, without a password")
+        if _named(url.hostname or "", port) & set(ours):
+            raise ValueError("leads to this stage itself, so callbacks would go round in circles")
+        return value
+
+    return read
+
+
+def _is_address(url: SplitResult) -> bool:
+    web = url.scheme in {"https", "http"} and bool(url.hostname)
+    return web and url.username is None and not url.fragment
+
+
+def _named(host: str, port: int | None) -> set[str]:
+    """As the settings may name it: on its default port also without any."""
+    with_port = {f"{host}:{port}"} if port else {host, f"{host}:443", f"{host}:80"}
+    return with_port | ({host} if port in {80, 443} else set())
 
 
 def _domain(table: _Table) -> Domain:
@@ -191,26 +264,30 @@ def _one_of(kind: type[E]) -> Callable[[object], E]:
     return read
 
 
-def _domain_faults(policy: Policy) -> Iterator[Fault]:
+def _domain_faults(policy: Policy) -> Iterator[_Found]:
     if not policy.domains:
-        yield Fault("policy: domain", "is missing: name each streaming domain", "MissingParam")
+        detail = "is missing: name each streaming domain"
+        yield ("domain",), Fault("policy: domain", detail, "MissingParam")
     seen: set[str] = set()
     for number, domain in enumerate(policy.domains, 1):
         for name in domain.names:
             if name in seen:
-                yield Fault(f"policy: domain #{number}", f"{name} stands in the file twice")
+                detail = f"{name} stands in the file twice"
+                yield ("domain", number), Fault(f"policy: domain #{number}", detail)
             seen.add(name)
 
 
-def _rule_faults(policy: Policy) -> Iterator[Fault]:
+def _rule_faults(policy: Policy) -> Iterator[_Found]:
     for number, rule in enumerate(policy.rules, 1):
         where = f"policy: rule #{number} match"
         pattern = rule.match.domain.lower()
         if not any(fnmatchcase(domain.streaming, pattern) for domain in policy.domains):
-            yield Fault(f"{where}.domain", _no_such(policy, pattern))
+            path = ("rule", number, "match", "domain")
+            yield path, Fault(f"{where}.domain", _no_such(policy, pattern))
         for earlier, other in enumerate(policy.rules[: number - 1], 1):
             if _covers(other.match, rule.match):
-                yield Fault(where, f"is never reached: rule #{earlier} matches all of it")
+                detail = f"is never reached: rule #{earlier} matches all of it"
+                yield ("rule", number, "match"), Fault(where, detail)
                 break
 
 

@@ -35,10 +35,14 @@ class Settings:
     path_tokens: tuple[str, ...] = field(repr=False)
     callback_host: str
     rate: float
+    max_concurrent: int | None
     live_endpoint: str
     live_protocol: str
     kick_url: str
     kick_key: str = field(repr=False)
+    relay_url: str
+    relay_key: str = field(repr=False)
+    on_demand_default: bool
     dev_clock: str
     mode: Mode
     max_duration: int
@@ -58,10 +62,17 @@ class Settings:
         return settings
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """What leads to this stage itself."""
+        own = (urlsplit(self.kick_url).netloc, urlsplit(self.relay_url).netloc)
+        return tuple(host for host in (self.callback_host, *own) if host)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """What no log may show, wherever it stands."""
         password = urlsplit(self.store).password or ""
-        keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, self.kick_key, password)
+        own = (self.kick_key, self.relay_key, password)
+        keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, *own)
         return tuple(key for key in keys if key)
 
 
@@ -117,10 +128,14 @@ def _settings(read: _Reader) -> Settings:
         path_tokens=read.take("PATH_TOKENS", values.path_tokens),
         callback_host=read.take("CALLBACK_HOST", values.host),
         rate=read.take("RATE", values.rate, "45"),
+        max_concurrent=read.take("MAX_CONCURRENT", values.count_or_none),
         live_endpoint=endpoint,
         live_protocol=protocol,
         kick_url=read.take("KICK_URL", values.url),
-        kick_key=read.take("KICK_KEY", values.kick_key),
+        kick_key=read.take("KICK_KEY", values.own_key),
+        relay_url=read.take("RELAY_URL", values.url),
+        relay_key=read.take("RELAY_KEY", values.own_key),
+        on_demand_default=read.take("ON_DEMAND_DEFAULT", values.flag, "false"),
         dev_clock=read.take("DEV_CLOCK", str),
         mode=read.take("MODE", values.mode, Mode.ACT.value),
         max_duration=read.take("MAX_DURATION", duration, "12h"),
@@ -139,6 +154,8 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
     if settings.kick_url and not settings.kick_key:
         yield _fault("KICK_KEY", f"KICK_URL needs it: {_MAKE_ONE}", "MissingParam")
+    if settings.relay_url and not settings.relay_key:
+        yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", "MissingParam")
     if settings.record_keys and not settings.callback_host:
         yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", "MissingParam")
     if settings.stage != DEV or in_cloud:
@@ -154,7 +171,8 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     for name, secrets in _secrets(settings):
         if any(secret.startswith("dev-") for secret in secrets):
             yield _fault(name, f"is a development secret: {_MAKE_ONE}")
-    for name, secrets in (("PATH_TOKENS", settings.path_tokens), ("KICK_KEY", [settings.kick_key])):
+    ours = {"KICK_KEY": (settings.kick_key,), "RELAY_KEY": (settings.relay_key,)}
+    for name, secrets in {"PATH_TOKENS": settings.path_tokens, **ours}.items():
         if any(0 < len(secret) < _UNGUESSABLE for secret in secrets):
             yield _fault(name, f"has fewer than {_UNGUESSABLE} characters: {_MAKE_ONE}")
     if settings.api_tokens.has("dev-token"):
@@ -171,6 +189,7 @@ def _secrets(settings: Settings) -> tuple[tuple[str, Sequence[str]], ...]:
         ("RECORD_KEYS", settings.record_keys),
         ("PATH_TOKENS", settings.path_tokens),
         ("KICK_KEY", (settings.kick_key,)),
+        ("RELAY_KEY", (settings.relay_key,)),
     )
 
 

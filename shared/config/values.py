@@ -51,10 +51,16 @@ def path_tokens(text: str) -> tuple[str, ...]:
     return _each(_UNGUESSED, "each path token has 8 to 128 letters, digits, - and _")(text)
 
 
-def kick_key(text: str) -> str:
+def own_key(text: str) -> str:
     if text and not re.fullmatch(_UNGUESSED, text):
         raise ValueError("it has 8 to 128 letters, digits, - and _")
     return text
+
+
+def flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("it is true or false")
+    return text == "true"
 
 
 def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
@@ -82,6 +88,14 @@ def rate(text: str) -> float:
     if not 1 <= rate <= 50:  # noqa: PLR2004 - facts/live.md 1.5
         raise ValueError(otherwise)
     return rate
+
+
+def count_or_none(text: str) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,6}", text):
+        raise ValueError("write a whole number from 1, or nothing for no limit")
+    return int(text)
 
 
 def endpoint(text: str) -> tuple[str, str]:

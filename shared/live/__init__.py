@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from shared.live.client import LEASE_MS, LiveClient, Online
+from shared.live.client import LEASE_MS, LiveClient, Online, Undelivered
 from shared.live.sdk import CONNECT_MS, READ_MS, Credentials
 
-__all__ = ["CONNECT_MS", "LEASE_MS", "READ_MS", "Credentials", "LiveClient", "Online"]
+__all__ = [
+    "CONNECT_MS",
+    "LEASE_MS",
+    "READ_MS",
+    "Credentials",
+    "LiveClient",
+    "Online",
+    "Undelivered",
+]

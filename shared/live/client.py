@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Literal
 
 from shared.domain import Command, StreamKey
 from shared.errors import InDoubt
@@ -17,6 +18,18 @@ LEASE_MS = CONNECT_MS + READ_MS + SLACK_MS
 
 PAGE_SIZE = 3_000
 """The largest that DescribeLiveStreamsOnlineList gives (facts/live.md 7)."""
+
+NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordNotifyRecords"]
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A callback that nobody took: `content` is what it would have said, as Live keeps it. It holds
+    the push URL's secrets."""
+
+    kind: str
+    content: str = field(repr=False)
+
 
 Online = tuple[StreamKey, int]
 """A stream, and when it was published, in ms since the epoch."""
@@ -75,6 +88,62 @@ class LiveClient(Line):
             "DescribeLiveStreamsOnlineList", {**parameters, **how, **where}, credentials
         )
 
+    def undelivered_stream_events(
+        self, ingest: str, since: int, until: int, *, credentials: Credentials
+    ) -> Sequence[Undelivered]:
+        """The ingest callbacks of an ingest domain that Live gave up; seven days back at most."""
+        asked = {"DomainName": ingest, **_span(since, until)}
+        return self._undelivered("DescribeLiveStreamsNotifyRecords", asked, credentials)
+
+    def undelivered_record_events(
+        self, streaming: str, since: int, until: int, *, credentials: Credentials
+    ) -> Sequence[Undelivered]:
+        """The recording callbacks of a streaming domain that Live gave up."""
+        asked = {"DomainName": streaming, "StorageType": "all", **_span(since, until)}
+        return self._undelivered("DescribeLiveRecordNotifyRecords", asked, credentials)
+
+    def _undelivered(
+        self, action: NotifyRecords, asked: Mapping[str, str], credentials: Credentials
+    ) -> Sequence[Undelivered]:
+        """One that comes while the pages are read may be told twice, and is one happening."""
+        found: list[Undelivered] = []
+        page, more = 0, True
+        while more and page < MOST_PAGES:
+            page += 1
+            place = {"PageNumber": page, "PageSize": RECORDS_A_PAGE, "Status": "failed"}
+            answer = self.ask(action, {**asked, **place}, credentials)
+            records = [_undelivered(entry) for entry in _records(answer)]
+            found += records
+            more = page < _pages(answer, page, len(records), RECORDS_A_PAGE)
+        return found
+
+
+RECORDS_A_PAGE = 500
+MOST_PAGES = 100
+"""Whoever lost more callbacks than that has the online list to go by."""
+
+
+def _span(since: int, until: int) -> dict[str, str]:
+    return {"StartTime": _utc(since), "EndTime": _utc(until)}
+
+
+def _utc(ms: int) -> str:
+    moment = datetime.fromtimestamp(ms // 1000, tz=timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
+    """facts/live.md 7: the two answers name their lists differently."""
+    info = answer.get("NotifyRecordsInfo")
+    found = info.get("LiveStreamNotifyRecordsInfo") if isinstance(info, dict) else None
+    records = answer.get("CallbackList") if found is None else found
+    return [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
+
+
+def _undelivered(entry: Mapping[str, object]) -> Undelivered:
+    kind, content = entry.get("NotifyType"), entry.get("NotifyContent")
+    return Undelivered(str(kind or ""), content if isinstance(content, str) else "")
+
 
 def _streams(domain: str, answer: Mapping[str, object]) -> Sequence[Online]:
     """An entry that cannot be read spoils the list: left out, it would look like a stream gone."""
@@ -104,7 +173,7 @@ def _ms(text: str) -> int:
     return round((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
-def _pages(answer: Mapping[str, object], page: int, found: int) -> int:
+def _pages(answer: Mapping[str, object], page: int, found: int, size: int = PAGE_SIZE) -> int:
     """Where Live does not count its pages, there is one more behind every full one."""
     total = answer.get("TotalPage")
-    return total if isinstance(total, int) else page + (found >= PAGE_SIZE)
+    return total if isinstance(total, int) else page + (found >= size)

@@ -41,7 +41,17 @@ def note_to_json(note: Note) -> str:
 
 
 def note_from_json(code: str, about: str) -> Note:
-    return Note(Code(code), json.loads(about))
+    """A code that a later release noted keeps its name among the particulars."""
+    known = _code(code)
+    told = json.loads(about)
+    return Note(known, told if known is not Code.UNKNOWN else {**told, "code": code})
+
+
+def _code(value: str) -> Code:
+    try:
+        return Code(value)
+    except ValueError:
+        return Code.UNKNOWN
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
@@ -76,6 +86,8 @@ def _reader(hint: Any) -> Reader:  # noqa: ANN401 - a type hint
     if get_origin(hint) is tuple:
         item = _reader(get_args(hint)[0])
         return lambda value: tuple(item(part) for part in value)
+    if hint is Code:
+        return _code
     return hint if isinstance(hint, type) and issubclass(hint, Enum) else lambda value: value
 
 

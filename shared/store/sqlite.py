@@ -3,35 +3,76 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import RLock
 
-from shared.domain.because import Note
-from shared.domain.record import Recording, due_at, phase, rank
-from shared.domain.storing import Claimed, Conflict, Entry, Loaded, Queue, Save, Saved, Stored
+from shared.domain.because import Code, Note
+from shared.domain.record import Phase, Recording, phase
+from shared.domain.storing import (
+    COMMANDS,
+    LOOK_RATE,
+    LOOKS,
+    Claimed,
+    Conflict,
+    Entry,
+    File,
+    Filter,
+    Loaded,
+    PolicyCopy,
+    Queue,
+    Save,
+    Saved,
+    Stored,
+    Use,
+    Watched,
+    watched_of,
+)
 from shared.domain.stream import StreamKey
 from shared.errors import StoreUnavailable
+from shared.store import line
 from shared.store.codec import from_json, note_from_json, note_to_json, to_json
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
     domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
     version INTEGER NOT NULL, document TEXT NOT NULL, phase TEXT NOT NULL,
-    due_at INTEGER, rank INTEGER NOT NULL, since INTEGER NOT NULL,
+    watched INTEGER NOT NULL,
+    due_at INTEGER, in_line INTEGER NOT NULL, rank INTEGER NOT NULL, priority INTEGER NOT NULL,
+    since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL,
     PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS record_due ON record (due_at, rank, since) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_due ON record (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_later ON record (due_at) WHERE NOT in_line;
+CREATE INDEX IF NOT EXISTS record_line ON record (rank, priority DESC, since) WHERE in_line;
+CREATE INDEX IF NOT EXISTS record_waits ON record (waits, -priority, since) WHERE waits <> '';
+CREATE INDEX IF NOT EXISTS record_watched ON record (domain) WHERE watched;
+CREATE INDEX IF NOT EXISTS record_phase ON record (phase, domain, app, stream);
 CREATE TABLE IF NOT EXISTS history (
     id INTEGER PRIMARY KEY, domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
     code TEXT NOT NULL, about TEXT NOT NULL,
     at INTEGER NOT NULL, last_at INTEGER NOT NULL, count INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS history_stream ON history (domain, app, stream, id);
-CREATE TABLE IF NOT EXISTS lane (name TEXT PRIMARY KEY, free_at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS file (
+    domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL,
+    PRIMARY KEY (domain, uri)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS file_stream ON file (domain, app, stream, stop, start);
+CREATE TABLE IF NOT EXISTS lane (
+    name TEXT PRIMARY KEY, free_at REAL NOT NULL,
+    minute INTEGER NOT NULL, used INTEGER NOT NULL, before INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (scope TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runner (
+    name TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (name, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS policy (
+    version INTEGER PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 BUSY = 2.0
 """s that a writer waits for another before it gives up."""
-COMMANDS = "commands"
+LINES = 1000
+"""of history that are kept of one stream."""
 
 
 class SqliteStore:
@@ -41,7 +82,11 @@ class SqliteStore:
         self._path = path
         self._interval = 1000 / rate
         self._clock = clock
+        self._lock = RLock()  # senders are threads
         self._connection: sqlite3.Connection | None = None
+
+    def prepare(self) -> None:
+        """There is nothing to import."""
 
     def load(self, key: StreamKey) -> Loaded:
         with self._reading() as db:
@@ -57,42 +102,108 @@ class SqliteStore:
     def save_or_claim(self, save: Save) -> Saved:
         with self._writing() as db:
             now = self._clock()
-            if _version(db, save.key) != save.version:
+            version, rule = _before(db, save.key)
+            if version != save.version:
                 return Conflict()
-            slot = self._take_slot(db, now, save.wait) if save.flying else None
-            record = save.queued
-            if slot is not None and save.flying:
-                record = _complete(save.flying, slot, save.lease)
-            _put(db, record, save.version + 1)
-            for note in save.notes:
+            saved, record, waits = self._choose(db, save, rule, now)
+            row = line.row_of(record, save.place, waits, now)
+            _put(db, record, version + 1, row)
+            line.move(db, rule, row[5], save.place, now)
+            notes = (*save.notes, Note(Code.NO_PLACE)) if waits else save.notes
+            for note in notes:
                 _append(db, save.key, note, now)
-        if slot is None:
-            return Stored(save.version + 1)
-        return Claimed(save.version + 1, record, max(slot - now, 0))
+            for file in save.files:
+                _keep(db, save.key, file)
+        return saved
 
-    def _take_slot(self, db: sqlite3.Connection, now: int, wait: int) -> float | None:
-        """GCRA with a burst of one: the next free slot, unless it is more than `wait` ms away."""
-        row = db.execute("SELECT free_at FROM lane WHERE name=?", (COMMANDS,)).fetchone()
-        slot = max(float(now), row[0] if row else 0.0)
-        if slot - now > wait:
-            return None
-        db.execute("REPLACE INTO lane VALUES (?, ?)", (COMMANDS, slot + self._interval))
-        return slot
+    def _choose(
+        self, db: sqlite3.Connection, save: Save, rule: str | None, now: int
+    ) -> tuple[Stored | Claimed, Recording, str]:
+        """Which of its records is stored, and which cap it waits for."""
+        stored = Stored(save.version + 1)
+        if save.flying is None:
+            return stored, save.queued, ""
+        waits = line.full_scope(db, save, rule)
+        if waits and save.waiting:
+            return replace(stored, full=True), save.waiting, waits
+        slot, taken = line.take_slot(db, COMMANDS, self._interval, now=now, wait=save.wait)
+        if not taken:
+            return replace(stored, lane_in=slot - now), save.queued, ""
+        record = _complete(save.flying, slot, save.lease)
+        return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
-    def due(self, limit: int) -> Sequence[StreamKey]:
-        """Stops before restarts before starts, then whoever has waited longest."""
+    def look_slot(self, wait: int) -> float | None:
+        """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
+        with self._writing() as db:
+            now = self._clock()
+            slot, taken = line.take_slot(db, LOOKS, 1000 / LOOK_RATE, now=now, wait=wait)
+        return max(slot - now, 0.0) if taken else None
+
+    def slow(self, ms: int) -> None:
+        """Give no slot to a command for so long: Live said that there are too many."""
+        with self._writing() as db:
+            line.slow(db, COMMANDS, until=self._clock() + ms)
+
+    def use(self) -> Use:
+        """How much of the commands' lane is used."""
         with self._reading() as db:
-            rows = db.execute(
-                "SELECT domain, app, stream FROM record WHERE due_at <= ?"
-                " ORDER BY rank, since LIMIT ?",
-                (self._clock(), limit),
-            ).fetchall()
+            return Use(1000 / self._interval, *line.use(db, COMMANDS, self._clock()))
+
+    def join(self, name: str, who: str, ms: int) -> int:
+        """Say that we are at work, for so long unless said again; how many others are."""
+        with self._writing() as db:
+            now = self._clock()
+            db.execute("DELETE FROM runner WHERE until <= ?", (now,))
+            db.execute("REPLACE INTO runner VALUES (?,?,?)", (name, who, now + ms))
+            (all_of_them,) = db.execute(
+                "SELECT count(*) FROM runner WHERE name=?", (name,)
+            ).fetchone()
+        return int(all_of_them) - 1
+
+    def summon(self, name: str, most: int, ms: int) -> bool:
+        """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
+        let slots go by; and nobody was called within `ms`."""
+        mark = f"summoned {name}"
+        with self._writing() as db:
+            now = self._clock()
+            (alive,) = db.execute(
+                "SELECT count(*) FROM runner WHERE name=? AND until > ?", (name, now)
+            ).fetchone()
+            row = db.execute("SELECT at FROM mark WHERE name=?", (mark,)).fetchone()
+            is_booked = line.use(db, COMMANDS, now)[1] > 0
+            enough = alive >= most or (alive > 0 and is_booked)
+            if enough or (row and now - row[0] < ms):
+                return False
+            db.execute("REPLACE INTO mark VALUES (?, ?)", (mark, now))
+        return True
+
+    def leave(self, name: str, who: str) -> None:
+        with self._writing() as db:
+            db.execute("DELETE FROM runner WHERE name=? AND id=?", (name, who))
+
+    def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
+        """Stops before restarts before starts, then the most urgent, then whoever has waited
+        longest. Nobody else is handed them for `hold` ms, or until they are saved."""
+        with self._writing() as db:
+            rows = line.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
 
     def next_due(self) -> int | None:
         with self._reading() as db:
             (at,) = db.execute("SELECT min(due_at) FROM record").fetchone()
         return None if at is None else max(int(at) - self._clock(), 0)
+
+    def watched(self, domain: str) -> Sequence[Watched]:
+        """The sessions of a domain that have not ended."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT app, stream, document FROM record WHERE domain=? AND watched", (domain,)
+            ).fetchall()
+        keys = (StreamKey(domain, app, stream) for app, stream, _ in rows)
+        return [watched_of(from_json(key, row[2])) for key, row in zip(keys, rows, strict=True)]
+
+    def now(self) -> int:
+        return self._clock()
 
     def queue(self) -> Queue:
         now = self._clock()
@@ -101,6 +212,44 @@ class SqliteStore:
                 "SELECT count(*), min(due_at) FROM record WHERE due_at <= ?", (now,)
             ).fetchone()
         return Queue(depth, now - oldest if depth else 0)
+
+    def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
+        """In the order of their keys, those behind `after`: a page stays where it is whatever is
+        added before it."""
+        asked: list[tuple[str, str]] = [
+            (f"{name}=?", value)
+            for name, value in (
+                ("phase", wanted.phase.value if wanted.phase else None),
+                ("domain", wanted.domain),
+                ("app", wanted.app),
+            )
+            if value is not None
+        ]
+        where = " AND ".join(["(domain, app, stream) > (?,?,?)", *(term for term, _ in asked)])
+        values = (*(_columns(after) if after else ("", "", "")), *(value for _, value in asked))
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT domain, app, stream, document FROM record WHERE {where}"  # noqa: S608 - terms of our own
+                " ORDER BY domain, app, stream LIMIT ?",
+                (*values, limit),
+            ).fetchall()
+        return [from_json(StreamKey(*row[:3]), row[3]) for row in rows]
+
+    def phases(self) -> Mapping[Phase, int]:
+        """How many records stand in each phase."""
+        with self._reading() as db:
+            rows = db.execute("SELECT phase, count(*) FROM record GROUP BY phase").fetchall()
+        return {Phase(row[0]): int(row[1]) for row in rows}
+
+    def files(self, key: StreamKey, limit: int) -> Sequence[File]:
+        """Newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT uri, start, stop FROM file WHERE domain=? AND app=? AND stream=?"
+                " ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
+                (*_columns(key), limit),
+            ).fetchall()
+        return [File(*row) for row in rows]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
         """Newest first."""
@@ -123,6 +272,25 @@ class SqliteStore:
             row = db.execute("SELECT at FROM mark WHERE name=?", (name,)).fetchone()
         return self._clock() - row[0] if row else None
 
+    def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
+        """The next version; None when version `replaces` is no longer the newest. 0: there is
+        none yet."""
+        with self._writing() as db:
+            (newest,) = db.execute("SELECT coalesce(max(version), 0) FROM policy").fetchone()
+            if newest != replaces:
+                return None
+            copy = PolicyCopy(replaces + 1, text, self._clock())
+            db.execute("INSERT INTO policy VALUES (?,?,?)", (copy.version, text, copy.at))
+        return copy
+
+    def get_policy(self) -> PolicyCopy | None:
+        """The newest version."""
+        with self._reading() as db:
+            row = db.execute(
+                "SELECT version, document, at FROM policy ORDER BY version DESC LIMIT 1"
+            ).fetchone()
+        return PolicyCopy(*row) if row else None
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -131,7 +299,8 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            yield self._open()
+            with self._lock:
+                yield self._open()
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
@@ -149,7 +318,9 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            db = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+            db = sqlite3.connect(
+                self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
+            )
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.executescript(SCHEMA)
@@ -161,11 +332,12 @@ def _columns(key: StreamKey) -> tuple[str, str, str]:
     return (key.domain, key.app, key.stream)
 
 
-def _version(db: sqlite3.Connection, key: StreamKey) -> int:
-    row = db.execute(
-        "SELECT version FROM record WHERE domain=? AND app=? AND stream=?", _columns(key)
+def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
+    """The version that is stored, and the rule under which it takes a place."""
+    row: tuple[int, str | None] | None = db.execute(
+        "SELECT version, rule FROM record WHERE domain=? AND app=? AND stream=?", _columns(key)
     ).fetchone()
-    return int(row[0]) if row else 0
+    return row or (0, None)
 
 
 def _complete(flying: Recording, slot: float, lease: int) -> Recording:
@@ -178,19 +350,13 @@ def _complete(flying: Recording, slot: float, lease: int) -> Recording:
     )
 
 
-def _put(db: sqlite3.Connection, record: Recording, version: int) -> None:
-    since = record.owed.since if record.owed else 0
+def _put(db: sqlite3.Connection, record: Recording, version: int, row: line.Row) -> None:
+    kept = (version, to_json(record), phase(record).value, record.is_watched)
     db.execute(
-        "REPLACE INTO record VALUES (?,?,?,?,?,?,?,?,?)",
-        (
-            *_columns(record.key),
-            version,
-            to_json(record),
-            phase(record).value,
-            due_at(record),
-            rank(record),
-            since,
-        ),
+        "REPLACE INTO record (domain, app, stream, version, document, phase, watched,"
+        " due_at, in_line, rank, priority, since, rule, waits)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        (*_columns(record.key), *kept, *row),
     )
 
 
@@ -210,3 +376,16 @@ def _append(db: sqlite3.Connection, key: StreamKey, note: Note, now: int) -> Non
             " VALUES (?,?,?,?,?,?,?,1)",
             (*_columns(key), note.code.value, about, now, now),
         )
+        db.execute(
+            "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
+            " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (*_columns(key), *_columns(key), LINES),
+        )
+
+
+def _keep(db: sqlite3.Connection, key: StreamKey, file: File) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO file (domain, uri, app, stream, start, stop) VALUES (?,?,?,?,?,?)",
+        (key.domain, file.uri, key.app, key.stream, file.start, file.stop),
+    )

@@ -1,0 +1,163 @@
+"""OpenAPI 3.1 of the API, put together from its route table when somebody asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from functions.record_command.fields import Field
+from functions.record_command.routes import Route
+from functions.record_command.schemas import SCHEMAS
+
+Json = dict[str, Any]
+
+VERSION = "1"
+_PROBLEMS: Mapping[int, str] = {
+    400: "A field is wrong or missing, or Live rejected the command; `errors` names every field",
+    401: "No token, or none that is known",
+    403: "The token may not do this",
+    404: "The domain is none of this stage",
+    409: "Not while the stream stands as it does, or Live's own StreamNotFound",
+    413: "A body has at most 16 KiB",
+    415: "The body is not JSON",
+    422: "The Idempotency-Key was used with another request",
+    500: "live-record failed",
+    502: "Live refuses live-record's own credentials: an operator has to mend that",
+    503: "The store does not answer, or the stage's settings are wrong",
+}
+_TOO_MANY = "Function Compute's own: no instance is free, and the account may have no more"
+_MEANINGS: Mapping[int, str] = {
+    200: "Done, or so already",
+    202: "The wish is stored and the command follows",
+    503: "Not ready, and why",
+}
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    202: {"Retry-After": "seconds until the command is tried again"},
+    401: {"WWW-Authenticate": "Bearer"},
+    503: {"Retry-After": "seconds"},
+}
+_NAMES = {
+    "domain": "the main streaming domain, or an ingest or sub-streaming domain that leads to it",
+    "app": "the application",
+    "stream": "the stream, without a wildcard",
+}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\s/*?]+$"}
+_EXAMPLES = {"domain": "live.example.com", "app": "app", "stream": "room1"}
+
+
+def document(routes: Sequence[Route]) -> Json:
+    paths: dict[str, Json] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "live-record",
+            "version": VERSION,
+            "description": "Say once that a stream is to be recorded, and it is recorded until"
+            " told to stop. Any other path is answered 404, any other method 405 with Allow.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(route: Route) -> Json:
+    told: Json = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": _parameters(route),
+        "responses": _responses(route),
+        "security": [{"token": []}] if route.scope else [],
+    }
+    if route.scope:
+        told["description"] = f"The token needs the scope `{route.scope}`."
+    if route.body:
+        told["requestBody"] = _body(route.body)
+    return told
+
+
+def _parameters(route: Route) -> list[Json]:
+    found = [_of_path(name) for name in _NAMES] if route.names_stream else []
+    found += [_parameter("query", one) for one in route.query]
+    found += [_parameter("header", one) for one in route.headers]
+    if route.scope:
+        found.append(_LANGUAGE)
+    return found
+
+
+def _of_path(name: str) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": _NAMES[name],
+        "schema": _NAME,
+        "example": _EXAMPLES[name],
+    }
+
+
+def _parameter(where: str, one: Field) -> Json:
+    return {
+        "name": one.name,
+        "in": where,
+        "description": one.doc,
+        "schema": dict(one.schema),
+        "example": one.example,
+    }
+
+
+_LANGUAGE: Json = {
+    "name": "Accept-Language",
+    "in": "header",
+    "description": "Chinese or English texts; the codes are the same",
+    "schema": {"type": "string"},
+    "example": "zh-CN",
+}
+
+
+def _body(fields: Sequence[Field]) -> Json:
+    schema: Json = {
+        "type": "object",
+        "properties": {one.name: one.described() for one in fields},
+        "additionalProperties": False,
+    }
+    if {"until", "max_duration"} <= set(schema["properties"]):
+        schema["not"] = {"required": ["until", "max_duration"]}
+    return {"required": False, "content": {"application/json": {"schema": schema}}}
+
+
+def _responses(route: Route) -> Json:
+    told: dict[str, Json] = {}
+    for status, name in route.answers.items():
+        told[str(status)] = _response(_MEANINGS[status], "application/json", name, status)
+    for status in route.refusals:
+        problem = _response(_PROBLEMS[status], "application/problem+json", "Problem", status)
+        before = told.setdefault(str(status), problem)
+        before["content"] = {**before["content"], **problem["content"]}
+    platform = {"application/json": {"schema": {"$ref": "#/components/schemas/Platform"}}}
+    told["400"]["content"] = {**told["400"]["content"], **platform}
+    told["429"] = {"description": _TOO_MANY, "content": platform}
+    if route.headers:
+        for status in route.answers:
+            applied = _header("the part of Prefer that was kept to")
+            told[str(status)].setdefault("headers", {})["Preference-Applied"] = applied
+    return dict(sorted(told.items()))
+
+
+def _response(meaning: str, kind: str, schema: str, status: int) -> Json:
+    told: Json = {
+        "description": meaning,
+        "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+    if status in _HEADERS:
+        told["headers"] = {name: _header(doc) for name, doc in _HEADERS[status].items()}
+    return told
+
+
+def _header(doc: str) -> Json:
+    return {"description": doc, "schema": {"type": "string"}}

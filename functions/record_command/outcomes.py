@@ -1,0 +1,240 @@
+"""What became of an ask: its outcome and its status, or the error that it ends in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from functions.record_command import views
+from functions.record_command.routes import Ask
+from shared import resilience
+from shared.domain import (
+    Accepted,
+    Asked,
+    CancelDelayAsked,
+    Code,
+    Command,
+    ExtendAsked,
+    Phase,
+    Recording,
+    RestartAsked,
+    StartAsked,
+    StopAsked,
+    phase,
+)
+from shared.domain.because import Note
+from shared.domain.record import Answer, IfNotLive
+from shared.domain.storing import Loaded
+from shared.domain.texts import text as in_words
+from shared.errors import (
+    AlreadyStarted,
+    InDoubt,
+    KeyReused,
+    LiveError,
+    NoRecordConfig,
+    NotLive,
+    OursToMend,
+    Refused,
+    Rejected,
+    WrongState,
+)
+from shared.fc import Response
+from shared.recorder import Handled
+
+
+class Outcome(str, Enum):
+    """`accepted`, `already` and `over` are what Live answered; for the others the wish is stored
+    and the command follows."""
+
+    ACCEPTED = "accepted"
+    ALREADY = "already"
+    OVER = "over"
+    QUEUED = "queued"
+    WAITING = "waiting"
+    DOUBT = "doubt"
+
+
+_ANSWERED = (Outcome.ACCEPTED, Outcome.ALREADY, Outcome.OVER)
+_OWN: Mapping[type[Asked], tuple[Command, ...]] = {
+    StartAsked: (Command.START,),
+    StopAsked: (Command.STOP, Command.CANCEL_DELAY),
+    ExtendAsked: (),
+    RestartAsked: (Command.RESTART,),
+    CancelDelayAsked: (Command.STOP, Command.CANCEL_DELAY),
+}
+"""The commands whose answers are the ask's own; others may go out on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """Where the stream stands, and what Live last answered to a command of the ask's own."""
+
+    asked: Asked
+    record: Recording
+    now: int
+    command: Command | None = None
+    answer: Accepted | LiveError | None = None
+
+    def later(self, loaded: Loaded) -> Became:
+        """The same once the store says more, which another instance may have heard."""
+        moved = replace(self, record=loaded.record, now=loaded.now)
+        heard = loaded.record.answer
+        if heard is None or heard == self.record.answer or heard.command not in self.own:
+            return moved
+        return replace(moved, command=heard.command, answer=_heard(heard))
+
+    @property
+    def own(self) -> tuple[Command, ...]:
+        return _OWN[type(self.asked)]
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.record.owed is not None or self.record.flight is not None
+
+
+def told(ask: Ask, asked: Asked, handled: Handled) -> Response:
+    """The answer to the ask, or the error that says why not."""
+    if handled.refused is Code.KEY_REUSED:
+        raise KeyReused(in_words(Note(Code.KEY_REUSED), ask.language))
+    if handled.refused is not None:
+        raise WrongState(in_words(Note(handled.refused), ask.language))
+    became = _became(asked, handled)
+    seconds = ask.headers.get(PREFER)
+    applied = {} if seconds is None else {"Preference-Applied": f"wait={min(seconds, LONGEST)}"}
+    if seconds is not None:
+        became = _awaited(ask, became, min(seconds, LONGEST))
+    error = _error(became)
+    if error is not None:
+        raise error
+    outcome = outcome_of(became)
+    headers = {**applied, **_retry_after(became, outcome)}
+    return Response(
+        200 if outcome in _ANSWERED else 202, _body(ask, became, outcome), headers=headers
+    )
+
+
+def _became(asked: Asked, handled: Handled) -> Became:
+    became = Became(asked, handled.record, handled.now)
+    answers = [(command, answer) for command, answer in handled.sent if command in became.own]
+    return replace(became, command=answers[-1][0], answer=answers[-1][1]) if answers else became
+
+
+PREFER = "Prefer"
+LONGEST = 9
+"""s that a preference may make anybody wait: the answer has to fit into the budget."""
+_POLL = 0.1
+_RESERVE = 0.5
+"""s of the budget that are left for the answer itself."""
+
+
+def _awaited(ask: Ask, became: Became, seconds: int) -> Became:
+    clock, gen = ask.call.app.monotonic, became.record.wish.gen
+    end = clock() + min(seconds, ask.call.deadline.left() - _RESERVE)
+    while not _is_settled(became, gen) and clock() < end:
+        resilience.wait(min(_POLL, max(end - clock(), 0)))
+        became = became.later(ask.call.app.store.load(ask.stream))
+    return became
+
+
+def _is_settled(became: Became, gen: int) -> bool:
+    """Confirmed, failed, over, or of no matter any more since somebody has a newer wish."""
+    record = became.record
+    if record.wish.gen != gen:
+        return True
+    if became.is_under_way:
+        return False
+    starts = isinstance(became.asked, StartAsked | RestartAsked)
+    if not starts or not record.wish.wanted or phase(record) is Phase.FAILED:
+        return True
+    return views.is_confirmed(record)
+
+
+_KINDS: Mapping[Code, type[LiveError]] = {
+    Code.NO_RECORD_CONFIG: NoRecordConfig,
+    Code.WRONG_DOMAIN: Rejected,
+    Code.REJECTED: Rejected,
+    Code.REFUSED: Refused,
+    Code.OURS_TO_MEND: OursToMend,
+    Code.NOT_LIVE: NotLive,
+    Code.ALREADY: AlreadyStarted,
+    Code.ADOPTED: AlreadyStarted,
+    Code.IN_DOUBT: InDoubt,
+}
+
+
+def _heard(answer: Answer) -> Accepted | LiveError | None:
+    """What another instance heard from Live; None where it says nothing but that it goes on."""
+    if answer.why is Code.ACCEPTED:
+        return Accepted(answer.request_id)
+    kind = _KINDS.get(answer.why)
+    return kind(answer.code, request_id=answer.request_id) if kind else None
+
+
+def _error(became: Became) -> LiveError | None:
+    """Live's answer, where it means that the ask itself came to nothing (design.md 5)."""
+    answer, asked = became.answer, became.asked
+    if not isinstance(answer, LiveError):
+        return None
+    if isinstance(answer, Rejected | OursToMend):
+        return answer
+    if isinstance(asked, StopAsked | CancelDelayAsked):
+        return None
+    if isinstance(answer, Refused):
+        return answer
+    if isinstance(asked, RestartAsked):
+        return answer if isinstance(answer, NotLive | AlreadyStarted) else None
+    fails = isinstance(asked, StartAsked) and asked.if_not_live is IfNotLive.FAIL
+    gone = isinstance(answer, NotLive) and not became.is_under_way
+    return answer if fails and gone else None
+
+
+def outcome_of(became: Became) -> Outcome:
+    record, answer = became.record, became.answer
+    if isinstance(answer, InDoubt):
+        return Outcome.DOUBT
+    if became.is_under_way:
+        return Outcome.QUEUED
+    if isinstance(answer, Accepted):
+        return Outcome.ACCEPTED
+    if not record.wish.wanted:
+        return Outcome.OVER
+    waits = phase(record) in (Phase.WAITING, Phase.FAILED)
+    return Outcome.WAITING if waits else Outcome.ALREADY
+
+
+def _retry_after(became: Became, outcome: Outcome) -> dict[str, str]:
+    """Seconds until the command is tried again: asking sooner shows nothing new."""
+    owed = became.record.owed
+    if outcome in _ANSWERED or owed is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil((owed.not_before - became.now) / 1000)))}
+
+
+def _body(ask: Ask, became: Became, outcome: Outcome) -> dict[str, Any]:
+    record, answer = became.record, became.answer
+    doing = record.flight or record.owed
+    command = became.command or (doing.command if doing else None)
+    terms = ask.call.app.terms(ask.stream)
+    return {
+        **views.standing(record, became.now, terms, ask.language),
+        "wish": views.wish(record.wish),
+        "outcome": outcome.value,
+        "command": command.value if command else None,
+        "code": answer.code if isinstance(answer, LiveError) else None,
+        "request_id": (answer.request_id or None) if answer else None,
+        "file_by": views.time(_file_by(became, terms.merge_delay)),
+    }
+
+
+def _file_by(became: Became, merge_delay: int) -> int | None:
+    """When the last recording's file is there at the latest; None where nothing tells."""
+    record, answer = became.record, became.answer
+    if record.wish.wanted or became.is_under_way or answer is None:
+        return None
+    if isinstance(answer, Accepted):
+        ended = became.command is Command.CANCEL_DELAY
+        return became.now if ended else became.now + merge_delay
+    return (record.interrupted_at or became.now) + merge_delay

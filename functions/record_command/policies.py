@@ -1,0 +1,69 @@
+"""The policy in force, and a new one in its place without a deploy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from functions.record_command.fields import Field
+from functions.record_command.routes import Ask
+from shared.config import load_stage_policy
+from shared.config.policy_text import as_document
+from shared.errors import BadRequest, Fault, Misconfigured, WrongState
+from shared.fc import Response
+
+
+def show(ask: Ask) -> Response:
+    known = ask.call.app.known
+    policy = known.policy()
+    return Response(200, {"version": known.version, "policy": as_document(policy)})
+
+
+def _read_policy(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError("write a policy as an object")  # noqa: TRY004 - one way to say faults
+    return value
+
+
+def _read_version(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("write the version that GET /v1/policy shows")
+    return value
+
+
+APPLY: tuple[Field, ...] = (
+    Field(
+        "policy",
+        _read_policy,
+        {"type": "object"},
+        "the new policy, with the fields of policy.toml",
+        {"domain": [{"streaming": "live.example.com", "ingest": ["push.example.com"]}]},
+    ),
+    Field(
+        "replaces",
+        _read_version,
+        {"type": "integer", "minimum": 0},
+        "the version that it was made from: another one in force is a 409",
+        0,
+    ),
+)
+
+
+def apply(ask: Ask) -> Response:
+    """Checked as the packaged one is, kept beside those before it, in force within seconds."""
+    missing = [name for name in ("policy", "replaces") if name not in ask.body]
+    if missing:
+        raise BadRequest([Fault(name, "is missing", "MissingParam") for name in missing])
+    app = ask.call.app
+    text, replaces = json.dumps(ask.body["policy"], ensure_ascii=False), ask.body["replaces"]
+    try:
+        policy = load_stage_policy(text, kind="json", settings=app.settings)
+    except Misconfigured as error:
+        raise BadRequest(error.faults) from None
+    copy = app.store.put_policy(text, replaces=replaces)
+    if copy is None:
+        hint = "see what it is now: live-record policy diff"
+        raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
+    app.known.forget()
+    ask.call.log.warning("policy.applied", version=copy.version, who=ask.who)
+    return Response(200, {"version": copy.version, "policy": as_document(policy)})

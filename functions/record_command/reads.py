@@ -1,0 +1,127 @@
+"""What the API shows and never changes: one stream, all streams, and whether the stage works."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+
+from functions.record_command import views
+from functions.record_command.fields import Field, choice, text, whole
+from functions.record_command.routes import Ask, streaming
+from shared.domain import Phase, StreamKey
+from shared.domain.storing import Filter, Queue
+from shared.domain.times import written
+from shared.errors import StoreUnavailable
+from shared.fc import Response
+
+
+def status(ask: Ask) -> Response:
+    loaded = ask.call.app.store.load(ask.stream)
+    terms = ask.call.app.terms(ask.stream)
+    return Response(200, views.whole(loaded.record, loaded.now, terms, ask.language))
+
+
+_SOME = 100
+_MOST = 1000
+_LIMIT = whole("limit", "how many at the most", least=1, most=_MOST, example=_SOME)
+LINES: tuple[Field, ...] = (_LIMIT,)
+
+
+def history(ask: Ask) -> Response:
+    lines = ask.call.app.store.history(ask.stream, ask.query.get("limit", _SOME))
+    shown = [views.entry(line, ask.language) for line in lines]
+    return Response(200, {"stream": str(ask.stream), "history": shown})
+
+
+def files(ask: Ask) -> Response:
+    left = ask.call.app.store.files(ask.stream, ask.query.get("limit", _SOME))
+    return Response(200, {"stream": str(ask.stream), "files": [views.file(one) for one in left]})
+
+
+_NO_CURSOR = 'write what "next" of the page before says'
+
+
+def _cursor(value: object) -> StreamKey:
+    """Where the page before ended. Only we can read it, so that it may come to hold more."""
+    try:
+        told = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
+        domain, app, stream = told
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError(_NO_CURSOR) from None
+    if not all(isinstance(part, str) and part.isprintable() for part in told):
+        raise ValueError(_NO_CURSOR)
+    return StreamKey(domain, app, stream)
+
+
+def _written(key: StreamKey) -> str:
+    told = json.dumps([key.domain, key.app, key.stream])
+    return base64.urlsafe_b64encode(told.encode()).decode()
+
+
+LIST: tuple[Field, ...] = (
+    choice("phase", Phase, [phase.value for phase in Phase], "only those that stand so"),
+    text("domain", "only those of this domain", example="live.example.com"),
+    text("app", "only those of this application", example="app"),
+    _LIMIT,
+    Field(
+        "cursor",
+        _cursor,
+        {"type": "string"},
+        'where to go on: "next" of the page before',
+        _written(StreamKey("live.example.com", "app", "room1")),
+    ),
+)
+
+
+def listed(ask: Ask) -> Response:
+    """Each page is of its own moment; none shows a stream twice, or leaves one out that was
+    there all the time."""
+    call, query = ask.call, ask.query
+    domain = streaming(call, query["domain"]) if "domain" in query else None
+    wanted = Filter(query.get("phase"), domain, query.get("app"))
+    limit = query.get("limit", _SOME)
+    found = call.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
+    now, shown = call.app.clock(), found[:limit]
+    rows = [views.standing(one, now, call.app.terms(one.key), ask.language) for one in shown]
+    following = _written(shown[-1].key) if len(found) > limit else None
+    return Response(200, {"recordings": rows, "next": following, "phases": _phases(ask)})
+
+
+def _phases(ask: Ask) -> dict[str, int]:
+    """Of the whole stage; a phase that none is in counts 0."""
+    counted = ask.call.app.store.phases()
+    return {phase.value: counted.get(phase, 0) for phase in Phase}
+
+
+STALE = 180_000
+"""ms after which a reconcile that ran is a reconcile that stopped running."""
+
+
+def health(ask: Ask) -> Response:
+    store = ask.call.app.store
+    try:
+        queue, age, phases = store.queue(), store.marked("reconciled"), _phases(ask)
+    except StoreUnavailable:
+        told = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
+        return Response(503, told)
+    why = _ailments(queue, age)
+    told = {
+        "ready": not why,
+        "why": why,
+        "store": "ok",
+        "reconciled_ms_ago": age,
+        "due": queue.depth,
+        "oldest_due_ms": queue.oldest,
+        "phases": phases,
+    }
+    return Response(503 if why else 200, told)
+
+
+def _ailments(queue: Queue, age: int | None) -> Sequence[str]:
+    """A stage that has only just been deployed has had no reconcile yet."""
+    if age is None:
+        late = queue.oldest > STALE
+        return ["reconcile has never run: is its timer enabled?"] if late else []
+    ago = f"reconcile last ran {written(age)} ago: is its timer enabled?"
+    return [ago] if age > STALE else []

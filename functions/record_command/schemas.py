@@ -1,0 +1,215 @@
+"""What each answer of the API looks like, as JSON schemas: loaded for the description alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from functions.record_command.outcomes import Outcome
+from shared.domain import Code, Command, Phase
+from shared.domain.policy import OnInterruption
+from shared.domain.record import By, Standing
+
+Schema = Mapping[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_FLAG: Schema = {"type": "boolean"}
+_TIME: Schema = {"type": "string", "format": "date-time"}
+_CODE: Schema = {"type": "string", "enum": [code.value for code in Code]}
+_COMMAND: Schema = {"type": "string", "enum": [command.value for command in Command]}
+
+
+def _maybe(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _all(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _one_of(kind: type[Phase | Outcome | By | OnInterruption | Standing]) -> Schema:
+    return {"type": "string", "enum": [member.value for member in kind]}
+
+
+def _object(doc: str, **properties: Schema) -> Schema:
+    """Every property is always there, and no other is."""
+    return {
+        "type": "object",
+        "description": doc,
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_STANDING: dict[str, Schema] = {
+    "stream": {**_TEXT, "description": "domain/app/stream, with the main streaming domain"},
+    "wanted": _FLAG,
+    "phase": _one_of(Phase),
+    "confirmed": {**_FLAG, "description": "Live has reported that it records"},
+    "until": _maybe(_TIME),
+    "seen": {**_FLAG, "description": "the stream has been live since we know it"},
+    "because": _ref("Because"),
+}
+_PHASES = {
+    "type": "object",
+    "description": "how many streams of the whole stage stand so",
+    "properties": {phase.value: _COUNT for phase in Phase},
+    "required": [phase.value for phase in Phase],
+    "additionalProperties": False,
+}
+_HEALTH: dict[str, Schema] = {
+    "ready": _FLAG,
+    "why": {**_all(_TEXT), "description": "what keeps it from being ready"},
+    "store": {"type": "string", "enum": ["ok", "unavailable"]},
+    "reconciled_ms_ago": _maybe(_COUNT),
+    "due": {**_COUNT, "description": "streams that a reconcile has to look after now"},
+    "oldest_due_ms": _COUNT,
+    "phases": _PHASES,
+}
+
+SCHEMAS: Mapping[str, Schema] = {
+    "Because": _object("Why, as a stable code and in words", code=_CODE, text=_TEXT),
+    "Wish": _object(
+        "What people or policy want now",
+        gen={**_COUNT, "description": "raised by every new wish"},
+        by=_one_of(By),
+        who=_TEXT,
+        reason=_TEXT,
+        why=_CODE,
+        on_interruption=_one_of(OnInterruption),
+        made_at=_maybe(_TIME),
+        first_accepted_at=_maybe(_TIME),
+        held_until=_maybe(_TIME),
+    ),
+    "Became": _object(
+        "What became of an ask",
+        **_STANDING,
+        wish=_ref("Wish"),
+        outcome=_one_of(Outcome),
+        command=_maybe(_COMMAND),
+        code={**_maybe(_TEXT), "description": "Live's own, where it did not simply accept"},
+        request_id={**_maybe(_TEXT), "description": "Live's"},
+        file_by={**_maybe(_TIME), "description": "when the file is there at the latest"},
+    ),
+    "Recording": _object(
+        "One stream's record",
+        **_STANDING,
+        wish=_ref("Wish"),
+        session=_maybe(
+            _object(
+                "One publish; its times are Live's",
+                number=_COUNT,
+                standing=_one_of(Standing),
+                time=_maybe(_TIME),
+                publish_time=_maybe(_TIME),
+            )
+        ),
+        held={**_FLAG, "description": "an explicit stop keeps policy from starting it"},
+        flight=_maybe(
+            _object("The command that may be on the wire", command=_COMMAND, sent_at=_TIME)
+        ),
+        owed=_maybe(
+            _object(
+                "The command that goes out next",
+                command=_COMMAND,
+                since=_TIME,
+                not_before=_TIME,
+                attempts=_COUNT,
+            )
+        ),
+        last_answer=_maybe(
+            _object(
+                "What Live last answered",
+                command=_COMMAND,
+                code=_TEXT,
+                because=_ref("Because"),
+                request_id=_maybe(_TEXT),
+                at=_TIME,
+            )
+        ),
+        evidence=_maybe(
+            _object("What Live last reported of it", recording=_FLAG, what=_TEXT, at=_TIME)
+        ),
+        changed_at=_maybe(_TIME),
+    ),
+    "History": _object(
+        "Newest first",
+        stream=_TEXT,
+        history=_all(
+            _object(
+                "One line; `count` repeats of it ended at `last_at`",
+                at=_TIME,
+                last_at=_TIME,
+                count=_COUNT,
+                code=_CODE,
+                text=_TEXT,
+                about={"type": "object", "additionalProperties": {"type": ["string", "integer"]}},
+            )
+        ),
+    ),
+    "Files": _object(
+        "Newest first",
+        stream=_TEXT,
+        files=_all(
+            _object(
+                "The recording that it holds ran from `start` to `stop`, by Live's clock",
+                uri=_TEXT,
+                start=_maybe(_TIME),
+                stop=_maybe(_TIME),
+                seconds=_maybe(_COUNT),
+            )
+        ),
+    ),
+    "Recordings": _object(
+        "One page",
+        recordings=_all(_object("Where one stream stands", **_STANDING)),
+        next={**_maybe(_TEXT), "description": "the cursor of the next page; null: the last one"},
+        phases=_PHASES,
+    ),
+    "Policy": _object(
+        "With the fields of policy.toml",
+        version={**_COUNT, "description": "0 is the packaged one"},
+        policy={"type": "object"},
+    ),
+    "Health": {
+        **_object("Ready, or why not", **_HEALTH),
+        "required": ["ready", "why", "store"],
+    },
+    "Platform": {
+        "type": "object",
+        "description": "What Function Compute answers before live-record is reached, as when path"
+        " and query are longer than 4 KB",
+        "properties": {"errorCode": _TEXT, "errorMessage": _TEXT},
+        "required": ["errorCode", "errorMessage"],
+    },
+    "Document": {"type": "object", "required": ["openapi", "paths"]},
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457, with Live's code or ours",
+        "properties": {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": _TEXT,
+            "code": _TEXT,
+            "request_id": _TEXT,
+            "hint": _TEXT,
+            "errors": _all(
+                {
+                    "type": "object",
+                    "properties": {"field": _TEXT, "detail": _TEXT, "code": _TEXT},
+                    "required": ["field"],
+                    "additionalProperties": False,
+                }
+            ),
+        },
+        "required": ["type", "title", "status", "detail"],
+        "additionalProperties": False,
+    },
+}

@@ -1,0 +1,59 @@
+"""Live says that a recording started, paused, resumed or failed, or that it left a file."""
+
+from __future__ import annotations
+
+from shared import app, callbacks, webhook
+from shared.app import Call
+from shared.domain import Reported
+from shared.fc import Request, Response
+from shared.recorder import Manner
+from shared.relay import Kind
+from shared.webhook import RecordEvent, UnknownEvent
+
+BUDGET = 3.0
+"""s within which Live has its answer; it waits 5 (facts/live.md 4)."""
+
+
+def handler(event: bytes, context: object) -> dict[str, object]:
+    return app.serve(respond, event, context, seconds=BUDGET)
+
+
+def respond(call: Call, request: Request) -> Response:
+    told = prove(call, request)
+    response = _take(call, told)
+    call.pass_on(Kind.RECORD, request)
+    return response
+
+
+def _take(call: Call, told: RecordEvent) -> Response:
+    meant = callbacks.of_record(told, call.app.policy.streaming)
+    if meant is None:
+        return _ignored(call, told)
+    key, happening = meant
+    call.handle(key, happening, Manner(has_time=call.has_time))
+    if isinstance(happening, Reported):
+        call.app.known.heard_status(key.domain)
+    return Response(200, {"stored": str(key)})
+
+
+def prove(call: Call, request: Request) -> RecordEvent:
+    """Path token and signature first; what it says is read only then."""
+    settings = call.app.settings
+    webhook.path_token(request.path, settings.path_tokens)
+    webhook.verify(
+        request.headers,
+        domains=webhook.signing_hosts(settings.callback_host),
+        keys=settings.record_keys,
+        now=call.app.clock(),
+    )
+    return webhook.parse_record_event(request.body)
+
+
+def _ignored(call: Call, told: RecordEvent) -> Response:
+    """Whatever Live may come to send is no reason to be called again."""
+    if isinstance(told, UnknownEvent):
+        call.log.warning("callback.ignored", why="an event nobody knows", kind=told.event)
+        return Response(200, {"ignored": "this event is not known"})
+    who = {"domain": told.domain, "app": told.app, "stream": told.stream}
+    call.log.warning("callback.ignored", why="a domain the policy does not name", **who)
+    return Response(200, {"ignored": "this domain is not in the policy"})

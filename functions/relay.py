@@ -1,0 +1,65 @@
+"""Passes a genuine callback on to whoever had it before; Function Compute tries again for us."""
+
+from __future__ import annotations
+
+import hmac
+
+from shared import app, outgoing, relay
+from shared.app import Call
+from shared.errors import Unauthorized
+from shared.fc import Request, Response
+from shared.outgoing import Unanswered
+from shared.relay import KEY_HEADER, KIND_HEADER, Kind
+
+BUDGET = 12.0
+PATIENCE = 5.0
+"""s that Live itself would wait (facts/live.md 2)."""
+UNDELIVERED = 502
+_LATER = (408, 429)
+
+
+class Undelivered(Exception):
+    """Raised out of the handler: what an asynchronous call raises is tried again
+    (facts/function-compute.md 3), what it answers is not."""
+
+
+def handler(event: bytes, context: object) -> dict[str, object]:
+    answer = app.serve(respond, event, context, seconds=BUDGET)
+    if answer["statusCode"] == UNDELIVERED:
+        raise Undelivered("the target did not take the callback")
+    return answer
+
+
+def respond(call: Call, request: Request) -> Response:
+    _check_key(call, request)
+    kind = Kind(request.headers.get(KIND_HEADER, ""))
+    target = call.app.policy.forward_to.of(kind.value)
+    if not target:
+        return Response(200, {"ignored": "the policy forwards no such callbacks"})
+    keys, now = call.app.settings.record_keys, call.app.clock()
+    try:
+        what = relay.onward(kind, target, request, keys, now)
+        status, _ = outgoing.call(what, patience=PATIENCE)
+    except Unanswered as error:
+        call.log.warning("relay.failed", kind=kind, why=str(error))
+        return Response(UNDELIVERED)
+    return _judge(call, kind, status)
+
+
+def _judge(call: Call, kind: Kind, status: int) -> Response:
+    """A target that says no will say it again; one that is in trouble may not."""
+    if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server errors of HTTP
+        call.log.warning("relay.failed", kind=kind, status=status)
+        return Response(UNDELIVERED)
+    if not relay.is_taken(status):
+        call.log.warning("relay.refused", kind=kind, status=status)
+    return Response(200, {"status": status})
+
+
+def _check_key(call: Call, request: Request) -> None:
+    ours = call.app.settings.relay_key
+    given = request.headers.get(KEY_HEADER, "")
+    if not ours or not hmac.compare_digest(given.encode("utf-8", "replace"), ours.encode()):
+        raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")
+    if request.headers.get(KIND_HEADER, "") not in {kind.value for kind in Kind}:
+        raise Unauthorized(f"{KIND_HEADER} names no kind of callback")

@@ -1,0 +1,104 @@
+"""What Live's callbacks mean here: each event as a happening of a stream that the policy names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from shared import webhook
+from shared.domain import (
+    FileFailed,
+    FileLeft,
+    Happening,
+    Published,
+    RecordFailed,
+    Reported,
+    StreamKey,
+    Unpublished,
+)
+from shared.errors import Unreadable
+from shared.webhook import (
+    FileStored,
+    RecordEvent,
+    RecordState,
+    RecordStatus,
+    Remark,
+    StreamAction,
+    StreamEvent,
+    UnknownEvent,
+)
+
+Meaning: TypeAlias = tuple[StreamKey, Happening]
+Streaming: TypeAlias = Callable[[str], "str | None"]
+"""The main streaming domain that a domain leads to: Policy.streaming."""
+
+
+def of_stream(told: StreamEvent, streaming: Streaming) -> Meaning | None:
+    """None: of a domain that the policy does not name."""
+    domain = streaming(told.ingest_domain)
+    if domain is None:
+        return None
+    published = told.action is StreamAction.PUBLISH
+    happening = Published(told.time_ms) if published else Unpublished(told.time_ms)
+    return StreamKey(domain, told.app, told.stream), happening
+
+
+def of_record(told: RecordEvent, streaming: Streaming) -> Meaning | None:
+    """None: an event that nobody knows, or of a domain that the policy does not name."""
+    if isinstance(told, UnknownEvent):
+        return None
+    domain = streaming(told.domain)
+    if domain is None:
+        return None
+    return StreamKey(domain, told.app, told.stream), _reported(told)
+
+
+def missed(contents: Iterable[str], streaming: Streaming) -> dict[StreamKey, list[Happening]]:
+    """What callbacks that Live gave up would have said, by stream and in the order given; what
+    cannot be read, or is of no stream of ours, is left out.
+
+    They were true when they were sent. A `Published` or `Unpublished` says when that was; the
+    others do not, so whoever feeds them in should do so soon or look first.
+    """
+    found: dict[StreamKey, list[Happening]] = {}
+    for content in contents:
+        meant = _kept(content, streaming)
+        if meant is not None and meant[1] not in found.setdefault(meant[0], []):
+            found[meant[0]].append(meant[1])
+    return {key: happenings for key, happenings in found.items() if happenings}
+
+
+def _kept(content: str, streaming: Streaming) -> Meaning | None:
+    """Of an ingest callback Live keeps the query as JSON (facts/live.md 7)."""
+    try:
+        told = json.loads(content)
+        if isinstance(told, dict) and "action" in told:
+            query = {str(name): str(value) for name, value in told.items()}
+            return of_stream(webhook.parse_stream_event(query), streaming)
+        return of_record(webhook.parse_record_event(content.encode()), streaming)
+    except (ValueError, RecursionError, Unreadable):
+        return None
+
+
+def of_remark(told: Remark, streaming: Streaming) -> StreamKey | None:
+    """None: it does not say which stream it is about."""
+    domain = streaming(told.domain) if told.domain else None
+    return StreamKey(domain, told.app, told.stream) if domain else None
+
+
+def _reported(told: RecordStatus | FileStored | webhook.RecordFailed) -> Happening:
+    if isinstance(told, RecordStatus):
+        return Reported(told.state.value, recording=told.state is not RecordState.PAUSED)
+    if isinstance(told, FileStored):
+        return _file(told)
+    if told.event == "record_error":
+        return RecordFailed(told.code or told.event, told.message)
+    return FileFailed(told.event, told.code, told.message, told.uri)
+
+
+def _file(told: FileStored) -> FileLeft:
+    """Whatever Live leaves out counts as long ago: it must not prove a recording of now."""
+    start = told.start_ms or 0
+    stop = told.stop_ms if told.stop_ms is not None else start + (told.duration_ms or 0)
+    return FileLeft(told.uri or f"vod:{told.video_id}", start, stop)

@@ -1,0 +1,16 @@
+"""A policy as one stage can serve it: what the file alone does not show."""
+
+from __future__ import annotations
+
+from shared.config.policy_file import Kind, load_policy
+from shared.config.settings import Settings
+from shared.domain.policy import Policy
+from shared.errors import Fault, Misconfigured
+
+
+def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
+    policy = load_policy(text, kind=kind, ours=settings.hosts)
+    if (policy.forward_to.stream or policy.forward_to.record) and not settings.relay_url:
+        detail = "LIVE_RECORD_RELAY_URL is missing: give it the address of relay's HTTP trigger"
+        raise Misconfigured([Fault("policy: forward_to", detail, "MissingParam")])
+    return policy

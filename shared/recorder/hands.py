@@ -1,0 +1,132 @@
+"""Performs what the recorder wants done, on a real store and a real Live API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from shared.domain import Accepted, Flight, Looked, StreamKey
+from shared.domain.storing import Claimed, Save, Saved
+from shared.errors import LiveError, NeverSent, StoreUnavailable, Throttled
+from shared.recorder.effects import (
+    Drain,
+    Effect,
+    List,
+    LiveApi,
+    Load,
+    Look,
+    NextDue,
+    SaveOrClaim,
+    Send,
+    Store,
+    Survey,
+    TakeDue,
+    Wait,
+)
+
+LATE = 0.25
+"""s by which a slot may have passed before its command is given up unsent."""
+NEARLY_FREE = 150
+"""ms ahead; a lane that is booked no further than that could feed one more sender."""
+PAUSE, LONGEST_PAUSE = 200, 2_000
+"""ms for which the lane gives no slot once Live has throttled."""
+LOOK_WAIT = 1_000
+"""ms that a look waits for its slot; after that it has failed, which says nothing."""
+
+
+class Hands:
+    """Performs effects on a real store and a real Live API, for one invocation."""
+
+    def __init__(  # noqa: PLR0913 - everything an invocation touches
+        self,
+        store: Store,
+        live: LiveApi,
+        *,
+        monotonic: Callable[[], float],
+        wait: Callable[[float], None],
+        said: Callable[[str, Exception], None],
+        drain: Callable[[], int] = lambda: 0,
+        has_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`drain` starts the senders; `has_room` is told when the lane could feed one more."""
+        self._store = store
+        self._live = live
+        self._monotonic = monotonic
+        self._wait = wait
+        self._said = said
+        self._drain = drain
+        self._has_room = has_room
+        self._slots: dict[str, float] = {}
+
+    def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401, PLR0911 - one arm an effect
+        match effect:
+            case Load(key=key):
+                return self._store.load(key)
+            case SaveOrClaim(save=save):
+                return self._save(save)
+            case Send(key=key, flight=flight):
+                return self._send(key, flight)
+            case Look(key=key, asked_at=asked_at):
+                return self._look(key, asked_at)
+            case List(domain=domain):
+                return self._list(domain)
+            case TakeDue(limit=limit, hold=hold):
+                return self._store.take_due(limit, hold)
+            case Drain():
+                return self._drain()
+            case NextDue():
+                return self._store.next_due()
+            case Wait(ms=ms):
+                return self._wait(ms / 1000)
+            case _:
+                raise AssertionError(effect)
+
+    def _save(self, save: Save) -> Saved:
+        if save.flying:
+            self._live.prepare()
+        before = self._monotonic()
+        saved = self._store.save_or_claim(save)
+        if isinstance(saved, Claimed) and saved.record.flight:
+            self._slots[saved.record.flight.id] = before + saved.slot_in / 1000
+            if saved.slot_in < NEARLY_FREE:
+                self._has_room()
+        return saved
+
+    def _send(self, key: StreamKey, flight: Flight) -> Accepted | LiveError:
+        slot = self._slots.pop(flight.id)
+        self._wait(max(slot - self._monotonic(), 0))
+        if self._monotonic() - slot > LATE:
+            return NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
+        try:
+            return Accepted(self._live.send(flight.command, key))
+        except LiveError as error:
+            self._said("command.failed", error)
+            if isinstance(error, Throttled):
+                self._slow(error)
+            return error
+
+    def _slow(self, error: Throttled) -> None:
+        """Somebody else spends of the same rate: let it fill up. Best effort: its answer counts."""
+        with suppress(StoreUnavailable):
+            self._store.slow(min(max(error.retry_after, PAUSE), LONGEST_PAUSE))
+
+    def _list(self, domain: str) -> Survey | None:
+        """What we know is read first: a session that opens meanwhile is none that we missed."""
+        watched, asked_at = self._store.watched(domain), self._store.now()
+        try:
+            return Survey(asked_at, dict(self._live.online(domain)), watched)
+        except LiveError as error:
+            self._said("survey.failed", error)
+            return None
+
+    def _look(self, key: StreamKey, asked_at: int) -> Looked | None:
+        slot_in = self._store.look_slot(LOOK_WAIT)
+        if slot_in is None:
+            return None
+        self._wait(slot_in / 1000)
+        try:
+            return Looked(self._live.find(key), asked_at)
+        except LiveError as error:
+            self._said("look.failed", error)
+            return None

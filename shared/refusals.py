@@ -1,0 +1,37 @@
+"""The callbacks that this instance refused since it began: in memory alone, since what is not
+proved genuine may change nothing (design.md 11)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LAST = 20
+_LONGEST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`claimed` is what it said that it was about, which proves nothing. `at` in ms."""
+
+    claimed: str
+    why: str
+    at: int
+
+
+class Refusals:
+    """Every refusal counts, the newest few are kept. Another instance has its own."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last: deque[Refusal] = deque(maxlen=LAST)
+
+    def keep(self, claimed: str, why: str, at: int) -> None:
+        self.count += 1
+        named = claimed[:_LONGEST] if claimed.isprintable() else ""
+        self._last.append(Refusal(named, why, at))
+
+    def last(self) -> Sequence[Refusal]:
+        """Newest first."""
+        return tuple(reversed(self._last))

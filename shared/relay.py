@@ -1,0 +1,94 @@
+"""Genuine callbacks on their way to whoever had them before: handed over at once, sent on later.
+
+ApsaraVideo Live knows one URL per kind of callback, and users have it already. What is handed over
+is in nobody's store and in no log: it holds the push URL's secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from urllib.parse import urlencode, urlsplit
+
+from shared import outgoing, webhook
+from shared.fc import Request
+from shared.outgoing import Outgoing, Unanswered
+
+KEY_HEADER = "X-Live-Record-Relay"
+KIND_HEADER = "X-Live-Record-Kind"
+RELAYED_HEADER = "X-Live-Record-Relayed"
+"""On what was sent on: a target that is live-record again goes no further with it."""
+PATIENCE = 0.3
+"""s that handing over may take."""
+_TIMESTAMP, _SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
+_KEPT = ("content-type", "user-agent")
+
+
+class Kind(str, Enum):
+    """The values are the names under `[forward_to]` in the policy."""
+
+    STREAM = "stream"
+    RECORD = "record"
+    ON_DEMAND = "on_demand"
+
+
+@dataclass(slots=True)
+class Relay:
+    """Hands callbacks to the function `relay` by an asynchronous call; `missed` counts those that
+    could not be."""
+
+    url: str
+    key: str = field(repr=False)
+    missed: int = 0
+
+    def hand(self, kind: Kind, request: Request) -> None:
+        """Raises Unanswered where nobody took it: it is lost then, and our own answer is not."""
+        headers = {
+            **_own(request.headers),
+            "X-Fc-Invocation-Type": "Async",
+            KEY_HEADER: self.key,
+            KIND_HEADER: kind.value,
+        }
+        what = Outgoing("POST", with_query(self.url, request.query), headers, request.body)
+        try:
+            status, _ = outgoing.call(what, patience=PATIENCE)
+        except Unanswered:
+            self.missed += 1
+            raise
+        if not is_taken(status):
+            self.missed += 1
+            raise Unanswered(f"status {status}")
+
+
+def is_relayed(request: Request) -> bool:
+    return RELAYED_HEADER in request.headers
+
+
+def is_taken(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - the successes of HTTP
+
+
+def onward(kind: Kind, target: str, request: Request, keys: Sequence[str], now: int) -> Outgoing:
+    """The callback as its target expects it from Live itself (facts/live.md 3): ingest callbacks
+    are signed over the ingest domain and so stay as they are, the others over the target's host."""
+    headers = {**_own(request.headers), RELAYED_HEADER: "1"}
+    if kind is not Kind.STREAM and webhook.is_signed(request.headers) and keys:
+        second = str(now // 1000)
+        host = urlsplit(target).hostname or ""
+        headers[_TIMESTAMP], headers[_SIGNATURE] = second, webhook.sign(host, second, keys[0])
+    method = "POST" if kind is Kind.RECORD else "GET"
+    return Outgoing(method, with_query(target, request.query), headers, request.body)
+
+
+def _own(headers: Mapping[str, str]) -> dict[str, str]:
+    """Live's own headers; the others belong to the way that the callback took."""
+    named = {name: headers[name] for name in headers if name.lower() in _KEPT}
+    signed = {name: headers[name] for name in (_TIMESTAMP, _SIGNATURE) if name in headers}
+    return {**named, **signed}
+
+
+def with_query(url: str, query: Mapping[str, str]) -> str:
+    if not query:
+        return url
+    return f"{url}{'&' if urlsplit(url).query else '?'}{urlencode(query)}"

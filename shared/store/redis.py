@@ -1,0 +1,410 @@
+"""The store of a deployed stage: Redis, Valkey or Tair, alone or as a cluster."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from shared.domain.because import Code, Note
+from shared.domain.record import Flight, Phase, Recording, due_at, phase, rank, takes_place
+from shared.domain.storing import (
+    COMMANDS,
+    LOOK_RATE,
+    LOOKS,
+    Claimed,
+    Conflict,
+    Entry,
+    File,
+    Filter,
+    Loaded,
+    Place,
+    PolicyCopy,
+    Queue,
+    Save,
+    Saved,
+    Stored,
+    Use,
+    Watched,
+    watched_of,
+)
+from shared.domain.stream import StreamKey
+from shared.errors import StoreUnavailable
+from shared.store import scripts
+from shared.store.codec import from_json, note_from_json, note_to_json, to_json
+from shared.store.scripts import Script
+
+if TYPE_CHECKING:
+    import redis
+
+CONNECT, ANSWER = 0.5, 1.0
+"""s that a connection and an answer may take; after that the store counts as unavailable."""
+IDLE = 15
+"""s after which a connection is tried before it is trusted: an instance may have been frozen."""
+PAGE = 500
+"""How many records a listing reads at once."""
+
+
+class RedisStore:
+    """`rate` is the lane's, a second. All keys share the hash tag of the stage.
+
+    The clock is the engine's own, `ahead` ms ahead of it; `clock`, if given, takes its place.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        stage: str,
+        rate: float,
+        ahead: Callable[[], int] = lambda: 0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        asked = parse_qs(urlsplit(url).query).get("stage", [stage])[0]
+        self._url = _without_query(url)
+        self._prefix = f"live-record:{{{asked}}}:"
+        self._interval = 1000 / rate
+        self._ahead = ahead
+        self._clock = clock
+        self._client: redis.Redis | None = None
+
+    def prepare(self) -> None:
+        """Import the client now, not when the first event waits for it."""
+        if self._client is None:
+            self._client = self._connect()
+
+    def load(self, key: StreamKey) -> Loaded:
+        version, document, sent, lease, now = self._run(scripts.LOAD, [self._of("record", key)])
+        if version is None:
+            return Loaded(Recording(key), 0, now)
+        return Loaded(_complete(from_json(key, document), sent, lease), int(version), now)
+
+    def save_or_claim(self, save: Save) -> Saved:
+        """Safe to repeat: the engine knows a save that it has answered already by its token."""
+        keys = [
+            *(self._of(kind, save.key) for kind in ("record", "history", "files")),
+            *self._keys("later", "line", "lined", f"lane:{COMMANDS}", "counts", "names"),
+            *self._keys("phases", "waits", "uris", f"watched:{save.key.domain}"),
+        ]
+        kind, *told = self._run(scripts.SAVE, keys, _told(save, self._interval))
+        if kind == "conflict":
+            return Conflict()
+        version, away, sent, lease = told
+        if kind == "claimed" and save.flying:
+            return Claimed(version, _complete(save.flying, sent, lease), float(away))
+        return Stored(version, full=kind == "full", lane_in=float(away))
+
+    def look_slot(self, wait: int) -> float | None:
+        """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
+        keys = self._keys(f"lane:{LOOKS}")
+        away = self._run(scripts.TAKE_SLOT, keys, 1000 / LOOK_RATE, wait)
+        return None if away is None else float(away)
+
+    def slow(self, ms: int) -> None:
+        """Give no slot to a command for so long: Live said that there are too many."""
+        self._run(scripts.SLOW, self._keys(f"lane:{COMMANDS}"), ms)
+
+    def use(self) -> Use:
+        """How much of the commands' lane is used."""
+        used, ahead = self._run(scripts.USE, self._keys(f"lane:{COMMANDS}"))
+        return Use(1000 / self._interval, float(used), float(ahead))
+
+    def join(self, name: str, who: str, ms: int) -> int:
+        """Say that we are at work, for so long unless said again; how many others are."""
+        return int(self._run(scripts.JOIN, self._keys(f"runners:{name}"), who, ms))
+
+    def summon(self, name: str, most: int, ms: int) -> bool:
+        """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
+        let slots go by; and nobody was called within `ms`."""
+        keys = self._keys(f"lane:{COMMANDS}", f"runners:{name}", "marks")
+        return bool(self._run(scripts.SUMMON, keys, f"summoned {name}", most, ms))
+
+    def leave(self, name: str, who: str) -> None:
+        self._do("ZREM", *self._keys(f"runners:{name}"), who)
+
+    def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
+        """Stops before restarts before starts, then the most urgent, then whoever has waited
+        longest. Nobody else is handed them for `hold` ms, or until they are saved."""
+        found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
+        return [_key(order[ORDER:]) for order in found]
+
+    def next_due(self) -> int | None:
+        _, _, away = self._run(scripts.QUEUE, self._keys("later", "line", "lined"))
+        return None if away is None else int(away)
+
+    def queue(self) -> Queue:
+        depth, oldest, _ = self._run(scripts.QUEUE, self._keys("later", "line", "lined"))
+        return Queue(depth, int(oldest) if depth else 0)
+
+    def now(self) -> int:
+        return int(self._run(scripts.NOW, self._keys("now")))
+
+    def watched(self, domain: str) -> Sequence[Watched]:
+        """The sessions of a domain that have not ended."""
+        told: Mapping[str, str] = self._do("HGETALL", *self._keys(f"watched:{domain}"))
+        found = []
+        for member, seen in told.items():
+            listed, doubted = seen.split(" ")
+            found.append(Watched(_key(member), int(listed) if listed else None, doubted == "1"))
+        return found
+
+    def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
+        """In the order of their keys, those behind `after`: a page stays where it is whatever is
+        added before it."""
+        found: list[Recording] = []
+        while len(found) < limit:
+            keys = self._named(wanted, after, PAGE)
+            fitting = [key for key in keys if wanted.app in (None, key.app)]
+            found += self._records(fitting[: limit - len(found)])
+            if len(keys) < PAGE:
+                break
+            after = keys[-1]
+        return found
+
+    def _named(self, wanted: Filter, after: StreamKey | None, limit: int) -> list[StreamKey]:
+        """One index holds every name, another every name behind its phase."""
+        name = "phases" if wanted.phase else "names"
+        prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
+        domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
+        first = f"({prefix}{_member(after)}" if after else f"[{domain}"
+        last = f"({domain[:-1]}\1" if domain else "+"
+        found = self._do("ZRANGEBYLEX", *self._keys(name), first, last, "LIMIT", 0, limit)
+        return [_key(member[len(prefix) :]) for member in found]
+
+    def _records(self, keys: Sequence[StreamKey]) -> Iterator[Recording]:
+        with self._asking() as client:
+            pipe = client.pipeline(transaction=False)
+            for key in keys:
+                pipe.hmget(self._of("record", key), ["document", "sent", "lease"])
+            rows = pipe.execute()
+        for key, (document, sent, lease) in zip(keys, rows, strict=True):
+            if document is not None:
+                yield _complete(from_json(key, document), sent, lease)
+
+    def phases(self) -> Mapping[Phase, int]:
+        """How many records stand in each phase."""
+        counts: Mapping[str, str] = self._do("HGETALL", *self._keys("counts"))
+        found = {one: int(counts.get(f"phase:{one.value}", 0)) for one in Phase}
+        return {one: number for one, number in found.items() if number}
+
+    def files(self, key: StreamKey, limit: int) -> Sequence[File]:
+        """Newest first."""
+        found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [File(member[AGE:], int(member[:AGE]), int(stop)) for member, stop in pairs]
+
+    def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
+        """Newest first."""
+        entries = []
+        for line in self._do("LRANGE", self._of("history", key), 0, limit - 1):
+            at, last_at, count, code, about = line.split(" ", 4)
+            note = note_from_json(code, about)
+            entries.append(Entry(note, int(at), int(last_at), int(count)))
+        return entries
+
+    def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
+        """The next version; None when version `replaces` is no longer the newest. 0: there is
+        none yet."""
+        at = self._run(scripts.PUT_POLICY, self._keys("policies"), text, replaces)
+        return None if at is None else PolicyCopy(replaces + 1, text, at)
+
+    def get_policy(self) -> PolicyCopy | None:
+        """The newest version."""
+        newest = self._run(scripts.GET_POLICY, self._keys("policies"))
+        if newest is None:
+            return None
+        at, _, text = newest[1].partition(" ")
+        return PolicyCopy(newest[0], text, int(at))
+
+    def mark(self, name: str) -> None:
+        """Remember that this happened now."""
+        self._run(scripts.MARK, self._keys("marks"), name)
+
+    def marked(self, name: str) -> int | None:
+        """How many ms ago that was last marked."""
+        ago = self._run(scripts.MARKED, self._keys("marks"), name)
+        return None if ago is None else int(ago)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _of(self, kind: str, key: StreamKey) -> str:
+        return f"{self._prefix}{kind}:{_member(key)}"
+
+    def _keys(self, *names: str) -> list[str]:
+        return [self._prefix + name for name in names]
+
+    def _time(self) -> str:
+        return f"={self._clock()}" if self._clock else f"+{self._ahead()}"
+
+    def _run(self, script: Script, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401 - as the script says
+        """By its digest; an engine that does not know the script is given its text."""
+        from redis.exceptions import NoScriptError
+
+        given = (len(keys), *keys, self._time(), *args)
+        try:
+            return self._do("EVALSHA", script.digest, *given)
+        except NoScriptError:
+            return self._do("EVAL", script.text, *given)
+
+    def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
+        from redis.exceptions import MovedError
+
+        with self._asking() as client:
+            try:
+                return client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
+            except MovedError as moved:  # the cluster's node that has our one slot
+                self._client = self._connect(moved.host, moved.port)
+                return self._client.execute_command(*command)  # type: ignore[no-untyped-call] # as above
+
+    @contextmanager
+    def _asking(self) -> Iterator[redis.Redis]:
+        """Whatever keeps an answer away is StoreUnavailable, and nothing was half done."""
+        from redis.exceptions import MovedError, NoScriptError, RedisError
+
+        self.prepare()
+        assert self._client is not None  # noqa: S101 - for the type checker
+        try:
+            yield self._client
+        except (MovedError, NoScriptError):
+            raise
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(f"{_address(self._url)}: {_in_words(error)}") from error
+
+    def _connect(self, host: str = "", port: int = 0) -> redis.Redis:
+        """Imported now: it costs some 45 ms, which a stage on SQLite never pays."""
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        where: dict[str, Any] = {"host": host, "port": port} if host else {}
+        client = redis.Redis.from_url(
+            self._url,
+            socket_connect_timeout=CONNECT,
+            socket_timeout=ANSWER,
+            health_check_interval=IDLE,
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            decode_responses=True,
+            protocol=2,
+            driver_info=None,
+        )
+        client.connection_pool.connection_kwargs.update(where)
+        return client
+
+
+ORDER = 1 + 3 + 14
+"""How many characters of an order stand before the name: rank, priority, age."""
+AGE = 14
+_LOWEST = 100
+
+
+def _member(key: StreamKey) -> str:
+    """Sorts as the key itself does."""
+    return f"{key.domain}\0{key.app}\0{key.stream}"
+
+
+def _key(member: str) -> StreamKey:
+    return StreamKey(*member.split("\0"))
+
+
+def _complete(record: Recording, sent: str, lease: str) -> Recording:
+    """With the slot and the lease that the engine gave."""
+    if record.flight is None or not sent:
+        return record
+    flight: Flight = replace(record.flight, sent_at=int(sent), lease_until=int(lease))
+    return replace(record, flight=flight)
+
+
+def _told(save: Save, interval: float) -> str:
+    """A save as its script reads it."""
+    domain = save.key.domain
+    told = {
+        "token": secrets.token_hex(8),
+        "member": _member(save.key),
+        "version": save.version,
+        "wait": save.wait,
+        "lease": save.lease,
+        "interval": interval,
+        "spot": _spot(save),
+        "rule": save.place.rule,
+        "scopes": list(_scopes(save.place)),
+        "queued": _variant(save.queued, due_at(save.queued)),
+        "notes": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
+        "no_place": f"{Code.NO_PLACE.value} {note_to_json(Note(Code.NO_PLACE))}",
+        "files": [_file(domain, file) for file in save.files],
+    }
+    if save.flying:
+        told["flying"] = _variant(save.flying, due_at(replace(save.flying, flight=None)))
+    if save.waiting:
+        told["waiting"] = _variant(save.waiting, due_at(replace(save.waiting, owed=None)))
+    return json.dumps(told, separators=(",", ":"))
+
+
+def _spot(save: Save) -> str:
+    """Of two that are as pressing the more urgent goes first, then the older."""
+    since = save.queued.owed.since if save.queued.owed else 0
+    return f"{_LOWEST - save.place.priority:03d}{since:0{AGE}d}{_member(save.key)}"
+
+
+def _scopes(place: Place) -> Iterator[tuple[str, int]]:
+    if place.of_rule is not None:
+        yield f"rule:{place.rule}", place.of_rule
+    if place.of_account is not None:
+        yield "account", place.of_account
+
+
+def _variant(record: Recording, due: int | None) -> dict[str, object]:
+    """`due` leaves out what the engine has yet to say."""
+    watched = watched_of(record)
+    told: dict[str, object] = {
+        "document": to_json(record),
+        "phase": phase(record).value,
+        "rank": str(rank(record)),
+        "takes": takes_place(record),
+    }
+    if due is not None:
+        told["due"] = due
+    if record.is_watched:
+        told["watched"] = f"{watched.listed or ''} {watched.doubted:d}"
+    return told
+
+
+def _file(domain: str, file: File) -> dict[str, object]:
+    member = f"{file.start:0{AGE}d}{file.uri}"
+    return {"uri": f"{domain}\0{file.uri}", "stop": file.stop, "member": member}
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def _address(url: str) -> str:
+    """Without the password."""
+    found = urlsplit(url)
+    return f"{found.hostname}:{found.port or 6379}"
+
+
+_WORDS = (
+    ("ReadOnly", "this node is a read-only replica: give the address of the primary"),
+    ("BusyLoading", "it is loading its data and takes no commands yet"),
+    ("BUSY", "it is busy with somebody's slow script"),
+    ("OutOfMemory", "it has no memory left: raise maxmemory (its policy must be noeviction)"),
+    ("MISCONF", "it cannot write its file and takes no writes: look at its disk"),
+    ("MasterDown", "its primary is down"),
+    ("ClusterDown", "its cluster is down"),
+    ("NoPermission", "this user may not do what the store needs"),
+    ("Authentication required", "it wants a password: redis://user:password@host"),
+    ("Authentication", "it refuses this user and password"),
+)
+
+
+def _in_words(error: Exception) -> str:
+    said = f"{type(error).__name__}: {error}"
+    words = (words for sign, words in _WORDS if sign in said)
+    return f"{next(words, 'it does not answer')} ({said})"

@@ -1,0 +1,475 @@
+"""The live-record command, against the whole stack."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from cli import stages
+from cli.main import main
+from cli.names import stream_of
+from cli.stack import ROOT, TOKEN, Stack, running
+from cli.stages import Target, register
+from tests.fc_stage import eventually
+
+PUSHED = "push.example.com"
+ELSEWHERE = """
+[[domain]]
+streaming = "sub.example.com"
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    policy = folder / "policy.toml"
+    policy.write_text(f"{(ROOT / 'policy.toml').read_text()}\n{ELSEWHERE}")
+    with running(folder, policy=policy) as stack:
+        yield stack
+
+
+@pytest.fixture(autouse=True)
+def no_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No stage of this machine is known, and the command speaks English."""
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    for name in ("LC_ALL", "LANG", "LIVE_RECORD_URL", "LIVE_RECORD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "stages.toml"
+
+
+class Person:
+    """Types commands at a stage."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.options = ("--url", stack.fc, "--token", TOKEN)
+
+    def types(self, *words: str) -> Result:
+        result = CliRunner().invoke(main, [*words, *self.options])
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    def says(self, *words: str) -> str:
+        result = self.types(*words)
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
+
+    def json(self, *words: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.types(*words, "--json").stdout)
+        return told
+
+    def publishes(self, stream: str, app: str = "app") -> None:
+        self.stack.control("publish", domain=PUSHED, app=app, stream=stream, wait=True)
+
+    def fails(self, stream: str, code: str, **how: int) -> None:
+        self.stack.control("fail", code=code, stream=stream, times=100, **how)
+
+
+@pytest.fixture
+def person(stack: Stack) -> Person:
+    return Person(stack)
+
+
+def of(stream: str, app: str = "app") -> str:
+    return f"live.example.com/{app}/{stream}"
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+# --- the main job
+
+
+def test_a_stream_is_started_extended_cut_and_stopped(person: Person) -> None:
+    person.publishes("job")
+
+    assert person.says("start", of("job")).startswith(f"{of('job')}: recording (accepted)")
+    assert "(already)" in person.says("extend", of("job"), "--max-duration", "5h")
+    assert "(accepted)" in person.says("restart", of("job"))
+    assert "idle (accepted)" in person.says("stop", of("job"), "--hold", "session")
+    assert "(accepted)" in person.says("cancel-delay", of("job"))
+    assert person.says("status", of("job")).startswith(f"{of('job')}: idle, ")
+
+
+def test_every_command_says_it_as_json_too(person: Person) -> None:
+    person.publishes("json")
+
+    assert person.json("start", of("json"))["outcome"] == "accepted"
+    assert person.json("status", of("json"))["phase"] == "recording"
+    assert person.json("why", of("json"))["because"]["code"] in {"accepted", "confirmed"}
+    assert person.json("history", of("json"), "--limit", "2")["history"]
+    assert person.json("files", of("json"))["files"] == []
+    assert person.json("list")["phases"]["recording"] >= 1
+    assert person.json("watch", "--once")["health"]["store"] == "ok"
+
+
+def test_history_and_files_are_lines(person: Person) -> None:
+    person.publishes("lines")
+    person.says("start", of("lines"))
+
+    newest = person.says("history", of("lines")).splitlines()[0]
+    assert newest.endswith(("Live accepted start", "Live reports that it records (record_started)"))
+    assert person.says("files", of("lines")) == "it has left no file"
+
+
+def test_texts_are_chinese_where_that_is_asked(person: Person) -> None:
+    assert "没有人要求录制该流" in person.says("why", of("nobody"), "--language", "zh")
+
+
+def test_the_list_is_narrowed(person: Person) -> None:
+    person.publishes("narrow", app="narrow")
+
+    assert person.says("list", "--app", "narrow", "--phase", "idle").startswith(
+        of("narrow", "narrow")
+    )
+    assert person.says("list", "--app", "narrow", "--phase", "failed") == "no stream is known"
+
+
+def test_a_long_list_is_gathered_from_its_pages(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        person.publishes(f"page{number}", app="pages")
+    monkeypatch.setattr("cli.api.PAGE", 2)
+
+    assert len(person.says("list", "--app", "pages").splitlines()) == 3
+
+
+def test_watch_shows_the_stage_and_what_is_busy(person: Person) -> None:
+    person.publishes("watched")
+    person.says("start", of("watched"))
+    shown = person.says("watch", "--once")
+
+    assert shown.startswith("The stage is ready.")
+    assert f"{of('watched')}: recording" in shown
+
+
+def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.commands.time.sleep", wait)
+    shown = person.types("watch", "--every", "0.5")
+
+    assert waits == [0.5, 0.5]
+    assert shown.stdout.count("The stage is") == 2
+
+
+# --- why: the ten causes
+
+
+def why(person: Person, stream: str) -> str:
+    said = person.says("why", stream)
+    assert len(said.splitlines()) == 1
+    return said
+
+
+def until_why(person: Person, stream: str, text: str) -> None:
+    """What was queued is sent by the reconcile that was woken."""
+    deadline = time.monotonic() + 15
+    while text not in (said := why(person, stream)):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
+
+
+def test_why_nobody_asked(person: Person) -> None:
+    assert "is not recorded: nobody has asked" in why(person, of("unasked"))
+
+
+def test_why_the_rule_leaves_it_alone(person: Person) -> None:
+    person.publishes("ignored")
+
+    assert "leaves it alone until somebody asks" in why(person, of("ignored"))
+
+
+def test_why_no_recording_configuration_covers_it(person: Person) -> None:
+    person.publishes("bare", app="unconfigured")
+    refused = person.types("start", of("bare", "unconfigured"))
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: CodeConfigNotFound")
+    assert "no recording configuration covers" in why(person, of("bare", "unconfigured"))
+
+
+def test_why_the_domain_is_of_the_wrong_kind(person: Person) -> None:
+    assert person.types("start", "sub.example.com/app/room1").exit_code == 1
+
+    assert "it must be the main streaming domain" in why(person, "sub.example.com/app/room1")
+
+
+def test_why_a_domain_is_none_of_the_stage(person: Person) -> None:
+    refused = person.types("why", "elsewhere.com/app/room1")
+
+    assert refused.exit_code == 1
+    assert "the policy names: live.example.com" in refused.stderr
+
+
+def forge(stack: Stack, stream: str) -> int:
+    query = {"action": "publish", "app": PUSHED, "appname": "app", "id": stream, "time": "1"}
+    headers = {"ALI-LIVE-TIMESTAMP": "1", "ALI-LIVE-SIGNATURE": "0" * 32}
+    url = f"{stack.fc}/callbacks/stream/dev-path"
+    return requests.get(url, params=query, headers=headers, timeout=10).status_code
+
+
+def test_why_a_callback_was_not_believed(person: Person) -> None:
+    assert forge(person.stack, "forged") == 401
+    said = why(person, of("forged"))
+
+    assert "refused" in said
+    assert "nothing proved that Live sent it: the timestamp is outside the window" in said
+    assert "refused" not in why(person, of("another"))
+
+
+def test_what_was_not_believed_is_told_to_nobody_without_a_token(person: Person) -> None:
+    url = f"{person.stack.fc}/callbacks/stream/refused"
+
+    assert requests.get(url, timeout=10).status_code == 401
+
+
+def test_why_the_stream_is_not_live(person: Person) -> None:
+    person.says("start", of("absent"))
+
+    assert "is not recorded: the stream is not live" in why(person, of("absent"))
+
+
+def test_why_the_account_is_throttled(person: Person) -> None:
+    person.publishes("throttled")
+    person.fails("throttled", "Throttling.User", retry_after_ms=3_600_000)
+    assert "(queued)" in person.says("start", of("throttled"))
+
+    assert "is not recorded yet: Live throttled start" in why(person, of("throttled"))
+    person.stack.control("clock", advance_ms=60_000)  # the lane was slowed for everybody
+
+
+def test_why_a_stop_still_holds(person: Person) -> None:
+    recorded = {"domain": "live.example.com", "app": "classroom", "on_demand": 7}
+    person.stack.control("recording", **recorded)
+    person.says("stop", of("held", "classroom"))
+    person.publishes("held", app="classroom")
+
+    until_why(person, of("held", "classroom"), "an explicit stop still holds")
+
+
+def test_why_the_credentials_are_refused(person: Person) -> None:
+    person.publishes("locked")
+    person.fails("locked", "InvalidAccessKeyId.NotFound", status=404)
+    refused = person.types("start", of("locked"))
+
+    assert refused.exit_code == 1
+    assert "UpstreamAuth" in refused.stderr
+    assert "an operator must mend that" in why(person, of("locked"))
+
+
+def test_why_its_time_is_over(person: Person) -> None:
+    person.publishes("timed")
+    person.says("start", of("timed"), "--max-duration", "60s")
+    person.stack.control("clock", advance_ms=61_000)
+
+    assert eventually(lambda: "its time is over" in why(person, of("timed")))
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "live.example.com/app/room1",
+        "live.example.com/app/room1/",
+        "live.example.com/app/room1?auth_key=1-0-0-abc",
+        "user:secret@live.example.com:1935/app/room1",
+        "rtmp://live.example.com/app/room1?auth_key=1-0-0-abc",
+        "RTMP://user:secret@live.example.com:1935/app/room1#x",
+        "https://live.example.com/app/room1.m3u8?auth_key=1-0-0-abc",
+        "http://live.example.com/app/room1.flv",
+    ],
+)
+def test_a_name_or_a_url_is_a_stream(name: str) -> None:
+    assert stream_of(name) == "live.example.com/app/room1"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "room1?auth_key=hush",
+        "app/room1?auth_key=hush",
+        "rtmp://live.example.com/app?auth_key=hush",
+        "https://live.example.com/app/room1?auth_key=hush",
+        "srt://live.example.com:1105?streamid=hush",
+        "rtmp://[::hush/app/room1",
+    ],
+)
+def test_what_names_no_stream_is_a_usage_error_that_quotes_no_secret(name: str) -> None:
+    result = run("status", name, "--url", "http://127.0.0.1:1", "--token", "t")
+
+    assert result.exit_code == 2
+    assert "domain/app/stream" in result.stderr
+    assert "hush" not in result.output
+
+
+def test_a_secret_of_a_url_goes_no_further(person: Person) -> None:
+    pasted = f"rtmp://{PUSHED}/app/pasted?auth_key=hush-hush"
+    said = person.types("start", pasted)
+
+    assert said.exit_code == 0
+    assert of("pasted") in said.stdout
+    assert "hush" not in said.output
+    assert "hush" not in (person.stack.folder / "functions.log").read_text()
+
+
+def test_a_stream_that_was_never_seen_may_be_another(person: Person) -> None:
+    person.publishes("keynote")
+
+    assert f"did you mean {of('keynote')}?" in person.types("why", of("keynot")).stderr
+    assert "did you mean" not in person.types("why", of("quite-another-name-xyz")).stderr
+
+
+# --- stages
+
+
+def test_a_command_that_changes_something_has_no_default(person: Person, no_stages: Path) -> None:
+    register("dev", Target(person.stack.fc, TOKEN))
+    refused = run("start", of("undecided"))
+
+    assert refused.exit_code == 2
+    assert "--stage NAME (known: dev)" in refused.stderr
+    assert run("start", of("undecided"), "--stage", "dev").exit_code == 0
+
+
+def test_reading_goes_to_the_development_stage_if_it_is_up(person: Person) -> None:
+    assert run("list").exit_code == 2
+    register("dev", Target("http://127.0.0.1:9", TOKEN))
+    assert run("list").exit_code == 2
+    register("dev", Target(person.stack.fc, TOKEN))
+
+    assert run("list").exit_code == 0
+
+
+def test_registering_leaves_every_other_stage_as_it_is(no_stages: Path) -> None:
+    no_stages.write_text('[dev]\nurl = "old"\n\n[show]\nurl = "https://show"\ntoken_env = "SHOW"\n')
+    register("dev", Target("http://new", "t"))
+    register("dev", Target("http://newer", "t"))
+
+    assert list(stages._read()) == ["show", "dev"]
+    assert stages._read()["dev"] == {"url": "http://newer", "token": "t"}
+
+
+def test_a_new_file_of_stages_is_nobody_else_s_to_read(no_stages: Path) -> None:
+    register("dev", Target("http://new", "t"))
+
+    assert stat.S_IMODE(no_stages.stat().st_mode) == 0o600
+
+
+def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_stages.write_text('[show]\nurl = "https://show"\ntoken_env = "SHOW_TOKEN"\n')
+    with pytest.raises(click.UsageError, match="token_env that is set"):
+        stages.chosen("show", None, None, changes=True)
+    monkeypatch.setenv("SHOW_TOKEN", "from the variable")
+
+    assert stages.chosen("show", None, None, changes=True).token == "from the variable"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--stage", "nowhere"], "there is no stage nowhere"),
+        (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
+        (["--url", "http://x"], "say the token"),
+        ([], "say which stage"),
+    ],
+)
+def test_a_stage_that_cannot_be_told_is_a_usage_error(words: list[str], said: str) -> None:
+    result = run("stop", of("room1"), *words)
+
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_a_file_of_stages_that_cannot_be_read_says_so(no_stages: Path) -> None:
+    no_stages.write_text("not = = toml")
+    assert "is not TOML" in run("list").stderr
+    no_stages.unlink()
+    no_stages.mkdir()
+
+    assert "cannot be read" in run("list").stderr
+
+
+# --- what goes wrong
+
+
+def test_a_refusal_is_one_sentence_and_json_where_that_is_asked(person: Person) -> None:
+    refused = person.types("restart", of("never"))
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert person.json("restart", of("never"))["code"] == "WrongState"
+    assert person.types("restart", of("never"), "--json").exit_code == 1
+
+
+def test_every_bad_field_is_told(person: Person) -> None:
+    refused = person.types("start", of("bad"), "--max-duration", "soon", "--until", "later")
+
+    assert refused.exit_code == 1
+    assert "max_duration: write it like" in refused.stderr
+    assert "until: write it as RFC 3339" in refused.stderr
+
+
+def test_a_stage_that_is_not_there_says_so() -> None:
+    result = run("status", of("room1"), "--url", "http://127.0.0.1:9", "--token", "t")
+
+    assert result.exit_code == 1
+    assert "is the stage up?" in result.stderr
+
+
+def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:
+    result = run("status", of("room1"), "--url", f"{stack.live}/_control/state?", "--token", "t")
+
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_wrong_token_is_told(person: Person) -> None:
+    result = run("status", of("room1"), "--url", person.stack.fc, "--token", "wrong-token")
+
+    assert result.exit_code == 1
+    assert "no such token" in result.stderr
+    assert "wrong-token" not in result.output
+
+
+def test_every_command_has_a_sentence_of_help() -> None:
+    assert [name for name, command in main.commands.items() if not command.help] == []
+
+
+@pytest.mark.slow
+def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: Path) -> None:
+    dev = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "dev", "--port", "0", "--live-port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert dev.stdout is not None
+    told = iter(dev.stdout.readline, "")
+    address = next(line for line in told if line.startswith("Function Compute")).split()[2]
+    listed = run("list", "--json")
+    dev.send_signal(signal.SIGINT)
+    dev.communicate(timeout=30)
+
+    assert stages._read()["dev"] == {"url": address, "token": TOKEN}
+    assert (dev.returncode, listed.exit_code) == (0, 0)

@@ -1,0 +1,74 @@
+"""What the documents say is what the code does, wherever that can be checked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cli.main import main
+from shared.config import names
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `(LIVE_RECORD_\w+)`", read("docs/settings.md"), re.MULTILINE)
+
+    assert sorted(documented) == sorted(names())
+
+
+def test_every_setting_is_passed_by_s_yaml_and_no_other() -> None:
+    template = yaml.safe_load(read("s.yaml"))["template"]["function"]
+
+    assert sorted(template["environmentVariables"]) == sorted(names())
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text())}
+
+    assert named <= targets
+
+
+def test_every_command_that_is_named_exists() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`live-record ([a-z][a-z-]+)", text))
+
+    assert named <= set(main.commands)
+    assert named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_lint_rule_that_is_ignored_has_its_reason_beside_it() -> None:
+    text = read("pyproject.toml")
+    block = text[text.index("[tool.ruff.lint]") : text.index("[tool.ruff.lint.mccabe]")]
+    rules = [line for line in block.splitlines() if re.match(r'\s+"[A-Z]+[0-9]*"', line)]
+
+    assert rules
+    assert [rule for rule in rules if "#" not in rule] == []
+
+
+def test_no_requirements_file_names_a_registry() -> None:
+    files = [*ROOT.glob("requirements/*.txt"), *ROOT.glob("tests/*/package-lock.json")]
+
+    assert files
+    assert [file.name for file in files if "://" in _without_funding(file.read_text())] == []
+
+
+def _without_funding(text: str) -> str:
+    """Npm writes down where a package asks for donations; that is no registry."""
+    return re.sub(r'"(url|funding)": "[^"]*"', "", text)

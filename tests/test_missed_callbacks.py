@@ -1,0 +1,124 @@
+"""Callbacks that Live gave up are read back from it, and mean what they would have meant."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.live import LiveInThread, Remote, load_account
+from emulator.live.account import Manners
+from shared import callbacks
+from shared.domain import FileLeft, Published, Reported, StreamKey, Unpublished
+from shared.live import Credentials, LiveClient
+from tests.conftest import KEY
+
+DEV = Credentials("dev", "dev-secret")
+PUSH, LIVE = "push.example.com", "live.example.com"
+HOUR = 3_600_000
+
+
+def streaming(domain: str) -> str | None:
+    return LIVE if domain in (PUSH, LIVE) else None
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[LiveInThread]:
+    """Nobody listens to its callbacks."""
+    quick = Manners(timeout_ms=100, retries=0)
+    with LiveInThread(replace(load_account(), manners=quick)) as live:
+        yield live
+
+
+@pytest.fixture
+def live(running: LiveInThread) -> Remote:
+    remote = Remote(running.address)
+    remote.reset()
+    nowhere = "http://127.0.0.1:1"
+    remote.notify(stream_url=f"{nowhere}/s", record_url=f"{nowhere}/r", on_demand_url="")
+    return remote
+
+
+@pytest.fixture
+def client(running: LiveInThread) -> LiveClient:
+    return LiveClient(endpoint=running.address.partition("://")[2], protocol="http")
+
+
+def now(live: Remote) -> int:
+    return int(live.get("clock")["now_ms"])
+
+
+def stream_events(live: Remote, client: LiveClient) -> list[str]:
+    at = now(live)
+    found = client.undelivered_stream_events(PUSH, at - HOUR, at + HOUR, credentials=DEV)
+    return [one.content for one in found]
+
+
+def record_events(live: Remote, client: LiveClient) -> list[str]:
+    at = now(live)
+    found = client.undelivered_record_events(LIVE, at - HOUR, at + HOUR, credentials=DEV)
+    return [one.content for one in found]
+
+
+def test_a_publish_that_nobody_took_is_read_back_as_one(live: Remote, client: LiveClient) -> None:
+    began = live.publish("room1", wait=True)["time"]
+    ended = live.unpublish("room1", wait=True)["time"]
+
+    assert callbacks.missed(stream_events(live, client), streaming) == {
+        KEY: [Published(began * 1000), Unpublished(ended * 1000)]
+    }
+
+
+def test_a_report_and_a_file_are_read_back_too(live: Remote, client: LiveClient) -> None:
+    live.publish("room1", wait=True)
+    live.record_event("room1", "record_started", event="record_started")
+    live.record_event("room1", "file", uri="a.mp4", start_time=1, stop_time=2.5)
+    _until(lambda: len(record_events(live, client)) == 2)
+
+    happenings = callbacks.missed(record_events(live, client), streaming)[KEY]
+    assert happenings == [
+        Reported("record_started", recording=True),
+        FileLeft("a.mp4", 1000, 2500),
+    ]
+
+
+def test_every_page_is_read(
+    live: Remote, client: LiveClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.live.client.RECORDS_A_PAGE", 2)
+    for number in range(5):
+        live.publish(f"room{number}", wait=True)
+
+    keys = callbacks.missed(stream_events(live, client), streaming)
+    assert keys.keys() == {StreamKey(LIVE, "app", f"room{number}") for number in range(5)}
+
+
+def test_what_is_of_no_use_is_left_out() -> None:
+    place = {"app": "app", "stream": "room1", "event": "record_started"}
+    contents = ["", "{", "[]", "7", '{"action": "publish"}', '{"event": "record_sung"}']
+    other = json.dumps({**place, "domain": "other.example.com"})
+
+    assert callbacks.missed([*contents, other], streaming) == {}
+
+
+def test_what_was_kept_twice_happened_once() -> None:
+    told = {"domain": LIVE, "app": "app", "stream": "room1", "event": "record_started"}
+
+    assert len(callbacks.missed([json.dumps(told)] * 2, streaming)[KEY]) == 1
+
+
+@given(st.lists(st.text(max_size=40)))
+def test_whatever_live_kept_nothing_is_raised(contents: list[str]) -> None:
+    callbacks.missed(contents, streaming)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

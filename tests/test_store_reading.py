@@ -1,0 +1,194 @@
+"""The contract of what is read: lists, files, history; and one SQLite file under two processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain import Command, Phase, StreamKey
+from shared.domain.because import Code, Note
+from shared.domain.record import Recording, Wish
+from shared.domain.storing import Conflict, File, Filter, Save
+from shared.store import Store, open_store
+from shared.store.codec import from_json, note_from_json, to_json
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
+
+FIRST = File("record/1.mp4", NOON, NOON + 60_000)
+SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000)
+
+
+def key(name: str, app: str = "app", domain: str = "live.example.com") -> StreamKey:
+    return StreamKey(domain, app, name)
+
+
+def wanted(one: StreamKey) -> Recording:
+    return Recording(one, Wish(gen=1, wanted=True, why=Code.ASKED_START))
+
+
+def names(
+    store: Store, *, after: StreamKey | None = None, limit: int = 10, **by: object
+) -> list[str]:
+    found = store.listed(Filter(**by), after=after, limit=limit)  # type: ignore[arg-type] # a table
+    return [record.key.stream for record in found]
+
+
+@pytest.fixture
+def stocked(store: Store) -> Store:
+    for one in (key("c"), key("a"), key("b", "other"), key("d", domain="another.example.com")):
+        store.save_or_claim(saving(wanted(one)))
+    store.save_or_claim(saving(owing(Command.START, key=key("e"))))
+    return store
+
+
+def test_records_are_listed_in_the_order_of_their_keys(stocked: Store) -> None:
+    assert names(stocked) == ["d", "a", "c", "e", "b"]
+    assert names(stocked, limit=2) == ["d", "a"]
+    assert names(stocked, after=key("a")) == ["c", "e", "b"]
+    assert names(stocked, after=key("zz", "zz", "zz")) == []
+
+
+def test_a_listed_record_is_whole(stocked: Store) -> None:
+    assert stocked.listed(Filter(), after=key("c"), limit=1) == [owing(Command.START, key=key("e"))]
+
+
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        ({"phase": Phase.QUEUED}, ["e"]),
+        ({"phase": Phase.WAITING, "domain": "live.example.com"}, ["a", "c", "b"]),
+        ({"phase": Phase.WAITING, "app": "app"}, ["d", "a", "c"]),
+        ({"domain": "another.example.com"}, ["d"]),
+        ({"app": "other"}, ["b"]),
+        ({"phase": Phase.FAILED}, []),
+    ],
+)
+def test_a_list_is_narrowed(stocked: Store, by: dict[str, Any], found: list[str]) -> None:
+    assert names(stocked, **by) == found
+
+
+def test_a_page_goes_on_behind_the_one_before_whatever_came_meanwhile(stocked: Store) -> None:
+    stocked.save_or_claim(saving(wanted(key("aa"))))
+    stocked.save_or_claim(saving(wanted(key("0"))))
+
+    assert names(stocked, after=key("a"), limit=2, domain="live.example.com") == ["aa", "c"]
+
+
+def test_phases_are_counted(stocked: Store) -> None:
+    assert dict(stocked.phases()) == {Phase.WAITING: 4, Phase.QUEUED: 1}
+
+    stocked.save_or_claim(saving(wanted(key("e")), version=1))
+    assert {phase: n for phase, n in stocked.phases().items() if n} == {Phase.WAITING: 5}
+
+
+def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Store) -> None:
+    record = wanted(KEY)
+    store.save_or_claim(replace(saving(record), files=(SECOND,)))
+    store.save_or_claim(replace(saving(record, version=1), files=(FIRST, SECOND)))
+
+    assert store.files(KEY, 10) == [SECOND, FIRST]
+    assert store.files(KEY, 1) == [SECOND]
+    assert store.files(key("another"), 10) == []
+
+
+def test_a_conflict_keeps_no_file(store: Store) -> None:
+    store.save_or_claim(saving(wanted(KEY)))
+
+    assert store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,))) == Conflict()
+    assert store.files(KEY, 10) == []
+
+
+def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock: Clock) -> None:
+    other = key("another")
+    store.save_or_claim(replace(saving(wanted(other)), notes=(Note(Code.PUBLISHED),)))
+    notes = tuple(Note(Code.PUBLISHED, {"session": n}) for n in range(1005))
+    store.save_or_claim(Save(version=0, queued=wanted(KEY), notes=notes))
+    kept = store.history(KEY, 2000)
+
+    assert len(kept) == 1000
+    assert kept[0].note.about == {"session": 1004}
+    assert len(store.history(other, 10)) == 1
+
+
+def test_a_cause_from_a_later_release_is_read_as_unknown() -> None:
+    assert note_from_json("later", '{"n":1}') == Note(Code.UNKNOWN, {"n": 1, "code": "later"})
+    text = to_json(wanted(KEY)).replace("asked_start", "later")
+
+    assert from_json(KEY, text).wish.why is Code.UNKNOWN
+
+
+WRITER = """
+import sys
+from shared.domain.storing import Conflict
+from tests.conftest import NOON, KEY, saving
+from tests.test_store_reading import wanted
+from shared.domain.because import Code, Note
+from dataclasses import replace
+from shared.store import open_store
+store = open_store(sys.argv[1], rate=50, clock=lambda: NOON)
+for n in range(100):
+    saved = Conflict()
+    while isinstance(saved, Conflict):
+        version = store.load(KEY).version
+        note = Note(Code.PUBLISHED, {"session": n, "who": sys.argv[2]})
+        saved = store.save_or_claim(replace(saving(wanted(KEY), version=version), notes=(note,)))
+store.close()
+"""
+
+
+def test_two_processes_write_one_sqlite_file_and_nothing_is_lost(
+    tmp_path: Path, clock: Clock
+) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, url, who], stderr=subprocess.PIPE)
+        for who in ("one", "two")
+    ]
+    said = [writer.communicate(timeout=60)[1] for writer in writers]
+    store = open_store(url, rate=50, clock=clock)
+
+    assert [writer.returncode for writer in writers] == [0, 0], said
+    assert store.load(KEY).version == 200
+    assert sum(line.count for line in store.history(KEY, 1000)) == 200
+    store.close()
+
+
+KILLED = """
+import sys
+from shared.store import open_store
+from tests.conftest import NOON, KEY, saving
+from tests.test_store_reading import wanted
+store = open_store(sys.argv[1], rate=50, clock=lambda: NOON)
+for version in range(10**9):
+    store.save_or_claim(saving(wanted(KEY), version=version))
+    print(version + 1, flush=True)
+"""
+
+
+def test_what_a_killed_process_was_told_is_stored_is_there(tmp_path: Path, clock: Clock) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", KILLED, url], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    told = [int(writer.stdout.readline()) for _ in range(200)][-1]
+    writer.kill()
+    told = max([told, *(int(line) for line in writer.stdout if line.endswith("\n"))])
+    writer.wait()
+    writer.stdout.close()
+    store = open_store(url, rate=50, clock=clock)
+
+    assert told <= store.load(KEY).version <= told + 1
+    store.close()
+
+
+def test_another_client_sees_what_one_has_saved(another_store: OpenStore) -> None:
+    one, two = another_store(), another_store()
+    one.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,)))
+
+    assert names(two) == ["room1"]
+    assert two.files(KEY, 10) == [FIRST]
