@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PINS := requirements/$(if $(filter 3.10,$(VERSION)),dev-3.10.txt,dev.txt)
+STORE := sqlite
 READY := $(VENV)/.ready-$(VERSION)
 
 .PHONY: setup demo dev check test bench package clean
@@ -17,10 +18,10 @@ $(READY): $(PINS) pyproject.toml
 	touch $@
 
 demo: $(READY)
-	$(BIN)/live-record demo
+	$(BIN)/live-record demo --store $(STORE)
 
 dev: $(READY)
-	$(BIN)/live-record dev
+	$(BIN)/live-record dev --store $(STORE)
 
 check: $(READY)
 	$(BIN)/ruff check --quiet .

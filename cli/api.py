@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 import requests
 
-from cli.failure import Failure
+from cli.failure import Failure, Refused
+from cli.names import path_of
 
 PATIENCE = 20.0
+PAGE = 1000
+Json = dict[str, Any]
 
 
 class Api:
@@ -20,18 +22,49 @@ class Api:
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
 
-    def ask(self, stream: str, what: str, **body: object) -> dict[str, Any]:
+    def ask(self, stream: str, what: str, **body: object) -> Json:
         sent = {name: value for name, value in body.items() if value not in (None, False, "")}
-        return self._call("POST", f"/v1/recordings/{_path(stream)}/{what}", body=sent)
+        answer = self._call("POST", f"{_path(stream)}/{what}", body=sent)
+        return _need(self._url, answer, "stream", "phase", "outcome", "because")
 
-    def status(self, stream: str) -> dict[str, Any]:
-        return self._call("GET", f"/v1/recordings/{_path(stream)}")
+    def status(self, stream: str) -> Json:
+        return _need(self._url, self._call("GET", _path(stream)), "stream", "phase", "because")
 
-    def history(self, stream: str, limit: int = 100) -> dict[str, Any]:
-        return self._call("GET", f"/v1/recordings/{_path(stream)}/history", query={"limit": limit})
+    def history(self, stream: str, limit: int = 100) -> Json:
+        answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
+        return _need(self._url, answer, "history")
 
-    def health(self) -> dict[str, Any]:
-        return self._call("GET", "/v1/health")
+    def files(self, stream: str, limit: int = 100) -> Json:
+        answer = self._call("GET", f"{_path(stream)}/files", query={"limit": limit})
+        return _need(self._url, answer, "files")
+
+    def listed(self, limit: int, **wanted: str | None) -> Json:
+        """The first `limit` of them, gathered from as many pages as it takes."""
+        query = {name: value for name, value in wanted.items() if value}
+        rows: list[Json] = []
+        page: Json = {"next": ""}
+        while page["next"] is not None and len(rows) < limit:
+            asked: dict[str, str | int] = {**query, "limit": min(limit - len(rows), PAGE)}
+            asked |= {"cursor": page["next"]} if page["next"] else {}
+            answer = self._call("GET", "/v1/recordings", query=asked)
+            page = _need(self._url, answer, "recordings", "next", "phases")
+            rows += page["recordings"]
+        return {**page, "recordings": rows}
+
+    def policy(self) -> Json:
+        return _need(self._url, self._call("GET", "/v1/policy"), "version", "policy")
+
+    def apply_policy(self, policy: Json, *, replaces: int) -> Json:
+        body = {"policy": policy, "replaces": replaces}
+        return _need(self._url, self._call("POST", "/v1/policy/apply", body=body), "version")
+
+    def health(self) -> Json:
+        return _need(self._url, self._call("GET", "/v1/health"), "ready", "why")
+
+    def refused(self) -> Json:
+        """The callbacks that the instance which answers did not believe."""
+        answer = self._call("GET", "/callbacks/stream/refused")
+        return _need(self._url, answer, "refused", "last")
 
     def _call(
         self,
@@ -40,7 +73,7 @@ class Api:
         *,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
-    ) -> dict[str, Any]:
+    ) -> Json:
         try:
             answer = requests.request(
                 method,
@@ -50,24 +83,26 @@ class Api:
                 headers=self._headers,
                 timeout=PATIENCE,
             )
-            told: dict[str, Any] = answer.json()
+            told = answer.json()
         except requests.JSONDecodeError:
             raise Failure(f"{self._url} answered {answer.status_code} and no JSON") from None
-        except requests.RequestException as error:
-            raise Failure(f"{self._url} cannot be reached: is the stage up? ({error})") from None
+        except (requests.RequestException, UnicodeError) as error:
+            kind = type(error).__name__
+            raise Failure(f"{self._url} cannot be reached: is the stage up? ({kind})") from None
+        if not isinstance(told, dict):
+            raise Failure(f"{self._url} does not answer as live-record does: is it the stage?")
         if not answer.ok and "detail" in told:
-            raise Failure(_refusal(told))
+            raise Refused(told)
         return told
 
 
-def _refusal(told: Mapping[str, Any]) -> str:
-    hint = f" ({told['hint']})" if told.get("hint") else ""
-    return f"{told.get('code', told.get('title'))}: {told['detail']}{hint}"
-
-
 def _path(stream: str) -> str:
-    """`domain/app/stream`, each part quoted on its own."""
-    parts = stream.strip("/").split("/")
-    if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - domain, app and stream
-        raise Failure(f"name the stream as domain/app/stream, not {stream}")
-    return "/".join(quote(part, safe="") for part in parts)
+    return f"/v1/recordings/{path_of(stream)}"
+
+
+def _need(url: str, told: Json, *names: str) -> Json:
+    """Something else may listen where the stage is said to be."""
+    if any(name not in told for name in names):
+        said = told.get("errorMessage") or "what it says is not of live-record"
+        raise Failure(f"{url} does not answer as live-record does: {said}")
+    return told

@@ -20,11 +20,11 @@ PATIENCE = 10.0
 """s that any one step may take."""
 
 
-def run() -> int:
+def run(store: str) -> int:
     """0 when the wire shows what was promised."""
     with (
         tempfile.TemporaryDirectory(prefix="live-record-") as folder,
-        running(Path(folder)) as stack,
+        running(Path(folder), store=store) as stack,
     ):
         api = Api(stack.fc, TOKEN)
         _say("ApsaraVideo Live and Function Compute stand in on this machine.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from cli.engine import DURABLE, Engine, free_port
 from cli.failure import Failure
 from shared.config import policy_as_json
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
+SQLITE, REDIS = "sqlite", "redis"
 PATIENCE = 20.0
 """s that a stand-in may take to listen, and to end."""
 
@@ -69,6 +70,8 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_LIVE_ENDPOINT": live,
         "LIVE_RECORD_KICK_URL": f"{fc}/_fc/http/reconcile/",
         "LIVE_RECORD_KICK_KEY": secrets.token_hex(16),
+        "LIVE_RECORD_RELAY_URL": f"{fc}/_fc/http/relay/",
+        "LIVE_RECORD_RELAY_KEY": secrets.token_hex(16),
         "LIVE_RECORD_DEV_CLOCK": str(folder / "clock.json"),
         "LIVE_RECORD_CODE": str(ROOT),
     }
@@ -82,44 +85,49 @@ def running(
     live_port: int = 0,
     live: str = "",
     policy: Path = ROOT / "policy.toml",
+    template: Path = ROOT / "s.yaml",
+    store: str = SQLITE,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """The whole stack until the block is left; port 0 takes a free one.
 
     `settings` go over those of the development account; `live` is the address of a stand-in that
-    runs already.
+    runs already; with `store` "redis" a server of our own is started for it.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     text = policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
     (folder / "policy.json").write_text(text, encoding="utf-8")
     clock = ("--clock-file", str(folder / "clock.json"))
-    fc_port = fc_port or _free_port()
-    with _Processes(folder / "functions.log") as processes:
+    fc_port = fc_port or free_port()
+    with _Processes(folder / "functions.log") as processes, _store(store, folder) as kept:
         live = live or processes.start("live", live_port, *clock)
         values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
-        template = ("--template", str(ROOT / "s.yaml"))
-        environment = _as_options({**values, **(settings or {})})
-        fc = processes.start("fc", fc_port, *template, *clock, *environment)
+        environment = _as_options({**values, **kept, **(settings or {})})
+        fc = processes.start("fc", fc_port, "--template", str(template), *clock, *environment)
         stack = Stack(fc, live, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))
         yield stack
 
 
+@contextmanager
+def _store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
+    """The setting for it; what it holds outlives a kill of the machine's every process."""
+    if kind == SQLITE:
+        yield {}
+        return
+    with Engine(folder / "store", options=DURABLE) as engine:
+        yield {"LIVE_RECORD_STORE": engine.url}
+
+
 def _callback_urls(fc: str) -> dict[str, str]:
-    return {f"{kind}_url": f"{fc}/callbacks/{kind}/dev-path" for kind in ("stream", "record")}
+    kinds = {"stream": "stream", "record": "record", "on_demand": "on-demand"}
+    kinds |= {"exception": "stream/exception", "switch": "stream/switch"}
+    return {f"{kind}_url": f"{fc}/callbacks/{path}/dev-path" for kind, path in kinds.items()}
 
 
 def _as_options(values: Mapping[str, str]) -> list[str]:
     return [part for name, value in values.items() for part in ("--env", f"{name}={value}")]
-
-
-def _free_port() -> int:
-    """The functions have to know their own address before they are served."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 class _Processes:

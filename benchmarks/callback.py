@@ -1,0 +1,156 @@
+"""How long Live waits for us: distinct streams at a fixed rate, beside a handler that does nothing.
+
+`python -m benchmarks.callback --json`. Each latency counts from when the callback was due, so that
+a stall is not hidden by the callbacks that it held up. Instances are warmed; the run whose p99 is
+the median of three is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from statistics import quantiles
+
+import aiohttp
+
+from cli.stack import ROOT, running
+from shared.webhook import sign
+
+RATE, SECONDS, RUNS = 100, 5, 3
+WORKERS = 8
+INGEST, KEY = "push.example.com", "dev-stream-key-0000"
+NOOP = Path(__file__).with_name("noop")
+
+Ask = Callable[[int], tuple[str, dict[str, str], dict[str, str]]]
+"""The nth callback: its address, query and headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    p50: float
+    p99: float
+
+
+def publish(address: str) -> Ask:
+    def ask(number: int) -> tuple[str, dict[str, str], dict[str, str]]:
+        now = str(int(time.time()))
+        query = {"action": "publish", "app": INGEST, "appname": "app", "time": now}
+        signature = sign(INGEST, now, KEY)
+        headers = {"ALI-LIVE-TIMESTAMP": now, "ALI-LIVE-SIGNATURE": signature}
+        url = f"{address}/callbacks/stream/dev-path"
+        return url, {**query, "id": f"stream{number}"}, headers
+
+    return ask
+
+
+def nothing(address: str) -> Ask:
+    return lambda number: (f"{address}/_fc/http/noop/", {"id": f"stream{number}"}, {})
+
+
+async def once(http: aiohttp.ClientSession, ask: Ask, number: int) -> None:
+    url, query, headers = ask(number)
+    async with http.get(url, params=query, headers=headers) as answer:
+        await answer.read()
+        answer.raise_for_status()
+
+
+async def at_rate(http: aiohttp.ClientSession, ask: Ask, numbers: Iterator[int]) -> Run:
+    began = time.monotonic()
+
+    async def one(nth: int) -> float:
+        due = began + nth / RATE
+        await asyncio.sleep(max(due - time.monotonic(), 0))
+        await once(http, ask, next(numbers))
+        return (time.monotonic() - due) * 1000
+
+    taken = await asyncio.gather(*(one(nth) for nth in range(RATE * SECONDS)))
+    cuts = quantiles(taken, n=100, method="inclusive")
+    return Run(cuts[49], cuts[98])
+
+
+async def flat_out(http: aiohttp.ClientSession, ask: Ask, numbers: Iterator[int]) -> int:
+    """Answers in the best second, asked by as many as keep every instance busy."""
+    seconds: dict[int, int] = {}
+    ends = time.monotonic() + 3
+
+    async def worker() -> None:
+        while time.monotonic() < ends:
+            await once(http, ask, next(numbers))
+            second = int(time.monotonic())
+            seconds[second] = seconds.get(second, 0) + 1
+
+    await asyncio.gather(*(worker() for _ in range(WORKERS)))
+    return max(seconds.values())
+
+
+async def measure(ask: Ask) -> tuple[Run, int]:
+    numbers = count()
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as http:
+        await flat_out(http, ask, numbers)  # warms as many instances as it needs
+        runs = [await at_rate(http, ask, numbers) for _ in range(RUNS)]
+        best = await flat_out(http, ask, numbers)
+    return sorted(runs, key=lambda run: run.p99)[RUNS // 2], best
+
+
+@contextmanager
+def noop(folder: Path) -> Iterator[str]:
+    """The address of a Function Compute that serves the handler that does nothing."""
+    template = folder / "s.yaml"
+    template.write_text(json.dumps({"edition": "3.0.0", "resources": {"noop": _resource()}}))
+    command = [sys.executable, "-m", "emulator.fc", "--template", str(template), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        yield json.loads(line)["address"]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _resource() -> dict[str, object]:
+    trigger = {"authType": "anonymous", "methods": ["GET"]}
+    props = {
+        "functionName": "noop",
+        "region": "cn-shanghai",
+        "runtime": "python3.10",
+        "code": str(NOOP),
+        "handler": "index.handler",
+        "timeout": 5,
+        "triggers": [{"triggerName": "http", "triggerType": "http", "triggerConfig": trigger}],
+    }
+    return {"component": "fc3", "props": props}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.callback", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    as_json = parser.parse_args().json
+    with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
+        with noop(Path(folder)) as address:
+            theirs, _ = asyncio.run(measure(nothing(address)))
+        with running(Path(folder) / "stage") as stack:
+            ours, best = asyncio.run(measure(publish(stack.fc)))
+    told = {
+        "p50_ms": round(ours.p50, 1),
+        "p99_ms": round(ours.p99, 1),
+        "noop_p99_ms": round(theirs.p99, 1),
+        "per_second_max": best,
+    }
+    print(json.dumps(told) if as_json else "\n".join(f"{k} {v}" for k, v in told.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""`python -m benchmarks.storm --streams 2000 --instances 4 --store redis --json`: many at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.storm import figures
+from benchmarks.storm.chaos import Chaos
+from benchmarks.storm.naive import Naive
+from benchmarks.storm.publishers import publish
+from benchmarks.storm.stage import Options, Stage, standing
+from cli.stack import ROOT
+
+HEALS = 150.0
+"""s beyond the ideal that it may take: a lost callback is learnt of within 90."""
+
+
+def main(arguments: list[str]) -> int:
+    given = _parser().parse_args(arguments)
+    options = Options(
+        given.streams, given.instances, given.store, given.rate, given.publish_rate,
+        given.limiter, given.excess, given.thief, given.chaos,
+    )  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(prefix="storm-") as name,
+        standing(Path(name), options) as stage,
+    ):
+        told = _storm(stage, options, given.seed)
+        if given.wire:
+            given.wire.write_text(json.dumps(stage.live.calls()))
+        if not given.no_naive and not options.chaos:
+            told["naive"] = _naive(stage, options)
+    if not given.json:
+        for name, value in told.items():
+            print(f"{name:>22}  {value}")
+    print(json.dumps(told))
+    return 0 if told["lost"] == 0 else 1
+
+
+def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
+    chaos = Chaos(stage, options.streams / options.rate / 2, seed) if options.chaos else None
+    encoders = threading.Thread(
+        target=publish, args=(stage.stack.live, options.streams, options.per_second)
+    )
+    with _thief(stage, options.thief):
+        if chaos:
+            chaos.start()
+        encoders.start()
+        encoders.join()
+        figures.wait_for(stage.live, options.streams, options.streams / options.rate + HEALS)
+        if chaos:
+            chaos.end()
+    time.sleep(1.0)  # whatever is still on its way is to be counted too
+    told = {
+        **figures.of_wire(stage.live, options),
+        **figures.of_callbacks(stage),
+        "limiter": options.limiter,
+        "excess": options.excess,
+        "thief": options.thief,
+        "store": options.store,
+    }
+    if chaos:
+        told |= {
+            "kills": chaos.kills,
+            "store_restarts": chaos.restarts,
+            "duplicates_unexplained": figures.unexplained(stage),
+        }
+    return told
+
+
+def _naive(stage: Stage, options: Options) -> dict[str, object]:
+    """The same storm on the same stand-in, its callbacks going nowhere."""
+    stage.live.reset()
+    stage.live.notify(stream_url="", record_url="", on_demand_url="")
+    stage.live.switch(limiter=options.limiter, throttle_mode=options.excess)
+    naive = Naive(stage.stack.live)
+    encoders = threading.Thread(
+        target=publish, args=(stage.stack.live, options.streams, options.per_second)
+    )
+    encoders.start()
+    with _thief(stage, options.thief):
+        naive.storm(options.streams, options.per_second)
+    encoders.join()
+    return {**figures.of_wire(stage.live, options), "gave_up": naive.gave_up}
+
+
+@contextmanager
+def _thief(stage: Stage, per_second: float) -> Iterator[None]:
+    if not per_second:
+        yield
+        return
+    command = [sys.executable, "-m", "benchmarks.storm.publishers", stage.stack.live]
+    thief = subprocess.Popen([*command, str(per_second)], cwd=ROOT)
+    try:
+        yield
+    finally:
+        thief.kill()
+        thief.wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
+    add = parser.add_argument
+    add("--streams", type=int, default=2000)
+    add("--instances", type=int, default=4, help="of stream_events, warmed")
+    add("--store", choices=["sqlite", "redis"], default="redis")
+    add("--rate", type=float, default=50, help="of the lane, commands a second")
+    add("--publish-rate", type=float, default=150, help="streams a second that come up")
+    add("--limiter", choices=["bucket", "sliding_second"], default="bucket")
+    add("--excess", choices=["drop", "refuse"], default="drop", help="what exceeds the rate")
+    add("--thief", type=float, default=0, help="commands a second of another process")
+    add("--chaos", action="store_true", help="kills, a restart of the store, lost answers")
+    add("--no-naive", action="store_true", help="leave out the naive loop")
+    add("--wire", type=Path, metavar="FILE", help="keep what came over the wire, as JSON")
+    add("--seed", type=int, default=1)
+    add("--json", action="store_true", help="the last line alone")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""The stage that a storm breaks over: the deployed functions, with the quotas of the event."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from cli.engine import DURABLE, Engine
+from cli.stack import REDIS, ROOT, Stack, running
+from emulator.live import Remote
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { domain = "live.example.com" }
+on_publish = "record"
+"""
+CALLBACKS = "stream_events"
+TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    streams: int
+    instances: int
+    store: str
+    rate: float
+    per_second: float
+    limiter: str
+    excess: str
+    thief: float
+    chaos: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    stack: Stack
+    live: Remote
+    engine: Engine | None
+
+    def fc(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        url = f"{self.stack.fc}/_fc/{what}"
+        ask = (
+            requests.post(url, json=body, timeout=TIMEOUT)
+            if body
+            else requests.get(url, timeout=TIMEOUT)
+        )
+        told: dict[str, Any] = ask.json()
+        return told
+
+    def function(self, name: str) -> dict[str, Any]:
+        told: dict[str, Any] = self.fc("state")["functions"][name]
+        return told
+
+
+@contextmanager
+def standing(folder: Path, options: Options) -> Iterator[Stage]:
+    policy, template = folder / "policy.toml", folder / "s.yaml"
+    policy.write_text(POLICY)
+    template.write_text(_with_quota(options.instances))
+    engine = Engine(folder / "store", options=DURABLE) if options.store == REDIS else None
+    settings = {"LIVE_RECORD_RATE": str(options.rate)}
+    try:
+        if engine:
+            engine.start()
+            settings["LIVE_RECORD_STORE"] = engine.url
+        with running(folder, policy=policy, template=template, settings=settings) as stack:
+            stage = Stage(stack, Remote(stack.live), engine)
+            stage.live.notify(record_url="", on_demand_url="")
+            stage.live.switch(limiter=options.limiter, throttle_mode=options.excess)
+            _warm(stage, options.instances)
+            yield stage
+    finally:
+        if engine:
+            engine.stop()
+
+
+def _with_quota(instances: int) -> str:
+    """What one sets on the function of an event: more callbacks at once are answered 429."""
+    document = yaml.safe_load((ROOT / "s.yaml").read_text())
+    props = document["resources"][CALLBACKS]["props"]
+    props["concurrencyConfig"] = {"reservedConcurrency": instances}
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def _warm(stage: Stage, instances: int) -> None:
+    """All of the instances have started before the storm, as an operator would have them."""
+    url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
+    while len(stage.function(CALLBACKS)["instances"]) < instances:
+        asks = [threading.Thread(target=requests.get, args=(url,)) for _ in range(instances)]
+        for ask in asks:
+            ask.start()
+        for ask in asks:
+            ask.join()

@@ -1,0 +1,75 @@
+"""Which stream a person means: domain/app/stream, or the URL that it is pushed to or played by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from urllib.parse import quote, unquote, urlsplit
+
+import click
+
+_PUSHED = ("rtmp", "rtmps")
+_PLAYED = ("http", "https")
+_PLAYLISTS = (".m3u8", ".flv")
+_HOW = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
+
+
+class Stream(click.ParamType[str]):
+    """Whatever a URL carries beside the three names is secret: it is dropped at once, and no
+    complaint quotes it."""
+
+    name = "stream"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return stream_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def stream_of(text: str) -> str:
+    """`domain/app/stream`. ValueError says how to write it."""
+    scheme, divided, _ = text.partition("://")
+    if divided and scheme.lower() not in (*_PUSHED, *_PLAYED):
+        raise ValueError(f"this kind of URL is not read: {_HOW}")
+    domain, path = _parts(text) if divided else _bare(text)
+    names = [domain, *(unquote(part) for part in path.strip("/").split("/"))]
+    if divided and scheme.lower() in _PLAYED:
+        names[-1] = _played(names[-1])
+    if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
+        raise ValueError(f"a stream has three names: {_HOW}")
+    return "/".join(names)
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Without user, password, port, query and fragment."""
+    try:
+        address = urlsplit(url)
+    except ValueError:
+        raise ValueError(f"this is no URL: {_HOW}") from None
+    return address.hostname or "", address.path
+
+
+def _bare(text: str) -> tuple[str, str]:
+    """A push URL's parameters are secret even where its beginning was left out."""
+    plain = text.partition("?")[0].partition("#")[0]
+    domain, _, path = plain.strip("/").partition("/")
+    return domain.rpartition("@")[2].partition(":")[0], path
+
+
+def _played(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.suffix not in _PLAYLISTS:
+        raise ValueError(f"this URL plays no .m3u8 and no .flv: {_HOW}")
+    return path.stem
+
+
+def path_of(stream: str) -> str:
+    return "/".join(quote(part, safe="") for part in stream.split("/"))
+
+
+def nearest(stream: str, known: Collection[str]) -> str | None:
+    """Among the streams that are known, the one that was probably meant."""
+    others = [one for one in known if one != stream]
+    return next(iter(get_close_matches(stream, others, n=1, cutoff=0.8)), None)

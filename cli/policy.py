@@ -1,0 +1,205 @@
+"""What a policy does with a stream, what another one would change, and putting it in force.
+
+A stage is asked over HTTP, as for everything else: its store may be where no laptop can reach it,
+and the stage checks a policy against its own settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from cli import show
+from cli.api import Api, Json
+from cli.commands import of_stage
+from cli.failure import Failure
+from cli.names import Stream
+from shared.config import Kind, load_policy, policy_as_json
+from shared.domain import StreamKey
+from shared.domain.policy import Mode, OnInterruption, OnPublish, Policy, Rule
+from shared.domain.times import written
+from shared.errors import Misconfigured
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_file = click.argument("file", type=_FILE, default="policy.toml")
+
+
+@click.group()
+def policy() -> None:
+    """What is recorded of its own accord, and how."""
+
+
+@policy.command("test")
+@click.argument("stream", type=Stream())
+@click.option("--file", type=_FILE, default="policy.toml", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="the answer as JSON")
+def test(stream: str, file: Path, as_json: bool) -> None:
+    """Which rule of FILE holds for STREAM (domain/app/stream), and what would happen."""
+    read = read_policy(file)
+    told = tell(read, _key(read, stream))
+    if as_json:
+        show.as_json(told)
+        return
+    click.echo(f"{told['stream']}: {told['rule']}")
+    for line in told["says"]:
+        click.echo(f"  {line}")
+
+
+@policy.command("show")
+@of_stage(changes=False)
+def show_policy(api: Api, as_json: bool) -> None:
+    """The policy that is in force in a stage."""
+    told = api.policy()
+    if as_json:
+        show.as_json(told)
+        return
+    version = f"version {told['version']}" if told["version"] else "the packaged one"
+    click.echo(f"# {version}\n{json.dumps(told['policy'], indent=2, ensure_ascii=False)}")
+
+
+@policy.command("diff")
+@_file
+@of_stage(changes=False)
+def diff(api: Api, file: Path, as_json: bool) -> None:
+    """What FILE would change for the streams that a stage knows of now."""
+    new, rows = read_policy(file), api.listed(100_000)["recordings"]
+    old = _parsed(api.policy()["policy"])
+    changes = list(changed(old, new, [row["stream"] for row in rows]))
+    if as_json:
+        show.as_json({"changes": changes, "streams": len(rows)})
+        return
+    for change in changes:
+        click.echo(f"{change['what']}: {change['before']} -> {change['after']}")
+    click.echo(f"{len(changes)} changes; {len(rows)} streams are known now.")
+
+
+@policy.command("apply")
+@_file
+@of_stage(changes=True)
+def apply(api: Api, file: Path, as_json: bool) -> None:
+    """Put FILE in force in a stage, without a deploy, within ten seconds."""
+    read_policy(file)
+    text, kind = _text(file)
+    told = api.apply_policy(
+        json.loads(policy_as_json(text, kind=kind)), replaces=api.policy()["version"]
+    )
+    if as_json:
+        show.as_json(told)
+        return
+    click.echo(f"version {told['version']} is in force within 10 s; streams recorded now go on.")
+
+
+def read_policy(file: Path) -> Policy:
+    """Every fault of it, each as FILE:LINE, ends in a Failure."""
+    text, kind = _text(file)
+    try:
+        return load_policy(text, kind=kind)
+    except Misconfigured as error:
+        faults = [
+            f"{file}{f':{fault.line}' if fault.line else ''}: "
+            f"{fault.field.removeprefix('policy: ')} {fault.detail}"
+            for fault in error.faults
+        ]
+        raise Failure("\n".join(faults)) from None
+
+
+def _text(file: Path) -> tuple[str, Kind]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise Failure(f"{file} cannot be read: {type(error).__name__}") from None
+    return text, "json" if file.suffix == ".json" else "toml"
+
+
+def _parsed(document: Json) -> Policy:
+    try:
+        return load_policy(json.dumps(document), kind="json")
+    except Misconfigured as error:
+        raise Failure(f"the stage runs a policy that this release cannot read: {error}") from None
+
+
+def _key(policy: Policy, stream: str) -> StreamKey:
+    domain, app, name = stream.split("/")
+    streaming = policy.streaming(domain)
+    if streaming is None:
+        known = ", ".join(one.streaming for one in policy.domains)
+        raise Failure(f"{domain} is not in the policy, which names {known}")
+    return StreamKey(streaming, app, name)
+
+
+_LOSES = (
+    "its first seconds are lost: Live says that a stream is there once it has been connected for"
+    " 2 s, and the start goes out then. A recording configuration with OnDemand 0 (automatic) or"
+    " 1 (asks us) loses nothing"
+)
+_INTERRUPTED = {
+    OnInterruption.RESUME: "interrupted: it is started again as soon as the stream returns",
+    OnInterruption.STOP: "interrupted: it is over, and the next publish begins another",
+    OnInterruption.FINALIZE: "interrupted: it is over, and its file appears at once",
+}
+
+
+def tell(policy: Policy, key: StreamKey) -> Json:
+    rule = policy.rule(key)
+    number = policy.rules.index(rule) + 1 if rule in policy.rules else 0
+    name = f"rule #{number} ({rule.name})" if number else "no rule matches"
+    return {
+        "stream": str(key),
+        "rule": name,
+        "records": _records(rule),
+        "says": _says(policy, rule),
+    }
+
+
+def _records(rule: Rule) -> bool:
+    return rule.on_publish is OnPublish.RECORD
+
+
+def _says(policy: Policy, rule: Rule) -> list[str]:
+    if not _records(rule):
+        said = ["published: it is recorded only if somebody asks"]
+    else:
+        said = ["published: it is recorded", _LOSES, _INTERRUPTED[rule.on_interruption]]
+        longest = written(rule.max_duration) if rule.max_duration else "the stage's max_duration"
+        said.append(f"at the longest for {longest}, counted from the first start")
+    if rule.max_concurrent is not None:
+        said.append(f"at most {rule.max_concurrent} at a time, further ones wait for a place")
+    if rule.priority:
+        said.append(f"priority {rule.priority} when places or slots are short")
+    if policy.mode is Mode.OBSERVE:
+        said.append('mode = "observe": all this is only written down, and nothing is sent')
+    return said
+
+
+def changed(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
+    """The mode, the targets, the domains, and each stream whose rule would be another."""
+    whole = {
+        "mode": (old.mode.value, new.mode.value),
+        "domains": (_names(old), _names(new)),
+        **{
+            f"forward_to.{kind}": (old.forward_to.of(kind) or "-", new.forward_to.of(kind) or "-")
+            for kind in ("stream", "record", "on_demand")
+        },
+    }
+    each = {stream: (_does(old, stream), _does(new, stream)) for stream in streams}
+    for what, (before, after) in {**whole, **each}.items():
+        if before != after:
+            yield {"what": what, "before": before, "after": after}
+
+
+def _names(policy: Policy) -> str:
+    return ", ".join(name for domain in policy.domains for name in domain.names)
+
+
+def _does(policy: Policy, stream: str) -> str:
+    domain, app, name = stream.split("/", 2)
+    if policy.streaming(domain) is None:
+        return "its domain is not in the policy"
+    rule = policy.rule(StreamKey(domain, app, name))
+    longest = f", at most {written(rule.max_duration)}" if rule.max_duration else ""
+    places = f", {rule.max_concurrent} places" if rule.max_concurrent else ""
+    how = f"{rule.on_publish.value}, {rule.on_interruption.value}{longest}{places}"
+    return f"{how}, priority {rule.priority}" if rule.priority else how

@@ -1,0 +1,114 @@
+"""Where the stages are: a file with a table for each, or the options of one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+import requests
+
+from cli.failure import Failure
+from cli.stack import ROOT
+
+STATE = ROOT / ".live-record"
+FILE = "LIVE_RECORD_STAGES"
+DEV = "dev"
+_GLANCE = 1.0
+"""s that the development stage may take to say that it is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    url: str
+    token: str
+
+
+def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bool) -> Target:
+    """The stage that the options name. Only what changes nothing may leave it open."""
+    if stage and url:
+        raise click.UsageError("say --stage or --url, not both")
+    if url:
+        if not token:
+            raise click.UsageError(
+                "say the token that goes with --url: --token, or LIVE_RECORD_TOKEN"
+            )
+        return Target(url, token)
+    if stage:
+        return _named(stage, token)
+    if not changes and (dev := _dev_if_up()):
+        return dev
+    known = ", ".join(_read()) or "none yet"
+    raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
+
+
+def _named(stage: str, token: str | None) -> Target:
+    stages = _read()
+    if stage not in stages:
+        known = ", ".join(stages) or "none yet"
+        raise click.UsageError(f"there is no stage {stage} in {path()} (known: {known})")
+    return _target(stage, stages[stage], token)
+
+
+def _target(stage: str, table: Mapping[str, object], token: str | None) -> Target:
+    """`token_env` names a variable, so that the file need not hold the token itself."""
+    url = table.get("url")
+    kept = table.get("token") or os.environ.get(str(table.get("token_env", "")))
+    if not isinstance(url, str) or not (token or kept):
+        raise click.UsageError(
+            f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
+        )
+    return Target(url, token or str(kept))
+
+
+def _dev_if_up() -> Target | None:
+    table = _read().get(DEV)
+    if table is None:
+        return None
+    target = _target(DEV, table, None)
+    try:
+        answer = requests.get(f"{target.url}/v1/health", timeout=_GLANCE)
+    except requests.RequestException:
+        return None
+    return target if "ready" in answer.text else None
+
+
+def path() -> Path:
+    return Path(os.environ.get(FILE) or STATE / "stages.toml")
+
+
+def _read() -> dict[str, Mapping[str, object]]:
+    try:
+        text = path().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path()} cannot be read: {error}") from None
+    try:
+        told: dict[str, Any] = _toml().loads(text)
+    except ValueError as error:
+        raise Failure(f"{path()} is not TOML: {error}") from None
+    return {name: table for name, table in told.items() if isinstance(table, dict)}
+
+
+def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
+    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+def register(stage: str, target: Target) -> None:
+    """Write the stage's table anew and leave every other as it is."""
+    table = f"[{stage}]\nurl = {json.dumps(target.url)}\ntoken = {json.dumps(target.token)}\n"
+    file = path()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    ours = re.compile(rf"^\[{re.escape(stage)}\]\n(?:(?!\[).*\n?)*", re.MULTILINE)
+    rest = ours.sub("", text).rstrip("\n")
+    file.touch(mode=0o600)
+    file.write_text(f"{rest}\n\n{table}" if rest else table, encoding="utf-8")
