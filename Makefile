@@ -28,7 +28,7 @@ check: $(READY)
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest --quiet -m "not slow and not cloud"
+	$(BIN)/pytest --quiet -n 2 --dist loadscope -m "not slow and not cloud"
 
 test: $(READY)
 	$(MAKE) check

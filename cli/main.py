@@ -11,8 +11,9 @@ import click
 
 from cli import demonstration
 from cli.commands import COMMANDS
+from cli.package import build
 from cli.policy import policy
-from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
+from cli.stack import FC_PORT, LIVE_PORT, REDIS, ROOT, SQLITE, TOKEN, running
 from cli.stages import DEV, STATE, Target, register
 
 
@@ -35,6 +36,15 @@ _STORE = click.option(
 def demo(store: str) -> None:
     """Run the main job once on this machine: record, be interrupted, resume, stop."""
     sys.exit(demonstration.run(store))
+
+
+@main.command()
+def package() -> None:
+    """Make the code folder that is deployed, and its archive."""
+    archive = build(
+        ROOT / "build" / "code", ROOT / "dist" / "live-record.zip", ROOT / "policy.toml"
+    )
+    click.echo(f"{archive} ({archive.stat().st_size / 1e6:.1f} MB), unpacked in build/code")
 
 
 @main.command()

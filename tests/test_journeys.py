@@ -11,6 +11,7 @@ import requests
 from shared.webhook import sign
 from tests.journey import Stage, stage
 
+pytestmark = pytest.mark.slow
 PATH = "dev-path"
 
 

@@ -109,9 +109,10 @@ def test_late_publish_of_the_session_before_changes_nothing(here: Stage) -> None
 
 def test_a_publish_done_that_is_overtaken_by_the_next_publish_ends_nothing(here: Stage) -> None:
     recorded(here, "overtaken")
-    here.live.detour("reorder", event="publish_done", stream="overtaken")
+    here.live.detour("delay", event="publish_done", stream="overtaken", delay_ms=20_000)
     here.live.unpublish("overtaken")
     here.publish("overtaken", time=now(here) + 10)
+    here.live.advance(20)
     here.until(lambda: "unpublished_late" in here.history("overtaken"))
 
     here.until(lambda: here.records("overtaken"))

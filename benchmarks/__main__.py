@@ -1,0 +1,24 @@
+"""`make bench`: every benchmark once, small enough for a laptop, each with its figures as JSON."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+RUNS = (
+    ("callback", "--json"),
+    ("storm", "--streams", "500", "--instances", "4", "--store", "redis", "--json"),
+)
+
+
+def main() -> int:
+    codes = []
+    for name, *options in RUNS:
+        print(f"benchmarks.{name} {' '.join(options)}", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{name}", *options]
+        codes.append(subprocess.run(command, check=False).returncode)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
