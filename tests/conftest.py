@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cli.engine import Engine, redis, valkey
 from shared.domain import Command, StreamKey
@@ -15,6 +16,13 @@ from shared.domain.because import Code
 from shared.domain.record import Owed, Recording, Wish
 from shared.domain.storing import Save
 from shared.store import Store, open_store
+
+settings.register_profile(
+    "ours",
+    deadline=None,  # a busy machine is no fault of the code's
+    suppress_health_check=[HealthCheck.too_slow],  # as the deadline
+)
+settings.load_profile("ours")
 
 KEY = StreamKey("live.example.com", "app", "room1")
 NOON = 1_763_800_000_000
@@ -42,6 +50,14 @@ OpenStore = Callable[[], Store]
 ENGINES = ("sqlite", "valkey", "redis")
 
 
+def program(kind: str) -> str:
+    """Of the server; CI has every kind of it, and skips none."""
+    found = valkey() if kind == "valkey" else redis()
+    if found is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {kind}-server here")
+    return found
+
+
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
     """The address of a server of that kind; it is started when first asked for."""
@@ -49,11 +65,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
     def url(kind: str) -> str:
         if kind not in running:
-            program = valkey() if kind == "valkey" else redis()
-            if program is None:
-                ours_to_have = os.environ.get("CI") == "true"
-                (pytest.fail if ours_to_have else pytest.skip)(f"no {kind}-server is installed")
-            running[kind] = Engine(tmp_path_factory.mktemp(kind), program=program)
+            running[kind] = Engine(tmp_path_factory.mktemp(kind), program=program(kind))
             running[kind].start()
         return running[kind].url
 
