@@ -26,7 +26,7 @@ from shared.domain import (
     claim,
     rank,
 )
-from shared.domain.record import Once, Owed, Standing, Wish
+from shared.domain.record import Once, Owed, Standing, Wish, takes_place
 from shared.errors import (
     AlreadyStarted,
     InDoubt,
@@ -891,6 +891,19 @@ def test_what_may_not_be_restarted_again_is_proved_by_a_start_once_no_pause_can_
 
     assert story.passes(3 * MINUTE).sent[-2:] == ["start", "start"]
     assert story.sent.count("restart") == 1
+
+
+def test_nothing_is_restarted_while_an_earlier_restart_may_still_land() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt())
+    story.unpublish().passes(5 * SECOND).seen(NOON)
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert story.sent == ["start", "restart", "start"]
+
+
+def test_a_stream_that_is_off_takes_no_place_under_a_cap() -> None:
+    assert takes_place(recording().record)
+    assert not takes_place(recording().goes_off().record)
 
 
 def test_a_report_proves_what_was_adopted() -> None:

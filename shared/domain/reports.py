@@ -60,8 +60,7 @@ def file_left(turn: Turn, happening: FileLeft) -> None:
     started = turn.record.started
     if started and happening.stop >= started.at:  # else it is what an older recording left
         turn.change(restart_doubted=False)
-        if turn.record.wish.wanted:
-            _confirm(turn, "file")
+        _confirm(turn, "file")
     _start_early(turn)
 
 
