@@ -84,7 +84,9 @@ def _queue(health: Json) -> str:
         return ""
     age = health["reconciled_ms_ago"]
     ran = "reconcile has not run yet" if age is None else f"reconcile ran {written(age)} ago"
-    return f"{ran}; {health['due']} due, the oldest for {written(health['oldest_due_ms'])}"
+    waits = f"{health['due']} due, the oldest for {written(health['oldest_due_ms'])}"
+    lane = health["lane"]
+    return f"{ran}; {waits}; the lane at {lane['used']:g} of {lane['rate']:g} commands a second"
 
 
 def _phases(health: Json) -> str:

@@ -9,14 +9,12 @@ from shared.app import Call
 from shared.errors import Unauthorized
 from shared.fc import Event, Request, Response
 from shared.kick import KEY_HEADER
-from shared.recorder import Manner
+from shared.recorder import ONLY_STORE, Manner
 
 BUDGET = 70.0
 """s that one run works at the most: the next minute's is there by then."""
 WAIT = 250
 """ms ahead that a slot is taken."""
-ONLY_STORE = Manner(has_time=lambda: False)
-"""What a survey finds is sent with the rest of what is due: in order, by many senders."""
 MARK = "reconciled"
 
 

@@ -152,13 +152,14 @@ class Call:
     def reconcile(self, manner: Manner) -> int:
         """Do what is due; what time does not suffice for is left to a successor."""
         app, done = self.app, 0
+        domains = [domain.streaming for domain in app.policy.domains]
         app.live.prepare()  # before there are threads (facts/sdk.md B2)
         self._senders = Senders(lambda: self._run(app.recorder.drain(manner)), self._shift.beat)
         soon: int | None = 0
         while self.has_time() and soon == 0:  # else somebody relied on us just now
             try:
                 self._shift.begin()
-                done += self._run(app.recorder.reconcile(manner, alone=False))
+                done += self._run(app.recorder.reconcile(manner, domains, alone=False))
                 self._shift.end()
                 soon = app.store.next_due()
             except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long

@@ -9,9 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -21,8 +26,8 @@ from shared.domain.because import Code, Note
 from shared.domain.storing import Stored
 from shared.errors import StoreUnavailable
 from shared.store import RedisStore, scripts
-from shared.store.redis import _told
-from tests.conftest import KEY, NOON, Clock, owing, saving
+from shared.store.wire import save_in_words
+from tests.conftest import KEY, NOON, Clock, owing, program, saving
 
 SAVING = replace(saving(owing(Command.START)), notes=(Note(Code.PUBLISHED),))
 
@@ -102,7 +107,7 @@ def test_an_engine_without_memory_stores_nothing_by_halves(tmp_path: Path) -> No
         assert is_untouched(store)
 
 
-def test_a_slow_script_of_somebody_else_is_told(tmp_path: Path) -> None:
+def test_a_slow_script_of_somebody_else_istold(tmp_path: Path) -> None:
     with engine_of(tmp_path, {"lua-time-limit": "1"}) as (engine, store):
         endless = threading.Thread(target=runs_for_ever, args=(engine,))
         endless.start()
@@ -121,13 +126,13 @@ def test_an_engine_that_answers_too_slowly_counts_as_gone(tmp_path: Path) -> Non
         assert "does not answer" in refusal(store)
 
 
-def test_an_engine_that_still_loads_is_told(tmp_path: Path) -> None:
+def test_an_engine_that_still_loads_istold(tmp_path: Path) -> None:
     with saying(b"-LOADING Redis is loading the dataset in memory\r\n") as port:
         store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
         assert "loading its data" in refusal(store)
 
 
-def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
+def test_a_password_is_used_and_nevertold(tmp_path: Path) -> None:
     with Engine(tmp_path, options={"requirepass": "hidden"}) as engine:
 
         def store(who: str) -> RedisStore:
@@ -140,12 +145,25 @@ def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
         assert store("default:hidden@").save_or_claim(SAVING) == Stored(1)
 
 
+def test_the_way_there_may_be_encrypted_and_the_other_end_proved(tmp_path: Path) -> None:
+    """Debian's server: the wheel's was built without TLS."""
+    port = free_port()
+    certificate(tmp_path)
+    files = {f"tls-{name}-file": f"{tmp_path}/{name}.pem" for name in ("cert", "key")}
+    options = {**files, "tls-port": str(port), "tls-auth-clients": "no"}
+    with Engine(tmp_path, program=program("redis"), options=options):
+        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path}/cert.pem"
+        assert RedisStore(url, stage="test", rate=50).save_or_claim(SAVING) == Stored(1)
+        unknown = RedisStore(f"rediss://127.0.0.1:{port}", stage="test", rate=50)
+        assert "certificate" in refusal(unknown).lower()
+
+
 def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
     tmp_path: Path, clock: Clock
 ) -> None:
     with engine_of(tmp_path) as (_, store):
         store.save_or_claim(SAVING)
-        keys, told = keys_of(store), _told(replace(SAVING, version=1), 20)
+        keys, told = store.keys_of(KEY), save_in_words(replace(SAVING, version=1), 20)
         first = store._run(scripts.SAVE, keys, told)
 
         assert store._run(scripts.SAVE, keys, told) == first
@@ -242,6 +260,27 @@ def test_a_script_names_its_keys_as_a_managed_cluster_wants_it(script: scripts.S
 # --- the other side -----------------------------------------------------------------------------
 
 
+def certificate(folder: Path) -> None:
+    """For 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(timezone.utc)
+    proof = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "cert.pem").write_bytes(proof.public_bytes(pem))
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, form, plain))
+
+
 def ask(engine: Engine, *command: str | int) -> dict[str, str]:
     with Redis(host="127.0.0.1", port=engine.port, decode_responses=True) as client:
         told: dict[str, str] = client.execute_command(*command)
@@ -258,12 +297,6 @@ def is_free(engine: Engine) -> bool:
 def runs_for_ever(engine: Engine) -> None:
     with suppress(RedisError), Redis(host="127.0.0.1", port=engine.port) as client:
         client.execute_command("EVAL", "while true do end", 0)
-
-
-def keys_of(store: RedisStore) -> list[str]:
-    names = ("later", "line", "lined", "lane:commands", "counts", "names", "phases", "waits")
-    own = [store._of(kind, KEY) for kind in ("record", "history", "files")]
-    return [*own, *store._keys(*names, "uris", f"watched:{KEY.domain}")]
 
 
 def until(happened: Callable[[], bool]) -> None:

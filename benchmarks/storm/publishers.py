@@ -33,6 +33,7 @@ def steal(address: str, per_second: float) -> None:
     """Spends of the rate, for streams that nobody has, until it is killed."""
     live = LiveClient(endpoint=urlsplit(address).netloc, protocol="http")
     live.prepare()
+    print("ready", flush=True)
     began, number = time.monotonic(), 0
     while True:
         time.sleep(max(began + number / per_second - time.monotonic(), 0))

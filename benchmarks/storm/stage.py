@@ -93,7 +93,9 @@ def _with_quota(instances: int) -> str:
 
 
 def _warm(stage: Stage, instances: int) -> None:
-    """All of the instances have started before the storm, as an operator would have them."""
+    """All of the instances have started before the storm, as an operator would have them; one of
+    reconcile has too, since its timer keeps it warm."""
+    stage.fc("timer/reconcile", wait=True)
     url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
     while len(stage.function(CALLBACKS)["instances"]) < instances:
         asks = [threading.Thread(target=requests.get, args=(url,)) for _ in range(instances)]

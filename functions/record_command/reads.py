@@ -102,6 +102,7 @@ def health(ask: Ask) -> Response:
     store = ask.call.app.store
     try:
         queue, age, phases = store.queue(), store.marked("reconciled"), _phases(ask)
+        lane = store.use()
     except StoreUnavailable:
         told = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
         return Response(503, told)
@@ -113,6 +114,7 @@ def health(ask: Ask) -> Response:
         "reconciled_ms_ago": age,
         "due": queue.depth,
         "oldest_due_ms": queue.oldest,
+        "lane": {"rate": lane.rate, "used": round(lane.used, 2), "ahead_ms": round(lane.ahead)},
         "phases": phases,
     }
     return Response(503 if why else 200, told)

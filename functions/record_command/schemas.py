@@ -14,6 +14,7 @@ Schema = Mapping[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_NUMBER: Schema = {"type": "number", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _CODE: Schema = {"type": "string", "enum": [code.value for code in Code]}
@@ -70,6 +71,13 @@ _HEALTH: dict[str, Schema] = {
     "reconciled_ms_ago": _maybe(_COUNT),
     "due": {**_COUNT, "description": "streams that a reconcile has to look after now"},
     "oldest_due_ms": _COUNT,
+    "lane": {
+        "type": "object",
+        "description": "commands a second: what there may be, what there were over the last minute,"
+        " and how far ahead the next one's turn is",
+        "properties": {"rate": _NUMBER, "used": _NUMBER, "ahead_ms": _COUNT},
+        "required": ["rate", "used", "ahead_ms"],
+    },
     "phases": _PHASES,
 }
 

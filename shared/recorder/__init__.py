@@ -6,7 +6,7 @@ in production, and whoever explores or simulates performs them as it likes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.domain import (
@@ -51,6 +51,7 @@ from shared.recorder.hands import Hands
 
 __all__ = [
     "NEAR",
+    "ONLY_STORE",
     "Drain",
     "Effect",
     "Handled",
@@ -74,6 +75,8 @@ __all__ = [
     "run",
 ]
 
+CROWD = 50
+"""commands in one go, a second's worth."""
 HOLD = 2_000
 """ms after which what a killed sender had taken is handed out again."""
 NEAR = 15_000
@@ -121,6 +124,10 @@ class Manner:
     wait: int = 0
     looks: bool = False
     has_time: Callable[[], bool] = field(default=lambda: True)
+
+
+ONLY_STORE = Manner(has_time=lambda: False)
+"""What a survey finds is sent with the rest of what is due: in order, by many senders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +219,19 @@ class Recorder:
             yield from self.handle(key, looked, manner)
         return len(differences)
 
-    def reconcile(self, manner: Manner, *, alone: bool = True) -> Steps[int]:
+    def reconcile(
+        self, manner: Manner, domains: Sequence[str] = (), *, alone: bool = True
+    ) -> Steps[int]:
         """Do what is due until nothing is for a while or the time is up; how much was done.
 
-        Alone it is one sender; else there are as many as it takes.
+        Alone it is one sender; else there are as many as it takes. Where a crowd came up on these
+        domains, some of its callbacks were probably refused for want of instances: look at once.
         """
         done, idle = 0, 0
         while manner.has_time() and idle < LINGER:
             drained = yield from (self.drain(manner) if alone else do(Drain()))
+            for domain in domains if drained >= CROWD else ():
+                yield from self.survey(domain, ONLY_STORE)
             soon = yield from do(NextDue())
             worked = drained > 0 or (soon is not None and soon <= NEAR)
             done, idle = done + drained, 0 if worked else idle + POLL

@@ -58,7 +58,7 @@ class Senders:
         self._work = work
         self._beat = beat
         self._changed = Condition()
-        self._working = 0
+        self.working = 0
         self._done = 0
         self._trouble: BaseException | None = None
         self._pool: ThreadPoolExecutor | None = None
@@ -70,7 +70,7 @@ class Senders:
             self._pool = pool
             self.call_one_more()
             with self._changed:
-                while not self._changed.wait_for(lambda: self._working == 0, BEAT):
+                while not self._changed.wait_for(lambda: self.working == 0, BEAT):
                     self._beat()
                 self._pool = None
         if self._trouble is not None:
@@ -79,8 +79,8 @@ class Senders:
 
     def call_one_more(self) -> None:
         with self._changed:
-            if self._pool is not None and self._working < MOST and self._trouble is None:
-                self._working += 1
+            if self._pool is not None and self.working < MOST and self._trouble is None:
+                self.working += 1
                 self._pool.submit(self._run)
 
     def _run(self) -> None:
@@ -90,7 +90,7 @@ class Senders:
         except BaseException as error:  # noqa: BLE001 - raised again by `drain`
             trouble = error
         with self._changed:
-            self._working -= 1
+            self.working -= 1
             self._done += done
             self._trouble = self._trouble or trouble
             self._changed.notify()

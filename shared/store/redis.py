@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from shared.domain.because import Code, Note
-from shared.domain.record import Flight, Phase, Recording, due_at, phase, rank, takes_place
+from shared.domain.record import Flight, Phase, Recording
 from shared.domain.storing import (
     COMMANDS,
     LOOK_RATE,
@@ -22,7 +19,6 @@ from shared.domain.storing import (
     File,
     Filter,
     Loaded,
-    Place,
     PolicyCopy,
     Queue,
     Save,
@@ -30,13 +26,13 @@ from shared.domain.storing import (
     Stored,
     Use,
     Watched,
-    watched_of,
 )
 from shared.domain.stream import StreamKey
 from shared.errors import StoreUnavailable
 from shared.store import scripts
-from shared.store.codec import from_json, note_from_json, note_to_json, to_json
+from shared.store.codec import from_json, note_from_json
 from shared.store.scripts import Script
+from shared.store.wire import AGE, ORDER, key_of, name_of, save_in_words
 
 if TYPE_CHECKING:
     import redis
@@ -64,9 +60,8 @@ class RedisStore:
         ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
     ) -> None:
-        asked = parse_qs(urlsplit(url).query).get("stage", [stage])[0]
-        self._url = _without_query(url)
-        self._prefix = f"live-record:{{{asked}}}:"
+        self._url, asked = _without_stage(url)
+        self._prefix = f"live-record:{{{asked or stage}}}:"
         self._interval = 1000 / rate
         self._ahead = ahead
         self._clock = clock
@@ -85,18 +80,22 @@ class RedisStore:
 
     def save_or_claim(self, save: Save) -> Saved:
         """Safe to repeat: the engine knows a save that it has answered already by its token."""
-        keys = [
-            *(self._of(kind, save.key) for kind in ("record", "history", "files")),
-            *self._keys("later", "line", "lined", f"lane:{COMMANDS}", "counts", "names"),
-            *self._keys("phases", "waits", "uris", f"watched:{save.key.domain}"),
-        ]
-        kind, *told = self._run(scripts.SAVE, keys, _told(save, self._interval))
+        keys = self.keys_of(save.key)
+        kind, *told = self._run(scripts.SAVE, keys, save_in_words(save, self._interval))
         if kind == "conflict":
             return Conflict()
         version, away, sent, lease = told
         if kind == "claimed" and save.flying:
             return Claimed(version, _complete(save.flying, sent, lease), float(away))
         return Stored(version, full=kind == "full", lane_in=float(away))
+
+    def keys_of(self, key: StreamKey) -> list[str]:
+        """All that a save touches, in the order of its script."""
+        return [
+            *(self._of(kind, key) for kind in ("record", "history", "files")),
+            *self._keys("later", "line", "lined", f"lane:{COMMANDS}", "counts", "names"),
+            *self._keys("phases", "waits", "uris", f"watched:{key.domain}"),
+        ]
 
     def look_slot(self, wait: int) -> float | None:
         """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
@@ -130,7 +129,7 @@ class RedisStore:
         """Stops before restarts before starts, then the most urgent, then whoever has waited
         longest. Nobody else is handed them for `hold` ms, or until they are saved."""
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
-        return [_key(order[ORDER:]) for order in found]
+        return [key_of(order[ORDER:]) for order in found]
 
     def next_due(self) -> int | None:
         _, _, away = self._run(scripts.QUEUE, self._keys("later", "line", "lined"))
@@ -149,7 +148,7 @@ class RedisStore:
         found = []
         for member, seen in told.items():
             listed, doubted = seen.split(" ")
-            found.append(Watched(_key(member), int(listed) if listed else None, doubted == "1"))
+            found.append(Watched(key_of(member), int(listed) if listed else None, doubted == "1"))
         return found
 
     def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
@@ -170,10 +169,10 @@ class RedisStore:
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
-        first = f"({prefix}{_member(after)}" if after else f"[{domain}"
+        first = f"({prefix}{name_of(after)}" if after else f"[{domain}"
         last = f"({domain[:-1]}\1" if domain else "+"
         found = self._do("ZRANGEBYLEX", *self._keys(name), first, last, "LIMIT", 0, limit)
-        return [_key(member[len(prefix) :]) for member in found]
+        return [key_of(member[len(prefix) :]) for member in found]
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[Recording]:
         with self._asking() as client:
@@ -235,7 +234,7 @@ class RedisStore:
             self._client = None
 
     def _of(self, kind: str, key: StreamKey) -> str:
-        return f"{self._prefix}{kind}:{_member(key)}"
+        return f"{self._prefix}{kind}:{name_of(key)}"
 
     def _keys(self, *names: str) -> list[str]:
         return [self._prefix + name for name in names]
@@ -298,21 +297,6 @@ class RedisStore:
         return client
 
 
-ORDER = 1 + 3 + 14
-"""How many characters of an order stand before the name: rank, priority, age."""
-AGE = 14
-_LOWEST = 100
-
-
-def _member(key: StreamKey) -> str:
-    """Sorts as the key itself does."""
-    return f"{key.domain}\0{key.app}\0{key.stream}"
-
-
-def _key(member: str) -> StreamKey:
-    return StreamKey(*member.split("\0"))
-
-
 def _complete(record: Recording, sent: str, lease: str) -> Recording:
     """With the slot and the lease that the engine gave."""
     if record.flight is None or not sent:
@@ -321,67 +305,12 @@ def _complete(record: Recording, sent: str, lease: str) -> Recording:
     return replace(record, flight=flight)
 
 
-def _told(save: Save, interval: float) -> str:
-    """A save as its script reads it."""
-    domain = save.key.domain
-    told = {
-        "token": secrets.token_hex(8),
-        "member": _member(save.key),
-        "version": save.version,
-        "wait": save.wait,
-        "lease": save.lease,
-        "interval": interval,
-        "spot": _spot(save),
-        "rule": save.place.rule,
-        "scopes": list(_scopes(save.place)),
-        "queued": _variant(save.queued, due_at(save.queued)),
-        "notes": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
-        "no_place": f"{Code.NO_PLACE.value} {note_to_json(Note(Code.NO_PLACE))}",
-        "files": [_file(domain, file) for file in save.files],
-    }
-    if save.flying:
-        told["flying"] = _variant(save.flying, due_at(replace(save.flying, flight=None)))
-    if save.waiting:
-        told["waiting"] = _variant(save.waiting, due_at(replace(save.waiting, owed=None)))
-    return json.dumps(told, separators=(",", ":"))
-
-
-def _spot(save: Save) -> str:
-    """Of two that are as pressing the more urgent goes first, then the older."""
-    since = save.queued.owed.since if save.queued.owed else 0
-    return f"{_LOWEST - save.place.priority:03d}{since:0{AGE}d}{_member(save.key)}"
-
-
-def _scopes(place: Place) -> Iterator[tuple[str, int]]:
-    if place.of_rule is not None:
-        yield f"rule:{place.rule}", place.of_rule
-    if place.of_account is not None:
-        yield "account", place.of_account
-
-
-def _variant(record: Recording, due: int | None) -> dict[str, object]:
-    """`due` leaves out what the engine has yet to say."""
-    watched = watched_of(record)
-    told: dict[str, object] = {
-        "document": to_json(record),
-        "phase": phase(record).value,
-        "rank": str(rank(record)),
-        "takes": takes_place(record),
-    }
-    if due is not None:
-        told["due"] = due
-    if record.is_watched:
-        told["watched"] = f"{watched.listed or ''} {watched.doubted:d}"
-    return told
-
-
-def _file(domain: str, file: File) -> dict[str, object]:
-    member = f"{file.start:0{AGE}d}{file.uri}"
-    return {"uri": f"{domain}\0{file.uri}", "stop": file.stop, "member": member}
-
-
-def _without_query(url: str) -> str:
-    return url.partition("?")[0]
+def _without_stage(url: str) -> tuple[str, str]:
+    """The URL as the client reads it, and our own part of its query."""
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query))
+    stage = asked.pop("stage", "")
+    return urlunsplit(parts._replace(query=urlencode(asked))), stage
 
 
 def _address(url: str) -> str:

@@ -1,0 +1,170 @@
+"""`python -m benchmarks.store_growth --json`: what a callback costs the store as streams add up.
+
+A publish callback of a stream whose rule records it, carried through by the real recorder on the
+real store; only Live is not asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli.engine import DURABLE, Engine
+from shared.domain import Command, Published, StreamKey, Terms
+from shared.domain.policy import OnPublish, Rule
+from shared.domain.record import How, Recording, Session, Started, Wish
+from shared.domain.storing import Save
+from shared.recorder import Hands, Manner, Recorder, run
+from shared.store import RedisStore, SqliteStore, Store
+from shared.store.line import row_of
+from shared.store.scripts import SAVE
+from shared.store.sqlite import _put
+from shared.store.wire import save_in_words
+
+NOON = 1_763_800_000_000
+RULE = Terms(rule=Rule(on_publish=OnPublish.RECORD))
+HOUR = 3_600_000
+BATCH = 1000
+
+
+def settled(number: int) -> Recording:
+    """A stream that is recorded and will be due in some hours."""
+    key = StreamKey("live.example.com", "app", f"old{number:07d}")
+    until = NOON * 2 + number % HOUR
+    return Recording(
+        key,
+        Wish(gen=1, wanted=True, until=until, session=1, claimed=True),
+        session=Session(1, NOON, time=NOON),
+        started=Started(1, NOON, How.ACCEPTED, confirmed=True),
+    )
+
+
+class Counted:
+    """How often the store was asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        self.asked += 1
+        method: Callable[..., Any] = getattr(self._store, name)
+        return method
+
+
+class NoLive:
+    """Accepts everything."""
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    def send(self, _command: Command, _key: StreamKey) -> str:
+        return "R"
+
+    def find(self, _key: StreamKey) -> int | None:
+        return None
+
+    def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
+        return ()
+
+
+def measure(store: Store, callbacks: int) -> tuple[float, list[float]]:
+    """Round trips and microseconds of each callback."""
+    numbers = itertools.count()
+    counted = Counted(store)
+    hands = Hands(
+        counted,
+        NoLive(),
+        monotonic=time.monotonic,
+        wait=lambda _seconds: None,
+        said=lambda _event, _error: None,
+    )
+    recorder = Recorder(lambda _key: RULE, lambda: f"f{next(numbers)}", 7300)
+    took = []
+    for number in range(callbacks):
+        key = StreamKey("live.example.com", "app", f"new{time.monotonic_ns()}-{number}")
+        began = time.perf_counter()
+        run(recorder.handle(key, Published(NOON), Manner()), hands.perform)
+        took.append((time.perf_counter() - began) * 1e6)
+    return counted.asked / callbacks, took
+
+
+def fill_sqlite(store: SqliteStore, numbers: range) -> None:
+    for start in range(numbers.start, numbers.stop, BATCH):
+        with store._writing() as db:  # noqa: SLF001 - one transaction for many
+            for number in range(start, min(start + BATCH, numbers.stop)):
+                save = Save(0, settled(number))
+                _put(db, save.queued, 1, row_of(save.queued, save.place, "", NOON))
+
+
+def fill_redis(store: RedisStore, numbers: range) -> None:
+    measure(store, 1)  # it knows the script now
+    for start in range(numbers.start, numbers.stop, BATCH):
+        with store._asking() as client:  # noqa: SLF001 - one round trip for many
+            pipe = client.pipeline(transaction=False)
+            for number in range(start, min(start + BATCH, numbers.stop)):
+                save = Save(0, settled(number))
+                keys = store.keys_of(save.key)
+                pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", save_in_words(save, 20))
+            pipe.execute()
+
+
+@contextmanager
+def stores(folder: Path) -> Iterator[dict[str, Store]]:
+    wall = lambda: time.time_ns() // 1_000_000  # noqa: E731 - a clock in short
+    with Engine(folder / "engine", options=DURABLE) as engine:
+        redis = RedisStore(engine.url, stage="growth", rate=50)
+        yield {"sqlite": SqliteStore(f"{folder}/records.db", rate=50, clock=wall), "redis": redis}
+
+
+def main(arguments: list[str]) -> int:
+    given = _parser().parse_args(arguments)
+    told: dict[str, object] = {"few": given.few, "many": given.many}
+    with tempfile.TemporaryDirectory(prefix="growth-") as name, stores(Path(name)) as found:
+        for kind, store in found.items():
+            medians = []
+            for numbers in (range(given.few), range(given.few, given.many)):
+                _fill(store, numbers)
+                measure(store, 50)
+                trips, took = measure(store, given.callbacks)
+                medians.append(statistics.median(took))
+                told[f"{kind}_{numbers.stop}"] = {
+                    "round_trips": trips, "median_us": round(medians[-1]),
+                }  # fmt: skip
+            told[f"ratio_{kind}"] = round(medians[1] / medians[0], 3)
+            store.close()
+    if not given.json:
+        for label, value in told.items():
+            print(f"{label:>16}  {value}")
+    print(json.dumps(told))
+    return 0
+
+
+def _fill(store: Store, numbers: range) -> None:
+    if isinstance(store, SqliteStore):
+        fill_sqlite(store, numbers)
+    else:
+        fill_redis(store, numbers)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.store_growth", description=__doc__)
+    add = parser.add_argument
+    add("--few", type=int, default=1_000)
+    add("--many", type=int, default=1_000_000)
+    add("--callbacks", type=int, default=500)
+    add("--json", action="store_true", help="the last line alone")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,226 @@
+"""How what is due is sent: by as many senders as it takes, paced, and never for one place too
+many."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shared.domain import Command, StartAsked, StopAsked, StreamKey, Terms
+from shared.domain.policy import Rule
+from shared.errors import InDoubt, LiveError, StoreUnavailable, Throttled
+from shared.recorder import Drain, Effect, Hands, List, Manner, Recorder, run
+from shared.recorder.senders import Senders, Shift
+from shared.store import Store, open_store
+from tests.conftest import Clock
+
+PATIENT = Manner(wait=250)
+ONLY_STORE = Manner(has_time=lambda: False)
+ROOMS = [StreamKey("live.example.com", "app", f"room{number:03d}") for number in range(300)]
+
+
+def wall() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class SlowLive:
+    """Takes `latency` s for each command; `errors` come first."""
+
+    latency: float = 0.0
+    errors: list[LiveError] = field(default_factory=list)
+    sent: list[tuple[Command, StreamKey]] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """Nothing is slow here."""
+
+    def send(self, command: Command, key: StreamKey) -> str:
+        self.sent.append((command, key))
+        time.sleep(self.latency)
+        if self.errors:
+            raise self.errors.pop(0)
+        return "R"
+
+    def find(self, _key: StreamKey) -> int | None:
+        return None
+
+    def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
+        return ()
+
+
+class Instance:
+    """One reconcile on that store, as the real one is put together."""
+
+    def __init__(self, store: Store, live: SlowLive, rule: Rule | None = None) -> None:
+        self.store = store
+        numbers = iter(range(1_000_000))
+        terms = Terms(rule=rule or Rule())
+        self.recorder = Recorder(lambda _: terms, lambda: f"{id(self)}-{next(numbers)}", 8000)
+        self.senders = Senders(self.work, lambda: None)
+        self.most = 0
+        self.hands = Hands(
+            store,
+            live,
+            monotonic=time.monotonic,
+            wait=time.sleep,
+            said=lambda _event, _error: None,
+            has_room=self.senders.call_one_more,
+        )
+
+    def work(self) -> int:
+        self.most = max(self.most, self.senders.working)
+        return run(self.recorder.drain(PATIENT), self.hands.perform)
+
+    def ask(self, key: StreamKey, what: StartAsked | StopAsked, manner: Manner) -> None:
+        run(self.recorder.handle(key, what, manner), self.hands.perform)
+
+
+@pytest.fixture
+def open_one(store_url: str) -> Iterator[Callable[[], Store]]:
+    """On real time: what is timed here are the senders themselves."""
+    opened: list[Store] = []
+
+    def open_store_of_test() -> Store:
+        store = open_store(store_url, rate=50, clock=wall, ahead=lambda: 0)
+        opened.append(store)
+        return store
+
+    yield open_store_of_test
+    for store in opened:
+        store.close()
+
+
+def queue(instance: Instance, rooms: int) -> list[StreamKey]:
+    for key in ROOMS[:rooms]:
+        instance.ask(key, StartAsked("ann"), ONLY_STORE)
+    return ROOMS[:rooms]
+
+
+def test_there_are_as_many_senders_as_rate_and_latency_need(
+    open_one: Callable[[], Store],
+) -> None:
+    live = SlowLive(latency=0.3)
+    instance = Instance(open_one(), live)
+    queue(instance, 60)
+    began = time.monotonic()
+    assert instance.senders.drain() == 60
+
+    assert time.monotonic() - began < 60 / 50 + 1.5
+    assert len(live.sent) == len(set(live.sent)) == 60
+    assert 0.3 * 50 <= instance.most <= 40
+
+
+def test_senders_of_several_instances_share_the_work_and_the_pace(
+    open_one: Callable[[], Store],
+) -> None:
+    live = SlowLive()
+    instances = [Instance(open_one(), live) for _ in range(3)]
+    queue(instances[0], 75)
+    began = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        done = sum(pool.map(lambda one: one.senders.drain(), instances))
+
+    assert done >= 75
+    assert sorted(key for _, key in live.sent) == ROOMS[:75]
+    assert 74 / 50 <= time.monotonic() - began < 74 / 50 + 1.5
+
+
+def test_stops_overtake_the_starts_that_wait(open_one: Callable[[], Store]) -> None:
+    live = SlowLive()
+    instance = Instance(open_one(), live)
+    first = ROOMS[-1]
+    instance.ask(first, StartAsked("ann"), PATIENT)
+    queue(instance, 20)
+    instance.ask(first, StopAsked("ann"), ONLY_STORE)
+    instance.senders.drain()
+
+    assert live.sent[1] == (Command.STOP, first)
+
+
+def test_a_throttled_answer_slows_the_lane_for_everybody(clock: Clock, store: Store) -> None:
+    live = SlowLive(errors=[Throttled("Throttling.User", retry_after=400)])
+    instance = Instance(store, live)
+    instance.ask(ROOMS[0], StartAsked("ann"), PATIENT)
+
+    assert store.use().ahead == 400
+    instance.ask(ROOMS[1], StartAsked("ann"), PATIENT)
+    assert len(live.sent) == 1
+
+
+def test_a_lost_answer_does_not_slow_it(store: Store) -> None:
+    instance = Instance(store, SlowLive(errors=[InDoubt("")]))
+    instance.ask(ROOMS[0], StartAsked("ann"), PATIENT)
+
+    assert store.use().ahead == pytest.approx(20)
+
+
+def test_beyond_max_concurrent_a_start_waits_until_another_is_over(
+    clock: Clock, store: Store
+) -> None:
+    live = SlowLive()
+    instance = Instance(store, live, Rule(max_concurrent=2))
+    for key in ROOMS[:3]:
+        instance.ask(key, StartAsked("ann"), PATIENT)
+        clock.pass_ms(100)
+    instance.senders.drain()
+    assert [key for _, key in live.sent] == ROOMS[:2]
+
+    instance.ask(ROOMS[0], StopAsked("ann"), PATIENT)
+    clock.pass_ms(100)
+    instance.senders.drain()
+    assert live.sent[2:] == [(Command.STOP, ROOMS[0]), (Command.START, ROOMS[2])]
+
+
+def test_what_one_sender_raises_ends_the_drain_with_it() -> None:
+    def fails() -> int:
+        raise StoreUnavailable("gone")
+
+    with pytest.raises(StoreUnavailable, match="gone"):
+        Senders(fails, lambda: None).drain()
+
+
+def test_a_long_drain_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.recorder.senders.BEAT", 0.01)
+    beaten = threading.Event()
+    senders = Senders(lambda: int(beaten.wait(10)), beaten.set)
+
+    assert senders.drain() == 1
+
+
+def test_a_reconcile_is_called_only_while_slots_go_by(clock: Clock, store: Store) -> None:
+    one, other = (Shift(store, who, lambda: clock.now / 1000) for who in "ab")
+    assert one.wants_one_more()
+    clock.pass_ms(2000)
+    other.begin()
+    store.slow(100)
+    assert not one.wants_one_more()
+    clock.pass_ms(200)
+    assert one.wants_one_more()
+    other.end()
+
+
+@pytest.mark.parametrize(("drained", "looks"), [(49, []), (50, ["live.example.com"])])
+def test_after_a_crowd_the_online_list_is_looked_at_at_once(
+    drained: int, looks: list[str]
+) -> None:
+    recorder = Recorder(lambda _: Terms(), lambda: "f", 8000)
+    rounds, looked = iter([drained, 0]), []
+
+    def perform(effect: Effect[Any]) -> object:
+        if isinstance(effect, Drain):
+            return next(rounds)
+        if isinstance(effect, List):
+            looked.append(effect.domain)
+        return None
+
+    once = iter([True, False])
+    manner = Manner(has_time=lambda: next(once))
+    run(recorder.reconcile(manner, ["live.example.com"], alone=False), perform)
+
+    assert looked == looks
