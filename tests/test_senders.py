@@ -206,9 +206,7 @@ def test_a_reconcile_is_called_only_while_slots_go_by(clock: Clock, store: Store
 
 
 @pytest.mark.parametrize(("drained", "looks"), [(49, []), (50, ["live.example.com"])])
-def test_after_a_crowd_the_online_list_is_looked_at_at_once(
-    drained: int, looks: list[str]
-) -> None:
+def test_after_a_crowd_the_online_list_is_looked_at_at_once(drained: int, looks: list[str]) -> None:
     recorder = Recorder(lambda _: Terms(), lambda: "f", 8000)
     rounds, looked = iter([drained, 0]), []
 
