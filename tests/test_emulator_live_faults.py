@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import requests
 from alibabacloud_live20161101 import models
 from Tea.exceptions import TeaException
 
@@ -14,6 +15,15 @@ from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.rate import Limiter
 from emulator.live.switches import Switches
 from tests.test_emulator_live_sdks import OK, PresentSdk
+
+
+@pytest.fixture(autouse=True)
+def _stock_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK as it comes, whatever session our own client gave it earlier in this process."""
+    from darabonba import core
+
+    monkeypatch.setattr(core, "Session", requests.Session)
+    monkeypatch.setattr(core.DaraCore, "_sessions", {})
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ from shared.recorder.effects import (
     Wait,
 )
 
-LATE = 0.25
-"""s by which a slot may have passed before its command is given up unsent."""
+LATE = 0.1
+"""s by which a slot may have passed before its command is given up unsent: what is later meets the
+slots that follow it, and a lane of 45 has 5 to spare in any second."""
 NEARLY_FREE = 150
 """ms ahead; a lane that is booked no further than that could feed one more sender."""
 PAUSE, LONGEST_PAUSE = 200, 2_000
