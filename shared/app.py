@@ -86,9 +86,10 @@ class Call:
         self.deadline = Deadline.after(seconds, clock=app.monotonic)
         self.log = app.log.bind(**fc.log_context(context))
         credentials = Credentials(*fc.credentials_of(context, os.environ))  # noqa: TID251 - its place
+        self._live = _AsRole(app.live, credentials)
         self._hands = Hands(
             app.store,
-            _AsRole(app.live, credentials),
+            self._live,
             monotonic=app.monotonic,
             wait=resilience.wait,
             said=lambda event, error: self.log.warning(event, error=error),
@@ -138,6 +139,10 @@ class Call:
         except Unanswered as error:
             missed = self.app.relay.missed
             self.log.error("relay.missed", kind=kind, why=str(error), missed=missed)
+
+    def online(self, domain: str) -> Sequence[Online]:
+        """What Live lists for a domain when the function's own role asks. Raises a LiveError."""
+        return self._live.online(domain)
 
     def survey(self, domain: str, manner: Manner) -> int:
         return run(self.app.recorder.survey(domain, manner), self._hands.perform)

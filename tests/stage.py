@@ -23,7 +23,7 @@ from shared.errors import LiveError
 from shared.live import LiveClient
 from shared.logs import Log
 from shared.recorder import Manner
-from tests.conftest import KEY, Clock
+from tests.conftest import KEY, NOON, Clock
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -43,6 +43,7 @@ class ScriptedLive:
     script: dict[Command, list[LiveError]] = field(default_factory=dict)
     sent: list[Command] = field(default_factory=list)
     live: int | None = None
+    listed: LiveError | int = 0
 
     def prepare(self) -> None:
         """Nothing is slow here."""
@@ -58,6 +59,11 @@ class ScriptedLive:
 
     def find(self, _key: StreamKey, **_credentials: object) -> int | None:
         return self.live
+
+    def online(self, domain: str, **_credentials: object) -> list[tuple[StreamKey, int]]:
+        if isinstance(self.listed, LiveError):
+            raise self.listed
+        return [(StreamKey(domain, "app", str(n)), NOON) for n in range(self.listed)]
 
 
 @dataclass

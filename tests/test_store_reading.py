@@ -192,3 +192,14 @@ def test_another_client_sees_what_one_has_saved(another_store: OpenStore) -> Non
 
     assert names(two) == ["room1"]
     assert two.files(KEY, 10) == [FIRST]
+
+
+def test_an_engine_says_how_safely_it_keeps_things(store: Store) -> None:
+    told = store.condition()
+
+    if told.engine == "sqlite":
+        assert told.settings == {"journal_mode": "wal", "synchronous": "1"}
+    else:
+        assert told.settings["role"] == "master"
+        assert told.settings["maxmemory_policy"] == "noeviction"
+        assert (told.settings["aof_enabled"], told.settings["appendfsync"]) == ("0", "everysec")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from functions.record_command import asks, policies, reads
+from functions.record_command import asks, doctor, policies, reads
 from functions.record_command.fields import Field
 from functions.record_command.routes import Route, dispatch
 from shared import app
@@ -108,6 +108,15 @@ ROUTES: tuple[Route, ...] = (
         respond=reads.health,
         summary="Ready, or why not",
         answers={200: "Health", 503: "Health"},
+    ),
+    Route(
+        method="GET",
+        path="/v1/doctor",
+        scope="read",
+        respond=doctor.examine,
+        summary="What only the stage itself can see of how it is set up",
+        answers={200: "Examined"},
+        query=doctor.DIGESTS,
     ),
     Route(
         method="GET",

@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.record_command.outcomes import Outcome
 from shared.domain import Code, Command, Phase
-from shared.domain.policy import OnInterruption
+from shared.domain.policy import Mode, OnInterruption
 from shared.domain.record import By, Standing
 
 Schema = Mapping[str, Any]
@@ -33,7 +33,7 @@ def _all(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _one_of(kind: type[Phase | Outcome | By | OnInterruption | Standing]) -> Schema:
+def _one_of(kind: type[Phase | Outcome | By | Mode | OnInterruption | Standing]) -> Schema:
     return {"type": "string", "enum": [member.value for member in kind]}
 
 
@@ -189,6 +189,52 @@ SCHEMAS: Mapping[str, Schema] = {
         **_object("Ready, or why not", **_HEALTH),
         "required": ["ready", "why", "store"],
     },
+    "Examined": _object(
+        "For live-record doctor",
+        stage=_TEXT,
+        mode=_one_of(Mode),
+        now=_TIME,
+        settings=_object(
+            "As they are in force; secrets are only counted",
+            callback_host=_TEXT,
+            merge_delay_ms=_COUNT,
+            max_duration_ms=_COUNT,
+            max_concurrent=_maybe(_COUNT),
+            rate=_NUMBER,
+            on_demand_default=_FLAG,
+            kicks=_FLAG,
+            relays=_FLAG,
+            stream_keys=_COUNT,
+            record_keys=_COUNT,
+            path_tokens=_COUNT,
+        ),
+        matches=_object(
+            "Whether a secret of ours has the digest that was asked about; null: none was",
+            stream_key=_maybe(_FLAG),
+            record_key=_maybe(_FLAG),
+            path_token=_maybe(_FLAG),
+        ),
+        store=_object(
+            "How safely it keeps things, under the engine's own names",
+            engine=_TEXT,
+            settings={"type": "object", "additionalProperties": _TEXT},
+            writable=_FLAG,
+            why={**_TEXT, "description": "what keeps it from being written to"},
+        ),
+        policy=_object(
+            "Version 0 is the packaged one",
+            version=_COUNT,
+            fault={**_TEXT, "description": "why the newest of the store is not in force"},
+        ),
+        live=_all(
+            _object(
+                "What Live answers the function's own role about a domain",
+                domain=_TEXT,
+                online=_maybe(_COUNT),
+                code={**_maybe(_TEXT), "description": "Live's own, where it refused"},
+            )
+        ),
+    ),
     "Platform": {
         "type": "object",
         "description": "What Function Compute answers before live-record is reached, as when path"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -155,6 +156,15 @@ class Use:
     rate: float
     used: float
     ahead: float
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What an engine says of how safely it keeps things, under its own names and in its own
+    words; what it does not tell is left out."""
+
+    engine: str
+    settings: Mapping[str, str]
 
 
 COMMANDS, LOOKS = "commands", "looks"

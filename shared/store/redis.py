@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -14,6 +14,7 @@ from shared.domain.storing import (
     LOOK_RATE,
     LOOKS,
     Claimed,
+    Condition,
     Conflict,
     Entry,
     File,
@@ -41,6 +42,7 @@ CONNECT, ANSWER = 0.5, 1.0
 """s that a connection and an answer may take; after that the store counts as unavailable."""
 IDLE = 15
 """s after which a connection is tried before it is trusted: an instance may have been frozen."""
+SAFETY = ("role", "aof_enabled", "aof_last_write_status", "maxmemory", "maxmemory_policy")
 PAGE = 500
 """How many records a listing reads at once."""
 
@@ -141,6 +143,14 @@ class RedisStore:
 
     def now(self) -> int:
         return int(self._run(scripts.NOW, self._keys("now")))
+
+    def condition(self) -> Condition:
+        """How safely it keeps what it is given. A managed engine may keep its CONFIG to itself."""
+        told: Mapping[str, object] = self._do("INFO")
+        found = {name: str(told[name]) for name in SAFETY if name in told}
+        with suppress(StoreUnavailable):
+            found |= self._do("CONFIG GET", "appendfsync")
+        return Condition("redis", found)
 
     def watched(self, domain: str) -> Sequence[Watched]:
         """The sessions of a domain that have not ended."""

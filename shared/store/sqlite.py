@@ -15,6 +15,7 @@ from shared.domain.storing import (
     LOOK_RATE,
     LOOKS,
     Claimed,
+    Condition,
     Conflict,
     Entry,
     File,
@@ -69,6 +70,7 @@ CREATE TABLE IF NOT EXISTS policy (
     version INTEGER PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
+SAFETY = ("journal_mode", "synchronous")
 BUSY = 2.0
 """s that a writer waits for another before it gives up."""
 LINES = 1000
@@ -204,6 +206,12 @@ class SqliteStore:
 
     def now(self) -> int:
         return self._clock()
+
+    def condition(self) -> Condition:
+        """How safely it keeps what it is given."""
+        with self._reading() as db:
+            told = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in SAFETY}
+        return Condition("sqlite", {name: str(value) for name, value in told.items()})
 
     def queue(self) -> Queue:
         now = self._clock()

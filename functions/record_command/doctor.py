@@ -1,0 +1,131 @@
+"""What only the stage can see of itself, for `live-record doctor`: its store, which is seldom
+reachable from where people work, its role's standing with Live, and which secrets it knows."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from functions.record_command.fields import Field
+from functions.record_command.routes import Ask
+from shared.app import App
+from shared.config import load_stage_policy, mode_of
+from shared.config.tokens import digest_of
+from shared.domain.times import rfc3339
+from shared.errors import LiveError, Misconfigured, StoreUnavailable
+from shared.fc import Response
+
+Json = dict[str, Any]
+MARK = "examined"
+
+
+def _digest(value: object) -> bytes:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("write the SHA-256 of it, as 64 hexadecimal digits in lower case")
+    return bytes.fromhex(value)
+
+
+def _question(name: str, doc: str) -> Field:
+    schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    return Field(name, _digest, schema, f"SHA-256: whether {doc}", "0" * 64)
+
+
+DIGESTS: tuple[Field, ...] = (
+    _question("stream_key", "this key of Live's ingest callbacks is one of ours"),
+    _question("record_key", "this key of Live's recording callbacks is one of ours"),
+    _question("path_token", "this last part of a callback URL is one of ours"),
+)
+
+
+def examine(ask: Ask) -> Response:
+    """Everything is looked at even where the first of it fails."""
+    app = ask.call.app
+    return Response(
+        200,
+        {
+            "stage": app.settings.stage,
+            "mode": mode_of(app.settings, app.policy).value,
+            "now": rfc3339(app.clock()),
+            "settings": _settings(app),
+            "matches": _matches(ask),
+            "store": _store(app),
+            "policy": {"version": app.known.version, "fault": _policy_fault(app)},
+            "live": list(_live(ask)),
+        },
+    )
+
+
+def _settings(app: App) -> Json:
+    settings = app.settings
+    return {
+        "callback_host": settings.callback_host,
+        "merge_delay_ms": settings.merge_delay,
+        "max_duration_ms": settings.max_duration,
+        "max_concurrent": settings.max_concurrent,
+        "rate": settings.rate,
+        "on_demand_default": settings.on_demand_default,
+        "kicks": bool(settings.kick_url),
+        "relays": bool(settings.relay_url),
+        "stream_keys": len(settings.stream_keys),
+        "record_keys": len(settings.record_keys),
+        "path_tokens": len(settings.path_tokens),
+    }
+
+
+def _matches(ask: Ask) -> Json:
+    settings = ask.call.app.settings
+    ours = {
+        "stream_key": settings.stream_keys,
+        "record_key": settings.record_keys,
+        "path_token": settings.path_tokens,
+    }
+    return {name: _is_ours(secrets, ask.query.get(name)) for name, secrets in ours.items()}
+
+
+def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
+    if digest is None:
+        return None
+    same = [hmac.compare_digest(digest_of(secret), digest) for secret in secrets]
+    return any(same)
+
+
+def _store(app: App) -> Json:
+    """The mark that is written says nothing and is read by nobody."""
+    try:
+        app.store.mark(MARK)
+        found = app.store.condition()
+    except StoreUnavailable as error:
+        return {"engine": "", "settings": {}, "writable": False, "why": _without(app, str(error))}
+    return {"engine": found.engine, "settings": dict(found.settings), "writable": True, "why": ""}
+
+
+def _policy_fault(app: App) -> str:
+    """A policy that another release wrote, or that no longer fits the settings, is passed over."""
+    try:
+        copy = app.store.get_policy()
+        if copy is not None:
+            load_stage_policy(copy.text, kind="json", settings=app.settings)
+    except (Misconfigured, StoreUnavailable) as error:
+        return _without(app, str(error))
+    return ""
+
+
+def _live(ask: Ask) -> Iterator[Json]:
+    """With the role of this function, whose permissions nobody else has."""
+    call = ask.call
+    for domain in call.app.policy.domains:
+        told: Json = {"domain": domain.streaming, "online": None, "code": None}
+        if call.has_time():
+            try:
+                told["online"] = len(call.online(domain.streaming))
+            except LiveError as error:
+                told["code"] = error.code
+        yield told
+
+
+def _without(app: App, text: str) -> str:
+    for secret in app.settings.secrets:
+        text = text.replace(secret, "***")
+    return text
