@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared import app, outgoing, relay, webhook
 from shared.app import Call
@@ -14,6 +14,7 @@ from shared.domain.policy import OnPublish
 from shared.errors import StoreUnavailable, Unproved
 from shared.fc import Request, Response
 from shared.outgoing import Unanswered
+from shared.quick import dataclass
 from shared.recorder import Manner
 from shared.relay import Kind
 

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ from shared.known import Known
 from shared.live import Credentials, LiveClient, Online
 from shared.logs import Log, to_stdout
 from shared.outgoing import Unanswered
+from shared.quick import dataclass
 from shared.recorder import NEAR, Handled, Hands, Manner, Recorder, Steps, T, run
 from shared.recorder.senders import ENOUGH, Senders, Shift
 from shared.relay import Kind, Relay, is_relayed

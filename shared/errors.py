@@ -36,7 +36,8 @@ may be any of three of its classes (facts/sdk.md B4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from shared.quick import dataclass
 
 
 class LiveRecordError(Exception):

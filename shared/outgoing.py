@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
+
+from shared.quick import dataclass
 
 LONGEST_ANSWER = 2048
 """Nobody we call has more to say."""

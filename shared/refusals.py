@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from shared.quick import dataclass
 
 LAST = 20
 _LONGEST = 300

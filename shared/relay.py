@@ -7,13 +7,14 @@ is in nobody's store and in no log: it holds the push URL's secrets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from urllib.parse import urlencode, urlsplit
 
 from shared import outgoing, webhook
 from shared.fc import Request
 from shared.outgoing import Outgoing, Unanswered
+from shared.quick import dataclass
 
 KEY_HEADER = "X-Live-Record-Relay"
 KIND_HEADER = "X-Live-Record-Kind"

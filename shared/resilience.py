@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
+
+from shared.quick import dataclass
 
 T = TypeVar("T")
 Clock = Callable[[], float]

@@ -7,11 +7,11 @@ import hmac
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from shared.domain.times import instant
 from shared.errors import Unproved, Unreadable
+from shared.quick import dataclass
 
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _NAME = re.compile(r"[^\s/*]{1,256}")

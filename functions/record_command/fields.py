@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from shared.domain.times import duration, instant
 from shared.errors import BadRequest, Fault
+from shared.quick import dataclass
 
 Schema = Mapping[str, Any]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from functions.record_command.fields import Field, read
@@ -19,6 +19,7 @@ from shared.errors import (
     Unauthorized,
 )
 from shared.fc import Headers, Request, Response, json_body
+from shared.quick import dataclass
 
 
 @dataclass(frozen=True, slots=True)

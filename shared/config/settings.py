@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ from shared.config.tokens import Tokens, read_tokens
 from shared.domain.policy import Mode, Policy
 from shared.domain.times import duration
 from shared.errors import Fault, Misconfigured
+from shared.quick import dataclass
 
 PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"

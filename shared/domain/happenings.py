@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from shared.domain.policy import OnInterruption, Rule
 from shared.domain.record import IfNotLive, Once
 from shared.errors import LiveError
+from shared.quick import dataclass
 
 HOUR = 3_600_000
 

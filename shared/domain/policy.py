@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from fnmatch import fnmatchcase
 
 from shared.domain.stream import StreamKey
+from shared.quick import dataclass
 
 
 class Mode(str, Enum):

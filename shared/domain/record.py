@@ -3,12 +3,13 @@ only a session's two times are Live's own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from shared.domain.because import Code
 from shared.domain.policy import OnInterruption
 from shared.domain.stream import Command, StreamKey
+from shared.quick import dataclass
 
 DOUBT = 60_000
 """How long a request whose answer was never stored may still land."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from shared.domain.because import Note
 from shared.domain.record import Phase, Recording, Standing
 from shared.domain.stream import StreamKey
+from shared.quick import dataclass
 
 
 @dataclass(frozen=True, slots=True)

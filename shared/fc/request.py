@@ -10,11 +10,12 @@ import binascii
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NoReturn
 from urllib.parse import unquote
 
 from shared.errors import BadRequest, Fault, TooLarge, UnsupportedMediaType
+from shared.quick import dataclass
 
 LARGEST_BODY: Final = 16 * 1024
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from shared.errors import (
@@ -31,6 +31,7 @@ from shared.errors import (
     Unproved,
     Unreadable,
 )
+from shared.quick import dataclass
 
 _PHRASES: Final = {
     400: "Bad Request",

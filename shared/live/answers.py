@@ -6,7 +6,6 @@ The messages are templates that begin with `%s`: only the code is ever read (fac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from types import MappingProxyType
@@ -25,6 +24,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
+from shared.quick import dataclass
 
 CODES: Mapping[str, type[LiveError]] = MappingProxyType(
     {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Literal
 
 from shared.domain import Command, StreamKey
 from shared.errors import InDoubt
 from shared.live.sdk import CONNECT_MS, READ_MS, Credentials, Line
+from shared.quick import dataclass
 
 SLACK_MS = 5_000
 """What a request may be on its way beyond both time-outs: names looked up, a slow gateway."""

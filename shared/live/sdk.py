@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType, SimpleNamespace
@@ -16,6 +16,7 @@ from typing import Literal
 
 from shared.errors import InDoubt, LiveError, NeverSent, OursToMend
 from shared.live.answers import Answer
+from shared.quick import dataclass
 
 Action = Literal[
     "RealTimeRecordCommand",

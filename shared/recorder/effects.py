@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from shared.domain import Accepted, Flight, Looked, StreamKey
 from shared.domain.storing import Loaded, Save, Saved, Watched
 from shared.domain.stream import Command
 from shared.errors import LiveError
+from shared.quick import dataclass
 
 T = TypeVar("T")
 

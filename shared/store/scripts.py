@@ -9,9 +9,10 @@ that an engine out of memory refuses: nothing is ever half done.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared.domain.storing import RECHECK
+from shared.quick import dataclass
 
 
 @dataclass(frozen=True, slots=True)

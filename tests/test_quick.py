@@ -1,0 +1,74 @@
+"""The quick dataclass is what the standard one is, in all that is compared here."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from dataclasses import field, fields, replace
+from typing import Any, cast
+
+import pytest
+
+from shared import quick
+
+
+@quick.dataclass(frozen=True, slots=True)
+class Quick:
+    a: int
+    b: str = "b"
+    c: tuple[int, ...] = field(default_factory=tuple)
+    secret: str = field(default="", repr=False)
+    aside: int = field(default=0, compare=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plain:
+    a: int
+    b: str = "b"
+    c: tuple[int, ...] = field(default_factory=tuple)
+    secret: str = field(default="", repr=False)
+    aside: int = field(default=0, compare=False)
+
+
+@quick.dataclass(frozen=True, slots=True)
+class Nothing: ...
+
+
+@quick.dataclass(slots=True)
+class Mutable:
+    a: int
+
+
+def test_it_is_written_out_as_the_standard_one_is() -> None:
+    made = (1, "x", (2,), "hidden", 3)
+    assert repr(Quick(*made)) == repr(Plain(*made)).replace("Plain", "Quick")
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({}, True), ({"aside": 9}, True), ({"a": 2}, False), ({"secret": "s"}, False)],
+)
+def test_it_is_equal_and_hashed_as_the_standard_one_is(change: dict[str, Any], same: bool) -> None:
+    for kind in (Quick, Plain):
+        one, other = kind(1), replace(kind(1), **change)
+        assert (one == other, hash(one) == hash(other)) == (same, same)
+
+
+def test_it_is_equal_to_nothing_of_another_class() -> None:
+    assert Quick(1) != cast("object", Plain(1))
+    assert Nothing() == Nothing()
+    assert hash(Nothing()) == hash(Nothing())
+
+
+def test_its_fields_copies_and_slots_are_the_standard_ones() -> None:
+    one = Quick(1, c=(3,))
+    assert [each.name for each in fields(Quick)] == [each.name for each in fields(Plain)]
+    assert copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one  # noqa: S301 - our own
+    assert not hasattr(one, "__dict__")
+    assert Quick.__match_args__ == Plain.__match_args__
+
+
+def test_what_may_change_has_no_hash() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Mutable(1))
