@@ -11,9 +11,10 @@ import click
 
 from cli import demonstration
 from cli.commands import COMMANDS
-from cli.package import build
+from cli.packaging import RUNTIMES
+from cli.packaging.command import package, unpacked
 from cli.policy import policy
-from cli.stack import FC_PORT, LIVE_PORT, REDIS, ROOT, SQLITE, TOKEN, running
+from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
 from cli.stages import DEV, STATE, Target, register
 
 
@@ -39,24 +40,29 @@ def demo(store: str) -> None:
 
 
 @main.command()
-def package() -> None:
-    """Make the code folder that is deployed, and its archive."""
-    archive = build(
-        ROOT / "build" / "code", ROOT / "dist" / "live-record.zip", ROOT / "policy.toml"
-    )
-    click.echo(f"{archive} ({archive.stat().st_size / 1e6:.1f} MB), unpacked in build/code")
-
-
-@main.command()
 @click.option("--port", default=FC_PORT, show_default=True, help="of Function Compute")
 @click.option("--live-port", default=LIVE_PORT, show_default=True, help="of ApsaraVideo Live")
 @_STORE
-def dev(port: int, live_port: int, store: str) -> None:
+@click.option(
+    "--package",
+    "runtime",
+    type=click.Choice(RUNTIMES),
+    is_flag=False,
+    flag_value=RUNTIMES[0],
+    help="run from the archive of this runtime, with nothing else installed",
+)
+def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
     """Keep the whole stack up on this machine until Ctrl-C."""
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
-    with running(STATE / "dev", fc_port=port, live_port=live_port, store=store) as stack:
+    with running(
+        STATE / "dev",
+        fc_port=port,
+        live_port=live_port,
+        store=store,
+        deployed=unpacked(runtime, STATE / "dev" / "code") if runtime else None,
+    ) as stack:
         register(DEV, Target(stack.fc, TOKEN))
         click.echo(f"Function Compute     {stack.fc}    (API token: {TOKEN})")
         click.echo(f"ApsaraVideo Live     {stack.live}    (control plane under /_control/)")
@@ -65,7 +71,7 @@ def dev(port: int, live_port: int, store: str) -> None:
         told.wait()
 
 
-for _command in (*COMMANDS, policy):
+for _command in (*COMMANDS, package, policy):
     main.add_command(_command)
 
 

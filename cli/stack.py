@@ -56,6 +56,14 @@ class Stack:
         return told
 
 
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A code folder, and a Python that gives it nothing but its own library."""
+
+    code: Path
+    python: str
+
+
 def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
     """What s.yaml asks the environment for, filled with the development account."""
     return {
@@ -88,11 +96,13 @@ def running(
     template: Path = ROOT / "s.yaml",
     store: str = SQLITE,
     settings: Mapping[str, str] | None = None,
+    deployed: Deployed | None = None,
 ) -> Iterator[Stack]:
     """The whole stack until the block is left; port 0 takes a free one.
 
     `settings` go over those of the development account; `live` is the address of a stand-in that
-    runs already; with `store` "redis" a server of our own is started for it.
+    runs already; with `store` "redis" a server of our own is started for it; `deployed` is
+    what the functions run from in place of this checkout.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,8 +113,10 @@ def running(
     with _Processes(folder / "functions.log") as processes, _store(store, folder) as kept:
         live = live or processes.start("live", live_port, *clock)
         values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
-        environment = _as_options({**values, **kept, **(settings or {})})
-        fc = processes.start("fc", fc_port, "--template", str(template), *clock, *environment)
+        place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
+        options = _as_options({**values, **place, **kept, **(settings or {})})
+        options += ["--python", deployed.python] if deployed else []
+        fc = processes.start("fc", fc_port, "--template", str(template), *clock, *options)
         stack = Stack(fc, live, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))
         yield stack

@@ -1,15 +1,19 @@
-"""What is deployed answers by itself: from its folder alone, with no other package at hand."""
+"""What is deployed answers by itself, on Function Compute's Pythons, from its archive alone."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from cli.package import build
+from cli.packaging import RUNTIMES, Packaged, build, interpreter
 from cli.stack import ROOT
 
 pytestmark = pytest.mark.slow
@@ -19,30 +23,113 @@ sys.path[:0] = [sys.argv[1]]
 import index
 answer = index.record_command(b"{}", None)
 print(answer["statusCode"], answer["body"])
-from alibabacloud_live20161101.client import Client
 """
+WHERE = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from shared.domain.times import duration
+print(duration.__code__.co_filename)
+"""
+Build = Callable[[str], Packaged]
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     folder = tmp_path_factory.mktemp("package")
-    return build(folder / "code", folder / "dist" / "live-record.zip", ROOT / "policy.toml")
+    return cache(lambda runtime: build(runtime, into=folder, warn=pytest.fail))
 
 
-def test_the_package_answers_with_nothing_else_installed(archive: Path, tmp_path: Path) -> None:
-    with ZipFile(archive) as opened:
-        opened.extractall(tmp_path)
-    command = [sys.executable, "-I", "-S", "-c", ASK, str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    if interpreter(request.param) is None:
+        pytest.skip(f"no {request.param} is at hand")
+    return str(request.param)
 
+
+def unpacked(package: Packaged, folder: Path) -> Path:
+    with ZipFile(package.archive) as opened:
+        opened.extractall(folder)
+    return folder
+
+
+def said(runtime: str, program: str, code: Path) -> str:
+    """By that Python, which has no package but those of the folder."""
+    ended = subprocess.run(
+        [str(interpreter(runtime)), "-I", "-S", "-c", program, str(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={},
+    )
     assert ended.returncode == 0, ended.stderr
-    assert "503 {" in ended.stdout
-    assert "LIVE_RECORD_STORE" in ended.stdout
+    return ended.stdout.splitlines()[-1]
 
 
-def test_no_stand_in_and_no_test_is_deployed(archive: Path) -> None:
-    with ZipFile(archive) as opened:
-        names = {name.split("/")[0] for name in opened.namelist()}
+def names(package: Packaged) -> list[str]:
+    with ZipFile(package.archive) as opened:
+        return opened.namelist()
 
-    assert {"index.py", "policy.json", "functions", "shared"} <= names
-    assert not names & {"emulator", "tests", "cli", "benchmarks"}
+
+def test_the_package_answers_with_nothing_else_installed(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    answer = said(runtime, ASK, unpacked(built(runtime), tmp_path))
+
+    assert answer.startswith("503 {")
+    assert "LIVE_RECORD_STORE" in answer
+
+
+def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    code = unpacked(built(runtime), tmp_path)
+    (code / "shared/domain/times.py").write_text("raise SystemExit('compiled anew')")
+
+    assert said(runtime, WHERE, code) == "/code/shared/domain/times.py"
+
+
+def test_two_clones_make_the_same_bytes(tmp_path: Path) -> None:
+    hashes = {packaged_in(clone_at(tmp_path / name)) for name in ("one", "another/deeper")}
+
+    assert len(hashes) == 1
+
+
+def clone_at(folder: Path) -> Path:
+    for tree in ("cli", "emulator", "functions", "shared", "requirements"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / tree, folder / tree, ignore=ignored)
+    for file in ("index.py", "policy.toml"):
+        shutil.copyfile(ROOT / file, folder / file)
+    (folder / ".live-record").symlink_to(ROOT / ".live-record")
+    return folder
+
+
+def packaged_in(clone: Path) -> bytes:
+    command = [sys.executable, "-m", "cli.main", "package", "--runtime", RUNTIMES[0]]
+    subprocess.run(command, cwd=clone, env={"PYTHONPATH": str(clone)}, check=True)
+    return (clone / "dist" / f"live-record-{RUNTIMES[0]}.zip").read_bytes()
+
+
+def test_no_stand_in_and_no_test_is_deployed(built: Build, runtime: str) -> None:
+    roots = {name.split("/")[0] for name in names(built(runtime))}
+
+    assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
+    assert not roots & {"emulator", "tests", "cli", "benchmarks"}
+    assert [name for name in names(built(runtime)) if "/tests/" in name] == []
+
+
+def test_every_package_comes_with_its_licence(built: Build, runtime: str) -> None:
+    package = built(runtime)
+    manifest = json.loads((package.folder / "manifest.json").read_text(encoding="utf-8"))
+    listed = [file for each in manifest["packages"] for file in each["license_files"]]
+
+    assert all(each["license"] for each in manifest["packages"])
+    assert sorted(listed) == [name for name in names(package) if name.startswith("licenses/")]
+
+
+def test_nothing_of_this_machine_is_in_the_package(built: Build, runtime: str) -> None:
+    package = built(runtime)
+    files = (path for path in package.folder.rglob("*") if path.is_file())
+    ours = [str(ROOT).encode(), str(package.folder).encode()]
+
+    assert [file for file in files if any(path in file.read_bytes() for path in ours)] == []

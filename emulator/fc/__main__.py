@@ -26,6 +26,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         idle_seconds=options.idle_seconds,
         credentials=Credentials(options.access_key_id, options.access_key_secret),
         clock_file=options.clock_file,
+        python=options.python,
         strip_prefix=options.strip_prefix,
         base64_always=options.base64_always,
         error_status=options.error_status,
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="say where it listens as one line of JSON")
     add("--env", type=_pair, action="append", default=[], metavar="K=V", help="for ${env()}")
     add("--clock-file", type=Path, help="the development clock: {'offset_ms': n}")
+    add("--python", default="", help="of the instances, with no other package than the code's")
     add("--quota", type=int, default=defaults.quota, help="instances of the account")
     add("--idle-seconds", type=float, default=defaults.idle_seconds)
     add("--access-key-id", default=account.access_key_id, help="of the functions' role")

@@ -246,6 +246,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _time_out)
     cast("TextIO", sys.stdout).reconfigure(line_buffering=True)  # type: ignore[attr-defined] # it is a TextIOWrapper
     config, _ = wire.receive()
+    if sys.flags.isolated:  # then it does not begin with the folder of this program
+        sys.path.insert(0, "")
     sys.path[0] = config["code"]
     sys.argv = [config["code"]]
     wire.send({"error": False}, b"")

@@ -70,7 +70,7 @@ class Instance:
     async def _spawn(self, theirs: socket.socket, settings: Settings) -> None:
         await asyncio.get_running_loop().subprocess_exec(
             lambda: self._child,
-            *(sys.executable, "-W", "ignore", _PROGRAM, str(theirs.fileno())),
+            *(*_python(settings), "-W", "ignore", _PROGRAM, str(theirs.fileno())),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -216,6 +216,10 @@ class _Child(asyncio.SubprocessProtocol):
         if self._transport is not None:
             self._transport.close()
         self.exited.set()
+
+
+def _python(settings: Settings) -> tuple[str, ...]:
+    return (settings.python, "-I", "-S") if settings.python else (sys.executable,)
 
 
 def _meta(

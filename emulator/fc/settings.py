@@ -23,6 +23,8 @@ class Settings:
     account_id: str = "1234567890123456"
     credentials: Credentials = field(default_factory=Credentials)
     clock_file: Path | None = None
+    python: str = ""
+    """It has nothing but its own library; unset, it is that of the stand-in, with all it has."""
     strip_prefix: bool = False  # §2.1: is a route's prefix taken off the path?
     base64_always: bool = False  # §2.1: which bodies count as binary?
     error_status: int = 502  # §2.3: what an HTTP client gets when a handler raises

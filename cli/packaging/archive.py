@@ -1,0 +1,37 @@
+"""A zip of a folder whose bytes depend on nothing but the names and the bytes in the folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX, _FILE = 3, 0o100644
+_BEST = 9
+
+
+def names(folder: Path) -> Iterator[str]:
+    """In order, with forward slashes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return iter(sorted(path.relative_to(folder).as_posix() for path in files))
+
+
+def write(folder: Path, archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=_BEST) as opened:
+        for name in names(folder):
+            entry = ZipInfo(name, _NO_TIME)
+            entry.create_system, entry.external_attr = _UNIX, _FILE << 16
+            entry.compress_type = ZIP_DEFLATED
+            opened.writestr(entry, (folder / name).read_bytes(), compresslevel=_BEST)
+
+
+def tree_hash(folder: Path) -> str:
+    """Of the names and the bytes, however they are packed."""
+    digest = hashlib.sha256()
+    for name in names(folder):
+        data = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        digest.update(f"{data}  {name}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,134 @@
+"""Puts the code folder together: ours, the policy as JSON, the pinned packages, a manifest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any, get_args
+
+from cli.packaging import archive
+from cli.packaging.contents import NEEDED, Shipped, read_wheel, trimmed
+from cli.packaging.pins import only, read_pins, wheels
+from cli.packaging.python import compile_all, interpreter
+from cli.stack import ROOT
+from cli.stages import STATE
+from shared.config import policy_as_json
+from shared.live.sdk import Action
+
+Warn = Callable[[str], None]
+PINS = ROOT / "requirements" / "runtime.txt"
+OURS = ("functions", "shared")
+MANIFEST = "manifest.json"
+SDK = "alibabacloud-live20161101"
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """The code folder, its archive, and what its manifest says."""
+
+    folder: Path
+    archive: Path
+    manifest: Mapping[str, Any]
+
+
+def build(
+    runtime: str,
+    *,
+    policy: Path = ROOT / "policy.toml",
+    into: Path = ROOT,
+    whole: bool = True,
+    warn: Warn,
+) -> Packaged:
+    """`build/RUNTIME` and `dist/live-record-RUNTIME.zip` under `into`.
+
+    With `whole`, every package that the official SDK asks for; without, what our calls come by.
+    Raises Failure, and Misconfigured for a policy that is not one.
+    """
+    folder = into / "build" / runtime
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        made = Path(temporary, "code")
+        manifest = _make(made, runtime, policy, whole, warn)
+        _take_the_place_of(folder, made)
+    packed = into / "dist" / f"live-record-{runtime}.zip"
+    archive.write(folder, packed)
+    return Packaged(folder, packed, manifest)
+
+
+def _make(folder: Path, runtime: str, policy: Path, whole: bool, warn: Warn) -> dict[str, Any]:
+    shipped = _packages(runtime, whole)
+    for path, data in _files(policy, shipped).items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    python = interpreter(runtime)
+    if python:
+        compile_all(folder, python)
+    else:
+        warn(f"no {runtime} is at hand: without its bytecode a cold start takes far longer")
+    manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    for made in folder.rglob("*"):
+        made.chmod(0o755 if made.is_dir() else 0o644)
+    return manifest
+
+
+def _take_the_place_of(folder: Path, made: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    made.rename(folder)
+
+
+def _packages(runtime: str, whole: bool) -> list[Shipped]:
+    version = runtime.removeprefix("python")
+    pins = read_pins(PINS.read_text(encoding="utf-8"), version)
+    chosen = pins if whole else only(pins, NEEDED)
+    shipped = [read_wheel(wheel) for wheel in wheels(chosen, version, STATE / "wheels")]
+    return shipped if whole else [_as_called(each) for each in shipped]
+
+
+def _as_called(shipped: Shipped) -> Shipped:
+    if shipped.name != SDK:
+        return shipped
+    return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
+
+
+def _files(policy: Path, shipped: Sequence[Shipped]) -> dict[str, bytes]:
+    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_sources()}
+    checked = policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
+    files = {**ours, "policy.json": checked.encode()}
+    for each in shipped:
+        files |= {**each.files, **each.licences}
+    return files
+
+
+def _our_sources() -> list[Path]:
+    return [ROOT / "index.py", *(path for tree in OURS for path in (ROOT / tree).rglob("*.py"))]
+
+
+def _manifest(
+    folder: Path, runtime: str, shipped: Sequence[Shipped], *, bytecode: bool
+) -> dict[str, Any]:
+    """`tree` is the hash of all that the folder holds beside the manifest itself."""
+    return {
+        "live_record": version_of("live-record"),
+        "runtime": runtime,
+        "platform": "x86_64",
+        "bytecode": "unchecked-hash" if bytecode else None,
+        "packages": [_about(each) for each in sorted(shipped, key=lambda each: each.name)],
+        "tree": archive.tree_hash(folder),
+    }
+
+
+def _about(shipped: Shipped) -> dict[str, object]:
+    return {
+        "name": shipped.name,
+        "version": shipped.version,
+        "license": shipped.licence,
+        "license_files": sorted(shipped.licences),
+        "files": len(shipped.files),
+    }

@@ -1,0 +1,52 @@
+"""live-record package, and what dev runs from it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import click
+
+from cli.packaging.build import build
+from cli.packaging.python import RUNTIMES, interpreter
+from cli.stack import ROOT, Deployed
+
+
+@click.command()
+@click.option(
+    "--runtime",
+    "runtimes",
+    type=click.Choice(RUNTIMES),
+    multiple=True,
+    default=RUNTIMES,
+    show_default=True,
+    help="of Function Compute",
+)
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=ROOT / "policy.toml",
+    help="of the stage, in place of policy.toml",
+)
+@click.option("--slim", is_flag=True, help="only what a call of ours comes by")
+def package(runtimes: tuple[str, ...], policy_file: Path, slim: bool) -> None:
+    """Make the code folder that is deployed, and its archive, for each runtime."""
+    for runtime in runtimes:
+        made = build(runtime, policy=policy_file, whole=not slim, warn=_warn)
+        size = made.archive.stat().st_size / 1e6
+        click.echo(f"{made.archive} ({size:.2f} MB), unpacked in {made.folder}")
+
+
+def unpacked(runtime: str, folder: Path) -> Deployed:
+    """The archive as it is now, in a folder of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with ZipFile(build(runtime, warn=_warn).archive) as archive:
+        archive.extractall(folder)
+    return Deployed(folder, str(interpreter(runtime) or sys.executable))
+
+
+def _warn(text: str) -> None:
+    click.echo(f"warning: {text}", err=True)

@@ -1,0 +1,132 @@
+"""What of a wheel is deployed: its code and its licences, and of the SDK no more than we call."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+from zipfile import ZipFile
+
+from packaging.utils import canonicalize_name
+
+from cli.failure import Failure
+
+NEEDED = frozenset(
+    [
+        "alibabacloud-credentials",
+        "alibabacloud-credentials-api",
+        "alibabacloud-gateway-spi",
+        "alibabacloud-live20161101",
+        "alibabacloud-tea",
+        "alibabacloud-tea-openapi",
+        "async-timeout",
+        "certifi",
+        "darabonba-core",
+        "idna",
+        "redis",
+        "requests",
+        "tenacity",
+        "urllib3",
+    ]
+)
+"""What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
+is compiled: one archive would do for every Python but for its bytecode."""
+
+MODELS = "alibabacloud_live20161101/models/"
+_LICENCE = re.compile(r"(licen[cs]e|notice|copying|authors)", re.IGNORECASE)
+_NOT_CODE = re.compile(
+    r"(^|/)tests?/|\.pyi$|(^|/)py\.typed$|\.dist-info/|\.data/|^[^/]*\.(txt|md)$"
+)
+_NAMED = re.compile(r"\bmain_models\.(\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """One distribution. `files` and `licences` are by their paths in the code folder."""
+
+    name: str
+    version: str
+    licence: str
+    files: Mapping[str, bytes]
+    licences: Mapping[str, bytes]
+
+
+def read_wheel(path: Path) -> Shipped:
+    with ZipFile(path) as wheel:
+        members = {
+            name: wheel.read(name) for name in wheel.namelist() if not name.endswith("/")
+        }  # fmt: skip
+    told = _metadata(members)
+    name, version = canonicalize_name(str(told["Name"])), str(told["Version"])
+    return Shipped(
+        name=name,
+        version=version,
+        licence=_licence(told),
+        files={path: data for path, data in members.items() if not _NOT_CODE.search(path)},
+        licences={
+            f"licenses/{name}-{version}/{path.rpartition('/')[2]}": data
+            for path, data in members.items()
+            if ".dist-info/" in path and _LICENCE.search(path.partition(".dist-info/")[2])
+        },
+    )
+
+
+def _metadata(members: Mapping[str, bytes]) -> Message:
+    text = next(data for name, data in members.items() if name.endswith(".dist-info/METADATA"))
+    return Parser().parsestr(text.decode("utf-8"), headersonly=True)
+
+
+def _licence(told: Message) -> str:
+    """A field may hold the whole text: its first line is its name."""
+    said = told["License-Expression"] or told["License"]
+    classified = [str(one) for one in told.get_all("Classifier", []) if "License ::" in str(one)]
+    said = said or (classified[0].rpartition(":: ")[2] if classified else "")
+    if not said:
+        raise Failure(f"{told['Name']} does not say under which licence it is given out")
+    return str(said).strip().splitlines()[0]
+
+
+def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
+    """The official SDK with the models of these actions alone, of 1,348 files: every byte that
+    stays is as it came, but for the list of imports in `models/__init__.py`."""
+    statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
+    wanted = [f"{action}{part}" for action in actions for part in ("Request", "Response")]
+    kept: dict[str, str] = {}
+    while wanted:
+        name = wanted.pop()
+        if name in kept:
+            continue
+        if name not in statements:
+            raise Failure(f"the SDK has no model {name}: is its pinned version the right one?")
+        kept[name] = statements[name]
+        wanted += _NAMED.findall(files[_file_of(kept[name])].decode("utf-8"))
+    return {**_without_models(files), **_models(files, kept)}
+
+
+def _imports(text: str) -> dict[str, str]:
+    """Each model's name, and the statement that imports it."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            for alias in node.names:
+                found[alias.name] = f"from .{node.module} import {alias.name}"
+    return found
+
+
+def _file_of(statement: str) -> str:
+    return f"{MODELS}{statement.split()[1].removeprefix('.')}.py"
+
+
+def _without_models(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {path: data for path, data in files.items() if not path.startswith(MODELS)}
+
+
+def _models(files: Mapping[str, bytes], kept: Mapping[str, str]) -> dict[str, bytes]:
+    """In the order of their files, which is that of their dependence on nothing but strings."""
+    listed = "".join(f"{statement}\n" for statement in sorted(set(kept.values())))
+    chosen = {path: files[path] for path in sorted(map(_file_of, kept.values()))}
+    return {f"{MODELS}__init__.py": listed.encode(), **chosen}

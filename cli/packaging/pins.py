@@ -1,0 +1,92 @@
+"""The pinned packages of a runtime, and their wheels, held against their hashes by pip."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from cli.failure import Failure
+
+PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
+"""The built-in runtimes are x86_64 alone; glibc is 2.28 on Debian 10, which is python3.10's
+(facts/function-compute.md 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """`line` is as pip reads it, with the hashes."""
+
+    name: str
+    line: str
+
+
+def read_pins(text: str, version: str) -> tuple[Pin, ...]:
+    """Those that this version of Python needs: pip itself would go by the one it runs on."""
+    lines = text.replace("\\\n", "").splitlines()
+    pins = (_pin(line, version) for line in lines if line and not line.startswith("#"))
+    return tuple(pin for pin in pins if pin)
+
+
+def _pin(line: str, version: str) -> Pin | None:
+    said, hashes, values = line.partition(" --hash")
+    required = Requirement(said)
+    if required.marker and not required.marker.evaluate({"python_version": version}):
+        return None
+    pinned = f"{required.name}{required.specifier}"
+    return Pin(canonicalize_name(required.name), f"{pinned}{hashes}{values}")
+
+
+def only(pins: Sequence[Pin], names: Collection[str]) -> tuple[Pin, ...]:
+    return tuple(pin for pin in pins if pin.name in names)
+
+
+def wheels(pins: Sequence[Pin], version: str, cache: Path) -> tuple[Path, ...]:
+    """Downloaded once for the same pins; in a folder of its own first, since builds may run side
+    by side."""
+    lines = "\n".join(pin.line for pin in pins)
+    kept = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
+    if not kept.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as temporary:
+            _download(lines, version, Path(temporary))
+            _keep(Path(temporary, "wheels"), kept)
+    return tuple(sorted(kept.glob("*.whl")))
+
+
+def _keep(made: Path, kept: Path) -> None:
+    try:
+        made.rename(kept)
+    except OSError:
+        if not kept.exists():
+            raise
+
+
+def _download(lines: str, version: str, folder: Path) -> None:
+    pins, got = folder / "pins.txt", folder / "wheels"
+    pins.write_text(lines, encoding="utf-8")
+    target = ["--implementation", "cp", "--python-version", version]
+    target += [option for platform in PLATFORMS for option in ("--platform", platform)]
+    _pip("download", "--require-hashes", *target, "--prefer-binary", "-d", got, "-r", pins)
+    for source in got.glob("*.tar.gz"):
+        _pip("wheel", "--no-index", "-w", got, source)
+        source.unlink()
+
+
+def _pip(verb: str, *options: str | Path) -> None:
+    usual = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pip", verb, *usual, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode != 0:
+        raise Failure(f"pip {verb} did not do what requirements/runtime.txt says: {ended.stderr}")
