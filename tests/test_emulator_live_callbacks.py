@@ -2,107 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.account import Domain, Manners
 from emulator.live.signatures import callback_signature
+from tests.receiver import Receiver, poll, receiving
 from tests.test_emulator_live_sdks import PresentSdk
 
 PATIENCE_S = 5
 QUICK = Manners(timeout_ms=200, retries=2, retry_wait_ms=1_000)
 
 
-class Arrived(NamedTuple):
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: dict[str, Any]
-
-    @property
-    def event(self) -> str:
-        return self.query.get("action") or self.body.get("event") or "file"
-
-    @property
-    def time(self) -> int:
-        return int(self.headers["ali-live-timestamp"])
-
-
-class Receiver:
-    """Listens for callbacks and answers each as told: a status, a body, or not in time."""
-
-    def __init__(self) -> None:
-        self.arrived: list[Arrived] = []
-        self.statuses: list[int] = []
-        self.body = b"{}"
-        self.slow = threading.Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-
-    def events(self, stream: str = "room") -> list[str]:
-        mine = [
-            one for one in self.arrived if stream in (one.query.get("id"), one.body.get("stream"))
-        ]
-        return [one.event for one in mine]
-
-    def take(self, count: int) -> list[Arrived]:
-        poll(lambda: len(self.arrived) >= count)
-        return self.arrived
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        parts = urlsplit(request.path)
-        length = int(request.headers.get("Content-Length", 0))
-        self.arrived.append(
-            Arrived(
-                request.command,
-                parts.path,
-                dict(parse_qsl(parts.query)),
-                {name.lower(): value for name, value in request.headers.items()},
-                json.loads(request.rfile.read(length) or b"{}"),
-            )
-        )
-        if self.slow.is_set():
-            time.sleep(0.5)
-        request.send_response(self.statuses.pop(0) if self.statuses else 200)
-        request.send_header("Content-Length", str(len(self.body)))
-        request.end_headers()
-        request.wfile.write(self.body)
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                receiver.answer(self)
-
-            do_POST = do_GET  # noqa: N815 - the library's name
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
-                pass
-
-        return Handler
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    there = Receiver()
-    thread = threading.Thread(target=there.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield there
-    there.server.shutdown()
-    thread.join()
-    there.server.server_close()
+    with receiving() as there:
+        yield there
 
 
 @pytest.fixture
@@ -493,10 +414,3 @@ def _advance_past_a_retry(control: Remote, attempt: int) -> None:
     """Once that attempt has failed, the wait for the next is over."""
     poll(lambda: control.calls()["callbacks"][attempt - 1]["trouble"] is not None)
     control.advance(2)
-
-
-def poll(is_there: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE_S
-    while not is_there():
-        assert time.monotonic() < limit
-        time.sleep(0.005)

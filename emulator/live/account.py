@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from emulator.live.fields import Fields, Unfit
@@ -18,11 +19,19 @@ DEVELOPMENT = Path(__file__).with_name("account.toml")
 AUTOMATIC, ASK, PUSH_URL, MANUAL = 0, 1, 2, 7  # OnDemand, facts/live.md §5
 
 
+IDENTITIES = ("RAMUser", "AssumedRoleUser", "Account")
+OSS_ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
+PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
+    """`identity` is what GetCallerIdentity says of it: Account is the root key."""
+
     access_key: str
     secret: str
     security_token: str | None = None
+    identity: str = "RAMUser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +42,23 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """`expires_days` is a lifecycle rule that deletes what is older, or none."""
+
+    name: str
+    endpoint: str
+    expires_days: int | None = None
+
+
+DEVELOPMENT_BUCKET = Bucket("dev-bucket", OSS_ENDPOINT)
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """A recording configuration; "*" stands for all apps or all streams (facts/live.md §6)."""
+    """A recording configuration; "*" stands for all apps or all streams (facts/live.md §6).
+
+    `told` is the rest of it, in the words of the API that describes it.
+    """
 
     domain: str
     app: str
@@ -43,6 +67,14 @@ class Rule:
     delay_ms: int = 180_000
     cycle_ms: int = 3_600_000
     formats: tuple[str, ...] = ("mp4",)
+    storage: str = "oss"
+    bucket: str = ""
+    created_ms: int = 0
+    told: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.domain, self.app, self.stream
 
     def covers(self, domain: str, app: str, stream: str) -> bool:
         return self.domain == domain and self.app in ("*", app) and self.stream in ("*", stream)
@@ -82,13 +114,10 @@ class Account:
     notify: Notify
     manners: Manners = Manners()
     commands_per_second: int = 50
+    buckets: tuple[Bucket, ...] = ()
 
     def credential(self, access_key: str) -> Credential | None:
         return next((one for one in self.credentials if one.access_key == access_key), None)
-
-    def domain(self, name: str) -> Domain | None:
-        """The domain by its streaming or one of its ingest names."""
-        return next((one for one in self.domains if name in (one.streaming, *one.ingest)), None)
 
 
 def load_account(path: Path | None = None) -> Account:
@@ -107,6 +136,7 @@ def _account(top: Fields) -> Account:
         credentials=tuple(_credential(row) for row in top.tables("credential")),
         domains=tuple(_domain(row) for row in top.tables("domain")),
         rules=tuple(read_rule(row) for row in top.tables("recording")),
+        buckets=tuple(_bucket(row) for row in top.tables("bucket")) or (DEVELOPMENT_BUCKET,),
         notify=_notify(table := top.table("callbacks")),
         manners=_manners(table),
     )
@@ -117,7 +147,17 @@ def _account(top: Fields) -> Account:
 
 
 def _credential(row: Fields) -> Credential:
-    return Credential(row.text("access_key"), row.text("secret"), row.maybe_text("security_token"))
+    return Credential(
+        row.text("access_key"),
+        row.text("secret"),
+        row.maybe_text("security_token"),
+        row.word("identity", IDENTITIES, "RAMUser"),
+    )
+
+
+def _bucket(row: Fields) -> Bucket:
+    days = row.maybe_number("expires_days", least=1, most=36_500)
+    return Bucket(row.text("name"), row.text("endpoint", OSS_ENDPOINT), days)
 
 
 def _domain(row: Fields) -> Domain:
@@ -133,10 +173,22 @@ def read_rule(row: Fields) -> Rule:
         delay_ms=1000 * row.number("delay_seconds", 180, least=15, most=21_600),
         cycle_ms=1000 * row.number("cycle_seconds", 3_600, least=0, most=86_400),
         formats=row.texts("formats", ["mp4"]),
+        bucket=row.text("bucket", DEVELOPMENT_BUCKET.name),
     )
+    rule = replace(rule, told=_told(rule, row.text("endpoint", OSS_ENDPOINT)))
     if rule.on_demand not in (AUTOMATIC, ASK, PUSH_URL, MANUAL):
         row.fault("on_demand must be 0 (automatic), 1 (asks), 2 (push URL) or 7 (manual)")
     return rule
+
+
+def _told(rule: Rule, endpoint: str) -> dict[str, object]:
+    each: dict[str, object] = {"CycleDuration": rule.cycle_ms // 1000, "OssObjectPrefix": PREFIX}
+    formats = [{"Format": name, **each} for name in rule.formats]
+    return {
+        "OssBucket": rule.bucket,
+        "OssEndpoint": endpoint,
+        "RecordFormatList": {"RecordFormat": formats},
+    }
 
 
 def _notify(table: Fields) -> Notify:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from emulator.live.actions import ACTIONS, Action, version_of
 from emulator.live.calls import Call
 from emulator.live.clock import real_ms
 from emulator.live.faults import RECORD_COMMAND, Fault
-from emulator.live.listing import domain_mapping, online_list, stream_state
-from emulator.live.recordings import COMMANDS
 from emulator.live.refusals import Refused
 from emulator.live.service import Live
 from emulator.live.signatures import Wire, read_claim
-from emulator.live.streams import StreamKey
 
-VERSION = "2016-11-01"
 OK, SERVER_ERROR = 200, 500
 
 Json = dict[str, object]
@@ -82,18 +79,17 @@ def _read(call: Call, wire: Wire) -> None:
         call.command = given.get("Command", "")
 
 
-Action = Callable[[Live, Mapping[str, str], Call], Json]
-
-
 def _admit(live: Live, wire: Wire, call: Call) -> Action:
     action = ACTIONS.get(call.action)
     if action is None:
         raise Refused("InvalidAction.NotFound")
-    if (wire.headers.get("x-acs-version") or wire.parameters().get("Version")) != VERSION:
+    if (wire.headers.get("x-acs-version") or wire.parameters().get("Version")) != version_of(
+        call.action
+    ):
         raise Refused("InvalidVersion")
     claim = read_claim(wire)
     call.access_key, call.scheme = claim.access_key, claim.scheme
-    live.gate.admit(claim, real_ms())
+    live.gate.admit(claim, real_ms() + live.skew_ms)
     live.calls.counters[call.command or call.action] += 1
     return action
 
@@ -149,83 +145,3 @@ def _refusal(refused: Refused, wire: Wire, request_id: str) -> Answer:
         f"?q={refused.code}&product=live&requestId={request_id}",
     }
     return Answer(refused.status, body, request_id, {})
-
-
-def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
-    """facts/live.md §1."""
-    key = _command_key(live, given)
-    stream = live.streams.find(key)
-    session = stream.live if stream else None
-    call.session = session.number if session else None
-    try:
-        live.command(given["Command"], key, live.clock.now_ms())
-        call.acted = True
-    except Refused as refused:
-        call.code = refused.code
-        if refused.code == "TaskAlreadyStarted" and stream:
-            live.calls.note_command(call, stream, session)
-        raise
-    if stream:
-        live.calls.note_command(call, stream, session)
-    return {}
-
-
-def _command_key(live: Live, given: Mapping[str, str]) -> StreamKey:
-    _need(given, "DomainName", "AppName", "StreamName", "Command")
-    if given["Command"] not in COMMANDS:
-        raise Refused("MalformedParam", "%s, the parameter Command is malformed.")
-    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in given[name]]
-    if names:
-        raise Refused("MalformedParam", f"%s, no wildcard is allowed in {', '.join(names)}.")
-    _streaming_domain(live, given["DomainName"])
-    return StreamKey(given["DomainName"], given["AppName"], given["StreamName"])
-
-
-def _need(given: Mapping[str, str], *names: str) -> None:
-    missing = [name for name in names if not given.get(name)]
-    if missing:
-        raise Refused("MissingParam", f"%s, mandatory and missing: {', '.join(missing)}.")
-
-
-def _streaming_domain(live: Live, name: str) -> None:
-    """facts/live.md §1.1: the main streaming domain, not the ingest domain."""
-    domain = live.account.domain(name)
-    if domain is None or domain.streaming != name:
-        raise Refused(live.switches.wrong_domain_code)
-
-
-def _online_list(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    _need(given, "DomainName")
-    _streaming_domain(live, given["DomainName"])
-    return online_list(live, given)
-
-
-def _stream_state(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    _need(given, "DomainName", "AppName", "StreamName")
-    return stream_state(live, given)
-
-
-def _domain_mapping(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    _need(given, "DomainName")
-    return domain_mapping(live, given["DomainName"])
-
-
-def _stream_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    _need(given, "DomainName", "StartTime", "EndTime")
-    return live.calls.ledger.stream_records(given, live.clock.now_ms())
-
-
-def _record_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    _need(given, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
-    _streaming_domain(live, given["DomainName"])
-    return live.calls.ledger.record_records(given, live.clock.now_ms())
-
-
-ACTIONS: Mapping[str, Action] = {
-    RECORD_COMMAND: _record_command,
-    "DescribeLiveStreamsOnlineList": _online_list,
-    "DescribeLiveStreamState": _stream_state,
-    "DescribeLiveDomainMapping": _domain_mapping,
-    "DescribeLiveStreamsNotifyRecords": _stream_records,
-    "DescribeLiveRecordNotifyRecords": _record_records,
-}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from aiohttp import web
 
-from emulator.live.account import read_rule
+from emulator.live.account import Notify, read_rule
 from emulator.live.callbacks import Receipt
 from emulator.live.faults import read_detour, read_fault
 from emulator.live.fields import Fields, Unfit
@@ -43,6 +43,7 @@ class Control:
             ("DELETE", "callbacks"): self._detour_no_more,
             ("GET", "clock"): self._clock,
             ("POST", "clock"): self._move_clock,
+            ("POST", "skew"): self._skew,
             ("GET", "switches"): self._switches,
             ("POST", "switches"): self._set_switches,
             ("GET", "notify"): self._notify,
@@ -157,6 +158,14 @@ class Control:
         self._live.timeline.run_due()
         return await self._clock(request)
 
+    async def _skew(self, request: web.Request) -> web.Response:
+        """How far the service's own clock is from the caller's: for signatures, and in Date."""
+        body = Fields(await _json(request))
+        skew_ms = body.number("ms", least=-YEAR_MS, most=YEAR_MS)
+        body.done()
+        self._live.skew_ms = skew_ms
+        return web.json_response({"ms": skew_ms})
+
     async def _switches(self, _request: web.Request) -> web.Response:
         return web.json_response(self._live.switches.listed())
 
@@ -168,33 +177,17 @@ class Control:
         return await self._switches(request)
 
     async def _notify(self, _request: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "stream_url": self._live.notify.stream_url,
-                "record_url": self._live.notify.record_url,
-                "on_demand_url": self._live.notify.on_demand_url,
-                "exception_url": self._live.notify.exception_url,
-                "switch_url": self._live.notify.switch_url,
-                "need_status": self._live.notify.need_status,
-            }
-        )
+        now = asdict(self._live.notify.now())
+        secret = ("stream_key", "record_key")
+        return web.json_response({name: now[name] for name in now if name not in secret})
 
     async def _set_notify(self, request: web.Request) -> web.Response:
-        now = self._live.notify
+        now = asdict(self._live.notify.now())
         body = Fields(await _json(request))
-        wanted = replace(
-            now,
-            stream_url=body.text("stream_url", now.stream_url),
-            record_url=body.text("record_url", now.record_url),
-            on_demand_url=body.text("on_demand_url", now.on_demand_url),
-            exception_url=body.text("exception_url", now.exception_url),
-            switch_url=body.text("switch_url", now.switch_url),
-            need_status=body.flag("need_status", default=now.need_status),
-            stream_key=body.text("stream_key", now.stream_key),
-            record_key=body.text("record_key", now.record_key),
-        )
+        texts = {name: body.text(name, now[name]) for name in now if name != "need_status"}
+        wanted = Notify(**texts, need_status=body.flag("need_status", default=now["need_status"]))
         body.done()
-        self._live.notify = wanted
+        self._live.notify.change(wanted)
         return await self._notify(request)
 
     async def _set_recording(self, request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from emulator.live.asked import number, word
 from emulator.live.refusals import Refused
 from emulator.live.service import PICTURE, PUBLISHER, Live
 from emulator.live.streams import Session, Stream, StreamKey, utc
@@ -13,7 +14,7 @@ Json = dict[str, object]
 
 def online_list(live: Live, given: Mapping[str, str]) -> Json:
     """facts/live.md §7: fuzzy and with transcoded streams, unless told otherwise."""
-    page, size = _number(given, "PageNum", 1, 10**6), _number(given, "PageSize", 2000, 3000)
+    page, size = number(given, "PageNum", 1, 10**6), number(given, "PageSize", 2000, 3000)
     rows = list(_rows(live, given))
     shown = rows[(page - 1) * size : page * size]
     return {
@@ -26,7 +27,7 @@ def online_list(live: Live, given: Mapping[str, str]) -> Json:
 
 
 def stream_state(live: Live, given: Mapping[str, str]) -> Json:
-    domain = live.account.domain(given["DomainName"])
+    domain = live.domain(given["DomainName"])
     if domain is None:
         raise Refused("InvalidDomain.NotFound")
     stream = live.streams.find(StreamKey(domain.streaming, given["AppName"], given["StreamName"]))
@@ -35,24 +36,14 @@ def stream_state(live: Live, given: Mapping[str, str]) -> Json:
     return {"StreamState": "online", "Type": "push"}
 
 
-def domain_mapping(live: Live, name: str) -> Json:
-    """facts/live.md §1.1: `vhost` is the main streaming domain, `publish` the ingest domain."""
-    domain = live.account.domain(name)
-    if domain is None:
-        raise Refused("InvalidDomain.NotFound")
-    rows = [(domain.streaming, "vhost"), *((ingest, "publish") for ingest in domain.ingest)]
-    models = [{"DomainName": name, "Type": kind} for name, kind in rows]
-    return {"LiveDomainModels": {"LiveDomainModel": models}}
-
-
 Row = tuple[Stream, Session, str, bool]
 
 
 def _rows(live: Live, given: Mapping[str, str]) -> Iterator[Row]:
-    kind = _word(given, "StreamType", ("all", "raw", "trans"))
-    is_strict = _word(given, "QueryType", ("fuzzy", "strict")) == "strict"
+    kind = word(given, "StreamType", ("all", "raw", "trans"))
+    is_strict = word(given, "QueryType", ("fuzzy", "strict")) == "strict"
     asked = given.get("StreamName", "")
-    domain = live.account.domain(given["DomainName"])
+    domain = live.domain(given["DomainName"])
     suffixes = domain.transcodings if domain and kind != "raw" else ()
     for stream, session in _live_streams(live, given):
         names = [(stream.key.stream, False)] if kind != "trans" else []
@@ -73,7 +64,7 @@ def _live_streams(live: Live, given: Mapping[str, str]) -> Iterator[tuple[Stream
 
 
 def _described(live: Live, rows: list[Row], given: Mapping[str, str]) -> list[Json]:
-    is_brief = _word(given, "OnlyStream", ("no", "yes")) == "yes"
+    is_brief = word(given, "OnlyStream", ("no", "yes")) == "yes"
     offset_ms = live.switches.publish_time_offset_ms
     return [_brief(row, offset_ms) | ({} if is_brief else _rest(row)) for row in rows]
 
@@ -105,18 +96,3 @@ def _rest(row: Row) -> Json:
         "VideoCodecId": 7,
         "AudioCodecId": 10,
     }
-
-
-def _word(given: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
-    """The first of the words is the default."""
-    value = given.get(name) or words[0]
-    if value not in words:
-        raise Refused("MalformedParam", f"%s, {name} must be one of {', '.join(words)}.")
-    return value
-
-
-def _number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
-    value = given.get(name) or str(default)
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
-        raise Refused("MalformedParam", f"%s, {name} must be from 1 to {most}.")
-    return int(value)

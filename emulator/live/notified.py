@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from emulator.live.asked import number, word
 from emulator.live.refusals import Refused
 from emulator.live.streams import StreamKey, utc
 
@@ -49,7 +50,7 @@ class Ledger:
 
     def record_records(self, given: Mapping[str, str], now_ms: int) -> Json:
         """By streaming domain."""
-        storage = _word(given, "StorageType", ("all", "oss", "vod"))
+        storage = word(given, "StorageType", ("all", "oss", "vod"))
         both = (*INGEST_EVENTS, *ASKED_EVENTS)
         rows = [one for one in self._asked(given, now_ms) if one.event not in both]
         shown, page = _page([one for one in rows if storage in ("all", _storage(one))], given)
@@ -60,7 +61,7 @@ class Ledger:
         begins, ends = _instant(given, "StartTime"), _instant(given, "EndTime")
         if not begins < ends or begins < now_ms - WEEK_MS:
             raise Refused("MalformedParam", "%s, StartTime is before EndTime and within 7 days.")
-        status = _word(given, "Status", ("", "success", "failed"))
+        status = word(given, "Status", ("", "success", "failed"))
         for one in self._notified:
             place = {"DomainName": one.domain, "AppName": one.key.app, "StreamName": one.key.stream}
             named = all(given.get(name) in (None, "", value) for name, value in place.items())
@@ -89,7 +90,7 @@ def _storage(one: Notified) -> str:
 
 
 def _page(rows: list[Notified], given: Mapping[str, str]) -> tuple[list[Notified], Json]:
-    page, size = _number(given, "PageNumber", 1, 100_000), _number(given, "PageSize", 20, 500)
+    page, size = number(given, "PageNumber", 1, 100_000), number(given, "PageSize", 20, 500)
     told: Json = {
         "PageNum": page,
         "PageSize": size,
@@ -97,21 +98,6 @@ def _page(rows: list[Notified], given: Mapping[str, str]) -> tuple[list[Notified
         "TotalPage": -(-len(rows) // size),
     }
     return rows[(page - 1) * size : page * size], told
-
-
-def _word(given: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
-    """The first of the words is the default."""
-    value = given.get(name) or words[0]
-    if value not in words:
-        raise Refused("MalformedParam", f"%s, {name} must be one of {', '.join(words)}.")
-    return value
-
-
-def _number(given: Mapping[str, str], name: str, default: int, most: int) -> int:
-    value = given.get(name) or str(default)
-    if not (value.isascii() and value.isdigit() and 1 <= int(value[:9]) <= most):
-        raise Refused("MalformedParam", f"%s, {name} must be from 1 to {most}.")
-    return int(value)
 
 
 def _instant(given: Mapping[str, str], name: str) -> int:

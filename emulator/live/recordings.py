@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from emulator.live.account import Rule
 from emulator.live.clock import Timeline
 from emulator.live.refusals import Refused
 from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
@@ -12,6 +13,8 @@ from emulator.live.switches import Switches
 COMMANDS = ("start", "stop", "restart", "cancel_delay")
 
 Tell = Callable[[StreamKey, str, Mapping[str, object]], None]
+Trouble = Callable[[Rule], tuple[str, str] | None]
+"""Code and message of what breaks a recording under this configuration as it begins."""
 
 
 class Recordings:
@@ -20,10 +23,13 @@ class Recordings:
     idle --start--> running --stop, interruption--> paused --delay, cancel_delay--> file, idle
     """
 
-    def __init__(self, timeline: Timeline, switches: Switches, tell: Tell) -> None:
+    def __init__(
+        self, timeline: Timeline, switches: Switches, tell: Tell, trouble: Trouble
+    ) -> None:
         self._timeline = timeline
         self._switches = switches
         self._tell = tell
+        self._trouble = trouble
         self.running = 0
         self.running_peak = 0
 
@@ -59,6 +65,10 @@ class Recordings:
     def begin(self, stream: Stream, session: Session, at: int) -> None:
         if session.rule is None:
             raise Refused("CodeConfigNotFound")
+        if broken := self._trouble(session.rule):
+            told = dict(zip(("code", "message"), broken, strict=True))
+            self._tell(stream.key, "record_error", {"event": "record_error", "error_info": told})
+            return
         self._open(stream, Recording(session.rule, at, session.arguments, at), at)
         self._tell_status(stream, "record_started", at)
 

@@ -20,6 +20,9 @@ CODES: Mapping[str, tuple[int, str]] = {
     "Forbidden.RAM": (403, "User not authorized to operate on the specified resource."),
     "IllegalOperation": (403, "Illegal domain, the operation is not permitted."),
     "InvalidIdentity.ServiceDisabled": (400, "The service is not enabled."),
+    "ConfigAlreadyExists": (400, "The configuration already exists."),
+    # the documented errors of AddLiveRecordNotifyConfig
+    "InvalidNotifyUrl.Malformed": (400, "Specified NotifyUrl is invalid."),
     # facts/live.md §1.5
     "Throttling": (400, "Request was denied due to request throttling."),
     "Throttling.User": (400, "Request was denied due to user flow control."),

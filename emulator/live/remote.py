@@ -49,6 +49,9 @@ class Remote:
     def advance(self, seconds: float) -> dict[str, Any]:
         return self.post("clock", {"advance_ms": round(seconds * 1000)})
 
+    def skew(self, seconds: float) -> dict[str, Any]:
+        return self.post("skew", {"ms": round(seconds * 1000)})
+
     def switch(self, **switches: object) -> dict[str, Any]:
         return self.post("switches", switches)
 

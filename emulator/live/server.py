@@ -10,6 +10,8 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -84,7 +86,7 @@ class Running:
             case "redirect":
                 return web.Response(status=302, headers={"Location": request.path_qs})
             case _:
-                return _reply(given)
+                return _reply(given, self.live.skew_ms)
 
 
 async def serve(
@@ -145,7 +147,7 @@ async def _wire(request: web.Request) -> Wire:
     )
 
 
-def _reply(given: Answer) -> web.Response:
+def _reply(given: Answer, skew_ms: int = 0) -> web.Response:
     match given.transport:
         case "html":
             return web.Response(status=502, text=PAGE_502, content_type="text/html")
@@ -157,7 +159,12 @@ def _reply(given: Answer) -> web.Response:
             text = json.dumps(given.body)
     kind = {"Content-Type": "application/json;charset=utf-8"}
     headers = kind | {"x-acs-request-id": given.request_id} | dict(given.headers)
+    headers["Date"] = format_datetime(_gateway_time(skew_ms), usegmt=True)
     return web.Response(status=given.status, body=text.encode(), headers=headers)
+
+
+def _gateway_time(skew_ms: int) -> datetime:
+    return datetime.now(timezone.utc) + timedelta(milliseconds=skew_ms)
 
 
 async def _break_off(request: web.Request, given: Answer) -> web.StreamResponse:

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from emulator.live.account import ASK, PUSH_URL, Account, Notify, Rule
+from emulator.live.account import ASK, PUSH_URL, Account, Bucket, Domain, Rule
 from emulator.live.callbacks import FORGOTTEN, Callback, Courier, Receipt, host_of
 from emulator.live.calls import Calls
 from emulator.live.clock import Clock, Timeline
+from emulator.live.domains import STREAMING, Domains
 from emulator.live.faults import Plan
 from emulator.live.fields import Unfit
+from emulator.live.notify import Notifications
 from emulator.live.rate import Limiter
 from emulator.live.recordings import Recordings
 from emulator.live.refusals import Refused
@@ -31,8 +33,6 @@ OK = 200
 class Live:
     def __init__(self, account: Account, clock: Clock) -> None:
         self.account = account
-        self.notify: Notify = account.notify
-        self.rules: tuple[Rule, ...] = account.rules
         self.clock = clock
         self.timeline = Timeline(clock)
         self.switches = Switches()
@@ -44,15 +44,19 @@ class Live:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
+        self.skew_ms = 0
+        self.domains = Domains(self.account.domains)
+        self.notify = Notifications(self.account.domains, self.account.notify)
+        self.rules: tuple[Rule, ...] = self.account.rules
+        self.buckets: dict[str, Bucket] = {one.name: one for one in self.account.buckets}
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
-        self.recordings = Recordings(self.timeline, self.switches, self.tell_record)
+        self.recordings = Recordings(self.timeline, self.switches, self.tell_record, self.trouble)
 
     async def reset(self) -> None:
         """All as at the beginning, except the clock, which others share."""
         await self.forget_callbacks()
         self.timeline.clear()
-        self.notify, self.rules = self.account.notify, self.account.rules
         for part in (self.plan, self.calls, self.streams):
             part.clear()
         self.switches.reset()
@@ -67,15 +71,30 @@ class Live:
 
     def key(self, domain: str, app: str, stream: str) -> StreamKey:
         """The stream by its streaming or ingest domain."""
-        found = self.account.domain(domain)
+        found = self.domain(domain)
         if found is None:
-            known = [n for one in self.account.domains for n in (one.streaming, *one.ingest)]
-            raise Unfit([f"domain {domain!r} is unknown, there are {', '.join(known)}"])
+            known = ", ".join(self.domains)
+            raise Unfit([f"domain {domain!r} is unknown or bound to none, there are {known}"])
         return StreamKey(found.streaming, app, stream)
+
+    def domain(self, name: str) -> Domain | None:
+        """By its streaming name or one of the ingest names bound to it."""
+        return self.domains.find(name)
+
+    def need_streaming(self, name: str) -> None:
+        """What configures recording takes the main streaming domain (facts/live.md §1.1)."""
+        if self.domains.kind(name) != STREAMING:
+            raise Refused("InvalidDomain.NotFound")
+
+    def trouble(self, rule: Rule) -> tuple[str, str] | None:
+        """facts/live.md §4: what makes a recording break as it begins."""
+        if rule.storage == "oss" and rule.bucket not in self.buckets:
+            return "BucketNotFound", "Bucket not found"
+        return None
 
     def ingest_of(self, domain: str) -> str:
         """facts/live.md §2: the streaming domain itself when no ingest domain is bound to it."""
-        found = self.account.domain(domain)
+        found = self.domain(domain)
         if found is None or domain in found.ingest or not found.ingest:
             return domain
         return found.ingest[0]
@@ -86,9 +105,15 @@ class Live:
 
     def set_rule(self, rule: Rule) -> None:
         """As facts/live.md §6 says of a changed configuration: from the next publish on."""
-        place = (rule.domain, rule.app, rule.stream)
-        others = [one for one in self.rules if (one.domain, one.app, one.stream) != place]
-        self.rules = (*others, rule)
+        held = self.rule_at(rule.place, rule.storage)
+        self.rules = (*(one for one in self.rules if one is not held), rule)
+
+    def rule_at(self, place: tuple[str, str, str], storage: str) -> Rule | None:
+        held = [one for one in self.rules if (one.place, one.storage) == (place, storage)]
+        return held[0] if held else None
+
+    def drop_rule(self, rule: Rule) -> None:
+        self.rules = tuple(one for one in self.rules if one is not rule)
 
     def command(self, command: str, key: StreamKey, at: int) -> None:
         stream = self.streams.find(key) or Stream(key)
@@ -110,9 +135,13 @@ class Live:
         stream = self.streams.of(key)
         if stream.live is not None:
             raise Unfit([f"{'/'.join(key)} is being published already"])
+        if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
+            raise Unfit([f"the domain {name} is offline" for name in stopped])
         at = self.clock.now_ms()
         second = at // 1000 if time is None else time
         session = stream.open_session(ingest, second, at, self.rule_for(key), arguments)
+        session.stream_key = self.notify.of_stream(ingest).signing_key
+        session.record_key = self.notify.of_record(key.domain).signing_key
         self.recordings.stream_came(stream, session, at)
         self._follow_push_url(stream, session, at)
         self._ask_on_demand(stream, session)
@@ -198,7 +227,7 @@ class Live:
             "usrargs": urlencode({"vhost": stream.key.domain, **session.arguments}),
             **(PICTURE if action == "publish" else {}),
         }
-        url, key = self.notify.stream_url, self.notify.stream_key
+        url, key = self.notify.of_stream(session.ingest).url, session.stream_key
         self.courier.post(
             Callback(action, stream.key, url, session.ingest, key, query, receipts=[receipt])
         )
@@ -217,21 +246,30 @@ class Live:
     def remark(self, kind: str, domain: str, key: StreamKey, code: int, message: str) -> None:
         """facts/live.md §2.1: POST JSON on the ingest domain; its fields are UNCONFIRMED."""
         ingest = self.ingest_of(domain)
-        url = self.notify.switch_url if kind == "switch" else self.notify.exception_url
+        notify = self.notify.of_stream(ingest)
+        url = notify.switch_url if kind == "switch" else notify.exception_url
         place = {"app": ingest, "appname": key.app, "id": key.stream}
         body = {**place, "code": code, "message": message, "time": self.clock.now_ms() // 1000}
-        signing = self.notify.stream_key if self.switches.remarks_carry_signature else ""
+        signing = notify.signing_key if self.switches.remarks_carry_signature else ""
         self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
 
     def tell_record(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
         """facts/live.md §4: status events only when NeedStatusNotify is set."""
-        if event in STATUS_EVENTS and not self.notify.need_status:
+        notify = self.notify.of_record(key.domain)
+        if event in STATUS_EVENTS and not notify.need_status:
             return
-        url, signing_key = self.notify.record_url, self.notify.record_key
+        url, signing_key = notify.url, self._record_key(key)
         named = {"domain": key.domain, "app": key.app, "stream": key.stream, **body}
         self.courier.post(
             Callback(event, key, url, self._record_host(url), signing_key, body=named)
         )
+
+    def _record_key(self, key: StreamKey) -> str:
+        """facts/live.md §3: a running stream goes on signing with the key it began with."""
+        stream = self.streams.find(key)
+        if stream is not None and stream.sessions:
+            return stream.sessions[-1].record_key
+        return self.notify.of_record(key.domain).signing_key
 
     def _record_host(self, url: str) -> str:
         with_port = self.switches.record_signature_host == "host_with_port"
@@ -239,13 +277,13 @@ class Live:
 
     def _ask_on_demand(self, stream: Stream, session: Session) -> None:
         """facts/live.md §5, OnDemand 1: asked once, as the stream begins."""
-        url = self.notify.on_demand_url
+        url = self.notify.of_record(stream.key.domain).on_demand_url
         if not url or session.rule is None or session.rule.on_demand != ASK:
             return
         domain, app, name = stream.key
         query = {"app": app, "domain": domain, "stream": name, "vbitrate": 2000, "codec": "h264"}
         signs = self.switches.on_demand_carries_signature
-        key = self.notify.record_key if signs else ""
+        key = session.record_key if signs else ""
         receipt = self._receipt()
         receipt.add_done_callback(lambda done: self._on_demand_said(stream, session, done.result()))
         self.courier.post(

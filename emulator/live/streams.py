@@ -30,6 +30,8 @@ class Session:
     announced: bool = False
     commanded: bool = False
     start_call: int | None = None
+    stream_key: str = ""
+    record_key: str = ""
 
 
 @dataclass(slots=True)

@@ -46,6 +46,11 @@ class Switches:
     remarks_carry_signature: Annotated[bool, "§2.1 exception and switch callbacks"] = True
     on_demand_failure_records: Annotated[bool, "§5 result on failure"] = False
 
+    absent_notify_config: Annotated[Literal["empty", "refused"], "§7 drift check, none set"] = (
+        "empty"
+    )
+    record_key_is_told: Annotated[bool, "§3 key config, response says yes/no"] = True
+
     def set(self, wishes: Mapping[str, object]) -> None:
         """Sets all of them or, when any name or value is unknown, none."""
         table = {one.name: one for one in fields(self)}

@@ -1,0 +1,125 @@
+"""Every action that is answered here, by its name on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from emulator.live import domain_configs, identity, notify_configs, record_configs
+from emulator.live.asked import need
+from emulator.live.calls import Call
+from emulator.live.faults import RECORD_COMMAND
+from emulator.live.listing import online_list, stream_state
+from emulator.live.recordings import COMMANDS
+from emulator.live.refusals import Refused
+from emulator.live.service import Live
+from emulator.live.streams import StreamKey
+
+Json = dict[str, object]
+Action = Callable[[Live, Mapping[str, str], Call], Json]
+
+LIVE_VERSION = "2016-11-01"
+WHO_AM_I = "GetCallerIdentity"
+
+
+def version_of(action: str) -> str:
+    return identity.VERSION if action == WHO_AM_I else LIVE_VERSION
+
+
+def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
+    """facts/live.md §1."""
+    key = _command_key(live, given)
+    stream = live.streams.find(key)
+    session = stream.live if stream else None
+    call.session = session.number if session else None
+    try:
+        live.command(given["Command"], key, live.clock.now_ms())
+        call.acted = True
+    except Refused as refused:
+        call.code = refused.code
+        if refused.code == "TaskAlreadyStarted" and stream:
+            live.calls.note_command(call, stream, session)
+        raise
+    if stream:
+        live.calls.note_command(call, stream, session)
+    return {}
+
+
+def _command_key(live: Live, given: Mapping[str, str]) -> StreamKey:
+    need(given, "DomainName", "AppName", "StreamName", "Command")
+    if given["Command"] not in COMMANDS:
+        raise Refused("MalformedParam", "%s, the parameter Command is malformed.")
+    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in given[name]]
+    if names:
+        raise Refused("MalformedParam", f"%s, no wildcard is allowed in {', '.join(names)}.")
+    _streaming_domain(live, given["DomainName"])
+    return StreamKey(given["DomainName"], given["AppName"], given["StreamName"])
+
+
+def _streaming_domain(live: Live, name: str) -> None:
+    """facts/live.md §1.1: the main streaming domain, not the ingest domain."""
+    domain = live.domain(name)
+    if domain is None or domain.streaming != name:
+        raise Refused(live.switches.wrong_domain_code)
+
+
+def _online_list(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    need(given, "DomainName")
+    _streaming_domain(live, given["DomainName"])
+    return online_list(live, given)
+
+
+def _stream_state(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    need(given, "DomainName", "AppName", "StreamName")
+    return stream_state(live, given)
+
+
+def _stream_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    need(given, "DomainName", "StartTime", "EndTime")
+    return live.calls.ledger.stream_records(given, live.clock.now_ms())
+
+
+def _record_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
+    need(given, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
+    _streaming_domain(live, given["DomainName"])
+    return live.calls.ledger.record_records(given, live.clock.now_ms())
+
+
+def _caller_identity(live: Live, _given: Mapping[str, str], call: Call) -> Json:
+    return identity.caller_identity(live.account, call.access_key)
+
+
+def _configuring(act: Callable[[Live, Mapping[str, str]], Json]) -> Action:
+    """What needs to know nothing of the call around it."""
+    return lambda live, given, _call: act(live, given)
+
+
+ACTIONS: Mapping[str, Action] = {
+    RECORD_COMMAND: _record_command,
+    WHO_AM_I: _caller_identity,
+    "DescribeLiveStreamsOnlineList": _online_list,
+    "DescribeLiveStreamState": _stream_state,
+    "DescribeLiveStreamsNotifyRecords": _stream_records,
+    "DescribeLiveRecordNotifyRecords": _record_records,
+    "AddLiveAppRecordConfig": _configuring(record_configs.add),
+    "UpdateLiveAppRecordConfig": _configuring(record_configs.update),
+    "DeleteLiveAppRecordConfig": _configuring(record_configs.delete),
+    "DescribeLiveRecordConfig": _configuring(record_configs.describe),
+    "AddLiveRecordVodConfig": _configuring(record_configs.add_vod),
+    "UpdateLiveRecordVodConfig": _configuring(record_configs.update_vod),
+    "DeleteLiveRecordVodConfig": _configuring(record_configs.delete_vod),
+    "DescribeLiveRecordVodConfigs": _configuring(record_configs.describe_vod),
+    "SetLiveStreamsNotifyUrlConfig": _configuring(notify_configs.set_stream),
+    "DescribeLiveStreamsNotifyUrlConfig": _configuring(notify_configs.describe_stream),
+    "DeleteLiveStreamsNotifyUrlConfig": _configuring(notify_configs.delete_stream),
+    "AddLiveRecordNotifyConfig": _configuring(notify_configs.add_record),
+    "UpdateLiveRecordNotifyConfig": _configuring(notify_configs.update_record),
+    "DeleteLiveRecordNotifyConfig": _configuring(notify_configs.delete_record),
+    "DescribeLiveRecordNotifyConfig": _configuring(notify_configs.describe_record),
+    "DescribeLiveDomainMapping": _configuring(domain_configs.mapping),
+    "AddLiveDomainMapping": _configuring(domain_configs.bind),
+    "DeleteLiveDomainMapping": _configuring(domain_configs.release),
+    "DescribeLiveDomainDetail": _configuring(domain_configs.detail),
+    "DescribeLiveUserDomains": _configuring(domain_configs.listed),
+    "StartLiveDomain": _configuring(domain_configs.start),
+    "StopLiveDomain": _configuring(domain_configs.stop),
+}

@@ -1,0 +1,63 @@
+"""The account's domains: which there are, which ingest domain leads to which streaming domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from emulator.live.account import Domain
+from emulator.live.refusals import Refused
+
+STREAMING, INGEST = "liveVideo", "liveEdge"  # LiveDomainType, as the SDK's models have it
+
+
+class Domains:
+    def __init__(self, rows: Sequence[Domain]) -> None:
+        self._transcodings = {row.streaming: row.transcodings for row in rows}
+        self._kinds = {row.streaming: STREAMING for row in rows}
+        self._kinds |= {ingest: INGEST for row in rows for ingest in row.ingest}
+        self._bound = {ingest: row.streaming for row in rows for ingest in row.ingest}
+        self._offline: set[str] = set()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def kind(self, name: str) -> str:
+        """LiveVideo or liveEdge, whether or not it is bound to another."""
+        if name not in self._kinds:
+            raise Refused("InvalidDomain.NotFound")
+        return self._kinds[name]
+
+    def find(self, name: str) -> Domain | None:
+        """The domain by its streaming name or by one of the ingest names bound to it."""
+        streaming = self._bound.get(name, name)
+        if self._kinds.get(streaming) != STREAMING:
+            return None
+        ingest = tuple(edge for edge, main in self._bound.items() if main == streaming)
+        return Domain(streaming, ingest, self._transcodings[streaming])
+
+    def is_offline(self, name: str) -> bool:
+        return name in self._offline
+
+    def stop(self, name: str) -> None:
+        self.kind(name)
+        self._offline.add(name)
+
+    def start(self, name: str) -> None:
+        self.kind(name)
+        self._offline.discard(name)
+
+    def bind(self, ingest: str, streaming: str) -> None:
+        self._check(ingest, streaming)
+        if ingest in self._bound:
+            raise Refused("ConfigAlreadyExists")
+        self._bound[ingest] = streaming
+
+    def release(self, ingest: str, streaming: str) -> None:
+        self._check(ingest, streaming)
+        if self._bound.get(ingest) != streaming:
+            raise Refused("CodeConfigNotFound")
+        del self._bound[ingest]
+
+    def _check(self, ingest: str, streaming: str) -> None:
+        if (self.kind(ingest), self.kind(streaming)) != (INGEST, STREAMING):
+            raise Refused("IllegalOperation")

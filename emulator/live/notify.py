@@ -1,0 +1,105 @@
+"""Where callbacks go and how they are signed: one configuration for each domain.
+
+facts/live.md §2 to §5. A key that was changed is signed with from the next publish on (§3);
+addresses change at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from emulator.live.account import Domain, Notify
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNotify:
+    """Of an ingest domain. `key` is signed with where `signs`."""
+
+    url: str
+    exception_url: str
+    switch_url: str
+    key: str
+    signs: bool
+
+    @property
+    def signing_key(self) -> str:
+        return self.key if self.signs else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNotify:
+    """Of a streaming domain."""
+
+    url: str
+    on_demand_url: str
+    need_status: bool
+    key: str
+    signs: bool
+
+    @property
+    def signing_key(self) -> str:
+        return self.key if self.signs else ""
+
+
+NO_STREAM = StreamNotify("", "", "", "", signs=False)
+NO_RECORD = RecordNotify("", "", need_status=False, key="", signs=False)
+
+
+class Notifications:
+    """By the domain on which each stands: for stream callbacks the ingest domain, or the streaming
+    domain where none is bound (§2)."""
+
+    def __init__(self, domains: Sequence[Domain], notify: Notify) -> None:
+        self.stream: dict[str, StreamNotify] = {}
+        self.record: dict[str, RecordNotify] = {}
+        self._domains = domains
+        self.told = notify
+        self.change(notify)
+
+    def change(self, notify: Notify) -> None:
+        """The same for all of the account's domains."""
+        self.told = notify
+        of_stream, of_record = _of_stream(notify), _of_record(notify)
+        for domain in self._domains:
+            self.record[domain.streaming] = of_record
+            for ingest in domain.ingest or (domain.streaming,):
+                self.stream[ingest] = of_stream
+
+    def of_stream(self, ingest: str) -> StreamNotify:
+        return self.stream.get(ingest, NO_STREAM)
+
+    def of_record(self, streaming: str) -> RecordNotify:
+        return self.record.get(streaming, NO_RECORD)
+
+    def now(self) -> Notify:
+        """As the control plane tells it: of the account's first domain."""
+        first = self._domains[0]
+        stream = self.of_stream((first.ingest or (first.streaming,))[0])
+        record = self.of_record(first.streaming)
+        return replace(
+            self.told,
+            stream_url=stream.url,
+            exception_url=stream.exception_url,
+            switch_url=stream.switch_url,
+            stream_key=stream.signing_key,
+            record_url=record.url,
+            on_demand_url=record.on_demand_url,
+            need_status=record.need_status,
+            record_key=record.signing_key,
+        )
+
+
+def _of_stream(notify: Notify) -> StreamNotify:
+    urls = (notify.stream_url, notify.exception_url, notify.switch_url)
+    return StreamNotify(*urls, notify.stream_key, signs=bool(notify.stream_key))
+
+
+def _of_record(notify: Notify) -> RecordNotify:
+    return RecordNotify(
+        notify.record_url,
+        notify.on_demand_url,
+        need_status=notify.need_status,
+        key=notify.record_key,
+        signs=bool(notify.record_key),
+    )

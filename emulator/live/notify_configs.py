@@ -1,0 +1,152 @@
+"""Callback configurations as the API sets, deletes and tells them (facts/live.md §2, §4, §7).
+
+What a call leaves out is cleared: nothing says that it would be kept.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from emulator.live import asked
+from emulator.live.asked import Given
+from emulator.live.domains import INGEST
+from emulator.live.notify import RecordNotify, StreamNotify
+from emulator.live.refusals import Refused
+from emulator.live.service import Live
+
+Json = dict[str, object]
+LONGEST_STREAM_KEY, LONGEST_RECORD_KEY = 64, 32
+
+
+def set_stream(live: Live, given: Given) -> Json:
+    domain = _ingest(live, given)
+    signs = asked.word(given, "NotifyReqAuth", ("no", "yes")) == "yes"
+    live.notify.stream[domain] = StreamNotify(
+        _url(given, "NotifyUrl"),
+        _url(given, "ExceptionNotifyUrl"),
+        _url(given, "SwitchNotifyUrl"),
+        _key(given, LONGEST_STREAM_KEY) if signs else "",
+        signs=signs,
+    )
+    return {}
+
+
+def describe_stream(live: Live, given: Given) -> Json:
+    """SwitchNotifyUrl is told by no API."""
+    domain = _ingest(live, given)
+    held = live.notify.stream.get(domain)
+    if held is None:
+        return _absent(live, "LiveStreamsNotifyConfig")
+    told: Json = {
+        "DomainName": domain,
+        "NotifyUrl": held.url,
+        "ExceptionNotifyUrl": held.exception_url,
+        "NotifyReqAuth": "yes" if held.signs else "no",
+        "NotifyAuthKey": held.key,
+    }
+    return {"LiveStreamsNotifyConfig": told}
+
+
+def delete_stream(live: Live, given: Given) -> Json:
+    if live.notify.stream.pop(_ingest(live, given), None) is None:
+        raise Refused("CodeConfigNotFound")
+    return {}
+
+
+def add_record(live: Live, given: Given) -> Json:
+    domain = _streaming(live, given)
+    if domain in live.notify.record:
+        raise Refused("ConfigAlreadyExists")
+    live.notify.record[domain] = _record(given)
+    return {}
+
+
+def update_record(live: Live, given: Given) -> Json:
+    domain = _streaming(live, given)
+    if domain not in live.notify.record:
+        raise Refused("CodeConfigNotFound")
+    live.notify.record[domain] = _record(given)
+    return {}
+
+
+def delete_record(live: Live, given: Given) -> Json:
+    if live.notify.record.pop(_streaming(live, given), None) is None:
+        raise Refused("CodeConfigNotFound")
+    return {}
+
+
+def describe_record(live: Live, given: Given) -> Json:
+    domain = _streaming(live, given)
+    held = live.notify.record.get(domain)
+    if held is None:
+        return _absent(live, "LiveRecordNotifyConfig")
+    told: Json = {
+        "DomainName": domain,
+        "NotifyUrl": held.url,
+        "OnDemandUrl": held.on_demand_url,
+        "NeedStatusNotify": held.need_status,
+    }
+    if live.switches.record_key_is_told:
+        told |= {"NotifyReqAuth": held.signs, "NotifyAuthKey": held.key}
+    return {"LiveRecordNotifyConfig": told}
+
+
+def _record(given: Given) -> RecordNotify:
+    asked.need(given, "NotifyUrl")
+    signs = asked.flag(given, "NotifyReqAuth")
+    return RecordNotify(
+        _url(given, "NotifyUrl"),
+        _url(given, "OnDemandUrl"),
+        need_status=asked.flag(given, "NeedStatusNotify"),
+        key=_key(given, LONGEST_RECORD_KEY) if signs else "",
+        signs=signs,
+    )
+
+
+def _absent(live: Live, name: str) -> Json:
+    if live.switches.absent_notify_config == "refused":
+        raise Refused("CodeConfigNotFound")
+    return {name: {}}
+
+
+def _ingest(live: Live, given: Given) -> str:
+    """facts/live.md §2: the streaming domain itself only where no ingest domain is bound to it."""
+    asked.need(given, "DomainName")
+    name = given["DomainName"]
+    if live.domains.kind(name) != INGEST and live.ingest_of(name) != name:
+        raise Refused("IllegalOperation")
+    return name
+
+
+def _streaming(live: Live, given: Given) -> str:
+    asked.need(given, "DomainName")
+    live.need_streaming(given["DomainName"])
+    return given["DomainName"]
+
+
+def _url(given: Given, name: str) -> str:
+    value = given.get(name, "")
+    if value and not _is_web(value):
+        raise Refused("InvalidNotifyUrl.Malformed")
+    return value
+
+
+def _is_web(value: str) -> bool:
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname)
+
+
+def _key(given: Given, longest: int) -> str:
+    """Letters and digits; the development keys have hyphens, so that nobody deploys them."""
+    asked.need(given, "NotifyAuthKey")
+    key = given["NotifyAuthKey"]
+    alphabet = "[A-Za-z0-9-]" if key.startswith("dev-") else "[A-Za-z0-9]"
+    if not re.fullmatch(rf"{alphabet}{{16,{longest}}}", key):
+        raise Refused(
+            "MalformedParam", f"%s, NotifyAuthKey has 16 to {longest} letters and digits."
+        )
+    return key
