@@ -63,7 +63,7 @@ def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
         store=store,
         deployed=unpacked(runtime, STATE / "dev" / "code") if runtime else None,
     ) as stack:
-        register(DEV, Target(stack.fc, TOKEN))
+        register(DEV, Target(stack.fc, TOKEN, stack.live))
         click.echo(f"Function Compute     {stack.fc}    (API token: {TOKEN})")
         click.echo(f"ApsaraVideo Live     {stack.live}    (control plane under /_control/)")
         click.echo(f"store, clock, logs   {stack.folder}")

@@ -27,8 +27,11 @@ _GLANCE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
+    """`live` is the address of ApsaraVideo Live where it is not the service itself."""
+
     url: str
     token: str
+    live: str = ""
 
 
 def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bool) -> Target:
@@ -65,7 +68,7 @@ def _target(stage: str, table: Mapping[str, object], token: str | None) -> Targe
         raise click.UsageError(
             f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
         )
-    return Target(url, token or str(kept))
+    return Target(url, token or str(kept), str(table.get("live", "")))
 
 
 def _dev_if_up() -> Target | None:
@@ -104,7 +107,9 @@ def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Pyt
 
 def register(stage: str, target: Target) -> None:
     """Write the stage's table anew and leave every other as it is."""
-    table = f"[{stage}]\nurl = {json.dumps(target.url)}\ntoken = {json.dumps(target.token)}\n"
+    told = {"url": target.url, "token": target.token, "live": target.live}
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in told.items() if value]
+    table = "".join([f"[{stage}]\n", *lines])
     file = path()
     file.parent.mkdir(parents=True, exist_ok=True)
     text = file.read_text(encoding="utf-8") if file.exists() else ""

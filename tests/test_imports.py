@@ -24,6 +24,7 @@ BREACHES = {
     "What is deployed never imports the stand-ins": ("shared/app.py", "import emulator.live"),
     "The rules are pure": ("shared/domain/record.py", "import time"),
     "Only live knows the official SDK": ("shared/recorder/hands.py", "import darabonba"),
+    "In the command line only account": ("cli/show.py", "import darabonba"),
     "Only store knows a database driver": ("shared/config/settings.py", "import sqlite3"),
 }
 

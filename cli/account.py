@@ -1,0 +1,167 @@
+"""The Alibaba Cloud account, asked with a person's own credentials.
+
+What is deployed calls Live through shared.live alone, whose few actions its role is allowed; the
+configuration that setup changes and doctor reads is nothing that a function ever touches.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+
+from cli.failure import Failure
+from shared.config import values
+from shared.errors import LiveError
+from shared.live import Credentials
+from shared.live.sdk import understand
+
+LIVE = "https://live.aliyuncs.com"
+STS = "https://sts.aliyuncs.com"
+WHO_AM_I = "GetCallerIdentity"
+CONNECT_MS, READ_MS = 5_000, 10_000
+DEVELOPMENT = Credentials("dev", "dev-secret")
+
+Json = dict[str, Any]
+
+
+class Declined(Exception):
+    """The account's answer was no, or none; `code` is its own where it gave one."""
+
+    def __init__(self, action: str, error: LiveError) -> None:
+        super().__init__(f"{action}: {error.code}: {error}")
+        self.action = action
+        self.code = error.code
+        self.status = error.status
+
+    @property
+    def is_forbidden(self) -> bool:
+        return self.code.startswith(("Forbidden", "NoPermission"))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`live` is the address of ApsaraVideo Live, `sts` of whoever knows whose a key is."""
+
+    credentials: Credentials
+    live: str = LIVE
+    sts: str = STS
+
+    def ask(self, action: str, **parameters: object) -> Json:
+        """What Live answered to `action`, with parameters named as on the wire; else Declined."""
+        models, client = _client(self.live, self.credentials)
+        request = getattr(models, f"{action}Request")().from_map(parameters)
+        if unknown := parameters.keys() - request.to_map().keys():
+            raise TypeError(f"{action} takes no {', '.join(sorted(unknown))}")
+        call = getattr(client, f"{_snake(action)}_with_options")
+        return self._answered(action, lambda: call(request, _runtime()).to_map())
+
+    def who(self) -> Json:
+        """STS GetCallerIdentity; its IdentityType is Account for the root key."""
+        from alibabacloud_tea_openapi.client import Client
+        from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
+
+        params = Params(
+            action=WHO_AM_I,
+            version="2015-04-01",
+            protocol=self.sts.partition("://")[0].upper(),
+            pathname="/",
+            method="POST",
+            auth_type="AK",
+            style="RPC",
+            req_body_type="formData",
+            body_type="json",
+        )
+        client = Client(_config(self.sts, self.credentials))
+        return self._answered(
+            WHO_AM_I, lambda: client.call_api(params, OpenApiRequest(), _runtime())
+        )
+
+    def clock(self) -> datetime | None:
+        """Live's own, to the second; it tells it to anybody. None when it does not answer."""
+        try:
+            answer = requests.get(self.live, timeout=(CONNECT_MS / 1000, READ_MS / 1000))
+            return parsedate_to_datetime(answer.headers["Date"])
+        except (requests.RequestException, KeyError, ValueError):
+            return None
+
+    def _answered(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
+        try:
+            body = call()["body"]
+        except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
+            raise Declined(action, understand(error, self.credentials)) from None
+        return body if isinstance(body, dict) else {}
+
+
+def account_at(live: str) -> Account:
+    """With the credentials of the environment; `live` is empty for the service itself."""
+    if not live:
+        return Account(_own_credentials())
+    try:
+        protocol, host = values.endpoint(live)
+    except ValueError as error:
+        raise Failure(f"the address of ApsaraVideo Live: {error}") from None
+    address = f"{protocol}://{host}"
+    if protocol == "http":  # only a stand-in, which plays STS too
+        return Account(_own_credentials(DEVELOPMENT), address, address)
+    return Account(_own_credentials(), address)
+
+
+def _own_credentials(otherwise: Credentials | None = None) -> Credentials:
+    """The environment's, as every tool of Alibaba Cloud names them."""
+    names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
+    found = Credentials(*(os.environ.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
+    if not found.are_missing():
+        return found
+    if otherwise is None:
+        raise Failure(
+            "there are no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and"
+            " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user, with ALIBABA_CLOUD_SECURITY_TOKEN"
+            " where they are temporary"
+        )
+    return otherwise
+
+
+def _client(address: str, credentials: Credentials) -> tuple[Any, Any]:
+    from alibabacloud_live20161101 import models
+    from alibabacloud_live20161101.client import Client
+
+    return models, Client(_config(address, credentials))
+
+
+def _config(address: str, credentials: Credentials) -> object:
+    from alibabacloud_tea_openapi.utils_models import Config
+
+    protocol, _, host = address.partition("://")
+    return Config(
+        access_key_id=credentials.access_key_id,
+        access_key_secret=credentials.access_key_secret,
+        security_token=credentials.security_token or None,
+        endpoint=host,
+        protocol=protocol,
+        region_id="cn-shanghai",
+    )
+
+
+def _runtime() -> object:
+    from darabonba.runtime import RuntimeOptions
+
+    return RuntimeOptions(connect_timeout=CONNECT_MS, read_timeout=READ_MS)
+
+
+def _snake(action: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", action).lower()
+
+
+def told(answer: Mapping[str, object], *path: str) -> list[Json]:
+    """A list within lists, as RPC answers nest them; empty where Live leaves out any of them."""
+    found: object = answer
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
