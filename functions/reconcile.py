@@ -9,7 +9,7 @@ from shared.app import Call
 from shared.errors import Unauthorized
 from shared.fc import Event, Request, Response
 from shared.kick import KEY_HEADER
-from shared.recorder import ONLY_STORE, Manner
+from shared.recorder import Manner
 
 BUDGET = 70.0
 """s that one run works at the most: the next minute's is there by then."""
@@ -32,8 +32,7 @@ def respond(call: Call, told: Event) -> Response:
         if not call.is_needed():
             return Response(200, {"differences": 0, "done": 0})
     else:
-        domains = [domain.streaming for domain in call.app.policy.domains]
-        differences = sum(call.survey(domain, ONLY_STORE) for domain in domains)
+        differences = call.survey()
     call.app.store.mark(MARK)
     done = call.reconcile(manner)
     return Response(200, {"differences": differences, "done": done})

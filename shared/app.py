@@ -26,8 +26,8 @@ from shared.live import Credentials, LiveClient, Online
 from shared.logs import Log, to_stdout
 from shared.outgoing import Unanswered
 from shared.quick import dataclass
-from shared.recorder import NEAR, Handled, Hands, Manner, Recorder, Steps, T, run
-from shared.recorder.senders import ENOUGH, Senders, Shift
+from shared.recorder import NEAR, ONLY_STORE, Handled, Hands, Manner, Recorder, Steps, T, run
+from shared.recorder.senders import ENOUGH, Lookout, Senders, Shift
 from shared.relay import Kind, Relay, is_relayed
 from shared.resilience import Deadline
 from shared.store import Store, open_store
@@ -99,6 +99,7 @@ class Call:
         )
         self._senders: Senders | None = None
         self._shift = Shift(app.store, secrets.token_hex(8), app.monotonic)
+        self._lookout = Lookout(app.store)
 
     def has_time(self) -> bool:
         """Enough is left to send a command and hear its answer."""
@@ -145,8 +146,15 @@ class Call:
         """What Live lists for a domain when the function's own role asks. Raises a LiveError."""
         return self._live.online(domain)
 
-    def survey(self, domain: str, manner: Manner) -> int:
-        return run(self.app.recorder.survey(domain, manner), self._hands.perform)
+    def survey(self, *, news: bool = False) -> int:
+        """Hold what is online, in every domain of the policy, against what we know: how many
+        differences there were. What follows from them is sent with the rest of what is due."""
+        self._lookout.looks()
+        survey, domains = self.app.recorder.survey, self.app.policy.domains
+        return sum(self._run(survey(one.streaming, ONLY_STORE, news=news)) for one in domains)
+
+    def _survey_news(self) -> int:
+        return self.survey(news=True)
 
     def is_needed(self) -> bool:
         """Whether a reconcile that was kicked is, beside those at work."""
@@ -158,14 +166,13 @@ class Call:
     def reconcile(self, manner: Manner) -> int:
         """Do what is due; what time does not suffice for is left to a successor."""
         app, done = self.app, 0
-        domains = [domain.streaming for domain in app.policy.domains]
         app.live.prepare()  # before there are threads (facts/sdk.md B2)
-        self._senders = Senders(lambda: self._run(app.recorder.drain(manner)), self._shift.beat)
+        self._senders = Senders(lambda: self._run(app.recorder.drain(manner)), self._beat)
         soon: int | None = 0
         while self.has_time() and soon == 0:  # else somebody relied on us just now
             try:
                 self._shift.begin()
-                done += self._run(app.recorder.reconcile(manner, domains, alone=False))
+                done += self._run(app.recorder.reconcile(manner, alone=False))
                 self._shift.end()
                 soon = app.store.next_due()
             except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
@@ -177,7 +184,17 @@ class Call:
 
     def _drain(self) -> int:
         self._shift.beat()
-        return self._senders.drain() if self._senders else 0
+        done = self._senders.drain() if self._senders else 0
+        return done + (self._survey_news() if self._lookout.is_owed() else 0)
+
+    def _beat(self) -> None:
+        """Each second of a drain, which only a crowd makes last so long. A crowd has two at it:
+        should one be killed, the other calls the next."""
+        if self._shift.begin() == 0:
+            self.app.kick()
+        self._lookout.sees_crowd()
+        if self._senders and self._lookout.is_time():
+            self._senders.have_done(self._survey_news)
 
     def _call_one_more(self) -> None:
         if self._senders:

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
 from shared.domain import Command, StartAsked, StopAsked, StreamKey, Terms
 from shared.domain.policy import Rule
 from shared.errors import InDoubt, LiveError, StoreUnavailable, Throttled
-from shared.recorder import Drain, Effect, Hands, List, Manner, Recorder, run
+from shared.recorder import Hands, Manner, Recorder, run
 from shared.recorder.senders import Senders, Shift
 from shared.store import Store, open_store
 from tests.conftest import Clock
@@ -203,22 +202,3 @@ def test_a_reconcile_is_called_only_while_slots_go_by(clock: Clock, store: Store
     clock.pass_ms(200)
     assert one.wants_one_more()
     other.end()
-
-
-@pytest.mark.parametrize(("drained", "looks"), [(49, []), (50, ["live.example.com"])])
-def test_after_a_crowd_the_online_list_is_looked_at_at_once(drained: int, looks: list[str]) -> None:
-    recorder = Recorder(lambda _: Terms(), lambda: "f", 8000)
-    rounds, looked = iter([drained, 0]), []
-
-    def perform(effect: Effect[Any]) -> object:
-        if isinstance(effect, Drain):
-            return next(rounds)
-        if isinstance(effect, List):
-            looked.append(effect.domain)
-        return None
-
-    once = iter([True, False])
-    manner = Manner(has_time=lambda: next(once))
-    run(recorder.reconcile(manner, ["live.example.com"], alone=False), perform)
-
-    assert looked == looks

@@ -6,7 +6,7 @@ in production, and whoever explores or simulates performs them as it likes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import field, replace
 
 from shared.domain import (
@@ -76,8 +76,6 @@ __all__ = [
     "run",
 ]
 
-CROWD = 50
-"""commands in one go, a second's worth."""
 HOLD = 2_000
 """ms after which what a killed sender had taken is handed out again."""
 NEAR = 15_000
@@ -212,27 +210,26 @@ class Recorder:
             waiting=waiting,
         )
 
-    def survey(self, domain: str, manner: Manner) -> Steps[int]:
-        """Feed every difference between the online list and what we know; how many there were."""
+    def survey(self, domain: str, manner: Manner, *, news: bool = False) -> Steps[int]:
+        """Feed every difference between the online list and what we know; how many there were.
+
+        With `news` only the streams that we know nothing of: in a crowd that is all that hurries.
+        """
         survey = yield from do(List(domain))
-        differences = [] if survey is None else list(_differences(survey))
+        found = () if survey is None else _news(survey) if news else _differences(survey)
+        differences = list(found)
         for key, looked in differences:
             yield from self.handle(key, looked, manner)
         return len(differences)
 
-    def reconcile(
-        self, manner: Manner, domains: Sequence[str] = (), *, alone: bool = True
-    ) -> Steps[int]:
+    def reconcile(self, manner: Manner, *, alone: bool = True) -> Steps[int]:
         """Do what is due until nothing is for a while or the time is up; how much was done.
 
-        Alone it is one sender; else there are as many as it takes. Where a crowd came up on these
-        domains, some of its callbacks were probably refused for want of instances: look at once.
+        Alone it is one sender; else there are as many as it takes.
         """
         done, idle = 0, 0
         while manner.has_time() and idle < LINGER:
             drained = yield from (self.drain(manner) if alone else do(Drain()))
-            for domain in domains if drained >= CROWD else ():
-                yield from self.survey(domain, ONLY_STORE)
             soon = yield from do(NextDue())
             worked = drained > 0 or (soon is not None and soon <= NEAR)
             done, idle = done + drained, 0 if worked else idle + POLL
@@ -250,10 +247,10 @@ class Recorder:
             if not keys:
                 break
             handled = yield from self.handle(keys[0], TimePassed(), manner)
-            done += 1
             if handled.lane_in > manner.wait:
                 yield from do(Wait(min(round(handled.lane_in) - manner.wait, POLL)))
                 break
+            done += 1
         return done
 
 
@@ -274,6 +271,13 @@ def _full(record: Recording, *, full: bool) -> Recording:
     if record.owed is None or record.owed.full is full:
         return record
     return replace(record, owed=replace(record.owed, full=full))
+
+
+def _news(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
+    known = {watched.key for watched in survey.watched}
+    for key, published in survey.online.items():
+        if key not in known:
+            yield key, Looked(published, survey.asked_at)
 
 
 def _differences(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:

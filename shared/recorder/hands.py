@@ -25,9 +25,10 @@ from shared.recorder.effects import (
     Wait,
 )
 
-LATE = 0.1
+LATE = 0.05
 """s by which a slot may have passed before its command is given up unsent: what is later meets the
-slots that follow it, and a lane of 45 has 5 to spare in any second."""
+slots that follow it. A lane of 45 then never puts more than 48 into any second, and the two that
+are left of the account's 50 are for what the way to Live adds."""
 NEARLY_FREE = 150
 """ms ahead; a lane that is booked no further than that could feed one more sender."""
 PAUSE, LONGEST_PAUSE = 200, 2_000

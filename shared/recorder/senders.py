@@ -1,4 +1,4 @@
-"""As many senders as rate and latency need: threads that live for one drain and no longer."""
+"""Who drains: the reconciles at work, and in each as many senders as rate and latency need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ PAUSE = 1_500
 """ms between two that are called, by however many instances: each start costs."""
 BEAT = 1.0
 """s between two signs of life."""
+LOOK_AGAIN = 10_000
+"""ms between two looks at the online lists while a crowd is sent."""
 
 
 class Roster(Protocol):
     def join(self, name: str, who: str, ms: int) -> int: ...
     def leave(self, name: str, who: str) -> None: ...
     def summon(self, name: str, enough: int, ms: int) -> bool: ...
+
+
+class Diary(Protocol):
+    def mark(self, name: str) -> None: ...
+    def marked(self, name: str) -> int | None: ...
 
 
 class Shift:
@@ -50,6 +57,31 @@ class Shift:
         self._roster.leave("reconcile", self._who)
 
 
+class Lookout:
+    """Where a crowd comes up, callbacks are probably refused for want of instances: whoever sends
+    it looks for those streams meanwhile, and once more at its end, whoever is killed in between."""
+
+    def __init__(self, diary: Diary) -> None:
+        self._diary = diary
+
+    def sees_crowd(self) -> None:
+        self._diary.mark("crowd")
+
+    def looks(self) -> None:
+        """From now on: what comes up later may be missed."""
+        self._diary.mark("looked")
+
+    def is_time(self) -> bool:
+        """Nobody has looked for a while."""
+        ago = self._diary.marked("looked")
+        return ago is None or ago >= LOOK_AGAIN
+
+    def is_owed(self) -> bool:
+        """Nobody has looked since there was a crowd."""
+        crowd, looked = self._diary.marked("crowd"), self._diary.marked("looked")
+        return crowd is not None and (looked is None or crowd < looked)
+
+
 class Senders:
     """Begins with one; each that finds the lane nearly free calls one more, and each ends by itself
     when nothing is due any more or the others have the lane booked up."""
@@ -69,24 +101,34 @@ class Senders:
         with ThreadPoolExecutor(MOST, thread_name_prefix="sender") as pool:
             self._pool = pool
             self.call_one_more()
-            with self._changed:
-                while not self._changed.wait_for(lambda: self.working == 0, BEAT):
-                    self._beat()
-                self._pool = None
+            while not self._have_ended():
+                self._beat()
         if self._trouble is not None:
             raise self._trouble
         return self._done
 
+    def _have_ended(self) -> bool:
+        """Within a beat. From then on nobody is called any more."""
+        with self._changed:
+            ended = self._changed.wait_for(lambda: self.working == 0, BEAT)
+            if ended:
+                self._pool = None
+        return ended
+
     def call_one_more(self) -> None:
+        self.have_done(self._work)
+
+    def have_done(self, work: Callable[[], int]) -> None:
+        """Beside what the senders do; the drain does not end before."""
         with self._changed:
             if self._pool is not None and self.working < MOST and self._trouble is None:
                 self.working += 1
-                self._pool.submit(self._run)
+                self._pool.submit(self._run, work)
 
-    def _run(self) -> None:
+    def _run(self, work: Callable[[], int]) -> None:
         done, trouble = 0, None
         try:
-            done = self._work()
+            done = work()
         except BaseException as error:  # noqa: BLE001 - raised again by `drain`
             trouble = error
         with self._changed:
