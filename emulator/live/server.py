@@ -22,6 +22,7 @@ from emulator.live.api import Answer, answer
 from emulator.live.clock import Clock
 from emulator.live.control import Control
 from emulator.live.fields import Unfit
+from emulator.live.oss import Buckets
 from emulator.live.service import Live
 from emulator.live.signatures import Wire
 
@@ -71,6 +72,7 @@ class Running:
         application.router.add_get("/", self._serve_api)
         application.router.add_post("/", self._serve_api)
         Control(self.live).join(application)
+        Buckets(self.live).join(application)
         return application
 
     async def _serve_api(self, request: web.Request) -> web.StreamResponse:

@@ -1,0 +1,201 @@
+"""Object Storage Service, as much of it as recording needs: buckets, and what deletes in them.
+
+At the same address as Live, with the bucket in the path, as OSS itself does where the endpoint is
+an IP address. Signatures are of version 4, which the official SDK sends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import replace
+
+from aiohttp import web
+
+from emulator.live.account import OSS_ENDPOINT, Bucket
+from emulator.live.clock import real_ms
+from emulator.live.service import Live
+from emulator.live.streams import utc
+
+CLAIM = re.compile(
+    r"OSS4-HMAC-SHA256 Credential=([^/,]+)/(\d{8})/([^/]*)/oss/aliyun_v4_request,"
+    r"\s*(?:AdditionalHeaders=([^,]*),\s*)?Signature=([0-9a-f]{64})"
+)
+SIGNED = ("content-type", "content-md5")
+ERRORS = {
+    "AccessDenied": (403, "You have no right to access this object."),
+    "InvalidAccessKeyId": (403, "The OSS Access Key Id you provided does not exist."),
+    "SignatureDoesNotMatch": (403, "The request signature we calculated does not match."),
+    "NoSuchBucket": (404, "The specified bucket does not exist."),
+    "NoSuchLifecycle": (404, "No Row found in Lifecycle Table."),
+    "BucketAlreadyExists": (409, "The requested bucket name is not available."),
+    "MalformedXML": (400, "The XML you provided was not well-formed."),
+    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
+}
+
+
+class Denied(Exception):
+    def __init__(self, code: str, status: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = status or ERRORS.get(code, (403, ""))[0]
+
+
+class Buckets:
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def join(self, application: web.Application) -> None:
+        for path in ("/{bucket}", "/{bucket}/"):
+            application.router.add_route("*", path, self._serve)
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        action = _action(request)
+        call = self._live.calls.came(self._live.clock.now_ms())
+        call.action = action
+        try:
+            body = self._answer(request, action, (await request.read()).decode("utf-8", "replace"))
+            call.status = 200
+            return _reply(200, body)
+        except Denied as denied:
+            call.status, call.code = denied.status, denied.code
+            return _reply(denied.status, _error(denied.code, request))
+
+    def _answer(self, request: web.Request, action: str, body: str) -> ET.Element | None:
+        name = request.match_info["bucket"]
+        if name not in self._live.buckets and action != "PutBucket":
+            raise Denied("NoSuchBucket")
+        self._admit(request)
+        fault = self._live.plan.fault_for(action, None, "")
+        if fault is not None:
+            raise Denied(fault.code or "AccessDenied", fault.status)
+        act = ACTIONS.get(action)
+        if act is None:
+            raise Denied("MethodNotAllowed")
+        return act(self._live, name, body)
+
+    def _admit(self, request: web.Request) -> None:
+        claim = CLAIM.fullmatch(request.headers.get("Authorization", ""))
+        if claim is None:
+            raise Denied("AccessDenied")
+        access_key, day, region, additional, signature = claim.groups()
+        credential = self._live.account.credential(access_key)
+        if credential is None:
+            raise Denied("InvalidAccessKeyId")
+        key = b"aliyun_v4" + credential.secret.encode()
+        for part in (day, region, "oss", "aliyun_v4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        text = _string_to_sign(request, f"{day}/{region}/oss/aliyun_v4_request", additional or "")
+        if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), signature):
+            raise Denied("SignatureDoesNotMatch")
+
+
+def _string_to_sign(request: web.Request, scope: str, additional: str) -> str:
+    query = "&".join(sorted(part.rstrip("=") for part in request.query_string.split("&")))
+    extra = [name for name in additional.split(";") if name]
+    headers = {name.lower(): value.strip() for name, value in request.headers.items()}
+    lines = [
+        f"{name}:{headers[name]}\n"
+        for name in sorted(headers)
+        if name in SIGNED or name in extra or name.startswith("x-oss-")
+    ]
+    path = f"/{request.match_info['bucket']}/"
+    payload = headers.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
+    wanted = [request.method, path, query, "".join(lines), ";".join(extra), payload]
+    digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()
+    return f"OSS4-HMAC-SHA256\n{headers.get('x-oss-date', '')}\n{scope}\n{digest}"
+
+
+NAMES = {
+    ("GET", "bucketInfo"): "GetBucketInfo",
+    ("GET", "lifecycle"): "GetBucketLifecycle",
+    ("PUT", "lifecycle"): "PutBucketLifecycle",
+    ("DELETE", "lifecycle"): "DeleteBucketLifecycle",
+    ("PUT", ""): "PutBucket",
+    ("DELETE", ""): "DeleteBucket",
+}
+
+
+def _action(request: web.Request) -> str:
+    what = next((name for name in ("bucketInfo", "lifecycle") if name in request.query), "")
+    return NAMES.get((request.method, what), request.method)
+
+
+def _get_info(live: Live, name: str, _body: str) -> ET.Element:
+    endpoint = live.buckets[name].endpoint
+    place = endpoint.partition(".")[0]
+    told = {
+        "Name": name,
+        "Location": place,
+        "ExtranetEndpoint": endpoint,
+        "IntranetEndpoint": endpoint.replace(place, f"{place}-internal", 1),
+        "CreationDate": utc(real_ms(), "%Y-%m-%dT%H:%M:%S.000Z"),
+        "StorageClass": "Standard",
+    }
+    root = ET.Element("BucketInfo")
+    bucket = ET.SubElement(root, "Bucket")
+    for tag, text in told.items():
+        ET.SubElement(bucket, tag).text = text
+    return root
+
+
+def _get_lifecycle(live: Live, name: str, _body: str) -> ET.Element:
+    days = live.buckets[name].expires_days
+    if days is None:
+        raise Denied("NoSuchLifecycle")
+    root = ET.Element("LifecycleConfiguration")
+    rule = ET.SubElement(root, "Rule")
+    for tag, text in {"ID": "expire", "Prefix": "", "Status": "Enabled"}.items():
+        ET.SubElement(rule, tag).text = text
+    ET.SubElement(ET.SubElement(rule, "Expiration"), "Days").text = str(days)
+    return root
+
+
+def _put_lifecycle(live: Live, name: str, body: str) -> None:
+    """Of all its rules the shortest of those that delete."""
+    found = re.findall(r"<Days>\s*(\d{1,5})\s*</Days>", body)
+    if not found:
+        raise Denied("MalformedXML")
+    live.buckets[name] = replace(live.buckets[name], expires_days=min(map(int, found)))
+
+
+def _delete_lifecycle(live: Live, name: str, _body: str) -> None:
+    live.buckets[name] = replace(live.buckets[name], expires_days=None)
+
+
+def _put_bucket(live: Live, name: str, _body: str) -> None:
+    if name in live.buckets:
+        raise Denied("BucketAlreadyExists")
+    live.buckets[name] = Bucket(name, OSS_ENDPOINT)
+
+
+def _delete_bucket(live: Live, name: str, _body: str) -> None:
+    del live.buckets[name]
+
+
+ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
+    "GetBucketInfo": _get_info,
+    "GetBucketLifecycle": _get_lifecycle,
+    "PutBucketLifecycle": _put_lifecycle,
+    "DeleteBucketLifecycle": _delete_lifecycle,
+    "PutBucket": _put_bucket,
+    "DeleteBucket": _delete_bucket,
+}
+
+
+def _error(code: str, request: web.Request) -> ET.Element:
+    root = ET.Element("Error")
+    told = {"Code": code, "Message": ERRORS.get(code, (0, code))[1], "HostId": request.host}
+    for tag, text in told.items():
+        ET.SubElement(root, tag).text = text
+    return root
+
+
+def _reply(status: int, body: ET.Element | None) -> web.Response:
+    text = b"" if body is None else ET.tostring(body, encoding="utf-8", xml_declaration=True)
+    headers = {"x-oss-request-id": uuid.uuid4().hex[:24].upper()}
+    return web.Response(status=status, body=text, content_type="application/xml", headers=headers)

@@ -1,0 +1,85 @@
+"""The official SDK of OSS, unchanged, against the stand-in's buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import alibabacloud_oss_v2 as oss
+import pytest
+
+from emulator.live import LiveInThread, Remote
+
+
+def client(address: str, secret: str) -> oss.Client:
+    config = oss.config.load_default()
+    config.credentials_provider = oss.credentials.StaticCredentialsProvider("dev", secret)
+    config.region, config.endpoint = "cn-shanghai", address
+    config.use_path_style = True
+    config.retry_max_attempts = 1
+    return oss.Client(config)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with LiveInThread() as running:
+        yield running.address
+
+
+@pytest.fixture
+def there(address: str) -> oss.Client:
+    return client(address, "dev-secret")
+
+
+def refused(error: pytest.ExceptionInfo[oss.exceptions.OperationError]) -> str:
+    cause = error.value.unwrap()
+    assert isinstance(cause, oss.exceptions.ServiceError)
+    return str(cause.code)
+
+
+def expiring(days: int) -> oss.PutBucketLifecycleRequest:
+    expiration = oss.LifecycleRuleExpiration(days=days)
+    rule = oss.LifecycleRule(id="x", prefix="", status="Enabled", expiration=expiration)
+    rules = oss.LifecycleConfiguration(rules=[rule])
+    return oss.PutBucketLifecycleRequest(bucket="dev-bucket", lifecycle_configuration=rules)
+
+
+def test_a_bucket_tells_where_it_is(there: oss.Client) -> None:
+    told = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="dev-bucket"))
+    assert told.bucket_info.extranet_endpoint == "oss-cn-shanghai.aliyuncs.com"
+
+
+def test_one_that_is_not_there_is_told_from_one_that_is(there: oss.Client) -> None:
+    with pytest.raises(oss.exceptions.OperationError) as error:
+        there.get_bucket_info(oss.GetBucketInfoRequest(bucket="gone"))
+    assert refused(error) == "NoSuchBucket"
+
+
+def test_a_wrong_secret_is_refused(address: str) -> None:
+    with pytest.raises(oss.exceptions.OperationError) as error:
+        client(address, "another").get_bucket_info(oss.GetBucketInfoRequest(bucket="dev-bucket"))
+    assert refused(error) == "SignatureDoesNotMatch"
+
+
+def test_what_deletes_in_a_bucket_can_be_set_read_and_taken_away(there: oss.Client) -> None:
+    there.put_bucket_lifecycle(expiring(3))
+    told = there.get_bucket_lifecycle(oss.GetBucketLifecycleRequest(bucket="dev-bucket"))
+    assert told.lifecycle_configuration.rules[0].expiration.days == 3
+    there.delete_bucket_lifecycle(oss.DeleteBucketLifecycleRequest(bucket="dev-bucket"))
+    with pytest.raises(oss.exceptions.OperationError) as error:
+        there.get_bucket_lifecycle(oss.GetBucketLifecycleRequest(bucket="dev-bucket"))
+    assert refused(error) == "NoSuchLifecycle"
+
+
+def test_permission_for_one_action_can_be_missing(there: oss.Client, address: str) -> None:
+    Remote(address).fail(code="AccessDenied", status=403, action="GetBucketInfo")
+    with pytest.raises(oss.exceptions.OperationError) as error:
+        there.get_bucket_info(oss.GetBucketInfoRequest(bucket="dev-bucket"))
+    assert refused(error) == "AccessDenied"
+
+
+def test_a_bucket_that_was_made_is_recorded_into(there: oss.Client, address: str) -> None:
+    there.put_bucket(oss.PutBucketRequest(bucket="new-bucket"))
+    there.delete_bucket(oss.DeleteBucketRequest(bucket="dev-bucket"))
+    told = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="new-bucket"))
+    assert told.bucket_info.name == "new-bucket"
+    assert [one["action"] for one in Remote(address).calls()["calls"]][-1] == "GetBucketInfo"
