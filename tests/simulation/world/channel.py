@@ -1,0 +1,200 @@
+"""One stream inside Live: who publishes it, what the recorder knows of it, and its task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .agenda import Agenda
+from .switches import Switches, WhenPaused
+from .task import PENDING, State, Task, Witness
+from .terms import Config, OnDemand, Stream
+
+STARTED = "TaskAlreadyStarted"
+NOT_FOUND = "StreamNotFound"
+NO_CONFIG = "CodeConfigNotFound"
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One connection of an encoder. The configuration and the callback keys are those of the
+    push: changes take effect only after re-push (live.md §3, §6)."""
+
+    start: int
+    config: Config | None
+    stream_key: str
+    record_key: str
+    end: int | None = None
+    announced: bool = False
+    dying: bool = False
+    on_demand: bool | None = None
+
+
+class Channel:
+    """A stream's sessions and its recording task; every command answers a code, "" for 200."""
+
+    __slots__ = (
+        "_switches",
+        "broken",
+        "latest",
+        "seen",
+        "sessions",
+        "shown",
+        "stopped",
+        "stream",
+        "task",
+        "witness",
+    )
+
+    def __init__(
+        self, stream: Stream, agenda: Agenda, switches: Switches, witness: Witness
+    ) -> None:
+        self.stream = stream
+        self.task = Task(stream, agenda, witness)
+        self.witness = witness
+        self.sessions: list[Session] = []
+        self.shown: list[Session] = []
+        self.latest: Session | None = None
+        self.seen: Session | None = None
+        self.stopped = False
+        self.broken = ""
+        self._switches = switches
+
+    # --- what the recorder sees of the ingest
+
+    def appeared(self, at: int, session: Session) -> None:
+        """The recorder learns of an ingest: an automatic recording begins or goes on; a manual
+        one does not restart (live.md §6), unless `resumes_after_interruption`."""
+        if session.end is not None or self.seen is not None:
+            return
+        self.seen = session
+        if self.task.state is State.INTERRUPTED and self._switches.resumes_after_interruption:
+            self._resume(at)
+        else:
+            self._record_by_itself(at, session)
+
+    def vanished(self, at: int) -> None:
+        """The ingest ended: a running recording stops, its merge delay begins (live.md §6)."""
+        self.seen = None
+        if self.task.state is State.RECORDING:
+            told = self._switches.interruption_reports_pause
+            self.task.pause(at, State.INTERRUPTED, told=told)
+
+    def asked(self, at: int, session: Session, need_record: bool | None) -> None:
+        """The on-demand callback was answered: None means failed or late, and what follows from
+        that is UNCONFIRMED (live.md §5)."""
+        failed = self._switches.on_demand_failure_records
+        session.on_demand = failed if need_record is None else need_record
+        if self.seen is session:
+            self._record_by_itself(at, session)
+
+    def _record_by_itself(self, at: int, session: Session) -> None:
+        if not self._is_automatic(session):
+            return
+        if self.task.state is State.INTERRUPTED:
+            self._resume(at)
+        elif self.task.state is State.NONE:
+            self._begin(at, session.config, automatic=True)
+
+    def _is_automatic(self, session: Session) -> bool:
+        config = session.config
+        if config is None or (self.stopped and not self._switches.automatic_returns):
+            return False
+        return config.mode is OnDemand.AUTOMATIC or session.on_demand is True
+
+    # --- the four commands, live.md §1.2
+
+    def start(self, at: int, config: Config | None) -> str:
+        """409 when recording already or not ingesting, 400 without an effective config."""
+        if self.seen is None:
+            return NOT_FOUND
+        if not self._commandable(config):
+            return NO_CONFIG
+        state = self.task.state
+        if state is State.RECORDING:
+            return STARTED
+        if state in PENDING:
+            return self._start_again(at, config, state)
+        self._begin(at, config, automatic=False)
+        return ""
+
+    def stop(self, at: int, config: Config | None) -> str:
+        """Forces a pause, of an automatic recording too; the file comes after the delay."""
+        refused = self._refused(config)
+        if refused:
+            return refused
+        if self.task.state is State.INTERRUPTED:
+            self.task.state = State.PAUSED  # its delay runs on
+            self.stopped = True
+            return ""
+        if self.task.state is not State.RECORDING:
+            return self._switches.out_of_order
+        self.stopped = True
+        self.task.pause(at, State.PAUSED)
+        return ""
+
+    def cancel_delay(self, at: int, config: Config | None) -> str:
+        """After a stop: the wait ends, the file is written, the recording is over."""
+        refused = self._refused(config)
+        if refused:
+            return refused
+        if self.task.state not in PENDING:
+            return self._switches.out_of_order
+        self.task.close(at)
+        return ""
+
+    def restart(self, at: int, config: Config | None) -> str:
+        """A new recording; the file of a running one is written at once."""
+        if self.seen is None:
+            return NOT_FOUND
+        if self._switches.config_guards_all and not self._commandable(config):
+            return NO_CONFIG
+        state = self.task.state
+        if state is State.NONE and not self._switches.restart_before_start:
+            return self._switches.out_of_order or "TaskNotStarted"
+        if state is not State.NONE:
+            dropped = state in PENDING and self._switches.restart_drops_paused_part
+            self.task.close(at, leaves_file=not dropped)
+        self._begin(at, config, automatic=False, told=self._switches.restart_reports_start)
+        return ""
+
+    def _commandable(self, config: Config | None) -> bool:
+        if config is None:
+            return False
+        return config.mode is not OnDemand.CALLBACK or self._switches.on_demand_commands
+
+    def _refused(self, config: Config | None) -> str:
+        if self.seen is None and self._switches.offline_is_not_found:
+            return NOT_FOUND
+        guarded = self.seen is not None and self._switches.config_guards_all
+        return NO_CONFIG if guarded and not self._commandable(config) else ""
+
+    def _start_again(self, at: int, config: Config | None, state: State) -> str:
+        """Inside the merge delay: which of three is UNCONFIRMED (live.md §1.2, §6)."""
+        stopped = state is State.PAUSED
+        switches = self._switches
+        how = switches.start_while_paused if stopped else switches.start_after_interruption
+        if how is WhenPaused.ALREADY_STARTED:
+            return STARTED
+        if how is WhenPaused.RESUMES:
+            self._resume(at)
+            return ""
+        self.task.close(at)
+        self._begin(at, config, automatic=False)
+        return ""
+
+    def _begin(self, at: int, config: Config | None, *, automatic: bool, told: bool = True) -> None:
+        self.stopped = False
+        if self._works(at):
+            self.task.begin(at, config or Config(), automatic=automatic, told=told)
+
+    def _resume(self, at: int) -> None:
+        self.stopped = False
+        if self._works(at):
+            as_start = self._switches.resume_reports_start
+            self.task.resume(at, "record_started" if as_start else "record_resumed")
+
+    def _works(self, at: int) -> bool:
+        """An accepted start can still fail later: record_error, or silence (live.md §4)."""
+        if self.broken and not self._switches.failed_start_is_silent:
+            self.witness.event(at, self.stream, "record_error")
+        return not self.broken

@@ -1,0 +1,231 @@
+"""Function Compute: which call gets an instance, which 429, and what is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+
+from .agenda import Agenda
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DEFAULT_TIMEOUT_MS = 3_000
+
+
+class Outcome(Enum):
+    """How an invocation ended: an ERROR leaves the instance, a KILLED one (time-out, exit,
+    out of memory) takes it along (function-compute.md §1.1)."""
+
+    OK = "ok"
+    ERROR = "error"
+    KILLED = "killed"
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """One process. memory is what it holds between calls, lost when it goes; while no call runs
+    it is frozen (function-compute.md §5)."""
+
+    number: int
+    function: str
+    frozen_at: int
+    idle_ms: int
+    memory: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Invocation:
+    """One call in one instance, from `at` (cold start included) to no later than `deadline`.
+    attempt counts from 0; request keeps its number through all attempts."""
+
+    request: int
+    function: str
+    payload: object
+    instance: Instance
+    at: int
+    deadline: int
+    cold: bool
+    attempt: int
+    asynchronous: bool
+    since: int
+
+
+@dataclass(slots=True, eq=False)
+class Queued:
+    """An asynchronous call that waits for its turn."""
+
+    request: int
+    function: str
+    payload: object
+    since: int
+    attempt: int = 0
+    refused: int = 0
+
+
+class Compute:
+    """Instances serve one request at a time and are frozen in between; beyond the quota a call
+    is answered 429 (function-compute.md §5). quota may be changed at any time.
+
+    Not in the facts, and so drawn or assumed: only busy instances count; an idle one lives 1 to
+    6 min (§5 says 3 to 5, without guarantee); a function error is retried within a minute.
+    """
+
+    def __init__(  # noqa: PLR0913 - the settings of one account
+        self,
+        random: Random,
+        quota: int = 100,
+        timeout_ms: Mapping[str, int] | None = None,
+        *,
+        retries: int = 3,
+        age_ms: int = 5 * HOUR,
+        cold_ms: tuple[int, int] = (200, 2_000),
+    ) -> None:
+        """timeout_ms by function, 3 s where it names none (§5); retries and age_ms are the
+        asyncInvokeConfig (§3)."""
+        self.quota = quota
+        self.refused = 0
+        self.lost: list[object] = []
+        self._random = random
+        self._timeouts = timeout_ms or {}
+        self._retries = retries
+        self._age_ms = age_ms
+        self._cold_ms = cold_ms
+        self._agenda = Agenda()
+        self._idle: dict[str, list[Instance]] = {}
+        self._busy: set[Instance] = set()
+        self._begun: list[Invocation] = []
+        self._requests = 0
+        self._instances = 0
+
+    @property
+    def busy(self) -> int:
+        return len(self._busy)
+
+    def invoke(self, at: int, function: str, payload: object) -> Invocation | None:
+        """A synchronous call; None is a 429. The platform never tries it again (§3)."""
+        self._agenda.advance(at)
+        self._requests += 1
+        return self._begin(at, Queued(self._requests, function, payload, at), asynchronous=False)
+
+    def invoke_async(self, at: int, function: str, payload: object, delay_ms: int = 0) -> None:
+        """Accepted with 202; it begins in `due` (§3)."""
+        self._agenda.advance(at)
+        self._requests += 1
+        self._agenda.enter(at + delay_ms, self._try, Queued(self._requests, function, payload, at))
+
+    def timer(
+        self,
+        at: int,
+        function: str,
+        payload: object = None,
+        *,
+        every_ms: int = MINUTE,
+        jitter_ms: int = 1_000,
+    ) -> None:
+        """A timer trigger from `at` on: asynchronous calls, tried again on error (§3). How late a
+        timer may be is not in the facts: up to jitter_ms, drawn."""
+        self._agenda.advance(at)
+        self._agenda.enter(at, self._tick, function, payload, every_ms, jitter_ms)
+
+    def next_due(self) -> int | None:
+        return self._agenda.now if self._begun else self._agenda.next_due()
+
+    def due(self, at: int) -> list[Invocation]:
+        """The asynchronous calls that got an instance, each handed out once; their code runs from
+        `invocation.at`, which a cold start puts after `at`."""
+        self._agenda.advance(at)
+        begun = self._begun
+        self._begun = []
+        return begun
+
+    def finished(self, at: int, invocation: Invocation, outcome: Outcome) -> None:
+        """To be told once for each invocation, at its deadline at the latest (KILLED)."""
+        self._agenda.advance(at)
+        self._busy.discard(invocation.instance)
+        if outcome is not Outcome.KILLED:
+            self._freeze(at, invocation.instance)
+        if outcome is not Outcome.OK and invocation.asynchronous:
+            self._repeat(at, invocation)
+
+    def recycle(self, at: int, function: str | None = None) -> None:
+        """Frozen instances go, as they may at any time (§5)."""
+        self._agenda.advance(at)
+        if function is None:
+            self._idle.clear()
+        else:
+            self._idle.pop(function, None)
+
+    def _tick(self, at: int, function: str, payload: object, every_ms: int, jitter_ms: int) -> None:
+        self._agenda.enter(at + every_ms, self._tick, function, payload, every_ms, jitter_ms)
+        self._requests += 1
+        late = self._random.randint(0, jitter_ms)
+        self._agenda.enter(at + late, self._try, Queued(self._requests, function, payload, at))
+
+    def _try(self, at: int, queued: Queued) -> None:
+        """429: exponential backoff 0.5, 1, 2, 4, 8… s until it is too old (§3)."""
+        invocation = self._begin(at, queued, asynchronous=True)
+        if invocation is not None:
+            self._begun.append(invocation)
+            return
+        wait = min(500 << min(queued.refused, 20), HOUR)
+        queued.refused += 1
+        self._enter_again(at + wait, queued)
+
+    def _repeat(self, at: int, invocation: Invocation) -> None:
+        """Function errors: three retries unless configured (§3)."""
+        again = Queued(
+            invocation.request,
+            invocation.function,
+            invocation.payload,
+            invocation.since,
+            invocation.attempt + 1,
+        )
+        if again.attempt > self._retries:
+            self.lost.append(again.payload)
+        else:
+            self._enter_again(at + self._random.randint(0, MINUTE), again)
+
+    def _enter_again(self, at: int, queued: Queued) -> None:
+        if at - queued.since > self._age_ms:
+            self.lost.append(queued.payload)
+        else:
+            self._agenda.enter(at, self._try, queued)
+
+    def _begin(self, at: int, queued: Queued, *, asynchronous: bool) -> Invocation | None:
+        if len(self._busy) >= self.quota:
+            self.refused += 1
+            return None
+        instance, cold = self._instance(at, queued.function)
+        self._busy.add(instance)
+        begins = at + (self._random.randint(*self._cold_ms) if cold else 0)
+        timeout = self._timeouts.get(queued.function, DEFAULT_TIMEOUT_MS)
+        return Invocation(
+            queued.request,
+            queued.function,
+            queued.payload,
+            instance,
+            begins,
+            begins + timeout,
+            cold,
+            queued.attempt,
+            asynchronous,
+            queued.since,
+        )
+
+    def _instance(self, at: int, function: str) -> tuple[Instance, bool]:
+        """Any frozen instance that still lives, or a new one."""
+        idle = [each for each in self._idle.get(function, ()) if each.frozen_at + each.idle_ms > at]
+        if not idle:
+            self._idle[function] = idle
+            self._instances += 1
+            return Instance(self._instances, function, at, 0), True
+        chosen = idle.pop(self._random.randrange(len(idle)))
+        self._idle[function] = idle
+        return chosen, False
+
+    def _freeze(self, at: int, instance: Instance) -> None:
+        instance.frozen_at = at
+        instance.idle_ms = self._random.randint(MINUTE, 6 * MINUTE)
+        self._idle.setdefault(instance.function, []).append(instance)

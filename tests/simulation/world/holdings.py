@@ -1,0 +1,57 @@
+"""What the account holds and changes under way: configurations, keys, credentials, buckets."""
+
+from __future__ import annotations
+
+from .switches import Switches
+from .terms import Account, Config, Stream
+
+SKEW_MS = 15 * 60_000
+
+
+class Holdings:
+    """The account's state, apart from its streams."""
+
+    __slots__ = ("_nonces", "_switches", "account", "broken", "configs", "expired", "keys")
+
+    def __init__(self, account: Account, switches: Switches) -> None:
+        self.account = account
+        self.keys = (account.stream_key, account.record_key)
+        self.configs: dict[tuple[str, str, str], Config] = {}
+        self.broken: dict[str, str] = {}
+        self.expired = False
+        self._nonces: set[str] = set()
+        self._switches = switches
+        if account.config is not None:
+            self.configs.update(((domain, "", ""), account.config) for domain in account.ingest)
+
+    def config(self, stream: Stream) -> Config | None:
+        """Domain, app and stream go before domain and app, and these before the domain
+        (live.md §6)."""
+        domain, app, name = stream
+        for place in (domain, app, name), (domain, app, ""), (domain, "", ""):
+            if place in self.configs:
+                return self.configs[place]
+        return None
+
+    def host(self) -> str:
+        """What a recording callback is signed for; with its port or not is UNCONFIRMED
+        (live.md §3)."""
+        account = self.account
+        return (
+            f"{account.host}:{account.port}" if self._switches.signature_has_port else account.host
+        )
+
+    def unproved(self, at: int, signed_at: int) -> str:
+        """More than 15 min of skew, or credentials that ended (live.md §1.5)."""
+        if abs(signed_at - at) > SKEW_MS:
+            return "InvalidTimeStamp.Expired"
+        return "InvalidSecurityToken.Expired" if self.expired else ""
+
+    def repeated(self, nonce: str) -> str:
+        """A request seen before (live.md §1.5)."""
+        if not nonce:
+            return ""
+        if nonce in self._nonces and self._switches.nonce_refused:
+            return "SignatureNonceUsed"
+        self._nonces.add(nonce)
+        return ""

@@ -1,0 +1,286 @@
+"""ApsaraVideo Live: encoders on one side, the API on the other, callbacks out of the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .channel import NO_CONFIG, NOT_FOUND, STARTED, Channel, Session
+from .quota import Quota
+from .switches import Excess, SecondPublisher, Switches
+from .terms import (
+    Account,
+    Answer,
+    Arrived,
+    Callback,
+    Config,
+    NotifyRecord,
+    OnDemand,
+    Online,
+    Stream,
+    Trouble,
+)
+from .truth import Truth
+
+ANNOUNCED_MS = 2_000
+SILENCE_MS = 10_000
+TAKEN_OVER_MS = 3_000  # later than the publish of whoever took over (live.md §2, §11)
+RETRY_AFTER_MS = 300
+STATUSES = {  # live.md §1.3, §1.5; whatever is not here is a 400
+    "": 200,
+    STARTED: 409,
+    NOT_FOUND: 409,
+    NO_CONFIG: 400,
+    "TaskNotStarted": 409,
+    "InternalError": 500,
+    "ServiceUnavailable": 503,
+    "InvalidDomain.NotFound": 404,
+    "InvalidSecurityToken.Expired": 403,
+}
+COMMANDS: dict[str, Callable[[Channel, int, Config | None], str]] = {
+    "start": Channel.start,
+    "stop": Channel.stop,
+    "restart": Channel.restart,
+    "cancel_delay": Channel.cancel_delay,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One RealTimeRecordCommand as it arrives."""
+
+    stream: Stream
+    command: str
+    trouble: Trouble
+    nonce: str
+    signed_at: int
+
+
+class Live(Truth):
+    """See the package's docstring. Every method that takes `at` first lets happen what was due."""
+
+    def __init__(self, switches: Switches, account: Account) -> None:
+        super().__init__(switches, account)
+        self._quota = Quota(switches.rate, account.calls_per_second)
+        self._listed: dict[str, dict[Stream, Channel]] = {domain: {} for domain in account.ingest}
+
+    # --- the encoder's side
+
+    def publish(self, at: int, stream: Stream) -> bool:
+        """An encoder connects. False: refused, since the name is in use (a dead connection is
+        one until its 10 s are over). Its publish is sent if it stays 2 s (live.md §2)."""
+        self._agenda.advance(at)
+        channel = self._channel(stream)
+        second = self.switches.second_publisher
+        if channel.sessions and second is SecondPublisher.REFUSED:
+            return False
+        if channel.sessions and second is SecondPublisher.TAKES_OVER:
+            self._close(at, channel, channel.sessions[0], TAKEN_OVER_MS)
+        self._open(at, channel)
+        return True
+
+    def unpublish(self, at: int, stream: Stream, *, clean: bool = True) -> bool:
+        """The oldest encoder goes. Not clean: no data any more, which the service notices after
+        10 s (live.md §2). False: there was none, or it is going already."""
+        self._agenda.advance(at)
+        channel = self._channel(stream)
+        session = next((each for each in channel.sessions if not each.dying), None)
+        if session is None:
+            return False
+        if clean:
+            self._close(at, channel, session, 0)
+        else:
+            session.dying = True
+            self._agenda.enter(at + SILENCE_MS, self._close, channel, session, 0)
+        return True
+
+    def _open(self, at: int, channel: Channel) -> None:
+        session = Session(at, self._holdings.config(channel.stream), *self._holdings.keys)
+        channel.latest = session
+        channel.sessions.append(session)
+        channel.shown.append(session)
+        self._listed[channel.stream.domain][channel.stream] = channel
+        self._agenda.enter(at + ANNOUNCED_MS, self._reporter.announce, channel, session)
+        if self.switches.visible_after_ms:
+            self._agenda.enter(at + self.switches.visible_after_ms, channel.appeared, session)
+        else:
+            channel.appeared(at, session)
+        if session.config is not None and session.config.mode is OnDemand.CALLBACK:
+            self._reporter.ask(at, channel, session)
+
+    def _close(self, at: int, channel: Channel, session: Session, delay: int) -> None:
+        if session.end is not None:
+            return
+        session.end = at
+        channel.sessions.remove(session)
+        if not channel.sessions:
+            channel.vanished(at)
+        self._agenda.enter(at + self.switches.online_lag_ms, self._hide, channel, session)
+        self._reporter.done(at, channel, session, delay)
+
+    def _hide(self, _at: int, channel: Channel, session: Session) -> None:
+        """As late as the list lags, a session that ended leaves it (live.md §7)."""
+        channel.shown.remove(session)
+        if not channel.shown:
+            del self._listed[channel.stream.domain][channel.stream]
+
+    def _channel(self, stream: Stream) -> Channel:
+        channel = self._channels.get(stream)
+        if channel is None:
+            channel = Channel(stream, self._agenda, self.switches, self._reporter)
+            channel.broken = self._holdings.broken.get(stream.domain, "")
+            self._channels[stream] = channel
+        return channel
+
+    # --- the API's side
+
+    def command(  # noqa: PLR0913 - a request has these parts
+        self,
+        at: int,
+        stream: Stream,
+        command: str,
+        *,
+        trouble: Trouble = Trouble.NONE,
+        nonce: str = "",
+        signed_at: int | None = None,
+    ) -> Answer | None:
+        """RealTimeRecordCommand as the request reaches Live. None: dropped, never answered.
+        nonce: given, a second arrival is refused or acts again; signed_at: the caller's clock."""
+        self._agenda.advance(at)
+        signed = at if signed_at is None else signed_at
+        if trouble is Trouble.THROTTLED or not self._quota.take(at):
+            answer, acted = self._throttled(), False
+        else:
+            answer, acted = self._served(at, Request(stream, command, trouble, nonce, signed))
+        self.arrived.append(Arrived(at, stream, command, answer, acted))
+        return answer
+
+    def refusal(self, at: int, *, signed_at: int | None = None) -> Answer | None:
+        """What any API answers a caller without valid credentials or clock; None: nothing is
+        wrong. Ask it before `online` and `undelivered` (live.md §1.5)."""
+        code = self._holdings.unproved(at, at if signed_at is None else signed_at)
+        return self._answer(code) if code else None
+
+    def online(self, at: int, domain: str, *, app: str = "", name: str = "") -> tuple[Online, ...]:
+        """DescribeLiveStreamsOnlineList, strict and raw, as old as `online_lag_ms`; a stream that
+        two encoders publish is listed once, with the older's time (live.md §7)."""
+        self._agenda.advance(at)
+        listed = self._listed.get(domain, {})
+        if app and name:
+            channel = listed.get(Stream(domain, app, name))
+            listed = {} if channel is None else {channel.stream: channel}
+        then = at - self.switches.online_lag_ms
+        rows = (
+            _row(channel, then) for stream, channel in listed.items() if app in ("", stream.app)
+        )
+        return tuple(row for row in rows if row is not None)
+
+    def undelivered(self, at: int, domain: str, start: int, end: int) -> tuple[NotifyRecord, ...]:
+        """Callbacks that all attempts failed for: DescribeLiveStreamsNotifyRecords of an ingest
+        domain, DescribeLiveRecordNotifyRecords of a streaming one, Status=failed (live.md §7)."""
+        self._agenda.advance(at)
+        return self._outbox.failed(at, domain, start, end)
+
+    def _served(self, at: int, request: Request) -> tuple[Answer, bool]:
+        code = self._gate(at, request)
+        if code:
+            return self._answer(code), False
+        channel = self._channel(request.stream)
+        code = COMMANDS[request.command](channel, at, self._effective(channel))
+        hidden = request.trouble is Trouble.ACTED_500
+        return self._answer("InternalError" if hidden else code), not code
+
+    def _gate(self, at: int, request: Request) -> str:
+        """The codes that come before the recording is looked at (live.md §1.3, §1.5)."""
+        if request.trouble is Trouble.IDLE_500:
+            return "InternalError"
+        if request.trouble is Trouble.IDLE_503:
+            return "ServiceUnavailable"
+        holdings = self._holdings
+        code = holdings.unproved(at, request.signed_at) or holdings.repeated(request.nonce)
+        if not code and request.stream.domain not in self.account.ingest:
+            code = "InvalidDomain.NotFound"
+        return code or ("" if request.command in COMMANDS else "MalformedParam")
+
+    def _throttled(self) -> Answer | None:
+        """Excess is rejected, not queued (live.md §1.5)."""
+        switches = self.switches
+        if switches.excess is Excess.DROPPED:
+            return None
+        after = RETRY_AFTER_MS if switches.throttling_header else 0
+        return Answer(switches.throttling_status, "Throttling.User", self._request_id(), after)
+
+    def _answer(self, code: str) -> Answer:
+        return Answer(STATUSES.get(code, 400), code, self._request_id())
+
+    def _request_id(self) -> str:
+        return f"R-{len(self.arrived) + 1}"
+
+    # --- callbacks
+
+    def next_due(self) -> int | None:
+        """When something happens by itself next; now, while a callback waits to leave."""
+        return self._agenda.now if self._outbox.leaving else self._agenda.next_due()
+
+    def callbacks_due(self, at: int) -> list[Callback]:
+        """Let happen what is due; what leaves Live at or before `at`, each handed out once."""
+        self._agenda.advance(at)
+        leaving, self._outbox.leaving = self._outbox.leaving, []
+        return leaving
+
+    def answered(self, at: int, number: int, status: int, *, need_record: bool = False) -> None:
+        """The receiver's answer to one delivery. Without it Live waits 5 s, then tries again up
+        to five times, 1 s apart (live.md §2). need_record is read for `on_demand` alone."""
+        self._agenda.advance(at)
+        self._outbox.answered(at, number, status, need_record=need_record)
+
+    # --- the account
+
+    def set_config(
+        self, at: int, config: Config, domain: str, *, app: str = "", name: str = ""
+    ) -> None:
+        """Takes effect after re-push only (live.md §6)."""
+        self._agenda.advance(at)
+        self._holdings.configs[domain, app, name] = config
+
+    def delete_config(self, at: int, domain: str, *, app: str = "", name: str = "") -> None:
+        """Whether it ends at once or at re-push is UNCONFIRMED (`deletion_acts_at_once`)."""
+        self._agenda.advance(at)
+        self._holdings.configs.pop((domain, app, name), None)
+
+    def expire_credentials(self, at: int) -> None:
+        """Every API answers 403 until they are renewed (live.md §1.5)."""
+        self._agenda.advance(at)
+        self._holdings.expired = True
+
+    def renew_credentials(self, at: int) -> None:
+        self._agenda.advance(at)
+        self._holdings.expired = False
+
+    def break_bucket(self, at: int, domain: str, code: str = "AccessDenied") -> None:
+        """Recordings that begin from now on fail after their 200; code "" mends (live.md §4)."""
+        self._agenda.advance(at)
+        self._holdings.broken.pop(domain, None)
+        if code:
+            self._holdings.broken[domain] = code
+        for stream, channel in self._channels.items():
+            if stream.domain == domain:
+                channel.broken = code
+
+    def rotate_keys(self, at: int, *, stream_key: str, record_key: str) -> None:
+        """Running streams go on signing with the old keys (live.md §3)."""
+        self._agenda.advance(at)
+        self._holdings.keys = (stream_key, record_key)
+
+    def spend(self, at: int, calls: int) -> None:
+        """Others use up some of the quota, which the whole account shares (live.md §1.5)."""
+        self._agenda.advance(at)
+        for _ in range(calls):
+            self._quota.take(at)
+
+
+def _row(channel: Channel, then: int) -> Online | None:
+    for session in channel.shown:
+        if session.start <= then and (session.end is None or session.end > then):
+            return Online(channel.stream, session.start // 1000 * 1000)
+    return None
