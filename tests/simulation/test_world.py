@@ -96,6 +96,13 @@ def test_the_recorder_may_know_a_stream_only_some_time_after_it_connected(
     assert code(live, T0 + after, "start") == expected
 
 
+def test_an_encoder_that_left_before_the_recorder_knew_it_is_never_found() -> None:
+    live = a_live(replace(PLAIN, visible_after_ms=4_000))
+    live.publish(T0, ROOM)
+    live.unpublish(T0 + 3_000, ROOM)
+    assert code(live, T0 + 4_000, "start") == "409 StreamNotFound"
+
+
 def test_a_stop_pauses_and_the_file_comes_after_the_merge_delay() -> None:
     live = recorded()
     assert kinds(live, T0 + 60_000) == [("record_started", 500), ("publish", 2_000)]
@@ -114,6 +121,20 @@ def test_cancel_delay_after_a_stop_writes_the_file_at_once() -> None:
     assert code(live, T0 + 60_100, "cancel_delay") == "200"
     assert [each.made for each in live.files] == [T0 + 60_100]
     assert not live.is_paused(ROOM)
+
+
+def test_the_delay_that_was_cancelled_does_not_end_the_next_recording() -> None:
+    live = recorded()
+    for command in ("stop", "cancel_delay", "start"):
+        assert code(live, T0 + 60_000, command) == "200"
+    live.callbacks_due(T0 + 60_000 + DELAY)
+    assert (live.is_recording(ROOM), len(live.files)) == (True, 1)
+
+
+def test_a_recording_cut_in_the_moment_it_began_leaves_no_file() -> None:
+    live = recorded()
+    assert code(live, T0, "restart") == "200"
+    assert live.files == []
 
 
 def test_a_restart_cuts_the_file_and_goes_on_recording() -> None:
@@ -246,7 +267,8 @@ def test_a_stopped_automatic_recording_may_return_with_the_next_ingest(returns: 
 def test_a_long_recording_leaves_a_file_each_cycle() -> None:
     live = recorded()
     live.callbacks_due(T0 + 2 * 3_600_000)
-    assert [each.stop - T0 for each in live.files] == [3_600_000, 7_200_000]
+    spans = [(each.start - T0, each.stop - T0) for each in live.files]
+    assert spans == [(0, 3_600_000), (3_600_000, 7_200_000)]
 
 
 # --- the ingest
@@ -424,6 +446,23 @@ def test_a_callback_answered_500_is_retried_or_not(retried: bool, count: int) ->
     assert len(live.undelivered(T0 + 60_000, "push.example.com", T0, T0 + 60_000)) == 1
 
 
+def test_an_answer_in_time_ends_it() -> None:
+    live = a_live()
+    live.publish(T0, ROOM)
+    [callback] = live.callbacks_due(T0 + 2_000)
+    live.answered(T0 + 6_999, callback.number, 200)
+    assert live.next_due() is None
+    assert live.callbacks_due(T0 + 60_000) == []
+
+
+def test_what_was_cancelled_does_not_happen_on_the_way_to_a_later_time() -> None:
+    live = a_live()
+    live.publish(T0, ROOM)
+    [callback] = live.callbacks_due(T0 + 2_000)
+    live.answered(T0 + 3_000, callback.number, 200)
+    assert live.callbacks_due(T0 + 60_000) == []
+
+
 def test_an_answer_after_five_seconds_is_not_heard() -> None:
     live = a_live()
     live.publish(T0, ROOM)
@@ -440,14 +479,19 @@ def test_the_time_of_a_failed_callback_may_be_that_of_its_first_attempt() -> Non
     assert row.at == T0 + 2_000
 
 
-def test_running_streams_go_on_signing_with_the_old_key() -> None:
-    live = a_live()
-    live.publish(T0, ROOM)
+def test_running_streams_go_on_signing_with_the_old_keys() -> None:
+    live, hall = recorded(), ROOM._replace(name="hall")
     live.rotate_keys(T0, stream_key="new-stream-key-000", record_key="new-record-key-000")
-    live.publish(T0, ROOM._replace(name="hall"))
-    old, new = told(live, T0 + 2_000)
-    assert (old.stream.name, new.stream.name) == ("room", "hall")
-    assert old.headers["ALI-LIVE-SIGNATURE"] != new.headers["ALI-LIVE-SIGNATURE"]
+    live.publish(T0, hall)
+    live.command(T0, hall, "start")
+    signed = [each.headers["ALI-LIVE-SIGNATURE"] for each in told(live, T0 + 2_000)]
+    early, late = T0 // 1000, T0 // 1000 + 2
+    assert signed == [
+        signature(HOST, early, "record-key-0000000"),
+        signature(HOST, early, "new-record-key-000"),
+        signature("push.example.com", late, "stream-key-0000000"),
+        signature("push.example.com", late, "new-stream-key-000"),
+    ]
 
 
 # --- on demand
@@ -529,6 +573,14 @@ def test_a_missing_configuration_may_refuse_a_stop_too(guarded: bool, expected: 
     assert code(live, T0 + 1_000, "stop") == expected
 
 
+def test_a_failed_recording_is_told_even_without_status_callbacks() -> None:
+    live = a_live(replace(PLAIN, status_callbacks=False))
+    live.break_bucket(T0, ROOM.domain)
+    live.publish(T0, ROOM)
+    code(live, T0, "start")
+    assert kinds(live, T0 + 1_000) == [("record_error", 500)]
+
+
 @pytest.mark.parametrize("silent", [True, False])
 def test_with_a_broken_bucket_an_accepted_start_fails_loudly_or_silently(silent: bool) -> None:
     live = a_live(replace(PLAIN, failed_start_is_silent=silent))
@@ -537,7 +589,7 @@ def test_with_a_broken_bucket_an_accepted_start_fails_loudly_or_silently(silent:
     assert code(live, T0, "start") == "200"
     errors = [each.fields["error_info"] for each in told(live, T0 + 1_000)]
     assert errors == ([] if silent else [{"code": "BucketNotFound", "message": "BucketNotFound"}])
-    assert not live.is_recording(ROOM)
+    assert (live.is_recording(ROOM), live.is_commandable(ROOM)) == (False, False)
     live.break_bucket(T0 + 2_000, ROOM.domain, "")
     assert code(live, T0 + 2_000, "start") == "200"
     assert live.is_recording(ROOM)
@@ -687,6 +739,13 @@ def test_an_asynchronous_call_that_fails_is_tried_three_more_times() -> None:
     compute = a_compute()
     compute.invoke_async(T0, "api", "event")
     assert [each.attempt for each in run(compute, T0 + 600_000, Outcome.ERROR)] == [0, 1, 2, 3]
+    assert compute.lost == ["event"]
+
+
+def test_an_asynchronous_call_is_given_up_when_it_is_too_old() -> None:
+    compute = a_compute(age_ms=60_000, retries=8)
+    compute.invoke_async(T0, "api", "event")
+    assert 1 < len(run(compute, T0 + 3_600_000, Outcome.ERROR)) < 9
     assert compute.lost == ["event"]
 
 
