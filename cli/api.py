@@ -61,6 +61,11 @@ class Api:
     def health(self) -> Json:
         return _need(self._url, self._call("GET", "/v1/health"), "ready", "why")
 
+    def examined(self, **digests: str) -> Json:
+        """What only the stage can see; `digests` are SHA-256 of secrets that Live holds."""
+        answer = self._call("GET", "/v1/doctor", query=digests)
+        return _need(self._url, answer, "stage", "settings", "store", "policy", "live", "matches")
+
     def refused(self) -> Json:
         """The callbacks that the instance which answers did not believe."""
         answer = self._call("GET", "/callbacks/stream/refused")

@@ -14,6 +14,7 @@ from cli.commands import COMMANDS
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
 from cli.policy import policy
+from cli.setup.command import setup
 from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
 from cli.stages import DEV, STATE, Target, register
 
@@ -71,7 +72,7 @@ def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
         told.wait()
 
 
-for _command in (*COMMANDS, package, policy):
+for _command in (*COMMANDS, package, policy, setup):
     main.add_command(_command)
 
 

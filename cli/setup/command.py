@@ -1,0 +1,180 @@
+"""live-record setup: what Live has beside what the stage needs, and the one made the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from cli import show, stages
+from cli.account import Declined, account_at
+from cli.api import Api
+from cli.failure import Failure
+from cli.setup.configurations import KEY, Value
+from cli.setup.differences import Change, Plan, Wanted, compare, shown
+from cli.setup.kept import Kept, load_kept
+from cli.setup.stage import stage_of
+from cli.setup.work import Outcome, Work
+
+_FORMATS = ("mp4", "flv")
+
+
+@click.command()
+@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
+@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
+@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
+@click.option("--yes", is_flag=True, help="apply without asking")
+@click.option("--take-over", is_flag=True, help="also replace callback URLs that are not ours")
+@click.option("--undo", is_flag=True, help="put back what stood there before")
+@click.option("--manual", is_flag=True, help="make manual also what no rule of the policy is about")
+@click.option("--bucket", default="", help="of OSS, for recording configurations to be added")
+@click.option("--endpoint", default="", help="of the bucket, like oss-cn-shanghai.aliyuncs.com")
+@click.option("--format", "formats", multiple=True, type=click.Choice(_FORMATS), default=["mp4"])
+@click.option("--json", "as_json", is_flag=True, help="the answer as JSON; changes only with --yes")
+def setup(
+    *,
+    stage: str | None,
+    url: str | None,
+    token: str | None,
+    yes: bool,
+    take_over: bool,
+    undo: bool,
+    as_json: bool,
+    **given: Any,  # noqa: ANN401 - the rest is Wanted's
+) -> None:
+    """Give Live the recording and callback configuration that a stage needs, or take it back."""
+    if bool(given["bucket"]) != bool(given["endpoint"]) and given["bucket"]:
+        raise click.UsageError("--bucket needs its --endpoint, like oss-cn-shanghai.aliyuncs.com")
+    target = stages.chosen(stage, url, token, changes=True)
+    found = stage_of(target, Api(target.url, target.token), os.environ)
+    account = account_at(target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", ""))
+    kept = load_kept(found.name, found.url)
+    say = _silent if as_json else click.echo
+    work = Work(found, account, kept, say, _wait(), take_over)
+    try:
+        if undo:
+            _undo(work, yes=yes, as_json=as_json)
+        else:
+            _setup(work, Wanted(take_over=take_over, **given), yes=yes, as_json=as_json)
+    except Declined as declined:
+        raise Failure(_advice(declined)) from None
+
+
+def _wait() -> Callable[[float], None]:
+    """Whoever runs the command within a program may wait in another way."""
+    told = click.get_current_context().obj
+    return told if callable(told) else time.sleep
+
+
+def _silent(_line: str) -> None:
+    """JSON is said once, at the end."""
+
+
+def _setup(work: Work, wanted: Wanted, *, yes: bool, as_json: bool) -> None:
+    plan = compare(work.stage, work.account, wanted)
+    for line in lines(plan):
+        work.say(line)
+    outcome = Outcome(left=[str(change.place) for change in plan.changes])
+    if plan.changes and _agreed(yes=yes, as_json=as_json):
+        outcome = work.apply(plan)
+    _end(plan, outcome, work.kept, as_json=as_json)
+
+
+def _undo(work: Work, *, yes: bool, as_json: bool) -> None:
+    for entry in reversed(work.kept.entries):
+        work.say(f"to be put back: {entry.place}")
+    outcome = Outcome(left=[str(entry.place) for entry in work.kept.entries])
+    if not work.kept.is_empty and _agreed(yes=yes, as_json=as_json):
+        outcome = work.undo()
+    _end(Plan(), outcome, work.kept, as_json=as_json)
+
+
+def _agreed(*, yes: bool, as_json: bool) -> bool:
+    return yes or (not as_json and click.confirm("Do it?"))
+
+
+def _end(plan: Plan, outcome: Outcome, kept: Kept, *, as_json: bool) -> None:
+    """Exit code 1 as long as anything is left."""
+    if as_json:
+        show.as_json(_told(plan, outcome, kept))
+    else:
+        for line in _summary(plan, outcome, kept):
+            click.echo(line)
+    if outcome.left or outcome.failed or plan.blocked:
+        sys.exit(1)
+
+
+def _summary(plan: Plan, outcome: Outcome, kept: Kept) -> Iterator[str]:
+    if outcome.failed:
+        yield f"it ended with {outcome.failed}"
+    for place in outcome.left:
+        yield f"left: {place}"
+    if not (plan.changes or plan.blocked or outcome.done or outcome.left):
+        yield "nothing to do"
+    if outcome.done and not kept.is_empty:
+        yield f"what stood there before is in {kept.path}, for --undo"
+    if outcome.done:
+        yield "streams that are live now keep what they began with, until they are published anew"
+
+
+def _told(plan: Plan, outcome: Outcome, kept: Kept) -> dict[str, Any]:
+    return {
+        "changes": [
+            {"place": str(one.place), "what": list(_differences(one))} for one in plan.changes
+        ],
+        "forward_to": {kind: shown(url) for kind, url in plan.forward.items()},
+        "blocked": plan.blocked,
+        "notes": plan.notes,
+        "done": outcome.done,
+        "left": outcome.left,
+        "failed": outcome.failed,
+        "kept": "" if kept.is_empty else str(kept.path),
+    }
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """The whole difference, with nothing secret in it."""
+    for change in plan.changes:
+        yield f"{change.place}" + ("" if change.before else ": there is none, to be added")
+        for difference in _differences(change):
+            yield f"  {difference}"
+    for kind, url in plan.forward.items():
+        yield f"policy: forward_to.{kind} will be {shown(url)}"
+    for note in plan.notes:
+        yield f"note: {note}"
+    for sentence in plan.blocked:
+        yield f"blocked: {sentence}"
+
+
+def _differences(change: Change) -> Iterator[str]:
+    before, after = change.before or {}, change.after or {}
+    for name in (*after, *(name for name in before if name not in after)):
+        if before.get(name) != after.get(name):
+            yield f"{name}: {_said(before, name)} -> {_said(after, name)}"
+
+
+def _said(value: Value, name: str) -> str:
+    if value.get(name) in (None, ""):
+        return "none"
+    if name == KEY:
+        return "one that is not shown"
+    said = value[name]
+    if isinstance(said, list):
+        return ", ".join(_format(one) for one in said)
+    return shown(str(said)) if name.endswith("Url") else str(said)
+
+
+def _format(one: object) -> str:
+    if not isinstance(one, dict):
+        return str(one)
+    return f"{one.get('Format')} as {one.get('OssObjectPrefix') or 'Live names it'}"
+
+
+def _advice(declined: Declined) -> str:
+    if declined.is_forbidden:
+        return f"{declined}: give these credentials the action live:{declined.action}"
+    return str(declined)

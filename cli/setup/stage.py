@@ -1,0 +1,127 @@
+"""What a stage says of itself, and the secrets that Live is to hold for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from cli.api import Api, Json
+from cli.failure import Failure
+from cli.stages import Target
+from shared.config import load_policy, values
+from shared.domain.policy import Policy
+from shared.errors import Misconfigured
+
+Secret = Literal["path_token", "stream_key", "record_key"]
+Flow = Literal["stream", "record", "on-demand", "exception"]
+
+VARIABLES: Mapping[Secret, str] = {
+    "path_token": "LIVE_RECORD_PATH_TOKENS",
+    "stream_key": "LIVE_RECORD_STREAM_KEYS",
+    "record_key": "LIVE_RECORD_RECORD_KEYS",
+}
+DEVELOPMENT: Mapping[Secret, str] = {
+    "path_token": "dev-path",
+    "stream_key": "dev-stream-key-0000",
+    "record_key": "dev-record-key-0000",
+}
+PATHS: Mapping[Flow, str] = {
+    "stream": "/callbacks/stream/",
+    "exception": "/callbacks/stream/exception/",
+    "record": "/callbacks/record/",
+    "on-demand": "/callbacks/on-demand/",
+}
+
+
+class Unusable(Exception):
+    """A secret that Live cannot be given; the sentence says what to do."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """`merge_delay` is in seconds, as Live's DelayTime is."""
+
+    name: str
+    url: str
+    host: str
+    policy: Policy
+    version: int
+    document: Json
+    merge_delay: int
+    relays: bool
+    api: Api
+    environment: Mapping[str, str] = field(repr=False)
+    is_development: bool
+    _known: dict[tuple[Secret, str], bool] = field(default_factory=dict, repr=False)
+
+    @property
+    def address(self) -> str:
+        """Recording callbacks are signed over the host that the stage was told."""
+        return f"{urlsplit(self.url).scheme}://{self.host or urlsplit(self.url).netloc}"
+
+    def is_ours(self, url: str) -> bool:
+        hosts = {self.host, urlsplit(self.url).netloc} - {""}
+        return urlsplit(url).netloc in hosts
+
+    def leads(self, url: str, flow: Flow) -> bool:
+        """To the right function, with a path token that the stage knows."""
+        if not self.is_ours(url):
+            return False
+        path, _, token = urlsplit(url).path.rpartition("/")
+        return f"{path}/" == PATHS[flow] and self.knows("path_token", token)
+
+    def callback(self, flow: Flow) -> str:
+        return f"{self.address}{PATHS[flow]}{self.secret('path_token')}"
+
+    def knows(self, kind: Secret, secret: str) -> bool:
+        """The stage is asked by digest: no secret travels."""
+        if (kind, secret) not in self._known:
+            digest = hashlib.sha256(secret.encode()).hexdigest()
+            self._known[kind, secret] = self.api.examined(**{kind: digest})["matches"][kind] is True
+        return self._known[kind, secret]
+
+    def secret(self, kind: Secret) -> str:
+        """The first that the environment names, which the stage must know too; else Unusable."""
+        name = VARIABLES[kind]
+        found = self.environment.get(name, "").replace(",", " ").split()
+        if not found and self.is_development:
+            found = [DEVELOPMENT[kind]]
+        if not found:
+            raise Unusable(f"set {name} as it was when the stage was deployed")
+        if not self.knows(kind, found[0]):
+            raise Unusable(f"the stage does not know the first of {name}: deploy it first")
+        return found[0]
+
+
+def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
+    told = api.examined()
+    policy = api.policy()
+    settings = told["settings"]
+    return Stage(
+        name=told["stage"],
+        url=target.url.rstrip("/"),
+        host=settings["callback_host"],
+        policy=_policy(policy["policy"]),
+        version=policy["version"],
+        document=policy["policy"],
+        merge_delay=settings["merge_delay_ms"] // 1000,
+        relays=settings["relays"],
+        api=api,
+        environment=environment,
+        is_development=_is_stand_in(target.live),
+    )
+
+
+def _is_stand_in(live: str) -> bool:
+    return bool(live) and values.endpoint(live)[0] == "http"
+
+
+def _policy(document: Json) -> Policy:
+    try:
+        return load_policy(json.dumps(document), kind="json")
+    except Misconfigured as error:
+        raise Failure(f"the stage runs a policy that this release cannot read: {error}") from None
