@@ -27,9 +27,11 @@ class Unresolved(Exception):
     """One expression that has no value."""
 
 
-def load_template(path: Path, env: Mapping[str, str]) -> dict[str, Any]:
-    """The resources, resolved (facts/function-compute.md §7)."""
-    resolver = _Resolver(_read(path), path.parent, env)
+def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> dict[str, Any]:
+    """The resources, resolved (facts/function-compute.md §7); with an environment, as the env.yaml
+    beside it overlays them."""
+    overlays = _overlays(path.with_name("env.yaml"), environment) if environment else {}
+    resolver = _Resolver(_read(path), path.parent, env, overlays)
     resources = resolver.resources()
     if resolver.faults:
         raise BadTemplate(path, resolver.faults)
@@ -46,9 +48,34 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
+def environments(path: Path) -> dict[str, Any]:
+    """Those of an env.yaml, by their names."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(each["name"]): each for each in document["environments"]}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise BadTemplate(path, [f"cannot be read: {error}"]) from error
+
+
+def _overlays(path: Path, environment: str) -> dict[str, Any]:
+    """Serverless Devs would only warn of a name that is not there."""
+    known = environments(path)
+    if environment not in known:
+        raise BadTemplate(path, [f"has no {environment!r}, only {', '.join(known)}"])
+    found: dict[str, Any] = known[environment].get("overlays") or {}
+    return found
+
+
 class _Resolver:
-    def __init__(self, document: dict[str, Any], folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        document: dict[str, Any],
+        folder: Path,
+        env: Mapping[str, str],
+        overlays: Mapping[str, Any],
+    ) -> None:
         self.faults: list[str] = []
+        self._overlays = overlays
         self._document = document
         self._folder = folder
         self._env = env
@@ -56,7 +83,7 @@ class _Resolver:
 
     def resources(self) -> dict[str, Any]:
         merged = {
-            str(key): self._extended(str(key), value)
+            str(key): self._overlaid(str(key), self._extended(str(key), value))
             for key, value in self._document["resources"].items()
         }
         self._document = {**self._document, "resources": merged}
@@ -71,6 +98,17 @@ class _Resolver:
             return resource
         template = self._template(key, extend)
         return {**resource, "props": _merged(template, resource.get("props") or {})}
+
+    def _overlaid(self, key: str, resource: dict[str, Any]) -> dict[str, Any]:
+        """The resource's own go over those of its component."""
+        of_components = self._overlays.get("components") or {}
+        of_resources = self._overlays.get("resources") or {}
+        over = _merged(
+            of_components.get(resource.get("component")) or {}, of_resources.get(key) or {}
+        )
+        return (
+            {**resource, "props": _merged(resource.get("props") or {}, over)} if over else resource
+        )
 
     def _template(self, key: str, extend: object) -> dict[str, Any]:
         name = extend.get("name") if isinstance(extend, dict) else None

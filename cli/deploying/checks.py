@@ -1,0 +1,89 @@
+"""What is wrong with a stage's s.yaml, before it is deployed: all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cli.deploying.shapes import DOMAIN, FUNCTION, HTTP, TIMER, misfits
+from emulator.fc.schedule import parse_schedule
+
+CLEARED = (
+    "vpcConfig",
+    "nasConfig",
+    "ossMountConfig",
+    "logConfig",
+    "environmentVariables",
+    "layers",
+    "tracingConfig",
+)
+"""A deploy sends these empty where they are not said, so that what is set remotely is gone
+(facts/function-compute.md 6.1)."""
+MOST_VARIABLES = 4096
+"""Bytes of names and values (facts/function-compute.md 1.5)."""
+LEAST_GB, MOST_GB = 1, 4
+"""Of memory to one vCPU (facts/function-compute.md 5)."""
+Resource = Mapping[str, Any]
+
+
+def faults(resources: Mapping[str, Resource]) -> list[str]:
+    return [fault for key, resource in resources.items() for fault in _faults(key, resource)]
+
+
+def _faults(key: str, resource: Resource) -> Iterator[str]:
+    props = resource.get("props") or {}
+    component = resource.get("component")
+    if component == "fc3-domain":
+        yield from misfits(props, DOMAIN, key)
+    elif component == "fc3":
+        shape = list(misfits(props, FUNCTION, key))
+        yield from shape
+        yield from _cleared(key, props)
+        if not shape:  # what follows reads values
+            yield from _function(key, props)
+    else:
+        yield f"{key} is of the component {component!r}, neither fc3 nor fc3-domain"
+
+
+def _cleared(key: str, props: Resource) -> Iterator[str]:
+    for name in CLEARED:
+        if name not in props:
+            yield f"{key} does not say {name}, so a deploy would clear it: say it, if only as empty"
+
+
+def _function(key: str, props: Resource) -> Iterator[str]:
+    yield from _ratio(key, props["cpu"], props["memorySize"])
+    yield from _variables(key, props.get("environmentVariables", {}))
+    if "provisionConfig" in props and "scalingConfig" in props:
+        yield f"{key} has both provisionConfig and scalingConfig, which exclude each other"
+    for number, trigger in enumerate(props.get("triggers", [])):
+        yield from _trigger(f"{key}.triggers[{number}]", trigger)
+
+
+def _ratio(key: str, cpu: float, memory: int) -> Iterator[str]:
+    if not LEAST_GB <= memory / 1024 / cpu <= MOST_GB:
+        yield (
+            f"{key} has {memory} MB to {cpu} vCPU: Function Compute takes"
+            f" {LEAST_GB} to {MOST_GB} GB to one vCPU"
+        )
+
+
+def _variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
+    if size > MOST_VARIABLES:
+        yield f"{key}.environmentVariables hold {size} bytes, more than {MOST_VARIABLES}"
+
+
+def _trigger(where: str, trigger: Resource) -> Iterator[str]:
+    is_timer, config = trigger["triggerType"] == "timer", trigger["triggerConfig"]
+    shape = list(misfits(config, TIMER if is_timer else HTTP, f"{where}.triggerConfig"))
+    yield from shape
+    if is_timer and not shape:
+        yield from _cron(f"{where}.triggerConfig", config["cronExpression"])
+
+
+def _cron(where: str, expression: str) -> Iterator[str]:
+    try:
+        parse_schedule(expression)
+    except ValueError as error:
+        yield f"{where}.cronExpression {expression!r} {error}"

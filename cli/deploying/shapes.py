@@ -1,0 +1,203 @@
+"""What the properties of fc3 and fc3-domain look like (facts/function-compute.md 6.1): the keys and
+the types that Serverless Devs' own schema lets pass whatever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A mapping that has these keys alone, those that are needed among them."""
+
+    optional: Mapping[str, Any]
+    needed: Mapping[str, Any]
+
+
+def keys(optional: Mapping[str, Any] | None = None, /, **needed: object) -> Keys:
+    return Keys(optional or {}, needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number of that range, unless `step` is a part of one."""
+
+    low: float
+    high: float
+    step: float = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Every item of a list; at least one where `some` says so."""
+
+    shape: object
+    some: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A mapping of strings to strings."""
+
+
+TEXT, FLAG = str, bool
+METHODS = Each(OneOf(("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")), some=True)
+HTTP = keys({"disableURLInternet": FLAG, "authConfig": object}, authType=TEXT, methods=METHODS)
+TIMER = keys({"payload": TEXT}, cronExpression=TEXT, enable=FLAG)
+_DESTINATION = keys(destination=TEXT)
+_MOUNT = keys({"enableTLS": FLAG}, serverAddr=TEXT, mountDir=TEXT)
+_OSS = keys({"bucketPath": TEXT, "readOnly": FLAG}, bucketName=TEXT, endpoint=TEXT, mountDir=TEXT)
+_PROVISION = keys(
+    defaultTarget=Number(0, 10_000),
+    alwaysAllocateCPU=FLAG,
+    alwaysAllocateGPU=FLAG,
+    scheduledActions=Each(
+        keys(
+            name=TEXT,
+            startTime=TEXT,
+            endTime=TEXT,
+            timeZone=TEXT,
+            scheduleExpression=TEXT,
+            target=Number(0, 10_000),
+        )
+    ),
+    targetTrackingPolicies=Each(object),
+)
+
+
+def _hook(longest: int) -> Keys:
+    return keys(handler=TEXT, timeout=Number(1, longest))
+
+
+TRIGGER = keys(
+    {"description": TEXT, "qualifier": TEXT, "invocationRole": TEXT, "sourceArn": TEXT},
+    triggerName=TEXT,
+    triggerType=OneOf(("http", "timer")),
+    triggerConfig=object,
+)
+FUNCTION = keys(
+    {
+        "description": TEXT,
+        "role": TEXT,
+        "diskSize": OneOf((512, 10_240)),
+        "instanceLifecycleConfig": keys({"initializer": _hook(300), "preStop": _hook(90)}),
+        "logConfig": keys(
+            project=TEXT,
+            logstore=TEXT,
+            enableRequestMetrics=FLAG,
+            enableInstanceMetrics=FLAG,
+            logBeginRule=OneOf(("None", "DefaultRegex")),
+        ),
+        "vpcConfig": keys(vpcId=TEXT, securityGroupId=TEXT, vSwitchIds=Each(TEXT)),
+        "vpcBinding": keys(vpcIds=Each(TEXT)),
+        "internetAccess": FLAG,
+        "nasConfig": keys(
+            userId=Number(0, 65_534), groupId=Number(0, 65_534), mountPoints=Each(_MOUNT)
+        ),
+        "ossMountConfig": keys(mountPoints=Each(_OSS)),
+        "environmentVariables": Texts(),
+        "layers": Each(TEXT),
+        "tracingConfig": keys({"type": TEXT, "params": TEXT, "jaegerConfig": keys(endpoint=TEXT)}),
+        "asyncInvokeConfig": keys(
+            {
+                "qualifier": TEXT,
+                "asyncTask": FLAG,
+                "maxAsyncRetryAttempts": Number(0, 8),
+                "maxAsyncEventAgeInSeconds": Number(1, 604_800),
+                "destinationConfig": keys({"onSuccess": _DESTINATION, "onFailure": _DESTINATION}),
+            }
+        ),
+        "concurrencyConfig": keys(reservedConcurrency=Number(0, 100_000)),
+        "provisionConfig": _PROVISION,
+        "scalingConfig": object,
+        "triggers": Each(TRIGGER),
+        "customDNS": object,
+        "tags": Each(keys(key=TEXT, value=TEXT)),
+        "resourceGroupId": TEXT,
+    },
+    functionName=TEXT,
+    region=TEXT,
+    runtime=OneOf(("python3.10", "python3.12")),
+    code=TEXT,
+    handler=TEXT,
+    cpu=Number(0.05, 16, 0.05),
+    memorySize=Number(128, 32_768, 64),
+    timeout=Number(1, 86_400),
+)
+DOMAIN = keys(
+    {
+        "certConfig": keys(certName=TEXT, certificate=TEXT, privateKey=TEXT),
+        "wafConfig": object,
+        "tlsConfig": object,
+        "authConfig": object,
+    },
+    region=TEXT,
+    domainName=TEXT,
+    protocol=OneOf(("HTTP", "HTTPS", "HTTP,HTTPS")),
+    routeConfig=keys(
+        routes=Each(
+            keys({"qualifier": TEXT, "methods": METHODS}, path=TEXT, functionName=TEXT), some=True
+        )
+    ),
+)
+
+
+def misfits(value: object, shape: object, where: str) -> Iterator[str]:
+    """What does not fit, each in one line."""
+    if isinstance(shape, Keys):
+        yield from _keys(value, shape, where)
+    elif isinstance(shape, Each):
+        yield from _each(value, shape, where)
+    elif isinstance(shape, Number):
+        yield from _number(value, shape, where)
+    elif isinstance(shape, OneOf):
+        if value not in shape.values:
+            yield f"{where} is {value!r}, none of {', '.join(map(str, shape.values))}"
+    elif isinstance(shape, Texts):
+        yield from _texts(value, where)
+    elif isinstance(shape, type) and not isinstance(value, shape):
+        yield f"{where} is {value!r}, which is not of type {shape.__name__}"
+
+
+def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{where} is {value!r}, which is no mapping"
+        return
+    known = {**shape.optional, **shape.needed}
+    for name in sorted(value.keys() - known.keys(), key=str):
+        yield f"{where} has no property {name}, only {', '.join(known)}"
+    for name in sorted(shape.needed.keys() - value.keys()):
+        yield f"{where} needs {name}"
+    for name in sorted(known.keys() & value.keys()):
+        yield from misfits(value[name], known[name], f"{where}.{name}")
+
+
+def _each(value: object, shape: Each, where: str) -> Iterator[str]:
+    if not isinstance(value, list) or (shape.some and not value):
+        yield f"{where} is {value!r}, which is no list{' of at least one' * shape.some}"
+        return
+    for number, item in enumerate(value):
+        yield from misfits(item, shape.shape, f"{where}[{number}]")
+
+
+def _number(value: object, shape: Number, where: str) -> Iterator[str]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        yield f"{where} is {value!r}, which is no number"
+    elif not shape.low <= value <= shape.high or round(value / shape.step, 6) % 1:
+        yield f"{where} is {value}, not one of {shape.low} to {shape.high} in steps of {shape.step}"
+
+
+def _texts(value: object, where: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{where} is {value!r}, which is no mapping"
+        return
+    for name, text in value.items():
+        if not isinstance(text, str):
+            yield f"{where}.{name} is {text!r}: Function Compute takes strings alone"
