@@ -7,7 +7,7 @@ PINS := requirements/$(if $(filter 3.10,$(VERSION)),dev-3.10.txt,dev.txt)
 STORE := sqlite
 READY := $(VENV)/.ready-$(VERSION)
 
-.PHONY: setup demo dev check test bench package clean
+.PHONY: setup demo dev check test bench package deploy rollback clean
 
 setup: $(READY)
 
@@ -39,6 +39,12 @@ bench: $(READY)
 
 package: $(READY)
 	$(BIN)/live-record package
+
+deploy: $(READY)
+	$(BIN)/live-record deploy --stage "$(STAGE)" $(if $(YES),--yes)
+
+rollback: $(READY)
+	$(BIN)/live-record rollback --stage "$(STAGE)" $(if $(YES),--yes)
 
 clean:
 	rm -rf $(VENV) .live-record build dist *.egg-info

@@ -110,7 +110,8 @@ def test_the_development_settings_are_fit_for_the_stand_in() -> None:
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    stage = settings(RATE="", POLICY=" ", STREAM_KEYS="", API_TOKENS="", KICK_URL="", KICK_KEY="")
+    none = dict.fromkeys(("RATE", "STREAM_KEYS", "API_TOKENS", "KICK_URL", "KICK_KEY"), "")
+    stage = settings(DEV, POLICY=" ", **none)
     assert (stage.rate, stage.policy, stage.stream_keys) == (45, "policy.json", ())
     assert stage.api_tokens == Tokens()
 
@@ -200,6 +201,10 @@ def test_a_development_token_is_refused_by_its_digest_too() -> None:
 
 def test_a_deployed_stage_refuses_the_development_clock() -> None:
     assert "unset" in fault_of("DEV_CLOCK", DEV_CLOCK="/tmp/clock")
+
+
+def test_a_deployed_stage_needs_a_token_that_somebody_may_ask_with() -> None:
+    assert "is missing" in fault_of("API_TOKENS", API_TOKENS="")
 
 
 @pytest.mark.parametrize("name", ["PATH_TOKENS", "KICK_KEY"])

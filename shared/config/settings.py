@@ -17,6 +17,7 @@ from shared.quick import dataclass
 
 PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
+MISSING: Final = "MissingParam"
 _MAKE_ONE: Final = "make one of your own: openssl rand -hex 16"
 _UNGUESSABLE: Final = 16
 
@@ -104,7 +105,7 @@ class _Reader:
         self.taken.append(PREFIX + name)
         value = self._env.get(PREFIX + name, "").strip()
         if missing and not value:
-            self.faults.append(Fault(PREFIX + name, f"is missing: {missing}", "MissingParam"))
+            self.faults.append(Fault(PREFIX + name, f"is missing: {missing}", MISSING))
         try:
             return read(value or default)
         except ValueError as error:
@@ -154,11 +155,11 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     if in_cloud and settings.store.startswith("sqlite:"):
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
     if settings.kick_url and not settings.kick_key:
-        yield _fault("KICK_KEY", f"KICK_URL needs it: {_MAKE_ONE}", "MissingParam")
+        yield _fault("KICK_KEY", f"KICK_URL needs it: {_MAKE_ONE}", MISSING)
     if settings.relay_url and not settings.relay_key:
-        yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", "MissingParam")
+        yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", MISSING)
     if settings.record_keys and not settings.callback_host:
-        yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", "MissingParam")
+        yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", MISSING)
     if settings.stage != DEV or in_cloud:
         yield from _unfit(settings, env)
 
@@ -176,6 +177,10 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     for name, secrets in {"PATH_TOKENS": settings.path_tokens, **ours}.items():
         if any(0 < len(secret) < _UNGUESSABLE for secret in secrets):
             yield _fault(name, f"has fewer than {_UNGUESSABLE} characters: {_MAKE_ONE}")
+    if not settings.api_tokens.tokens:
+        yield _fault(
+            "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING
+        )
     if settings.api_tokens.has("dev-token"):
         yield _fault("API_TOKENS", f"holds a development secret: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":

@@ -1,0 +1,120 @@
+"""live-record check, deploy and rollback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+
+from cli import stages
+from cli.api import Api
+from cli.deploying.checks import faults
+from cli.deploying.release import release, roll_back
+from cli.deploying.serverless import Serverless
+from cli.deploying.stage import policy_of, runtime_of, stage_named
+from cli.failure import Failure
+from cli.packaging import Packaged, build
+from cli.stack import ROOT
+from emulator.fc.template import BadTemplate, environments
+from shared.config import policy_as_json
+from shared.errors import Misconfigured
+
+BUSY = ("queued", "starting", "recording", "stopping")
+Command = Callable[..., None]
+_STAGE = click.option("--stage", required=True, help="one of env.yaml's")
+_YES = click.option("--yes", "sure", is_flag=True, help="do not ask")
+
+
+@click.command()
+def check() -> None:
+    """Check s.yaml and env.yaml as every stage would be deployed."""
+    template = ROOT / "s.yaml"
+    try:
+        names = list(environments(template.with_name("env.yaml")))
+    except BadTemplate as error:
+        raise Failure(str(error)) from None
+    found = {name: faults(stage_named(name, os.environ).resources()) for name in names}
+    _refuse([f"{name}: {fault}" for name, each in found.items() for fault in each], "s.yaml")
+    click.echo(f"s.yaml is sound in every stage: {', '.join(names)}")
+
+
+@click.command()
+@_STAGE
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="of the stage, in place of policy.STAGE.toml or else policy.toml",
+)
+@_YES
+def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
+    """Check, package and deploy STAGE; then lead its triggers and routes to what was deployed."""
+    runtime = runtime_of(os.environ)
+    there = stage_named(stage, os.environ, code=ROOT / "build" / runtime)
+    s = Serverless(there)
+    policy = policy_file or policy_of(stage)
+    as_json = _as_json(policy)
+    _refuse(there.faults(as_json), f"the stage {stage}")
+    _ask(f"Deploy {stage}?", stage, sure)
+    made = build(runtime, policy=policy, warn=_say)
+    release(s, there.functions(), _named(made, datetime.now(timezone.utc)), _say)
+
+
+@click.command()
+@_STAGE
+@_YES
+def rollback(stage: str, sure: bool) -> None:
+    """Lead STAGE back to the release before the one that serves."""
+    there = stage_named(stage, os.environ)
+    s = Serverless(there)
+    _ask(f"Roll {stage} back?", stage, sure)
+    roll_back(s, there.functions(), _say)
+
+
+def _as_json(policy: Path) -> str:
+    try:
+        return policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
+    except Misconfigured as error:
+        _refuse(list(map(str, error.faults)), str(policy))
+        raise
+
+
+def _refuse(found: list[str], what: str) -> None:
+    if found:
+        listed = "".join(f"\n  {fault}" for fault in found)
+        raise Failure(f"{what} cannot be deployed:{listed}")
+
+
+def _named(made: Packaged, now: datetime) -> str:
+    at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at} live-record {made.manifest['live_record']} {made.manifest['tree'][:12]}"
+
+
+def _ask(question: str, stage: str, sure: bool) -> None:
+    """What is being recorded goes on meanwhile; an error in the new release might end it."""
+    warning = _busy(stage)
+    if warning:
+        _say(f"warning: {warning}")
+    if not sure:
+        click.confirm(question, abort=True)
+
+
+def _busy(stage: str) -> str:
+    """Nothing where the stage says that it does nothing."""
+    try:
+        target = stages.chosen(stage, None, None, changes=True)
+        phases = Api(target.url, target.token).listed(1)["phases"]
+    except click.ClickException as error:
+        return f"whether {stage} is recording is not known: {error.format_message()}"
+    counts = [f"{phases[phase]} {phase}" for phase in BUSY if phases.get(phase)]
+    return f"{stage} is at work: {', '.join(counts)}" if counts else ""
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+COMMANDS: tuple[click.Command, ...] = (check, deploy, rollback)

@@ -1,0 +1,118 @@
+"""One stage as s.yaml and env.yaml have it, with what it still lacks to be deployed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.deploying import checks
+from cli.failure import Failure
+from cli.packaging import RUNTIMES
+from cli.stack import ROOT
+from emulator.fc.template import BadTemplate, environments, load_template
+from shared.config import Settings, load_stage_policy
+from shared.errors import Misconfigured
+
+ALIAS = "release"
+"""What the triggers and the routes of a deployed stage lead to."""
+NEEDED = (
+    "STORE",
+    "API_TOKENS",
+    "STREAM_KEYS",
+    "RECORD_KEYS",
+    "PATH_TOKENS",
+    "CALLBACK_HOST",
+    "KICK_KEY",
+    "LOG_PROJECT",
+    "LOG_STORE",
+)
+"""Empty, a stage would serve nobody, refuse every callback or leave no trace."""
+_EMPTY_BY_DEFAULT = re.compile(r"\$\{env\('(\w+)', ''\)\}")
+_ON_FUNCTION_COMPUTE = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`environment` is what s.yaml's `${env()}` sees."""
+
+    name: str
+    template: Path
+    environment: Mapping[str, str]
+
+    def resources(self) -> dict[str, Any]:
+        try:
+            return load_template(self.template, self.environment, self.name)
+        except BadTemplate as error:
+            raise Failure(str(error)) from None
+
+    def functions(self) -> tuple[str, ...]:
+        resources = self.resources().items()
+        return tuple(key for key, each in resources if each.get("component") == "fc3")
+
+    def missing(self) -> Iterator[str]:
+        """The variables that are needed and empty."""
+        overlays = environments(self.template.with_name("env.yaml"))[self.name].get("overlays")
+        names = [f"LIVE_RECORD_{name}" for name in NEEDED]
+        for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):
+            if not self.environment.get(name, "").strip():
+                yield f"{name} is empty"
+
+    def faults(self, policy: str) -> list[str]:
+        """All that stands in the way of a deploy, in one go. `policy` is the stage's, as JSON."""
+        resources = self.resources()
+        missing = list(self.missing())
+        named = {fault.partition(" ")[0] for fault in missing}
+        refused = [
+            f"{fault.field} {fault.detail}"
+            for fault in _refusals(_variables(resources), policy)
+            if fault.field not in named
+        ]
+        return [*checks.faults(resources), *missing, *refused]
+
+
+def _variables(resources: Mapping[str, Any]) -> Mapping[str, str]:
+    """Every function has the same."""
+    functions = [each["props"] for each in resources.values() if each.get("component") == "fc3"]
+    found: Mapping[str, str] = functions[0].get("environmentVariables") or {}
+    return found
+
+
+def _refusals(variables: Mapping[str, str], policy: str) -> Iterator[Any]:
+    """What the functions themselves would say once they are there."""
+    try:
+        settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE})
+        load_stage_policy(policy, kind="json", settings=settings)
+    except Misconfigured as error:
+        yield from error.faults
+
+
+def stage_named(
+    name: str,
+    environment: Mapping[str, str],
+    *,
+    template: Path = ROOT / "s.yaml",
+    code: Path | None = None,
+) -> Stage:
+    """Failure for one that env.yaml has not: Serverless Devs would deploy the stage dev instead."""
+    known = environments(template.with_name("env.yaml"))
+    if name not in known:
+        raise Failure(f"there is no stage {name!r} in env.yaml, only {', '.join(known)}")
+    ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
+    ours |= {"LIVE_RECORD_CODE": str(code)} if code else {}
+    return Stage(name, template, {**environment, **ours})
+
+
+def runtime_of(environment: Mapping[str, str]) -> str:
+    runtime = environment.get("LIVE_RECORD_RUNTIME") or RUNTIMES[0]
+    if runtime not in RUNTIMES:
+        raise Failure(f"LIVE_RECORD_RUNTIME is {runtime!r}, none of {', '.join(RUNTIMES)}")
+    return runtime
+
+
+def policy_of(name: str) -> Path:
+    """`policy.STAGE.toml` where there is one."""
+    own = ROOT / f"policy.{name}.toml"
+    return own if own.exists() else ROOT / "policy.toml"
