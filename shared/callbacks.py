@@ -89,11 +89,12 @@ def of_remark(told: Remark, streaming: Streaming) -> StreamKey | None:
 
 def _reported(told: RecordStatus | FileStored | webhook.RecordFailed) -> Happening:
     if isinstance(told, RecordStatus):
-        return Reported(told.state.value, recording=told.state is not RecordState.PAUSED)
+        recording = told.state is not RecordState.PAUSED
+        return Reported(told.state.value, recording, told.time_ms)
     if isinstance(told, FileStored):
         return _file(told)
     if told.event == "record_error":
-        return RecordFailed(told.code or told.event, told.message)
+        return RecordFailed(told.code or told.event, told.message, told.time_ms)
     return FileFailed(told.event, told.code, told.message, told.uri)
 
 

@@ -26,7 +26,9 @@ from shared.domain import (
     claim,
     rank,
 )
+from shared.domain.explain import explain
 from shared.domain.record import Once, Owed, Standing, Wish, takes_place
+from shared.domain.texts import text
 from shared.errors import (
     AlreadyStarted,
     InDoubt,
@@ -230,6 +232,14 @@ def test_a_wish_of_policy_that_never_saw_its_stream_ends_after_a_day() -> None:
     story.record = story.record.__class__(story.record.key, wish=story.record.wish)
 
     assert story.passes(24 * HOUR).record.wish.why is Code.NEVER_LIVE
+
+
+def test_policy_makes_one_wish_a_session_and_says_so_when_its_stream_is_seen_again() -> None:
+    story = Story(by_rule()).publish().answer()
+    story.happens(StopAsked("ann", hold=SECOND)).answer().passes(MINUTE)
+    story.unpublish().passes(5 * SECOND).seen(NOON)
+
+    assert (story.told[-1], story.sent) == (Code.ONCE_PER_SESSION, ["start", "stop"])
 
 
 # --- time -------------------------------------------------------------------------------------
@@ -912,6 +922,107 @@ def test_a_report_proves_what_was_adopted() -> None:
     assert "restart" not in story.happens(STARTED).passes(HOUR).sent
 
 
+AGAIN = AlreadyStarted("TaskAlreadyStarted")
+
+
+def adopted(*, after: int) -> Story:
+    """Stopped, and started again so soon that Live says it is one already, which may be paused."""
+    story = recording().passes(MINUTE).stop().answer().passes(after).start().answer(AGAIN)
+    assert Code.ADOPTED in story.told
+    return story
+
+
+def started_at(time: int) -> Reported:
+    return Reported("record_started", recording=True, time=time)
+
+
+def test_a_report_of_before_the_pause_proves_nothing_of_what_was_adopted() -> None:
+    story = adopted(after=20 * SECOND).happens(started_at(NOON))
+
+    assert story.told[-1] is Code.REPORTED_LATE
+    assert story.passes(10 * SECOND).sent[-1] == "restart"
+
+
+def test_a_report_of_after_the_pause_proves_what_was_adopted_for_good() -> None:
+    story = adopted(after=20 * SECOND).happens(started_at(NOON + MINUTE + 15 * SECOND))
+
+    assert story.passes(HOUR).sent == ["start", "stop", "start"]
+
+
+def test_two_clocks_may_differ_by_5_s() -> None:
+    story = adopted(after=20 * SECOND).happens(started_at(NOON + MINUTE + 4 * SECOND))
+
+    assert story.passes(10 * SECOND).sent[-1] == "restart"
+
+
+def test_what_a_report_without_a_time_seemed_to_prove_one_start_tells_when_no_pause_can_last() -> (
+    None
+):
+    story = adopted(after=20 * SECOND).happens(STARTED)
+
+    assert story.passes(2 * MINUTE).sent == ["start", "stop", "start"]
+    assert story.passes(41 * SECOND).answer(AGAIN).sent == ["start", "stop", "start", "start"]
+    assert story.passes(HOUR).sent.count("start") == 3
+
+
+def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
+    story = recording().passes(MINUTE).unpublish().passes(SECOND).publish().answer()
+    story.happens(started_at(NOON))
+    assert story.record.started is not None
+    assert not story.record.started.confirmed
+
+    story.happens(started_at(NOON + MINUTE))
+    assert story.record.started.confirmed
+
+
+def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
+    story = Story().publish().passes(MINUTE)
+    story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
+    story.happens(started_at(NOON + 10 * SECOND))
+
+    assert (story.phase, story.told[-1]) == (Phase.IDLE, Code.REPORTED_LATE)
+
+
+def test_a_report_of_before_our_stop_is_no_recording_that_somebody_else_began() -> None:
+    story = recording().passes(MINUTE).stop().answer().passes(10 * MINUTE)
+    story.happens(started_at(NOON + SECOND))
+
+    assert story.phase is Phase.IDLE
+
+
+def test_a_lost_restart_is_not_settled_by_what_was_so_before_it() -> None:
+    story = recording().passes(MINUTE).happens(RestartAsked("ann")).answer(InDoubt())
+    story.happens(started_at(NOON)).passes(4 * MINUTE)
+
+    assert story.sent == ["start", "restart", "start"]
+
+
+def test_an_early_echo_needs_a_report_of_later_than_what_is_in_doubt() -> None:
+    story = recording().passes(MINUTE).stop().answer(InDoubt()).start().answer()
+    before = len(story.sent)
+    story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
+
+    assert len(story.sent) == before
+
+
+def test_a_publish_told_of_after_a_start_that_was_accepted_later_sends_no_other() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).passes(10 * SECOND)
+    story.seen(NOON + SECOND).answer().publish(NOON + 2 * SECOND)
+
+    assert story.sent == ["start", "start"]
+
+
+def test_a_publish_told_of_while_a_later_start_is_queued_leaves_it_its_place() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).passes(10 * SECOND)
+    story.lane_is_free = False
+    since = story.seen(NOON + SECOND).now
+    story.now += MINUTE
+    story.publish(NOON + 2 * SECOND)
+
+    assert story.record.owed is not None
+    assert story.record.owed.since == since
+
+
 def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
     story = recording().passes(MINUTE)
     story.happens(FileLeft("a.mp4", NOON - HOUR, NOON - MINUTE))
@@ -926,6 +1037,28 @@ def test_a_record_error_fails_the_session() -> None:
     story = recording().happens(RecordFailed("BucketNotFound", "Bucket not found"))
 
     assert (story.phase, story.passes(HOUR).sent) == (Phase.FAILED, ["start"])
+
+
+def test_a_failed_session_keeps_what_live_said_of_it() -> None:
+    story = recording().happens(RecordFailed("BucketNotFound", "no bucket of this name"))
+    because = explain(story.record, story.now, story.terms)
+
+    assert "no bucket of this name" in text(because)
+    assert "Create the OSS bucket" in text(because)
+
+
+def test_an_error_that_is_told_again_does_not_fail_what_was_started_since() -> None:
+    error = RecordFailed("AccessDenied", "", NOON + SECOND)
+    story = recording().happens(error).passes(MINUTE).start().answer()
+
+    assert story.happens(error).phase is Phase.RECORDING
+
+
+def test_an_error_of_an_earlier_session_does_not_fail_this_one() -> None:
+    story = recording().passes(MINUTE).unpublish().publish()
+    story.happens(RecordFailed("AccessDenied", "", NOON + SECOND)).answer()
+
+    assert story.phase is Phase.RECORDING
 
 
 # --- unmanaged --------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ KINDS = (
     ),
     "record_resumed",
     "record_error",
+    "report with its time",
+    "misled",
+    "late, as its time tells",
     "reordered",
     "reconnect within",
     "reconnect beyond",
@@ -87,12 +90,10 @@ def test_ten_thousand_histories_end_as_they_were_wished_and_none_of_a_kind_is_mi
         counts.update(history.counts)
         counts.update({code.value: count for code, count in history.told.items()})
         counts["starts"] += history.starts
-        counts["misled"] += history.was_misled
 
     for kind, count in sorted(counts.items()):
         print(f"{count:8} {kind}")
     assert not [kind for kind in KINDS if not counts[kind]]
-    assert counts["misled"] < 100
 
 
 def check(history: History, seed: int) -> None:

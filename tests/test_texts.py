@@ -63,8 +63,6 @@ ELSEWHERE = {
     Code.FORGED,  # the command why
     Code.UNKNOWN,  # what a later release wrote
     Code.NEVER_ASKED,  # explain
-    Code.ONCE_PER_SESSION,  # nobody yet
-    Code.NEVER_LIVE,  # a policy's wish has seen its stream, so far
     Code.NO_PLACE,  # where a rule's cap is full
     Code.EARLY_ECHO,
     Code.ECHO,
@@ -99,6 +97,9 @@ RULES = (
     Terms(rule=Rule(on_publish=OnPublish.RECORD, on_interruption=OnInterruption.STOP)),
     Terms(rule=Rule(on_publish=OnPublish.RECORD), observe=True),
 )
+UNSEEN = Wish(1, wanted=True, by=By.POLICY, why=Code.RULE_RECORDS, who="rule 1", made_at=NOON)
+BEFORE = (*(Recording(KEY),) * 9, Recording(KEY, UNSEEN))
+"""Streams never heard of, and one whose session was forgotten under policy's wish."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 
@@ -123,6 +124,7 @@ def happening(lots: Random, record: Recording, now: int) -> Happening:
         *(Sent(sent, lots.choice(ANSWERS)),) * 8,
         Reported("record_started", recording=True),
         Reported("record_paused", recording=False),
+        Reported("record_started", recording=True, time=began),
         RecordFailed("BucketNotFound", "Bucket not found"),
         FileLeft("1.mp4", began, now),
         FileFailed("transformat_error", "InvalidParameter", "broken", "1.mp4"),
@@ -151,12 +153,12 @@ def walked() -> tuple[Note, ...]:
     lots = Random(7)  # noqa: S311 - the same walk each time
     said: dict[tuple[object, ...], Note] = {}
     for _ in range(400):
-        record, now, terms = Recording(KEY), NOON, lots.choice(RULES)
+        record, now, terms = lots.choice(BEFORE), NOON, lots.choice(RULES)
         for _ in range(40):
             now += lots.choice(STEPS[: lots.choice((4, 9))])
             record, notes = told(record, happening(lots, record, now), now, terms)
             for note in [*notes, explain(record, now, terms)]:
-                said[note.code, tuple(sorted(note.about))] = note
+                said[note.code, note.about.get("why"), tuple(sorted(note.about))] = note
     return tuple(said.values())
 
 

@@ -9,6 +9,8 @@ from shared.domain.because import Code
 from shared.domain.happenings import Accepted, Sent
 from shared.domain.record import (
     DOUBT,
+    STOPPED,
+    TOGETHER,
     Answer,
     By,
     Doubt,
@@ -109,16 +111,8 @@ def _by_person(turn: Turn) -> bool:
 def _may_be_paused(turn: Turn, flight: Flight) -> bool:
     """TaskAlreadyStarted may mean a paused task within the merge delay of a stop or interruption
     (facts/live.md 6, UNCONFIRMED)."""
-    since = _paused_since(turn)
+    since = turn.record.paused_since
     return since > 0 and flight.sent_at - since < turn.terms.merge_delay
-
-
-def _paused_since(turn: Turn) -> int:
-    """When a pause may have begun at the latest; 0 when none may have."""
-    record = turn.record
-    evidence = record.evidence
-    paused_at = evidence.at if evidence and evidence.what == "record_paused" else 0
-    return max(record.stopped_at or 0, record.interrupted_at or 0, paused_at)
 
 
 _STARTED = {How.ACCEPTED: Code.ACCEPTED, How.ALREADY: Code.ALREADY, How.ADOPTED: Code.ADOPTED}
@@ -138,18 +132,28 @@ def _prove(turn: Turn, flight: Flight, how: How) -> None:
     echo = flight.why in (Code.ECHO, Code.EARLY_ECHO)  # what is in doubt is to be proved anew
     anew = echo and not turn.may_still_land(Command.RESTART)
     repeated = before is not None and before.repeated and not anew
-    confirmed = _reported_since(turn, flight)
-    turn.change(
-        failed=None,
-        started=Started(
-            session=turn.record.session_number,
-            at=turn.now,
-            how=how,
-            confirmed=confirmed,
-            check_at=None if confirmed else _check_at(turn, how, repeated=repeated),
-            repeated=repeated,
-        ),
+    since = _speaks_of_it_since(turn, flight, how)
+    started = Started(
+        session=turn.record.session_number,
+        at=turn.now,
+        how=how,
+        check_at=_check_at(turn, how, repeated=repeated),
+        repeated=repeated,
+        since=since,
     )
+    turn.change(failed=None, started=started)
+    evidence = turn.record.evidence
+    heard = evidence is not None and evidence.recording and evidence.at >= flight.sent_at
+    if evidence and heard and started.may_explain(evidence.time):
+        turn.confirm(started, evidence.time)
+
+
+def _speaks_of_it_since(turn: Turn, flight: Flight, how: How) -> int:
+    """An accepted start is the beginning of what Live reports. Where it was one already, Live must
+    say that it records since the latest pause; a doubtful stop has its own echo."""
+    if how is How.ACCEPTED:
+        return flight.sent_at - TOGETHER
+    return min(turn.record.paused_since, flight.sent_at) + TOGETHER
 
 
 def _bind(turn: Turn) -> None:
@@ -168,15 +172,10 @@ def _count(turn: Turn) -> None:
         wishes.count_from_first_start(turn, turn.now)
 
 
-def _reported_since(turn: Turn, flight: Flight) -> bool:
-    evidence = turn.record.evidence
-    return evidence is not None and evidence.recording and evidence.at >= flight.sent_at
-
-
 def _check_at(turn: Turn, how: How, *, repeated: bool) -> int | None:
     """What may not be restarted again is proved by a start once no pause can last."""
     if repeated:
-        return _paused_since(turn) + turn.terms.merge_delay if how is How.ADOPTED else None
+        return turn.pause_over_at if how is How.ADOPTED else None
     unproved = how is How.ADOPTED or (how is How.ACCEPTED and turn.terms.status_known)
     return turn.now + CONFIRM if unproved else None
 
@@ -213,7 +212,7 @@ def _stop(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
     turn.change(stopped_at=max(turn.record.stopped_at or 0, turn.now))
     if turn.record.wish.wanted:
         return
-    turn.change(evidence=Evidence(recording=False, what="stop", at=turn.now))
+    turn.change(evidence=Evidence(recording=False, what=STOPPED, at=turn.now))
     if isinstance(answer, NotLive):
         _stop_missed(turn, flight)
     if turn.record.wish.finalize:
@@ -253,7 +252,7 @@ def _restart(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
         _again(turn, flight, after=_wait(answer, flight.attempts))
         _prove_later(turn)
     elif not isinstance(answer, InDoubt) and turn.record.wish.wanted:
-        turn.owe_unless_owed(Command.START, Code.REJECTED)
+        turn.owe_unless_owed(Command.START, Code.UNPROVED)
 
 
 def _prove_later(turn: Turn) -> None:

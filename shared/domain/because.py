@@ -84,6 +84,7 @@ class Code(str, Enum):
     RECORD_ERROR = "record_error"
     FILE = "file"
     FILE_FAILED = "file_failed"
+    REPORTED_LATE = "reported_late"
     FORGED = "forged"
     # what Live asks and remarks
     ON_DEMAND = "on_demand"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.domain.because import Code, Note
 from shared.domain.happenings import Terms
 from shared.domain.policy import OnPublish
-from shared.domain.record import By, Phase, Recording, Started, phase
+from shared.domain.record import By, Flight, Phase, Recording, Started, phase
 from shared.domain.stream import Command
 
 
@@ -24,7 +24,8 @@ def _wanted(record: Recording, terms: Terms) -> Note:
     if stands is Phase.RECORDING and record.started:
         return _recording(record, record.started)
     if stands is Phase.FAILED and record.failed:
-        about = {"command": Command.START.value, "code": record.failed.code, "message": ""}
+        code, message = record.failed.code, record.failed.message
+        about = {"command": Command.START.value, "code": code, "message": message}
         return Note(record.failed.why, about)
     if stands is Phase.WAITING:
         observes = terms.observe and record.is_watched
@@ -35,20 +36,23 @@ def _wanted(record: Recording, terms: Terms) -> Note:
 def _recording(record: Recording, started: Started) -> Note:
     """What Live last said of it, if it said anything since the start."""
     evidence = record.evidence
-    if evidence and not evidence.recording and evidence.at > started.at:
+    if evidence and not evidence.recording and evidence.when > started.at:
         return Note(Code.PAUSED, {"what": evidence.what})
     if started.confirmed:
         return Note(Code.CONFIRMED, {"what": evidence.what if evidence else started.how.value})
     return Note(Code(started.how.value), {"command": Command.START.value})
 
 
+def _sent(flight: Flight, who: str) -> Note:
+    command, why, session = flight.command.value, flight.why.value, flight.session
+    return Note(Code.SENT, {"command": command, "why": why, "who": who, "session": session})
+
+
 def _on_its_way(record: Recording) -> Note:
     """On the wire, or owed: the last answer to the same command then says what holds it up."""
     answer, owed, flight = record.answer, record.owed, record.flight
     if flight:
-        who = record.wish.who or "-"
-        about = {"command": flight.command.value, "why": flight.why.value, "who": who}
-        return Note(Code.SENT, about)
+        return _sent(flight, record.wish.who or "-")
     if owed and owed.full:
         return Note(Code.NO_PLACE)
     if owed and owed.attempts and answer and answer.command is owed.command:

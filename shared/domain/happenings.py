@@ -108,18 +108,22 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Live says what the recording does: it runs (`record_started`, `record_resumed`) or not."""
+    """Live says what the recording does: it runs (`record_started`, `record_resumed`) or not. Since
+    when, by its own clock, it may say too (`time`); that it does is UNCONFIRMED (facts/live.md 4).
+    """
 
     what: str
     recording: bool
+    time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFailed:
-    """Live accepted the start and could not record after all."""
+    """Live accepted the start and could not record after all; `time` as in `Reported`."""
 
     code: str
     message: str
+    time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

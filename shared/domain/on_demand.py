@@ -7,7 +7,7 @@ from shared.domain import wishes
 from shared.domain.because import Code
 from shared.domain.happenings import OnDemandAnswered
 from shared.domain.policy import OnInterruption
-from shared.domain.record import How, Recording, Standing, Started
+from shared.domain.record import TOGETHER, How, Recording, Standing, Started
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
 
@@ -62,7 +62,8 @@ def _take_as_started(turn: Turn, told: int) -> None:
     evidence, number = turn.record.evidence, turn.record.session_number
     confirmed = evidence is not None and evidence.recording and evidence.at >= told
     check_at = None if confirmed else turn.now + CONFIRM
-    started = Started(number, turn.now, How.ON_DEMAND, confirmed, check_at)
+    since = told - TOGETHER
+    started = Started(number, turn.now, How.ON_DEMAND, confirmed, check_at, since=since)
     turn.change(started=started)
     turn.change_wish(session=turn.record.wish.session or number, claimed=True)
     if turn.record.wish.first_accepted_at is None:

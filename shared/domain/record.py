@@ -13,6 +13,8 @@ from shared.quick import dataclass
 
 DOUBT = 60_000
 """How long a request whose answer was never stored may still land."""
+TOGETHER = 5_000
+"""Two times that were told by different clocks, ours or Live's, may be one when this near."""
 
 
 class By(str, Enum):
@@ -91,6 +93,11 @@ class Doubt:
     command: Command
     until: int
 
+    def may_explain(self, time: int | None) -> bool:
+        """Whether what Live says was so at `time` may be this attempt's doing; None tells nothing
+        against it."""
+        return time is None or time >= self.until - DOUBT - TOGETHER
+
 
 class Standing(str, Enum):
     LIVE = "live"
@@ -141,7 +148,8 @@ class How(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A start that Live answered with yes. `check_at` is when silence must be doubted."""
+    """A start that Live answered with yes. `check_at` is when silence must be doubted; what Live
+    says was so before `since`, by its clock, is of a recording before."""
 
     session: int
     at: int
@@ -150,6 +158,11 @@ class Started:
     check_at: int | None = None
     looked: bool = False
     repeated: bool = False
+    since: int = 0
+
+    def may_explain(self, time: int | None) -> bool:
+        """Whether what Live says was so at `time` may be of this start; Live seldom says when."""
+        return time is None or time >= self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +173,37 @@ class Failed:
     why: Code
     code: str
     at: int
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What Live last reported of the recording itself."""
+    """What Live last reported of the recording itself: heard at `at`, and so since `time`, by its
+    own clock and where it said so. Our own accepted stop counts as such a report."""
 
     recording: bool
     what: str
     at: int
+    time: int | None = None
+
+    @property
+    def when(self) -> int:
+        return self.at if self.time is None else self.time
+
+    def is_newer(self, time: int | None) -> bool:
+        """Than what was so at `time`, for sure."""
+        if time is None:
+            return False
+        if self.what == STOPPED:
+            return time < self.at - TOGETHER
+        return self.time is not None and time < self.time
+
+    def is_same(self, what: str, time: int | None) -> bool:
+        return time is not None and (self.what, self.time) == (what, time)
+
+
+STOPPED = "stop"
+"""What `Evidence` says where it is our own stop that Live accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +253,13 @@ class Recording:
     @property
     def session_number(self) -> int:
         return self.session.number if self.session else 0
+
+    @property
+    def paused_since(self) -> int:
+        """When a pause may have begun at the latest; 0 when none may have."""
+        evidence = self.evidence
+        paused_at = evidence.when if evidence and evidence.what == "record_paused" else 0
+        return max(self.stopped_at or 0, self.interrupted_at or 0, paused_at)
 
     @property
     def is_off(self) -> bool:
@@ -294,7 +336,7 @@ def _runs_without_us(record: Recording) -> bool:
     evidence = record.evidence
     if evidence is None or not evidence.recording or record.is_off:
         return False
-    return record.stopped_at is None or evidence.at > record.stopped_at + DOUBT
+    return record.stopped_at is None or evidence.when > record.stopped_at + DOUBT
 
 
 LOOKS = (5_000, 15_000, 30_000)

@@ -3,30 +3,33 @@ confirm, they wake an echo early, and they never stop what nobody asked us to ma
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shared.domain.because import Code
 from shared.domain.happenings import FileFailed, FileLeft, RecordFailed, Remarked, Reported
-from shared.domain.record import Evidence, Failed
+from shared.domain.record import TOGETHER, Evidence, Failed
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
 
+FAILED = "record_error"
+
 
 def reported(turn: Turn, happening: Reported) -> None:
-    evidence = Evidence(recording=happening.recording, what=happening.what, at=turn.now)
-    turn.change(evidence=evidence)
+    what, time, before = happening.what, happening.time, turn.record.evidence
+    if before and (before.is_newer(time) or before.is_same(what, time)):
+        turn.note(Code.REPORTED_LATE, what=what)
+        return
+    turn.change(evidence=Evidence(happening.recording, what, turn.now, time))
     if happening.recording:
-        _runs(turn, happening.what)
+        _runs(turn, what, time)
     else:
-        turn.note(Code.PAUSED, what=happening.what)
-        _start_early(turn)
+        turn.note(Code.PAUSED, what=what)
+        _start_early(turn, time)
 
 
-def _runs(turn: Turn, what: str) -> None:
-    turn.change(restart_doubted=False)
+def _runs(turn: Turn, what: str, time: int | None) -> None:
+    _settle_restart(turn, time)
     if turn.record.wish.wanted:
-        _confirm(turn, what)
-    elif turn.may_still_land(Command.START, Command.RESTART):
+        _confirm(turn, what, time)
+    elif turn.may_still_land(Command.START, Command.RESTART, at=time):
         turn.owe(Command.STOP, Code.EARLY_ECHO)
     elif turn.record.told_to_record_at is not None:
         turn.note(Code.CONFIRMED, what=what)
@@ -34,34 +37,59 @@ def _runs(turn: Turn, what: str) -> None:
         turn.note(Code.UNMANAGED, what=what)
 
 
-def _confirm(turn: Turn, what: str) -> None:
+def _settle_restart(turn: Turn, time: int | None) -> None:
+    """A restart whose answer was lost: Live records since, so it was done or is not missed."""
+    restarts = [doubt for doubt in turn.record.doubts if doubt.command is Command.RESTART]
+    if all(doubt.may_explain(time) for doubt in restarts):
+        turn.change(restart_doubted=False)
+
+
+def _confirm(turn: Turn, what: str, time: int | None) -> None:
+    started = turn.record.started if turn.record.is_started else None
+    if started and not started.may_explain(time):
+        turn.note(Code.REPORTED_LATE, what=what)
+        return
     turn.note(Code.CONFIRMED, what=what)
-    started = turn.record.started
-    if started is not None and turn.record.is_started:
-        turn.change(started=replace(started, confirmed=True, check_at=None))
+    if started:
+        turn.confirm(started, time)
 
 
-def _start_early(turn: Turn) -> None:
-    if turn.record.wish.wanted and turn.may_still_land(Command.STOP, Command.CANCEL_DELAY):
+def _start_early(turn: Turn, time: int | None) -> None:
+    if turn.record.wish.wanted and turn.may_still_land(Command.STOP, Command.CANCEL_DELAY, at=time):
         turn.owe(Command.START, Code.EARLY_ECHO)
 
 
 def failed(turn: Turn, happening: RecordFailed) -> None:
     turn.note(Code.RECORD_ERROR, code=happening.code, message=happening.message)
-    turn.change(evidence=Evidence(recording=False, what="record_error", at=turn.now))
+    if _is_of_before(turn, happening.time):
+        turn.note(Code.REPORTED_LATE, what=FAILED)
+        return
+    evidence = Evidence(recording=False, what=FAILED, at=turn.now, time=happening.time)
+    turn.change(evidence=evidence)
     if turn.record.wish.wanted:
-        number = turn.record.session_number
-        failure = Failed(number, Code.RECORD_ERROR, happening.code, turn.now)
+        number, message = turn.record.session_number, happening.message
+        failure = Failed(number, Code.RECORD_ERROR, happening.code, turn.now, message)
         turn.change(failed=failure, started=None)
+
+
+def _is_of_before(turn: Turn, time: int | None) -> bool:
+    """It failed before what we know of by now, before this start, or before this session."""
+    record = turn.record
+    evidence, started, session = record.evidence, record.started, record.session
+    if evidence and (evidence.is_newer(time) or evidence.is_same(FAILED, time)):
+        return True
+    if started and record.is_started and not started.may_explain(time):
+        return True
+    return time is not None and session is not None and time < session.began - TOGETHER
 
 
 def file_left(turn: Turn, happening: FileLeft) -> None:
     turn.note(Code.FILE, uri=happening.uri)
     started = turn.record.started
-    if started and happening.stop >= started.at:  # else it is what an older recording left
+    if started and happening.stop >= max(started.at, started.since):  # else of one before
         turn.change(restart_doubted=False)
-        _confirm(turn, "file")
-    _start_early(turn)
+        _confirm(turn, "file", happening.stop)
+    _start_early(turn, happening.stop)
 
 
 def file_failed(turn: Turn, happening: FileFailed) -> None:

@@ -11,12 +11,9 @@ from __future__ import annotations
 from shared.domain import on_demand, wishes
 from shared.domain.because import Code
 from shared.domain.happenings import Looked, Published, Unpublished
-from shared.domain.record import Session, Standing
+from shared.domain.record import TOGETHER, How, Session, Standing
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
-
-TOGETHER = 5_000
-"""A callback's time and the list's PublishTime are of one session when this near."""
 
 
 def published(turn: Turn, happening: Published) -> None:
@@ -44,8 +41,19 @@ def _learn_time(turn: Turn, session: Session, time: int) -> None:
     turn.note(Code.PUBLISH_TIME_LEARNT)
     if turn.record.is_off:
         _mark_ending(turn, Code.PUBLISH_TIME_LEARNT)
-    if turn.record.wish.wanted and time >= session.began - TOGETHER:
+    if turn.record.wish.wanted and time >= session.began - TOGETHER and not _covered(turn, time):
         turn.owe(Command.START, Code.PUBLISH_TIME_LEARNT)
+
+
+def _covered(turn: Turn, time: int) -> bool:
+    """A start that Live accepts clearly later than a publish is of that publish, or of a later one:
+    one accepted already, on its way, or owed since."""
+    started, flight, owed = turn.record.started, turn.record.flight, turn.record.owed
+    if started and turn.record.is_started:
+        return started.how is How.ACCEPTED and started.since > time
+    if flight and flight.command is Command.START and flight.sent_at - TOGETHER > time:
+        return True
+    return owed is not None and owed.command is Command.START and turn.now - TOGETHER > time
 
 
 def _open(turn: Turn, why: Code, *, time: int | None = None, listed: int | None = None) -> None:
@@ -167,5 +175,5 @@ def _still_there(turn: Turn, session: Session, published_at: int) -> None:
     )
     if doubted:
         turn.note(Code.SEEN_AGAIN)
-    if not wishes.by_policy(turn) and doubted:
+    if not wishes.by_policy(turn, says_why_not=doubted) and doubted:
         _meet_wish(turn, Code.SEEN_AGAIN)

@@ -216,6 +216,10 @@ TEXTS: Mapping[Code, tuple[str, str]] = {
         "Live could not record it: {code} {message}. {mend}",
         "直播服务录制失败:{code} {message}。{mend}",
     ),
+    Code.REPORTED_LATE: (
+        "Live's report ({what}) is of an earlier time, and nothing of now is read from it",
+        "直播服务的上报({what})属于更早的时间,不据此判断当前状态",
+    ),
     Code.FILE: ("a file was left: {uri}", "生成了文件:{uri}"),
     Code.FILE_FAILED: (
         "a file was lost ({event}): {code} {message} {uri}. {mend}",
@@ -251,7 +255,7 @@ TEXTS: Mapping[Code, tuple[str, str]] = {
 def text(note: Note, language: Language = Language.ENGLISH) -> str:
     """The note in words. A particular that is itself a code is put in words too."""
     template = TEXTS[note.code][1 if language is Language.CHINESE else 0]
-    about = {"mend": _mend(note, language), **note.about}
+    about = {"mend": _mend(note, language), "rule": note.about.get("who", "-"), **note.about}
     if about.get("why") in _BY_VALUE:
         cause = TEXTS[_BY_VALUE[str(about["why"])]][1 if language is Language.CHINESE else 0]
         about["why"] = cause.format_map(_Particulars(about))

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain.because import Code, Note
 from shared.domain.happenings import Terms
-from shared.domain.record import Owed, Recording, Wish
+from shared.domain.record import How, Owed, Recording, Started, Wish
 from shared.domain.stream import Command
 
 _ASKED = (Code.ASKED_START, Code.ASKED_AGAIN)
@@ -79,5 +79,21 @@ class Turn:
         """Send what the wish wants once more."""
         self.owe(Command.START if self.record.wish.wanted else Command.STOP, why)
 
-    def may_still_land(self, *commands: Command) -> bool:
-        return any(doubt.command in commands for doubt in self.record.doubts)
+    def confirm(self, started: Started, time: int | None) -> None:
+        """Live says that it records, since `time` where it says so too. Where it does not, a late
+        report of before a pause reads the same: one start tells, once no pause can last."""
+        if started.how is How.ADOPTED and time is None:
+            proof = replace(started, confirmed=True, check_at=self.pause_over_at, repeated=True)
+        else:
+            proof = replace(started, confirmed=True, check_at=None)
+        self.change(started=proof)
+
+    @property
+    def pause_over_at(self) -> int:
+        """When whatever may be paused now is written and over."""
+        return self.record.paused_since + self.terms.merge_delay
+
+    def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
+        """Or may have landed already: what Live says was so `at` that time may be its doing."""
+        doubts = [doubt for doubt in self.record.doubts if doubt.command in commands]
+        return any(doubt.may_explain(at) for doubt in doubts)

@@ -142,7 +142,7 @@ def by_policy(turn: Turn, *, says_why_not: bool = False) -> bool:
     """Whether policy made a wish now: at most one a session, and none while an explicit stop
     holds."""
     record, rule = turn.record, turn.terms.rule
-    if record.wish.wanted or record.policy_session == record.session_number:
+    if record.wish.wanted:
         return False
     against = _against(record, turn)
     if against is not None:
@@ -166,7 +166,9 @@ def by_policy(turn: Turn, *, says_why_not: bool = False) -> bool:
 def _against(record: Recording, turn: Turn) -> Code | None:
     if turn.terms.rule.on_publish is not OnPublish.RECORD:
         return Code.RULE_IGNORES
-    return Code.HELD if record.held_at(turn.now) else None
+    if record.held_at(turn.now):
+        return Code.HELD
+    return Code.ONCE_PER_SESSION if record.policy_session == record.session_number else None
 
 
 def end_with_session(turn: Turn) -> None:

@@ -58,7 +58,7 @@ def bare(record: Recording, terms: Terms) -> Recording:
         flight=flight and replace(flight, since=NOW),
         wish=_bare_wish(record),
         session=record.session and _bare_session(record.session, record.wish),
-        started=record.started and _bare_started(record.started, terms),
+        started=record.started and _bare_started(record.started, record.session, terms),
         failed=record.failed and replace(record.failed, at=NOW),
         evidence=record.evidence and _bare_evidence(record.evidence, record.stopped_at, old),
         interrupted_at=_not_before(old, record.interrupted_at),
@@ -97,10 +97,14 @@ def _bare_session(session: Session, wish: Wish) -> Session:
     return replace(session, opened_at=opened_at, off_since=off_since, looks=0, absent_at=None)
 
 
-def _bare_started(started: Started, terms: Terms) -> Started:
-    """When it was counts for its check, and for telling its files from older ones."""
+def _bare_started(started: Started, session: Session | None, terms: Terms) -> Started:
+    """When it was counts for its check, and for telling its files from older ones; since when it
+    is spoken of, for a publish that is told of later than the list."""
     needed = terms.status_known or started.check_at is not None
-    return started if needed else replace(started, at=NOW)
+    at = started.at if needed else NOW
+    may_learn = session is not None and session.time is None
+    since = started.since if may_learn else max(started.since, at)
+    return replace(started, at=at, since=max(since, NOW - OLD))
 
 
 def _bare_evidence(evidence: Evidence, stopped_at: int | None, old: int) -> Evidence:

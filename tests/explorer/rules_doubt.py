@@ -65,17 +65,19 @@ def _no_echo() -> Patches:
 
 
 def _no_early_echo(command: str) -> Callable[[], Patches]:
-    def may_still_land(turn: Turn, *commands: Command) -> bool:
+    real = Turn.may_still_land
+
+    def may_still_land(turn: Turn, *commands: Command, at: int | None = None) -> bool:
         wanted = turn.record.wish.wanted
         hidden = (command == "stop" and not wanted) or (command == "start" and wanted)
-        return not hidden and any(doubt.command in commands for doubt in turn.record.doubts)
+        return not hidden and real(turn, *commands, at=at)
 
     return lambda: ((Turn, "may_still_land", may_still_land),)
 
 
 def _early_echo_ends_it() -> Patches:
-    def runs(turn: Turn, what: str) -> None:
-        _real_runs(turn, what)
+    def runs(turn: Turn, what: str, time: int | None) -> None:
+        _real_runs(turn, what, time)
         if turn.record.owed and turn.record.owed.why is Code.EARLY_ECHO:
             turn.change(doubts=())
 

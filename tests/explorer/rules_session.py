@@ -14,7 +14,7 @@ from shared.domain import (
     wishes,
 )
 from shared.domain.policy import OnInterruption
-from shared.domain.record import Session, Standing
+from shared.domain.record import TOGETHER, Session, Standing
 from shared.domain.turn import Turn
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
@@ -65,7 +65,7 @@ def _same_publish_counts() -> Patches:
 def _soon_is_the_same() -> Patches:
     def published(turn: Turn, happening: Published) -> None:
         session = turn.record.session
-        if session is None or not 0 < happening.time - session.began <= sessions.TOGETHER:
+        if session is None or not 0 < happening.time - session.began <= TOGETHER:
             _real_published(turn, happening)
 
     return ((sessions, "published", published),)
@@ -123,7 +123,7 @@ def _opened_only(turn: Turn, why: Code) -> None:
 def _any_list_is_believed() -> Patches:
     def seen(turn: Turn, published_at: int, _asked_at: int) -> None:
         session = turn.record.session
-        if session is None or abs(published_at - session.listed) > sessions.TOGETHER:
+        if session is None or abs(published_at - session.listed) > TOGETHER:
             sessions._open(turn, Code.SEEN_ONLINE, listed=published_at)
         else:
             sessions._still_there(turn, session, published_at)
@@ -136,7 +136,7 @@ def _lists_open_nothing() -> Patches:
 
     def seen(turn: Turn, published_at: int, asked_at: int) -> None:
         session = turn.record.session
-        if session is not None and published_at - session.listed <= sessions.TOGETHER:
+        if session is not None and published_at - session.listed <= TOGETHER:
             real(turn, published_at, asked_at)
 
     return ((sessions, "_seen", seen),)

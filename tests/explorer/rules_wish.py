@@ -127,8 +127,8 @@ def _always_sends() -> Patches:
 
 
 def _stops_what_it_sees() -> Patches:
-    def runs(turn: Turn, what: str) -> None:
-        _real_runs(turn, what)
+    def runs(turn: Turn, what: str, time: int | None) -> None:
+        _real_runs(turn, what, time)
         if not turn.record.wish.wanted:
             turn.owe_unless_owed(Command.STOP, Code.UNMANAGED)
 
