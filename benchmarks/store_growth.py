@@ -23,7 +23,7 @@ from shared.domain import Command, Published, StreamKey, Terms
 from shared.domain.policy import OnPublish, Rule
 from shared.domain.record import How, Recording, Session, Started, Wish
 from shared.domain.storing import Save
-from shared.recorder import Hands, Manner, Recorder, run
+from shared.recorder import Hands, Manner, Missed, Recorder, Source, run
 from shared.store import RedisStore, SqliteStore, Store
 from shared.store.line import row_of
 from shared.store.scripts import SAVE
@@ -74,6 +74,11 @@ class NoLive:
         return None
 
     def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
+        return ()
+
+    def missed(
+        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Missed]:
         return ()
 
 

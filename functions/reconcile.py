@@ -26,16 +26,17 @@ def respond(call: Call, told: Event) -> Response:
     """A timer and the API are let in by Function Compute itself; HTTP needs our own key, and only
     wakes us for what is due."""
     manner = Manner(wait=WAIT, looks=True, has_time=call.has_time)
-    differences = 0
+    differences = missed = 0
     if isinstance(told, Request):
         _check_key(call, told)
         if not call.is_needed():
-            return Response(200, {"differences": 0, "done": 0})
+            return Response(200, {"differences": 0, "missed": 0, "done": 0})
     else:
         differences = call.survey()
+        missed = call.catch_up()
     call.app.store.mark(MARK)
     done = call.reconcile(manner)
-    return Response(200, {"differences": differences, "done": done})
+    return Response(200, {"differences": differences, "missed": missed, "done": done})
 
 
 def _check_key(call: Call, request: Request) -> None:

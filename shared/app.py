@@ -26,7 +26,19 @@ from shared.live import Credentials, LiveClient, Online
 from shared.logs import Log, to_stdout
 from shared.outgoing import Unanswered
 from shared.quick import dataclass
-from shared.recorder import NEAR, ONLY_STORE, Handled, Hands, Manner, Recorder, Steps, T, run
+from shared.recorder import (
+    NEAR,
+    ONLY_STORE,
+    Handled,
+    Hands,
+    Manner,
+    Missed,
+    Recorder,
+    Source,
+    Steps,
+    T,
+    run,
+)
 from shared.recorder.senders import ENOUGH, Lookout, Senders, Shift
 from shared.relay import Kind, Relay, is_relayed
 from shared.resilience import Deadline
@@ -65,6 +77,7 @@ class _AsRole:
 
     live: LiveClient
     credentials: Credentials
+    known: Known
 
     def prepare(self) -> None:
         self.live.prepare()
@@ -78,6 +91,20 @@ class _AsRole:
     def online(self, domain: str) -> Sequence[Online]:
         return self.live.online(domain, credentials=self.credentials)
 
+    def missed(
+        self, source: Source, since: int, until: int, pace: Callable[[], None]
+    ) -> Sequence[Missed]:
+        """What the callbacks say of streams that the policy does not name is left out."""
+        from shared import callbacks
+
+        how: Any = {"credentials": self.credentials, "pace": pace}
+        if source.is_ingest:
+            found = self.live.undelivered_stream_events(source.domain, since, until, **how)
+        else:
+            found = self.live.undelivered_record_events(source.domain, since, until, **how)
+        streaming = self.known.policy().streaming
+        return callbacks.missed([(one.content, one.at) for one in found], streaming)
+
 
 class Call:
     """One invocation: its budget, its credentials, and what it may do within them."""
@@ -87,7 +114,7 @@ class Call:
         self.deadline = Deadline.after(seconds, clock=app.monotonic)
         self.log = app.log.bind(**fc.log_context(context))
         credentials = Credentials(*fc.credentials_of(context, os.environ))  # noqa: TID251 - its place
-        self._live = _AsRole(app.live, credentials)
+        self._live = _AsRole(app.live, credentials, app.known)
         self._hands = Hands(
             app.store,
             self._live,
@@ -156,6 +183,14 @@ class Call:
     def _survey_news(self) -> int:
         return self.survey(news=True)
 
+    def catch_up(self) -> int:
+        """Read back what Live could not deliver, of every domain that the policy names."""
+        domains, spent = self.app.policy.domains, Deadline.after(CATCH_UP, clock=self.app.monotonic)
+        sources = [Source(name, is_ingest=True) for domain in domains for name in domain.ingest]
+        sources += [Source(domain.streaming, is_ingest=False) for domain in domains]
+        may_go_on = lambda: spent.left() > 0 and self.has_time()  # noqa: E731 - two in one
+        return self._run(self.app.recorder.catch_up(sources, may_go_on))
+
     def is_needed(self) -> bool:
         """Whether a reconcile that was kicked is, beside those at work."""
         needed = self._shift.begin() < ENOUGH
@@ -204,6 +239,8 @@ class Call:
         return run(steps, self._hands.perform)
 
 
+CATCH_UP = 10.0
+"""s a minute for what was not delivered: what is due waits meanwhile."""
 STORE_PAUSE = 0.5
 """s before a reconcile asks a store again that was away: most are back soon (a fail-over)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeAlias
 
 from shared import webhook
@@ -54,19 +55,26 @@ def of_record(told: RecordEvent, streaming: Streaming) -> Meaning | None:
     return StreamKey(domain, told.app, told.stream), _reported(told)
 
 
-def missed(contents: Iterable[str], streaming: Streaming) -> dict[StreamKey, list[Happening]]:
-    """What callbacks that Live gave up would have said, by stream and in the order given; what
-    cannot be read, or is of no stream of ours, is left out.
+def missed(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
+    """What callbacks that Live gave up would have said, in the order given: of each its content and
+    when Live tried to deliver it (ms). What cannot be read, or is of no stream of ours, is left
+    out.
 
-    They were true when they were sent. A `Published` or `Unpublished` says when that was; the
-    others do not, so whoever feeds them in should do so soon or look first.
+    Where the content does not say since when it is so, the time of the try stands for it: each of
+    them must be told from what has happened since, and from itself when it is read again.
     """
-    found: dict[StreamKey, list[Happening]] = {}
-    for content in contents:
+    found: dict[Meaning, None] = {}
+    for content, at in kept:
         meant = _kept(content, streaming)
-        if meant is not None and meant[1] not in found.setdefault(meant[0], []):
-            found[meant[0]].append(meant[1])
-    return {key: happenings for key, happenings in found.items() if happenings}
+        if meant is not None:
+            found[meant[0], _timed(meant[1], at)] = None
+    return list(found)
+
+
+def _timed(happening: Happening, at: int | None) -> Happening:
+    if isinstance(happening, Reported | RecordFailed) and happening.time is None:
+        return replace(happening, time=at)
+    return happening
 
 
 def _kept(content: str, streaming: Streaming) -> Meaning | None:

@@ -237,10 +237,22 @@ class History:
         """Lost, doubled, late: nothing else is promised of a callback."""
         if self.chance(0.15):
             self.counts[f"{kind} lost"] += 1
+            if self.chance(0.5):
+                self._reads_back(kind, happening)
             return
         self._deliver(kind, happening, again=False)
         if self.chance(0.15):
             self._deliver(kind, happening, again=True)
+
+    def _reads_back(self, kind: str, happening: Happening) -> None:
+        """Within a minute of Live giving it up, and the minute after that by another process. What
+        does not say when it was so, was so when Live tried to tell of it."""
+        if isinstance(happening, Reported) and happening.time is None:
+            happening = replace(happening, time=self.now + round(self.draw.uniform(0, 35)) * S)
+        first = self.draw.uniform(35, 100) * S
+        self.counts[f"{kind} read back"] += 1
+        for wait in (first, first + SURVEY):
+            self.after(wait, lambda: self._arrives(kind, happening))
 
     def _deliver(self, kind: str, happening: Happening, *, again: bool) -> None:
         late = self.chance(0.2)

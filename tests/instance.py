@@ -19,7 +19,7 @@ from typing import Any
 from shared.app import dev_clock
 from shared.domain import Command, Happening, Published, StartAsked, StopAsked, StreamKey, Terms
 from shared.live import Credentials, LiveClient, Online
-from shared.recorder import Effect, Hands, Manner, Recorder, Steps, T, run
+from shared.recorder import Effect, Hands, Manner, Missed, Recorder, Source, Steps, T, run
 from shared.store import open_store
 
 KEY = StreamKey("live.example.com", "app", "room1")
@@ -42,6 +42,11 @@ class AsDev:
 
     def online(self, domain: str) -> Sequence[Online]:
         return self.client.online(domain, credentials=DEV)
+
+    def missed(
+        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Missed]:
+        return ()
 
 
 class Instance:

@@ -13,7 +13,7 @@ KINDS = (
     *(
         f"{kind}{how}"
         for kind in ("publish", "publish_done", "record_started", "record_paused")
-        for how in ("", " lost", " doubled", " late")
+        for how in ("", " lost", " read back", " doubled", " late")
     ),
     *(
         f"{command} {fate}"

@@ -48,3 +48,54 @@ def test_a_false_end_is_undone_and_the_start_said_once_more(here: Stage) -> None
     assert here.status("alive")["session"]["standing"] == "live"
     assert here.sent("alive")[:2] == ["start", "start"]
     assert here.records("alive")
+
+
+def test_where_every_callback_is_lost_what_became_of_the_recording_is_read_back(
+    here: Stage,
+) -> None:
+    here.live.detour("drop", event="*", stream="deaf", times=99)
+    here.ask("deaf", "start")
+    here.publish("deaf")
+    here.reconcile()
+    here.live.advance(60)
+    here.reconcile()
+    assert here.status("deaf")["confirmed"] is True
+
+    here.live.record_error("deaf", code="AccessDenied", message="denied")
+    here.live.advance(60)
+    here.reconcile()
+    assert here.status("deaf")["phase"] == "failed"
+    assert "OSS" in here.status("deaf")["because"]["text"]
+
+
+def test_a_file_that_no_callback_told_of_is_read_back_and_told_once(here: Stage) -> None:
+    here.live.detour("drop", event="file", stream="unfiled", times=9)
+    here.publish("unfiled")
+    here.ask("unfiled", "start")
+    here.live.advance(30)
+    here.ask("unfiled", "stop", finalize=True)
+    here.until(lambda: len(here.live.state("unfiled")["files"]) == 1)
+    for _ in range(2):
+        here.live.advance(60)
+        here.reconcile()
+
+    files = here.call("GET", here.url("unfiled", "/files")).json()["files"]
+    assert [one["uri"] for one in files] == [
+        one["uri"] for one in here.live.state("unfiled")["files"]
+    ]
+    assert here.history("unfiled").count("file") == 1
+
+
+def test_an_end_that_live_could_not_tell_of_is_looked_into_once(here: Stage) -> None:
+    """A refused second publisher's publish_done, which is read back while the stream is live."""
+    here.publish("twofold")
+    here.ask("twofold", "start")
+    here.live.detour("drop", event="publish_done", stream="twofold")
+    here.live.switch_publisher("twofold", wait=True)
+    for seconds in (0, 60):
+        here.live.advance(seconds)
+        here.reconcile()
+
+    assert here.history("twofold").count("unpublished") == 1
+    assert here.sent("twofold") == ["start", "start", "restart"]
+    assert here.records("twofold")

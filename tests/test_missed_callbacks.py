@@ -53,38 +53,43 @@ def now(live: Remote) -> int:
     return int(live.get("clock")["now_ms"])
 
 
-def stream_events(live: Remote, client: LiveClient) -> list[str]:
+def stream_events(live: Remote, client: LiveClient) -> list[tuple[str, int | None]]:
     at = now(live)
     found = client.undelivered_stream_events(PUSH, at - HOUR, at + HOUR, credentials=DEV)
-    return [one.content for one in found]
+    return [(one.content, one.at) for one in found]
 
 
-def record_events(live: Remote, client: LiveClient) -> list[str]:
+def record_events(live: Remote, client: LiveClient) -> list[tuple[str, int | None]]:
     at = now(live)
     found = client.undelivered_record_events(LIVE, at - HOUR, at + HOUR, credentials=DEV)
-    return [one.content for one in found]
+    return [(one.content, one.at) for one in found]
 
 
 def test_a_publish_that_nobody_took_is_read_back_as_one(live: Remote, client: LiveClient) -> None:
     began = live.publish("room1", wait=True)["time"]
     ended = live.unpublish("room1", wait=True)["time"]
 
-    assert callbacks.missed(stream_events(live, client), streaming) == {
-        KEY: [Published(began * 1000), Unpublished(ended * 1000)]
-    }
+    assert callbacks.missed(stream_events(live, client), streaming) == [
+        (KEY, Published(began * 1000)),
+        (KEY, Unpublished(ended * 1000)),
+    ]
 
 
-def test_a_report_and_a_file_are_read_back_too(live: Remote, client: LiveClient) -> None:
+def test_a_report_that_does_not_say_when_counts_from_when_live_tried_to_tell_of_it(
+    live: Remote, client: LiveClient
+) -> None:
+    before = now(live)
     live.publish("room1", wait=True)
     live.record_event("room1", "record_started", event="record_started")
     live.record_event("room1", "file", uri="a.mp4", start_time=1, stop_time=2.5)
     _until(lambda: len(record_events(live, client)) == 2)
 
-    happenings = callbacks.missed(record_events(live, client), streaming)[KEY]
-    assert happenings == [
-        Reported("record_started", recording=True),
-        FileLeft("a.mp4", 1000, 2500),
-    ]
+    missed = callbacks.missed(record_events(live, client), streaming)
+    report, file = [happening for _, happening in missed]
+    assert isinstance(report, Reported)
+    assert report.time is not None
+    assert before - 1000 < report.time <= now(live)
+    assert file == FileLeft("a.mp4", 1000, 2500)
 
 
 def test_every_page_is_read(
@@ -94,8 +99,8 @@ def test_every_page_is_read(
     for number in range(5):
         live.publish(f"room{number}", wait=True)
 
-    keys = callbacks.missed(stream_events(live, client), streaming)
-    assert keys.keys() == {StreamKey(LIVE, "app", f"room{number}") for number in range(5)}
+    keys = {key for key, _ in callbacks.missed(stream_events(live, client), streaming)}
+    assert keys == {StreamKey(LIVE, "app", f"room{number}") for number in range(5)}
 
 
 def test_what_is_of_no_use_is_left_out() -> None:
@@ -103,18 +108,18 @@ def test_what_is_of_no_use_is_left_out() -> None:
     contents = ["", "{", "[]", "7", '{"action": "publish"}', '{"event": "record_sung"}']
     other = json.dumps({**place, "domain": "other.example.com"})
 
-    assert callbacks.missed([*contents, other], streaming) == {}
+    assert callbacks.missed([(told, 1) for told in (*contents, other)], streaming) == []
 
 
 def test_what_was_kept_twice_happened_once() -> None:
     told = {"domain": LIVE, "app": "app", "stream": "room1", "event": "record_started"}
 
-    assert len(callbacks.missed([json.dumps(told)] * 2, streaming)[KEY]) == 1
+    assert len(callbacks.missed([(json.dumps(told), 1)] * 2, streaming)) == 1
 
 
-@given(st.lists(st.text(max_size=40)))
-def test_whatever_live_kept_nothing_is_raised(contents: list[str]) -> None:
-    callbacks.missed(contents, streaming)
+@given(st.lists(st.tuples(st.text(max_size=40), st.none() | st.integers())))
+def test_whatever_live_kept_nothing_is_raised(kept: list[tuple[str, int | None]]) -> None:
+    callbacks.missed(kept, streaming)
 
 
 def _until(holds: Callable[[], bool]) -> None:

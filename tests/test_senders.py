@@ -14,7 +14,7 @@ import pytest
 from shared.domain import Command, StartAsked, StopAsked, StreamKey, Terms
 from shared.domain.policy import Rule
 from shared.errors import InDoubt, LiveError, StoreUnavailable, Throttled
-from shared.recorder import Hands, Manner, Recorder, run
+from shared.recorder import Hands, Manner, Missed, Recorder, Source, run
 from shared.recorder.senders import Senders, Shift
 from shared.store import Store, open_store
 from tests.conftest import Clock
@@ -50,6 +50,11 @@ class SlowLive:
         return None
 
     def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
+        return ()
+
+    def missed(
+        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Missed]:
         return ()
 
 

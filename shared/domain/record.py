@@ -118,6 +118,7 @@ class Session:
     looks: int = 0  # made since then
     absent_at: int | None = None  # when a look first missed it since then
     refused_start: bool = False  # Live answered a start with StreamNotFound
+    done_time: int | None = None  # of the latest publish_done that was taken for its end
 
     @property
     def is_undated(self) -> bool:

@@ -105,7 +105,10 @@ def unpublished(turn: Turn, happening: Unpublished) -> None:
         turn.note(Code.UNPUBLISHED_TWICE)
     elif happening.time < session.began - TOGETHER:
         turn.note(Code.UNPUBLISHED_LATE)
+    elif session.done_time is not None and happening.time <= session.done_time:
+        turn.note(Code.UNPUBLISHED_TWICE)  # and found untrue since
     else:
+        turn.change_session(done_time=happening.time)
         _mark_ending(turn, Code.UNPUBLISHED)
 
 

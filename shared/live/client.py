@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timezone
 from typing import Literal
@@ -26,10 +26,19 @@ NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordN
 @dataclass(frozen=True, slots=True)
 class Undelivered:
     """A callback that nobody took: `content` is what it would have said, as Live keeps it. It holds
-    the push URL's secrets."""
+    the push URL's secrets. `at` is when Live tried, in ms, where it can be read."""
 
     kind: str
     content: str = field(repr=False)
+    at: int | None = None
+
+
+Pace = Callable[[], None]
+"""Called before each page that is asked for; it may raise a LiveError to have no more asked."""
+
+
+def at_once() -> None:
+    """Nobody else asks."""
 
 
 Online = tuple[StreamKey, int]
@@ -90,26 +99,43 @@ class LiveClient(Line):
         )
 
     def undelivered_stream_events(
-        self, ingest: str, since: int, until: int, *, credentials: Credentials
+        self,
+        ingest: str,
+        since: int,
+        until: int,
+        *,
+        credentials: Credentials,
+        pace: Pace = at_once,
     ) -> Sequence[Undelivered]:
         """The ingest callbacks of an ingest domain that Live gave up; seven days back at most."""
         asked = {"DomainName": ingest, **_span(since, until)}
-        return self._undelivered("DescribeLiveStreamsNotifyRecords", asked, credentials)
+        return self._undelivered("DescribeLiveStreamsNotifyRecords", asked, credentials, pace)
 
     def undelivered_record_events(
-        self, streaming: str, since: int, until: int, *, credentials: Credentials
+        self,
+        streaming: str,
+        since: int,
+        until: int,
+        *,
+        credentials: Credentials,
+        pace: Pace = at_once,
     ) -> Sequence[Undelivered]:
         """The recording callbacks of a streaming domain that Live gave up."""
         asked = {"DomainName": streaming, "StorageType": "all", **_span(since, until)}
-        return self._undelivered("DescribeLiveRecordNotifyRecords", asked, credentials)
+        return self._undelivered("DescribeLiveRecordNotifyRecords", asked, credentials, pace)
 
     def _undelivered(
-        self, action: NotifyRecords, asked: Mapping[str, str], credentials: Credentials
+        self,
+        action: NotifyRecords,
+        asked: Mapping[str, str],
+        credentials: Credentials,
+        pace: Pace,
     ) -> Sequence[Undelivered]:
         """One that comes while the pages are read may be told twice, and is one happening."""
         found: list[Undelivered] = []
         page, more = 0, True
         while more and page < MOST_PAGES:
+            pace()
             page += 1
             place = {"PageNumber": page, "PageSize": RECORDS_A_PAGE, "Status": "failed"}
             answer = self.ask(action, {**asked, **place}, credentials)
@@ -143,7 +169,16 @@ def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
 
 def _undelivered(entry: Mapping[str, object]) -> Undelivered:
     kind, content = entry.get("NotifyType"), entry.get("NotifyContent")
-    return Undelivered(str(kind or ""), content if isinstance(content, str) else "")
+    told = content if isinstance(content, str) else ""
+    return Undelivered(str(kind or ""), told, _tried_at(entry.get("NotifyTime")))
+
+
+def _tried_at(text: object) -> int | None:
+    """Its form is UNCONFIRMED; what was said counts without it, too."""
+    try:
+        return _ms(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _streams(domain: str, answer: Mapping[str, object]) -> Sequence[Online]:

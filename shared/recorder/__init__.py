@@ -6,12 +6,13 @@ in production, and whoever explores or simulates performs them as it likes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field, replace
 
 from shared.domain import (
     Accepted,
     Code,
+    FileFailed,
     FileLeft,
     Flight,
     Happening,
@@ -36,9 +37,13 @@ from shared.recorder.effects import (
     LiveApi,
     Load,
     Look,
+    Mark,
+    Missed,
     NextDue,
+    ReadBack,
     SaveOrClaim,
     Send,
+    Source,
     Steps,
     Store,
     Survey,
@@ -62,10 +67,14 @@ __all__ = [
     "Load",
     "Look",
     "Manner",
+    "Mark",
+    "Missed",
     "NextDue",
+    "ReadBack",
     "Recorder",
     "SaveOrClaim",
     "Send",
+    "Source",
     "Steps",
     "Store",
     "Survey",
@@ -118,15 +127,21 @@ class Handled:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How much one kind of invocation may do: wait for a slot (ms), look, send at all."""
+    """How much one kind of invocation may do: wait for a slot (ms), look, send at all, write down
+    what makes no difference."""
 
     wait: int = 0
     looks: bool = False
     has_time: Callable[[], bool] = field(default=lambda: True)
+    notes_all: bool = True
 
 
 ONLY_STORE = Manner(has_time=lambda: False)
 """What a survey finds is sent with the rest of what is due: in order, by many senders."""
+ONLY_NEWS = replace(ONLY_STORE, notes_all=False)
+"""What is read back was often known by then, or is read again."""
+REMEMBERED = 20_000
+"""happenings that one process knows to have read back and stored; forgetting costs a load each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,7 @@ class Recorder:
         self._terms = terms
         self._flight_id = flight_id
         self._lease = lease
+        self._stored: dict[Missed, None] = {}
 
     def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Steps[Handled]:
         """Everything that follows from one happening, as far as `manner` allows."""
@@ -177,7 +193,8 @@ class Recorder:
                 decision.record, loaded.now, decision.notes, decision.refused, decision.look
             )
             flying = self._claim(decision.record, loaded.now, manner)
-            if not flying and not decision.notes and decision.record == loaded.record:
+            tells = decision.notes and (manner.notes_all or _is_of_a_file(happening))
+            if not flying and not tells and decision.record == loaded.record:
                 return step
             save = self._save(loaded, decision.record, flying, terms, manner)
             save = replace(save, notes=decision.notes, files=_left(happening))
@@ -221,6 +238,27 @@ class Recorder:
         for key, looked in differences:
             yield from self.handle(key, looked, manner)
         return len(differences)
+
+    def catch_up(self, sources: Sequence[Source], may_go_on: Callable[[], bool]) -> Steps[int]:
+        """Feed what Live could not deliver; how much of it there was. What there is no time for is
+        read again next time."""
+        fed = 0
+        for source in sources:
+            missed = yield from do(ReadBack(source))
+            for one in [one for one in missed or () if one not in self._stored]:
+                if not may_go_on():
+                    return fed
+                yield from self.handle(*one, ONLY_NEWS)
+                self._remember(one)
+                fed += 1
+            if missed is not None:
+                yield from do(Mark(source))
+        return fed
+
+    def _remember(self, one: Missed) -> None:
+        self._stored[one] = None
+        while len(self._stored) > REMEMBERED:
+            del self._stored[next(iter(self._stored))]
 
     def reconcile(self, manner: Manner, *, alone: bool = True) -> Steps[int]:
         """Do what is due until nothing is for a while or the time is up; how much was done.
@@ -289,6 +327,11 @@ def _differences(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
     for key in known:
         if key not in survey.online:
             yield key, Looked(None, survey.asked_at)
+
+
+def _is_of_a_file(happening: Happening) -> bool:
+    """It is worth telling although no record changes by it."""
+    return isinstance(happening, FileLeft | FileFailed)
 
 
 def _left(happening: Happening) -> tuple[File, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from shared.domain import Accepted, Flight, Looked, StreamKey
+from shared.domain import Accepted, Flight, Happening, Looked, StreamKey
 from shared.domain.storing import Loaded, Save, Saved, Watched
 from shared.domain.stream import Command
 from shared.errors import LiveError
@@ -24,18 +24,42 @@ class Store(Protocol):
     def look_slot(self, wait: int) -> float | None: ...
     def slow(self, ms: int) -> None: ...
     def watched(self, domain: str) -> Sequence[Watched]: ...
+    def mark(self, name: str) -> None: ...
+    def marked(self, name: str) -> int | None: ...
     def now(self) -> int: ...
 
 
 class LiveApi(Protocol):
     """All but `prepare` raise a LiveError. `find` gives the stream's PublishTime in ms, None when
-    it is offline; `online` those of all of a domain's streams. `prepare` does what is slow, before
-    a slot is taken."""
+    it is offline; `online` those of all of a domain's streams. `missed` is what the callbacks of
+    the source would have said that Live gave up between two times (ms); it calls `pace` before each
+    request. `prepare` does what is slow, before a slot is taken."""
 
     def prepare(self) -> None: ...
     def send(self, command: Command, key: StreamKey) -> str: ...
     def find(self, key: StreamKey) -> int | None: ...
     def online(self, domain: str) -> Sequence[tuple[StreamKey, int]]: ...
+    def missed(
+        self, source: Source, since: int, until: int, pace: Callable[[], None]
+    ) -> Sequence[Missed]: ...
+
+
+Missed = tuple[StreamKey, Happening]
+"""What a callback that did not come would have said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The callbacks that are configured on one domain: those about streams on an ingest domain
+    (`is_ingest`), those about recordings on a streaming domain."""
+
+    domain: str
+    is_ingest: bool
+
+    @property
+    def mark(self) -> str:
+        """Under which the store remembers until when they were read back."""
+        return f"read back:{'stream' if self.is_ingest else 'record'}:{self.domain}"
 
 
 class Effect(Generic[T]):
@@ -82,6 +106,20 @@ class List(Effect[Survey | None]):
     """None: the list failed, which says nothing about any stream."""
 
     domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack(Effect["Sequence[Missed] | None"]):
+    """What of this source Live could not deliver lately; None: nobody knows, which says nothing."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Effect[None]):
+    """All that was read back of this source is stored."""
+
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)

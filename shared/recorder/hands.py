@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,9 +16,13 @@ from shared.recorder.effects import (
     LiveApi,
     Load,
     Look,
+    Mark,
+    Missed,
     NextDue,
+    ReadBack,
     SaveOrClaim,
     Send,
+    Source,
     Store,
     Survey,
     TakeDue,
@@ -35,6 +39,14 @@ PAUSE, LONGEST_PAUSE = 200, 2_000
 """ms for which the lane gives no slot once Live has throttled."""
 LOOK_WAIT = 1_000
 """ms that a look waits for its slot; after that it has failed, which says nothing."""
+
+OVERLAP = 180_000
+"""ms before the last reading that the next one begins: Live tries for some 35 s before it gives a
+callback up (facts/live.md 2), and how soon it tells of that is UNCONFIRMED;"""
+AHEAD = 60_000
+"""and by which Live's clock may be ahead of ours."""
+LONGEST_AGO = 6 * 24 * 3_600_000
+"""ms that a reading goes back at the most; Live remembers for seven days (facts/live.md 7)."""
 
 
 class Hands:
@@ -71,8 +83,8 @@ class Hands:
                 return self._send(key, flight)
             case Look(key=key, asked_at=asked_at):
                 return self._look(key, asked_at)
-            case List(domain=domain):
-                return self._list(domain)
+            case List() | ReadBack() | Mark():
+                return self._perform_at_large(effect)
             case TakeDue(limit=limit, hold=hold):
                 return self._store.take_due(limit, hold)
             case Drain():
@@ -83,6 +95,16 @@ class Hands:
                 return self._wait(ms / 1000)
             case _:
                 raise AssertionError(effect)
+
+    def _perform_at_large(self, effect: List | ReadBack | Mark) -> Any:  # noqa: ANN401 - as above
+        """What is of no single stream."""
+        match effect:
+            case List(domain=domain):
+                return self._list(domain)
+            case ReadBack(source=source):
+                return self._read_back(source)
+            case Mark(source=source):
+                return self._store.mark(source.mark)
 
     def _save(self, save: Save) -> Saved:
         if save.flying:
@@ -121,6 +143,21 @@ class Hands:
         except LiveError as error:
             self._said("survey.failed", error)
             return None
+
+    def _read_back(self, source: Source) -> Sequence[Missed] | None:
+        now, age = self._store.now(), self._store.marked(source.mark)
+        since = now - min((age or 0) + OVERLAP, LONGEST_AGO)
+        try:
+            return self._live.missed(source, since, now + AHEAD, self._pace)
+        except LiveError as error:
+            self._said("read_back.failed", error)
+            return None
+
+    def _pace(self) -> None:
+        slot_in = self._store.look_slot(LOOK_WAIT)
+        if slot_in is None:
+            raise NeverSent("NoSlot", "the looks' lane is booked up")
+        self._wait(slot_in / 1000)
 
     def _look(self, key: StreamKey, asked_at: int) -> Looked | None:
         slot_in = self._store.look_slot(LOOK_WAIT)
