@@ -42,6 +42,7 @@ def respond(call: Call, request: Request) -> Response:
         status, _ = outgoing.call(what, patience=PATIENCE)
     except Unanswered as error:
         call.log.warning("relay.failed", kind=kind, why=str(error))
+        call.app.known.lost_relay()
         return Response(UNDELIVERED)
     return _judge(call, kind, status)
 
@@ -50,9 +51,11 @@ def _judge(call: Call, kind: Kind, status: int) -> Response:
     """A target that says no will say it again; one that is in trouble may not."""
     if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server errors of HTTP
         call.log.warning("relay.failed", kind=kind, status=status)
+        call.app.known.lost_relay()
         return Response(UNDELIVERED)
     if not relay.is_taken(status):
         call.log.warning("relay.refused", kind=kind, status=status)
+        call.app.known.lost_relay()
     return Response(200, {"status": status})
 
 

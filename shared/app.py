@@ -168,6 +168,7 @@ class Call:
         except Unanswered as error:
             missed = self.app.relay.missed
             self.log.error("relay.missed", kind=kind, why=str(error), missed=missed)
+            self.app.known.lost_relay()
 
     def online(self, domain: str) -> Sequence[Online]:
         """What Live lists for a domain when the function's own role asks. Raises a LiveError."""

@@ -25,7 +25,7 @@
     | | · Unavailable
     | · InDoubt                  it may have acted, or may yet
     | · OursToMend               credentials, permissions or clock: an operator must act
-    + StoreUnavailable           nothing was stored: the whole happening may be repeated
+    + StoreUnavailable           stored or not, nobody knows: the happening may be repeated
     + Misconfigured              the settings cannot be served with, every fault at once
 
 `LiveError`s exist apart from the SDK's own exceptions because what a person or the protocol

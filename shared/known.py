@@ -14,6 +14,8 @@ from shared.logs import Log
 
 POLICY_FOR = 10_000
 """ms for which a policy is taken to be the newest."""
+RELAY_LOST = "relay lost"
+"""The mark of the latest callback that whoever had it before did not get."""
 MARK_FOR = 60_000
 """ms for which a mark that was not there is taken not to be there."""
 
@@ -85,6 +87,15 @@ class Known:
             self._works.add(domain)
         except StoreUnavailable as error:
             self._log.warning("mark.lost", mark=f"status:{domain}", error=error)
+
+    def lost_relay(self) -> None:
+        """A callback could not be passed on. Once a minute and process is enough to be told."""
+        if not self._is_time(RELAY_LOST, MARK_FOR):
+            return
+        try:
+            self._store.mark(RELAY_LOST)
+        except StoreUnavailable as error:
+            self._log.warning("mark.lost", mark=RELAY_LOST, error=error)
 
     def _is_time(self, name: str, lasts: int) -> bool:
         now = self._clock()

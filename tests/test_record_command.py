@@ -10,6 +10,7 @@ import pytest
 from shared import resilience
 from shared.domain import Command, FileLeft, Published, Reported, StartAsked, StreamKey, Unpublished
 from shared.domain.happenings import Accepted, TimePassed
+from shared.domain.storing import Loaded
 from shared.domain.times import rfc3339
 from shared.errors import (
     AlreadyStarted,
@@ -581,6 +582,14 @@ def test_health_needs_no_token_and_tells_nothing_secret(recording: Stage) -> Non
     assert "example.com" not in str(got.json)
 
 
+def test_health_says_when_a_callback_was_last_not_passed_on(recording: Stage) -> None:
+    assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] is None
+
+    recording.app.known.lost_relay()
+    recording.clock.pass_ms(20_000)
+    assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] == 20_000
+
+
 def test_health_says_why_a_stage_is_not_ready(stage: Stage) -> None:
     stage.store.mark("reconciled")
     stage.clock.pass_ms(240_000)
@@ -610,17 +619,24 @@ def test_health_says_that_the_store_is_gone(stage: Stage, monkeypatch: pytest.Mo
     assert "secret" not in str(got.json)
 
 
-def test_without_a_store_an_ask_says_that_nothing_was_stored(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("loads", [0, 1])
+def test_an_ask_claims_nothing_of_a_store_that_is_gone_before_it_or_while_it_is_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, loads: int
 ) -> None:
-    def gone(_: StreamKey) -> None:
-        raise StoreUnavailable("/secret/path.db: disk I/O error")
+    load, left = stage.store.load, iter(range(loads))
+
+    def gone(key: StreamKey) -> Loaded:
+        if next(left, None) is None:
+            raise StoreUnavailable("/secret/path.db: disk I/O error")
+        return load(key)
 
     monkeypatch.setattr(stage.store, "load", gone)
     got = stage.start()
 
     assert got.refusal == (503, "StoreUnavailable")
     assert got.headers["Retry-After"] == "1"
+    assert "not known" in got.json["detail"]
+    assert len(stage.live.sent) == loads
 
 
 # --- what is refused

@@ -18,6 +18,7 @@ from cli.stack import ROOT, running
 from emulator.live import Remote
 from functions import relay as function
 from functions import stream_events
+from shared.known import RELAY_LOST
 from shared.webhook import sign
 from tests.conftest import KEY, Clock
 from tests.edge import HOST, INGEST, POLICY, RECORD_KEY, STREAM_KEY, TOKEN, Edge, Got
@@ -254,6 +255,7 @@ def test_a_relay_that_does_not_answer_costs_300_ms_and_is_counted(
     assert time.monotonic() - began < 1.5
     missed = [json.loads(line) for line in handing.lines if "relay.missed" in line]
     assert [line["missed"] for line in missed] == [1, 2]
+    assert handing.app.store.marked(RELAY_LOST) is not None
 
 
 def test_neither_the_store_nor_a_log_keeps_what_was_handed_over(

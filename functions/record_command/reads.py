@@ -14,6 +14,7 @@ from shared.domain.storing import Filter, Queue
 from shared.domain.times import written
 from shared.errors import StoreUnavailable
 from shared.fc import Response
+from shared.known import RELAY_LOST
 
 
 def status(ask: Ask) -> Response:
@@ -102,7 +103,7 @@ def health(ask: Ask) -> Response:
     store = ask.call.app.store
     try:
         queue, age, phases = store.queue(), store.marked("reconciled"), _phases(ask)
-        lane = store.use()
+        lane, relay = store.use(), store.marked(RELAY_LOST)
     except StoreUnavailable:
         told = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
         return Response(503, told)
@@ -115,6 +116,7 @@ def health(ask: Ask) -> Response:
         "due": queue.depth,
         "oldest_due_ms": queue.oldest,
         "lane": {"rate": lane.rate, "used": round(lane.used, 2), "ahead_ms": round(lane.ahead)},
+        "relay_lost_ms_ago": relay,
         "phases": phases,
     }
     return Response(503 if why else 200, told)

@@ -78,6 +78,11 @@ _HEALTH: dict[str, Schema] = {
         "properties": {"rate": _NUMBER, "used": _NUMBER, "ahead_ms": _COUNT},
         "required": ["rate", "used", "ahead_ms"],
     },
+    "relay_lost_ms_ago": {
+        **_maybe(_COUNT),
+        "description": "when a callback last did not reach whoever had it before, at the first"
+        " try or for good; null: never. To the minute",
+    },
     "phases": _PHASES,
 }
 

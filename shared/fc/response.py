@@ -115,7 +115,12 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         "an operator has to mend it; the function's log says what Live answered",
     ),
     StoreUnavailable: _Row(
-        503, "StoreUnavailable", "the store does not answer; nothing was stored", _LATER, 1
+        503,
+        "StoreUnavailable",
+        "the store does not answer; whether this was stored before is not known",
+        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
+        " lest it undo a stop that came between",
+        1,
     ),
     Misconfigured: _Row(
         503, "Misconfigured", "live-record's settings are wrong", "the function's log says how"
