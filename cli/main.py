@@ -12,6 +12,7 @@ import click
 from cli import demonstration
 from cli.commands import COMMANDS
 from cli.deploying import command as deploying
+from cli.doctor import doctor
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
 from cli.policy import policy
@@ -73,7 +74,7 @@ def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
         told.wait()
 
 
-for _command in (*COMMANDS, *deploying.COMMANDS, package, policy, setup):
+for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, policy, setup):
     main.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli.doctor.table import CHECKS
 from cli.main import main
 from shared.config import names
 
@@ -36,6 +37,12 @@ def test_every_make_target_that_is_named_exists() -> None:
     named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text())}
 
     assert named <= targets
+
+
+def test_every_check_of_doctor_is_documented_as_it_is_said() -> None:
+    documented = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", read("docs/doctor.md"), re.MULTILINE)
+
+    assert documented == [(check.name, check.holds) for check in CHECKS]
 
 
 def test_every_command_that_is_named_exists() -> None:

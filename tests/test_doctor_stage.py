@@ -118,3 +118,19 @@ def test_the_settings_that_other_things_must_agree_with_are_told(stage: Stage) -
     assert isinstance(told, dict)
     assert told["merge_delay_ms"] == 180_000
     assert (told["callback_host"], told["stream_keys"]) == ("live.example.com", 1)
+
+
+def test_a_policy_applied_elsewhere_is_told_at_once(
+    stage: Stage, tmp_path: Path, clock: Clock
+) -> None:
+    """What an instance shows is what somebody bases a change on: no version of ten seconds ago."""
+    other = Stage(tmp_path, clock)
+    policy = other.ask("GET", "/v1/policy").json["policy"]
+    assert other.ask("GET", "/v1/doctor").json["policy"]["version"] == 0
+
+    body = {"policy": {**policy, "mode": "observe"}, "replaces": 0}
+    assert stage.ask("POST", "/v1/policy/apply", body).status == 200
+
+    assert other.ask("GET", "/v1/policy").json["version"] == 1
+    assert other.ask("GET", "/v1/doctor").json["mode"] == "observe"
+    other.store.close()

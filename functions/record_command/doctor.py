@@ -10,7 +10,7 @@ from typing import Any
 
 from functions.record_command.fields import Field
 from functions.record_command.routes import Ask
-from shared.app import App
+from shared.app import App, dev_offset
 from shared.config import load_stage_policy, mode_of
 from shared.config.tokens import digest_of
 from shared.domain.times import rfc3339
@@ -42,6 +42,7 @@ DIGESTS: tuple[Field, ...] = (
 def examine(ask: Ask) -> Response:
     """Everything is looked at even where the first of it fails."""
     app = ask.call.app
+    app.known.forget()
     return Response(
         200,
         {
@@ -65,6 +66,7 @@ def _settings(app: App) -> Json:
         "max_duration_ms": settings.max_duration,
         "max_concurrent": settings.max_concurrent,
         "rate": settings.rate,
+        "clock_offset_ms": dev_offset(settings.dev_clock),
         "on_demand_default": settings.on_demand_default,
         "kicks": bool(settings.kick_url),
         "relays": bool(settings.relay_url),

@@ -14,7 +14,9 @@ from shared.fc import Response
 
 
 def show(ask: Ask) -> Response:
+    """The newest, whichever instance answers: a change of it is made from what this shows."""
     known = ask.call.app.known
+    known.forget()
     policy = known.policy()
     return Response(200, {"version": known.version, "policy": as_document(policy)})
 

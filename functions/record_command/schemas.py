@@ -206,6 +206,7 @@ SCHEMAS: Mapping[str, Schema] = {
             max_duration_ms=_COUNT,
             max_concurrent=_maybe(_COUNT),
             rate=_NUMBER,
+            clock_offset_ms={"type": "integer", "description": "of the development clock; else 0"},
             on_demand_default=_FLAG,
             kicks=_FLAG,
             relays=_FLAG,

@@ -55,10 +55,14 @@ class Match:
 
     def holds(self, key: StreamKey) -> bool:
         return (
-            fnmatchcase(key.domain.lower(), self.domain.lower())
+            self.is_of(key.domain)
             and fnmatchcase(key.app, self.app)
             and fnmatchcase(key.stream, self.stream)
         )
+
+    def is_of(self, domain: str) -> bool:
+        """Whether it may hold for streams of that domain."""
+        return fnmatchcase(domain.lower(), self.domain.lower())
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.app}/{self.stream}"

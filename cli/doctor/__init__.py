@@ -1,0 +1,85 @@
+"""live-record doctor: whether a stage and the account around it are ready, before it matters."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from cli import show, stages
+from cli.failure import Failure
+from cli.stages import Target
+
+INSTANCES = 100
+"""Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
+
+
+class Unlooked(Failure):
+    """There is no such stage: no better than a fault, and click's own exit code too."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
+@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
+@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, with the scope control")
+@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
+@click.option(
+    "--instances",
+    default=INSTANCES,
+    show_default=True,
+    type=click.IntRange(1),
+    help="of Function Compute that the region has",
+)
+@click.option("--json", "as_json", is_flag=True, help="the findings as JSON")
+def doctor(
+    *,
+    stage: str | None,
+    url: str | None,
+    token: str | None,
+    live: str | None,
+    instances: int,
+    as_json: bool,
+) -> None:
+    """Look at everything that recording rests on, and say what mends what is wrong.
+
+    Changes nothing. Exits with 0 when all is well, 1 when there are warnings, 2 when there are
+    faults or nothing could be looked at.
+    """
+    try:
+        target = stages.chosen(stage, url, token, changes=False)
+    except Failure as error:
+        raise Unlooked(error.message) from None
+    option = f"--url {url}" if url else f"--stage {stage or stages.DEV}"
+    sys.exit(_looked(target, option, live or target.live, instances, as_json=as_json))
+
+
+def _looked(target: Target, option: str, live: str, instances: int, *, as_json: bool) -> int:
+    """The severity of the worst that was found."""
+    from cli.account import account_at
+    from cli.api import Api
+    from cli.doctor import report
+    from cli.doctor.bucket import bucket
+    from cli.doctor.finding import examine, worst
+    from cli.doctor.reader import Reader
+    from cli.doctor.reading import look
+    from cli.doctor.table import CHECKS
+
+    reader = Reader(Api(target.url, target.token), None, bucket)
+    try:
+        reader.account = account_at(live)
+    except Failure as error:
+        reader.why = error.message
+    seen = look(reader, option=option, url=target.url, instances=instances, now=_now)
+    findings = examine(CHECKS, seen)
+    if as_json:
+        show.as_json(report.as_json(findings))
+    else:
+        click.echo("\n".join(report.lines(findings)))
+    return int(worst(findings))
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,79 @@
+"""What OSS says of a bucket that is recorded into, asked through its official SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cli.account import LIVE, Account, Declined
+from cli.doctor.seen import Bucket
+from shared.errors import LiveError, NeverSent
+
+PATIENCE = 5
+"""s that it may take to connect, and to answer."""
+NO_RULES = "NoSuchLifecycle"
+ELSEWHERE = "WrongEndpoint"
+"""Ours: OSS itself says AccessDenied and which endpoint it is only in words."""
+
+
+def bucket(account: Account, name: str, endpoint: str) -> Bucket:
+    """`endpoint` is what the recording configuration says. Raises Declined."""
+    import alibabacloud_oss_v2 as oss
+
+    client = _client(oss, account, endpoint)
+    told = _asked(
+        "GetBucketInfo", lambda: client.get_bucket_info(oss.GetBucketInfoRequest(bucket=name))
+    ).bucket_info
+    return Bucket(name, told.extranet_endpoint or "", _expires(oss, client, name))
+
+
+def _client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
+    """A stand-in plays OSS at its own address, whatever the endpoint is called."""
+    config = oss.config.load_default()
+    key = account.credentials
+    config.credentials_provider = oss.credentials.StaticCredentialsProvider(
+        key.access_key_id, key.access_key_secret, key.security_token or None
+    )
+    plays = account.live != LIVE and account.live.startswith("http://")
+    config.endpoint = account.live if plays else f"https://{endpoint}"
+    config.use_path_style = plays
+    config.region = endpoint.partition(".")[0].removeprefix("oss-").removesuffix("-internal")
+    config.retry_max_attempts = 1
+    config.connect_timeout = config.readwrite_timeout = PATIENCE
+    return oss.Client(config)
+
+
+def _expires(oss: Any, client: Any, name: str) -> int | None:  # noqa: ANN401 - as above
+    """The least number of days after which a rule that is on deletes; None where none does."""
+    request = oss.GetBucketLifecycleRequest(bucket=name)
+    try:
+        told = _asked("GetBucketLifecycle", lambda: client.get_bucket_lifecycle(request))
+    except Declined as error:
+        if error.code == NO_RULES:
+            return None
+        raise
+    return min(_days(told.lifecycle_configuration.rules or ()), default=None)
+
+
+def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above
+    for rule in rules:
+        if rule.status == "Enabled" and rule.expiration and rule.expiration.days:
+            yield int(rule.expiration.days)
+
+
+def _asked(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
+        raise Declined(action, _understood(error)) from None
+
+
+def _understood(error: Exception) -> LiveError:
+    unwrap = getattr(error, "unwrap", None)
+    cause = unwrap() if unwrap else error
+    code, message = getattr(cause, "code", None), str(getattr(cause, "message", ""))
+    if not isinstance(code, str) or not code:
+        return NeverSent("", f"OSS does not answer ({type(cause).__name__})")
+    if "specified endpoint" in message:
+        code = ELSEWHERE
+    return LiveError(code, message, status=getattr(cause, "status_code", 0))
