@@ -28,6 +28,7 @@ from shared.errors import StoreUnavailable
 from shared.store import RedisStore, scripts
 from shared.store.wire import save_in_words
 from tests.conftest import KEY, NOON, Clock, owing, program, saving
+from tests.test_store import claiming
 
 SAVING = replace(saving(owing(Command.START)), notes=(Note(Code.PUBLISHED),))
 
@@ -107,7 +108,7 @@ def test_an_engine_without_memory_stores_nothing_by_halves(tmp_path: Path) -> No
         assert is_untouched(store)
 
 
-def test_a_slow_script_of_somebody_else_istold(tmp_path: Path) -> None:
+def test_a_slow_script_of_somebody_else_is_told(tmp_path: Path) -> None:
     with engine_of(tmp_path, {"lua-time-limit": "1"}) as (engine, store):
         endless = threading.Thread(target=runs_for_ever, args=(engine,))
         endless.start()
@@ -126,13 +127,13 @@ def test_an_engine_that_answers_too_slowly_counts_as_gone(tmp_path: Path) -> Non
         assert "does not answer" in refusal(store)
 
 
-def test_an_engine_that_still_loads_istold(tmp_path: Path) -> None:
+def test_an_engine_that_still_loads_is_told(tmp_path: Path) -> None:
     with saying(b"-LOADING Redis is loading the dataset in memory\r\n") as port:
         store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
         assert "loading its data" in refusal(store)
 
 
-def test_a_password_is_used_and_nevertold(tmp_path: Path) -> None:
+def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
     with Engine(tmp_path, options={"requirepass": "hidden"}) as engine:
 
         def store(who: str) -> RedisStore:
@@ -169,6 +170,20 @@ def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
         assert store._run(scripts.SAVE, keys, told) == first
         assert store.load(KEY).version == 2
         assert store.history(KEY, 9)[0].count == 2
+
+
+def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_path: Path) -> None:
+    with Engine(tmp_path) as engine, counting(engine.port) as (port, asked):
+        store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
+        flying = claiming(SAVING.queued)
+        store.save_or_claim(flying)  # from now on it knows the script, and the way
+        store.load(KEY)
+        asked.clear()
+        store.load(KEY)
+        assert len(asked) == 1
+        store.save_or_claim(replace(flying, version=1, wait=250, notes=SAVING.notes))
+        assert len(asked) == 2
+        assert store.use().ahead > 0
 
 
 def test_an_engine_that_forgot_its_scripts_is_given_them_again(tmp_path: Path) -> None:
@@ -304,6 +319,26 @@ def until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@contextmanager
+def counting(port: int) -> Iterator[tuple[int, list[bytes]]]:
+    """A way to that port which keeps what is asked on it: whatever was said before an answer."""
+    asked: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", port)) as server, suppress(OSError):
+            while said := client.recv(1 << 20):
+                asked.append(said)
+                server.sendall(said)
+                client.sendall(server.recv(1 << 20))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1], asked
+    listener.close()
 
 
 @contextmanager
