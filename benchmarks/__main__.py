@@ -7,6 +7,7 @@ import sys
 
 RUNS = (
     ("callback", "--json"),
+    ("store_growth", "--json"),
     ("storm", "--streams", "500", "--instances", "4", "--store", "redis", "--json"),
 )
 

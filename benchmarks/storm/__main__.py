@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.storm import figures
 from benchmarks.storm.chaos import Chaos
+from benchmarks.storm.machine import Lateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
 from benchmarks.storm.stage import Options, Stage, standing
@@ -51,7 +52,8 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
     encoders = threading.Thread(
         target=publish, args=(stage.stack.live, options.streams, options.per_second)
     )
-    with _thief(stage, options.thief):
+    empty = stage.store_bytes()
+    with _thief(stage, options.thief), Lateness() as machine:
         if chaos:
             chaos.start()
         encoders.start()
@@ -67,6 +69,8 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
         "excess": options.excess,
         "thief": options.thief,
         "store": options.store,
+        "store_bytes_per_stream": (stage.store_bytes() - empty) // options.streams,
+        "machine_late_ms": round(machine.worst * 1000),
     }
     if chaos:
         told |= {

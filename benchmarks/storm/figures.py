@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.storm.stage import CALLBACKS, Options, Stage
+from benchmarks.storm.stage import CALLBACKS, RECONCILE, Options, Stage
 from cli.api import Api
 from cli.stack import TOKEN
 from emulator.live import Remote
@@ -64,6 +64,7 @@ def of_callbacks(stage: Stage) -> dict[str, object]:
         "fc_429": sum(one["status"] == 429 for one in told),
         "callbacks_failed": sum(one["status"] not in (200, 429) for one in told),
         "instances": len(stage.function(CALLBACKS)["instances"]),
+        "reconciles": stage.function(RECONCILE)["coldStarts"],
     }
 
 

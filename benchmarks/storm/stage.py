@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
 import requests
 import yaml
 
@@ -24,7 +25,7 @@ ingest = ["push.example.com"]
 match = { domain = "live.example.com" }
 on_publish = "record"
 """
-CALLBACKS = "stream_events"
+CALLBACKS, RECONCILE = "stream_events", "reconcile"
 TIMEOUT = 30.0
 
 
@@ -60,6 +61,13 @@ class Stage:
     def function(self, name: str) -> dict[str, Any]:
         told: dict[str, Any] = self.fc("state")["functions"][name]
         return told
+
+    def store_bytes(self) -> int:
+        """What the engine holds in memory; 0 where there is none."""
+        if self.engine is None:
+            return 0
+        with redis.Redis.from_url(self.engine.url) as client:
+            return int(client.info("memory")["used_memory"])
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""How busy the machine was: a storm's figures say little where everything waits for a processor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+NAP = 0.01
+"""s; whoever sleeps so long should wake up soon after."""
+
+
+class Lateness(threading.Thread):
+    """How much later than asked for this machine wakes a thread, while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._over = threading.Event()
+        self.worst = 0.0
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            began = time.monotonic()
+            time.sleep(NAP)
+            self.worst = max(self.worst, time.monotonic() - began - NAP)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
