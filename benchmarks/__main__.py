@@ -7,7 +7,7 @@ import sys
 
 RUNS = (
     ("callback", "--json"),
-    ("store_growth", "--json"),
+    ("store_growth", "--many", "100000", "--json"),
     ("storm", "--streams", "500", "--instances", "4", "--store", "redis", "--json"),
 )
 
