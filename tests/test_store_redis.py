@@ -323,22 +323,35 @@ def until(happened: Callable[[], bool]) -> None:
 
 @contextmanager
 def counting(port: int) -> Iterator[tuple[int, list[bytes]]]:
-    """A way to that port which keeps what is asked on it: whatever was said before an answer."""
+    """A way to that port which keeps what is asked on it: whatever is said before an answer."""
     asked: list[bytes] = []
-    listener = socket.create_server(("127.0.0.1", 0))
+    is_answered = [True]
+
+    def from_client(said: bytes) -> None:
+        if is_answered[0]:
+            asked.append(said)
+        is_answered[0] = False
+
+    def from_server(_said: bytes) -> None:
+        is_answered[0] = True
 
     def serve() -> None:
         client, _ = listener.accept()
-        with client, socket.create_connection(("127.0.0.1", port)) as server, suppress(OSError):
-            while said := client.recv(1 << 20):
-                asked.append(said)
-                server.sendall(said)
-                client.sendall(server.recv(1 << 20))
+        server = socket.create_connection(("127.0.0.1", port))
+        back = threading.Thread(target=carry, args=(server, client, from_server), daemon=True)
+        back.start()
+        carry(client, server, from_client)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    yield listener.getsockname()[1], asked
-    listener.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1], asked
+
+
+def carry(one: socket.socket, other: socket.socket, heard: Callable[[bytes], None]) -> None:
+    with one, suppress(OSError):
+        while said := one.recv(1 << 16):
+            heard(said)
+            other.sendall(said)
 
 
 @contextmanager
