@@ -1,0 +1,190 @@
+"""The RAM policies allow every call to Live that the code makes, and none that it does not."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.fc.template import load_template
+
+ROOT = Path(__file__).parents[1]
+RAM = ROOT / "deploy" / "ram"
+FUNCTIONS = (
+    "record_command",
+    "stream_events",
+    "record_events",
+    "on_demand",
+    "relay",
+    "reconcile",
+)
+COMMANDS = {"setup": "operator", "doctor": "inspector"}
+"""Which policy is for whoever runs which command."""
+OF_A_DOMAIN = {
+    "AddLiveAppRecordConfig",
+    "DescribeLiveRecordConfig",
+    "DescribeLiveRecordNotifyRecords",
+    "DescribeLiveStreamsNotifyRecords",
+    "DescribeLiveStreamsOnlineList",
+    "RealTimeRecordCommand",
+}
+"""Those whose resource the documentation prints, as acs:cdn here and as acs:live there
+(facts/live.md 1.4). The others are documented for all resources, or for none that is known."""
+BOTH_FORMS = {"acs:cdn:*:*:domain/*", "acs:live:*:*:domain/*"}
+
+
+def statements(policy: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((RAM / f"{policy}.json").read_text())["Statement"]
+    return found
+
+
+def allowed(policy: str, service: str) -> set[str]:
+    actions = {action for each in statements(policy) for action in each["Action"]}
+    return {action.partition(":")[2] for action in actions if action.startswith(f"{service}:")}
+
+
+# --- what the code calls
+
+
+def tree(*path: str) -> ast.Module:
+    return ast.parse(Path(ROOT, *path).read_text(encoding="utf-8"))
+
+
+def classed(module: ast.Module, name: str) -> dict[str, ast.FunctionDef]:
+    (found,) = (n for n in module.body if isinstance(n, ast.ClassDef) and n.name == name)
+    return {n.name: n for n in found.body if isinstance(n, ast.FunctionDef)}
+
+
+def attributes(node: ast.AST) -> set[str]:
+    return {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+
+
+def texts(node: ast.AST) -> Iterator[str]:
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
+            yield each.value
+
+
+def reaching(methods: dict[str, ast.FunctionDef], wanted: set[str]) -> set[str]:
+    """The methods that use one of these attributes, and those that use such a method."""
+    found: set[str] = set()
+    while more := {n for n, d in methods.items() if attributes(d) & (wanted | found)} - found:
+        found |= more
+    return found
+
+
+@cache
+def actions() -> frozenset[str]:
+    """Every one that Live's SDK has a request for."""
+    spec = importlib.util.find_spec("alibabacloud_live20161101")
+    assert spec is not None
+    folder = Path(next(iter(spec.submodule_search_locations or [])))
+    listed = (folder / "models" / "__init__.py").read_text()
+    return frozenset(re.findall(r"import (\w+)Request$", listed, re.MULTILINE))
+
+
+@cache
+def of_the_functions() -> frozenset[str]:
+    """What the one adapter between the recorder and the client of Live can come to ask."""
+    client = classed(tree("shared", "live", "client.py"), "LiveClient")
+    wanted = attributes(ast.Module(list(classed(tree("shared", "app.py"), "_AsRole").values()), []))
+    reached = wanted & client.keys()
+    while more := {n for m in reached for n in attributes(client[m]) & client.keys()} - reached:
+        reached |= more
+    return frozenset(text for m in reached for text in texts(client[m]) if text in actions())
+
+
+def drives_the_recorder(function: str) -> bool:
+    """Whether it uses one of the methods of a call that lead to Live."""
+    to_live = reaching(classed(tree("shared", "app.py"), "Call"), {"_hands"}) - {"__init__"}
+    files = [*ROOT.glob(f"functions/{function}.py"), *ROOT.glob(f"functions/{function}/*.py")]
+    assert files
+    return any(attributes(ast.parse(file.read_text())) & to_live for file in files)
+
+
+def of_the_command(package: str) -> set[str]:
+    files = (ROOT / "cli" / package).rglob("*.py")
+    return {text for file in files for text in texts(ast.parse(file.read_text()))} & actions()
+
+
+# --- what it may
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_call_of_live_what_its_code_can_call_and_nothing_more(
+    function: str,
+) -> None:
+    called = of_the_functions() if drives_the_recorder(function) else frozenset()
+
+    assert allowed(function.replace("_", "-"), "live") == called
+
+
+def test_the_functions_start_stop_and_look() -> None:
+    """What the test above compares with is not nothing."""
+    assert of_the_functions() == {"RealTimeRecordCommand", "DescribeLiveStreamsOnlineList"}
+    assert [each for each in FUNCTIONS if not drives_the_recorder(each)] == ["relay"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whoever_runs_a_command_may_call_what_it_calls_and_nothing_more(command: str) -> None:
+    if not (ROOT / "cli" / command).exists():
+        pytest.skip(f"there is no {command} yet")
+
+    assert allowed(COMMANDS[command], "live") == of_the_command(command)
+
+
+@pytest.mark.parametrize("policy", [each.stem for each in sorted(RAM.glob("*.json"))])
+def test_what_belongs_to_a_domain_is_allowed_in_both_forms_and_for_domains_alone(
+    policy: str,
+) -> None:
+    for each in statements(policy):
+        named = {action.removeprefix("live:") for action in each["Action"]}
+        if named & OF_A_DOMAIN:
+            assert set(each["Resource"]) == BOTH_FORMS
+            assert named <= OF_A_DOMAIN
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_beside_live_a_function_may_only_log_reach_its_vpc_and_leave_what_failed(
+    function: str,
+) -> None:
+    policy = function.replace("_", "-")
+    is_asynchronous = function in {"relay", "reconcile"}
+
+    assert allowed(policy, "log") == {"PostLogStoreLogs"}
+    assert allowed(policy, "mns") == ({"SendMessage"} if is_asynchronous else set())
+    assert allowed(policy, "vpc") == {"DescribeVSwitchAttributes"}
+    assert all("NetworkInterface" in action for action in allowed(policy, "ecs"))
+    services = {
+        action.partition(":")[0] for each in statements(policy) for action in each["Action"]
+    }
+    assert services <= {"live", "log", "mns", "vpc", "ecs"}
+
+
+def test_every_function_has_a_role_of_its_own_with_a_policy_of_that_name() -> None:
+    resources = load_template(ROOT / "s.yaml", {})
+    roles = {key: resources[key]["props"]["role"] for key in FUNCTIONS}
+
+    assert len(set(roles.values())) == len(FUNCTIONS)
+    for role in roles.values():
+        assert (RAM / f"{role.removeprefix('live-record-')}.json").exists()
+
+
+def test_a_deployer_may_hand_over_our_roles_to_function_compute_alone() -> None:
+    (handed,) = (each for each in statements("deployer") if "ram:PassRole" in each["Action"])
+
+    assert handed["Resource"] == ["acs:ram::*:role/live-record-*"]
+    assert handed["Condition"] == {"StringEquals": {"acs:Service": "fc.aliyuncs.com"}}
+
+
+def test_only_function_compute_may_take_the_roles() -> None:
+    (statement,) = statements("trust")
+
+    assert statement["Principal"] == {"Service": ["fc.aliyuncs.com"]}
