@@ -18,8 +18,11 @@ Json = dict[str, Any]
 class Api:
     """`url` is a stage's address; every method gives the answer's JSON, or ends in a Failure."""
 
-    def __init__(self, url: str, token: str, *, language: str = "en") -> None:
+    def __init__(
+        self, url: str, token: str, *, language: str = "en", patience: float = PATIENCE
+    ) -> None:
         self._url = url.rstrip("/")
+        self._patience = patience
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
 
     def ask(self, stream: str, what: str, **body: object) -> Json:
@@ -86,7 +89,7 @@ class Api:
                 json=body,
                 params=query,
                 headers=self._headers,
-                timeout=PATIENCE,
+                timeout=self._patience,
             )
             told = answer.json()
         except requests.JSONDecodeError:

@@ -14,6 +14,7 @@ from cli.doctor.seen import (
     Callback,
     Domain,
     Format,
+    Identity,
     Knock,
     Online,
     Recording,
@@ -95,7 +96,7 @@ HEALTHY = Seen(
     option="--stage prod",
     url=URL,
     instances=100,
-    identity="RAMUser",
+    identity=Identity("RAMUser", "ada"),
     clocks_apart=200,
     health=HEALTH,
     examined=EXAMINED,
@@ -158,13 +159,16 @@ DEPLOY = "make deploy STAGE=prod"
 WARNING, FAULT = Severity.WARNING, Severity.FAULT
 NOBODY = Unread("who they are of", "no credentials", "sts:GetCallerIdentity", "InvalidCredentials")
 
+RELAY_LOST = {**HEALTH, "relay_lost_ms_ago": 60_000}
+ROLE = "aliyun ram CreatePolicy --PolicyName live-record-record-command"
+
 CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "credentials",
         FAULT,
         "root key",
         "aliyun ram CreateUser",
-        lambda: replace(HEALTHY, identity="Account"),
+        lambda: replace(HEALTHY, identity=Identity("Account")),
     ),
     (
         "credentials",
@@ -177,7 +181,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "access",
         FAULT,
         "live:DescribeLiveDomainMapping",
-        "",
+        "aliyun ram CreatePolicy --PolicyName live-record-inspector",
         lambda: replace(HEALTHY, refused=[REFUSED]),
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
@@ -211,6 +215,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, health={**HEALTH, "oldest_due_ms": 200_000}),
     ),
     ("kick", WARNING, "KICK_URL", DEPLOY, lambda: examined("settings", kicks=False)),
+    (
+        "relay",
+        WARNING,
+        "1m ago",
+        "",
+        lambda: replace(HEALTHY, health=RELAY_LOST, policy=policy(FORWARDS)),
+    ),
     ("secrets", FAULT, "RECORD_KEYS is unset", DEPLOY, lambda: examined("settings", record_keys=0)),
     ("clock", WARNING, "1m ahead", "", lambda: replace(HEALTHY, clocks_apart=60_000)),
     ("clock", FAULT, "5m behind", "", lambda: replace(HEALTHY, clocks_apart=-300_000)),
@@ -218,14 +229,14 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "role",
         FAULT,
         "Forbidden.RAM",
-        "",
+        ROLE,
         lambda: replace(HEALTHY, examined={**EXAMINED, "live": NO_ROLE}),
     ),
     (
         "role",
         FAULT,
         "refuses the function's",
-        "",
+        ROLE,
         lambda: replace(HEALTHY, listed=listed("ours_to_mend")),
     ),
     ("quota", WARNING, "40 instances", "", lambda: replace(HEALTHY, instances=10)),

@@ -11,6 +11,8 @@ from cli import show, stages
 from cli.failure import Failure
 from cli.stages import Target
 
+PATIENCE = 8.0
+"""s that the stage may take for an answer: a cold instance needs some of them."""
 INSTANCES = 100
 """Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
 
@@ -67,7 +69,7 @@ def _looked(target: Target, option: str, live: str, instances: int, *, as_json: 
     from cli.doctor.reading import look
     from cli.doctor.table import CHECKS
 
-    reader = Reader(Api(target.url, target.token), None, bucket)
+    reader = Reader(Api(target.url, target.token, patience=PATIENCE), None, bucket)
     try:
         reader.account = account_at(live)
     except Failure as error:

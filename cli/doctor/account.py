@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from cli.doctor.finding import Check, Findings, fault, warning
 from cli.doctor.reader import NOBODY
-from cli.doctor.seen import Seen, Unread
+from cli.doctor.seen import Identity, Seen, Unread
+
+INSPECTOR = "live-record-inspector"
 
 
 def credentials(seen: Seen) -> Findings:
@@ -16,12 +18,12 @@ def credentials(seen: Seen) -> Findings:
                 " ALIBABA_CLOUD_ACCESS_KEY_SECRET, of a RAM user"
             )
         else:
-            yield fault(f"who they are of could not be learnt: {identity.why}")
-    elif identity == "Account":
+            yield fault(f"whose they are could not be learnt: {identity.why}")
+    elif identity.kind == "Account":
         yield fault(
             "they are the account's own root key, which may do everything and cannot be limited:"
-            " make a RAM user, and delete the key",
-            "aliyun ram CreateUser --UserName live-record-doctor",
+            " make a RAM user and a key of its own, and delete the root key",
+            f"aliyun ram CreateUser --UserName {INSPECTOR}",
         )
 
 
@@ -29,11 +31,29 @@ def access(seen: Seen) -> Findings:
     """Each action once, however often it was refused."""
     for action in dict.fromkeys(one.action for one in seen.refused if one.is_forbidden):
         yield fault(
-            f"these credentials may not {action}: let a RAM policy of theirs allow it, which takes"
-            " 1 to 2 minutes to hold"
+            f"these credentials may not {action}: it takes 1 to 2 minutes until a policy holds",
+            _grant(seen.identity),
         )
     for one in {one.why: one for one in seen.refused if _is_other(one)}.values():
         yield warning(f"{one.what} could not be read: {one.why}")
+
+
+def _grant(identity: Identity | Unread) -> str:
+    name = "NAME" if isinstance(identity, Unread) else identity.name or "NAME"
+    if not isinstance(identity, Unread) and identity.kind == "AssumedRoleUser":
+        return granting("inspector", f"ToRole --RoleName {name}")
+    return granting("inspector", f"ToUser --UserName {name}")
+
+
+def granting(policy: str, whom: str) -> str:
+    """The policies are those of deploy/ram."""
+    name = f"live-record-{policy}"
+    attach, _, rest = whom.partition(" ")
+    return (
+        f"aliyun ram CreatePolicy --PolicyName {name}"
+        f' --PolicyDocument "$(cat deploy/ram/{policy}.json)"'
+        f" && aliyun ram AttachPolicy{attach} --PolicyType Custom --PolicyName {name} {rest}"
+    )
 
 
 TOLD_ELSEWHERE = (

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.account import told as listed
-from cli.doctor.seen import Callback, Format, Online, Recording, Told
+from cli.doctor.seen import Callback, Format, Identity, Online, Recording, Told
 
 Json = Mapping[str, Any]
 YES = ("true", "yes")
@@ -22,6 +22,12 @@ def ms(text: object) -> int | None:
     except ValueError:
         return None
     return round(at.timestamp() * 1000) if at.tzinfo else None
+
+
+def identity(told: Json) -> Identity:
+    """The Arn ends in user/NAME, assumed-role/NAME/SESSION or root."""
+    parts = str(told.get("Arn") or "").rpartition(":")[2].split("/")
+    return Identity(str(told.get("IdentityType") or ""), parts[1] if len(parts) > 1 else "")
 
 
 def mapping(told: Json) -> Sequence[tuple[str, str]]:

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from cli.account import Account
 from cli.api import Api
-from cli.doctor import knocking
+from cli.doctor import knocking, parse
 from cli.doctor.domain_reading import DomainReading
 from cli.doctor.reader import Reader
-from cli.doctor.seen import Bucket, Callback, Domain, Json, Knock, Seen, Unread
+from cli.doctor.seen import Bucket, Callback, Domain, Identity, Json, Knock, Seen, Unread
 from cli.failure import Failure
 from shared.config import load_policy
 from shared.domain.policy import Policy
@@ -30,13 +30,14 @@ NO_LIVE = Unread("Live's clock", "it does not answer")
 def look(reader: Reader, *, option: str, url: str, instances: int, now: Callable[[], int]) -> Seen:
     """All of it, within a few seconds. `now` gives ms, where the stage does not tell its own."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        identity = reader.cloud("who the credentials are of", "sts", _identity)
+        identity = pool.submit(reader.cloud, "who the credentials are of", "sts", _identity)
+        health = pool.submit(reader.stage, "its health", reader.api.health)
+        listed = pool.submit(reader.stage, "its streams", lambda: _listed(reader.api))
+        asked = pool.submit(reader.stage, "its policy", lambda: _policy(reader.api))
         examined = reader.stage("the stage", reader.api.examined)
         apart = reader.cloud("Live's clock", "live", lambda account: _apart(account, examined))
         at = now() if isinstance(examined, Unread) else instant(examined["now"])
-        health = pool.submit(reader.stage, "its health", reader.api.health)
-        listed = pool.submit(reader.stage, "its streams", lambda: _listed(reader.api))
-        policy = reader.stage("its policy", lambda: _policy(reader.api))
+        policy, who = asked.result(), identity.result()
         named = () if isinstance(policy, Unread) else policy.domains
         domains = [DomainReading(reader, pool, one, at).read() for one in named]
         hosts = _hosts(url, examined)
@@ -46,7 +47,7 @@ def look(reader: Reader, *, option: str, url: str, instances: int, now: Callable
             option=option,
             url=url,
             instances=instances,
-            identity=identity,
+            identity=who,
             clocks_apart=apart,
             health=health.result(),
             examined=examined,
@@ -60,8 +61,10 @@ def look(reader: Reader, *, option: str, url: str, instances: int, now: Callable
         )
 
 
-def _identity(account: Account) -> str:
-    return str(account.who().get("IdentityType") or "")
+def _identity(account: Account) -> Identity:
+    """Also the first call of the SDK, whose session no two threads should make at once
+    (facts/sdk.md B2)."""
+    return parse.identity(account.who())
 
 
 def _apart(account: Account, examined: Json | Unread) -> int | Unread:

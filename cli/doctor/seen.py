@@ -33,6 +33,15 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """As GetCallerIdentity has it: `kind` is Account for the root key, RAMUser or
+    AssumedRoleUser; `name` that of the RAM user or role."""
+
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     name: str
     prefix: str
@@ -156,13 +165,13 @@ class Knock:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """`option` names the stage in a command. `clocks_apart` is how many ms the stage's clock is
-    ahead of Live's, `identity` as GetCallerIdentity has it, `listed` what streams the stage knows.
+    ahead of Live's, `listed` what streams the stage knows.
     `known` says of each secret that Live holds, as kind:secret, whether the stage knows it."""
 
     option: str
     url: str
     instances: int
-    identity: str | Unread
+    identity: Identity | Unread
     clocks_apart: int | Unread
     health: Json | Unread
     examined: Json | Unread

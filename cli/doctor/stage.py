@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from cli.doctor.account import granting
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.seen import Json, Seen, Unread
-from shared.domain.policy import Mode, OnPublish
+from cli.doctor.seen import FORBIDDEN, Json, Seen, Unread
+from shared.domain.policy import ForwardTo, Mode, OnPublish
 from shared.domain.times import written
 
+UNKNOWN = "InvalidDomain"
+"""What the check of domains tells."""
 TIMER = "reconcile is called each minute by its timer"
 STALE, LATE = 180_000, 120_000
 """ms after which a reconcile no longer runs, and after which what is due waits too long."""
 APART, TOO_FAR = 30_000, 240_000
 """ms that a clock may be off; a callback is refused when it is 5 minutes (facts/live.md 3)."""
+RECENT = 3_600_000
+"""ms for which a callback that was not passed on is told."""
 CALLBACK_S, CALLBACKS = 0.1, 2
 """s of an instance that a callback takes, and how many come as a stream begins."""
+ROLE = granting("record-command", "ToRole --RoleName live-record-record-command")
 DEPLOY = "make deploy STAGE={}"
 
 
@@ -107,6 +113,17 @@ def kick(seen: Seen) -> Findings:
         )
 
 
+def relay(seen: Seen) -> Findings:
+    """Whoever had the callbacks before us is passed on what comes."""
+    lost = None if isinstance(seen.health, Unread) else seen.health.get("relay_lost_ms_ago")
+    forwards = not isinstance(seen.policy, Unread) and seen.policy.forward_to != ForwardTo()
+    if forwards and lost is not None and lost < RECENT:
+        yield warning(
+            f"a callback did not reach whoever had it before, {written(lost)} ago: see whether the"
+            " addresses of forward_to answer"
+        )
+
+
 def secrets(seen: Seen) -> Findings:
     without = {
         "stream_keys": "LIVE_RECORD_STREAM_KEYS",
@@ -132,11 +149,13 @@ def clock(seen: Seen) -> Findings:
 def role(seen: Seen) -> Findings:
     """The function's own permissions, which nobody else has."""
     for told in () if isinstance(seen.examined, Unread) else seen.examined["live"]:
-        if told["code"]:
-            yield fault(
-                f"Live refuses to list the streams of {told['domain']} to the function's role"
-                f" ({told['code']}): it needs live:DescribeLiveStreamsOnlineList"
-            )
+        code = told["code"] or UNKNOWN
+        what = f"list the streams of {told['domain']} to the function's role ({code})"
+        if code.startswith(FORBIDDEN):
+            needs = "live:DescribeLiveStreamsOnlineList"
+            yield fault(f"Live refuses to {what}: it needs {needs}", ROLE)
+        elif not code.startswith(UNKNOWN):
+            yield fault(f"Live does not {what}")
     if not isinstance(seen.listed, Unread):
         yield from _refused(seen.listed)
 
@@ -145,7 +164,8 @@ def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
     for row in listed:
         if row["because"]["code"] == "ours_to_mend":
             text = row["because"]["text"]
-            yield fault(f"Live refuses the function's commands, as for {row['stream']}: {text}")
+            said = f"Live refuses the function's commands, as for {row['stream']}: {text}"
+            yield fault(said, ROLE)
             return
 
 
@@ -189,6 +209,7 @@ CHECKS = (
     Check("policy", "the newest policy is in force, and acts", policy, ("examined", "policy")),
     Check("timer", TIMER, timer, ("health",)),
     Check("kick", "what cannot be done at once wakes a reconcile", kick, ("examined",)),
+    Check("relay", "callbacks reach whoever had them before", relay, ("health", "policy")),
     Check(
         "secrets",
         "the stage has keys and a path token to prove callbacks by",
