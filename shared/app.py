@@ -39,7 +39,7 @@ from shared.recorder import (
     T,
     run,
 )
-from shared.recorder.senders import ENOUGH, Lookout, Senders, Shift
+from shared.recorder.senders import ENOUGH, OTHERS, Lookout, Senders, Shift
 from shared.relay import Kind, Relay, is_relayed
 from shared.resilience import Deadline
 from shared.store import Store, open_store
@@ -127,6 +127,7 @@ class Call:
         self._senders: Senders | None = None
         self._shift = Shift(app.store, secrets.token_hex(8), app.monotonic)
         self._lookout = Lookout(app.store)
+        self._second = Deadline.after(1, clock=app.monotonic)
 
     def has_time(self) -> bool:
         """Enough is left to send a command and hear its answer."""
@@ -178,8 +179,18 @@ class Call:
         """Hold what is online, in every domain of the policy, against what we know: how many
         differences there were. What follows from them is sent with the rest of what is due."""
         self._lookout.looks()
-        survey, domains = self.app.recorder.survey, self.app.policy.domains
-        return sum(self._run(survey(one.streaming, ONLY_STORE, news=news)) for one in domains)
+        survey, policy = self.app.recorder.survey, self.app.policy
+        domains = [domain.streaming for domain in policy.domains]
+        each = (survey(one, ONLY_STORE, self._compares_on, news=news) for one in domains)
+        return sum(map(self._run, each))
+
+    def _compares_on(self) -> bool:
+        """What a long comparison has found is sent by others meanwhile."""
+        if self._second.passed():
+            self._second = Deadline.after(1, clock=self.app.monotonic)
+            if self._shift.wants_one_more():
+                self.app.kick()
+        return self.has_time()
 
     def _survey_news(self) -> int:
         return self.survey(news=True)
@@ -224,9 +235,9 @@ class Call:
         return done + (self._survey_news() if self._lookout.is_owed() else 0)
 
     def _beat(self) -> None:
-        """Each second of a drain, which only a crowd makes last so long. A crowd has two at it:
-        should one be killed, the other calls the next."""
-        if self._shift.begin() == 0:
+        """Each second of a drain, which only a crowd makes last so long. A crowd has three at it:
+        should some be killed, who is left calls the next."""
+        if self._shift.begin() < OTHERS:
             self.app.kick()
         self._lookout.sees_crowd()
         if self._senders and self._lookout.is_time():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -101,16 +102,17 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crowd:
     return Crowd(app, live, kicks)
 
 
-def test_whoever_sends_a_crowd_alone_calls_another(crowd: Crowd) -> None:
+def test_whoever_sends_a_crowd_calls_others(crowd: Crowd) -> None:
     crowd.waits(5)
     crowd.is_sent()
 
     assert crowd.kicks
 
 
-def test_two_that_send_a_crowd_call_nobody(crowd: Crowd) -> None:
+def test_three_that_send_a_crowd_call_nobody(crowd: Crowd) -> None:
     crowd.waits(5)
-    Shift(crowd.app.store, "another", time.monotonic).begin()
+    for who in ("another", "a third"):
+        Shift(crowd.app.store, who, time.monotonic).begin()
     crowd.is_sent()
 
     assert not crowd.kicks
@@ -130,6 +132,27 @@ def test_whose_callback_was_refused_is_found_while_the_crowd_is_sent(crowd: Crow
     crowd.is_sent()
 
     assert sorted(crowd.live.sent) == sorted(crowd.live.up)
+
+
+def test_a_comparison_that_lasts_has_others_send_what_it_found(crowd: Crowd) -> None:
+    crowd.live.up += [StreamKey("live.example.com", "app", f"new{number}") for number in range(4)]
+    slow = count(step=1)
+    crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
+    assert crowd.call().survey() == 4
+
+    assert crowd.kicks
+
+
+def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of(
+    crowd: Crowd,
+) -> None:
+    crowd.waits(3)
+    crowd.live.up.append(MISSED)
+    slow = count(step=1)
+    crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
+    assert Call(crowd.app, SimpleNamespace(request_id="1-77"), seconds=9).survey() < 4
+
+    assert crowd.app.store.load(MISSED).record.session
 
 
 def test_a_crowd_is_looked_for_until_somebody_has_since_it_was_seen(

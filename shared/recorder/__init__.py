@@ -227,17 +227,28 @@ class Recorder:
             waiting=waiting,
         )
 
-    def survey(self, domain: str, manner: Manner, *, news: bool = False) -> Steps[int]:
-        """Feed every difference between the online list and what we know; how many there were.
+    def survey(
+        self,
+        domain: str,
+        manner: Manner,
+        may_go_on: Callable[[], bool] = lambda: True,
+        *,
+        news: bool = False,
+    ) -> Steps[int]:
+        """Feed every difference between the online list and what we know, first the streams that
+        we know nothing of; how many there were. What there is no time for is seen next time.
 
-        With `news` only the streams that we know nothing of: in a crowd that is all that hurries.
+        With `news` only those: in a crowd that is all that hurries.
         """
         survey = yield from do(List(domain))
         found = () if survey is None else _news(survey) if news else _differences(survey)
-        differences = list(found)
-        for key, looked in differences:
+        fed = 0
+        for key, looked in found:
+            if not may_go_on():
+                break
             yield from self.handle(key, looked, manner)
-        return len(differences)
+            fed += 1
+        return fed
 
     def catch_up(self, sources: Sequence[Source], may_go_on: Callable[[], bool]) -> Steps[int]:
         """Feed what Live could not deliver; how much of it there was. What there is no time for is
@@ -319,14 +330,11 @@ def _news(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
 
 
 def _differences(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
-    known = {watched.key: watched for watched in survey.watched}
-    for key, published in survey.online.items():
-        watched = known.get(key)
-        if watched is None or watched.doubted or watched.listed != published:
-            yield key, Looked(published, survey.asked_at)
-    for key in known:
-        if key not in survey.online:
-            yield key, Looked(None, survey.asked_at)
+    yield from _news(survey)
+    for watched in survey.watched:
+        published = survey.online.get(watched.key)
+        if published is None or watched.doubted or watched.listed != published:
+            yield watched.key, Looked(published, survey.asked_at)
 
 
 def _is_of_a_file(happening: Happening) -> bool:

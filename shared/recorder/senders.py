@@ -11,7 +11,9 @@ from typing import Protocol
 MOST = 64
 ENOUGH = 4
 """reconciles at work: one more that was kicked would only stand in their way."""
-ALIVE = 3_000
+OTHERS = 2
+"""that stand by whoever sends a crowd."""
+ALIVE = 2_000
 """ms for which one that fell silent counts as at work."""
 PAUSE = 1_500
 """ms between two that are called, by however many instances: each start costs."""
