@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli.deploying.stage import stage_named
 from cli.doctor.table import CHECKS
 from cli.main import main
 from shared.config import names
@@ -24,6 +25,13 @@ def test_every_setting_is_documented_and_no_other() -> None:
     documented = re.findall(r"^\| `(LIVE_RECORD_\w+)`", read("docs/settings.md"), re.MULTILINE)
 
     assert sorted(documented) == sorted(names())
+
+
+def test_every_variable_that_a_deploy_needs_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `(LIVE_RECORD_\w+)`", read("docs/deploy.md"), re.MULTILINE)
+    needed = {fault.partition(" ")[0] for fault in stage_named("prod", {}).missing()}
+
+    assert sorted(documented) == sorted(needed)
 
 
 def test_every_setting_is_passed_by_s_yaml_and_no_other() -> None:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from zipfile import ZipFile
@@ -52,17 +52,17 @@ def unpacked(package: Packaged, folder: Path) -> Path:
     return folder
 
 
-def said(runtime: str, program: str, code: Path) -> str:
+def said(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
     """By that Python, which has no package but those of the folder."""
     ended = subprocess.run(
         [str(interpreter(runtime)), "-I", "-S", "-c", program, str(code)],
         capture_output=True,
         text=True,
         check=False,
-        env={},
+        env=env or {},
     )
     assert ended.returncode == 0, ended.stderr
-    return ended.stdout.splitlines()[-1]
+    return ended.stdout.strip()
 
 
 def names(package: Packaged) -> list[str]:
@@ -73,10 +73,42 @@ def names(package: Packaged) -> list[str]:
 def test_the_package_answers_with_nothing_else_installed(
     built: Build, runtime: str, tmp_path: Path
 ) -> None:
-    answer = said(runtime, ASK, unpacked(built(runtime), tmp_path))
+    answer = said(runtime, ASK, unpacked(built(runtime), tmp_path)).splitlines()[-1]
 
     assert answer.startswith("503 {")
     assert "LIVE_RECORD_STORE" in answer
+
+
+DEPLOYED = {
+    "FC_FUNC_CODE_PATH": "/code",
+    "FC_ACCOUNT_ID": "1234567890123456",
+    "LIVE_RECORD_STAGE": "prod",
+    "LIVE_RECORD_STORE": "rediss://store.example.com:6380/0",
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t",
+    "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
+}
+REFUSED = {
+    "a development secret": ("LIVE_RECORD_PATH_TOKENS", "dev-path", "is a development secret"),
+    "a development token": ("LIVE_RECORD_API_TOKENS", "a:read:dev-token", "a development secret"),
+    "no token": ("LIVE_RECORD_API_TOKENS", "", "is missing"),
+    "SQLite": ("LIVE_RECORD_STORE", "sqlite:///tmp/records.db", "SQLite is for one machine"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_deployed_stage_that_is_unfit_refuses_to_serve_and_says_why(
+    built: Build, runtime: str, what: str
+) -> None:
+    """Why is in the log, which is the first line; the answer names the setting alone."""
+    name, value, why = REFUSED[what]
+    log, answer = said(runtime, ASK, built(runtime).folder, {**DEPLOYED, name: value}).splitlines()
+
+    assert json.loads(log)["event"] == "settings.refused"
+    assert name in log
+    assert why in log
+    assert answer.startswith("503 {")
+    assert name in answer
+    assert value not in answer or not value
 
 
 def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
