@@ -88,14 +88,30 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 @emulator.command("live")
 @click.option("--port", default=LIVE_PORT, show_default=True, help="0 takes a free one")
+@click.option("--rtmp-port", type=int, help="default: 1935; a free one where port is 0")
+@click.option(
+    "--buckets",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=STATE / "buckets",
+    help="the folder for recordings",
+)
 @click.option("--json", "as_json", is_flag=True, help="say the address as one line of JSON")
 @click.option("--account", type=_PATH, help="a TOML file instead of the development one")
 @click.option("--clock-file", type=_PATH, help="share the development clock through it")
-def emulator_live(port: int, as_json: bool, account: Path | None, clock_file: Path | None) -> None:
-    """ApsaraVideo Live over HTTP on loopback."""
-    from emulator.live import run
+def emulator_live(
+    *,
+    port: int,
+    rtmp_port: int | None,
+    buckets: Path,
+    as_json: bool,
+    account: Path | None,
+    clock_file: Path | None,
+) -> None:
+    """ApsaraVideo Live over HTTP and RTMP on loopback."""
+    from emulator.live.server import listening, run
 
-    sys.exit(run(port, json_output=as_json, account_path=account, clock_file=clock_file))
+    where = listening(port, rtmp_port, buckets)
+    sys.exit(run(where, json_output=as_json, account_path=account, clock_file=clock_file))
 
 
 @emulator.command("fc", context_settings={"ignore_unknown_options": True})

@@ -33,10 +33,14 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the two stand-ins listen, and the folder with the store, the clock and the logs."""
+    """Where the two stand-ins listen, and the folder with the store, the clock and the logs.
+
+    `rtmp` is where streams are pushed to; none where the stand-in of Live is not ours.
+    """
 
     fc: str
     live: str
+    rtmp: str
     folder: Path
     pids: tuple[int, ...]
 
@@ -92,6 +96,7 @@ def running(
     fc_port: int = 0,
     live_port: int = 0,
     live: str = "",
+    buckets: Path | None = None,
     policy: Path = ROOT / "policy.toml",
     template: Path = ROOT / "s.yaml",
     store: str = SQLITE,
@@ -101,7 +106,7 @@ def running(
     """The whole stack until the block is left; port 0 takes a free one.
 
     `settings` go over those of the development account; `live` is the address of a stand-in that
-    runs already; with `store` "redis" a server of our own is started for it; `deployed` is
+    runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of our own is started for it; `deployed` is
     what the functions run from in place of this checkout.
     """
     folder = folder.resolve()
@@ -110,14 +115,19 @@ def running(
     (folder / "policy.json").write_text(text, encoding="utf-8")
     clock = ("--clock-file", str(folder / "clock.json"))
     fc_port = fc_port or free_port()
-    with _Processes(folder / "functions.log") as processes, _store(store, folder) as kept:
-        live = live or processes.start("live", live_port, *clock)
+    with _Processes(folder / "functions.log") as processes, _store(store, folder) as stored:
+        rtmp = ""
+        if not live:
+            kept = ("--buckets", str(buckets or folder / "buckets"))
+            told = processes.start("live", live_port, *clock, *kept)
+            live, rtmp = told["address"], told["rtmp"]
         values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
         place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
-        options = _as_options({**values, **place, **kept, **(settings or {})})
+        options = _as_options({**values, **place, **stored, **(settings or {})})
         options += ["--python", deployed.python] if deployed else []
-        fc = processes.start("fc", fc_port, "--template", str(template), *clock, *options)
-        stack = Stack(fc, live, folder, processes.pids())
+        told = processes.start("fc", fc_port, "--template", str(template), *clock, *options)
+        fc = told["address"]
+        stack = Stack(fc, live, rtmp, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))
         yield stack
 
@@ -169,8 +179,8 @@ class _Processes:
     def pids(self) -> tuple[int, ...]:
         return tuple(process.pid for process in self._running)
 
-    def start(self, name: str, port: int, *options: str) -> str:
-        """Its address, once it listens."""
+    def start(self, name: str, port: int, *options: str) -> dict[str, str]:
+        """Its address, and what else it says once it listens."""
         process = subprocess.Popen(
             [sys.executable, "-m", f"emulator.{name}", "--port", str(port), "--json", *options],
             stdout=subprocess.PIPE,
@@ -185,8 +195,8 @@ class _Processes:
         if not line:
             process.wait(PATIENCE)
             raise Failure(self._last_words(name))
-        address: str = json.loads(line)["address"]
-        return address
+        told: dict[str, str] = json.loads(line)
+        return told
 
     def _last_words(self, name: str) -> str:
         self._log.flush()

@@ -156,12 +156,12 @@ def test_what_does_not_fit_is_refused(api: Api, changed: dict[str, Any], code: s
 
 
 def test_an_update_changes_the_mode_and_keeps_bucket_and_object_names(api: Api) -> None:
-    mp4 = {"Format": "mp4", "CycleDuration": 60}
-    asked = {"OssEndpoint": BUCKET["OssEndpoint"], "OnDemand": 0, "RecordFormat": [mp4]}
+    flv = {"Format": "flv", "CycleDuration": 60}
+    asked = {"OssEndpoint": BUCKET["OssEndpoint"], "OnDemand": 0, "RecordFormat": [flv]}
     api("UpdateLiveAppRecordConfig", **APP, StreamName="*", **asked)
     (rule,) = rules(api)
     assert (rule["OnDemond"], rule["OssBucket"]) == (0, "dev-bucket")
-    assert rule["RecordFormatList"]["RecordFormat"] == [{**mp4, "OssObjectPrefix": NAMES}]
+    assert rule["RecordFormatList"]["RecordFormat"] == [{**flv, "OssObjectPrefix": NAMES}]
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from emulator.live.server import PORT, run
+from emulator.live.server import BUCKETS, PORT, listening, run
+from emulator.media.ingest import PORT as RTMP
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m emulator.live", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one")
+    parser.add_argument(
+        "--rtmp-port", type=int, help=f"default: {RTMP}; a free one where port is 0"
+    )
+    parser.add_argument("--buckets", type=Path, default=BUCKETS, help="the folder for recordings")
     parser.add_argument("--json", action="store_true", help="say the address as one line of JSON")
     parser.add_argument("--account", type=Path, help="a TOML file instead of the development one")
     parser.add_argument("--clock-file", type=Path, help="share the development clock through it")
     asked = parser.parse_args()
     return run(
-        asked.port,
+        listening(asked.port, asked.rtmp_port, asked.buckets),
         json_output=asked.json,
         account_path=asked.account,
         clock_file=asked.clock_file,

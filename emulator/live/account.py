@@ -107,12 +107,27 @@ class Manners:
 
 
 @dataclass(frozen=True, slots=True)
+class Ingest:
+    """How Live takes publishers in over RTMP (facts/live.md §2 Timing).
+
+    With an `auth_key`, push addresses must be signed; one is good for `auth_valid_s` from the
+    time that it names.
+    """
+
+    publish_delay_ms: int = 2_000
+    idle_ms: int = 10_000
+    auth_key: str = ""
+    auth_valid_s: int = 1_800
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     credentials: tuple[Credential, ...]
     domains: tuple[Domain, ...]
     rules: tuple[Rule, ...]
     notify: Notify
     manners: Manners = Manners()
+    ingest: Ingest = Ingest()
     commands_per_second: int = 50
     buckets: tuple[Bucket, ...] = ()
 
@@ -139,6 +154,7 @@ def _account(top: Fields) -> Account:
         buckets=tuple(_bucket(row) for row in top.tables("bucket")) or (DEVELOPMENT_BUCKET,),
         notify=_notify(table := top.table("callbacks")),
         manners=_manners(table),
+        ingest=_ingest(top.table("ingest")),
     )
     if not account.credentials or not account.domains:
         top.fault("an account needs at least one [[credential]] and one [[domain]]")
@@ -210,4 +226,13 @@ def _manners(table: Fields) -> Manners:
         timeout_ms=table.number("timeout_ms", 5_000, least=1),
         retries=table.number("retries", 5),
         retry_wait_ms=table.number("retry_wait_ms", 1_000),
+    )
+
+
+def _ingest(table: Fields) -> Ingest:
+    return Ingest(
+        publish_delay_ms=table.number("publish_delay_ms", 2_000),
+        idle_ms=table.number("idle_ms", 10_000, least=1),
+        auth_key=table.text("auth_key", ""),
+        auth_valid_s=table.number("auth_valid_s", 1_800),
     )

@@ -13,6 +13,7 @@ from emulator.live.account import Notify, read_rule
 from emulator.live.callbacks import Receipt
 from emulator.live.faults import read_detour, read_fault
 from emulator.live.fields import Fields, Unfit
+from emulator.live.publishers import Publishers
 from emulator.live.service import Live
 from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
 
@@ -24,8 +25,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Control:
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, publishers: Publishers) -> None:
         self._live = live
+        self._publishers = publishers
 
     def join(self, application: web.Application) -> None:
         routes: dict[tuple[str, str], Handler] = {
@@ -51,6 +53,7 @@ class Control:
             ("POST", "recording"): self._set_recording,
             ("GET", "state"): self._state,
             ("GET", "calls"): self._calls,
+            ("GET", "publishers"): self._ended_publishers,
             ("POST", "reset"): self._reset,
         }
         for (method, name), handler in routes.items():
@@ -219,6 +222,10 @@ class Control:
         listed = self._live.calls.listed(since, since_callback)
         return web.json_response(listed | {"counters": counters})
 
+    async def _ended_publishers(self, _request: web.Request) -> web.Response:
+        ended = [asdict(one) for one in self._publishers.ended_ones]
+        return web.json_response({"ended": ended})
+
     async def _reset(self, _request: web.Request) -> web.Response:
         await self._live.reset()
         return web.json_response({})
@@ -258,6 +265,7 @@ def _stream_told(stream: Stream) -> Json:
         "sessions": [_session_told(session) for session in stream.sessions],
         "recording": _recording_told(stream.recording) if stream.recording else None,
         "files": stream.files,
+        "kept": [asdict(one) for one in stream.kept],
     }
 
 
@@ -276,6 +284,7 @@ def _recording_told(recording: Recording) -> Json:
         "paused_by": recording.paused_by,
         "began_ms": recording.began_ms,
         "file_due_ms": recording.file_due_ms,
+        "draft": str(recording.reel.path) if recording.reel else None,
     }
 
 

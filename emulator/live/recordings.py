@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 
 from emulator.live.account import Rule
 from emulator.live.clock import Timeline
+from emulator.live.films import FLV, Films, Span, span_of, told, uri
+from emulator.live.objects import Outside
 from emulator.live.refusals import Refused
-from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
+from emulator.live.streams import Recording, Session, Stream, StreamKey, Tail, utc
 from emulator.live.switches import Switches
+from emulator.media.reel import Reel
 
 COMMANDS = ("start", "stop", "restart", "cancel_delay")
 
@@ -24,12 +27,13 @@ class Recordings:
     """
 
     def __init__(
-        self, timeline: Timeline, switches: Switches, tell: Tell, trouble: Trouble
+        self, timeline: Timeline, switches: Switches, tell: Tell, trouble: Trouble, films: Films
     ) -> None:
         self._timeline = timeline
         self._switches = switches
         self._tell = tell
         self._trouble = trouble
+        self._films = films
         self.running = 0
         self.running_peak = 0
 
@@ -66,8 +70,7 @@ class Recordings:
         if session.rule is None:
             raise Refused("CodeConfigNotFound")
         if broken := self._trouble(session.rule):
-            told = dict(zip(("code", "message"), broken, strict=True))
-            self._tell(stream.key, "record_error", {"event": "record_error", "error_info": told})
+            self._tell_error(stream, *broken)
             return
         self._open(stream, Recording(session.rule, at, session.arguments, at), at)
         self._tell_status(stream, "record_started", at)
@@ -75,8 +78,11 @@ class Recordings:
     def fail(self, stream: Stream, at: int) -> bool:
         """The recording breaks off and leaves no file; whether there was one."""
         recording, stream.recording = stream.recording, None
+        stream.end_tails()
         if recording and recording.is_running:
             self._halt(recording, at)
+        if recording and recording.reel:
+            recording.reel.close()
         return recording is not None
 
     def _command_offline(self, command: str, stream: Stream, at: int) -> None:
@@ -130,17 +136,21 @@ class Recordings:
         was_started = session.commanded or stream.recording is not None
         if not was_started and self._switches.restart_before_start == "error":
             raise Refused("OtherError")
-        self._finish(stream, at)
+        self._finish(stream, at, is_cut=True)
         self.begin(stream, session, at)
         session.commanded = True
 
     def _open(self, stream: Stream, recording: Recording, at: int) -> None:
         stream.recording = recording
+        recording.reel = recording.reel or self._films.reel(stream, recording.rule)
         self._count(+1)
         self._cut_when_full(stream, recording, at)
 
     def _pause(self, stream: Stream, recording: Recording, by: str, at: int) -> None:
         self._halt(recording, at)
+        stream.end_tails()
+        if recording.reel:
+            recording.reel.pause()
         recording.paused_by = by
         due = recording.file_due_ms = at + recording.rule.delay_ms
         self._timeline.at(due, lambda when: self._file_due(stream, recording, when))
@@ -166,16 +176,40 @@ class Recordings:
     def _cut(self, stream: Stream, recording: Recording, since: int | None, at: int) -> None:
         if stream.recording is not recording or recording.running_since_ms != since:
             return
-        self._finish(stream, at)
+        self._finish(stream, at, is_cut=True)
         self._open(stream, Recording(recording.rule, at, recording.arguments, at), at)
 
-    def _finish(self, stream: Stream, at: int) -> None:
+    def _finish(self, stream: Stream, at: int, *, is_cut: bool = False) -> None:
         recording, stream.recording = stream.recording, None
         if recording is None:
             return
+        goes_on = is_cut and recording.is_running
         stop_ms = self._halt(recording, at) if recording.is_running else _stopped_ms(recording)
+        reel = recording.reel
+        if reel is None:
+            span = Span(recording.began_ms, stop_ms, recording.recorded_ms)
+            self._leave(stream, recording, span, None)
+            return
+        tail = Tail(reel, lambda: self._leave(stream, recording, span_of(reel), reel))
+        if goes_on:
+            stream.tails.append(tail)
+        else:
+            tail.end()
+
+    def _leave(self, stream: Stream, recording: Recording, span: Span, reel: Reel | None) -> None:
+        """A file for each format; none of what has no frame."""
+        if reel is not None and reel.frames == 0:
+            return
+        sequence = len(stream.files)
         for container in recording.rule.formats:
-            file = _file(stream.key, recording, container, stop_ms)
+            name = uri(stream.key, recording.rule, container, span, sequence)
+            try:
+                if reel is not None and container == FLV:
+                    name = self._films.keep(stream, recording.rule, name, reel)
+            except (OSError, Outside) as error:
+                self._tell_error(stream, "AccessDenied", f"the file could not be kept: {error}")
+                continue
+            file = told(recording, name, span)
             stream.files.append(file)
             self._tell(stream.key, "file", file)
 
@@ -190,6 +224,10 @@ class Recordings:
         self.running += change
         self.running_peak = max(self.running_peak, self.running)
 
+    def _tell_error(self, stream: Stream, code: str, message: str) -> None:
+        error = {"code": code, "message": message}
+        self._tell(stream.key, "record_error", {"event": "record_error", "error_info": error})
+
     def _tell_status(self, stream: Stream, event: str, at: int) -> None:
         time = {"time": utc(at)} if self._switches.status_events_carry_time else {}
         self._tell(stream.key, event, {"event": event, **time})
@@ -202,17 +240,3 @@ def _answer_idle(answer: str) -> None:
 
 def _stopped_ms(paused: Recording) -> int:
     return (paused.file_due_ms or 0) - paused.rule.delay_ms
-
-
-def _file(key: StreamKey, recording: Recording, container: str, stop_ms: int) -> dict[str, object]:
-    """facts/live.md §4, the file callback, which has no `event`."""
-    shape = "%Y-%m-%d-%H-%M-%S"
-    name = f"{utc(recording.began_ms, shape)}_{utc(stop_ms, shape)}.{container}"
-    told = {k: v for k, v in recording.arguments.items() if k.startswith("callback_")}
-    return {
-        "uri": f"record/{key.app}/{key.stream}/{name}",
-        "duration": recording.recorded_ms / 1000,
-        "start_time": recording.began_ms // 1000,
-        "stop_time": stop_ms // 1000,
-        **({"push_args": told} if told else {}),
-    }

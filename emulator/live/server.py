@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -22,17 +23,46 @@ from emulator.live.api import Answer, answer
 from emulator.live.clock import Clock
 from emulator.live.control import Control
 from emulator.live.fields import Unfit
+from emulator.live.objects import Objects
 from emulator.live.oss import Buckets
+from emulator.live.publishers import Publishers
 from emulator.live.service import Live
+from emulator.live.shelf import Shelf
 from emulator.live.signatures import Wire
+from emulator.media.ingest import PORT as RTMP_PORT
+from emulator.media.ingest import Patience
+from emulator.media.port import Port
 
 HOST, PORT = "127.0.0.1", 9001
+BUCKETS = Path(".live-record/buckets")
 FORM = "application/x-www-form-urlencoded"
 NO_LINGER = struct.pack("ii", 1, 0)
 LONGEST_GOODBYE_S = 0.2
 PAGE_502 = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where it listens and writes; port 0 takes a free one.
+
+    Without an RTMP port nobody can push; without a folder for buckets no file is written.
+    """
+
+    host: str = HOST
+    port: int = PORT
+    rtmp_port: int | None = None
+    buckets: Path | None = None
+
+
+EVERYDAY = Where()
+
+
+def listening(port: int, rtmp_port: int | None, buckets: Path) -> Where:
+    """Where RTMP is not told where to listen, it is at its usual port, or at a free one too."""
+    usual = RTMP_PORT if port else 0
+    return Where(port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets)
 
 
 class Running:
@@ -44,20 +74,28 @@ class Running:
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._timeline: asyncio.Task[None] | None = None
+        self.rtmp = ""
+        self._publishers = Publishers(live)
+        idle_s = live.account.ingest.idle_ms / 1000
+        self._ingest = Port(self._publishers, Patience(idle_s, idle_s))
 
-    async def open(self, host: str, port: int) -> None:
+    async def open(self, where: Where) -> None:
         await self.live.courier.open()
         self._runner = web.AppRunner(
             self._application(), access_log=None, shutdown_timeout=LONGEST_GOODBYE_S
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, backlog=1024).start()
+        await web.TCPSite(self._runner, where.host, where.port, backlog=1024).start()
         name, bound = self._runner.addresses[0][:2]
         self.address = f"http://{name}:{bound}"
         self._timeline = asyncio.create_task(self.live.timeline.run())
+        if where.rtmp_port is not None:
+            self.rtmp = await self._ingest.open(where.host, where.rtmp_port)
 
     async def close(self) -> None:
         self._closing.set()
+        self._ingest.close()
+        self.live.settle_films()
         if self._timeline is not None:
             self._timeline.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -71,8 +109,9 @@ class Running:
         application = web.Application(middlewares=[_speak_json])
         application.router.add_get("/", self._serve_api)
         application.router.add_post("/", self._serve_api)
-        Control(self.live).join(application)
+        Control(self.live, self._publishers).join(application)
         Buckets(self.live).join(application)
+        Shelf(self.live).join(application)
         return application
 
     async def _serve_api(self, request: web.Request) -> web.StreamResponse:
@@ -92,11 +131,12 @@ class Running:
 
 
 async def serve(
-    account: Account, *, host: str = HOST, port: int = PORT, clock_file: Path | None = None
+    account: Account, where: Where = EVERYDAY, *, clock_file: Path | None = None
 ) -> Running:
-    running = Running(Live(account, Clock(clock_file)))
+    objects = Objects(where.buckets) if where.buckets else None
+    running = Running(Live(account, Clock(clock_file), objects))
     try:
-        await running.open(host, port)
+        await running.open(where)
     except OSError:
         await running.close()
         raise
@@ -104,7 +144,7 @@ async def serve(
 
 
 def run(
-    port: int = PORT,
+    where: Where = EVERYDAY,
     *,
     json_output: bool = False,
     account_path: Path | None = None,
@@ -113,23 +153,26 @@ def run(
     """Serves until SIGTERM or SIGINT; the exit code."""
     try:
         account = load_account(account_path)
-        return asyncio.run(_serve_until_told(account, port, clock_file, json_output=json_output))
+        return asyncio.run(_serve_until_told(account, where, clock_file, json_output=json_output))
     except Unfit as unfit:
         print(f"The account file cannot be used: {unfit}.", file=sys.stderr)
     except OSError as error:
-        print(f"ApsaraVideo Live cannot listen on port {port}: {error}.", file=sys.stderr)
+        ports = f"port {where.port}"
+        if where.rtmp_port is not None:
+            ports = f"ports {where.port} and {where.rtmp_port} (RTMP)"
+        print(f"ApsaraVideo Live cannot listen on {ports}: {error}.", file=sys.stderr)
     return 1
 
 
 async def _serve_until_told(
-    account: Account, port: int, clock_file: Path | None, *, json_output: bool
+    account: Account, where: Where, clock_file: Path | None, *, json_output: bool
 ) -> int:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    running = await serve(account, port=port, clock_file=clock_file)
-    said = json.dumps({"address": running.address}) if json_output else f"Live: {running.address}"
-    print(said, flush=True)
+    running = await serve(account, where, clock_file=clock_file)
+    said = {"address": running.address, "rtmp": running.rtmp}
+    print(json.dumps(said) if json_output else f"Live: {' '.join(said.values())}", flush=True)
     await told.wait()
     await running.close()
     return 0

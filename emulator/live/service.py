@@ -15,7 +15,9 @@ from emulator.live.clock import Clock, Timeline
 from emulator.live.domains import STREAMING, Domains
 from emulator.live.faults import Plan
 from emulator.live.fields import Unfit
+from emulator.live.films import Films
 from emulator.live.notify import Notifications
+from emulator.live.objects import Objects
 from emulator.live.rate import Limiter
 from emulator.live.recordings import Recordings
 from emulator.live.refusals import Refused
@@ -31,7 +33,7 @@ OK = 200
 
 
 class Live:
-    def __init__(self, account: Account, clock: Clock) -> None:
+    def __init__(self, account: Account, clock: Clock, objects: Objects | None = None) -> None:
         self.account = account
         self.clock = clock
         self.timeline = Timeline(clock)
@@ -39,6 +41,7 @@ class Live:
         self.plan = Plan()
         self.calls = Calls()
         self.streams = Streams()
+        self.films = Films(objects)
         self.courier = Courier(self.timeline, self.switches, self.plan, self.calls, account.manners)
         self._receipts: set[asyncio.Future[Receipt]] = set()
         self._begin_anew()
@@ -51,16 +54,31 @@ class Live:
         self.buckets: dict[str, Bucket] = {one.name: one for one in self.account.buckets}
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
-        self.recordings = Recordings(self.timeline, self.switches, self.tell_record, self.trouble)
+        self.recordings = Recordings(
+            self.timeline, self.switches, self.tell_record, self.trouble, self.films
+        )
 
     async def reset(self) -> None:
         """All as at the beginning, except the clock, which others share."""
         await self.forget_callbacks()
         self.timeline.clear()
+        self.discard_films()
         for part in (self.plan, self.calls, self.streams):
             part.clear()
         self.switches.reset()
         self._begin_anew()
+
+    def discard_films(self) -> None:
+        for stream in self.streams:
+            for reel in stream.reels():
+                reel.close()
+                reel.path.unlink(missing_ok=True)
+
+    def settle_films(self) -> None:
+        """What is being recorded becomes no object any more, but is whole where it lies."""
+        for stream in self.streams:
+            for reel in stream.reels():
+                reel.close()
 
     async def forget_callbacks(self) -> None:
         """None that is on its way or due arrives any more, and nobody waits for it."""
@@ -131,21 +149,39 @@ class Live:
         arguments: Mapping[str, str],
         tells: bool = True,
     ) -> tuple[Session, asyncio.Future[Receipt]]:
-        """A publisher begins to push; the receipt tells how the publish callback fared."""
+        """A publisher is said to push; the receipt tells how the publish callback fared."""
+        second = self.clock.now_ms() // 1000 if time is None else time
+        stream, session = self._come(key, ingest, second, arguments, is_pushed=False)
+        wait_ms = self.account.manners.publish_delay_ms
+        return session, self._announce_later(stream, session, wait_ms, tells=tells)
+
+    def push(
+        self, key: StreamKey, *, ingest: str, arguments: Mapping[str, str]
+    ) -> tuple[Stream, Session]:
+        """A publisher begins to push over RTMP."""
+        second = self.clock.now_ms() // 1000
+        stream, session = self._come(key, ingest, second, arguments, is_pushed=True)
+        wait_ms = self.account.ingest.publish_delay_ms
+        self._announce_later(stream, session, wait_ms, tells=True)
+        return stream, session
+
+    def _come(
+        self, key: StreamKey, ingest: str, second: int, given: Mapping[str, str], *, is_pushed: bool
+    ) -> tuple[Stream, Session]:
         stream = self.streams.of(key)
         if stream.live is not None:
             raise Unfit([f"{'/'.join(key)} is being published already"])
         if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
             raise Unfit([f"the domain {name} is offline" for name in stopped])
         at = self.clock.now_ms()
-        second = at // 1000 if time is None else time
-        session = stream.open_session(ingest, second, at, self.rule_for(key), arguments)
+        session = stream.open_session(ingest, second, at, self.rule_for(key), given)
+        session.is_pushed = is_pushed
         session.stream_key = self.notify.of_stream(ingest).signing_key
         session.record_key = self.notify.of_record(key.domain).signing_key
         self.recordings.stream_came(stream, session, at)
         self._follow_push_url(stream, session, at)
         self._ask_on_demand(stream, session)
-        return session, self._announce_later(stream, session, at, tells=tells)
+        return stream, session
 
     def unpublish(
         self, key: StreamKey, *, time: int | None = None, tells: bool = True
@@ -185,15 +221,14 @@ class Live:
             self.recordings.begin(stream, session, at)
 
     def _announce_later(
-        self, stream: Stream, session: Session, at: int, *, tells: bool
+        self, stream: Stream, session: Session, wait_ms: int, *, tells: bool
     ) -> asyncio.Future[Receipt]:
         receipt = self._receipt()
-        delay_ms = self.account.manners.publish_delay_ms
-        if delay_ms == 0:
+        if wait_ms == 0:
             self._announce(stream, session, receipt, tells=tells)
         else:
-            self.timeline.at(
-                at + delay_ms, lambda _: self._announce(stream, session, receipt, tells=tells)
+            self.timeline.after(
+                wait_ms, lambda _: self._announce(stream, session, receipt, tells=tells)
             )
         return receipt
 

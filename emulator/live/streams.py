@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import NamedTuple
 
 from emulator.live.account import Rule
+from emulator.media.flv import Tag
+from emulator.media.reel import Reel, Source
 
 
 class StreamKey(NamedTuple):
@@ -32,11 +34,29 @@ class Session:
     start_call: int | None = None
     stream_key: str = ""
     record_key: str = ""
+    is_pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file with its object: where it lies, and when its first and its last frame came."""
+
+    uri: str
+    bucket: str
+    path: str
+    began_ms: int
+    ended_ms: int
+    duration_ms: int
+    frames: int
+    bytes: int
 
 
 @dataclass(slots=True)
 class Recording:
-    """One file in the making. Running, or paused with a time at which the file is due."""
+    """One file in the making. Running, or paused with a time at which the file is due.
+
+    `reel` is what it makes of a stream that is really pushed.
+    """
 
     rule: Rule
     began_ms: int
@@ -45,10 +65,23 @@ class Recording:
     recorded_ms: int = 0
     paused_by: str | None = None
     file_due_ms: int | None = None
+    reel: Reel | None = None
 
     @property
     def is_running(self) -> bool:
         return self.running_since_ms is not None
+
+
+@dataclass(slots=True)
+class Tail:
+    """A file that was cut and runs on to the next key frame, where the file after it begins."""
+
+    reel: Reel
+    then: Callable[[], None]
+
+    def end(self) -> None:
+        self.reel.close()
+        self.then()
 
 
 @dataclass(slots=True)
@@ -58,6 +91,27 @@ class Stream:
     recording: Recording | None = None
     files: list[dict[str, object]] = field(default_factory=list)
     stop_call: int | None = None
+    kept: list[Kept] = field(default_factory=list)
+    tails: list[Tail] = field(default_factory=list)
+
+    def take(self, tag: Tag, source: Source, now_ms: int) -> None:
+        """What a publisher sends; raises OSError when it cannot be written."""
+        if tag.is_key_frame or not source.has_video:
+            self.end_tails()
+        for tail in self.tails:
+            tail.reel.take(tag, source, now_ms)
+        if self.recording and self.recording.is_running and self.recording.reel:
+            self.recording.reel.take(tag, source, now_ms)
+
+    def end_tails(self) -> None:
+        tails, self.tails = self.tails, []
+        for tail in tails:
+            tail.end()
+
+    def reels(self) -> list[Reel]:
+        """In the making."""
+        own = [self.recording.reel] if self.recording and self.recording.reel else []
+        return [*own, *(tail.reel for tail in self.tails)]
 
     def open_session(
         self, ingest: str, time: int, at_ms: int, rule: Rule | None, arguments: Mapping[str, str]

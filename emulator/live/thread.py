@@ -10,23 +10,33 @@ from types import TracebackType
 from typing import NamedTuple, final
 
 from emulator.live.account import Account, load_account
-from emulator.live.server import serve
+from emulator.live.server import Where, serve
 
 LONGEST_WAIT_S = 10
 
 
 class _Ready(NamedTuple):
     address: str
+    rtmp: str
     loop: asyncio.AbstractEventLoop
     enough: asyncio.Event
 
 
 @final
 class LiveInThread:
-    """A context manager; `address` holds within it."""
+    """A context manager; `address` and `rtmp` hold within it.
 
-    def __init__(self, account: Account | None = None, clock_file: Path | None = None) -> None:
-        self.address = ""
+    With a folder for `buckets` streams can be pushed over RTMP.
+    """
+
+    def __init__(
+        self,
+        account: Account | None = None,
+        clock_file: Path | None = None,
+        buckets: Path | None = None,
+    ) -> None:
+        self.address = self.rtmp = ""
+        self._where = Where(port=0, rtmp_port=0 if buckets else None, buckets=buckets)
         self._account = account or load_account()
         self._clock_file = clock_file
         self._ready: Future[_Ready] = Future()
@@ -34,7 +44,8 @@ class LiveInThread:
 
     def __enter__(self) -> LiveInThread:
         self._thread.start()
-        self.address = self._ready.result(LONGEST_WAIT_S).address
+        ready = self._ready.result(LONGEST_WAIT_S)
+        self.address, self.rtmp = ready.address, ready.rtmp
         return self
 
     def __exit__(
@@ -53,10 +64,11 @@ class LiveInThread:
     async def _serve(self) -> None:
         enough = asyncio.Event()
         try:
-            running = await serve(self._account, port=0, clock_file=self._clock_file)
+            running = await serve(self._account, self._where, clock_file=self._clock_file)
         except OSError as error:
             self._ready.set_exception(error)
             return
-        self._ready.set_result(_Ready(running.address, asyncio.get_running_loop(), enough))
+        loop = asyncio.get_running_loop()
+        self._ready.set_result(_Ready(running.address, running.rtmp, loop, enough))
         await enough.wait()
         await running.close()

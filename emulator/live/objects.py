@@ -1,0 +1,49 @@
+"""The buckets' contents: a folder for each bucket, and nothing ever outside of it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from urllib.parse import quote
+
+DRAFTS = ".drafts"
+"""Recordings that are not objects yet; no bucket's name begins with a dot."""
+
+
+class Outside(Exception):
+    """The name leads out of its bucket, or nowhere."""
+
+
+class Objects:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._numbers = itertools.count(1)
+
+    def draft(self) -> Path:
+        """Where a recording can be written that has no name yet."""
+        drafts = self.folder / DRAFTS
+        free = (drafts / f"{number}.flv" for number in self._numbers)
+        return next(path for path in free if not path.exists())
+
+    def path(self, bucket: str, key: str) -> Path:
+        """Raises Outside."""
+        parts = [bucket, *key.split("/")]
+        if bucket.startswith(".") or any(one in ("", ".", "..") or "\0" in one for one in parts):
+            raise Outside(f"{quote(bucket)}/{quote(key)} is no name of an object")
+        found = self.folder.joinpath(*parts).resolve()
+        if not found.is_relative_to(self.folder / bucket):
+            raise Outside(f"{quote(bucket)}/{quote(key)} leads out of its bucket")
+        return found
+
+    def keep(self, draft: Path, bucket: str, key: str) -> Path:
+        """The draft is an object from now on; raises Outside and OSError."""
+        path = self.path(bucket, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return draft.replace(path)
+
+    def free(self, bucket: str, key: str) -> str:
+        """The key, or the next of its kind where an object has it already."""
+        stem, dot, container = key.rpartition(".")
+        others = (f"{stem}-{number}{dot}{container}" for number in itertools.count(2))
+        names = itertools.chain([key], others)
+        return next(one for one in names if not self.path(bucket, one).exists())

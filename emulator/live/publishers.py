@@ -1,0 +1,140 @@
+"""Who pushes over RTMP: who is let in, what becomes of what they send, and why each one ended."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import sys
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from emulator.live.fields import Unfit
+from emulator.live.service import Live
+from emulator.live.streams import Session, Stream, StreamKey
+from emulator.media.flv import Tag
+from emulator.media.push import Push, Refusal
+from emulator.media.reel import Source
+
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
+INVALID_CHARS = 1001
+"""facts/live.md §2.1: what the exception callback says of such a URL."""
+REMEMBERED = 1_000
+LOCAL = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A connection that came to its end."""
+
+    at_ms: int
+    peer: str
+    stream: str
+    reason: str
+
+
+class Publishers:
+    """The host of the RTMP port."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self.ended_ones: deque[Ended] = deque(maxlen=REMEMBERED)
+
+    def admit(self, push: Push) -> Taking:
+        ingest, key = self._place(push)
+        self._check_key(push)
+        found = self._live.streams.find(key)
+        if found and found.live and self._live.switches.second_publisher == "takes_over":
+            self._live.unpublish(key)
+        arguments = {name: value for name, value in push.arguments.items() if name != "vhost"}
+        try:
+            stream, session = self._live.push(key, ingest=ingest, arguments=arguments)
+        except Unfit as unfit:
+            raise Refusal(str(unfit)) from unfit
+        return Taking(self._live, stream, session)
+
+    def ended(self, push: Push | None, peer: str, reason: str) -> None:
+        stream = f"{push.app}/{push.stream}" if push else ""
+        one = Ended(self._live.clock.now_ms(), peer, stream, reason)
+        self.ended_ones.append(one)
+        print(f"rtmp {peer} {stream or '-'}: {reason}"[:1_000], file=sys.stderr, flush=True)
+
+    def _place(self, push: Push) -> tuple[str, StreamKey]:
+        """facts/live.md §2: which domain is the address's host, or `vhost` where it is none."""
+        name = push.arguments.get("vhost") or self._by_host(push.host)
+        domain = self._live.domain(name)
+        if domain is None:
+            known = ", ".join(self._live.domains)
+            raise Refusal(
+                f"the domain {name!r} is not known: push to one of {known}, or say ?vhost="
+            )
+        key = StreamKey(domain.streaming, push.app, push.stream)
+        if not (NAME.fullmatch(push.app) and NAME.fullmatch(push.stream)):
+            self._live.remark("exception", name, key, INVALID_CHARS, "invalid chars in URL")
+            raise Refusal("the names of application and stream take letters, digits, - _ and .")
+        return self._live.ingest_of(name), key
+
+    def _by_host(self, host: str) -> str:
+        """On a laptop, where the host is a number, it is the account's first ingest domain."""
+        if not _is_address(host):
+            return host
+        first = next(iter(self._live.account.domains))
+        return first.ingest[0] if first.ingest else first.streaming
+
+    def _check_key(self, push: Push) -> None:
+        secret = self._live.account.ingest.auth_key
+        if not secret:
+            return
+        path = f"/{push.app}/{push.stream}"
+        now = self._live.clock.now_ms() // 1000
+        valid_s = self._live.account.ingest.auth_valid_s
+        if not is_signed(unquote(push.arguments.get("auth_key", "")), path, secret, now - valid_s):
+            raise Refusal("auth_key is missing, wrong or expired")
+
+
+def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
+    """Signing of type A: `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`."""
+    signed, _, digest = auth_key.rpartition("-")
+    timestamp = signed.partition("-")[0]
+    wanted = hashlib.md5(f"{path}-{signed}-{secret}".encode()).hexdigest()
+    is_right = hmac.compare_digest(wanted.encode(), digest.encode())
+    return is_right and timestamp.isascii() and timestamp.isdigit() and int(timestamp) >= earliest
+
+
+class Taking:
+    """One publisher's session: what it sends goes to whatever is recording its stream."""
+
+    def __init__(self, live: Live, stream: Stream, session: Session) -> None:
+        self._live, self._stream, self._session = live, stream, session
+        self._source = Source()
+
+    def take(self, tag: Tag) -> None:
+        if not self._is_live():
+            raise Refusal("the service ended the stream")
+        self._source.learn(tag)
+        try:
+            self._stream.take(tag, self._source, self._live.clock.now_ms())
+        except OSError as error:
+            said = f"the recording could not be written: {error.strerror}"
+            self._live.break_recording(self._stream.key, "AccessDenied", said)
+            raise Refusal(said) from error
+
+    def gone(self) -> None:
+        if self._is_live():
+            self._live.unpublish(self._stream.key)
+
+    def _is_live(self) -> bool:
+        return (
+            self._session.ended_ms is None
+            and self._live.streams.find(self._stream.key) is self._stream
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == LOCAL
+    return True

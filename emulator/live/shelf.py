@@ -1,0 +1,35 @@
+"""The objects of the buckets over HTTP, ranges of them too."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from emulator.live.objects import Outside
+from emulator.live.service import Live
+
+ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
+KINDS = {".flv": "video/x-flv"}
+
+
+class Shelf:
+    """As a bucket that anyone may read."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def join(self, application: web.Application) -> None:
+        application.router.add_get(ADDRESS, self._serve)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        bucket, key = request.match_info["bucket"], request.match_info["key"]
+        objects = self._live.films.objects
+        if objects is None or bucket not in self._live.buckets:
+            raise web.HTTPNotFound(reason="NoSuchBucket")
+        try:
+            path = objects.path(bucket, key)
+        except Outside as outside:
+            raise web.HTTPNotFound(reason="NoSuchKey") from outside
+        if not path.is_file():
+            raise web.HTTPNotFound(reason="NoSuchKey")
+        kind = KINDS.get(path.suffix, "application/octet-stream")
+        return web.FileResponse(path, headers={"Content-Type": kind})

@@ -1,0 +1,198 @@
+"""RTMP's chunk stream: messages cut into chunks of several interleaved streams.
+
+Without I/O: bytes go in, messages come out, or Malformed.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from emulator.media.malformed import Malformed
+
+SET_CHUNK_SIZE, ABORT, ACKNOWLEDGEMENT, USER_CONTROL, WINDOW, BANDWIDTH = 1, 2, 3, 4, 5, 6
+AUDIO, VIDEO, DATA_3, COMMAND_3, DATA, COMMAND = 8, 9, 15, 17, 18, 20
+EXTENDED = 0xFFFFFF
+HEADER_SIZES = (11, 7, 3, 0)
+FIRST_CHUNK_SIZE = 128
+MOST_PENDING = 8 * 2**20
+"""Bytes of messages that have begun and not ended: a key frame is far below."""
+MOST_STREAMS = 64
+CLOCK = 2**32
+"""Timestamps are ms in 32 bits, and begin anew after 49 days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`timestamp` is in ms, from wherever the peer began to count."""
+
+    kind: int
+    timestamp: int
+    payload: bytes
+    stream: int = 0
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What the last chunk of one chunk stream said, and the message that it belongs to."""
+
+    timestamp: int = 0
+    delta: int = 0
+    length: int = 0
+    kind: int = 0
+    stream: int = 0
+    extended: int | None = None
+    got: bytearray = field(default_factory=bytearray)
+
+
+class ChunkReader:
+    def __init__(self) -> None:
+        self.chunk_size = FIRST_CHUNK_SIZE
+        self._data = bytearray()
+        self._streams: dict[int, _Stream] = {}
+        self._pending = 0
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        self._data += data
+        at = 0
+        try:
+            while (chunk := self._chunk(at)) is not None:
+                at, message = chunk
+                if message is not None:
+                    self._obey(message)
+                    yield message
+        finally:
+            del self._data[:at]
+
+    def _chunk(self, at: int) -> tuple[int, Message | None] | None:
+        """Where the next chunk begins, and the message that this one ends; None: not all here."""
+        basic = self._basic(at)
+        if basic is None:
+            return None
+        form, number, at = basic
+        size = HEADER_SIZES[form]
+        if len(self._data) < at + size:
+            return None
+        stream = self._stream(number, form)
+        header = bytes(self._data[at : at + size])
+        extended = self._extended(stream, form, header, at + size)
+        if extended is None:
+            return None
+        at += size + (4 if extended[1] else 0)
+        length = int.from_bytes(header[3:6], "big") if size > HEADER_SIZES[2] else stream.length
+        if length > MOST_PENDING:
+            raise Malformed(f"a message of {length} bytes")
+        part = min(self.chunk_size, length - len(stream.got))
+        if len(self._data) < at + part:
+            return None
+        self._begin(stream, form, header, length, extended[0] if extended[1] else None)
+        return at + part, self._take(stream, bytes(self._data[at : at + part]))
+
+    def _basic(self, at: int) -> tuple[int, int, int] | None:
+        if len(self._data) <= at:
+            return None
+        form, number = self._data[at] >> 6, self._data[at] & 0x3F
+        more = {0: 1, 1: 2}.get(number, 0)
+        if len(self._data) < at + 1 + more:
+            return None
+        if more:
+            number = 64 + int.from_bytes(self._data[at + 1 : at + 1 + more], "little")
+        return form, number, at + 1 + more
+
+    def _stream(self, number: int, form: int) -> _Stream:
+        found = self._streams.get(number)
+        if found is None:
+            if form != 0 or len(self._streams) >= MOST_STREAMS:
+                raise Malformed("a chunk stream begins in its middle, or there are too many")
+            found = self._streams[number] = _Stream()
+        if found.got and form != len(HEADER_SIZES) - 1:
+            raise Malformed("a message begins before the one before it has ended")
+        return found
+
+    def _extended(
+        self, stream: _Stream, form: int, header: bytes, at: int
+    ) -> tuple[int, bool] | None:
+        """Its extended timestamp, and whether it has one. None: not all here.
+
+        Where a chunk has no header of its own some peers repeat it and some do not.
+        """
+        is_bare = form == len(HEADER_SIZES) - 1
+        if is_bare and stream.extended is None:
+            return 0, False
+        if not is_bare and int.from_bytes(header[:3], "big") != EXTENDED:
+            return 0, False
+        if len(self._data) < at + 4:
+            return None
+        value = int.from_bytes(self._data[at : at + 4], "big")
+        return value, not is_bare or value == stream.extended
+
+    def _begin(
+        self, stream: _Stream, form: int, header: bytes, length: int, extended: int | None
+    ) -> None:
+        """As far as this chunk begins a message, rather than going on with one."""
+        if stream.got:
+            return
+        if header:
+            stream.extended = extended
+            stream.delta = int.from_bytes(header[:3], "big") if extended is None else extended
+        if len(header) > HEADER_SIZES[2]:
+            stream.length, stream.kind = length, header[6]
+        if form == 0:
+            stream.stream = struct.unpack("<I", header[7:11])[0]
+            stream.timestamp, stream.delta = stream.delta, 0
+        else:
+            stream.timestamp = (stream.timestamp + stream.delta) % CLOCK
+
+    def _take(self, stream: _Stream, part: bytes) -> Message | None:
+        stream.got += part
+        self._pending += len(part)
+        if self._pending > MOST_PENDING:
+            raise Malformed(f"more than {MOST_PENDING} bytes of messages that do not end")
+        if len(stream.got) < stream.length:
+            return None
+        message = Message(stream.kind, stream.timestamp, bytes(stream.got), stream.stream)
+        self._pending -= len(stream.got)
+        stream.got.clear()
+        return message
+
+    def _obey(self, message: Message) -> None:
+        """What a message changes about the reading itself."""
+        if message.kind == SET_CHUNK_SIZE:
+            size = number(message)
+            if not 1 <= size <= EXTENDED:
+                raise Malformed(f"a chunk size of {size}")
+            self.chunk_size = size
+        elif message.kind == ABORT and (stream := self._streams.get(number(message))):
+            self._pending -= len(stream.got)
+            stream.got.clear()
+
+
+def number(message: Message) -> int:
+    """The one number that a protocol control message holds."""
+    if len(message.payload) < 4:  # noqa: PLR2004 - bytes of a number
+        raise Malformed(f"a control message of {len(message.payload)} bytes")
+    return int.from_bytes(message.payload[:4], "big")
+
+
+class ChunkWriter:
+    """Each message with a whole header, so that nothing depends on what went before."""
+
+    def __init__(self) -> None:
+        self.chunk_size = FIRST_CHUNK_SIZE
+
+    def write(self, message: Message, channel: int) -> bytes:
+        """`channel` is the chunk stream, from 2 to 63."""
+        extended = message.timestamp >= EXTENDED
+        more = struct.pack(">I", message.timestamp % CLOCK) if extended else b""
+        header = (
+            bytes([channel])
+            + min(message.timestamp, EXTENDED).to_bytes(3, "big")
+            + len(message.payload).to_bytes(3, "big")
+            + bytes([message.kind])
+            + struct.pack("<I", message.stream)
+            + more
+        )
+        size, payload = self.chunk_size, message.payload
+        parts = [payload[at : at + size] for at in range(0, len(payload), size)] or [b""]
+        return header + (bytes([0xC0 | channel]) + more).join(parts)

@@ -1,0 +1,146 @@
+"""FLV: what a publisher sends as tags, and the file that they make."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from emulator.media import amf
+from emulator.media.amf import Value
+from emulator.media.malformed import Malformed
+
+AUDIO, VIDEO, SCRIPT = 8, 9, 18
+SIGNATURE = b"FLV\x01"
+HEADER = SIGNATURE + b"\x05\x00\x00\x00\x09" + b"\x00\x00\x00\x00"
+TAG_HEADER = 11
+AVC, AAC = 7, 10
+KEY_FRAME = 1
+EXTENDED_VIDEO = 0x80
+"""The bit by which newer codecs are told from the numbered ones (enhanced RTMP)."""
+EXTENDED_FRAMES = (1, 3)
+META = "onMetaData"
+DURATION_AT = len(HEADER) + TAG_HEADER + len(amf.write(META)) + 5 + 2 + len(b"duration") + 1
+"""Where in a file of ours the double stands that says how long it is: the first of its pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """`timestamp` is in ms."""
+
+    kind: int
+    timestamp: int
+    payload: bytes
+
+    @property
+    def is_video(self) -> bool:
+        return self.kind == VIDEO and bool(self.payload)
+
+    @property
+    def is_header(self) -> bool:
+        """A sequence header: what a decoder needs before any frame."""
+        if self.kind == AUDIO and self.payload:
+            return self.payload[0] >> 4 == AAC and self._is_first()
+        if not self.is_video:
+            return False
+        if self.payload[0] & EXTENDED_VIDEO:
+            return self.payload[0] & 0x0F == 0
+        return self.payload[0] & 0x0F == AVC and self._is_first()
+
+    @property
+    def is_frame(self) -> bool:
+        """Something to be seen or heard: no header, and no end of sequence."""
+        if not self.is_video:
+            return self.kind == AUDIO and bool(self.payload) and not self.is_header
+        if self.payload[0] & EXTENDED_VIDEO:
+            return self.payload[0] & 0x0F in EXTENDED_FRAMES
+        return self.payload[0] & 0x0F != AVC or self.payload[1:2] == b"\1"
+
+    @property
+    def is_key_frame(self) -> bool:
+        return self.is_video and self.is_frame and self.payload[0] >> 4 & 7 == KEY_FRAME
+
+    def _is_first(self) -> bool:
+        return self.payload[1:2] == b"\0"
+
+    def written(self) -> bytes:
+        size = len(self.payload)
+        clock = self.timestamp
+        low, high = (clock & 0xFFFFFF).to_bytes(3, "big"), bytes([clock >> 24 & 0xFF])
+        header = bytes([self.kind]) + size.to_bytes(3, "big") + low + high + b"\0\0\0"
+        return header + self.payload + struct.pack(">I", TAG_HEADER + size)
+
+
+def metadata(told: dict[str, Value]) -> Tag:
+    """Of a file whose length is not known yet: what a publisher says of its own is not that."""
+    kept = {name: one for name, one in told.items() if name not in ("duration", "filesize")}
+    pairs: dict[str, Value] = {"duration": 0.0, **kept}
+    return Tag(SCRIPT, 0, amf.write(META) + amf.write_named_array(pairs))
+
+
+def told_by(payload: bytes) -> dict[str, Value] | None:
+    """What a data message or script tag says as metadata; None where it says something else."""
+    try:
+        said = amf.read(payload)
+    except Malformed:
+        return None
+    if said[:1] == ["@setDataFrame"]:
+        said = said[1:]
+    match said:
+        case ["onMetaData", dict(told), *_]:
+            return told
+        case _:
+            return None
+
+
+class Writer:
+    """A file that is whole after each tag but for its length, which `say_length` puts right."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("xb", buffering=0)
+        self.size = 0
+
+    def begin(self, told: dict[str, Value]) -> None:
+        self._append(HEADER + metadata(told).written())
+
+    def write(self, tag: Tag) -> None:
+        self._append(tag.written())
+
+    def say_length(self, ms: int) -> None:
+        if self.size:
+            os.pwrite(self._file.fileno(), struct.pack(">d", ms / 1000), DURATION_AT)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, data: bytes) -> None:
+        """All of it or, on a full disk, none."""
+        try:
+            written = self._file.write(data)
+            if written < len(data):
+                self._file.write(data[written:])
+        except OSError:
+            self._file.truncate(self.size)
+            self._file.seek(self.size)
+            raise
+        self.size += len(data)
+
+
+def read(file: BinaryIO) -> Iterator[Tag]:
+    """The tags of a file, its metadata among them; Malformed where it is none."""
+    head = file.read(9)
+    if head[:4] != SIGNATURE or len(head) < 9:  # noqa: PLR2004 - bytes of the header
+        raise Malformed("this is no FLV file")
+    file.seek(int.from_bytes(head[5:9], "big") + 4)
+    while header := file.read(TAG_HEADER):
+        size = int.from_bytes(header[1:4], "big")
+        rest = file.read(size + 4)
+        if len(header) < TAG_HEADER or len(rest) < size:
+            raise Malformed("the file ends within a tag")
+        clock = int.from_bytes(header[7:8] + header[4:7], "big")
+        yield Tag(header[0], clock, rest[:size])

@@ -1,0 +1,37 @@
+"""The port that publishers connect to."""
+
+from __future__ import annotations
+
+import asyncio
+
+from emulator.media.ingest import Connection, Patience
+from emulator.media.push import Host
+
+BACKLOG = 1_024
+CLOSED = "the stand-in was ended"
+
+
+class Port:
+    def __init__(self, host: Host, patience: Patience) -> None:
+        self._host = host
+        self._patience = patience
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self, name: str, number: int) -> str:
+        """Its address; number 0 takes a free one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._connection, name, number, backlog=BACKLOG)
+        bound, found = self._server.sockets[0].getsockname()[:2]
+        return f"rtmp://{bound}:{found}"
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.end(CLOSED)
+
+    def _connection(self) -> Connection:
+        connection = Connection(self._host, self._patience, self._connections.discard)
+        self._connections.add(connection)
+        return connection

@@ -1,0 +1,197 @@
+"""A publisher over RTMP, asking in the order in which OBS and ffmpeg do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from emulator.media import amf, chunks
+from emulator.media.amf import Value
+from emulator.media.chunks import ChunkReader, ChunkWriter, Message
+from emulator.media.flv import SCRIPT, Tag
+from emulator.media.ingest import CHUNK_SIZE, HANDSHAKE, PORT, VERSION
+from emulator.media.malformed import Malformed
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+PATIENCE = 10.0
+"""s that the other side may take to answer or to read."""
+THE_STREAM, CONTROL, COMMANDS, MEDIA = 1, 2, 3, 4
+READ = 65_536
+
+
+class NotTaken(Exception):
+    """The other side does not take the stream, or not any longer; the text says why."""
+
+
+class Publisher:
+    """A context manager: connected and let in within it. Raises NotTaken."""
+
+    def __init__(self, url: str) -> None:
+        place = urlsplit(url)
+        app, _, name = place.path.strip("/").partition("/")
+        if place.scheme != "rtmp" or not place.hostname or not app or not name:
+            raise NotTaken(f"{url.partition('?')[0]} is no rtmp://host/app/stream")
+        self._place = (place.hostname, place.port or PORT)
+        self._app = app
+        self._address = f"rtmp://{place.netloc}/{app}"
+        self._name = f"{name}?{place.query}" if place.query else name
+        self._reader, self._writer = ChunkReader(), ChunkWriter()
+        self._socket: socket.socket | None = None
+        self._early = b""
+
+    def __enter__(self) -> Self:
+        try:
+            self._socket = socket.create_connection(self._place, PATIENCE)
+            self._shake_hands()
+            self._ask_in()
+        except OSError as error:
+            self.cut()
+            host, port = self._place
+            raise NotTaken(f"{host}:{port} cannot be reached: {error}") from error
+        except NotTaken:
+            self.cut()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError, NotTaken):
+            self._command("FCUnpublish", 6, None, self._name)
+            self._command("deleteStream", 7, None, THE_STREAM)
+        self.cut()
+
+    def send(self, tag: Tag) -> None:
+        payload = tag.payload
+        if tag.kind == SCRIPT:
+            payload = amf.write("@setDataFrame") + payload
+        message = Message(tag.kind, tag.timestamp % chunks.CLOCK, payload, THE_STREAM)
+        try:
+            self._send_bytes(self._writer.write(message, MEDIA))
+            while select.select([self._connection], [], [], 0)[0]:
+                self._hear()
+        except OSError as error:
+            raise NotTaken(f"the connection is lost: {error}") from error
+
+    def cut(self) -> None:
+        """Without a word, as a network does."""
+        if self._socket is not None:
+            self._socket.close()
+
+    @property
+    def _connection(self) -> socket.socket:
+        if self._socket is None:
+            raise NotTaken("not connected")
+        return self._socket
+
+    def _shake_hands(self) -> None:
+        mine = bytes(8) + os.urandom(HANDSHAKE - 8)
+        self._send_bytes(bytes([VERSION]) + mine)
+        answer = self._exactly(1 + 2 * HANDSHAKE)
+        if answer[0] != VERSION:
+            raise NotTaken(f"it speaks version {answer[0]} of something")
+        self._send_bytes(answer[1 : 1 + HANDSHAKE])
+
+    def _exactly(self, count: int) -> bytes:
+        while len(self._early) < count:
+            data = self._connection.recv(READ)
+            if not data:
+                raise NotTaken("it hung up during the handshake")
+            self._early += data
+        taken, self._early = self._early[:count], self._early[count:]
+        return taken
+
+    def _ask_in(self) -> None:
+        self._send(chunks.SET_CHUNK_SIZE, CHUNK_SIZE.to_bytes(4, "big"))
+        self._writer.chunk_size = CHUNK_SIZE
+        about = {"app": self._app, "type": "nonprivate", "tcUrl": self._address}
+        self._command("connect", 1, {**about, "flashVer": "FMLE/3.0 (compatible; live-record)"})
+        self._await("_result", 1)
+        self._command("releaseStream", 2, None, self._name)
+        self._command("FCPublish", 3, None, self._name)
+        self._command("createStream", 4, None)
+        self._await("_result", 4)
+        self._command("publish", 5, None, self._name, "live", stream=THE_STREAM)
+        self._await("onStatus")
+
+    def _await(self, name: str, number: int | None = None) -> None:
+        while True:
+            for said in self._hear():
+                if said[0] == name and number in (None, said[1]):
+                    return
+
+    def _hear(self) -> list[list[Value]]:
+        """The commands that came; an error among them raises NotTaken."""
+        data, self._early = self._early or self._connection.recv(READ), b""
+        if not data:
+            raise NotTaken("it hung up")
+        try:
+            heard = [
+                amf.read(one.payload)
+                for one in self._reader.feed(data)
+                if one.kind == chunks.COMMAND
+            ]
+        except Malformed as error:
+            raise NotTaken(f"its answer cannot be read: {error}") from error
+        for said in heard:
+            _check(said)
+        return [said for said in heard if len(said) > 1]
+
+    def _command(self, name: str, number: int, *values: Value, stream: int = 0) -> None:
+        self._send(chunks.COMMAND, amf.write(name, number, *values), COMMANDS, stream)
+
+    def _send(self, kind: int, payload: bytes, channel: int = CONTROL, stream: int = 0) -> None:
+        self._send_bytes(self._writer.write(Message(kind, 0, payload, stream), channel))
+
+    def _send_bytes(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+
+def _check(said: list[Value]) -> None:
+    about = said[-1] if said and isinstance(said[-1], dict) else {}
+    if said[:1] == ["_error"] or about.get("level") == "error":
+        raise NotTaken(str(about.get("description") or about.get("code") or "refused"))
+
+
+def paced(tags: Iterable[Tag], speed: float = 1.0) -> Iterator[Tag]:
+    """Each when its timestamp is due, the first at once; speed 2.0 takes half the time."""
+    began = time.monotonic()
+    first: int | None = None
+    for tag in tags:
+        first = tag.timestamp if first is None else first
+        wait = began + (tag.timestamp - first) / 1000 / speed - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        yield tag
+
+
+def looped(tags: Iterable[Tag]) -> Iterator[Tag]:
+    """Again and again without a seam; what is said once at the beginning is not said again."""
+    media = []
+    for tag in tags:
+        if tag.kind == SCRIPT or tag.is_header:
+            yield tag
+        elif tag.is_frame:
+            media.append(tag)
+    if not media:
+        return
+    first, last = media[0].timestamp, media[-1].timestamp
+    step = max(1, round((last - first) / max(1, len({one.timestamp for one in media}) - 1)))
+    begins = 0
+    while True:
+        for one in media:
+            yield Tag(one.kind, begins + one.timestamp - first, one.payload)
+        begins += last - first + step

@@ -1,0 +1,41 @@
+"""What lies in a bucket stays in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.live.objects import Objects, Outside
+
+
+@given(
+    st.text(max_size=12), st.text(max_size=20) | st.sampled_from(["../x", "a/../../b", "/etc/x"])
+)
+def test_no_name_is_ever_outside_its_bucket(bucket: str, key: str) -> None:
+    try:
+        path = Objects(Path("/srv/buckets")).path(bucket, key)
+    except Outside:
+        return
+    assert path.is_relative_to(f"/srv/buckets/{bucket}")
+    assert path.parent.is_relative_to(f"/srv/buckets/{bucket}")
+
+
+def test_no_object_is_written_over(tmp_path: Path) -> None:
+    objects = Objects(tmp_path)
+    for name in ("a.flv", "a-2.flv"):
+        objects.keep(drawn(objects), "bucket", name)
+    assert objects.free("bucket", "a.flv") == "a-3.flv"
+    assert objects.free("bucket", "b.flv") == "b.flv"
+
+
+def drawn(objects: Objects) -> Path:
+    draft = objects.draft()
+    draft.parent.mkdir(exist_ok=True)
+    draft.touch()
+    return draft
+
+
+def test_a_draft_left_by_another_run_is_not_written_over(tmp_path: Path) -> None:
+    assert drawn(Objects(tmp_path)) != drawn(Objects(tmp_path))
