@@ -106,8 +106,8 @@ def running(
     """The whole stack until the block is left; port 0 takes a free one.
 
     `settings` go over those of the development account; `live` is the address of a stand-in that
-    runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of our own is started for it; `deployed` is
-    what the functions run from in place of this checkout.
+    runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
+    our own is started for it; `deployed` is what the functions run from in place of this checkout.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

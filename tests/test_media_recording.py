@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.account import Ingest
 from tests.pushed import Decoded, Pushing, decode, until
