@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import yaml
 
 from cli.deploying.stage import stage_named
 from cli.doctor.table import CHECKS
+from benchmarks.storm.__main__ import parser as storm_parser
 from cli.main import main
 from shared.config import names
+from shared.recorder.hands import LATE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -59,6 +62,24 @@ def test_every_command_that_is_named_exists() -> None:
 
     assert named <= set(main.commands)
     assert named
+
+
+def test_every_storm_that_is_named_can_be_let_loose() -> None:
+    storms = re.findall(r"`(--streams [^`]+)`", read("docs/scale.md"))
+
+    assert len(storms) == 6
+    assert all(storm_parser().parse_args(options.split()).streams for options in storms)
+
+
+def test_what_the_scale_page_says_of_the_pace_follows_from_the_code() -> None:
+    rate, text = 45, read("docs/scale.md")
+    in_a_second = math.floor((1 + LATE) * rate) + 1
+    bunched = math.floor((50 - (1 + LATE) * rate) / rate * 1000)
+
+    assert f"{in_a_second} with a lane of {rate}" in text
+    assert f"{bunched} ms with a lane of {rate}" in text
+    assert f"passed by {LATE * 1000:.0f} ms" in text
+    assert f"| {rate} |" in read("docs/settings.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -26,7 +26,7 @@ HEALS = 300.0
 
 
 def main(arguments: list[str]) -> int:
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     options = Options(
         given.streams, given.instances, given.store, given.rate, given.publish_rate,
         given.limiter, given.excess, given.thief, given.chaos,
@@ -113,9 +113,9 @@ def _thief(stage: Stage, per_second: float) -> Iterator[None]:
         thief.communicate()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m benchmarks.storm", description=__doc__)
+    add = options.add_argument
     add("--streams", type=int, default=2000)
     add("--instances", type=int, default=4, help="of stream_events, warmed")
     add("--store", choices=["sqlite", "redis"], default="redis")
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--wire", type=Path, metavar="FILE", help="keep what came over the wire, as JSON")
     add("--seed", type=int, default=1)
     add("--json", action="store_true", help="the last line alone")
-    return parser
+    return options
 
 
 if __name__ == "__main__":

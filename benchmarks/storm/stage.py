@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import yaml
 from cli.engine import DURABLE, Engine
 from cli.stack import REDIS, ROOT, Stack, running
 from emulator.live import Remote
+from shared.recorder.senders import OTHERS
 
 POLICY = """
 [[domain]]
@@ -101,13 +102,15 @@ def _with_quota(instances: int) -> str:
 
 
 def _warm(stage: Stage, instances: int) -> None:
-    """All of the instances have started before the storm, as an operator would have them; one of
-    reconcile has too, since its timer keeps it warm."""
-    stage.fc("timer/reconcile", wait=True)
+    """All of the instances have started before the storm, as an operator would have them, and the
+    three reconciles that a crowd takes."""
+    _at_once(OTHERS + 1, lambda: stage.fc(f"timer/{RECONCILE}", wait=True))
     url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
     while len(stage.function(CALLBACKS)["instances"]) < instances:
-        asks = [threading.Thread(target=requests.get, args=(url,)) for _ in range(instances)]
-        for ask in asks:
-            ask.start()
-        for ask in asks:
-            ask.join()
+        _at_once(instances, lambda: requests.get(url, timeout=TIMEOUT))
+
+
+def _at_once(times: int, what: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(times) as pool:
+        for asked in [pool.submit(what) for _ in range(times)]:
+            asked.result()
