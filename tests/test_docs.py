@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.storm.__main__ import parser as storm_parser
 from cli.deploying.stage import stage_named
 from cli.doctor.table import CHECKS
-from benchmarks.storm.__main__ import parser as storm_parser
 from cli.main import main
 from shared.config import names
 from shared.recorder.hands import LATE
