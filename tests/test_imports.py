@@ -21,6 +21,7 @@ BREACHES = {
         "import functions.stream_events",
     ),
     "The stand-ins share no code": ("emulator/live/clock.py", "import shared.errors"),
+    "The simulated world is written": ("tests/simulation/world/agenda.py", "import shared.errors"),
     "What is deployed never imports the stand-ins": ("shared/app.py", "import emulator.live"),
     "The rules are pure": ("shared/domain/record.py", "import time"),
     "Only live knows the official SDK": ("shared/recorder/hands.py", "import darabonba"),
@@ -35,6 +36,7 @@ def copy(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / tree, tmp_path / tree)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/__init__.py").touch()
+    shutil.copytree(ROOT / "tests/simulation", tmp_path / "tests/simulation")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
