@@ -36,6 +36,46 @@ NEEDED = frozenset(
 """What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
 is compiled: one archive would do for every Python but for its bytecode."""
 
+RARE = (
+    *(
+        f"alibabacloud_credentials/provider/{name}"
+        for name in (
+            "cli_profile",
+            "cloud_sso",
+            "default",
+            "ecs_ram_role",
+            "env",
+            "external",
+            "oauth",
+            "oidc",
+            "profile",
+            "ram_role_arn",
+            "rsa_key_pair",
+            "uri",
+        )
+    ),
+    "alibabacloud_tea_openapi/websocket_utils",
+    "darabonba/websocket",
+    "Tea/core",
+    *(f"redis/{name}" for name in ("asyncio", "cluster", "multidb", "ocsp", "sentinel")),
+    *(
+        f"redis/commands/{name}"
+        for name in (
+            "bf",
+            "cluster",
+            "json",
+            "search",
+            "timeseries",
+            "vectorset",
+        )
+    ),
+    "redis/keyspace_notifications",
+    "urllib3/contrib/emscripten",
+    "urllib3/http2",
+)
+"""Deployed without bytecode, since a call of ours imports none of it: other kinds of credentials,
+websockets, clusters, what is asynchronous. Were it imported after all, that would be slow."""
+
 MODELS = "alibabacloud_live20161101/models/"
 _LICENCE = re.compile(r"(licen[cs]e|notice|copying|authors)", re.IGNORECASE)
 _NOT_CODE = re.compile(
@@ -88,6 +128,10 @@ def _licence(told: Message) -> str:
     if not said:
         raise Failure(f"{told['Name']} does not say under which licence it is given out")
     return str(said).strip().splitlines()[0]
+
+
+def is_rare(path: str) -> bool:
+    return any(path == f"{rare}.py" or path.startswith(f"{rare}/") for rare in RARE)
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
