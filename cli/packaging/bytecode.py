@@ -1,8 +1,8 @@
 """Bytecode as it is deployed. A program of its own, run by the very Python that will load it.
 
 `python bytecode.py FOLDER CODE`, and on its input the path of each file in the folder. CODE is what
-a traceback will name. It is unchecked: a time stamp dies with the unpacking, and costs the cold start
-with it (facts/sdk.md A3). It is without docstrings, which nothing reads.
+a traceback will name. It is unchecked: a time stamp dies with the unpacking, and costs the cold
+start with it (facts/sdk.md A3). It is without docstrings, which nothing reads.
 """
 
 from __future__ import annotations
