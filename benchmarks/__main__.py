@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 RUNS = (
+    ("package_size", "--json"),
+    ("cold_start", "--json"),
+    ("warm_call", "--json"),
     ("callback", "--json"),
     ("store_growth", "--many", "100000", "--json"),
     ("storm", "--streams", "500", "--instances", "4", "--store", "redis", "--json"),

@@ -24,10 +24,11 @@ from shared.domain.policy import OnPublish, Rule
 from shared.domain.record import How, Recording, Session, Started, Wish
 from shared.domain.storing import Save
 from shared.recorder import Hands, Manner, Missed, Recorder, Source, run
-from shared.store import RedisStore, SqliteStore, Store
+from shared.store import Store
 from shared.store.line import row_of
+from shared.store.redis import RedisStore
 from shared.store.scripts import SAVE
-from shared.store.sqlite import _put
+from shared.store.sqlite import SqliteStore, _put
 from shared.store.wire import save_in_words
 
 NOON = 1_763_800_000_000

@@ -1,0 +1,147 @@
+"""What the figures of a cold and a warm call are taken from: the packaged archive, unpacked to a
+new path, beside every package of the official SDK as it comes, and a Live that answers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+from benchmarks.answering import Authority, answering
+from cli.engine import Engine
+from cli.failure import Failure
+from cli.packaging import RUNTIMES, build, interpreter
+
+TOKEN = "dev-token"  # noqa: S105 - the development account's
+SQLITE, REDIS = "sqlite", "redis"
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Folders of code. Each trusts, with all that certifi trusts, the Live that answers at once."""
+
+    python: Path
+    ours: Path
+    stock: Path
+    uncompiled: Path
+    archive: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a program runs: what is unpacked, who answers, and the store of either kind."""
+
+    trees: Trees
+    live: str
+    stores: Mapping[str, str]
+
+    def environment(self, store: str) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONDONTWRITEBYTECODE": "1",  # as Function Compute is to be set (facts/sdk.md A3)
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": "dev",
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret",
+            "ALIBABA_CLOUD_SECURITY_TOKEN": "dev-security-token",
+            "LIVE_RECORD_STORE": self.stores[store],
+            "LIVE_RECORD_POLICY": str(self.trees.ours / "policy.json"),
+            "LIVE_RECORD_API_TOKENS": f"dev:read+control:{TOKEN}",
+            "LIVE_RECORD_LIVE_ENDPOINT": f"https://{self.live}",
+        }
+
+    def run(self, program: Path, *arguments: str, store: str = SQLITE) -> dict[str, Any]:
+        """What a program in a Python of its own prints last."""
+        ended = subprocess.run(
+            [str(self.trees.python), "-W", "ignore", str(program), *arguments],
+            env=self.environment(store),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ended.returncode != 0:
+            raise Failure(f"{program.name} failed: {ended.stderr[-2000:]}")
+        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return told
+
+
+@contextmanager
+def place(runtime: str | None = None) -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="live-record-") as name:
+        folder = Path(name)
+        authority = Authority.made(folder)
+        trees = _trees(folder, runtime or _runtime(), authority)
+        with answering(authority) as live, Engine(folder / "engine") as engine:
+            stores = {SQLITE: f"sqlite:///{folder}/records.db", REDIS: engine.url}
+            yield Place(trees, live, stores)
+
+
+def _runtime() -> str:
+    found = next((one for one in RUNTIMES if interpreter(one)), None)
+    if found is None:
+        raise Failure(f"none of {', '.join(RUNTIMES)} is at hand: install one, with pyenv or uv")
+    return found
+
+
+def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
+    """The archive holds what our calls come by; the official SDK stands beside it, whole."""
+    slim = build(runtime, into=folder / "slim", whole=False, warn=_warn)
+    whole = build(runtime, into=folder / "whole", warn=_warn)
+    ours, uncompiled = folder / "unpacked", folder / "uncompiled"
+    with ZipFile(slim.archive) as archive:
+        archive.extractall(ours)
+    shutil.copytree(whole.folder, uncompiled, ignore=shutil.ignore_patterns("__pycache__"))
+    for tree in (ours, whole.folder, uncompiled):
+        with (tree / "certifi" / "cacert.pem").open("a", encoding="ascii") as roots:
+            roots.write(authority.root)
+    python = interpreter(runtime)
+    if python is None:
+        raise Failure(f"no {runtime} is at hand: install it, with pyenv or uv")
+    return Trees(python.resolve(), ours, whole.folder, uncompiled, slim.archive)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def machine(python: Path) -> dict[str, object]:
+    asked = [
+        str(python),
+        "-c",
+        "import ssl, sys; print(sys.version.split()[0], ssl.OPENSSL_VERSION)",
+    ]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    packages = ("alibabacloud-live20161101", "alibabacloud-tea-openapi", "darabonba-core")
+    named = (*packages, "requests", "urllib3", "redis")
+    return {
+        "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": f"{os.cpu_count()} x {_cpu()}",
+        "python": said,
+        **{name: version(name) for name in named},
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo")
+    text = lines.read_text(encoding="utf-8") if lines.exists() else ""
+    models = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
+    return models[0] if models else platform.processor()
+
+
+def tell(figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool) -> None:
+    """The machine first, then the figures: with `--json` in one last line."""
+    for name, value in about.items():
+        print(f"{name}: {value}")
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        print("\n".join(f"{name} {value}" for name, value in figures.items()))

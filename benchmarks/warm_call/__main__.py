@@ -1,0 +1,45 @@
+"""What a start costs a warm instance: CPU of the handler, and of the official client in it.
+
+`python -m benchmarks.warm_call --json`. From the packaged archive, over TLS, to a Live that answers
+at once; on SQLite and on Redis. `ours_over_sdk` is all that is not the SDK, the store included, by
+what the SDK takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.packaged import REDIS, SQLITE, machine, place, tell
+
+PROGRAM = Path(__file__).with_name("ours.py")
+STARTS = 120
+
+
+def figures(told: dict[str, float], suffix: str) -> dict[str, float]:
+    handler, sdk, store = told["handler_us"], told["sdk_us"], told["store_us"]
+    return {
+        f"handler_us{suffix}": handler,
+        f"sdk_us{suffix}": sdk,
+        f"store_us{suffix}": store,
+        f"rest_us{suffix}": round(handler - sdk - store),
+        f"ours_over_sdk{suffix}": round((handler - sdk) / sdk, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.warm_call", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one last line of JSON")
+    parser.add_argument("--starts", type=int, default=STARTS, help="of each store")
+    parser.add_argument("--runtime", help="python3.10 or python3.12; else the first at hand")
+    asked = parser.parse_args()
+    told: dict[str, object] = {}
+    with place(asked.runtime) as where:
+        for store, suffix in ((SQLITE, ""), (REDIS, "_redis")):
+            code = str(where.trees.ours)
+            told |= figures(where.run(PROGRAM, code, str(asked.starts), store=store), suffix)
+        tell(told, machine(where.trees.python), as_json=asked.json)
+
+
+if __name__ == "__main__":
+    main()

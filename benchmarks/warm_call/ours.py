@@ -1,0 +1,105 @@
+"""Starts handled by a warm instance, one after another: `python ours.py CODE STARTS`.
+
+In turn with each, the official client alone sends one. Both come after a pause, so that neither
+waits for its slot or finds the caches as the other left them. CPU of this thread, medians, in us.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from statistics import median
+from types import SimpleNamespace
+
+CODE, STARTS = sys.argv[1], int(sys.argv[2])
+sys.path[:1] = [CODE]
+
+import index  # noqa: E402 - from the archive
+from shared.app import app  # noqa: E402 - as above
+from shared.live.official import official  # noqa: E402 - as above
+
+PAUSE = 0.025
+"""s, a little more than the lane's 45 commands a second take."""
+WARMING = 20
+EVENT = (
+    '{"rawPath": "/v1/recordings/live.example.com/app/%s/start", "headers":'
+    ' {"Authorization": "Bearer dev-token"}, "queryParameters": {}, "body": "",'
+    ' "isBase64Encoded": false, "requestContext": {"http": {"method": "POST"}}}'
+)
+CONTEXT = SimpleNamespace(
+    request_id="1", function=SimpleNamespace(name="f", handler="index.record_command")
+)
+STORE = ("load", "save_or_claim", "get_policy", "marked", "mark", "summon", "phases")
+
+
+def cpu(work: Callable[[], object]) -> float:
+    time.sleep(PAUSE)
+    began = time.thread_time_ns()
+    work()
+    return (time.thread_time_ns() - began) / 1000
+
+
+def handled(stream: str) -> None:
+    answer = index.record_command((EVENT % stream).encode(), CONTEXT)
+    if answer["statusCode"] != 200:
+        sys.exit(f"the start was answered {answer}")
+
+
+def sent() -> None:
+    """By the official client alone, as the handler's own line would."""
+    sdk, live = official(fast=True), app().live
+    names = {"DomainName": "live.example.com", "AppName": "app", "StreamName": "room"}
+    config = sdk.Config(
+        access_key_id=os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"],
+        access_key_secret=os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+        security_token=os.environ["ALIBABA_CLOUD_SECURITY_TOKEN"],
+        endpoint=live.endpoint,
+        protocol=live.protocol,
+        region_id=live.region,
+    )
+    sdk.call(config, "RealTimeRecordCommand", {**names, "Command": "start"}, sdk.RuntimeOptions())
+
+
+def store_timed() -> list[float]:
+    """Every method of the store that a start comes by tells its CPU here."""
+    spent: list[float] = []
+
+    def timed(method: Callable[..., object]) -> Callable[..., object]:
+        @wraps(method)
+        def run(*args: object, **named: object) -> object:
+            began = time.thread_time_ns()
+            try:
+                return method(*args, **named)
+            finally:
+                spent.append((time.thread_time_ns() - began) / 1000)
+
+        return run
+
+    kind = type(app().store)
+    for name in STORE:
+        setattr(kind, name, timed(getattr(kind, name)))
+    return spent
+
+
+index.initialize(CONTEXT)
+run = time.time_ns()
+for number in range(WARMING):
+    handled(f"warming{run}-{number}")
+    sent()
+pairs = [
+    (cpu(lambda number=number: handled(f"stream{run}-{number}")), cpu(sent))  # type: ignore[misc] # bound now
+    for number in range(STARTS)
+]
+spent = store_timed()
+per_start = []
+for number in range(STARTS // 4):
+    spent.clear()
+    time.sleep(PAUSE)
+    handled(f"timed{run}-{number}")
+    per_start.append(sum(spent))
+handler, sdk = (median(column) for column in zip(*pairs, strict=True))
+told = f'"handler_us": {handler:.0f}, "sdk_us": {sdk:.0f}, "store_us": {median(per_start):.0f}'
+print(f"{{{told}}}", flush=True)
