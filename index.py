@@ -39,8 +39,24 @@ def reconcile(event: bytes, context: object) -> dict[str, object]:
     return function.handler(event, context)
 
 
-def initialize(_context: object) -> None:
-    """Once per instance, before its first event (facts/function-compute.md 1.3)."""
-    from shared.app import prepare
+def initialize(context: object) -> None:
+    """Once per instance, before its first event (facts/function-compute.md 1.3): load all that the
+    event would wait for."""
+    from shared.fast import without_collector
 
-    prepare()
+    with without_collector():
+        from shared.app import prepare
+
+        prepare()
+        _load_function(context)
+
+
+def _load_function(context: object) -> None:
+    """Its handler is `index.stream_events`, say. Where the context does not tell, the event loads
+    it."""
+    from importlib import import_module
+
+    handler = str(getattr(getattr(context, "function", None), "handler", ""))
+    file, _, name = handler.rpartition(".")
+    if file == __name__ and name.isidentifier() and name in globals():
+        import_module(f"functions.{name}")

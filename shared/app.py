@@ -289,8 +289,11 @@ def build(settings: Settings, clock: Clock) -> App:
         clock=clock,
         stage=settings.stage,
         ahead=lambda: dev_offset(settings.dev_clock),
+        fast=settings.fast,
     )
-    live = LiveClient(endpoint=settings.live_endpoint, protocol=settings.live_protocol)
+    live = LiveClient(
+        endpoint=settings.live_endpoint, protocol=settings.live_protocol, fast=settings.fast
+    )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
     known = Known(store, _policy(settings), clock=clock, log=log)
     return App(

@@ -11,7 +11,7 @@ from dataclasses import field
 from enum import Enum
 from urllib.parse import urlencode, urlsplit
 
-from shared import outgoing, webhook
+from shared import outgoing
 from shared.fc import Request
 from shared.outgoing import Outgoing, Unanswered
 from shared.quick import dataclass
@@ -74,6 +74,8 @@ def onward(kind: Kind, target: str, request: Request, keys: Sequence[str], now: 
     """The callback as its target expects it from Live itself (facts/live.md 3): ingest callbacks
     are signed over the ingest domain and so stay as they are, the others over the target's host."""
     headers = {**_own(request.headers), RELAYED_HEADER: "1"}
+    from shared import webhook
+
     if kind is not Kind.STREAM and webhook.is_signed(request.headers) and keys:
         second = str(now // 1000)
         host = urlsplit(target).hostname or ""

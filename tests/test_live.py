@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -372,12 +373,21 @@ def untrusted(tmp_path: Path) -> Iterator[Wire]:
     wire.close()
 
 
+@pytest.fixture
+def vouched_for_here(untrusted: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """By this machine, as behind a company's proxy, and by nobody else."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    return untrusted
+
+
 def self_signed(folder: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(timezone.utc)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
     valid = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    valid = valid.add_extension(host, critical=False)
     pem = folder / "server.pem"
     pem.write_bytes(
         valid.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -395,6 +405,23 @@ def self_signed(folder: Path) -> ssl.SSLContext:
 def test_a_server_that_nobody_vouches_for_is_told_nothing(untrusted: Wire) -> None:
     assert type(failure(client_of(untrusted.endpoint, "https"))) is NeverSent
     assert untrusted.seen == []
+
+
+def test_a_server_that_only_this_machine_vouches_for_is_asked_once(vouched_for_here: Wire) -> None:
+    assert send(client_of(vouched_for_here.endpoint, "https")) == "R-1"
+    assert len(vouched_for_here.seen) == 1
+
+
+def test_no_later_connection_reads_the_trusted_roots_again(
+    vouched_for_here: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = client_of(vouched_for_here.endpoint, "https")
+    send(live)
+    connections = vouched_for_here.connections
+    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", "/nowhere")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert send(live) == "R-1"
+    assert vouched_for_here.connections == connections + 1
 
 
 def test_a_handshake_that_ends_halfway_leaves_a_doubt(wire: Wire) -> None:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 from emulator.fc.template import load_template
-from shared.live.sdk import Action
+from shared.live.official import Action
 
 ROOT = Path(__file__).parents[1]
 RAM = ROOT / "deploy" / "ram"
@@ -28,7 +28,7 @@ FUNCTIONS = (
 )
 EFFECTS = {"Send": "send", "Look": "find", "List": "online", "ReadBack": "missed"}
 """What of the Live API performs the effects that need it."""
-COMMANDS = {"setup": "operator", "doctor": "inspector", "probe": "prober"}
+COMMANDS = {"setup": "operator", "doctor": "inspector"}
 """Which policy is for whoever runs which command."""
 OF_A_DOMAIN = {
     "AddLiveAppRecordConfig",

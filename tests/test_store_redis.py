@@ -25,7 +25,8 @@ from shared.domain import Command
 from shared.domain.because import Code, Note
 from shared.domain.storing import Stored
 from shared.errors import StoreUnavailable
-from shared.store import RedisStore, scripts
+from shared.store import scripts
+from shared.store.redis import RedisStore
 from shared.store.wire import save_in_words
 from tests.conftest import KEY, NOON, Clock, owing, program, saving
 from tests.test_store import claiming

@@ -14,6 +14,8 @@ from zipfile import ZipFile
 from packaging.utils import canonicalize_name
 
 from cli.failure import Failure
+from shared.live import official
+from shared.store import driver
 
 NEEDED = frozenset(
     [
@@ -36,46 +38,11 @@ NEEDED = frozenset(
 """What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
 is compiled: one archive would do for every Python but for its bytecode."""
 
-RARE = (
-    *(
-        f"alibabacloud_credentials/provider/{name}"
-        for name in (
-            "cli_profile",
-            "cloud_sso",
-            "default",
-            "ecs_ram_role",
-            "env",
-            "external",
-            "oauth",
-            "oidc",
-            "profile",
-            "ram_role_arn",
-            "rsa_key_pair",
-            "uri",
-        )
-    ),
-    "alibabacloud_tea_openapi/websocket_utils",
-    "darabonba/websocket",
-    "Tea/core",
-    *(f"redis/{name}" for name in ("asyncio", "cluster", "multidb", "ocsp", "sentinel")),
-    *(
-        f"redis/commands/{name}"
-        for name in (
-            "bf",
-            "cluster",
-            "json",
-            "search",
-            "timeseries",
-            "vectorset",
-        )
-    ),
-    "redis/keyspace_notifications",
-    "urllib3/contrib/emscripten",
-    "urllib3/http2",
-)
-"""Deployed without bytecode, since a call of ours imports none of it: other kinds of credentials,
-websockets, clusters, what is asynchronous. Were it imported after all, that would be slow."""
-
+UNUSED = {*official.UNUSED, *driver.UNUSED}
+CLIENT = "alibabacloud_live20161101/client.py"
+OWN_METHODS = ("__init__", "get_endpoint")
+ENDS = ("", "_with_options", "_async", "_with_options_async")
+METHOD = (ast.FunctionDef, ast.AsyncFunctionDef)
 MODELS = "alibabacloud_live20161101/models/"
 _LICENCE = re.compile(r"(licen[cs]e|notice|copying|authors)", re.IGNORECASE)
 _NOT_CODE = re.compile(
@@ -130,8 +97,10 @@ def _licence(told: Message) -> str:
     return str(said).strip().splitlines()[0]
 
 
-def is_rare(path: str) -> bool:
-    return any(path == f"{rare}.py" or path.startswith(f"{rare}/") for rare in RARE)
+def without_unused(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Less the modules that the fast way in stands in for."""
+    unused = tuple(f"{name.replace('.', '/')}{end}" for name in UNUSED for end in ("/", ".py"))
+    return {path: data for path, data in files.items() if not path.startswith(unused)}
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
@@ -148,7 +117,23 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
             raise Failure(f"the SDK has no model {name}: is its pinned version the right one?")
         kept[name] = statements[name]
         wanted += _NAMED.findall(files[_file_of(kept[name])].decode("utf-8"))
-    return {**_without_models(files), **_models(files, kept)}
+    left = {**_without_models(files), **_models(files, kept)}
+    return {**left, CLIENT: _client(files[CLIENT], actions)}
+
+
+def _client(source: bytes, actions: Iterable[str]) -> bytes:
+    """Without the methods of other actions, which are all but a hundred of its 30,000 lines."""
+    calls = {f"{_in_snake_case(action)}{end}" for action in actions for end in ENDS}
+    lines = source.splitlines(keepends=True)
+    (client,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
+    for node in reversed(client.body):
+        if isinstance(node, METHOD) and node.name not in {*OWN_METHODS, *calls}:
+            del lines[node.lineno - 1 : node.end_lineno]
+    return b"".join(lines)
+
+
+def _in_snake_case(action: str) -> str:
+    return re.sub(r"(?<=.)(?=[A-Z])", "_", action).lower()
 
 
 def _imports(text: str) -> dict[str, str]:

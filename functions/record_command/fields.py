@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from shared.domain.times import duration, instant
@@ -140,6 +139,8 @@ def read(fields: Iterable[Field], sent: Mapping[str, Any], *, where: str) -> dic
 
 
 def _unknown(name: str, known: Mapping[str, Field], where: str) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(name, known, n=1)
     if near:
         return f"is unknown in the {where}: did you mean {near[0]}?"

@@ -45,6 +45,7 @@ class Settings:
     relay_url: str
     relay_key: str = field(repr=False)
     on_demand_default: bool
+    fast: bool
     dev_clock: str
     mode: Mode
     max_duration: int
@@ -138,6 +139,7 @@ def _settings(read: _Reader) -> Settings:
         relay_url=read.take("RELAY_URL", values.url),
         relay_key=read.take("RELAY_KEY", values.own_key),
         on_demand_default=read.take("ON_DEMAND_DEFAULT", values.flag, "false"),
+        fast=read.take("FAST", values.flag, "true"),
         dev_clock=read.take("DEV_CLOCK", str),
         mode=read.take("MODE", values.mode, Mode.ACT.value),
         max_duration=read.take("MAX_DURATION", duration, "12h"),

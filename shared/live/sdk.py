@@ -1,29 +1,21 @@
-"""The official SDK: the only module that knows it, from its import to its exceptions.
+"""What is asked of the official SDK, and what its answers and exceptions mean.
 
-Importing it costs a third of a second, so that happens at the first call. Its own retries are
-off, as they are by default: every attempt is a claim of its own.
+It is imported at the first call. Its own retries are off, as they are by default: every attempt is
+a claim of its own.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cache
 from http import HTTPStatus
-from types import MappingProxyType, SimpleNamespace
-from typing import Literal
+from types import MappingProxyType
 
 from shared.errors import InDoubt, LiveError, NeverSent, OursToMend
 from shared.live.answers import Answer
+from shared.live.official import Action, Official, official
 from shared.quick import dataclass
-
-Action = Literal[
-    "RealTimeRecordCommand",
-    "DescribeLiveStreamsOnlineList",
-    "DescribeLiveStreamsNotifyRecords",
-    "DescribeLiveRecordNotifyRecords",
-]
 
 CONNECT_MS = 800
 READ_MS = 1_500
@@ -51,18 +43,20 @@ class Credentials:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
     """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
-    time to answer within 3 s. `http` is for the stand-in."""
+    time to answer within 3 s. `http` is for the stand-in; without `fast` the SDK is imported as it
+    comes."""
 
     endpoint: str = "live.aliyuncs.com"
     protocol: str = "https"
     region: str = "cn-shanghai"
     connect_timeout: int = CONNECT_MS
     read_timeout: int = READ_MS
+    fast: bool = True
 
     def prepare(self) -> None:
         """Import the SDK and make its session now, before a slot is taken: no claim may wait for
         either, and threads that are first to need the session make one each (facts/sdk.md B2)."""
-        _sdk()
+        official(fast=self.fast)
         _session(self.protocol, self.endpoint)
 
     def ask(
@@ -75,44 +69,23 @@ class Line:
         if credentials.are_missing():
             raise OursToMend("InvalidCredentials", "there are no credentials to call Live with")
         try:
-            answer = _call(self, action, parameters, credentials)
+            answer = self._call(action, parameters, credentials)
         except Exception as error:  # noqa: BLE001 - whatever it is, Live may have read the request
             raise understand(error, credentials) from None
         return _body(answer)
 
+    def _call(
+        self, action: Action, parameters: Mapping[str, object], credentials: Credentials
+    ) -> Mapping[str, object]:
+        sdk = official(fast=self.fast)
+        runtime = sdk.RuntimeOptions(
+            connect_timeout=self.connect_timeout, read_timeout=self.read_timeout
+        )
+        return sdk.call(_config(sdk, self, credentials), action, parameters, runtime)
 
-def _call(
-    line: Line, action: Action, parameters: Mapping[str, object], credentials: Credentials
-) -> Mapping[str, object]:
+
+def _config(sdk: Official, line: Line, credentials: Credentials) -> object:
     """A client per call costs 7 us, and all of them share their connections (facts/sdk.md B1)."""
-    sdk = _sdk()
-    client = sdk.Client(_config(sdk, line, credentials))
-    request, method = {
-        "RealTimeRecordCommand": (
-            sdk.models.RealTimeRecordCommandRequest,
-            client.real_time_record_command_with_options,
-        ),
-        "DescribeLiveStreamsOnlineList": (
-            sdk.models.DescribeLiveStreamsOnlineListRequest,
-            client.describe_live_streams_online_list_with_options,
-        ),
-        "DescribeLiveStreamsNotifyRecords": (
-            sdk.models.DescribeLiveStreamsNotifyRecordsRequest,
-            client.describe_live_streams_notify_records_with_options,
-        ),
-        "DescribeLiveRecordNotifyRecords": (
-            sdk.models.DescribeLiveRecordNotifyRecordsRequest,
-            client.describe_live_record_notify_records_with_options,
-        ),
-    }[action]
-    answer: Mapping[str, object] = method(
-        request().from_map(parameters),
-        sdk.RuntimeOptions(connect_timeout=line.connect_timeout, read_timeout=line.read_timeout),
-    ).to_map()
-    return answer
-
-
-def _config(sdk: SimpleNamespace, line: Line, credentials: Credentials) -> object:
     return sdk.Config(
         access_key_id=credentials.access_key_id,
         access_key_secret=credentials.access_key_secret,
@@ -120,23 +93,6 @@ def _config(sdk: SimpleNamespace, line: Line, credentials: Credentials) -> objec
         endpoint=line.endpoint,
         protocol=line.protocol,
         region_id=line.region,
-    )
-
-
-@cache
-def _sdk() -> SimpleNamespace:
-    from alibabacloud_live20161101 import models
-    from alibabacloud_live20161101.client import Client
-    from alibabacloud_tea_openapi.utils_models import Config
-    from darabonba import core
-    from darabonba.runtime import RuntimeOptions
-
-    from shared.live.session import Session
-
-    core.Session = Session
-    _quieten()
-    return SimpleNamespace(
-        models=models, Client=Client, Config=Config, RuntimeOptions=RuntimeOptions
     )
 
 
@@ -149,16 +105,6 @@ def _session(protocol: str, endpoint: str) -> object:
     pool = core.DaraCore._resolve_pool_maxsize()  # noqa: SLF001 - nothing public makes a session
     name = f"{protocol}://{endpoint}:80:pool={pool}"
     return core.DaraCore._get_session(name, protocol, pool_size=pool)  # noqa: SLF001 - as above
-
-
-def _quieten() -> None:
-    """Its import hangs handlers of its own on these loggers, so that a line comes out twice, and
-    the first two write each request with its Authorization when the environment says DEBUG=sdk.
-    """
-    for name in ("darabonba-core", "alibabacloud-tea"):
-        logging.getLogger(name).disabled = True
-    for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
-        logging.getLogger(name).handlers.clear()
 
 
 def _body(answer: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""The HTTP session that the SDK is made to use, without the traps of its own (facts/sdk.md B4).
+"""The HTTP session that the SDK is made to use, without the traps of its own (facts/sdk.md A4, B4).
 
 Imported together with the SDK only: it costs as much as `requests` does.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ssl
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
+import certifi
 import requests
+from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import ConnectTimeoutError
 
@@ -25,14 +28,71 @@ class NotLives(requests.RequestException):
     """
 
 
+class Adapter(HTTPAdapter):
+    """Its connections share one store of trusted roots, which is read once: the SDK reads two for
+    the first connection, and `requests` one more for every connection."""
+
+    def __init__(self, pool_size: int) -> None:
+        self._trusted = ssl.create_default_context(cafile=certifi.where())
+        self._all_trusted = False
+        super().__init__(pool_maxsize=pool_size)
+
+    def init_poolmanager(self, *sizes: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
+        super().init_poolmanager(*sizes, ssl_context=self._trusted, **named)
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> Any:  # noqa: ANN401 - as above
+        return super().proxy_manager_for(proxy, ssl_context=self._trusted, **named)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as above
+        if verify is not True or cert:
+            super().cert_verify(conn, url, verify, cert)
+
+    def send(self, *request: Any, **named: Any) -> requests.Response:  # noqa: ANN401 - as above
+        """The machine's own roots, a company's proxy among them, are read when they are needed.
+        Nothing has been sent then."""
+        try:
+            return super().send(*request, **named)
+        except requests.exceptions.SSLError as error:
+            if self._all_trusted or not is_untrusted(error):
+                raise
+        self._all_trusted = True
+        self._trusted.load_default_certs()
+        return super().send(*request, **named)
+
+
+POOL = 40
+"""As many as the SDK keeps unless told otherwise."""
+
+
+def adapter(protocol: str, _tls: object = None, pool_size: int | None = None) -> HTTPAdapter:
+    """In place of the SDK's own."""
+    size = pool_size or POOL
+    return Adapter(size) if protocol.upper() == "HTTPS" else HTTPAdapter(pool_maxsize=size)
+
+
+REHEARSAL = "rehearsal.invalid"
+
+
 class Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         kwargs["allow_redirects"] = False
+        if request.headers.get("host") == REHEARSAL:
+            return _rehearsed(request)
         kwargs["proxies"] = proxies_for(request.url or "")
         response = super().send(request, **kwargs)
         if not may_be_lives(response):
             raise NotLives(f"status {response.status_code}", response=response)
         return response
+
+
+def _rehearsed(request: requests.PreparedRequest) -> requests.Response:
+    """What Live would answer."""
+    response = requests.Response()
+    response.status_code = HTTPStatus.OK
+    response.request = request
+    response.headers["content-type"] = "application/json"
+    response._content = f'{{"RequestId": "{REHEARSAL}"}}'.encode()  # noqa: SLF001 - it has no setter
+    return response
 
 
 def proxies_for(url: str) -> dict[str, str]:
@@ -59,8 +119,17 @@ def is_never_sent(error: BaseException) -> bool:
     """
     if isinstance(error, requests.exceptions.ProxyError):
         return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(reason, ConnectTimeoutError):  # refused and unknown are kinds of it
+    if isinstance(_reason(error), ConnectTimeoutError):  # refused and unknown are kinds of it
         return True
+    return is_untrusted(error)
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether nobody we trust vouches for the server."""
+    reason = _reason(error)
     untrusted = reason.args[0] if isinstance(reason, Exception) and reason.args else None
     return isinstance(untrusted, ssl.SSLCertVerificationError)
+
+
+def _reason(error: BaseException) -> object:
+    return getattr(error.args[0], "reason", None) if error.args else None

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from shared.domain.stream import StreamKey
 from shared.errors import Fault, Misconfigured
-from shared.store.redis import RedisStore
-from shared.store.sqlite import SqliteStore
 
-__all__ = ["RedisStore", "SqliteStore", "Store", "StreamKey", "open_store"]
+if TYPE_CHECKING:
+    from shared.store.redis import RedisStore
+    from shared.store.sqlite import SqliteStore
 
-Store = SqliteStore | RedisStore
+__all__ = ["Store", "StreamKey", "open_store"]
+
+Store: TypeAlias = "SqliteStore | RedisStore"
 SQLITE, REDIS = "sqlite:///", ("redis://", "rediss://")
 
 
-def open_store(
+def open_store(  # noqa: PLR0913 - what every engine is made of
     url: str,
     *,
     rate: float,
     clock: Callable[[], int],
     stage: str = "dev",
     ahead: Callable[[], int] | None = None,
+    fast: bool = True,
 ) -> Store:
-    """`rate` is the lane's, in commands a second; nothing is opened before the first use.
+    """`rate` is the lane's, in commands a second; nothing is opened before the first use, and only
+    the engine that the URL names is imported.
 
     `clock` (ms) is for an engine that has none of its own; with `ahead`, in ms, one that has goes
     by its own clock and that, and stages may share it.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
+        from shared.store.sqlite import SqliteStore
+
         return SqliteStore(url.removeprefix("sqlite://"), rate=rate, clock=clock)
     if url.startswith(REDIS):
+        from shared.store.redis import RedisStore
+
         if ahead is None:
-            return RedisStore(url, stage=stage, rate=rate, clock=clock)
-        return RedisStore(url, stage=stage, rate=rate, ahead=ahead)
+            return RedisStore(url, stage=stage, rate=rate, clock=clock, fast=fast)
+        return RedisStore(url, stage=stage, rate=rate, ahead=ahead, fast=fast)
     raise Misconfigured(
         [Fault("LIVE_RECORD_STORE", f"write it as redis://… or {SQLITE}absolute/path")]
     )

@@ -32,11 +32,12 @@ from shared.domain.stream import StreamKey
 from shared.errors import StoreUnavailable
 from shared.store import scripts
 from shared.store.codec import from_json, note_from_json
+from shared.store.driver import driver
 from shared.store.scripts import Script
 from shared.store.wire import AGE, ORDER, key_of, name_of, save_in_words
 
 if TYPE_CHECKING:
-    import redis
+    import redis as redis_py
 
 CONNECT, ANSWER = 0.5, 1.0
 """s that a connection and an answer may take; after that the store counts as unavailable."""
@@ -53,7 +54,7 @@ class RedisStore:
     The clock is the engine's own, `ahead` ms ahead of it; `clock`, if given, takes its place.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as for every engine
         self,
         url: str,
         *,
@@ -61,13 +62,15 @@ class RedisStore:
         rate: float,
         ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
+        fast: bool = True,
     ) -> None:
         self._url, asked = _without_stage(url)
         self._prefix = f"live-record:{{{asked or stage}}}:"
         self._interval = 1000 / rate
         self._ahead = ahead
         self._clock = clock
-        self._client: redis.Redis | None = None
+        self._fast = fast
+        self._client: redis_py.Redis | None = None
 
     def prepare(self) -> None:
         """Import the client now, not when the first event waits for it."""
@@ -273,7 +276,7 @@ class RedisStore:
                 return self._client.execute_command(*command)  # type: ignore[no-untyped-call] # as above
 
     @contextmanager
-    def _asking(self) -> Iterator[redis.Redis]:
+    def _asking(self) -> Iterator[redis_py.Redis]:
         """Whatever keeps an answer away is StoreUnavailable, and nothing was half done."""
         from redis.exceptions import MovedError, NoScriptError, RedisError
 
@@ -286,19 +289,18 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"{_address(self._url)}: {_in_words(error)}") from error
 
-    def _connect(self, host: str = "", port: int = 0) -> redis.Redis:
-        """Imported now: it costs some 45 ms, which a stage on SQLite never pays."""
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
+    def _connect(self, host: str = "", port: int = 0) -> redis_py.Redis:
+        """Imported now: a stage on SQLite never pays for it."""
+        redis = driver(fast=self._fast)
         where: dict[str, Any] = {"host": host, "port": port} if host else {}
-        client = redis.Redis.from_url(
+        client: redis_py.Redis = redis.Redis.from_url(
             self._url,
             socket_connect_timeout=CONNECT,
             socket_timeout=ANSWER,
             health_check_interval=IDLE,
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+            retry=redis.retry.Retry(
+                redis.backoff.NoBackoff(), 1, supported_errors=(redis.ConnectionError,)
+            ),
             decode_responses=True,
             protocol=2,
             driver_info=None,

@@ -1,0 +1,149 @@
+"""Imports a package without the heavy modules that it names and our calls never use.
+
+While `standing_in` lasts, importing one of them gives a stand-in, which fetches the real one when
+something of it is first used. What cannot wait, such as a base class, is a Surprise: the caller
+then imports everything as it comes.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_WORD = re.compile(r"[A-Z]+[^A-Z]*")
+
+
+class Surprise(ImportError):
+    """Something is used of a module while that module is being left out."""
+
+
+class _Later(ModuleType):  # stands in for a module
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Name(self.__name__, name)
+
+
+class _Name:  # stands in for what a module has under that name
+    def __init__(self, module: str, name: str) -> None:
+        self._at = module, name
+
+    def _real(self) -> Any:  # noqa: ANN401 - as above
+        module, name = self._at
+        if isinstance(sys.modules.get(module), _Later):
+            raise Surprise(f"{module}.{name} is used too early")
+        real = importlib.import_module(module)
+        found = getattr(real, name, self)
+        return importlib.import_module(f"{module}.{name}") if found is self else found
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._real(), name)
+
+    def __call__(self, *args: object, **named: object) -> Any:  # noqa: ANN401 - as above
+        return self._real()(*args, **named)
+
+    def __mro_entries__(self, _bases: object) -> tuple[type, ...]:
+        raise Surprise(f"{self._at} is used as a base")
+
+    def __instancecheck__(self, instance: object) -> bool:
+        """Of a module that nobody has loaded there are no instances."""
+        return self._at[0] in sys.modules and isinstance(instance, self._real())
+
+
+class _OneByOne(ModuleType):
+    """A package of one class a file: a file is imported when its class is asked for."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(name)
+        words = _WORD.findall(name)
+        for length in range(len(words), 0, -1):
+            file = f"{self.__name__}._{'_'.join(words[:length]).lower()}"
+            if find_spec(file):
+                found = vars(importlib.import_module(file))
+                if name in found:
+                    setattr(self, name, found[name])
+                    return found[name]
+        spec: Any = vars(self)["__spec__"]
+        spec.loader_state.loader.exec_module(self)  # as the package itself has it
+        return object.__getattribute__(self, name)
+
+
+class _Finder(MetaPathFinder, Loader):
+    def __init__(self, unused: Iterable[str], one_by_one: Iterable[str]) -> None:
+        self._unused = {name for name in unused if name not in sys.modules}
+        self._one_by_one = {name for name in one_by_one if name not in sys.modules}
+
+    def find_spec(self, name: str, path: Any, _target: object = None) -> ModuleSpec | None:  # noqa: ANN401 - as importlib has it
+        above, _, last = name.rpartition(".")
+        if name in self._unused or (above in self._unused and not last.startswith("__")):
+            self._unused.add(name)
+            return ModuleSpec(name, self, is_package=True)
+        real = PathFinder.find_spec(name, path) if name in self._one_by_one else None
+        if real is None:
+            return None
+        spec = ModuleSpec(name, self, origin=real.origin, loader_state=real, is_package=True)
+        spec.submodule_search_locations = real.submodule_search_locations
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return (_OneByOne if spec.name in self._one_by_one else _Later)(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None: ...
+
+
+@contextmanager
+def standing_in(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterator[None]:
+    """For the names of modules that are not imported yet. To be used by one thread alone: for as
+    long as it lasts, every other thread would be given the stand-ins too."""
+    finder = _Finder(unused, one_by_one)
+    sys.meta_path.insert(0, finder)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a package misses
+            yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, _Later):
+                del sys.modules[name]
+
+
+def first_that_works(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T:
+    """What the first of them gives that raises nothing; between two, `packages` are forgotten, so
+    that nothing stays half imported. What the last one raises is raised."""
+    for way in ways[:-1]:
+        try:
+            return way()
+        except Exception:  # noqa: BLE001, PERF203 - whatever it is, there is another way
+            for name in list(sys.modules):
+                if name.partition(".")[0] in packages:
+                    del sys.modules[name]
+    return ways[-1]()
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """What is imported is there to stay: looking for garbage in it is time lost, then and later."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if on:
+            gc.enable()
