@@ -54,6 +54,8 @@ class Buckets:
             application.router.add_route("*", path, self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
+        if "Authorization" not in request.headers and not self._has(request):
+            raise web.HTTPNotFound  # nobody asks OSS: a path that is nowhere
         action = _action(request)
         call = self._live.calls.came(self._live.clock.now_ms())
         call.action = action
@@ -67,7 +69,7 @@ class Buckets:
 
     def _answer(self, request: web.Request, action: str, body: str) -> ET.Element | None:
         name = request.match_info["bucket"]
-        if name not in self._live.buckets and action != "PutBucket":
+        if not self._has(request) and action != "PutBucket":
             raise Denied("NoSuchBucket")
         self._admit(request)
         fault = self._live.plan.fault_for(action, None, "")
@@ -77,6 +79,9 @@ class Buckets:
         if act is None:
             raise Denied("MethodNotAllowed")
         return act(self._live, name, body)
+
+    def _has(self, request: web.Request) -> bool:
+        return request.match_info["bucket"] in self._live.buckets
 
     def _admit(self, request: web.Request) -> None:
         claim = CLAIM.fullmatch(request.headers.get("Authorization", ""))
