@@ -18,7 +18,7 @@ import requests
 
 from cli.failure import Failure
 from shared.config import values
-from shared.errors import LiveError
+from shared.errors import Again, LiveError
 from shared.live import Credentials
 from shared.live.sdk import understand
 
@@ -32,13 +32,15 @@ Json = dict[str, Any]
 
 
 class Declined(Exception):
-    """The account's answer was no, or none; `code` is its own where it gave one."""
+    """The account's answer was no, or none; `code` is its own where it gave one, `status` 0 where
+    there was no answer, `retry_after` in ms."""
 
     def __init__(self, action: str, error: LiveError) -> None:
         super().__init__(f"{action}: {error.code}: {error}")
         self.action = action
         self.code = error.code
         self.status = error.status
+        self.retry_after = error.retry_after if isinstance(error, Again) else 0
 
     @property
     def is_forbidden(self) -> bool:

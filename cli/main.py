@@ -16,6 +16,7 @@ from cli.doctor import doctor
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
 from cli.policy import policy
+from cli.probe.command import probe
 from cli.setup.command import setup
 from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
 from cli.stages import DEV, STATE, Target, register
@@ -74,7 +75,7 @@ def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
         told.wait()
 
 
-for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, policy, setup):
+for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, policy, probe, setup):
     main.add_command(_command)
 
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from emulator.live import LiveInThread, Remote
+from emulator.live import Account, LiveInThread, Remote
 from functions import on_demand, record_command, record_events, stream_events
 from shared import fc
 from shared.app import App, Call, build
@@ -116,9 +116,15 @@ def now_ms() -> int:
 
 
 @contextmanager
-def http_stage(folder: Path, policy: str, **settings: str) -> Iterator[HttpStage]:
+def http_stage(
+    folder: Path,
+    policy: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    account: Account | None = None,
+) -> Iterator[HttpStage]:
     """Live knows nothing of it yet: what is configured there is configured for another one."""
-    with LiveInThread() as live:
-        stage = HttpStage(folder, live.address, policy, settings)
+    with LiveInThread(account) as live:
+        stage = HttpStage(folder, live.address, policy, settings or {})
         with stage.serving():
             yield stage

@@ -21,6 +21,7 @@ BREACHES = {
         "import functions.stream_events",
     ),
     "The stand-ins share no code": ("emulator/live/clock.py", "import shared.errors"),
+    "The simulated world is written": ("tests/simulation/world/agenda.py", "import shared.errors"),
     "What is deployed never imports the stand-ins": ("shared/app.py", "import emulator.live"),
     "The rules are pure": ("shared/domain/record.py", "import time"),
     "Only live knows the official SDK": ("shared/recorder/hands.py", "import darabonba"),
@@ -35,6 +36,7 @@ def copy(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / tree, tmp_path / tree)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/__init__.py").touch()
+    shutil.copytree(ROOT / "tests/simulation", tmp_path / "tests/simulation")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -52,8 +54,16 @@ def lint(tree: Path) -> str:
     return ended.stdout + ended.stderr
 
 
+def contracts() -> list[str]:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    names = [line.partition('"')[2].rstrip('"') for line in text.splitlines() if line[:4] == "name"]
+    return [name for name in names if name != "live-record"]
+
+
 def broken(report: str) -> list[str]:
-    return [line for line in report.splitlines() if line.endswith("BROKEN")]
+    """A long name goes on in the report's next line."""
+    flat = " ".join(report.split())
+    return [name for name in contracts() if f"{name} BROKEN" in flat]
 
 
 def test_the_tree_as_it_is_keeps_every_contract(copy: Path) -> None:
@@ -76,9 +86,5 @@ def test_a_new_module_of_shared_has_to_pick_its_place(copy: Path) -> None:
 
 
 def test_every_contract_is_broken_above() -> None:
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    names = [line.partition('"')[2].rstrip('"') for line in text.splitlines() if line[:4] == "name"]
-    contracts = [name for name in names if name != "live-record"]
-
-    assert len(contracts) == len(BREACHES)
-    assert all(any(name.startswith(known) for known in BREACHES) for name in contracts)
+    assert len(contracts()) == len(BREACHES)
+    assert all(any(name.startswith(known) for known in BREACHES) for name in contracts())

@@ -28,7 +28,7 @@ FUNCTIONS = (
 )
 EFFECTS = {"Send": "send", "Look": "find", "List": "online", "ReadBack": "missed"}
 """What of the Live API performs the effects that need it."""
-COMMANDS = {"setup": "operator", "doctor": "inspector"}
+COMMANDS = {"setup": "operator", "doctor": "inspector", "probe": "prober"}
 """Which policy is for whoever runs which command."""
 OF_A_DOMAIN = {
     "AddLiveAppRecordConfig",

@@ -108,7 +108,7 @@ def person_at(stage: HttpStage) -> Person:
 @pytest.fixture
 def person(tmp_path: Path) -> Iterator[Person]:
     """Nothing calls back yet."""
-    with http_stage(tmp_path, POLICY, **RELAY) as stage:
+    with http_stage(tmp_path, POLICY, RELAY) as stage:
         found = person_at(stage)
         without_callbacks(found.account)
         yield found
@@ -117,7 +117,7 @@ def person(tmp_path: Path) -> Iterator[Person]:
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[Person]:
     """Somebody else has the callbacks."""
-    with http_stage(tmp_path, POLICY, **RELAY) as stage:
+    with http_stage(tmp_path, POLICY, RELAY) as stage:
         stage.remote.notify(**OTHERS, exception_url="", stream_key="", record_key="")
         yield person_at(stage)
 
@@ -206,7 +206,7 @@ def test_a_key_that_live_keeps_to_itself_is_not_set_again_each_time(
 
 def test_a_key_that_the_stage_knows_stays_though_it_is_not_the_first(tmp_path: Path) -> None:
     keys = {"LIVE_RECORD_STREAM_KEYS": "NewKey0123456789,dev-stream-key-0000"}
-    with http_stage(tmp_path, POLICY, **keys) as stage:
+    with http_stage(tmp_path, POLICY, keys) as stage:
         stage.remote.notify(stream_url=f"{stage.url}/callbacks/stream/dev-path")
         person = person_at(stage)
         person.types("--yes")
@@ -353,7 +353,7 @@ def test_nothing_is_taken_over_from_whom_nobody_would_forward_to(tmp_path: Path)
 
 def test_two_addresses_are_not_forwarded_to_as_if_they_were_one(tmp_path: Path) -> None:
     policy = POLICY.replace("[[rule]]", '[forward_to]\nstream = "https://x.example.com"\n[[rule]]')
-    with http_stage(tmp_path, policy, **RELAY) as stage:
+    with http_stage(tmp_path, policy, RELAY) as stage:
         stage.remote.notify(**OTHERS)
         person = person_at(stage)
         result = person.types("--yes", "--take-over")

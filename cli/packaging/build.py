@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cli.packaging import archive
-from cli.packaging.contents import NEEDED, Shipped, read_wheel, trimmed, without_unused
+from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
 from cli.stack import ROOT
@@ -68,7 +68,7 @@ def _make(folder: Path, runtime: str, policy: Path, whole: bool, warn: Warn) -> 
         file.write_bytes(data)
     python = interpreter(runtime)
     if python:
-        compile_all(folder, python)
+        compile_all(folder, python, _to_compile(shipped))
     else:
         warn(f"no {runtime} is at hand: without its bytecode a cold start takes far longer")
     manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
@@ -92,10 +92,9 @@ def _packages(runtime: str, whole: bool) -> list[Shipped]:
 
 
 def _as_called(shipped: Shipped) -> Shipped:
-    files = without_unused(shipped.files)
-    return replace(
-        shipped, files=trimmed(files, get_args(Action)) if shipped.name == SDK else files
-    )
+    if shipped.name != SDK:
+        return shipped
+    return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
 
 
 def _files(policy: Path, shipped: Sequence[Shipped]) -> dict[str, bytes]:
@@ -109,6 +108,13 @@ def _files(policy: Path, shipped: Sequence[Shipped]) -> dict[str, bytes]:
 
 def _our_sources() -> list[Path]:
     return [ROOT / "index.py", *(path for tree in OURS for path in (ROOT / tree).rglob("*.py"))]
+
+
+def _to_compile(shipped: Sequence[Shipped]) -> list[str]:
+    """All but what is hardly ever imported."""
+    files = [path.relative_to(ROOT).as_posix() for path in _our_sources()]
+    files += [path for each in shipped for path in each.files if path.endswith(".py")]
+    return sorted(path for path in files if not is_rare(path))
 
 
 def _manifest(

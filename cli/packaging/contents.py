@@ -14,8 +14,6 @@ from zipfile import ZipFile
 from packaging.utils import canonicalize_name
 
 from cli.failure import Failure
-from shared.live import official
-from shared.store import driver
 
 NEEDED = frozenset(
     [
@@ -38,7 +36,46 @@ NEEDED = frozenset(
 """What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
 is compiled: one archive would do for every Python but for its bytecode."""
 
-UNUSED = {*official.UNUSED, *driver.UNUSED}
+RARE = (
+    *(
+        f"alibabacloud_credentials/provider/{name}"
+        for name in (
+            "cli_profile",
+            "cloud_sso",
+            "default",
+            "ecs_ram_role",
+            "env",
+            "external",
+            "oauth",
+            "oidc",
+            "profile",
+            "ram_role_arn",
+            "rsa_key_pair",
+            "uri",
+        )
+    ),
+    "alibabacloud_tea_openapi/websocket_utils",
+    "darabonba/websocket",
+    "Tea/core",
+    *(f"redis/{name}" for name in ("asyncio", "cluster", "multidb", "ocsp", "sentinel")),
+    *(
+        f"redis/commands/{name}"
+        for name in (
+            "bf",
+            "cluster",
+            "json",
+            "search",
+            "timeseries",
+            "vectorset",
+        )
+    ),
+    "redis/keyspace_notifications",
+    "urllib3/contrib/emscripten",
+    "urllib3/http2",
+)
+"""Deployed without bytecode, since a call of ours imports none of it: other kinds of credentials,
+websockets, clusters, what is asynchronous. Were it imported after all, that would be slow."""
+
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
 ENDS = ("", "_with_options", "_async", "_with_options_async")
@@ -97,10 +134,8 @@ def _licence(told: Message) -> str:
     return str(said).strip().splitlines()[0]
 
 
-def without_unused(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Less the modules that the fast way in stands in for."""
-    unused = tuple(f"{name.replace('.', '/')}{end}" for name in UNUSED for end in ("/", ".py"))
-    return {path: data for path, data in files.items() if not path.startswith(unused)}
+def is_rare(path: str) -> bool:
+    return any(path == f"{rare}.py" or path.startswith(f"{rare}/") for rare in RARE)
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:

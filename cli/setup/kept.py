@@ -77,8 +77,9 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def load_kept(stage: str, url: str) -> Kept:
-    path = stages.path().parent / "setup" / f"{stage}.json"
+def load_kept(name: str, url: str) -> Kept:
+    """`name` is a stage's."""
+    path = stages.path().parent / "setup" / f"{name}.json"
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

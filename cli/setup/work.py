@@ -96,7 +96,7 @@ class Work:
         outcome = Outcome(left=[str(entry.place) for entry in reversed(self.kept.entries)])
         try:
             for entry in tuple(reversed(self.kept.entries)):
-                said = self._undo(entry)
+                said = put_back(self.account, self.kept, entry, take_over=self.take_over)
                 self.say(said)
                 (outcome.done if said.startswith("put back") else outcome.left).append(said)
                 outcome.left.remove(str(entry.place))
@@ -105,23 +105,6 @@ class Work:
         except (Declined, Failure) as error:
             outcome.failed = str(error)
         return outcome
-
-    def _undo(self, entry: Entry) -> str:
-        now = read(self.account, entry.place)
-        if not self.take_over and not holds(now, entry.after) and now != entry.before:
-            return (
-                f"left: {entry.place} was changed since by somebody else (--take-over puts it back"
-                " all the same)"
-            )
-        before = entry.before
-        hides_key = before is not None and "NotifyReqAuth" not in before and KEY not in before
-        if hides_key and entry.place.kind == "record" and before is not None and now is not None:
-            before = {**before, **{name: now[name] for name in ("NotifyReqAuth",) if name in now}}
-        write(self.account, entry.place, now, before)
-        self.kept.drop(entry)
-        if hides_key and entry.place.kind == "record":
-            return f"put back: {entry.place}, but for its key, which Live did not tell: set it"
-        return f"put back: {entry.place}"
 
     def _forward_no_more(self) -> None:
         """Only where it is still what the take-over put there."""
@@ -132,6 +115,29 @@ class Work:
             self.say(f"put back: forward_to of the policy, without {', '.join(ours)}")
         self.kept.forward = {}
         self.kept.store()
+
+
+def put_back(account: Account, kept: Kept, entry: Entry, *, take_over: bool = False) -> str:
+    """What to say of it: it begins with "put back" unless somebody else has changed it since.
+
+    Raises Declined."""
+    now, before = read(account, entry.place), entry.before
+    if not take_over and not holds(now, entry.after) and now != before:
+        return (
+            f"left: {entry.place} was changed since by somebody else (--take-over puts it back"
+            " all the same)"
+        )
+    hides_key = entry.place.kind == "record" and _hides_key(before)
+    if hides_key and before is not None and now is not None and "NotifyReqAuth" in now:
+        before = {**before, "NotifyReqAuth": now["NotifyReqAuth"]}
+    write(account, entry.place, now, before)
+    kept.drop(entry)
+    but = ", but for its key, which Live did not tell: set it" if hides_key else ""
+    return f"put back: {entry.place}{but}"
+
+
+def _hides_key(value: Value | None) -> bool:
+    return value is not None and not {"NotifyReqAuth", KEY} & value.keys()
 
 
 def holds(now: Value | None, wanted: Value | None) -> bool:

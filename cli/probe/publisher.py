@@ -1,0 +1,103 @@
+"""Whoever pushes the test stream: the stand-in's control plane, a program, or the person."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from typing import Protocol
+
+import click
+
+from emulator.live import Remote, Unfit
+
+PATIENCE = 10.0
+"""s that a program may take to end after it was told to."""
+
+
+class Publisher(Protocol):
+    def publish(self) -> None: ...
+    def unpublish(self) -> None: ...
+    def let_pass(self, seconds: float) -> None:
+        """That much of the service's own time."""
+        ...
+
+    def now(self) -> float:
+        """The service's own, in seconds since the epoch."""
+        ...
+
+
+class OnStandIn:
+    def __init__(self, address: str, domain: str, app: str, stream: str) -> None:
+        self.control = Remote(address, domain=domain, app=app)
+        self.stream = stream
+
+    def publish(self) -> None:
+        self.control.publish(self.stream)
+
+    def unpublish(self) -> None:
+        try:
+            self.control.unpublish(self.stream)
+        except Unfit:
+            return  # it is not being published
+
+    def let_pass(self, seconds: float) -> None:
+        self.control.advance(seconds)
+
+    def now(self) -> float:
+        return float(self.control.get("clock")["now_ms"]) / 1000
+
+
+class ByProgram:
+    """A command line that pushes until it is ended, like ffmpeg's."""
+
+    def __init__(self, command: str) -> None:
+        self._command = shlex.split(command)
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def publish(self) -> None:
+        self._running = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def unpublish(self) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.terminate()
+        try:
+            running.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+    def let_pass(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def now(self) -> float:
+        return time.time()
+
+
+class ByHand:
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._pushes = False
+
+    def publish(self) -> None:
+        click.echo(f"push now to {self._address} (with its auth_key, where the domain wants one)")
+        click.pause("press any key once it pushes")
+        self._pushes = True
+
+    def unpublish(self) -> None:
+        if self._pushes:
+            click.pause("end the push now, and press any key once it has ended")
+            self._pushes = False
+
+    def let_pass(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def now(self) -> float:
+        return time.time()

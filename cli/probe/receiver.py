@@ -1,0 +1,110 @@
+"""A callback receiver of probe's own: it keeps what arrives, and answers as a question needs."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+HOLD = 6.0
+"""s: longer than Live waits for an answer (facts/live.md 2)."""
+OK = 200
+NEED = b'{"NeedRecord": false}'
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """`kind` is the last part of the path: stream, record, on-demand, exception or switch."""
+
+    kind: str
+    headers: Mapping[str, str]
+    told: Mapping[str, Any]
+
+    @property
+    def signature(self) -> str:
+        return self.headers.get("ali-live-signature", "")
+
+    @property
+    def timestamp(self) -> str:
+        return self.headers.get("ali-live-timestamp", "")
+
+    @property
+    def event(self) -> str:
+        return str(self.told.get("action") or self.told.get("event") or "")
+
+
+@dataclass(slots=True)
+class Receiver:
+    """`url` is how Live reaches it. `answers` are statuses for the next callbacks of an event, or
+    of a kind that has none; 0 is no answer at all, and what is over is answered 200."""
+
+    url: str
+    arrived: list[Arrived] = field(default_factory=list)
+    answers: dict[str, list[int]] = field(default_factory=dict)
+
+    def of(self, kind: str, event: str = "") -> list[Arrived]:
+        return [one for one in self.arrived if one.kind == kind and event in ("", one.event)]
+
+    def clear(self) -> None:
+        self.arrived.clear()
+        self.answers.clear()
+
+    def take(self, request: BaseHTTPRequestHandler) -> int:
+        parts = urlsplit(request.path)
+        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        kind = parts.path.rpartition("/")[2]
+        arrived = Arrived(kind, headers, _told(parts.query, body))
+        self.arrived.append(arrived)
+        waiting = self.answers.get(arrived.event or kind)
+        return waiting.pop(0) if waiting else OK
+
+
+def _told(query: str, body: bytes) -> Mapping[str, Any]:
+    try:
+        said = json.loads(body or b"{}")
+    except ValueError:
+        said = {}
+    return {**dict(parse_qsl(query)), **(said if isinstance(said, dict) else {})}
+
+
+@contextmanager
+def receiving(host: str, port: int, public_url: str) -> Iterator[Receiver]:
+    """Listens until the block is left; without `public_url` it is reached where it listens."""
+    receiver = Receiver(public_url.rstrip("/"))
+    server = ThreadingHTTPServer((host, port), _handler(receiver))
+    server.daemon_threads = True
+    receiver.url = receiver.url or f"http://{host}:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status = receiver.take(self)
+            if not status:
+                time.sleep(HOLD)
+                return
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(NEED)))
+            self.end_headers()
+            self.wfile.write(NEED)
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
+            """Callbacks hold secrets: nothing of them is printed."""
+
+    return Handler

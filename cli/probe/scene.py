@@ -1,0 +1,173 @@
+"""The test stream, and what Live says and does about it: all that a question of probe may use."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from cli.account import Account, Declined, told
+from cli.probe.publisher import Publisher
+
+OK = "OK"
+NOT_FOUND = ("StreamNotFound", "InvalidStream.NotFound")
+DELAY = 15
+"""s: the shortest DelayTime that Live takes (facts/live.md 6)."""
+LONGEST = 90.0
+"""s that the online list may take to show or to lose the stream."""
+STEP = 0.05
+PACE = 0.12
+"""s between two commands of probe's own."""
+
+Event = Mapping[str, Any]
+
+
+class Unanswered(Exception):
+    """Why a question could not be answered; the sentence goes into the report."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """`patience` is how many seconds an event that has to come may take, and how long silence has
+    to last before it is an answer."""
+
+    account: Account
+    domain: str
+    ingest: str
+    app: str
+    stream: str
+    publisher: Publisher
+    patience: float
+    is_live: bool = False
+    was_recorded: bool = False
+    visible_after: float = 0.0
+    began: float = field(default=0.0)
+    _sent: float = field(default=0.0)
+
+    def __post_init__(self) -> None:
+        self.began = self.publisher.now()
+
+    @property
+    def names(self) -> dict[str, str]:
+        return {"DomainName": self.domain, "AppName": self.app, "StreamName": self.stream}
+
+    def command(self, command: str, **changes: str) -> str:
+        """The code that was answered. The limit of 50/s is the whole account's: a sixth of it has
+        to do."""
+        time.sleep(max(0.0, self._sent + PACE - time.monotonic()))
+        self._sent = time.monotonic()
+        try:
+            self.account.ask("RealTimeRecordCommand", **{**self.names, **changes}, Command=command)
+        except Declined as declined:
+            return declined.code
+        self.was_recorded = self.was_recorded or command in ("start", "restart")
+        return OK
+
+    def must(self, command: str) -> None:
+        if (code := self.command(command)) != OK:
+            raise Unanswered(f"{command} was answered {code} where it had to be accepted")
+
+    def fresh(self) -> None:
+        """Offline, idle, and nothing of it pending."""
+        if self.is_live:
+            self.command("stop")
+            self.command("cancel_delay")
+            self.go()
+        if self.was_recorded:
+            self.publisher.let_pass(DELAY + 1)
+        self.was_recorded = False
+
+    def come(self) -> None:
+        """Publish, and wait until commands find the stream."""
+        self.appear()
+        if self.visible_after:
+            time.sleep(self.visible_after + STEP)
+
+    def appear(self) -> float:
+        """Publish, and wait until it is listed: after how many seconds."""
+        self.publisher.publish()
+        self.is_live = True
+        return self.until(lambda: self.listed() is not None, LONGEST, "the stream is not listed")
+
+    def go(self) -> None:
+        self.publisher.unpublish()
+        self.is_live = False
+        self.until(lambda: self.listed() is None, LONGEST, "the stream stays listed")
+
+    def listed(self) -> datetime | None:
+        """PublishTime of the stream, when it is online."""
+        how = {"QueryType": "strict", "StreamType": "raw"}
+        answer = self.account.ask("DescribeLiveStreamsOnlineList", **self.names, **how)
+        for row in told(answer, "OnlineInfo", "LiveStreamOnlineInfo"):
+            if row.get("StreamName") == self.stream:
+                return _time(row.get("PublishTime"))
+        return None
+
+    def until(self, is_so: Callable[[], bool], longest: float, otherwise: str) -> float:
+        began = time.monotonic()
+        while not is_so():
+            if time.monotonic() > began + longest:
+                raise Unanswered(f"{otherwise} after {longest:.0f} s")
+            time.sleep(STEP)
+        return time.monotonic() - began
+
+    def heard(self) -> Counter[str]:
+        """Every recording callback so far, as its kind and the JSON that was sent. Two that are the
+        same in the same second count twice."""
+        rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
+        return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
+
+    def wait_for(self, kinds: tuple[str, ...], since: Counter[str]) -> str:
+        """The first of these kinds after `since`, as it was sent; empty when none comes."""
+        began = time.monotonic()
+        while time.monotonic() < began + self.patience:
+            for line in self.heard() - since:
+                kind, _, content = line.partition(" ")
+                if kind in kinds:
+                    return f"{kind} {content}"
+            time.sleep(STEP)
+        return ""
+
+    def must_hear(self, kind: str, since: Counter[str]) -> Event:
+        found = self.wait_for((kind,), since)
+        if not found:
+            raise Unanswered(f"Live reported no {kind} within {self.patience:.0f} s")
+        event: Event = json.loads(found.partition(" ")[2])
+        return event
+
+    def published(self) -> list[Event]:
+        """The publish callbacks so far as they were sent, oldest first."""
+        rows = self._records(
+            "DescribeLiveStreamsNotifyRecords",
+            self.ingest,
+            "NotifyRecordsInfo",
+            "LiveStreamNotifyRecordsInfo",
+        )
+        found = [row for row in rows if row.get("NotifyType") == "publish"]
+        found.sort(key=lambda row: str(row["NotifyTime"]))
+        return [json.loads(row["NotifyContent"]) for row in found]
+
+    def _records(self, action: str, domain: str, *path: str) -> list[dict[str, Any]]:
+        """All that concern the stream alone."""
+        asked = {
+            "DomainName": domain,
+            "AppName": self.app,
+            "StreamName": self.stream,
+            "StartTime": _utc(self.began - 2),
+            "EndTime": _utc(self.publisher.now() + 2),
+            "PageNumber": 1,
+            "PageSize": 500,
+        }
+        return told(self.account.ask(action, **asked), *path)
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(text: object) -> datetime:
+    return datetime.fromisoformat(str(text).replace("Z", "+00:00"))
