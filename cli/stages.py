@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,12 @@ def _dev_if_up() -> Target | None:
     except requests.RequestException:
         return None
     return target if "ready" in answer.text else None
+
+
+def with_live(target: Target, live: str | None) -> Target:
+    """Said on the command line, else by the stages file, else as a stage's own setting."""
+    told = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
+    return replace(target, live=told)
 
 
 def path() -> Path:

@@ -89,9 +89,18 @@ def person(stage: HttpStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return Person(stage, tmp_path)
 
 
-def test_every_switch_of_the_stand_in_is_a_question_and_no_other() -> None:
-    assert {one.name for one in fields(Switches)} == set(ALL)
-    assert NEVER
+def test_every_switch_of_the_stand_in_is_a_question_or_never_answered_with_the_reason() -> None:
+    never = {name.partition(" ")[0] for name in NEVER}
+    switches = {one.name for one in fields(Switches)}
+    assert switches - never == set(ALL)
+    assert not never & set(ALL)
+
+
+def test_what_is_never_answered_is_documented_with_the_reason() -> None:
+    page = (ROOT / "docs/probe.md").read_text(encoding="utf-8")
+    assert [f"* {name}: {why}" for name, why in NEVER.items() if f"* {name}: {why}" in page] == [
+        f"* {name}: {why}" for name, why in NEVER.items()
+    ]
 
 
 def test_every_question_is_documented_with_what_it_needs_and_no_other() -> None:
@@ -279,6 +288,16 @@ def test_without_a_recording_configuration_it_has_to_be_told_the_bucket(person: 
     assert (result.exit_code, "say --bucket and --endpoint" in result.output) == (1, True)
     where = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     assert person.types("--only", FEW[0], *where).exit_code == 0
+
+
+def test_without_anybody_to_push_the_stream_nothing_is_begun(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"):
+        monkeypatch.setenv(name, "not-dev")
+    register(stages.DEV, Target(person.stage.url, TOKEN))
+    result = person.types()
+    assert (result.exit_code, "--push" in result.output) == (2, True)
 
 
 PUSH = """

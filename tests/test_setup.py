@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 from cli import stages
 from cli.account import Account, account_at
 from cli.main import main
-from cli.setup.configurations import Place, read
+from cli.setup.configurations import Place, read, recordings, write
 from cli.stages import Target, register
 from tests.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.receiver import poll
+from tests.wire import Wire, json_reply
 
 POLICY = """
 [[domain]]
@@ -273,7 +274,9 @@ def test_what_a_rule_is_about_becomes_manual_and_what_none_is_about_is_left(
 
 def test_the_merge_delay_becomes_that_of_the_stage_and_all_else_stays(person: Person) -> None:
     before = person.sees()[str(APP)]
-    person.control.post("recording", {**PLACE, "on_demand": 7, "delay_seconds": 60})
+    formats = [one["Format"] for one in before["RecordFormat"]]
+    other = {"on_demand": 7, "delay_seconds": 60, "formats": formats}
+    person.control.post("recording", {**PLACE, **other})
     person.does()
     assert person.sees()[str(APP)] == before
 
@@ -301,6 +304,28 @@ def test_a_configuration_into_vod_is_mended_in_its_own_words(person: Person) -> 
     assert (now["OnDemand"], now["DelayTime"], now["RecordFormat"]) == (7, 180, formats)
     person.does("--undo")
     assert read(person.account, place) == before
+
+
+UNNAMED = {
+    "DomainName": "live.example.com",
+    "AppName": "app",
+    "OnDemond": 0,
+    "OssEndpoint": "oss-cn-shanghai.aliyuncs.com",
+    "RecordFormatList": {"RecordFormat": [{"Format": "mp4"}]},
+}
+
+
+def test_a_configuration_that_names_no_stream_is_changed_without_naming_one() -> None:
+    wire = Wire()
+    told = {"RequestId": "1", "LiveAppRecordList": {"LiveAppRecord": [UNNAMED]}}
+    wire.script(json_reply(told), json_reply({"RequestId": "2"}))
+    account = account_at(f"http://{wire.endpoint}")
+    ((place, value),) = recordings(account, "live.example.com")
+    write(account, place, value, {**value, "OnDemand": 7})
+    wire.close()
+    changed = wire.seen[-1].query
+    assert (str(place), changed["OnDemand"]) == (str(APP), "7")
+    assert "StreamName" not in changed
 
 
 # --- callback URLs that are somebody else's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -38,6 +39,7 @@ NAME = "live-record-probe"
 @click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
 @click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
 @click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
+@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
 @click.option("--stream", type=Stream(), help="the test stream, domain/app/stream; nothing else's")
 @click.option("--push", help="the command that pushes it; without, you are asked to")
 @click.option("--receive", help="the URL at which Live reaches --listen, for callback questions")
@@ -54,6 +56,7 @@ def probe(
     stage: str | None,
     url: str | None,
     token: str | None,
+    live: str | None,
     out: Path,
     as_json: bool,
     **given: Any,  # noqa: ANN401 - the rest says how to ask
@@ -63,7 +66,7 @@ def probe(
         raise click.UsageError(
             "this exceeds the limit of the whole account for some seconds: say --load too"
         )
-    target = stages.chosen(stage, url, token, changes=True)
+    target = stages.with_live(stages.chosen(stage, url, token, changes=True), live)
     found = stage_of(target, Api(target.url, target.token), os.environ)
     scene = _scene(target, found, given)
     kept = load_kept(f"probe-{found.name}", found.url)
@@ -125,7 +128,7 @@ def _scene(target: Target, stage: Stage, given: dict[str, Any]) -> Scene:
     ingest = (row.ingest or (row.streaming,))[0]
     is_stand_in = stage.is_development
     return Scene(
-        account=account_at(target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")),
+        account=account_at(target.live),
         domain=row.streaming,
         ingest=ingest,
         app=app,
@@ -144,6 +147,8 @@ def _publisher(target: Target, push: str | None, place: tuple[str, str, str]) ->
         return ByProgram(push)
     if target.live.startswith("http://"):
         return OnStandIn(target.live, *place)
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is there to push the stream: say --push COMMAND")
     return ByHand("rtmp://" + "/".join(place))
 
 

@@ -20,6 +20,7 @@ from cli.setup.work import put_back
 
 ALL: Mapping[str, Question] = {**QUESTIONS, **RECEIVED, **LOAD}
 NEVER: Mapping[str, str] = {
+    "second_publisher (§2.1)": "it takes two programs that push the same stream at once",
     "whether RAM takes acs:live or acs:cdn for RealTimeRecordCommand (§1.4)": (
         "it takes a policy changed between two calls: docs of RAM list both"
     ),

@@ -27,6 +27,7 @@ _FORMATS = ("mp4", "flv")
 @click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
 @click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
 @click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
+@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
 @click.option("--yes", is_flag=True, help="apply without asking")
 @click.option("--take-over", is_flag=True, help="also replace callback URLs that are not ours")
 @click.option("--undo", is_flag=True, help="put back what stood there before")
@@ -40,6 +41,7 @@ def setup(
     stage: str | None,
     url: str | None,
     token: str | None,
+    live: str | None,
     yes: bool,
     take_over: bool,
     undo: bool,
@@ -49,9 +51,9 @@ def setup(
     """Give Live the recording and callback configuration that a stage needs, or take it back."""
     if bool(given["bucket"]) != bool(given["endpoint"]) and given["bucket"]:
         raise click.UsageError("--bucket needs its --endpoint, like oss-cn-shanghai.aliyuncs.com")
-    target = stages.chosen(stage, url, token, changes=True)
+    target = stages.with_live(stages.chosen(stage, url, token, changes=True), live)
     found = stage_of(target, Api(target.url, target.token), os.environ)
-    account = account_at(target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", ""))
+    account = account_at(target.live)
     kept = load_kept(found.name, found.url)
     say = _silent if as_json else click.echo
     work = Work(found, account, kept, say, _wait(), take_over)

@@ -38,7 +38,8 @@ _NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 @dataclass(frozen=True, slots=True)
 class Place:
     """`stream` stands on an ingest domain, all others on the streaming domain; only recording
-    configurations have an application and a stream, "*" for all."""
+    configurations have an application and a stream, "*" for all. An application's configuration
+    may have been added without a stream; then none is named to it, which is for all too."""
 
     kind: Kind
     domain: str
@@ -53,13 +54,19 @@ class Place:
                 return f"recording callbacks of {self.domain}"
             case _:
                 where = "into VOD " if self.kind == "vod" else ""
-                return f"recording {where}of {self.domain}/{self.app}/{self.stream}"
+                return f"recording {where}of {self.domain}/{self.app}/{self.streams}"
 
     @property
     def names(self) -> dict[str, str]:
         if self.kind in ("stream", "record"):
             return {"DomainName": self.domain}
-        return {"DomainName": self.domain, "AppName": self.app, "StreamName": self.stream}
+        stream = {"StreamName": self.stream} if self.stream else {}
+        return {"DomainName": self.domain, "AppName": self.app, **stream}
+
+    @property
+    def streams(self) -> str:
+        """The name, or "*"."""
+        return self.stream or "*"
 
 
 def read(account: Account, place: Place) -> Value | None:
@@ -164,7 +171,7 @@ def _is_yes(value: object) -> bool:
 
 
 def _place(kind: Kind, domain: str, row: Mapping[str, Any]) -> Place:
-    return Place(kind, domain, str(row.get("AppName") or "*"), str(row.get("StreamName") or "*"))
+    return Place(kind, domain, str(row.get("AppName") or "*"), str(row.get("StreamName") or ""))
 
 
 def _oss(row: Mapping[str, Any]) -> Value:

@@ -207,14 +207,14 @@ class _Recordings:
         formats = [dict(one) for one in value["RecordFormat"]] or self._new_formats()
         for one in formats:
             prefix = one.get("OssObjectPrefix", "")
-            if place.stream == "*" and prefix and "{StreamName}" not in prefix:
+            if place.streams == "*" and prefix and "{StreamName}" not in prefix:
                 one["OssObjectPrefix"] = _with_stream(prefix)
         return formats
 
     def _is_ruled(self, place: Place) -> bool:
         """Whether a rule records by itself what this configuration is for."""
         return any(
-            _meets(rule.match.app, place.app) and _meets(rule.match.stream, place.stream)
+            _meets(rule.match.app, place.app) and _meets(rule.match.stream, place.streams)
             for rule in self._rules()
         )
 
@@ -231,7 +231,7 @@ class _Recordings:
             apps = [("*", "*")]
         added: set[tuple[str, str]] = set()
         for app, stream in apps:
-            is_there = any(_meets(app, one.app) and _meets(stream, one.stream) for one in held)
+            is_there = any(_meets(app, one.app) and _meets(stream, one.streams) for one in held)
             place = (_plain(app), _plain(stream))
             if not is_there and place not in added:
                 added.add(place)
