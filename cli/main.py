@@ -17,6 +17,7 @@ from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
 from cli.policy import policy
 from cli.probe.command import probe
+from cli.push import push
 from cli.setup.command import setup
 from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
 from cli.stages import DEV, STATE, Target, register
@@ -46,6 +47,7 @@ def demo(store: str) -> None:
 @main.command()
 @click.option("--port", default=FC_PORT, show_default=True, help="of Function Compute")
 @click.option("--live-port", default=LIVE_PORT, show_default=True, help="of ApsaraVideo Live")
+@click.option("--rtmp-port", type=int, help="to push streams to, 1935 if the others are the usual")
 @_STORE
 @click.option(
     "--package",
@@ -55,7 +57,7 @@ def demo(store: str) -> None:
     flag_value=RUNTIMES[0],
     help="run from the archive of this runtime, with nothing else installed",
 )
-def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
+def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
     """Keep the whole stack up on this machine until Ctrl-C."""
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -64,18 +66,21 @@ def dev(port: int, live_port: int, store: str, runtime: str | None) -> None:
         STATE / "dev",
         fc_port=port,
         live_port=live_port,
+        rtmp_port=rtmp_port,
         store=store,
         deployed=unpacked(runtime, STATE / "dev" / "code") if runtime else None,
     ) as stack:
-        register(DEV, Target(stack.fc, TOKEN, stack.live))
+        register(DEV, Target(stack.fc, TOKEN, stack.live, stack.rtmp))
         click.echo(f"Function Compute     {stack.fc}    (API token: {TOKEN})")
         click.echo(f"ApsaraVideo Live     {stack.live}    (control plane under /_control/)")
+        click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
+        click.echo(f"recordings           {stack.folder / 'buckets'}")
         click.echo(f"store, clock, logs   {stack.folder}")
         click.echo("Ctrl-C ends it.")
         told.wait()
 
 
-for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, policy, probe, setup):
+for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, policy, probe, push, setup):
     main.add_command(_command)
 
 
@@ -89,7 +94,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 @emulator.command("live")
 @click.option("--port", default=LIVE_PORT, show_default=True, help="0 takes a free one")
-@click.option("--rtmp-port", type=int, help="default: 1935; a free one where port is 0")
+@click.option("--rtmp-port", type=int, help="1935, or a free one where the port is not the usual")
 @click.option(
     "--buckets",
     type=click.Path(path_type=Path, file_okay=False),

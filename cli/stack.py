@@ -54,7 +54,10 @@ class Stack:
 
     def calls(self) -> dict[str, Any]:
         """What came over the wire, counted by the stand-in."""
-        answer = requests.get(f"{self.live}/_control/calls", timeout=PATIENCE)
+        return self.look("calls")
+
+    def look(self, what: str, **query: str) -> dict[str, Any]:
+        answer = requests.get(f"{self.live}/_control/{what}", params=query, timeout=PATIENCE)
         answer.raise_for_status()
         told: dict[str, Any] = answer.json()
         return told
@@ -95,6 +98,7 @@ def running(
     *,
     fc_port: int = 0,
     live_port: int = 0,
+    rtmp_port: int | None = None,
     live: str = "",
     buckets: Path | None = None,
     policy: Path = ROOT / "policy.toml",
@@ -118,8 +122,9 @@ def running(
     with _Processes(folder / "functions.log") as processes, _store(store, folder) as stored:
         rtmp = ""
         if not live:
-            kept = ("--buckets", str(buckets or folder / "buckets"))
-            told = processes.start("live", live_port, *clock, *kept)
+            media = ["--buckets", str(buckets or folder / "buckets")]
+            media += [] if rtmp_port is None else ["--rtmp-port", str(rtmp_port)]
+            told = processes.start("live", live_port, *clock, *media)
             live, rtmp = told["address"], told["rtmp"]
         values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
         place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}

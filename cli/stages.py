@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ _GLANCE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`live` is the address of ApsaraVideo Live where it is not the service itself."""
+    """`live` is the address of ApsaraVideo Live where it is not the service itself, and `rtmp`
+    where that takes in streams."""
 
     url: str
     token: str
     live: str = ""
+    rtmp: str = ""
 
 
 def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bool) -> Target:
@@ -45,14 +47,14 @@ def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bo
             )
         return Target(url, token)
     if stage:
-        return _named(stage, token)
+        return named(stage, token)
     if not changes and (dev := _dev_if_up()):
         return dev
     known = ", ".join(_read()) or "none yet"
     raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
 
 
-def _named(stage: str, token: str | None) -> Target:
+def named(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
         known = ", ".join(stages) or "none yet"
@@ -68,7 +70,8 @@ def _target(stage: str, table: Mapping[str, object], token: str | None) -> Targe
         raise click.UsageError(
             f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
         )
-    return Target(url, token or str(kept), str(table.get("live", "")))
+    live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
+    return Target(url, token or str(kept), live, rtmp)
 
 
 def _dev_if_up() -> Target | None:
@@ -113,7 +116,7 @@ def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Pyt
 
 def register(stage: str, target: Target) -> None:
     """Write the stage's table anew and leave every other as it is."""
-    told = {"url": target.url, "token": target.token, "live": target.live}
+    told = asdict(target)
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in told.items() if value]
     table = "".join([f"[{stage}]\n", *lines])
     file = path()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 import requests
 
+from cli.encoder import Encoder
 from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.account import Ingest
-from tests.pushed import Decoded, Pushing, decode, until
+from tests.pushed import Decoded, decode, ffmpeg, until
 from tests.receiver import receiving
 from tests.test_emulator_live_configs import APP, BUCKET, Api
 from tests.test_emulator_live_sdks import OK, PresentSdk
@@ -68,7 +70,7 @@ def plays(path: str | Path) -> bool:
 def test_a_recording_is_an_object_named_as_configured_told_with_its_true_length(
     studio: Studio,
 ) -> None:
-    with receiving() as receiver, Pushing(studio.url):
+    with receiving() as receiver, Encoder(studio.url):
         studio.control.notify(record_url=receiver.address)
         studio.record("start")
         studio.films()
@@ -84,7 +86,7 @@ def test_a_recording_is_an_object_named_as_configured_told_with_its_true_length(
 
 
 def test_nothing_is_written_before_the_start_and_after_the_stop(studio: Studio) -> None:
-    with Pushing(studio.url):
+    with Encoder(studio.url):
         time.sleep(0.3)
         assert not studio.buckets.exists()
         studio.record("start")
@@ -97,7 +99,7 @@ def test_nothing_is_written_before_the_start_and_after_the_stop(studio: Studio) 
 
 
 def test_a_stop_leaves_its_object_after_the_merge_delay(studio: Studio) -> None:
-    with Pushing(studio.url):
+    with Encoder(studio.url):
         studio.record("start")
         studio.films()
         studio.record("stop")
@@ -107,7 +109,7 @@ def test_a_stop_leaves_its_object_after_the_merge_delay(studio: Studio) -> None:
 
 
 def test_a_restart_cuts_at_a_key_frame_and_loses_none(studio: Studio) -> None:
-    with Pushing(studio.url):
+    with Encoder(studio.url):
         studio.record("start")
         studio.films()
         studio.record("restart")
@@ -124,11 +126,11 @@ def test_a_restart_cuts_at_a_key_frame_and_loses_none(studio: Studio) -> None:
 def test_an_interruption_is_merged_or_begins_a_new_file(studio: Studio, *, merges: bool) -> None:
     how = "resumes" if merges else "new_file"
     studio.control.switch(start_after_interruption_within_delay=how)
-    with Pushing(studio.url) as first:
+    with Encoder(studio.url) as first:
         studio.record("start")
         studio.films()
         first.cut()
-    with Pushing(studio.url):
+    with Encoder(studio.url):
         studio.record("start")
         studio.films()
         studio.record("stop", "cancel_delay")
@@ -136,7 +138,7 @@ def test_an_interruption_is_merged_or_begins_a_new_file(studio: Studio, *, merge
 
 
 def test_a_killed_publisher_leaves_a_whole_file_within_100_ms(studio: Studio) -> None:
-    with Pushing(studio.url) as publisher:
+    with Encoder(studio.url) as publisher:
         studio.record("start")
         studio.films()
         publisher.cut()
@@ -151,7 +153,7 @@ def test_a_killed_publisher_leaves_a_whole_file_within_100_ms(studio: Studio) ->
 
 
 def test_the_object_is_served_and_ranges_of_it_too(studio: Studio) -> None:
-    with Pushing(studio.url):
+    with Encoder(studio.url):
         studio.record("start")
         studio.films()
         studio.record("stop", "cancel_delay")
@@ -183,7 +185,7 @@ def test_names_that_lead_out_of_the_bucket_are_not_written(studio: Studio, tmp_p
     name = {"Format": "flv", "OssObjectPrefix": "../../out/{StartTime}{EndTime}"}
     asked = {**APP, **BUCKET, "OnDemand": 7, "StreamName": "room", "RecordFormat": [name]}
     Api(studio.address)("AddLiveAppRecordConfig", **asked)
-    with receiving() as receiver, Pushing(studio.url):
+    with receiving() as receiver, Encoder(studio.url):
         studio.control.notify(record_url=receiver.address, need_status=False)
         studio.record("start")
         studio.films()
@@ -194,7 +196,7 @@ def test_names_that_lead_out_of_the_bucket_are_not_written(studio: Studio, tmp_p
 
 
 def test_a_full_disk_ends_that_publisher_with_the_reason_and_no_other(studio: Studio) -> None:
-    with Pushing(studio.url.replace("room", "other")) as other, Pushing(studio.url) as publisher:
+    with Encoder(studio.url.replace("room", "other")) as other, Encoder(studio.url) as publisher:
         with files_no_larger_than(20_000):
             studio.record("start")
             until(lambda: publisher.refusal != "", "the end")
@@ -207,8 +209,24 @@ def test_a_full_disk_ends_that_publisher_with_the_reason_and_no_other(studio: St
 
 
 def test_a_reset_leaves_nothing_behind(studio: Studio) -> None:
-    with Pushing(studio.url):
+    with Encoder(studio.url):
         studio.record("start")
         studio.films()
         studio.control.reset()
     assert [one for one in studio.buckets.rglob("*") if one.is_file()] == []
+
+
+def test_ffmpeg_pushes_and_its_file_is_read_whole(studio: Studio) -> None:
+    source = ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25", "-f", "lavfi", "-i", "sine"]
+    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-c:a", "aac", "-f", "flv"]
+    command = [ffmpeg(), "-nostdin", "-v", "error", "-re", *source, *coded, studio.url]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as pusher:
+        until(lambda: bool(studio.state.get("live")), "live")
+        studio.record("start")
+        studio.films(40)
+        pusher.kill()
+        until(lambda: studio.state["recording"]["state"] == "paused", "the interruption")
+    studio.control.advance(181)
+    (kept,) = studio.kept
+    assert plays(kept["path"])
+    assert abs(kept["duration_ms"] - (kept["ended_ms"] - kept["began_ms"])) < 300

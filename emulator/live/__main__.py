@@ -12,7 +12,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m emulator.live", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one")
     parser.add_argument(
-        "--rtmp-port", type=int, help=f"default: {RTMP}; a free one where port is 0"
+        "--rtmp-port", type=int, help=f"{RTMP}, or a free one where the port is not the usual"
     )
     parser.add_argument("--buckets", type=Path, default=BUCKETS, help="the folder for recordings")
     parser.add_argument("--json", action="store_true", help="say the address as one line of JSON")

@@ -60,8 +60,8 @@ EVERYDAY = Where()
 
 
 def listening(port: int, rtmp_port: int | None, buckets: Path) -> Where:
-    """Where RTMP is not told where to listen, it is at its usual port, or at a free one too."""
-    usual = RTMP_PORT if port else 0
+    """RTMP that is not told where to listen is at its usual port where the API is at its own."""
+    usual = RTMP_PORT if port == PORT else 0
     return Where(port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets)
 
 

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from emulator.media import amf, chunks
 from emulator.media.amf import Value
@@ -27,6 +27,7 @@ PATIENCE = 10.0
 """s that the other side may take to answer or to read."""
 THE_STREAM, CONTROL, COMMANDS, MEDIA = 1, 2, 3, 4
 READ = 65_536
+NO_ADDRESS = "an address is rtmp://host/app/stream"
 
 
 class NotTaken(Exception):
@@ -39,9 +40,9 @@ class Publisher:
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
         app, _, name = place.path.strip("/").partition("/")
-        if place.scheme != "rtmp" or not place.hostname or not app or not name:
-            raise NotTaken(f"{url.partition('?')[0]} is no rtmp://host/app/stream")
-        self._place = (place.hostname, place.port or PORT)
+        self._place = _place(place)
+        if place.scheme != "rtmp" or not app or not name:
+            raise NotTaken(NO_ADDRESS)
         self._app = app
         self._address = f"rtmp://{place.netloc}/{app}"
         self._name = f"{name}?{place.query}" if place.query else name
@@ -158,6 +159,16 @@ class Publisher:
 
     def _send_bytes(self, data: bytes) -> None:
         self._connection.sendall(data)
+
+
+def _place(parts: SplitResult) -> tuple[str, int]:
+    try:
+        port = parts.port or PORT
+    except ValueError:
+        raise NotTaken(NO_ADDRESS) from None
+    if not parts.hostname:
+        raise NotTaken(NO_ADDRESS)
+    return parts.hostname, port
 
 
 def _check(said: list[Value]) -> None:

@@ -1,0 +1,70 @@
+"""An encoder in a thread: it pushes a clip again and again until it, or its network, is stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from emulator.media.flv import Tag, read
+from emulator.media.publisher import PATIENCE, NotTaken, Publisher, looped, paced
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+CLIP = Path(__file__).with_name("clip.flv")
+"""4 s of a test picture and a tone; docs/media.md says how it was made."""
+
+
+def clip() -> Sequence[Tag]:
+    with CLIP.open("rb") as file:
+        return tuple(read(file))
+
+
+class Encoder:
+    """Let in, or refused for the reason in `refusal`, once the block is entered."""
+
+    def __init__(self, url: str) -> None:
+        self.refusal = ""
+        self._url = url
+        self._enough, self._answered = threading.Event(), threading.Event()
+        self._is_cut = False
+        self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._answered.wait(PATIENCE)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._enough.set()
+        self._thread.join(PATIENCE)
+
+    def cut(self) -> None:
+        """The network goes, without a word."""
+        self._is_cut = True
+        self.__exit__(None, None, None)
+
+    def _run(self) -> None:
+        try:
+            with Publisher(self._url) as publisher:
+                self._answered.set()
+                self._push(publisher)
+                if self._is_cut:
+                    publisher.cut()
+        except NotTaken as refused:
+            self.refusal = str(refused)
+            self._answered.set()
+
+    def _push(self, publisher: Publisher) -> None:
+        for tag in paced(looped(clip())):
+            if self._enough.is_set():
+                return
+            publisher.send(tag)

@@ -1,0 +1,63 @@
+"""`live-record push`: an FLV file goes out as a live stream, in real time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from cli import stages
+from cli.encoder import CLIP
+from cli.failure import Failure
+from cli.names import Stream
+from emulator.media.flv import Tag, read
+from emulator.media.malformed import Malformed
+from emulator.media.publisher import NotTaken, Publisher, looped, paced
+
+RTMP = "rtmp://"
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=CLIP)
+@click.argument("to", default="live.example.com/app/room1")
+@click.option(
+    "--stage", default=stages.DEV, show_default=True, help="whose RTMP port it is, by name"
+)
+@click.option("--loop", is_flag=True, help="again and again, until Ctrl-C")
+def push(file: Path, to: str, stage: str, loop: bool) -> None:
+    """Push FILE, an FLV file, in real time over RTMP to TO.
+
+    TO is an rtmp:// address, or a stream (domain/app/stream) of a stage on this machine. Without
+    FILE it is a test picture of 4 s.
+    """
+    url = to if to.startswith(RTMP) else _address(stage, to)
+    try:
+        with file.open("rb") as opened, Publisher(url) as publisher:
+            click.echo(f"{url.partition('?')[0]} takes {file.name}")
+            tags = read(opened)
+            sent = _send(publisher, looped(tags) if loop else tags)
+    except Malformed as error:
+        raise Failure(f"{file} cannot be pushed: {error}") from None
+    except NotTaken as refused:
+        raise Failure(f"{url.partition('?')[0]} does not take it: {refused}") from None
+    click.echo(f"{sent} tags sent")
+
+
+def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
+    sent = 0
+    try:
+        for tag in paced(tags):
+            publisher.send(tag)
+            sent += 1
+    except KeyboardInterrupt:
+        click.echo()
+    return sent
+
+
+def _address(stage: str, stream: str) -> str:
+    rtmp = stages.named(stage, None).rtmp
+    if not rtmp:
+        raise Failure(f"the stage {stage} has no RTMP port here: say the rtmp:// address")
+    domain, app, name = Stream().convert(stream, None, None).split("/")
+    return f"{rtmp}/{app}/{name}?vhost={domain}"

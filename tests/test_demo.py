@@ -1,0 +1,33 @@
+"""`make demo` shows what it promises, and what it leaves plays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emulator.media.flv import read
+from tests.pushed import Decoded, decode
+
+pytestmark = pytest.mark.slow
+
+
+def pictures(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(tag.is_video and tag.is_frame for tag in read(file))
+
+
+def test_the_demo_leaves_two_files_of_one_wish_of_which_every_frame_is_read() -> None:
+    command = [sys.executable, "-m", "cli.main", "demo"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, told["result"], len(told["files"])) == (0, "ok", 2), done.stdout
+    assert (told["commands_sent"], told["duplicates_sent"]) == (5, 0)
+    for file in map(Path, (one["path"] for one in told["files"])):
+        assert decode(file) == Decoded(pictures(file), "")
+        assert f"ffplay {file}" in done.stdout
+        file.unlink()
+    assert all(one["duration"] > 1 for one in told["files"])
