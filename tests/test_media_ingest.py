@@ -97,8 +97,13 @@ def test_a_second_publisher_is_refused_and_the_first_goes_on(port: Port) -> None
         assert port.is_live("room")
 
 
-def test_or_it_takes_over(port: Port) -> None:
-    port.control.switch(second_publisher="takes_over")
+def test_or_it_takes_over(tmp_path: Path) -> None:
+    account = replace(load_account(), ingest=replace(QUICK, second_publisher="takes_over"))
+    with LiveInThread(account, buckets=tmp_path) as live:
+        take_over(Port(live))
+
+
+def take_over(port: Port) -> None:
     with Encoder(f"{port.rtmp}/app/room") as first, Encoder(f"{port.rtmp}/app/room") as second:
         port.ends_with("the service ended the stream")
         assert port.is_live("room")

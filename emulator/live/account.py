@@ -19,6 +19,7 @@ DEVELOPMENT = Path(__file__).with_name("account.toml")
 AUTOMATIC, ASK, PUSH_URL, MANUAL = 0, 1, 2, 7  # OnDemand, facts/live.md §5
 
 
+REFUSED, TAKES_OVER = "refused", "takes_over"
 IDENTITIES = ("RAMUser", "AssumedRoleUser", "Account")
 OSS_ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
@@ -111,13 +112,14 @@ class Ingest:
     """How Live takes publishers in over RTMP (facts/live.md §2 Timing).
 
     With an `auth_key`, push addresses must be signed; one is good for `auth_valid_s` from the
-    time that it names.
+    time that it names. What becomes of a second publisher of a stream is UNCONFIRMED.
     """
 
     publish_delay_ms: int = 2_000
     idle_ms: int = 10_000
     auth_key: str = ""
     auth_valid_s: int = 1_800
+    second_publisher: str = REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ def read_rule(row: Fields) -> Rule:
         on_demand=row.number("on_demand", most=MANUAL),
         delay_ms=1000 * row.number("delay_seconds", 180, least=15, most=21_600),
         cycle_ms=1000 * row.number("cycle_seconds", 3_600, least=0, most=86_400),
-        formats=row.texts("formats", ["mp4"]),
+        formats=row.texts("formats", ["flv"]),
         bucket=row.text("bucket", DEVELOPMENT_BUCKET.name),
     )
     rule = replace(rule, told=_told(rule, row.text("endpoint", OSS_ENDPOINT)))
@@ -235,4 +237,5 @@ def _ingest(table: Fields) -> Ingest:
         idle_ms=table.number("idle_ms", 10_000, least=1),
         auth_key=table.text("auth_key", ""),
         auth_valid_s=table.number("auth_valid_s", 1_800),
+        second_publisher=table.word("second_publisher", (REFUSED, TAKES_OVER), REFUSED),
     )

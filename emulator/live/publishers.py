@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from emulator.live.account import TAKES_OVER
 from emulator.live.fields import Unfit
 from emulator.live.service import Live
 from emulator.live.streams import Session, Stream, StreamKey
@@ -46,7 +47,7 @@ class Publishers:
         ingest, key = self._place(push)
         self._check_key(push)
         found = self._live.streams.find(key)
-        if found and found.live and self._live.switches.second_publisher == "takes_over":
+        if found and found.live and self._live.account.ingest.second_publisher == TAKES_OVER:
             self._live.unpublish(key)
         arguments = {name: value for name, value in push.arguments.items() if name != "vhost"}
         try:

@@ -43,9 +43,6 @@ class Switches:
     )
     status_events_carry_time: Annotated[bool, "§4 optional time"] = False
     on_demand_carries_signature: Annotated[bool, "§5 ALI-LIVE-* headers"] = False
-    second_publisher: Annotated[
-        Literal["refused", "takes_over"], "§2.1 two publishers, one stream"
-    ] = "refused"
     remarks_carry_signature: Annotated[bool, "§2.1 exception and switch callbacks"] = True
     on_demand_failure_records: Annotated[bool, "§5 result on failure"] = False
 
