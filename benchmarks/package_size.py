@@ -18,7 +18,7 @@ from cli.packaging.archive import write
 
 def sizes(runtime: str, folder: Path) -> tuple[int, int]:
     """In bytes: without bytecode, and with it."""
-    made = build(runtime, into=folder, whole=False, warn=lambda text: print(text, file=sys.stderr))
+    made = build(runtime, into=folder, warn=lambda text: print(text, file=sys.stderr))
     source = folder / "source"
     with ZipFile(made.archive) as archive:
         archive.extractall(source, [name for name in archive.namelist() if ".pyc" not in name])

@@ -94,8 +94,8 @@ def _runtime() -> str:
 
 def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
     """The archive holds what our calls come by; the official SDK stands beside it, whole."""
-    slim = build(runtime, into=folder / "slim", whole=False, warn=_warn)
-    whole = build(runtime, into=folder / "whole", warn=_warn)
+    slim = build(runtime, into=folder / "slim", warn=_warn)
+    whole = build(runtime, into=folder / "whole", whole=True, warn=_warn)
     ours, uncompiled = folder / "unpacked", folder / "uncompiled"
     with ZipFile(slim.archive) as archive:
         archive.extractall(ours)

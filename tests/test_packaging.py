@@ -14,7 +14,9 @@ from zipfile import ZipFile
 import pytest
 
 from cli.packaging import RUNTIMES, Packaged, build, interpreter
-from cli.stack import ROOT
+from cli.stack import ROOT, Deployed, running
+from emulator.live import Remote
+from tests.journey import Stage
 
 pytestmark = pytest.mark.slow
 ASK = """
@@ -55,7 +57,7 @@ def unpacked(package: Packaged, folder: Path) -> Path:
 def said(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
     """By that Python, which has no package but those of the folder."""
     ended = subprocess.run(
-        [str(interpreter(runtime)), "-I", "-S", "-c", program, str(code)],
+        [str(interpreter(runtime)), "-I", "-S", "-B", "-c", program, str(code)],
         capture_output=True,
         text=True,
         check=False,
@@ -77,6 +79,35 @@ def test_the_package_answers_with_nothing_else_installed(
 
     assert answer.startswith("503 {")
     assert "LIVE_RECORD_STORE" in answer
+
+
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_a_stream_is_recorded_by_the_archive_alone(
+    built: Build, runtime: str, fast: str, tmp_path: Path
+) -> None:
+    """Also with the fast import switched off: what the plain one needs is not there."""
+    code = unpacked(built(runtime), tmp_path / "code")
+    deployed = Deployed(code, str(interpreter(runtime)))
+    settings = {"LIVE_RECORD_FAST": fast}
+    with running(tmp_path / "stage", deployed=deployed, settings=settings) as stack:
+        stage = Stage(stack, Remote(stack.live))
+        stage.publish("room1")
+        stage.ask("room1", "start")
+        stage.until(lambda: stage.records("room1"))
+
+        assert stage.sent("room1") == ["start"]
+
+
+def test_redis_is_spoken_to_from_the_archive_alone(
+    built: Build, runtime: str, engines: Callable[[str], str]
+) -> None:
+    program = (
+        "import sys; sys.path[:0] = [sys.argv[1]]; "
+        f"from shared.store import open_store; store = open_store('{engines('valkey')}', rate=45,"
+        " clock=lambda: 0); store.mark('here'); print(store.marked('here') is not None)"
+    )
+
+    assert said(runtime, program, built(runtime).folder) == "True"
 
 
 DEPLOYED = {

@@ -41,7 +41,7 @@ def build(
     *,
     policy: Path = ROOT / "policy.toml",
     into: Path = ROOT,
-    whole: bool = True,
+    whole: bool = False,
     warn: Warn,
 ) -> Packaged:
     """`build/RUNTIME` and `dist/live-record-RUNTIME.zip` under `into`.
@@ -68,7 +68,7 @@ def _make(folder: Path, runtime: str, policy: Path, whole: bool, warn: Warn) -> 
         file.write_bytes(data)
     python = interpreter(runtime)
     if python:
-        compile_all(folder, python, _to_compile(shipped))
+        compile_all(folder, python, _to_compile(shipped, whole))
     else:
         warn(f"no {runtime} is at hand: without its bytecode a cold start takes far longer")
     manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
@@ -110,11 +110,11 @@ def _our_sources() -> list[Path]:
     return [ROOT / "index.py", *(path for tree in OURS for path in (ROOT / tree).rglob("*.py"))]
 
 
-def _to_compile(shipped: Sequence[Shipped]) -> list[str]:
-    """All but what is hardly ever imported."""
+def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
+    """All but what no call of ours imports."""
     files = [path.relative_to(ROOT).as_posix() for path in _our_sources()]
     files += [path for each in shipped for path in each.files if path.endswith(".py")]
-    return sorted(path for path in files if not is_rare(path))
+    return sorted(path for path in files if whole or not is_rare(path))
 
 
 def _manifest(

@@ -31,11 +31,11 @@ from cli.stack import ROOT, Deployed
     default=ROOT / "policy.toml",
     help="of the stage, in place of policy.toml",
 )
-@click.option("--slim", is_flag=True, help="only what a call of ours comes by")
-def package(runtimes: tuple[str, ...], policy_file: Path, slim: bool) -> None:
+@click.option("--whole", is_flag=True, help="with all that the official SDK asks for")
+def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
     """Make the code folder that is deployed, and its archive, for each runtime."""
     for runtime in runtimes:
-        made = build(runtime, policy=policy_file, whole=not slim, warn=_warn)
+        made = build(runtime, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
         click.echo(f"{made.archive} ({size:.2f} MB), unpacked in {made.folder}")
 

@@ -14,6 +14,8 @@ from zipfile import ZipFile
 from packaging.utils import canonicalize_name
 
 from cli.failure import Failure
+from shared.live import official
+from shared.store import driver
 
 NEEDED = frozenset(
     [
@@ -36,45 +38,12 @@ NEEDED = frozenset(
 """What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
 is compiled: one archive would do for every Python but for its bytecode."""
 
-RARE = (
-    *(
-        f"alibabacloud_credentials/provider/{name}"
-        for name in (
-            "cli_profile",
-            "cloud_sso",
-            "default",
-            "ecs_ram_role",
-            "env",
-            "external",
-            "oauth",
-            "oidc",
-            "profile",
-            "ram_role_arn",
-            "rsa_key_pair",
-            "uri",
-        )
-    ),
-    "alibabacloud_tea_openapi/websocket_utils",
-    "darabonba/websocket",
-    "Tea/core",
-    *(f"redis/{name}" for name in ("asyncio", "cluster", "multidb", "ocsp", "sentinel")),
-    *(
-        f"redis/commands/{name}"
-        for name in (
-            "bf",
-            "cluster",
-            "json",
-            "search",
-            "timeseries",
-            "vectorset",
-        )
-    ),
-    "redis/keyspace_notifications",
-    "urllib3/contrib/emscripten",
-    "urllib3/http2",
+RARE = tuple(
+    name.replace(".", "/")
+    for name in (*official.UNUSED, *driver.UNUSED, "urllib3.contrib.emscripten", "urllib3.http2")
 )
-"""Deployed without bytecode, since a call of ours imports none of it: other kinds of credentials,
-websockets, clusters, what is asynchronous. Were it imported after all, that would be slow."""
+"""Deployed without bytecode, since no call of ours imports it: were it imported after all, as in a
+stage that is told to import plainly, that would be slow."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
