@@ -366,6 +366,26 @@ def test_an_address_to_ask_is_taken_over_only_where_live_asks(owner: Person) -> 
     assert owner.sees()[str(RECORD)]["OnDemandUrl"] == OTHERS["on_demand_url"]
 
 
+def test_an_address_to_ask_is_forwarded_to_where_live_asks(owner: Person) -> None:
+    asked = {"OssEndpoint": "oss-cn-shanghai.aliyuncs.com", "OnDemand": 1, "DelayTime": 180}
+    mp4 = [{"Format": "mp4"}]
+    owner.account.ask("UpdateLiveAppRecordConfig", **APP.names, **asked, RecordFormat=mp4)
+    owner.does("--take-over")
+    assert owner.policy()["forward_to"]["on_demand"] == OTHERS["on_demand_url"]
+    assert owner.stage.host in owner.sees()[str(RECORD)]["OnDemandUrl"]
+
+
+def test_a_take_over_that_came_no_further_than_the_policy_is_undone(owner: Person) -> None:
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    before, policy = owner.sees(), owner.policy()
+    CliRunner().invoke(main, ["setup", "--stage", "dev", "--yes", "--take-over"], obj=interrupted)
+    assert (owner.sees(), owner.policy() == policy) == (before, False)
+    assert "put back: forward_to of the policy" in owner.does("--undo")
+    assert owner.policy() == policy
+
+
 def test_nothing_is_taken_over_from_whom_nobody_would_forward_to(tmp_path: Path) -> None:
     with http_stage(tmp_path, POLICY) as stage:
         stage.remote.notify(**OTHERS)

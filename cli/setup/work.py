@@ -101,20 +101,23 @@ class Work:
                 (outcome.done if said.startswith("put back") else outcome.left).append(said)
                 outcome.left.remove(str(entry.place))
             if not outcome.left and self.kept.forward:
-                self._forward_no_more()
+                outcome.done += self._forward_no_more()
         except (Declined, Failure) as error:
             outcome.failed = str(error)
         return outcome
 
-    def _forward_no_more(self) -> None:
-        """Only where it is still what the take-over put there."""
+    def _forward_no_more(self) -> list[str]:
+        """Only where it is still what the take-over put there; what was done, to be said."""
         now = self.stage.api.policy()["policy"].get("forward_to", {})
         ours = {kind: "" for kind, url in self.kept.forward.items() if now.get(kind) == url}
         if ours:
             self._change_policy(ours)
-            self.say(f"put back: forward_to of the policy, without {', '.join(ours)}")
         self.kept.forward = {}
         self.kept.store()
+        done = [f"put back: forward_to of the policy, without {', '.join(ours)}"] if ours else []
+        for line in done:
+            self.say(line)
+        return done
 
 
 def put_back(account: Account, kept: Kept, entry: Entry, *, take_over: bool = False) -> str:
