@@ -148,14 +148,14 @@ def test_senders_of_several_instances_share_the_work_and_the_pace(
     assert time.monotonic() - began >= 74 / 100
 
 
-def test_stops_overtake_the_starts_that_wait(open_one: Callable[[], Store]) -> None:
+def test_stops_overtake_the_starts_that_wait(store: Store, clock: Clock) -> None:
     live = SlowLive()
-    instance = Instance(open_one(), live)
+    instance = Instance(store, live, clock=clock)
     first = ROOMS[-1]
     instance.ask(first, StartAsked("ann"), PATIENT)
     queue(instance, 20)
     instance.ask(first, StopAsked("ann"), ONLY_STORE)
-    instance.senders.drain()
+    instance.work()
 
     assert live.sent[1] == (Command.STOP, first)
 
