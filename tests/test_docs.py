@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -54,6 +55,13 @@ def test_every_check_of_doctor_is_documented_as_it_is_said() -> None:
     documented = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", read("docs/doctor.md"), re.MULTILINE)
 
     assert documented == [(check.name, check.holds) for check in CHECKS]
+
+
+def test_what_doctor_has_to_read_is_what_its_ram_policy_allows() -> None:
+    documented = set(re.findall(r"`((?:live|oss):\w+)`", read("docs/doctor.md")))
+    statements = json.loads(read("deploy/ram/inspector.json"))["Statement"]
+
+    assert documented == {action for one in statements for action in one["Action"]}
 
 
 def test_every_command_that_is_named_exists() -> None:
