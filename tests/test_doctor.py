@@ -30,6 +30,7 @@ from cli.stages import Target, register
 from emulator.live import LiveInThread, Remote
 from emulator.live.account import Domain, load_account
 from tests.fc_stage import eventually
+from tests.receiver import receiving
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,8 @@ class Ground:
         return Remote(self.stack.live)
 
     def types(self, *words: str) -> tuple[int, str]:
-        result = CliRunner().invoke(main, words, input="y\ny\ny\n")
+        """`obj` lets setup's wait for a policy to settle be none."""
+        result = CliRunner().invoke(main, words, input="y\n", obj=lambda _seconds: None)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         return result.exit_code, result.output
 
@@ -194,6 +196,7 @@ def ground(whole: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
     monkeypatch.chdir(whole.folder)
     register(STAGE, Target(whole.stack.fc, TOKEN, whole.stack.live))
     yield whole
+    whole.live.switch(absent_notify_config="empty", record_key_is_told=True)
     for one in whole.live.get("state")["streams"]:
         if one["live"]:
             whole.live.unpublish(one["stream"], wait=True)
@@ -381,3 +384,42 @@ def test_what_could_not_be_converted_is_told_until_the_next_recording_begins(
     ground.live.unpublish("breaks", wait=True)
     ground.live.publish("breaks", wait=True)
     assert eventually(lambda: ground.doctor() == (0, []))
+
+
+@pytest.mark.parametrize("absent", ["empty", "refused"])
+def test_a_configuration_that_is_not_there_is_known_however_live_says_so(
+    ground: Ground, absent: str
+) -> None:
+    """UNCONFIRMED: Live answers an empty configuration, or an error."""
+    ground.live.switch(absent_notify_config=absent)
+    ground.account.ask("DeleteLiveRecordNotifyConfig", DomainName=LIVE)
+    ground.account.ask("DeleteLiveStreamsNotifyUrlConfig", DomainName=PUSH)
+    code, found = ground.doctor()
+    ground.execute(f"live-record setup --stage {STAGE}")
+
+    assert {(one["check"], one["severity"]) for one in found} == {
+        ("stream-callback", "fault"),
+        ("record-callback", "fault"),
+    }
+    assert code == 2
+    assert ground.doctor() == (0, [])
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_key_that_live_does_not_tell_is_not_said_to_be_wrong(ground: Ground, told: bool) -> None:
+    ground.live.switch(record_key_is_told=told)
+
+    assert ground.doctor() == (0, [])
+
+
+def test_a_callback_that_is_somebody_elses_is_never_called(ground: Ground) -> None:
+    """Doctor knocks at the stage alone."""
+    with receiving() as other:
+        urls = {"NotifyUrl": f"{other.address}/record", "OnDemandUrl": f"{other.address}/ask"}
+        ground.record_notify(**urls)
+        code, found = ground.doctor()
+        for command in dict.fromkeys(one["mend"] for one in found if one["mend"]):
+            ground.execute(command)
+
+    assert code == 2
+    assert other.arrived == []
