@@ -21,6 +21,7 @@ from cli.doctor.seen import (
     Seen,
     Told,
     Unread,
+    Where,
 )
 from cli.doctor.table import CHECKS
 from shared.config import load_policy
@@ -93,9 +94,7 @@ def policy(text: str = POLICY) -> Policy:
 
 
 HEALTHY = Seen(
-    option="--stage prod",
-    url=URL,
-    instances=100,
+    where=Where(URL, "--stage prod"),
     identity=Identity("RAMUser", "ada"),
     clocks_apart=200,
     health=HEALTH,
@@ -239,7 +238,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         ROLE,
         lambda: replace(HEALTHY, listed=listed("ours_to_mend")),
     ),
-    ("quota", WARNING, "40 instances", "", lambda: replace(HEALTHY, instances=10)),
+    (
+        "quota",
+        WARNING,
+        "40 instances",
+        "",
+        lambda: replace(HEALTHY, where=Where(URL, "--stage prod", instances=10)),
+    ),
     (
         "domain",
         FAULT,
@@ -519,3 +524,11 @@ def test_no_finding_shows_a_key_or_a_path_token() -> None:
     texts = [f"{one.text} {one.mend}" for *_, change in CASES for one in examine(CHECKS, change())]
 
     assert [text for text in texts for secret in secrets if secret in text] == []
+
+
+def test_a_command_that_asks_live_is_told_where_live_is() -> None:
+    elsewhere = Where(URL, "--url https://fc.example.com", " --live http://127.0.0.1:9001")
+    seen = replace(HEALTHY, where=elsewhere)
+
+    assert seen.mend("setup").endswith("--url https://fc.example.com --live http://127.0.0.1:9001")
+    assert seen.mend("start a/b/c").endswith("--url https://fc.example.com")

@@ -8,13 +8,12 @@ import time
 import click
 
 from cli import show, stages
+from cli.doctor.seen import INSTANCES, Where
 from cli.failure import Failure
 from cli.stages import Target
 
 PATIENCE = 8.0
 """s that the stage may take for an answer: a cold instance needs some of them."""
-INSTANCES = 100
-"""Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
 
 
 class Unlooked(Failure):
@@ -51,14 +50,15 @@ def doctor(
     faults or nothing could be looked at.
     """
     try:
-        target = stages.chosen(stage, url, token, changes=False)
+        target = stages.with_live(stages.chosen(stage, url, token, changes=False), live)
     except Failure as error:
         raise Unlooked(error.message) from None
-    option = f"--url {url}" if url else f"--stage {stage or stages.DEV}"
-    sys.exit(_looked(target, option, live or target.live, instances, as_json=as_json))
+    named = f"--url {url}" if url else f"--stage {stage or stages.DEV}"
+    where = Where(target.url, named, f" --live {live}" if live else "", instances)
+    sys.exit(_looked(target, where, as_json=as_json))
 
 
-def _looked(target: Target, option: str, live: str, instances: int, *, as_json: bool) -> int:
+def _looked(target: Target, where: Where, *, as_json: bool) -> int:
     """The severity of the worst that was found."""
     from cli.account import account_at
     from cli.api import Api
@@ -71,10 +71,10 @@ def _looked(target: Target, option: str, live: str, instances: int, *, as_json: 
 
     reader = Reader(Api(target.url, target.token, patience=PATIENCE), None, bucket)
     try:
-        reader.account = account_at(live)
+        reader.account = account_at(target.live)
     except Failure as error:
         reader.why = error.message
-    seen = look(reader, option=option, url=target.url, instances=instances, now=_now)
+    seen = look(reader, where, now=_now)
     findings = examine(CHECKS, seen)
     if as_json:
         show.as_json(report.as_json(findings))

@@ -68,7 +68,7 @@ def _ours(seen: Seen, url: str, path: str, what: str) -> Iterator[Finding]:
 
 def _hosts(seen: Seen) -> set[str]:
     host = seen.setting("callback_host") or ""
-    return {urlsplit(seen.url).netloc, host} - {""}
+    return {urlsplit(seen.where.url).netloc, host} - {""}
 
 
 def status(seen: Seen) -> Findings:

@@ -15,7 +15,7 @@ from cli.api import Api
 from cli.doctor import knocking, parse
 from cli.doctor.domain_reading import DomainReading
 from cli.doctor.reader import Reader
-from cli.doctor.seen import Bucket, Callback, Domain, Identity, Json, Knock, Seen, Unread
+from cli.doctor.seen import Bucket, Callback, Domain, Identity, Json, Knock, Seen, Unread, Where
 from cli.failure import Failure
 from shared.config import load_policy
 from shared.domain.policy import Policy
@@ -27,7 +27,7 @@ AT_ONCE = 12
 NO_LIVE = Unread("Live's clock", "it does not answer")
 
 
-def look(reader: Reader, *, option: str, url: str, instances: int, now: Callable[[], int]) -> Seen:
+def look(reader: Reader, where: Where, *, now: Callable[[], int]) -> Seen:
     """All of it, within a few seconds. `now` gives ms, where the stage does not tell its own."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         identity = pool.submit(reader.cloud, "who the credentials are of", "sts", _identity)
@@ -40,13 +40,11 @@ def look(reader: Reader, *, option: str, url: str, instances: int, now: Callable
         policy, who = asked.result(), identity.result()
         named = () if isinstance(policy, Unread) else policy.domains
         domains = [DomainReading(reader, pool, one, at).read() for one in named]
-        hosts = _hosts(url, examined)
+        hosts = _hosts(where.url, examined)
         buckets = _buckets(reader, pool, domains)
         knocks = _knocks(pool, domains, hosts, at)
         return Seen(
-            option=option,
-            url=url,
-            instances=instances,
+            where=where,
             identity=who,
             clocks_apart=apart,
             health=health.result(),

@@ -13,6 +13,8 @@ Json = Mapping[str, Any]
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
 """OnDemand of a recording configuration (facts/live.md 5)."""
+INSTANCES = 100
+"""Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 """What refusals for want of a permission begin with."""
 
@@ -163,14 +165,24 @@ class Knock:
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """The stage that is looked at. `named` are the options that name it in a command, `live` those
+    that name another ApsaraVideo Live, for the commands that ask it; `instances` is the region's
+    quota."""
+
+    url: str
+    named: str
+    live: str = ""
+    instances: int = INSTANCES
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
-    """`option` names the stage in a command. `clocks_apart` is how many ms the stage's clock is
+    """`clocks_apart` is how many ms the stage's clock is
     ahead of Live's, `listed` what streams the stage knows.
     `known` says of each secret that Live holds, as kind:secret, whether the stage knows it."""
 
-    option: str
-    url: str
-    instances: int
+    where: Where
     identity: Identity | Unread
     clocks_apart: int | Unread
     health: Json | Unread
@@ -194,7 +206,8 @@ class Seen:
         return list(found)
 
     def mend(self, command: str) -> str:
-        return f"live-record {command} {self.option}"
+        live = self.where.live if command.startswith("setup") else ""
+        return f"live-record {command} {self.where.named}{live}"
 
     def knows(self, kind: str, secret: str) -> bool | None:
         """`kind` is stream_key, record_key or path_token; None where nobody could say."""

@@ -169,17 +169,17 @@ def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
             return
 
 
-def quota(seen: Seen) -> Findings:
+def instances(seen: Seen) -> Findings:
     """How many instances it takes when everything that the policy allows begins within a second.
     Function Compute answers 429 beyond its quota (facts/function-compute.md 5)."""
     size = _size(seen)
     if size is None:
         return
-    needed = math.ceil(size * CALLBACKS * CALLBACK_S)
-    if needed > seen.instances:
+    needed, quota = math.ceil(size * CALLBACKS * CALLBACK_S), seen.where.instances
+    if needed > quota:
         yield warning(
             f"{size} streams that begin within one second take {needed} instances, the region has"
-            f" {seen.instances} (say --instances if it has more): what is refused is learnt from"
+            f" {quota} (say --instances if it has more): what is refused is learnt from"
             " the online list, up to 90 s later. A higher quota is asked for at"
             " https://quotas.console.aliyun.com (product: Function Compute)"
         )
@@ -225,8 +225,8 @@ CHECKS = (
     ),
     Check(
         "quota",
-        "the region has instances enough for the policy's size",
-        quota,
+        "the region has instances enough for the policy's size, where it has one",
+        instances,
         ("examined", "policy"),
     ),
 )
