@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -25,7 +24,7 @@ from shared.known import Known
 from shared.live import Credentials, LiveClient, Online
 from shared.logs import Log, to_stdout
 from shared.outgoing import Unanswered
-from shared.quick import dataclass
+from shared.quick import dataclass, replace
 from shared.recorder import (
     NEAR,
     ONLY_STORE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TypeAlias
 
 from shared import webhook
@@ -19,6 +18,7 @@ from shared.domain import (
     Unpublished,
 )
 from shared.errors import Unreadable
+from shared.quick import replace
 from shared.webhook import (
     FileStored,
     RecordEvent,

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from enum import Enum
-from types import TracebackType
+from functools import lru_cache
+from types import NoneType, TracebackType
 from typing import Any, Final
 
 LONGEST: Final = 32 * 1024  # bytes in a line, the platform's limit
@@ -44,6 +45,14 @@ _SUSPECT: Final = re.compile(
     re.IGNORECASE,
 )
 """Without one of these, none of the patterns is in a text: most texts are one plain word."""
+_PLAIN: Final = (str, int, float, NoneType, Enum)
+_SEVERAL: Final = (list, tuple, set, frozenset)
+
+
+@lru_cache(maxsize=512)
+def _is_telling(name: str) -> bool:
+    """A field of this name holds a secret."""
+    return _TELLING.search(name) is not None
 
 
 def to_stdout(line: str) -> None:
@@ -95,21 +104,22 @@ class Log:
         shown = {}
         for name, value in fields.items():
             text = _str(name)
-            hidden = _TELLING.search(text)
             shown[self._text(text, longest)] = (
-                _HIDDEN if hidden else self._shown(value, longest, depth + 1)
+                _HIDDEN if _is_telling(text) else self._shown(value, longest, depth + 1)
             )
         return shown
 
     def _shown(self, value: object, longest: int, depth: int) -> object:
-        if isinstance(value, Mapping | list | tuple | set | frozenset) and depth > _DEEPEST:
+        if isinstance(value, _PLAIN):  # first, since most are, and an abstract class asks slowly
+            plain = _plain(value)
+            return self._text(plain, longest) if isinstance(plain, str) else plain
+        if isinstance(value, (Mapping, *_SEVERAL)) and depth > _DEEPEST:
             return "[cut]"
         if isinstance(value, Mapping):
             return self._fields(value, longest, depth)
-        if isinstance(value, list | tuple | set | frozenset):
+        if isinstance(value, _SEVERAL):
             return [self._shown(inner, longest, depth + 1) for inner in value]
-        plain = _plain(value)
-        return self._text(plain, longest) if isinstance(plain, str) else plain
+        return self._text(_str(value), longest)
 
     def _text(self, text: str, longest: int) -> str:
         for secret in self._hide:
@@ -135,6 +145,8 @@ def _plain(value: object) -> str | int | float | None:
 
 
 def _str(value: object) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, TracebackType):

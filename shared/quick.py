@@ -12,10 +12,10 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "replace"]
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass
+    from dataclasses import dataclass, replace
 else:
 
     def dataclass(
@@ -24,6 +24,11 @@ else:
         if order:
             return dataclasses.dataclass(frozen=frozen, order=True, **how)
         return lambda cls: _quickly(cls, how, hashed=frozen)
+
+    def replace(given: Any, /, **changes: Any) -> Any:  # noqa: ANN401 - any dataclass
+        if changed := getattr(given, "_replaced", None):
+            return changed(changes)
+        return dataclasses.replace(given, **changes)
 
 
 def _quickly(cls: type, how: dict[str, bool], *, hashed: bool) -> type:
@@ -45,6 +50,14 @@ def _quickly(cls: type, how: dict[str, bool], *, hashed: bool) -> type:
     def __hash__(self: object) -> int:  # noqa: N807 - it becomes a method
         return hash(compared(self))
 
+    names = [field.name for field in fields]
+    values = _getter(names)
+
+    def replaced(self: object, changes: dict[str, object]) -> object:
+        had = (values(self),) if len(names) == 1 else values(self)
+        return type(self)(**{**dict(zip(names, had, strict=True)), **changes})
+
+    made._replaced = replaced  # noqa: SLF001 - for `replace` above alone
     made.__repr__, made.__eq__ = __repr__, __eq__
     made.__hash__ = __hash__ if hashed else None
     return cast("type", made)

@@ -72,3 +72,12 @@ def test_its_fields_copies_and_slots_are_the_standard_ones() -> None:
 def test_what_may_change_has_no_hash() -> None:
     with pytest.raises(TypeError, match="unhashable"):
         hash(Mutable(1))
+
+
+def test_it_is_changed_as_the_standard_one_is() -> None:
+    one = Quick(1, c=(3,))
+    assert quick.replace(one, b="x", aside=4) == replace(one, b="x", aside=4)
+    assert quick.replace(Mutable(1), a=2) == Mutable(2)
+    assert quick.replace(Plain(1), a=2) == Plain(2)
+    with pytest.raises(TypeError, match="unknown"):
+        quick.replace(one, unknown=1)  # type: ignore[call-arg] # on purpose

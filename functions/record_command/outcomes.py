@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -42,7 +41,7 @@ from shared.errors import (
     WrongState,
 )
 from shared.fc import Response
-from shared.quick import dataclass
+from shared.quick import dataclass, replace
 from shared.recorder import Handled
 
 

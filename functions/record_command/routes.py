@@ -78,6 +78,9 @@ class Route:
 
     def matches(self, path: str) -> Sequence[str] | None:
         """The values of the path's parameters; None when it is another path."""
+        last = self.path.rpartition("/")[2]
+        if not last.startswith("{") and not path.endswith(last):
+            return None
         ours, theirs = self.path.split("/"), path.split("/")
         if len(ours) != len(theirs):
             return None

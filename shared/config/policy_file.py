@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from enum import Enum
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -26,7 +26,7 @@ from shared.domain.policy import (
 )
 from shared.domain.times import duration
 from shared.errors import Fault, Misconfigured
-from shared.quick import dataclass
+from shared.quick import dataclass, replace
 
 Kind = Literal["json", "toml"]
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")

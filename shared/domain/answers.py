@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shared.domain import sessions, wishes
 from shared.domain.because import Code
 from shared.domain.happenings import Accepted, Sent
@@ -37,6 +35,7 @@ from shared.errors import (
     Throttled,
     Unavailable,
 )
+from shared.quick import replace
 
 CONFIRM = 10_000
 """How long Live's silence about an accepted start is believed."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from shared.domain import answers, on_demand, reports, sessions, wishes
 from shared.domain.because import Code, Note
 from shared.domain.happenings import (
@@ -30,7 +28,7 @@ from shared.domain.happenings import (
 from shared.domain.record import NEVER_LIVE, By, Flight, How, Once, Recording, Started, next_look
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
-from shared.quick import dataclass
+from shared.quick import dataclass, replace
 
 CONFIRM_AGAIN = 60_000
 """A start that Live accepted is not repeated sooner, confirmed or not."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from shared.domain.because import Code, Note
 from shared.domain.happenings import Terms
 from shared.domain.record import How, Owed, Recording, Started, Wish
 from shared.domain.stream import Command
+from shared.quick import replace
 
 _ASKED = (Code.ASKED_START, Code.ASKED_AGAIN)
 

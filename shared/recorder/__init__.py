@@ -7,7 +7,7 @@ in production, and whoever explores or simulates performs them as it likes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 
 from shared.domain import (
     Accepted,
@@ -29,7 +29,7 @@ from shared.domain import (
 from shared.domain.storing import Claimed, Conflict, File, Loaded, Place, Save, Stored
 from shared.domain.stream import Command
 from shared.errors import LiveError
-from shared.quick import dataclass
+from shared.quick import dataclass, replace
 from shared.recorder.effects import (
     Drain,
     Effect,

@@ -56,15 +56,21 @@ def _code(value: str) -> Code:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
     """Defaults are left out: most fields of most records are at theirs."""
-    if isinstance(value, Enum):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if issubclass(kind, Enum):
         return value.value
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(kind):
         return {
             name: _plain(part)
-            for name, default in _defaults(type(value))
+            for name, default in _defaults(kind)
             if (part := getattr(value, name)) != default
         }
     return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+_AS_THEY_ARE = frozenset((str, int, float, bool, NoneType))
 
 
 @cache

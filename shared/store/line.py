@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from shared.domain.record import Recording, due_at, rank, takes_place
 from shared.domain.storing import RECHECK, Place, Save
 from shared.domain.stream import StreamKey
+from shared.quick import replace
 
 MINUTE = 60_000
 ACCOUNT = "account"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -30,6 +29,7 @@ from shared.domain.storing import (
 )
 from shared.domain.stream import StreamKey
 from shared.errors import StoreUnavailable
+from shared.quick import replace
 from shared.store import scripts
 from shared.store.codec import from_json, note_from_json
 from shared.store.driver import driver

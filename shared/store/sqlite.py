@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import RLock
 
 from shared.domain.because import Code, Note
@@ -32,6 +31,7 @@ from shared.domain.storing import (
 )
 from shared.domain.stream import StreamKey
 from shared.errors import StoreUnavailable
+from shared.quick import replace
 from shared.store import line
 from shared.store.codec import from_json, note_from_json, note_to_json, to_json
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 
 from shared.domain.because import Code, Note
 from shared.domain.record import Recording, due_at, phase, rank, takes_place
 from shared.domain.storing import File, Place, Save, watched_of
 from shared.domain.stream import StreamKey
+from shared.quick import replace
 from shared.store.codec import note_to_json, to_json
 
 ORDER = 1 + 3 + 14
