@@ -471,5 +471,7 @@ def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: P
     dev.send_signal(signal.SIGINT)
     dev.communicate(timeout=30)
 
-    assert stages._read()["dev"] == {"url": address, "token": TOKEN}
+    kept = stages._read()["dev"]
+    assert (kept["url"], kept["token"]) == (address, TOKEN)
+    assert set(kept) == {"url", "token", "live", "rtmp"}
     assert (dev.returncode, listed.exit_code) == (0, 0)
