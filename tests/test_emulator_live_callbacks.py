@@ -315,7 +315,8 @@ def test_a_detour_serves_its_times_and_its_stream_only(control: Remote, receiver
 
 
 def on_demand(control: Remote, receiver: Receiver) -> None:
-    control.post("recording", {"domain": "live.example.com", "app": "app", "on_demand": 1})
+    rule = {"domain": "live.example.com", "app": "app", "on_demand": 1, "formats": ["mp4"]}
+    control.post("recording", rule)
     control.notify(stream_url="", record_url="", on_demand_url=f"{receiver.address}/on-demand")
 
 
