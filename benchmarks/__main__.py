@@ -11,6 +11,7 @@ RUNS = (
     ("warm_call", "--json"),
     ("callback", "--json"),
     ("store_growth", "--many", "100000", "--json"),
+    ("media", "--streams", "20", "--seconds", "5", "--json"),
     ("storm", "--streams", "500", "--instances", "4", "--store", "redis", "--json"),
 )
 

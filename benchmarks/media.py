@@ -1,0 +1,193 @@
+"""What it costs the stand-in to record many streams at once, and whether it loses a frame.
+
+`python -m benchmarks.media --json`. A second process pushes every stream in real time; each is
+recorded from its first frame on, and each file is read back: a frame that was sent and is in no
+file is lost. CPU and memory are the stand-in's alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.encoder import clip
+from cli.stack import ROOT
+from emulator.live import Remote
+from emulator.media.flv import Tag, read
+from emulator.media.publisher import NotTaken, Publisher, looped, paced
+
+STREAMS, SECONDS, KBIT = 60, 20.0, 1_000
+TICKS = os.sysconf("SC_CLK_TCK")
+AUTOMATIC = {"domain": "live.example.com", "app": "app", "on_demand": 0, "formats": ["flv"]}
+"""Recorded from its first frame on, so that every frame that is sent has to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    streams: int
+    seconds: float
+    kbit: int
+    """kbit/s of each stream, to which its pictures are filled up."""
+
+    @property
+    def options(self) -> list[str]:
+        return [part for name in self.__slots__ for part in (f"--{name}", str(getattr(self, name)))]
+
+
+def push(url: str, tags: Sequence[Tag]) -> int:
+    """How many frames were sent; 0 when it was not let in, or not to the end."""
+    try:
+        with Publisher(url) as publisher:
+            for tag in paced(tags):
+                publisher.send(tag)
+    except NotTaken as refused:
+        print(f"{url}: {refused}", file=sys.stderr)
+        return 0
+    return sum(tag.is_frame for tag in tags)
+
+
+def tags_of(load: Load) -> list[Tag]:
+    """The clip again and again, from a key frame on: where every recording begins."""
+    first = next(tag.timestamp for tag in clip() if tag.is_key_frame)
+    tags = looped(tag for tag in clip() if not tag.is_frame or tag.timestamp >= first)
+    pictures_per_s = 15
+    size = load.kbit * 1000 // 8 // pictures_per_s
+    taken = itertools.takewhile(lambda tag: tag.timestamp <= load.seconds * 1000, tags)
+    return [filled(tag, size) for tag in taken]
+
+
+def filled(tag: Tag, size: int) -> Tag:
+    """A picture with a unit that decoders skip (H.264's filler data)."""
+    missing = size - len(tag.payload) - 6
+    if not (tag.is_video and tag.is_frame) or missing <= 0:
+        return tag
+    unit = b"\x0c" + b"\xff" * missing + b"\x80"
+    return Tag(tag.kind, tag.timestamp, tag.payload + len(unit).to_bytes(4, "big") + unit)
+
+
+def push_all(rtmp: str, load: Load) -> list[int]:
+    tags = tags_of(load)
+    with ThreadPoolExecutor(load.streams) as pool:
+        urls = [f"{rtmp}/app/stream{number}" for number in range(load.streams)]
+        return list(pool.map(lambda url: push(url, tags), urls))
+
+
+def pushed_by_another(rtmp: str, load: Load) -> list[int]:
+    """In a process of their own, which measures nothing."""
+    command = [sys.executable, "-m", "benchmarks.media", "--push", rtmp]
+    done = subprocess.run([*command, *load.options], stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    sent: list[int] = json.loads(done.stdout)
+    return sent
+
+
+class StandIn:
+    """A context manager; what it costs is read from /proc."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json"]
+        self._process = subprocess.Popen(
+            [*command, "--buckets", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+        )
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        told = json.loads(line)
+        self.rtmp: str = told["rtmp"]
+        self.control = Remote(str(told["address"]))
+        self.control.notify(stream_url="", record_url="")
+        self.control.post("recording", AUTOMATIC)
+
+    @property
+    def cpu_s(self) -> float:
+        fields = self._about("stat").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    @property
+    def peak_mb(self) -> float:
+        line = next(one for one in self._about("status").splitlines() if "VmHWM" in one)
+        return int(line.split()[1]) / 1024
+
+    def _about(self, what: str) -> str:
+        return Path(f"/proc/{self._process.pid}/{what}").read_text(encoding="utf-8")
+
+    def recorded(self) -> list[dict[str, Any]]:
+        """Each stream's file, once its merge delay is over."""
+        self.control.advance(181)
+        streams = self.control.get("state")["streams"]
+        return [kept for one in streams for kept in one["kept"]]
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+
+def frames_of(path: str) -> int:
+    with Path(path).open("rb") as file:
+        return sum(tag.is_frame for tag in read(file))
+
+
+def measure(folder: Path, load: Load) -> dict[str, float]:
+    live = StandIn(folder)
+    try:
+        before, began = live.cpu_s, time.monotonic()
+        sent = pushed_by_another(live.rtmp, load)
+        took = time.monotonic() - began
+        cpu = (live.cpu_s - before) / took
+        kept = live.recorded()
+        return told(kept, sent, load.seconds) | {
+            "cpu_of_one_core": round(cpu, 3),
+            "peak_mb": round(live.peak_mb, 1),
+        }
+    finally:
+        live.end()
+
+
+def told(kept: Sequence[dict[str, Any]], sent: Sequence[int], seconds: float) -> dict[str, float]:
+    found = sum(frames_of(one["path"]) for one in kept)
+    off = [abs(one["duration_ms"] / 1000 - seconds) for one in kept]
+    return {
+        "streams": len(sent),
+        "files": len(kept),
+        "seconds": seconds,
+        "frames_sent": sum(sent),
+        "frames_recorded": found,
+        "frames_lost": sum(sent) - found,
+        "longest_off_s": round(max(off, default=seconds), 3),
+        "mbit_per_s": round(sum(one["bytes"] for one in kept) * 8 / seconds / 1e6, 2),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.media", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    parser.add_argument("--streams", type=int, default=STREAMS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--kbit", type=int, default=KBIT, help="per second, of each stream")
+    parser.add_argument("--push", metavar="RTMP", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    load = Load(asked.streams, asked.seconds, asked.kbit)
+    if asked.push:
+        print(json.dumps(push_all(asked.push, load)))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
+        found = measure(Path(folder), load)
+    print(json.dumps(found) if asked.json else "\n".join(f"{k} {v}" for k, v in found.items()))
+    whole = found["frames_lost"] == 0 and found["files"] == load.streams
+    return 0 if whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
