@@ -41,7 +41,7 @@ def line(told: Json) -> str:
 
 def file(told: Json) -> str:
     ran = f"{told['start'] or '-'} to {told['stop'] or '-'}"
-    return f"{told['uri']}  {ran}"
+    return f"{told.get('url') or told['uri']}  {ran}"
 
 
 _STANDS = {

@@ -122,6 +122,18 @@ def test_a_restart_cuts_at_a_key_frame_and_loses_none(studio: Studio) -> None:
     assert abs(second["ended_ms"] - first["began_ms"] - spans) < 300
 
 
+def test_a_long_recording_leaves_a_file_every_cycle_and_loses_no_frame(studio: Studio) -> None:
+    with Encoder(studio.url):
+        studio.record("start")
+        studio.films()
+        studio.control.advance(3_600)
+        studio.films()
+        studio.record("stop", "cancel_delay")
+    first, second = studio.kept
+    assert (plays(first["path"]), plays(second["path"])) == (True, True)
+    assert 0 < second["began_ms"] - first["ended_ms"] < 150
+
+
 @pytest.mark.parametrize("merges", [True, False], ids=["resumes", "new_file"])
 def test_an_interruption_is_merged_or_begins_a_new_file(studio: Studio, *, merges: bool) -> None:
     how = "resumes" if merges else "new_file"

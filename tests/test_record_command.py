@@ -519,7 +519,18 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
         "start": rfc3339(NOON),
         "stop": rfc3339(NOON + 60_000),
         "seconds": 60,
+        "url": None,
     }
+
+
+def test_files_have_an_address_where_the_stage_says_where_they_are_read(recording: Stage) -> None:
+    base = "https://bucket.example.com/"
+    recording.app = replace(recording.app, settings=replace(recording.app.settings, files_url=base))
+    for n, uri in enumerate(("record/a b#1.flv", "vod:v-1")):
+        recording.happens(FileLeft(uri, NOON - n, NOON + 60_000))
+    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+
+    assert [file["url"] for file in told] == [f"{base}record/a%20b%231.flv", None]
 
 
 def _listed(stage: Stage, **query: str) -> Got:

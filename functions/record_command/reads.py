@@ -36,8 +36,10 @@ def history(ask: Ask) -> Response:
 
 
 def files(ask: Ask) -> Response:
-    left = ask.call.app.store.files(ask.stream, ask.query.get("limit", _SOME))
-    return Response(200, {"stream": str(ask.stream), "files": [views.file(one) for one in left]})
+    app = ask.call.app
+    left = app.store.files(ask.stream, ask.query.get("limit", _SOME))
+    shown = [views.file(one, app.settings.files_url) for one in left]
+    return Response(200, {"stream": str(ask.stream), "files": shown})
 
 
 _NO_CURSOR = 'write what "next" of the page before says'

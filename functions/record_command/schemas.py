@@ -176,6 +176,7 @@ SCHEMAS: Mapping[str, Schema] = {
                 start=_maybe(_TIME),
                 stop=_maybe(_TIME),
                 seconds=_maybe(_COUNT),
+                url=_maybe(_TEXT),
             )
         ),
     ),

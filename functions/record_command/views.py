@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from shared.domain import Recording, Terms, phase
 from shared.domain.because import Note
@@ -128,12 +129,15 @@ def entry(line: Entry, language: Language) -> Json:
     }
 
 
-def file(left: File) -> Json:
+def file(left: File, files_url: str) -> Json:
+    """With its address, where the stage says where the bucket is read; VOD has none there."""
+    is_object = bool(files_url) and not left.uri.startswith("vod:")
     return {
         "uri": left.uri,
         "start": time(left.start or None),
         "stop": time(left.stop or None),
         "seconds": max(left.stop - left.start, 0) // 1000 if left.start else None,
+        "url": f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_object else None,
     }
 
 

@@ -43,6 +43,7 @@ class Settings:
     kick_url: str
     kick_key: str = field(repr=False)
     relay_url: str
+    files_url: str
     relay_key: str = field(repr=False)
     on_demand_default: bool
     fast: bool
@@ -137,6 +138,7 @@ def _settings(read: _Reader) -> Settings:
         kick_url=read.take("KICK_URL", values.url),
         kick_key=read.take("KICK_KEY", values.own_key),
         relay_url=read.take("RELAY_URL", values.url),
+        files_url=read.take("FILES_URL", values.url),
         relay_key=read.take("RELAY_KEY", values.own_key),
         on_demand_default=read.take("ON_DEMAND_DEFAULT", values.flag, "false"),
         fast=read.take("FAST", values.flag, "true"),
