@@ -71,7 +71,8 @@ def lapse(turn: Turn, flight: Flight) -> None:
 
 
 def doubt(turn: Turn, flight: Flight) -> None:
-    doubtful = Doubt(flight.command, flight.sent_at + DOUBT)
+    gen = flight.gen if flight.command is Command.RESTART else 0
+    doubtful = Doubt(flight.command, flight.sent_at + DOUBT, gen)
     turn.change(doubts=(*turn.record.doubts, doubtful))
     if flight.command is Command.RESTART:
         turn.change(restart_doubted=True)
@@ -120,6 +121,7 @@ _STARTED = {How.ACCEPTED: Code.ACCEPTED, How.ALREADY: Code.ALREADY, How.ADOPTED:
 def _started(turn: Turn, flight: Flight, answer: Accepted | LiveError, how: How) -> None:
     _remember(turn, flight, answer, _STARTED[how])
     if turn.record.wish.wanted:
+        _open_anew(turn, flight)
         _bind(turn)
     if turn.record.wish.wanted:
         _prove(turn, flight, how)
@@ -155,6 +157,13 @@ def _speaks_of_it_since(turn: Turn, flight: Flight, how: How) -> int:
     return min(turn.record.paused_since, flight.sent_at) + TOGETHER
 
 
+def _open_anew(turn: Turn, flight: Flight) -> None:
+    """Sent since the session ended, and accepted: the stream is back, before anybody told of it."""
+    session = turn.record.session
+    if session is not None and turn.record.is_off and flight.sent_at >= session.off_since:
+        sessions.open_undated(turn)
+
+
 def _bind(turn: Turn) -> None:
     if turn.record.session is None:
         sessions.open_undated(turn)
@@ -180,9 +189,8 @@ def _check_at(turn: Turn, how: How, *, repeated: bool) -> int | None:
 
 
 def _not_live(turn: Turn, flight: Flight, answer: LiveError) -> None:
-    session, wish = turn.record.session, turn.record.wish
-    fresh = session is not None and turn.now - session.opened_at < JUST_PUBLISHED
-    if wish.wanted and fresh and session and session.standing is Standing.LIVE:
+    wish = turn.record.wish
+    if wish.wanted and _has_just_come(turn):
         _remember(turn, flight, answer, Code.NOT_LIVE_YET)
         _again(turn, flight, after=_wait(answer, flight.attempts))
         return
@@ -191,6 +199,17 @@ def _not_live(turn: Turn, flight: Flight, answer: LiveError) -> None:
         wishes.give_up(turn)
     elif wish.wanted:
         sessions.mark_refused(turn)
+
+
+def _was_just_interrupted(turn: Turn) -> bool:
+    at = turn.record.interrupted_at
+    return at is not None and turn.now - at < turn.terms.merge_delay
+
+
+def _has_just_come(turn: Turn) -> bool:
+    session = turn.record.session
+    live = session is not None and session.standing is Standing.LIVE
+    return session is not None and live and turn.now - session.opened_at < JUST_PUBLISHED
 
 
 def _failed(turn: Turn, flight: Flight, answer: LiveError) -> None:
@@ -219,9 +238,12 @@ def _stop(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
 
 
 def _stop_missed(turn: Turn, flight: Flight) -> None:
-    """Over, unless the stream has come back since the stop was claimed, or does so soon."""
+    """Over, unless the stream has come back since the stop was claimed, or does so soon; or has
+    just come back, and the recorder, which may resume by itself, does not know it yet."""
     if flight.session != turn.record.session_number and not turn.record.is_off:
         turn.owe_unless_owed(Command.STOP, Code.STREAM_RETURNED)
+    elif _has_just_come(turn) and _was_just_interrupted(turn):
+        _again(turn, flight, after=_wait(NotLive(), flight.attempts))
     else:
         turn.change(stop_missed_at=turn.now)
 

@@ -145,7 +145,7 @@ def _end_doubts(turn: Turn) -> None:
         turn.change(restart_doubted=False)
         _heal(turn)
     against = _AGAINST_A_START if turn.record.wish.wanted else _AGAINST_A_STOP
-    if any(doubt.command in against for doubt in over):
+    if any(doubt.command in against and not turn.is_unmanaged(doubt) for doubt in over):
         turn.owe_wish(Code.ECHO)
 
 

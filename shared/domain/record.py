@@ -92,6 +92,7 @@ class Doubt:
 
     command: Command
     until: int
+    gen: int = 0  # of a restart: the wish that it was asked under
 
     def may_explain(self, time: int | None) -> bool:
         """Whether what Live says was so at `time` may be this attempt's doing; None tells nothing
@@ -286,6 +287,8 @@ class Recording:
         wish, session = self.wish, self.session
         if wish.wanted or session is None:
             return False
+        if wish.held_session is not None and session.began - TOGETHER < wish.made_at:
+            return True  # it was there when the stop was made, whatever was known of it then
         if wish.held_session == session.number:
             return True
         before = wish.held_opening_before
@@ -348,9 +351,9 @@ LOOK_AGAIN = 60_000
 def next_look(session: Session) -> int | None:
     if session.standing is not Standing.ENDING:
         return None
-    if session.looks < len(LOOKS):
-        return session.off_since + LOOKS[session.looks]
-    return session.off_since + LOOKS[-1] + (session.looks - len(LOOKS) + 1) * LOOK_AGAIN
+    planned = (*LOOKS, LOOKS[-1] + (session.looks - len(LOOKS) + 1) * LOOK_AGAIN)
+    at = session.off_since + planned[min(session.looks, len(LOOKS))]
+    return at if session.absent_at is None else max(at, session.absent_at + TOGETHER)
 
 
 NEVER_LIVE = 24 * 3_600_000

@@ -29,12 +29,21 @@ def _runs(turn: Turn, what: str, time: int | None) -> None:
     _settle_restart(turn, time)
     if turn.record.wish.wanted:
         _confirm(turn, what, time)
-    elif turn.may_still_land(Command.START, Command.RESTART, at=time):
+    elif _may_be_ours(turn, time):
         turn.owe(Command.STOP, Code.EARLY_ECHO)
     elif turn.record.told_to_record_at is not None:
         turn.note(Code.CONFIRMED, what=what)
     else:
         turn.note(Code.UNMANAGED, what=what)
+
+
+def _may_be_ours(turn: Turn, time: int | None) -> bool:
+    """What runs though nobody wants it may be what a command of ours in doubt has begun."""
+    if turn.may_still_land(Command.START, at=time):
+        return True
+    doubts = [doubt for doubt in turn.record.doubts if not turn.is_unmanaged(doubt)]
+    restarts = [doubt for doubt in doubts if doubt.command is Command.RESTART]
+    return any(doubt.may_explain(time) for doubt in restarts)
 
 
 def _settle_restart(turn: Turn, time: int | None) -> None:

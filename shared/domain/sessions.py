@@ -62,17 +62,22 @@ def _open(turn: Turn, why: Code, *, time: int | None = None, listed: int | None 
         turn.change(interrupted_at=turn.now)
     number = turn.record.session_number + 1
     turn.note(why, session=number)
-    wishes.end_with_session(turn)
+    session = Session(number, turn.now, time, listed)
+    if wishes.belongs_to_next(turn, session.began):
+        turn.change_wish(session=number)
+    else:
+        wishes.end_with_session(turn)
     _drop_own_restart(turn)
-    turn.change(session=Session(number, turn.now, time, listed), failed=None)
+    turn.change(session=session, failed=None)
     if not wishes.by_policy(turn, says_why_not=True):
         _meet_wish(turn, why)
     on_demand.opened(turn)
 
 
 def open_undated(turn: Turn) -> None:
-    """An accepted start proves a live stream that no callback and no list has told of."""
-    turn.change(session=Session(1, turn.now))
+    """An accepted start proves a live stream that no callback and no list has told of, or not since
+    the session before it ended."""
+    turn.change(session=Session(turn.record.session_number + 1, turn.now), failed=None)
 
 
 def _drop_own_restart(turn: Turn) -> None:

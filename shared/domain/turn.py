@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.domain.because import Code, Note
 from shared.domain.happenings import Terms
-from shared.domain.record import How, Owed, Recording, Started, Wish
+from shared.domain.record import Doubt, How, Owed, Recording, Started, Wish
 from shared.domain.stream import Command
 from shared.quick import replace
 
@@ -92,6 +92,11 @@ class Turn:
     def pause_over_at(self) -> int:
         """When whatever may be paused now is written and over."""
         return self.record.paused_since + self.terms.merge_delay
+
+    def is_unmanaged(self, doubt: Doubt) -> bool:
+        """A restart that a person asked of a recording that is not ours to stop."""
+        wish = self.record.wish
+        return doubt.command is Command.RESTART and not wish.wanted and doubt.gen == wish.gen
 
     def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
         """Or may have landed already: what Live says was so `at` that time may be its doing."""

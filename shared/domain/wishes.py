@@ -11,7 +11,7 @@ from shared.domain.happenings import (
     StopAsked,
 )
 from shared.domain.policy import OnInterruption, OnPublish
-from shared.domain.record import By, Phase, Recording, phase
+from shared.domain.record import TOGETHER, By, Phase, Recording, Standing, phase
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
 
@@ -37,19 +37,25 @@ def start(turn: Turn, asked: StartAsked) -> None:
 
 def _start_again(turn: Turn, asked: StartAsked) -> None:
     """A second start moves the end and takes the wish over from policy; it sends nothing unless
-    nothing else is being tried."""
+    nothing else is being tried. Asked when the stream is gone, or may be, it is about the session
+    that comes."""
     turn.change_wish(
         by=By.PERSON,
         who=asked.who,
         reason=asked.reason or turn.record.wish.reason,
         on_interruption=asked.on_interruption or turn.record.wish.on_interruption,
         if_not_live=asked.if_not_live,
+        session=turn.record.wish.session if _is_surely_live(turn.record) else None,
     )
     _set_end(turn, asked.max_duration, asked.until)
     turn.note(Code.ASKED_AGAIN, who=asked.who)
     if turn.record.owed is None and not turn.record.is_started:
         turn.change(failed=None)
         _send_start(turn, Code.ASKED_AGAIN)
+
+
+def _is_surely_live(record: Recording) -> bool:
+    return record.session is not None and record.session.standing is Standing.LIVE
 
 
 def _send_start(turn: Turn, why: Code) -> None:
@@ -176,6 +182,17 @@ def end_with_session(turn: Turn) -> None:
     wish = turn.record.wish
     if wish.wanted and wish.on_interruption is not OnInterruption.RESUME and wish.session:
         _end(turn, Code.SESSION_OVER, finalize=wish.on_interruption is OnInterruption.FINALIZE)
+
+
+def belongs_to_next(turn: Turn, began: int) -> bool:
+    """The session that opens was there already when a start of the wish was first accepted: news
+    of it came late, and what was taken for the one before it was this one."""
+    wish, session = turn.record.wish, turn.record.session
+    accepted = wish.first_accepted_at
+    if not wish.wanted or accepted is None or session is None:
+        return False
+    was_doubted = session.standing is not Standing.LIVE and session.off_since < accepted
+    return accepted - began > (-TOGETHER if was_doubted else TOGETHER)
 
 
 def end_by_time(turn: Turn) -> None:

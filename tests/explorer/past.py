@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from shared.domain import Recording, Terms
+from shared.domain.policy import OnInterruption
 from shared.domain.record import By, Evidence, Session, Standing, Started, Wish
 from tests.explorer.world import FAR, NOW
 
@@ -75,15 +76,22 @@ def _bare_wish(record: Recording) -> Wish:
     wish = record.wish
     until = None if wish.until is None else _clamped(wish.until, 0)
     long = until is not None and until > NOW + FAR
-    first = NOW if wish.first_accepted_at is not None and long else wish.first_accepted_at
+    first = wish.first_accepted_at
+    if first is not None and wish.on_interruption is not OnInterruption.RESUME:
+        first = max(first, NOW - OLD)  # tells which session it was accepted in
+    elif first is not None and long:
+        first = NOW
     held = None if wish.held_until is None else _clamped(wish.held_until, 0)
     waits = wish.by is By.POLICY and record.session is None
+    made_at = wish.made_at if waits else NOW
+    if wish.held_session is not None:  # tells which sessions it holds for
+        made_at = max(wish.made_at, NOW - OLD)
     return replace(
         wish,
         until=until,
         held_until=held,
         first_accepted_at=first,
-        made_at=wish.made_at if waits else NOW,
+        made_at=made_at,
     )
 
 

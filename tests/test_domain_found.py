@@ -1,0 +1,112 @@
+"""What the simulation found in the protocol (docs/reliability.md), each as a sentence."""
+
+from __future__ import annotations
+
+from shared.domain import Code, Reported, RestartAsked, StartAsked, StopAsked, Terms
+from shared.domain.record import Session, Standing, next_look
+from shared.errors import InDoubt, NotLive
+from tests.conftest import NOON
+from tests.story import SECOND, STOPS, Story, by_rule, recording
+
+MINUTE = 60 * SECOND
+UNTIL_INTERRUPTED = StartAsked("ann", on_interruption=STOPS)
+RUNS = Reported("record_started", recording=True)
+NOT_FOUND = NotLive("StreamNotFound")
+
+
+def test_a_start_asked_when_the_stream_is_gone_is_about_the_session_that_comes() -> None:
+    story = recording().goes_off().happens(UNTIL_INTERRUPTED).passes(MINUTE).publish()
+
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_a_person_who_asks_while_the_session_ends_is_not_let_down_when_it_has_ended() -> None:
+    story = Story(by_rule(on_interruption=STOPS)).publish().answer().passes(MINUTE).unpublish()
+    story.start().passes(5 * SECOND).missed().passes(10 * SECOND).missed()
+
+    assert story.record.is_off
+    assert story.record.wish.wanted
+
+
+def test_a_start_accepted_before_news_of_its_session_came_belongs_to_that_session() -> None:
+    story = Story().publish().passes(MINUTE).happens(UNTIL_INTERRUPTED).answer()
+    story.seen(NOON + 30 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.record.wish.session == 2
+
+
+def test_a_start_accepted_while_its_session_was_doubted_belongs_to_the_one_that_comes() -> None:
+    story = Story().publish().passes(MINUTE).unpublish().passes(8 * SECOND)
+    story.happens(UNTIL_INTERRUPTED).answer().passes(SECOND).publish(NOON + MINUTE + 7 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.record.wish.session == 2
+
+
+def test_a_start_sent_and_accepted_since_the_session_ended_opens_another() -> None:
+    story = Story().publish().goes_off().happens(UNTIL_INTERRUPTED).answer()
+
+    assert story.record.session_number == 2
+    assert story.record.wish.wanted
+    assert story.sent == ["start"]
+
+
+def test_a_stop_that_meets_a_stream_just_back_and_not_found_yet_goes_out_again() -> None:
+    """Whether an interrupted recording resumes by itself, and how soon the recorder knows the
+    stream, are both UNCONFIRMED (facts/live.md 6, 11)."""
+    story = recording().passes(MINUTE).unpublish().stop().answer(NOT_FOUND).passes(SECOND)
+    story.publish().answer(NOT_FOUND)
+    assert story.sent == ["start", "stop", "stop"]
+
+    assert story.passes(SECOND).sent == ["start", "stop", "stop", "stop"]
+
+
+def test_a_stop_for_the_session_holds_for_one_that_had_begun_unknown() -> None:
+    story = Story(by_rule()).publish().answer().goes_off().passes(MINUTE)
+    story.happens(StopAsked("ann", hold_session=True)).answer(NOT_FOUND).passes(2 * SECOND)
+    story.publish(story.now - 3 * SECOND)
+
+    assert not story.record.wish.wanted
+    assert Code.HELD in story.told
+
+
+def test_a_stop_for_the_session_does_not_hold_for_one_that_begins_later() -> None:
+    story = Story(by_rule()).publish().answer().happens(StopAsked("ann", hold_session=True))
+    story.answer().passes(MINUTE).publish()
+
+    assert story.record.wish.wanted
+
+
+def test_a_doubtful_restart_of_what_is_not_managed_leads_to_no_stop() -> None:
+    """Asked by a person of a recording that nobody asked us to manage (design.md 11.8)."""
+    story = Story().publish().happens(RUNS).happens(RestartAsked("ann")).answer(InDoubt())
+    story.passes(SECOND).happens(RUNS).passes(2 * MINUTE)
+
+    assert story.sent == ["restart"]
+
+
+def test_a_doubtful_restart_of_what_was_stopped_since_still_does() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).stop().answer()
+
+    assert story.passes(MINUTE).sent == ["start", "restart", "stop", "stop"]
+
+
+def test_looks_that_are_late_keep_the_distance_that_makes_them_two() -> None:
+    ending = Session(1, NOON, standing=Standing.ENDING, off_since=NOON, looks=1)
+    assert next_look(ending) == NOON + 15 * SECOND
+
+    late = Session(
+        1, NOON, standing=Standing.ENDING, off_since=NOON, looks=1, absent_at=NOON + 22 * SECOND
+    )
+    assert next_look(late) == NOON + 27 * SECOND
+
+
+def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() -> None:
+    """Only what was accepted in the session that opens belongs to it."""
+    story = Story(Terms()).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    story.seen(story.now - SECOND)
+
+    assert not story.record.wish.wanted
+    assert story.record.wish.why is Code.SESSION_OVER
