@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from shared.domain.because import Code
 from shared.domain.record import Owed, Recording, Wish
 from shared.domain.storing import Save
 from shared.store import Store, open_store
+from tests.simulation.memory import MemoryStore, Shared
 
 settings.register_profile(
     "ours",
@@ -74,21 +76,31 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         engine.stop()
 
 
+def _url(kind: str, tmp_path: Path, engines: Callable[[str], str]) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/records.db"
+    return f"{engines(kind)}?stage={uuid4().hex}"
+
+
 @pytest.fixture(params=ENGINES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[[str], str]) -> str:
     """Of a store that is empty."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/records.db"
-    return f"{engines(request.param)}?stage={uuid4().hex}"
+    return _url(request.param, tmp_path, engines)
 
 
-@pytest.fixture
-def another_store(store_url: str, clock: Clock) -> Iterator[OpenStore]:
-    """Opens one more client of the same store, as another instance would."""
-    opened: list[Store] = []
+@pytest.fixture(params=(*ENGINES, "memory"))
+def another_store(
+    request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[[str], str], clock: Clock
+) -> Iterator[OpenStore]:
+    """Opens one more client of the same store, as another instance would. "memory" is the one that
+    tests/simulation goes by, under the contract of the others."""
+    shared, opened = Shared(), list[Store]()
+    url = "" if request.param == "memory" else _url(request.param, tmp_path, engines)
 
     def open_one() -> Store:
-        store = open_store(store_url, rate=50, clock=clock)
+        if not url:
+            return cast("Store", MemoryStore(rate=50, clock=clock, shared=shared))
+        store = open_store(url, rate=50, clock=clock)
         opened.append(store)
         return store
 

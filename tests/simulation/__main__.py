@@ -1,0 +1,128 @@
+"""Bad days in virtual time, each from its seed: every promise of design.md 11 is watched."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import fields
+
+from tests.simulation.engines import sample
+from tests.simulation.lots import RATES
+from tests.simulation.plan import Do, Plan, draw
+from tests.simulation.shrink import Shrinker
+from tests.simulation.simulation import Result, Simulation
+from tests.simulation.story import written
+
+SHRUNK = 3
+"""So many failing seeds are made shorter; each takes seconds."""
+
+
+def main() -> int:
+    asked = _arguments()
+    seeds = range(asked.seed, asked.seed + asked.seeds)
+    report = Report()
+    for seed in seeds:
+        report.add(draw(seed), story=asked.story)
+    for engine, count, broken in sample(seeds) if asked.engines else ():
+        report.engines[engine] = count
+        report.failed += broken
+    told = report.told()
+    print(json.dumps(told) if asked.json else _summary(told))
+    return 1 if report.failed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds (1)")
+    parser.add_argument("--seed", type=int, default=0, help="the first of them (0)")
+    parser.add_argument("--story", action="store_true", help="tell what happens in each")
+    parser.add_argument("--json", action="store_true", help="the figures as one line of JSON")
+    parser.add_argument("--engines", action="store_true", help="a sample on SQLite and Redis too")
+    return parser.parse_args()
+
+
+class Report:
+    """`seconds` are of the CPU, and of the seeds in memory alone."""
+
+    def __init__(self) -> None:
+        self.seeds = self.events = self.commands = self.failed = 0
+        self.seconds = 0.0
+        self.faults: Counter[str] = Counter()
+        self.engines: dict[str, int] = {}
+
+    def add(self, plan: Plan, *, story: bool) -> None:
+        began = time.process_time()
+        result = Simulation(plan, story=story).run()
+        self.seconds += time.process_time() - began
+        self.seeds += 1
+        self.events += result.events
+        self.commands += result.commands
+        self.faults.update(result.faults)
+        self.faults.update(f"{name} = {value}" for name, value in switches_of(plan))
+        if story:
+            print(*written(result.story), sep="\n")
+        if result.broken is not None:
+            self._explain(plan, result)
+
+    def _explain(self, plan: Plan, result: Result) -> None:
+        self.failed += 1
+        print(f"seed {plan.seed}: {result.broken}", file=sys.stderr)
+        if self.failed <= SHRUNK:
+            print(*explained(plan, result), sep="\n", file=sys.stderr)
+
+    def told(self) -> dict[str, object]:
+        """Every kind is there, also those that never struck."""
+        kinds = [
+            *(fault.value for fault in RATES),
+            "429",
+            "request dropped by Live",
+            *(do.value for do in Do),
+        ]
+        return {
+            "violations": self.failed,
+            "events": self.events,
+            "commands": self.commands,
+            "seconds": round(self.seconds, 2),
+            "events_per_second": round(self.events / self.seconds) if self.seconds else 0,
+            "faults_by_kind": {**dict.fromkeys(kinds, 0), **dict(sorted(self.faults.items()))},
+            "seeds": self.seeds,
+            "engines": self.engines,
+        }
+
+
+def explained(plan: Plan, result: Result) -> Iterator[str]:
+    """The story of a failing seed, as short as it can be made."""
+    shrinker = Shrinker(plan, str(result.broken))
+    shortest = shrinker.run()
+    yield f"seed {plan.seed}, made shorter; the whole of it: --seed {plan.seed} --story"
+    odd = ", ".join(f"{name} = {value}" for name, value in odd_switches(shrinker.plan))
+    yield f"UNCONFIRMED switches: {odd or 'as the documents plainly read'}"
+    yield from written(shortest.story)
+
+
+def switches_of(plan: Plan) -> Iterator[tuple[str, object]]:
+    for one in fields(plan.switches):
+        value = getattr(plan.switches, one.name)
+        yield one.name, getattr(value, "name", value)
+
+
+def odd_switches(plan: Plan) -> Iterator[tuple[str, object]]:
+    plain = {one.name: one.default for one in fields(plan.switches)}
+    for name, value in switches_of(plan):
+        if getattr(plan.switches, name) != plain[name]:
+            yield name, value
+
+
+def _summary(told: dict[str, object]) -> str:
+    return (
+        f"{told['seeds']} seeds, {told['events']} events, {told['commands']} commands,"
+        f" {told['violations']} violations; {told['events_per_second']} events a CPU second"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

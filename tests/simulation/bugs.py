@@ -1,0 +1,298 @@
+"""Mistakes that somebody could make in the code, each put in on purpose: the simulation has to find
+every one of them. They stand where the real rule stands and leave it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+from shared import callbacks, recorder, webhook
+from shared.domain import (
+    Code,
+    Command,
+    Flight,
+    Recording,
+    Sent,
+    answers,
+    claim,
+    reports,
+    sessions,
+    wishes,
+)
+from shared.domain.decide import decide as real_decide
+from shared.domain.happenings import Published, Unpublished
+from shared.domain.record import DOUBT, Doubt, Standing
+from shared.domain.storing import Conflict, Save, Stored
+from shared.domain.turn import Turn
+from shared.errors import InDoubt
+from shared.recorder import Recorder, Send, do
+from tests.simulation.memory import MemoryStore, Row
+
+decide = import_module("shared.domain.decide")  # the package gives its function by that name
+Patch = tuple[object, str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    name: str
+    patches: Callable[[], tuple[Patch, ...]]
+
+    @contextmanager
+    def put_in(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for where, what, instead in self.patches():
+                stack.enter_context(mock.patch.object(where, what, instead))
+            yield
+
+
+# --- store and wire -----------------------------------------------------------------------------
+
+
+def _send_before_save() -> tuple[Patch, ...]:
+    real = Recorder._decide
+
+    def hasty(self: Recorder, key: Any, happening: Any, manner: Any) -> Any:  # noqa: ANN401 - as the real one
+        loaded = yield from do(recorder.Load(key))
+        decided = real_decide(loaded.record, happening, loaded.now, self._terms(key))
+        flying = claim(decided.record, self._flight_id(), loaded.now)
+        if flying is not None and flying.flight is not None and manner.has_time():
+            yield from do(Send(key, flying.flight))
+        return (yield from real(self, key, happening, manner))
+
+    return ((Recorder, "_decide", hasty),)
+
+
+def _no_conflicts() -> tuple[Patch, ...]:
+    real = MemoryStore.save_or_claim
+
+    def overwrite(self: MemoryStore, save: Save) -> object:
+        row = self.shared.rows.get(save.key)
+        return real(self, replace(save, version=row.version if row else 0))
+
+    return ((MemoryStore, "save_or_claim", overwrite),)
+
+
+def _conflict_taken_for_saved() -> tuple[Patch, ...]:
+    """Whoever saves second believes that it is done."""
+
+    class Never(Conflict):
+        pass
+
+    def after(step: Any, save: Save, saved: Any) -> object:  # noqa: ANN401 - as the real one
+        return real(step, save, Stored(save.version) if isinstance(saved, Conflict) else saved)
+
+    real = recorder._after
+    return ((recorder, "Conflict", Never), (recorder, "_after", after))
+
+
+def _no_pace() -> tuple[Patch, ...]:
+    def take(_self: MemoryStore, _name: str, _interval: float, *, now: int, wait: float) -> Any:  # noqa: ANN401 - as the real one
+        return float(now), wait >= 0
+
+    return ((MemoryStore, "_take_slot", take),)
+
+
+def _nothing_due() -> tuple[Patch, ...]:
+    return ((Row, "order", _newest_first), (MemoryStore, "take_due", lambda *_: ()))
+
+
+def _newest_first(row: Row) -> tuple[int, int, int, Any]:
+    return (row.rank, -row.priority, -row.since, row.record.key)
+
+
+# --- flight, answers, doubt ---------------------------------------------------------------------
+
+
+def _lease_ignored() -> tuple[Patch, ...]:
+    real = decide._pass_time
+
+    def hasty(turn: Turn) -> None:
+        if turn.record.flight is not None:
+            answers.lapse(turn, turn.record.flight)
+        real(turn)
+
+    return ((decide, "_pass_time", hasty),)
+
+
+def _doubt_dropped() -> tuple[Patch, ...]:
+    return ((answers, "doubt", lambda *_: None),)
+
+
+def _doubt_too_short() -> tuple[Patch, ...]:
+    real = answers.doubt
+
+    def short(turn: Turn, flight: Flight) -> None:
+        real(turn, flight)
+        early = tuple(Doubt(d.command, d.until - DOUBT * 3 // 4) for d in turn.record.doubts[-1:])
+        turn.change(doubts=(*turn.record.doubts[:-1], *early))
+
+    return ((answers, "doubt", short),)
+
+
+def _anybodys_answer() -> tuple[Patch, ...]:
+    real = answers.settle
+
+    def settle(turn: Turn, sent: Sent) -> None:
+        flight = turn.record.flight
+        real(turn, replace(sent, flight=flight.id) if flight else sent)
+
+    return ((answers, "settle", settle),)
+
+
+def _no_echo_of_a_stop() -> tuple[Patch, ...]:
+    return ((decide, "_AGAINST_A_STOP", ()), (reports, "_runs", _runs_without_echo))
+
+
+def _runs_without_echo(turn: Turn, what: str, time: int | None) -> None:
+    if turn.record.wish.wanted:
+        reports._confirm(turn, what, time)
+
+
+def _restart_again() -> tuple[Patch, ...]:
+    real = answers._restart
+
+    def restart(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
+        real(turn, flight, answer)
+        if isinstance(answer, InDoubt):
+            answers._again(turn, flight, after=500)
+
+    return ((answers, "_MEANING", {**answers._MEANING, Command.RESTART: restart}),)
+
+
+def _adopted_unproved() -> tuple[Patch, ...]:
+    return ((answers, "_may_be_paused", lambda *_: False),)
+
+
+# --- wishes and sessions ------------------------------------------------------------------------
+
+
+def _stop_not_sticky() -> tuple[Patch, ...]:
+    return ((Recording, "held_at", lambda *_: False),)
+
+
+def _until_ignored() -> tuple[Patch, ...]:
+    return ((wishes, "end_by_time", lambda *_: None),)
+
+
+def _until_minutes_late() -> tuple[Patch, ...]:
+    real = wishes.end_by_time
+
+    def late(turn: Turn) -> None:
+        until = turn.record.wish.until
+        if until is not None and turn.now >= until + 120_000:
+            real(turn)
+
+    return ((wishes, "end_by_time", late),)
+
+
+def _wish_outlives() -> tuple[Patch, ...]:
+    return ((wishes, "end_with_session", lambda *_: None),)
+
+
+def _ends_in_silence() -> tuple[Patch, ...]:
+    real = wishes._end
+
+    def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        real(turn, why, **(fields | {"send": False}))
+
+    return ((wishes, "_end", end),)
+
+
+def _late_publish_done() -> tuple[Patch, ...]:
+    def unpublished(turn: Turn, _happening: Unpublished) -> None:
+        session = turn.record.session
+        if session is not None and session.standing is Standing.LIVE:
+            sessions._mark_ending(turn, Code.UNPUBLISHED)
+
+    return ((sessions, "unpublished", unpublished),)
+
+
+def _publish_done_believed() -> tuple[Patch, ...]:
+    """Over at once, without a look."""
+    real = sessions.unpublished
+
+    def unpublished(turn: Turn, happening: Unpublished) -> None:
+        real(turn, happening)
+        session = turn.record.session
+        if session is not None and session.standing is Standing.ENDING:
+            sessions._end(turn)
+
+    return ((sessions, "unpublished", unpublished),)
+
+
+def _publish_twice() -> tuple[Patch, ...]:
+    real = sessions.published
+
+    def published(turn: Turn, happening: Published) -> None:
+        session = turn.record.session
+        if session is not None and session.time == happening.time:
+            sessions._open(turn, Code.PUBLISHED, time=happening.time)
+        else:
+            real(turn, happening)
+
+    return ((sessions, "published", published),)
+
+
+def _refusals_never_healed() -> tuple[Patch, ...]:
+    """What Function Compute refused with 429 is never looked for."""
+    return ((recorder, "_differences", lambda _survey: ()),)
+
+
+def _unmanaged_stopped() -> tuple[Patch, ...]:
+    real = reports._runs
+
+    def runs(turn: Turn, what: str, time: int | None) -> None:
+        real(turn, what, time)
+        if not turn.record.wish.wanted:
+            turn.owe_unless_owed(Command.STOP, Code.UNMANAGED)
+
+    return ((reports, "_runs", runs),)
+
+
+# --- the door -----------------------------------------------------------------------------------
+
+
+def _unproved_believed() -> tuple[Patch, ...]:
+    return ((webhook, "verify", lambda *_, **__: None),)
+
+
+def _stack_trace() -> tuple[Patch, ...]:
+    def of_record(told: Any, _streaming: Any) -> object:  # noqa: ANN401 - as the real one
+        return {"record_started": None}[told.state.value]
+
+    return ((callbacks, "of_record", of_record),)
+
+
+BUGS: Mapping[str, Bug] = {
+    bug.name: bug
+    for bug in (
+        Bug("send before save", _send_before_save),
+        Bug("lease ignored", _lease_ignored),
+        Bug("late publish_done acted on", _late_publish_done),
+        Bug("doubt dropped", _doubt_dropped),
+        Bug("answer without identity accepted", _anybodys_answer),
+        Bug("stop not sticky", _stop_not_sticky),
+        Bug("restart repeated", _restart_again),
+        Bug("quota refusals never healed", _refusals_never_healed),
+        Bug("late start after a stop not echoed", _no_echo_of_a_stop),
+        Bug("adopted start never proved", _adopted_unproved),
+        Bug("until ignored", _until_ignored),
+        Bug("until taken for minutes later", _until_minutes_late),
+        Bug("duplicate publish starts again", _publish_twice),
+        Bug("no compare-and-set", _no_conflicts),
+        Bug("conflict taken for saved", _conflict_taken_for_saved),
+        Bug("publish_done believed without a look", _publish_done_believed),
+        Bug("wish outlives its session", _wish_outlives),
+        Bug("the end of a wish sends no stop", _ends_in_silence),
+        Bug("no pace", _no_pace),
+        Bug("what is due is never done", _nothing_due),
+        Bug("unmanaged recording stopped", _unmanaged_stopped),
+        Bug("unproved callback believed", _unproved_believed),
+        Bug("stack trace", _stack_trace),
+        Bug("doubt ends early", _doubt_too_short),
+    )
+}

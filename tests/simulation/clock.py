@@ -1,0 +1,35 @@
+"""Virtual time: what happens next, and when it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+
+class Clock:
+    """`now` in ms since the epoch. What was entered first for a moment happens first."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self._entered = 0
+        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+
+    def __call__(self) -> int:
+        return self.now
+
+    def at(self, when: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
+        self._entered += 1
+        when = self.now if when < self.now else round(when)
+        heappush(self._heap, (when, self._entered, act, args))
+
+    def after(self, ms: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
+        self.at(self.now + ms, act, *args)
+
+    def next_at(self) -> int | None:
+        return self._heap[0][0] if self._heap else None
+
+    def step(self) -> None:
+        """The next one happens."""
+        self.now, _, act, args = heappop(self._heap)
+        act(*args)

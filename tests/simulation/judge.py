@@ -1,0 +1,367 @@
+"""What must always hold (design.md 3 and 11), judged while a run goes on: by the truth about Live,
+and by what was stored, claimed and put on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.domain import (
+    Code,
+    Command,
+    Flight,
+    IfNotLive,
+    Published,
+    Recording,
+    StreamKey,
+    Unpublished,
+)
+from shared.domain.happenings import RestartAsked, StartAsked, StopAsked
+from shared.domain.record import By, Session, Standing
+from shared.domain.storing import Claimed, Save, Stored
+from tests.simulation.world import Answer, Callback, OnDemand, SecondPublisher, Stream
+
+if TYPE_CHECKING:
+    from tests.simulation.fleet import Process
+    from tests.simulation.simulation import Simulation
+
+RATE = 45.0
+"""The lane's (design.md 10)."""
+SOON = 2_000
+LEARNT = 90_000
+STOPPED = 75_000
+TOGETHER = 5_000
+_ASKED = (Code.ASKED_STOP, Code.ASKED_RESTART, Code.ASKED_CANCEL_DELAY)
+_LEARNT = (Code.ASKED_START, Code.RULE_RECORDS, Code.PUBLISHED, Code.SEEN_ONLINE)
+_ASKED_START = (Code.ASKED_START, Code.ASKED_AGAIN)
+
+
+class Broken(Exception):
+    """A promise that was not kept: its number in design.md 11 (or 3), and what happened."""
+
+    def __init__(self, promise: str, words: str) -> None:
+        super().__init__(f"{promise}: {words}")
+        self.promise = promise
+        self.words = words
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is remembered of one stream for later judgements."""
+
+    held: bool = False
+    held_until: int | None = None
+    held_live_since: int | None = None
+    restarts: int = 0
+    restarted: set[str] = field(default_factory=set)
+    published: dict[int, int] = field(default_factory=dict)
+    accepted_live_since: int | None = None
+    ours: bool = False
+    adrift: bool = False
+    """A fail-over lost what would explain its recording."""
+    misled: bool = False
+    replayed: bool = False
+    stop_claimed_at: int = 0
+
+
+class Judge:
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.troubled_at = 0
+        """When something last went wrong that may delay what is owed."""
+        self.claimed: set[str] = set()
+        self.on_wire: set[str] = set()
+        self._slot = 0.0
+        self._sent_at: list[int] = []
+        self._watches: dict[StreamKey, Watch] = {}
+
+    def watch(self, key: StreamKey) -> Watch:
+        return self._watches.setdefault(key, Watch())
+
+    # --- the store ------------------------------------------------------------------------------
+
+    def saved(
+        self, process: Process, before: Recording, save: Save, saved: Claimed | Stored
+    ) -> None:
+        key = save.key
+        after = self.sim.store.load(key).record
+        process.saves.append((before, after))
+        self._judge_source(process, before, after)
+        if after.wish.gen != before.wish.gen:
+            self._new_wish(process, before, after)
+        if after.wish.wanted and after.wish.until != before.wish.until and after.wish.until:
+            at = max(after.wish.until, self.sim.clock.now) + STOPPED
+            self.sim.clock.at(at, self._is_over, key, after.wish.until)
+        asked_anew = any(note.code is Code.ASKED_AGAIN for note in save.notes)
+        known_live = before.session is not None and before.session.standing is Standing.LIVE
+        gone = self.sim.live.live_since(_stream(key)) is None
+        if asked_anew and gone and not known_live:
+            self.watch(key).accepted_live_since = None
+        self._judge_late_news(process, before, after)
+        flight = after.flight
+        if isinstance(saved, Claimed) and flight is not None:
+            self.claimed.add(flight.id)
+            self._judge_slot(saved)
+            self._judge_claim(process, before, after, flight)
+        elif after.owed and after.owed is not before.owed:
+            self._expect_claim(after)
+        self.sim.story_of(process, before, after)
+
+    def _judge_source(self, process: Process, before: Recording, after: Recording) -> None:
+        genuine = process.call.request.genuine
+        if genuine in ("forged", "wrong path", "garbage"):
+            raise Broken("11.6", f"a callback that is {genuine} changed the record")
+        if genuine != "replayed":
+            return
+        self.watch(after.key).replayed = True
+        known = isinstance(process.call.happening, Published)  # docs/reliability.md: what is left
+        ended = before.wish.wanted and not after.wish.wanted
+        if ended and after.wish.why is Code.SESSION_OVER and not known:
+            raise Broken("11.6", "a replayed callback ended what somebody wants")
+
+    def _new_wish(self, process: Process, before: Recording, after: Recording) -> None:
+        wish, watch = after.wish, self.watch(after.key)
+        if wish.gen < before.wish.gen:
+            raise Broken("11.4", "a wish was overwritten by an older one")
+        if wish.why is Code.ASKED_STOP:
+            asked = process.call.request.asked
+            watch.held = True
+            watch.held_until = None
+            watch.held_live_since = None
+            if isinstance(asked, StopAsked) and asked.hold_session:
+                watch.held_live_since = self.sim.live.live_since(_stream(after.key))
+            elif isinstance(asked, StopAsked):
+                hold = 12 * 3_600_000 if asked.hold is None else asked.hold
+                watch.held_until = wish.made_at + hold
+        elif wish.why is Code.ASKED_START:
+            watch.held = False
+        elif wish.by is By.POLICY and self._is_held(after.key, watch):
+            raise Broken("11.2", "policy made a wish while an explicit stop holds")
+        elif wish.why is Code.SESSION_OVER:
+            self._judge_end(process, after, watch)
+        watch.accepted_live_since = None
+
+    def _is_held(self, key: StreamKey, watch: Watch) -> bool:
+        if not watch.held or watch.replayed:
+            return False
+        if watch.held_until is not None:
+            return self.sim.clock.now < watch.held_until
+        since = watch.held_live_since
+        beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
+        return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
+
+    def _judge_end(self, process: Process, after: Recording, watch: Watch) -> None:
+        """The session that a wish belonged to is over, so it must be over in truth."""
+        since = watch.accepted_live_since
+        beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
+        if beside or watch.replayed or process.call.request.sent or watch.adrift:
+            return
+        if since is None:
+            if self.sim.plan.config.mode is OnDemand.CALLBACK:
+                return  # told to record it, no start of ours was accepted
+            raise Broken("3", "a wish ended with a session that it never belonged to")
+        if self.sim.live.live_since(_stream(after.key)) == since:
+            raise Broken("3", "a wish ended with a session that goes on")
+
+    def _judge_late_news(self, process: Process, before: Recording, after: Recording) -> None:
+        """Of a session that a later one has replaced: it changes nothing."""
+        happening, session = process.call.happening, before.session
+        if not isinstance(happening, Unpublished) or process.call.request.genuine:
+            return
+        if session is None or session.standing is not Standing.LIVE or after.session is None:
+            return
+        since = self.sim.live.live_since(_stream(after.key))
+        known = since is not None and _is_of(session, since)
+        late = since is not None and happening.time < since - TOGETHER - 1_000
+        if known and late and after.session.standing is not Standing.LIVE:
+            raise Broken("3", "a publish_done of an older session was acted on")
+
+    # --- claims ---------------------------------------------------------------------------------
+
+    def _judge_slot(self, saved: Claimed) -> None:
+        slot = self.sim.clock.now + saved.slot_in
+        if slot < self._slot + 1000 / RATE - 1:
+            raise Broken("11.5", "two slots are nearer than the rate allows")
+        self._slot = slot
+
+    def _judge_claim(
+        self, process: Process, before: Recording, after: Recording, flight: Flight
+    ) -> None:
+        command, watch = flight.command, self.watch(after.key)
+        holder = before.flight
+        if (
+            holder
+            and self.sim.clock.now < holder.lease_until
+            and not self._settles(process, holder)
+        ):
+            raise Broken("3", f"a {command.value} was claimed while another holds the flight")
+        if after.wish.gen == 0 and flight.why not in _ASKED:
+            raise Broken("11.8", f"a {command.value} for what nobody asked us to manage")
+        if command is Command.START:
+            self._judge_start(after, flight, watch)
+        elif command is Command.RESTART:
+            self._judge_restart(after, flight)
+        elif after.wish.wanted:
+            raise Broken("11.2", f"a {command.value} was claimed against the wish")
+        elif command is Command.STOP:
+            watch.stop_claimed_at = self.sim.clock.now
+
+    @staticmethod
+    def _settles(process: Process, holder: Flight) -> bool:
+        heard = process.call.request.sent
+        return holder.id in process.holds or (heard is not None and heard.flight == holder.id)
+
+    def _judge_start(self, after: Recording, flight: Flight, watch: Watch) -> None:
+        if not after.wish.wanted:
+            raise Broken("11.2", "a start was claimed that nobody wants")
+        session = after.session
+        over = session is not None and session.standing is Standing.ENDED
+        if over and flight.why not in _ASKED_START:
+            raise Broken("3", "a start was claimed for a session that is over")
+        if flight.why is Code.PUBLISHED and session and session.time is not None:
+            since = watch.published.setdefault(session.time, flight.since)
+            if since != flight.since:
+                raise Broken("3", "one publish, told twice, was started twice")
+
+    @staticmethod
+    def _judge_restart(after: Recording, flight: Flight) -> None:
+        if flight.why is not Code.ASKED_RESTART and not after.wish.wanted:
+            raise Broken("11.2", "a restart of our own was claimed that nobody wants")
+
+    def _expect_claim(self, after: Recording) -> None:
+        """A start that is owed is claimed within 2 s and its turn, while nothing goes wrong."""
+        owed, now = after.owed, self.sim.clock.now
+        if owed is None or owed.full or owed.attempts or owed.why not in _LEARNT:
+            return
+        at = now + SOON + 1000 * len(self._watches) / RATE
+        self.sim.clock.at(at, self._is_claimed, after.key, owed.since, now)
+
+    def _is_claimed(self, key: StreamKey, since: int, asked_at: int) -> None:
+        record = self.sim.store.load(key).record
+        owed = record.owed
+        still = owed is not None and owed.since == since and not owed.attempts and not owed.full
+        late = still and record.flight is None and owed and owed.not_before <= asked_at
+        if late and self.troubled_at < asked_at - TOGETHER:
+            raise Broken("11.1", "a start that was owed was not claimed in time")
+
+    def _is_over(self, key: StreamKey, until: int) -> None:
+        """A stop is claimed at most 75 s after `until`."""
+        wish = self.sim.store.load(key).record.wish
+        if wish.wanted and wish.until == until and self.troubled_at < until - TOGETHER:
+            raise Broken("11.3", "75 s after `until` nothing was stopped")
+
+    # --- the wire -------------------------------------------------------------------------------
+
+    def sent(self, flight: Flight) -> None:
+        if flight.id not in self.claimed:
+            raise Broken("3", f"a {flight.command.value} was sent before it was saved")
+        if flight.id in self.on_wire:
+            raise Broken("3", f"one claim, and its {flight.command.value} was sent twice")
+        self.on_wire.add(flight.id)
+        self.sim.commands += 1
+        self._judge_rate()
+
+    def _judge_rate(self) -> None:
+        """45 slots a second, each up to 100 ms late: never more than Live's 50."""
+        now = self.sim.clock.now
+        self._sent_at = [at for at in self._sent_at if at > now - 1000] + [now]
+        if len(self._sent_at) > 51:
+            raise Broken("11.5", "more commands in one second than Live takes")
+
+    def arrived(self, key: StreamKey, flight: Flight, answer: Answer | None) -> None:
+        """Whose the recording is, from now on."""
+        watch, acted = self.watch(key), self.sim.live.arrived[-1].acted
+        if acted and flight.command is Command.RESTART:
+            self._restarted(watch, flight)
+        said = answer.code if answer else ""
+        if flight.command is Command.STOP:
+            watch.adrift = not acted and (watch.adrift or said == "CodeConfigNotFound")
+        yes = answer is not None and said in ("", "TaskAlreadyStarted")
+        if flight.command is Command.START and (acted or yes):
+            watch.ours = True
+        if acted and flight.command in (Command.START, Command.RESTART):
+            watch.misled = not self.sim.live.is_recording(_stream(key))  # accepted, and not done
+        if yes and flight.command is Command.START:
+            watch.accepted_live_since = self.sim.live.live_since(_stream(key))
+
+    def _restarted(self, watch: Watch, flight: Flight) -> None:
+        """Once an ask, however often it is on its way."""
+        if flight.why is not Code.ASKED_RESTART or flight.id in watch.restarted:
+            return
+        watch.restarted.add(flight.id)
+        if len(watch.restarted) > watch.restarts:
+            raise Broken("11.4", "a restart was done more often than it was asked for")
+
+    def refused(self, key: StreamKey, flight: Flight) -> None:
+        """With a code that nobody documented: a stop is then taken for over (design.md 5)."""
+        if flight.command is Command.STOP:
+            self.watch(key).adrift = True
+
+    # --- callbacks and asks ---------------------------------------------------------------------
+
+    def came(self, stream: Stream) -> None:
+        """A stream that goes on is known of within 90 s, whatever was lost."""
+        since = self.sim.live.live_since(stream)
+        if since is not None:
+            self.sim.clock.at(self.sim.clock.now + LEARNT, self._is_known, stream, since)
+
+    def _is_known(self, stream: Stream, since: int) -> None:
+        if self.sim.live.live_since(stream) != since:
+            return
+        if self.troubled_at > self.sim.clock.now - LEARNT - TOGETHER:
+            return
+        session = self.sim.store.load(StreamKey(*stream)).record.session
+        if session is None or session.standing is Standing.ENDED:
+            raise Broken("11.1", "a live stream was not known of within 90 s")
+
+    def told(self, callback: Callback) -> None:
+        """Whoever overhears one knows a signature."""
+        self.sim.strangers.overhears(callback)
+
+    def asked(self, process: Process) -> None:
+        """What a person was told is done, is stored."""
+        request = process.call.request
+        assert request.key is not None
+        wishes = [(before.wish, after.wish) for before, after in process.saves]
+        if isinstance(request.asked, StopAsked):
+            stored = any(b.gen < a.gen and a.why is Code.ASKED_STOP for b, a in wishes)
+            stored = stored or _repeats(process)
+            if not stored:
+                raise Broken("11.4", "a stop was answered with yes, and is not stored")
+        if isinstance(request.asked, StartAsked):
+            stored = any(a.wanted for _, a in wishes) or _repeats(process)
+            failed = request.asked.if_not_live is IfNotLive.FAIL
+            if not stored and not failed:
+                raise Broken("11.4", "a start was answered with yes, and is not stored")
+
+    def restart_asked(self, key: StreamKey) -> None:
+        self.watch(key).restarts += 1
+
+    def lost(self, keys: set[StreamKey]) -> None:
+        """The last writes of these are gone; what they promised is not owed any more."""
+        self._slot = 0.0
+        for key in keys:
+            watch, wish = self.watch(key), self.sim.store.load(key).record.wish
+            watch.adrift = True
+            watch.published.clear()
+            watch.accepted_live_since = None
+            watch.restarts += 1
+            watch.held = watch.held and wish.why is Code.ASKED_STOP and wish.held_until is not None
+            watch.held_until = wish.held_until
+
+
+def _repeats(process: Process) -> bool:
+    """The same key again answers the present state and changes nothing."""
+    asked = process.call.request.asked
+    return asked is not None and asked.once is not None
+
+
+def _is_of(session: Session, since: int) -> bool:
+    return abs(session.began - since) <= TOGETHER
+
+
+def _stream(key: StreamKey) -> Stream:
+    return Stream(key.domain, key.app, key.stream)
+
+
+__all__ = ["RATE", "Broken", "Judge", "RestartAsked", "Watch"]

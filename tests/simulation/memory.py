@@ -1,0 +1,380 @@
+"""The store's contract in a dictionary: what SQLite and Redis promise, without their cost.
+
+It runs through the same contract suite (tests/test_store*.py) as the engines that are deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from threading import RLock
+
+from shared.domain.because import Code, Note
+from shared.domain.record import Phase, Recording, due_at, phase, rank, takes_place
+from shared.domain.storing import (
+    COMMANDS,
+    LOOK_RATE,
+    LOOKS,
+    RECHECK,
+    Claimed,
+    Condition,
+    Conflict,
+    Entry,
+    File,
+    Filter,
+    Loaded,
+    Place,
+    PolicyCopy,
+    Queue,
+    Save,
+    Saved,
+    Stored,
+    Use,
+    Watched,
+    watched_of,
+)
+from shared.domain.stream import StreamKey
+
+ACCOUNT = "account"
+LINES = 1000
+MINUTE = 60_000
+NEVER = 1 << 62
+
+
+@dataclass(slots=True)
+class Row:
+    """One record and its place in every order; `due` is NEVER when nothing is."""
+
+    record: Recording
+    version: int
+    due: int
+    rank: int
+    priority: int
+    since: int
+    rule: str | None
+    waits: str
+    lined: bool = False
+
+    def order(self) -> tuple[int, int, int, StreamKey]:
+        return (self.rank, -self.priority, self.since, self.record.key)
+
+    def spot(self) -> tuple[int, int, StreamKey]:
+        return (-self.priority, self.since, self.record.key)
+
+
+@dataclass(slots=True)
+class Lane:
+    free_at: float = 0.0
+    minute: int = 0
+    used: int = 0
+    before: int = 0
+
+    def counted(self, now: int) -> tuple[int, int]:
+        passed = now // MINUTE - self.minute
+        return (self.used, self.before) if passed == 0 else (0, self.used if passed == 1 else 0)
+
+
+@dataclass(slots=True)
+class Shared:
+    """What every client of one store sees. `lock`: the contract has threads."""
+
+    rows: dict[StreamKey, Row] = field(default_factory=dict)
+    lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), LOOKS: Lane()})
+    taken: dict[str, int] = field(default_factory=dict)
+    entries: dict[StreamKey, list[Entry]] = field(default_factory=dict)
+    kept: dict[tuple[str, str], tuple[StreamKey, File]] = field(default_factory=dict)
+    runners: dict[tuple[str, str], int] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
+    policies: list[PolicyCopy] = field(default_factory=list)
+    written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
+    lock: RLock = field(default_factory=RLock)
+
+
+class MemoryStore:
+    """`rate` is the lane's, a second; `clock` gives ms. Clients of one `shared` are one store."""
+
+    def __init__(
+        self, *, rate: float, clock: Callable[[], int], shared: Shared | None = None
+    ) -> None:
+        self._interval = 1000 / rate
+        self._clock = clock
+        self.shared = shared or Shared()
+
+    def prepare(self) -> None:
+        """There is nothing to import."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def now(self) -> int:
+        return self._clock()
+
+    # --- one record -----------------------------------------------------------------------------
+
+    def load(self, key: StreamKey) -> Loaded:
+        row = self.shared.rows.get(key)
+        if row is None:
+            return Loaded(Recording(key), 0, self._clock())
+        return Loaded(row.record, row.version, self._clock())
+
+    def save_or_claim(self, save: Save) -> Saved:
+        with self.shared.lock:
+            now, before = self._clock(), self.shared.rows.get(save.key)
+            if (before.version if before else 0) != save.version:
+                return Conflict()
+            rule = before.rule if before else None
+            saved, record, waits = self._choose(save, rule, now)
+            row = _row(record, save.version + 1, save.place, waits, now)
+            self.shared.written.append((now, save.key, before))
+            self.shared.rows[save.key] = row
+            self._move(rule, row.rule, save.place, now)
+            self._tell(save, waits=waits, now=now)
+            return saved
+
+    def _choose(
+        self, save: Save, rule: str | None, now: int
+    ) -> tuple[Stored | Claimed, Recording, str]:
+        stored = Stored(save.version + 1)
+        if save.flying is None:
+            return stored, save.queued, ""
+        waits = self._full_scope(save, rule)
+        if waits and save.waiting:
+            return replace(stored, full=True), save.waiting, waits
+        slot, taken = self._take_slot(COMMANDS, self._interval, now=now, wait=save.wait)
+        if not taken:
+            return replace(stored, lane_in=slot - now), save.queued, ""
+        record = _complete(save.flying, slot, save.lease)
+        return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
+
+    def _tell(self, save: Save, *, waits: str, now: int) -> None:
+        for note in (*save.notes, Note(Code.NO_PLACE)) if waits else save.notes:
+            _append(self.shared.entries.setdefault(save.key, []), note, now)
+        for file in save.files:
+            self.shared.kept.setdefault((save.key.domain, file.uri), (save.key, file))
+
+    # --- places ---------------------------------------------------------------------------------
+
+    def _full_scope(self, save: Save, rule: str | None) -> str:
+        """Which cap keeps this flight from taking a place; empty when it may, or has one."""
+        if save.waiting is None or rule is not None:
+            return ""
+        since = save.queued.owed.since if save.queued.owed else 0
+        spot = (-save.place.priority, since, save.key)
+        for scope, cap in _caps(save.place):
+            ahead = sum(row.spot() < spot for row in self._waiting(scope))
+            if self.shared.taken.get(scope, 0) + ahead >= cap:
+                return scope
+        return ""
+
+    def _waiting(self, scope: str) -> list[Row]:
+        return [row for row in self.shared.rows.values() if row.waits == scope]
+
+    def _move(self, before: str | None, after: str | None, place: Place, now: int) -> None:
+        """Count the place given up and the one taken, and wake whoever waits for it."""
+        if before == after:
+            return
+        taken = self.shared.taken
+        for rule, change in ((before, -1), (after, 1)):
+            for scope in (f"rule:{rule}", ACCOUNT) if rule is not None else ():
+                taken[scope] = taken.get(scope, 0) + change
+        for scope, cap in _caps(place):
+            free = max(cap - taken.get(scope, 0), 0)
+            for row in sorted(self._waiting(scope), key=Row.spot)[:free]:
+                row.due, row.lined = now, True
+
+    # --- lanes ----------------------------------------------------------------------------------
+
+    def _take_slot(
+        self, name: str, interval: float, *, now: int, wait: float
+    ) -> tuple[float, bool]:
+        """GCRA with a burst of one."""
+        lane = self.shared.lanes[name]
+        slot = max(float(now), lane.free_at)
+        if slot - now > wait:
+            return slot, False
+        used, lane.before = lane.counted(now)
+        lane.free_at, lane.minute, lane.used = slot + interval, now // MINUTE, used + 1
+        return slot, True
+
+    def look_slot(self, wait: int) -> float | None:
+        with self.shared.lock:
+            now = self._clock()
+            slot, taken = self._take_slot(LOOKS, 1000 / LOOK_RATE, now=now, wait=wait)
+            return max(slot - now, 0.0) if taken else None
+
+    def slow(self, ms: int) -> None:
+        lane = self.shared.lanes[COMMANDS]
+        lane.free_at = max(lane.free_at, self._clock() + ms)
+
+    def use(self) -> Use:
+        lane, now = self.shared.lanes[COMMANDS], self._clock()
+        used, before = lane.counted(now)
+        weighed = used + before * (1 - now % MINUTE / MINUTE)
+        ahead = max(lane.free_at - now, 0.0)
+        return Use(1000 / self._interval, weighed * 1000 / MINUTE, ahead)
+
+    # --- who goes next --------------------------------------------------------------------------
+
+    def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
+        with self.shared.lock:
+            now = self._clock()
+            due = [row for row in self.shared.rows.values() if row.lined or row.due <= now]
+            for row in due:
+                row.lined = True
+            first = sorted(due, key=Row.order)[:limit] if len(due) > 1 else due[:limit]
+            for row in first:
+                row.lined, row.due = False, now + hold
+            return [row.record.key for row in first]
+
+    def next_due(self) -> int | None:
+        soonest = min((row.due for row in self.shared.rows.values()), default=NEVER)
+        return None if soonest == NEVER else max(soonest - self._clock(), 0)
+
+    def condition(self) -> Condition:
+        """Nothing is kept beyond the run."""
+        return Condition("memory", {})
+
+    def queue(self) -> Queue:
+        now = self._clock()
+        due = [row.due for row in self.shared.rows.values() if row.due <= now]
+        return Queue(len(due), now - min(due) if due else 0)
+
+    def join(self, name: str, who: str, ms: int) -> int:
+        now, runners = self._clock(), self.shared.runners
+        with self.shared.lock:
+            for one in [one for one, until in runners.items() if until <= now]:
+                del runners[one]
+            runners[name, who] = now + ms
+            return sum(kind == name for kind, _ in runners) - 1
+
+    def summon(self, name: str, most: int, ms: int) -> bool:
+        now, mark = self._clock(), f"summoned {name}"
+        with self.shared.lock:
+            running = [until for (kind, _), until in self.shared.runners.items() if kind == name]
+            alive = sum(until > now for until in running)
+            enough = alive >= most or (alive > 0 and self.use().ahead > 0)
+            if enough or now - self.shared.marks.get(mark, -NEVER) < ms:
+                return False
+            self.shared.marks[mark] = now
+            return True
+
+    def leave(self, name: str, who: str) -> None:
+        self.shared.runners.pop((name, who), None)
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def watched(self, domain: str) -> Sequence[Watched]:
+        records = [row.record for key, row in self.shared.rows.items() if key.domain == domain]
+        return [watched_of(record) for record in records if record.is_watched]
+
+    def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
+        rows = self.shared.rows
+        keys = sorted(key for key in rows if after is None or key > after)
+        found = [rows[key].record for key in keys if _fits(rows[key].record, wanted)]
+        return found[:limit]
+
+    def phases(self) -> Mapping[Phase, int]:
+        found: dict[Phase, int] = {}
+        for row in self.shared.rows.values():
+            now = phase(row.record)
+            found[now] = found.get(now, 0) + 1
+        return found
+
+    def files(self, key: StreamKey, limit: int) -> Sequence[File]:
+        kept = [file for whose, file in self.shared.kept.values() if whose == key]
+        return sorted(kept, key=lambda one: (one.stop, one.start, one.uri), reverse=True)[:limit]
+
+    def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
+        return self.shared.entries.get(key, [])[::-1][:limit]
+
+    # --- marks and policy -----------------------------------------------------------------------
+
+    def mark(self, name: str) -> None:
+        self.shared.marks[name] = self._clock()
+
+    def marked(self, name: str) -> int | None:
+        at = self.shared.marks.get(name)
+        return None if at is None else self._clock() - at
+
+    def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
+        with self.shared.lock:
+            if len(self.shared.policies) != replaces:
+                return None
+            self.shared.policies.append(PolicyCopy(replaces + 1, text, self._clock()))
+            return self.shared.policies[-1]
+
+    def get_policy(self) -> PolicyCopy | None:
+        return self.shared.policies[-1] if self.shared.policies else None
+
+    # --- a fail-over ----------------------------------------------------------------------------
+
+    def lose(self, since: int) -> set[StreamKey]:
+        """Forget what was written at `since` or later, as a replica that lagged behind would."""
+        rows, lost = self.shared.rows, set()
+        while self.shared.written and self.shared.written[-1][0] >= since:
+            _, key, before = self.shared.written.pop()
+            lost.add(key)
+            if before is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = before
+        self._count_anew()
+        return lost
+
+    def _count_anew(self) -> None:
+        self.shared.taken.clear()
+        for row in self.shared.rows.values():
+            for scope in (f"rule:{row.rule}", ACCOUNT) if row.rule is not None else ():
+                self.shared.taken[scope] = self.shared.taken.get(scope, 0) + 1
+
+
+def _row(record: Recording, version: int, place: Place, waits: str, now: int) -> Row:
+    """A start that waits for a place is not due until one comes free."""
+    due = due_at(record)
+    if waits:
+        due = min(due_at(replace(record, owed=None)) or NEVER, now + RECHECK)
+    return Row(
+        record,
+        version,
+        NEVER if due is None else due,
+        rank(record),
+        place.priority,
+        record.owed.since if record.owed else 0,
+        place.rule if takes_place(record) else None,
+        waits,
+    )
+
+
+def _caps(place: Place) -> Iterator[tuple[str, int]]:
+    if place.of_rule is not None:
+        yield f"rule:{place.rule}", place.of_rule
+    if place.of_account is not None:
+        yield ACCOUNT, place.of_account
+
+
+def _complete(flying: Recording, slot: float, lease: int) -> Recording:
+    """The slot and the lease are the store's to give."""
+    if flying.flight is None:
+        raise ValueError("a record that flies has a flight")
+    sent_at = round(slot)
+    flight = replace(flying.flight, sent_at=sent_at, lease_until=sent_at + lease)
+    return replace(flying, flight=flight)
+
+
+def _append(entries: list[Entry], note: Note, now: int) -> None:
+    """A note that repeats the newest one is counted, not written again."""
+    last = entries[-1] if entries else None
+    if last is not None and last.note == note:
+        entries[-1] = replace(last, last_at=now, count=last.count + 1)
+        return
+    entries.append(Entry(note, now, now, 1))
+    if len(entries) > LINES:
+        del entries[0]
+
+
+def _fits(record: Recording, wanted: Filter) -> bool:
+    return (
+        (wanted.phase is None or phase(record) is wanted.phase)
+        and (wanted.domain is None or record.key.domain == wanted.domain)
+        and (wanted.app is None or record.key.app == wanted.app)
+    )

@@ -1,0 +1,226 @@
+"""What a seed has in store: streams, what encoders and people do with them, and what breaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from random import Random
+
+from shared.domain import (
+    Asked,
+    CancelDelayAsked,
+    ExtendAsked,
+    IfNotLive,
+    RestartAsked,
+    StartAsked,
+    StopAsked,
+)
+from shared.domain.policy import OnInterruption
+from tests.simulation.lots import stream_of_chance
+from tests.simulation.world import Config, OnDemand, Stream, Switches
+
+SECOND, MINUTE = 1_000, 60_000
+NOON = 1_763_800_000_000
+LASTS = 6 * MINUTE
+"""For so long things go wrong."""
+END = NOON + LASTS
+DOMAIN, INGEST = "live.example.com", "push.example.com"
+APPS = ("app", "class", "show", "few")
+
+
+class Do(str, Enum):
+    PUBLISH = "publish"
+    UNPUBLISH = "unpublish"
+    VANISH = "encoder vanishes"
+    ASK = "ask"
+    ASK_TWICE = "ask, and again with the same key"
+    FOREIGN_START = "started by somebody else"
+    FORGE = "callback forged"
+    WRONG_PATH = "callback to a wrong path"
+    REPLAY = "callback replayed with another payload"
+    GARBAGE = "callback of garbage"
+    OUTAGE = "store outage"
+    FAILOVER = "store fail-over that loses the last writes"
+    CROWDED = "429 of Function Compute"
+    NO_TIMER = "timer missed"
+    POLICY = "policy changed"
+    NO_CONFIG = "recording configuration deleted"
+    NO_CREDENTIALS = "credentials expired"
+    NO_BUCKET = "bucket refused"
+    NEW_KEYS = "callback keys rotated"
+    SPEND = "others spend the account's rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Happens at `at`; what lasts, lasts `ms`."""
+
+    at: int
+    do: Do
+    stream: int = -1
+    ms: int = 0
+    ask: Asked | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seed: int
+    streams: tuple[Stream, ...]
+    deeds: tuple[Deed, ...]
+    switches: Switches
+    config: Config
+    merge_delay: int
+    policy: str
+    instances: int
+
+    def without(self, *left_out: Deed) -> Plan:
+        return replace(self, deeds=tuple(one for one in self.deeds if one not in left_out))
+
+
+def draw(seed: int) -> Plan:
+    lots = stream_of_chance(seed, "plan")
+    streams = tuple(
+        Stream(DOMAIN, lots.choice(APPS), f"room{number}")
+        for number in range(lots.choice((1, 1, 2, 3)))
+    )
+    merge_delay = lots.choice((20, 60, 180)) * SECOND
+    deeds: list[Deed] = []
+    for number in range(len(streams)):
+        deeds += _of_stream(stream_of_chance(seed, "stream", number), number)
+    deeds += _of_stage(stream_of_chance(seed, "stage"), len(streams))
+    switches = stream_of_chance(seed, "switches")
+    return Plan(
+        seed,
+        streams,
+        tuple(sorted((one for one in deeds if one.at < END), key=lambda deed: deed.at)),
+        Switches.drawn(switches),
+        Config(mode=_mode(switches), delay_ms=merge_delay),
+        merge_delay,
+        policy(lots),
+        lots.choice((4, 8, 100)),
+    )
+
+
+def _mode(lots: Random) -> OnDemand:
+    modes = (OnDemand.MANUAL, OnDemand.CALLBACK, OnDemand.AUTOMATIC)
+    return lots.choices(modes, (16, 2, 1))[0]
+
+
+# --- one stream ---------------------------------------------------------------------------------
+
+
+def _of_stream(lots: Random, number: int) -> Iterator[Deed]:
+    at = NOON + lots.randrange(60 * SECOND)
+    for _ in range(lots.choice((1, 1, 2, 2, 3, 4))):
+        yield Deed(at, Do.PUBLISH, number)
+        at += lots.choice((1, 3, 10, 30, 60, 120)) * SECOND + lots.randrange(SECOND)
+        if lots.random() < 0.15:
+            break
+        yield Deed(at, lots.choice((Do.UNPUBLISH, Do.UNPUBLISH, Do.VANISH)), number)
+        at += lots.choice((1, 2, 4, 8, 20, 60, 200)) * SECOND + lots.randrange(SECOND)
+    yield from _asks(lots, number)
+    yield from _strangers(lots, number)
+
+
+def _asks(lots: Random, number: int) -> Iterator[Deed]:
+    for _ in range(lots.choice((0, 1, 1, 2, 2, 3))):
+        at = NOON + lots.randrange(LASTS)
+        burst = lots.choice((1, 1, 1, 1, 2, 4, 6))
+        for _ in range(burst):
+            do = Do.ASK_TWICE if lots.random() < 0.15 else Do.ASK
+            yield Deed(at, do, number, ms=lots.randrange(100, 5_000), ask=_ask(lots, at))
+            at += lots.choice((10, 200, 1_000, 3_000))
+
+
+def _ask(lots: Random, at: int) -> Asked:
+    what = lots.choices(range(5), (9, 7, 3, 1, 1))[0]
+    seconds = lots.choice((20, 45, 90, 240)) * SECOND
+    if what == 0:
+        return _start(lots, at, seconds)
+    if what == 1:
+        session, held = lots.random() < 0.2, lots.choice((None, None, 5 * SECOND, 60 * SECOND))
+        return StopAsked(
+            "ann",
+            finalize=lots.random() < 0.3,
+            hold=None if session else held,
+            hold_session=session,
+        )
+    if what == 2:
+        return RestartAsked("ann")
+    return CancelDelayAsked("ann") if what == 3 else ExtendAsked("ann", until=at + seconds)
+
+
+def _start(lots: Random, at: int, seconds: int) -> StartAsked:
+    ends = lots.random()
+    return StartAsked(
+        "ann",
+        on_interruption=lots.choice((None, None, *OnInterruption)),
+        if_not_live=IfNotLive.FAIL if lots.random() < 0.1 else IfNotLive.WAIT,
+        max_duration=seconds if ends < 0.15 else None,
+        until=at + seconds if ends > 0.75 else None,
+    )
+
+
+def _strangers(lots: Random, number: int) -> Iterator[Deed]:
+    """Whoever else does something with the stream, or with our URLs."""
+
+    def at() -> int:
+        return NOON + lots.randrange(5 * SECOND, LASTS)
+
+    if lots.random() < 0.08:
+        yield Deed(at(), Do.FOREIGN_START, number)
+    for do in (Do.FORGE, Do.WRONG_PATH, Do.GARBAGE):
+        if lots.random() < 0.15:
+            yield Deed(at(), do, number, text=lots.choice(PAYLOADS))
+    if lots.random() < 0.15:
+        yield Deed(at(), Do.REPLAY, number, text=lots.choice(PAYLOADS))
+
+
+PAYLOADS = ("publish", "publish_done", "record_started", "record_paused", "record_error", "file")
+
+
+# --- the stage ----------------------------------------------------------------------------------
+
+_WINDOWS = {
+    Do.OUTAGE: (0.15, (500, 20_000)),
+    Do.CROWDED: (0.15, (2_000, 60_000)),
+    Do.NO_TIMER: (0.1, (30_000, 120_000)),
+    Do.NO_CONFIG: (0.08, (20_000, 120_000)),
+    Do.NO_CREDENTIALS: (0.12, (5_000, 90_000)),
+    Do.NO_BUCKET: (0.06, (20_000, 90_000)),
+}
+
+
+def _of_stage(lots: Random, streams: int) -> Iterator[Deed]:
+    for do, (likely, (least, most)) in _WINDOWS.items():
+        drawn, at, ms = lots.random(), lots.randrange(LASTS), lots.randrange(least, most)
+        if drawn < likely:
+            yield Deed(NOON + at, do, ms=min(ms, LASTS - at))
+    if lots.random() < 0.12:
+        yield Deed(NOON + lots.randrange(LASTS), Do.FAILOVER, ms=lots.choice((50, 500, 2_000)))
+    if lots.random() < 0.2:
+        yield Deed(NOON + lots.randrange(LASTS), Do.POLICY, text=policy(lots))
+    if lots.random() < 0.1:
+        yield Deed(NOON + lots.randrange(LASTS), Do.NEW_KEYS)
+    for _ in range(lots.choice((0, 0, 0, 3))):
+        yield Deed(NOON + lots.randrange(LASTS), Do.SPEND, ms=lots.choice((5, 50, 200)))
+
+
+def policy(lots: Random) -> str:
+    """As it is applied to a running stage: JSON (docs/policy.md)."""
+    few = {"max_concurrent": 1} if lots.random() < 0.7 else {}
+    ends = lots.choice(("stop", "finalize"))
+    lasts = {"max_duration": lots.choice(("40s", "2m"))} if lots.random() < 0.2 else {}
+    rules = [
+        _rule("class", on_publish=lots.choice(("record", "record", "ignore")), **lasts),
+        _rule("show", on_publish="record", on_interruption=ends),
+        _rule("few", on_publish=lots.choice(("record", "ignore")), **few),
+    ]
+    return json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rule": rules})
+
+
+def _rule(app: str, **says: object) -> dict[str, object]:
+    return {"match": {"domain": DOMAIN, "app": app, "stream": "*"}, **says}

@@ -1,0 +1,338 @@
+"""One seed from beginning to end: bad days, then quiet, then what must have come of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from shared.domain import Flight, Recording, RestartAsked, StreamKey, due_at
+from shared.domain.record import Once
+from shared.domain.storing import PolicyCopy
+from shared.errors import StoreUnavailable
+from shared.store import Store
+from tests.simulation import ending, fleet
+from tests.simulation.clock import Clock
+from tests.simulation.fleet import Process
+from tests.simulation.judge import RATE, Broken, Judge
+from tests.simulation.lots import Fault, Lots, Strike, stream_of_chance
+from tests.simulation.memory import MemoryStore
+from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE, NOON, Deed, Plan
+from tests.simulation.stage import TIMEOUTS, Call, Deployed, Reply, Request, Settings
+from tests.simulation.story import Line, difference, told
+from tests.simulation.strangers import Strangers
+from tests.simulation.wire import Wire, sent_again
+from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
+
+QUIET, LONGEST_QUIET = 5 * MINUTE, 20 * MINUTE
+CALM = 10 * MINUTE
+"""What is due no sooner is not waited for."""
+NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
+Answered = Callable[[int, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a seed ended; `broken` is None when every promise was kept."""
+
+    seed: int
+    events: int
+    commands: int
+    faults: Counter[str]
+    struck: tuple[Strike, ...]
+    story: tuple[Line, ...] = ()
+    broken: Broken | None = None
+
+
+class Simulation:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        without: frozenset[Strike] = frozenset(),
+        store: Store | None = None,
+        clock: Clock | None = None,
+        story: bool = False,
+    ) -> None:
+        self.plan = plan
+        self.clock = clock or Clock(NOON)
+        self.lots = Lots(plan.seed, without, self.trouble)
+        self.random = stream_of_chance(plan.seed, "ways").random
+        self.events = self.commands = self._flights = self._alive = self._under_way = 0
+        self.story: list[Line] | None = [] if story else None
+        self._memory = None if store else MemoryStore(rate=RATE, clock=self.clock)
+        self.store = store or cast("Store", self._memory)
+        self._down_until = 0
+        self._no_timer_until = 0
+        self._begin_world()
+        self.judge = Judge(self)
+        self.wire = Wire(self)
+        self.strangers = Strangers(self)
+
+    def _begin_world(self) -> None:
+        plan = self.plan
+        account = Account(ingest={DOMAIN: INGEST}, config=plan.config)
+        self.live = Live(plan.switches, account)
+        chance = stream_of_chance(plan.seed, "compute")
+        self.compute = Compute(chance, plan.instances, TIMEOUTS, cold_ms=(100, 800))
+        self.compute.timer(NOON - MINUTE + int(chance.random() * MINUTE), "reconcile")
+        self.settings = Settings(
+            plan.policy,
+            plan.merge_delay,
+            f"{account.host}:{account.port}",
+            (account.stream_key, NEXT_KEYS[0]),
+            (account.record_key, NEXT_KEYS[1]),
+        )
+
+    # --- from beginning to end ------------------------------------------------------------------
+
+    def run(self) -> Result:
+        broken = None
+        for deed in self.plan.deeds:
+            self.clock.at(deed.at, self._do, deed)
+        self.clock.at(NOON + LASTS, self._calm_down)
+        try:
+            self._play(NOON + LASTS + QUIET)
+            self._wait_for_calm()
+            ending.judge(self)
+        except Broken as error:
+            broken = error
+            self.tell("BROKEN", str(error))
+        return self._outcome(broken)
+
+    def _outcome(self, broken: Broken | None) -> Result:
+        return Result(
+            self.plan.seed,
+            self.events,
+            self.commands,
+            self.lots.counts,
+            tuple(self.lots.struck),
+            tuple(self.story or ()),
+            broken,
+        )
+
+    def _play(self, until: int) -> None:
+        """Whoever is next: our own clock, Live or Function Compute."""
+        clock, live, compute = self.clock, self.live, self.compute
+        far = until + 1
+        while True:
+            ours, theirs, its = clock.next_at(), live.next_due(), compute.next_due()
+            soonest = min(
+                far if ours is None else ours,
+                far if theirs is None else theirs,
+                far if its is None else its,
+            )
+            if soonest > until:
+                clock.now = until
+                return
+            if theirs is not None and theirs <= soonest:
+                clock.now = max(clock.now, theirs)
+                for callback in live.callbacks_due(clock.now):
+                    self.wire.carry(callback)
+            elif its is not None and its <= soonest:
+                clock.now = max(clock.now, its)
+                for invocation in compute.due(clock.now):
+                    self._begin(invocation, cast("Request", _timer_or(invocation.payload)), None)
+            else:
+                clock.step()
+
+    def _calm_down(self) -> None:
+        """Nothing goes wrong any more; what lasted is over."""
+        self.lots.over = True
+        self._down_until = self._no_timer_until = 0
+        self.judge.troubled_at = self.clock.now
+        self.compute.quota = 100
+        self.live.renew_credentials(self.clock.now)
+        self.live.break_bucket(self.clock.now, DOMAIN, "")
+        self.live.set_config(self.clock.now, self.plan.config, DOMAIN)
+        self.tell("all", "is well from now on")
+
+    def _wait_for_calm(self) -> None:
+        """Nobody is at work, and nothing is due soon."""
+        end = NOON + LASTS + LONGEST_QUIET
+        while self._alive or self._under_way or self._is_due_soon():
+            if self.clock.now >= end:
+                raise Broken("E", "something is due for ever")
+            self._play(self.clock.now + 15_000)
+
+    def _is_due_soon(self) -> bool:
+        """But for a place: a start that waits for one is tried again for ever."""
+        for stream in self.plan.streams:
+            record = self.store.load(StreamKey(*stream)).record
+            waits = record.owed is not None and record.owed.full
+            due = due_at(replace(record, owed=None) if waits else record)
+            if due is not None and due < self.clock.now + CALM:
+                return True
+        return False
+
+    # --- what is planned ------------------------------------------------------------------------
+
+    def _do(self, deed: Deed) -> None:
+        self.events += 1
+        self.lots.counts[deed.do.value] += 1
+        self.strangers.do(deed)
+
+    def after(self, ms: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
+        self.clock.after(ms, act, *args)
+
+    def trouble(self, ms: int = 0) -> None:
+        """Whatever is owed may be late on account of this, for so long."""
+        self.judge.troubled_at = max(self.judge.troubled_at, self.clock.now + ms)
+
+    def store_is_down(self, ms: int) -> None:
+        self._down_until = max(self._down_until, self.clock.now + ms)
+
+    def timer_is_missed(self, ms: int) -> None:
+        self._no_timer_until = max(self._no_timer_until, self.clock.now + ms)
+
+    def fail_over(self, ms: int) -> None:
+        """Only the store in memory can be made to."""
+        if self._memory is not None:
+            self.judge.lost(self._memory.lose(self.clock.now - ms))
+
+    # --- the store ------------------------------------------------------------------------------
+
+    def store_answers(self) -> None:
+        if self._down_until > self.clock.now or self.lots.strikes(Fault.STORE_FAILED):
+            self.trouble()
+            raise StoreUnavailable("the store is away")
+
+    def get_policy(self) -> PolicyCopy | None:
+        self._known_answers()
+        return self.store.get_policy()
+
+    def mark(self, name: str) -> None:
+        self._known_answers()
+        self.store.mark(name)
+
+    def marked(self, name: str) -> int | None:
+        self._known_answers()
+        return self.store.marked(name)
+
+    def _known_answers(self) -> None:
+        if self._down_until > self.clock.now:
+            raise StoreUnavailable("the store is away")
+
+    # --- invocations ----------------------------------------------------------------------------
+
+    def invoke(self, request: Request, answered: Answered | None) -> None:
+        """A synchronous call. 429 when the account has no instance left."""
+        invocation = self.compute.invoke(self.clock.now, request.function, request)
+        if invocation is None:
+            self.trouble()
+            self.lots.counts["429"] += 1
+            self.tell("Function Compute", f"429 for {request.function}")
+            if answered:
+                answered(429, False)
+            return
+        self._begin(invocation, request, answered)
+
+    def _begin(self, invocation: Invocation, request: Request, answered: Answered | None) -> None:
+        self._under_way += 1
+        self.clock.at(invocation.at, self._start, invocation, request, answered)
+
+    def _start(self, invocation: Invocation, request: Request, answered: Answered | None) -> None:
+        self.events += 1
+        self._under_way -= 1
+        if request.function == "reconcile" and self.clock.now < self._no_timer_until:
+            self.trouble()
+            self.compute.finished(self.clock.now, invocation, Outcome.OK)
+            return
+        memory = invocation.instance.memory
+        if "deployed" not in memory:
+            memory["deployed"] = self._deployed()
+        deployed = cast("Deployed", memory["deployed"])
+        self._alive += 1
+        call = Call(deployed, request, self.clock)
+        call.answered = answered
+        fleet.begin(self, call, invocation)
+
+    def _deployed(self) -> Deployed:
+        skew, chance = 0, self.lots.chance("skew")
+        if self.lots.strikes(Fault.CLOCK_SKEWED):
+            skew = round(chance.uniform(-240_000, 240_000))
+        return Deployed(
+            self.settings, self, lambda: self.clock.now + skew, self._flight_id, self._logged
+        )
+
+    def _flight_id(self) -> str:
+        self._flights += 1
+        return f"f{self._flights}"
+
+    def _logged(self, line: str) -> None:
+        ending.judge_secrets(line)
+
+    def ended(self, process: Process, reply: Reply | None) -> None:
+        """None: killed. Whoever waited for it hears a 500, as Function Compute's."""
+        call, invocation = process.call, process.invocation
+        now = self.clock.now
+        self._alive -= 1
+        if invocation is not None:
+            failed = reply is not None and reply.status >= 500
+            ended = Outcome.KILLED if reply is None else Outcome.ERROR if failed else Outcome.OK
+            self.compute.finished(now, invocation, ended)
+        if reply is None or reply.status >= 500:
+            self.trouble()
+        elif call.request.genuine == "forged" and reply.status != 401:
+            raise Broken("11.6", "a forged callback was not refused")
+        elif call.request.asked is not None and reply.status == 200:
+            self.judge.asked(process)
+        if call.answered:
+            call.answered(reply.status if reply else 500, bool(reply and reply.need_record))
+
+    def kick(self, process: Process) -> None:
+        """At most one a second of one instance; best effort."""
+        deployed = process.call.deployed
+        if self.clock.now - deployed.kicked_at < 1_000:
+            return
+        deployed.kicked_at = self.clock.now
+        if self.lots.strikes(Fault.KICK_LOST):
+            self.trouble()
+            return
+        request = Request("reconcile", path="kick")
+        self.compute.invoke_async(self.clock.now, "reconcile", request, delay_ms=20)
+
+    def heard_again(self, key: StreamKey, flight: Flight, answer: object) -> None:
+        request = Request("heard again", key=key, sent=sent_again(flight, answer))
+        self._alive += 1
+        fleet.begin(self, Call(self._deployed(), request, self.clock), None)
+
+    # --- asks -----------------------------------------------------------------------------------
+
+    def ask(self, deed: Deed, *, once: bool = False, tries: int = 5) -> None:
+        """A person asks; and again, where there was no instance for it."""
+        assert deed.ask is not None
+        key = StreamKey(*self.plan.streams[deed.stream])
+        asked = deed.ask
+        if once:
+            asked = replace(asked, once=Once(f"key-{deed.at}-{deed.stream}", repr(deed.ask)))
+        if isinstance(asked, RestartAsked):
+            self.judge.restart_asked(key)
+        self.tell("a person", f"asks for {key.stream}: {told(asked)}")
+
+        def answered(status: int, _need: bool) -> None:
+            self.tell("a person", f"has {status} for {told(asked)} of {key.stream}")
+            if status in (429, 500, 503) and tries and not self.lots.over:
+                self.clock.after(2_000, lambda: self.ask(deed, once=once, tries=tries - 1))
+
+        self.invoke(Request("record_command", key=key, asked=asked), answered)
+
+    # --- the story ------------------------------------------------------------------------------
+
+    def tell(self, who: str, what: str, *about: object) -> None:
+        if self.story is not None:
+            words = " ".join(str(one) for one in about if one not in (None, ""))
+            self.story.append((self.clock.now - NOON, who, f"{what} {words}".rstrip()))
+
+    def story_of(self, process: Process, before: Recording, after: Recording) -> None:
+        if self.story is not None:
+            for line in difference(before, after):
+                self.tell(process.name, f"{after.key.stream}: {line}")
+
+
+def _timer_or(payload: object) -> object:
+    return payload if isinstance(payload, Request) else Request("reconcile")
+
+
+__all__ = ["Callback", "Result", "Simulation"]

@@ -1,0 +1,313 @@
+"""What is deployed: the functions as generators of effects, around the real `Recorder`, `webhook`,
+`callbacks`, policy and protocol. What `functions/*` and `shared.app.Call` do in threads and with
+sockets is done here step by step, in the same order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared import callbacks, webhook
+from shared.config import load_policy
+from shared.domain import (
+    Asked,
+    Happening,
+    OnDemandAnswered,
+    Reported,
+    Sent,
+    StreamKey,
+    Terms,
+    TimePassed,
+)
+from shared.domain.policy import OnPublish
+from shared.errors import NotLive, StoreUnavailable, Unproved, Unreadable
+from shared.known import Known
+from shared.known import Store as KnownStore
+from shared.live import CONNECT_MS, LEASE_MS, READ_MS
+from shared.logs import Log
+from shared.recorder import (
+    NEAR,
+    ONLY_STORE,
+    Effect,
+    Handled,
+    Manner,
+    NextDue,
+    Recorder,
+    Source,
+    Steps,
+    Wait,
+    do,
+)
+from shared.recorder.senders import ENOUGH
+
+TOKEN = "path-token-0123456789"
+SLOT = 250
+"""ms ahead that an ask and a reconcile take a slot (functions.record_command.asks, reconcile)."""
+STORE_PAUSE = 500
+BUDGETS = {"record_command": 12_000, "callback": 3_000, "on_demand": 2_500, "reconcile": 70_000}
+"""ms; what the functions' own BUDGET says in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kick(Effect[None]):
+    """Wake a reconcile, if one may still be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Effect[int]):
+    """Sign in as a reconcile at work; how many others there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave(Effect[None]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class LoadToAnswer(Effect[bool | None]):
+    """What a wish says of the publish that begins now (shared.domain.on_demand.is_asked)."""
+
+    key: StreamKey
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What reaches a function: a callback, an ask, a kick or the timer."""
+
+    function: str
+    path: str = ""
+    headers: Mapping[str, str] | None = None
+    fields: Mapping[str, object] | None = None
+    body: bytes = b""
+    key: StreamKey | None = None
+    asked: Asked | None = None
+    sent: Sent | None = None
+    genuine: str = ""
+    """Empty for what is; else how it was made up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    need_record: bool = False
+    handled: Handled | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    policy: str
+    merge_delay: int
+    callback_host: str
+    stream_keys: tuple[str, ...]
+    record_keys: tuple[str, ...]
+
+
+class Deployed:
+    """What one process keeps from call to call, as shared.app.App does. `clock` is its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: KnownStore,
+        clock: Callable[[], int],
+        flight_id: Callable[[], str],
+        write: Callable[[str], object],
+    ) -> None:
+        log = Log(write, now=clock)
+        self.settings = settings
+        self.clock = clock
+        packaged = load_policy(settings.policy, kind="json")
+        self.known = Known(store, packaged, clock=clock, log=log)
+        self.recorder = Recorder(self.terms, flight_id, LEASE_MS)
+        self.kicked_at = float("-inf")
+
+    def terms(self, key: StreamKey) -> Terms:
+        return Terms(
+            rule=self.known.policy().rule(key),
+            merge_delay=self.settings.merge_delay,
+            status_known=self.known.status_works(key.domain),
+        )
+
+
+class Call:
+    """One invocation, as shared.app.Call: its budget, and what it does within it."""
+
+    def __init__(self, deployed: Deployed, request: Request, now: Callable[[], int]) -> None:
+        self.deployed = deployed
+        self.request = request
+        self.happening: Happening = TimePassed()
+        self.answered: Callable[[int, bool], None] | None = None
+        self._now = now
+        self._until = now() + BUDGETS.get(request.function, BUDGETS["callback"])
+
+    def left(self) -> int:
+        return max(self._until - self._now(), 0)
+
+    def has_time(self) -> bool:
+        return self.left() > CONNECT_MS + READ_MS
+
+    def steps(self) -> Steps[Reply]:
+        """Every input has an answer: what is unproved or unreadable is refused."""
+        try:
+            return (yield from _FUNCTIONS[self.request.function](self))
+        except Unproved:
+            return Reply(401)
+        except Unreadable:
+            return Reply(400)
+        except StoreUnavailable:
+            return Reply(503)
+
+    def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Steps[Handled]:
+        """shared.app.Call.handle."""
+        self.happening = happening
+        first = handled = yield from self.deployed.recorder.handle(key, happening, manner)
+        self.happening = TimePassed()
+        while (again := _again_in(handled, manner)) is not None and again < self.left():
+            yield from do(Wait(again))
+            handled = yield from self.deployed.recorder.handle(key, TimePassed(), manner)
+        if handled.waits:
+            yield from do(Kick())
+        return replace(handled, refused=first.refused)
+
+
+def _again_in(handled: Handled, manner: Manner) -> int | None:
+    if manner.wait:
+        return handled.again_in
+    unknown = handled.sent and isinstance(handled.sent[-1][1], NotLive)
+    return handled.again_in if unknown else None
+
+
+# --- functions/*.py -----------------------------------------------------------------------------
+
+
+def _stream_event(call: Call) -> Steps[Reply]:
+    request, deployed = call.request, call.deployed
+    query = {name: str(value) for name, value in (request.fields or {}).items()}
+    webhook.path_token(request.path, (TOKEN,))
+    keys, domains = deployed.settings.stream_keys, [query.get("app", "")]
+    webhook.verify(request.headers or {}, domains=domains, keys=keys, now=deployed.clock())
+    told = webhook.parse_stream_event(query)
+    meant = callbacks.of_stream(told, deployed.known.policy().streaming)
+    if meant is not None:
+        yield from call.handle(*meant, Manner(has_time=call.has_time))
+    return Reply(200)
+
+
+def _record_event(call: Call) -> Steps[Reply]:
+    request, deployed = call.request, call.deployed
+    webhook.path_token(request.path, (TOKEN,))
+    webhook.verify(
+        request.headers or {},
+        domains=webhook.signing_hosts(deployed.settings.callback_host),
+        keys=deployed.settings.record_keys,
+        now=deployed.clock(),
+    )
+    told = webhook.parse_record_event(request.body)
+    meant = callbacks.of_record(told, deployed.known.policy().streaming)
+    if meant is None:
+        return Reply(200)
+    yield from call.handle(*meant, Manner(has_time=call.has_time))
+    if isinstance(meant[1], Reported):
+        deployed.known.heard_status(meant[0].domain)
+    return Reply(200)
+
+
+def _on_demand(call: Call) -> Steps[Reply]:
+    """Answers 200 whatever happens, once the path token holds."""
+    request, known = call.request, call.deployed.known
+    webhook.path_token(request.path, (TOKEN,))
+    told = webhook.parse_on_demand({n: str(v) for n, v in (request.fields or {}).items()})
+    domain = known.policy().streaming(told.domain)
+    if domain is None:
+        return Reply(200)
+    key = StreamKey(domain, told.app, told.stream)
+    by_rule = call.deployed.terms(key).rule.on_publish is OnPublish.RECORD
+    try:
+        asked = yield from do(LoadToAnswer(key))
+    except StoreUnavailable:
+        return Reply(200)
+    need = by_rule if asked is None else asked
+    try:
+        happening = OnDemandAnswered(need)
+        yield from call.handle(key, happening, Manner(has_time=lambda: False))
+    except StoreUnavailable:
+        pass
+    return Reply(200, need_record=need)
+
+
+def _record_command(call: Call) -> Steps[Reply]:
+    key, asked = call.request.key, call.request.asked
+    assert key is not None
+    assert asked is not None
+    manner = Manner(wait=SLOT, looks=True, has_time=call.has_time)
+    handled = yield from call.handle(key, asked, manner)
+    return Reply(409 if handled.refused else 200, handled=handled)
+
+
+def _heard_again(call: Call) -> Steps[Reply]:
+    """The same answer of Live's once more, as from a proxy that repeats itself."""
+    key, sent = call.request.key, call.request.sent
+    assert key is not None
+    assert sent is not None
+    yield from call.handle(key, sent, Manner())
+    return Reply(200)
+
+
+def _reconcile(call: Call) -> Steps[Reply]:
+    manner = Manner(wait=SLOT, looks=True, has_time=call.has_time)
+    recorder = call.deployed.recorder
+    if call.request.path == "kick":
+        if (yield from do(Join())) >= ENOUGH:
+            yield from do(Leave())
+            return Reply(200)
+    else:
+        for domain in call.deployed.known.policy().domains:
+            yield from recorder.survey(domain.streaming, ONLY_STORE)
+        yield from recorder.catch_up(_sources(call), call.has_time)
+    yield from _work(call, recorder, manner)
+    return Reply(200)
+
+
+def _sources(call: Call) -> list[Source]:
+    domains = call.deployed.known.policy().domains
+    sources = [Source(name, is_ingest=True) for domain in domains for name in domain.ingest]
+    return sources + [Source(domain.streaming, is_ingest=False) for domain in domains]
+
+
+def _work(call: Call, recorder: Recorder, manner: Manner) -> Steps[None]:
+    """shared.app.Call.reconcile."""
+    soon: int | None = 0
+    while call.has_time() and soon == 0:
+        try:
+            yield from do(Join())
+            yield from recorder.reconcile(manner, alone=False)
+            yield from do(Leave())
+            soon = yield from do(NextDue())
+        except StoreUnavailable:  # noqa: PERF203 - each turn of it is seconds long
+            yield from do(Wait(STORE_PAUSE))
+    if not call.has_time() and soon is not None and soon <= NEAR:
+        yield from do(Kick())
+
+
+_FUNCTIONS: Mapping[str, Callable[[Call], Steps[Reply]]] = {
+    "stream_events": _stream_event,
+    "record_events": _record_event,
+    "on_demand": _on_demand,
+    "record_command": _record_command,
+    "reconcile": _reconcile,
+    "heard again": _heard_again,
+}
+TIMEOUTS = {
+    "stream_events": 5_000,
+    "record_events": 5_000,
+    "on_demand": 5_000,
+    "record_command": 15_000,
+    "reconcile": 90_000,
+}
+"""ms; s.yaml's `timeout`."""
+
+
+def body_of(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields).encode()

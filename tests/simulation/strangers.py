@@ -1,0 +1,195 @@
+"""Encoders, people and circumstances: what the plan has them do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from shared.domain import StreamKey
+from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
+from tests.simulation.stage import TOKEN, Request, body_of
+from tests.simulation.story import told
+from tests.simulation.world import Callback, Stream
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+
+NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
+
+
+class Strangers:
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self._overheard: dict[str, Callback] = {}
+        """The last genuine callback of each kind: whoever has seen one can repeat its signature."""
+
+    def overhears(self, callback: Callback) -> None:
+        self._overheard["stream" if callback.method == "GET" else "record"] = callback
+
+    def do(self, deed: Deed) -> None:
+        sim = self.sim
+        stream = sim.plan.streams[deed.stream] if deed.stream >= 0 else None
+        if deed.do not in (Do.ASK, Do.ASK_TWICE):
+            name = stream.name if stream else ""
+            sim.tell("it happens", deed.do.value, name, f"for {deed.ms} ms" if deed.ms else "")
+        _DOES[deed.do](self, deed)
+
+    def _stream(self, deed: Deed) -> Stream:
+        return self.sim.plan.streams[deed.stream]
+
+    def publish(self, deed: Deed) -> None:
+        self.sim.live.publish(self.sim.clock.now, self._stream(deed))
+        self.sim.judge.came(self._stream(deed))
+
+    def unpublish(self, deed: Deed) -> None:
+        clean = deed.do is Do.UNPUBLISH
+        self.sim.live.unpublish(self.sim.clock.now, self._stream(deed), clean=clean)
+
+    def ask(self, deed: Deed) -> None:
+        twice = deed.do is Do.ASK_TWICE
+        self.sim.ask(deed, once=twice)
+        if twice:
+            self.sim.after(deed.ms, lambda: self.sim.ask(deed, once=True))
+
+    def foreign_start(self, deed: Deed) -> None:
+        sim, stream = self.sim, self._stream(deed)
+        sim.live.command(sim.clock.now, stream, "start")
+        if sim.live.arrived[-1].acted:
+            sim.judge.watch(StreamKey(*stream)).ours = False
+
+    # --- made-up callbacks ----------------------------------------------------------------------
+
+    def forge(self, deed: Deed) -> None:
+        headers = {
+            "ALI-LIVE-TIMESTAMP": str(self.sim.clock.now // 1000),
+            "ALI-LIVE-SIGNATURE": "0" * 32,
+        }
+        self._send(deed, headers, "forged")
+
+    def wrong_path(self, deed: Deed) -> None:
+        self._send(deed, self._headers(deed.text), "wrong path", token="guessed")
+
+    def replay(self, deed: Deed) -> None:
+        self._send(deed, self._headers(deed.text), "replayed")
+
+    def garbage(self, _deed: Deed) -> None:
+        request = Request(
+            "record_events",
+            path=f"/callbacks/record/{TOKEN}",
+            headers=self._headers("file"),
+            body=b'{"domain": ["',
+            genuine="garbage",
+        )
+        self.sim.invoke(request, None)
+
+    def _headers(self, payload: str) -> Mapping[str, str]:
+        kind = "stream" if payload.startswith("publish") else "record"
+        heard = self._overheard.get(kind)
+        return heard.headers if heard else {}
+
+    def _send(
+        self, deed: Deed, headers: Mapping[str, str], genuine: str, token: str = TOKEN
+    ) -> None:
+        fields = _payload(deed.text, self._stream(deed), self.sim.clock.now)
+        kind = "stream" if "action" in fields else "record"
+        request = Request(
+            f"{kind}_events",
+            path=f"/callbacks/{kind}/{token}",
+            headers=headers,
+            fields=fields,
+            body=body_of(fields),
+            genuine=genuine,
+        )
+        self.sim.invoke(request, None)
+
+    # --- circumstances --------------------------------------------------------------------------
+
+    def outage(self, deed: Deed) -> None:
+        self.sim.store_is_down(deed.ms)
+        self.sim.trouble(deed.ms)
+
+    def failover(self, deed: Deed) -> None:
+        self.sim.fail_over(deed.ms)
+        self.sim.trouble()
+
+    def crowded(self, deed: Deed) -> None:
+        sim, quota = self.sim, self.sim.compute.quota
+        sim.compute.quota = 0
+        sim.trouble(deed.ms)
+        sim.after(deed.ms, lambda: setattr(sim.compute, "quota", quota))
+
+    def no_timer(self, deed: Deed) -> None:
+        self.sim.timer_is_missed(deed.ms)
+        self.sim.trouble(deed.ms)
+
+    def policy(self, deed: Deed) -> None:
+        copy = self.sim.store.get_policy()
+        self.sim.store.put_policy(deed.text, replaces=copy.version if copy else 0)
+
+    def no_config(self, deed: Deed) -> None:
+        sim = self.sim
+        sim.live.delete_config(sim.clock.now, DOMAIN)
+        config = sim.plan.config
+        sim.after(deed.ms, lambda: sim.live.set_config(sim.clock.now, config, DOMAIN))
+
+    def no_credentials(self, deed: Deed) -> None:
+        sim = self.sim
+        sim.live.expire_credentials(sim.clock.now)
+        sim.trouble(deed.ms + 300_000)
+        sim.after(deed.ms, lambda: sim.live.renew_credentials(sim.clock.now))
+
+    def no_bucket(self, deed: Deed) -> None:
+        sim = self.sim
+        sim.live.break_bucket(sim.clock.now, DOMAIN)
+        sim.after(deed.ms, lambda: sim.live.break_bucket(sim.clock.now, DOMAIN, ""))
+
+    def new_keys(self, _deed: Deed) -> None:
+        stream_key, record_key = NEXT_KEYS
+        self.sim.live.rotate_keys(self.sim.clock.now, stream_key=stream_key, record_key=record_key)
+
+    def spend(self, deed: Deed) -> None:
+        self.sim.live.spend(self.sim.clock.now, deed.ms)
+        self.sim.trouble()
+
+
+def _payload(what: str, stream: Stream, now: int) -> dict[str, object]:
+    named: dict[str, object] = {"domain": stream.domain, "app": stream.app, "stream": stream.name}
+    if what.startswith("publish"):
+        return {
+            "action": what,
+            "app": INGEST,
+            "appname": stream.app,
+            "id": stream.name,
+            "time": str(now // 1000),
+        }
+    if what == "file":
+        seconds = {"start_time": now // 1000 - 9, "stop_time": now // 1000, "duration": 9.0}
+        return {**named, "uri": f"record/{stream.name}/made-up.mp4", **seconds}
+    if what == "record_error":
+        return {**named, "event": what, "error_info": {"code": "AccessDenied", "message": "-"}}
+    return {**named, "event": what}
+
+
+_DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
+    Do.PUBLISH: Strangers.publish,
+    Do.UNPUBLISH: Strangers.unpublish,
+    Do.VANISH: Strangers.unpublish,
+    Do.ASK: Strangers.ask,
+    Do.ASK_TWICE: Strangers.ask,
+    Do.FOREIGN_START: Strangers.foreign_start,
+    Do.FORGE: Strangers.forge,
+    Do.WRONG_PATH: Strangers.wrong_path,
+    Do.REPLAY: Strangers.replay,
+    Do.GARBAGE: Strangers.garbage,
+    Do.OUTAGE: Strangers.outage,
+    Do.FAILOVER: Strangers.failover,
+    Do.CROWDED: Strangers.crowded,
+    Do.NO_TIMER: Strangers.no_timer,
+    Do.POLICY: Strangers.policy,
+    Do.NO_CONFIG: Strangers.no_config,
+    Do.NO_CREDENTIALS: Strangers.no_credentials,
+    Do.NO_BUCKET: Strangers.no_bucket,
+    Do.NEW_KEYS: Strangers.new_keys,
+    Do.SPEND: Strangers.spend,
+}
+__all__ = ["Strangers", "told"]
