@@ -23,6 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001
 """facts/live.md §2.1: what the exception callback says of such a URL."""
 REMEMBERED = 1_000
+LONGEST_LINE = 1_000
 LOCAL = "localhost"
 
 
@@ -60,7 +61,8 @@ class Publishers:
         stream = f"{push.app}/{push.stream}" if push else ""
         one = Ended(self._live.clock.now_ms(), peer, stream, reason)
         self.ended_ones.append(one)
-        print(f"rtmp {peer} {stream or '-'}: {reason}"[:1_000], file=sys.stderr, flush=True)
+        line = f"rtmp {peer} {stream or '-'}: {reason}"[:LONGEST_LINE]
+        print(line.encode("unicode_escape").decode("ascii"), file=sys.stderr, flush=True)
 
     def _place(self, push: Push) -> tuple[str, StreamKey]:
         """facts/live.md §2: which domain is the address's host, or `vhost` where it is none."""

@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         self._early += data
         if self._early[:4] in WORDS:
             raise Malformed("this is HTTP, and the port speaks RTMP")
-        if self._early[:1] != bytes([VERSION]):
+        if self._early and self._early[0] != VERSION:
             raise Malformed(f"RTMP version {self._early[0]}")
         while self._steps and self._steps[0]():
             self._steps.pop(0)
