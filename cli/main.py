@@ -15,6 +15,7 @@ from cli.deploying import command as deploying
 from cli.doctor import doctor
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
+from cli.play import play
 from cli.policy import policy
 from cli.probe.command import probe
 from cli.push import push
@@ -80,7 +81,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         told.wait()
 
 
-for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, policy, probe, push, setup):
+for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, play, policy, probe, push, setup):
     main.add_command(_command)
 
 

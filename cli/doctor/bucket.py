@@ -20,14 +20,14 @@ def bucket(account: Account, name: str, endpoint: str) -> Bucket:
     """`endpoint` is what the recording configuration says. Raises Declined."""
     import alibabacloud_oss_v2 as oss
 
-    client = _client(oss, account, endpoint)
+    sdk = client(oss, account, endpoint)
     told = _asked(
-        "GetBucketInfo", lambda: client.get_bucket_info(oss.GetBucketInfoRequest(bucket=name))
+        "GetBucketInfo", lambda: sdk.get_bucket_info(oss.GetBucketInfoRequest(bucket=name))
     ).bucket_info
-    return Bucket(name, told.extranet_endpoint or "", _expires(oss, client, name))
+    return Bucket(name, told.extranet_endpoint or "", _expires(oss, sdk, name))
 
 
-def _client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
+def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
     """A stand-in plays OSS at its own address, whatever the endpoint is called."""
     config = oss.config.load_default()
     key = account.credentials
@@ -43,11 +43,11 @@ def _client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 -
     return oss.Client(config)
 
 
-def _expires(oss: Any, client: Any, name: str) -> int | None:  # noqa: ANN401 - as above
+def _expires(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN401 - as above
     """The least number of days after which a rule that is on deletes; None where none does."""
     request = oss.GetBucketLifecycleRequest(bucket=name)
     try:
-        told = _asked("GetBucketLifecycle", lambda: client.get_bucket_lifecycle(request))
+        told = _asked("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))
     except Declined as error:
         if error.code == NO_RULES:
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from emulator.live.objects import Outside
+from emulator.live.oss import Denied
+from emulator.live.presigned import check
 from emulator.live.service import Live
 
 ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
@@ -12,7 +14,7 @@ KINDS = {".flv": "video/x-flv"}
 
 
 class Shelf:
-    """As a bucket that anyone may read."""
+    """As a bucket that anyone may read; an address that is signed has to be signed rightly."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -22,6 +24,10 @@ class Shelf:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         bucket, key = request.match_info["bucket"], request.match_info["key"]
+        try:
+            check(self._live.account, request.method, request.raw_path, self._live.clock.now_ms())
+        except Denied as denied:
+            raise web.HTTPForbidden(reason=str(denied)) from denied
         objects = self._live.films.objects
         if objects is None or bucket not in self._live.buckets:
             raise web.HTTPNotFound(reason="NoSuchBucket")
