@@ -17,6 +17,7 @@ from shared.domain import (
     Unpublished,
 )
 from shared.domain.happenings import RestartAsked, StartAsked, StopAsked
+from shared.domain.policy import OnInterruption
 from shared.domain.record import By, Session, Standing
 from shared.domain.storing import Claimed, Save, Stored
 from tests.simulation.world import Answer, Callback, OnDemand, SecondPublisher, Stream
@@ -281,7 +282,9 @@ class Judge:
             watch.ours = True
         if acted and flight.command in (Command.START, Command.RESTART):
             watch.misled = not self.sim.live.is_recording(_stream(key))  # accepted, and not done
-        if yes and flight.command is Command.START:
+        resumes = self.sim.store.load(key).record.wish.on_interruption is OnInterruption.RESUME
+        first = watch.accepted_live_since is None or resumes
+        if yes and flight.command is Command.START and first:
             watch.accepted_live_since = self.sim.live.live_since(_stream(key))
 
     def _restarted(self, watch: Watch, flight: Flight) -> None:
