@@ -41,7 +41,8 @@ def line(told: Json) -> str:
 
 def file(told: Json) -> str:
     ran = f"{told['start'] or '-'} to {told['stop'] or '-'}"
-    return f"{told.get('url') or told['uri']}  {ran}"
+    lasted = "" if told.get("duration") is None else f"  {told['duration']:.3f} s"
+    return f"{told.get('url') or told['uri']}  {ran}{lasted}"
 
 
 _STANDS = {

@@ -110,4 +110,4 @@ def _file(told: FileStored) -> FileLeft:
     """Whatever Live leaves out counts as long ago: it must not prove a recording of now."""
     start = told.start_ms or 0
     stop = told.stop_ms if told.stop_ms is not None else start + (told.duration_ms or 0)
-    return FileLeft(told.uri or f"vod:{told.video_id}", start, stop)
+    return FileLeft(told.uri or f"vod:{told.video_id}", start, stop, told.duration_ms)

@@ -17,7 +17,7 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from cli import stages
+from cli import show, stages
 from cli.main import main
 from cli.names import stream_of
 from cli.stack import ROOT, TOKEN, Stack, running
@@ -475,3 +475,10 @@ def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: P
     assert (kept["url"], kept["token"]) == (address, TOKEN)
     assert set(kept) == {"url", "token", "live", "rtmp"}
     assert (dev.returncode, listed.exit_code) == (0, 0)
+
+
+def test_a_file_s_line_says_how_long_it_lasts_where_that_is_known() -> None:
+    told = {"uri": "a.mp4", "start": None, "stop": None, "url": None}
+
+    assert show.file({**told, "duration": 59.403}) == "a.mp4  - to -  59.403 s"
+    assert show.file({**told, "duration": None}) == "a.mp4  - to -"

@@ -508,7 +508,7 @@ def test_history_is_newest_first(recording: Stage) -> None:
 
 
 def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
-    left = FileLeft("record/1.mp4", NOON, NOON + 60_000)
+    left = FileLeft("record/1.mp4", NOON, NOON + 60_000, 59_403)
     for file in (left, FileLeft("record/2.mp4", NOON + 60_000, NOON + 90_000), left):
         recording.happens(file)
     told = recording.ask("GET", f"{ROOM}/files").json["files"]
@@ -518,9 +518,17 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
         "uri": "record/1.mp4",
         "start": rfc3339(NOON),
         "stop": rfc3339(NOON + 60_000),
-        "seconds": 60,
+        "duration": 59.403,
         "url": None,
     }
+
+
+def test_of_a_file_that_told_no_duration_the_times_tell_it(recording: Stage) -> None:
+    for file in (FileLeft("a.mp4", NOON, NOON + 60_500), FileLeft("vod:v-1", 0, 0)):
+        recording.happens(file)
+    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+
+    assert [file["duration"] for file in told] == [60.5, None]
 
 
 def test_files_have_an_address_where_the_stage_says_where_they_are_read(recording: Stage) -> None:

@@ -92,6 +92,12 @@ def test_a_file_is_kept_once_however_often_it_is_told(recording: Edge) -> None:
     assert [(one.uri, one.stop - one.start) for one in files] == [(FILE["uri"], 54_000)]
 
 
+def test_a_file_is_kept_with_the_duration_that_live_tells(recording: Edge) -> None:
+    recording.told(**FILE)
+
+    assert [one.duration for one in recording.app.store.files(KEY, 10)] == [69_403]
+
+
 def test_one_cycle_leaves_a_file_for_each_format(recording: Edge) -> None:
     for container in ("mp4", "flv"):
         recording.told(**{**FILE, "uri": f"a.{container}", "push_args": {"callback_id": "t1"}})

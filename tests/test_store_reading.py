@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,8 @@ from shared.store.codec import from_json, note_from_json, to_json
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 
 FIRST = File("record/1.mp4", NOON, NOON + 60_000)
-SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000)
+SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000, 29_403)
+ZERO = File("record/0.mp4", 0, 0, 0)
 
 
 def key(name: str, app: str = "app", domain: str = "live.example.com") -> StreamKey:
@@ -95,6 +99,13 @@ def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Sto
     assert store.files(key("another"), 10) == []
 
 
+def test_a_file_is_as_long_as_it_was_told_the_first_time(store: Store) -> None:
+    told_again = replace(SECOND, duration=1)
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(SECOND, FIRST, ZERO, told_again)))
+
+    assert [file.duration for file in store.files(KEY, 10)] == [29_403, None, 0]
+
+
 def test_a_conflict_keeps_no_file(store: Store) -> None:
     store.save_or_claim(saving(wanted(KEY)))
 
@@ -127,6 +138,8 @@ from shared.domain.storing import Conflict
 from tests.conftest import NOON, KEY, saving
 from tests.test_store_reading import wanted
 from shared.domain.because import Code, Note
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from shared.store import open_store
 store = open_store(sys.argv[1], rate=50, clock=lambda: NOON)
@@ -205,3 +218,29 @@ def test_an_engine_says_how_safely_it_keeps_things(store: Store) -> None:
         assert told.settings["role"] == "master"
         assert told.settings["maxmemory_policy"] == "noeviction"
         assert (told.settings["aof_enabled"], told.settings["appendfsync"]) == ("0", "everysec")
+
+
+BEFORE = """
+CREATE TABLE file (
+    domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL, PRIMARY KEY (domain, uri)) WITHOUT ROWID;
+"""
+KEPT_BEFORE = "INSERT INTO file (domain, uri, app, stream, start, stop) VALUES (?,?,?,?,?,?)"
+
+
+def test_a_release_that_knows_no_duration_keeps_files_in_one_sqlite_file_with_ours(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "records.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as before:
+        before.executescript(BEFORE)
+        before.execute(KEPT_BEFORE, (KEY.domain, "a.mp4", KEY.app, KEY.stream, 1, 2))
+        stores = [open_store(f"sqlite:///{path}", rate=50, clock=clock) for _ in "ab"]
+        with ThreadPoolExecutor(2) as both:
+            assert list(both.map(lambda each: len(each.files(KEY, 9)), stores)) == [1, 1]
+        stores[0].save_or_claim(replace(saving(wanted(KEY)), files=(SECOND,)))
+        before.execute(KEPT_BEFORE, (KEY.domain, "b.mp4", KEY.app, KEY.stream, 3, 4))
+
+        assert stores[1].files(KEY, 9) == [SECOND, File("b.mp4", 3, 4), File("a.mp4", 1, 2)]
+    for store in stores:
+        store.close()

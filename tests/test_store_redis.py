@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from cli.engine import DURABLE, Engine, free_port
 from shared.domain import Command
 from shared.domain.because import Code, Note
-from shared.domain.storing import Stored
+from shared.domain.storing import File, Stored
 from shared.errors import StoreUnavailable
 from shared.store import scripts
 from shared.store.redis import RedisStore
@@ -374,3 +374,17 @@ def saying(answer: bytes) -> Iterator[int]:
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join()
+
+
+def test_a_release_that_knows_no_duration_keeps_files_in_one_engine_with_ours(
+    engines: Callable[[str], str],
+) -> None:
+    """It says "1" of every file, and reads no more than the names and times."""
+    url = engines("valkey")
+    with closing(RedisStore(url, stage="files", rate=50, clock=lambda: NOON)) as store:
+        files = (File("b.mp4", NOON, NOON + 2, 1_500), File("a.mp4", NOON, NOON + 1, 1))
+        store.save_or_claim(replace(SAVING, files=files))
+        with closing(Redis.from_url(url)) as before:
+            before.hset("live-record:{files}:uris", f"{KEY.domain}\0a.mp4", "1")
+
+        assert [file.duration for file in store.files(KEY, 9)] == [1_500, None]

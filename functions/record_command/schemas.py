@@ -175,7 +175,10 @@ SCHEMAS: Mapping[str, Schema] = {
                 uri=_TEXT,
                 start=_maybe(_TIME),
                 stop=_maybe(_TIME),
-                seconds=_maybe(_COUNT),
+                duration={
+                    **_maybe(_NUMBER),
+                    "description": "s, as Live tells; where it tells none, stop - start",
+                },
                 url=_maybe(_TEXT),
             )
         ),

@@ -136,9 +136,16 @@ def file(left: File, files_url: str) -> Json:
         "uri": left.uri,
         "start": time(left.start or None),
         "stop": time(left.stop or None),
-        "seconds": max(left.stop - left.start, 0) // 1000 if left.start else None,
+        "duration": seconds_of(left),
         "url": f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_object else None,
     }
+
+
+def seconds_of(left: File) -> float | None:
+    """What Live told of it; else by its times, where they are known."""
+    if left.duration is not None:
+        return left.duration / 1000
+    return max(left.stop - left.start, 0) / 1000 if left.start else None
 
 
 def time(at: int | None) -> str | None:

@@ -128,11 +128,13 @@ class RecordFailed:
 
 @dataclass(frozen=True, slots=True)
 class FileLeft:
-    """A file appeared; its recording ran from `start` to `stop`."""
+    """A file appeared; its recording ran from `start` to `stop`. `duration` (ms) is what the file
+    itself holds, where Live tells: it need not be `stop` - `start` (facts/live.md 4)."""
 
     uri: str
     start: int
     stop: int
+    duration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

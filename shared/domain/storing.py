@@ -23,11 +23,13 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that Live left; its recording ran from `start` to `stop`, by Live's clock."""
+    """A file that Live left; its recording ran from `start` to `stop`, by Live's clock. `duration`
+    (ms) is None where Live, or the release that stored it, told none."""
 
     uri: str
     start: int
     stop: int
+    duration: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,5 +345,5 @@ def _is_of_a_file(happening: Happening) -> bool:
 def _left(happening: Happening) -> tuple[File, ...]:
     """The file that is kept with the record, in one step."""
     if isinstance(happening, FileLeft):
-        return (File(happening.uri, happening.start, happening.stop),)
+        return (File(happening.uri, happening.start, happening.stop, happening.duration),)
     return ()

@@ -34,7 +34,15 @@ from shared.store import scripts
 from shared.store.codec import from_json, note_from_json
 from shared.store.driver import driver
 from shared.store.scripts import Script
-from shared.store.wire import AGE, ORDER, key_of, name_of, save_in_words
+from shared.store.wire import (
+    AGE,
+    ORDER,
+    duration_of,
+    key_of,
+    name_of,
+    save_in_words,
+    uri_of,
+)
 
 if TYPE_CHECKING:
     import redis as redis_py
@@ -206,8 +214,15 @@ class RedisStore:
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
         """Newest first."""
         found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return [File(member[AGE:], int(member[:AGE]), int(stop)) for member, stop in pairs]
+        if not found:
+            return []
+        named = [uri_of(key.domain, member[AGE:]) for member in found[::2]]
+        told = self._do("HMGET", *self._keys("uris"), *named)
+        rows = zip(found[::2], found[1::2], map(duration_of, told), strict=True)
+        return [
+            File(member[AGE:], int(member[:AGE]), int(stop), lasted)
+            for member, stop, lasted in rows
+        ]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
         """Newest first."""

@@ -186,7 +186,7 @@ for _, note in ipairs(notes) do
   end
 end
 for _, file in ipairs(a.files) do
-  if redis.call('HSETNX', KEYS[12], file.uri, '1') == 1 then
+  if redis.call('HSETNX', KEYS[12], file.uri, file.lasted) == 1 then
     redis.call('ZADD', KEYS[3], text(file.stop), file.member)
   end
 end

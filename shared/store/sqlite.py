@@ -34,42 +34,8 @@ from shared.errors import StoreUnavailable
 from shared.quick import replace
 from shared.store import line
 from shared.store.codec import from_json, note_from_json, note_to_json, to_json
+from shared.store.schema import create
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (
-    domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
-    version INTEGER NOT NULL, document TEXT NOT NULL, phase TEXT NOT NULL,
-    watched INTEGER NOT NULL,
-    due_at INTEGER, in_line INTEGER NOT NULL, rank INTEGER NOT NULL, priority INTEGER NOT NULL,
-    since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL,
-    PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS record_due ON record (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS record_later ON record (due_at) WHERE NOT in_line;
-CREATE INDEX IF NOT EXISTS record_line ON record (rank, priority DESC, since) WHERE in_line;
-CREATE INDEX IF NOT EXISTS record_waits ON record (waits, -priority, since) WHERE waits <> '';
-CREATE INDEX IF NOT EXISTS record_watched ON record (domain) WHERE watched;
-CREATE INDEX IF NOT EXISTS record_phase ON record (phase, domain, app, stream);
-CREATE TABLE IF NOT EXISTS history (
-    id INTEGER PRIMARY KEY, domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
-    code TEXT NOT NULL, about TEXT NOT NULL,
-    at INTEGER NOT NULL, last_at INTEGER NOT NULL, count INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS history_stream ON history (domain, app, stream, id);
-CREATE TABLE IF NOT EXISTS file (
-    domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
-    start INTEGER NOT NULL, stop INTEGER NOT NULL,
-    PRIMARY KEY (domain, uri)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS file_stream ON file (domain, app, stream, stop, start);
-CREATE TABLE IF NOT EXISTS lane (
-    name TEXT PRIMARY KEY, free_at REAL NOT NULL,
-    minute INTEGER NOT NULL, used INTEGER NOT NULL, before INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS taken (scope TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runner (
-    name TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL,
-    PRIMARY KEY (name, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS policy (
-    version INTEGER PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-"""
 SAFETY = ("journal_mode", "synchronous")
 BUSY = 2.0
 """s that a writer waits for another before it gives up."""
@@ -253,7 +219,7 @@ class SqliteStore:
         """Newest first."""
         with self._reading() as db:
             rows = db.execute(
-                "SELECT uri, start, stop FROM file WHERE domain=? AND app=? AND stream=?"
+                "SELECT uri, start, stop, duration FROM file WHERE domain=? AND app=? AND stream=?"
                 " ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
                 (*_columns(key), limit),
             ).fetchall()
@@ -331,7 +297,7 @@ class SqliteStore:
             )
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
-            db.executescript(SCHEMA)
+            create(db)
             self._connection = db
         return self._connection
 
@@ -394,6 +360,7 @@ def _append(db: sqlite3.Connection, key: StreamKey, note: Note, now: int) -> Non
 
 def _keep(db: sqlite3.Connection, key: StreamKey, file: File) -> None:
     db.execute(
-        "INSERT OR IGNORE INTO file (domain, uri, app, stream, start, stop) VALUES (?,?,?,?,?,?)",
-        (key.domain, file.uri, key.app, key.stream, file.start, file.stop),
+        "INSERT OR IGNORE INTO file (domain, uri, app, stream, start, stop, duration)"
+        " VALUES (?,?,?,?,?,?,?)",
+        (key.domain, file.uri, key.app, key.stream, file.start, file.stop, file.duration),
     )

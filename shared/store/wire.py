@@ -84,4 +84,21 @@ def _variant(record: Recording, due: int | None) -> dict[str, object]:
 
 def _file(domain: str, file: File) -> dict[str, object]:
     member = f"{file.start:0{AGE}d}{file.uri}"
-    return {"uri": f"{domain}\0{file.uri}", "stop": file.stop, "member": member}
+    lasted = _UNTOLD if file.duration is None else f"{file.duration}{_MS}"
+    uri = uri_of(domain, file.uri)
+    return {"uri": uri, "stop": file.stop, "member": member, "lasted": lasted}
+
+
+_UNTOLD, _MS = "1", "ms"
+"""The first is also what the release before kept of every file."""
+
+
+def uri_of(domain: str, uri: str) -> str:
+    return f"{domain}\0{uri}"
+
+
+def duration_of(lasted: str | None) -> int | None:
+    """In ms, as it is kept beside the file's name."""
+    if lasted is None or not lasted.endswith(_MS):
+        return None
+    return int(lasted.removesuffix(_MS))

@@ -1,0 +1,58 @@
+"""The tables of the embedded store."""
+
+from __future__ import annotations
+
+import sqlite3
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS record (
+    domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    version INTEGER NOT NULL, document TEXT NOT NULL, phase TEXT NOT NULL,
+    watched INTEGER NOT NULL,
+    due_at INTEGER, in_line INTEGER NOT NULL, rank INTEGER NOT NULL, priority INTEGER NOT NULL,
+    since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL,
+    PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS record_due ON record (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS record_later ON record (due_at) WHERE NOT in_line;
+CREATE INDEX IF NOT EXISTS record_line ON record (rank, priority DESC, since) WHERE in_line;
+CREATE INDEX IF NOT EXISTS record_waits ON record (waits, -priority, since) WHERE waits <> '';
+CREATE INDEX IF NOT EXISTS record_watched ON record (domain) WHERE watched;
+CREATE INDEX IF NOT EXISTS record_phase ON record (phase, domain, app, stream);
+CREATE TABLE IF NOT EXISTS history (
+    id INTEGER PRIMARY KEY, domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    code TEXT NOT NULL, about TEXT NOT NULL,
+    at INTEGER NOT NULL, last_at INTEGER NOT NULL, count INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS history_stream ON history (domain, app, stream, id);
+CREATE TABLE IF NOT EXISTS file (
+    domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL, duration INTEGER,
+    PRIMARY KEY (domain, uri)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS file_stream ON file (domain, app, stream, stop, start);
+CREATE TABLE IF NOT EXISTS lane (
+    name TEXT PRIMARY KEY, free_at REAL NOT NULL,
+    minute INTEGER NOT NULL, used INTEGER NOT NULL, before INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (scope TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runner (
+    name TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (name, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS policy (
+    version INTEGER PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def create(db: sqlite3.Connection) -> None:
+    """Whatever of them is not there yet."""
+    db.executescript(SCHEMA)
+    _widen(db)
+
+
+def _widen(db: sqlite3.Connection) -> None:
+    """A file of the release before has no durations; another process may widen it at once."""
+    columns = {row[1] for row in db.execute("PRAGMA table_info(file)")}
+    if "duration" not in columns:
+        try:
+            db.execute("ALTER TABLE file ADD COLUMN duration INTEGER")
+        except sqlite3.OperationalError as error:
+            if "duplicate column" not in str(error):
+                raise
