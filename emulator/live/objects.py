@@ -28,7 +28,8 @@ class Objects:
     def path(self, bucket: str, key: str) -> Path:
         """Raises Outside."""
         parts = [bucket, *key.split("/")]
-        if bucket.startswith(".") or any(one in ("", ".", "..") or "\0" in one for one in parts):
+        is_a_name = not bucket.startswith(".") and "/" not in bucket
+        if not is_a_name or any(one in ("", ".", "..") or "\0" in one for one in parts):
             raise Outside(f"{quote(bucket)}/{quote(key)} is no name of an object")
         found = self.folder.joinpath(*parts).resolve()
         if not found.is_relative_to(self.folder / bucket):
