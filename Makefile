@@ -23,16 +23,18 @@ demo: $(READY)
 dev: $(READY)
 	$(BIN)/live-record dev --store $(STORE)
 
+# Fewer examples of each property than in make test, for somebody waits.
+check: EXAMPLES ?= quick
 check: $(READY)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest --quiet -n 2 --dist loadscope -m "not slow and not cloud"
+	EXAMPLES=$(EXAMPLES) $(BIN)/pytest --quiet -n 2 --dist loadscope -m "not slow and not cloud"
 
 test: $(READY)
-	$(MAKE) check
-	$(BIN)/pytest --quiet -m "slow and not cloud"
+	$(MAKE) check EXAMPLES=ours
+	$(BIN)/pytest --quiet -n 2 --dist loadfile -m "slow and not cloud"
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -24,7 +24,8 @@ settings.register_profile(
     deadline=None,  # a busy machine is no fault of the code's
     suppress_health_check=[HealthCheck.too_slow],  # as the deadline
 )
-settings.load_profile("ours")
+settings.register_profile("quick", settings.get_profile("ours"), max_examples=30)
+settings.load_profile(os.environ.get("EXAMPLES", "ours"))
 
 KEY = StreamKey("live.example.com", "app", "room1")
 NOON = 1_763_800_000_000

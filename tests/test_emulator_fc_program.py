@@ -101,6 +101,7 @@ def end(program: subprocess.Popen[str], number: signal.Signals) -> tuple[str, st
     return program.communicate(timeout=15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_program_says_where_it_listens_and_ends_when_told(
     stage: Stage, number: signal.Signals
@@ -115,6 +116,7 @@ def test_the_program_says_where_it_listens_and_ends_when_told(
     assert eventually(lambda: is_dead(instance["pid"]))
 
 
+@pytest.mark.slow
 def test_no_instance_outlives_a_killed_program(stage: Stage) -> None:
     program = start(stage.deploys(stage.function("waits"), stage.function("pid")), "--port", "0")
     address = address_of(program)
@@ -133,6 +135,7 @@ def _instances(address: str) -> list[dict[str, Any]]:
     return [instance for function in functions for instance in function["instances"]]
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_sentence(stage: Stage) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

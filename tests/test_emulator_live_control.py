@@ -134,6 +134,7 @@ def test_each_switch_tells_its_values_its_default_and_its_fact(control: Remote) 
         assert told["values"]
 
 
+@pytest.mark.slow
 def test_each_switch_takes_each_of_its_values(control: Remote) -> None:
     for name, told in control.get("switches").items():
         for value in told["values"] if isinstance(told["values"], list) else [0, 5]:
@@ -277,6 +278,7 @@ def test_every_fault_of_an_account_is_named_at_once(tmp_path: Path) -> None:
         assert name in faults
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_program_says_its_address_and_ends_cleanly(ending: signal.Signals) -> None:
     with subprocess.Popen(
@@ -290,6 +292,7 @@ def test_the_program_says_its_address_and_ends_cleanly(ending: signal.Signals) -
     assert (program.returncode, out, err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_told_in_one_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -302,6 +305,7 @@ def test_a_port_in_use_is_told_in_one_sentence() -> None:
     assert str(port) in ended.stderr
 
 
+@pytest.mark.slow
 def test_an_account_file_that_is_not_there_is_told_in_one_sentence(tmp_path: Path) -> None:
     ended = subprocess.run(
         [*PROGRAM, "--port", "0", "--account", str(tmp_path / "none.toml")],

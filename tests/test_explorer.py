@@ -15,6 +15,7 @@ from tests.explorer.rules import RULES
 ENOUGH = 200_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["published", "session over", "step by step"])
 def test_no_promise_breaks_in_a_small_scenario(name: str) -> None:
     assert told(explored(Kind.SCENARIO, name)) == "holds"

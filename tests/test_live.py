@@ -532,6 +532,7 @@ def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 def test_the_sdks_debugging_writes_no_secret_and_no_line_twice(wire: Wire) -> None:
     told = run(TALKATIVE, wire.endpoint, DEBUG="sdk").stderr
     assert len(wire.seen) == 1

@@ -153,6 +153,7 @@ store.close()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_sqlite_file_and_nothing_is_lost(
     tmp_path: Path, clock: Clock
 ) -> None:

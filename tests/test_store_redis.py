@@ -88,6 +88,7 @@ def test_what_was_answered_survives_a_kill_of_the_engine(tmp_path: Path) -> None
         assert (store.queue().depth, len(store.history(KEY, 9))) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_replica_is_told_apart_from_its_primary(tmp_path: Path) -> None:
     with (
         engine_of(tmp_path / "primary", {"repl-diskless-sync-delay": "0"}) as (primary, _),
@@ -215,6 +216,7 @@ def test_two_stages_share_an_engine_and_nothing_else(tmp_path: Path) -> None:
 # --- clusters -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_cluster_s_own_node_is_found_and_every_step_stays_within_one_slot(
     tmp_path: Path,
 ) -> None:
