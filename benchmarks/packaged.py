@@ -21,7 +21,7 @@ from zipfile import ZipFile
 from benchmarks.answering import Authority, answering
 from cli.engine import Engine
 from cli.failure import Failure
-from cli.packaging import RUNTIMES, build, interpreter
+from cli.packaging import RUNTIMES, build, interpreter, roots
 
 TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
@@ -101,12 +101,19 @@ def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
         archive.extractall(ours)
     shutil.copytree(whole.folder, uncompiled, ignore=shutil.ignore_patterns("__pycache__"))
     for tree in (ours, whole.folder, uncompiled):
-        with (tree / "certifi" / "cacert.pem").open("a", encoding="ascii") as roots:
-            roots.write(authority.root)
+        _trust(tree, authority.root)
     python = interpreter(runtime)
     if python is None:
         raise Failure(f"no {runtime} is at hand: install it, with pyenv or uv")
     return Trees(python.resolve(), ours, whole.folder, uncompiled, slim.archive)
+
+
+def _trust(tree: Path, root: str) -> None:
+    """As certifi would have it, were it one of its own."""
+    with (tree / roots.BUNDLE).open("a", encoding="ascii") as bundle:
+        bundle.write(root)
+    for name, certificate in roots.by_name(root.encode("ascii")).items():
+        (tree / roots.FOLDER / name).write_bytes(certificate)
 
 
 def _warn(text: str) -> None:

@@ -6,6 +6,7 @@ import gc
 import importlib
 import logging
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -19,11 +20,13 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from pathlib import Path
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cli.packaging.roots import by_name
 from shared.domain import Command, StreamKey
 from shared.errors import (
     Again,
@@ -41,6 +44,7 @@ from shared.errors import (
 )
 from shared.live import CONNECT_MS, LEASE_MS, READ_MS, Credentials, LiveClient
 from shared.live.answers import CODES
+from shared.live.official import ROOTS
 from shared.live.sdk import READINGS
 from shared.live.session import proxies_for
 from tests.wire import (
@@ -410,6 +414,46 @@ def test_a_server_that_nobody_vouches_for_is_told_nothing(untrusted: Wire) -> No
 def test_a_server_that_only_this_machine_vouches_for_is_asked_once(vouched_for_here: Wire) -> None:
     assert send(client_of(vouched_for_here.endpoint, "https")) == "R-1"
     assert len(vouched_for_here.seen) == 1
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Certifi's folder in a package: its bundle, and its roots in a file each."""
+    folder = tmp_path / "certifi"
+    (folder / ROOTS).mkdir(parents=True)
+    (folder / "cacert.pem").write_bytes(ANOTHER_ROOT)
+    monkeypatch.setattr("certifi.where", lambda: str(folder / "cacert.pem"))
+    for name, certificate in by_name(ANOTHER_ROOT).items():
+        (folder / ROOTS / name).write_bytes(certificate)
+    return folder
+
+
+ANOTHER_ROOT = certifi.contents().partition("-----END")[0].encode() + b"-----END CERTIFICATE-----\n"
+
+
+def test_a_server_under_a_root_of_the_package_is_asked_once(
+    untrusted: Wire, package: Path, tmp_path: Path
+) -> None:
+    for name, certificate in by_name((tmp_path / "server.pem").read_bytes()).items():
+        (package / ROOTS / name).write_bytes(certificate)
+    assert send(client_of(untrusted.endpoint, "https")) == "R-1"
+    assert untrusted.connections == 1
+
+
+def test_a_server_under_no_root_of_the_package_is_told_nothing(
+    untrusted: Wire, package: Path
+) -> None:
+    assert len(list((package / ROOTS).iterdir())) == 1
+    assert type(failure(client_of(untrusted.endpoint, "https"))) is NeverSent
+    assert untrusted.seen == []
+
+
+def test_a_root_that_is_in_the_bundle_alone_is_trusted_too(
+    untrusted: Wire, package: Path, tmp_path: Path
+) -> None:
+    shutil.copy(tmp_path / "server.pem", package / "cacert.pem")
+    assert send(client_of(untrusted.endpoint, "https")) == "R-1"
+    assert len(untrusted.seen) == 1
 
 
 def test_no_later_connection_reads_the_trusted_roots_again(

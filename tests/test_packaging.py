@@ -16,6 +16,7 @@ import pytest
 from cli.packaging import RUNTIMES, Packaged, build, interpreter
 from cli.stack import ROOT, Deployed, running
 from emulator.live import Remote
+from shared.live.official import ROOTS
 from tests.journey import Stage
 
 pytestmark = pytest.mark.slow
@@ -179,6 +180,15 @@ def test_no_stand_in_and_no_test_is_deployed(built: Build, runtime: str) -> None
     assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
     assert not roots & {"emulator", "tests", "cli", "benchmarks"}
     assert [name for name in names(built(runtime)) if "/tests/" in name] == []
+
+
+def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
+    certifi = built(runtime).folder / "certifi"
+    bundle = (certifi / "cacert.pem").read_text(encoding="ascii")
+    roots = [file.read_text(encoding="ascii") for file in (certifi / ROOTS).iterdir()]
+
+    assert len(roots) == bundle.count("-----BEGIN") > 100
+    assert all(root in bundle for root in roots)
 
 
 def test_every_package_comes_with_its_licence(built: Build, runtime: str) -> None:

@@ -11,7 +11,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, get_args
 
-from cli.packaging import archive
+from cli.packaging import archive, roots
 from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
@@ -103,7 +103,7 @@ def _files(policy: Path, shipped: Sequence[Shipped]) -> dict[str, bytes]:
     files = {**ours, "policy.json": checked.encode()}
     for each in shipped:
         files |= {**each.files, **each.licences}
-    return files
+    return files | roots.looked_up(files)
 
 
 def _our_sources() -> list[Path]:

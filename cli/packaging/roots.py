@@ -1,0 +1,40 @@
+"""certifi's roots in a folder that OpenSSL looks them up in: `HASH.N`, by the name of the root.
+
+Reading all of them is a tenth of a cold start, and a connection needs one: shared/live/session.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+
+from shared.live.official import ROOTS
+
+BUNDLE = PurePosixPath("certifi/cacert.pem")
+FOLDER = BUNDLE.with_name(ROOTS)
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\n.+?\n-----END CERTIFICATE-----\n", re.DOTALL
+)
+
+
+def by_name(bundle: bytes) -> dict[str, bytes]:
+    """Each certificate of a PEM file under the name of the file that OpenSSL opens for it, the same
+    in OpenSSL 1.0 to 3. Several of one name are numbered in the order of the bundle."""
+    found: dict[str, bytes] = {}
+    for certificate in _CERTIFICATE.findall(bundle):
+        found[next(name for name in _names(certificate) if name not in found)] = certificate
+    return found
+
+
+def _names(certificate: bytes) -> Iterator[str]:
+    from OpenSSL import crypto
+
+    read = crypto.load_certificate(crypto.FILETYPE_PEM, certificate)
+    return (f"{read.subject_name_hash():08x}.{number}" for number in range(10_000))
+
+
+def looked_up(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is deployed of certifi's roots beside their bundle, by paths in the code folder."""
+    bundle = files.get(str(BUNDLE), b"")
+    return {str(FOLDER / name): certificate for name, certificate in by_name(bundle).items()}
