@@ -13,6 +13,11 @@ import pytest
 from shared import quick
 
 
+@quick.dataclass(slots=True)
+class Mutable:
+    a: int
+
+
 @quick.dataclass(frozen=True, slots=True)
 class Quick:
     a: int
@@ -35,9 +40,65 @@ class Plain:
 class Nothing: ...
 
 
-@quick.dataclass(slots=True)
-class Mutable:
+@quick.dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
     a: int
+    twice: int = field(init=False)
+    often: list[int] = field(init=False, default_factory=list)
+    zero: int = field(init=False, default=0)
+    b: str = "b"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "twice", self.a * 2)
+
+
+def made(kind: Any, *values: object, **named: object) -> object:  # noqa: ANN401 - either kind
+    """What it holds; or what is wrong, but for the name of the class."""
+    try:
+        return dataclasses.astuple(kind(*values, **named))
+    except TypeError as error:
+        return str(error).partition(".")[2] or str(error)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ((1,), {}),
+        ((1, "x", (2,)), {"aside": 3}),
+        ((), {"a": 1, "c": ()}),
+        ((), {}),
+        ((1,), {"a": 1}),
+        ((1,), {"unknown": 1}),
+        ((1, 2, 3, 4, 5, 6), {}),
+    ],
+)
+def test_it_is_made_of_the_same_as_the_standard_one(
+    values: tuple[object, ...], named: dict[str, object]
+) -> None:
+    assert made(Quick, *values, **named) == made(Plain, *values, **named)
+
+
+def test_what_is_made_has_its_own_of_what_may_change() -> None:
+    assert Quick(1).c == ()
+    one, other = Named(a=1), Named(a=1)
+    one.often.append(1)
+    assert (one.often, other.often) == ([1], [])
+
+
+def test_what_is_not_asked_for_is_set_all_the_same() -> None:
+    assert (Named(a=2).twice, Named(a=2).zero, Named(a=2, b="x").b) == (4, 0, "x")
+    with pytest.raises(TypeError):
+        Named(2)  # type: ignore[call-arg] # on purpose
+
+
+@quick.dataclass(slots=True)
+class Below(Mutable):
+    b: int = 2
+
+
+def test_a_class_below_is_made_with_what_is_above() -> None:
+    assert Below(1) == Below(1, 2)
+    assert Mutable(3).a == Below(3).a
 
 
 def test_it_is_written_out_as_the_standard_one_is() -> None:

@@ -49,7 +49,11 @@ UNUSED = (
     *("Tea.core", "darabonba.websocket", "alibabacloud_tea_openapi.websocket_utils"),
     *(f"alibabacloud_credentials.provider.{name}" for name in _PROVIDERS),
 )
-LATER = ("asyncio", "idna", "importlib.metadata", "subprocess", "xml", "zipfile")
+LATER = (
+    *("asyncio", "calendar", "idna", "importlib.metadata", "ipaddress", "subprocess"),
+    *("email._encoded_words", "email.charset", "email.header", "http.cookies", "uu", "quopri"),
+    *("bz2", "lzma", "xml", "zipfile"),
+)
 """Used in rare cases only, and then imported: they are at hand."""
 
 
@@ -103,7 +107,7 @@ def _product(way: Way) -> Official:
 
 
 def _generic() -> Official:
-    with without_collector(), standing_in([*UNUSED, *LATER]):
+    with without_collector(), standing_in(UNUSED):  # the rest is at hand
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils import Utils
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
