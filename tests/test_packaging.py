@@ -33,6 +33,12 @@ sys.path[:0] = [sys.argv[1]]
 from shared.domain.times import duration
 print(duration("1h"))
 """
+WAY = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from shared.live.official import official
+print(official(fast=True).way)
+"""
 Build = Callable[[str], Packaged]
 
 
@@ -150,6 +156,10 @@ def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
     (code / "shared/domain/times.py").write_text("raise SystemExit('compiled anew')")
 
     assert said(runtime, HOUR, code) == "3600000"
+
+
+def test_the_quick_way_is_the_one_taken_from_the_archive(built: Build, runtime: str) -> None:
+    assert said(runtime, WAY, built(runtime).folder) == "fast"
 
 
 def test_two_clones_make_the_same_bytes(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_class_below_is_made_with_what_is_above() -> None:
     assert Mutable(3).a == Below(3).a
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="dataclasses itself asks inspect there")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="dataclasses itself asks inspect there")
 def test_no_class_of_ours_has_its_signature_looked_up() -> None:
     """Which takes `inspect` and, for a hundred classes, an eighth of a cold start."""
     program = "import index, shared.app, sys; print('inspect' in sys.modules)"
