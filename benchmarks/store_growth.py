@@ -133,17 +133,17 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
 def fill_redis(store: RedisStore, numbers: range) -> None:
     """Its file is written when all is in memory, and from then on at every save."""
     store.save_or_claim(Save(0, settled(numbers.stop)))  # it knows the script now
-    with store._asking() as client:  # noqa: SLF001 - one round trip for many
-        for start in range(numbers.start, numbers.stop, BATCH):
-            pipe = client.pipeline(transaction=False)
-            for number in range(start, min(start + BATCH, numbers.stop)):
-                save = Save(0, settled(number))
-                keys = store.keys_of(save.key)
-                pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", save_in_words(save, 20))
-            pipe.execute()
-        client.config_set("appendonly", "yes")
-        while client.info("persistence")["aof_rewrite_in_progress"]:
-            time.sleep(0.1)
+    client, _ = store._ready()  # noqa: SLF001 - one round trip for many
+    for start in range(numbers.start, numbers.stop, BATCH):
+        pipe = client.pipeline(transaction=False)
+        for number in range(start, min(start + BATCH, numbers.stop)):
+            save = Save(0, settled(number))
+            keys = store.keys_of(save.key)
+            pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", save_in_words(save, 20))
+        pipe.execute()
+    client.config_set("appendonly", "yes")
+    while client.info("persistence")["aof_rewrite_in_progress"]:
+        time.sleep(0.1)
 
 
 Stores = dict[str, list[Measured]]

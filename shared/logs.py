@@ -45,6 +45,12 @@ _SUSPECT: Final = re.compile(
     re.IGNORECASE,
 )
 """Without one of these, none of the patterns is in a text: most texts are one plain word."""
+_SIGNS: Final = (
+    *("auth_key", "usrargs", "rtmp", "authoriz", "bearer", "secret", "signature"),
+    *("securitytoken", "security_token", "passw", "://", "/callbacks/"),
+)
+"""The same, as words to look for: a tenth of the time."""
+_HARMLESS: Final = (int, bool, NoneType)
 _PLAIN: Final = (str, int, float, NoneType, Enum)
 _SEVERAL: Final = (list, tuple, set, frozenset)
 
@@ -89,7 +95,24 @@ class Log:
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         with suppress(Exception):  # a log that fails must not fail what it tells of
             head = {"time": _utc(self._now()), "level": level, "event": event}
-            self._write(self._fitting(head, {**self._bound, **fields}))
+            fields = {**self._bound, **fields}
+            plain = self._plain(fields)
+            if plain is None:
+                self._write(self._fitting(head, fields))
+            else:
+                self._write(json.dumps({**head, **plain, **head}))
+
+    def _plain(self, fields: Mapping[str, object]) -> dict[str, object] | None:
+        """The fields as they are, where nothing in them is to be hidden, cut or written otherwise:
+        so it is with nearly all lines. None where it has to be looked at closely."""
+        texts: list[str] = []
+        plain = _as_they_are(fields, texts, depth=2)
+        text = "\n".join(texts)
+        if plain is None or len(text) > _CUTS[1] or not text.isascii():
+            return None
+        small = text.lower()
+        suspect = any(sign in small for sign in _SIGNS)
+        return None if suspect or any(secret in text for secret in self._hide) else plain
 
     def _fitting(self, head: Mapping[str, object], fields: Mapping[str, object]) -> str:
         for longest in _CUTS:
@@ -128,6 +151,30 @@ class Log:
             for pattern in _PATTERNS:
                 text = pattern.sub(rf"\1{_HIDDEN}", text)
         return text if len(text) <= longest else text[:longest] + "[cut]"
+
+
+def _as_they_are(
+    fields: Mapping[str, object], texts: list[str], depth: int
+) -> dict[str, object] | None:
+    """None where a field's name tells of a secret, or its value is not plain. `texts` gets all that
+    could hold one."""
+    shown: dict[str, object] = {}
+    for name, value in fields.items():
+        if type(name) is not str or _is_telling(name):
+            return None
+        texts.append(name)
+        if isinstance(value, Enum):
+            value = value.value  # noqa: PLW2901 - what is shown of it
+        if type(value) is str:
+            texts.append(value)
+        elif type(value) is dict:
+            value = _as_they_are(value, texts, depth - 1) if depth else None  # noqa: PLW2901 - as above
+            if value is None:
+                return None
+        elif type(value) not in _HARMLESS:
+            return None
+        shown[name] = value
+    return shown
 
 
 def _utc(ms: int) -> str:

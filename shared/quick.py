@@ -60,13 +60,20 @@ def _quickly(cls: type, how: dict[str, bool], *, hashed: bool) -> type:
 
     names = [field.name for field in fields]
     values = _getter(names)
+    places = {name: place for place, name in enumerate(names)}
 
     def replaced(self: object, changes: dict[str, object]) -> object:
-        had = (values(self),) if len(names) == 1 else values(self)
-        return type(self)(**{**dict(zip(names, had, strict=True)), **changes})
+        """By place: a call by names takes twice as long."""
+        parts = list(values(self))
+        for name, part in changes.items():
+            if name not in places:
+                raise TypeError(f"{type(self).__name__} has no field {name}")
+            parts[places[name]] = part
+        return type(self)(*parts)
 
+    in_order = len(fields) > 1 and all(field.init and not field.kw_only for field in fields)
     made.__init__ = _written_when_needed(made, fields)
-    made._replaced = replaced  # noqa: SLF001 - for `replace` above alone
+    made._replaced = replaced if in_order else None  # noqa: SLF001 - for `replace` above alone
     made.__repr__, made.__eq__ = __repr__, __eq__
     made.__hash__ = __hash__ if hashed else None
     return cast("type", made)

@@ -10,7 +10,6 @@ import pytest
 from shared import resilience
 from shared.domain import Command, FileLeft, Published, Reported, StartAsked, StreamKey, Unpublished
 from shared.domain.happenings import Accepted, TimePassed
-from shared.domain.storing import Loaded
 from shared.domain.times import rfc3339
 from shared.errors import (
     AlreadyStarted,
@@ -638,24 +637,24 @@ def test_health_says_that_the_store_is_gone(stage: Stage, monkeypatch: pytest.Mo
     assert "secret" not in str(got.json)
 
 
-@pytest.mark.parametrize("loads", [0, 1])
+@pytest.mark.parametrize(("step", "sent"), [("load", 0), ("save_or_claim", 1)])
 def test_an_ask_claims_nothing_of_a_store_that_is_gone_before_it_or_while_it_is_sent(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, loads: int
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, step: str, sent: int
 ) -> None:
-    load, left = stage.store.load, iter(range(loads))
+    perform, left = getattr(stage.store, step), iter(range(sent))
 
-    def gone(key: StreamKey) -> Loaded:
+    def gone(asked: object) -> object:
         if next(left, None) is None:
             raise StoreUnavailable("/secret/path.db: disk I/O error")
-        return load(key)
+        return perform(asked)
 
-    monkeypatch.setattr(stage.store, "load", gone)
+    monkeypatch.setattr(stage.store, step, gone)
     got = stage.start()
 
     assert got.refusal == (503, "StoreUnavailable")
     assert got.headers["Retry-After"] == "1"
     assert "not known" in got.json["detail"]
-    assert len(stage.live.sent) == loads
+    assert len(stage.live.sent) == sent
 
 
 # --- what is refused

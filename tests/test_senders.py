@@ -8,13 +8,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import pytest
 
 from shared.domain import Command, StartAsked, StopAsked, StreamKey, Terms
 from shared.domain.policy import Rule
+from shared.domain.storing import Save, Saved
 from shared.errors import InDoubt, LiveError, NeverSent, StoreUnavailable, Throttled
-from shared.recorder import Hands, Manner, Missed, Recorder, Send, Source, run
+from shared.recorder import (
+    Effect,
+    Hands,
+    Load,
+    Manner,
+    Missed,
+    Recorder,
+    SaveOrClaim,
+    Send,
+    Source,
+    run,
+)
 from shared.recorder.senders import Senders, Shift
 from shared.store import Store, open_store
 from tests.conftest import Clock
@@ -34,6 +47,7 @@ class SlowLive:
 
     latency: float = 0.0
     errors: list[LiveError] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
     sent: list[tuple[Command, StreamKey]] = field(default_factory=list)
 
     def prepare(self) -> None:
@@ -42,6 +56,7 @@ class SlowLive:
     def send(self, command: Command, key: StreamKey) -> str:
         self.sent.append((command, key))
         time.sleep(self.latency)
+        self.meanwhile()
         if self.errors:
             raise self.errors.pop(0)
         return "R"
@@ -56,6 +71,27 @@ class SlowLive:
         self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
     ) -> Sequence[Missed]:
         return ()
+
+
+WAY = 20
+"""ms."""
+
+
+@dataclass
+class Far:
+    """A store that a save takes `WAY` to reach, and its answer as long to come back."""
+
+    store: Any
+    clock: Clock
+
+    def save_or_claim(self, save: Save) -> Saved:
+        self.clock.pass_ms(WAY)
+        saved: Saved = self.store.save_or_claim(save)
+        self.clock.pass_ms(WAY)
+        return saved
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self.store, name)
 
 
 class Instance:
@@ -148,6 +184,61 @@ def test_senders_of_several_instances_share_the_work_and_the_pace(
     assert time.monotonic() - began >= 74 / 100
 
 
+def test_a_start_that_nobody_disturbs_reads_its_record_once(store: Store, clock: Clock) -> None:
+    instance = Instance(store, SlowLive(), clock=clock)
+    asked: list[type] = []
+
+    def perform(effect: Effect[Any]) -> object:
+        asked.append(type(effect))
+        return instance.hands.perform(effect)
+
+    run(instance.recorder.handle(ROOMS[0], StartAsked("ann"), PATIENT), perform)
+
+    assert asked == [Load, SaveOrClaim, Send, SaveOrClaim]
+
+
+def test_an_answer_is_settled_on_what_others_stored_while_it_was_awaited(
+    store: Store, clock: Clock
+) -> None:
+    live = SlowLive()
+    instance, other = (Instance(store, live, clock=clock) for _ in range(2))
+
+    def stop() -> None:
+        live.meanwhile = lambda: None
+        other.ask(ROOMS[0], StopAsked("bob"), PATIENT)
+
+    live.meanwhile = stop
+    instance.ask(ROOMS[0], StartAsked("ann"), PATIENT)
+    clock.pass_ms(100)
+    instance.work()
+
+    assert live.sent == [(Command.START, ROOMS[0]), (Command.STOP, ROOMS[0])]
+    assert not store.load(ROOMS[0]).record.wish.wanted
+
+
+def test_an_answer_is_as_late_as_it_came_by_the_store_s_clock(store: Store, clock: Clock) -> None:
+    live = SlowLive(meanwhile=lambda: clock.pass_ms(700))
+    Instance(store, live, clock=clock).ask(ROOMS[0], StartAsked("ann"), PATIENT)
+    answer = store.load(ROOMS[0]).record.answer
+
+    assert answer is not None
+    assert answer.at == clock.now
+
+
+def test_a_save_that_takes_its_time_puts_no_answer_ahead_of_the_store_s_clock(
+    store: Store, clock: Clock
+) -> None:
+    heard: list[int] = []
+    live = SlowLive(meanwhile=lambda: heard.append(clock.now))
+    Instance(cast("Store", Far(store, clock)), live, clock=clock).ask(
+        ROOMS[0], StartAsked("ann"), PATIENT
+    )
+    answer = store.load(ROOMS[0]).record.answer
+
+    assert answer is not None
+    assert heard[0] - WAY <= answer.at <= heard[0]
+
+
 def test_stops_overtake_the_starts_that_wait(store: Store, clock: Clock) -> None:
     live = SlowLive()
     instance = Instance(store, live, clock=clock)
@@ -212,7 +303,7 @@ def test_after_a_freeze_no_slot_is_used_that_is_long_past(store: Store, clock: C
     flights = [instance.claimed(key) for key in ROOMS[:13]]
     assert [one.flight.sent_at - clock.now for one in flights] == list(range(0, 260, 20))
     clock.pass_ms(200)
-    answers = [instance.hands.perform(one) for one in flights]
+    answers = [instance.hands.perform(one).answer for one in flights]
 
     assert sum(isinstance(answer, NeverSent) for answer in answers) == 8
     assert [key for _, key in live.sent] == ROOMS[8:13]

@@ -175,6 +175,8 @@ def _unfit(value: str) -> str:
 
 def language(accepted: str) -> Language:
     """Of an Accept-Language header, the one that is liked best; English where it names neither."""
+    if not accepted:
+        return Language.ENGLISH
     liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]
     for liking, tag in sorted(liked, key=lambda one: -one[0]):
         known = next((known for known in Language if tag.partition("-")[0] == known.value), None)

@@ -14,7 +14,6 @@ from shared.domain import (
     Code,
     FileFailed,
     FileLeft,
-    Flight,
     Happening,
     Looked,
     Note,
@@ -33,6 +32,7 @@ from shared.quick import dataclass, replace
 from shared.recorder.effects import (
     Drain,
     Effect,
+    Heard,
     List,
     LiveApi,
     Load,
@@ -62,6 +62,7 @@ __all__ = [
     "Effect",
     "Handled",
     "Hands",
+    "Heard",
     "List",
     "LiveApi",
     "Load",
@@ -151,7 +152,7 @@ class _Step:
     notes: tuple[Note, ...]
     refused: Code | None
     look: bool
-    flight: Flight | None = None
+    claimed: Claimed | None = None
     lane_in: float = 0.0
 
 
@@ -170,23 +171,30 @@ class Recorder:
         refused: Code | None = None
         sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
         following: Happening | None = happening
+        known: Loaded | None = None
         lane_in = 0.0
         while following is not None:
-            step = yield from self._decide(key, following, manner)
+            step = yield from self._decide(key, following, manner, known)
             notes, refused = (*notes, *step.notes), refused or step.refused
-            following, lane_in = None, step.lane_in
-            if step.flight is not None:
-                answer = yield from do(Send(key, step.flight))
-                sent = (*sent, (step.flight.command, answer))
-                following = Sent(step.flight.id, answer)
+            following, known, lane_in = None, None, step.lane_in
+            flight = step.record.flight
+            if step.claimed is not None and flight is not None:
+                heard = yield from do(Send(key, flight))
+                sent = (*sent, (flight.command, heard.answer))
+                following = Sent(flight.id, heard.answer)
+                known = Loaded(step.record, step.claimed.version, heard.at)
             elif step.look and manner.looks:
                 following = yield from do(Look(key, step.now))
         return Handled(step.record, step.now, notes, refused, sent, lane_in)
 
-    def _decide(self, key: StreamKey, happening: Happening, manner: Manner) -> Steps[_Step]:
-        """Save before send; whoever saves second decides anew on what the first one left."""
+    def _decide(
+        self, key: StreamKey, happening: Happening, manner: Manner, known: Loaded | None
+    ) -> Steps[_Step]:
+        """Save before send; whoever saves second decides anew on what the first one left. What is
+        `known` is not loaded: should it be so no more, the save tells."""
         while True:
-            loaded = yield from do(Load(key))
+            loaded = known or (yield from do(Load(key)))
+            known = None
             terms = self._terms(key)
             decision = decide(loaded.record, happening, loaded.now, terms)
             step = _Step(
@@ -203,7 +211,9 @@ class Recorder:
                 return _after(step, save, saved)
 
     def _claim(self, record: Recording, now: int, manner: Manner) -> Recording | None:
-        return claim(record, self._flight_id(), now) if manner.has_time() else None
+        if record.owed is None or not manner.has_time():
+            return None
+        return claim(record, self._flight_id(), now)
 
     def _save(
         self,
@@ -305,7 +315,7 @@ class Recorder:
 
 def _after(step: _Step, save: Save, saved: Stored | Claimed) -> _Step:
     if isinstance(saved, Claimed):
-        return replace(step, record=saved.record, flight=saved.record.flight)
+        return replace(step, record=saved.record, claimed=saved)
     if saved.full and save.waiting:
         return replace(step, record=save.waiting, notes=(*step.notes, Note(Code.NO_PLACE)))
     return replace(step, record=save.queued, lane_in=saved.lane_in)

@@ -79,7 +79,16 @@ class SaveOrClaim(Effect[Saved]):
 
 
 @dataclass(frozen=True, slots=True)
-class Send(Effect[Accepted | LiveError]):
+class Heard:
+    """What came of a command, and when: ms by the store's clock, told from that of its claim and
+    the time that has passed since. Never ahead of the store's."""
+
+    answer: Accepted | LiveError
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Effect[Heard]):
     key: StreamKey
     flight: Flight
 

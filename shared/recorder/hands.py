@@ -9,9 +9,11 @@ from typing import Any
 from shared.domain import Accepted, Flight, Looked, StreamKey
 from shared.domain.storing import Claimed, Save, Saved
 from shared.errors import LiveError, NeverSent, StoreUnavailable, Throttled
+from shared.quick import dataclass
 from shared.recorder.effects import (
     Drain,
     Effect,
+    Heard,
     List,
     LiveApi,
     Load,
@@ -49,6 +51,15 @@ LONGEST_AGO = 6 * 24 * 3_600_000
 """ms that a reading goes back at the most; Live remembers for seven days (facts/live.md 7)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """When a flight's slot comes, in s by this machine's clock: the store gave it at some moment
+    between our asking and its answer."""
+
+    earliest: float
+    latest: float
+
+
 class Hands:
     """Performs effects on a real store and a real Live API, for one invocation."""
 
@@ -71,7 +82,7 @@ class Hands:
         self._said = said
         self._drain = drain
         self._has_room = has_room
-        self._slots: dict[str, float] = {}
+        self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401, PLR0911 - one arm an effect
         match effect:
@@ -112,15 +123,20 @@ class Hands:
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
         if isinstance(saved, Claimed) and saved.record.flight:
-            self._slots[saved.record.flight.id] = before + saved.slot_in / 1000
+            away = saved.slot_in / 1000
+            self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
             if saved.slot_in < NEARLY_FREE:
                 self._has_room()
         return saved
 
-    def _send(self, key: StreamKey, flight: Flight) -> Accepted | LiveError:
+    def _send(self, key: StreamKey, flight: Flight) -> Heard:
         slot = self._slots.pop(flight.id)
-        self._wait(max(slot - self._monotonic(), 0))
-        if self._monotonic() - slot > LATE:
+        answer = self._sent_in(slot, key, flight)
+        return Heard(answer, flight.sent_at + round((self._monotonic() - slot.latest) * 1000))
+
+    def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
+        self._wait(max(slot.earliest - self._monotonic(), 0))
+        if self._monotonic() - slot.earliest > LATE:
             return NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
         try:
             return Accepted(self._live.send(flight.command, key))

@@ -56,18 +56,19 @@ def _code(value: str) -> Code:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
     """Defaults are left out: most fields of most records are at theirs."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in _AS_THEY_ARE:
         return value
     if issubclass(kind, Enum):
         return value.value
-    if is_dataclass(kind):
-        return {
-            name: _plain(part)
-            for name, default in _defaults(kind)
-            if (part := getattr(value, name)) != default
-        }
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+    if issubclass(kind, tuple):
+        return [_plain(part) for part in value]
+    told = {}
+    for name, default in _defaults(kind):
+        part = getattr(value, name)
+        if part is not default and part != default:
+            told[name] = part if type(part) in _AS_THEY_ARE else _plain(part)
+    return told
 
 
 _AS_THEY_ARE = frozenset((str, int, float, bool, NoneType))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -32,7 +32,7 @@ from shared.errors import StoreUnavailable
 from shared.quick import replace
 from shared.store import scripts
 from shared.store.codec import from_json, note_from_json
-from shared.store.driver import driver
+from shared.store.driver import Direct, driver
 from shared.store.scripts import Script
 from shared.store.wire import (
     AGE,
@@ -79,11 +79,12 @@ class RedisStore:
         self._clock = clock
         self._fast = fast
         self._client: redis_py.Redis | None = None
+        self._direct: Direct | None = None
 
     def prepare(self) -> None:
         """Import the client now, not when the first event waits for it."""
         if self._client is None:
-            self._client = self._connect()
+            self._open()
 
     def load(self, key: StreamKey) -> Loaded:
         version, document, sent, lease, now = self._run(scripts.LOAD, [self._of("record", key)])
@@ -196,11 +197,13 @@ class RedisStore:
         return [key_of(member[len(prefix) :]) for member in found]
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[Recording]:
-        with self._asking() as client:
+        def ask(client: redis_py.Redis, _: Direct) -> list[Any]:
             pipe = client.pipeline(transaction=False)
             for key in keys:
                 pipe.hmget(self._of("record", key), ["document", "sent", "lease"])
-            rows = pipe.execute()
+            return pipe.execute()
+
+        rows = self._asked(ask)
         for key, (document, sent, lease) in zip(keys, rows, strict=True):
             if document is not None:
                 yield _complete(from_json(key, document), sent, lease)
@@ -259,7 +262,7 @@ class RedisStore:
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
-            self._client = None
+            self._client = self._direct = None
 
     def _of(self, kind: str, key: StreamKey) -> str:
         return f"{self._prefix}{kind}:{name_of(key)}"
@@ -276,35 +279,40 @@ class RedisStore:
 
         given = (len(keys), *keys, self._time(), *args)
         try:
-            return self._do("EVALSHA", script.digest, *given)
+            return self._asked(lambda _, direct: direct.say("EVALSHA", script.digest, *given))
         except NoScriptError:
-            return self._do("EVAL", script.text, *given)
+            return self._asked(lambda _, direct: direct.say("EVAL", script.text, *given))
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
-        from redis.exceptions import MovedError
+        """What redis-py reads the answer of."""
+        return self._asked(lambda client, _: client.execute_command(*command))  # type: ignore[no-untyped-call] # redis-py's own
 
-        with self._asking() as client:
-            try:
-                return client.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's own
-            except MovedError as moved:  # the cluster's node that has our one slot
-                self._client = self._connect(moved.host, moved.port)
-                return self._client.execute_command(*command)  # type: ignore[no-untyped-call] # as above
-
-    @contextmanager
-    def _asking(self) -> Iterator[redis_py.Redis]:
+    def _asked(self, ask: Callable[[redis_py.Redis, Direct], Any]) -> Any:  # noqa: ANN401 - as it is asked
         """Whatever keeps an answer away is StoreUnavailable, and nothing was half done."""
         from redis.exceptions import MovedError, NoScriptError, RedisError
 
-        self.prepare()
-        assert self._client is not None  # noqa: S101 - for the type checker
         try:
-            yield self._client
-        except (MovedError, NoScriptError):
+            try:
+                return ask(*self._ready())
+            except MovedError as moved:  # the cluster's node that has our one slot
+                self._open(moved.host, moved.port)
+                return ask(*self._ready())
+        except NoScriptError:
             raise
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"{_address(self._url)}: {_in_words(error)}") from error
 
-    def _connect(self, host: str = "", port: int = 0) -> redis_py.Redis:
+    def _ready(self) -> tuple[redis_py.Redis, Direct]:
+        self.prepare()
+        assert self._client is not None  # noqa: S101 - for the type checker
+        assert self._direct is not None  # noqa: S101 - as above
+        return self._client, self._direct
+
+    def _open(self, host: str = "", port: int = 0) -> None:
+        client = self._connect(host, port)
+        self._client, self._direct = client, Direct(client)
+
+    def _connect(self, host: str, port: int) -> redis_py.Redis:
         """Imported now: a stage on SQLite never pays for it."""
         redis = driver(fast=self._fast)
         where: dict[str, Any] = {"host": host, "port": port} if host else {}

@@ -78,8 +78,7 @@ class SqliteStore:
             _put(db, record, version + 1, row)
             line.move(db, rule, row[5], save.place, now)
             notes = (*save.notes, Note(Code.NO_PLACE)) if waits else save.notes
-            for note in notes:
-                _append(db, save.key, note, now)
+            _append(db, save.key, notes, now)
             for file in save.files:
                 _keep(db, save.key, file)
         return saved
@@ -334,22 +333,28 @@ def _put(db: sqlite3.Connection, record: Recording, version: int, row: line.Row)
     )
 
 
-def _append(db: sqlite3.Connection, key: StreamKey, note: Note, now: int) -> None:
+def _append(db: sqlite3.Connection, key: StreamKey, notes: Sequence[Note], now: int) -> None:
     """A note that repeats the newest one is counted, not written again."""
-    about = note_to_json(note)
-    last = db.execute(
-        "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
-        " ORDER BY id DESC LIMIT 1",
-        _columns(key),
-    ).fetchone()
-    if last and last[1:] == (note.code.value, about):
-        db.execute("UPDATE history SET count=count+1, last_at=? WHERE id=?", (now, last[0]))
-    else:
-        db.execute(
+    last = (
+        notes
+        and db.execute(
+            "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
+            " ORDER BY id DESC LIMIT 1",
+            _columns(key),
+        ).fetchone()
+    )
+    for note in notes:
+        told = (note.code.value, note_to_json(note))
+        if last and last[1:] == told:
+            db.execute("UPDATE history SET count=count+1, last_at=? WHERE id=?", (now, last[0]))
+            continue
+        written = db.execute(
             "INSERT INTO history (domain, app, stream, code, about, at, last_at, count)"
             " VALUES (?,?,?,?,?,?,?,1)",
-            (*_columns(key), note.code.value, about, now, now),
+            (*_columns(key), *told, now, now),
         )
+        last = (written.lastrowid, *told)
+    if notes:
         db.execute(
             "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
             " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"

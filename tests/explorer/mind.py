@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from shared.domain import Accepted, Flight, Happening, Looked, Recording, Sent, Terms, due_at
 from shared.domain.storing import Claimed, Conflict, Loaded, Save, Stored
 from shared.errors import LiveError
-from shared.recorder import Effect, Load, Look, Manner, Recorder, SaveOrClaim, Send
+from shared.recorder import Effect, Heard, Load, Look, Manner, Recorder, SaveOrClaim, Send
 from tests.explorer.past import Pool, bare, earlier
 from tests.explorer.world import FAR, KEY, LEASE, NOW, Instance
 
@@ -19,7 +19,7 @@ MANNERS = (
     Manner(wait=300),
     Manner(wait=300, looks=True),
 )
-Reply = Loaded | Stored | Claimed | Conflict | Looked | Accepted | LiveError | None
+Reply = Loaded | Stored | Claimed | Conflict | Looked | Heard | None
 
 
 class Wants(NamedTuple):
@@ -108,13 +108,26 @@ class Mind:
 
     def answered(self, one: Instance, answer: Accepted | LiveError) -> Instance:
         """The loop of `handle` keeps nothing but notes: what follows an answer is what a handle of
-        `Sent` does. Seen to hold for the next effect, every time."""
+        `Sent` does that has loaded the record as it was claimed. Seen to hold for the next effect,
+        every time. Where somebody has saved since, it conflicts, and begins by loading."""
         flight = self.wants(one).flight
         assert flight is not None
-        real = one._replace(replies=(*one.replies, self.replies.put(answer)))
+        heard = self.replies.put(Heard(answer, NOW))
+        real = one._replace(replies=(*one.replies, heard))
         fresh = one._replace(happening=self.happening(Sent(flight.id, answer)), replies=())
-        assert self.wants(real).what is self.wants(fresh).what is Load
-        return fresh
+        if one.outrun:
+            in_vain = real._replace(replies=(*real.replies, self.replies.put(Conflict())))
+            assert self.wants(in_vain).what is self.wants(fresh).what is Load
+            return fresh._replace(outrun=False)
+        claimed = self.record(self.replies[one.replies[-1]].record)
+        loaded = fresh._replace(replies=(self.load(claimed),))
+        assert self._stores(real) == self._stores(loaded)
+        return loaded
+
+    def _stores(self, one: Instance) -> int:
+        save = self.wants(one).save
+        assert save is not None
+        return self.record(save.queued)
 
     def looked(self, one: Instance, seen: Looked | None) -> Instance | None:
         """As `answered`, for a look; None when a failed one ends the instance."""
@@ -144,6 +157,8 @@ class Mind:
         if value is None or isinstance(value, LiveError):
             return value
         moved = earlier(value, ms, true_ms)
+        if isinstance(moved, Claimed):  # it is what the store holds
+            return replace(moved, record=bare(moved.record, self._terms))
         return bare(moved, self._terms) if isinstance(moved, Recording) else moved
 
     def due(self, record: int) -> int | None:

@@ -43,9 +43,7 @@ class Moves(Wire, Clock):
             yield from self._look(rest, awake, wanted.asked_at)
 
     def _load(self, rest: World, one: Instance) -> Iterator[Step]:
-        left = self.spend(rest, Fault.KILL)
-        if left is not None and isinstance(self.mind.happenings[one.happening], Sent):
-            yield ("killed", one), rest._replace(faults=left)
+        yield from self._is_killed(rest, one)
         if self.scenario.fine:
             yield ("loads", one), self.joined(rest, self._loaded(rest, one))
             return
@@ -53,6 +51,12 @@ class Moves(Wire, Clock):
         if self.scenario.slow and (left := self.spend(rest, Fault.PAUSE)) is not None:
             loaded = self._loaded(rest, one)._replace(paused=NOW + FROZEN)
             yield ("loads, pauses", one), self.joined(rest._replace(faults=left), loaded)
+
+    def _is_killed(self, rest: World, one: Instance) -> Iterator[Step]:
+        """With an answer that nobody else has."""
+        left = self.spend(rest, Fault.KILL)
+        if left is not None and isinstance(self.mind.happenings[one.happening], Sent):
+            yield ("killed", one), rest._replace(faults=left)
 
     def _loaded(self, world: World, one: Instance) -> Instance:
         return one._replace(replies=(self.mind.load(world.record),), outrun=False)
@@ -70,8 +74,14 @@ class Moves(Wire, Clock):
             again = self.mind.conflicted(one)
             yield ("conflicts", one), self.joined(rest, again)
             return
+        yield from self._is_killed(rest, one)
         turn = self.mind.saving(rest.record, one, slot=True)
         yield ("saves", one, turn), self._turned(rest, one, turn)
+        full = turn.claimed and not self.scenario.fine
+        if full and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
+            queued = self.mind.saving(rest.record, one, slot=False)
+            short = rest._replace(faults=left)
+            yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
     def _turned(self, rest: World, one: Instance, turn: Turn) -> World:
         mind, memory = self.mind, rest.memory
@@ -80,11 +90,21 @@ class Moves(Wire, Clock):
         change = Change(old, new, happening, one.publish, rest.live, self.scenario)
         memory = promises.handled(memory, change)
         after = rest._replace(
-            record=turn.record, memory=memory, instances=outrun(rest.instances, turn.saved)
+            record=turn.record, memory=memory, instances=self._outrun(rest.instances, turn.saved)
         )
         if turn.replies is not None:
             return self.joined(after, one._replace(replies=turn.replies))
         return after._replace(quiet=True) if self._is_quiet(after, turn, happening) else after
+
+    def _outrun(self, instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
+        """Whoever has loaded and not yet saved, or sends what it claimed, will meet a conflict."""
+        if not saved or not instances:
+            return instances
+        holds = (SaveOrClaim, Send)
+        return tuple(
+            one._replace(outrun=True) if self.mind.wants(one).what in holds else one
+            for one in instances
+        )
 
     def _is_quiet(self, world: World, turn: Turn, happening: Happening) -> bool:
         if turn.record != world.record or not isinstance(happening, Looked):
@@ -171,10 +191,3 @@ class Moves(Wire, Clock):
         if (left := self.spend(world, Fault.TWICE)) is not None:
             copies = tuple(sorted((*world.mail, mail)))
             yield ("comes twice", mail), world._replace(faults=left, mail=copies)
-
-
-def outrun(instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
-    """Whoever has loaded and not yet saved will meet a conflict."""
-    if not saved or not instances:
-        return instances
-    return tuple(one._replace(outrun=True) if len(one.replies) == 1 else one for one in instances)

@@ -11,7 +11,7 @@ from shared.domain import Command, Flight, Recording, Sent, answers
 from shared.domain.decide import claim as _real_claim
 from shared.domain.turn import Turn
 from shared.errors import InDoubt, NotLive
-from tests.explorer import moves
+from tests.explorer.moves import Moves
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -75,7 +75,7 @@ def _anybodys_answer() -> Patches:
 
 
 def _no_compare() -> Patches:
-    return ((moves, "outrun", lambda instances, _saved: instances),)
+    return ((Moves, "_outrun", lambda _self, instances, _saved: instances),)
 
 
 def _blind_to_sessions() -> Patches:

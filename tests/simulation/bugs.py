@@ -55,13 +55,13 @@ class Bug:
 def _send_before_save() -> tuple[Patch, ...]:
     real = Recorder._decide
 
-    def hasty(self: Recorder, key: Any, happening: Any, manner: Any) -> Any:  # noqa: ANN401 - as the real one
+    def hasty(self: Recorder, key: Any, happening: Any, manner: Any, known: Any) -> Any:  # noqa: ANN401 - as the real one
         loaded = yield from do(recorder.Load(key))
         decided = real_decide(loaded.record, happening, loaded.now, self._terms(key))
         flying = claim(decided.record, self._flight_id(), loaded.now)
         if flying is not None and flying.flight is not None and manner.has_time():
             yield from do(Send(key, flying.flight))
-        return (yield from real(self, key, happening, manner))
+        return (yield from real(self, key, happening, manner, known))
 
     return ((Recorder, "_decide", hasty),)
 

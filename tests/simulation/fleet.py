@@ -7,13 +7,14 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared import callbacks
-from shared.domain import Flight, Looked, StreamKey, TimePassed
+from shared.domain import Accepted, Flight, Looked, StreamKey, TimePassed
 from shared.domain.on_demand import is_asked
 from shared.domain.storing import Claimed, Conflict, Saved
-from shared.errors import NeverSent, StoreUnavailable, Throttled
+from shared.errors import LiveError, NeverSent, StoreUnavailable, Throttled
 from shared.recorder import (
     Drain,
     Effect,
+    Heard,
     List,
     Load,
     Look,
@@ -264,18 +265,19 @@ class Hand:
     def send(self, effect: Send) -> object:
         slot = self.process.slots.pop(effect.flight.id)
         if self.sim.clock.now - slot > LATE * 1000:
-            return NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
+            missed = NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
+            return Heard(missed, self.sim.clock.now)
         self.sim.judge.sent(effect.flight)
         self.sim.wire.send(effect.key, effect.flight, self._answered(effect.flight))
         return LATER
 
-    def _answered(self, flight: Flight) -> Callable[[object], None]:
-        def answered(answer: object) -> None:
+    def _answered(self, flight: Flight) -> Callable[[Accepted | LiveError], None]:
+        def answered(answer: Accepted | LiveError) -> None:
             self.sim.events += 1
             if isinstance(answer, Throttled) and not self.process.dead:
                 self.sim.store.slow(min(max(answer.retry_after, PAUSE), LONGEST_PAUSE))
             self.sim.tell(self.process.name, f"hears of {flight.command.value}", answer)
-            self.resume(answer)
+            self.resume(Heard(answer, self.sim.clock.now))
 
         return answered
 

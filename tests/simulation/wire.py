@@ -25,7 +25,7 @@ TROUBLES = {
     Fault.API_UNAVAILABLE: Trouble.IDLE_503,
     Fault.API_THROTTLED: Trouble.THROTTLED,
 }
-Heard = Callable[[object], None]
+Heard = Callable[[Accepted | LiveError], None]
 
 
 class Wire:
