@@ -201,7 +201,8 @@ def test_a_wish_that_stops_with_its_session_ends_when_the_session_does() -> None
 def test_a_wish_that_stops_with_its_session_ends_when_a_later_one_opens() -> None:
     story = Story().publish().happens(StartAsked("ann", on_interruption=STOPS)).answer()
 
-    assert story.passes(SECOND).publish().sent == ["start", "stop"]
+    story.passes(MINUTE).publish().passes(5 * SECOND)
+    assert story.seen(NOON + MINUTE).sent == ["start", "stop"]
     assert not story.record.wish.wanted
 
 
@@ -724,7 +725,7 @@ def test_an_accepted_start_proves_a_session_that_nobody_has_told_of() -> None:
     story = Story().happens(StartAsked("ann", on_interruption=STOPS)).answer()
     assert (story.record.session_number, story.record.wish.session) == (1, 1)
 
-    story.passes(MINUTE).publish()
+    story.passes(MINUTE).publish().passes(5 * SECOND).seen(NOON + MINUTE)
     assert (story.record.wish.wanted, story.sent) == (False, ["start", "stop"])
 
 

@@ -6,7 +6,7 @@ from shared.domain import Code, Reported, RestartAsked, StartAsked, StopAsked, T
 from shared.domain.record import Session, Standing, next_look
 from shared.errors import InDoubt, NotLive
 from tests.conftest import NOON
-from tests.story import SECOND, STOPS, Story, by_rule, recording
+from tests.story import FINALIZES, SECOND, STOPS, Story, by_rule, recording
 
 MINUTE = 60 * SECOND
 UNTIL_INTERRUPTED = StartAsked("ann", on_interruption=STOPS)
@@ -110,3 +110,83 @@ def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() ->
 
     assert not story.record.wish.wanted
     assert story.record.wish.why is Code.SESSION_OVER
+
+
+# --- a publish that is told of ends nothing unseen ------------------------------------------------
+
+
+def until_interrupted(terms: Terms | None = None) -> Story:
+    """Recorded until it is interrupted, and seen in the list a minute later."""
+    story = Story(terms).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    return story.seen(NOON)
+
+
+def test_a_publish_told_with_a_later_time_alone_ends_nothing() -> None:
+    """It may be replayed: the signature covers no payload (design.md 7)."""
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON)
+
+    assert story.record.wish.wanted
+    assert story.record.session_number == 1
+    assert "stop" not in story.sent
+    assert story.looks == 1
+
+
+def test_nor_does_a_replayed_end_and_publish_in_a_row() -> None:
+    story = until_interrupted().unpublish().passes(SECOND).publish()
+    story.passes(4 * SECOND).seen(NOON)
+
+    assert story.record.wish.wanted
+    assert "stop" not in story.sent
+
+
+def test_the_look_that_sees_the_later_publish_ends_the_wish() -> None:
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON + MINUTE)
+
+    assert story.record.session_number == 2
+    assert story.record.wish.why is Code.SESSION_OVER
+    assert story.sent == ["start", "stop"]
+    assert story.record.session is not None
+    assert story.record.session.time == NOON + MINUTE
+
+
+def test_a_stream_gone_since_it_was_told_of_anew_ends_the_wish_by_two_absences() -> None:
+    story = until_interrupted().publish().passes(5 * SECOND).missed().passes(10 * SECOND).missed()
+
+    assert story.record.is_off
+    assert story.sent == ["start", "stop"]
+
+
+def test_a_reconnect_within_5_seconds_is_told_from_a_replay_by_the_list() -> None:
+    """Both are the list's times; so a second makes them two, once a later publish was told of."""
+    story = until_interrupted()
+    story.publish(NOON + 3 * SECOND).passes(5 * SECOND).seen(NOON + 3 * SECOND)
+
+    assert story.record.session_number == 2
+    assert not story.record.wish.wanted
+
+
+def test_a_reconnect_at_once_ends_the_wish_also_where_no_list_had_shown_the_session() -> None:
+    story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(SECOND).publish()
+    story.passes(5 * SECOND).seen(NOON + SECOND)
+
+    assert story.sent == ["start", "stop"]
+
+
+def test_a_later_publish_told_twice_is_looked_into_once() -> None:
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON).answer()
+    story.publish(NOON + MINUTE).passes(MINUTE)
+
+    assert story.looks == 1
+    assert story.sent == ["start", "start"]
+
+
+def test_where_the_rule_records_what_comes_a_publish_still_starts_it_at_once() -> None:
+    story = Story(by_rule(on_interruption=FINALIZES)).publish().answer().passes(MINUTE).publish()
+
+    assert story.record.session_number == 2
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_a_wish_that_outlives_interruptions_starts_at_once_as_ever() -> None:
+    assert recording().passes(MINUTE).publish().sent == ["start", "start"]

@@ -185,6 +185,20 @@ def test_a_forged_end_stops_nothing(here: Stage) -> None:
     assert (here.records("forged"), here.status("forged")["phase"]) == (True, "recording")
 
 
+def test_a_publish_replayed_with_a_later_time_ends_nothing(here: Stage) -> None:
+    here.publish("replayed")
+    here.ask("replayed", "start", on_interruption="stop")
+    here.until(lambda: here.status("replayed")["confirmed"] is True)
+    here.live.advance(60)
+    assert ingest(here, "replayed").status_code == 200
+    here.live.advance(5)
+    here.reconcile()
+
+    assert "published_unseen" in here.history("replayed")
+    assert "stop" not in here.sent("replayed")
+    assert (here.records("replayed"), here.status("replayed")["phase"]) == (True, "recording")
+
+
 def test_a_refused_second_publisher_leaves_the_recording_alone(here: Stage) -> None:
     recorded(here, "second-publisher")
     ingest(here, "second-publisher", action="publish_done", time=now(here))

@@ -98,8 +98,11 @@ RULES = (
     Terms(rule=Rule(on_publish=OnPublish.RECORD), observe=True),
 )
 UNSEEN = Wish(1, wanted=True, by=By.POLICY, why=Code.RULE_RECORDS, who="rule 1", made_at=NOON)
-BEFORE = (*(Recording(KEY),) * 9, Recording(KEY, UNSEEN))
-"""Streams never heard of, and one whose session was forgotten under policy's wish."""
+BOUND = Wish(1, wanted=True, by=By.PERSON, on_interruption=OnInterruption.STOP, session=1)
+LOOKED_INTO = Recording(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
+BEFORE = (*(Recording(KEY),) * 9, Recording(KEY, UNSEEN), LOOKED_INTO)
+"""Streams never heard of, one whose session was forgotten under policy's wish, and one whose wish
+ends with its session."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 

@@ -35,6 +35,7 @@ class Code(str, Enum):
     PUBLISHED = "published"
     PUBLISHED_TWICE = "published_twice"
     PUBLISHED_LATE = "published_late"
+    PUBLISHED_UNSEEN = "published_unseen"
     PUBLISH_TIME_LEARNT = "publish_time_learnt"
     UNPUBLISHED = "unpublished"
     UNPUBLISHED_LATE = "unpublished_late"

@@ -120,6 +120,7 @@ class Session:
     absent_at: int | None = None  # when a look first missed it since then
     refused_start: bool = False  # Live answered a start with StreamNotFound
     done_time: int | None = None  # of the latest publish_done that was taken for its end
+    told_time: int | None = None  # of the latest later publish that only a look may believe
 
     @property
     def is_undated(self) -> bool:

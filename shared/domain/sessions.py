@@ -3,7 +3,8 @@
 LIVE ──publish_done, a look that misses it──▶ ENDING ──two looks that miss it──▶ ENDED
   ▲                                             │                                  │
   └──────────── a look that shows it ───────────┴──────────────────────────────────┘
-a later publish, or a list's time more than 5 s later: the next session, whatever the standing
+a later publish, or a list's time more than 5 s later: the next session, whatever the standing;
+but a publish that would end a wish for nothing: ENDING, and a look decides
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from shared.domain import on_demand, wishes
 from shared.domain.because import Code
 from shared.domain.happenings import Looked, Published, Unpublished
+from shared.domain.policy import OnPublish
 from shared.domain.record import TOGETHER, How, Session, Standing
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
@@ -23,10 +25,31 @@ def published(turn: Turn, happening: Published) -> None:
     elif session.time is None and _belongs(session, time):
         _learn_time(turn, session, time)
     elif time > session.began:
-        _open(turn, Code.PUBLISHED, time=time)
+        _follow(turn, session, time)
     else:
         same = time == session.began
         turn.note(Code.PUBLISHED_TWICE if same else Code.PUBLISHED_LATE)
+
+
+def _follow(turn: Turn, session: Session, time: int) -> None:
+    """What signs a callback covers no `time`. Where this one would end a wish, and the rule makes
+    none in its place, a look has to see the publish first; nothing that is to start waits for it.
+    """
+    records = turn.terms.rule.on_publish is OnPublish.RECORD
+    if records or not wishes.would_end(turn, time):
+        _open(turn, Code.PUBLISHED, time=time)
+    elif time == session.told_time:
+        turn.note(Code.PUBLISHED_TWICE)
+    else:
+        _look_first(turn, session, time)
+
+
+def _look_first(turn: Turn, session: Session, time: int) -> None:
+    turn.change_session(told_time=time)
+    if session.standing is Standing.LIVE:
+        _mark_ending(turn, Code.PUBLISHED_UNSEEN)
+    else:
+        turn.note(Code.PUBLISHED_UNSEEN)
 
 
 def _belongs(session: Session, time: int) -> bool:
@@ -163,12 +186,24 @@ def _end(turn: Turn) -> None:
 
 def _seen(turn: Turn, published_at: int, asked_at: int) -> None:
     session = turn.record.session
-    if session is None or published_at - session.listed > TOGETHER:
+    if session is not None and _is_told(session, published_at):
+        _open(turn, Code.PUBLISHED, time=session.told_time, listed=published_at)
+    elif session is None or published_at - session.listed > TOGETHER:
         _open(turn, Code.SEEN_ONLINE, listed=published_at)
     elif not _is_listed(session, published_at) or asked_at < session.off_since:
         turn.note(Code.SEEN_STALE)
     else:
         _still_there(turn, session, published_at)
+
+
+def _is_told(session: Session, published_at: int) -> bool:
+    """The list shows the later publish that was told of. Two times of its own are two however near
+    they are; of two callbacks it shows the nearer one."""
+    if session.told_time is None or abs(published_at - session.told_time) > TOGETHER:
+        return False
+    if session.publish_time is not None:
+        return published_at > session.publish_time
+    return abs(published_at - session.told_time) < abs(published_at - session.began)
 
 
 def _is_listed(session: Session, published_at: int) -> bool:
@@ -177,7 +212,9 @@ def _is_listed(session: Session, published_at: int) -> bool:
 
 def _still_there(turn: Turn, session: Session, published_at: int) -> None:
     doubted = session.standing is not Standing.LIVE or session.refused_start
-    listed = session.publish_time if session.publish_time is not None else published_at
+    listed = session.publish_time
+    if listed is None and (session.time is None or not doubted):  # else it may be of a reconnect
+        listed = published_at
     turn.change_session(
         standing=Standing.LIVE, off_since=0, looks=0, publish_time=listed, refused_start=False
     )

@@ -82,6 +82,10 @@ TEXTS: Mapping[Code, tuple[str, str]] = {
         "a publish was reported late, of an earlier session",
         "迟到的开播通知,属于之前的推流",
     ),
+    Code.PUBLISHED_UNSEEN: (
+        "a later publish was reported; it would end what is wanted, so a look decides",
+        "收到更晚的开播通知,它会结束当前的录制要求,将先查询确认",
+    ),
     Code.PUBLISH_TIME_LEARNT: (
         "the publish callback came after the online list had shown the stream",
         "在线列表先显示该流,随后收到开播通知",

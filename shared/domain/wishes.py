@@ -11,7 +11,7 @@ from shared.domain.happenings import (
     StopAsked,
 )
 from shared.domain.policy import OnInterruption, OnPublish
-from shared.domain.record import TOGETHER, By, Phase, Recording, Standing, phase
+from shared.domain.record import TOGETHER, By, Phase, Recording, Standing, Wish, phase
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
 
@@ -180,8 +180,19 @@ def _against(record: Recording, turn: Turn) -> Code | None:
 def end_with_session(turn: Turn) -> None:
     """The session that a `stop` or `finalize` wish belongs to is over, and so is the wish."""
     wish = turn.record.wish
-    if wish.wanted and wish.on_interruption is not OnInterruption.RESUME and wish.session:
+    if is_bound(wish):
         _end(turn, Code.SESSION_OVER, finalize=wish.on_interruption is OnInterruption.FINALIZE)
+
+
+def is_bound(wish: Wish) -> bool:
+    """It ends with the session that it belongs to."""
+    resumes = wish.on_interruption is OnInterruption.RESUME
+    return wish.wanted and not resumes and bool(wish.session)
+
+
+def would_end(turn: Turn, began: int) -> bool:
+    """Whether a session that opens, begun at `began`, ends the wish."""
+    return is_bound(turn.record.wish) and not belongs_to_next(turn, began)
 
 
 def belongs_to_next(turn: Turn, began: int) -> bool:

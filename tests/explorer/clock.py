@@ -30,14 +30,18 @@ class Clock(Ground):
 
     def event(self, world: World, event: Event) -> World:
         live, says = world.live, None
+        at = max(NOW, live.published_at + 1000) if live.published_at else NOW
         if event is Event.PUBLISH:
-            at = max(NOW, live.published_at + 1000) if live.published_at else NOW
             skew = self.scenario.skew
             live, says = truth.publish(live, at, at + skew, self.scenario.switches)
             world = self.posted(world._replace(live=live), Published(at))
         elif event is Event.UNPUBLISH:
             live, says = truth.unpublish(live, self.delay)
             world = self.posted(world._replace(live=live), Unpublished(NOW))
+        elif event is Event.REPLAYED_PUBLISH:
+            world = self.posted(world, Published(at))
+        elif event is Event.REPLAYED_END:
+            world = self.posted(world, Unpublished(at))
         else:
             live, says = truth.foreign_start(live), "record_started"
         return self.reports(world._replace(live=live, quiet=False), says)

@@ -18,7 +18,7 @@ OLD = 300_000
 YOUNG = 120_000
 """Nor further than this, but to compare with the merge delay."""
 _TIME = re.compile(r"(.*_)?(at|until|time|since|before|published|now|start|stop)$")
-_TRUE_TIMES = ("time", "publish_time", "published", "done_time")
+_TRUE_TIMES = ("time", "publish_time", "published", "done_time", "told_time")
 """Live's own, which are compared with each other however old they are."""
 
 

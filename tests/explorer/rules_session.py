@@ -22,6 +22,7 @@ from tests.explorer.scenarios import (
     LIVE,
     PUBLISH,
     RECORDED,
+    REPLAYED,
     RESUMES,
     RETURNS,
     START,
@@ -69,6 +70,10 @@ def _soon_is_the_same() -> Patches:
             _real_published(turn, happening)
 
     return ((sessions, "published", published),)
+
+
+def _publish_is_believed() -> Patches:
+    return ((wishes, "would_end", lambda *_: False),)
 
 
 def _list_first_is_another() -> Patches:
@@ -177,6 +182,12 @@ REMOVALS = (
         "with a later one it is a new session, and a wanted stream is started anew",
         _no_start_for_the_new,
         Scenario("", **_RETURNING),
+    ),
+    Removal(
+        "a publish told of ends nothing unseen",
+        "before an event may end what someone wants, look",
+        _publish_is_believed,
+        Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),
     Removal(
         "a second later is new",

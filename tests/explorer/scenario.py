@@ -12,11 +12,13 @@ from tests.explorer.world import Fault
 
 
 class Event(str, Enum):
-    """What truly becomes of the stream."""
+    """What truly becomes of the stream, and what somebody who has a signature says of it."""
 
     PUBLISH = "publish"
     UNPUBLISH = "unpublish"
     FOREIGN_START = "foreign start"
+    REPLAYED_PUBLISH = "replayed publish"
+    REPLAYED_END = "replayed publish_done"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ PUBLISH, UNPUBLISH, FOREIGN = Event.PUBLISH, Event.UNPUBLISH, Event.FOREIGN_STAR
 LIVE = (PUBLISH,)
 RECORDED = (PUBLISH, START)
 RETURNS = (UNPUBLISH, PUBLISH)
+REPLAYED = (Event.REPLAYED_PUBLISH,)
 
 WIRE = frozenset(
     {
@@ -111,6 +112,35 @@ PAIRS = _named(
     ),
     Scenario("published", script=(PUBLISH,), terms=recording(), faults=ALL),
     Scenario("unpublished", before=RECORDED, script=(UNPUBLISH,), faults=ALL),
+    Scenario("replayed", before=(PUBLISH, START_STOP), script=REPLAYED, faults=ALL, budget=1),
+    Scenario(
+        "replayed twice, and over",
+        before=(PUBLISH, START_STOP),
+        script=(Event.REPLAYED_END, *REPLAYED, UNPUBLISH),
+        faults=NEWS,
+        budget=1,
+    ),
+    Scenario(
+        "replayed, and returns",
+        before=(PUBLISH, START_STOP),
+        script=(*REPLAYED, *RETURNS),
+        faults=NEWS,
+        budget=1,
+    ),
+    Scenario(
+        "replayed, and returns at once",
+        before=(PUBLISH, START_STOP),
+        aged=False,
+        gap=1000,
+        script=(*REPLAYED, *RETURNS),
+    ),
+    Scenario(
+        "session over, returns at once",
+        before=(PUBLISH, START_STOP),
+        aged=False,
+        gap=1000,
+        script=RETURNS,
+    ),
     Scenario("session over", before=(PUBLISH, START_STOP), script=(UNPUBLISH,), faults=ALL),
     Scenario("time over", (SHORT_START,), before=LIVE, faults=WIRE),
     Scenario("forbidden", (START, STOP), before=LIVE, faults=WIRE | {Fault.FORBIDDEN}),

@@ -11,7 +11,6 @@ from shared.domain import (
     Command,
     Flight,
     IfNotLive,
-    Published,
     Recording,
     StreamKey,
     Unpublished,
@@ -115,9 +114,8 @@ class Judge:
         if genuine != "replayed":
             return
         self.watch(after.key).replayed = True
-        known = isinstance(process.call.happening, Published)  # docs/reliability.md: what is left
         ended = before.wish.wanted and not after.wish.wanted
-        if ended and after.wish.why is Code.SESSION_OVER and not known:
+        if ended and after.wish.why is Code.SESSION_OVER:
             raise Broken("11.6", "a replayed callback ended what somebody wants")
 
     def _new_wish(self, process: Process, before: Recording, after: Recording) -> None:
