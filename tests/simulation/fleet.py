@@ -113,7 +113,7 @@ class Hand:
         except Broken:
             raise
         except Exception as trouble:
-            raise Broken("11.7", f"{type(trouble).__name__}: {trouble}") from trouble
+            raise _surprise(trouble) from trouble
         else:
             self.sim.clock.after(self._takes(effect), self.act, effect)
 
@@ -319,7 +319,11 @@ class Hand:
         if missed:
             self.sim.tell(self.process.name, "reads back", len(missed), "callbacks")
         streaming = self.process.call.deployed.known.policy().streaming
-        self.resume(callbacks.missed(missed, streaming))
+        try:
+            happened = callbacks.missed(missed, streaming)
+        except Exception as trouble:
+            raise _surprise(trouble) from trouble
+        self.resume(happened)
 
     def list(self, effect: List) -> object:
         self.sim.store_answers()
@@ -337,6 +341,11 @@ class Hand:
         if online:
             self.sim.tell(self.process.name, "lists", ", ".join(key.stream for key in online))
         self.resume(Survey(asked_at, online, watched))
+
+
+def _surprise(trouble: Exception) -> Broken:
+    """Nothing that is ours may end so: a person would be shown a stack trace."""
+    return Broken("11.7", f"{type(trouble).__name__}: {trouble}")
 
 
 def _manner(call: Call) -> Manner:

@@ -177,6 +177,8 @@ def _strangers(lots: Random, number: int) -> Iterator[Deed]:
             yield Deed(at(), do, number, text=lots.choice(PAYLOADS))
     if lots.random() < 0.15:
         yield Deed(at(), Do.REPLAY, number, text=lots.choice(PAYLOADS))
+    if lots.random() < 0.1:  # what an attacker would say first
+        yield Deed(at(), Do.REPLAY, number, text="publish_done")
 
 
 PAYLOADS = ("publish", "publish_done", "record_started", "record_paused", "record_error", "file")
