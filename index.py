@@ -39,6 +39,12 @@ def reconcile(event: bytes, context: object) -> dict[str, object]:
     return function.handler(event, context)
 
 
+def files(event: bytes, context: object) -> dict[str, object]:
+    from functions import files as function
+
+    return function.handler(event, context)
+
+
 def initialize(context: object) -> None:
     """Once per instance, before its first event (facts/function-compute.md 1.3): load all that the
     event would wait for."""
@@ -49,6 +55,16 @@ def initialize(context: object) -> None:
 
         prepare()
         _load_function(context)
+
+
+def initialize_files(_context: object) -> None:
+    """As `initialize`, for the function whose package has another SDK than the others'."""
+    from shared.fast import without_collector
+
+    with without_collector():
+        from functions import files as function
+
+        function.prepare()
 
 
 def _load_function(context: object) -> None:

@@ -87,9 +87,12 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_KICK_KEY": secrets.token_hex(16),
         "LIVE_RECORD_RELAY_URL": f"{fc}/_fc/http/relay/",
         "LIVE_RECORD_FILES_URL": f"{live}/dev-bucket",
+        "LIVE_RECORD_BUCKET": "dev-bucket",
+        "LIVE_RECORD_OSS_ENDPOINT": live,
         "LIVE_RECORD_RELAY_KEY": secrets.token_hex(16),
         "LIVE_RECORD_DEV_CLOCK": str(folder / "clock.json"),
         "LIVE_RECORD_CODE": str(ROOT),
+        "LIVE_RECORD_FILES_CODE": str(ROOT),
     }
 
 

@@ -112,8 +112,8 @@ class Call:
         self.app = app
         self.deadline = Deadline.after(seconds, clock=app.monotonic)
         self.log = app.log.bind(**fc.log_context(context))
-        credentials = Credentials(*fc.credentials_of(context, os.environ))  # noqa: TID251 - its place
-        self._live = _AsRole(app.live, credentials, app.known)
+        self.credentials = Credentials(*fc.credentials_of(context, os.environ))  # noqa: TID251 - its place
+        self._live = _AsRole(app.live, self.credentials, app.known)
         self._hands = Hands(
             app.store,
             self._live,
@@ -328,11 +328,13 @@ def app() -> App:
     return build(settings, dev_clock(settings.dev_clock) if settings.dev_clock else wall_clock)
 
 
-def prepare() -> None:
-    """Load what the first event would wait for. Wrong settings are told at the event itself."""
+def prepare(*, live: bool = True) -> None:
+    """Load what the first event would wait for; without `live`, for a function that never calls
+    it. Wrong settings are told at the event itself."""
     with suppress(Misconfigured):
         ours = app()
-        ours.live.prepare()
+        if live:
+            ours.live.prepare()
         ours.store.prepare()
 
 

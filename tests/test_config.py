@@ -171,6 +171,21 @@ def test_signed_recording_callbacks_need_the_host_of_their_url() -> None:
     assert "RECORD_KEYS" in fault_of("CALLBACK_HOST", CALLBACK_HOST="")
 
 
+def test_a_bucket_is_a_name_and_the_public_endpoint_where_it_is() -> None:
+    assert "oss-REGION" in fault_of("OSS_ENDPOINT", BUCKET="my-bucket")
+    assert "name" in fault_of("BUCKET", OSS_ENDPOINT="oss-cn-shanghai.aliyuncs.com")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["oss-cn-shanghai-internal.aliyuncs.com", "cdn.example.com", "http://127.0.0.1:9001"],
+)
+def test_a_deployed_stage_signs_for_no_endpoint_that_its_readers_cannot_reach(
+    endpoint: str,
+) -> None:
+    assert fault_of("OSS_ENDPOINT", BUCKET="my-bucket", OSS_ENDPOINT=endpoint)
+
+
 def test_sqlite_is_refused_on_function_compute() -> None:
     variables = {**env(PROD, STORE=DEV["STORE"]), **ON_FC}
     assert [fault.field for fault in faults(variables)] == ["LIVE_RECORD_STORE"]
@@ -232,7 +247,7 @@ def test_the_log_is_told_what_to_hide() -> None:
 
 def test_every_variable_has_a_name_to_document() -> None:
     assert "LIVE_RECORD_STORE" in config.names()
-    assert len(set(config.names())) == 23
+    assert len(set(config.names())) == 25
 
 
 @given(st.dictionaries(st.sampled_from(config.names()), st.text()))

@@ -26,6 +26,7 @@ BREACHES = {
     "The rules are pure": ("shared/domain/record.py", "import time"),
     "Only live knows the official SDK": ("shared/recorder/hands.py", "import darabonba"),
     "In the command line only account": ("cli/show.py", "import darabonba"),
+    "Of what is deployed only bucket": ("functions/files.py", "import alibabacloud_oss_v2"),
     "Only store knows a database driver": ("shared/config/settings.py", "import sqlite3"),
 }
 

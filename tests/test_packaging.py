@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from cli.packaging import RUNTIMES, Packaged, build, interpreter
+from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build, interpreter
 from cli.stack import ROOT, Deployed, running
 from emulator.live import Remote
 from shared.live.official import ROOTS
@@ -39,13 +39,33 @@ sys.path[:0] = [sys.argv[1]]
 from shared.live.official import official
 print(official(fast=True).way)
 """
-Build = Callable[[str], Packaged]
+SIGN = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import index
+index.initialize_files(None)
+answer = index.files(b"{}", None)
+print(answer["statusCode"], answer["body"])
+from shared.bucket import Bucket
+place = ("a-bucket", "oss-cn-shanghai.aliyuncs.com", "https")
+print(Bucket(*place, "id", "secret", "token").open().signed("a.flv", 3600000))
+"""
+Build = Callable[..., Packaged]
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     folder = tmp_path_factory.mktemp("package")
-    return cache(lambda runtime: build(runtime, into=folder, warn=pytest.fail))
+    return cache(
+        lambda runtime, package=MAIN: build(runtime, package, into=folder, warn=pytest.fail)
+    )
+
+
+@pytest.fixture(params=PACKAGES, ids=["main", "files"])
+def package(request: pytest.FixtureRequest, built: Build, runtime: str) -> Packaged:
+    """Either of them."""
+    which: Package = request.param
+    return built(runtime, which)
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -86,6 +106,28 @@ def test_the_package_answers_with_nothing_else_installed(
 
     assert answer.startswith("503 {")
     assert "LIVE_RECORD_STORE" in answer
+
+
+def test_the_package_of_files_signs_with_nothing_else_installed(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    code = unpacked(built(runtime, FILES), tmp_path)
+    refused, url = said(runtime, SIGN, code).splitlines()[-2:]
+
+    assert refused.startswith("503 {")
+    assert url.startswith("https://a-bucket.oss-cn-shanghai.aliyuncs.com/a.flv?")
+    assert "x-oss-security-token=token" in url
+
+
+def test_each_package_carries_the_sdk_of_its_own_functions_alone(
+    built: Build, runtime: str
+) -> None:
+    def sdks(package: Package) -> set[str]:
+        roots = {name.split("/")[0] for name in names(built(runtime, package))}
+        return roots & {"alibabacloud_live20161101", "alibabacloud_oss_v2", "Crypto"}
+
+    assert sdks(MAIN) == {"alibabacloud_live20161101"}
+    assert sdks(FILES) == {"alibabacloud_oss_v2", "Crypto"}
 
 
 @pytest.mark.parametrize("fast", ["true", "false"])
@@ -178,18 +220,20 @@ def clone_at(folder: Path) -> Path:
     return folder
 
 
-def packaged_in(clone: Path) -> bytes:
+def packaged_in(clone: Path) -> tuple[bytes, ...]:
     command = [sys.executable, "-m", "cli.main", "package", "--runtime", RUNTIMES[0]]
     subprocess.run(command, cwd=clone, env={"PYTHONPATH": str(clone)}, check=True)
-    return (clone / "dist" / f"live-record-{RUNTIMES[0]}.zip").read_bytes()
+    made = sorted((clone / "dist").glob("*.zip"))
+    assert len(made) == len(PACKAGES)
+    return tuple(archive.read_bytes() for archive in made)
 
 
-def test_no_stand_in_and_no_test_is_deployed(built: Build, runtime: str) -> None:
-    roots = {name.split("/")[0] for name in names(built(runtime))}
+def test_no_stand_in_and_no_test_is_deployed(package: Packaged) -> None:
+    roots = {name.split("/")[0] for name in names(package)}
 
     assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
     assert not roots & {"emulator", "tests", "cli", "benchmarks"}
-    assert [name for name in names(built(runtime)) if "/tests/" in name] == []
+    assert [name for name in names(package) if "/tests/" in name or "/SelfTest/" in name] == []
 
 
 def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
@@ -201,8 +245,7 @@ def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: s
     assert all(root in bundle for root in roots)
 
 
-def test_every_package_comes_with_its_licence(built: Build, runtime: str) -> None:
-    package = built(runtime)
+def test_every_package_comes_with_its_licence(package: Packaged) -> None:
     manifest = json.loads((package.folder / "manifest.json").read_text(encoding="utf-8"))
     listed = [file for each in manifest["packages"] for file in each["license_files"]]
 
@@ -210,8 +253,7 @@ def test_every_package_comes_with_its_licence(built: Build, runtime: str) -> Non
     assert sorted(listed) == [name for name in names(package) if name.startswith("licenses/")]
 
 
-def test_nothing_of_this_machine_is_in_the_package(built: Build, runtime: str) -> None:
-    package = built(runtime)
+def test_nothing_of_this_machine_is_in_the_package(package: Packaged) -> None:
     files = (path for path in package.folder.rglob("*") if path.is_file())
     ours = [str(ROOT).encode(), str(package.folder).encode()]
 

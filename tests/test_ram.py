@@ -23,6 +23,7 @@ FUNCTIONS = (
     "stream_events",
     "record_events",
     "on_demand",
+    "files",
     "relay",
     "reconcile",
 )
@@ -177,7 +178,20 @@ def test_beside_live_a_function_may_only_log_reach_its_vpc_and_leave_what_failed
     services = {
         action.partition(":")[0] for each in statements(policy) for action in each["Action"]
     }
-    assert services <= {"live", "log", "mns", "vpc", "ecs"}
+    assert services <= {"live", "log", "mns", "oss", "vpc", "ecs"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_of_oss_only_the_one_that_signs_may_read_and_the_stage_s_own_bucket_alone(
+    function: str,
+) -> None:
+    """BUCKET is for the deployer to fill in: no bucket can be called so."""
+    policy = function.replace("_", "-")
+
+    assert allowed(policy, "oss") == ({"GetObject"} if function == "files" else set())
+    for each in statements(policy):
+        if each["Action"] == ["oss:GetObject"]:
+            assert each["Resource"] == ["acs:oss:*:*:BUCKET/*"]
 
 
 def test_every_function_has_a_role_of_its_own_with_a_policy_of_that_name() -> None:

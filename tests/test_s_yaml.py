@@ -19,12 +19,13 @@ ROOT = Path(__file__).parents[1]
 S_YAML = ROOT / "s.yaml"
 STAGES = environments(ROOT / "env.yaml")
 PINNED = Path(__file__).parent / "node_s"
-HERE = {"LIVE_RECORD_CODE": str(ROOT)}
+HERE = {"LIVE_RECORD_CODE": str(ROOT), "LIVE_RECORD_FILES_CODE": str(ROOT)}
 FUNCTIONS = (
     "record_command",
     "stream_events",
     "record_events",
     "on_demand",
+    "files",
     "relay",
     "reconcile",
 )
@@ -35,6 +36,7 @@ SPARE = {
     "stream_events": 2,
     "record_events": 2,
     "on_demand": 2.5,
+    "files": 3,
     "relay": 3,
     "reconcile": 20,
 }
@@ -86,6 +88,7 @@ def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -
     assert not public & {deployment.functions[key].name for key in ("reconcile", "relay")}
     assert {route.path for route in deployment.routes} == {
         "/v1/*",
+        "/v1/files/*",
         "/callbacks/stream/*",
         "/callbacks/record/*",
         "/callbacks/on-demand/*",

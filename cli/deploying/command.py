@@ -16,7 +16,7 @@ from cli.deploying.release import release, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import policy_of, runtime_of, stage_named
 from cli.failure import Failure
-from cli.packaging import Packaged, build
+from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.stack import ROOT
 from emulator.fc.template import BadTemplate, environments
 from shared.config import policy_as_json
@@ -53,14 +53,15 @@ def check() -> None:
 def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     """Check, package and deploy STAGE; then lead its triggers and routes to what was deployed."""
     runtime = runtime_of(os.environ)
-    there = stage_named(stage, os.environ, code=ROOT / "build" / runtime)
+    code, files_code = (folder_of(each, runtime) for each in PACKAGES)
+    there = stage_named(stage, os.environ, code=code, files_code=files_code)
     s = Serverless(there)
     policy = policy_file or policy_of(stage)
     as_json = _as_json(policy)
     _refuse(there.faults(as_json), f"the stage {stage}")
     _ask(f"Deploy {stage}?", stage, sure)
-    made = build(runtime, policy=policy, warn=_say)
-    release(s, there.functions(), _named(made, datetime.now(timezone.utc)), _say)
+    made = [build(runtime, each, policy=policy, warn=_say) for each in PACKAGES]
+    release(s, there.functions(), _named(made[0], datetime.now(timezone.utc)), _say)
 
 
 @click.command()

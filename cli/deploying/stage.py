@@ -95,6 +95,7 @@ def stage_named(
     *,
     template: Path = ROOT / "s.yaml",
     code: Path | None = None,
+    files_code: Path | None = None,
 ) -> Stage:
     """Failure for one that env.yaml has not: Serverless Devs would deploy the stage dev instead."""
     known = environments(template.with_name("env.yaml"))
@@ -102,6 +103,7 @@ def stage_named(
         raise Failure(f"there is no stage {name!r} in env.yaml, only {', '.join(known)}")
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
     ours |= {"LIVE_RECORD_CODE": str(code)} if code else {}
+    ours |= {"LIVE_RECORD_FILES_CODE": str(files_code)} if files_code else {}
     return Stage(name, template, {**environment, **ours})
 
 

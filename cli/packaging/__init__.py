@@ -1,6 +1,17 @@
 """What is deployed: the code folder that s.yaml points to, and its archive."""
 
-from cli.packaging.build import Packaged, Warn, build
+from cli.packaging.build import FILES, MAIN, PACKAGES, Package, Packaged, Warn, build, folder_of
 from cli.packaging.python import RUNTIMES, interpreter
 
-__all__ = ["RUNTIMES", "Packaged", "Warn", "build", "interpreter"]
+__all__ = [
+    "FILES",
+    "MAIN",
+    "PACKAGES",
+    "RUNTIMES",
+    "Package",
+    "Packaged",
+    "Warn",
+    "build",
+    "folder_of",
+    "interpreter",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -28,6 +28,26 @@ SDK = "alibabacloud-live20161101"
 
 
 @dataclass(frozen=True, slots=True)
+class Package:
+    """Its folder and its archive begin with `prefix`; of what `pins` names it takes what is
+    `needed`, or all."""
+
+    prefix: str
+    pins: Path
+    needed: Collection[str] | None
+
+
+MAIN = Package("", PINS, NEEDED)
+FILES = Package("files-", PINS.with_name("files.txt"), None)
+"""Of the function `files`: OSS's SDK in place of Live's."""
+PACKAGES = (MAIN, FILES)
+
+
+def folder_of(package: Package, runtime: str, into: Path = ROOT) -> Path:
+    return into / "build" / f"{package.prefix}{runtime}"
+
+
+@dataclass(frozen=True, slots=True)
 class Packaged:
     """The code folder, its archive, and what its manifest says."""
 
@@ -38,30 +58,33 @@ class Packaged:
 
 def build(
     runtime: str,
+    package: Package = MAIN,
     *,
     policy: Path = ROOT / "policy.toml",
     into: Path = ROOT,
     whole: bool = False,
     warn: Warn,
 ) -> Packaged:
-    """`build/RUNTIME` and `dist/live-record-RUNTIME.zip` under `into`.
+    """Of the main package `build/RUNTIME` and `dist/live-record-RUNTIME.zip` under `into`.
 
     With `whole`, every package that the official SDK asks for; without, what our calls come by.
     Raises Failure, and Misconfigured for a policy that is not one.
     """
-    folder = into / "build" / runtime
+    folder = folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary, "code")
-        manifest = _make(made, runtime, policy, whole, warn)
+        shipped = _packages(package, runtime, whole)
+        manifest = _make(made, runtime, shipped, policy, warn, whole=whole)
         _take_the_place_of(folder, made)
-    packed = into / "dist" / f"live-record-{runtime}.zip"
+    packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
     return Packaged(folder, packed, manifest)
 
 
-def _make(folder: Path, runtime: str, policy: Path, whole: bool, warn: Warn) -> dict[str, Any]:
-    shipped = _packages(runtime, whole)
+def _make(
+    folder: Path, runtime: str, shipped: Sequence[Shipped], policy: Path, warn: Warn, *, whole: bool
+) -> dict[str, Any]:
     for path, data in _files(policy, shipped).items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -83,10 +106,10 @@ def _take_the_place_of(folder: Path, made: Path) -> None:
     made.rename(folder)
 
 
-def _packages(runtime: str, whole: bool) -> list[Shipped]:
+def _packages(package: Package, runtime: str, whole: bool) -> list[Shipped]:
     version = runtime.removeprefix("python")
-    pins = read_pins(PINS.read_text(encoding="utf-8"), version)
-    chosen = pins if whole else only(pins, NEEDED)
+    pins = read_pins(package.pins.read_text(encoding="utf-8"), version)
+    chosen = pins if whole or package.needed is None else only(pins, package.needed)
     shipped = [read_wheel(wheel) for wheel in wheels(chosen, version, STATE / "wheels")]
     return shipped if whole else [_as_called(each) for each in shipped]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 from zipfile import ZipFile
 
 import click
 
-from cli.packaging.build import build
+from cli.packaging.build import PACKAGES, build
 from cli.packaging.python import RUNTIMES, interpreter
 from cli.stack import ROOT, Deployed
 
@@ -34,8 +35,8 @@ from cli.stack import ROOT, Deployed
 @click.option("--whole", is_flag=True, help="with all that the official SDK asks for")
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
     """Make the code folder that is deployed, and its archive, for each runtime."""
-    for runtime in runtimes:
-        made = build(runtime, policy=policy_file, whole=whole, warn=_warn)
+    for runtime, each in product(runtimes, PACKAGES):
+        made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
         click.echo(f"{made.archive} ({size:.2f} MB), unpacked in {made.folder}")
 

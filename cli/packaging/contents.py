@@ -52,7 +52,7 @@ METHOD = (ast.FunctionDef, ast.AsyncFunctionDef)
 MODELS = "alibabacloud_live20161101/models/"
 _LICENCE = re.compile(r"(licen[cs]e|notice|copying|authors)", re.IGNORECASE)
 _NOT_CODE = re.compile(
-    r"(^|/)tests?/|\.pyi$|(^|/)py\.typed$|\.dist-info/|\.data/|^[^/]*\.(txt|md)$"
+    r"(^|/)(tests?|SelfTest)/|\.pyi$|(^|/)py\.typed$|\.dist-info/|\.data/|^[^/]*\.(txt|md)$"
 )
 _NAMED = re.compile(r"\bmain_models\.(\w+)")
 

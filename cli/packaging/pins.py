@@ -89,4 +89,4 @@ def _pip(verb: str, *options: str | Path) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(f"pip {verb} did not do what requirements/runtime.txt says: {ended.stderr}")
+        raise Failure(f"pip {verb} did not do what requirements/*.txt say: {ended.stderr}")

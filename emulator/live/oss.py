@@ -71,7 +71,7 @@ class Buckets:
         name = request.match_info["bucket"]
         if not self._has(request) and action != "PutBucket":
             raise Denied("NoSuchBucket")
-        self._admit(request)
+        admit(self._live, request, f"/{name}/")
         fault = self._live.plan.fault_for(action, None, "")
         if fault is not None:
             raise Denied(fault.code or "AccessDenied", fault.status)
@@ -83,23 +83,27 @@ class Buckets:
     def _has(self, request: web.Request) -> bool:
         return request.match_info["bucket"] in self._live.buckets
 
-    def _admit(self, request: web.Request) -> None:
-        claim = CLAIM.fullmatch(request.headers.get("Authorization", ""))
-        if claim is None:
-            raise Denied("AccessDenied")
-        access_key, day, region, additional, signature = claim.groups()
-        credential = self._live.account.credential(access_key)
-        if credential is None:
-            raise Denied("InvalidAccessKeyId")
-        key = b"aliyun_v4" + credential.secret.encode()
-        for part in (day, region, "oss", "aliyun_v4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        text = _string_to_sign(request, f"{day}/{region}/oss/aliyun_v4_request", additional or "")
-        if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), signature):
-            raise Denied("SignatureDoesNotMatch")
+
+def admit(live: Live, request: web.Request, resource: str) -> None:
+    """`resource` is the path as it is signed. Raises Denied unless the headers sign it rightly."""
+    claim = CLAIM.fullmatch(request.headers.get("Authorization", ""))
+    if claim is None:
+        raise Denied("AccessDenied")
+    access_key, day, region, additional, signature = claim.groups()
+    credential = live.account.credential(access_key)
+    if credential is None:
+        raise Denied("InvalidAccessKeyId")
+    key = b"aliyun_v4" + credential.secret.encode()
+    for part in (day, region, "oss", "aliyun_v4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    text = _string_to_sign(
+        request, resource, f"{day}/{region}/oss/aliyun_v4_request", additional or ""
+    )
+    if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), signature):
+        raise Denied("SignatureDoesNotMatch")
 
 
-def _string_to_sign(request: web.Request, scope: str, additional: str) -> str:
+def _string_to_sign(request: web.Request, resource: str, scope: str, additional: str) -> str:
     query = "&".join(sorted(part.rstrip("=") for part in request.query_string.split("&")))
     extra = [name for name in additional.split(";") if name]
     headers = {name.lower(): value.strip() for name, value in request.headers.items()}
@@ -108,9 +112,8 @@ def _string_to_sign(request: web.Request, scope: str, additional: str) -> str:
         for name in sorted(headers)
         if name in SIGNED or name in extra or name.startswith("x-oss-")
     ]
-    path = f"/{request.match_info['bucket']}/"
     payload = headers.get("x-oss-content-sha256", "UNSIGNED-PAYLOAD")
-    wanted = [request.method, path, query, "".join(lines), ";".join(extra), payload]
+    wanted = [request.method, resource, query, "".join(lines), ";".join(extra), payload]
     digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()
     return f"OSS4-HMAC-SHA256\n{headers.get('x-oss-date', '')}\n{scope}\n{digest}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from emulator.live.objects import Outside
-from emulator.live.oss import Denied
+from emulator.live.oss import Denied, admit
 from emulator.live.presigned import check
 from emulator.live.service import Live
 
@@ -22,9 +22,17 @@ class Shelf:
     def join(self, application: web.Application) -> None:
         application.router.add_get(ADDRESS, self._serve)
 
+    def _admit(self, request: web.Request) -> None:
+        """One more call of the OSS API."""
+        call = self._live.calls.came(self._live.clock.now_ms())
+        call.action = "HeadObject" if request.method == "HEAD" else "GetObject"
+        admit(self._live, request, request.raw_path.partition("?")[0])
+
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         bucket, key = request.match_info["bucket"], request.match_info["key"]
         try:
+            if "Authorization" in request.headers:
+                self._admit(request)
             check(self._live.account, request.method, request.raw_path, self._live.clock.now_ms())
         except Denied as denied:
             raise web.HTTPForbidden(reason=str(denied)) from denied

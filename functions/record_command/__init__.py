@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.record_command import asks, doctor, policies, reads
-from functions.record_command.fields import Field
-from functions.record_command.routes import Route, dispatch
+from functions.record_command.routes import SIGNED, Route, dispatch
 from shared import app
 from shared.app import Call
 from shared.fc import Request, Response
+from shared.fields import Field
+from shared.files import QUERY
 
 BUDGET = 12.0
 """s within which a person has an answer."""
@@ -72,6 +73,16 @@ ROUTES: tuple[Route, ...] = (
         summary="The files that the stream left, newest first",
         answers={200: "Files"},
         query=reads.LINES,
+    ),
+    Route(
+        method="GET",
+        path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}",
+        scope="read",
+        respond=reads.elsewhere,
+        summary="The files that the stream left, with sizes and with addresses that play",
+        answers={200: "SignedFiles"},
+        errors=(409,),
+        query=QUERY,
     ),
     Route(
         method="GET",

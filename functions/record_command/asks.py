@@ -6,17 +6,6 @@ import hashlib
 import json
 
 from functions.record_command import outcomes
-from functions.record_command.fields import (
-    DURATION,
-    Field,
-    choice,
-    flag,
-    key,
-    moment,
-    preference,
-    span,
-    text,
-)
 from functions.record_command.routes import Ask
 from shared.domain import (
     Asked,
@@ -31,6 +20,17 @@ from shared.domain.record import IfNotLive, Once
 from shared.domain.times import duration
 from shared.errors import BadRequest, Fault
 from shared.fc import Response
+from shared.fields import (
+    DURATION,
+    Field,
+    choice,
+    flag,
+    key,
+    moment,
+    preference,
+    span,
+    text,
+)
 from shared.recorder import Manner
 
 SLOT = 250

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from functions.record_command.fields import Field
 from functions.record_command.routes import Ask
 from shared.app import App, dev_offset
 from shared.config import load_stage_policy, mode_of
@@ -16,6 +15,7 @@ from shared.config.tokens import digest_of
 from shared.domain.times import rfc3339
 from shared.errors import LiveError, Misconfigured, StoreUnavailable
 from shared.fc import Response
+from shared.fields import Field
 
 Json = dict[str, Any]
 MARK = "examined"

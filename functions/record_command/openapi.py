@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from functions.record_command.fields import Field
 from functions.record_command.routes import Route
 from functions.record_command.schemas import SCHEMAS
+from shared.fields import Field
 
 Json = dict[str, Any]
 

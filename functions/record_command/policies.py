@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from functions.record_command.fields import Field
 from functions.record_command.routes import Ask
 from shared.config import load_stage_policy
 from shared.config.policy_text import as_document
 from shared.errors import BadRequest, Fault, Misconfigured, WrongState
 from shared.fc import Response
+from shared.fields import Field
 
 
 def show(ask: Ask) -> Response:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from functions.record_command import views
-from functions.record_command.fields import Field, choice, text, whole
-from functions.record_command.routes import Ask, streaming
+from functions.record_command.routes import SIGNED, Ask
+from shared.access import streaming
 from shared.domain import Phase, StreamKey
 from shared.domain.storing import Filter, Queue
 from shared.domain.times import written
-from shared.errors import StoreUnavailable
+from shared.errors import NotFound, StoreUnavailable
 from shared.fc import Response
+from shared.fields import LIMIT, SOME, Field, choice, text
 from shared.known import RELAY_LOST
 
 
@@ -23,23 +25,29 @@ def status(ask: Ask) -> Response:
     return Response(200, views.whole(loaded.record, loaded.now, terms, ask.language))
 
 
-_SOME = 100
-_MOST = 1000
-_LIMIT = whole("limit", "how many at the most", least=1, most=_MOST, example=_SOME)
-LINES: tuple[Field, ...] = (_LIMIT,)
+LINES: tuple[Field, ...] = (LIMIT,)
 
 
 def history(ask: Ask) -> Response:
-    lines = ask.call.app.store.history(ask.stream, ask.query.get("limit", _SOME))
+    lines = ask.call.app.store.history(ask.stream, ask.query.get("limit", SOME))
     shown = [views.entry(line, ask.language) for line in lines]
     return Response(200, {"stream": str(ask.stream), "history": shown})
 
 
 def files(ask: Ask) -> Response:
     app = ask.call.app
-    left = app.store.files(ask.stream, ask.query.get("limit", _SOME))
+    left = app.store.files(ask.stream, ask.query.get("limit", SOME))
     shown = [views.file(one, app.settings.files_url) for one in left]
-    return Response(200, {"stream": str(ask.stream), "files": shown})
+    signed = f"{SIGNED}/{quote(str(ask.stream))}" if app.settings.bucket else None
+    return Response(200, {"stream": str(ask.stream), "files": shown, "signed": signed})
+
+
+def elsewhere(_ask: Ask) -> Response:
+    """The domain leads what is asked of it to another function."""
+    raise NotFound(
+        "the function files answers this, and this is record_command",
+        hint="ask for it at the stage's own domain",
+    )
 
 
 _NO_CURSOR = 'write what "next" of the page before says'
@@ -66,7 +74,7 @@ LIST: tuple[Field, ...] = (
     choice("phase", Phase, [phase.value for phase in Phase], "only those that stand so"),
     text("domain", "only those of this domain", example="live.example.com"),
     text("app", "only those of this application", example="app"),
-    _LIMIT,
+    LIMIT,
     Field(
         "cursor",
         _cursor,
@@ -81,9 +89,9 @@ def listed(ask: Ask) -> Response:
     """Each page is of its own moment; none shows a stream twice, or leaves one out that was
     there all the time."""
     call, query = ask.call, ask.query
-    domain = streaming(call, query["domain"]) if "domain" in query else None
+    domain = streaming(call.app.policy, query["domain"]) if "domain" in query else None
     wanted = Filter(query.get("phase"), domain, query.get("app"))
-    limit = query.get("limit", _SOME)
+    limit = query.get("limit", SOME)
     found = call.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
     now, shown = call.app.clock(), found[:limit]
     rows = [views.standing(one, now, call.app.terms(one.key), ask.language) for one in shown]

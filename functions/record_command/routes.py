@@ -6,20 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from functions.record_command.fields import Field, read
+from shared.access import authorize, stream_of
 from shared.app import Call
 from shared.domain import StreamKey
 from shared.domain.texts import Language
-from shared.errors import (
-    BadRequest,
-    Fault,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
-    Unauthorized,
-)
+from shared.errors import MethodNotAllowed, NotFound
 from shared.fc import Headers, Request, Response, json_body
+from shared.fields import Field, read
 from shared.quick import dataclass
+
+SIGNED = "/v1/files"
+"""What the function `files` answers; described with the rest, since it is one API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,9 @@ class Route:
     def name(self) -> str:
         """Unique: what the stream is asked, or what is read."""
         last = self.path.rpartition("/")[2]
-        return {"{stream}": "status", "recordings": "list"}.get(last, last.partition(".")[0])
+        if last == "{stream}":
+            return "signed" if self.path.startswith(SIGNED) else "status"
+        return {"recordings": "list"}.get(last, last.partition(".")[0])
 
     @property
     def names_stream(self) -> bool:
@@ -105,12 +104,12 @@ def dispatch(routes: Sequence[Route], call: Call, request: Request) -> Response:
 
 
 def _ask(route: Route, values: Sequence[str], call: Call, request: Request) -> Ask:
-    who = _authorize(route, call, request) if route.scope else ""
+    who = authorize(call.app.settings.api_tokens, request, route.scope) if route.scope else ""
     sent = json_body(request) if route.method == "POST" else {}
     return Ask(
         call=call,
         who=who,
-        key=_key(call, values) if route.names_stream else None,
+        key=stream_of(call.app.policy, values) if route.names_stream else None,
         body=read(route.body, sent, where="body"),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
@@ -122,55 +121,6 @@ def _declared(route: Route, request: Request) -> Mapping[str, str]:
     """Of the headers only those that the route knows: there are always others."""
     headers: Headers = request.headers
     return {one.name: headers[one.name] for one in route.headers if one.name in headers}
-
-
-def _authorize(route: Route, call: Call, request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
-    owner = call.app.settings.api_tokens.scopes(token.strip())
-    if owner is None:
-        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
-    if route.scope not in owner.scopes:
-        raise Forbidden(
-            f"the token {owner.name} may not {route.scope}",
-            hint=f"use one with the scope {route.scope}",
-        )
-    return owner.name
-
-
-_LONGEST_NAME = 256
-
-
-def _key(call: Call, values: Sequence[str]) -> StreamKey:
-    faults = [
-        Fault(name, reason)
-        for name, value in zip(("domain", "app", "stream"), values, strict=True)
-        if (reason := _unfit(value))
-    ]
-    if faults:
-        raise BadRequest(faults)
-    domain, app, stream = values
-    return StreamKey(streaming(call, domain), app, stream)
-
-
-def streaming(call: Call, domain: str) -> str:
-    """The main streaming domain that an ingest, sub- or main streaming domain leads to."""
-    found = call.app.policy.streaming(domain)
-    if found is None:
-        known = ", ".join(one.streaming for one in call.app.policy.domains)
-        raise NotFound(f"{domain} is not a domain of this stage", hint=f"the policy names: {known}")
-    return found
-
-
-def _unfit(value: str) -> str:
-    if not value:
-        return "is empty"
-    if "*" in value or "?" in value:
-        return "is a wildcard: the API takes one stream a call, so name each stream itself"
-    if len(value) > _LONGEST_NAME or not value.isprintable() or " " in value:
-        return f"is not a name: at most {_LONGEST_NAME} characters, none of them blank"
-    return ""
 
 
 def language(accepted: str) -> Language:

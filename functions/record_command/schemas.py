@@ -86,6 +86,15 @@ _HEALTH: dict[str, Schema] = {
     "phases": _PHASES,
 }
 
+_FILE: dict[str, Schema] = {
+    "uri": _TEXT,
+    "start": _maybe(_TIME),
+    "stop": _maybe(_TIME),
+    "duration": {
+        **_maybe(_NUMBER),
+        "description": "s, as Live tells; where it tells none, stop - start",
+    },
+}
 SCHEMAS: Mapping[str, Schema] = {
     "Because": _object("Why, as a stable code and in words", code=_CODE, text=_TEXT),
     "Wish": _object(
@@ -172,14 +181,27 @@ SCHEMAS: Mapping[str, Schema] = {
         files=_all(
             _object(
                 "The recording that it holds ran from `start` to `stop`, by Live's clock",
-                uri=_TEXT,
-                start=_maybe(_TIME),
-                stop=_maybe(_TIME),
-                duration={
-                    **_maybe(_NUMBER),
-                    "description": "s, as Live tells; where it tells none, stop - start",
-                },
+                **_FILE,
                 url=_maybe(_TEXT),
+            )
+        ),
+        signed={
+            **_maybe(_TEXT),
+            "description": "where the same is told with addresses that play; null where the stage"
+            " names no bucket",
+        },
+    ),
+    "SignedFiles": _object(
+        "Newest first",
+        stream=_TEXT,
+        until={**_TIME, "description": "when the addresses end, or before with the role's key"},
+        files=_all(
+            _object(
+                "As in Files",
+                **_FILE,
+                size={**_maybe(_COUNT), "description": "bytes, as OSS tells"},
+                why_no_size={**_maybe(_TEXT), "description": "where `size` is null"},
+                url={**_maybe(_TEXT), "description": "signed; null for what lies in VOD"},
             )
         ),
     ),

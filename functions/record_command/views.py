@@ -13,6 +13,7 @@ from shared.domain.record import Session, Wish
 from shared.domain.storing import Entry, File
 from shared.domain.texts import Language, text
 from shared.domain.times import rfc3339
+from shared.files import is_object, shown
 
 Json = dict[str, Any]
 
@@ -131,21 +132,9 @@ def entry(line: Entry, language: Language) -> Json:
 
 def file(left: File, files_url: str) -> Json:
     """With its address, where the stage says where the bucket is read; VOD has none there."""
-    is_object = bool(files_url) and not left.uri.startswith("vod:")
-    return {
-        "uri": left.uri,
-        "start": time(left.start or None),
-        "stop": time(left.stop or None),
-        "duration": seconds_of(left),
-        "url": f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_object else None,
-    }
-
-
-def seconds_of(left: File) -> float | None:
-    """What Live told of it; else by its times, where they are known."""
-    if left.duration is not None:
-        return left.duration / 1000
-    return max(left.stop - left.start, 0) / 1000 if left.start else None
+    is_there = bool(files_url) and is_object(left)
+    url = f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_there else None
+    return {**shown(left), "url": url}
 
 
 def time(at: int | None) -> str | None:

@@ -44,6 +44,9 @@ class Settings:
     kick_key: str = field(repr=False)
     relay_url: str
     files_url: str
+    bucket: str
+    oss_endpoint: str
+    oss_protocol: str
     relay_key: str = field(repr=False)
     on_demand_default: bool
     fast: bool
@@ -122,6 +125,7 @@ class _Reader:
 
 def _settings(read: _Reader) -> Settings:
     protocol, endpoint = read.take("LIVE_ENDPOINT", values.endpoint, "live.aliyuncs.com")
+    oss_protocol, oss_endpoint = read.take("OSS_ENDPOINT", values.oss_endpoint)
     return Settings(
         stage=read.take("STAGE", values.stage, DEV),
         store=read.take("STORE", values.store, missing=values.STORES),
@@ -139,6 +143,9 @@ def _settings(read: _Reader) -> Settings:
         kick_key=read.take("KICK_KEY", values.own_key),
         relay_url=read.take("RELAY_URL", values.url),
         files_url=read.take("FILES_URL", values.url),
+        bucket=read.take("BUCKET", values.bucket),
+        oss_endpoint=oss_endpoint,
+        oss_protocol=oss_protocol,
         relay_key=read.take("RELAY_KEY", values.own_key),
         on_demand_default=read.take("ON_DEMAND_DEFAULT", values.flag, "false"),
         fast=read.take("FAST", values.flag, "true"),
@@ -162,6 +169,10 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
         yield _fault("KICK_KEY", f"KICK_URL needs it: {_MAKE_ONE}", MISSING)
     if settings.relay_url and not settings.relay_key:
         yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", MISSING)
+    if settings.bucket and not settings.oss_endpoint:
+        yield _fault("OSS_ENDPOINT", "BUCKET needs it: oss-REGION.aliyuncs.com", MISSING)
+    if settings.oss_endpoint and not settings.bucket:
+        yield _fault("BUCKET", "OSS_ENDPOINT needs it: the name of the bucket there", MISSING)
     if settings.record_keys and not settings.callback_host:
         yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", MISSING)
     if settings.stage != DEV or in_cloud:
@@ -172,8 +183,9 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     """What no deployed stage may have."""
     if settings.dev_clock:
         yield _fault("DEV_CLOCK", f"is for the stage {DEV} on a laptop alone: unset it")
-    if settings.live_protocol != "https":
-        yield _fault("LIVE_ENDPOINT", f"http is for the stage {DEV} alone: use https")
+    protocols = {"LIVE_ENDPOINT": settings.live_protocol, "OSS_ENDPOINT": settings.oss_protocol}
+    for name in (name for name, protocol in protocols.items() if protocol != "https"):
+        yield _fault(name, f"http is for the stage {DEV} alone: use https")
     for name, secrets in _secrets(settings):
         if any(secret.startswith("dev-") for secret in secrets):
             yield _fault(name, f"is a development secret: {_MAKE_ONE}")

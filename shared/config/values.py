@@ -105,6 +105,25 @@ def endpoint(text: str) -> tuple[str, str]:
     return protocol or "https", host
 
 
+def bucket(text: str) -> str:
+    if text and not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", text):
+        raise ValueError("give the bucket's name alone: 3 to 63 small letters, digits and -")
+    return text
+
+
+def oss_endpoint(text: str) -> tuple[str, str]:
+    """Of the public network: what is signed for `-internal` plays inside the region alone."""
+    protocol, _, host = text.rpartition("://")
+    is_theirs = re.fullmatch(r"oss-[a-z0-9-]+(?<!-internal)\.aliyuncs\.com", host)
+    is_stand_in = protocol == "http" and re.fullmatch(_HOST, host)
+    if text and not is_stand_in and not (is_theirs and protocol in {"", "https"}):
+        raise ValueError(
+            "give the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com, or for the"
+            " stand-in http://host:port"
+        )
+    return protocol or "https", host
+
+
 def url(text: str) -> str:
     otherwise = "give a URL that begins with https:// or http://"
     url = _split(text, otherwise)

@@ -92,6 +92,10 @@ def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
     return Field(name, read, schema, doc, example)
 
 
+SOME, MOST = 100, 1000
+LIMIT = whole("limit", "how many at the most", least=1, most=MOST, example=SOME)
+
+
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
     """Of a header: never empty."""
 

@@ -1,0 +1,107 @@
+"""Every file of a stream, with its size, and an address signed with the function's own role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from shared import access, app, bucket
+from shared.app import Call
+from shared.bucket import Bucket, NoSize, Opened
+from shared.domain import StreamKey
+from shared.domain.storing import File
+from shared.domain.times import rfc3339
+from shared.errors import MethodNotAllowed, NotFound, WrongState
+from shared.fc import Request, Response
+from shared.fields import SOME, read
+from shared.files import HOUR, QUERY, is_object, shown
+
+BUDGET = 12.0
+"""s within which a person has an answer."""
+SIZES = 100
+"""How many sizes one request asks for; each is a request to OSS."""
+_PATH = "/v1/files/"
+_NAMES = 3
+Json = dict[str, Any]
+
+
+def handler(event: bytes, context: object) -> dict[str, object]:
+    return app.serve(respond, event, context, seconds=BUDGET)
+
+
+def prepare() -> None:
+    """As `app.prepare`, without Live's SDK, which this function's package does not have."""
+    app.prepare(live=False)
+    bucket.prepare()
+
+
+def respond(call: Call, request: Request) -> Response:
+    if request.method != "GET":
+        raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
+    access.authorize(call.app.settings.api_tokens, request, "read")
+    key = _stream(call, request.path)
+    asked = read(QUERY, request.query, where="query")
+    opened = _bucket(call).open()
+    left = call.app.store.files(key, asked.get("limit", SOME))
+    period = asked.get("for", HOUR)
+    until = call.app.clock() + period
+    told = {"stream": str(key), "until": rfc3339(until)}
+    return Response(200, {**told, "files": list(_signed(call, opened, left, period))})
+
+
+def _stream(call: Call, path: str) -> StreamKey:
+    """The route may have taken its own part off the path."""
+    names = path.rstrip("/").removeprefix(_PATH).removeprefix("/").split("/")
+    if len(names) != _NAMES:
+        raise NotFound(f"there is no {path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}")
+    return access.stream_of(call.app.policy, names)
+
+
+def _bucket(call: Call) -> Bucket:
+    settings, key = call.app.settings, call.credentials
+    if not settings.bucket:
+        raise WrongState(
+            "this stage does not name its bucket, so no address can be signed",
+            hint="set LIVE_RECORD_BUCKET and LIVE_RECORD_OSS_ENDPOINT, and deploy",
+        )
+    if key.are_missing():
+        raise WrongState(
+            "this function has no role, so it can sign nothing",
+            hint="give it the role with the policy deploy/ram/files.json, and deploy",
+        )
+    place = (settings.bucket, settings.oss_endpoint, settings.oss_protocol)
+    return Bucket(*place, key.access_key_id, key.access_key_secret, key.security_token)
+
+
+def _signed(call: Call, opened: Opened, left: Sequence[File], period: int) -> Iterator[Json]:
+    sizes = _Sizes(call, opened)
+    for one in left:
+        url = opened.signed(one.uri, period) if is_object(one) else None
+        yield {**shown(one), **sizes.of(one), "url": url}
+
+
+class _Sizes:
+    """Asks for so many, as long as there is time and OSS answers."""
+
+    def __init__(self, call: Call, opened: Opened) -> None:
+        self._call, self._opened = call, opened
+        self._left, self._silence = SIZES, ""
+
+    def of(self, left: File) -> Mapping[str, object]:
+        try:
+            return {"size": self._ask(left), "why_no_size": None}
+        except NoSize as why:
+            self._silence = str(why) if why.is_silent else self._silence
+            return {"size": None, "why_no_size": str(why)}
+
+    def _ask(self, left: File) -> int:
+        if not is_object(left):
+            raise NoSize("it lies in VOD, not in the bucket")
+        if self._silence:
+            raise NoSize(self._silence)
+        if self._left == 0:
+            raise NoSize(f"only the newest {SIZES} are asked for")
+        if self._call.deadline.left() < 2 * bucket.PATIENCE:
+            raise NoSize("the time is over: ask again with a smaller limit")
+        self._left -= 1
+        return self._opened.size(left.uri)
