@@ -80,7 +80,9 @@ def prove(call: Call, request: Request) -> StreamEvent:
     webhook.verify(
         request.headers, domains=domains, keys=settings.stream_keys, now=call.app.clock()
     )
-    return webhook.parse_stream_event(request.query)
+    told = webhook.parse_stream_event(request.query)
+    webhook.not_ahead(request.headers, told.time_ms)
+    return told
 
 
 def _who(told: StreamEvent) -> dict[str, str]:

@@ -119,6 +119,10 @@ def signing_hosts(callback_host: str) -> tuple[str, ...]:
     return tuple(host for host in dict.fromkeys((callback_host, bare)) if host)
 
 
+AHEAD_S = 60
+"""s by which the clocks within Live may differ: far more than they do."""
+
+
 def verify(
     headers: Mapping[str, str],
     *,
@@ -140,6 +144,14 @@ def verify(
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(given.get("ali-live-signature", ""), expected):
         raise Unproved("the signature fits none of the keys" if expected else "no key to check by")
+
+
+def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
+    """Raises Unproved for an event later than its signature: that one was replayed, with a time of
+    somebody's own, which would make whatever Live says until then look late."""
+    given = {name.lower(): value for name, value in headers.items()}
+    if time_ms > (int(given["ali-live-timestamp"]) + AHEAD_S) * 1000:
+        raise Unproved("its time is later than its signature's")
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:

@@ -160,7 +160,7 @@ def test_live_s_question_is_always_answered_in_fewer_than_2048_bytes(
 @pytest.mark.parametrize("age", [-300, 0, 300])
 def test_the_window_is_five_minutes_both_ways(tmp_path: Path, clock: Clock, age: int) -> None:
     edge = Edge(tmp_path, clock)
-    query = {"action": "publish", "app": INGEST, "appname": "a", "id": "b", "time": "1763800000"}
+    query = {"action": "publish", "app": INGEST, "appname": "a", "id": "b", "time": "1763799000"}
     statuses = [
         edge.call(
             stream_events,
@@ -173,3 +173,13 @@ def test_the_window_is_five_minutes_both_ways(tmp_path: Path, clock: Clock, age:
     ]
 
     assert statuses == [200, 401 if abs(age) == 300 else 200]
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(0, 200), (60, 200), (61, 401), (4_000_000, 401)])
+def test_a_replayed_signature_proves_no_event_of_the_future(
+    tmp_path: Path, clock: Clock, ahead: int, status: int
+) -> None:
+    edge = Edge(tmp_path, clock)
+    got = edge.ingest(time=str(clock.now // 1000 + ahead))
+
+    assert got.status == status

@@ -189,6 +189,7 @@ def _stream_event(call: Call) -> Steps[Reply]:
     keys, domains = deployed.settings.stream_keys, [query.get("app", "")]
     webhook.verify(request.headers or {}, domains=domains, keys=keys, now=deployed.clock())
     told = webhook.parse_stream_event(query)
+    webhook.not_ahead(request.headers or {}, told.time_ms)
     meant = callbacks.of_stream(told, deployed.known.policy().streaming)
     if meant is not None:
         yield from call.handle(*meant, Manner(has_time=call.has_time))

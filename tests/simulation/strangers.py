@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.domain import StreamKey
+from shared.webhook import AHEAD_S
 from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
 from tests.simulation.stage import TOKEN, Request, body_of
 from tests.simulation.story import told
@@ -90,7 +91,9 @@ class Strangers:
     def _send(
         self, deed: Deed, headers: Mapping[str, str], genuine: str, token: str = TOKEN
     ) -> None:
-        fields = _payload(deed.text, self._stream(deed), self.sim.clock.now)
+        signed_at = int(headers.get("ALI-LIVE-TIMESTAMP", "0")) * 1000
+        as_late_as_can_be = min(self.sim.clock.now, signed_at + AHEAD_S * 1000)
+        fields = _payload(deed.text, self._stream(deed), as_late_as_can_be)
         kind = "stream" if "action" in fields else "record"
         request = Request(
             f"{kind}_events",
