@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -67,8 +67,9 @@ class Receiver:
             time.sleep(0.5)
         request.send_response(self.statuses.pop(0) if self.statuses else 200)
         request.send_header("Content-Length", str(len(self.body)))
-        request.end_headers()
-        request.wfile.write(self.body)
+        with suppress(ConnectionError):  # whoever asked has waited long enough and is gone
+            request.end_headers()
+            request.wfile.write(self.body)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
