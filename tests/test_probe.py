@@ -24,6 +24,7 @@ from emulator.live import load_account
 from emulator.live.account import Manners
 from emulator.live.switches import Switches
 from tests.http_stage import TOKEN, HttpStage, http_stage
+from tests.receiver import poll
 
 POLICY = """
 [[domain]]
@@ -40,7 +41,6 @@ MEASURED_MS = 400
 MEASURED = ("stream_visible_after_publish_ms", "online_list_lag_ms")
 HIDING = ("manual_resumes_within_delay",)
 PROBED = {"app": "live-record-probe", "stream": "test"}
-OTHER = {"DomainName": "live.example.com", "AppName": "app", "StreamName": "other"}
 
 
 class Person:
@@ -228,8 +228,8 @@ def test_the_report_names_nothing_of_the_account(person: Person) -> None:
 
 
 def test_only_the_test_stream_is_ever_commanded_and_all_is_put_back(person: Person) -> None:
-    person.control.publish("other")
-    person.account.ask("RealTimeRecordCommand", **OTHER, Command="start")
+    person.control.publish("other")  # which the policy records
+    poll(lambda: (person.control.state("other")["recording"] or {}).get("state") == "recording")
     before, calls = person.sees(), person.control.calls()["next"]
     person.asks(*FEW, "stop_when_idle", "callback_resigns")
     commanded = {one["stream"] for one in person.control.calls(calls)["calls"] if one["command"]}
