@@ -101,7 +101,7 @@ def test_an_instance_killed_between_any_two_effects_loses_nothing_that_was_store
         points += 1
         assert points < MOST_POINTS
 
-    assert points >= 5
+    assert points >= 4  # load, claim, send, settle
 
 
 def drained_by_the_next(at: int, folder: Path) -> bool:
