@@ -58,7 +58,10 @@ def named(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
         known = ", ".join(stages) or "none yet"
-        raise click.UsageError(f"there is no stage {stage} in {path()} (known: {known})")
+        raise click.UsageError(
+            f"there is no stage {stage} in {path()} (known: {known}): make dev adds dev, a table"
+            f' [{stage}] with url = "https://…" adds one that is deployed (docs/deploy.md)'
+        )
     return _target(stage, stages[stage], token)
 
 
