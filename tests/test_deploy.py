@@ -55,6 +55,7 @@ class Account:
     told: list[str] = field(default_factory=list)
     functions: defaultdict[str, Function] = field(default_factory=lambda: defaultdict(Function))
     refuses: str = ""
+    has_no: str = ""
 
     def run(self, *words: str) -> str:
         self.told.append(" ".join(words))
@@ -69,6 +70,8 @@ class Account:
         return ""
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
+        if words[0] == self.has_no:
+            raise Failure(f"s {' '.join(words)} ended with 101: FunctionNotFound: no such function")
         function = self.functions[words[0]]
         if words[1:3] == ("version", "list"):
             numbered = enumerate(function.versions, 1)
@@ -153,6 +156,39 @@ def test_a_function_without_a_version_of_the_newest_release_stays_where_it_is(
     back(account)
 
     assert account.serving == {"api": 1, "timer": 1}
+
+
+def test_a_function_that_had_no_version_then_is_left_and_said(account: Account) -> None:
+    released(account, FIRST)
+    released(account, SECOND, ["api", "timer", "files"])
+    said = back(account, ["api", "timer", "files"])
+
+    assert account.serving == {"api": 1, "timer": 1, "files": 1}
+    assert f"warning: files had no version in {FIRST} and stays as it is" in said
+
+
+def test_it_holds_up_no_further_rollback(account: Account) -> None:
+    for named in (FIRST, SECOND):
+        released(account, named)
+    released(account, THIRD, ["api", "timer", "files"])
+    for _ in range(2):
+        back(account, ["api", "timer", "files"])
+
+    assert account.serving == {"api": 1, "timer": 1, "files": 1}
+    with pytest.raises(Failure, match="no release before"):
+        back(account, ["api", "timer", "files"])
+
+
+@pytest.mark.parametrize("absent", ["", "files"])
+def test_a_function_that_was_never_released_is_left_too(account: Account, absent: str) -> None:
+    """Serverless Devs answers nothing for it, or ends with an error."""
+    for named in (FIRST, SECOND):
+        released(account, named)
+    account.has_no = absent
+    said = back(account, ["api", "timer", "files"])
+
+    assert account.serving == {"api": 1, "timer": 1}
+    assert any(line.startswith("warning: files ") for line in said)
 
 
 def test_there_is_nothing_before_the_first_release(account: Account) -> None:

@@ -20,6 +20,7 @@ from shared.app import Call
 from shared.domain import FileLeft
 from tests.conftest import NOON, Clock
 from tests.stage import Got, Stage, check
+from tests.test_play import the_second_ends
 
 ROOM = "/v1/files/live.example.com/app/room1"
 KEY = "record/a b/x#1.flv"
@@ -99,6 +100,7 @@ def test_it_plays_for_as_long_as_was_asked_for_and_no_longer(signing: Signing, p
     hours = 2 if period else 1
     url = signing.only(**({"for": period} if period else {}))["url"]
     clock = Remote(signing.live.address)
+    the_second_ends()
     clock.advance(hours * 3_600 - 60)
     assert requests.get(url, timeout=5).status_code == 200
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from emulator.live.objects import Objects, Outside
+from emulator.live import LiveInThread
+from emulator.live.objects import DRAFTS, Objects, Outside
+from emulator.media.flv import Writer
 
 
 @given(
@@ -40,3 +42,21 @@ def drawn(objects: Objects) -> Path:
 
 def test_a_draft_left_by_another_run_is_not_written_over(tmp_path: Path) -> None:
     assert drawn(Objects(tmp_path)) != drawn(Objects(tmp_path))
+
+
+def test_drafts_that_nobody_writes_any_more_are_removed_when_a_stand_in_starts(
+    tmp_path: Path,
+) -> None:
+    abandoned = drawn(Objects(tmp_path))
+    written = Writer(Objects(tmp_path).draft())
+    with LiveInThread(buckets=tmp_path):
+        assert list((tmp_path / DRAFTS).iterdir()) == [written.path]
+    written.close()
+    with LiveInThread(buckets=tmp_path):
+        assert not abandoned.exists()
+        assert not written.path.exists()
+
+
+def test_a_stand_in_starts_without_a_folder_of_drafts(tmp_path: Path) -> None:
+    with LiveInThread(buckets=tmp_path / "buckets"):
+        assert not (tmp_path / "buckets").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +35,11 @@ def account(live: LiveInThread, secret: str = "dev-secret") -> Account:  # noqa:
     return Account(Credentials("dev", secret), live.address, live.address)
 
 
+def the_second_ends() -> None:
+    """Addresses are dated to the second, the stand-in's clock is not."""
+    time.sleep(1 - time.time() % 1)
+
+
 def test_a_signed_address_plays(live: LiveInThread) -> None:
     bucket, endpoint = recorded_into(account(live), ROOM)
     url = signed(account(live), bucket, endpoint, KEY, HOUR)
@@ -42,6 +48,18 @@ def test_a_signed_address_plays(live: LiveInThread) -> None:
 
 def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
     url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    the_second_ends()
+    Remote(live.address).advance(3_601)
+    assert requests.get(url, timeout=5).status_code == 403
+
+
+@pytest.mark.parametrize("days", [1, 30])
+def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread, days: int) -> None:
+    Remote(live.address).advance(days * 86_400)
+    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    assert requests.get(url, timeout=5).content == b"FLV"
+
+    the_second_ends()
     Remote(live.address).advance(3_601)
     assert requests.get(url, timeout=5).status_code == 403
 
@@ -51,6 +69,7 @@ def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
     [
         ("x%231", "x%232"),
         ("x-oss-expires=3", "x-oss-expires=9"),
+        ("x-oss-date=2", "x-oss-date=0"),
         ("x-oss-signature=", "&x-oss-signature=0"),
     ],
 )

@@ -5,6 +5,7 @@ All that is slow or may fail comes first: until the aliases are moved, what serv
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from cli.deploying.stage import ALIAS
 from cli.failure import Failure
 
 Say = Callable[[str], None]
+_ABSENT = re.compile(r"\b(Function|Alias)NotFound\b")
 
 
 class Commands(Protocol):
@@ -43,7 +45,11 @@ def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None
 
 
 def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
-    """To the release before the one that serves; a second one goes one further back."""
+    """To the release before the one that serves; a second one goes one further back.
+
+    A function that had no version then stays as it is: nothing leads to it from a release that
+    did not know it.
+    """
     versions = {function: _versions(s, function) for function in functions}
     serving = {function: _serving(s, function) for function in functions}
     before = _release_before(versions, serving)
@@ -52,8 +58,8 @@ def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
         known = (each for each in versions[function] if each.release <= before)
         version = max(known, key=lambda each: each.number, default=None)
         if version is None:
-            raise Failure(f"{function} has no version of the release {before}")
-        if version.number != serving[function]:
+            say(f"warning: {function} had no version in {before} and stays as it is")
+        elif version.number != serving[function]:
             _lead(s, function, str(version.number), say)
 
 
@@ -62,8 +68,18 @@ def _lead(s: Commands, function: str, version: str, say: Say) -> None:
     say(f"{function}: {ALIAS} leads to {version}")
 
 
+def _ask(s: Commands, *words: str) -> list[dict[str, Any]]:
+    """Nothing where there is no such thing yet, whether `s` says so or fails over it."""
+    try:
+        return s.ask(*words)
+    except Failure as error:
+        if not _ABSENT.search(error.message):
+            raise
+        return []
+
+
 def _versions(s: Commands, function: str) -> list[Version]:
-    told = s.ask(function, "version", "list")
+    told = _ask(s, function, "version", "list")
     return [
         Version(int(each["versionId"]), str(each.get("description") or ""))
         for each in told
@@ -71,23 +87,27 @@ def _versions(s: Commands, function: str) -> list[Version]:
     ]
 
 
-def _serving(s: Commands, function: str) -> int:
-    told = s.ask(function, "alias", "get", "--alias-name", ALIAS)
-    found = [int(each["versionId"]) for each in told if "versionId" in each]
-    if not found:
-        raise Failure(f"{function} has no alias {ALIAS}: nothing was released yet")
-    return found[0]
+def _serving(s: Commands, function: str) -> int | None:
+    """None for a function that was never released."""
+    told = _ask(s, function, "alias", "get", "--alias-name", ALIAS)
+    return next((int(each["versionId"]) for each in told if "versionId" in each), None)
 
 
-def _release_before(versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int]) -> str:
-    """A function that did not change may have no version of the newest release."""
-    now = max(
+def _release_before(
+    versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None]
+) -> str:
+    """Before the newest that serves. A function that did not change may have no version of that,
+    and one that serves its first cannot go back: it does not count."""
+    if all(number is None for number in serving.values()):
+        raise Failure(f"no function has an alias {ALIAS}: nothing was released yet")
+    releases = {function: [each.release for each in known] for function, known in versions.items()}
+    now = [
         each.release
         for function, known in versions.items()
         for each in known
-        if each.number == serving[function]
-    )
-    older = {each.release for known in versions.values() for each in known if each.release < now}
+        if each.number == serving[function] and each.release > min(releases[function])
+    ]
+    older = {each for known in releases.values() for each in known if each < max(now, default="")}
     if not older:
-        raise Failure(f"there is no release before {now}")
+        raise Failure("there is no release before the one that serves")
     return max(older)

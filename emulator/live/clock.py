@@ -21,19 +21,25 @@ class Clock:
 
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
-        self._offset_ms = 0
+        self._moves = [(0, 0)]  # when by real time, and to which offset
         self._seen: tuple[int, int] | None = None
 
     def now_ms(self) -> int:
         return real_ms() + self.offset_ms()
 
+    def then_ms(self, second: int) -> int:
+        """What it showed in that second of real time: where it was moved in it, after that."""
+        self.offset_ms()
+        end = 1000 * (second + 1)
+        return 1000 * second + next((to for at, to in reversed(self._moves) if at < end), 0)
+
     def offset_ms(self) -> int:
         if self.file is not None:
             self._reread(self.file)
-        return self._offset_ms
+        return self._moves[-1][1]
 
     def set_offset(self, offset_ms: int) -> None:
-        self._offset_ms = offset_ms
+        self._moves.append((real_ms(), offset_ms))
         if self.file is not None:
             draft = self.file.with_name(f".{self.file.name}.{os.getpid()}")
             draft.write_text(json.dumps({"offset_ms": offset_ms}) + "\n")
@@ -43,7 +49,8 @@ class Clock:
         try:
             found = file.stat()
             if self._seen != (found.st_ino, found.st_mtime_ns):
-                self._offset_ms = int(json.loads(file.read_text())["offset_ms"])
+                offset_ms = int(json.loads(file.read_text())["offset_ms"])
+                self._moves.append((found.st_mtime_ns // 1_000_000, offset_ms))
                 self._seen = (found.st_ino, found.st_mtime_ns)
         except (OSError, ValueError, KeyError, TypeError):
             return  # not written yet, or by a writer who is not done: the last offset holds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +26,13 @@ class Objects:
         drafts = self.folder / DRAFTS
         free = (drafts / f"{number}.flv" for number in self._numbers)
         return next(path for path in free if not path.exists())
+
+    def sweep(self) -> None:
+        """Remove the drafts of stand-ins that have ended; who still writes one has it locked."""
+        for draft in (self.folder / DRAFTS).glob("*.flv"):
+            with suppress(OSError), draft.open("rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)
+                draft.unlink()
 
     def path(self, bucket: str, key: str) -> Path:
         """Raises Outside."""

@@ -8,14 +8,18 @@ from datetime import datetime, timezone
 from urllib.parse import parse_qsl
 
 from emulator.live.account import Account
+from emulator.live.clock import Clock
 from emulator.live.oss import Denied
 
 SCHEME, SIGNATURE = "OSS4-HMAC-SHA256", "x-oss-signature"
 WRITTEN = "%Y%m%dT%H%M%SZ"
 
 
-def check(account: Account, method: str, target: str, now_ms: int) -> None:
-    """Raises Denied, unless the target is signed rightly and in time, or not signed at all."""
+def check(account: Account, method: str, target: str, clock: Clock) -> None:
+    """Raises Denied, unless the target is signed rightly and in time, or not signed at all.
+
+    An SDK dates what it signs by real time: it plays from what the clock showed then.
+    """
     path, _, query = target.partition("?")
     given = dict(parse_qsl(query))
     if SIGNATURE not in given:
@@ -31,7 +35,8 @@ def check(account: Account, method: str, target: str, now_ms: int) -> None:
     wanted = hmac.digest(key, text.encode(), "sha256").hex()
     if not hmac.compare_digest(wanted.encode(), given[SIGNATURE].encode()):
         raise Denied("SignatureDoesNotMatch")
-    if now_ms > 1000 * _end_s(given):
+    began, lasts = _dated(given)
+    if clock.now_ms() > clock.then_ms(began) + 1000 * lasts:
         raise Denied("AccessDenied")
 
 
@@ -42,9 +47,10 @@ def _string_to_sign(method: str, path: str, query: str, scope: str, given: dict[
     return f"{SCHEME}\n{given.get('x-oss-date', '')}\n{scope}\n{digest}"
 
 
-def _end_s(given: dict[str, str]) -> float:
+def _dated(given: dict[str, str]) -> tuple[int, int]:
+    """When it was signed, and for how long; in s."""
     try:
         began = datetime.strptime(given["x-oss-date"], WRITTEN).replace(tzinfo=timezone.utc)
-        return began.timestamp() + int(given["x-oss-expires"])
+        return int(began.timestamp()), int(given["x-oss-expires"])
     except (KeyError, ValueError, OverflowError):
         raise Denied("AccessDenied") from None

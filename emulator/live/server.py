@@ -134,6 +134,8 @@ async def serve(
     account: Account, where: Where = EVERYDAY, *, clock_file: Path | None = None
 ) -> Running:
     objects = Objects(where.buckets) if where.buckets else None
+    if objects is not None:
+        objects.sweep()
     running = Running(Live(account, Clock(clock_file), objects))
     try:
         await running.open(where)

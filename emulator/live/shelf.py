@@ -33,7 +33,7 @@ class Shelf:
         try:
             if "Authorization" in request.headers:
                 self._admit(request)
-            check(self._live.account, request.method, request.raw_path, self._live.clock.now_ms())
+            check(self._live.account, request.method, request.raw_path, self._live.clock)
         except Denied as denied:
             raise web.HTTPForbidden(reason=str(denied)) from denied
         objects = self._live.films.objects

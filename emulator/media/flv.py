@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,12 +99,17 @@ def told_by(payload: bytes) -> dict[str, Value] | None:
 
 
 class Writer:
-    """A file that is whole after each tag but for its length, which `say_length` puts right."""
+    """A file that is whole after each tag but for its length, which `say_length` puts right.
+
+    It is locked while it is written, so that whoever tidies up knows.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("xb", buffering=0)
+        with suppress(OSError):  # a file system without locks
+            flock(self._file, LOCK_EX | LOCK_NB)
         self.size = 0
 
     def begin(self, told: dict[str, Value]) -> None:
