@@ -39,7 +39,13 @@ class Api:
 
     def files(self, stream: str, limit: int = 100) -> Json:
         answer = self._call("GET", f"{_path(stream)}/files", query={"limit": limit})
-        return _need(self._url, answer, "files")
+        return _need(self._url, answer, "files", "signed")
+
+    def signed(self, path: str, period: str, limit: int) -> list[Json]:
+        """The same at addresses that play; `path` is what `files` says of them."""
+        answer = self._call("GET", path, query={"for": period, "limit": limit})
+        rows: list[Json] = _need(self._url, answer, "files")["files"]
+        return rows
 
     def listed(self, limit: int, **wanted: str | None) -> Json:
         """The first `limit` of them, gathered from as many pages as it takes."""

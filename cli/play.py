@@ -1,20 +1,25 @@
-"""`live-record play`: an address for each file of a stream, signed so that it plays for a while."""
+"""`live-record play`: an address for each file of a stream that plays for a while."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import click
 
 from cli import stages
 from cli.account import Account, Declined, account_at
-from cli.api import Api
-from cli.failure import Failure
+from cli.api import Api, Json
+from cli.failure import Failure, Refused
 from cli.names import Stream
-from shared.domain.times import duration
+from cli.stages import Target
+from shared.domain.times import duration, written
+from shared.files import LONGEST
 
 LONGEST_MS = 7 * 24 * 3_600_000
 """What OSS signs for at the most."""
+VOD = "vod:"
+"""What the name of a file begins with that lies in no bucket."""
 
 
 class Period(click.ParamType[timedelta]):
@@ -48,18 +53,57 @@ def play(
     url: str | None,
     token: str | None,
 ) -> None:
-    """An address for each file that STREAM left, newest first, signed with your own access key."""
+    """An address for each file that STREAM left, newest first, which plays for a while.
+
+    The stage signs them where it names its bucket; for longer than 12h, and where it does not,
+    your own access key does.
+    """
     target = stages.with_live(stages.chosen(stage, url, token, changes=False), None)
-    files = [one["uri"] for one in Api(target.url, target.token).files(stream, limit)["files"]]
-    account = account_at(target.live)
-    try:
-        bucket, endpoint = recorded_into(account, stream)
-    except Declined as declined:
-        raise Failure(f"where {stream} is recorded into cannot be read: {declined}") from None
-    for uri in files:
-        click.echo(signed(account, bucket, endpoint, uri, period))
-    if not files:
+    api = Api(target.url, target.token)
+    told = api.files(stream, limit)
+    rows = _by_the_stage(api, told["signed"], period, limit)
+    if rows is None:
+        rows = list(_by_own_key(target, stream, told["files"], period))
+    for row in rows:
+        _show(row)
+    if not rows:
         click.echo("it has left no file")
+
+
+def _show(row: Json) -> None:
+    if row["url"] is None:
+        click.echo(f"{row['uri']} lies in VOD and has no address here", err=True)
+    else:
+        click.echo(row["url"])
+
+
+def _by_the_stage(
+    api: Api, path: str | None, period: timedelta, limit: int
+) -> Sequence[Json] | None:
+    """None where it cannot; why not is said."""
+    ms = period // timedelta(milliseconds=1)
+    if not path or ms > LONGEST:
+        return None
+    try:
+        return api.signed(path, written(ms), limit)
+    except Refused as refused:
+        click.echo(f"the stage does not sign, your own access key does: {refused}", err=True)
+        return None
+
+
+def _by_own_key(
+    target: Target, stream: str, left: Sequence[Json], period: timedelta
+) -> Iterator[Json]:
+    objects = [one for one in left if not one["uri"].startswith(VOD)]
+    if objects:
+        account = account_at(target.live)
+        try:
+            bucket, endpoint = recorded_into(account, stream)
+        except Declined as declined:
+            raise Failure(f"where {stream} is recorded into cannot be read: {declined}") from None
+    for one in left:
+        url = signed(account, bucket, endpoint, one["uri"], period) if one in objects else None
+        yield {**one, "url": url}
 
 
 def recorded_into(account: Account, stream: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from emulator.live import Account, LiveInThread, Remote
-from functions import on_demand, record_command, record_events, stream_events
+from functions import files, on_demand, record_command, record_events, stream_events
 from shared import fc
 from shared.app import App, Call, build
 from shared.config import Settings
@@ -26,6 +26,7 @@ from shared.logs import Log
 TOKEN = "dev-token"
 ROLE = SimpleNamespace(access_key_id="dev", access_key_secret="dev-secret", security_token="")
 FUNCTIONS: Mapping[str, Any] = {
+    "/v1/files/": files,
     "/v1/": record_command,
     "/callbacks/stream/": stream_events,
     "/callbacks/record/": record_events,
@@ -37,6 +38,7 @@ RELAY = {"LIVE_RECORD_RELAY_URL": "http://127.0.0.1:9/relay", "LIVE_RECORD_RELAY
 class HttpStage:
     def __init__(self, folder: Path, live: str, policy: str, settings: Mapping[str, str]) -> None:
         self.live, self.remote = live, Remote(live)
+        self.role = ROLE
         self._server = HTTPServer(("127.0.0.1", 0), self._handler())
         self.host = f"127.0.0.1:{self._server.server_port}"
         self.url = f"http://{self.host}"
@@ -89,7 +91,7 @@ class HttpStage:
 
     def _invoke(self, path: str, event: bytes) -> dict[str, Any]:
         function = next(one for at, one in FUNCTIONS.items() if path.startswith(at))
-        context = SimpleNamespace(request_id="1-77", credentials=ROLE)
+        context = SimpleNamespace(request_id="1-77", credentials=self.role)
         respond: Callable[[Any], Response] = lambda asked: function.respond(  # noqa: E731
             Call(self.app, context, seconds=function.BUDGET), asked
         )
@@ -122,9 +124,10 @@ def http_stage(
     settings: Mapping[str, str] | None = None,
     *,
     account: Account | None = None,
+    buckets: Path | None = None,
 ) -> Iterator[HttpStage]:
     """Live knows nothing of it yet: what is configured there is configured for another one."""
-    with LiveInThread(account) as live:
+    with LiveInThread(account, buckets=buckets) as live:
         stage = HttpStage(folder, live.address, policy, settings or {})
         with stage.serving():
             yield stage

@@ -12,6 +12,7 @@ from cli.packaging import FILES, RUNTIMES, build, interpreter
 from cli.stack import Deployed, running
 from emulator.live import Remote
 from tests.journey import Stage
+from tests.test_play import the_second_ends
 
 pytestmark = pytest.mark.slow
 SOURCE = "source"
@@ -33,6 +34,7 @@ def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) 
         assert requests.get(file["url"], timeout=5).content == kept
         changed = file["url"].replace("x-oss-expires=3", "x-oss-expires=9")
         assert requests.get(changed, timeout=5).status_code == 403
+        the_second_ends()
         stage.live.advance(3_601)
         assert requests.get(file["url"], timeout=5).status_code == 403
 

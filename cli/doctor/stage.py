@@ -178,8 +178,9 @@ def instances(seen: Seen) -> Findings:
     needed, quota = math.ceil(size * CALLBACKS * CALLBACK_S), seen.where.instances
     if needed > quota:
         yield warning(
-            f"{size} streams that begin within one second take {needed} instances, the region has"
-            f" {quota} (say --instances if it has more): what is refused is learnt from"
+            f"{size} streams that begin within one second take {needed} instances, as reckoned, and"
+            f" the region is taken to have {quota} (nobody asked it: say --instances if it has"
+            " more): what is refused is learnt from"
             " the online list, up to 90 s later. A higher quota is asked for at"
             " https://quotas.console.aliyun.com (product: Function Compute)"
         )
@@ -225,7 +226,8 @@ CHECKS = (
     ),
     Check(
         "quota",
-        "the region has instances enough for the policy's size, where it has one",
+        "reckoned, not asked of Function Compute: as many instances as --instances says do for"
+        " the policy's size",
         instances,
         ("examined", "policy"),
     ),
