@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -29,6 +30,13 @@ def main() -> None:
     """Say once that a stream is to be recorded, and it is recorded until told to stop."""
 
 
+def _endings() -> Sequence[signal.Signals]:
+    """What else ends a command than Ctrl-C; a terminal that closes does, unless nohup says no."""
+    closing = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGHUP) if closing else (signal.SIGTERM,)
+
+
+_PORT = click.IntRange(0, 65_535)
 _STORE = click.option(
     "--store",
     type=click.Choice([SQLITE, REDIS]),
@@ -42,13 +50,19 @@ _STORE = click.option(
 @_STORE
 def demo(store: str) -> None:
     """Run the main job once on this machine: record, be interrupted, resume, stop."""
+    for number in _endings():
+        signal.signal(number, lambda *_: sys.exit("It was ended before its time."))
     sys.exit(demonstration.run(store))
 
 
 @main.command()
-@click.option("--port", default=FC_PORT, show_default=True, help="of Function Compute")
-@click.option("--live-port", default=LIVE_PORT, show_default=True, help="of ApsaraVideo Live")
-@click.option("--rtmp-port", type=int, help="to push streams to, 1935 if the others are the usual")
+@click.option("--port", type=_PORT, default=FC_PORT, show_default=True, help="of Function Compute")
+@click.option(
+    "--live-port", type=_PORT, default=LIVE_PORT, show_default=True, help="of ApsaraVideo Live"
+)
+@click.option(
+    "--rtmp-port", type=_PORT, help="to push streams to, 1935 if --live-port is the usual one"
+)
 @_STORE
 @click.option(
     "--package",
@@ -61,7 +75,7 @@ def demo(store: str) -> None:
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
     """Keep the whole stack up on this machine until Ctrl-C."""
     told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *_endings()):
         signal.signal(number, lambda *_: told.set())
     with running(
         STATE / "dev",
@@ -94,8 +108,8 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 @emulator.command("live")
-@click.option("--port", default=LIVE_PORT, show_default=True, help="0 takes a free one")
-@click.option("--rtmp-port", type=int, help="1935, or a free one where the port is not the usual")
+@click.option("--port", type=_PORT, default=LIVE_PORT, show_default=True, help="0 takes a free one")
+@click.option("--rtmp-port", type=_PORT, help="1935, or a free one where the port is not the usual")
 @click.option(
     "--buckets",
     type=click.Path(path_type=Path, file_okay=False),

@@ -17,7 +17,8 @@ from cli.api import Api, Json
 from cli.commands import of_stage
 from cli.failure import Failure
 from cli.names import Stream
-from shared.config import Kind, load_policy, policy_as_json
+from cli.policy_file import packed_policy, read_policy
+from shared.config import load_policy
 from shared.domain import StreamKey
 from shared.domain.policy import Mode, OnInterruption, OnPublish, Policy, Rule
 from shared.domain.times import written
@@ -81,37 +82,12 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
 @of_stage(changes=True)
 def apply(api: Api, file: Path, as_json: bool) -> None:
     """Put FILE in force in a stage, without a deploy, within ten seconds."""
-    read_policy(file)
-    text, kind = _text(file)
-    told = api.apply_policy(
-        json.loads(policy_as_json(text, kind=kind)), replaces=api.policy()["version"]
-    )
+    packed = json.loads(packed_policy(file))
+    told = api.apply_policy(packed, replaces=api.policy()["version"])
     if as_json:
         show.as_json(told)
         return
     click.echo(f"version {told['version']} is in force within 10 s; streams recorded now go on.")
-
-
-def read_policy(file: Path) -> Policy:
-    """Every fault of it, each as FILE:LINE, ends in a Failure."""
-    text, kind = _text(file)
-    try:
-        return load_policy(text, kind=kind)
-    except Misconfigured as error:
-        faults = [
-            f"{file}{f':{fault.line}' if fault.line else ''}: "
-            f"{fault.field.removeprefix('policy: ')} {fault.detail}"
-            for fault in error.faults
-        ]
-        raise Failure("\n".join(faults)) from None
-
-
-def _text(file: Path) -> tuple[str, Kind]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise Failure(f"{file} cannot be read: {type(error).__name__}") from None
-    return text, "json" if file.suffix == ".json" else "toml"
 
 
 def _parsed(document: Json) -> Policy:

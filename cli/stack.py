@@ -10,15 +10,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import requests
 
 from cli.engine import DURABLE, Engine, free_port
 from cli.failure import Failure
-from shared.config import policy_as_json
+from cli.policy_file import packed_policy
+from emulator.ending import OPTION
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -117,13 +119,15 @@ def running(
     runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
     our own is started for it; `deployed` is what the functions run from in place of this checkout.
     """
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    text = policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
-    (folder / "policy.json").write_text(text, encoding="utf-8")
+    folder, packed = folder.resolve(), packed_policy(policy)
     clock = ("--clock-file", str(folder / "clock.json"))
     fc_port = fc_port or free_port()
-    with _Processes(folder / "functions.log") as processes, _store(store, folder) as stored:
+    with (
+        _alone_in(folder),
+        _Processes(folder / "functions.log") as processes,
+        _store(store, folder) as stored,
+    ):
+        (folder / "policy.json").write_text(packed, encoding="utf-8")
         rtmp = ""
         if not live:
             media = ["--buckets", str(buckets or folder / "buckets")]
@@ -139,6 +143,25 @@ def running(
         stack = Stack(fc, live, rtmp, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))
         yield stack
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two stacks on one store and one clock would be neither."""
+    with _opened(folder / "lock") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise Failure(f"another stack works in {folder}: end it first (Ctrl-C)") from None
+        yield
+
+
+def _opened(file: Path) -> IO[str]:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file.open("w")
+    except OSError as error:
+        raise Failure(f"{file.parent} cannot be written to: {error.strerror}") from None
 
 
 @contextmanager
@@ -191,7 +214,8 @@ class _Processes:
     def start(self, name: str, port: int, *options: str) -> dict[str, str]:
         """Its address, and what else it says once it listens."""
         process = subprocess.Popen(
-            [sys.executable, "-m", f"emulator.{name}", "--port", str(port), "--json", *options],
+            [sys.executable, "-m", f"emulator.{name}", "--port", str(port), *_AS_OURS, *options],
+            stdin=subprocess.PIPE,  # which ends with us, even when we are killed
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -212,9 +236,15 @@ class _Processes:
         with self._path.open(encoding="utf-8") as log:
             log.seek(self._began)
             said = log.read().strip()
-        return f"the stand-in of {_NAMES[name]} did not start. {said}"
+        hint = f" {_OTHERS}" if "is in use" in said else ""
+        return f"the stand-in of {_NAMES[name]} did not start. {said}{hint}"
 
 
+_OTHERS = (
+    "Is make dev up already? live-record dev takes others: --port (of Function Compute),"
+    " --live-port and --rtmp-port."
+)
+_AS_OURS = ("--json", OPTION)
 _NAMES = {"live": "ApsaraVideo Live", "fc": "Function Compute"}
 
 
@@ -224,5 +254,6 @@ def _await_end(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()

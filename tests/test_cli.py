@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import requests
 from click.testing import CliRunner, Result
 
 from cli import show, stages
+from cli.failure import Failure
 from cli.main import main
 from cli.names import stream_of
 from cli.stack import ROOT, TOKEN, Stack, running
@@ -456,8 +459,60 @@ def test_every_command_has_a_sentence_of_help() -> None:
     assert [name for name, command in main.commands.items() if not command.help] == []
 
 
+def test_ports_that_cannot_be_are_refused() -> None:
+    for words in (["dev", "--port", "65536"], ["emulator", "live", "--rtmp-port", "-1"]):
+        assert run(*words).exit_code == 2
+
+
+def test_a_folder_that_another_stack_works_in_is_left_to_it(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        with pytest.raises(Failure, match="another stack works in"), running(tmp_path):
+            pytest.fail("it runs beside the other")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(Failure, match="file/stack cannot be written to"),
+        running(tmp_path / "file" / "stack"),
+    ):
+        pytest.fail("it runs without a folder")
+
+
 @pytest.mark.slow
-def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: Path) -> None:
+def test_a_port_that_is_taken_is_said_with_the_options_that_take_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for ports in ({"live_port": port}, {"rtmp_port": port}, {"fc_port": port}):
+            with pytest.raises(Failure) as raised, running(tmp_path, **ports):
+                pytest.fail("it runs without its port")
+            assert f"{port} " in raised.value.message
+            assert "is in use" in raised.value.message
+            assert "--live-port" in raised.value.message
+            assert "Errno" not in raised.value.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["SIGHUP", "SIGKILL"])
+def test_nothing_of_the_stack_outlives_whoever_keeps_it_up(ending: str) -> None:
+    dev, address = keeping_it_up()
+    assert answers(address)
+    dev.send_signal(signal.Signals[ending])
+    dev.communicate(timeout=30)
+
+    assert eventually(lambda: not answers(address))
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/_fc/state", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def keeping_it_up() -> tuple[subprocess.Popen[str], str]:
+    """`live-record dev`, and the address of its Function Compute."""
     dev = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "dev", "--port", "0", "--live-port", "0"],
         stdout=subprocess.PIPE,
@@ -466,7 +521,12 @@ def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: P
     )
     assert dev.stdout is not None
     told = iter(dev.stdout.readline, "")
-    address = next(line for line in told if line.startswith("Function Compute")).split()[2]
+    return dev, next(line for line in told if line.startswith("Function Compute")).split()[2]
+
+
+@pytest.mark.slow
+def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: Path) -> None:
+    dev, address = keeping_it_up()
     listed = run("list", "--json")
     dev.send_signal(signal.SIGINT)
     dev.communicate(timeout=30)

@@ -178,7 +178,7 @@ def test_a_wrong_file_is_told_as_a_compiler_would(tmp_path: Path) -> None:
     told = run("test", "live.example.com/app/a", "--file", tmp_path / "p.toml")
 
     assert told.exit_code == 1
-    assert f"{tmp_path}/p.toml:11: rule #1 max_duration write it like" in told.output
+    assert f"{tmp_path}/p.toml:11: rule #1 max_duration: write it like" in told.output
 
 
 def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:

@@ -17,10 +17,9 @@ from cli.deploying.serverless import Serverless
 from cli.deploying.stage import policy_of, runtime_of, stage_named
 from cli.failure import Failure
 from cli.packaging import PACKAGES, Packaged, build, folder_of
+from cli.policy_file import packed_policy
 from cli.stack import ROOT
 from emulator.fc.template import BadTemplate, environments
-from shared.config import policy_as_json
-from shared.errors import Misconfigured
 
 BUSY = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
@@ -57,8 +56,7 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     there = stage_named(stage, os.environ, code=code, files_code=files_code)
     s = Serverless(there)
     policy = policy_file or policy_of(stage)
-    as_json = _as_json(policy)
-    _refuse(there.faults(as_json), f"the stage {stage}")
+    _refuse(there.faults(packed_policy(policy)), f"the stage {stage}")
     _ask(f"Deploy {stage}?", stage, sure)
     made = [build(runtime, each, policy=policy, warn=_say) for each in PACKAGES]
     release(s, there.functions(), _named(made[0], datetime.now(timezone.utc)), _say)
@@ -73,14 +71,6 @@ def rollback(stage: str, sure: bool) -> None:
     s = Serverless(there)
     _ask(f"Roll {stage} back?", stage, sure)
     roll_back(s, there.functions(), _say)
-
-
-def _as_json(policy: Path) -> str:
-    try:
-        return policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
-    except Misconfigured as error:
-        _refuse(list(map(str, error.faults)), str(policy))
-        raise
 
 
 def _refuse(found: list[str], what: str) -> None:

@@ -15,9 +15,9 @@ from cli.packaging import archive, roots
 from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
+from cli.policy_file import packed_policy
 from cli.stack import ROOT
 from cli.stages import STATE
-from shared.config import policy_as_json
 from shared.live.official import Action
 
 Warn = Callable[[str], None]
@@ -68,14 +68,14 @@ def build(
     """Of the main package `build/RUNTIME` and `dist/live-record-RUNTIME.zip` under `into`.
 
     With `whole`, every package that the official SDK asks for; without, what our calls come by.
-    Raises Failure, and Misconfigured for a policy that is not one.
+    Raises Failure.
     """
-    folder = folder_of(package, runtime, into)
+    checked, folder = packed_policy(policy), folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary, "code")
         shipped = _packages(package, runtime, whole)
-        manifest = _make(made, runtime, shipped, policy, warn, whole=whole)
+        manifest = _make(made, runtime, shipped, checked, warn, whole=whole)
         _take_the_place_of(folder, made)
     packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
@@ -83,7 +83,7 @@ def build(
 
 
 def _make(
-    folder: Path, runtime: str, shipped: Sequence[Shipped], policy: Path, warn: Warn, *, whole: bool
+    folder: Path, runtime: str, shipped: Sequence[Shipped], policy: str, warn: Warn, *, whole: bool
 ) -> dict[str, Any]:
     for path, data in _files(policy, shipped).items():
         file = folder / path
@@ -120,10 +120,9 @@ def _as_called(shipped: Shipped) -> Shipped:
     return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
 
 
-def _files(policy: Path, shipped: Sequence[Shipped]) -> dict[str, bytes]:
+def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
     ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_sources()}
-    checked = policy_as_json(policy.read_text(encoding="utf-8"), kind="toml")
-    files = {**ours, "policy.json": checked.encode()}
+    files = {**ours, "policy.json": policy.encode()}
     for each in shipped:
         files |= {**each.files, **each.licences}
     return files | roots.looked_up(files)

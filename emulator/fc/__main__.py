@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from emulator.ending import MEANS, OPTION
 from emulator.fc.run import DEFAULT_PORT, run
 from emulator.fc.settings import Credentials, Settings
 
@@ -26,6 +27,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         idle_seconds=options.idle_seconds,
         credentials=Credentials(options.access_key_id, options.access_key_secret),
         clock_file=options.clock_file,
+        until_input_ends=options.until_input_ends,
         python=options.python,
         strip_prefix=options.strip_prefix,
         base64_always=options.base64_always,
@@ -43,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--template", type=Path, default=Path("s.yaml"), help="what to serve (s.yaml)")
     add("--port", type=int, default=DEFAULT_PORT, help="0 takes any free one")
     add("--json", action="store_true", help="say where it listens as one line of JSON")
+    add(OPTION, action="store_true", help=MEANS)
     add("--env", type=_pair, action="append", default=[], metavar="K=V", help="for ${env()}")
     add("--clock-file", type=Path, help="the development clock: {'offset_ms': n}")
     add("--python", default="", help="of the instances, with no other package than the code's")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from emulator.ending import told_to_end
 from emulator.fc.asynchronous import AsyncCalls
 from emulator.fc.clock import Clock
 from emulator.fc.compute import Compute
@@ -102,7 +102,7 @@ async def _listen(server: Server, port: int) -> web.ServerRunner:
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()
-    except OSError:
+    except (OSError, OverflowError):
         await runner.cleanup()
         raise
     return runner
@@ -160,30 +160,26 @@ def run(
     env: Mapping[str, str],
     settings: Settings | None = None,
 ) -> int:
-    """Until SIGTERM or SIGINT; the exit code."""
+    """Until SIGTERM or SIGINT, or as the settings say; the exit code."""
+    settings = settings or Settings()
+    serving = partial(serve, s_yaml, env=env, port=port, settings=settings)
+    ends = settings.until_input_ends
     try:
-        asyncio.run(_until_told(s_yaml, port, env, settings, json_output=json_output))
+        asyncio.run(_until_told(serving, json_output=json_output, with_input=ends))
     except BadTemplate as error:
         sys.stderr.write("\n  ".join([f"{s_yaml} cannot be served:", *error.faults]) + "\n")
         return 1
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         sys.stderr.write(_cannot_listen(port, error) + "\n")
         return 1
     return 0
 
 
 async def _until_told(
-    s_yaml: Path,
-    port: int,
-    env: Mapping[str, str],
-    settings: Settings | None,
-    *,
-    json_output: bool,
+    serving: Callable[[], Awaitable[Running]], *, json_output: bool, with_input: bool
 ) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    running = await serve(s_yaml, env=env, port=port, settings=settings)
+    told = told_to_end(with_input=with_input)
+    running = await serving()
     try:
         _announce(running, json_output=json_output)
         await told.wait()
@@ -201,7 +197,7 @@ def _announce(running: Running, *, json_output: bool) -> None:
             print(f"  {route.path} -> {route.function}", flush=True)
 
 
-def _cannot_listen(port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+def _cannot_listen(port: int, error: OSError | OverflowError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"Port {port} is in use; choose another with --port, or end what listens there."
-    return f"Function Compute cannot listen on port {port}: {error.strerror or error}"
+    return f"Function Compute cannot listen on port {port}: {error}"

@@ -23,6 +23,7 @@ class Settings:
     account_id: str = "1234567890123456"
     credentials: Credentials = field(default_factory=Credentials)
     clock_file: Path | None = None
+    until_input_ends: bool = False
     python: str = ""
     """It has nothing but its own library; unset, it is that of the stand-in, with all it has."""
     strip_prefix: bool = False  # §2.1: is a route's prefix taken off the path?

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from emulator.ending import MEANS, OPTION
 from emulator.live.server import BUCKETS, PORT, listening, run
 from emulator.media.ingest import PORT as RTMP
 
@@ -16,6 +17,7 @@ def main() -> int:
     )
     parser.add_argument("--buckets", type=Path, default=BUCKETS, help="the folder for recordings")
     parser.add_argument("--json", action="store_true", help="say the address as one line of JSON")
+    parser.add_argument(OPTION, dest="with_input", action="store_true", help=MEANS)
     parser.add_argument("--account", type=Path, help="a TOML file instead of the development one")
     parser.add_argument("--clock-file", type=Path, help="share the development clock through it")
     asked = parser.parse_args()
@@ -24,6 +26,7 @@ def main() -> int:
         json_output=asked.json,
         account_path=asked.account,
         clock_file=asked.clock_file,
+        with_input=asked.with_input,
     )
 
 

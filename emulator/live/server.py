@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
-import signal
 import socket
 import struct
 import sys
@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from emulator.ending import told_to_end
 from emulator.live.account import Account, load_account
 from emulator.live.api import Answer, answer
 from emulator.live.clock import Clock
@@ -139,7 +141,7 @@ async def serve(
     running = Running(Live(account, Clock(clock_file), objects))
     try:
         await running.open(where)
-    except OSError:
+    except (OSError, OverflowError):
         await running.close()
         raise
     return running
@@ -151,33 +153,38 @@ def run(
     json_output: bool = False,
     account_path: Path | None = None,
     clock_file: Path | None = None,
+    with_input: bool = False,
 ) -> int:
-    """Serves until SIGTERM or SIGINT; the exit code."""
+    """Serves until SIGTERM or SIGINT, or `with_input` until standard input ends; the exit code."""
     try:
-        account = load_account(account_path)
-        return asyncio.run(_serve_until_told(account, where, clock_file, json_output=json_output))
+        serving = partial(serve, load_account(account_path), where, clock_file=clock_file)
+        asyncio.run(_serve_until_told(serving, json_output=json_output, with_input=with_input))
     except Unfit as unfit:
         print(f"The account file cannot be used: {unfit}.", file=sys.stderr)
-    except OSError as error:
-        ports = f"port {where.port}"
-        if where.rtmp_port is not None:
-            ports = f"ports {where.port} and {where.rtmp_port} (RTMP)"
-        print(f"ApsaraVideo Live cannot listen on {ports}: {error}.", file=sys.stderr)
+    except (OSError, OverflowError) as error:
+        print(_cannot_listen(where, error), file=sys.stderr)
+    else:
+        return 0
     return 1
 
 
+def _cannot_listen(where: Where, error: OSError | OverflowError) -> str:
+    rtmp = "" if where.rtmp_port is None else f" or {where.rtmp_port} (RTMP)"
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        others = "choose another with --port and --rtmp-port, or end what listens there"
+        return f"Port {where.port}{rtmp} is in use; {others}."
+    return f"ApsaraVideo Live cannot listen on port {where.port}{rtmp}: {error}."
+
+
 async def _serve_until_told(
-    account: Account, where: Where, clock_file: Path | None, *, json_output: bool
-) -> int:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    running = await serve(account, where, clock_file=clock_file)
+    serving: Callable[[], Awaitable[Running]], *, json_output: bool, with_input: bool
+) -> None:
+    told = told_to_end(with_input=with_input)
+    running = await serving()
     said = {"address": running.address, "rtmp": running.rtmp}
     print(json.dumps(said) if json_output else f"Live: {' '.join(said.values())}", flush=True)
     await told.wait()
     await running.close()
-    return 0
 
 
 async def _wire(request: web.Request) -> Wire:

@@ -1,0 +1,42 @@
+"""A policy file as the command line reads it: all that is wrong with it is told, by its lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.failure import Failure
+from shared.config import Kind, load_policy, policy_as_json
+from shared.domain.policy import Policy
+from shared.errors import Fault, Misconfigured
+
+
+def read_policy(file: Path) -> Policy:
+    """Every fault of it, each as FILE:LINE, ends in a Failure."""
+    text, kind = _text(file)
+    try:
+        return load_policy(text, kind=kind)
+    except Misconfigured as error:
+        raise Failure("\n".join(_line(file, fault) for fault in error.faults)) from None
+
+
+def packed_policy(file: Path) -> str:
+    """The same as JSON, which every Python reads."""
+    read_policy(file)
+    text, kind = _text(file)
+    return policy_as_json(text, kind=kind)
+
+
+def _text(file: Path) -> tuple[str, Kind]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise Failure(f"{file} cannot be read: it is not UTF-8") from None
+    return text, "json" if file.suffix == ".json" else "toml"
+
+
+def _line(file: Path, fault: Fault) -> str:
+    place = f"{file}:{fault.line}" if fault.line else str(file)
+    about = fault.field.removeprefix("policy").removeprefix(": ")
+    return f"{place}: {about}: {fault.detail}" if about else f"{place}: {fault.detail}"
