@@ -16,6 +16,8 @@ from cli.doctor.table import CHECKS
 from cli.main import main
 from shared.config import names
 from shared.recorder.hands import LATE
+from tests.simulation.bugs import BUGS
+from tests.simulation.mistakes import TOLD
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -116,3 +118,12 @@ def test_no_requirements_file_names_a_registry() -> None:
 def _without_funding(text: str) -> str:
     """Npm writes down where a package asks for donations; that is no registry."""
     return re.sub(r'"(url|funding)": "[^"]*"', "", text)
+
+
+def test_every_mistake_put_in_on_purpose_is_documented_and_a_dozen_are_told() -> None:
+    page = read("docs/reliability.md")
+    table = page.partition("<!-- mistakes -->")[2].partition("<!-- /mistakes -->")[0]
+    stories = page.partition("<!-- stories -->")[2].partition("<!-- /stories -->")[0]
+
+    assert re.findall(r"^\| (.+) \| \d+ \| .+ \|$", table, re.MULTILINE) == list(BUGS)
+    assert re.findall(r"^### (.+)$", stories, re.MULTILINE) == [bug.capitalize() for bug in TOLD]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.domain import Code, Reported, RestartAsked, StartAsked, StopAsked, Terms
+from shared.domain import Code, Phase, Reported, RestartAsked, StartAsked, StopAsked, Terms
 from shared.domain.record import Session, Standing, next_look
 from shared.errors import InDoubt, NotLive
 from tests.conftest import NOON
@@ -190,3 +190,72 @@ def test_where_the_rule_records_what_comes_a_publish_still_starts_it_at_once() -
 
 def test_a_wish_that_outlives_interruptions_starts_at_once_as_ever() -> None:
     assert recording().passes(MINUTE).publish().sent == ["start", "start"]
+
+
+# --- found by the run of 20,000 seeds -------------------------------------------------------------
+
+
+def doubted_by_replays() -> Story:
+    """Live since noon; somebody replays its publish with a later time, and then an end of that."""
+    story = recording().passes(MINUTE).seen(NOON)
+    story.publish(story.now + 30 * SECOND).answer()
+    return story.passes(SECOND).unpublish(story.now + 31 * SECOND)
+
+
+def test_a_list_that_shows_the_older_publish_for_a_minute_is_stale_no_more() -> None:
+    story = doubted_by_replays()
+    for wait in (5, 10, 15, 60):
+        story.passes(wait * SECOND)
+        story.seen(NOON)
+
+    assert story.record.session is not None
+    assert story.record.session.standing is Standing.LIVE
+    assert next_look(story.record.session) is None
+    assert story.record.wish.wanted
+
+
+def test_before_that_minute_is_over_it_changes_nothing() -> None:
+    story = doubted_by_replays()
+    for wait in (5, 10, 15, 29):
+        story.passes(wait * SECOND)
+        story.seen(NOON)
+
+    assert story.record.session is not None
+    assert story.record.session.standing is Standing.ENDING
+
+
+def test_a_list_that_was_stale_for_a_minute_may_still_show_the_next_publish() -> None:
+    story = doubted_by_replays().passes(2 * MINUTE).seen(NOON).passes(MINUTE)
+    number = story.record.session_number
+    story.seen(story.now - 10 * SECOND)
+
+    assert story.record.session_number == number + 1
+
+
+def test_a_late_report_after_a_finalized_stop_makes_nothing_that_a_restart_could_cut() -> None:
+    """The stop's own time is forgotten with the merge delay that cancel_delay ends."""
+    story = recording().happens(StopAsked("ann", finalize=True)).answer().answer()
+    story.passes(2 * SECOND).happens(RUNS).happens(RestartAsked("ann"))
+
+    assert story.refused is Code.NOT_WANTED
+    assert Code.UNMANAGED not in story.told
+    assert story.sent == ["start", "stop", "cancel_delay"]
+    assert story.phase is Phase.IDLE
+
+
+def test_a_report_of_a_minute_later_is_of_another_recording() -> None:
+    story = recording().happens(StopAsked("ann", finalize=True)).answer().answer()
+    story.passes(MINUTE + SECOND).happens(RUNS)
+
+    assert story.phase is Phase.UNMANAGED
+
+
+def test_a_start_accepted_after_live_knew_no_such_stream_is_of_a_publish_in_between() -> None:
+    """The list goes on to show the session before: it lags, how long is UNCONFIRMED."""
+    story = Story().publish().passes(MINUTE).unpublish().passes(SECOND)
+    story.happens(UNTIL_INTERRUPTED).passes(SECOND).seen(NOON).answer(NOT_FOUND)
+    story.passes(SECOND).seen(NOON).answer().passes(5 * SECOND)
+    story.publish(NOON + MINUTE + 2 * SECOND).passes(5 * SECOND).seen(NOON + MINUTE + 2 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.record.session_number == 2

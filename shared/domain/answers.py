@@ -158,9 +158,13 @@ def _speaks_of_it_since(turn: Turn, flight: Flight, how: How) -> int:
 
 
 def _open_anew(turn: Turn, flight: Flight) -> None:
-    """Sent since the session ended, and accepted: the stream is back, before anybody told of it."""
-    session = turn.record.session
-    if session is not None and turn.record.is_off and flight.sent_at >= session.off_since:
+    """Sent since the session ended, or since Live knew no such stream, and accepted: the stream is
+    back, before anybody told of it."""
+    session, unbound = turn.record.session, turn.record.wish.session is None
+    if session is None:
+        return
+    ended = turn.record.is_off and flight.sent_at >= session.off_since
+    if ended or (unbound and session.refused_at is not None):
         sessions.open_undated(turn)
 
 
@@ -168,7 +172,7 @@ def _bind(turn: Turn) -> None:
     if turn.record.session is None:
         sessions.open_undated(turn)
     wish, number = turn.record.wish, turn.record.session_number
-    turn.change_session(refused_start=False)
+    turn.change_session(refused_start=False, refused_at=None)
     turn.change_wish(session=wish.session or number)
     _count(turn)
     if turn.record.is_off:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from shared.domain.because import Code
 from shared.domain.happenings import FileFailed, FileLeft, RecordFailed, Remarked, Reported
-from shared.domain.record import TOGETHER, Evidence, Failed
+from shared.domain.record import DOUBT, STOPPED, TOGETHER, Evidence, Failed
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
 
@@ -17,12 +17,23 @@ def reported(turn: Turn, happening: Reported) -> None:
     if before and (before.is_newer(time) or before.is_same(what, time)):
         turn.note(Code.REPORTED_LATE, what=what)
         return
-    turn.change(evidence=Evidence(happening.recording, what, turn.now, time))
+    news = Evidence(happening.recording, what, turn.now, time)
+    if not _is_of_what_was_stopped(turn, news):
+        turn.change(evidence=news)
     if happening.recording:
         _runs(turn, what, time)
     else:
         turn.note(Code.PAUSED, what=what)
         _start_early(turn, time)
+
+
+def _is_of_what_was_stopped(turn: Turn, news: Evidence) -> bool:
+    """That it ran, told within a minute of our own stop: who began it is not said, and most likely
+    it is what the stop has ended."""
+    before, wanted = turn.record.evidence, turn.record.wish.wanted
+    if before is None or before.what != STOPPED or wanted:
+        return False
+    return news.recording and news.when <= before.at + DOUBT
 
 
 def _runs(turn: Turn, what: str, time: int | None) -> None:
@@ -33,6 +44,8 @@ def _runs(turn: Turn, what: str, time: int | None) -> None:
         turn.owe(Command.STOP, Code.EARLY_ECHO)
     elif turn.record.told_to_record_at is not None:
         turn.note(Code.CONFIRMED, what=what)
+    elif turn.record.evidence and turn.record.evidence.what == STOPPED:
+        turn.note(Code.REPORTED_LATE, what=what)
     else:
         turn.note(Code.UNMANAGED, what=what)
 

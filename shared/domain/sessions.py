@@ -13,9 +13,10 @@ from shared.domain import on_demand, wishes
 from shared.domain.because import Code
 from shared.domain.happenings import Looked, Published, Unpublished
 from shared.domain.policy import OnPublish
-from shared.domain.record import TOGETHER, How, Session, Standing
+from shared.domain.record import LOOK_AGAIN, TOGETHER, How, Session, Standing
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
+from shared.quick import replace
 
 
 def published(turn: Turn, happening: Published) -> None:
@@ -142,7 +143,7 @@ def unpublished(turn: Turn, happening: Unpublished) -> None:
 
 def mark_refused(turn: Turn) -> None:
     """Live knows no such stream: the next look decides who is right."""
-    turn.change_session(refused_start=True)
+    turn.change_session(refused_start=True, refused_at=turn.now)
     session = turn.record.session
     if session is not None and session.standing is Standing.LIVE:
         _mark_ending(turn, Code.NOT_LIVE)
@@ -190,10 +191,23 @@ def _seen(turn: Turn, published_at: int, asked_at: int) -> None:
         _open(turn, Code.PUBLISHED, time=session.told_time, listed=published_at)
     elif session is None or published_at - session.listed > TOGETHER:
         _open(turn, Code.SEEN_ONLINE, listed=published_at)
-    elif not _is_listed(session, published_at) or asked_at < session.off_since:
+    elif asked_at < session.off_since:
         turn.note(Code.SEEN_STALE)
-    else:
+    elif _is_listed(session, published_at):
         _still_there(turn, session, published_at)
+    else:
+        _seen_older(turn, session, published_at, asked_at)
+
+
+def _seen_older(turn: Turn, session: Session, published_at: int, asked_at: int) -> None:
+    """The list is stale; but where it says so of an ending session for a minute, the publish that
+    it does not show was never one."""
+    stale = session.standing is not Standing.ENDING or asked_at < session.off_since + LOOK_AGAIN
+    if stale:
+        turn.note(Code.SEEN_STALE)
+        return
+    turn.change_session(publish_time=published_at)
+    _still_there(turn, replace(session, publish_time=published_at), published_at)
 
 
 def _is_told(session: Session, published_at: int) -> bool:

@@ -276,6 +276,7 @@ class Hand:
             self.sim.events += 1
             if isinstance(answer, Throttled) and not self.process.dead:
                 self.sim.store.slow(min(max(answer.retry_after, PAUSE), LONGEST_PAUSE))
+            self.sim.judge.heard(self.process, flight, answer)
             self.sim.tell(self.process.name, f"hears of {flight.command.value}", answer)
             self.resume(Heard(answer, self.sim.clock.now))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.domain import (
+    Accepted,
     Code,
     Command,
     Flight,
@@ -19,6 +20,7 @@ from shared.domain.happenings import RestartAsked, StartAsked, StopAsked
 from shared.domain.policy import OnInterruption
 from shared.domain.record import By, Session, Standing
 from shared.domain.storing import Claimed, Save, Stored
+from shared.errors import AlreadyStarted, LiveError
 from tests.simulation.world import Answer, Callback, OnDemand, SecondPublisher, Stream
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Watch:
     restarts: int = 0
     restarted: set[str] = field(default_factory=set)
     published: dict[int, int] = field(default_factory=dict)
+    live_since: dict[str, int | None] = field(default_factory=dict)
+    """By the flight of a start or restart that Live said yes to: since when the stream was live."""
     accepted_live_since: int | None = None
     ours: bool = False
     adrift: bool = False
@@ -71,6 +75,8 @@ class Judge:
         """When something last went wrong that may delay what is owed."""
         self.claimed: set[str] = set()
         self.on_wire: set[str] = set()
+        self._yes: dict[str, Process] = {}
+        """Who heard it, by the flight."""
         self._slot = 0.0
         self._sent_at: list[int] = []
         self._watches: dict[StreamKey, Watch] = {}
@@ -94,9 +100,9 @@ class Judge:
             self.sim.clock.at(at, self._is_over, key, after.wish.until)
         asked_anew = any(note.code is Code.ASKED_AGAIN for note in save.notes)
         known_live = before.session is not None and before.session.standing is Standing.LIVE
-        gone = self.sim.live.live_since(_stream(key)) is None
-        if asked_anew and gone and not known_live:
+        if asked_anew and not known_live:
             self.watch(key).accepted_live_since = None
+        self._bind(process, before, after)
         self._judge_late_news(process, before, after)
         flight = after.flight
         if isinstance(saved, Claimed) and flight is not None:
@@ -106,6 +112,24 @@ class Judge:
         elif after.owed and after.owed is not before.owed:
             self._expect_claim(after)
         self.sim.story_of(process, before, after)
+
+    def _bind(self, process: Process, before: Recording, after: Recording) -> None:
+        """Whoever heard Live's yes has stored it: from now on the wish belongs to what was live
+        when the request arrived. A yes that nobody heard binds nothing."""
+        flight, watch, wish = before.flight, self.watch(after.key), before.wish
+        settled = flight is not None and (after.flight is None or after.flight.id != flight.id)
+        if flight is None or not settled or not self._heard_yes(process, flight):
+            return
+        resumes = wish.on_interruption is OnInterruption.RESUME
+        first = watch.accepted_live_since is None or resumes
+        if wish.gen == after.wish.gen and wish.wanted and first:
+            watch.accepted_live_since = watch.live_since.get(flight.id)
+
+    def _heard_yes(self, process: Process, flight: Flight) -> bool:
+        told_again = process.call.request.sent
+        if told_again is not None and told_again.flight == flight.id:
+            return _is_yes(flight, told_again.answer)
+        return self._yes.get(flight.id) is process
 
     def _judge_source(self, process: Process, before: Recording, after: Recording) -> None:
         genuine = process.call.request.genuine
@@ -280,10 +304,12 @@ class Judge:
             watch.ours = True
         if acted and flight.command in (Command.START, Command.RESTART):
             watch.misled = not self.sim.live.is_recording(_stream(key))  # accepted, and not done
-        resumes = self.sim.store.load(key).record.wish.on_interruption is OnInterruption.RESUME
-        first = watch.accepted_live_since is None or resumes
-        if yes and flight.command is Command.START and first:
-            watch.accepted_live_since = self.sim.live.live_since(_stream(key))
+        if yes and flight.command in (Command.START, Command.RESTART):
+            watch.live_since[flight.id] = self.sim.live.live_since(_stream(key))
+
+    def heard(self, process: Process, flight: Flight, answer: Accepted | LiveError) -> None:
+        if _is_yes(flight, answer):
+            self._yes[flight.id] = process
 
     def _restarted(self, watch: Watch, flight: Flight) -> None:
         """Once an ask, however often it is on its way."""
@@ -359,6 +385,13 @@ def _repeats(process: Process) -> bool:
 
 def _is_of(session: Session, since: int) -> bool:
     return abs(session.began - since) <= TOGETHER
+
+
+def _is_yes(flight: Flight, answer: Accepted | LiveError) -> bool:
+    """A recording of this session is there now, by a start or a restart of ours."""
+    already = flight.command is Command.START and isinstance(answer, AlreadyStarted)
+    begins = flight.command in (Command.START, Command.RESTART)
+    return already or (begins and isinstance(answer, Accepted))
 
 
 def _stream(key: StreamKey) -> Stream:

@@ -1,0 +1,85 @@
+"""The mistakes of `bugs` as docs/reliability.md tells them, written into it:
+`python -m tests.simulation.mistakes docs/reliability.md` (some minutes)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.simulation.__main__ import explained
+from tests.simulation.bugs import BUGS
+from tests.simulation.plan import draw
+from tests.simulation.simulation import Result, Simulation
+
+SEEDS = range(500)
+TOLD = (
+    "send before save",
+    "lease ignored",
+    "late publish_done acted on",
+    "doubt dropped",
+    "answer without identity accepted",
+    "stop not sticky",
+    "restart repeated",
+    "quota refusals never healed",
+    "late start after a stop not echoed",
+    "adopted start never proved",
+    "until ignored",
+    "duplicate publish starts again",
+)
+"""Whose stories are kept as examples."""
+LINES, WIDTH = 34, 104
+_LISTS = re.compile(r"reconcile#\d+\s+lists")
+
+
+def found(bug: str) -> Result:
+    """The first seed that shows it; SystemExit where none does."""
+    with BUGS[bug].put_in():
+        for seed in SEEDS:
+            result = Simulation(draw(seed)).run()
+            if result.broken is not None:
+                return result
+    raise SystemExit(f"no seed of {SEEDS} shows: {bug}")
+
+
+def table(results: dict[str, Result]) -> Iterator[str]:
+    yield "| mistake | seed | what is seen broken first |"
+    yield "|---|---|---|"
+    for bug, result in results.items():
+        yield f"| {bug} | {result.seed} | {result.broken} |"
+
+
+def stories(results: dict[str, Result]) -> Iterator[str]:
+    for bug in TOLD:
+        with BUGS[bug].put_in():
+            _, switches, *lines = explained(draw(results[bug].seed), results[bug])
+        yield from _story(bug, results[bug].seed, switches, lines)
+
+
+def _story(bug: str, seed: int, switches: str, lines: list[str]) -> Iterator[str]:
+    told = [line[:WIDTH].rstrip() for line in lines if not _LISTS.search(line)]
+    cut = f"; the last {LINES} of {len(told)} lines" if len(told) > LINES else ""
+    yield from (f"### {bug.capitalize()}", "", f"Seed {seed}; {switches}{cut}.", "")
+    yield from ("```text", *told[-LINES:], "```", "")
+
+
+def between(text: str, mark: str, lines: Iterator[str]) -> str:
+    """`text` with the lines in place of those between `<!-- mark -->` and `<!-- /mark -->`."""
+    begins, ends = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, rest = text.split(begins)
+    after = rest.split(ends)[1]
+    told = "\n".join(lines).rstrip()
+    return f"{before}{begins}\n{told}\n\n{ends}{after}"
+
+
+def main() -> None:
+    page = Path(sys.argv[1])
+    results = {bug: found(bug) for bug in BUGS}
+    text = between(page.read_text(encoding="utf-8"), "mistakes", table(results))
+    text = between(text, "stories", stories(results))
+    page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
