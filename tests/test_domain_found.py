@@ -202,26 +202,27 @@ def doubted_by_replays() -> Story:
     return story.passes(SECOND).unpublish(story.now + 31 * SECOND)
 
 
-def test_a_list_that_shows_the_older_publish_for_a_minute_is_stale_no_more() -> None:
+def looks_that_show_the_older(*waits: int) -> tuple[Story, Session]:
+    """One after each wait, in seconds."""
     story = doubted_by_replays()
-    for wait in (5, 10, 15, 60):
-        story.passes(wait * SECOND)
-        story.seen(NOON)
-
+    for wait in waits:
+        story.passes(wait * SECOND).seen(NOON)
     assert story.record.session is not None
-    assert story.record.session.standing is Standing.LIVE
-    assert next_look(story.record.session) is None
+    return story, story.record.session
+
+
+def test_a_list_that_shows_the_older_publish_for_a_minute_is_stale_no_more() -> None:
+    story, session = looks_that_show_the_older(5, 10, 15, 60)
+
+    assert session.standing is Standing.LIVE
+    assert next_look(session) is None
     assert story.record.wish.wanted
 
 
 def test_before_that_minute_is_over_it_changes_nothing() -> None:
-    story = doubted_by_replays()
-    for wait in (5, 10, 15, 29):
-        story.passes(wait * SECOND)
-        story.seen(NOON)
+    _, session = looks_that_show_the_older(5, 10, 15, 29)
 
-    assert story.record.session is not None
-    assert story.record.session.standing is Standing.ENDING
+    assert session.standing is Standing.ENDING
 
 
 def test_a_list_that_was_stale_for_a_minute_may_still_show_the_next_publish() -> None:
