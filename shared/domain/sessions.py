@@ -206,7 +206,6 @@ def _seen_older(turn: Turn, session: Session, published_at: int, asked_at: int) 
     if stale:
         turn.note(Code.SEEN_STALE)
         return
-    turn.change_session(publish_time=published_at)
     _still_there(turn, replace(session, publish_time=published_at), published_at)
 
 
