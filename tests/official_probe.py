@@ -60,7 +60,7 @@ def main(endpoint: str, fast: str, steps: str, named: str = "") -> None:
 
     Utils.get_nonce = lambda: "the same"
     Utils.get_timestamp = lambda: "2026-11-22T10:00:00Z"
-    live = LiveClient(endpoint=endpoint, protocol="http", read_timeout=500, fast=fast == "fast")
+    live = LiveClient(endpoint=endpoint, protocol="http", read_timeout=2_000, fast=fast == "fast")
     answers = [ask(live, action) for action in get_args(Action)]
     answers += [ask(live, "RealTimeRecordCommand") for _ in range(int(steps))]
     found = models() if named else {}

@@ -31,13 +31,14 @@ class Arrived(NamedTuple):
 
 
 class Receiver:
-    """Listens for callbacks and answers each as told: a status, a body, or not in time."""
+    """Listens for callbacks and answers each as told: a status, a body, or not before its end."""
 
     def __init__(self) -> None:
         self.arrived: list[Arrived] = []
         self.statuses: list[int] = []
         self.body = b"{}"
-        self.slow = threading.Event()
+        self.is_silent = False
+        self.over = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -63,8 +64,8 @@ class Receiver:
                 json.loads(request.rfile.read(length) or b"{}"),
             )
         )
-        if self.slow.is_set():
-            time.sleep(0.5)
+        if self.is_silent:
+            self.over.wait()
         request.send_response(self.statuses.pop(0) if self.statuses else 200)
         request.send_header("Content-Length", str(len(self.body)))
         with suppress(ConnectionError):  # whoever asked has waited long enough and is gone
@@ -94,6 +95,7 @@ def receiving() -> Iterator[Receiver]:
     try:
         yield there
     finally:
+        there.over.set()
         there.server.shutdown()
         thread.join()
         there.server.server_close()

@@ -30,7 +30,7 @@ def streaming(domain: str) -> str | None:
 @pytest.fixture(scope="module")
 def running() -> Iterator[LiveInThread]:
     """Nobody listens to its callbacks."""
-    quick = Manners(timeout_ms=100, retries=0)
+    quick = Manners(retries=0)
     with LiveInThread(replace(load_account(), manners=quick)) as live:
         yield live
 

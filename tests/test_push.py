@@ -93,9 +93,15 @@ def test_a_loop_has_no_seam_and_says_its_headers_once() -> None:
 
 
 def test_pacing_waits_for_each_timestamp_and_can_be_hurried() -> None:
+    took = [_to_pace([Tag(9, 500, b""), Tag(9, 700, b"")], speed=2.0) for _ in range(3)]
+    assert 0.1 <= min(took) < 0.2
+
+
+def _to_pace(tags: list[Tag], speed: float) -> float:
+    """In s."""
     began = time.monotonic()
-    assert len(list(paced([Tag(9, 500, b""), Tag(9, 700, b"")], speed=2.0))) == 2
-    assert 0.1 <= time.monotonic() - began < 0.2
+    assert list(paced(tags, speed)) == tags
+    return time.monotonic() - began
 
 
 def test_the_shipped_clip_is_pushed_where_no_file_is_named() -> None:

@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
 from typing import Any, cast
 
 import pytest
@@ -98,9 +101,14 @@ class Instance:
     """One reconcile on that store, as the real one is put together."""
 
     def __init__(
-        self, store: Store, live: SlowLive, rule: Rule | None = None, clock: Clock | None = None
+        self,
+        store: Store,
+        live: SlowLive,
+        rule: Rule | None = None,
+        clock: Clock | None = None,
+        wait: Callable[[Senders, float], None] = lambda _senders, _seconds: None,
     ) -> None:
-        """With a clock of the test's nobody waits."""
+        """With a clock of the test's nobody waits, or as the test says."""
         self.store = store
         numbers = iter(range(1_000_000))
         terms = Terms(rule=rule or Rule())
@@ -111,7 +119,7 @@ class Instance:
             store,
             live,
             monotonic=(lambda: clock.now / 1000) if clock else time.monotonic,
-            wait=(lambda _: None) if clock else time.sleep,
+            wait=partial(wait, self.senders) if clock else time.sleep,
             said=lambda _event, _error: None,
             has_room=self.senders.call_one_more,
         )
@@ -162,13 +170,41 @@ def sends(live: SlowLive, rooms: Sequence[StreamKey], *instances: Instance) -> N
     assert sorted(key for _, key in live.sent) == list(rooms)
 
 
-def test_there_are_as_many_senders_as_rate_and_latency_need(
-    open_one: Callable[[], Store],
-) -> None:
-    live = SlowLive(latency=0.2)
-    instance = Instance(open_one(), live)
-    sends(live, queue(instance, 60), instance)
+class SharedTime:
+    """Passes only while every sender waits, so that how busy the machine is plays no part."""
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._ends: list[int] = []
+
+    def wait(self, senders: Senders, seconds: float) -> None:
+        ends = self._clock.now + ceil(round(seconds * 1000, 3))
+        with self._changed:
+            self._ends.append(ends)
+            while self._clock.now < ends:
+                self._passes(senders)
+            self._ends.remove(ends)
+
+    def _passes(self, senders: Senders) -> None:
+        """A sender that has ended says so to nobody here."""
+        if len(self._ends) == senders.working and min(self._ends) > self._clock.now:
+            self._clock.now = min(self._ends)
+            self._changed.notify_all()
+        else:
+            self._changed.wait(0.02)
+
+
+def test_there_are_as_many_senders_as_rate_and_latency_need(store_url: str, clock: Clock) -> None:
+    with closing(open_store(store_url, rate=100, clock=clock)) as store:
+        live, wait = SlowLive(), SharedTime(clock).wait
+        instance = Instance(store, live, clock=clock, wait=wait)
+        live.meanwhile = partial(wait, instance.senders, 0.2)
+        rooms, began = queue(instance, 60), clock.now
+        instance.senders.drain()
+
+    assert sorted(key for _, key in live.sent) == rooms
+    assert clock.now - began < 1000, "the lane was not used up"
     assert 0.2 * 100 <= instance.most <= 45
 
 
