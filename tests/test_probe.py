@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from cli import stages
 from cli.account import account_at
 from cli.main import main
-from cli.probe.load import LOAD
+from cli.probe.load import LOAD, Answered, told_apart
 from cli.probe.run import ALL, NEVER
 from cli.setup.configurations import Place, read, recordings
 from cli.stack import ROOT
@@ -34,9 +34,7 @@ ingest = ["push.example.com"]
 match = { domain = "live.example.com", app = "app" }
 on_publish = "record"
 """
-QUICK = replace(
-    load_account(), manners=Manners(timeout_ms=300, retry_wait_ms=1_000), commands_per_second=10
-)
+QUICK = replace(load_account(), manners=Manners(timeout_ms=1_500), commands_per_second=10)
 MEASURED_MS = 400
 MEASURED = ("stream_visible_after_publish_ms", "online_list_lag_ms")
 HIDING = ("manual_resumes_within_delay",)
@@ -63,6 +61,15 @@ class Person:
         assert result.exit_code == 0, result.output
         told: dict[str, Any] = json.loads(self.report.read_text())
         return told
+
+    def measures(self, name: str) -> int:
+        """In ms; its stream is gone from the list before anybody measures again."""
+        took: int = self.asks(name)["answers"][name]["answer"]
+        poll(lambda: "PublishTime" not in str(self.lists()))
+        return took
+
+    def lists(self) -> object:
+        return self.account.ask("DescribeLiveStreamsOnlineList", DomainName="live.example.com")
 
     def sees(self) -> list[Any]:
         """All that Live has."""
@@ -185,8 +192,31 @@ def test_it_measures_how_long_a_publish_takes_to_be_known(
     person: Person, name: str, played: int
 ) -> None:
     person.control.switch(**{name: played})
-    measured = person.asks(name)["answers"][name]["answer"]
-    assert (measured >= MEASURED_MS * 0.9) is (played > 0), measured
+    """The middle one of three: the machine may stand still for as long."""
+    measured = sorted(person.measures(name) for _ in range(3))
+    assert (measured[1] >= MEASURED_MS * 0.9) is (played > 0), measured
+
+
+def second(*taken: float, refused: Sequence[float]) -> list[Answered]:
+    answers = [Answered(at, "OK", 200, 0) for at in taken]
+    answers += [Answered(at, "Throttling.User", 400, 0) for at in refused]
+    return sorted(answers, key=lambda one: one.at)
+
+
+TEN = [0.01 * number for number in range(1, 11)]
+
+
+def test_a_limit_is_told_by_what_was_answered_within_the_second() -> None:
+    refused = [0.12, 0.24, 0.36, 0.48]
+    bucket = told_apart(second(*TEN, 0.2, 0.3, 0.4, refused=refused))
+    sliding = told_apart(second(*TEN, 1.2, refused=refused))
+    assert (bucket or "?")[0] == "bucket"
+    assert (sliding or "?")[0] == "sliding_second"
+
+
+@pytest.mark.parametrize("refused", [[], [0.12], [0.12, 1.2], [0.7, 0.8]])
+def test_what_was_answered_too_slowly_tells_nothing_of_a_limit(refused: list[float]) -> None:
+    assert told_apart(second(*TEN, 1.1, refused=refused)) is None
 
 
 @pytest.mark.slow

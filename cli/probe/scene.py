@@ -108,11 +108,14 @@ class Scene:
         return None
 
     def until(self, is_so: Callable[[], bool], longest: float, otherwise: str) -> float:
-        began = time.monotonic()
+        """After how many seconds. It is looked for once more when they are over: this machine may
+        have stood still meanwhile."""
+        began, is_over = time.monotonic(), False
         while not is_so():
-            if time.monotonic() > began + longest:
+            if is_over:
                 raise Unanswered(f"{otherwise} after {longest:.0f} s")
             time.sleep(STEP)
+            is_over = time.monotonic() > began + longest
         return time.monotonic() - began
 
     def heard(self) -> Counter[str]:
@@ -123,14 +126,14 @@ class Scene:
 
     def wait_for(self, kinds: tuple[str, ...], since: Counter[str]) -> str:
         """The first of these kinds after `since`, as it was sent; empty when none comes."""
-        began = time.monotonic()
-        while time.monotonic() < began + self.patience:
-            for line in self.heard() - since:
-                kind, _, content = line.partition(" ")
-                if kind in kinds:
-                    return f"{kind} {content}"
-            time.sleep(STEP)
-        return ""
+        try:
+            self.until(lambda: bool(self._heard_of(kinds, since)), self.patience, "")
+        except Unanswered:
+            return ""
+        return self._heard_of(kinds, since)[0]
+
+    def _heard_of(self, kinds: tuple[str, ...], since: Counter[str]) -> list[str]:
+        return [line for line in self.heard() - since if line.partition(" ")[0] in kinds]
 
     def must_hear(self, kind: str, since: Counter[str]) -> Event:
         found = self.wait_for((kind,), since)
