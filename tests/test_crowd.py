@@ -109,7 +109,10 @@ def test_whoever_sends_a_crowd_calls_others(crowd: Crowd) -> None:
     assert crowd.kicks
 
 
-def test_three_that_send_a_crowd_call_nobody(crowd: Crowd) -> None:
+def test_three_that_send_a_crowd_call_nobody(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.recorder.senders.ALIVE", 60_000)
     crowd.waits(5)
     for who in ("another", "a third"):
         Shift(crowd.app.store, who, time.monotonic).begin()
@@ -119,7 +122,7 @@ def test_three_that_send_a_crowd_call_nobody(crowd: Crowd) -> None:
 
 
 def test_a_few_commands_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.recorder.senders.BEAT", 1.0)
+    monkeypatch.setattr("shared.recorder.senders.BEAT", 60.0)
     crowd.waits(2)
     crowd.is_sent()
 

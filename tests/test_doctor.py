@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import alibabacloud_oss_v2 as oss
 import pytest
@@ -29,6 +31,7 @@ from cli.stack import TOKEN, Stack, running
 from cli.stages import Target, register
 from emulator.live import LiveInThread, Remote
 from emulator.live.account import Domain, load_account
+from shared.domain.times import duration
 from tests.fc_stage import eventually
 from tests.receiver import receiving
 
@@ -246,7 +249,7 @@ def _observes(ground: Ground) -> None:
 
 
 def _unheard(ground: Ground) -> None:
-    ground.live.publish("unheard", callback=False)
+    ground.live.publish(f"unheard-{uuid4().hex}", callback=False)
 
 
 def _delete_bucket(ground: Ground) -> None:
@@ -315,6 +318,16 @@ def test_ten_of_the_faults_are_the_vendors_own() -> None:
     assert len(VENDOR) + len(OURS) >= 15
 
 
+def found_or_planted_again(
+    ground: Ground, check: str, plant: Plant
+) -> tuple[int, list[dict[str, Any]]] | None:
+    """What the stage's own timer mends may be mended before anybody looks."""
+    found = ground.finds(check)
+    if found is None and plant is _unheard:
+        plant(ground)
+    return found
+
+
 @pytest.mark.parametrize("fault", [*VENDOR, *OURS])
 def test_a_planted_fault_is_found_and_what_doctor_names_mends_it(
     ground: Ground, fault: str
@@ -323,7 +336,7 @@ def test_a_planted_fault_is_found_and_what_doctor_names_mends_it(
     assert ground.doctor() == (0, [])
 
     plant(ground)
-    code, found = eventually(lambda: ground.finds(check))
+    code, found = eventually(lambda: found_or_planted_again(ground, check, plant))
     assert code == max(SEVERITIES.index(one["severity"]) for one in found)
 
     for command in dict.fromkeys(one["mend"] for one in found if one["mend"]):
@@ -359,14 +372,20 @@ def test_a_permission_that_is_missing_is_named_and_nothing_is_said_to_be_well_wi
 
 
 def test_a_clock_that_is_off_is_found(ground: Ground) -> None:
+    """Live tells whole seconds, and the two clocks are read one after the other."""
     ground.live.skew(-400)
+    began = time.monotonic()
     code, found = ground.doctor()
+    took = time.monotonic() - began
     ground.live.skew(0)
 
     assert code == 2
-    assert [one["text"] for one in found if one["check"] == "clock"] == [
-        "the stage's clock is 6m40s ahead of Live's: genuine callbacks are refused"
-    ]
+    (text,) = [one["text"] for one in found if one["check"] == "clock"]
+    told = re.fullmatch(
+        "the stage's clock is (.+) ahead of Live's: genuine callbacks are refused", text
+    )
+    assert told
+    assert abs(duration(told[1]) - 400_000) <= (took + 1) * 1000
 
 
 def test_what_could_not_be_converted_is_told_until_the_next_recording_begins(

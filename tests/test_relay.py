@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +41,8 @@ class Theirs:
     def __init__(self) -> None:
         self.arrived: list[Arrived] = []
         self.statuses: list[int] = []
-        self.slow_s = 0.0
+        self.is_silent = False
+        self.over = threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -60,10 +61,12 @@ class Theirs:
                 query = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
                 body = self.rfile.read(length)
                 theirs.arrived.append(Arrived(self.command, query, headers, body))
-                time.sleep(theirs.slow_s)
+                if theirs.is_silent:
+                    theirs.over.wait()
                 self.send_response(theirs.statuses.pop(0) if theirs.statuses else 200)
                 self.send_header("Content-Length", "0")
-                self.end_headers()
+                with suppress(ConnectionError):  # whoever asked waits no longer
+                    self.end_headers()
 
             do_POST = do_GET  # noqa: N815 - the library's name
 
@@ -79,6 +82,7 @@ def theirs() -> Iterator[Theirs]:
     thread = threading.Thread(target=there.server.serve_forever, args=(0.01,))
     thread.start()
     yield there
+    there.over.set()
     there.server.shutdown()
     thread.join()
     there.server.server_close()
@@ -206,9 +210,10 @@ def handing(tmp_path: Path, clock: Clock, theirs: Theirs) -> Edge:
 
 def test_a_genuine_callback_is_handed_over_once_it_is_stored(handing: Edge, theirs: Theirs) -> None:
     handing.ingest(usrargs=SECRET)
+    theirs.until(1)
     handing.told(event="record_started")
 
-    stream, record = theirs.arrived
+    stream, record = theirs.until(2)
     assert [one.headers["x-fc-invocation-type"] for one in theirs.arrived] == ["Async"] * 2
     assert stream.headers["x-live-record-relay"] == RELAY_KEY
     assert (stream.query["usrargs"], stream.headers["x-live-record-kind"]) == (SECRET, "stream")
@@ -220,7 +225,7 @@ def test_a_callback_of_a_domain_that_is_not_ours_is_still_theirs(
 ) -> None:
     handing.told(event="record_started", domain="other.example.com")
 
-    assert len(theirs.arrived) == 1
+    assert len(theirs.until(1)) == 1
 
 
 def test_what_is_not_proved_is_handed_to_nobody(handing: Edge, theirs: Theirs) -> None:
@@ -247,22 +252,27 @@ def test_what_was_sent_on_before_goes_no_further(handing: Edge, theirs: Theirs) 
 def test_a_relay_that_does_not_answer_costs_300_ms_and_is_counted(
     handing: Edge, theirs: Theirs
 ) -> None:
-    theirs.slow_s = 0.5
-    began = time.monotonic()
-    answers = [handing.ingest().status, handing.ingest().status]
+    """The best of three: the machine may stand still for as long."""
+    theirs.is_silent = True
+    took = [seconds_of_a_callback(handing) for _ in range(3)]
 
-    assert answers == [200, 200]
-    assert time.monotonic() - began < 1.5
+    assert 0.3 <= min(took) < 0.5
     missed = [json.loads(line) for line in handing.lines if "relay.missed" in line]
-    assert [line["missed"] for line in missed] == [1, 2]
+    assert [line["missed"] for line in missed] == [1, 2, 3]
     assert handing.app.store.marked(RELAY_LOST) is not None
+
+
+def seconds_of_a_callback(handing: Edge) -> float:
+    began = time.monotonic()
+    assert handing.ingest().status == 200
+    return time.monotonic() - began
 
 
 def test_neither_the_store_nor_a_log_keeps_what_was_handed_over(
     handing: Edge, theirs: Theirs
 ) -> None:
     handing.ingest(usrargs=SECRET)
-    theirs.slow_s = 0.5
+    theirs.is_silent = True
     handing.ingest(usrargs=SECRET)
 
     assert "17-hush" not in "\n".join([*handing.dump(), *handing.lines])

@@ -125,7 +125,7 @@ def test_a_slow_script_of_somebody_else_is_told(tmp_path: Path) -> None:
 def test_an_engine_that_answers_too_slowly_counts_as_gone(tmp_path: Path) -> None:
     with engine_of(tmp_path) as (engine, store):
         store.load(KEY)
-        ask(engine, "CLIENT", "PAUSE", 1500)
+        ask(engine, "CLIENT", "PAUSE", 60_000)
         assert "does not answer" in refusal(store)
 
 
@@ -198,11 +198,13 @@ def test_an_engine_that_forgot_its_scripts_is_given_them_again(tmp_path: Path) -
 
 def test_the_clock_is_the_engine_s_own_and_what_a_laptop_adds_to_it(tmp_path: Path) -> None:
     with Engine(tmp_path) as engine:
+        before = time.time() * 1000
         now = RedisStore(engine.url, stage="test", rate=50).now()
         ahead = RedisStore(engine.url, stage="test", rate=50, ahead=lambda: 3_600_000).now()
+        after = time.time() * 1000
 
-        assert abs(now - time.time() * 1000) < 1000
-        assert 3_600_000 <= ahead - now < 3_601_000
+        assert before - 1 <= now <= after
+        assert now + 3_600_000 <= ahead <= after + 3_600_000
 
 
 def test_two_stages_share_an_engine_and_nothing_else(tmp_path: Path) -> None:
