@@ -109,9 +109,7 @@ def test_whoever_sends_a_crowd_calls_others(crowd: Crowd) -> None:
     assert crowd.kicks
 
 
-def test_three_that_send_a_crowd_call_nobody(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_three_that_send_a_crowd_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.recorder.senders.ALIVE", 60_000)
     crowd.waits(5)
     for who in ("another", "a third"):

@@ -285,6 +285,7 @@ def _recording_told(recording: Recording) -> Json:
         "began_ms": recording.began_ms,
         "file_due_ms": recording.file_due_ms,
         "draft": str(recording.reel.path) if recording.reel else None,
+        "filmed_ms": recording.reel.duration_ms if recording.reel else 0,
     }
 
 
