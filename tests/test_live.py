@@ -44,9 +44,8 @@ from shared.errors import (
 )
 from shared.live import CONNECT_MS, LEASE_MS, READ_MS, Credentials, LiveClient
 from shared.live.answers import CODES
-from shared.live.official import ROOTS
 from shared.live.sdk import READINGS
-from shared.live.session import proxies_for
+from shared.live.session import ROOTS, proxies_for
 from tests.receiver import poll
 from tests.wire import (
     CLOSED,

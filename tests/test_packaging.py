@@ -16,7 +16,7 @@ import pytest
 from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build, interpreter
 from cli.stack import ROOT, Deployed, running
 from emulator.live import Remote
-from shared.live.official import ROOTS
+from shared.live.session import ROOTS
 from tests.journey import Stage
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from shared.live.official import ROOTS
+from shared.live.session import ROOTS
 
 BUNDLE = PurePosixPath("certifi/cacert.pem")
 FOLDER = BUNDLE.with_name(ROOTS)

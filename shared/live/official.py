@@ -36,8 +36,6 @@ PACKAGES = (
     "alibabacloud_tea_openapi",
     "darabonba",
 )
-ROOTS = "roots"
-"""Where the package has them, beside certifi's bundle (cli/packaging/roots.py)."""
 MODELS = "alibabacloud_live20161101.models"
 _PROVIDERS = (
     *("cli_profile", "cloud_sso", "default", "ecs_ram_role", "env", "external"),

@@ -17,8 +17,8 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import ConnectTimeoutError
 
-from shared.live.official import ROOTS
-
+ROOTS = "roots"
+"""Where the package has them, beside certifi's bundle (cli/packaging/roots.py)."""
 XML = "text/xml;charset=utf-8"
 """The only content type that the SDK reads as XML."""
 
