@@ -14,11 +14,13 @@ import click
 
 from cli import show, stages
 from cli.api import Api, Json
-from cli.failure import Refused
+from cli.failure import Failure, Refused
 from cli.names import Stream, nearest
 from shared.domain import Phase
 
 Command = Callable[..., None]
+_TROUBLE = 500
+"""The least status of HTTP that says so."""
 CHOICES = {
     "on_interruption": click.Choice(["resume", "stop", "finalize"]),
     "if_not_live": click.Choice(["wait", "fail"]),
@@ -87,7 +89,10 @@ _reason = click.option("--reason", help="kept in the history")
 @_reason
 @of_stage(changes=True)
 def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
-    """Record STREAM (domain/app/stream, or its URL) until told to stop."""
+    """Record STREAM until told to stop.
+
+    STREAM is domain/app/stream, or the URL that it is pushed to or played by.
+    """
     _asked(api, api.ask(stream, "start", **body), as_json)
 
 
@@ -98,7 +103,7 @@ def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
 @_reason
 @of_stage(changes=True)
 def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
-    """Stop recording STREAM, and keep policy from starting it again."""
+    """Stop recording STREAM, and keep policy off it."""
     _asked(api, api.ask(stream, "stop", **body), as_json)
 
 
@@ -124,7 +129,7 @@ def restart(api: Api, stream: str, as_json: bool) -> None:
 @_stream
 @of_stage(changes=True)
 def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
-    """End the wait after a stop, so that STREAM's file appears now."""
+    """Let STREAM's file appear now, without the wait after a stop."""
     _asked(api, api.ask(stream, "cancel_delay"), as_json)
 
 
@@ -189,16 +194,30 @@ def listed(api: Api, limit: int, as_json: bool, **wanted: str | None) -> None:
 def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
     """The stage and its streams, again and again until Ctrl-C."""
     while True:
-        health, told = api.health(), api.listed(1000)
-        if as_json:
-            show.as_json({"health": health, **told})
-        else:
-            if not once:
-                click.clear()
-            click.echo(show.overview(health, told["recordings"]))
+        try:
+            _look(api, as_json=as_json, clear=not once)
+        except Failure as failure:
+            if once or not _may_pass(failure):
+                raise
+            click.echo(f"{failure.message}; looking again in {every:g} s", err=True)
         if once:
             return
         time.sleep(every)
+
+
+def _look(api: Api, *, as_json: bool, clear: bool) -> None:
+    health, told = api.health(), api.listed(1000)
+    if as_json:
+        show.as_json({"health": health, **told})
+        return
+    if clear:
+        click.clear()
+    click.echo(show.overview(health, told["recordings"]))
+
+
+def _may_pass(failure: Failure) -> bool:
+    """What was asked was right: the stage, or the way to it, is in trouble."""
+    return not isinstance(failure, Refused) or int(failure.told["status"]) >= _TROUBLE
 
 
 def _asked(api: Api, told: Json, as_json: bool) -> None:

@@ -26,6 +26,9 @@ from cli.stages import DEV, STATE, Target, register
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    package_name="live-record", prog_name="live-record", message="%(prog)s %(version)s"
+)
 def main() -> None:
     """Say once that a stream is to be recorded, and it is recorded until told to stop."""
 
@@ -49,7 +52,10 @@ _STORE = click.option(
 @main.command()
 @_STORE
 def demo(store: str) -> None:
-    """Run the main job once on this machine: record, be interrupted, resume, stop."""
+    """Run the main job once on this machine.
+
+    A stream is recorded, interrupted, resumed and stopped.
+    """
     for number in _endings():
         signal.signal(number, lambda *_: sys.exit("It was ended before its time."))
     sys.exit(demonstration.run(store))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -12,6 +12,7 @@ import click
 _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
 _PLAYLISTS = (".m3u8", ".flv")
+_ALIKE = 0.75
 _HOW = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
 
 
@@ -71,5 +72,11 @@ def path_of(stream: str) -> str:
 
 def nearest(stream: str, known: Collection[str]) -> str | None:
     """Among the streams that are known, the one that was probably meant."""
-    others = [one for one in known if one != stream]
-    return next(iter(get_close_matches(stream, others, n=1, cutoff=0.8)), None)
+    others = ((_likeness(stream, one), one) for one in known if one != stream)
+    return max(((how, one) for how, one in others if how >= _ALIKE), default=(0.0, None))[1]
+
+
+def _likeness(one: str, other: str) -> float:
+    """From 0 to 1: of the two names that are least alike, for long domains always are."""
+    parts = zip(one.split("/"), other.split("/"), strict=True)
+    return min(SequenceMatcher(None, *both).ratio() for both in parts)

@@ -53,10 +53,10 @@ def play(
     url: str | None,
     token: str | None,
 ) -> None:
-    """An address for each file that STREAM left, newest first, which plays for a while.
+    """Addresses that play, of the files that STREAM left.
 
-    The stage signs them where it names its bucket; for longer than 12h, and where it does not,
-    your own access key does.
+    Newest first, for as long as --for says. The stage signs them where it names its bucket; for
+    longer than 12h, and where it does not, your own access key does.
     """
     target = stages.with_live(stages.chosen(stage, url, token, changes=False), None)
     api = Api(target.url, target.token)

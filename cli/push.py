@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -16,32 +19,51 @@ from emulator.media.malformed import Malformed
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
 
 RTMP = "rtmp://"
+ROOM = "live.example.com/app/room1"
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=CLIP)
-@click.argument("to", default="live.example.com/app/room1")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=CLIP)
+@click.argument("to", required=False)
 @click.option(
     "--stage", default=stages.DEV, show_default=True, help="whose RTMP port it is, by name"
 )
 @click.option("--loop", is_flag=True, help="again and again, until Ctrl-C")
-def push(file: Path, to: str, stage: str, loop: bool) -> None:
+def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     """Push FILE, an FLV file, in real time over RTMP to TO.
 
     TO is an rtmp:// address, or a stream (domain/app/stream) of a stage on this machine. Without
     FILE it is a test picture of 4 s.
     """
+    file, to = _told_apart(file, to)
     url = to if to.startswith(RTMP) else _address(stage, to)
     try:
-        with file.open("rb") as opened, Publisher(url) as publisher:
-            click.echo(f"{url.partition('?')[0]} takes {file.name}")
-            tags = read(opened)
-            sent = _send(publisher, looped(tags) if loop else tags)
+        with file.open("rb") as opened:
+            tags = _tags(opened)
+            with Publisher(url) as publisher:
+                click.echo(f"{url.partition('?')[0]} takes {file.name}")
+                sent = _send(publisher, looped(tags) if loop else tags)
     except Malformed as error:
         raise Failure(f"{file} cannot be pushed: {error}") from None
     except NotTaken as refused:
         raise Failure(f"{url.partition('?')[0]} does not take it: {refused}") from None
     click.echo(f"{sent} tags sent")
+
+
+def _told_apart(file: Path, to: str | None) -> tuple[Path, str]:
+    """One word that is no file is the stream that the test picture goes to."""
+    if file.exists():
+        return file, to or ROOM
+    word = re.sub(":/+", "://", str(file), count=1)
+    if to is None and (word.startswith(RTMP) or word.count("/") == 2):  # noqa: PLR2004 - its names
+        return CLIP, word
+    raise click.UsageError(f"File {str(file)!r} does not exist.")
+
+
+def _tags(file: BinaryIO) -> Iterator[Tag]:
+    """Malformed at once where it is no FLV file, so that nobody is connected for it."""
+    tags = read(file)
+    return chain([tag for tag in (next(tags, None),) if tag], tags)
 
 
 def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:

@@ -31,7 +31,8 @@ def rows(
 
 def standing(told: Json) -> str:
     outcome = f" ({told['outcome']})" if told.get("outcome") else ""
-    return f"{told['stream']}: {told['phase']}{outcome}, {told['because']['text']}"
+    until = f" (until {told['until']})" if told.get("until") else ""
+    return f"{told['stream']}: {told['phase']}{outcome}, {told['because']['text']}{until}"
 
 
 def line(told: Json) -> str:

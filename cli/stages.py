@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import requests
@@ -45,13 +46,25 @@ def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bo
             raise click.UsageError(
                 "say the token that goes with --url: --token, or LIVE_RECORD_TOKEN"
             )
-        return Target(url, token)
+        return Target(_address(url), token)
     if stage:
         return named(stage, token)
     if not changes and (dev := _dev_if_up()):
         return dev
     known = ", ".join(_read()) or "none yet"
     raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
+
+
+def _address(url: str) -> str:
+    """As it was written, where it is one."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise click.UsageError("write the address of a stage like https://record.example.com")
+    return url
 
 
 def named(stage: str, token: str | None) -> Target:
@@ -74,7 +87,7 @@ def _target(stage: str, table: Mapping[str, object], token: str | None) -> Targe
             f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
         )
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
-    return Target(url, token or str(kept), live, rtmp)
+    return Target(_address(url), token or str(kept), live, rtmp)
 
 
 def _dev_if_up() -> Target | None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from fcntl import LOCK_EX, flock
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,49 @@ def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.Mon
 
     assert waits == [0.5, 0.5]
     assert shown.stdout.count("The stage is") == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.commands.time.sleep", wait)
+    shown = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", *options)
+    once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
+
+    assert shown.output.count("is the stage up?") == 2
+    assert (len(waits), once.exit_code) == (2, 1)
+
+
+def test_watch_ends_where_waiting_helps_nobody(person: Person) -> None:
+    refused = run("watch", "--url", person.stack.fc, "--token", "wrong-token")
+
+    assert refused.exit_code == 1
+    assert "no such token" in refused.stderr
+
+
+def test_when_it_ends_is_said_where_that_is_known(person: Person) -> None:
+    person.publishes("ending")
+    assert "(until 20" in person.says("start", of("ending"), "--max-duration", "2h")
+    assert "(until 20" in person.says("status", of("ending"))
+    assert "until" not in person.says("stop", of("ending"))
+
+
+def test_how_long_an_event_may_last_is_refused_where_the_stage_would_cut_it(
+    person: Person,
+) -> None:
+    refused = person.types("start", of("day-and-night"), "--max-duration", "24h")
+
+    assert refused.exit_code == 1
+    assert "at most 12h" in refused.stderr
+    assert "LIVE_RECORD_MAX_DURATION" in refused.stderr
 
 
 # --- why: the ten causes
@@ -341,7 +385,8 @@ def test_a_stream_that_was_never_seen_may_be_another(person: Person) -> None:
     person.publishes("keynote")
 
     assert f"did you mean {of('keynote')}?" in person.types("why", of("keynot")).stderr
-    assert "did you mean" not in person.types("why", of("quite-another-name-xyz")).stderr
+    for other in ("quite-another-name-xyz", "zz", "房间"):
+        assert "did you mean" not in person.types("why", of(other)).stderr
 
 
 # --- stages
@@ -433,6 +478,15 @@ def test_every_bad_field_is_told(person: Person) -> None:
     assert "until: write it as RFC 3339" in refused.stderr
 
 
+@pytest.mark.parametrize("url", ["record.example.com", "127.0.0.1:9000", "ftp://x", "https://"])
+def test_an_address_that_is_none_says_how_to_write_one(url: str) -> None:
+    result = run("status", of("room1"), "--url", url, "--token", "t")
+
+    assert result.exit_code == 2
+    assert "https://" in result.stderr
+    assert "is the stage up?" not in result.stderr
+
+
 def test_a_stage_that_is_not_there_says_so() -> None:
     result = run("status", of("room1"), "--url", "http://127.0.0.1:9", "--token", "t")
 
@@ -453,6 +507,14 @@ def test_a_wrong_token_is_told(person: Person) -> None:
     assert result.exit_code == 1
     assert "no such token" in result.stderr
     assert "wrong-token" not in result.output
+
+
+def test_it_says_which_release_it_is() -> None:
+    assert run("--version").output == f"live-record {version('live-record')}\n"
+
+
+def test_the_list_of_commands_cuts_no_sentence_off() -> None:
+    assert "..." not in run("--help").output.partition("Commands:")[2]
 
 
 def test_every_command_has_a_sentence_of_help() -> None:

@@ -60,6 +60,29 @@ def test_a_stream_of_a_stage_is_pushed_to_its_port(live: LiveInThread, short: Pa
     assert len(Remote(live.address).state("room")["sessions"]) == 1
 
 
+def test_the_test_picture_goes_to_whatever_stream_is_named_alone(
+    live: LiveInThread, monkeypatch: pytest.MonkeyPatch, short: Path
+) -> None:
+    monkeypatch.setattr("cli.push.CLIP", short)
+    register("dev", Target("http://127.0.0.1:9", "t", live.address, live.rtmp))
+    for to in ("live.example.com/app/room", f"{live.rtmp}/app/room"):
+        assert push(to).output.splitlines()[-1] == "3 tags sent"
+    assert len(Remote(live.address).state("room")["sessions"]) == 2
+
+
+@pytest.mark.parametrize("word", ["nofile.flv", "folder/nofile.flv"])
+def test_a_file_that_is_not_there_is_said_to_be_so(live: LiveInThread, word: str) -> None:
+    pushed = push(word, f"{live.rtmp}/app/room")
+    assert (pushed.exit_code, "does not exist" in pushed.output) == (2, True)
+
+
+def test_a_stream_that_is_published_already_says_how_to_end_that(
+    live: LiveInThread, short: Path
+) -> None:
+    Remote(live.address).publish("room")
+    assert "unpublish" in push(short, f"{live.rtmp}/app/room").output
+
+
 def test_a_stage_without_a_port_says_what_to_do(live: LiveInThread, short: Path) -> None:
     register("dev", Target("http://127.0.0.1:9", "t"))
     assert "say the rtmp:// address" in push(short).output
@@ -76,6 +99,7 @@ def test_a_file_that_is_none_is_refused(
     file.write_bytes(content)
     pushed = push(file, f"{live.rtmp}/app/room")
     assert (pushed.exit_code, fault in pushed.output) == (1, True)
+    assert Remote(live.address).state("room") == {}
 
 
 @pytest.mark.parametrize("url", ["rtmp://127.0.0.1:9/app/room", "rtmp:///app", "rtmp://x:y/app/r"])

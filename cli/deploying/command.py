@@ -50,7 +50,10 @@ def check() -> None:
 )
 @_YES
 def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
-    """Check, package and deploy STAGE; then lead its triggers and routes to what was deployed."""
+    """Check, package and deploy STAGE.
+
+    Last, its triggers and routes are led to what was deployed.
+    """
     runtime = runtime_of(os.environ)
     code, files_code = (folder_of(each, runtime) for each in PACKAGES)
     there = stage_named(stage, os.environ, code=code, files_code=files_code)

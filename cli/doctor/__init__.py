@@ -44,7 +44,7 @@ def doctor(
     instances: int,
     as_json: bool,
 ) -> None:
-    """Look at everything that recording rests on, and say what mends what is wrong.
+    """Look at all that recording rests on, and say what mends it.
 
     Changes nothing. Exits with 0 when all is well, 1 when there are warnings, 2 when there are
     faults or nothing could be looked at.

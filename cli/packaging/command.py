@@ -34,7 +34,7 @@ from cli.stack import ROOT, Deployed
 )
 @click.option("--whole", is_flag=True, help="with all that the official SDK asks for")
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
-    """Make the code folder that is deployed, and its archive, for each runtime."""
+    """Make the code folders and the archives that are deployed."""
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6

@@ -61,7 +61,10 @@ def probe(
     as_json: bool,
     **given: Any,  # noqa: ANN401 - the rest says how to ask
 ) -> None:
-    """Answer what is unconfirmed about Live, with one test stream, and write it down redacted."""
+    """Ask Live what no documentation says, with one test stream.
+
+    What it answers is written down redacted.
+    """
     if set(given["only"]) & set(LOAD) and not given["load"]:
         raise click.UsageError(
             "this exceeds the limit of the whole account for some seconds: say --load too"

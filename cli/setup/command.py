@@ -48,7 +48,10 @@ def setup(
     as_json: bool,
     **given: Any,  # noqa: ANN401 - the rest is Wanted's
 ) -> None:
-    """Give Live the recording and callback configuration that a stage needs, or take it back."""
+    """Configure Live as a stage needs it, or take that back.
+
+    It is about recording configurations and callbacks.
+    """
     if bool(given["bucket"]) != bool(given["endpoint"]) and given["bucket"]:
         raise click.UsageError("--bucket needs its --endpoint, like oss-cn-shanghai.aliyuncs.com")
     target = stages.with_live(stages.chosen(stage, url, token, changes=True), live)

@@ -25,6 +25,8 @@ from emulator.live.signatures import Gate
 from emulator.live.streams import Session, Stream, StreamKey, Streams
 from emulator.live.switches import Switches
 
+END_THAT = "its encoder has to end first, or POST /_control/unpublish where it was only said"
+
 PUBLISHER = {"ip": "203.0.113.7", "node": "cdnvideocenter0102.cm3"}
 PICTURE = {"height": 720, "width": 1280}
 INTERVAL_S = range(5, 21_601)
@@ -170,7 +172,7 @@ class Live:
     ) -> tuple[Stream, Session]:
         stream = self.streams.of(key)
         if stream.live is not None:
-            raise Unfit([f"{'/'.join(key)} is being published already"])
+            raise Unfit([f"{'/'.join(key)} is being published already: {END_THAT}"])
         if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
             raise Unfit([f"the domain {name} is offline" for name in stopped])
         at = self.clock.now_ms()

@@ -17,7 +17,7 @@ from shared.domain import (
 )
 from shared.domain.policy import OnInterruption
 from shared.domain.record import IfNotLive, Once
-from shared.domain.times import duration
+from shared.domain.times import duration, written
 from shared.errors import BadRequest, Fault
 from shared.fc import Response
 from shared.fields import (
@@ -102,12 +102,16 @@ def extend(ask: Ask) -> Response:
     return _handle(ask, ExtendAsked(ask.who, once=_once(ask, "extend"), **ask.body))
 
 
+_RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 _FARTHEST = 3650 * 86_400_000
 """ms that an end may be away: as long as the longest duration."""
 
 
 def _check_end(ask: Ask) -> None:
-    until = ask.body.get("until")
+    until, ceiling = ask.body.get("until"), ask.call.app.settings.max_duration
+    if ask.body.get("max_duration", 0) > ceiling:
+        most = f"is more than this stage records: at most {written(ceiling)}"
+        raise BadRequest([Fault("max_duration", most)], hint=_RAISE)
     if until is None:
         return
     if "max_duration" in ask.body:
