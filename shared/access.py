@@ -55,6 +55,8 @@ def streaming(policy: Policy, domain: str) -> str:
 def _unfit(value: str) -> str:
     if not value:
         return "is empty"
+    if "\ufffd" in value:
+        return "is not UTF-8: percent-encode it as that"
     if "*" in value or "?" in value:
         return "is a wildcard: the API takes one stream a call, so name each stream itself"
     if len(value) > _LONGEST_NAME or not value.isprintable() or " " in value:

@@ -783,6 +783,26 @@ def test_what_makes_no_sense_is_refused(stage: Stage, body: object) -> None:
     assert stage.start(body).refusal == (400, "MalformedParam")
 
 
+def test_a_name_in_another_encoding_is_refused_and_not_taken_for_another(stage: Stage) -> None:
+    """As a browser or a shell that speaks GBK writes it."""
+    got = stage.ask("POST", "/v1/recordings/live.example.com/app/%B7%BF%BC%E4/start")
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "UTF-8" in got.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["start", "extend"])
+def test_more_than_the_stage_records_is_refused_with_the_setting_that_allows_it(
+    stage: Stage, path: str
+) -> None:
+    got = stage.ask("POST", f"{ROOM}/{path}", {"max_duration": "12h1s"})
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "at most 12h" in got.json["detail"]
+    assert "LIVE_RECORD_MAX_DURATION" in got.json["hint"]
+    assert stage.start({"max_duration": "12h"}).status < 300
+
+
 @pytest.mark.parametrize("body", [{"finalize": 1}, {"hold": "for ever"}, {"hold": 0}])
 def test_what_makes_no_sense_of_a_stop_is_refused(stage: Stage, body: object) -> None:
     assert stage.stop(body).refusal == (400, "MalformedParam")
