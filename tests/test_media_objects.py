@@ -44,6 +44,10 @@ def test_a_draft_left_by_another_run_is_not_written_over(tmp_path: Path) -> None
     assert drawn(Objects(tmp_path)) != drawn(Objects(tmp_path))
 
 
+def test_two_stand_ins_never_begin_the_same_draft(tmp_path: Path) -> None:
+    assert Objects(tmp_path).draft() != Objects(tmp_path).draft()
+
+
 def test_drafts_that_nobody_writes_any_more_are_removed_when_a_stand_in_starts(
     tmp_path: Path,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from contextlib import suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -19,13 +20,11 @@ class Outside(Exception):
 class Objects:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._numbers = itertools.count(1)
+        self._run, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     def draft(self) -> Path:
-        """Where a recording can be written that has no name yet."""
-        drafts = self.folder / DRAFTS
-        free = (drafts / f"{number}.flv" for number in self._numbers)
-        return next(path for path in free if not path.exists())
+        """Where a recording can be written that has no name yet; no other stand-in has it."""
+        return self.folder / DRAFTS / f"{self._run}-{next(self._numbers)}.flv"
 
     def sweep(self) -> None:
         """Remove the drafts of stand-ins that have ended; who still writes one has it locked."""
