@@ -98,6 +98,10 @@ class Api:
                 timeout=self._patience,
             )
             told = answer.json()
+        except requests.ReadTimeout:
+            unknown = "" if method == "GET" else ": whether it did what was asked is not known"
+            silent = f"{self._url} gave no answer within {self._patience:g} s"
+            raise Failure(silent + unknown) from None
         except requests.JSONDecodeError:
             raise Failure(f"{self._url} answered {answer.status_code} and no JSON") from None
         except (requests.RequestException, UnicodeError) as error:

@@ -135,7 +135,13 @@ def register(stage: str, target: Target) -> None:
     told = asdict(target)
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in told.items() if value]
     table = "".join([f"[{stage}]\n", *lines])
-    file = path()
+    try:
+        _rewrite(path(), stage, table)
+    except (OSError, UnicodeError) as error:
+        raise Failure(f"{path()} cannot be written: {error}") from None
+
+
+def _rewrite(file: Path, stage: str, table: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     ours = re.compile(rf"^\[{re.escape(stage)}\]\n(?:(?!\[).*\n?)*", re.MULTILINE)

@@ -21,6 +21,7 @@ import requests
 from click.testing import CliRunner, Result
 
 from cli import show, stages
+from cli.api import Api
 from cli.failure import Failure
 from cli.main import main
 from cli.names import stream_of
@@ -458,6 +459,12 @@ def test_a_file_of_stages_that_cannot_be_read_says_so(no_stages: Path) -> None:
     assert "cannot be read" in run("list").stderr
 
 
+def test_a_file_of_stages_that_cannot_be_written_says_so(no_stages: Path) -> None:
+    no_stages.mkdir()
+    with pytest.raises(Failure, match=r"stages\.toml cannot be written"):
+        register("dev", Target("http://new", "t"))
+
+
 # --- what goes wrong
 
 
@@ -485,6 +492,15 @@ def test_an_address_that_is_none_says_how_to_write_one(url: str) -> None:
     assert result.exit_code == 2
     assert "https://" in result.stderr
     assert "is the stage up?" not in result.stderr
+
+
+def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", patience=0.05)
+        with pytest.raises(Failure, match="whether it did what was asked is not known"):
+            api.ask(of("room1"), "start")
+        with pytest.raises(Failure, match=r"gave no answer within 0\.05 s$"):
+            api.status(of("room1"))
 
 
 def test_a_stage_that_is_not_there_says_so() -> None:

@@ -46,6 +46,14 @@ def test_every_setting_is_passed_by_s_yaml_and_no_other() -> None:
     assert sorted(template["environmentVariables"]) == sorted(names())
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_of_this_repository_that_is_named_exists(page: Path) -> None:
+    folders = "benchmarks|cli|deploy|docs|emulator|functions|requirements|shared|tests"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8"))
+
+    assert [one for one in named if not (ROOT / one).exists()] == []
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
     named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text())}

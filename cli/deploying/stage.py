@@ -99,6 +99,8 @@ def stage_named(
 ) -> Stage:
     """Failure for one that env.yaml has not: Serverless Devs would deploy the stage dev instead."""
     known = environments(template.with_name("env.yaml"))
+    if not name:
+        raise Failure(f"say which stage of env.yaml: {', '.join(known)}")
     if name not in known:
         raise Failure(f"there is no stage {name!r} in env.yaml, only {', '.join(known)}")
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
