@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from cli import demonstration
+from cli import demonstration, show
 from cli.commands import COMMANDS
 from cli.deploying import command as deploying
 from cli.doctor import doctor
@@ -97,6 +97,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
         click.echo(f"recordings           {stack.folder / 'buckets'}")
         click.echo(f"store, clock, logs   {stack.folder}")
+        click.echo(f"development clock    {show.clock(stack.look('clock')['offset_ms'])}")
         click.echo("Ctrl-C ends it.")
         told.wait()
 

@@ -94,3 +94,11 @@ def _queue(health: Json) -> str:
 def _phases(health: Json) -> str:
     counted = [f"{count} {phase}" for phase, count in health.get("phases", {}).items() if count]
     return ", ".join(counted)
+
+
+def clock(offset_ms: int) -> str:
+    """Of development: it stays where it was put, also for the next day's stack."""
+    if not offset_ms:
+        return "as real time"
+    way = "ahead of" if offset_ms > 0 else "behind"
+    return f'{written(abs(offset_ms))} {way} real time (/_control/clock, {{"offset_ms": 0}}: back)'

@@ -620,3 +620,10 @@ def test_a_file_s_line_says_how_long_it_lasts_where_that_is_known() -> None:
 
     assert show.file({**told, "duration": 59.403}) == "a.mp4  - to -  59.403 s"
     assert show.file({**told, "duration": None}) == "a.mp4  - to -"
+
+
+def test_a_development_clock_that_was_left_elsewhere_is_said() -> None:
+    assert show.clock(0) == "as real time"
+    assert show.clock(5_400_000).startswith("1h30m ahead of real time")
+    assert show.clock(-60_000).startswith("1m behind real time")
+    assert '{"offset_ms": 0}' in show.clock(1)
