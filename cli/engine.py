@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from cli.failure import Failure
+from cli.place import HOST, Place
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-HOST = "127.0.0.1"
 PATIENCE = 10.0
 """s that it may take to answer, and to end."""
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
@@ -58,7 +58,8 @@ class Engine:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self.port = port or free_port()
+        self._place = Place(port)
+        self.port = self._place.port
         self._program = program or valkey() or redis()
         self._options = {"save": "", "loglevel": "warning", **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -108,6 +109,7 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
+        self._place.leave()
 
     def kill(self) -> None:
         """Without a chance to write anything more."""
@@ -124,10 +126,3 @@ class Engine:
         except OSError:
             return False
         return said.startswith((b"+PONG", b"-NOAUTH"))
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((HOST, 0))
-        port: int = taken.getsockname()[1]
-        return port

@@ -17,8 +17,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import requests
 
-from cli.engine import DURABLE, Engine, free_port
+from cli.engine import DURABLE, Engine
 from cli.failure import Failure
+from cli.place import Place
 from cli.policy_file import packed_policy
 from emulator.ending import OPTION
 
@@ -121,9 +122,9 @@ def running(
     """
     folder, packed = folder.resolve(), packed_policy(policy)
     clock = ("--clock-file", str(folder / "clock.json"))
-    fc_port = fc_port or free_port()
     with (
         _alone_in(folder),
+        Place(fc_port) as fc_place,
         _Processes(folder / "functions.log") as processes,
         _store(store, folder) as stored,
     ):
@@ -134,11 +135,11 @@ def running(
             media += [] if rtmp_port is None else ["--rtmp-port", str(rtmp_port)]
             told = processes.start("live", live_port, *clock, *media)
             live, rtmp = told["address"], told["rtmp"]
-        values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_port}", live=live)
+        values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_place.port}", live=live)
         place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
         options = _as_options({**values, **place, **stored, **(settings or {})})
         options += ["--python", deployed.python] if deployed else []
-        told = processes.start("fc", fc_port, "--template", str(template), *clock, *options)
+        told = processes.start("fc", fc_place.port, "--template", str(template), *clock, *options)
         fc = told["address"]
         stack = Stack(fc, live, rtmp, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))

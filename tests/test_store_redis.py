@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redis import Redis
 from redis.exceptions import RedisError
 
-from cli.engine import DURABLE, Engine, free_port
+from cli.engine import DURABLE, Engine
+from cli.place import Place
 from shared.domain import Command
 from shared.domain.because import Code, Note
 from shared.domain.storing import File, Stored
@@ -150,14 +151,19 @@ def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
 
 def test_the_way_there_may_be_encrypted_and_the_other_end_proved(tmp_path: Path) -> None:
     """Debian's server: the wheel's was built without TLS."""
-    port = free_port()
     certificate(tmp_path)
     files = {f"tls-{name}-file": f"{tmp_path}/{name}.pem" for name in ("cert", "key")}
-    options = {**files, "tls-port": str(port), "tls-auth-clients": "no"}
-    with Engine(tmp_path, program=program("redis"), options=options):
-        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={tmp_path}/cert.pem"
+    with (
+        Place() as place,
+        Engine(
+            tmp_path,
+            program=program("redis"),
+            options={**files, "tls-port": str(place.port), "tls-auth-clients": "no"},
+        ),
+    ):
+        url = f"rediss://127.0.0.1:{place.port}?ssl_ca_certs={tmp_path}/cert.pem"
         assert RedisStore(url, stage="test", rate=50).save_or_claim(SAVING) == Stored(1)
-        unknown = RedisStore(f"rediss://127.0.0.1:{port}", stage="test", rate=50)
+        unknown = RedisStore(f"rediss://127.0.0.1:{place.port}", stage="test", rate=50)
         assert "certificate" in refusal(unknown).lower()
 
 
@@ -241,10 +247,13 @@ def test_a_cluster_s_own_node_is_found_and_every_step_stays_within_one_slot(
             touch_everything(store)
 
 
-def cluster_node(folder: Path) -> Engine:
+@contextmanager
+def cluster_node(folder: Path) -> Iterator[Engine]:
     """Its nodes talk to each other on a port of their own."""
-    own = {"cluster-enabled": "yes", "cluster-port": str(free_port())}
-    return Engine(folder, options=own)
+    with Place() as place:
+        own = {"cluster-enabled": "yes", "cluster-port": str(place.port)}
+        with Engine(folder, options=own) as engine:
+            yield engine
 
 
 def in_order(engine: Engine) -> bool:
