@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -208,33 +209,33 @@ def test_a_stream_that_the_control_plane_ends_is_cut_off(port: Port) -> None:
         port.ends_with("the service ended the stream")
 
 
-def signed(now: int, path: str = "/app/room", key: str = "secret") -> str:
-    said = f"{now}-0-0"
+def signed(*, ago: int = 0, path: str = "/app/room", key: str = "secret") -> str:
+    said = f"{int(time.time()) - ago}-0-0"
     return f"{said}-{hashlib.md5(f'{path}-{said}-{key}'.encode()).hexdigest()}"  # noqa: S324 - theirs
-
-
-NOW = int(time.time())
 
 
 @pytest.mark.parametrize(
     ("auth_key", "is_taken"),
     [
-        (signed(NOW), True),
-        (signed(NOW - 1_700), True),
-        (signed(NOW - 1_900), False),
-        (signed(NOW, path="/app/other"), False),
-        (signed(NOW, key="guess"), False),
-        ("", False),
-        ("x-y-z", False),
-        (signed(NOW).replace("-0-0-", "-0-1-"), False),
+        (signed, True),
+        (partial(signed, ago=1_700), True),
+        (partial(signed, ago=1_900), False),
+        (partial(signed, path="/app/other"), False),
+        (partial(signed, key="guess"), False),
+        (lambda: "", False),
+        (lambda: "x-y-z", False),
+        (lambda: signed().replace("-0-0-", "-0-1-"), False),
     ],
     ids=["right", "in time", "expired", "other", "guess", "none", "nonsense", "changed"],
 )
-def test_with_a_key_only_a_signed_address_is_taken(auth_key: str, *, is_taken: bool) -> None:
+def test_with_a_key_only_a_signed_address_is_taken(
+    auth_key: Callable[[], str], *, is_taken: bool
+) -> None:
+    """Signed when the test runs, however long those before it took."""
     account = replace(load_account(), ingest=SIGNED)
     with LiveInThread(account, buckets=Path("/nowhere")) as live:
         Remote(live.address).notify(stream_url="")
-        url = f"{live.rtmp}/app/room?auth_key={auth_key}"
+        url = f"{live.rtmp}/app/room?auth_key={auth_key()}"
         if is_taken:
             push_once(url)
         else:
