@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,9 @@ HOST = "127.0.0.1"
 
 
 class Place:
-    """The port that was asked for, or with 0 a free one: on Linux nobody else is given that until
-    it is left, while whoever sets SO_REUSEADDR, as servers do, may listen there."""
+    """The port that was asked for, or with 0 a free one: where the system can, as Linux does, that
+    is given to nobody else until it is left, while a server that sets SO_REUSEADDR, as they do, may
+    listen there."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -40,9 +40,21 @@ class Place:
             self._socket = None
 
     def _take(self) -> None:
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((HOST, 0))
+        self._socket = _bound(0)
         self.port = self._socket.getsockname()[1]
-        if sys.platform != "linux":
-            self.leave()  # elsewhere it would be in the way of the server itself
+        try:
+            with _bound(self.port) as server:
+                server.listen()
+        except OSError:
+            self.leave()  # here it would be in the way of the server itself
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket()
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
