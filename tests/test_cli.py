@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 from cli import show, stages
 from cli.api import Api
-from cli.failure import Failure
+from cli.failure import Failure, Refused
 from cli.main import main
 from cli.names import stream_of
 from cli.stack import ROOT, TOKEN, Stack, running
@@ -515,6 +515,19 @@ def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:
 
     assert result.exit_code == 1
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_settings_that_are_wrong_are_named_where_the_stage_names_them() -> None:
+    told = {"code": "Misconfigured", "detail": "settings are wrong", "hint": "see the log"}
+    rate, store = ({"field": f"LIVE_RECORD_{name}"} for name in ("RATE", "STORE"))
+    named = Refused({**told, "errors": [rate, store]}).message
+
+    assert named == (
+        "Misconfigured: settings are wrong: LIVE_RECORD_RATE, LIVE_RECORD_STORE (see the log)"
+    )
+    assert Refused(
+        {**told, "errors": [{"field": "a", "detail": "settings are wrong"}]}
+    ).message == ("Misconfigured: settings are wrong (see the log)")
 
 
 def test_a_wrong_token_is_told(person: Person) -> None:

@@ -495,6 +495,14 @@ def test_every_check_says_something_whatever_could_not_be_read() -> None:
     assert worst(findings) is Severity.FAULT
 
 
+def test_a_check_says_once_what_it_could_not_look_at() -> None:
+    """A stage that is away darkens most of them: one line of each is enough."""
+    dark = replace(HEALTHY, examined=AWAY, policy=replace(AWAY, what="its policy"), listed=AWAY)
+    (told,) = found(dark, "quota")
+
+    assert told.text == "could not be looked at, because the stage, its policy could not be read"
+
+
 def test_what_live_refused_is_not_said_to_be_well() -> None:
     refused = replace(REFUSED, what="the recording configurations")
     dark = replace(

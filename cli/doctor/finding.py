@@ -43,8 +43,10 @@ class Check:
 
     def told(self, seen: Seen) -> Sequence[Finding]:
         """At least one finding."""
-        dark = [unseen(one) for one in seen.unread(self.rests_on)]
-        found = [*dark, *self.examine(seen)] or [Finding(Severity.OK, self.holds)]
+        dark = seen.unread(self.rests_on)
+        found = [*([unseen(*dark)] if dark else ()), *self.examine(seen)] or [
+            Finding(Severity.OK, self.holds)
+        ]
         return [replace(one, check=self.name) for one in found]
 
 
@@ -56,9 +58,10 @@ def fault(text: str, mend: str = "") -> Finding:
     return Finding(Severity.FAULT, text, mend)
 
 
-def unseen(unread: Unread) -> Finding:
-    """Why it could not be read is said once, by the check `access` or `stage`."""
-    return warning(f"could not be looked at, because {unread.what} could not be read")
+def unseen(*unread: Unread) -> Finding:
+    """Why they could not be read is said once, by the check `access` or `stage`."""
+    what = ", ".join(one.what for one in unread)
+    return warning(f"could not be looked at, because {what} could not be read")
 
 
 def examine(checks: Sequence[Check], seen: Seen) -> list[Finding]:
