@@ -14,6 +14,7 @@ from cli import demonstration, show
 from cli.commands import COMMANDS
 from cli.deploying import command as deploying
 from cli.doctor import doctor
+from cli.loopback import reach_directly
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
 from cli.play import play
@@ -31,6 +32,7 @@ from cli.stages import DEV, STATE, Target, register
 )
 def main() -> None:
     """Say once that a stream is to be recorded, and it is recorded until told to stop."""
+    reach_directly()
 
 
 def _endings() -> Sequence[signal.Signals]:

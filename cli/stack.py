@@ -19,6 +19,7 @@ import requests
 
 from cli.engine import DURABLE, Engine
 from cli.failure import Failure
+from cli.loopback import reach_directly
 from cli.place import Place
 from cli.policy_file import packed_policy
 from emulator.ending import OPTION
@@ -49,7 +50,7 @@ class Stack:
 
     def control(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Ask the Live stand-in for what the real service does not have."""
-        answer = requests.post(f"{self.live}/_control/{what}", json=body, timeout=PATIENCE)
+        answer = self._ask("POST", what, json=body)
         if not answer.ok:
             raise Failure(f"the stand-in refused {what}: {answer.text}")
         told: dict[str, Any] = answer.json()
@@ -60,10 +61,18 @@ class Stack:
         return self.look("calls")
 
     def look(self, what: str, **query: str) -> dict[str, Any]:
-        answer = requests.get(f"{self.live}/_control/{what}", params=query, timeout=PATIENCE)
+        answer = self._ask("GET", what, params=query)
         answer.raise_for_status()
         told: dict[str, Any] = answer.json()
         return told
+
+    def _ask(self, method: str, what: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
+        url = f"{self.live}/_control/{what}"
+        try:
+            return requests.request(method, url, timeout=PATIENCE, **more)
+        except requests.RequestException:
+            log = self.folder / "functions.log"
+            raise Failure(f"the stand-in at {self.live} has gone: see {log}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,7 @@ def running(
     runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
     our own is started for it; `deployed` is what the functions run from in place of this checkout.
     """
+    reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy)
     clock = ("--clock-file", str(folder / "clock.json"))
     with (

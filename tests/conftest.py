@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cli.engine import Engine, redis, valkey
+from cli.loopback import reach_directly
 from shared.domain import Command, StreamKey
 from shared.domain.because import Code
 from shared.domain.record import Owed, Recording, Wish
@@ -19,6 +20,7 @@ from shared.domain.storing import Save
 from shared.store import Store, open_store
 from tests.simulation.memory import MemoryStore, Shared
 
+reach_directly()
 settings.register_profile(
     "ours",
     deadline=None,  # a busy machine is no fault of the code's

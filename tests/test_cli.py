@@ -526,7 +526,7 @@ def test_settings_that_are_wrong_are_named_where_the_stage_names_them() -> None:
         "Misconfigured: settings are wrong: LIVE_RECORD_RATE, LIVE_RECORD_STORE (see the log)"
     )
     assert Refused(
-        {**told, "errors": [{"field": "a", "detail": "settings are wrong"}]}
+        {**told, "errors": [1, {"field": "a", "detail": "settings are wrong"}]}
     ).message == ("Misconfigured: settings are wrong (see the log)")
 
 
@@ -560,6 +560,13 @@ def test_a_folder_that_another_stack_works_in_is_left_to_it(tmp_path: Path) -> N
         flock(lock, LOCK_EX)
         with pytest.raises(Failure, match="another stack works in"), running(tmp_path):
             pytest.fail("it runs beside the other")
+
+
+def test_a_stand_in_that_has_gone_is_said_with_its_log(tmp_path: Path) -> None:
+    gone = Stack("", "http://127.0.0.1:9", "", tmp_path, ())
+    for ask in (gone.control, gone.look):
+        with pytest.raises(Failure, match=r"has gone: see .*functions\.log"):
+            ask("state")
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
