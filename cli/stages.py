@@ -46,7 +46,7 @@ def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bo
             raise click.UsageError(
                 "say the token that goes with --url: --token, or LIVE_RECORD_TOKEN"
             )
-        return Target(_address(url), token)
+        return _sound(Target(url, token), "the stage of --url")
     if stage:
         return named(stage, token)
     if not changes and (dev := _dev_if_up()):
@@ -55,16 +55,21 @@ def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bo
     raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
 
 
-def _address(url: str) -> str:
-    """As it was written, where it is one."""
+def _sound(target: Target, where: str) -> Target:
+    """The same, where it can be called at all; `where` begins what is said otherwise."""
+    if not _is_address(target.url):
+        raise click.UsageError(f"{where}: write its address like https://record.example.com")
+    if not (target.token.isascii() and target.token.isprintable()):
+        raise click.UsageError(f"{where}: the token is one line of ASCII")
+    return target
+
+
+def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
-        sound = False
-    if not sound:
-        raise click.UsageError("write the address of a stage like https://record.example.com")
-    return url
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def named(stage: str, token: str | None) -> Target:
@@ -87,7 +92,7 @@ def _target(stage: str, table: Mapping[str, object], token: str | None) -> Targe
             f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
         )
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
-    return Target(_address(url), token or str(kept), live, rtmp)
+    return _sound(Target(url, token or str(kept), live, rtmp), f"the stage {stage} in {path()}")
 
 
 def _dev_if_up() -> Target | None:

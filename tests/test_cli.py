@@ -494,6 +494,22 @@ def test_an_address_that_is_none_says_how_to_write_one(url: str) -> None:
     assert "is the stage up?" not in result.stderr
 
 
+@pytest.mark.parametrize("token", ["ключ", "a\nb"])
+def test_a_token_that_cannot_be_sent_is_said_without_showing_it(token: str) -> None:
+    result = run("list", "--url", "http://127.0.0.1:9", "--token", token)
+
+    assert (result.exit_code, token in result.output) == (2, False)
+    assert "the token" in result.stderr
+
+
+def test_an_address_in_the_file_of_stages_that_is_none_is_named_with_its_stage(
+    no_stages: Path,
+) -> None:
+    no_stages.write_text('[show]\nurl = "record.example.com"\ntoken = "t"\n')
+
+    assert f"the stage show in {no_stages}" in run("list", "--stage", "show").stderr
+
+
 def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", patience=0.05)
