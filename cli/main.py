@@ -14,6 +14,7 @@ from cli import demonstration, show
 from cli.commands import COMMANDS
 from cli.deploying import command as deploying
 from cli.doctor import doctor
+from cli.failure import Failure
 from cli.loopback import reach_directly
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
@@ -24,9 +25,22 @@ from cli.push import push
 from cli.setup.command import setup
 from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
 from cli.stages import DEV, STATE, Target, register
+from cli.stages import path as stages_file
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """What a disk refuses one of them is a sentence, too."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise Failure(f"{error.filename}: {error.strerror}") from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     package_name="live-record", prog_name="live-record", message="%(prog)s %(version)s"
 )
@@ -85,13 +99,14 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
     told = threading.Event()
     for number in (signal.SIGINT, *_endings()):
         signal.signal(number, lambda *_: told.set())
+    folder = stages_file().resolve().parent / DEV
     with running(
-        STATE / "dev",
+        folder,
         fc_port=port,
         live_port=live_port,
         rtmp_port=rtmp_port,
         store=store,
-        deployed=unpacked(runtime, STATE / "dev" / "code") if runtime else None,
+        deployed=unpacked(runtime, folder / "code") if runtime else None,
     ) as stack:
         register(DEV, Target(stack.fc, TOKEN, stack.live, stack.rtmp))
         click.echo(f"Function Compute     {stack.fc}    (API token: {TOKEN})")

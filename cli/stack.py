@@ -7,13 +7,14 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -132,6 +133,7 @@ def running(
     reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy)
     clock = ("--clock-file", str(folder / "clock.json"))
+    buckets = _writable(buckets or _writable(folder) / "buckets")
     with (
         _alone_in(folder),
         Place(fc_port) as fc_place,
@@ -141,7 +143,7 @@ def running(
         (folder / "policy.json").write_text(packed, encoding="utf-8")
         rtmp = ""
         if not live:
-            media = ["--buckets", str(buckets or folder / "buckets")]
+            media = ["--buckets", str(buckets)]
             media += [] if rtmp_port is None else ["--rtmp-port", str(rtmp_port)]
             told = processes.start("live", live_port, *clock, *media)
             live, rtmp = told["address"], told["rtmp"]
@@ -159,7 +161,7 @@ def running(
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Two stacks on one store and one clock would be neither."""
-    with _opened(folder / "lock") as lock:
+    with (_writable(folder) / "lock").open("w") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
         except BlockingIOError:
@@ -167,12 +169,14 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def _opened(file: Path) -> IO[str]:
+def _writable(folder: Path) -> Path:
+    """The same, made where it was not."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file.open("w")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
     except OSError as error:
-        raise Failure(f"{file.parent} cannot be written to: {error.strerror}") from None
+        raise Failure(f"{folder} cannot be written to: {error.strerror}") from None
 
 
 @contextmanager

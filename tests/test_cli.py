@@ -594,6 +594,15 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         pytest.fail("it runs without a folder")
 
 
+def test_recordings_that_nobody_may_write_are_said_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(Failure, match="file cannot be written to"),
+        running(tmp_path / "stack", buckets=tmp_path / "file"),
+    ):
+        pytest.fail("it runs without a place for recordings")
+
+
 @pytest.mark.slow
 def test_a_port_that_is_taken_is_said_with_the_options_that_take_another(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
