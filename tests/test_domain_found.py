@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.domain import Code, Phase, Reported, RestartAsked, StartAsked, StopAsked, Terms
 from shared.domain.record import Session, Standing, next_look
-from shared.errors import InDoubt, NotLive
+from shared.errors import InDoubt, NoRecordConfig, NotLive
 from tests.conftest import NOON
 from tests.story import FINALIZES, SECOND, STOPS, Story, by_rule, recording
 
@@ -12,6 +12,7 @@ MINUTE = 60 * SECOND
 UNTIL_INTERRUPTED = StartAsked("ann", on_interruption=STOPS)
 RUNS = Reported("record_started", recording=True)
 NOT_FOUND = NotLive("StreamNotFound")
+NO_CONFIG = NoRecordConfig("CodeConfigNotFound")
 
 
 def test_a_start_asked_when_the_stream_is_gone_is_about_the_session_that_comes() -> None:
@@ -260,3 +261,24 @@ def test_a_start_accepted_after_live_knew_no_such_stream_is_of_a_publish_in_betw
 
     assert story.record.wish.wanted
     assert story.record.session_number == 2
+
+
+def refused_in_the_second_session() -> Story:
+    """Recorded in the first one, and asked anew, to stop with its session, where Live refuses."""
+    story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer(NO_CONFIG)
+    return story.happens(UNTIL_INTERRUPTED).answer(NO_CONFIG)
+
+
+def test_a_wish_that_now_stops_with_its_session_belongs_to_none_that_never_recorded_it() -> None:
+    story = refused_in_the_second_session().goes_off()
+    assert story.record.wish.wanted
+
+    story.publish().answer()
+    assert story.record.wish.session == story.record.session_number
+
+
+def test_a_wish_that_now_stops_with_its_session_does_so_where_it_is_recorded() -> None:
+    story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer()
+    story.happens(UNTIL_INTERRUPTED).goes_off()
+
+    assert not story.record.wish.wanted

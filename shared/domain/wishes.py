@@ -37,15 +37,15 @@ def start(turn: Turn, asked: StartAsked) -> None:
 
 def _start_again(turn: Turn, asked: StartAsked) -> None:
     """A second start moves the end and takes the wish over from policy; it sends nothing unless
-    nothing else is being tried. Asked when the stream is gone, or may be, it is about the session
-    that comes."""
+    nothing else is being tried. Asked when the stream is gone, or may be, or was never recorded
+    since it came, it is about the session in which a start will be accepted."""
     turn.change_wish(
         by=By.PERSON,
         who=asked.who,
         reason=asked.reason or turn.record.wish.reason,
         on_interruption=asked.on_interruption or turn.record.wish.on_interruption,
         if_not_live=asked.if_not_live,
-        session=turn.record.wish.session if _is_surely_live(turn.record) else None,
+        session=turn.record.wish.session if _is_recorded_here(turn.record) else None,
     )
     _set_end(turn, asked.max_duration, asked.until)
     turn.note(Code.ASKED_AGAIN, who=asked.who)
@@ -54,8 +54,11 @@ def _start_again(turn: Turn, asked: StartAsked) -> None:
         _send_start(turn, Code.ASKED_AGAIN)
 
 
-def _is_surely_live(record: Recording) -> bool:
-    return record.session is not None and record.session.standing is Standing.LIVE
+def _is_recorded_here(record: Recording) -> bool:
+    """A start was accepted in the session of now, which surely goes on."""
+    surely_live = record.session is not None and record.session.standing is Standing.LIVE
+    here = record.is_started or record.wish.session == record.session_number
+    return surely_live and here
 
 
 def _send_start(turn: Turn, why: Code) -> None:

@@ -100,8 +100,9 @@ class Judge:
             self.sim.clock.at(at, self._is_over, key, after.wish.until)
         asked_anew = any(note.code is Code.ASKED_AGAIN for note in save.notes)
         known_live = before.session is not None and before.session.standing is Standing.LIVE
-        if asked_anew and not known_live:
-            self.watch(key).accepted_live_since = None
+        watch, since = self.watch(key), self.sim.live.live_since(_stream(key))
+        if asked_anew and (not known_live or watch.accepted_live_since != since):
+            watch.accepted_live_since = None
         self._bind(process, before, after)
         self._judge_late_news(process, before, after)
         flight = after.flight
