@@ -282,3 +282,39 @@ def test_a_wish_that_now_stops_with_its_session_does_so_where_it_is_recorded() -
     story.happens(UNTIL_INTERRUPTED).goes_off()
 
     assert not story.record.wish.wanted
+
+
+def asked_again_in_a_session_not_told_of() -> Story:
+    """Recorded until it is interrupted; it was, and is back, and a person asks before that is
+    told."""
+    story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    return story.happens(UNTIL_INTERRUPTED).passes(SECOND)
+
+
+def test_a_session_that_had_begun_when_a_person_asked_again_ends_nothing_when_it_is_told() -> None:
+    story = asked_again_in_a_session_not_told_of().publish(NOON + 50 * SECOND)
+
+    assert story.record.session_number == 2
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_nor_when_the_list_shows_it() -> None:
+    story = asked_again_in_a_session_not_told_of().seen(NOON + 50 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_the_wish_then_belongs_to_the_session_in_which_a_start_is_accepted() -> None:
+    story = asked_again_in_a_session_not_told_of().publish(NOON + 50 * SECOND).answer(NO_CONFIG)
+    assert story.goes_off().record.wish.wanted
+
+    story.publish().answer().goes_off()
+    assert not story.record.wish.wanted
+
+
+def test_a_session_that_began_as_a_person_asked_again_or_later_ends_the_wish() -> None:
+    story = asked_again_in_a_session_not_told_of().seen(NOON + 56 * SECOND)
+
+    assert not story.record.wish.wanted

@@ -44,7 +44,7 @@ class Wish:
     why: Code = Code.NEVER_ASKED
     who: str = ""
     reason: str = ""
-    made_at: int = 0
+    made_at: int = 0  # or asked again at
     on_interruption: OnInterruption = OnInterruption.RESUME
     if_not_live: IfNotLive = IfNotLive.WAIT
     max_duration: int | None = None

@@ -87,10 +87,7 @@ def _open(turn: Turn, why: Code, *, time: int | None = None, listed: int | None 
     number = turn.record.session_number + 1
     turn.note(why, session=number)
     session = Session(number, turn.now, time, listed)
-    if wishes.belongs_to_next(turn, session.began):
-        turn.change_wish(session=number)
-    else:
-        wishes.end_with_session(turn)
+    wishes.meet_session(turn, session)
     _drop_own_restart(turn)
     turn.change(session=session, failed=None)
     if not wishes.by_policy(turn, says_why_not=True):

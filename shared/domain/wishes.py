@@ -11,7 +11,7 @@ from shared.domain.happenings import (
     StopAsked,
 )
 from shared.domain.policy import OnInterruption, OnPublish
-from shared.domain.record import TOGETHER, By, Phase, Recording, Standing, Wish, phase
+from shared.domain.record import TOGETHER, By, Phase, Recording, Session, Standing, Wish, phase
 from shared.domain.stream import Command
 from shared.domain.turn import Turn
 
@@ -41,6 +41,7 @@ def _start_again(turn: Turn, asked: StartAsked) -> None:
     since it came, it is about the session in which a start will be accepted."""
     turn.change_wish(
         by=By.PERSON,
+        made_at=turn.now,
         who=asked.who,
         reason=asked.reason or turn.record.wish.reason,
         on_interruption=asked.on_interruption or turn.record.wish.on_interruption,
@@ -195,7 +196,24 @@ def is_bound(wish: Wish) -> bool:
 
 def would_end(turn: Turn, began: int) -> bool:
     """Whether a session that opens, begun at `began`, ends the wish."""
-    return is_bound(turn.record.wish) and not belongs_to_next(turn, began)
+    kept = belongs_to_next(turn, began) or _asked_since(turn.record.wish, began)
+    return is_bound(turn.record.wish) and not kept
+
+
+def meet_session(turn: Turn, session: Session) -> None:
+    """What becomes of the wish as a session opens."""
+    wish = turn.record.wish
+    if belongs_to_next(turn, session.began):
+        turn.change_wish(session=session.number)
+    elif is_bound(wish) and _asked_since(wish, session.began):
+        turn.change_wish(session=None)
+    else:
+        end_with_session(turn)
+
+
+def _asked_since(wish: Wish, began: int) -> bool:
+    """A person asked again when the session had begun and nobody had told of it: it was meant."""
+    return wish.made_at > began + TOGETHER
 
 
 def belongs_to_next(turn: Turn, began: int) -> bool:

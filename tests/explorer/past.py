@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from shared.domain import Recording, Terms
 from shared.domain.policy import OnInterruption
-from shared.domain.record import By, Evidence, Session, Standing, Started, Wish
+from shared.domain.record import DOUBT, STOPPED, By, Evidence, Session, Standing, Started, Wish
 from tests.explorer.world import FAR, NOW
 
 T = TypeVar("T")
@@ -84,7 +84,8 @@ def _bare_wish(record: Recording) -> Wish:
     held = None if wish.held_until is None else _clamped(wish.held_until, 0)
     waits = wish.by is By.POLICY and record.session is None
     made_at = wish.made_at if waits else NOW
-    if wish.held_session is not None:  # tells which sessions it holds for
+    bound = wish.session and wish.on_interruption is not OnInterruption.RESUME
+    if bound or wish.held_session is not None:  # tells which sessions it ends with, or holds for
         made_at = max(wish.made_at, NOW - OLD)
     return replace(
         wish,
@@ -99,10 +100,11 @@ def _bare_session(session: Session, wish: Wish) -> Session:
     opened_at = session.opened_at
     if wish.held_opening_before is None:
         opened_at = max(opened_at, NOW - YOUNG)
+    session = replace(session, opened_at=opened_at, refused_at=session.refused_at and NOW)
     if session.standing is Standing.ENDING:
-        return replace(session, opened_at=opened_at)
+        return session
     off_since = session.off_since and max(session.off_since, NOW - YOUNG)
-    return replace(session, opened_at=opened_at, off_since=off_since, looks=0, absent_at=None)
+    return replace(session, off_since=off_since, looks=0, absent_at=None)
 
 
 def _bare_started(started: Started, session: Session | None, terms: Terms) -> Started:
@@ -121,6 +123,8 @@ def _bare_evidence(evidence: Evidence, stopped_at: int | None, old: int) -> Evid
     if evidence.recording:
         newer = evidence.at > (stopped_at or 0)
         return replace(evidence, at=max(evidence.at, old + newer))
+    if evidence.what == STOPPED:
+        return replace(evidence, at=max(evidence.at, NOW - DOUBT - 1))
     paused = evidence.what == "record_paused"
     return replace(evidence, at=max(evidence.at, old) if paused else NOW)
 

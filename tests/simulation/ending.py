@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from shared.domain import Phase, Recording, StreamKey, phase
 from shared.domain.policy import OnInterruption
 from shared.domain.record import Standing
-from tests.simulation.judge import Broken, Watch
 from tests.simulation.stage import TOKEN
+from tests.simulation.watch import Broken, Watch
 from tests.simulation.world import SecondPublisher, Stream
 
 if TYPE_CHECKING:

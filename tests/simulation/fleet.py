@@ -39,9 +39,9 @@ from shared.recorder.hands import (
 )
 from shared.recorder.senders import ALIVE, ENOUGH
 from shared.recorder.senders import PAUSE as BETWEEN_KICKS
-from tests.simulation.judge import Broken
 from tests.simulation.lots import Fault
 from tests.simulation.stage import SLOT, Call, Join, Kick, Leave, LoadToAnswer, Reply
+from tests.simulation.watch import Broken
 from tests.simulation.world import Outcome
 
 if TYPE_CHECKING:

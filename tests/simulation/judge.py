@@ -3,7 +3,6 @@ and by what was stored, claimed and put on the wire."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.domain import (
@@ -21,6 +20,7 @@ from shared.domain.policy import OnInterruption
 from shared.domain.record import By, Session, Standing
 from shared.domain.storing import Claimed, Save, Stored
 from shared.errors import AlreadyStarted, LiveError
+from tests.simulation.watch import Broken, Watch
 from tests.simulation.world import Answer, Callback, OnDemand, SecondPublisher, Stream
 
 if TYPE_CHECKING:
@@ -36,36 +36,6 @@ TOGETHER = 5_000
 _ASKED = (Code.ASKED_STOP, Code.ASKED_RESTART, Code.ASKED_CANCEL_DELAY)
 _LEARNT = (Code.ASKED_START, Code.RULE_RECORDS, Code.PUBLISHED, Code.SEEN_ONLINE)
 _ASKED_START = (Code.ASKED_START, Code.ASKED_AGAIN)
-
-
-class Broken(Exception):
-    """A promise that was not kept: its number in design.md 11 (or 3), and what happened."""
-
-    def __init__(self, promise: str, words: str) -> None:
-        super().__init__(f"{promise}: {words}")
-        self.promise = promise
-        self.words = words
-
-
-@dataclass(slots=True)
-class Watch:
-    """What is remembered of one stream for later judgements."""
-
-    held: bool = False
-    held_until: int | None = None
-    held_live_since: int | None = None
-    restarts: int = 0
-    restarted: set[str] = field(default_factory=set)
-    published: dict[int, int] = field(default_factory=dict)
-    live_since: dict[str, int | None] = field(default_factory=dict)
-    """By the flight of a start or restart that Live said yes to: since when the stream was live."""
-    accepted_live_since: int | None = None
-    ours: bool = False
-    adrift: bool = False
-    """A fail-over lost what would explain its recording."""
-    misled: bool = False
-    replayed: bool = False
-    stop_claimed_at: int = 0
 
 
 class Judge:
@@ -100,9 +70,9 @@ class Judge:
             self.sim.clock.at(at, self._is_over, key, after.wish.until)
         asked_anew = any(note.code is Code.ASKED_AGAIN for note in save.notes)
         known_live = before.session is not None and before.session.standing is Standing.LIVE
-        watch, since = self.watch(key), self.sim.live.live_since(_stream(key))
-        if asked_anew and (not known_live or watch.accepted_live_since != since):
-            watch.accepted_live_since = None
+        here = before.session_number in (self.watch(key).accepted_in, before.wish.session)
+        if asked_anew and not (known_live and here):
+            self.watch(key).accepted_live_since = None
         self._bind(process, before, after)
         self._judge_late_news(process, before, after)
         flight = after.flight
@@ -125,6 +95,7 @@ class Judge:
         first = watch.accepted_live_since is None or resumes
         if wish.gen == after.wish.gen and wish.wanted and first:
             watch.accepted_live_since = watch.live_since.get(flight.id)
+            watch.accepted_in = after.session_number
 
     def _heard_yes(self, process: Process, flight: Flight) -> bool:
         told_again = process.call.request.sent
@@ -399,4 +370,4 @@ def _stream(key: StreamKey) -> Stream:
     return Stream(key.domain, key.app, key.stream)
 
 
-__all__ = ["RATE", "Broken", "Judge", "RestartAsked", "Watch"]
+__all__ = ["RATE", "Judge", "RestartAsked"]

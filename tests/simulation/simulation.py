@@ -15,13 +15,14 @@ from shared.store import Store
 from tests.simulation import ending, fleet
 from tests.simulation.clock import Clock
 from tests.simulation.fleet import Process
-from tests.simulation.judge import RATE, Broken, Judge
+from tests.simulation.judge import RATE, Judge
 from tests.simulation.lots import Fault, Lots, Strike, stream_of_chance
 from tests.simulation.memory import MemoryStore
 from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE, NOON, Deed, Plan
 from tests.simulation.stage import TIMEOUTS, Call, Deployed, Reply, Request, Settings
 from tests.simulation.story import Line, difference, told
 from tests.simulation.strangers import Strangers
+from tests.simulation.watch import Broken
 from tests.simulation.wire import Wire, sent_again
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
 

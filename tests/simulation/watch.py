@@ -1,0 +1,37 @@
+"""What the judge remembers of each stream, and what it says of a promise that was not kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+class Broken(Exception):
+    """A promise that was not kept: its number in design.md 11 (or 3), and what happened."""
+
+    def __init__(self, promise: str, words: str) -> None:
+        super().__init__(f"{promise}: {words}")
+        self.promise = promise
+        self.words = words
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is remembered of one stream for later judgements."""
+
+    held: bool = False
+    held_until: int | None = None
+    held_live_since: int | None = None
+    restarts: int = 0
+    restarted: set[str] = field(default_factory=set)
+    published: dict[int, int] = field(default_factory=dict)
+    live_since: dict[str, int | None] = field(default_factory=dict)
+    """By the flight of a start or restart that Live said yes to: since when the stream was live."""
+    accepted_live_since: int | None = None
+    accepted_in: int = 0
+    """What the record calls that session."""
+    ours: bool = False
+    adrift: bool = False
+    """A fail-over lost what would explain its recording."""
+    misled: bool = False
+    replayed: bool = False
+    stop_claimed_at: int = 0
