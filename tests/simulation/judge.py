@@ -15,7 +15,7 @@ from shared.domain import (
     StreamKey,
     Unpublished,
 )
-from shared.domain.happenings import RestartAsked, StartAsked, StopAsked
+from shared.domain.happenings import StartAsked, StopAsked
 from shared.domain.policy import OnInterruption
 from shared.domain.record import By, Session, Standing
 from shared.domain.storing import Claimed, Save, Stored
@@ -368,6 +368,3 @@ def _is_yes(flight: Flight, answer: Accepted | LiveError) -> bool:
 
 def _stream(key: StreamKey) -> Stream:
     return Stream(key.domain, key.app, key.stream)
-
-
-__all__ = ["RATE", "Judge", "RestartAsked"]
