@@ -53,6 +53,9 @@ def clock() -> Clock:
 
 OpenStore = Callable[[], Store]
 ENGINES = ("sqlite", "valkey", "redis")
+PATIENT = "socket_timeout=30&socket_connect_timeout=30"
+"""What a store promises does not depend on how busy the machine is; tests/test_store_redis.py has
+what it says of an engine that does not answer in time."""
 
 
 def program(kind: str) -> str:
@@ -82,7 +85,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 def _url(kind: str, tmp_path: Path, engines: Callable[[str], str]) -> str:
     if kind == "sqlite":
         return f"sqlite:///{tmp_path}/records.db"
-    return f"{engines(kind)}?stage={uuid4().hex}"
+    return f"{engines(kind)}?stage={uuid4().hex}&{PATIENT}"
 
 
 @pytest.fixture(params=ENGINES)
