@@ -27,7 +27,7 @@ def test_the_heart_of_the_protocol_is_missed_when_it_is_taken_out(name: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # it takes two minutes of two processors that it has to itself
+@pytest.mark.timeout(1200)  # it takes two minutes of two processors that it has to itself
 def test_no_promise_breaks_in_any_situation_of_the_whole_table() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.explorer", "--json"],
