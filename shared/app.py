@@ -8,19 +8,19 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from shared import fc, resilience
 from shared.config import Kind as PolicyKind
-from shared.config import Settings, load_stage_policy, mode_of
+from shared.config import Settings, load_stage_policy
 from shared.domain import Accepted, Command, Happening, StreamKey, Terms, TimePassed
-from shared.domain.policy import Mode, Policy
+from shared.domain.policy import Policy
 from shared.errors import Fault, LiveError, Misconfigured, NotLive, StoreUnavailable
 from shared.kick import Kick
-from shared.known import Known
+from shared.known import Known, TermsOf
 from shared.live import Credentials, LiveClient, Online
 from shared.logs import Log, to_stdout
 from shared.outgoing import Unanswered
@@ -52,6 +52,7 @@ class App:
 
     settings: Settings
     known: Known
+    terms_of: TermsOf
     store: Store
     live: LiveClient
     recorder: Recorder
@@ -67,7 +68,8 @@ class App:
         return self.known.policy()
 
     def terms(self, key: StreamKey) -> Terms:
-        return _terms(self.settings, self.known, key)
+        """What its settings and its policy say about a stream."""
+        return self.terms_of(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,18 @@ class Call:
             has_room=self._call_one_more,
         )
         self._senders: Senders | None = None
-        self._shift = Shift(app.store, secrets.token_hex(8), app.monotonic)
-        self._lookout = Lookout(app.store)
-        self._second = Deadline.after(1, clock=app.monotonic)
+
+    @cached_property
+    def _shift(self) -> Shift:
+        return Shift(self.app.store, secrets.token_hex(8), self.app.monotonic)
+
+    @cached_property
+    def _lookout(self) -> Lookout:
+        return Lookout(self.app.store)
+
+    @cached_property
+    def _second(self) -> Deadline:
+        return Deadline.after(1, clock=self.app.monotonic)
 
     def has_time(self) -> bool:
         """Enough is left to send a command and hear its answer."""
@@ -155,8 +166,11 @@ class Call:
 
     def _once(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
         handled = run(self.app.recorder.handle(key, happening, manner), self._hands.perform)
-        for note in handled.notes:
-            self.log.info(f"stream.{note.code.value}", stream=str(key), about=dict(note.about))
+        told = {"stream": str(key)}
+        self.log.story(
+            (f"stream.{note.code.value}", {**told, "about": dict(note.about)})
+            for note in handled.notes
+        )
         return handled
 
     def pass_on(self, kind: Kind, request: fc.Request) -> None:
@@ -267,19 +281,6 @@ def _again_in_callback(handled: Handled) -> int | None:
     return handled.again_in if unknown else None
 
 
-def _terms(settings: Settings, known: Known, key: StreamKey) -> Terms:
-    policy = known.policy()
-    return Terms(
-        rule=policy.rule(key),
-        max_duration=settings.max_duration,
-        hold=settings.hold,
-        merge_delay=settings.merge_delay,
-        status_known=known.status_works(key.domain),
-        observe=mode_of(settings, policy) is Mode.OBSERVE,
-        max_concurrent=settings.max_concurrent,
-    )
-
-
 def build(settings: Settings, clock: Clock) -> App:
     """Nothing is connected to yet."""
     store = open_store(
@@ -295,14 +296,14 @@ def build(settings: Settings, clock: Clock) -> App:
     )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
     known = Known(store, _policy(settings), clock=clock, log=log)
+    terms_of = TermsOf(settings, known)
     return App(
         settings=settings,
         known=known,
+        terms_of=terms_of,
         store=store,
         live=live,
-        recorder=Recorder(
-            lambda key: _terms(settings, known, key), lambda: secrets.token_hex(8), live.lease
-        ),
+        recorder=Recorder(terms_of, lambda: secrets.token_hex(8), live.lease),
         kick=Kick(settings.kick_url, settings.kick_key, monotonic=time.monotonic),
         relay=Relay(settings.relay_url, settings.relay_key),
         log=log,

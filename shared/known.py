@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from shared.config import load_policy
-from shared.domain.policy import Policy
+from shared.config import Settings, load_policy, mode_of
+from shared.domain import Terms
+from shared.domain.policy import Mode, Policy
 from shared.domain.storing import PolicyCopy
+from shared.domain.stream import StreamKey
 from shared.errors import Misconfigured, StoreUnavailable
 from shared.logs import Log
 
@@ -103,3 +105,33 @@ class Known:
             return False
         self._asked[name] = now
         return True
+
+
+class TermsOf:
+    """The terms of a stream; while one event is handled they are asked for several times."""
+
+    def __init__(self, settings: Settings, known: Known) -> None:
+        self._settings = settings
+        self._known = known
+        self._last: tuple[StreamKey, Policy, bool, Terms] | None = None
+
+    def __call__(self, key: StreamKey) -> Terms:
+        policy, works = self._known.policy(), self._known.status_works(key.domain)
+        last = self._last
+        if last and last[0] == key and last[1] is policy and last[2] is works:
+            return last[3]
+        terms = self._made(policy, key, status_known=works)
+        self._last = (key, policy, works, terms)
+        return terms
+
+    def _made(self, policy: Policy, key: StreamKey, *, status_known: bool) -> Terms:
+        settings = self._settings
+        return Terms(
+            rule=policy.rule(key),
+            max_duration=settings.max_duration,
+            hold=settings.hold,
+            merge_delay=settings.merge_delay,
+            status_known=status_known,
+            observe=mode_of(settings, policy) is Mode.OBSERVE,
+            max_concurrent=settings.max_concurrent,
+        )

@@ -92,15 +92,23 @@ class Log:
     def error(self, event: str, /, **fields: object) -> None:
         self._line("error", event, fields)
 
+    def story(self, events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
+        """A line of its own for each, written together."""
+        with suppress(Exception):  # as below
+            if lines := [self._text_of("info", event, fields) for event, fields in events]:
+                self._write("\n".join(lines))
+
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         with suppress(Exception):  # a log that fails must not fail what it tells of
-            head = {"time": _utc(self._now()), "level": level, "event": event}
-            fields = {**self._bound, **fields}
-            plain = self._plain(fields)
-            if plain is None:
-                self._write(self._fitting(head, fields))
-            else:
-                self._write(json.dumps({**head, **plain, **head}))
+            self._write(self._text_of(level, event, fields))
+
+    def _text_of(self, level: str, event: str, fields: Mapping[str, object]) -> str:
+        head = {"time": _utc(self._now()), "level": level, "event": event}
+        fields = {**self._bound, **fields}
+        plain = self._plain(fields)
+        if plain is None:
+            return self._fitting(head, fields)
+        return json.dumps({**head, **plain, **head})
 
     def _plain(self, fields: Mapping[str, object]) -> dict[str, object] | None:
         """The fields as they are, where nothing in them is to be hidden, cut or written otherwise:

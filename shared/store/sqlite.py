@@ -280,14 +280,18 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, all of it or nothing."""
-        with self._reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
-            db.execute("COMMIT")
+        try:
+            with self._lock:
+                db = self._open()
+                db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield db
+                except BaseException:
+                    db.execute("ROLLBACK")
+                    raise
+                db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -323,12 +327,22 @@ def _complete(flying: Recording, slot: float, lease: int) -> Recording:
     )
 
 
+_KEPT = (
+    *("version", "document", "phase", "watched"),
+    *("due_at", "in_line", "rank", "priority", "since", "rule", "waits"),
+)
+_PUT = (
+    f"INSERT INTO record (domain, app, stream, {', '.join(_KEPT)})"  # noqa: S608 - names of our own
+    f" VALUES (?,?,?{',?' * len(_KEPT)}) ON CONFLICT (domain, app, stream) DO UPDATE SET"
+    f" {', '.join(f'{name}=excluded.{name}' for name in _KEPT)}"
+)
+"""What an index holds and does not change is not written again, as REPLACE would."""
+
+
 def _put(db: sqlite3.Connection, record: Recording, version: int, row: line.Row) -> None:
     kept = (version, to_json(record), phase(record).value, record.is_watched)
     db.execute(
-        "REPLACE INTO record (domain, app, stream, version, document, phase, watched,"
-        " due_at, in_line, rank, priority, since, rule, waits)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        _PUT,
         (*_columns(record.key), *kept, *row),
     )
 
