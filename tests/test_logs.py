@@ -52,6 +52,29 @@ def test_a_line_is_json_with_its_time_and_a_stable_name() -> None:
     }
 
 
+def test_lines_that_are_written_together_are_those_of_each_alone() -> None:
+    written: list[str] = []
+    log = Log(written.append, now=lambda: NOW, hide=[SECRET]).bind(request_id="1-66")
+    events: list[tuple[str, dict[str, object]]] = [
+        ("stream.sent", {"about": {"command": "start"}}),
+        ("stream.accepted", {"token": "t", "why": f"it said {SECRET}", "odd": Rude()}),
+    ]
+    log.story(events)
+    together = written.pop()
+    for event, fields in events:
+        log.info(event, **fields)
+
+    assert together.split("\n") == written
+    assert SECRET not in together
+
+
+def test_no_lines_write_nothing() -> None:
+    written: list[str] = []
+    Log(written.append, now=lambda: NOW).story([])
+
+    assert written == []
+
+
 def test_what_is_bound_stands_in_every_line() -> None:
     lines: list[str] = []
     log = Log(lines.append, now=lambda: NOW).bind(request_id="1-66", function="reconcile")
