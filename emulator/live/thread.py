@@ -6,7 +6,6 @@ import asyncio
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, final
 
 from emulator.live.account import Account, load_account
@@ -48,12 +47,7 @@ class LiveInThread:
         self.address, self.rtmp = ready.address, ready.rtmp
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         ready = self._ready.result(LONGEST_WAIT_S)
         ready.loop.call_soon_threadsafe(ready.enough.set)
         self._thread.join(LONGEST_WAIT_S)

@@ -19,8 +19,6 @@ from emulator.media.ingest import CHUNK_SIZE, HANDSHAKE, PORT, VERSION
 from emulator.media.malformed import Malformed
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self  # typing has it from 3.11 on
 
 PATIENCE = 10.0
@@ -64,12 +62,7 @@ class Publisher:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         with contextlib.suppress(OSError, NotTaken):
             self._command("FCUnpublish", 6, None, self._name)
             self._command("deleteStream", 7, None, THE_STREAM)
