@@ -13,13 +13,12 @@ from cli.api import Api, Json
 from cli.failure import Failure, Refused
 from cli.names import Stream
 from cli.stages import Target
+from shared.domain.storing import VOD
 from shared.domain.times import duration, written
 from shared.files import LONGEST
 
 LONGEST_MS = 7 * 24 * 3_600_000
 """What OSS signs for at the most."""
-VOD = "vod:"
-"""What the name of a file begins with that lies in no bucket."""
 
 
 class Period(click.ParamType[timedelta]):

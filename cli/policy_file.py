@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cli.failure import Failure
@@ -13,17 +15,23 @@ from shared.errors import Fault, Misconfigured
 def read_policy(file: Path) -> Policy:
     """Every fault of it, each as FILE:LINE, ends in a Failure."""
     text, kind = _text(file)
-    try:
+    with _faults_told(file):
         return load_policy(text, kind=kind)
-    except Misconfigured as error:
-        raise Failure("\n".join(_line(file, fault) for fault in error.faults)) from None
 
 
 def packed_policy(file: Path) -> str:
     """The same as JSON, which every Python reads."""
-    read_policy(file)
     text, kind = _text(file)
-    return policy_as_json(text, kind=kind)
+    with _faults_told(file):
+        return policy_as_json(text, kind=kind)
+
+
+@contextmanager
+def _faults_told(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except Misconfigured as error:
+        raise Failure("\n".join(_line(file, fault) for fault in error.faults)) from None
 
 
 def _text(file: Path) -> tuple[str, Kind]:

@@ -17,6 +17,7 @@ from shared.domain import (
     StreamKey,
     Unpublished,
 )
+from shared.domain.storing import VOD
 from shared.errors import Unreadable
 from shared.quick import replace
 from shared.webhook import (
@@ -110,4 +111,4 @@ def _file(told: FileStored) -> FileLeft:
     """Whatever Live leaves out counts as long ago: it must not prove a recording of now."""
     start = told.start_ms or 0
     stop = told.stop_ms if told.stop_ms is not None else start + (told.duration_ms or 0)
-    return FileLeft(told.uri or f"vod:{told.video_id}", start, stop, told.duration_ms)
+    return FileLeft(told.uri or f"{VOD}{told.video_id}", start, stop, told.duration_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.domain.storing import File
+from shared.domain.storing import VOD, File
 from shared.domain.times import duration, rfc3339, written
 from shared.fields import LIMIT, Field
 
@@ -15,7 +15,7 @@ LONGEST = 12 * HOUR
 
 def _period(value: object) -> int:
     period = duration(value)
-    if not 0 < period <= LONGEST:
+    if period > LONGEST:
         raise ValueError(f"an address plays for {written(LONGEST)} at the most")
     return period
 
@@ -29,7 +29,7 @@ QUERY: tuple[Field, ...] = (
 
 def is_object(left: File) -> bool:
     """Whether it lies in the bucket; what was recorded to VOD does not."""
-    return not left.uri.startswith("vod:")
+    return not left.uri.startswith(VOD)
 
 
 def shown(left: File) -> dict[str, Any]:

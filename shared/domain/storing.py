@@ -21,6 +21,10 @@ class Loaded:
     now: int
 
 
+VOD = "vod:"
+"""What the name of a file begins with that lies in VOD and in no bucket."""
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock. `duration`
