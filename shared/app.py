@@ -16,7 +16,7 @@ from typing import Any
 from shared import fc, resilience
 from shared.config import Kind as PolicyKind
 from shared.config import Settings, load_stage_policy
-from shared.domain import Accepted, Command, Happening, StreamKey, Terms, TimePassed
+from shared.domain import Accepted, Command, Happening, StreamKey, TimePassed
 from shared.domain.policy import Policy
 from shared.errors import Fault, LiveError, Misconfigured, NotLive, StoreUnavailable
 from shared.kick import Kick
@@ -52,7 +52,7 @@ class App:
 
     settings: Settings
     known: Known
-    terms_of: TermsOf
+    terms: TermsOf
     store: Store
     live: LiveClient
     recorder: Recorder
@@ -66,10 +66,6 @@ class App:
     def policy(self) -> Policy:
         """The one in force: it may change from one moment to the next."""
         return self.known.policy()
-
-    def terms(self, key: StreamKey) -> Terms:
-        """What its settings and its policy say about a stream."""
-        return self.terms_of(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +162,9 @@ class Call:
 
     def _once(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
         handled = run(self.app.recorder.handle(key, happening, manner), self._hands.perform)
-        told = {"stream": str(key)}
+        stream = str(key)
         self.log.story(
-            (f"stream.{note.code.value}", {**told, "about": dict(note.about)})
+            (f"stream.{note.code.value}", {"stream": stream, "about": dict(note.about)})
             for note in handled.notes
         )
         return handled
@@ -296,14 +292,14 @@ def build(settings: Settings, clock: Clock) -> App:
     )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
     known = Known(store, _policy(settings), clock=clock, log=log)
-    terms_of = TermsOf(settings, known)
+    terms = TermsOf(settings, known)
     return App(
         settings=settings,
         known=known,
-        terms_of=terms_of,
+        terms=terms,
         store=store,
         live=live,
-        recorder=Recorder(terms_of, lambda: secrets.token_hex(8), live.lease),
+        recorder=Recorder(terms, lambda: secrets.token_hex(8), live.lease),
         kick=Kick(settings.kick_url, settings.kick_key, monotonic=time.monotonic),
         relay=Relay(settings.relay_url, settings.relay_key),
         log=log,

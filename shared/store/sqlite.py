@@ -280,18 +280,14 @@ class SqliteStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, all of it or nothing."""
-        try:
-            with self._lock:
-                db = self._open()
-                db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield db
-                except BaseException:
-                    db.execute("ROLLBACK")
-                    raise
-                db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            db.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -341,22 +337,18 @@ _PUT = (
 
 def _put(db: sqlite3.Connection, record: Recording, version: int, row: line.Row) -> None:
     kept = (version, to_json(record), phase(record).value, record.is_watched)
-    db.execute(
-        _PUT,
-        (*_columns(record.key), *kept, *row),
-    )
+    db.execute(_PUT, (*_columns(record.key), *kept, *row))
 
 
 def _append(db: sqlite3.Connection, key: StreamKey, notes: Sequence[Note], now: int) -> None:
     """A note that repeats the newest one is counted, not written again."""
-    last = (
-        notes
-        and db.execute(
-            "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
-            " ORDER BY id DESC LIMIT 1",
-            _columns(key),
-        ).fetchone()
-    )
+    if not notes:
+        return
+    last = db.execute(
+        "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
+        " ORDER BY id DESC LIMIT 1",
+        _columns(key),
+    ).fetchone()
     for note in notes:
         told = (note.code.value, note_to_json(note))
         if last and last[1:] == told:
@@ -368,13 +360,12 @@ def _append(db: sqlite3.Connection, key: StreamKey, notes: Sequence[Note], now: 
             (*_columns(key), *told, now, now),
         )
         last = (written.lastrowid, *told)
-    if notes:
-        db.execute(
-            "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
-            " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"
-            " ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (*_columns(key), *_columns(key), LINES),
-        )
+    db.execute(
+        "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
+        " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"
+        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (*_columns(key), *_columns(key), LINES),
+    )
 
 
 def _keep(db: sqlite3.Connection, key: StreamKey, file: File) -> None:
