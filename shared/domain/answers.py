@@ -164,7 +164,7 @@ def _open_anew(turn: Turn, flight: Flight) -> None:
     if session is None:
         return
     ended = turn.record.is_off and flight.sent_at >= session.off_since
-    if ended or (unbound and session.refused_at is not None):
+    if ended or (unbound and session.refused_last):
         sessions.open_undated(turn)
 
 
@@ -172,7 +172,7 @@ def _bind(turn: Turn) -> None:
     if turn.record.session is None:
         sessions.open_undated(turn)
     wish, number = turn.record.wish, turn.record.session_number
-    turn.change_session(refused_start=False, refused_at=None)
+    turn.change_session(refused_start=False, refused_last=False)
     turn.change_wish(session=wish.session or number)
     _count(turn)
     if turn.record.is_off:

@@ -119,7 +119,7 @@ class Session:
     looks: int = 0  # made since then
     absent_at: int | None = None  # when a look first missed it since then
     refused_start: bool = False  # Live answered a start with StreamNotFound
-    refused_at: int | None = None  # when it last did so, and accepted none since
+    refused_last: bool = False  # it did so last: whatever a look shows, it has accepted none since
     done_time: int | None = None  # of the latest publish_done that was taken for its end
     told_time: int | None = None  # of the latest later publish that only a look may believe
 

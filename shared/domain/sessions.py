@@ -140,7 +140,7 @@ def unpublished(turn: Turn, happening: Unpublished) -> None:
 
 def mark_refused(turn: Turn) -> None:
     """Live knows no such stream: the next look decides who is right."""
-    turn.change_session(refused_start=True, refused_at=turn.now)
+    turn.change_session(refused_start=True, refused_last=True)
     session = turn.record.session
     if session is not None and session.standing is Standing.LIVE:
         _mark_ending(turn, Code.NOT_LIVE)

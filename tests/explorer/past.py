@@ -100,11 +100,10 @@ def _bare_session(session: Session, wish: Wish) -> Session:
     opened_at = session.opened_at
     if wish.held_opening_before is None:
         opened_at = max(opened_at, NOW - YOUNG)
-    session = replace(session, opened_at=opened_at, refused_at=session.refused_at and NOW)
     if session.standing is Standing.ENDING:
-        return session
+        return replace(session, opened_at=opened_at)
     off_since = session.off_since and max(session.off_since, NOW - YOUNG)
-    return replace(session, off_since=off_since, looks=0, absent_at=None)
+    return replace(session, opened_at=opened_at, off_since=off_since, looks=0, absent_at=None)
 
 
 def _bare_started(started: Started, session: Session | None, terms: Terms) -> Started:
