@@ -162,7 +162,8 @@ def test_watch_shows_the_stage_and_what_is_busy(person: Person) -> None:
     assert f"{of('watched')}: recording" in shown
 
 
-def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def ended_in_its_second_wait(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it has waited, in s; Ctrl-C ends it."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -171,6 +172,11 @@ def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.Mon
             raise KeyboardInterrupt
 
     monkeypatch.setattr("cli.commands.time.sleep", wait)
+    return waits
+
+
+def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = ended_in_its_second_wait(monkeypatch)
     shown = person.types("watch", "--every", "0.5")
 
     assert waits == [0.5, 0.5]
@@ -181,14 +187,7 @@ def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.Mon
 def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
     options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("cli.commands.time.sleep", wait)
+    waits = ended_in_its_second_wait(monkeypatch)
     shown = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", *options)
     once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
 
