@@ -48,10 +48,10 @@ def files(event: bytes, context: object) -> dict[str, object]:
 def initialize(context: object) -> None:
     """Once per instance, before its first event (facts/function-compute.md 1.3): load all that the
     event would wait for."""
-    from shared.fast import without_collector
+    from shared.lazy_imports import without_collector
 
     with without_collector():
-        from shared.app import prepare
+        from shared.invocation.composition import prepare
 
         prepare()
         _load_function(context)
@@ -59,7 +59,7 @@ def initialize(context: object) -> None:
 
 def initialize_files(_context: object) -> None:
     """As `initialize`, for the function whose package has another SDK than the others'."""
-    from shared.fast import without_collector
+    from shared.lazy_imports import without_collector
 
     with without_collector():
         from functions import files as function

@@ -23,8 +23,8 @@ from statistics import quantiles
 
 import aiohttp
 
-from cli.stack import ROOT, running
-from shared.webhook import sign
+from cli.local.stack import ROOT, running
+from shared.inbound.live_callbacks import sign
 
 RATE, SECONDS, RUNS = 100, 5, 3
 WORKERS = 8

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.encoder import clip
-from cli.stack import ROOT
+from cli.local.encoder import clip
+from cli.local.stack import ROOT
 from emulator.live import Remote
 from emulator.media.flv import Tag, read
 from emulator.media.publisher import NotTaken, Publisher, looped, paced

@@ -19,8 +19,8 @@ from typing import Any
 from zipfile import ZipFile
 
 from benchmarks.answering import Authority, answering
-from cli.engine import Engine
-from cli.failure import Failure
+from cli.errors import Failure
+from cli.local.redis_server import Engine
 from cli.packaging import RUNTIMES, build, interpreter, roots
 
 TOKEN = "dev-token"  # noqa: S105 - the development account's

@@ -20,18 +20,23 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from cli.engine import DURABLE, Engine
-from shared.domain import Command, Published, StreamKey, Terms
-from shared.domain.policy import OnPublish, Rule
-from shared.domain.record import How, Recording, Session, Started, Wish
-from shared.domain.storing import Save
-from shared.recorder import Hands, Manner, Missed, Recorder, Source, run
+from cli.local.redis_server import DURABLE, Engine
+from shared.engine.effect_handler import Hands
+from shared.engine.effects import Missed, Source, run
+from shared.engine.recorder import Manner, Recorder
+from shared.protocol import Command, Published, StreamKey, Terms
+from shared.protocol.policy import OnPublish, Rule
+from shared.protocol.state.confirmation import How, Started
+from shared.protocol.state.intent import Wish
+from shared.protocol.state.recording import Recording
+from shared.protocol.state.session import Session
 from shared.store import Store
-from shared.store.line import row_of
+from shared.store.command_queue import row_of
+from shared.store.contract import Save
 from shared.store.redis import RedisStore
+from shared.store.save_request import save_in_words
 from shared.store.scripts import SAVE
 from shared.store.sqlite import SqliteStore, _put
-from shared.store.wire import save_in_words
 
 NOON = 1_763_800_000_000
 RULE = Terms(rule=Rule(on_publish=OnPublish.RECORD))

@@ -1,7 +1,8 @@
 """The Alibaba Cloud account, asked with a person's own credentials.
 
-What is deployed calls Live through shared.live alone, whose few actions its role is allowed; the
-configuration that setup changes and doctor reads is nothing that a function ever touches.
+What is deployed calls Live through shared.outbound.live alone, whose few actions its role is
+allowed; the configuration that setup changes and doctor reads is nothing that a function ever
+touches.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any
 
 import requests
 
-from cli.failure import Failure
+from cli.errors import Failure
 from shared.config import values
-from shared.errors import Again, LiveError
-from shared.live import Credentials
-from shared.live.sdk import understand
+from shared.outbound.live import Credentials
+from shared.outbound.live.sdk import understand
+from shared.protocol.command_errors import Again, LiveError
 
 LIVE = "https://live.aliyuncs.com"
 STS = "https://sts.aliyuncs.com"

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-from cli.failure import Failure, Refused
-from cli.names import path_of
+from cli.errors import Failure, Refused
+from cli.stream_names import path_of
 
 PATIENCE = 20.0
 PAGE = 1000

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import click
 
-from cli import demonstration, show
-from cli.commands import COMMANDS
+from cli import output
 from cli.deploying import command as deploying
 from cli.doctor import doctor
-from cli.failure import Failure
-from cli.loopback import reach_directly
+from cli.errors import Failure
+from cli.local import demo as demonstration
+from cli.local.no_proxy import reach_directly
+from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
 from cli.packaging import RUNTIMES
 from cli.packaging.command import package, unpacked
 from cli.play import play
@@ -23,9 +24,9 @@ from cli.policy import policy
 from cli.probe.command import probe
 from cli.push import push
 from cli.setup.command import setup
-from cli.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
-from cli.stages import DEV, STATE, Target, register
-from cli.stages import path as stages_file
+from cli.stage_registry import DEV, STATE, Target, register
+from cli.stage_registry import path as stages_file
+from cli.stream_commands import COMMANDS
 
 
 class _Commands(click.Group):
@@ -114,7 +115,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
         click.echo(f"recordings           {stack.folder / 'buckets'}")
         click.echo(f"store, clock, logs   {stack.folder}")
-        click.echo(f"development clock    {show.clock(stack.look('clock')['offset_ms'])}")
+        click.echo(f"development clock    {output.clock(stack.look('clock')['offset_ms'])}")
         click.echo("Ctrl-C ends it.")
         told.wait()
 

@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import click
 
-from cli import stages
+from cli import stage_registry
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
-from cli.failure import Failure, Refused
-from cli.names import Stream
-from cli.stages import Target
-from shared.domain.storing import VOD
-from shared.domain.times import duration, written
-from shared.files import LONGEST
+from cli.errors import Failure, Refused
+from cli.stage_registry import Target
+from cli.stream_names import Stream
+from functions.file_view import LONGEST
+from shared.protocol.durations import duration, written
+from shared.protocol.file import VOD
 
 LONGEST_MS = 7 * 24 * 3_600_000
 """What OSS signs for at the most."""
@@ -57,7 +57,7 @@ def play(
     Newest first, for as long as --for says. The stage signs them where it names its bucket; for
     longer than 12h, and where it does not, your own access key does.
     """
-    target = stages.with_live(stages.chosen(stage, url, token, changes=False), None)
+    target = stage_registry.with_live(stage_registry.chosen(stage, url, token, changes=False), None)
     api = Api(target.url, target.token)
     told = api.files(stream, limit)
     rows = _by_the_stage(api, told["signed"], period, limit)

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import click
 
-from cli import show
+from cli import output
 from cli.api import Api, Json
-from cli.commands import of_stage
-from cli.failure import Failure
-from cli.names import Stream
+from cli.errors import Failure
 from cli.policy_file import packed_policy, read_policy
+from cli.stream_commands import of_stage
+from cli.stream_names import Stream
 from shared.config import load_policy
-from shared.domain import StreamKey
-from shared.domain.policy import Mode, OnInterruption, OnPublish, Policy, Rule
-from shared.domain.times import written
 from shared.errors import Misconfigured
+from shared.protocol import StreamKey
+from shared.protocol.durations import written
+from shared.protocol.policy import Mode, OnInterruption, OnPublish, Policy, Rule
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _file = click.argument("file", type=_FILE, default="policy.toml")
@@ -42,7 +42,7 @@ def test(stream: str, file: Path, as_json: bool) -> None:
     read = read_policy(file)
     told = tell(read, _key(read, stream))
     if as_json:
-        show.as_json(told)
+        output.as_json(told)
         return
     click.echo(f"{told['stream']}: {told['rule']}")
     for line in told["says"]:
@@ -55,7 +55,7 @@ def show_policy(api: Api, as_json: bool) -> None:
     """The policy that is in force in a stage."""
     told = api.policy()
     if as_json:
-        show.as_json(told)
+        output.as_json(told)
         return
     version = f"version {told['version']}" if told["version"] else "the packaged one"
     click.echo(f"# {version}\n{json.dumps(told['policy'], indent=2, ensure_ascii=False)}")
@@ -70,7 +70,7 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
     old = _parsed(api.policy()["policy"])
     changes = list(changed(old, new, [row["stream"] for row in rows]))
     if as_json:
-        show.as_json({"changes": changes, "streams": len(rows)})
+        output.as_json({"changes": changes, "streams": len(rows)})
         return
     for change in changes:
         click.echo(f"{change['what']}: {change['before']} -> {change['after']}")
@@ -85,7 +85,7 @@ def apply(api: Api, file: Path, as_json: bool) -> None:
     packed = json.loads(packed_policy(file))
     told = api.apply_policy(packed, replaces=api.policy()["version"])
     if as_json:
-        show.as_json(told)
+        output.as_json(told)
         return
     click.echo(f"version {told['version']} is in force within 10 s; streams recorded now go on.")
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.failure import Failure
+from cli.errors import Failure
 from shared.config import Kind, load_policy, policy_as_json
-from shared.domain.policy import Policy
 from shared.errors import Fault, Misconfigured
+from shared.protocol.policy import Policy
 
 
 def read_policy(file: Path) -> Policy:

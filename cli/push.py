@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import click
 
-from cli import stages
-from cli.encoder import CLIP
-from cli.failure import Failure
-from cli.names import Stream
+from cli import stage_registry
+from cli.errors import Failure
+from cli.local.encoder import CLIP
+from cli.stream_names import Stream
 from emulator.media.flv import Tag, read
 from emulator.media.malformed import Malformed
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
@@ -26,7 +26,7 @@ ROOM = "live.example.com/app/room1"
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=CLIP)
 @click.argument("to", required=False)
 @click.option(
-    "--stage", default=stages.DEV, show_default=True, help="whose RTMP port it is, by name"
+    "--stage", default=stage_registry.DEV, show_default=True, help="whose RTMP port it is, by name"
 )
 @click.option("--loop", is_flag=True, help="again and again, until Ctrl-C")
 def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
@@ -78,7 +78,7 @@ def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
 
 
 def _address(stage: str, stream: str) -> str:
-    rtmp = stages.named(stage, None).rtmp
+    rtmp = stage_registry.named(stage, None).rtmp
     if not rtmp:
         raise Failure(f"the stage {stage} has no RTMP port here: say the rtmp:// address")
     domain, app, name = Stream().convert(stream, None, None).split("/")

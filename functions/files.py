@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shared import access, app, bucket
-from shared.app import Call
-from shared.bucket import Bucket, NoSize, Opened
-from shared.domain import StreamKey
-from shared.domain.storing import File
-from shared.domain.times import rfc3339
-from shared.errors import MethodNotAllowed, NotFound, WrongState
-from shared.fc import Request, Response
-from shared.fields import SOME, read
-from shared.files import HOUR, QUERY, is_object, shown
+from functions.file_view import HOUR, QUERY, is_object, shown
+from shared.inbound import authorization
+from shared.inbound.function_compute import Request, Response
+from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
+from shared.inbound.request_fields import SOME, read
+from shared.invocation import composition, serve
+from shared.invocation.invocation import Call
+from shared.outbound import oss
+from shared.outbound.oss import Bucket, NoSize, Opened
+from shared.protocol import StreamKey
+from shared.protocol.durations import rfc3339
+from shared.protocol.file import File
 
 BUDGET = 12.0
 """s within which a person has an answer."""
@@ -26,19 +28,19 @@ Json = dict[str, Any]
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return app.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET)
 
 
 def prepare() -> None:
     """As `app.prepare`, without Live's SDK, which this function's package does not have."""
-    app.prepare(live=False)
-    bucket.prepare()
+    composition.prepare(live=False)
+    oss.prepare()
 
 
 def respond(call: Call, request: Request) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
-    access.authorize(call.app.settings.api_tokens, request, "read")
+    authorization.authorize(call.app.settings.api_tokens, request, "read")
     key = _stream(call, request.path)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(call).open()
@@ -54,7 +56,7 @@ def _stream(call: Call, path: str) -> StreamKey:
     names = path.rstrip("/").removeprefix(_PATH).removeprefix("/").split("/")
     if len(names) != _NAMES:
         raise NotFound(f"there is no {path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}")
-    return access.stream_of(call.app.policy, names)
+    return authorization.stream_of(call.app.policy, names)
 
 
 def _bucket(call: Call) -> Bucket:
@@ -101,7 +103,7 @@ class _Sizes:
             raise NoSize(self._silence)
         if self._left == 0:
             raise NoSize(f"only the newest {SIZES} are asked for")
-        if self._call.deadline.left() < 2 * bucket.PATIENCE:
+        if self._call.deadline.left() < 2 * oss.PATIENCE:
             raise NoSize("the time is over: ask again with a smaller limit")
         self._left -= 1
         return self._opened.size(left.uri)

@@ -6,17 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from shared import app, outgoing, relay, webhook
-from shared.app import Call
-from shared.domain import OnDemandAnswered, StreamKey
-from shared.domain.on_demand import is_asked
-from shared.domain.policy import OnPublish
-from shared.errors import StoreUnavailable, Unproved
-from shared.fc import Request, Response
-from shared.outgoing import Unanswered
+from shared.engine.recorder import Manner
+from shared.inbound import live_callbacks
+from shared.inbound.function_compute import Request, Response
+from shared.inbound.request_errors import Unproved
+from shared.invocation import serve
+from shared.invocation.invocation import Call
+from shared.outbound import http, relay
+from shared.outbound.http import Unanswered
+from shared.outbound.relay import Kind
+from shared.protocol import OnDemandAnswered, StreamKey
+from shared.protocol.policy import OnPublish
+from shared.protocol.rules.on_demand import is_asked
 from shared.quick import dataclass
-from shared.recorder import Manner
-from shared.relay import Kind
+from shared.store.store_errors import StoreUnavailable
 
 BUDGET = 2.5
 """s; Live's own patience with this call is UNCONFIRMED (facts/live.md 5)."""
@@ -40,12 +43,12 @@ class Said:
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return app.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET)
 
 
 def respond(call: Call, request: Request) -> Response:
     """Once the path token holds, this answers 200 whatever happens."""
-    webhook.path_token(request.path, call.app.settings.path_tokens)
+    live_callbacks.path_token(request.path, call.app.settings.path_tokens)
     try:
         said = _say(call, request)
     except Exception as error:  # noqa: BLE001 - no answer would mean: do not record
@@ -55,7 +58,7 @@ def respond(call: Call, request: Request) -> Response:
 
 
 def _say(call: Call, request: Request) -> Said:
-    told = webhook.parse_on_demand(request.query)
+    told = live_callbacks.parse_on_demand(request.query)
     proved = _is_proved(call, request)
     before = _ask_before(call, request) if proved else None
     domain = call.app.policy.streaming(told.domain)
@@ -75,12 +78,12 @@ def _say(call: Call, request: Request) -> Said:
 def _is_proved(call: Call, request: Request) -> bool:
     """Whether it is signed is UNCONFIRMED: a signature that is there has to hold. One that does
     not is still answered, and changes nothing."""
-    if not webhook.is_signed(request.headers):
+    if not live_callbacks.is_signed(request.headers):
         return True
     settings = call.app.settings
-    hosts = webhook.signing_hosts(settings.callback_host)
+    hosts = live_callbacks.signing_hosts(settings.callback_host)
     try:
-        webhook.verify(
+        live_callbacks.verify(
             request.headers, domains=hosts, keys=settings.record_keys, now=call.app.clock()
         )
     except Unproved as error:
@@ -111,12 +114,12 @@ def _store(call: Call, key: StreamKey, ours: Said) -> None:
 def _ask_before(call: Call, request: Request) -> Said | None:
     """Whoever had this callback before; None while the policy names nobody, or it is silent."""
     target = call.app.policy.forward_to.on_demand
-    if not target or relay.is_relayed(request):
+    callback = call.forwarded(Kind.ON_DEMAND, request)
+    if not target or callback.is_relayed:
         return None
-    keys = call.app.settings.record_keys
-    what = relay.onward(Kind.ON_DEMAND, target, request, keys, call.app.clock())
+    what = relay.onward(target, callback)
     try:
-        status, body = outgoing.call(what, patience=PATIENCE)
+        status, body = http.call(what, patience=PATIENCE)
     except Unanswered as error:
         call.log.warning("relay.silent", kind=Kind.ON_DEMAND, why=str(error))
         return None

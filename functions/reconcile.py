@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 
-from shared import app
-from shared.app import Call
-from shared.errors import Unauthorized
-from shared.fc import Event, Request, Response
-from shared.kick import KEY_HEADER
-from shared.recorder import Manner
+from shared.engine.recorder import Manner
+from shared.inbound.function_compute import Event, Request, Response
+from shared.inbound.request_errors import Unauthorized
+from shared.invocation import serve
+from shared.invocation.invocation import Call
+from shared.outbound.wake import KEY_HEADER
 
 BUDGET = 70.0
 """s that one run works at the most: the next minute's is there by then."""
@@ -19,7 +19,7 @@ MARK = "reconciled"
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return app.serve_any(respond, event, context, seconds=BUDGET)
+    return serve.serve_any(respond, event, context, seconds=BUDGET)
 
 
 def respond(call: Call, told: Event) -> Response:

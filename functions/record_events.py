@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from shared import app, callbacks, webhook
-from shared.app import Call
-from shared.domain import Reported
-from shared.fc import Request, Response
-from shared.recorder import Manner
-from shared.relay import Kind
-from shared.webhook import RecordEvent, UnknownEvent
+from shared.engine.recorder import Manner
+from shared.inbound import live_callbacks, live_events
+from shared.inbound.function_compute import Request, Response
+from shared.inbound.live_callbacks import RecordEvent, UnknownEvent
+from shared.invocation import serve
+from shared.invocation.invocation import Call
+from shared.outbound.relay import Kind
+from shared.protocol import Reported
 
 BUDGET = 3.0
 """s within which Live has its answer; it waits 5 (facts/live.md 4)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return app.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET)
 
 
 def respond(call: Call, request: Request) -> Response:
@@ -26,7 +27,7 @@ def respond(call: Call, request: Request) -> Response:
 
 
 def _take(call: Call, told: RecordEvent) -> Response:
-    meant = callbacks.of_record(told, call.app.policy.streaming)
+    meant = live_events.of_record(told, call.app.policy.streaming)
     if meant is None:
         return _ignored(call, told)
     key, happening = meant
@@ -39,14 +40,14 @@ def _take(call: Call, told: RecordEvent) -> Response:
 def prove(call: Call, request: Request) -> RecordEvent:
     """Path token and signature first; what it says is read only then."""
     settings = call.app.settings
-    webhook.path_token(request.path, settings.path_tokens)
-    webhook.verify(
+    live_callbacks.path_token(request.path, settings.path_tokens)
+    live_callbacks.verify(
         request.headers,
-        domains=webhook.signing_hosts(settings.callback_host),
+        domains=live_callbacks.signing_hosts(settings.callback_host),
         keys=settings.record_keys,
         now=call.app.clock(),
     )
-    return webhook.parse_record_event(request.body)
+    return live_callbacks.parse_record_event(request.body)
 
 
 def _ignored(call: Call, told: RecordEvent) -> Response:

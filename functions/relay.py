@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hmac
 
-from shared import app, outgoing, relay
-from shared.app import Call
-from shared.errors import Unauthorized
-from shared.fc import Request, Response
-from shared.outgoing import Unanswered
-from shared.relay import KEY_HEADER, KIND_HEADER, Kind
+from shared.inbound.function_compute import Request, Response
+from shared.inbound.request_errors import Unauthorized
+from shared.invocation import serve
+from shared.invocation.invocation import Call
+from shared.outbound import http, relay
+from shared.outbound.http import Unanswered
+from shared.outbound.relay import KEY_HEADER, KIND_HEADER, Kind
 
 BUDGET = 12.0
 PATIENCE = 5.0
@@ -24,7 +25,7 @@ class Undelivered(Exception):
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    answer = app.serve(respond, event, context, seconds=BUDGET)
+    answer = serve.serve(respond, event, context, seconds=BUDGET)
     if answer["statusCode"] == UNDELIVERED:
         raise Undelivered("the target did not take the callback")
     return answer
@@ -36,10 +37,9 @@ def respond(call: Call, request: Request) -> Response:
     target = call.app.policy.forward_to.of(kind.value)
     if not target:
         return Response(200, {"ignored": "the policy forwards no such callbacks"})
-    keys, now = call.app.settings.record_keys, call.app.clock()
     try:
-        what = relay.onward(kind, target, request, keys, now)
-        status, _ = outgoing.call(what, patience=PATIENCE)
+        what = relay.onward(target, call.forwarded(kind, request))
+        status, _ = http.call(what, patience=PATIENCE)
     except Unanswered as error:
         call.log.warning("relay.failed", kind=kind, why=str(error))
         call.app.known.lost_relay()

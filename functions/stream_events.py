@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from shared import app, callbacks, webhook
-from shared.app import Call
-from shared.domain import Remarked
-from shared.domain.times import rfc3339
-from shared.errors import Unauthorized, Unproved
-from shared.fc import Request, Response
-from shared.recorder import Manner
-from shared.refusals import Refusals
-from shared.relay import Kind
-from shared.webhook import Remark, StreamEvent
+from shared.engine.recorder import Manner
+from shared.inbound import live_callbacks, live_events
+from shared.inbound.function_compute import Request, Response
+from shared.inbound.live_callbacks import Remark, StreamEvent
+from shared.inbound.rejected_callbacks import Refusals
+from shared.inbound.request_errors import Unauthorized, Unproved
+from shared.invocation import serve
+from shared.invocation.invocation import Call
+from shared.outbound.relay import Kind
+from shared.protocol import Remarked
+from shared.protocol.durations import rfc3339
 
 BUDGET = 3.0
 """s within which Live has its answer; it waits 5 (facts/live.md 2)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return app.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET)
 
 
 REFUSED = Refusals()
@@ -63,7 +64,7 @@ def _told(call: Call, request: Request) -> Response:
 
 
 def _take(call: Call, told: StreamEvent) -> Response:
-    meant = callbacks.of_stream(told, call.app.policy.streaming)
+    meant = live_events.of_stream(told, call.app.policy.streaming)
     if meant is None:
         call.log.warning("callback.ignored", why="a domain the policy does not name", **_who(told))
         return Response(200, {"ignored": "this domain is not in the policy"})
@@ -75,13 +76,13 @@ def _take(call: Call, told: StreamEvent) -> Response:
 def prove(call: Call, request: Request) -> StreamEvent:
     """Path token and signature first; what it says is read only then."""
     settings = call.app.settings
-    webhook.path_token(request.path, settings.path_tokens)
+    live_callbacks.path_token(request.path, settings.path_tokens)
     domains = [request.query.get("app", "")]
-    webhook.verify(
+    live_callbacks.verify(
         request.headers, domains=domains, keys=settings.stream_keys, now=call.app.clock()
     )
-    told = webhook.parse_stream_event(request.query)
-    webhook.not_ahead(request.headers, told.time_ms)
+    told = live_callbacks.parse_stream_event(request.query)
+    live_callbacks.not_ahead(request.headers, told.time_ms)
     return told
 
 
@@ -93,14 +94,14 @@ def _remark(call: Call, request: Request) -> Response:
     """Its fields are UNCONFIRMED and so is whether it is signed: it is logged, and where it is
     proved and names its stream, it is one more line of the history."""
     settings = call.app.settings
-    webhook.path_token(request.path, settings.path_tokens)
-    proved = webhook.is_signed(request.headers)
+    live_callbacks.path_token(request.path, settings.path_tokens)
+    proved = live_callbacks.is_signed(request.headers)
     if proved:
         domains = [name for domain in call.app.policy.domains for name in domain.names]
-        webhook.verify(
+        live_callbacks.verify(
             request.headers, domains=domains, keys=settings.stream_keys, now=call.app.clock()
         )
-    told = webhook.parse_remark(request.body, is_exception="/switch/" not in request.path)
+    told = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
     call.log.warning(
         "callback.remarked", proved=proved, exception=told.is_exception, says=dict(told.says)
     )
@@ -110,7 +111,7 @@ def _remark(call: Call, request: Request) -> Response:
 
 
 def _keep(call: Call, told: Remark) -> None:
-    key = callbacks.of_remark(told, call.app.policy.streaming)
+    key = live_events.of_remark(told, call.app.policy.streaming)
     if key is not None:
         happening = Remarked(is_exception=told.is_exception, what=told.what)
         call.handle(key, happening, Manner(has_time=call.has_time))

@@ -1,0 +1,1 @@
+import shared.quick  # noqa: F401 - before anybody imports dataclasses, which it loads without inspect

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from shared.fast import standing_in
+from shared.lazy_imports import standing_in
 
 with standing_in(["inspect"]):  # for the docstring of a class without one
     import dataclasses

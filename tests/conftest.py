@@ -11,13 +11,15 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
-from cli.engine import Engine, redis, valkey
-from cli.loopback import reach_directly
-from shared.domain import Command, StreamKey
-from shared.domain.because import Code
-from shared.domain.record import Owed, Recording, Wish
-from shared.domain.storing import Save
+from cli.local.no_proxy import reach_directly
+from cli.local.redis_server import Engine, redis, valkey
+from shared.protocol import Command, StreamKey
+from shared.protocol.reason import Code
+from shared.protocol.state.command import Owed
+from shared.protocol.state.intent import Wish
+from shared.protocol.state.recording import Recording
 from shared.store import Store, open_store
+from shared.store.contract import Save
 from tests.simulation.memory import MemoryStore, Shared
 
 reach_directly()
@@ -54,8 +56,8 @@ def clock() -> Clock:
 OpenStore = Callable[[], Store]
 ENGINES = ("sqlite", "valkey", "redis")
 PATIENT = "socket_timeout=30&socket_connect_timeout=30"
-"""What a store promises does not depend on how busy the machine is; tests/test_store_redis.py has
-what it says of an engine that does not answer in time."""
+"""What a store promises does not depend on how busy the machine is; tests/store/test_store_redis.py
+has what it says of an engine that does not answer in time."""
 
 
 def program(kind: str) -> str:

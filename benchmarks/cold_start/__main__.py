@@ -19,7 +19,7 @@ from statistics import median
 
 from benchmarks.cold_start.quota import Join, drop_cache, share_of_a_cpu
 from benchmarks.packaged import REDIS, SQLITE, Place, machine, place, tell
-from cli.failure import Failure
+from cli.errors import Failure
 
 HERE = Path(__file__).parent
 ROUNDS, QUOTA_ROUNDS, COLD_ROUNDS = 15, 5, 3

@@ -19,7 +19,7 @@ from benchmarks.storm.machine import Lateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
 from benchmarks.storm.stage import Options, Stage, standing
-from cli.stack import ROOT
+from cli.local.stack import ROOT
 
 HEALS = 300.0
 """s beyond the ideal after which whatever is not recorded counts as lost."""

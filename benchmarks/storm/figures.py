@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.storm.stage import CALLBACKS, RECONCILE, Options, Stage
 from cli.api import Api
-from cli.stack import TOKEN
+from cli.local.stack import TOKEN
 from emulator.live import Remote
 
 NOTHING = 99_999_999

@@ -11,9 +11,9 @@ from tenacity import RetryError, retry, retry_if_exception_type, stop_after_atte
 from tenacity.wait import wait_random_exponential
 
 from benchmarks.storm.publishers import NAME
-from shared.domain import Command, StreamKey
-from shared.errors import LiveError
-from shared.live import Credentials, LiveClient
+from shared.outbound.live import Credentials, LiveClient
+from shared.protocol import Command, StreamKey
+from shared.protocol.command_errors import LiveError
 
 THREADS = 100
 """As many instances as an account has."""

@@ -10,9 +10,9 @@ from contextlib import suppress
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from shared.domain import Command, StreamKey
-from shared.errors import LiveError
-from shared.live import Credentials, LiveClient
+from shared.outbound.live import Credentials, LiveClient
+from shared.protocol import Command, StreamKey
+from shared.protocol.command_errors import LiveError
 
 NAME = "room{:05d}"
 

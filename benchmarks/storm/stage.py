@@ -13,10 +13,10 @@ import redis
 import requests
 import yaml
 
-from cli.engine import DURABLE, Engine
-from cli.stack import REDIS, ROOT, Stack, running
+from cli.local.redis_server import DURABLE, Engine
+from cli.local.stack import REDIS, ROOT, Stack, running
 from emulator.live import Remote
-from shared.recorder.senders import OTHERS
+from shared.engine.dispatcher import OTHERS
 
 POLICY = """
 [[domain]]

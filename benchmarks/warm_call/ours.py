@@ -18,8 +18,8 @@ CODE, STARTS = sys.argv[1], int(sys.argv[2])
 sys.path[:1] = [CODE]
 
 import index  # noqa: E402 - from the archive
-from shared.app import app  # noqa: E402 - as above
-from shared.live.official import official  # noqa: E402 - as above
+from shared.invocation.composition import app  # noqa: E402 - as above
+from shared.outbound.live.sdk_import import official  # noqa: E402 - as above
 
 PAUSE = 0.025
 """s, a little more than the lane's 45 commands a second take."""

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import click
 
-from cli import stages
+from cli import stage_registry
 from cli.api import Api
 from cli.deploying.checks import faults
 from cli.deploying.release import release, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import policy_of, runtime_of, stage_named
-from cli.failure import Failure
+from cli.errors import Failure
+from cli.local.stack import ROOT
 from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.policy_file import packed_policy
-from cli.stack import ROOT
 from emulator.fc.template import BadTemplate, environments
 
 BUSY = ("queued", "starting", "recording", "stopping")
@@ -99,7 +99,7 @@ def _ask(question: str, stage: str, sure: bool) -> None:
 def _busy(stage: str) -> str:
     """Nothing where the stage says that it does nothing."""
     try:
-        target = stages.chosen(stage, None, None, changes=True)
+        target = stage_registry.chosen(stage, None, None, changes=True)
         phases = Api(target.url, target.token).listed(1)["phases"]
     except click.ClickException as error:
         return f"whether {stage} is recording is not known: {error.format_message()}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cli.deploying.stage import ALIAS
-from cli.failure import Failure
+from cli.errors import Failure
 
 Say = Callable[[str], None]
 _ABSENT = re.compile(r"\b(Function|Alias)NotFound\b")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from cli.deploying.stage import Stage
-from cli.failure import Failure
+from cli.errors import Failure
 
 _LAST = 2_000
 """Characters of what it said that are worth repeating."""

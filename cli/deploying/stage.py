@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cli.deploying import checks
-from cli.failure import Failure
+from cli.errors import Failure
+from cli.local.stack import ROOT
 from cli.packaging import RUNTIMES
-from cli.stack import ROOT
 from emulator.fc.template import BadTemplate, environments, load_template
 from shared.config import Settings, load_stage_policy
 from shared.errors import Misconfigured

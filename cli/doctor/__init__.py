@@ -7,10 +7,10 @@ import time
 
 import click
 
-from cli import show, stages
-from cli.doctor.seen import INSTANCES, Where
-from cli.failure import Failure
-from cli.stages import Target
+from cli import output, stage_registry
+from cli.doctor.snapshot import INSTANCES, Where
+from cli.errors import Failure
+from cli.stage_registry import Target
 
 PATIENCE = 8.0
 """s that the stage may take for an answer: a cold instance needs some of them."""
@@ -50,10 +50,12 @@ def doctor(
     faults or nothing could be looked at.
     """
     try:
-        target = stages.with_live(stages.chosen(stage, url, token, changes=False), live)
+        target = stage_registry.with_live(
+            stage_registry.chosen(stage, url, token, changes=False), live
+        )
     except Failure as error:
         raise Unlooked(error.message) from None
-    named = f"--url {url}" if url else f"--stage {stage or stages.DEV}"
+    named = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
     where = Where(target.url, named, f" --live {live}" if live else "", instances)
     sys.exit(_looked(target, where, as_json=as_json))
 
@@ -64,10 +66,10 @@ def _looked(target: Target, where: Where, *, as_json: bool) -> int:
     from cli.api import Api
     from cli.doctor import report
     from cli.doctor.bucket import bucket
+    from cli.doctor.checks import CHECKS
+    from cli.doctor.collect import look
     from cli.doctor.finding import examine, worst
-    from cli.doctor.reader import Reader
-    from cli.doctor.reading import look
-    from cli.doctor.table import CHECKS
+    from cli.doctor.sources import Reader
 
     reader = Reader(Api(target.url, target.token, patience=PATIENCE), None, bucket)
     try:
@@ -77,7 +79,7 @@ def _looked(target: Target, where: Where, *, as_json: bool) -> int:
     seen = look(reader, where, now=_now)
     findings = examine(CHECKS, seen)
     if as_json:
-        show.as_json(report.as_json(findings))
+        output.as_json(report.as_json(findings))
     else:
         click.echo("\n".join(report.lines(findings)))
     return int(worst(findings))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cli.doctor.finding import Check, Findings, fault, warning
-from cli.doctor.reader import NOBODY
-from cli.doctor.seen import Identity, Seen, Unread
+from cli.doctor.snapshot import Identity, Seen, Unread
+from cli.doctor.sources import NOBODY
 
 INSPECTOR = "live-record-inspector"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from cli.account import LIVE, Account, Declined
-from cli.doctor.seen import Bucket
-from shared.errors import LiveError, NeverSent
+from cli.doctor.snapshot import Bucket
+from shared.protocol.command_errors import LiveError, NeverSent
 
 PATIENCE = 5
 """s that it may take to connect, and to answer."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.seen import ASKS, Callback, Json, Knock, Seen, Unread
+from cli.doctor.snapshot import ASKS, Callback, Json, Knock, Seen, Unread
 from cli.doctor.stage import DEPLOY
 
 SETUP, TAKE_OVER = "setup", "setup --take-over"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.doctor.finding import Check, Finding, Findings, fault, unseen, warning
-from cli.doctor.seen import Domain, Seen, Unread
+from cli.doctor.snapshot import Domain, Seen, Unread
 
 UNKNOWN = "InvalidDomain"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from cli.doctor.seen import Seen, Unread
+from cli.doctor.snapshot import Seen, Unread
 
 
 class Severity(IntEnum):

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.account import told as listed
-from cli.doctor.seen import Callback, Format, Identity, Online, Recording, Told
+from cli.doctor.snapshot import Callback, Format, Identity, Online, Recording, Told
 
 Json = Mapping[str, Any]
 YES = ("true", "yes")

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.seen import ASKS, AUTOMATIC, PUSH_URL, Domain, Recording, Seen, Unread
-from shared.domain import StreamKey
-from shared.domain.policy import OnPublish, Policy, Rule
-from shared.domain.times import written
+from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Recording, Seen, Unread
+from shared.protocol import StreamKey
+from shared.protocol.durations import written
+from shared.protocol.policy import OnPublish, Policy, Rule
 
 SETUP = "setup"
 SOON = 7

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from cli.doctor.account import granting
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.seen import FORBIDDEN, Json, Seen, Unread
-from shared.domain.policy import ForwardTo, Mode, OnPublish
-from shared.domain.times import written
+from cli.doctor.snapshot import FORBIDDEN, Json, Seen, Unread
+from shared.protocol.durations import written
+from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 UNKNOWN = "InvalidDomain"
 """What the check of domains tells."""

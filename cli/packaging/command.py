@@ -10,9 +10,9 @@ from zipfile import ZipFile
 
 import click
 
+from cli.local.stack import ROOT, Deployed
 from cli.packaging.build import PACKAGES, build
 from cli.packaging.python import RUNTIMES, interpreter
-from cli.stack import ROOT, Deployed
 
 
 @click.command()

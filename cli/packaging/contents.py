@@ -13,8 +13,8 @@ from zipfile import ZipFile
 
 from packaging.utils import canonicalize_name
 
-from cli.failure import Failure
-from shared.live import official
+from cli.errors import Failure
+from shared.outbound.live import sdk_import
 from shared.store import driver
 
 NEEDED = frozenset(
@@ -40,7 +40,7 @@ is compiled: one archive would do for every Python but for its bytecode."""
 
 RARE = tuple(
     name.replace(".", "/")
-    for name in (*official.UNUSED, *driver.UNUSED, "urllib3.contrib.emscripten", "urllib3.http2")
+    for name in (*sdk_import.UNUSED, *driver.UNUSED, "urllib3.contrib.emscripten", "urllib3.http2")
 )
 """Deployed without bytecode, since no call of ours imports it: were it imported after all, as in a
 stage that is told to import plainly, that would be slow."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cli.failure import Failure
+from cli.errors import Failure
 
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 """The built-in runtimes are x86_64 alone; glibc is 2.28 on Debian 10, which is python3.10's

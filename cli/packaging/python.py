@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cli.failure import Failure
+from cli.errors import Failure
 
 RUNTIMES = ("python3.10", "python3.12")
 """Function Compute's built-in ones (facts/function-compute.md 4)."""

@@ -1,6 +1,7 @@
 """certifi's roots in a folder that OpenSSL looks them up in: `HASH.N`, by the name of the root.
 
-Reading all of them is a tenth of a cold start, and a connection needs one: shared/live/session.py.
+Reading all of them is a tenth of a cold start, and a connection needs one:
+shared/outbound/live/connection.py.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from shared.live.session import ROOTS
+from shared.outbound.live.connection import ROOTS
 
 BUNDLE = PurePosixPath("certifi/cacert.pem")
 FOLDER = BUNDLE.with_name(ROOTS)

@@ -12,23 +12,23 @@ from typing import Any
 
 import click
 
-from cli import show, stages
+from cli import output, stage_registry
 from cli.account import Declined, account_at
 from cli.api import Api
-from cli.failure import Failure
-from cli.names import Stream
+from cli.errors import Failure
+from cli.probe.experiments import QUESTIONS
 from cli.probe.load import LOAD
+from cli.probe.observations import RECEIVED, hearing
 from cli.probe.publisher import ByHand, ByProgram, OnStandIn, Publisher
-from cli.probe.questions import QUESTIONS
-from cli.probe.received import RECEIVED, hearing
 from cli.probe.receiver import receiving
 from cli.probe.run import ALL, Report, Say, ask, chosen, prepared
-from cli.probe.scene import Scene, Unanswered
-from cli.setup.kept import Kept, load_kept
+from cli.probe.test_stream import Scene, Unanswered
+from cli.setup.backup import Kept, load_kept
 from cli.setup.stage import Stage, stage_of
-from cli.stages import Target
-from shared.domain import StreamKey
-from shared.domain.policy import OnPublish
+from cli.stage_registry import Target
+from cli.stream_names import Stream
+from shared.protocol import StreamKey
+from shared.protocol.policy import OnPublish
 
 ON_STAND_IN, ON_ACCOUNT = 5.0, 30.0
 """s of patience, unless told."""
@@ -69,7 +69,7 @@ def probe(
         raise click.UsageError(
             "this exceeds the limit of the whole account for some seconds: say --load too"
         )
-    target = stages.with_live(stages.chosen(stage, url, token, changes=True), live)
+    target = stage_registry.with_live(stage_registry.chosen(stage, url, token, changes=True), live)
     found = stage_of(target, Api(target.url, target.token), os.environ)
     scene = _scene(target, found, given)
     kept = load_kept(f"probe-{found.name}", found.url)
@@ -82,7 +82,7 @@ def probe(
     text = _written(report, on_stand_in=found.is_development)
     out.write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if as_json:
-        show.as_json(text)
+        output.as_json(text)
     else:
         click.echo(f"{len(report.answers)} answered, {len(report.unanswered)} not; {out}")
 

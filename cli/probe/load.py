@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.account import Declined
-from cli.probe.questions import Found, Question
-from cli.probe.scene import Scene, Unanswered
+from cli.probe.experiments import Found, Question
+from cli.probe.test_stream import Scene, Unanswered
 
 MOST = 400
 """Commands after which a limit has to have shown."""

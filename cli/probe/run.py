@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.account import Declined
-from cli.failure import Failure
+from cli.errors import Failure
+from cli.probe.experiments import QUESTIONS, Question
 from cli.probe.load import LOAD
-from cli.probe.questions import QUESTIONS, Question
-from cli.probe.received import RECEIVED, Hearing
-from cli.probe.scene import DELAY, Scene, Unanswered
+from cli.probe.observations import RECEIVED, Hearing
+from cli.probe.test_stream import DELAY, Scene, Unanswered
+from cli.setup.apply import put_back
+from cli.setup.backup import Kept
 from cli.setup.configurations import Place, Value, read, recordings, write
-from cli.setup.kept import Kept
-from cli.setup.work import put_back
 
 ALL: Mapping[str, Question] = {**QUESTIONS, **RECEIVED, **LOAD}
 NEVER: Mapping[str, str] = {

@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from cli import show, stages
+from cli import output, stage_registry
 from cli.account import Declined, account_at
 from cli.api import Api
-from cli.failure import Failure
+from cli.errors import Failure
+from cli.setup.apply import Outcome, Work
+from cli.setup.backup import Kept, load_kept
 from cli.setup.configurations import KEY, Value
-from cli.setup.differences import Change, Plan, Wanted, compare, shown
-from cli.setup.kept import Kept, load_kept
+from cli.setup.plan import Change, Plan, Wanted, compare, shown
 from cli.setup.stage import stage_of
-from cli.setup.work import Outcome, Work
 
 _FORMATS = ("mp4", "flv")
 
@@ -54,7 +54,7 @@ def setup(
     """
     if bool(given["bucket"]) != bool(given["endpoint"]) and given["bucket"]:
         raise click.UsageError("--bucket needs its --endpoint, like oss-cn-shanghai.aliyuncs.com")
-    target = stages.with_live(stages.chosen(stage, url, token, changes=True), live)
+    target = stage_registry.with_live(stage_registry.chosen(stage, url, token, changes=True), live)
     found = stage_of(target, Api(target.url, target.token), os.environ)
     account = account_at(target.live)
     kept = load_kept(found.name, found.url)
@@ -105,7 +105,7 @@ def _agreed(*, yes: bool, as_json: bool) -> bool:
 def _end(plan: Plan, outcome: Outcome, kept: Kept, *, as_json: bool) -> None:
     """Exit code 1 as long as anything is left."""
     if as_json:
-        show.as_json(_told(plan, outcome, kept))
+        output.as_json(_told(plan, outcome, kept))
     else:
         for line in _summary(plan, outcome, kept):
             click.echo(line)

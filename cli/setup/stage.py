@@ -10,11 +10,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from cli.api import Api, Json
-from cli.failure import Failure
-from cli.stages import Target
+from cli.errors import Failure
+from cli.stage_registry import Target
 from shared.config import load_policy, values
-from shared.domain.policy import Policy
 from shared.errors import Misconfigured
+from shared.protocol.policy import Policy
 
 Secret = Literal["path_token", "stream_key", "record_key"]
 Flow = Literal["stream", "record", "on-demand", "exception"]

@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from emulator.ending import MEANS, OPTION
 from emulator.fc.run import DEFAULT_PORT, run
 from emulator.fc.settings import Credentials, Settings
+from emulator.shutdown import MEANS, OPTION
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from emulator.ending import told_to_end
 from emulator.fc.asynchronous import AsyncCalls
 from emulator.fc.clock import Clock
 from emulator.fc.compute import Compute
@@ -27,6 +26,7 @@ from emulator.fc.server import Server
 from emulator.fc.settings import Settings
 from emulator.fc.template import BadTemplate
 from emulator.fc.timers import Timers
+from emulator.shutdown import told_to_end
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on

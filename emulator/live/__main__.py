@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from emulator.ending import MEANS, OPTION
 from emulator.live.server import BUCKETS, PORT, listening, run
 from emulator.media.ingest import PORT as RTMP
+from emulator.shutdown import MEANS, OPTION
 
 
 def main() -> int:

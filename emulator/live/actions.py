@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from emulator.live import domain_configs, identity, notify_configs, record_configs
-from emulator.live.asked import need
+from emulator.live.api_errors import Refused
+from emulator.live.backend import Live
 from emulator.live.calls import Call
 from emulator.live.faults import RECORD_COMMAND
 from emulator.live.listing import online_list, stream_state
+from emulator.live.parameters import need
 from emulator.live.recordings import COMMANDS
-from emulator.live.refusals import Refused
-from emulator.live.service import Live
 from emulator.live.streams import StreamKey
 
 Json = dict[str, object]

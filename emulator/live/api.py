@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.live.actions import ACTIONS, Action, version_of
+from emulator.live.api_errors import Refused
+from emulator.live.backend import Live
 from emulator.live.calls import Call
 from emulator.live.clock import real_ms
 from emulator.live.faults import RECORD_COMMAND, Fault
-from emulator.live.refusals import Refused
-from emulator.live.service import Live
 from emulator.live.signatures import Wire, read_claim
 
 OK, SERVER_ERROR = 200, 500

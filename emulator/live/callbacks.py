@@ -17,7 +17,7 @@ from emulator.live.account import Manners
 from emulator.live.calls import Calls
 from emulator.live.clock import Timeline
 from emulator.live.faults import Plan
-from emulator.live.notified import INGEST_EVENTS, Notified
+from emulator.live.notify_records import INGEST_EVENTS, Notified
 from emulator.live.signatures import callback_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches

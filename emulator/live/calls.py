@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, fields
 
-from emulator.live.notified import Ledger
+from emulator.live.notify_records import Ledger
 from emulator.live.streams import Session, Stream
 
 

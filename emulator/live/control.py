@@ -10,11 +10,11 @@ from dataclasses import asdict
 from aiohttp import web
 
 from emulator.live.account import Notify, read_rule
+from emulator.live.backend import Live
 from emulator.live.callbacks import Receipt
 from emulator.live.faults import read_detour, read_fault
 from emulator.live.fields import Fields, Unfit
 from emulator.live.publishers import Publishers
-from emulator.live.service import Live
 from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
 
 YEAR_MS = 366 * 24 * 3600 * 1000

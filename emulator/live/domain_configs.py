@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from emulator.live import asked
-from emulator.live.asked import Given
+from emulator.live import parameters
+from emulator.live.backend import Live
 from emulator.live.domains import INGEST, STREAMING
-from emulator.live.service import Live
+from emulator.live.parameters import Given
 
 Json = dict[str, object]
 SEARCHES = ("fuzzy_match", "pre_match", "suf_match", "full_match")
@@ -14,7 +14,7 @@ REGION = "cn-shanghai"
 
 def mapping(live: Live, given: Given) -> Json:
     """facts/live.md §1.1: `vhost` is the main streaming domain, `publish` the ingest domain."""
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     name = given["DomainName"]
     kind = live.domains.kind(name)
     domain = live.domain(name)
@@ -26,31 +26,31 @@ def mapping(live: Live, given: Given) -> Json:
 
 
 def bind(live: Live, given: Given) -> Json:
-    asked.need(given, "PullDomain", "PushDomain")
+    parameters.need(given, "PullDomain", "PushDomain")
     live.domains.bind(given["PushDomain"], given["PullDomain"])
     return {}
 
 
 def release(live: Live, given: Given) -> Json:
-    asked.need(given, "PullDomain", "PushDomain")
+    parameters.need(given, "PullDomain", "PushDomain")
     live.domains.release(given["PushDomain"], given["PullDomain"])
     return {}
 
 
 def stop(live: Live, given: Given) -> Json:
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     live.domains.stop(given["DomainName"])
     return {}
 
 
 def start(live: Live, given: Given) -> Json:
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     live.domains.start(given["DomainName"])
     return {}
 
 
 def detail(live: Live, given: Given) -> Json:
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     name = given["DomainName"]
     told = {
         "DomainName": name,
@@ -65,8 +65,8 @@ def detail(live: Live, given: Given) -> Json:
 
 
 def listed(live: Live, given: Given) -> Json:
-    page = asked.number(given, "PageNumber", 1, 100_000)
-    size = asked.number(given, "PageSize", 20, 50)
+    page = parameters.number(given, "PageNumber", 1, 100_000)
+    size = parameters.number(given, "PageSize", 20, 50)
     names = [name for name in live.domains if _fits(live, name, given)]
     shown = names[(page - 1) * size : page * size]
     return {
@@ -78,9 +78,9 @@ def listed(live: Live, given: Given) -> Json:
 
 
 def _fits(live: Live, name: str, given: Given) -> bool:
-    kind = asked.word(given, "LiveDomainType", ("", STREAMING, INGEST))
-    status = asked.word(given, "DomainStatus", ("", "online", "offline", "configuring"))
-    wanted, how = given.get("DomainName", ""), asked.word(given, "DomainSearchType", SEARCHES)
+    kind = parameters.word(given, "LiveDomainType", ("", STREAMING, INGEST))
+    status = parameters.word(given, "DomainStatus", ("", "online", "offline", "configuring"))
+    wanted, how = given.get("DomainName", ""), parameters.word(given, "DomainSearchType", SEARCHES)
     found = {
         "fuzzy_match": wanted in name,
         "pre_match": name.startswith(wanted),

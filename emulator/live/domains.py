@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from emulator.live.account import Domain
-from emulator.live.refusals import Refused
+from emulator.live.api_errors import Refused
 
 STREAMING, INGEST = "liveVideo", "liveEdge"  # LiveDomainType, as the SDK's models have it
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from emulator.live.api_errors import CODES
 from emulator.live.fields import Fields
 from emulator.live.recordings import COMMANDS
-from emulator.live.refusals import CODES
 from emulator.live.streams import StreamKey
 
 RECORD_COMMAND = "RealTimeRecordCommand"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from emulator.live.asked import number, word
-from emulator.live.refusals import Refused
-from emulator.live.service import PICTURE, PUBLISHER, Live
+from emulator.live.api_errors import Refused
+from emulator.live.backend import PICTURE, PUBLISHER, Live
+from emulator.live.parameters import number, word
 from emulator.live.streams import Session, Stream, StreamKey, utc
 
 Json = dict[str, object]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from emulator.live import asked
-from emulator.live.asked import Given
+from emulator.live import parameters
+from emulator.live.api_errors import Refused
+from emulator.live.backend import Live
 from emulator.live.domains import INGEST
 from emulator.live.notify import RecordNotify, StreamNotify
-from emulator.live.refusals import Refused
-from emulator.live.service import Live
+from emulator.live.parameters import Given
 
 Json = dict[str, object]
 LONGEST_STREAM_KEY, LONGEST_RECORD_KEY = 64, 32
@@ -21,7 +21,7 @@ LONGEST_STREAM_KEY, LONGEST_RECORD_KEY = 64, 32
 
 def set_stream(live: Live, given: Given) -> Json:
     domain = _ingest(live, given)
-    signs = asked.word(given, "NotifyReqAuth", ("no", "yes")) == "yes"
+    signs = parameters.word(given, "NotifyReqAuth", ("no", "yes")) == "yes"
     live.notify.stream[domain] = StreamNotify(
         _url(given, "NotifyUrl"),
         _url(given, "ExceptionNotifyUrl"),
@@ -93,12 +93,12 @@ def describe_record(live: Live, given: Given) -> Json:
 
 
 def _record(given: Given) -> RecordNotify:
-    asked.need(given, "NotifyUrl")
-    signs = asked.flag(given, "NotifyReqAuth")
+    parameters.need(given, "NotifyUrl")
+    signs = parameters.flag(given, "NotifyReqAuth")
     return RecordNotify(
         _url(given, "NotifyUrl"),
         _url(given, "OnDemandUrl"),
-        need_status=asked.flag(given, "NeedStatusNotify"),
+        need_status=parameters.flag(given, "NeedStatusNotify"),
         key=_key(given, LONGEST_RECORD_KEY) if signs else "",
         signs=signs,
     )
@@ -112,7 +112,7 @@ def _absent(live: Live, name: str) -> Json:
 
 def _ingest(live: Live, given: Given) -> str:
     """facts/live.md §2: the streaming domain itself only where no ingest domain is bound to it."""
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     name = given["DomainName"]
     if live.domains.kind(name) != INGEST and live.ingest_of(name) != name:
         raise Refused("IllegalOperation")
@@ -120,7 +120,7 @@ def _ingest(live: Live, given: Given) -> str:
 
 
 def _streaming(live: Live, given: Given) -> str:
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     live.need_streaming(given["DomainName"])
     return given["DomainName"]
 
@@ -142,7 +142,7 @@ def _is_web(value: str) -> bool:
 
 def _key(given: Given, longest: int) -> str:
     """Letters and digits; the development keys have hyphens, so that nobody deploys them."""
-    asked.need(given, "NotifyAuthKey")
+    parameters.need(given, "NotifyAuthKey")
     key = given["NotifyAuthKey"]
     alphabet = "[A-Za-z0-9-]" if key.startswith("dev-") else "[A-Za-z0-9]"
     if not re.fullmatch(rf"{alphabet}{{16,{longest}}}", key):

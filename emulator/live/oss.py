@@ -17,8 +17,8 @@ from dataclasses import replace
 from aiohttp import web
 
 from emulator.live.account import OSS_ENDPOINT, Bucket
+from emulator.live.backend import Live
 from emulator.live.clock import real_ms
-from emulator.live.service import Live
 from emulator.live.streams import utc
 
 CLAIM = re.compile(

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from emulator.live.account import TAKES_OVER
+from emulator.live.backend import Live
 from emulator.live.fields import Unfit
-from emulator.live.service import Live
 from emulator.live.streams import Session, Stream, StreamKey
 from emulator.media.flv import Tag
+from emulator.media.flv_recording import Source
 from emulator.media.push import Push, Refusal
-from emulator.media.reel import Source
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001

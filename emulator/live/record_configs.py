@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from emulator.live import asked
+from emulator.live import parameters
 from emulator.live.account import ASK, AUTOMATIC, MANUAL, PUSH_URL, Rule
-from emulator.live.asked import Given
-from emulator.live.refusals import Refused
-from emulator.live.service import Live
+from emulator.live.api_errors import Refused
+from emulator.live.backend import Live
+from emulator.live.parameters import Given
 from emulator.live.streams import utc
 
 Json = dict[str, object]
@@ -37,13 +37,13 @@ VOD_WORDS = (
 
 def add(live: Live, given: Given) -> Json:
     """AddLiveAppRecordConfig. A bucket that is not there is found out as the recording begins."""
-    asked.need(given, "DomainName", "AppName", "OssBucket", "OssEndpoint")
+    parameters.need(given, "DomainName", "AppName", "OssBucket", "OssEndpoint")
     return _put(live, _oss_rule(live, given, given["OssBucket"]))
 
 
 def update(live: Live, given: Given) -> Json:
     """UpdateLiveAppRecordConfig, which takes no bucket and no object names."""
-    asked.need(given, "DomainName", "AppName", "OssEndpoint")
+    parameters.need(given, "DomainName", "AppName", "OssEndpoint")
     before = _held(live, given, OSS)
     rule = _oss_rule(live, given, before.bucket, before)
     live.set_rule(replace(rule, created_ms=before.created_ms))
@@ -55,9 +55,9 @@ def delete(live: Live, given: Given) -> Json:
 
 
 def describe(live: Live, given: Given) -> Json:
-    order = asked.word(given, "Order", ("asc", "desc"))
-    page = asked.number(given, "PageNum", 1, 10**6)
-    size = asked.number(given, "PageSize", 10, 30, 5)
+    order = parameters.word(given, "Order", ("asc", "desc"))
+    page = parameters.number(given, "PageNum", 1, 10**6)
+    size = parameters.number(given, "PageSize", 10, 30, 5)
     rules = _matching(live, given, OSS)
     if order == "desc":
         rules.reverse()
@@ -77,7 +77,7 @@ def describe(live: Live, given: Given) -> Json:
 
 
 def add_vod(live: Live, given: Given) -> Json:
-    asked.need(given, "DomainName", "AppName")
+    parameters.need(given, "DomainName", "AppName")
     return _put(live, _vod_rule(live, given))
 
 
@@ -92,8 +92,8 @@ def delete_vod(live: Live, given: Given) -> Json:
 
 
 def describe_vod(live: Live, given: Given) -> Json:
-    page = asked.number(given, "PageNum", 1, 10**6)
-    size = asked.number(given, "PageSize", 10, 100, 5)
+    page = parameters.number(given, "PageNum", 1, 10**6)
+    size = parameters.number(given, "PageSize", 10, 100, 5)
     rules = _matching(live, given, VOD)
     shown = rules[(page - 1) * size : page * size]
     return {
@@ -119,7 +119,7 @@ def _place(rule: Rule) -> Json:
 
 
 def _matching(live: Live, given: Given, storage: str) -> list[Rule]:
-    asked.need(given, "DomainName")
+    parameters.need(given, "DomainName")
     live.need_streaming(given["DomainName"])
     return [
         rule
@@ -131,7 +131,7 @@ def _matching(live: Live, given: Given, storage: str) -> list[Rule]:
 
 
 def _held(live: Live, given: Given, storage: str) -> Rule:
-    asked.need(given, "DomainName", "AppName")
+    parameters.need(given, "DomainName", "AppName")
     live.need_streaming(given["DomainName"])
     place = (given["DomainName"], given["AppName"], given.get("StreamName") or "*")
     held = live.rule_at(place, storage)
@@ -167,22 +167,22 @@ def _oss_rule(live: Live, given: Given, bucket: str, before: Rule | None = None)
     }
     if transcoded:
         told["TranscodeRecordFormatList"] = {"RecordFormat": transcoded}
-        told["TranscodeTemplates"] = {"Templates": asked.texts(given, "TranscodeTemplates")}
+        told["TranscodeTemplates"] = {"Templates": parameters.texts(given, "TranscodeTemplates")}
     cycle_s = min((_cycle_s(one) for one in formats), default=0)
     return _rule(live, given, OSS, (formats, cycle_s, told), bucket)
 
 
 def _vod_rule(live: Live, given: Given) -> Rule:
-    formats = asked.rows(given, "RecordFormat")
+    formats = parameters.rows(given, "RecordFormat")
     for one in formats:
-        asked.word(one, "Format", ("", *CONTAINERS[VOD]))
+        parameters.word(one, "Format", ("", *CONTAINERS[VOD]))
     told: Json = {name: given[name] for name in VOD_WORDS if given.get(name)}
     told["FormatConfig"] = bool(formats)
     if formats:
         told["RecordFormatList"] = {"RecordFormat": [_numbered(one) for one in formats]}
-    if templates := asked.texts(given, "TranscodeTemplates"):
+    if templates := parameters.texts(given, "TranscodeTemplates"):
         told["TranscodeTemplates"] = ",".join(templates)
-    told["CycleDuration"] = asked.number(given, "CycleDuration", VOD_CYCLE_S, 21_600, 300)
+    told["CycleDuration"] = parameters.number(given, "CycleDuration", VOD_CYCLE_S, 21_600, 300)
     shown = formats or [{"Format": "m3u8"}]
     return _rule(live, given, VOD, (shown, told["CycleDuration"], told))
 
@@ -197,8 +197,8 @@ def _rule(live: Live, given: Given, storage: str, parts: Parts, bucket: str = ""
         domain=given["DomainName"],
         app=given["AppName"],
         stream=given.get("StreamName") or "*",
-        on_demand=int(asked.word(given, "OnDemand", MODES)),
-        delay_ms=1000 * asked.number(given, "DelayTime", 180, 21_600, 15),
+        on_demand=int(parameters.word(given, "OnDemand", MODES)),
+        delay_ms=1000 * parameters.number(given, "DelayTime", 180, 21_600, 15),
         cycle_ms=1000 * int(str(cycle_s)),
         formats=tuple(str(one.get("Format")) for one in formats),
         storage=storage,
@@ -209,14 +209,14 @@ def _rule(live: Live, given: Given, storage: str, parts: Parts, bucket: str = ""
 
 
 def _formats(given: Given, name: str) -> list[Json]:
-    rows = asked.rows(given, name)
+    rows = parameters.rows(given, name)
     for row in rows:
-        asked.need(row, "Format")
-        asked.word(row, "Format", ("", *CONTAINERS[OSS]))
+        parameters.need(row, "Format")
+        parameters.word(row, "Format", ("", *CONTAINERS[OSS]))
         if "OssObjectPrefix" in row:
             _check_prefix(row["OssObjectPrefix"])
         if row["Format"] in SLICED:
-            asked.number(row, "SliceDuration", 30, 30, 5)
+            parameters.number(row, "SliceDuration", 30, 30, 5)
     return [_numbered(row) for row in rows]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from emulator.live.account import Rule
+from emulator.live.api_errors import Refused
 from emulator.live.clock import Timeline
-from emulator.live.films import FLV, Films, Span, span_of, told, uri
 from emulator.live.objects import Outside
-from emulator.live.refusals import Refused
+from emulator.live.recorded_files import FLV, Films, Span, span_of, told, uri
 from emulator.live.streams import Recording, Session, Stream, StreamKey, Tail, utc
 from emulator.live.switches import Switches
-from emulator.media.reel import Reel
+from emulator.media.flv_recording import Reel
 
 COMMANDS = ("start", "stop", "restart", "cancel_delay")
 

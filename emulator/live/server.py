@@ -19,21 +19,21 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from emulator.ending import told_to_end
 from emulator.live.account import Account, load_account
 from emulator.live.api import Answer, answer
+from emulator.live.backend import Live
 from emulator.live.clock import Clock
 from emulator.live.control import Control
 from emulator.live.fields import Unfit
+from emulator.live.object_server import Shelf
 from emulator.live.objects import Objects
 from emulator.live.oss import Buckets
 from emulator.live.publishers import Publishers
-from emulator.live.service import Live
-from emulator.live.shelf import Shelf
 from emulator.live.signatures import Wire
 from emulator.media.ingest import PORT as RTMP_PORT
 from emulator.media.ingest import Patience
 from emulator.media.port import Port
+from emulator.shutdown import told_to_end
 
 HOST, PORT = "127.0.0.1", 9001
 BUCKETS = Path(".live-record/buckets")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from emulator.live.account import Account, Credential
-from emulator.live.refusals import Refused
+from emulator.live.api_errors import Refused
 
 ACS3 = "ACS3-HMAC-SHA256"
 RPC = "HMAC-SHA1"

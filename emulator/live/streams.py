@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from emulator.live.account import Rule
 from emulator.media.flv import Tag
-from emulator.media.reel import Reel, Source
+from emulator.media.flv_recording import Reel, Source
 
 
 class StreamKey(NamedTuple):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from functions.file_view import QUERY
 from functions.record_command import asks, doctor, policies, reads
 from functions.record_command.routes import SIGNED, Route, dispatch
-from shared import app
-from shared.app import Call
-from shared.fc import Request, Response
-from shared.fields import Field
-from shared.files import QUERY
+from shared.inbound.function_compute import Request, Response
+from shared.inbound.request_fields import Field
+from shared.invocation import serve
+from shared.invocation.invocation import Call
 
 BUDGET = 12.0
 """s within which a person has an answer."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return app.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET)
 
 
 def respond(call: Call, request: Request) -> Response:

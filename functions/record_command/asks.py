@@ -7,20 +7,11 @@ import json
 
 from functions.record_command import outcomes
 from functions.record_command.routes import Ask
-from shared.domain import (
-    Asked,
-    CancelDelayAsked,
-    ExtendAsked,
-    RestartAsked,
-    StartAsked,
-    StopAsked,
-)
-from shared.domain.policy import OnInterruption
-from shared.domain.record import IfNotLive, Once
-from shared.domain.times import duration, written
-from shared.errors import BadRequest, Fault
-from shared.fc import Response
-from shared.fields import (
+from shared.engine.recorder import Manner
+from shared.errors import Fault
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest
+from shared.inbound.request_fields import (
     DURATION,
     Field,
     choice,
@@ -31,7 +22,17 @@ from shared.fields import (
     span,
     text,
 )
-from shared.recorder import Manner
+from shared.protocol import (
+    Asked,
+    CancelDelayAsked,
+    ExtendAsked,
+    RestartAsked,
+    StartAsked,
+    StopAsked,
+)
+from shared.protocol.durations import duration, written
+from shared.protocol.policy import OnInterruption
+from shared.protocol.state.intent import IfNotLive, Once
 
 SLOT = 250
 """ms ahead that a slot is taken; what finds none is queued."""

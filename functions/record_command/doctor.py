@@ -9,13 +9,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from functions.record_command.routes import Ask
-from shared.app import App, dev_offset
 from shared.config import load_stage_policy, mode_of
 from shared.config.tokens import digest_of
-from shared.domain.times import rfc3339
-from shared.errors import LiveError, Misconfigured, StoreUnavailable
-from shared.fc import Response
-from shared.fields import Field
+from shared.errors import Misconfigured
+from shared.inbound.function_compute import Response
+from shared.inbound.request_fields import Field
+from shared.invocation.app import App
+from shared.invocation.composition import dev_offset
+from shared.protocol.command_errors import LiveError
+from shared.protocol.durations import rfc3339
+from shared.store.store_errors import StoreUnavailable
 
 Json = dict[str, Any]
 MARK = "examined"

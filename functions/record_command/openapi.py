@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.record_command.routes import Route
 from functions.record_command.schemas import SCHEMAS
-from shared.fields import Field
+from shared.inbound.request_fields import Field
 
 Json = dict[str, Any]
 

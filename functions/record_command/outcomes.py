@@ -9,8 +9,11 @@ from typing import Any
 
 from functions.record_command import views
 from functions.record_command.routes import Ask
-from shared import resilience
-from shared.domain import (
+from shared import retry
+from shared.engine.recorder import Handled
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import KeyReused, WrongState
+from shared.protocol import (
     Accepted,
     Asked,
     CancelDelayAsked,
@@ -24,25 +27,22 @@ from shared.domain import (
     StopAsked,
     phase,
 )
-from shared.domain.because import Note
-from shared.domain.record import Answer, IfNotLive
-from shared.domain.storing import Loaded
-from shared.domain.texts import text as in_words
-from shared.errors import (
+from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
-    KeyReused,
     LiveError,
     NoRecordConfig,
     NotLive,
     OursToMend,
     Refused,
     Rejected,
-    WrongState,
 )
-from shared.fc import Response
+from shared.protocol.reason import Note
+from shared.protocol.state.command import Answer
+from shared.protocol.state.intent import IfNotLive
+from shared.protocol.texts import text as in_words
 from shared.quick import dataclass, replace
-from shared.recorder import Handled
+from shared.store.contract import Loaded
 
 
 class Outcome(str, Enum):
@@ -134,7 +134,7 @@ def _awaited(ask: Ask, became: Became, seconds: int) -> Became:
     clock, gen = ask.call.app.monotonic, became.record.wish.gen
     end = clock() + min(seconds, ask.call.deadline.left() - _RESERVE)
     while not _is_settled(became, gen) and clock() < end:
-        resilience.wait(min(_POLL, max(end - clock(), 0)))
+        retry.wait(min(_POLL, max(end - clock(), 0)))
         became = became.later(ask.call.app.store.load(ask.stream))
     return became
 

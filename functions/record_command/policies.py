@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from functions.record_command.routes import Ask
 from shared.config import load_stage_policy
-from shared.config.policy_text import as_document
-from shared.errors import BadRequest, Fault, Misconfigured, WrongState
-from shared.fc import Response
-from shared.fields import Field
+from shared.config.policy_dump import as_document
+from shared.errors import Fault, Misconfigured
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest, WrongState
+from shared.inbound.request_fields import Field
 
 
 def show(ask: Ask) -> Response:

@@ -9,14 +9,15 @@ from urllib.parse import quote
 
 from functions.record_command import views
 from functions.record_command.routes import SIGNED, Ask
-from shared.access import streaming
-from shared.domain import Phase, StreamKey
-from shared.domain.storing import Filter, Queue
-from shared.domain.times import written
-from shared.errors import NotFound, StoreUnavailable
-from shared.fc import Response
-from shared.fields import LIMIT, SOME, Field, choice, text
-from shared.known import RELAY_LOST
+from shared.config.policy_cache import RELAY_LOST
+from shared.inbound.authorization import streaming
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import NotFound
+from shared.inbound.request_fields import LIMIT, SOME, Field, choice, text
+from shared.protocol import Phase, StreamKey
+from shared.protocol.durations import written
+from shared.store.contract import Filter, Queue
+from shared.store.store_errors import StoreUnavailable
 
 
 def status(ask: Ask) -> Response:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from shared.access import authorize, stream_of
-from shared.app import Call
-from shared.domain import StreamKey
-from shared.domain.texts import Language
-from shared.errors import MethodNotAllowed, NotFound
-from shared.fc import Headers, Request, Response, json_body
-from shared.fields import Field, read
+from shared.inbound.authorization import authorize, stream_of
+from shared.inbound.function_compute import Headers, Request, Response, json_body
+from shared.inbound.request_errors import MethodNotAllowed, NotFound
+from shared.inbound.request_fields import Field, read
+from shared.invocation.invocation import Call
+from shared.protocol import StreamKey
+from shared.protocol.texts import Language
 from shared.quick import dataclass
 
 SIGNED = "/v1/files"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.record_command.outcomes import Outcome
-from shared.domain import Code, Command, Phase
-from shared.domain.policy import Mode, OnInterruption
-from shared.domain.record import By, Standing
+from shared.protocol import Code, Command, Phase
+from shared.protocol.policy import Mode, OnInterruption
+from shared.protocol.state.intent import By
+from shared.protocol.state.session import Standing
 
 Schema = Mapping[str, Any]
 

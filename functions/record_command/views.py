@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from shared.domain import Recording, Terms, phase
-from shared.domain.because import Note
-from shared.domain.explain import explain
-from shared.domain.record import Session, Wish
-from shared.domain.storing import Entry, File
-from shared.domain.texts import Language, text
-from shared.domain.times import rfc3339
-from shared.files import is_object, shown
+from functions.file_view import is_object, shown
+from shared.protocol import Recording, Terms, phase
+from shared.protocol.derived.explain import explain
+from shared.protocol.durations import rfc3339
+from shared.protocol.file import File
+from shared.protocol.reason import Note
+from shared.protocol.state.intent import Wish
+from shared.protocol.state.session import Session
+from shared.protocol.texts import Language, text
+from shared.store.contract import Entry
 
 Json = dict[str, Any]
 

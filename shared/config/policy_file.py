@@ -13,8 +13,10 @@ from importlib import import_module
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from shared.config.hints import did_you_mean
-from shared.domain.policy import (
+from shared.config.suggestions import did_you_mean
+from shared.errors import Fault, Misconfigured
+from shared.protocol.durations import duration
+from shared.protocol.policy import (
     Domain,
     ForwardTo,
     Match,
@@ -24,8 +26,6 @@ from shared.domain.policy import (
     Policy,
     Rule,
 )
-from shared.domain.times import duration
-from shared.errors import Fault, Misconfigured
 from shared.quick import dataclass, replace
 
 Kind = Literal["json", "toml"]

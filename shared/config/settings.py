@@ -8,11 +8,11 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from shared.config import values
-from shared.config.hints import did_you_mean
+from shared.config.suggestions import did_you_mean
 from shared.config.tokens import Tokens, read_tokens
-from shared.domain.policy import Mode, Policy
-from shared.domain.times import duration
 from shared.errors import Fault, Misconfigured
+from shared.protocol.durations import duration
+from shared.protocol.policy import Mode, Policy
 from shared.quick import dataclass
 
 PREFIX: Final = "LIVE_RECORD_"

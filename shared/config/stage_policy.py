@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shared.config.policy_file import Kind, load_policy
 from shared.config.settings import Settings
-from shared.domain.policy import Policy
 from shared.errors import Fault, Misconfigured
+from shared.protocol.policy import Policy
 
 
 def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from shared.domain.policy import Mode
-from shared.domain.times import duration
+from shared.protocol.durations import duration
+from shared.protocol.policy import Mode
 
 STORES: Final = "write it as redis://… or rediss://…, or on one machine sqlite:///absolute/path"
 _HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from shared.domain.stream import StreamKey
 from shared.errors import Fault, Misconfigured
+from shared.protocol.stream import StreamKey
 
 if TYPE_CHECKING:
     from shared.store.redis import RedisStore

@@ -14,9 +14,9 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from shared.domain.because import Code, Note
-from shared.domain.record import Recording
-from shared.domain.stream import StreamKey
+from shared.protocol.reason import Code, Note
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import StreamKey
 
 FORMAT = 1
 

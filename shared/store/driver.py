@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from shared.fast import first_that_works, standing_in, without_collector
+from shared.lazy_imports import first_that_works, standing_in, without_collector
 
 if TYPE_CHECKING:
     import redis as redis_py

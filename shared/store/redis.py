@@ -7,8 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from shared.domain.record import Flight, Phase, Recording
-from shared.domain.storing import (
+from shared.protocol.derived.phase import Phase
+from shared.protocol.file import File
+from shared.protocol.state.command import Flight
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import StreamKey
+from shared.quick import replace
+from shared.store import scripts
+from shared.store.codec import from_json, note_from_json
+from shared.store.contract import (
     COMMANDS,
     LOOK_RATE,
     LOOKS,
@@ -16,7 +23,6 @@ from shared.domain.storing import (
     Condition,
     Conflict,
     Entry,
-    File,
     Filter,
     Loaded,
     PolicyCopy,
@@ -27,14 +33,8 @@ from shared.domain.storing import (
     Use,
     Watched,
 )
-from shared.domain.stream import StreamKey
-from shared.errors import StoreUnavailable
-from shared.quick import replace
-from shared.store import scripts
-from shared.store.codec import from_json, note_from_json
 from shared.store.driver import Direct, driver
-from shared.store.scripts import Script
-from shared.store.wire import (
+from shared.store.save_request import (
     AGE,
     ORDER,
     duration_of,
@@ -43,6 +43,8 @@ from shared.store.wire import (
     save_in_words,
     uri_of,
 )
+from shared.store.scripts import Script
+from shared.store.store_errors import StoreUnavailable
 
 if TYPE_CHECKING:
     import redis as redis_py

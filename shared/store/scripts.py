@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import field
 
-from shared.domain.storing import RECHECK
 from shared.quick import dataclass
+from shared.store.contract import RECHECK
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
 
-from shared.domain.because import Code, Note
-from shared.domain.record import Phase, Recording, phase
-from shared.domain.storing import (
+from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.file import File
+from shared.protocol.reason import Code, Note
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import StreamKey
+from shared.quick import replace
+from shared.store import command_queue
+from shared.store.codec import from_json, note_from_json, note_to_json, to_json
+from shared.store.contract import (
     COMMANDS,
     LOOK_RATE,
     LOOKS,
@@ -17,7 +23,6 @@ from shared.domain.storing import (
     Condition,
     Conflict,
     Entry,
-    File,
     Filter,
     Loaded,
     PolicyCopy,
@@ -29,12 +34,8 @@ from shared.domain.storing import (
     Watched,
     watched_of,
 )
-from shared.domain.stream import StreamKey
-from shared.errors import StoreUnavailable
-from shared.quick import replace
-from shared.store import line
-from shared.store.codec import from_json, note_from_json, note_to_json, to_json
 from shared.store.schema import create
+from shared.store.store_errors import StoreUnavailable
 
 SAFETY = ("journal_mode", "synchronous")
 BUSY = 2.0
@@ -74,9 +75,9 @@ class SqliteStore:
             if version != save.version:
                 return Conflict()
             saved, record, waits = self._choose(db, save, rule, now)
-            row = line.row_of(record, save.place, waits, now)
+            row = command_queue.row_of(record, save.place, waits, now)
             _put(db, record, version + 1, row)
-            line.move(db, rule, row[5], save.place, now)
+            command_queue.move(db, rule, row[5], save.place, now)
             notes = (*save.notes, Note(Code.NO_PLACE)) if waits else save.notes
             _append(db, save.key, notes, now)
             for file in save.files:
@@ -90,10 +91,10 @@ class SqliteStore:
         stored = Stored(save.version + 1)
         if save.flying is None:
             return stored, save.queued, ""
-        waits = line.full_scope(db, save, rule)
+        waits = command_queue.full_scope(db, save, rule)
         if waits and save.waiting:
             return replace(stored, full=True), save.waiting, waits
-        slot, taken = line.take_slot(db, COMMANDS, self._interval, now=now, wait=save.wait)
+        slot, taken = command_queue.take_slot(db, COMMANDS, self._interval, now=now, wait=save.wait)
         if not taken:
             return replace(stored, lane_in=slot - now), save.queued, ""
         record = _complete(save.flying, slot, save.lease)
@@ -103,18 +104,18 @@ class SqliteStore:
         """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
         with self._writing() as db:
             now = self._clock()
-            slot, taken = line.take_slot(db, LOOKS, 1000 / LOOK_RATE, now=now, wait=wait)
+            slot, taken = command_queue.take_slot(db, LOOKS, 1000 / LOOK_RATE, now=now, wait=wait)
         return max(slot - now, 0.0) if taken else None
 
     def slow(self, ms: int) -> None:
         """Give no slot to a command for so long: Live said that there are too many."""
         with self._writing() as db:
-            line.slow(db, COMMANDS, until=self._clock() + ms)
+            command_queue.slow(db, COMMANDS, until=self._clock() + ms)
 
     def use(self) -> Use:
         """How much of the commands' lane is used."""
         with self._reading() as db:
-            return Use(1000 / self._interval, *line.use(db, COMMANDS, self._clock()))
+            return Use(1000 / self._interval, *command_queue.use(db, COMMANDS, self._clock()))
 
     def join(self, name: str, who: str, ms: int) -> int:
         """Say that we are at work, for so long unless said again; how many others are."""
@@ -137,7 +138,7 @@ class SqliteStore:
                 "SELECT count(*) FROM runner WHERE name=? AND until > ?", (name, now)
             ).fetchone()
             row = db.execute("SELECT at FROM mark WHERE name=?", (mark,)).fetchone()
-            is_booked = line.use(db, COMMANDS, now)[1] > 0
+            is_booked = command_queue.use(db, COMMANDS, now)[1] > 0
             enough = alive >= most or (alive > 0 and is_booked)
             if enough or (row and now - row[0] < ms):
                 return False
@@ -152,7 +153,7 @@ class SqliteStore:
         """Stops before restarts before starts, then the most urgent, then whoever has waited
         longest. Nobody else is handed them for `hold` ms, or until they are saved."""
         with self._writing() as db:
-            rows = line.take_due(db, self._clock(), limit=limit, hold=hold)
+            rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
 
     def next_due(self) -> int | None:
@@ -335,7 +336,7 @@ _PUT = (
 """What an index holds and does not change is not written again, as REPLACE would."""
 
 
-def _put(db: sqlite3.Connection, record: Recording, version: int, row: line.Row) -> None:
+def _put(db: sqlite3.Connection, record: Recording, version: int, row: command_queue.Row) -> None:
     kept = (version, to_json(record), phase(record).value, record.is_watched)
     db.execute(_PUT, (*_columns(record.key), *kept, *row))
 

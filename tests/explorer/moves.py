@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.domain import Happening, Looked, Sent
-from shared.recorder import Load, Look, SaveOrClaim, Send
+from shared.engine.effects import Load, Look, SaveOrClaim, Send
+from shared.protocol import Happening, Looked, Sent
 from tests.explorer import promises
-from tests.explorer.clock import FROZEN, Clock
-from tests.explorer.ground import LAG, Step
-from tests.explorer.mind import CALLBACK, PERSON, RECONCILE, Turn
+from tests.explorer.in_transit import Wire
+from tests.explorer.move_context import LAG, Step
+from tests.explorer.passing_time import FROZEN, Clock
 from tests.explorer.promises import Change
-from tests.explorer.wire import Wire
+from tests.explorer.stepper import CALLBACK, PERSON, RECONCILE, Turn
 from tests.explorer.world import MINUTE, NOW, Fault, Instance, Mail, World
 
 

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from tests.explorer import scenarios
 from tests.explorer.rules import RULES
 from tests.explorer.search import Search
-from tests.explorer.story import told
+from tests.explorer.trace import told
 
 
 class Kind(str, Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared.domain import (
+from shared.protocol import (
     Accepted,
     Code,
     Command,
@@ -21,9 +21,10 @@ from shared.domain import (
     Unpublished,
     phase,
 )
-from shared.domain.policy import OnInterruption
-from shared.domain.record import By, Standing
-from shared.errors import AlreadyStarted
+from shared.protocol.command_errors import AlreadyStarted
+from shared.protocol.policy import OnInterruption
+from shared.protocol.state.intent import By
+from shared.protocol.state.session import Standing
 from tests.explorer.scenario import Scenario
 from tests.explorer.world import FAR, NEVER, NOW, UNCLEAR, Live, Memory, Request, Task
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
-from shared.domain import Command, Flight, Sent, answers, reports
-from shared.domain.answers import doubt as in_doubt
-from shared.domain.because import Code
-from shared.domain.turn import Turn
-from shared.errors import InDoubt
+from shared.protocol import Command, Flight, Sent
+from shared.protocol.command_errors import InDoubt
+from shared.protocol.reason import Code
+from shared.protocol.rules import command_result, command_retry, reassert, recording_status
+from shared.protocol.rules.command_result import doubt as in_doubt
+from shared.protocol.rules.transition import Turn
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -26,10 +26,9 @@ from tests.explorer.scenarios import (
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
-decide = import_module("shared.domain.decide")  # the package gives its function by that name
-_real_settle = answers.settle
-_real_again = answers._again
-_real_runs = reports._runs
+_real_settle = command_result.settle
+_real_again = command_retry.enqueue_retry
+_real_runs = recording_status._runs
 
 
 def _one(*faults: Fault) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def _one(*faults: Fault) -> dict[str, Any]:
 
 
 def _no_doubt() -> Patches:
-    return ((answers, "doubt", lambda *_: None),)
+    return ((command_result, "doubt", lambda *_: None),)
 
 
 def _doubt_until_answered() -> Patches:
@@ -46,7 +45,7 @@ def _doubt_until_answered() -> Patches:
         if not isinstance(sent.answer, InDoubt):
             turn.change(doubts=())
 
-    return ((answers, "settle", settle),)
+    return ((command_result, "settle", settle),)
 
 
 def _lapse_leaves_nothing(*, doubts: bool) -> Callable[[], Patches]:
@@ -57,11 +56,11 @@ def _lapse_leaves_nothing(*, doubts: bool) -> Callable[[], Patches]:
         else:
             _real_again(turn, flight, after=0)
 
-    return lambda: ((answers, "lapse", lapse),)
+    return lambda: ((command_result, "lapse", lapse),)
 
 
 def _no_echo() -> Patches:
-    return ((decide, "_AGAINST_A_START", ()), (decide, "_AGAINST_A_STOP", ()))
+    return ((reassert, "_AGAINST_A_START", ()), (reassert, "_AGAINST_A_STOP", ()))
 
 
 def _no_early_echo(command: str) -> Callable[[], Patches]:
@@ -81,15 +80,15 @@ def _early_echo_ends_it() -> Patches:
         if turn.record.owed and turn.record.owed.why is Code.EARLY_ECHO:
             turn.change(doubts=())
 
-    return ((reports, "_runs", runs),)
+    return ((recording_status, "_runs", runs),)
 
 
 def _restart_is_no_start() -> Patches:
-    return ((decide, "_AGAINST_A_STOP", (Command.START,)),)
+    return ((reassert, "_AGAINST_A_STOP", (Command.START,)),)
 
 
 def _cancel_delay_is_no_stop() -> Patches:
-    return ((decide, "_AGAINST_A_START", (Command.STOP,)),)
+    return ((reassert, "_AGAINST_A_START", (Command.STOP,)),)
 
 
 REMOVALS = (

@@ -6,11 +6,12 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from shared import recorder
-from shared.domain import Command, Flight, Recording, Sent, answers
-from shared.domain.decide import claim as _real_claim
-from shared.domain.turn import Turn
-from shared.errors import InDoubt, NotLive
+from shared.engine import recorder
+from shared.protocol import Command, Flight, Recording, Sent
+from shared.protocol.command_errors import InDoubt, NotLive
+from shared.protocol.rules import command_result, command_retry
+from shared.protocol.rules.claim import claim as _real_claim
+from shared.protocol.rules.transition import Turn
 from tests.explorer.moves import Moves
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
@@ -29,10 +30,11 @@ from tests.explorer.scenarios import (
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
-decide = import_module("shared.domain.decide")  # the package gives its function by that name
-_real_settle = answers.settle
-_real_again = answers._again
-_real_restart = answers._restart
+# by its name: the package gives the function so called
+claim_rules = import_module("shared.protocol.rules.claim")
+_real_settle = command_result.settle
+_real_again = command_retry.enqueue_retry
+_real_restart = command_result._restart
 
 
 def _one(*faults: Fault) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def _oldest_wish_wins() -> Patches:
         real(turn, **fields)
         turn.change(owed=owed)
 
-    return ((decide, "_contradicts", lambda *_: False), (Turn, "new_wish", new_wish))
+    return ((claim_rules, "_contradicts", lambda *_: False), (Turn, "new_wish", new_wish))
 
 
 def _several_flights() -> Patches:
@@ -71,7 +73,7 @@ def _anybodys_answer() -> Patches:
         flight = turn.record.flight
         _real_settle(turn, replace(sent, flight=flight.id) if flight else sent)
 
-    return ((answers, "settle", settle),)
+    return ((command_result, "settle", settle),)
 
 
 def _no_compare() -> Patches:
@@ -79,14 +81,14 @@ def _no_compare() -> Patches:
 
 
 def _blind_to_sessions() -> Patches:
-    return ((answers, "_opened_since", lambda *_: False),)
+    return ((command_result, "_opened_since", lambda *_: False),)
 
 
 def _stop_said_once() -> Patches:
     def missed(turn: Turn, _flight: Flight) -> None:
         turn.change(stop_missed_at=turn.now)
 
-    return ((answers, "_stop_missed", missed),)
+    return ((command_result, "_stop_missed", missed),)
 
 
 def _cancelled_in_flight() -> Patches:
@@ -105,7 +107,7 @@ def _restart_again() -> Patches:
         if isinstance(answer, InDoubt):
             _real_again(turn, flight, after=500)
 
-    return ((answers, "_MEANING", {**answers._MEANING, Command.RESTART: restart}),)
+    return ((command_result, "_MEANING", {**command_result._MEANING, Command.RESTART: restart}),)
 
 
 def _cancel_delay_for_any_wish() -> Patches:
@@ -115,11 +117,11 @@ def _cancel_delay_for_any_wish() -> Patches:
         else:
             _real_again(turn, flight, after=after)
 
-    return ((answers, "_again", again),)
+    return ((command_retry, "enqueue_retry", again),)
 
 
 def _no_finalize_when_not_live() -> Patches:
-    real = answers._stop
+    real = command_result._stop
 
     def stop(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
         real(turn, flight, answer)
@@ -127,7 +129,7 @@ def _no_finalize_when_not_live() -> Patches:
         if isinstance(answer, NotLive) and owed and owed.command is Command.CANCEL_DELAY:
             turn.change(owed=None)
 
-    return ((answers, "_MEANING", {**answers._MEANING, Command.STOP: stop}),)
+    return ((command_result, "_MEANING", {**command_result._MEANING, Command.STOP: stop}),)
 
 
 _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}

@@ -5,31 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shared import recorder
-from shared.domain import (
-    Flight,
-    Recording,
-    answers,
-)
-from shared.domain.decide import claim as _real_claim
-from shared.domain.record import How
-from shared.domain.turn import Turn
+from shared.engine import recorder
+from shared.protocol import Flight, Recording
+from shared.protocol.rules import command_result
+from shared.protocol.rules import confirmation as confirmation_rules
+from shared.protocol.rules.claim import claim as _real_claim
+from shared.protocol.rules.transition import Turn
+from shared.protocol.state.confirmation import How
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
-from tests.explorer.scenarios import (
-    LIVE,
-    PAUSED,
-    RECORDED,
-    RETURNS,
-    START,
-    STATUS,
-    STOP,
-)
+from tests.explorer.scenarios import LIVE, PAUSED, RECORDED, RETURNS, START, STATUS, STOP
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
-_real_doubt = answers.doubt
-_real_started = answers._started
+_real_doubt = command_result.doubt
+_real_started = confirmation_rules.accept_start
 
 
 def _one(*faults: Fault) -> dict[str, Any]:
@@ -37,16 +27,16 @@ def _one(*faults: Fault) -> dict[str, Any]:
 
 
 def _accepted_is_enough() -> Patches:
-    real = answers._check_at
+    real = confirmation_rules._check_at
 
     def check_at(turn: Turn, how: How, **more: bool) -> int | None:
         return None if how is How.ACCEPTED else real(turn, how, **more)
 
-    return ((answers, "_check_at", check_at),)
+    return ((confirmation_rules, "_check_at", check_at),)
 
 
 def _already_is_enough() -> Patches:
-    return ((answers, "_may_be_paused", lambda *_: False),)
+    return ((command_result, "_may_be_paused", lambda *_: False),)
 
 
 def _unproved_again_and_again() -> Patches:
@@ -55,7 +45,10 @@ def _unproved_again_and_again() -> Patches:
             turn.change(started=replace(turn.record.started, repeated=False))
         _real_started(turn, flight, answer, How.ADOPTED if how is How.ACCEPTED else how)
 
-    return ((answers, "_started", started), (answers, "_may_be_paused", lambda *_: True))
+    return (
+        (confirmation_rules, "accept_start", started),
+        (command_result, "_may_be_paused", lambda *_: True),
+    )
 
 
 def _doubtful_stop_is_none() -> Patches:
@@ -68,7 +61,7 @@ def _doubtful_stop_is_none() -> Patches:
         _real_doubt(turn, flight)
         turn.change(stopped_at=before)
 
-    return ((recorder, "claim", claim), (answers, "doubt", doubt))
+    return ((recorder, "claim", claim), (command_result, "doubt", doubt))
 
 
 _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shared.domain import (
-    Code,
-    Command,
-    Published,
-    Unpublished,
-    sessions,
-    wishes,
-)
-from shared.domain.policy import OnInterruption
-from shared.domain.record import TOGETHER, Session, Standing
-from shared.domain.turn import Turn
+from shared.protocol import Code, Command, Published, Unpublished
+from shared.protocol.policy import OnInterruption
+from shared.protocol.rules import intent as intent_rules
+from shared.protocol.rules import session as session_rules
+from shared.protocol.rules.transition import Turn
+from shared.protocol.state.session import TOGETHER, Session, Standing
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -33,8 +28,8 @@ from tests.explorer.scenarios import (
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
-_real_published = sessions.published
-_real_unpublished = sessions.unpublished
+_real_published = session_rules.published
+_real_unpublished = session_rules.unpublished
 
 
 def _one(*faults: Fault) -> dict[str, Any]:
@@ -45,22 +40,22 @@ def _late_publish_counts() -> Patches:
     def published(turn: Turn, happening: Published) -> None:
         session = turn.record.session
         if session is not None and happening.time < session.began:
-            sessions._open(turn, Code.PUBLISHED, time=happening.time)
+            session_rules._open(turn, Code.PUBLISHED, time=happening.time)
         else:
             _real_published(turn, happening)
 
-    return ((sessions, "published", published),)
+    return ((session_rules, "published", published),)
 
 
 def _same_publish_counts() -> Patches:
     def published(turn: Turn, happening: Published) -> None:
         session = turn.record.session
         if session is not None and happening.time == session.began:
-            sessions._open(turn, Code.PUBLISHED, time=happening.time)
+            session_rules._open(turn, Code.PUBLISHED, time=happening.time)
         else:
             _real_published(turn, happening)
 
-    return ((sessions, "published", published),)
+    return ((session_rules, "published", published),)
 
 
 def _soon_is_the_same() -> Patches:
@@ -69,15 +64,15 @@ def _soon_is_the_same() -> Patches:
         if session is None or not 0 < happening.time - session.began <= TOGETHER:
             _real_published(turn, happening)
 
-    return ((sessions, "published", published),)
+    return ((session_rules, "published", published),)
 
 
 def _publish_is_believed() -> Patches:
-    return ((wishes, "would_end", lambda *_: False),)
+    return ((intent_rules, "would_end", lambda *_: False),)
 
 
 def _list_first_is_another() -> Patches:
-    return ((sessions, "_belongs", lambda *_: False),)
+    return ((session_rules, "_belongs", lambda *_: False),)
 
 
 def _late_publish_done_counts() -> Patches:
@@ -86,38 +81,38 @@ def _late_publish_done_counts() -> Patches:
         began = session.began if session else 0
         _real_unpublished(turn, replace(happening, time=max(happening.time, began)))
 
-    return ((sessions, "unpublished", unpublished),)
+    return ((session_rules, "unpublished", unpublished),)
 
 
 def _one_absence_ends() -> Patches:
     def missed(turn: Turn, asked_at: int) -> None:
         session = turn.record.session
         if session and session.standing is not Standing.ENDED and asked_at >= session.opened_at:
-            sessions._end(turn)
+            session_rules._end(turn)
 
-    return ((sessions, "_missed", missed),)
+    return ((session_rules, "_missed", missed),)
 
 
 def _absence_is_nothing() -> Patches:
-    return ((sessions, "_missed", lambda *_: None),)
+    return ((session_rules, "_missed", lambda *_: None),)
 
 
 def _ending_stays() -> Patches:
-    real = sessions._still_there
+    real = session_rules._still_there
 
     def still_there(turn: Turn, session: Session, published_at: int) -> None:
         if session.standing is not Standing.ENDING:
             real(turn, session, published_at)
 
-    return ((sessions, "_still_there", still_there),)
+    return ((session_rules, "_still_there", still_there),)
 
 
 def _refusal_is_nothing() -> Patches:
-    return ((sessions, "mark_refused", lambda *_: None),)
+    return ((session_rules, "mark_refused", lambda *_: None),)
 
 
 def _presence_starts_nothing() -> Patches:
-    return ((sessions, "_meet_wish", _opened_only),)
+    return ((session_rules, "_meet_wish", _opened_only),)
 
 
 def _opened_only(turn: Turn, why: Code) -> None:
@@ -129,48 +124,48 @@ def _any_list_is_believed() -> Patches:
     def seen(turn: Turn, published_at: int, _asked_at: int) -> None:
         session = turn.record.session
         if session is None or abs(published_at - session.listed) > TOGETHER:
-            sessions._open(turn, Code.SEEN_ONLINE, listed=published_at)
+            session_rules._open(turn, Code.SEEN_ONLINE, listed=published_at)
         else:
-            sessions._still_there(turn, session, published_at)
+            session_rules._still_there(turn, session, published_at)
 
-    return ((sessions, "_seen", seen),)
+    return ((session_rules, "_seen", seen),)
 
 
 def _lists_open_nothing() -> Patches:
-    real = sessions._seen
+    real = session_rules._seen
 
     def seen(turn: Turn, published_at: int, asked_at: int) -> None:
         session = turn.record.session
         if session is not None and published_at - session.listed <= TOGETHER:
             real(turn, published_at, asked_at)
 
-    return ((sessions, "_seen", seen),)
+    return ((session_rules, "_seen", seen),)
 
 
 def _stop_said_once() -> Patches:
-    return ((sessions, "_stop_missed", lambda *_: False),)
+    return ((session_rules, "_stop_missed", lambda *_: False),)
 
 
 def _no_start_for_the_new() -> Patches:
-    real = sessions._meet_wish
+    real = session_rules._meet_wish
 
     def meet(turn: Turn, why: Code) -> None:
         if turn.record.started is None or why is Code.SEEN_AGAIN:
             real(turn, why)
 
-    return ((sessions, "_meet_wish", meet),)
+    return ((session_rules, "_meet_wish", meet),)
 
 
 def _sent_to_the_ended() -> Patches:
     def end(turn: Turn) -> None:
         turn.change_session(standing=Standing.ENDED)
-        wishes.end_with_session(turn)
+        intent_rules.end_with_session(turn)
 
     def withheld(turn: Turn, command: Command, *_: object) -> bool:
         owed = turn.record.owed
         return command is Command.START and owed is not None and owed.command is Command.RESTART
 
-    return ((sessions, "_end", end), (Turn, "_withheld", withheld))
+    return ((session_rules, "_end", end), (Turn, "_withheld", withheld))
 
 
 _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from shared.domain import Asked, Terms
-from tests.explorer.live import Switches
+from shared.protocol import Asked, Terms
+from tests.explorer.live_model import Switches
 from tests.explorer.world import Fault
 
 

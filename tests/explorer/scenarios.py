@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain import CancelDelayAsked, IfNotLive, RestartAsked, StartAsked, StopAsked, Terms
-from shared.domain.policy import OnInterruption, OnPublish, Rule
-from tests.explorer.live import Switches
+from shared.protocol import CancelDelayAsked, IfNotLive, RestartAsked, StartAsked, StopAsked, Terms
+from shared.protocol.policy import OnInterruption, OnPublish, Rule
+from tests.explorer.live_model import Switches
 from tests.explorer.scenario import Event, Scenario
 from tests.explorer.world import Fault
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from tests.explorer.ground import Label, Step
-from tests.explorer.mind import PERSON, Mind
+from tests.explorer.move_context import Label, Step
 from tests.explorer.moves import Moves
 from tests.explorer.promises import Broken
 from tests.explorer.scenario import Event, Scenario
+from tests.explorer.stepper import PERSON, Mind
 from tests.explorer.world import MINUTE, NOW, World
 
 LONG_AGO = 100_000

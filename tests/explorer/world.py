@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from shared.domain import Code, Command, StreamKey
+from shared.protocol import Code, Command, StreamKey
 
 NOW = 1_000_000_000
 KEY = StreamKey("live.example.com", "app", "room1")

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 
+from tests.simulation.chances import RATES
 from tests.simulation.engines import sample
-from tests.simulation.lots import RATES
 from tests.simulation.plan import Do, Plan, draw
+from tests.simulation.run_log import written
 from tests.simulation.shrink import Shrinker
 from tests.simulation.simulation import Result, Simulation
-from tests.simulation.story import written
 
 SHRUNK = 3
 """So many failing seeds are made shorter; each takes seconds."""

@@ -10,29 +10,26 @@ from importlib import import_module
 from typing import Any
 from unittest import mock
 
-from shared import callbacks, recorder, webhook
-from shared.domain import (
-    Code,
-    Command,
-    Flight,
-    Recording,
-    Sent,
-    answers,
-    claim,
-    reports,
-    sessions,
-    wishes,
-)
-from shared.domain.decide import decide as real_decide
-from shared.domain.happenings import Published, Unpublished
-from shared.domain.record import DOUBT, Doubt, Standing
-from shared.domain.storing import Conflict, Save, Stored
-from shared.domain.turn import Turn
-from shared.errors import InDoubt
-from shared.recorder import Recorder, Send, do
+from shared.engine import effects, recorder
+from shared.engine.effects import Send, do
+from shared.engine.recorder import Recorder
+from shared.inbound import live_callbacks, live_events
+from shared.protocol import Code, Command, Flight, Recording, Sent, claim
+from shared.protocol.command_errors import InDoubt
+from shared.protocol.events import Published, Unpublished
+from shared.protocol.rules import command_result, command_retry, reassert, recording_status
+from shared.protocol.rules import intent as intent_rules
+from shared.protocol.rules import session as session_rules
+from shared.protocol.rules.decide import decide as real_decide
+from shared.protocol.rules.transition import Turn
+from shared.protocol.state.command import DOUBT, Doubt
+from shared.protocol.state.session import Standing
+from shared.store.contract import Conflict, Save, Stored
 from tests.simulation.memory import MemoryStore, Row
 
-decide = import_module("shared.domain.decide")  # the package gives its function by that name
+decide = import_module(
+    "shared.protocol.rules.decide"
+)  # the package gives its function by that name
 Patch = tuple[object, str, object]
 
 
@@ -56,7 +53,7 @@ def _send_before_save() -> tuple[Patch, ...]:
     real = Recorder._decide
 
     def hasty(self: Recorder, key: Any, happening: Any, manner: Any, known: Any) -> Any:  # noqa: ANN401 - as the real one
-        loaded = yield from do(recorder.Load(key))
+        loaded = yield from do(effects.Load(key))
         decided = real_decide(loaded.record, happening, loaded.now, self._terms(key))
         flying = claim(decided.record, self._flight_id(), loaded.now)
         if flying is not None and flying.flight is not None and manner.has_time():
@@ -112,59 +109,59 @@ def _lease_ignored() -> tuple[Patch, ...]:
 
     def hasty(turn: Turn) -> None:
         if turn.record.flight is not None:
-            answers.lapse(turn, turn.record.flight)
+            command_result.lapse(turn, turn.record.flight)
         real(turn)
 
     return ((decide, "_pass_time", hasty),)
 
 
 def _doubt_dropped() -> tuple[Patch, ...]:
-    return ((answers, "doubt", lambda *_: None),)
+    return ((command_result, "doubt", lambda *_: None),)
 
 
 def _doubt_too_short() -> tuple[Patch, ...]:
-    real = answers.doubt
+    real = command_result.doubt
 
     def short(turn: Turn, flight: Flight) -> None:
         real(turn, flight)
         early = tuple(Doubt(d.command, d.until - DOUBT * 3 // 4) for d in turn.record.doubts[-1:])
         turn.change(doubts=(*turn.record.doubts[:-1], *early))
 
-    return ((answers, "doubt", short),)
+    return ((command_result, "doubt", short),)
 
 
 def _anybodys_answer() -> tuple[Patch, ...]:
-    real = answers.settle
+    real = command_result.settle
 
     def settle(turn: Turn, sent: Sent) -> None:
         flight = turn.record.flight
         real(turn, replace(sent, flight=flight.id) if flight else sent)
 
-    return ((answers, "settle", settle),)
+    return ((command_result, "settle", settle),)
 
 
 def _no_echo_of_a_stop() -> tuple[Patch, ...]:
-    return ((decide, "_AGAINST_A_STOP", ()), (reports, "_runs", _runs_without_echo))
+    return ((reassert, "_AGAINST_A_STOP", ()), (recording_status, "_runs", _runs_without_echo))
 
 
 def _runs_without_echo(turn: Turn, what: str, time: int | None) -> None:
     if turn.record.wish.wanted:
-        reports._confirm(turn, what, time)
+        recording_status._confirm(turn, what, time)
 
 
 def _restart_again() -> tuple[Patch, ...]:
-    real = answers._restart
+    real = command_result._restart
 
     def restart(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
         real(turn, flight, answer)
         if isinstance(answer, InDoubt):
-            answers._again(turn, flight, after=500)
+            command_retry.enqueue_retry(turn, flight, after=500)
 
-    return ((answers, "_MEANING", {**answers._MEANING, Command.RESTART: restart}),)
+    return ((command_result, "_MEANING", {**command_result._MEANING, Command.RESTART: restart}),)
 
 
 def _adopted_unproved() -> tuple[Patch, ...]:
-    return ((answers, "_may_be_paused", lambda *_: False),)
+    return ((command_result, "_may_be_paused", lambda *_: False),)
 
 
 # --- wishes and sessions ------------------------------------------------------------------------
@@ -175,66 +172,66 @@ def _stop_not_sticky() -> tuple[Patch, ...]:
 
 
 def _until_ignored() -> tuple[Patch, ...]:
-    return ((wishes, "end_by_time", lambda *_: None),)
+    return ((intent_rules, "end_by_time", lambda *_: None),)
 
 
 def _until_minutes_late() -> tuple[Patch, ...]:
-    real = wishes.end_by_time
+    real = intent_rules.end_by_time
 
     def late(turn: Turn) -> None:
         until = turn.record.wish.until
         if until is not None and turn.now >= until + 120_000:
             real(turn)
 
-    return ((wishes, "end_by_time", late),)
+    return ((intent_rules, "end_by_time", late),)
 
 
 def _wish_outlives() -> tuple[Patch, ...]:
-    return ((wishes, "end_with_session", lambda *_: None),)
+    return ((intent_rules, "end_with_session", lambda *_: None),)
 
 
 def _ends_in_silence() -> tuple[Patch, ...]:
-    real = wishes._end
+    real = intent_rules._end
 
     def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
         real(turn, why, **(fields | {"send": False}))
 
-    return ((wishes, "_end", end),)
+    return ((intent_rules, "_end", end),)
 
 
 def _late_publish_done() -> tuple[Patch, ...]:
     def unpublished(turn: Turn, _happening: Unpublished) -> None:
         session = turn.record.session
         if session is not None and session.standing is Standing.LIVE:
-            sessions._mark_ending(turn, Code.UNPUBLISHED)
+            session_rules._mark_ending(turn, Code.UNPUBLISHED)
 
-    return ((sessions, "unpublished", unpublished),)
+    return ((session_rules, "unpublished", unpublished),)
 
 
 def _publish_done_believed() -> tuple[Patch, ...]:
     """Over at once, without a look."""
-    real = sessions.unpublished
+    real = session_rules.unpublished
 
     def unpublished(turn: Turn, happening: Unpublished) -> None:
         real(turn, happening)
         session = turn.record.session
         if session is not None and session.standing is Standing.ENDING:
-            sessions._end(turn)
+            session_rules._end(turn)
 
-    return ((sessions, "unpublished", unpublished),)
+    return ((session_rules, "unpublished", unpublished),)
 
 
 def _publish_twice() -> tuple[Patch, ...]:
-    real = sessions.published
+    real = session_rules.published
 
     def published(turn: Turn, happening: Published) -> None:
         session = turn.record.session
         if session is not None and session.time == happening.time:
-            sessions._open(turn, Code.PUBLISHED, time=happening.time)
+            session_rules._open(turn, Code.PUBLISHED, time=happening.time)
         else:
             real(turn, happening)
 
-    return ((sessions, "published", published),)
+    return ((session_rules, "published", published),)
 
 
 def _refusals_never_healed() -> tuple[Patch, ...]:
@@ -243,28 +240,28 @@ def _refusals_never_healed() -> tuple[Patch, ...]:
 
 
 def _unmanaged_stopped() -> tuple[Patch, ...]:
-    real = reports._runs
+    real = recording_status._runs
 
     def runs(turn: Turn, what: str, time: int | None) -> None:
         real(turn, what, time)
         if not turn.record.wish.wanted:
             turn.owe_unless_owed(Command.STOP, Code.UNMANAGED)
 
-    return ((reports, "_runs", runs),)
+    return ((recording_status, "_runs", runs),)
 
 
 # --- the door -----------------------------------------------------------------------------------
 
 
 def _unproved_believed() -> tuple[Patch, ...]:
-    return ((webhook, "verify", lambda *_, **__: None),)
+    return ((live_callbacks, "verify", lambda *_, **__: None),)
 
 
 def _stack_trace() -> tuple[Patch, ...]:
     def of_record(told: Any, _streaming: Any) -> object:  # noqa: ANN401 - as the real one
         return {"record_started": None}[told.state.value]
 
-    return ((callbacks, "of_record", of_record),)
+    return ((live_events, "of_record", of_record),)
 
 
 BUGS: Mapping[str, Bug] = {

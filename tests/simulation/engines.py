@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.engine import Engine, redis, valkey
+from cli.local.redis_server import Engine, redis, valkey
 from shared.store import open_store
-from tests.simulation.clock import Clock
 from tests.simulation.judge import RATE
 from tests.simulation.plan import NOON, draw
 from tests.simulation.simulation import Simulation
+from tests.simulation.virtual_clock import Clock
 
 EVERY = 50
 """One seed in so many."""

@@ -6,12 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shared import callbacks
-from shared.domain import Accepted, Flight, Looked, StreamKey, TimePassed
-from shared.domain.on_demand import is_asked
-from shared.domain.storing import Claimed, Conflict, Saved
-from shared.errors import LiveError, NeverSent, StoreUnavailable, Throttled
-from shared.recorder import (
+from shared.engine.dispatcher import ALIVE, ENOUGH
+from shared.engine.dispatcher import PAUSE as BETWEEN_KICKS
+from shared.engine.effect_handler import (
+    AHEAD,
+    LATE,
+    LONGEST_AGO,
+    LONGEST_PAUSE,
+    LOOK_WAIT,
+    NEARLY_FREE,
+    OVERLAP,
+    PAUSE,
+)
+from shared.engine.effects import (
     Drain,
     Effect,
     Heard,
@@ -27,25 +34,19 @@ from shared.recorder import (
     TakeDue,
     Wait,
 )
-from shared.recorder.hands import (
-    AHEAD,
-    LATE,
-    LONGEST_AGO,
-    LONGEST_PAUSE,
-    LOOK_WAIT,
-    NEARLY_FREE,
-    OVERLAP,
-    PAUSE,
-)
-from shared.recorder.senders import ALIVE, ENOUGH
-from shared.recorder.senders import PAUSE as BETWEEN_KICKS
-from tests.simulation.lots import Fault
+from shared.inbound import live_events
+from shared.protocol import Accepted, Flight, Looked, StreamKey, TimePassed
+from shared.protocol.command_errors import LiveError, NeverSent, Throttled
+from shared.protocol.rules.on_demand import is_asked
+from shared.store.contract import Claimed, Conflict, Saved
+from shared.store.store_errors import StoreUnavailable
+from tests.simulation.chances import Fault
 from tests.simulation.stage import SLOT, Call, Join, Kick, Leave, LoadToAnswer, Reply
-from tests.simulation.watch import Broken
+from tests.simulation.stream_watch import Broken
 from tests.simulation.world import Outcome
 
 if TYPE_CHECKING:
-    from shared.recorder import Manner
+    from shared.engine.recorder import Manner
     from tests.simulation.simulation import Simulation
     from tests.simulation.world import Invocation
 
@@ -321,7 +322,7 @@ class Hand:
             self.sim.tell(self.process.name, "reads back", len(missed), "callbacks")
         streaming = self.process.call.deployed.known.policy().streaming
         try:
-            happened = callbacks.missed(missed, streaming)
+            happened = live_events.missed(missed, streaming)
         except Exception as trouble:
             raise _surprise(trouble) from trouble
         self.resume(happened)
@@ -350,7 +351,7 @@ def _surprise(trouble: Exception) -> Broken:
 
 
 def _manner(call: Call) -> Manner:
-    from shared.recorder import Manner
+    from shared.engine.recorder import Manner
 
     return Manner(wait=SLOT, looks=True, has_time=call.has_time)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.domain import (
+from shared.protocol import (
     Accepted,
     Code,
     Command,
@@ -15,12 +15,13 @@ from shared.domain import (
     StreamKey,
     Unpublished,
 )
-from shared.domain.happenings import StartAsked, StopAsked
-from shared.domain.policy import OnInterruption
-from shared.domain.record import By, Session, Standing
-from shared.domain.storing import Claimed, Save, Stored
-from shared.errors import AlreadyStarted, LiveError
-from tests.simulation.watch import Broken, Watch
+from shared.protocol.command_errors import AlreadyStarted, LiveError
+from shared.protocol.events import StartAsked, StopAsked
+from shared.protocol.policy import OnInterruption
+from shared.protocol.state.intent import By
+from shared.protocol.state.session import Session, Standing
+from shared.store.contract import Claimed, Save, Stored
+from tests.simulation.stream_watch import Broken, Watch
 from tests.simulation.world import Answer, Callback, OnDemand, SecondPublisher, Stream
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """The store's contract in a dictionary: what SQLite and Redis promise, without their cost.
 
-It runs through the same contract suite (tests/test_store*.py) as the engines that are deployed.
+It runs through the same contract suite (tests/store/test_store*.py) as the engines that are
+deployed.
 """
 
 from __future__ import annotations
@@ -9,9 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import RLock
 
-from shared.domain.because import Code, Note
-from shared.domain.record import Phase, Recording, due_at, phase, rank, takes_place
-from shared.domain.storing import (
+from shared.protocol.derived.due_times import due_at, rank, takes_place
+from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.file import File
+from shared.protocol.quota import Place
+from shared.protocol.reason import Code, Note
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import StreamKey
+from shared.store.contract import (
     COMMANDS,
     LOOK_RATE,
     LOOKS,
@@ -20,10 +26,8 @@ from shared.domain.storing import (
     Condition,
     Conflict,
     Entry,
-    File,
     Filter,
     Loaded,
-    Place,
     PolicyCopy,
     Queue,
     Save,
@@ -33,7 +37,6 @@ from shared.domain.storing import (
     Watched,
     watched_of,
 )
-from shared.domain.stream import StreamKey
 
 ACCOUNT = "account"
 LINES = 1000

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
 
-from shared.domain import (
+from shared.protocol import (
     Asked,
     CancelDelayAsked,
     ExtendAsked,
@@ -17,8 +17,8 @@ from shared.domain import (
     StartAsked,
     StopAsked,
 )
-from shared.domain.policy import OnInterruption
-from tests.simulation.lots import stream_of_chance
+from shared.protocol.policy import OnInterruption
+from tests.simulation.chances import stream_of_chance
 from tests.simulation.world import Config, OnDemand, Stream, Switches
 
 SECOND, MINUTE = 1_000, 60_000

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from tests.simulation.lots import Strike
+from tests.simulation.chances import Strike
 from tests.simulation.plan import Deed, Plan
 from tests.simulation.simulation import Result, Simulation
 from tests.simulation.world import Switches

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from shared.domain import Flight, Recording, RestartAsked, StreamKey, due_at
-from shared.domain.record import Once
-from shared.domain.storing import PolicyCopy
-from shared.errors import StoreUnavailable
+from shared.protocol import Flight, Recording, RestartAsked, StreamKey, due_at
+from shared.protocol.state.intent import Once
 from shared.store import Store
-from tests.simulation import ending, fleet
-from tests.simulation.clock import Clock
+from shared.store.contract import PolicyCopy
+from shared.store.store_errors import StoreUnavailable
+from tests.simulation import final_checks, fleet
+from tests.simulation.chances import Fault, Lots, Strike, stream_of_chance
 from tests.simulation.fleet import Process
 from tests.simulation.judge import RATE, Judge
-from tests.simulation.lots import Fault, Lots, Strike, stream_of_chance
 from tests.simulation.memory import MemoryStore
+from tests.simulation.network import Wire, sent_again
 from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE, NOON, Deed, Plan
+from tests.simulation.run_log import Line, difference, told
 from tests.simulation.stage import TIMEOUTS, Call, Deployed, Reply, Request, Settings
-from tests.simulation.story import Line, difference, told
 from tests.simulation.strangers import Strangers
-from tests.simulation.watch import Broken
-from tests.simulation.wire import Wire, sent_again
+from tests.simulation.stream_watch import Broken
+from tests.simulation.virtual_clock import Clock
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
 
 QUIET, LONGEST_QUIET = 5 * MINUTE, 20 * MINUTE
@@ -96,7 +96,7 @@ class Simulation:
         try:
             self._play(NOON + LASTS + QUIET)
             self._wait_for_calm()
-            ending.judge(self)
+            final_checks.judge(self)
         except Broken as error:
             broken = error
             self.tell("BROKEN", str(error))
@@ -262,7 +262,7 @@ class Simulation:
         return f"f{self._flights}"
 
     def _logged(self, line: str) -> None:
-        ending.judge_secrets(line)
+        final_checks.judge_secrets(line)
 
     def ended(self, process: Process, reply: Reply | None) -> None:
         """None: killed. Whoever waited for it hears a 500, as Function Compute's."""

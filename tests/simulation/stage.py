@@ -1,6 +1,6 @@
 """What is deployed: the functions as generators of effects, around the real `Recorder`, `webhook`,
-`callbacks`, policy and protocol. What `functions/*` and `shared.app.Call` do in threads and with
-sockets is done here step by step, in the same order."""
+`callbacks`, policy and protocol. What `functions/*` and `shared.invocation.invocation.Call` do in
+threads and with sockets is done here step by step, in the same order."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared import callbacks, webhook
 from shared.config import load_policy
-from shared.domain import (
+from shared.config.policy_cache import Known
+from shared.config.policy_cache import Store as KnownStore
+from shared.engine.dispatcher import ENOUGH
+from shared.engine.effects import Effect, NextDue, Source, Steps, Wait, do
+from shared.engine.recorder import NEAR, ONLY_STORE, Handled, Manner, Recorder
+from shared.inbound import live_callbacks, live_events
+from shared.inbound.request_errors import Unproved, Unreadable
+from shared.logs import Log
+from shared.outbound.live import CONNECT_MS, LEASE_MS, READ_MS
+from shared.protocol import (
     Asked,
     Happening,
     OnDemandAnswered,
@@ -21,26 +29,9 @@ from shared.domain import (
     Terms,
     TimePassed,
 )
-from shared.domain.policy import OnPublish
-from shared.errors import NotLive, StoreUnavailable, Unproved, Unreadable
-from shared.known import Known
-from shared.known import Store as KnownStore
-from shared.live import CONNECT_MS, LEASE_MS, READ_MS
-from shared.logs import Log
-from shared.recorder import (
-    NEAR,
-    ONLY_STORE,
-    Effect,
-    Handled,
-    Manner,
-    NextDue,
-    Recorder,
-    Source,
-    Steps,
-    Wait,
-    do,
-)
-from shared.recorder.senders import ENOUGH
+from shared.protocol.command_errors import NotLive
+from shared.protocol.policy import OnPublish
+from shared.store.store_errors import StoreUnavailable
 
 TOKEN = "path-token-0123456789"
 SLOT = 250
@@ -67,7 +58,8 @@ class Leave(Effect[None]):
 
 @dataclass(frozen=True, slots=True)
 class LoadToAnswer(Effect[bool | None]):
-    """What a wish says of the publish that begins now (shared.domain.on_demand.is_asked)."""
+    """What a wish says of the publish that begins now
+    (shared.protocol.rules.on_demand.is_asked)."""
 
     key: StreamKey
 
@@ -105,7 +97,8 @@ class Settings:
 
 
 class Deployed:
-    """What one process keeps from call to call, as shared.app.App does. `clock` is its own."""
+    """What one process keeps from call to call, as shared.invocation.app.App does. `clock` is its
+    own."""
 
     def __init__(
         self,
@@ -132,7 +125,8 @@ class Deployed:
 
 
 class Call:
-    """One invocation, as shared.app.Call: its budget, and what it does within it."""
+    """One invocation, as shared.invocation.invocation.Call: its budget, and what it does within
+    it."""
 
     def __init__(self, deployed: Deployed, request: Request, now: Callable[[], int]) -> None:
         self.deployed = deployed
@@ -160,7 +154,7 @@ class Call:
             return Reply(503)
 
     def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Steps[Handled]:
-        """shared.app.Call.handle."""
+        """shared.invocation.invocation.Call.handle."""
         self.happening = happening
         first = handled = yield from self.deployed.recorder.handle(key, happening, manner)
         self.happening = TimePassed()
@@ -185,12 +179,12 @@ def _again_in(handled: Handled, manner: Manner) -> int | None:
 def _stream_event(call: Call) -> Steps[Reply]:
     request, deployed = call.request, call.deployed
     query = {name: str(value) for name, value in (request.fields or {}).items()}
-    webhook.path_token(request.path, (TOKEN,))
+    live_callbacks.path_token(request.path, (TOKEN,))
     keys, domains = deployed.settings.stream_keys, [query.get("app", "")]
-    webhook.verify(request.headers or {}, domains=domains, keys=keys, now=deployed.clock())
-    told = webhook.parse_stream_event(query)
-    webhook.not_ahead(request.headers or {}, told.time_ms)
-    meant = callbacks.of_stream(told, deployed.known.policy().streaming)
+    live_callbacks.verify(request.headers or {}, domains=domains, keys=keys, now=deployed.clock())
+    told = live_callbacks.parse_stream_event(query)
+    live_callbacks.not_ahead(request.headers or {}, told.time_ms)
+    meant = live_events.of_stream(told, deployed.known.policy().streaming)
     if meant is not None:
         yield from call.handle(*meant, Manner(has_time=call.has_time))
     return Reply(200)
@@ -198,15 +192,15 @@ def _stream_event(call: Call) -> Steps[Reply]:
 
 def _record_event(call: Call) -> Steps[Reply]:
     request, deployed = call.request, call.deployed
-    webhook.path_token(request.path, (TOKEN,))
-    webhook.verify(
+    live_callbacks.path_token(request.path, (TOKEN,))
+    live_callbacks.verify(
         request.headers or {},
-        domains=webhook.signing_hosts(deployed.settings.callback_host),
+        domains=live_callbacks.signing_hosts(deployed.settings.callback_host),
         keys=deployed.settings.record_keys,
         now=deployed.clock(),
     )
-    told = webhook.parse_record_event(request.body)
-    meant = callbacks.of_record(told, deployed.known.policy().streaming)
+    told = live_callbacks.parse_record_event(request.body)
+    meant = live_events.of_record(told, deployed.known.policy().streaming)
     if meant is None:
         return Reply(200)
     yield from call.handle(*meant, Manner(has_time=call.has_time))
@@ -218,8 +212,8 @@ def _record_event(call: Call) -> Steps[Reply]:
 def _on_demand(call: Call) -> Steps[Reply]:
     """Answers 200 whatever happens, once the path token holds."""
     request, known = call.request, call.deployed.known
-    webhook.path_token(request.path, (TOKEN,))
-    told = webhook.parse_on_demand({n: str(v) for n, v in (request.fields or {}).items()})
+    live_callbacks.path_token(request.path, (TOKEN,))
+    told = live_callbacks.parse_on_demand({n: str(v) for n, v in (request.fields or {}).items()})
     domain = known.policy().streaming(told.domain)
     if domain is None:
         return Reply(200)
@@ -278,7 +272,7 @@ def _sources(call: Call) -> list[Source]:
 
 
 def _work(call: Call, recorder: Recorder, manner: Manner) -> Steps[None]:
-    """shared.app.Call.reconcile."""
+    """shared.invocation.invocation.Call.reconcile."""
     soon: int | None = 0
     while call.has_time() and soon == 0:
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from shared.domain import StreamKey
-from shared.webhook import AHEAD_S
+from shared.inbound.live_callbacks import AHEAD_S
+from shared.protocol import StreamKey
 from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
+from tests.simulation.run_log import told
 from tests.simulation.stage import TOKEN, Request, body_of
-from tests.simulation.story import told
 from tests.simulation.world import Callback, Stream
 
 if TYPE_CHECKING:

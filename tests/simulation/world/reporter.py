@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
+from .account import Holdings
 from .agenda import Agenda
 from .channel import Channel, Session
-from .holdings import Holdings
 from .outbox import RETRIES, Event, Outbox
 from .switches import Switches
 from .terms import File, Interval, Stream

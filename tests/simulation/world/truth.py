@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .account import Holdings
 from .agenda import Agenda
 from .channel import Channel
-from .holdings import Holdings
 from .outbox import Outbox
 from .reporter import Reporter
 from .switches import Switches

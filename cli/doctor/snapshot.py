@@ -1,0 +1,217 @@
+"""What doctor looked at, as plain values: the checks are functions of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from shared.protocol.policy import Policy
+
+Json = Mapping[str, Any]
+
+AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
+"""OnDemand of a recording configuration (facts/live.md 5)."""
+INSTANCES = 100
+"""Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
+FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
+"""What refusals for want of a permission begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Something that could not be read. `action` is its name in RAM, empty for what is no API of
+    Alibaba Cloud; `code` as it was answered, empty where nothing was."""
+
+    what: str
+    why: str
+    action: str = ""
+    code: str = ""
+
+    @property
+    def is_forbidden(self) -> bool:
+        return self.code.startswith(FORBIDDEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As GetCallerIdentity has it: `kind` is Account for the root key, RAMUser or
+    AssumedRoleUser; `name` that of the RAM user or role."""
+
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    name: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording configuration, into OSS or VOD; "*" stands for every application or stream.
+    Times in ms; `created` is None where Live does not say."""
+
+    domain: str
+    app: str
+    stream: str
+    on_demand: int | None
+    delay: int | None
+    formats: tuple[Format, ...] = ()
+    bucket: str = ""
+    endpoint: str = ""
+    created: int | None = None
+
+    @property
+    def is_vod(self) -> bool:
+        return not self.bucket
+
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.app}/{self.stream}"
+
+    def rank(self) -> tuple[bool, bool]:
+        """Live takes the most particular one (facts/live.md 6)."""
+        return self.stream != "*", self.app != "*"
+
+    def covers(self, app: str, stream: str) -> bool:
+        return self.app in ("*", app) and self.stream in ("*", stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A callback configuration of one domain. `signs` is None where Live does not say, `key` is
+    empty there; it is never shown."""
+
+    domain: str
+    url: str
+    signs: bool | None
+    key: str = field(default="", repr=False)
+    on_demand_url: str = ""
+    status: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    app: str
+    stream: str
+    published: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A callback that Live kept a record of: which, and the code of the error that it told."""
+
+    kind: str
+    stream: str
+    code: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A streaming domain of the policy, as Live has it. `mapping` is (name, type); a
+    configuration that there is none of is None."""
+
+    name: str
+    mapping: Sequence[tuple[str, str]] | Unread
+    recordings: Sequence[Recording] | Unread
+    vod: Sequence[Recording] | Unread
+    record_callback: Callback | Unread | None
+    stream_callbacks: Mapping[str, Callback | Unread | None]
+    online: Sequence[Online] | Unread = ()
+    lost: Sequence[Told] | Unread = ()
+    broken: Sequence[Told] | Unread = ()
+
+    @property
+    def configurations(self) -> Sequence[Recording]:
+        """Of both kinds, as far as they could be read."""
+        both = (self.recordings, self.vod)
+        return [one for told in both if not isinstance(told, Unread) for one in told]
+
+    def configuration(self, app: str, stream: str) -> Recording | None:
+        """The one that holds for a stream."""
+        fitting = [one for one in self.configurations if one.covers(app, stream)]
+        return max(fitting, key=Recording.rank, default=None)
+
+    @property
+    def ingest(self) -> Sequence[str]:
+        if isinstance(self.mapping, Unread):
+            return ()
+        return [name for name, kind in self.mapping if kind == "publish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`expires` is the least of days after which a rule deletes recordings, None for never."""
+
+    name: str
+    endpoint: str
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What a callback URL answered when doctor knocked at it, about a domain that nobody has and
+    signed with the key that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
+    stage of live-record does."""
+
+    url: str
+    status: int
+    ours: bool
+    signed: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The stage that is looked at. `named` are the options that name it in a command, `live` those
+    that name another ApsaraVideo Live, for the commands that ask it; `instances` is the region's
+    quota."""
+
+    url: str
+    named: str
+    live: str = ""
+    instances: int = INSTANCES
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`clocks_apart` is how many ms the stage's clock is
+    ahead of Live's, `listed` what streams the stage knows.
+    `known` says of each secret that Live holds, as kind:secret, whether the stage knows it."""
+
+    where: Where
+    identity: Identity | Unread
+    clocks_apart: int | Unread
+    health: Json | Unread
+    examined: Json | Unread
+    policy: Policy | Unread
+    listed: Sequence[Json] | Unread
+    domains: Sequence[Domain] = ()
+    buckets: Mapping[tuple[str, str], Bucket | Unread] = field(default_factory=dict)
+    knocks: Mapping[str, Knock] = field(default_factory=dict)
+    known: Mapping[str, bool | None] = field(default_factory=dict, repr=False)
+    refused: Sequence[Unread] = ()
+
+    def unread(self, names: Iterable[str]) -> Sequence[Unread]:
+        """Of these parts, of the whole or of its domains, what could not be read."""
+        found: dict[Unread, None] = {}
+        for name in names:
+            own = getattr(self, name, None)
+            parts = [own] if name in self.__slots__ else [getattr(d, name) for d in self.domains]
+            each = chain.from_iterable(p.values() if isinstance(p, Mapping) else [p] for p in parts)
+            found |= {one: None for one in each if isinstance(one, Unread)}
+        return list(found)
+
+    def mend(self, command: str) -> str:
+        live = self.where.live if command.startswith("setup") else ""
+        return f"live-record {command} {self.where.named}{live}"
+
+    def knows(self, kind: str, secret: str) -> bool | None:
+        """`kind` is stream_key, record_key or path_token; None where nobody could say."""
+        return self.known.get(f"{kind}:{secret}")
+
+    def setting(self, name: str) -> Any:  # noqa: ANN401 - as GET /v1/doctor has it
+        return None if isinstance(self.examined, Unread) else self.examined["settings"][name]

@@ -1,0 +1,203 @@
+"""`make demo`: a stream is recorded, interrupted, resumed and stopped; wire and files tell it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.api import Api
+from cli.local.encoder import Encoder
+from cli.local.scheduling_latency import Stillness
+from cli.local.stack import TOKEN, Stack, running
+from cli.stage_registry import STATE
+
+STREAM = "live.example.com/app/room1"
+BUCKETS = STATE / "demo"
+AWAY = 1.0
+"""s that the network is gone for."""
+SHOWN = 1.5
+"""s of each session that are recorded, at the least."""
+PATIENCE = 10.0
+"""s that any one step may take."""
+NEAR = 300
+"""ms by which the gap between two files may differ from the interruption on the wire, on a machine
+that never stands still."""
+
+
+def run(store: str) -> int:
+    """0 when the wire and the files show what was promised."""
+    with (
+        tempfile.TemporaryDirectory(prefix="live-record-") as folder,
+        running(Path(folder), store=store, buckets=BUCKETS) as stack,
+    ):
+        api = Api(stack.fc, TOKEN)
+        _say("ApsaraVideo Live and Function Compute stand in on this machine.")
+        stack.control("switches", start_after_interruption_within_delay="new_file")
+        with Stillness() as stillness:
+            _play(stack, api)
+        result = _report(stack, api, NEAR + stillness.longest_ms)
+    click.echo(json.dumps(result))
+    return 0 if result["result"] == "ok" else 1
+
+
+def _play(stack: Stack, api: Api) -> None:
+    url = f"{stack.rtmp}/app/room1?vhost=push.example.com"
+    _say(f"An operator asks for {STREAM}, which is not live yet.")
+    _told(api.ask(STREAM, "start", reason="morning show"))
+    _say("An encoder pushes over RTMP; 2 s later Live's signed callback reaches the function.")
+    with _encoder(url) as encoder:
+        _until(api, "recording")
+        _until_filmed(stack)
+        _say("The network drops: Live stops the recording, and would never start it again.")
+        encoder.cut()
+    time.sleep(AWAY)
+    _say("The encoder reconnects; the callback comes twice, as callbacks may.")
+    stack.control("callbacks", do="duplicate", event="publish", times=1)
+    with _encoder(url):
+        _until_told(api, "published_twice")
+        _until(api, "recording")
+        _until_filmed(stack)
+        _say("The operator stops it, and wants the file at once.")
+        _told(api.ask(STREAM, "stop", finalize=True, reason="show is over"))
+        _until(api, "idle")
+        _until_left(api, 2)
+
+
+@contextmanager
+def _encoder(url: str) -> Iterator[Encoder]:
+    with Encoder(url) as encoder:
+        if encoder.refusal:
+            raise click.ClickException(f"the encoder was refused: {encoder.refusal}")
+        yield encoder
+
+
+def _until(api: Api, phase: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (answer := api.status(STREAM))["phase"] != phase:
+        if time.monotonic() > deadline:
+            raise click.ClickException(
+                f"{STREAM} is {answer['phase']} and not {phase}: {answer['because']['text']}"
+            )
+        time.sleep(0.02)
+    _told(answer)
+
+
+def _until_told(api: Api, code: str) -> None:
+    """The duplicate is on its way for itself; nothing but the history will show it."""
+    deadline = time.monotonic() + PATIENCE
+    while code not in [line["code"] for line in api.history(STREAM)["history"]]:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"the history of {STREAM} never said {code}")
+        time.sleep(0.02)
+
+
+def _until_left(api: Api, count: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while len(api.files(STREAM)["files"]) < count:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"{STREAM} never left {count} files")
+        time.sleep(0.02)
+
+
+def _until_filmed(stack: Stack) -> None:
+    """By the frames in the file: a machine that is busy pushes them late."""
+    deadline = time.monotonic() + PATIENCE
+    while (_stream(stack)["recording"] or {}).get("filmed_ms", 0) < SHOWN * 1000:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"{STREAM} was not recorded for {SHOWN} s")
+        time.sleep(0.02)
+
+
+def _report(stack: Stack, api: Api, near: int) -> dict[str, Any]:
+    calls, told = _wire(stack), stack.calls()
+    _tell_history(api, calls)
+    kept = _kept(stack)
+    _tell_files(kept)
+    publishes = [_ms(c) for c in told["callbacks"] if c["event"] == "publish"]
+    gone = next(_ms(c) for c in told["callbacks"] if c["event"] == "publish_done")
+    first, again = [_ms(call) for call in calls if call["code"] is None][:2]
+    duplicates = len(told["duplicates"])
+    expected = ["start", "start", "start", "stop", "cancel_delay"]
+    gap = _gap(kept)
+    right = [call["command"] for call in calls] == expected and duplicates == 0
+    click.echo(f"    between them {gap} ms; on the wire nothing was recorded for {again - gone} ms")
+    return {
+        "result": "ok" if right and abs(gap - (again - gone)) <= near else "wrong",
+        "publish_to_start_ms": first - publishes[0],
+        "interruption_to_restart_ms": again - gone,
+        "republish_to_start_ms": again - publishes[1],
+        "commands_sent": len(calls),
+        "duplicates_sent": duplicates,
+        "files": [{"path": one["path"], "duration": one["duration_ms"] / 1000} for one in kept],
+    }
+
+
+def _stream(stack: Stack) -> Mapping[str, Any]:
+    told: Mapping[str, Any]
+    (told,) = stack.look("state", stream="room1")["streams"]
+    return told
+
+
+def _kept(stack: Stack) -> Sequence[Mapping[str, Any]]:
+    kept: list[Mapping[str, Any]] = _stream(stack)["kept"]
+    return kept
+
+
+def _gap(kept: Sequence[Mapping[str, Any]]) -> int:
+    """Between the last frame of the first file and the first of the second, in ms."""
+    if len(kept) < 2:  # noqa: PLR2004 - a gap has two sides
+        raise click.ClickException(f"two sessions left {len(kept)} files")
+    return int(kept[1]["began_ms"]) - int(kept[0]["ended_ms"])
+
+
+def _tell_files(kept: Sequence[Mapping[str, Any]]) -> None:
+    _say("What was recorded; ffplay, mpv and VLC play it:")
+    for one in kept:
+        click.echo(f"    {one['duration_ms'] / 1000:6.3f} s  ffplay {one['path']}")
+
+
+def _tell_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
+    _say("What happened, by the stream's own history:")
+    history = list(reversed(api.history(STREAM)["history"]))
+    for line in history:
+        click.echo(f"    {line['at'][11:23]}  {line['text']}")
+    _say("What went over the wire, counted by the stand-in, and why:")
+    for call, cause in zip(calls, causes(history), strict=True):
+        answer = f"{call['status']} {call['code'] or 'OK'}"
+        click.echo(f"    {call['command']:<12} {answer:<20} because {cause}")
+
+
+def causes(history: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """Of what reached the wire, from the oldest line on: on a machine that stands still, a command
+    may miss its slot and is said to have been sent, and then that it never was."""
+    lines = zip_longest(history, history[1:], fillvalue={"code": ""})
+    return [
+        line["text"].partition("because: ")[2]
+        for line, after in lines
+        if line["code"] == "sent" and after["code"] != "never_sent"
+    ]
+
+
+def _wire(stack: Stack) -> Sequence[Mapping[str, Any]]:
+    calls: list[Mapping[str, Any]] = stack.calls()["calls"]
+    return [call for call in calls if call["action"] == "RealTimeRecordCommand"]
+
+
+def _ms(event: Mapping[str, Any]) -> int:
+    return int(event["at_ms"])
+
+
+def _say(text: str) -> None:
+    click.echo(f"\n{text}")
+
+
+def _told(answer: Mapping[str, Any]) -> None:
+    click.echo(f"    -> {answer['phase']}: {answer['because']['text']}")

@@ -1,0 +1,145 @@
+"""docs/errors.md, written from the tables that the code itself goes by.
+
+`python -m cli.local.errors_page` writes it; a test fails while it is stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from shared import errors
+from shared.errors import Misconfigured
+from shared.inbound.function_compute.response import ANSWERS
+from shared.inbound.request_errors import RequestError
+from shared.outbound.live.error_codes import CODES
+from shared.protocol import (
+    Accepted,
+    Code,
+    Command,
+    Recording,
+    Sent,
+    StreamKey,
+    Terms,
+    command_errors,
+    decide,
+)
+from shared.protocol.command_errors import LiveError
+from shared.protocol.state.command import Flight
+from shared.protocol.state.intent import By, Wish
+from shared.protocol.state.session import Session
+from shared.protocol.texts import TEXTS
+from shared.store.store_errors import StoreUnavailable
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
+
+
+def page() -> str:
+    return "\n".join(
+        [
+            "# Errors, answers and causes",
+            "",
+            "Written by `python -m cli.local.errors_page` from the tables that the code goes by.",
+            "",
+            *_tree(),
+            *_statuses(),
+            *_answers(),
+            *_causes(),
+        ]
+    )
+
+
+def _tree() -> Iterator[str]:
+    """The drawing in the docstring of shared/errors.py."""
+    lines = (errors.__doc__ or "").splitlines()
+    drawn = [line[4:] for line in lines if line.startswith("    ")]
+    yield from ("## What can go wrong, by what the caller should do", "", "```text", *drawn, "```")
+    yield ""
+
+
+def _statuses() -> Iterator[str]:
+    yield from ("## How it is answered over HTTP", "")
+    yield "Every error is `application/problem+json` (RFC 9457) with one of these statuses and"
+    yield from ("codes. `InternalError` keeps its 500 where Live itself gave it.", "")
+    yield from ("| error | status | code | hint |", "|---|---|---|---|")
+    for refused in _kinds(RequestError):
+        yield f"| {refused.__name__} | {refused.status} | `{refused.code}` | |"
+    for answered in (*_kinds(LiveError), StoreUnavailable, Misconfigured):
+        row = ANSWERS[answered]
+        code = f"`{row.code}`" if row.code else "Live's own"
+        yield f"| {answered.__name__} | {row.status} | {code} | {row.hint} |"
+    yield from ("| anything else | 500 | `InternalError` | |", "")
+
+
+E = TypeVar("E", LiveError, RequestError)
+
+
+def _kinds(root: type[E]) -> Iterator[type[E]]:
+    for kind in root.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def _answers() -> Iterator[str]:
+    yield from ("## What an answer of ApsaraVideo Live means", "")
+    yield "Each cell is what the protocol itself decides about a command that was answered so: the"
+    yield "cause that it notes, and what it does next. A person asked, and the stream is live."
+    yield from ("", "| Live's code | read as | start | stop | restart | cancel_delay |")
+    yield "|---|---|---|---|---|---|"
+    yield _row("200", "accepted", Accepted("R"))
+    for code, kind in CODES.items():
+        yield _row(f"`{code}`", kind.__name__, kind(code.replace("*", ".User")))
+    yield _row("any other 4xx", "Refused", command_errors.Refused("Other"))
+    yield _row("no answer, or none that can be read", "InDoubt", command_errors.InDoubt())
+    yield ""
+
+
+def _row(code: str, kind: str, answer: Accepted | LiveError) -> str:
+    cells = [_meaning(command, answer) for command in Command if command in _ORDER]
+    return f"| {code} | {kind} | {' | '.join(cells)} |"
+
+
+_ORDER = (Command.START, Command.STOP, Command.RESTART, Command.CANCEL_DELAY)
+_NOW = 1_000_000_000
+
+
+def _meaning(command: Command, answer: Accepted | LiveError) -> str:
+    after = decide(_flying(command), Sent("f", answer), _NOW, Terms()).record
+    told = [after.answer.why.value if after.answer else "-"]
+    told += ["in doubt for 60 s"] if after.doubts else []
+    if after.failed:
+        told.append("this session has failed")
+    if after.owed:
+        wait = (after.owed.not_before - _NOW) / 1000
+        again = "again" if after.owed.command is command else f"then {after.owed.command.value}"
+        told.append(f"{again} after {wait:g} s" if wait else again)
+    return ", ".join(told)
+
+
+def _flying(command: Command) -> Recording:
+    """A command on the wire, long after its stream went live."""
+    starts = command in (Command.START, Command.RESTART)
+    why = Code.ASKED_START if starts else Code.ASKED_STOP
+    wish = Wish(1, wanted=starts, by=By.PERSON, why=why, claimed=True)
+    key = StreamKey("live.example.com", "app", "room1")
+    record = Recording(key, wish, session=Session(1, _NOW - 60_000, time=_NOW - 60_000))
+    flight = Flight("f", command, why, 1, 1, _NOW, 0, _NOW, _NOW + 7_300)
+    return replace(record, flight=flight, ever_claimed=True)
+
+
+def _causes() -> Iterator[str]:
+    yield from ("## Every cause, in both languages", "")
+    yield "`because.code` of an answer and `code` of a line of history. A name in braces is filled"
+    yield from ("with the particulars of the line.", "")
+    yield from ("| code | English | 中文 |", "|---|---|---|")
+    for code in Code:
+        english, chinese = TEXTS[code]
+        yield f"| `{code.value}` | {english} | {chinese} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")

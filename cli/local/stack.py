@@ -1,0 +1,268 @@
+"""The deployed functions between the two stand-ins, on this machine, each in its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from cli.errors import Failure
+from cli.local.no_proxy import reach_directly
+from cli.local.redis_server import DURABLE, Engine
+from cli.local.reserved_port import Place
+from cli.policy_file import packed_policy
+from emulator.shutdown import OPTION
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+ROOT = Path(__file__).resolve().parents[2]
+FC_PORT, LIVE_PORT = 9000, 9001
+TOKEN = "dev-token"  # noqa: S105 - the development account's
+SQLITE, REDIS = "sqlite", "redis"
+PATIENCE = 20.0
+"""s that a stand-in may take to listen, and to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where the two stand-ins listen, and the folder with the store, the clock and the logs.
+
+    `rtmp` is where streams are pushed to; none where the stand-in of Live is not ours.
+    """
+
+    fc: str
+    live: str
+    rtmp: str
+    folder: Path
+    pids: tuple[int, ...]
+
+    def control(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """Ask the Live stand-in for what the real service does not have."""
+        answer = self._ask("POST", what, json=body)
+        if not answer.ok:
+            raise Failure(f"the stand-in refused {what}: {answer.text}")
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def calls(self) -> dict[str, Any]:
+        """What came over the wire, counted by the stand-in."""
+        return self.look("calls")
+
+    def look(self, what: str, **query: str) -> dict[str, Any]:
+        answer = self._ask("GET", what, params=query)
+        answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def _ask(self, method: str, what: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
+        url = f"{self.live}/_control/{what}"
+        try:
+            return requests.request(method, url, timeout=PATIENCE, **more)
+        except requests.RequestException:
+            log = self.folder / "functions.log"
+            raise Failure(f"the stand-in at {self.live} has gone: see {log}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A code folder, and a Python that gives it nothing but its own library."""
+
+    code: Path
+    python: str
+
+
+def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
+    """What s.yaml asks the environment for, filled with the development account."""
+    return {
+        "LIVE_RECORD_STAGE": "dev",
+        "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
+        "LIVE_RECORD_POLICY": str(folder / "policy.json"),
+        "LIVE_RECORD_API_TOKENS": f"dev:read+control:{TOKEN}",
+        "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
+        "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
+        "LIVE_RECORD_PATH_TOKENS": "dev-path",
+        "LIVE_RECORD_CALLBACK_HOST": fc.partition("://")[2],
+        "LIVE_RECORD_LIVE_ENDPOINT": live,
+        "LIVE_RECORD_KICK_URL": f"{fc}/_fc/http/reconcile/",
+        "LIVE_RECORD_KICK_KEY": secrets.token_hex(16),
+        "LIVE_RECORD_RELAY_URL": f"{fc}/_fc/http/relay/",
+        "LIVE_RECORD_FILES_URL": f"{live}/dev-bucket",
+        "LIVE_RECORD_BUCKET": "dev-bucket",
+        "LIVE_RECORD_OSS_ENDPOINT": live,
+        "LIVE_RECORD_RELAY_KEY": secrets.token_hex(16),
+        "LIVE_RECORD_DEV_CLOCK": str(folder / "clock.json"),
+        "LIVE_RECORD_CODE": str(ROOT),
+        "LIVE_RECORD_FILES_CODE": str(ROOT),
+    }
+
+
+@contextmanager
+def running(
+    folder: Path,
+    *,
+    fc_port: int = 0,
+    live_port: int = 0,
+    rtmp_port: int | None = None,
+    live: str = "",
+    buckets: Path | None = None,
+    policy: Path = ROOT / "policy.toml",
+    template: Path = ROOT / "s.yaml",
+    store: str = SQLITE,
+    settings: Mapping[str, str] | None = None,
+    deployed: Deployed | None = None,
+) -> Iterator[Stack]:
+    """The whole stack until the block is left; port 0 takes a free one.
+
+    `settings` go over those of the development account; `live` is the address of a stand-in that
+    runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
+    our own is started for it; `deployed` is what the functions run from in place of this checkout.
+    """
+    reach_directly()
+    folder, packed = folder.resolve(), packed_policy(policy)
+    clock = ("--clock-file", str(folder / "clock.json"))
+    buckets = _writable(buckets or _writable(folder) / "buckets")
+    with (
+        _alone_in(folder),
+        Place(fc_port) as fc_place,
+        _Processes(folder / "functions.log") as processes,
+        _store(store, folder) as stored,
+    ):
+        (folder / "policy.json").write_text(packed, encoding="utf-8")
+        rtmp = ""
+        if not live:
+            media = ["--buckets", str(buckets)]
+            media += [] if rtmp_port is None else ["--rtmp-port", str(rtmp_port)]
+            told = processes.start("live", live_port, *clock, *media)
+            live, rtmp = told["address"], told["rtmp"]
+        values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_place.port}", live=live)
+        place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
+        options = _as_options({**values, **place, **stored, **(settings or {})})
+        options += ["--python", deployed.python] if deployed else []
+        told = processes.start("fc", fc_place.port, "--template", str(template), *clock, *options)
+        fc = told["address"]
+        stack = Stack(fc, live, rtmp, folder, processes.pids())
+        stack.control("notify", **_callback_urls(fc))
+        yield stack
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two stacks on one store and one clock would be neither."""
+    with (_writable(folder) / "lock").open("w") as lock:
+        try:
+            flock(lock, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise Failure(f"another stack works in {folder}: end it first (Ctrl-C)") from None
+        yield
+
+
+def _writable(folder: Path) -> Path:
+    """The same, made where it was not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise Failure(f"{folder} cannot be written to: {error.strerror}") from None
+
+
+@contextmanager
+def _store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
+    """The setting for it; what it holds outlives a kill of the machine's every process."""
+    if kind == SQLITE:
+        yield {}
+        return
+    with Engine(folder / "store", options=DURABLE) as engine:
+        yield {"LIVE_RECORD_STORE": engine.url}
+
+
+def _callback_urls(fc: str) -> dict[str, str]:
+    kinds = {"stream": "stream", "record": "record", "on_demand": "on-demand"}
+    kinds |= {"exception": "stream/exception", "switch": "stream/switch"}
+    return {f"{kind}_url": f"{fc}/callbacks/{path}/dev-path" for kind, path in kinds.items()}
+
+
+def _as_options(values: Mapping[str, str]) -> list[str]:
+    return [part for name, value in values.items() for part in ("--env", f"{name}={value}")]
+
+
+class _Processes:
+    """The stand-ins that were started, and their log; all are ended together."""
+
+    def __init__(self, log: Path) -> None:
+        self._path = log
+        self._log = log.open("a", encoding="utf-8")
+        self._began = self._log.tell()
+        self._running: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for process in reversed(self._running):
+            process.terminate()
+        for process in self._running:
+            _await_end(process)
+        self._log.close()
+
+    def pids(self) -> tuple[int, ...]:
+        return tuple(process.pid for process in self._running)
+
+    def start(self, name: str, port: int, *options: str) -> dict[str, str]:
+        """Its address, and what else it says once it listens."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"emulator.{name}", "--port", str(port), *_AS_OURS, *options],
+            stdin=subprocess.PIPE,  # which ends with us, even when we are killed
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+        self._running.append(process)
+        line = process.stdout.readline() if process.stdout else ""
+        if not line:
+            process.wait(PATIENCE)
+            raise Failure(self._last_words(name))
+        told: dict[str, str] = json.loads(line)
+        return told
+
+    def _last_words(self, name: str) -> str:
+        self._log.flush()
+        with self._path.open(encoding="utf-8") as log:
+            log.seek(self._began)
+            said = log.read().strip()
+        hint = f" {_OTHERS}" if "is in use" in said else ""
+        return f"the stand-in of {_NAMES[name]} did not start. {said}{hint}"
+
+
+_OTHERS = (
+    "Is make dev up already? live-record dev takes others: --port (of Function Compute),"
+    " --live-port and --rtmp-port."
+)
+_AS_OURS = ("--json", OPTION)
+_NAMES = {"live": "ApsaraVideo Live", "fc": "Function Compute"}
+
+
+def _await_end(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            pipe.close()

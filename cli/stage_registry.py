@@ -1,0 +1,155 @@
+"""Where the stages are: a file with a table for each, or the options of one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import requests
+
+from cli.errors import Failure
+from cli.local.stack import ROOT
+
+STATE = ROOT / ".live-record"
+FILE = "LIVE_RECORD_STAGES"
+DEV = "dev"
+_GLANCE = 1.0
+"""s that the development stage may take to say that it is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`live` is the address of ApsaraVideo Live where it is not the service itself, and `rtmp`
+    where that takes in streams."""
+
+    url: str
+    token: str
+    live: str = ""
+    rtmp: str = ""
+
+
+def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bool) -> Target:
+    """The stage that the options name. Only what changes nothing may leave it open."""
+    if stage and url:
+        raise click.UsageError("say --stage or --url, not both")
+    if url:
+        if not token:
+            raise click.UsageError(
+                "say the token that goes with --url: --token, or LIVE_RECORD_TOKEN"
+            )
+        return _sound(Target(url, token), "the stage of --url")
+    if stage:
+        return named(stage, token)
+    if not changes and (dev := _dev_if_up()):
+        return dev
+    known = ", ".join(_read()) or "none yet"
+    raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
+
+
+def _sound(target: Target, where: str) -> Target:
+    """The same, where it can be called at all; `where` begins what is said otherwise."""
+    if not _is_address(target.url):
+        raise click.UsageError(f"{where}: write its address like https://record.example.com")
+    if not (target.token.isascii() and target.token.isprintable()):
+        raise click.UsageError(f"{where}: the token is one line of ASCII")
+    return target
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def named(stage: str, token: str | None) -> Target:
+    stages = _read()
+    if stage not in stages:
+        known = ", ".join(stages) or "none yet"
+        raise click.UsageError(
+            f"there is no stage {stage} in {path()} (known: {known}): make dev adds dev, a table"
+            f' [{stage}] with url = "https://…" adds one that is deployed (docs/deploy.md)'
+        )
+    return _target(stage, stages[stage], token)
+
+
+def _target(stage: str, table: Mapping[str, object], token: str | None) -> Target:
+    """`token_env` names a variable, so that the file need not hold the token itself."""
+    url = table.get("url")
+    kept = table.get("token") or os.environ.get(str(table.get("token_env", "")))
+    if not isinstance(url, str) or not (token or kept):
+        raise click.UsageError(
+            f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
+        )
+    live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
+    return _sound(Target(url, token or str(kept), live, rtmp), f"the stage {stage} in {path()}")
+
+
+def _dev_if_up() -> Target | None:
+    table = _read().get(DEV)
+    if table is None:
+        return None
+    target = _target(DEV, table, None)
+    try:
+        answer = requests.get(f"{target.url}/v1/health", timeout=_GLANCE)
+    except requests.RequestException:
+        return None
+    return target if "ready" in answer.text else None
+
+
+def with_live(target: Target, live: str | None) -> Target:
+    """Said on the command line, else by the stages file, else as a stage's own setting."""
+    told = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
+    return replace(target, live=told)
+
+
+def path() -> Path:
+    return Path(os.environ.get(FILE) or STATE / "stages.toml")
+
+
+def _read() -> dict[str, Mapping[str, object]]:
+    try:
+        text = path().read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path()} cannot be read: {error}") from None
+    try:
+        told: dict[str, Any] = _toml().loads(text)
+    except ValueError as error:
+        raise Failure(f"{path()} is not TOML: {error}") from None
+    return {name: table for name, table in told.items() if isinstance(table, dict)}
+
+
+def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
+    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+def register(stage: str, target: Target) -> None:
+    """Write the stage's table anew and leave every other as it is."""
+    told = asdict(target)
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in told.items() if value]
+    table = "".join([f"[{stage}]\n", *lines])
+    try:
+        _rewrite(path(), stage, table)
+    except (OSError, UnicodeError) as error:
+        raise Failure(f"{path()} cannot be written: {error}") from None
+
+
+def _rewrite(file: Path, stage: str, table: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    ours = re.compile(rf"^\[{re.escape(stage)}\]\n(?:(?!\[).*\n?)*", re.MULTILINE)
+    rest = ours.sub("", text).rstrip("\n")
+    file.touch(mode=0o600)
+    file.write_text(f"{rest}\n\n{table}" if rest else table, encoding="utf-8")

@@ -1,0 +1,253 @@
+"""What a person asks of a stage: one command for each route of its HTTP API, and why and watch."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cli import output, stage_registry
+from cli.api import Api, Json
+from cli.errors import Failure, Refused
+from cli.stream_names import Stream, nearest
+from shared.protocol import Phase
+
+Command = Callable[..., None]
+_TROUBLE = 500
+"""The least status of HTTP that says so."""
+CHOICES = {
+    "on_interruption": click.Choice(["resume", "stop", "finalize"]),
+    "if_not_live": click.Choice(["wait", "fail"]),
+    "phase": click.Choice([phase.value for phase in Phase]),
+}
+
+
+def of_stage(*, changes: bool) -> Callable[[Command], Command]:
+    """Hands the command its `api` and how to `tell`; a refusal is JSON too where that is asked."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(
+            stage: str | None,
+            url: str | None,
+            token: str | None,
+            as_json: bool,
+            language: str,
+            **given: Any,  # noqa: ANN401 - the command's own
+        ) -> None:
+            target = stage_registry.chosen(stage, url, token, changes=changes)
+            api = Api(target.url, target.token, language=language)
+            try:
+                command(api=api, as_json=as_json, **given)
+            except Refused as refused:
+                if not as_json:
+                    raise
+                click.echo(json.dumps(refused.told, ensure_ascii=False))
+                sys.exit(1)
+
+        found: Command = run
+        for option in reversed(_OPTIONS):
+            found = option(found)
+        return found
+
+    return decorate
+
+
+def _usual_language() -> str:
+    speaks = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "zh" if speaks.lower().startswith("zh") else "en"
+
+
+_OPTIONS: tuple[Callable[[Command], Command], ...] = (
+    click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev"),
+    click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name"),
+    click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's"),
+    click.option("--json", "as_json", is_flag=True, help="the answer as JSON"),
+    click.option(
+        "--language", type=click.Choice(["en", "zh"]), default=_usual_language, help="of the texts"
+    ),
+)
+_stream = click.argument("stream", type=Stream())
+_limit = click.option("--limit", default=100, type=click.IntRange(1, 1000), show_default=True)
+_max_duration = click.option("--max-duration", help='how long, like "4h"')
+_until = click.option("--until", help="when to stop, RFC 3339")
+_reason = click.option("--reason", help="kept in the history")
+
+
+@click.command()
+@_stream
+@_max_duration
+@_until
+@click.option("--on-interruption", type=CHOICES["on_interruption"])
+@click.option("--if-not-live", type=CHOICES["if_not_live"])
+@_reason
+@of_stage(changes=True)
+def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
+    """Record STREAM until told to stop.
+
+    STREAM is domain/app/stream, or the URL that it is pushed to or played by.
+    """
+    _asked(api, api.ask(stream, "start", **body), as_json)
+
+
+@click.command()
+@_stream
+@click.option("--finalize", is_flag=True, help="let the file appear at once")
+@click.option("--hold", help='how long no policy may start it again: "12h", or "session"')
+@_reason
+@of_stage(changes=True)
+def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
+    """Stop recording STREAM, and keep policy off it."""
+    _asked(api, api.ask(stream, "stop", **body), as_json)
+
+
+@click.command()
+@_stream
+@_max_duration
+@_until
+@of_stage(changes=True)
+def extend(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
+    """Move the end of STREAM's recording."""
+    _asked(api, api.ask(stream, "extend", **body), as_json)
+
+
+@click.command()
+@_stream
+@of_stage(changes=True)
+def restart(api: Api, stream: str, as_json: bool) -> None:
+    """Cut STREAM's file now, and go on in a new one."""
+    _asked(api, api.ask(stream, "restart"), as_json)
+
+
+@click.command("cancel-delay")
+@_stream
+@of_stage(changes=True)
+def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
+    """Let STREAM's file appear now, without the wait after a stop."""
+    _asked(api, api.ask(stream, "cancel_delay"), as_json)
+
+
+@click.command()
+@_stream
+@of_stage(changes=False)
+def status(api: Api, stream: str, as_json: bool) -> None:
+    """Where STREAM stands, and why."""
+    _asked(api, api.status(stream), as_json)
+
+
+@click.command()
+@_stream
+@of_stage(changes=False)
+def why(api: Api, stream: str, as_json: bool) -> None:
+    """Whether STREAM is recorded, and why, in one sentence."""
+    told = api.status(stream)
+    disbelieved = None if told["seen"] else api.refused()
+    if as_json:
+        output.as_json({**told, "refused": disbelieved})
+        return
+    click.echo(output.why(told, disbelieved))
+    _mean(api, told)
+
+
+@click.command()
+@_stream
+@_limit
+@of_stage(changes=False)
+def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
+    """What happened to STREAM and why, newest first."""
+    told = api.history(stream, limit)
+    output.rows(told, "history", output.line, as_json, nothing="nothing has happened to it")
+
+
+@click.command()
+@_stream
+@_limit
+@of_stage(changes=False)
+def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
+    """The files that STREAM left, newest first."""
+    told = api.files(stream, limit)
+    output.rows(told, "files", output.file, as_json, nothing="it has left no file")
+
+
+@click.command("list")
+@click.option("--phase", type=CHOICES["phase"])
+@click.option("--domain")
+@click.option("--app")
+@click.option("--limit", default=1000, type=click.IntRange(1), show_default=True)
+@of_stage(changes=False)
+def listed(api: Api, limit: int, as_json: bool, **wanted: str | None) -> None:
+    """Every stream that the stage has heard of."""
+    told = api.listed(limit, **wanted)
+    output.rows(told, "recordings", output.standing, as_json, nothing="no stream is known")
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="show it once and end")
+@click.option("--every", default=2.0, type=click.FloatRange(0.2), show_default=True, help="s")
+@of_stage(changes=False)
+def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
+    """The stage and its streams, again and again until Ctrl-C."""
+    while True:
+        try:
+            _look(api, as_json=as_json, clear=not once)
+        except Failure as failure:
+            if once or not _may_pass(failure):
+                raise
+            click.echo(f"{failure.message}; looking again in {every:g} s", err=True)
+        if once:
+            return
+        time.sleep(every)
+
+
+def _look(api: Api, *, as_json: bool, clear: bool) -> None:
+    health, told = api.health(), api.listed(1000)
+    if as_json:
+        output.as_json({"health": health, **told})
+        return
+    if clear:
+        click.clear()
+    click.echo(output.overview(health, told["recordings"]))
+
+
+def _may_pass(failure: Failure) -> bool:
+    """What was asked was right: the stage, or the way to it, is in trouble."""
+    return not isinstance(failure, Refused) or int(failure.told["status"]) >= _TROUBLE
+
+
+def _asked(api: Api, told: Json, as_json: bool) -> None:
+    if as_json:
+        output.as_json(told)
+        return
+    click.echo(output.standing(told))
+    _mean(api, told)
+
+
+def _mean(api: Api, told: Json) -> None:
+    """A name that was never live may be a slip of the pen."""
+    if told["seen"]:
+        return
+    known = [row["stream"] for row in api.listed(1000)["recordings"] if row["seen"]]
+    near = nearest(told["stream"], known)
+    if near:
+        click.echo(f"{told['stream']} was never live: did you mean {near}?", err=True)
+
+
+COMMANDS = (
+    start,
+    stop,
+    extend,
+    restart,
+    cancel_delay,
+    status,
+    why,
+    history,
+    files,
+    listed,
+    watch,
+)

@@ -1,0 +1,376 @@
+"""ApsaraVideo Live without HTTP: publishers come and go, commands act, callbacks follow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from emulator.live.account import ASK, PUSH_URL, Account, Bucket, Domain, Rule
+from emulator.live.api_errors import Refused
+from emulator.live.callbacks import FORGOTTEN, Callback, Courier, Receipt, host_of
+from emulator.live.calls import Calls
+from emulator.live.clock import Clock, Timeline
+from emulator.live.domains import STREAMING, Domains
+from emulator.live.faults import Plan
+from emulator.live.fields import Unfit
+from emulator.live.notify import Notifications
+from emulator.live.objects import Objects
+from emulator.live.rate import Limiter
+from emulator.live.recorded_files import Films
+from emulator.live.recordings import Recordings
+from emulator.live.signatures import Gate
+from emulator.live.streams import Session, Stream, StreamKey, Streams
+from emulator.live.switches import Switches
+
+END_THAT = "its encoder has to end first, or POST /_control/unpublish where it was only said"
+
+PUBLISHER = {"ip": "203.0.113.7", "node": "cdnvideocenter0102.cm3"}
+PICTURE = {"height": 720, "width": 1280}
+INTERVAL_S = range(5, 21_601)
+STATUS_EVENTS = ("record_started", "record_paused", "record_resumed")
+OK = 200
+
+
+class Live:
+    def __init__(self, account: Account, clock: Clock, objects: Objects | None = None) -> None:
+        self.account = account
+        self.clock = clock
+        self.timeline = Timeline(clock)
+        self.switches = Switches()
+        self.plan = Plan()
+        self.calls = Calls()
+        self.streams = Streams()
+        self.films = Films(objects)
+        self.courier = Courier(self.timeline, self.switches, self.plan, self.calls, account.manners)
+        self._receipts: set[asyncio.Future[Receipt]] = set()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.skew_ms = 0
+        self.domains = Domains(self.account.domains)
+        self.notify = Notifications(self.account.domains, self.account.notify)
+        self.rules: tuple[Rule, ...] = self.account.rules
+        self.buckets: dict[str, Bucket] = {one.name: one for one in self.account.buckets}
+        self.gate = Gate(self.account)
+        self.limiter = Limiter(self.account.commands_per_second, self.switches)
+        self.recordings = Recordings(
+            self.timeline, self.switches, self.tell_record, self.trouble, self.films
+        )
+
+    async def reset(self) -> None:
+        """All as at the beginning, except the clock, which others share."""
+        await self.forget_callbacks()
+        self.timeline.clear()
+        self.discard_films()
+        for part in (self.plan, self.calls, self.streams):
+            part.clear()
+        self.switches.reset()
+        self._begin_anew()
+
+    def discard_films(self) -> None:
+        for stream in self.streams:
+            for reel in stream.reels():
+                reel.close()
+                reel.path.unlink(missing_ok=True)
+
+    def settle_films(self) -> None:
+        """What is being recorded becomes no object any more, but is whole where it lies."""
+        for stream in self.streams:
+            for reel in stream.reels():
+                reel.close()
+
+    async def forget_callbacks(self) -> None:
+        """None that is on its way or due arrives any more, and nobody waits for it."""
+        await self.courier.forget()
+        for receipt in self._receipts:
+            if not receipt.done():
+                receipt.set_result(FORGOTTEN)
+
+    def key(self, domain: str, app: str, stream: str) -> StreamKey:
+        """The stream by its streaming or ingest domain."""
+        found = self.domain(domain)
+        if found is None:
+            known = ", ".join(self.domains)
+            raise Unfit([f"domain {domain!r} is unknown or bound to none, there are {known}"])
+        return StreamKey(found.streaming, app, stream)
+
+    def domain(self, name: str) -> Domain | None:
+        """By its streaming name or one of the ingest names bound to it."""
+        return self.domains.find(name)
+
+    def need_streaming(self, name: str) -> None:
+        """What configures recording takes the main streaming domain (facts/live.md §1.1)."""
+        if self.domains.kind(name) != STREAMING:
+            raise Refused("InvalidDomain.NotFound")
+
+    def trouble(self, rule: Rule) -> tuple[str, str] | None:
+        """facts/live.md §4: what makes a recording break as it begins."""
+        if rule.storage == "oss" and rule.bucket not in self.buckets:
+            return "BucketNotFound", "Bucket not found"
+        return None
+
+    def ingest_of(self, domain: str) -> str:
+        """facts/live.md §2: the streaming domain itself when no ingest domain is bound to it."""
+        found = self.domain(domain)
+        if found is None or domain in found.ingest or not found.ingest:
+            return domain
+        return found.ingest[0]
+
+    def rule_for(self, key: StreamKey) -> Rule | None:
+        fitting = [rule for rule in self.rules if rule.covers(*key)]
+        return max(fitting, key=Rule.rank, default=None)
+
+    def set_rule(self, rule: Rule) -> None:
+        """As facts/live.md §6 says of a changed configuration: from the next publish on."""
+        held = self.rule_at(rule.place, rule.storage)
+        self.rules = (*(one for one in self.rules if one is not held), rule)
+
+    def rule_at(self, place: tuple[str, str, str], storage: str) -> Rule | None:
+        held = [one for one in self.rules if (one.place, one.storage) == (place, storage)]
+        return held[0] if held else None
+
+    def drop_rule(self, rule: Rule) -> None:
+        self.rules = tuple(one for one in self.rules if one is not rule)
+
+    def command(self, command: str, key: StreamKey, at: int) -> None:
+        stream = self.streams.find(key) or Stream(key)
+        session = stream.live
+        if (session.rule if session else self.rule_for(key)) is None:
+            raise Refused("CodeConfigNotFound")
+        self.recordings.command(command, stream, at)
+
+    def publish(
+        self,
+        key: StreamKey,
+        *,
+        ingest: str,
+        time: int | None = None,
+        arguments: Mapping[str, str],
+        tells: bool = True,
+    ) -> tuple[Session, asyncio.Future[Receipt]]:
+        """A publisher is said to push; the receipt tells how the publish callback fared."""
+        second = self.clock.now_ms() // 1000 if time is None else time
+        stream, session = self._come(key, ingest, second, arguments, is_pushed=False)
+        wait_ms = self.account.manners.publish_delay_ms
+        return session, self._announce_later(stream, session, wait_ms, tells=tells)
+
+    def push(
+        self, key: StreamKey, *, ingest: str, arguments: Mapping[str, str]
+    ) -> tuple[Stream, Session]:
+        """A publisher begins to push over RTMP."""
+        second = self.clock.now_ms() // 1000
+        stream, session = self._come(key, ingest, second, arguments, is_pushed=True)
+        wait_ms = self.account.ingest.publish_delay_ms
+        self._announce_later(stream, session, wait_ms, tells=True)
+        return stream, session
+
+    def _come(
+        self, key: StreamKey, ingest: str, second: int, given: Mapping[str, str], *, is_pushed: bool
+    ) -> tuple[Stream, Session]:
+        stream = self.streams.of(key)
+        if stream.live is not None:
+            raise Unfit([f"{'/'.join(key)} is being published already: {END_THAT}"])
+        if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
+            raise Unfit([f"the domain {name} is offline" for name in stopped])
+        at = self.clock.now_ms()
+        session = stream.open_session(ingest, second, at, self.rule_for(key), given)
+        session.is_pushed = is_pushed
+        session.stream_key = self.notify.of_stream(ingest).signing_key
+        session.record_key = self.notify.of_record(key.domain).signing_key
+        self.recordings.stream_came(stream, session, at)
+        self._follow_push_url(stream, session, at)
+        self._ask_on_demand(stream, session)
+        return stream, session
+
+    def unpublish(
+        self, key: StreamKey, *, time: int | None = None, tells: bool = True
+    ) -> tuple[Session, asyncio.Future[Receipt]]:
+        stream = self.streams.of(key)
+        session = stream.live
+        if session is None:
+            raise Unfit([f"{'/'.join(key)} is not being published"])
+        at = self.clock.now_ms()
+        second = at // 1000 if time is None else time
+        session.ended_ms = at
+        self.recordings.stream_went(stream, at)
+        receipt = self._receipt()
+        if session.announced and tells:
+            self._post_ingest("publish_done", stream, session, second, receipt)
+        else:
+            receipt.set_result(Receipt("withheld"))
+        return session, receipt
+
+    def break_recording(self, key: StreamKey, code: str, message: str) -> bool:
+        """facts/live.md §4 record_error; whether there was a recording to break."""
+        broke = self.recordings.fail(self.streams.of(key), self.clock.now_ms())
+        error = {"code": code, "message": message}
+        self.tell_record(key, "record_error", {"event": "record_error", "error_info": error})
+        return broke
+
+    def _receipt(self) -> asyncio.Future[Receipt]:
+        receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._receipts.add(receipt)
+        receipt.add_done_callback(self._receipts.discard)
+        return receipt
+
+    def _follow_push_url(self, stream: Stream, session: Session, at: int) -> None:
+        """facts/live.md §5, OnDemand 2: the push URL says `record_config={"NeedRecord":true}`."""
+        asked = session.arguments.get("record_config", "").encode()
+        if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(asked):
+            self.recordings.begin(stream, session, at)
+
+    def _announce_later(
+        self, stream: Stream, session: Session, wait_ms: int, *, tells: bool
+    ) -> asyncio.Future[Receipt]:
+        receipt = self._receipt()
+        if wait_ms == 0:
+            self._announce(stream, session, receipt, tells=tells)
+        else:
+            self.timeline.after(
+                wait_ms, lambda _: self._announce(stream, session, receipt, tells=tells)
+            )
+        return receipt
+
+    def _announce(
+        self, stream: Stream, session: Session, receipt: asyncio.Future[Receipt], *, tells: bool
+    ) -> None:
+        """facts/live.md §2 Timing: only who stays connected is announced."""
+        session.announced = session.ended_ms is None
+        if session.announced and tells:
+            self._post_ingest("publish", stream, session, session.time, receipt)
+        else:
+            receipt.set_result(Receipt("withheld"))
+
+    def _post_ingest(
+        self,
+        action: str,
+        stream: Stream,
+        session: Session,
+        time: int,
+        receipt: asyncio.Future[Receipt],
+    ) -> None:
+        """facts/live.md §2: `app` is the ingest domain, `appname` the application."""
+        _, app, name = stream.key
+        query = {
+            "action": action,
+            "app": session.ingest,
+            "appname": app,
+            "id": name,
+            "time": time,
+            **PUBLISHER,
+            "usrargs": urlencode({"vhost": stream.key.domain, **session.arguments}),
+            **(PICTURE if action == "publish" else {}),
+        }
+        url, key = self.notify.of_stream(session.ingest).url, session.stream_key
+        self.courier.post(
+            Callback(action, stream.key, url, session.ingest, key, query, receipts=[receipt])
+        )
+
+    def switch(self, key: StreamKey) -> tuple[Session, asyncio.Future[Receipt]]:
+        """facts/live.md §2.1: two publishers, of which one goes: that is not offline."""
+        stream = self.streams.of(key)
+        session = stream.live
+        if session is None:
+            raise Unfit([f"{'/'.join(key)} is not being published"])
+        receipt = self._receipt()
+        self._post_ingest("publish_done", stream, session, self.clock.now_ms() // 1000, receipt)
+        self.remark("switch", session.ingest, key, 0, "backup took over")
+        return session, receipt
+
+    def remark(self, kind: str, domain: str, key: StreamKey, code: int, message: str) -> None:
+        """facts/live.md §2.1: POST JSON on the ingest domain; its fields are UNCONFIRMED."""
+        ingest = self.ingest_of(domain)
+        notify = self.notify.of_stream(ingest)
+        url = notify.switch_url if kind == "switch" else notify.exception_url
+        place = {"app": ingest, "appname": key.app, "id": key.stream}
+        body = {**place, "code": code, "message": message, "time": self.clock.now_ms() // 1000}
+        signing = notify.signing_key if self.switches.remarks_carry_signature else ""
+        self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
+
+    def tell_record(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
+        """facts/live.md §4: status events only when NeedStatusNotify is set."""
+        notify = self.notify.of_record(key.domain)
+        if event in STATUS_EVENTS and not notify.need_status:
+            return
+        url, signing_key = notify.url, self._record_key(key)
+        named = {"domain": key.domain, "app": key.app, "stream": key.stream, **body}
+        self.courier.post(
+            Callback(event, key, url, self._record_host(url), signing_key, body=named)
+        )
+
+    def _record_key(self, key: StreamKey) -> str:
+        """facts/live.md §3: a running stream goes on signing with the key it began with."""
+        stream = self.streams.find(key)
+        if stream is not None and stream.sessions:
+            return stream.sessions[-1].record_key
+        return self.notify.of_record(key.domain).signing_key
+
+    def _record_host(self, url: str) -> str:
+        with_port = self.switches.record_signature_host == "host_with_port"
+        return host_of(url, with_port=with_port)
+
+    def _ask_on_demand(self, stream: Stream, session: Session) -> None:
+        """facts/live.md §5, OnDemand 1: asked once, as the stream begins."""
+        url = self.notify.of_record(stream.key.domain).on_demand_url
+        if not url or session.rule is None or session.rule.on_demand != ASK:
+            return
+        domain, app, name = stream.key
+        query = {"app": app, "domain": domain, "stream": name, "vbitrate": 2000, "codec": "h264"}
+        signs = self.switches.on_demand_carries_signature
+        key = session.record_key if signs else ""
+        receipt = self._receipt()
+        receipt.add_done_callback(lambda done: self._on_demand_said(stream, session, done.result()))
+        self.courier.post(
+            Callback(
+                "on_demand", stream.key, url, self._record_host(url), key, query, receipts=[receipt]
+            )
+        )
+
+    def _on_demand_said(self, stream: Stream, session: Session, answer: Receipt) -> None:
+        if answer is FORGOTTEN or stream.live is not session or session.rule is None:
+            return
+        if answer.status != OK:
+            rule = session.rule if self.switches.on_demand_failure_records else None
+        else:
+            rule = _rule_asked_for(session.rule, answer.body)
+        if rule is not None and stream.recording is None:
+            session.rule = rule
+            self.recordings.begin(stream, session, self.clock.now_ms())
+
+
+def _needs_record(answer: bytes) -> bool:
+    said = _json_object(answer)
+    return said.get("NeedRecord") is True
+
+
+def _rule_asked_for(rule: Rule, answer: bytes) -> Rule | None:
+    """facts/live.md §5: Format is intersected with the template, Interval overrides it."""
+    said = _json_object(answer)
+    if said.get("NeedRecord") is not True:
+        return None
+    wanted, formats = said.get("Format"), rule.formats
+    if isinstance(wanted, list):
+        formats = tuple(one for one in rule.formats if one in wanted)
+    if not formats:
+        return None
+    return replace(rule, formats=formats, cycle_ms=_cycle_ms(said.get("Interval"), formats, rule))
+
+
+def _cycle_ms(intervals: object, formats: tuple[str, ...], rule: Rule) -> int:
+    """The shortest asked for; the stand-in cuts all formats at once."""
+    if not isinstance(intervals, dict):
+        return rule.cycle_ms
+    asked = [v for k, v in intervals.items() if k.lower() in formats and type(v) is int]
+    valid = [seconds * 1000 for seconds in asked if seconds in INTERVAL_S]
+    return min(valid, default=rule.cycle_ms)
+
+
+def _json_object(text: bytes) -> dict[str, object]:
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}

@@ -1,0 +1,103 @@
+"""What is left of a recording: under which name, and for a pushed stream also with its object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.live.account import PREFIX, Rule
+from emulator.live.objects import Objects, Outside
+from emulator.live.streams import Kept, Recording, Stream, StreamKey, utc
+from emulator.media.flv_recording import Reel
+
+FLV = "flv"
+SHAPE = "%Y-%m-%d-%H-%M-%S"
+"""How a name writes a time; which way the service does is UNCONFIRMED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when, and for how long of that, something was recorded; in ms."""
+
+    began_ms: int
+    stopped_ms: int
+    duration_ms: int
+
+
+class Films:
+    """Without objects, streams are recorded by the clock alone."""
+
+    def __init__(self, objects: Objects | None) -> None:
+        self.objects = objects
+
+    def reel(self, stream: Stream, rule: Rule) -> Reel | None:
+        """None where there is nothing to film, or nothing of it could be kept."""
+        is_filmed = stream.live is not None and stream.live.is_pushed
+        if (
+            self.objects is None
+            or not is_filmed
+            or rule.storage != "oss"
+            or FLV not in rule.formats
+        ):
+            return None
+        return Reel(self.objects.draft())
+
+    def keep(self, stream: Stream, rule: Rule, uri: str, reel: Reel) -> str:
+        """The name of its object; raises OSError and Outside."""
+        if self.objects is None:
+            raise Outside("there are no buckets")
+        uri = self.objects.free(rule.bucket, uri)
+        path = self.objects.keep(reel.path, rule.bucket, uri)
+        span = span_of(reel)
+        stream.kept.append(
+            Kept(
+                uri=uri,
+                bucket=rule.bucket,
+                path=str(path),
+                began_ms=span.began_ms,
+                ended_ms=span.stopped_ms,
+                duration_ms=span.duration_ms,
+                frames=reel.frames,
+                bytes=path.stat().st_size,
+            )
+        )
+        return uri
+
+
+def span_of(reel: Reel) -> Span:
+    return Span(reel.began_ms or 0, reel.ended_ms, reel.duration_ms)
+
+
+def uri(key: StreamKey, rule: Rule, container: str, span: Span, sequence: int) -> str:
+    """As OssObjectPrefix has it, the variables those of the SDK's models."""
+    start, end = utc(span.began_ms, SHAPE), utc(span.stopped_ms, SHAPE)
+    name = _prefix(rule, container)
+    for variable, value in {
+        "AppName": key.app,
+        "StreamName": key.stream,
+        "Sequence": str(sequence),
+        "StartTime": start,
+        "EndTime": end,
+        "EscapedStartTime": start,
+        "EscapedEndTime": end,
+    }.items():
+        name = name.replace(f"{{{variable}}}", value)
+    return f"{name}.{container}"
+
+
+def _prefix(rule: Rule, container: str) -> str:
+    told = rule.told.get("RecordFormatList")
+    rows = told.get("RecordFormat", []) if isinstance(told, dict) else []
+    named = [one.get("OssObjectPrefix") for one in rows if one.get("Format") == container]
+    return str(named[0]) if named and named[0] else PREFIX
+
+
+def told(recording: Recording, uri: str, span: Span) -> dict[str, object]:
+    """facts/live.md §4, the file callback, which has no `event`."""
+    passed = {k: v for k, v in recording.arguments.items() if k.startswith("callback_")}
+    return {
+        "uri": uri,
+        "duration": span.duration_ms / 1000,
+        "start_time": span.began_ms // 1000,
+        "stop_time": span.stopped_ms // 1000,
+        **({"push_args": passed} if passed else {}),
+    }

@@ -1,0 +1,48 @@
+"""A file that a stream left, as the API shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.inbound.request_fields import LIMIT, Field
+from shared.protocol.durations import duration, rfc3339, written
+from shared.protocol.file import VOD, File
+
+HOUR = 3_600_000
+LONGEST = 12 * HOUR
+"""ms. The role's credentials last 36 h (facts/function-compute.md), and an address no longer."""
+
+
+def _period(value: object) -> int:
+    period = duration(value)
+    if period > LONGEST:
+        raise ValueError(f"an address plays for {written(LONGEST)} at the most")
+    return period
+
+
+QUERY: tuple[Field, ...] = (
+    LIMIT,
+    Field("for", _period, {"type": "string"}, "how long the addresses play: 12h at most", "1h"),
+)
+"""Of those who want addresses that play; `for` is in ms once read."""
+
+
+def is_object(left: File) -> bool:
+    """Whether it lies in the bucket; what was recorded to VOD does not."""
+    return not left.uri.startswith(VOD)
+
+
+def shown(left: File) -> dict[str, Any]:
+    return {
+        "uri": left.uri,
+        "start": rfc3339(left.start) if left.start else None,
+        "stop": rfc3339(left.stop) if left.stop else None,
+        "duration": _seconds(left),
+    }
+
+
+def _seconds(left: File) -> float | None:
+    """What Live told of it; else by its times, where they are known."""
+    if left.duration is not None:
+        return left.duration / 1000
+    return max(left.stop - left.start, 0) / 1000 if left.start else None

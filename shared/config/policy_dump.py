@@ -1,0 +1,49 @@
+"""A policy as its file would say it: what is left at its default is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.protocol.durations import written
+from shared.protocol.policy import Domain, ForwardTo, Match, Mode, Policy, Rule
+
+Table = dict[str, Any]
+_RULE = Rule()
+
+
+def as_document(policy: Policy) -> Table:
+    """`load_policy` reads it back as the same policy."""
+    mode: Table = {"mode": policy.mode.value} if policy.mode is not Mode.ACT else {}
+    targets = _forward_to(policy.forward_to)
+    document = {
+        **mode,
+        "domain": [_domain(domain) for domain in policy.domains],
+        "rule": [_rule(rule) for rule in policy.rules],
+    }
+    return {**document, "forward_to": targets} if targets else document
+
+
+def _domain(domain: Domain) -> Table:
+    lists = {"ingest": list(domain.ingest), "sub": list(domain.sub)}
+    return {"streaming": domain.streaming, **{name: one for name, one in lists.items() if one}}
+
+
+def _rule(rule: Rule) -> Table:
+    told: Table = {"match": _match(rule.match), "on_publish": rule.on_publish.value}
+    if rule.on_interruption is not _RULE.on_interruption:
+        told["on_interruption"] = rule.on_interruption.value
+    if rule.max_duration is not None:
+        told["max_duration"] = written(rule.max_duration)
+    if rule.max_concurrent is not None:
+        told["max_concurrent"] = rule.max_concurrent
+    return {**told, "priority": rule.priority} if rule.priority else told
+
+
+def _match(match: Match) -> Table:
+    names = {"domain": match.domain, "app": match.app, "stream": match.stream}
+    return {name: pattern for name, pattern in names.items() if pattern != "*"}
+
+
+def _forward_to(targets: ForwardTo) -> Table:
+    named = {name: targets.of(name) for name in ("stream", "record", "on_demand")}
+    return {name: target for name, target in named.items() if target}

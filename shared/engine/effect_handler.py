@@ -1,0 +1,188 @@
+"""Performs what the recorder wants done, on a real store and a real Live API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from shared.engine.effects import (
+    Drain,
+    Effect,
+    Heard,
+    List,
+    LiveApi,
+    Load,
+    Look,
+    Mark,
+    Missed,
+    NextDue,
+    ReadBack,
+    SaveOrClaim,
+    Send,
+    Source,
+    Store,
+    Survey,
+    TakeDue,
+    Wait,
+)
+from shared.protocol import Accepted, Flight, Looked, StreamKey
+from shared.protocol.command_errors import LiveError, NeverSent, Throttled
+from shared.quick import dataclass
+from shared.store.contract import Claimed, Save, Saved
+from shared.store.store_errors import StoreUnavailable
+
+LATE = 0.05
+"""s by which a slot may have passed before its command is given up unsent: what is later meets the
+slots that follow it. A lane of 45 then never puts more than 48 into any second, and the two that
+are left of the account's 50 are for what the way to Live adds."""
+NEARLY_FREE = 150
+"""ms ahead; a lane that is booked no further than that could feed one more sender."""
+PAUSE, LONGEST_PAUSE = 200, 2_000
+"""ms for which the lane gives no slot once Live has throttled."""
+LOOK_WAIT = 1_000
+"""ms that a look waits for its slot; after that it has failed, which says nothing."""
+
+OVERLAP = 180_000
+"""ms before the last reading that the next one begins: Live tries for some 35 s before it gives a
+callback up (facts/live.md 2), and how soon it tells of that is UNCONFIRMED;"""
+AHEAD = 60_000
+"""and by which Live's clock may be ahead of ours."""
+LONGEST_AGO = 6 * 24 * 3_600_000
+"""ms that a reading goes back at the most; Live remembers for seven days (facts/live.md 7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """When a flight's slot comes, in s by this machine's clock: the store gave it at some moment
+    between our asking and its answer."""
+
+    earliest: float
+    latest: float
+
+
+class Hands:
+    """Performs effects on a real store and a real Live API, for one invocation."""
+
+    def __init__(  # noqa: PLR0913 - everything an invocation touches
+        self,
+        store: Store,
+        live: LiveApi,
+        *,
+        monotonic: Callable[[], float],
+        wait: Callable[[float], None],
+        said: Callable[[str, Exception], None],
+        drain: Callable[[], int] = lambda: 0,
+        has_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`drain` starts the senders; `has_room` is told when the lane could feed one more."""
+        self._store = store
+        self._live = live
+        self._monotonic = monotonic
+        self._wait = wait
+        self._said = said
+        self._drain = drain
+        self._has_room = has_room
+        self._slots: dict[str, _Slot] = {}
+
+    def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401, PLR0911 - one arm an effect
+        match effect:
+            case Load(key=key):
+                return self._store.load(key)
+            case SaveOrClaim(save=save):
+                return self._save(save)
+            case Send(key=key, flight=flight):
+                return self._send(key, flight)
+            case Look(key=key, asked_at=asked_at):
+                return self._look(key, asked_at)
+            case List() | ReadBack() | Mark():
+                return self._perform_at_large(effect)
+            case TakeDue(limit=limit, hold=hold):
+                return self._store.take_due(limit, hold)
+            case Drain():
+                return self._drain()
+            case NextDue():
+                return self._store.next_due()
+            case Wait(ms=ms):
+                return self._wait(ms / 1000)
+            case _:
+                raise AssertionError(effect)
+
+    def _perform_at_large(self, effect: List | ReadBack | Mark) -> Any:  # noqa: ANN401 - as above
+        """What is of no single stream."""
+        match effect:
+            case List(domain=domain):
+                return self._list(domain)
+            case ReadBack(source=source):
+                return self._read_back(source)
+            case Mark(source=source):
+                return self._store.mark(source.mark)
+
+    def _save(self, save: Save) -> Saved:
+        if save.flying:
+            self._live.prepare()
+        before = self._monotonic()
+        saved = self._store.save_or_claim(save)
+        if isinstance(saved, Claimed) and saved.record.flight:
+            away = saved.slot_in / 1000
+            self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
+            if saved.slot_in < NEARLY_FREE:
+                self._has_room()
+        return saved
+
+    def _send(self, key: StreamKey, flight: Flight) -> Heard:
+        slot = self._slots.pop(flight.id)
+        answer = self._sent_in(slot, key, flight)
+        return Heard(answer, flight.sent_at + round((self._monotonic() - slot.latest) * 1000))
+
+    def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
+        self._wait(max(slot.earliest - self._monotonic(), 0))
+        if self._monotonic() - slot.earliest > LATE:
+            return NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
+        try:
+            return Accepted(self._live.send(flight.command, key))
+        except LiveError as error:
+            self._said("command.failed", error)
+            if isinstance(error, Throttled):
+                self._slow(error)
+            return error
+
+    def _slow(self, error: Throttled) -> None:
+        """Somebody else spends of the same rate: let it fill up. Best effort: its answer counts."""
+        with suppress(StoreUnavailable):
+            self._store.slow(min(max(error.retry_after, PAUSE), LONGEST_PAUSE))
+
+    def _list(self, domain: str) -> Survey | None:
+        """What we know is read first: a session that opens meanwhile is none that we missed."""
+        watched, asked_at = self._store.watched(domain), self._store.now()
+        try:
+            return Survey(asked_at, dict(self._live.online(domain)), watched)
+        except LiveError as error:
+            self._said("survey.failed", error)
+            return None
+
+    def _read_back(self, source: Source) -> Sequence[Missed] | None:
+        now, age = self._store.now(), self._store.marked(source.mark)
+        since = now - min((age or 0) + OVERLAP, LONGEST_AGO)
+        try:
+            return self._live.missed(source, since, now + AHEAD, self._pace)
+        except LiveError as error:
+            self._said("read_back.failed", error)
+            return None
+
+    def _pace(self) -> None:
+        slot_in = self._store.look_slot(LOOK_WAIT)
+        if slot_in is None:
+            raise NeverSent("NoSlot", "the looks' lane is booked up")
+        self._wait(slot_in / 1000)
+
+    def _look(self, key: StreamKey, asked_at: int) -> Looked | None:
+        slot_in = self._store.look_slot(LOOK_WAIT)
+        if slot_in is None:
+            return None
+        self._wait(slot_in / 1000)
+        try:
+            return Looked(self._live.find(key), asked_at)
+        except LiveError as error:
+            self._said("look.failed", error)
+            return None

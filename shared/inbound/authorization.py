@@ -1,0 +1,65 @@
+"""Who asks, and about which stream: what every function of the HTTP API finds out first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.config.tokens import Tokens
+from shared.errors import Fault
+from shared.inbound.function_compute import Request
+from shared.inbound.request_errors import BadRequest, Forbidden, NotFound, Unauthorized
+from shared.protocol import StreamKey
+from shared.protocol.policy import Policy
+
+
+def authorize(tokens: Tokens, request: Request, scope: str) -> str:
+    """The name of the token that was sent; Unauthorized or Forbidden where it may not do this."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
+    owner = tokens.scopes(token.strip())
+    if owner is None:
+        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+    if scope not in owner.scopes:
+        raise Forbidden(
+            f"the token {owner.name} may not {scope}",
+            hint=f"use one with the scope {scope}",
+        )
+    return owner.name
+
+
+_LONGEST_NAME = 256
+
+
+def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
+    """`values` are domain, app and stream; BadRequest names every one that is no name."""
+    faults = [
+        Fault(name, reason)
+        for name, value in zip(("domain", "app", "stream"), values, strict=True)
+        if (reason := _unfit(value))
+    ]
+    if faults:
+        raise BadRequest(faults)
+    domain, app, stream = values
+    return StreamKey(streaming(policy, domain), app, stream)
+
+
+def streaming(policy: Policy, domain: str) -> str:
+    """The main streaming domain that an ingest, sub- or main streaming domain leads to."""
+    found = policy.streaming(domain)
+    if found is None:
+        known = ", ".join(one.streaming for one in policy.domains)
+        raise NotFound(f"{domain} is not a domain of this stage", hint=f"the policy names: {known}")
+    return found
+
+
+def _unfit(value: str) -> str:
+    if not value:
+        return "is empty"
+    if "\ufffd" in value:
+        return "is not UTF-8: percent-encode it as that"
+    if "*" in value or "?" in value:
+        return "is a wildcard: the API takes one stream a call, so name each stream itself"
+    if len(value) > _LONGEST_NAME or not value.isprintable() or " " in value:
+        return f"is not a name: at most {_LONGEST_NAME} characters, none of them blank"
+    return ""

@@ -1,0 +1,31 @@
+"""Function Compute's events and answers as Requests and Responses; errors as statuses."""
+
+from __future__ import annotations
+
+from shared.inbound.function_compute.handler import answer, answer_any, credentials_of, log_context
+from shared.inbound.function_compute.request import (
+    Event,
+    Headers,
+    Invoked,
+    Request,
+    TimerEvent,
+    json_body,
+    parse,
+)
+from shared.inbound.function_compute.response import Response, problem
+
+__all__ = [
+    "Event",
+    "Headers",
+    "Invoked",
+    "Request",
+    "Response",
+    "TimerEvent",
+    "answer",
+    "answer_any",
+    "credentials_of",
+    "json_body",
+    "log_context",
+    "parse",
+    "problem",
+]

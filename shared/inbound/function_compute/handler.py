@@ -1,0 +1,80 @@
+"""Every input gets an answer of ours: no stack trace, and no 5xx that does not say why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from shared.errors import Fault, LiveRecordError
+from shared.inbound.function_compute.request import Event, Request, parse, text_of
+from shared.inbound.function_compute.response import Response, problem
+from shared.inbound.request_errors import BadRequest, RequestError, Unproved, Unreadable
+from shared.logs import Log
+
+
+def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
+    """Key id, secret and token, of the context up to python3.10, of the environment after it
+    (facts/function-compute.md 1.4); all empty where the function has no role.
+    """
+    given = getattr(context, "credentials", None)
+    names = ("access_key_id", "access_key_secret", "security_token")
+    key_id, secret, token = (text_of(getattr(given, name, "")) for name in names)
+    if not (key_id and secret):
+        key_id, secret, token = (
+            environment.get(f"ALIBABA_CLOUD_{name.upper()}", "") for name in names
+        )
+    return (key_id, secret, token) if key_id and secret else ("", "", "")
+
+
+def log_context(context: object) -> dict[str, str]:
+    function = getattr(context, "function", None)
+    return {
+        "request_id": text_of(getattr(context, "request_id", "")),
+        "function": text_of(getattr(function, "name", "")),
+    }
+
+
+def answer(
+    respond: Callable[[Request], Response], event: bytes | str, context: object, *, log: Log
+) -> dict[str, object]:
+    """What Function Compute gets from a function that is called over HTTP, whatever comes in."""
+
+    def over_http(told: Event) -> Response:
+        if not isinstance(told, Request):
+            raise BadRequest([Fault("event", "this function is called over HTTP")])
+        return respond(told)
+
+    return answer_any(over_http, event, context, log=log)
+
+
+def answer_any(
+    respond: Callable[[Event], Response], event: bytes | str, context: object, *, log: Log
+) -> dict[str, object]:
+    """As `answer`, for a function that timers and the API call too."""
+    who = log_context(context)
+    log = log.bind(**who)
+    try:
+        told = parse(event)
+        response = respond(told)
+        sent = response.to_fc()
+    except Exception as error:  # noqa: BLE001 - what an uncaught one becomes is UNCONFIRMED
+        _tell(log, error)
+        return problem(error, who["request_id"]).to_fc()
+    log.info("request.answered", status=response.status, **_asked(told))
+    return sent
+
+
+def _asked(told: Event) -> dict[str, str]:
+    if isinstance(told, Request):
+        return {"method": told.method, "path": told.path}
+    return {"method": type(told).__name__}
+
+
+def _tell(log: Log, error: Exception) -> None:
+    if isinstance(error, Unproved | Unreadable):
+        log.warning("callback.refused", why=error.why)
+    elif isinstance(error, RequestError):
+        log.info("request.refused", code=error.code, why=str(error))
+    elif isinstance(error, LiveRecordError):
+        log.error("request.failed", error=error, code=getattr(error, "code", ""))
+    else:
+        log.error("request.crashed", error=error, trace=error.__traceback__)

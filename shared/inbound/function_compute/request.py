@@ -1,0 +1,174 @@
+"""Function Compute's event bytes as a Request, a timer's call or an invocation.
+
+The shapes are facts/function-compute.md 2.1 and 3.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from typing import Final, NoReturn
+from urllib.parse import unquote
+
+from shared.errors import Fault
+from shared.inbound.request_errors import BadRequest, TooLarge, UnsupportedMediaType
+from shared.quick import dataclass
+
+LARGEST_BODY: Final = 16 * 1024
+
+
+class Headers(Mapping[str, str]):
+    """Looked up in any case: Function Compute changes it (facts/function-compute.md 2.1)."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in values.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`path` is decoded; `request_id` is Function Compute's."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Headers = field(default_factory=lambda: Headers({}))
+    body: bytes = b""
+    source_ip: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerEvent:
+    name: str
+    time: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """Called through the API: the payload is whatever the caller sent."""
+
+    payload: bytes
+
+
+Event = Request | TimerEvent | Invoked
+
+
+def parse(event: bytes | str) -> Event:
+    """BadRequest and TooLarge are all that leaves it."""
+    payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
+    try:
+        told = json.loads(payload)
+    except (ValueError, RecursionError):
+        return Invoked(payload)
+    if not isinstance(told, dict):
+        return Invoked(payload)
+    if isinstance(_inner(told, "requestContext").get("http"), dict):
+        return _request(told)
+    if "triggerName" in told and "triggerTime" in told:
+        names = ("triggerName", "triggerTime", "payload")
+        return TimerEvent(*(text_of(told.get(name)) for name in names))
+    return Invoked(payload)
+
+
+def _request(told: Mapping[str, object]) -> Request:
+    context = _inner(told, "requestContext")
+    http = _inner(context, "http")
+    raw = told.get("rawPath")
+    return Request(
+        method=text_of(http.get("method")).upper(),
+        path=unquote(raw) if isinstance(raw, str) else text_of(http.get("path")),
+        query=_texts(told, "queryParameters"),
+        headers=Headers(_texts(told, "headers")),
+        body=_body(told),
+        source_ip=text_of(http.get("sourceIp")),
+        request_id=text_of(context.get("requestId")),
+    )
+
+
+def _body(told: Mapping[str, object]) -> bytes:
+    body = text_of(told.get("body")).encode("utf-8", "surrogatepass")
+    if told.get("isBase64Encoded") is True:
+        try:
+            body = base64.b64decode(body, validate=True)
+        except binascii.Error as error:
+            raise BadRequest([Fault("body", "is not the base64 it is said to be")]) from error
+    if len(body) > LARGEST_BODY:
+        raise TooLarge(f"a body has at most {LARGEST_BODY} bytes")
+    return body
+
+
+def _inner(told: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = told.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _texts(told: Mapping[str, object], name: str) -> dict[str, str]:
+    return {key: text_of(value) for key, value in _inner(told, name).items()}
+
+
+def text_of(value: object) -> str:
+    """Of a plain value; empty for anything else."""
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def json_body(request: Request) -> dict[str, object]:
+    """The fields of the body; none where there is no body."""
+    if not request.body.strip():
+        return {}
+    _require_json(request.headers.get("content-type", ""))
+    try:
+        told = json.loads(
+            request.body.decode(), object_pairs_hook=_unique, parse_constant=_no_number
+        )
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise _bad_body(f"is not JSON: {error.msg} at {where}") from error
+    except UnicodeDecodeError as error:
+        raise _bad_body("is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise _bad_body(
+            "is JSON that cannot be read: a number or its nesting is too big"
+        ) from error
+    if not isinstance(told, dict):
+        raise _bad_body("has to be a JSON object")
+    return told
+
+
+def _require_json(content_type: str) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMediaType(
+            f"the body is sent as {kind}", hint="send it with Content-Type: application/json"
+        )
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+        raise BadRequest([Fault(name, "stands there more than once") for name in twice])
+    return told
+
+
+def _no_number(name: str) -> NoReturn:
+    raise _bad_body(f"holds {name}, which JSON does not have")
+
+
+def _bad_body(detail: str) -> BadRequest:
+    return BadRequest([Fault("body", detail)])

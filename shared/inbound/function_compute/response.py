@@ -1,0 +1,178 @@
+"""What Function Compute sends on, and how each error is answered (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Final
+
+from shared.errors import LiveRecordError, Misconfigured
+from shared.inbound.request_errors import (
+    BadRequest,
+    MethodNotAllowed,
+    RequestError,
+    Unauthorized,
+    Unproved,
+    Unreadable,
+)
+from shared.protocol.command_errors import (
+    Again,
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    NeverSent,
+    NoRecordConfig,
+    NotLive,
+    OursToMend,
+    Refused,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from shared.quick import dataclass
+from shared.store.store_errors import StoreUnavailable
+
+_PHRASES: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A `body` that is not a string is sent as JSON."""
+
+    status: int
+    body: object = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_fc(self) -> dict[str, object]:
+        """Always the full object: what its shorthands do is UNCONFIRMED."""
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        text = self.body
+        if not isinstance(text, str):
+            text = json.dumps(text, ensure_ascii=False, allow_nan=False)
+        return {
+            "statusCode": self.status,
+            "headers": {**headers, **self.headers},
+            "isBase64Encoded": False,
+            "body": text.encode("utf-8", "replace").decode(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """How an error is answered. Without a code of its own it keeps the error's; without a
+    detail it says the error's own words, which must then be fit for any reader."""
+
+    status: int
+    code: str = ""
+    detail: str = ""
+    hint: str = ""
+    retry_after: int = 0
+
+
+_LATER: Final = "send the same request again after the seconds that Retry-After says"
+_OURS: Final = "live-record failed at this request"
+
+ANSWERS: Final[Mapping[type[Exception], _Row]] = {
+    Exception: _Row(500, "InternalError", _OURS),
+    LiveRecordError: _Row(500, "InternalError", _OURS),
+    RequestError: _Row(0),  # it brings its own
+    Unproved: _Row(401, "Unproved", "not proved to come from ApsaraVideo Live"),
+    Unreadable: _Row(400, "MalformedParam"),
+    LiveError: _Row(502),
+    AlreadyStarted: _Row(409, "TaskAlreadyStarted"),
+    NotLive: _Row(409, "StreamNotFound"),
+    Rejected: _Row(400),
+    NoRecordConfig: _Row(
+        400,
+        "CodeConfigNotFound",
+        hint="add a recording configuration with OnDemand 7 for the application, then push again",
+    ),
+    Refused: _Row(400),
+    Again: _Row(503, hint=_LATER, retry_after=1),
+    Throttled: _Row(429, hint=_LATER, retry_after=1),
+    NeverSent: _Row(503, hint=_LATER, retry_after=1),
+    Unavailable: _Row(503, hint=_LATER, retry_after=1),
+    InDoubt: _Row(502, hint="the command may have acted: read the recording before repeating it"),
+    OursToMend: _Row(
+        502,
+        "UpstreamAuth",
+        "ApsaraVideo Live refused live-record's own credentials, permissions or clock",
+        "an operator has to mend it; the function's log says what Live answered",
+    ),
+    StoreUnavailable: _Row(
+        503,
+        "StoreUnavailable",
+        "the store does not answer; whether this was stored before is not known",
+        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
+        " lest it undo a stop that came between",
+        1,
+    ),
+    Misconfigured: _Row(
+        503, "Misconfigured", "live-record's settings are wrong", "the function's log says how"
+    ),
+}
+
+
+def problem(error: Exception, request_id: str = "") -> Response:
+    """RFC 9457. `request_id` is Function Compute's, said where Live gave none."""
+    row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    status, code = _status_and_code(error, row)
+    body = {
+        "type": "about:blank",
+        "title": _PHRASES.get(status, "Error"),
+        "status": status,
+        "detail": row.detail or str(error),
+        "code": code,
+        "request_id": getattr(error, "request_id", "") or request_id,
+        "hint": row.hint or getattr(error, "hint", ""),
+        "errors": _faults(error),
+    }
+    kept = {name: value for name, value in body.items() if value not in ("", [])}
+    headers = {"Content-Type": "application/problem+json", **_headers(error, row)}
+    return Response(status, kept, headers)
+
+
+def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
+    """Live's documented InternalError keeps its status, as do its other five by their rows."""
+    if isinstance(error, RequestError):
+        return error.status, error.code
+    if isinstance(error, InDoubt) and (error.status, error.code) == (500, "InternalError"):
+        return 500, "InternalError"
+    return row.status, row.code or getattr(error, "code", "")
+
+
+def _headers(error: Exception, row: _Row) -> dict[str, str]:
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": ", ".join(error.allow)}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, Unproved):
+        return {"WWW-Authenticate": "ALI-LIVE-SIGNATURE"}
+    if isinstance(error, Throttled):
+        return {"Retry-After": str(max(row.retry_after, math.ceil(error.retry_after / 1000)))}
+    return {"Retry-After": str(row.retry_after)} if row.retry_after else {}
+
+
+def _faults(error: Exception) -> list[dict[str, str]]:
+    """Of the settings only the names: their values are nobody's business but the log's."""
+    if isinstance(error, BadRequest):
+        return [{"field": f.field, "detail": f.detail, "code": f.code} for f in error.faults]
+    if isinstance(error, Misconfigured):
+        return [{"field": fault.field} for fault in error.faults]
+    return []

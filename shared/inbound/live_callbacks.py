@@ -1,0 +1,352 @@
+"""Who sent a callback, and what it says happened. Live's own words stay in here."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+
+from shared.inbound.request_errors import Unproved, Unreadable
+from shared.protocol.durations import instant
+from shared.quick import dataclass
+
+TIMESTAMP, SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
+_SECONDS = re.compile(r"[0-9]{1,11}")
+_NAME = re.compile(r"[^\s/*]{1,256}")
+_NEVER = 10**11  # in seconds; NaN and infinity are not below it either
+
+
+class StreamAction(str, Enum):
+    PUBLISH = "publish"
+    PUBLISH_DONE = "publish_done"
+
+
+class RecordState(str, Enum):
+    """There is no record_stopped: the end shows as a file (facts/live.md 4)."""
+
+    STARTED = "record_started"
+    PAUSED = "record_paused"
+    RESUMED = "record_resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    action: StreamAction
+    ingest_domain: str
+    app: str
+    stream: str
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStatus:
+    domain: str
+    app: str
+    stream: str
+    state: RecordState
+    time_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileStored:
+    """A `uri` in the bucket, or a `video_id` in VOD; the other one is empty."""
+
+    domain: str
+    app: str
+    stream: str
+    uri: str = ""
+    video_id: str = ""
+    duration_ms: int | None = None
+    start_ms: int | None = None
+    stop_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFailed:
+    domain: str
+    app: str
+    stream: str
+    event: str
+    code: str = ""
+    message: str = ""
+    uri: str = ""
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemandAsk:
+    domain: str
+    app: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """An exception or a switch, of whose fields none is CONFIRMED: `says` is all of them, `what`
+    a code that may be kept; the names are empty where they cannot be told."""
+
+    is_exception: bool
+    what: str
+    says: Mapping[str, object]
+    domain: str = ""
+    app: str = ""
+    stream: str = ""
+
+
+RecordEvent = RecordStatus | FileStored | RecordFailed | UnknownEvent
+
+_STATES = {state.value for state in RecordState}
+_FAILURES = {"record_error", "transformat_error", "record_force_transcode_fail"}
+_VOD_COMPLETE = "AddLiveRecordVideoComplete"
+
+
+def sign(domain: str, timestamp: int | str, key: str) -> str:
+    """ALI-LIVE-SIGNATURE as ApsaraVideo Live makes it (facts/live.md 3)."""
+    content = _bytes(f"{domain}|{timestamp}|{key}")
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def resign(
+    headers: Mapping[str, str], key: str, now: int
+) -> Callable[[str], dict[str, str]] | None:
+    """Return a function that signs the callback of these headers for another host, at `now` (ms);
+    None for a callback that claims no signature, or without a key."""
+    if not key or not is_signed(headers):
+        return None
+    second = str(now // 1000)
+    return lambda host: {TIMESTAMP: second, SIGNATURE: sign(host, second, key)}
+
+
+def signing_hosts(callback_host: str) -> tuple[str, ...]:
+    """What a recording callback may be signed over: whether the port is part is UNCONFIRMED."""
+    bare = callback_host.partition(":")[0]
+    return tuple(host for host in dict.fromkeys((callback_host, bare)) if host)
+
+
+AHEAD_S = 60
+"""s by which the clocks within Live may differ: far more than they do."""
+
+
+def verify(
+    headers: Mapping[str, str],
+    *,
+    domains: Sequence[str],
+    keys: Sequence[str],
+    now: int,
+    window_s: int = 300,
+) -> None:
+    """Raises Unproved, and nothing else, unless one of the keys signed one of the domains.
+
+    Neither query nor body is covered by the signature (facts/live.md 3).
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    timestamp = given.get("ali-live-timestamp", "")
+    if not _SECONDS.fullmatch(timestamp):
+        raise Unproved("no readable timestamp")
+    if abs(now - int(timestamp) * 1000) > window_s * 1000:
+        raise Unproved("the timestamp is outside the window")
+    expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
+    if not _is_one_of(given.get("ali-live-signature", ""), expected):
+        raise Unproved("the signature fits none of the keys" if expected else "no key to check by")
+
+
+def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
+    """Raises Unproved for an event later than its signature: that one was replayed, with a time of
+    somebody's own, which would make whatever Live says until then look late."""
+    given = {name.lower(): value for name, value in headers.items()}
+    if time_ms > (int(given["ali-live-timestamp"]) + AHEAD_S) * 1000:
+        raise Unproved("its time is later than its signature's")
+
+
+def is_signed(headers: Mapping[str, str]) -> bool:
+    """Whether it claims to be: not every kind of callback is known to be signed."""
+    given = {name.lower() for name in headers}
+    return bool(given & {"ali-live-timestamp", "ali-live-signature"})
+
+
+def path_token(path: str, tokens: Sequence[str]) -> None:
+    """Raises Unproved unless the path ends in one of the tokens."""
+    if not _is_one_of(path.rstrip("/").rpartition("/")[2], [token for token in tokens if token]):
+        raise Unproved("the path ends in none of the tokens")
+
+
+def _is_one_of(given: str, expected: Sequence[str]) -> bool:
+    ours = [hmac.compare_digest(_bytes(given), _bytes(one)) for one in expected]
+    return any(ours)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+class _Reader:
+    """Takes fields out of what Live sent, and remembers everything that is wrong with them."""
+
+    def __init__(self, source: Mapping[str, object]) -> None:
+        self._source = source
+        self._faults: list[str] = []
+
+    def name(self, *fields: str) -> str:
+        """The first of the fields that is there: a name that can be part of a stream's key."""
+        value = next((self._source[field] for field in fields if field in self._source), None)
+        if isinstance(value, str) and _NAME.fullmatch(value) and value.isprintable():
+            return value
+        self._faults.append(f"{fields[0]} is missing or no name")
+        return ""
+
+    def action(self) -> StreamAction:
+        value = self._source.get("action")
+        if value not in {action.value for action in StreamAction}:
+            self._faults.append("action is neither publish nor publish_done")
+            return StreamAction.PUBLISH
+        return StreamAction(value)
+
+    def seconds(self, field: str) -> int:
+        value = self._source.get(field)
+        if not isinstance(value, str) or not _SECONDS.fullmatch(value):
+            self._faults.append(f"{field} is missing or not in Unix seconds")
+            return 0
+        return int(value) * 1000
+
+    @property
+    def is_whole(self) -> bool:
+        return not self._faults
+
+    def done(self) -> None:
+        if self._faults:
+            raise Unreadable("; ".join(self._faults))
+
+
+def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
+    """`app` is the ingest domain here and `appname` the application (facts/live.md 2)."""
+    read = _Reader(query)
+    event = StreamEvent(
+        action=read.action(),
+        ingest_domain=read.name("app"),
+        app=read.name("appname"),
+        stream=read.name("id"),
+        time_ms=read.seconds("time"),
+    )
+    read.done()
+    return event
+
+
+def parse_on_demand(query: Mapping[str, str]) -> OnDemandAsk:
+    """Here `domain`, `app` and `stream` are what their names say (facts/live.md 5)."""
+    return OnDemandAsk(*_names(query))
+
+
+def parse_record_event(body: bytes) -> RecordEvent:
+    """A file has no `event` but a `uri`, or a `VideoId` in VOD (facts/live.md 4)."""
+    told = _object(body)
+    if _text(told, "uri", 1):
+        return _file(told)
+    if _text(told, "VideoId", 1):
+        return _vod(told)
+    event = told.get("event")
+    if not isinstance(event, str):
+        raise Unreadable("there is neither an event nor a uri nor a VideoId")
+    if event in _STATES:
+        return RecordStatus(*_names(told), RecordState(event), _moment(told.get("time")))
+    if event in _FAILURES:
+        return _failure(event, told)
+    return UnknownEvent(event[:64])
+
+
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CODE_FIELDS = ("code", "errorcode", "exceptioncode", "event", "type", "action", "status")
+_INGEST_FIELDS = (("app",), ("appname",), ("id",))
+_STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "streamname"))
+
+
+def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
+    """Whatever fields it has (facts/live.md 2.1): what can be told from them, is."""
+    says = _object(body)
+    plain = {name.lower().replace("_", ""): value for name, value in says.items()}
+    codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]
+    what = next((code for code in codes if _CODE.fullmatch(code)), "-")
+    of_ingest = all(names[0] in plain for names in _INGEST_FIELDS)
+    fields = _INGEST_FIELDS if of_ingest else _STREAM_FIELDS
+    read = _Reader(plain)
+    names = [read.name(*one) for one in fields]
+    return Remark(is_exception, what, says, *(names if read.is_whole else ("", "", "")))
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("the body is not JSON") from error
+    if not isinstance(told, dict):
+        raise Unreadable("the body is not a JSON object")
+    return told
+
+
+def _names(told: Mapping[str, object]) -> tuple[str, str, str]:
+    read = _Reader(told)
+    names = (
+        read.name("domain", "DomainName"),
+        read.name("app", "AppName"),
+        read.name("stream", "StreamName"),
+    )
+    read.done()
+    return names
+
+
+def _file(told: Mapping[str, object]) -> FileStored:
+    return FileStored(
+        *_names(told),
+        uri=_text(told, "uri", 1024),
+        duration_ms=_moment(told.get("duration")),
+        start_ms=_moment(told.get("start_time")),
+        stop_ms=_moment(told.get("stop_time")),
+    )
+
+
+def _vod(told: Mapping[str, object]) -> RecordEvent:
+    event = _text(told, "EventType", 64) or _VOD_COMPLETE
+    if event != _VOD_COMPLETE:
+        return UnknownEvent(event)
+    if told.get("Status") == "fail":
+        return RecordFailed(*_names(told), event=event, code="fail")
+    return FileStored(
+        *_names(told),
+        video_id=_text(told, "VideoId", 256),
+        start_ms=_moment(told.get("RecordStartTime")),
+        stop_ms=_moment(told.get("RecordEndTime")),
+    )
+
+
+def _failure(event: str, told: Mapping[str, object]) -> RecordFailed:
+    why, file = told.get("error_info"), told.get("file_info")
+    return RecordFailed(
+        *_names(told),
+        event=event,
+        code=_text(why, "code", 64),
+        message=_text(why, "message", 300),
+        uri=_text(file, "uri", 1024),
+        time_ms=_moment(told.get("time")),
+    )
+
+
+def _text(told: object, field: str, longest: int) -> str:
+    value = told.get(field) if isinstance(told, Mapping) else None
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> int | None:
+    """Seconds or an RFC 3339 time, in ms; None where it is neither: the event matters more."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return round(value * 1000) if 0 <= value < _NEVER else None
+    try:
+        return instant(value)
+    except ValueError:
+        return None

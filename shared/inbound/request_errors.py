@@ -1,0 +1,75 @@
+"""What can be wrong with a request or a callback, each with its status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.errors import Fault, LiveRecordError
+
+
+class RequestError(LiveRecordError):
+    status = 400
+    code = "MalformedParam"
+
+    def __init__(self, detail: str, *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+
+
+class BadRequest(RequestError):
+    def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
+        super().__init__("; ".join(map(str, faults)), hint=hint)
+        self.faults = tuple(faults)
+        missing = all(fault.code == "MissingParam" for fault in faults)
+        self.code = "MissingParam" if missing else "MalformedParam"
+
+
+class Unauthorized(RequestError):
+    status, code = 401, "Unauthorized"
+
+
+class Forbidden(RequestError):
+    status, code = 403, "Forbidden"
+
+
+class NotFound(RequestError):
+    status, code = 404, "NotFound"
+
+
+class MethodNotAllowed(RequestError):
+    status, code = 405, "MethodNotAllowed"
+
+    def __init__(self, detail: str, *, allow: Sequence[str]) -> None:
+        super().__init__(detail, hint=f"use {' or '.join(allow)}")
+        self.allow = tuple(allow)
+
+
+class WrongState(RequestError):
+    status, code = 409, "WrongState"
+
+
+class TooLarge(RequestError):
+    status, code = 413, "TooLarge"
+
+
+class UnsupportedMediaType(RequestError):
+    status, code = 415, "UnsupportedMediaType"
+
+
+class KeyReused(RequestError):
+    status, code = 422, "IdempotencyKeyReused"
+
+
+class Unproved(LiveRecordError):
+    """The sender did not prove to be ApsaraVideo Live. `why` is for the log, not for the sender."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Unreadable(LiveRecordError):
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why

@@ -1,0 +1,103 @@
+"""Puts the pieces together: the only place that names them all, reads the environment and the
+clock."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from shared.config import Kind as PolicyKind
+from shared.config import Settings, load_stage_policy
+from shared.config.policy_cache import Known, TermsOf
+from shared.engine.recorder import Recorder
+from shared.errors import Fault, Misconfigured
+from shared.invocation.app import App, Clock
+from shared.logs import Log, to_stdout
+from shared.outbound.live import LiveClient
+from shared.outbound.relay import Relay
+from shared.outbound.wake import Kick
+from shared.protocol.policy import Policy
+from shared.store import open_store
+
+
+def build(settings: Settings, clock: Clock) -> App:
+    """Nothing is connected to yet."""
+    store = open_store(
+        settings.store,
+        rate=settings.rate,
+        clock=clock,
+        stage=settings.stage,
+        ahead=lambda: dev_offset(settings.dev_clock),
+        fast=settings.fast,
+    )
+    live = LiveClient(
+        endpoint=settings.live_endpoint, protocol=settings.live_protocol, fast=settings.fast
+    )
+    log = Log(to_stdout, now=clock, hide=settings.secrets)
+    known = Known(store, _policy(settings), clock=clock, log=log)
+    terms = TermsOf(settings, known)
+    return App(
+        settings=settings,
+        known=known,
+        terms=terms,
+        store=store,
+        live=live,
+        recorder=Recorder(terms, lambda: secrets.token_hex(8), live.lease),
+        kick=Kick(settings.kick_url, settings.kick_key, monotonic=time.monotonic),
+        relay=Relay(settings.relay_url, settings.relay_key),
+        log=log,
+        clock=clock,
+        monotonic=time.monotonic,
+    )
+
+
+def _policy(settings: Settings) -> Policy:
+    path = Path(settings.policy)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured([Fault("LIVE_RECORD_POLICY", f"cannot be read: {error}")]) from error
+    kind: PolicyKind = "toml" if path.suffix == ".toml" else "json"
+    return load_stage_policy(text, kind=kind, settings=settings)
+
+
+@cache
+def app() -> App:
+    """Built on the first event, once per process. Raises Misconfigured each time until it can."""
+    settings = Settings.from_env(os.environ)  # noqa: TID251 - its place
+    return build(settings, dev_clock(settings.dev_clock) if settings.dev_clock else wall_clock)
+
+
+def prepare(*, live: bool = True) -> None:
+    """Load what the first event would wait for; without `live`, for a function that never calls
+    it. Wrong settings are told at the event itself."""
+    with suppress(Misconfigured):
+        ours = app()
+        if live:
+            ours.live.prepare()
+        ours.store.prepare()
+
+
+def wall_clock() -> int:
+    return time.time_ns() // 1_000_000  # noqa: TID251 - its place
+
+
+def dev_clock(file: str) -> Clock:
+    """Real time plus the offset that the stand-ins keep in a file."""
+    return lambda: wall_clock() + dev_offset(file)
+
+
+def dev_offset(file: str) -> int:
+    """In ms; 0 where there is no such file."""
+    import json
+
+    if not file:
+        return 0
+    try:
+        return int(json.loads(Path(file).read_text())["offset_ms"])
+    except (OSError, ValueError, KeyError):
+        return 0

@@ -1,0 +1,245 @@
+"""One call of a function: its budget, its credentials, its log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from shared import retry
+from shared.config.policy_cache import Known
+from shared.engine.dispatcher import ENOUGH, OTHERS, Lookout, Senders, Shift
+from shared.engine.effect_handler import Hands
+from shared.engine.effects import Missed, Source, Steps, T, run
+from shared.engine.recorder import NEAR, ONLY_STORE, Handled, Manner
+from shared.inbound import function_compute
+from shared.invocation.app import App
+from shared.outbound.http import Unanswered
+from shared.outbound.live import Credentials, LiveClient, Online
+from shared.outbound.relay import ForwardedCallback, Kind
+from shared.protocol import Accepted, Command, Happening, StreamKey, TimePassed
+from shared.protocol.command_errors import LiveError, NotLive
+from shared.quick import dataclass, replace
+from shared.retry import Deadline
+from shared.store.store_errors import StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class _AsRole:
+    """The Live API with the credentials of one invocation: they are rotated under us."""
+
+    live: LiveClient
+    credentials: Credentials
+    known: Known
+
+    def prepare(self) -> None:
+        self.live.prepare()
+
+    def send(self, command: Command, key: StreamKey) -> str:
+        return self.live.send(command, key, credentials=self.credentials)
+
+    def find(self, key: StreamKey) -> int | None:
+        return self.live.find(key, credentials=self.credentials)
+
+    def online(self, domain: str) -> Sequence[Online]:
+        return self.live.online(domain, credentials=self.credentials)
+
+    def missed(
+        self, source: Source, since: int, until: int, pace: Callable[[], None]
+    ) -> Sequence[Missed]:
+        """What the callbacks say of streams that the policy does not name is left out."""
+        from shared.inbound import live_events
+
+        how: Any = {"credentials": self.credentials, "pace": pace}
+        if source.is_ingest:
+            found = self.live.undelivered_stream_events(source.domain, since, until, **how)
+        else:
+            found = self.live.undelivered_record_events(source.domain, since, until, **how)
+        streaming = self.known.policy().streaming
+        return live_events.missed([(one.content, one.at) for one in found], streaming)
+
+
+class Call:
+    """One invocation: its budget, its credentials, and what it may do within them."""
+
+    def __init__(self, app: App, context: object, *, seconds: float) -> None:
+        self.app = app
+        self.deadline = Deadline.after(seconds, clock=app.monotonic)
+        self.log = app.log.bind(**function_compute.log_context(context))
+        self.credentials = Credentials(*function_compute.credentials_of(context, os.environ))  # noqa: TID251 - its place
+        self._live = _AsRole(app.live, self.credentials, app.known)
+        self._hands = Hands(
+            app.store,
+            self._live,
+            monotonic=app.monotonic,
+            wait=retry.wait,
+            said=lambda event, error: self.log.warning(event, error=error),
+            drain=self._drain,
+            has_room=self._call_one_more,
+        )
+        self._senders: Senders | None = None
+
+    @cached_property
+    def _shift(self) -> Shift:
+        return Shift(self.app.store, secrets.token_hex(8), self.app.monotonic)
+
+    @cached_property
+    def _lookout(self) -> Lookout:
+        return Lookout(self.app.store)
+
+    @cached_property
+    def _second(self) -> Deadline:
+        return Deadline.after(1, clock=self.app.monotonic)
+
+    def has_time(self) -> bool:
+        """Enough is left to send a command and hear its answer."""
+        sending = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
+        return self.deadline.left() > sending
+
+    def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
+        """What follows from it, tried again where Live says so, as long as the budget lasts.
+
+        What the deadline cuts off stays due, and a reconcile is woken to go on with it.
+        """
+        sent: list[tuple[Command, Accepted | LiveError]] = []
+
+        def once(what: Happening) -> Handled:
+            handled = self._once(key, what, manner)
+            sent.extend(handled.sent)
+            return handled
+
+        first = once(happening)
+        steps = chain([first], iter(lambda: once(TimePassed()), None))
+        again_in = _again_in if manner.wait else _again_in_callback
+        last = retry.while_again(lambda: next(steps), again_in, self.deadline)
+        if last.waits and self._shift.wants_one_more():
+            self.app.kick()
+        return replace(last, refused=first.refused, sent=tuple(sent))
+
+    def _once(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
+        handled = run(self.app.recorder.handle(key, happening, manner), self._hands.perform)
+        stream = str(key)
+        self.log.story(
+            (f"stream.{note.code.value}", {"stream": stream, "about": dict(note.about)})
+            for note in handled.notes
+        )
+        return handled
+
+    def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
+        """Return the callback as its previous receiver gets it."""
+        from shared.inbound import live_callbacks
+
+        key = next(iter(self.app.settings.record_keys), "")
+        sign = live_callbacks.resign(request.headers, key, self.app.clock())
+        return ForwardedCallback(kind, request.headers, request.query, request.body, sign)
+
+    def pass_on(self, kind: Kind, request: function_compute.Request) -> None:
+        """Forward a callback to its previous receiver. A failure never affects our own answer."""
+        callback = self.forwarded(kind, request)
+        if not self.app.policy.forward_to.of(kind.value) or callback.is_relayed:
+            return
+        try:
+            self.app.relay.hand(callback)
+        except Unanswered as error:
+            missed = self.app.relay.missed
+            self.log.error("relay.missed", kind=kind, why=str(error), missed=missed)
+            self.app.known.lost_relay()
+
+    def online(self, domain: str) -> Sequence[Online]:
+        """What Live lists for a domain when the function's own role asks. Raises a LiveError."""
+        return self._live.online(domain)
+
+    def survey(self, *, news: bool = False) -> int:
+        """Hold what is online, in every domain of the policy, against what we know: how many
+        differences there were. What follows from them is sent with the rest of what is due."""
+        self._lookout.looks()
+        survey, policy = self.app.recorder.survey, self.app.policy
+        domains = [domain.streaming for domain in policy.domains]
+        each = (survey(one, ONLY_STORE, self._compares_on, news=news) for one in domains)
+        return sum(map(self._run, each))
+
+    def _compares_on(self) -> bool:
+        """What a long comparison has found is sent by others meanwhile."""
+        if self._second.passed():
+            self._second = Deadline.after(1, clock=self.app.monotonic)
+            if self._shift.wants_one_more():
+                self.app.kick()
+        return self.has_time()
+
+    def _survey_news(self) -> int:
+        return self.survey(news=True)
+
+    def catch_up(self) -> int:
+        """Read back what Live could not deliver, of every domain that the policy names."""
+        domains, spent = self.app.policy.domains, Deadline.after(CATCH_UP, clock=self.app.monotonic)
+        sources = [Source(name, is_ingest=True) for domain in domains for name in domain.ingest]
+        sources += [Source(domain.streaming, is_ingest=False) for domain in domains]
+        may_go_on = lambda: spent.left() > 0 and self.has_time()  # noqa: E731 - two in one
+        return self._run(self.app.recorder.catch_up(sources, may_go_on))
+
+    def is_needed(self) -> bool:
+        """Whether a reconcile that was kicked is, beside those at work."""
+        needed = self._shift.begin() < ENOUGH
+        if not needed:
+            self._shift.end()
+        return needed
+
+    def reconcile(self, manner: Manner) -> int:
+        """Do what is due; what time does not suffice for is left to a successor."""
+        app, done = self.app, 0
+        app.live.prepare()  # before there are threads (facts/sdk.md B2)
+        self._senders = Senders(lambda: self._run(app.recorder.drain(manner)), self._beat)
+        soon: int | None = 0
+        while self.has_time() and soon == 0:  # else somebody relied on us just now
+            try:
+                self._shift.begin()
+                done += self._run(app.recorder.reconcile(manner, alone=False))
+                self._shift.end()
+                soon = app.store.next_due()
+            except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
+                self.log.error("store.unavailable", error=error)
+                retry.wait(STORE_PAUSE)
+        if not self.has_time() and soon is not None and soon <= NEAR:
+            app.kick()
+        return done
+
+    def _drain(self) -> int:
+        self._shift.beat()
+        done = self._senders.drain() if self._senders else 0
+        return done + (self._survey_news() if self._lookout.is_owed() else 0)
+
+    def _beat(self) -> None:
+        """Each second of a drain, which only a crowd makes last so long. A crowd has three at it:
+        should some be killed, who is left calls the next."""
+        if self._shift.begin() < OTHERS:
+            self.app.kick()
+        self._lookout.sees_crowd()
+        if self._senders and self._lookout.is_time():
+            self._senders.have_done(self._survey_news)
+
+    def _call_one_more(self) -> None:
+        if self._senders:
+            self._senders.call_one_more()
+
+    def _run(self, steps: Steps[T]) -> T:
+        return run(steps, self._hands.perform)
+
+
+CATCH_UP = 10.0
+"""s a minute for what was not delivered: what is due waits meanwhile."""
+STORE_PAUSE = 0.5
+"""s before a reconcile asks a store again that was away: most are back soon (a fail-over)."""
+
+
+def _again_in(handled: Handled) -> int | None:
+    return handled.again_in
+
+
+def _again_in_callback(handled: Handled) -> int | None:
+    """Only for a stream that Live does not know yet: in a storm an instance that waits is one that
+    answers no callback, and Function Compute refuses those with 429."""
+    unknown = handled.sent and isinstance(handled.sent[-1][1], NotLive)
+    return handled.again_in if unknown else None

@@ -1,0 +1,45 @@
+"""Every input of a function gets an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.errors import Misconfigured
+from shared.inbound import function_compute
+from shared.invocation.composition import app, wall_clock
+from shared.invocation.invocation import Call
+from shared.logs import Log, to_stdout
+
+Respond = Callable[[Call, Any], function_compute.Response]
+
+
+def serve(respond: Respond, event: bytes, context: object, *, seconds: float) -> dict[str, object]:
+    """The whole of an HTTP function: every input gets an answer of ours."""
+    return _serve(function_compute.answer, respond, event, context, seconds)
+
+
+def serve_any(
+    respond: Respond, event: bytes, context: object, *, seconds: float
+) -> dict[str, object]:
+    """As `serve`, for a function that a timer or the API calls too."""
+    return _serve(function_compute.answer_any, respond, event, context, seconds)
+
+
+def _serve(
+    answer: Callable[..., dict[str, object]],
+    respond: Respond,
+    event: bytes,
+    context: object,
+    seconds: float,
+) -> dict[str, object]:
+    try:
+        ours = app()
+    except Misconfigured as error:
+        log = Log(to_stdout, now=wall_clock)
+        log.error("settings.refused", faults=list(map(str, error.faults)))
+        return function_compute.problem(
+            error, function_compute.log_context(context)["request_id"]
+        ).to_fc()
+    call = Call(ours, context, seconds=seconds)
+    return answer(lambda told: respond(call, told), event, context, log=ours.log)

@@ -1,0 +1,16 @@
+"""Our side of the Live API: one method per need, one kind of error per thing to do about it."""
+
+from __future__ import annotations
+
+from shared.outbound.live.client import LEASE_MS, LiveClient, Online, Undelivered
+from shared.outbound.live.sdk import CONNECT_MS, READ_MS, Credentials
+
+__all__ = [
+    "CONNECT_MS",
+    "LEASE_MS",
+    "READ_MS",
+    "Credentials",
+    "LiveClient",
+    "Online",
+    "Undelivered",
+]

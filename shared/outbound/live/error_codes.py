@@ -1,0 +1,100 @@
+"""What an answer of Live's means: the left column of design.md 5, as a table of codes.
+
+The messages are templates that begin with `%s`: only the code is ever read (facts/live.md 1.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from http import HTTPStatus
+from types import MappingProxyType
+
+from shared.protocol.command_errors import (
+    Again,
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    NeverSent,
+    NoRecordConfig,
+    NotLive,
+    OursToMend,
+    Refused,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from shared.quick import dataclass
+
+CODES: Mapping[str, type[LiveError]] = MappingProxyType(
+    {
+        "TaskAlreadyStarted": AlreadyStarted,
+        "StreamNotFound": NotLive,
+        "InvalidStream.NotFound": NotLive,
+        "CodeConfigNotFound": NoRecordConfig,
+        "InvalidConfig.NotFound": NoRecordConfig,
+        "MalformedParam": Rejected,
+        "MissingParam": Rejected,
+        "MissingDomainName": Rejected,
+        "MissingAppName": Rejected,
+        "MissingStreamName": Rejected,
+        "MissingCommand": Rejected,
+        "InvalidDomain.NotFound": Rejected,
+        "Throttling*": Throttled,
+        "SignatureNonceUsed": NeverSent,
+        "ServiceUnavailable": Unavailable,
+        "InternalError": InDoubt,
+        "InvalidAccessKeyId*": OursToMend,
+        "InvalidSecurityToken*": OursToMend,
+        "InvalidTimeStamp*": OursToMend,
+        "InvalidIdentity*": OursToMend,
+        "InvalidCredentials": OursToMend,
+        "SignatureDoesNotMatch": OursToMend,
+        "Forbidden*": OursToMend,
+        "IllegalOperation": OursToMend,
+    }
+)
+"""Code, or how it begins, to error. The status plays no part: a throttling is 400 as often as
+429 (facts/live.md 1.5), and each code has had several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A refusal as Live worded it; `retry_after` is in ms, whatever its header's name suggests."""
+
+    code: str
+    message: str = ""
+    status: int = 0
+    request_id: str = ""
+    retry_after: int = 0
+
+    def error(self) -> LiveError:
+        kind = self.kind()
+        if issubclass(kind, Again):
+            return kind(
+                self.code,
+                self.message,
+                status=self.status,
+                request_id=self.request_id,
+                retry_after=self.retry_after,
+            )
+        return kind(self.code, self.message, status=self.status, request_id=self.request_id)
+
+    def kind(self) -> type[LiveError]:
+        for pattern, kind in CODES.items():
+            if fnmatchcase(self.code, pattern):
+                return kind
+        return self._kind_by_status()
+
+    def _kind_by_status(self) -> type[LiveError]:
+        """For a code nobody documented. Without any code it was not Live that answered."""
+        if not self.code:
+            return InDoubt
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return Unavailable
+        if self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return OursToMend
+        if not HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return InDoubt
+        too_many = self.status == HTTPStatus.TOO_MANY_REQUESTS or self.retry_after
+        return Throttled if too_many else Refused

@@ -1,0 +1,186 @@
+"""What is asked of the official SDK, and what its answers and exceptions mean.
+
+It is imported at the first call. Its own retries are off, as they are by default: every attempt is
+a claim of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from functools import cache
+from http import HTTPStatus
+from types import MappingProxyType
+
+from shared.outbound.live.error_codes import Answer
+from shared.outbound.live.sdk_import import Action, Official, official
+from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, OursToMend
+from shared.quick import dataclass
+
+CONNECT_MS = 800
+READ_MS = 1_500
+LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Of one invocation: temporary ones change under a running process."""
+
+    access_key_id: str
+    access_key_secret: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
+
+    def are_missing(self) -> bool:
+        return not (self.access_key_id and self.access_key_secret)
+
+    def hide(self, text: str) -> str:
+        """SignatureDoesNotMatch quotes the string to sign, the security token in it."""
+        for secret in filter(None, (self.access_key_secret, self.security_token)):
+            text = text.replace(secret, "***")
+        return text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
+    time to answer within 3 s. `http` is for the stand-in; without `fast` the SDK is imported as it
+    comes."""
+
+    endpoint: str = "live.aliyuncs.com"
+    protocol: str = "https"
+    region: str = "cn-shanghai"
+    connect_timeout: int = CONNECT_MS
+    read_timeout: int = READ_MS
+    fast: bool = True
+
+    def prepare(self) -> None:
+        """Import the SDK and make its session now, before a slot is taken: no claim may wait for
+        either, and threads that are first to need the session make one each (facts/sdk.md B2)."""
+        official(fast=self.fast)
+        _session(self.protocol, self.endpoint)
+
+    def ask(
+        self, action: Action, parameters: Mapping[str, object], credentials: Credentials
+    ) -> Mapping[str, object]:
+        """What Live answered to one request, or a LiveError.
+
+        The SDK's exception goes no further, not even as a cause: its text may hold credentials.
+        """
+        if credentials.are_missing():
+            raise OursToMend("InvalidCredentials", "there are no credentials to call Live with")
+        try:
+            answer = self._call(action, parameters, credentials)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Live may have read the request
+            raise understand(error, credentials) from None
+        return _body(answer)
+
+    def _call(
+        self, action: Action, parameters: Mapping[str, object], credentials: Credentials
+    ) -> Mapping[str, object]:
+        sdk = official(fast=self.fast)
+        runtime = sdk.RuntimeOptions(
+            connect_timeout=self.connect_timeout, read_timeout=self.read_timeout
+        )
+        return sdk.call(_config(sdk, self, credentials), action, parameters, runtime)
+
+
+def _config(sdk: Official, line: Line, credentials: Credentials) -> object:
+    """A client per call costs 7 us, and all of them share their connections (facts/sdk.md B1)."""
+    return sdk.Config(
+        access_key_id=credentials.access_key_id,
+        access_key_secret=credentials.access_key_secret,
+        security_token=credentials.security_token,
+        endpoint=line.endpoint,
+        protocol=line.protocol,
+        region_id=line.region,
+    )
+
+
+@cache
+def _session(protocol: str, endpoint: str) -> object:
+    """The one that the SDK will look for. Its name is the SDK's own business: under another one
+    the first call makes its own, as slowly (25 ms) as without this."""
+    from darabonba import core
+
+    pool = core.DaraCore._resolve_pool_maxsize()  # noqa: SLF001 - nothing public makes a session
+    name = f"{protocol}://{endpoint}:80:pool={pool}"
+    return core.DaraCore._get_session(name, protocol, pool_size=pool)  # noqa: SLF001 - as above
+
+
+def _body(answer: Mapping[str, object]) -> Mapping[str, object]:
+    """`{}`, a list, a status that is not 200: no better than no answer. Live's have a RequestId."""
+    body = answer.get("body")
+    status = answer.get("statusCode")
+    if status == HTTPStatus.OK and isinstance(body, dict) and body.get("RequestId"):
+        return body
+    raise InDoubt("", "no RequestId", status=status if isinstance(status, int) else 0)
+
+
+def understand(error: Exception, credentials: Credentials) -> LiveError:
+    for kind in type(error).__mro__:
+        if kind.__name__ in READINGS:
+            return READINGS[kind.__name__](error, credentials)
+    return InDoubt("", type(error).__name__)
+
+
+def _answered(error: Exception, credentials: Credentials) -> LiveError:
+    data = getattr(error, "data", None) or {}
+    message = str(data.get("Message") or data.get("message") or "")
+    return Answer(
+        code=_text(error, "code"),
+        message=credentials.hide(message)[:LONGEST_MESSAGE],
+        status=getattr(error, "status_code", None) or 0,
+        request_id=_text(error, "request_id"),
+        retry_after=getattr(error, "retry_after", None) or 0,
+    ).error()
+
+
+def _text(error: Exception, name: str) -> str:
+    """The SDK writes 'None' where Live wrote nothing."""
+    text = str(getattr(error, name, None))
+    return "" if text == "None" else text
+
+
+def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
+    """The SDK wraps what went wrong; what `requests` raised while sending, it wraps twice."""
+    from requests import RequestException
+
+    from shared.outbound.live.connection import is_never_sent
+
+    inner = getattr(error, "inner_exception", None) or error
+    if isinstance(inner, RequestException | UnicodeEncodeError) or _is_unfit(inner):
+        return _unfit(inner, credentials)
+    cause = inner.__context__ or inner
+    if is_never_sent(cause):
+        return NeverSent("", type(cause).__name__)
+    response = getattr(cause, "response", None)
+    return InDoubt("", type(cause).__name__, status=getattr(response, "status_code", 0))
+
+
+def _unfit(error: Exception, _credentials: Credentials) -> LiveError:
+    """No request could be made of it: a line break in a key, an endpoint that is none."""
+    return OursToMend("", f"credentials or endpoint are unfit to send: {type(error).__name__}")
+
+
+def _is_unfit(error: Exception) -> bool:
+    return any(READINGS.get(kind.__name__) is _unfit for kind in type(error).__mro__)
+
+
+READINGS: Mapping[str, Callable[[Exception, Credentials], LiveError]] = MappingProxyType(
+    {
+        "ResponseException": _answered,
+        "AlibabaCloudException": _answered,
+        "ClientException": _answered,
+        "ServerException": _answered,
+        "ThrottlingException": _answered,
+        "UnretryableException": _unanswered,
+        "RetryError": _unanswered,
+        "ValidateException": _unfit,
+        "RequiredArgumentException": _unfit,
+        "CredentialException": _unfit,
+        "DaraException": _unanswered,
+        "TeaException": _unanswered,
+    }
+)
+"""Every class of exception that the SDK has (facts/sdk.md B4), by name, since naming the class
+itself would import it."""

@@ -1,0 +1,37 @@
+"""Wakes a reconcile when something waits: asynchronous, best effort, never the only path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from shared.outbound import http
+from shared.outbound.http import Outgoing, Unanswered
+
+KEY_HEADER = "X-Live-Record-Kick"
+AT_MOST = 1.0
+"""s between two kicks of one instance."""
+PATIENCE = 0.3
+"""s that a kick may take."""
+
+
+class Kick:
+    """Calls reconcile's own HTTP trigger; an empty `url` means that the timer alone serves."""
+
+    def __init__(self, url: str, key: str, *, monotonic: Callable[[], float]) -> None:
+        self._url = url
+        self._key = key
+        self._monotonic = monotonic
+        self._last = float("-inf")
+
+    def __call__(self) -> None:
+        now = self._monotonic()
+        if self._url and now - self._last >= AT_MOST:
+            self._last = now
+            with suppress(Unanswered):  # the timer comes within the minute anyway
+                self._post()
+
+    def _post(self) -> None:
+        """`X-Fc-Invocation-Type: Async` answers at once (facts/function-compute.md 3)."""
+        headers = {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}
+        http.call(Outgoing("POST", self._url, headers), patience=PATIENCE)

@@ -1,0 +1,78 @@
+"""What ApsaraVideo Live answered to a command, by what the caller should do about it."""
+
+from __future__ import annotations
+
+from shared.errors import LiveRecordError
+
+
+class LiveError(LiveRecordError):
+    """`code` is Live's own where it gave one, `request_id` too; `status` is 0 when unknown."""
+
+    def __init__(
+        self,
+        code: str = "",
+        message: str = "",
+        *,
+        status: int = 0,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(message or code or type(self).__name__)
+        self.code = code or type(self).__name__
+        self.status = status
+        self.request_id = request_id
+
+
+class AlreadyStarted(LiveError):
+    pass
+
+
+class NotLive(LiveError):
+    pass
+
+
+class Rejected(LiveError):
+    pass
+
+
+class NoRecordConfig(Rejected):
+    pass
+
+
+class Refused(LiveError):
+    pass
+
+
+class Again(LiveError):
+    """`retry_after` is in ms; 0 when Live did not say."""
+
+    def __init__(
+        self,
+        code: str = "",
+        message: str = "",
+        *,
+        status: int = 0,
+        request_id: str = "",
+        retry_after: int = 0,
+    ) -> None:
+        super().__init__(code, message, status=status, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class Throttled(Again):
+    pass
+
+
+class NeverSent(Again):
+    pass
+
+
+class Unavailable(Again):
+    pass
+
+
+class InDoubt(LiveError):
+    pass
+
+
+class OursToMend(LiveError):
+    pass

@@ -1,0 +1,74 @@
+"""When a record must be looked at again, and who goes first."""
+
+from __future__ import annotations
+
+from shared.protocol.state.intent import By
+from shared.protocol.state.recording import Recording
+from shared.protocol.state.session import TOGETHER, Session, Standing
+from shared.protocol.stream import Command
+
+LOOKS = (5_000, 15_000, 30_000)
+"""When an ending session is looked at, counted from when it was marked."""
+LOOK_AGAIN = 60_000
+
+
+def next_look(session: Session) -> int | None:
+    if session.standing is not Standing.ENDING:
+        return None
+    planned = (*LOOKS, LOOKS[-1] + (session.looks - len(LOOKS) + 1) * LOOK_AGAIN)
+    at = session.off_since + planned[min(session.looks, len(LOOKS))]
+    return at if session.absent_at is None else max(at, session.absent_at + TOGETHER)
+
+
+NEVER_LIVE = 24 * 3_600_000
+"""How long a policy's wish lasts that never saw its stream."""
+
+
+def due_at(record: Recording) -> int | None:
+    """When this record must be looked at again though nothing happens to it; None for never."""
+    times = [doubt.until for doubt in record.doubts]
+    if record.flight:
+        times.append(record.flight.lease_until)
+    elif record.owed:
+        times.append(record.owed.not_before)
+    if record.session and (look := next_look(record.session)) is not None:
+        times.append(look)
+    if record.wish.wanted:
+        times += _due_of_wish(record)
+    return min(times, default=None)
+
+
+def _due_of_wish(record: Recording) -> list[int]:
+    wish, started = record.wish, record.started
+    times = [wish.until] if wish.until is not None else []
+    if wish.by is By.POLICY and record.session is None:
+        times.append(wish.made_at + NEVER_LIVE)
+    if record.is_started and not record.is_off and started and started.check_at is not None:
+        times.append(started.check_at)
+    return times
+
+
+_RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
+
+
+def rank(record: Recording) -> int:
+    """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
+    return _RANK[record.owed.command] if record.owed else 0
+
+
+_BEGINS = (Command.START, Command.RESTART)
+
+
+def takes_place(record: Recording) -> bool:
+    """Whether it counts against a cap: a start of ours may have begun a recording, and nothing
+    says that it is over. What only waits counts nothing."""
+    if record.flight and record.flight.command in _BEGINS:
+        return True
+    if any(doubt.command in _BEGINS for doubt in record.doubts):
+        return True
+    if record.is_off:
+        return False
+    if record.wish.wanted:
+        return record.is_started
+    busy = record.flight or record.owed
+    return record.ever_claimed and busy is not None and busy.command is Command.STOP

@@ -1,0 +1,52 @@
+"""The phase that people are shown, from the record alone."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from shared.protocol.state.command import DOUBT
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import Command
+
+
+class Phase(str, Enum):
+    IDLE = "idle"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    STARTING = "starting"
+    RECORDING = "recording"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    UNMANAGED = "unmanaged"
+
+
+def phase(record: Recording) -> Phase:
+    if record.wish.wanted:
+        return _phase_wanted(record)
+    busy = record.flight or record.owed
+    if busy and busy.command in (Command.STOP, Command.CANCEL_DELAY):
+        return Phase.STOPPING
+    if _runs_without_us(record):
+        return Phase.UNMANAGED
+    return Phase.STOPPING if record.flight else Phase.IDLE
+
+
+def _phase_wanted(record: Recording) -> Phase:
+    if record.is_started and not record.is_off:
+        return Phase.RECORDING
+    if record.flight:
+        return Phase.STARTING
+    if record.has_failed and not record.owed:
+        return Phase.FAILED
+    if record.owed:
+        again = record.owed.attempts and not record.owed.full
+        return Phase.STARTING if again else Phase.QUEUED
+    return Phase.WAITING
+
+
+def _runs_without_us(record: Recording) -> bool:
+    """Live reports a recording, and not as the late echo of what we have stopped."""
+    evidence = record.evidence
+    if evidence is None or not evidence.recording or record.is_off:
+        return False
+    return record.stopped_at is None or evidence.when > record.stopped_at + DOUBT

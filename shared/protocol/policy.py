@@ -1,0 +1,119 @@
+"""What to do with a stream of its own accord: domains, and rules of which the first match holds."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from enum import Enum
+from fnmatch import fnmatchcase
+
+from shared.protocol.stream import StreamKey
+from shared.quick import dataclass
+
+
+class Mode(str, Enum):
+    """`OBSERVE`: everything is received, decided and logged, nothing is sent."""
+
+    ACT = "act"
+    OBSERVE = "observe"
+
+
+class OnPublish(str, Enum):
+    """`IGNORE`: only what was asked for is recorded."""
+
+    RECORD = "record"
+    IGNORE = "ignore"
+
+
+class OnInterruption(str, Enum):
+    """What becomes of a wish when its stream goes away."""
+
+    RESUME = "resume"
+    STOP = "stop"
+    FINALIZE = "finalize"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One main streaming domain, and the ingest and sub-streaming domains that lead to it."""
+
+    streaming: str
+    ingest: tuple[str, ...] = ()
+    sub: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.streaming, *self.ingest, *self.sub)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Globs; a domain is compared in lower case, application and stream as they are."""
+
+    domain: str = "*"
+    app: str = "*"
+    stream: str = "*"
+
+    def holds(self, key: StreamKey) -> bool:
+        return (
+            self.is_of(key.domain)
+            and fnmatchcase(key.app, self.app)
+            and fnmatchcase(key.stream, self.stream)
+        )
+
+    def is_of(self, domain: str) -> bool:
+        """Whether it may hold for streams of that domain."""
+        return fnmatchcase(domain.lower(), self.domain.lower())
+
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.app}/{self.stream}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`max_duration` is in ms, None for the stage's ceiling; a higher `priority` goes first."""
+
+    match: Match = field(default_factory=Match)
+    on_publish: OnPublish = OnPublish.IGNORE
+    on_interruption: OnInterruption = OnInterruption.RESUME
+    max_duration: int | None = None
+    max_concurrent: int | None = None
+    priority: int = 0
+
+    @property
+    def name(self) -> str:
+        """Unique within a policy and the same from release to release: caps are counted by it."""
+        return str(self.match)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardTo:
+    """Who had Live's callbacks before us, by kind; empty where nobody had."""
+
+    stream: str = ""
+    record: str = ""
+    on_demand: str = ""
+
+    def of(self, kind: str) -> str:
+        return {"stream": self.stream, "record": self.record, "on_demand": self.on_demand}[kind]
+
+
+_NO_RULE = Rule()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    domains: tuple[Domain, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    mode: Mode = Mode.ACT
+    forward_to: ForwardTo = field(default_factory=ForwardTo)
+
+    def rule(self, key: StreamKey) -> Rule:
+        return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)
+
+    def streaming(self, domain: str) -> str | None:
+        """The main streaming domain that an ingest, sub- or main streaming domain leads to."""
+        wanted = domain.lower()
+        for candidate in self.domains:
+            if wanted in (name.lower() for name in candidate.names):
+                return candidate.streaming
+        return None

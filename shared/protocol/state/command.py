@@ -1,0 +1,64 @@
+"""What is to be sent, what is on the wire, and what was sent without a stored answer."""
+
+from __future__ import annotations
+
+from shared.protocol.reason import Code
+from shared.protocol.state.session import TOGETHER
+from shared.protocol.stream import Command
+from shared.quick import dataclass
+
+DOUBT = 60_000
+"""How long a request whose answer was never stored may still land."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """The command that should go out next. Nobody has it on the wire yet."""
+
+    command: Command
+    why: Code
+    gen: int
+    since: int
+    not_before: int
+    attempts: int = 0
+    full: bool = False  # every place is taken: it waits for one to come free
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """The one command that may be on the wire. `sent_at` is its pace slot."""
+
+    id: str
+    command: Command
+    why: Code
+    gen: int
+    session: int
+    since: int
+    attempts: int
+    sent_at: int = 0
+    lease_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """An attempt whose answer was never stored: until then it may still land."""
+
+    command: Command
+    until: int
+    gen: int = 0  # of a restart: the wish that it was asked under
+
+    def may_explain(self, time: int | None) -> bool:
+        """Whether what Live says was so at `time` may be this attempt's doing; None tells nothing
+        against it."""
+        return time is None or time >= self.until - DOUBT - TOGETHER
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Live last said to a command of ours. `code` is Live's own."""
+
+    command: Command
+    why: Code
+    code: str
+    request_id: str
+    at: int

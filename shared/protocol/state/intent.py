@@ -1,0 +1,59 @@
+"""What people, policy or time want of one stream: the desired state."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from shared.protocol.policy import OnInterruption
+from shared.protocol.reason import Code
+from shared.quick import dataclass
+
+
+class By(str, Enum):
+    """Whose wish it is."""
+
+    NOBODY = "nobody"
+    PERSON = "person"
+    POLICY = "policy"
+    END = "end"
+
+
+class IfNotLive(str, Enum):
+    WAIT = "wait"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What people or policy want now. Every new wish raises `gen`.
+
+    `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
+    """
+
+    gen: int = 0
+    wanted: bool = False
+    by: By = By.NOBODY
+    why: Code = Code.NEVER_ASKED
+    who: str = ""
+    reason: str = ""
+    made_at: int = 0  # or asked again at
+    on_interruption: OnInterruption = OnInterruption.RESUME
+    if_not_live: IfNotLive = IfNotLive.WAIT
+    max_duration: int | None = None
+    until: int | None = None
+    first_accepted_at: int | None = None
+    session: int | None = None  # where a start of it was first accepted
+    claimed: bool = False  # a start of it may have been on the wire
+    finalize: bool = False
+    held_until: int | None = None
+    held_session: int | None = None
+    held_opening_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """An ask that carried an Idempotency-Key. `digest` tells another body from the same one."""
+
+    key: str
+    digest: str
+    at: int = 0

@@ -1,0 +1,51 @@
+"""One publish of the stream: when it began, and whether it still lasts."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from shared.quick import dataclass
+
+TOGETHER = 5_000
+"""Two times that were told by different clocks, ours or Live's, may be one when this near."""
+
+
+class Standing(str, Enum):
+    LIVE = "live"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One publish. `time` is the callback's, `publish_time` the online list's."""
+
+    number: int
+    opened_at: int
+    time: int | None = None
+    publish_time: int | None = None
+    standing: Standing = Standing.LIVE
+    off_since: int = 0  # since when it is ending or ended
+    looks: int = 0  # made since then
+    absent_at: int | None = None  # when a look first missed it since then
+    refused_start: bool = False  # Live answered a start with StreamNotFound
+    refused_last: bool = False  # it did so last: whatever a look shows, it has accepted none since
+    done_time: int | None = None  # of the latest publish_done that was taken for its end
+    told_time: int | None = None  # of the latest later publish that only a look may believe
+
+    @property
+    def is_undated(self) -> bool:
+        """Known by an accepted start alone: it began at `opened_at` or before."""
+        return self.time is None and self.publish_time is None
+
+    @property
+    def began(self) -> int:
+        """Its time for comparing with a callback's."""
+        known = self.time if self.time is not None else self.publish_time
+        return self.opened_at if known is None else known
+
+    @property
+    def listed(self) -> int:
+        """Its time for comparing with the online list's."""
+        known = self.publish_time if self.publish_time is not None else self.time
+        return self.opened_at if known is None else known

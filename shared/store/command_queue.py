@@ -1,0 +1,158 @@
+"""Who goes next, in SQLite: what is due, the lanes' slots, the places under the caps."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from shared.protocol.derived.due_times import due_at, rank, takes_place
+from shared.protocol.quota import Place
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import StreamKey
+from shared.quick import replace
+from shared.store.contract import RECHECK, Save
+
+MINUTE = 60_000
+ACCOUNT = "account"
+
+Row = tuple[int | None, int, int, int, int, str | None, str]
+"""due_at, in_line, rank, priority, since, rule, waits: the record's place in every order."""
+
+
+def take_slot(
+    db: sqlite3.Connection, lane: str, interval: float, *, now: int, wait: int
+) -> tuple[float, bool]:
+    """GCRA with a burst of one: the next free slot, and whether it is taken: not when it is more
+    than `wait` ms away."""
+    row = db.execute("SELECT free_at, minute, used, before FROM lane WHERE name=?", (lane,))
+    free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
+    slot = max(float(now), free_at)
+    if slot - now > wait:
+        return slot, False
+    used, before = _counted(now, *counted)
+    values = (lane, slot + interval, now // MINUTE, used + 1, before)
+    db.execute("REPLACE INTO lane (name, free_at, minute, used, before) VALUES (?,?,?,?,?)", values)
+    return slot, True
+
+
+def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
+    """What was taken in the minute of `now`, and in the one before it."""
+    passed = now // MINUTE - minute
+    return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
+
+
+def slow(db: sqlite3.Connection, lane: str, *, until: int) -> None:
+    db.execute(
+        "INSERT INTO lane (name, free_at, minute, used, before) VALUES (?,?,0,0,0)"
+        " ON CONFLICT (name) DO UPDATE SET free_at = max(free_at, excluded.free_at)",
+        (lane, until),
+    )
+
+
+def use(db: sqlite3.Connection, lane: str, now: int) -> tuple[float, float]:
+    """Slots a second over the last minute, and how far ahead (ms) the next free one is."""
+    row = db.execute("SELECT free_at, minute, used, before FROM lane WHERE name=?", (lane,))
+    free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
+    used, before = _counted(now, *counted)
+    weighed = used + before * (1 - now % MINUTE / MINUTE)
+    return weighed * 1000 / MINUTE, max(free_at - now, 0.0)
+
+
+def take_due(
+    db: sqlite3.Connection, now: int, *, limit: int, hold: int
+) -> Sequence[tuple[str, str, str]]:
+    """The first in line; nobody else is handed them for `hold` ms, or until they are saved."""
+    db.execute("UPDATE record SET in_line=1 WHERE due_at <= ? AND NOT in_line", (now,))
+    rows: list[tuple[str, str, str]] = db.execute(
+        "SELECT domain, app, stream FROM record WHERE in_line"
+        " ORDER BY rank, priority DESC, since, domain, app, stream LIMIT ?",
+        (limit,),
+    ).fetchall()
+    db.executemany(
+        "UPDATE record SET in_line=0, due_at=? WHERE domain=? AND app=? AND stream=?",
+        [(now + hold, *row) for row in rows],
+    )
+    return rows
+
+
+def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
+    """Which cap keeps this flight from taking a place; empty when it may, or has one already."""
+    if save.waiting is None or rule is not None:
+        return ""
+    for scope, cap in _caps(save.place):
+        if _taken(db, scope) + _ahead(db, scope, save) >= cap:
+            return scope
+    return ""
+
+
+def _caps(place: Place) -> Iterator[tuple[str, int]]:
+    if place.of_rule is not None:
+        yield f"rule:{place.rule}", place.of_rule
+    if place.of_account is not None:
+        yield ACCOUNT, place.of_account
+
+
+def _taken(db: sqlite3.Connection, scope: str) -> int:
+    row = db.execute("SELECT n FROM taken WHERE scope=?", (scope,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
+    """How many that wait for a place there are more urgent, or as urgent and older."""
+    since = save.queued.owed.since if save.queued.owed else 0
+    spot = (-save.place.priority, since, *_columns(save.key))
+    (found,) = db.execute(
+        "SELECT count(*) FROM record WHERE waits=?"
+        " AND (-priority, since, domain, app, stream) < (?,?,?,?,?)",
+        (scope, *spot),
+    ).fetchone()
+    return int(found)
+
+
+def row_of(record: Recording, place: Place, waits: str, now: int) -> Row:
+    """A start that waits for a place is not due until one comes free."""
+    due = due_at(record)
+    if waits:
+        due = min(due_at(replace(record, owed=None)) or now + RECHECK, now + RECHECK)
+    since = record.owed.since if record.owed else 0
+    rule = place.rule if takes_place(record) else None
+    in_line = due is not None and due <= now
+    return due, int(in_line), rank(record), place.priority, since, rule, waits
+
+
+def move(
+    db: sqlite3.Connection, before: str | None, after: str | None, place: Place, now: int
+) -> None:
+    """Count the place given up and the one taken, by their rules, and wake whoever waits."""
+    if before == after:
+        return
+    for name, change in ((before, -1), (after, 1)):
+        if name is not None:
+            _count(db, f"rule:{name}", change)
+            _count(db, ACCOUNT, change)
+    for scope, cap in _caps(place):
+        _wake(db, scope, cap - _taken(db, scope), now)
+
+
+def _count(db: sqlite3.Connection, scope: str, change: int) -> None:
+    db.execute(
+        "INSERT INTO taken VALUES (?,?) ON CONFLICT (scope) DO UPDATE SET n = n + excluded.n",
+        (scope, change),
+    )
+
+
+def _wake(db: sqlite3.Connection, scope: str, free: int, now: int) -> None:
+    """As many as there are places, the most urgent first; each still has to take its own."""
+    rows = db.execute(
+        "SELECT domain, app, stream FROM record WHERE waits=?"
+        " ORDER BY -priority, since, domain, app, stream LIMIT ?",
+        (scope, max(free, 0)),
+    ).fetchall()
+    db.executemany(
+        "UPDATE record SET in_line=1, due_at=? WHERE domain=? AND app=? AND stream=?",
+        [(now, *row) for row in rows],
+    )
+
+
+def _columns(key: StreamKey) -> tuple[str, str, str]:
+    return (key.domain, key.app, key.stream)

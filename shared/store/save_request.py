@@ -1,0 +1,108 @@
+"""How a save is put to the engine's script, and how names and orders sort there."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+
+from shared.protocol.derived.due_times import due_at, rank, takes_place
+from shared.protocol.derived.phase import phase
+from shared.protocol.file import File
+from shared.protocol.quota import Place
+from shared.protocol.reason import Code, Note
+from shared.protocol.state.recording import Recording
+from shared.protocol.stream import StreamKey
+from shared.quick import replace
+from shared.store.codec import note_to_json, to_json
+from shared.store.contract import Save, watched_of
+
+ORDER = 1 + 3 + 14
+"""How many characters of an order stand before the name: rank, priority, age."""
+AGE = 14
+_LOWEST = 100
+
+
+def name_of(key: StreamKey) -> str:
+    """Sorts as the key itself does."""
+    return f"{key.domain}\0{key.app}\0{key.stream}"
+
+
+def key_of(member: str) -> StreamKey:
+    return StreamKey(*member.split("\0"))
+
+
+def save_in_words(save: Save, interval: float) -> str:
+    """A save as its script reads it."""
+    domain = save.key.domain
+    said = {
+        "token": secrets.token_hex(8),
+        "member": name_of(save.key),
+        "version": save.version,
+        "wait": save.wait,
+        "lease": save.lease,
+        "interval": interval,
+        "spot": _spot(save),
+        "rule": save.place.rule,
+        "scopes": list(_scopes(save.place)),
+        "queued": _variant(save.queued, due_at(save.queued)),
+        "notes": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
+        "no_place": f"{Code.NO_PLACE.value} {note_to_json(Note(Code.NO_PLACE))}",
+        "files": [_file(domain, file) for file in save.files],
+    }
+    if save.flying:
+        said["flying"] = _variant(save.flying, due_at(replace(save.flying, flight=None)))
+    if save.waiting:
+        said["waiting"] = _variant(save.waiting, due_at(replace(save.waiting, owed=None)))
+    return json.dumps(said, separators=(",", ":"))
+
+
+def _spot(save: Save) -> str:
+    """Of two that are as pressing the more urgent goes first, then the older."""
+    since = save.queued.owed.since if save.queued.owed else 0
+    return f"{_LOWEST - save.place.priority:03d}{since:0{AGE}d}{name_of(save.key)}"
+
+
+def _scopes(place: Place) -> Iterator[tuple[str, int]]:
+    if place.of_rule is not None:
+        yield f"rule:{place.rule}", place.of_rule
+    if place.of_account is not None:
+        yield "account", place.of_account
+
+
+def _variant(record: Recording, due: int | None) -> dict[str, object]:
+    """`due` leaves out what the engine has yet to say."""
+    watched = watched_of(record)
+    told: dict[str, object] = {
+        "document": to_json(record),
+        "phase": phase(record).value,
+        "rank": str(rank(record)),
+        "takes": takes_place(record),
+    }
+    if due is not None:
+        told["due"] = due
+    if record.is_watched:
+        told["watched"] = f"{watched.listed or ''} {watched.doubted:d}"
+    return told
+
+
+def _file(domain: str, file: File) -> dict[str, object]:
+    member = f"{file.start:0{AGE}d}{file.uri}"
+    lasted = _UNTOLD if file.duration is None else f"{file.duration}{_MS}"
+    uri = uri_of(domain, file.uri)
+    return {"uri": uri, "stop": file.stop, "member": member, "lasted": lasted}
+
+
+_UNTOLD, _MS = "1", "ms"
+"""The first is also what the release before kept of every file."""
+
+
+def uri_of(domain: str, uri: str) -> str:
+    return f"{domain}\0{uri}"
+
+
+def duration_of(lasted: str | None) -> int | None:
+    """In ms, as it is kept beside the file's name."""
+    if lasted is None or not lasted.endswith(_MS):
+        return None
+    return int(lasted.removesuffix(_MS))

@@ -1,0 +1,673 @@
+"""The live-record command, against the whole stack."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fcntl import LOCK_EX, flock
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from cli import output, stage_registry
+from cli.api import Api
+from cli.errors import Failure, Refused
+from cli.local.stack import ROOT, TOKEN, Stack, running
+from cli.main import main
+from cli.stage_registry import Target, register
+from cli.stream_names import stream_of
+from tests.support.compute_emulator import eventually
+
+PUSHED = "push.example.com"
+ELSEWHERE = """
+[[domain]]
+streaming = "sub.example.com"
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    policy = folder / "policy.toml"
+    policy.write_text(f"{(ROOT / 'policy.toml').read_text()}\n{ELSEWHERE}")
+    with running(folder, policy=policy) as stack:
+        yield stack
+
+
+@pytest.fixture(autouse=True)
+def no_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No stage of this machine is known, and the command speaks English."""
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    for name in ("LC_ALL", "LANG", "LIVE_RECORD_URL", "LIVE_RECORD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "stages.toml"
+
+
+class Person:
+    """Types commands at a stage."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.options = ("--url", stack.fc, "--token", TOKEN)
+
+    def types(self, *words: str) -> Result:
+        result = CliRunner().invoke(main, [*words, *self.options])
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    def says(self, *words: str) -> str:
+        result = self.types(*words)
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
+
+    def json(self, *words: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.types(*words, "--json").stdout)
+        return told
+
+    def publishes(self, stream: str, app: str = "app") -> None:
+        self.stack.control("publish", domain=PUSHED, app=app, stream=stream, wait=True)
+
+    def fails(self, stream: str, code: str, **how: int) -> None:
+        self.stack.control("fail", code=code, stream=stream, times=100, **how)
+
+
+@pytest.fixture
+def person(stack: Stack) -> Person:
+    return Person(stack)
+
+
+def of(stream: str, app: str = "app") -> str:
+    return f"live.example.com/{app}/{stream}"
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+# --- the main job
+
+
+def test_a_stream_is_started_extended_cut_and_stopped(person: Person) -> None:
+    person.publishes("job")
+
+    assert person.says("start", of("job")).startswith(f"{of('job')}: recording (accepted)")
+    assert "(already)" in person.says("extend", of("job"), "--max-duration", "5h")
+    assert "(accepted)" in person.says("restart", of("job"))
+    assert "idle (accepted)" in person.says("stop", of("job"), "--hold", "session")
+    assert "(accepted)" in person.says("cancel-delay", of("job"))
+    assert person.says("status", of("job")).startswith(f"{of('job')}: idle, ")
+
+
+def test_every_command_says_it_as_json_too(person: Person) -> None:
+    person.publishes("json")
+
+    assert person.json("start", of("json"))["outcome"] == "accepted"
+    assert person.json("status", of("json"))["phase"] == "recording"
+    assert person.json("why", of("json"))["because"]["code"] in {"accepted", "confirmed"}
+    assert person.json("history", of("json"), "--limit", "2")["history"]
+    assert person.json("files", of("json"))["files"] == []
+    assert person.json("list")["phases"]["recording"] >= 1
+    assert person.json("watch", "--once")["health"]["store"] == "ok"
+
+
+def test_history_and_files_are_lines(person: Person) -> None:
+    person.publishes("lines")
+    person.says("start", of("lines"))
+
+    newest = person.says("history", of("lines")).splitlines()[0]
+    assert newest.endswith(("Live accepted start", "Live reports that it records (record_started)"))
+    assert person.says("files", of("lines")) == "it has left no file"
+
+
+def test_texts_are_chinese_where_that_is_asked(person: Person) -> None:
+    assert "没有人要求录制该流" in person.says("why", of("nobody"), "--language", "zh")
+
+
+def test_the_list_is_narrowed(person: Person) -> None:
+    person.publishes("narrow", app="narrow")
+
+    assert person.says("list", "--app", "narrow", "--phase", "idle").startswith(
+        of("narrow", "narrow")
+    )
+    assert person.says("list", "--app", "narrow", "--phase", "failed") == "no stream is known"
+
+
+def test_a_long_list_is_gathered_from_its_pages(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        person.publishes(f"page{number}", app="pages")
+    monkeypatch.setattr("cli.api.PAGE", 2)
+
+    assert len(person.says("list", "--app", "pages").splitlines()) == 3
+
+
+def test_watch_shows_the_stage_and_what_is_busy(person: Person) -> None:
+    person.publishes("watched")
+    person.says("start", of("watched"))
+    shown = person.says("watch", "--once")
+
+    assert shown.startswith("The stage is ready.")
+    assert f"{of('watched')}: recording" in shown
+
+
+def ended_in_its_second_wait(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it has waited, in s; Ctrl-C ends it."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.stream_commands.time.sleep", wait)
+    return waits
+
+
+def test_watch_goes_on_until_it_is_ended(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = ended_in_its_second_wait(monkeypatch)
+    shown = person.types("watch", "--every", "0.5")
+
+    assert waits == [0.5, 0.5]
+    assert shown.stdout.count("The stage is") == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
+    options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = ended_in_its_second_wait(monkeypatch)
+    shown = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", *options)
+    once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
+
+    assert shown.output.count("is the stage up?") == 2
+    assert (len(waits), once.exit_code) == (2, 1)
+
+
+def test_watch_ends_where_waiting_helps_nobody(person: Person) -> None:
+    refused = run("watch", "--url", person.stack.fc, "--token", "wrong-token")
+
+    assert refused.exit_code == 1
+    assert "no such token" in refused.stderr
+
+
+def test_when_it_ends_is_said_where_that_is_known(person: Person) -> None:
+    person.publishes("ending")
+    assert "(until 20" in person.says("start", of("ending"), "--max-duration", "2h")
+    assert "(until 20" in person.says("status", of("ending"))
+    assert "until" not in person.says("stop", of("ending"))
+
+
+def test_how_long_an_event_may_last_is_refused_where_the_stage_would_cut_it(
+    person: Person,
+) -> None:
+    refused = person.types("start", of("day-and-night"), "--max-duration", "24h")
+
+    assert refused.exit_code == 1
+    assert "at most 12h" in refused.stderr
+    assert "LIVE_RECORD_MAX_DURATION" in refused.stderr
+
+
+# --- why: the ten causes
+
+
+def why(person: Person, stream: str) -> str:
+    said = person.says("why", stream)
+    assert len(said.splitlines()) == 1
+    return said
+
+
+def until_why(person: Person, stream: str, text: str) -> None:
+    """What was queued is sent by the reconcile that was woken."""
+    deadline = time.monotonic() + 15
+    while text not in (said := why(person, stream)):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.05)
+
+
+def test_why_nobody_asked(person: Person) -> None:
+    assert "is not recorded: nobody has asked" in why(person, of("unasked"))
+
+
+def test_why_the_rule_leaves_it_alone(person: Person) -> None:
+    person.publishes("ignored")
+
+    assert "leaves it alone until somebody asks" in why(person, of("ignored"))
+
+
+def test_why_no_recording_configuration_covers_it(person: Person) -> None:
+    person.publishes("bare", app="unconfigured")
+    refused = person.types("start", of("bare", "unconfigured"))
+
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("Error: CodeConfigNotFound")
+    assert "no recording configuration covers" in why(person, of("bare", "unconfigured"))
+
+
+def test_why_the_domain_is_of_the_wrong_kind(person: Person) -> None:
+    assert person.types("start", "sub.example.com/app/room1").exit_code == 1
+
+    assert "it must be the main streaming domain" in why(person, "sub.example.com/app/room1")
+
+
+def test_why_a_domain_is_none_of_the_stage(person: Person) -> None:
+    refused = person.types("why", "elsewhere.com/app/room1")
+
+    assert refused.exit_code == 1
+    assert "the policy names: live.example.com" in refused.stderr
+
+
+def forge(stack: Stack, stream: str) -> int:
+    query = {"action": "publish", "app": PUSHED, "appname": "app", "id": stream, "time": "1"}
+    headers = {"ALI-LIVE-TIMESTAMP": "1", "ALI-LIVE-SIGNATURE": "0" * 32}
+    url = f"{stack.fc}/callbacks/stream/dev-path"
+    return requests.get(url, params=query, headers=headers, timeout=10).status_code
+
+
+def test_why_a_callback_was_not_believed(person: Person) -> None:
+    assert forge(person.stack, "forged") == 401
+    said = why(person, of("forged"))
+
+    assert "refused" in said
+    assert "nothing proved that Live sent it: the timestamp is outside the window" in said
+    assert "refused" not in why(person, of("another"))
+
+
+def test_what_was_not_believed_is_told_to_nobody_without_a_token(person: Person) -> None:
+    url = f"{person.stack.fc}/callbacks/stream/refused"
+
+    assert requests.get(url, timeout=10).status_code == 401
+
+
+def test_why_the_stream_is_not_live(person: Person) -> None:
+    person.says("start", of("absent"))
+
+    assert "is not recorded: the stream is not live" in why(person, of("absent"))
+
+
+def test_why_the_account_is_throttled(person: Person) -> None:
+    person.publishes("throttled")
+    person.fails("throttled", "Throttling.User", retry_after_ms=3_600_000)
+    assert "(queued)" in person.says("start", of("throttled"))
+
+    assert "is not recorded yet: Live throttled start" in why(person, of("throttled"))
+    person.stack.control("clock", advance_ms=60_000)  # the lane was slowed for everybody
+
+
+def test_why_a_stop_still_holds(person: Person) -> None:
+    recorded = {"domain": "live.example.com", "app": "classroom", "on_demand": 7}
+    person.stack.control("recording", **recorded)
+    person.says("stop", of("held", "classroom"))
+    person.publishes("held", app="classroom")
+
+    until_why(person, of("held", "classroom"), "an explicit stop still holds")
+
+
+def test_why_the_credentials_are_refused(person: Person) -> None:
+    person.publishes("locked")
+    person.fails("locked", "InvalidAccessKeyId.NotFound", status=404)
+    refused = person.types("start", of("locked"))
+
+    assert refused.exit_code == 1
+    assert "UpstreamAuth" in refused.stderr
+    assert "an operator must mend that" in why(person, of("locked"))
+
+
+def test_why_its_time_is_over(person: Person) -> None:
+    person.publishes("timed")
+    person.says("start", of("timed"), "--max-duration", "60s")
+    person.stack.control("clock", advance_ms=61_000)
+
+    assert eventually(lambda: "its time is over" in why(person, of("timed")))
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "live.example.com/app/room1",
+        "live.example.com/app/room1/",
+        "live.example.com/app/room1?auth_key=1-0-0-abc",
+        "user:secret@live.example.com:1935/app/room1",
+        "rtmp://live.example.com/app/room1?auth_key=1-0-0-abc",
+        "RTMP://user:secret@live.example.com:1935/app/room1#x",
+        "https://live.example.com/app/room1.m3u8?auth_key=1-0-0-abc",
+        "http://live.example.com/app/room1.flv",
+    ],
+)
+def test_a_name_or_a_url_is_a_stream(name: str) -> None:
+    assert stream_of(name) == "live.example.com/app/room1"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "room1?auth_key=hush",
+        "app/room1?auth_key=hush",
+        "rtmp://live.example.com/app?auth_key=hush",
+        "https://live.example.com/app/room1?auth_key=hush",
+        "srt://live.example.com:1105?streamid=hush",
+        "rtmp://[::hush/app/room1",
+    ],
+)
+def test_what_names_no_stream_is_a_usage_error_that_quotes_no_secret(name: str) -> None:
+    result = run("status", name, "--url", "http://127.0.0.1:1", "--token", "t")
+
+    assert result.exit_code == 2
+    assert "domain/app/stream" in result.stderr
+    assert "hush" not in result.output
+
+
+def test_a_secret_of_a_url_goes_no_further(person: Person) -> None:
+    pasted = f"rtmp://{PUSHED}/app/pasted?auth_key=hush-hush"
+    said = person.types("start", pasted)
+
+    assert said.exit_code == 0
+    assert of("pasted") in said.stdout
+    assert "hush" not in said.output
+    assert "hush" not in (person.stack.folder / "functions.log").read_text()
+
+
+def test_a_stream_that_was_never_seen_may_be_another(person: Person) -> None:
+    person.publishes("keynote")
+
+    assert f"did you mean {of('keynote')}?" in person.types("why", of("keynot")).stderr
+    for other in ("quite-another-name-xyz", "zz", "房间"):
+        assert "did you mean" not in person.types("why", of(other)).stderr
+
+
+# --- stages
+
+
+def test_a_command_that_changes_something_has_no_default(person: Person, no_stages: Path) -> None:
+    register("dev", Target(person.stack.fc, TOKEN))
+    refused = run("start", of("undecided"))
+
+    assert refused.exit_code == 2
+    assert "--stage NAME (known: dev)" in refused.stderr
+    assert run("start", of("undecided"), "--stage", "dev").exit_code == 0
+
+
+def test_reading_goes_to_the_development_stage_if_it_is_up(person: Person) -> None:
+    assert run("list").exit_code == 2
+    register("dev", Target("http://127.0.0.1:9", TOKEN))
+    assert run("list").exit_code == 2
+    register("dev", Target(person.stack.fc, TOKEN))
+
+    assert run("list").exit_code == 0
+
+
+def test_registering_leaves_every_other_stage_as_it_is(no_stages: Path) -> None:
+    no_stages.write_text('[dev]\nurl = "old"\n\n[show]\nurl = "https://show"\ntoken_env = "SHOW"\n')
+    register("dev", Target("http://new", "t"))
+    register("dev", Target("http://newer", "t"))
+
+    assert list(stage_registry._read()) == ["show", "dev"]
+    assert stage_registry._read()["dev"] == {"url": "http://newer", "token": "t"}
+
+
+def test_a_new_file_of_stages_is_nobody_else_s_to_read(no_stages: Path) -> None:
+    register("dev", Target("http://new", "t"))
+
+    assert stat.S_IMODE(no_stages.stat().st_mode) == 0o600
+
+
+def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_stages.write_text('[show]\nurl = "https://show"\ntoken_env = "SHOW_TOKEN"\n')
+    with pytest.raises(click.UsageError, match="token_env that is set"):
+        stage_registry.chosen("show", None, None, changes=True)
+    monkeypatch.setenv("SHOW_TOKEN", "from the variable")
+
+    assert stage_registry.chosen("show", None, None, changes=True).token == "from the variable"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--stage", "nowhere"], "there is no stage nowhere"),
+        (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
+        (["--url", "http://x"], "say the token"),
+        ([], "say which stage"),
+    ],
+)
+def test_a_stage_that_cannot_be_told_is_a_usage_error(words: list[str], said: str) -> None:
+    result = run("stop", of("room1"), *words)
+
+    assert (result.exit_code, said in result.stderr) == (2, True)
+
+
+def test_a_file_of_stages_that_cannot_be_read_says_so(no_stages: Path) -> None:
+    no_stages.write_text("not = = toml")
+    assert "is not TOML" in run("list").stderr
+    no_stages.unlink()
+    no_stages.mkdir()
+
+    assert "cannot be read" in run("list").stderr
+
+
+def test_a_file_of_stages_that_cannot_be_written_says_so(no_stages: Path) -> None:
+    no_stages.mkdir()
+    with pytest.raises(Failure, match=r"stages\.toml cannot be written"):
+        register("dev", Target("http://new", "t"))
+
+
+# --- what goes wrong
+
+
+def test_a_refusal_is_one_sentence_and_json_where_that_is_asked(person: Person) -> None:
+    refused = person.types("restart", of("never"))
+
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert person.json("restart", of("never"))["code"] == "WrongState"
+    assert person.types("restart", of("never"), "--json").exit_code == 1
+
+
+def test_every_bad_field_is_told(person: Person) -> None:
+    refused = person.types("start", of("bad"), "--max-duration", "soon", "--until", "later")
+
+    assert refused.exit_code == 1
+    assert "max_duration: write it like" in refused.stderr
+    assert "until: write it as RFC 3339" in refused.stderr
+
+
+@pytest.mark.parametrize("url", ["record.example.com", "127.0.0.1:9000", "ftp://x", "https://"])
+def test_an_address_that_is_none_says_how_to_write_one(url: str) -> None:
+    result = run("status", of("room1"), "--url", url, "--token", "t")
+
+    assert result.exit_code == 2
+    assert "https://" in result.stderr
+    assert "is the stage up?" not in result.stderr
+
+
+@pytest.mark.parametrize("token", ["ключ", "a\nb"])
+def test_a_token_that_cannot_be_sent_is_said_without_showing_it(token: str) -> None:
+    result = run("list", "--url", "http://127.0.0.1:9", "--token", token)
+
+    assert (result.exit_code, token in result.output) == (2, False)
+    assert "the token" in result.stderr
+
+
+def test_an_address_in_the_file_of_stages_that_is_none_is_named_with_its_stage(
+    no_stages: Path,
+) -> None:
+    no_stages.write_text('[show]\nurl = "record.example.com"\ntoken = "t"\n')
+
+    assert f"the stage show in {no_stages}" in run("list", "--stage", "show").stderr
+
+
+def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", patience=0.05)
+        with pytest.raises(Failure, match="whether it did what was asked is not known"):
+            api.ask(of("room1"), "start")
+        with pytest.raises(Failure, match=r"gave no answer within 0\.05 s$"):
+            api.status(of("room1"))
+
+
+def test_a_stage_that_is_not_there_says_so() -> None:
+    result = run("status", of("room1"), "--url", "http://127.0.0.1:9", "--token", "t")
+
+    assert result.exit_code == 1
+    assert "is the stage up?" in result.stderr
+
+
+def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:
+    result = run("status", of("room1"), "--url", f"{stack.live}/_control/state?", "--token", "t")
+
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_settings_that_are_wrong_are_named_where_the_stage_names_them() -> None:
+    told = {"code": "Misconfigured", "detail": "settings are wrong", "hint": "see the log"}
+    rate, store = ({"field": f"LIVE_RECORD_{name}"} for name in ("RATE", "STORE"))
+    named = Refused({**told, "errors": [rate, store]}).message
+
+    assert named == (
+        "Misconfigured: settings are wrong: LIVE_RECORD_RATE, LIVE_RECORD_STORE (see the log)"
+    )
+    assert Refused(
+        {**told, "errors": [1, {"field": "a", "detail": "settings are wrong"}]}
+    ).message == ("Misconfigured: settings are wrong (see the log)")
+
+
+def test_a_wrong_token_is_told(person: Person) -> None:
+    result = run("status", of("room1"), "--url", person.stack.fc, "--token", "wrong-token")
+
+    assert result.exit_code == 1
+    assert "no such token" in result.stderr
+    assert "wrong-token" not in result.output
+
+
+def test_it_says_which_release_it_is() -> None:
+    assert run("--version").output == f"live-record {version('live-record')}\n"
+
+
+def test_the_list_of_commands_cuts_no_sentence_off() -> None:
+    assert "..." not in run("--help").output.partition("Commands:")[2]
+
+
+def test_every_command_has_a_sentence_of_help() -> None:
+    assert [name for name, command in main.commands.items() if not command.help] == []
+
+
+def test_ports_that_cannot_be_are_refused() -> None:
+    for words in (["dev", "--port", "65536"], ["emulator", "live", "--rtmp-port", "-1"]):
+        assert run(*words).exit_code == 2
+
+
+def test_a_folder_that_another_stack_works_in_is_left_to_it(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        with pytest.raises(Failure, match="another stack works in"), running(tmp_path):
+            pytest.fail("it runs beside the other")
+
+
+def test_a_stand_in_that_has_gone_is_said_with_its_log(tmp_path: Path) -> None:
+    gone = Stack("", "http://127.0.0.1:9", "", tmp_path, ())
+    for ask in (gone.control, gone.look):
+        with pytest.raises(Failure, match=r"has gone: see .*functions\.log"):
+            ask("state")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(Failure, match="file/stack cannot be written to"),
+        running(tmp_path / "file" / "stack"),
+    ):
+        pytest.fail("it runs without a folder")
+
+
+def test_recordings_that_nobody_may_write_are_said_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(Failure, match="file cannot be written to"),
+        running(tmp_path / "stack", buckets=tmp_path / "file"),
+    ):
+        pytest.fail("it runs without a place for recordings")
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_said_with_the_options_that_take_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for ports in ({"live_port": port}, {"rtmp_port": port}, {"fc_port": port}):
+            with pytest.raises(Failure) as raised, running(tmp_path, **ports):
+                pytest.fail("it runs without its port")
+            assert f"{port} " in raised.value.message
+            assert "is in use" in raised.value.message
+            assert "--live-port" in raised.value.message
+            assert "Errno" not in raised.value.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["SIGHUP", "SIGKILL"])
+def test_nothing_of_the_stack_outlives_whoever_keeps_it_up(ending: str) -> None:
+    dev, address = keeping_it_up()
+    assert answers(address)
+    dev.send_signal(signal.Signals[ending])
+    dev.communicate(timeout=30)
+
+    assert eventually(lambda: not answers(address))
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/_fc/state", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def keeping_it_up() -> tuple[subprocess.Popen[str], str]:
+    """`live-record dev`, and the address of its Function Compute."""
+    dev = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "dev", "--port", "0", "--live-port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert dev.stdout is not None
+    told = iter(dev.stdout.readline, "")
+    return dev, next(line for line in told if line.startswith("Function Compute")).split()[2]
+
+
+@pytest.mark.slow
+def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: Path) -> None:
+    dev, address = keeping_it_up()
+    listed = run("list", "--json")
+    dev.send_signal(signal.SIGINT)
+    dev.communicate(timeout=30)
+
+    kept = stage_registry._read()["dev"]
+    assert (kept["url"], kept["token"]) == (address, TOKEN)
+    assert set(kept) == {"url", "token", "live", "rtmp"}
+    assert (dev.returncode, listed.exit_code) == (0, 0)
+
+
+def test_a_file_s_line_says_how_long_it_lasts_where_that_is_known() -> None:
+    told = {"uri": "a.mp4", "start": None, "stop": None, "url": None}
+
+    assert output.file({**told, "duration": 59.403}) == "a.mp4  - to -  59.403 s"
+    assert output.file({**told, "duration": None}) == "a.mp4  - to -"
+
+
+def test_a_development_clock_that_was_left_elsewhere_is_said() -> None:
+    assert output.clock(0) == "as real time"
+    assert output.clock(5_400_000).startswith("1h30m ahead of real time")
+    assert output.clock(-60_000).startswith("1m behind real time")
+    assert '{"offset_ms": 0}' in output.clock(1)

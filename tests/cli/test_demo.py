@@ -1,0 +1,41 @@
+"""`make demo` shows what it promises, and what it leaves plays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.local.demo import causes
+from emulator.media.flv import read
+from tests.support.pushed_recording import Decoded, decode
+
+
+def pictures(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(tag.is_video and tag.is_frame for tag in read(file))
+
+
+def test_a_command_that_missed_its_slot_is_no_call_that_has_a_cause() -> None:
+    told = ["asked_start", "sent because: a", "never_sent", "sent because: b", "accepted"]
+    lines = [{"code": line.partition(" ")[0], "text": line} for line in told]
+    assert causes(lines) == ["b"]
+    assert causes(lines[:4]) == ["b"]
+
+
+@pytest.mark.slow
+def test_the_demo_leaves_two_files_of_one_wish_of_which_every_frame_is_read() -> None:
+    command = [sys.executable, "-m", "cli.main", "demo"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["result"], len(told["files"])) == ("ok", 2)
+    assert (told["commands_sent"], told["duplicates_sent"]) == (5, 0)
+    for file in map(Path, (one["path"] for one in told["files"])):
+        assert decode(file) == Decoded(pictures(file), "")
+        assert f"ffplay {file}" in done.stdout
+        file.unlink()
+    assert all(one["duration"] > 1 for one in told["files"])

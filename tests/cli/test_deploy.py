@@ -1,0 +1,370 @@
+"""A deploy and the way back, with a Serverless Devs that writes down what it is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.api import Api
+from cli.deploying.release import release, roll_back
+from cli.deploying.stage import stage_named
+from cli.errors import Failure
+from cli.local.stack import TOKEN, running
+from cli.main import main
+from cli.stage_registry import Target, register
+
+SERVERLESS_DEVS = Path(__file__).parents[1] / "fixtures" / "serverless_devs.py"
+FIRST, SECOND, THIRD = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2, 3))
+SOUND = {
+    "LIVE_RECORD_STORE": "rediss://user:hush@store.example.com:6380/0",
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t",
+    "LIVE_RECORD_STREAM_KEYS": "K3yK3yK3yK3yK3y0",
+    "LIVE_RECORD_RECORD_KEYS": "K3yK3yK3yK3yK3y2",
+    "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
+    "LIVE_RECORD_CALLBACK_HOST": "fc.example.com",
+    "LIVE_RECORD_KICK_KEY": "unguessable-kick-1",
+    "LIVE_RECORD_LOG_PROJECT": "logs",
+    "LIVE_RECORD_LOG_STORE": "live-record",
+    "LIVE_RECORD_VPC": "vpc-1",
+    "LIVE_RECORD_SECURITY_GROUP": "sg-1",
+    "LIVE_RECORD_VSWITCH": "vsw-1",
+    "LIVE_RECORD_FAILURES": "acs:mns:cn-shanghai:1:/queues/failures/messages",
+}
+POLICY = '{"domain": [{"streaming": "live.example.com"}]}'
+
+
+@dataclass
+class Function:
+    versions: list[str] = field(default_factory=list)
+    serves: int = 0
+
+
+@dataclass
+class Account:
+    """Serverless Devs as a deploy needs it: what it was told, and the versions that it keeps."""
+
+    told: list[str] = field(default_factory=list)
+    functions: defaultdict[str, Function] = field(default_factory=lambda: defaultdict(Function))
+    refuses: str = ""
+    has_no: str = ""
+
+    def run(self, *words: str) -> str:
+        self.told.append(" ".join(words))
+        if self.refuses and self.refuses in self.told[-1]:
+            raise Failure("no such permission")
+        function = self.functions[words[0]]
+        if words[1:3] == ("version", "publish"):
+            function.versions.append(words[4])
+        elif words[1:3] == ("alias", "publish"):
+            latest = words[-1] == "latest"
+            function.serves = len(function.versions) if latest else int(words[-1])
+        return ""
+
+    def ask(self, *words: str) -> list[dict[str, Any]]:
+        if words[0] == self.has_no:
+            raise Failure(f"s {' '.join(words)} ended with 101: FunctionNotFound: no such function")
+        function = self.functions[words[0]]
+        if words[1:3] == ("version", "list"):
+            numbered = enumerate(function.versions, 1)
+            return [{"versionId": str(n), "description": named} for n, named in numbered]
+        serves = {"aliasName": "release", "versionId": str(function.serves)}
+        return [serves] if function.serves else []
+
+    @property
+    def serving(self) -> dict[str, int]:
+        return {name: each.serves for name, each in self.functions.items() if each.serves}
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+def released(account: Account, named: str, functions: Sequence[str] = ("api", "timer")) -> None:
+    release(account, functions, named, lambda _text: None)
+
+
+def back(account: Account, functions: Sequence[str] = ("api", "timer")) -> list[str]:
+    said: list[str] = []
+    roll_back(account, functions, said.append)
+    return said
+
+
+def test_the_alias_moves_only_when_every_version_is_there(account: Account) -> None:
+    released(account, FIRST)
+
+    assert account.told == [
+        "api deploy --function -y",
+        "timer deploy --function -y",
+        f"api version publish --description {FIRST}",
+        f"timer version publish --description {FIRST}",
+        "api alias publish --alias-name release --version-id latest",
+        "timer alias publish --alias-name release --version-id latest",
+        "deploy -y",
+    ]
+
+
+def test_a_deploy_that_fails_changes_nothing_that_serves(account: Account) -> None:
+    released(account, FIRST)
+    account.refuses = "timer version"
+    with pytest.raises(Failure, match="no such permission"):
+        released(account, SECOND)
+
+    assert account.serving == {"api": 1, "timer": 1}
+
+
+def test_a_rollback_leads_back_to_the_release_before(account: Account) -> None:
+    for named in (FIRST, SECOND):
+        released(account, named)
+
+    assert f"back to {FIRST}" in back(account)
+    assert account.serving == {"api": 1, "timer": 1}
+
+
+def test_a_second_rollback_goes_one_further_back(account: Account) -> None:
+    for named in (FIRST, SECOND, THIRD):
+        released(account, named)
+    back(account)
+
+    assert f"back to {FIRST}" in back(account)
+
+
+def test_after_a_rollback_the_next_release_serves(account: Account) -> None:
+    for named in (FIRST, SECOND):
+        released(account, named)
+    back(account)
+    released(account, THIRD)
+
+    assert account.serving == {"api": 3, "timer": 3}
+    assert f"back to {SECOND}" in back(account)
+
+
+def test_a_function_without_a_version_of_the_newest_release_stays_where_it_is(
+    account: Account,
+) -> None:
+    released(account, FIRST)
+    released(account, SECOND, ["api"])
+    back(account)
+
+    assert account.serving == {"api": 1, "timer": 1}
+
+
+def test_a_function_that_had_no_version_then_is_left_and_said(account: Account) -> None:
+    released(account, FIRST)
+    released(account, SECOND, ["api", "timer", "files"])
+    said = back(account, ["api", "timer", "files"])
+
+    assert account.serving == {"api": 1, "timer": 1, "files": 1}
+    assert f"warning: files had no version in {FIRST} and stays as it is" in said
+
+
+def test_it_holds_up_no_further_rollback(account: Account) -> None:
+    for named in (FIRST, SECOND):
+        released(account, named)
+    released(account, THIRD, ["api", "timer", "files"])
+    for _ in range(2):
+        back(account, ["api", "timer", "files"])
+
+    assert account.serving == {"api": 1, "timer": 1, "files": 1}
+    with pytest.raises(Failure, match="no release before"):
+        back(account, ["api", "timer", "files"])
+
+
+@pytest.mark.parametrize("absent", ["", "files"])
+def test_a_function_that_was_never_released_is_left_too(account: Account, absent: str) -> None:
+    """Serverless Devs answers nothing for it, or ends with an error."""
+    for named in (FIRST, SECOND):
+        released(account, named)
+    account.has_no = absent
+    said = back(account, ["api", "timer", "files"])
+
+    assert account.serving == {"api": 1, "timer": 1}
+    assert any(line.startswith("warning: files ") for line in said)
+
+
+def test_there_is_nothing_before_the_first_release(account: Account) -> None:
+    released(account, FIRST)
+
+    with pytest.raises(Failure, match="no release before"):
+        back(account)
+
+
+def test_nothing_is_rolled_back_that_was_never_released(account: Account) -> None:
+    with pytest.raises(Failure, match="nothing was released yet"):
+        back(account)
+
+
+# --- what stands in the way of a deploy
+
+
+def faults(**more: str) -> list[str]:
+    return stage_named("prod", {**SOUND, **more}).faults(POLICY)
+
+
+def test_a_stage_that_has_all_it_needs_may_be_deployed() -> None:
+    assert faults() == []
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_what_is_empty_is_named(name: str) -> None:
+    assert faults(**{name: ""}) == [f"{name} is empty"]
+
+
+def test_all_that_is_empty_is_named_at_once() -> None:
+    found = faults(**dict.fromkeys(SOUND, " "))
+
+    assert sorted(found) == sorted(f"{name} is empty" for name in SOUND)
+
+
+REFUSED = {
+    "a development secret": ("LIVE_RECORD_PATH_TOKENS", "dev-path-of-one-s-own"),
+    "SQLite": ("LIVE_RECORD_STORE", "sqlite:///tmp/records.db"),
+    "a rate beyond Live's": ("LIVE_RECORD_RATE", "51"),
+    "the development clock": ("LIVE_RECORD_DEV_CLOCK", "/tmp/clock"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_functions_would_refuse_is_refused_before(what: str) -> None:
+    name, value = REFUSED[what]
+    (found,) = faults(**{name: value})
+
+    assert found.startswith(f"{name} ")
+    assert value not in found
+
+
+def test_a_policy_that_the_stage_cannot_serve_is_refused() -> None:
+    policy = {"domain": [{"streaming": "a.example.com"}], "forward_to": {"stream": "http://x.y/"}}
+    (found,) = stage_named("prod", SOUND).faults(json.dumps(policy))
+
+    assert "LIVE_RECORD_RELAY_URL is missing" in found
+
+
+# --- the commands
+
+
+@pytest.fixture
+def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """With a Serverless Devs on PATH that keeps what it is told in a folder."""
+    program = tmp_path / "s"
+    program.write_text(f"#!{sys.executable} -IS\n{SERVERLESS_DEVS.read_text()}")
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    stages = str(tmp_path / "stages.toml")
+    ours = {**SOUND, "PATH": path, "S_FOLDER": str(tmp_path), "LIVE_RECORD_STAGES": stages}
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+
+    def says(*words: str, typed: str = "", **more: str) -> Result:
+        for name, value in more.items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(main, words, input=typed)
+
+    return says
+
+
+@pytest.mark.parametrize("command", ["deploy", "rollback"])
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("production", "there is no stage 'production' in env.yaml, only dev, staging, prod"),
+        ("", "say which stage of env.yaml: dev, staging, prod"),
+    ],
+)
+def test_an_unknown_stage_is_refused(
+    says: Callable[..., Result], command: str, stage: str, said: str
+) -> None:
+    result = says(command, "--stage", stage, "--yes")
+
+    assert result.exit_code == 1
+    assert result.output == f"Error: {said}\n"
+
+
+def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
+    says: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = says("rollback", "--stage", "prod", typed="n\n")
+
+    assert "whether prod is recording is not known" in result.output
+    assert result.exit_code == 1
+    assert not (tmp_path / "calls").exists()
+
+
+def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
+    assert "s.yaml is sound in every stage: dev, staging, prod" in says("check").output
+
+
+def test_without_serverless_devs_it_says_how_to_get_it(says: Callable[..., Result]) -> None:
+    result = says("deploy", "--stage", "prod", "--yes", PATH="/nowhere")
+
+    assert "npm install -g @serverless-devs/s" in result.output
+
+
+def test_a_policy_with_mistakes_is_refused_with_all_of_them(
+    says: Callable[..., Result], tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[domain]]\nstreaming = "live.example.com"\ncolour = 1\n[[rule]]\nx = 2\n')
+    result = says("deploy", "--stage", "prod", "--yes", "--policy", str(policy))
+
+    assert result.exit_code == 1
+    assert "colour" in result.output
+    assert "x" in result.output
+
+
+def calls(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
+
+
+def test_the_empty_ones_are_refused_before_anything_is_deployed(
+    says: Callable[..., Result], tmp_path: Path
+) -> None:
+    result = says("deploy", "--stage", "prod", "--yes", LIVE_RECORD_STORE="", LIVE_RECORD_VPC="")
+
+    assert "the stage prod cannot be deployed" in result.output
+    assert [name for name in SOUND if f"{name} is empty" in result.output] == [
+        "LIVE_RECORD_STORE",
+        "LIVE_RECORD_VPC",
+    ]
+    assert not (tmp_path / "calls").exists()
+
+
+@pytest.mark.slow
+def test_a_stage_is_deployed_twice_and_rolled_back(
+    says: Callable[..., Result], tmp_path: Path
+) -> None:
+    for command in ("deploy", "deploy", "rollback"):
+        result = says(command, "--stage", "prod", "--yes")
+        assert result.exit_code == 0, result.output
+    made = calls(tmp_path)
+    last = made[-1]["words"]
+
+    assert {call["env"]["LIVE_RECORD_ALIAS"] for call in made} == {"release"}
+    assert {call["env"]["LIVE_RECORD_STAGE"] for call in made} == {"prod"}
+    assert last[1:7] == ["alias", "publish", "--alias-name", "release", "--version-id", "1"]
+    assert last[-2:] == ["--env", "prod"]
+
+
+@pytest.mark.slow
+def test_a_deploy_of_a_stage_that_records_says_so(
+    says: Callable[..., Result], tmp_path: Path
+) -> None:
+    with running(tmp_path / "stack") as stack:
+        register("prod", Target(stack.fc, TOKEN))
+        stack.control("publish", domain="push.example.com", app="app", stream="room1")
+        Api(stack.fc, TOKEN).ask("live.example.com/app/room1", "start")
+
+        result = says("deploy", "--stage", "prod", typed="n\n")
+
+    assert "prod is at work: 1 " in result.output
+    assert result.exit_code == 1
+    assert not (tmp_path / "calls").exists()

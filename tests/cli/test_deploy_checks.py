@@ -1,0 +1,129 @@
+"""Our own check of s.yaml refuses what Serverless Devs' schema lets pass."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.deploying.checks import CLEARED, faults
+from emulator.fc.template import load_template
+
+S_YAML = Path(__file__).parents[2] / "s.yaml"
+Resources = dict[str, Any]
+Spoil = Callable[[Any], object]
+
+
+@pytest.fixture(scope="module")
+def sound() -> Resources:
+    return load_template(S_YAML, {})
+
+
+def spoilt(sound: Resources, spoil: Spoil) -> list[str]:
+    resources = copy.deepcopy(sound)
+    spoil(resources["reconcile"]["props"])
+    return faults(resources)
+
+
+@pytest.mark.parametrize("stage", ["dev", "staging", "prod"])
+def test_our_own_s_yaml_is_sound_in_every_stage(stage: str) -> None:
+    assert faults(load_template(S_YAML, {}, stage)) == []
+
+
+WRONG: dict[str, tuple[Spoil, str]] = {
+    "an unknown property": (
+        lambda props: props.update(memory=512),
+        "reconcile has no property memory",
+    ),
+    "a hook that 3.0 has no more": (
+        lambda props: props["instanceLifecycleConfig"].update(preFreeze={"handler": "a.b"}),
+        "reconcile.instanceLifecycleConfig has no property preFreeze",
+    ),
+    "a wrong key of a timer": (
+        lambda props: props["triggers"][0]["triggerConfig"].update(cron="@every 1m"),
+        "reconcile.triggers[0].triggerConfig has no property cron",
+    ),
+    "a timer that is not said to be on": (
+        lambda props: props["triggers"][0]["triggerConfig"].pop("enable"),
+        "reconcile.triggers[0].triggerConfig needs enable",
+    ),
+    "a method that is none": (
+        lambda props: props["triggers"][1]["triggerConfig"].update(methods=["FOO"]),
+        "reconcile.triggers[1].triggerConfig.methods[0] is 'FOO'",
+    ),
+    "too much memory for its cpu": (
+        lambda props: props.update(cpu=0.1),
+        "reconcile has 512 MB to 0.1 vCPU",
+    ),
+    "too little memory for its cpu": (
+        lambda props: props.update(cpu=1),
+        "reconcile has 512 MB to 1 vCPU",
+    ),
+    "a cpu between the steps": (
+        lambda props: props.update(cpu=0.33),
+        "reconcile.cpu is 0.33",
+    ),
+    "a cron line that does not parse": (
+        lambda props: props["triggers"][0]["triggerConfig"].update(cronExpression="0 4 * * *"),
+        "cronExpression '0 4 * * *' has 5 fields, not 6",
+    ),
+    "several requests at once on a built-in runtime": (
+        lambda props: props.update(instanceConcurrency=10),
+        "reconcile has no property instanceConcurrency",
+    ),
+    "a number for a variable": (
+        lambda props: props["environmentVariables"].update(LIVE_RECORD_RATE=45),
+        "reconcile.environmentVariables.LIVE_RECORD_RATE is 45",
+    ),
+    "more variables than fit": (
+        lambda props: props["environmentVariables"].update(LIVE_RECORD_API_TOKENS="x" * 5000),
+        "reconcile.environmentVariables hold",
+    ),
+    "both ways to keep instances": (
+        lambda props: props.update(
+            scalingConfig={},
+            provisionConfig={
+                "defaultTarget": 1,
+                "alwaysAllocateCPU": False,
+                "alwaysAllocateGPU": False,
+                "scheduledActions": [],
+                "targetTrackingPolicies": [],
+            },
+        ),
+        "reconcile has both provisionConfig and scalingConfig",
+    ),
+    "a time-out as text": (lambda props: props.update(timeout="90"), "reconcile.timeout is '90'"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_it_is_refused(sound: Resources, what: str) -> None:
+    spoil, said = WRONG[what]
+
+    found = spoilt(sound, spoil)
+
+    assert len(found) == 1
+    assert found[0].startswith(said) or said in found[0]
+
+
+@pytest.mark.parametrize("name", CLEARED)
+def test_what_a_deploy_would_clear_without_a_word_is_refused(sound: Resources, name: str) -> None:
+    assert spoilt(sound, lambda props: props.pop(name)) == [
+        f"reconcile does not say {name}, so a deploy would clear it: say it, if only as empty"
+    ]
+
+
+def test_every_fault_is_said_at_once(sound: Resources) -> None:
+    found = spoilt(sound, lambda props: (props.pop("layers"), props.update(cpu="1", x=1)))
+
+    assert len(found) == 3
+
+
+def test_a_route_without_a_path_is_refused(sound: Resources) -> None:
+    resources = copy.deepcopy(sound)
+    del resources["domain"]["props"]["routeConfig"]["routes"][0]["path"]
+
+    assert faults(resources) == ["domain.routeConfig.routes[0] needs path"]

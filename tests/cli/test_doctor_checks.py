@@ -1,0 +1,542 @@
+"""Each check of doctor, as a function of what was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cli.doctor.checks import CHECKS
+from cli.doctor.finding import Finding, Severity, examine, worst
+from cli.doctor.snapshot import (
+    Bucket,
+    Callback,
+    Domain,
+    Format,
+    Identity,
+    Knock,
+    Online,
+    Recording,
+    Seen,
+    Told,
+    Unread,
+    Where,
+)
+from shared.config import load_policy
+from shared.protocol.policy import Policy
+from tests.conftest import NOON
+
+LIVE, PUSH = "live.example.com", "push.example.com"
+URL = "https://fc.example.com"
+STREAM_URL, RECORD_URL, ASK_URL = (
+    f"{URL}/callbacks/{kind}/path-token" for kind in ("stream", "record", "on-demand")
+)
+ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
+BUCKET = ("recordings", ENDPOINT)
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { domain = "live.example.com", app = "class*" }
+on_publish = "record"
+max_concurrent = 200
+"""
+EXAMINED: dict[str, Any] = {
+    "stage": "prod",
+    "mode": "act",
+    "settings": {
+        "callback_host": "fc.example.com",
+        "merge_delay_ms": 180_000,
+        "max_concurrent": None,
+        "kicks": True,
+        "stream_keys": 1,
+        "record_keys": 1,
+        "path_tokens": 1,
+    },
+    "store": {
+        "engine": "redis",
+        "settings": {
+            "role": "master",
+            "aof_enabled": "1",
+            "aof_last_write_status": "ok",
+            "maxmemory_policy": "noeviction",
+            "appendfsync": "always",
+        },
+        "writable": True,
+        "why": "",
+    },
+    "policy": {"version": 1, "fault": ""},
+    "live": [{"domain": LIVE, "online": 0, "code": None}],
+}
+HEALTH = {"ready": True, "reconciled_ms_ago": 20_000, "due": 0, "oldest_due_ms": 0}
+CONFIGURATION = Recording(
+    LIVE, "*", "*", 7, 180_000, (Format("mp4", "{AppName}/{StreamName}"),), *BUCKET, NOON - 1
+)
+TELLS_STREAM = Callback(PUSH, STREAM_URL, True, "stream-key")
+TELLS_RECORD = Callback(LIVE, RECORD_URL, True, "record-key", ASK_URL, status=True)
+MAPPING = [(LIVE, "vhost"), (PUSH, "publish")]
+DOMAIN = Domain(
+    name=LIVE,
+    mapping=MAPPING,
+    recordings=[CONFIGURATION],
+    vod=[],
+    record_callback=TELLS_RECORD,
+    stream_callbacks={PUSH: TELLS_STREAM},
+)
+GOOD = {STREAM_URL: 200, RECORD_URL: 200}
+
+
+def policy(text: str = POLICY) -> Policy:
+    return load_policy(text, kind="toml")
+
+
+HEALTHY = Seen(
+    where=Where(URL, "--stage prod"),
+    identity=Identity("RAMUser", "ada"),
+    clocks_apart=200,
+    health=HEALTH,
+    examined=EXAMINED,
+    policy=policy(),
+    listed=[],
+    domains=[DOMAIN],
+    buckets={BUCKET: Bucket(*BUCKET)},
+    knocks={url: Knock(url, status, ours=True, signed=True) for url, status in GOOD.items()},
+    known={
+        "stream_key:stream-key": True,
+        "record_key:record-key": True,
+        "path_token:path-token": True,
+    },
+)
+AWAY = Unread("the stage", "nothing answers")
+REFUSED = Unread(
+    "the domain's mapping", "Forbidden.RAM", "live:DescribeLiveDomainMapping", "Forbidden.RAM"
+)
+Change = Callable[[], Seen]
+
+
+def examined(part: str, **changed: object) -> Seen:
+    return replace(HEALTHY, examined={**EXAMINED, part: {**EXAMINED[part], **changed}})
+
+
+def engine(**settings: str) -> Seen:
+    return examined("store", settings={**EXAMINED["store"]["settings"], **settings})
+
+
+def domain(**changed: Any) -> Seen:  # noqa: ANN401 - as Domain has them
+    return replace(HEALTHY, domains=[replace(DOMAIN, **changed)])
+
+
+def configured(**changed: Any) -> Seen:  # noqa: ANN401 - as Recording has them
+    return domain(recordings=[replace(CONFIGURATION, **changed)])
+
+
+def with_policy(text: str) -> Seen:
+    return replace(HEALTHY, policy=policy(text))
+
+
+def knocked(url: str, status: int, **how: Any) -> Seen:  # noqa: ANN401 - as Knock has them
+    told = {"ours": True, "signed": True, **how}
+    return replace(HEALTHY, knocks={**HEALTHY.knocks, url: Knock(url, status, **told)})
+
+
+def listed(code: str = "never_asked", phase: str = "idle") -> list[dict[str, Any]]:
+    because = {"code": code, "text": "so it is"}
+    return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "because": because}]
+
+
+ONLINE = [Online("classroom", "lesson", NOON)]
+OBSERVED = replace(HEALTHY, examined={**EXAMINED, "mode": "observe"})
+NO_ROLE = [{"domain": LIVE, "online": None, "code": "Forbidden.RAM"}]
+ASKING = replace(CONFIGURATION, on_demand=1)
+FORWARDS = f'{POLICY}\n[forward_to]\non_demand = "https://old.example.com/ask"\n'
+SETUP, APPLY = "live-record setup --stage prod", "live-record policy apply policy.toml --stage prod"
+TAKE_OVER = "live-record setup --take-over --stage prod"
+DEPLOY = "make deploy STAGE=prod"
+WARNING, FAULT = Severity.WARNING, Severity.FAULT
+NOBODY = Unread("who they are of", "no credentials", "sts:GetCallerIdentity", "InvalidCredentials")
+
+RELAY_LOST = {**HEALTH, "relay_lost_ms_ago": 60_000}
+ROLE = "aliyun ram CreatePolicy --PolicyName live-record-record-command"
+
+CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
+    (
+        "credentials",
+        FAULT,
+        "root key",
+        "aliyun ram CreateUser",
+        lambda: replace(HEALTHY, identity=Identity("Account")),
+    ),
+    (
+        "credentials",
+        FAULT,
+        "there are no credentials",
+        "",
+        lambda: replace(HEALTHY, identity=NOBODY),
+    ),
+    (
+        "access",
+        FAULT,
+        "live:DescribeLiveDomainMapping",
+        "aliyun ram CreatePolicy --PolicyName live-record-inspector",
+        lambda: replace(HEALTHY, refused=[REFUSED]),
+    ),
+    ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
+    ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
+    ("durable", FAULT, "forgets every wish", "redis-cli", lambda: engine(aof_enabled="0")),
+    ("durable", WARNING, "writes to disk", "redis-cli", lambda: engine(appendfsync="no")),
+    ("durable", FAULT, "allkeys-lru", "redis-cli", lambda: engine(maxmemory_policy="allkeys-lru")),
+    ("durable", FAULT, "replica", "", lambda: engine(role="slave")),
+    ("durable", FAULT, "its space", "", lambda: engine(aof_last_write_status="err")),
+    ("policy", FAULT, "not in force", APPLY, lambda: examined("policy", fault="rule: is wrong")),
+    ("policy", WARNING, "only observes", APPLY, lambda: OBSERVED),
+    (
+        "timer",
+        FAULT,
+        "never run",
+        DEPLOY,
+        lambda: replace(HEALTHY, health={**HEALTH, "reconciled_ms_ago": None}),
+    ),
+    (
+        "timer",
+        FAULT,
+        "10m ago",
+        DEPLOY,
+        lambda: replace(HEALTHY, health={**HEALTH, "reconciled_ms_ago": 600_000}),
+    ),
+    (
+        "timer",
+        WARNING,
+        "has waited",
+        "",
+        lambda: replace(HEALTHY, health={**HEALTH, "oldest_due_ms": 200_000}),
+    ),
+    ("kick", WARNING, "KICK_URL", DEPLOY, lambda: examined("settings", kicks=False)),
+    (
+        "relay",
+        WARNING,
+        "1m ago",
+        "",
+        lambda: replace(HEALTHY, health=RELAY_LOST, policy=policy(FORWARDS)),
+    ),
+    ("secrets", FAULT, "RECORD_KEYS is unset", DEPLOY, lambda: examined("settings", record_keys=0)),
+    ("clock", WARNING, "1m ahead", "", lambda: replace(HEALTHY, clocks_apart=60_000)),
+    ("clock", FAULT, "5m behind", "", lambda: replace(HEALTHY, clocks_apart=-300_000)),
+    (
+        "role",
+        FAULT,
+        "Forbidden.RAM",
+        ROLE,
+        lambda: replace(HEALTHY, examined={**EXAMINED, "live": NO_ROLE}),
+    ),
+    (
+        "role",
+        FAULT,
+        "refuses the function's",
+        ROLE,
+        lambda: replace(HEALTHY, listed=listed("ours_to_mend")),
+    ),
+    (
+        "quota",
+        WARNING,
+        "40 instances",
+        "",
+        lambda: replace(HEALTHY, where=Where(URL, "--stage prod", instances=10)),
+    ),
+    (
+        "domain",
+        FAULT,
+        "write live.example.com",
+        APPLY,
+        lambda: replace(domain(name=PUSH), domains=[replace(DOMAIN, name=PUSH)]),
+    ),
+    (
+        "domain",
+        FAULT,
+        "no domain of this account",
+        APPLY,
+        lambda: domain(mapping=replace(REFUSED, code="InvalidDomain.NotFound")),
+    ),
+    (
+        "mapping",
+        FAULT,
+        "push2.example.com too",
+        APPLY,
+        lambda: domain(mapping=[*MAPPING, ("push2.example.com", "publish")]),
+    ),
+    (
+        "mapping",
+        FAULT,
+        "does not bind",
+        "aliyun live AddLiveDomainMapping",
+        lambda: domain(mapping=[(LIVE, "vhost")]),
+    ),
+    (
+        "recording",
+        FAULT,
+        "has no recording configuration",
+        "live-record setup --bucket NAME --endpoint",
+        lambda: domain(recordings=[]),
+    ),
+    ("recording", FAULT, "rule live.example.com/class*/*", SETUP, lambda: configured(app="other")),
+    ("on-demand", WARNING, "OnDemand 0", SETUP, lambda: configured(on_demand=0)),
+    ("on-demand", WARNING, "OnDemand 2", SETUP, lambda: configured(on_demand=2)),
+    (
+        "on-demand",
+        WARNING,
+        "OnDemand 0",
+        "live-record setup --manual --stage prod",
+        lambda: configured(on_demand=0, app="other"),
+    ),
+    (
+        "bucket",
+        FAULT,
+        "is not at oss-cn-shanghai",
+        "live-record setup --endpoint",
+        lambda: replace(
+            HEALTHY,
+            buckets={BUCKET: Unread("a bucket", "", "oss:GetBucketInfo", "WrongEndpoint")},
+        ),
+    ),
+    (
+        "storage",
+        WARNING,
+        "OSS and for VOD",
+        "aliyun live DeleteLiveRecordVodConfig",
+        lambda: domain(vod=[CONFIGURATION]),
+    ),
+    ("formats", FAULT, "names no format", SETUP, lambda: configured(formats=())),
+    (
+        "formats",
+        WARNING,
+        "taken for a no",
+        "",
+        lambda: replace(domain(recordings=[ASKING]), policy=policy(FORWARDS)),
+    ),
+    (
+        "names",
+        WARNING,
+        "{StreamName}",
+        SETUP,
+        lambda: configured(formats=(Format("mp4", "{StartTime}"),)),
+    ),
+    ("delay", WARNING, "waits 30s", SETUP, lambda: configured(delay=30_000)),
+    (
+        "bucket",
+        FAULT,
+        "does not exist",
+        "aliyun oss mb",
+        lambda: replace(
+            HEALTHY, buckets={BUCKET: Unread("a bucket", "", "oss:GetBucketInfo", "NoSuchBucket")}
+        ),
+    ),
+    (
+        "bucket",
+        FAULT,
+        "is at oss-cn-beijing",
+        "live-record setup --endpoint oss-cn-beijing.aliyuncs.com --stage prod",
+        lambda: replace(
+            HEALTHY, buckets={BUCKET: Bucket("recordings", "oss-cn-beijing.aliyuncs.com")}
+        ),
+    ),
+    (
+        "lifecycle",
+        WARNING,
+        "after 2 days",
+        "",
+        lambda: replace(HEALTHY, buckets={BUCKET: Bucket(*BUCKET, expires=2)}),
+    ),
+    (
+        "fresh",
+        WARNING,
+        "published before",
+        "",
+        lambda: replace(domain(online=[Online("x", "y", NOON - 9)])),
+    ),
+    (
+        "recorded",
+        FAULT,
+        "has not heard of it",
+        f"live-record start {LIVE}/classroom/lesson",
+        lambda: domain(online=ONLINE),
+    ),
+    (
+        "recorded",
+        FAULT,
+        "so it is",
+        "live-record start",
+        lambda: replace(domain(online=ONLINE), listed=listed()),
+    ),
+    (
+        "stream-callback",
+        FAULT,
+        "tells nobody",
+        SETUP,
+        lambda: domain(stream_callbacks={PUSH: None}),
+    ),
+    (
+        "stream-callback",
+        FAULT,
+        "to old.example.com",
+        TAKE_OVER,
+        lambda: domain(
+            stream_callbacks={PUSH: replace(TELLS_STREAM, url="https://old.example.com/x")}
+        ),
+    ),
+    (
+        "stream-callback",
+        FAULT,
+        "path token",
+        SETUP,
+        lambda: replace(HEALTHY, known={**HEALTHY.known, "path_token:path-token": False}),
+    ),
+    ("record-callback", FAULT, "tells nobody", SETUP, lambda: domain(record_callback=None)),
+    (
+        "record-callback",
+        FAULT,
+        "not to /callbacks/record/",
+        SETUP,
+        lambda: domain(record_callback=replace(TELLS_RECORD, url=STREAM_URL)),
+    ),
+    (
+        "on-demand-callback",
+        FAULT,
+        "no OnDemandUrl",
+        SETUP,
+        lambda: domain(
+            recordings=[ASKING], record_callback=replace(TELLS_RECORD, on_demand_url="")
+        ),
+    ),
+    (
+        "status",
+        FAULT,
+        "NeedStatusNotify",
+        SETUP,
+        lambda: domain(record_callback=replace(TELLS_RECORD, status=False)),
+    ),
+    (
+        "stream-key",
+        FAULT,
+        "does not know",
+        SETUP,
+        lambda: replace(HEALTHY, known={**HEALTHY.known, "stream_key:stream-key": False}),
+    ),
+    (
+        "record-key",
+        FAULT,
+        "does not sign",
+        SETUP,
+        lambda: domain(record_callback=replace(TELLS_RECORD, signs=False, key="")),
+    ),
+    (
+        "answer",
+        FAULT,
+        "nothing answers",
+        "",
+        lambda: knocked(RECORD_URL, 0, ours=False, why="refused"),
+    ),
+    ("answer", FAULT, "not as live-record", DEPLOY, lambda: knocked(RECORD_URL, 404, ours=False)),
+    ("answer", FAULT, "LIVE_RECORD_CALLBACK_HOST", DEPLOY, lambda: knocked(RECORD_URL, 401)),
+    (
+        "delivery",
+        WARNING,
+        "did not arrive",
+        "",
+        lambda: domain(lost=[Told("publish", "a/b/c", "no answer", "now")]),
+    ),
+    (
+        "errors",
+        FAULT,
+        "BucketNotFound",
+        "",
+        lambda: domain(broken=[Told("record_error", "a/b/c", "BucketNotFound", "now")]),
+    ),
+)
+
+
+def found(seen: Seen, check: str) -> list[Finding]:
+    return [one for one in examine(CHECKS, seen) if one.check == check and one.severity]
+
+
+def test_a_healthy_stage_has_nothing_to_mend() -> None:
+    assert [one for one in examine(CHECKS, HEALTHY) if one.severity is not Severity.OK] == []
+
+
+@pytest.mark.parametrize(("check", "severity", "says", "mend", "change"), CASES)
+def test_what_is_wrong_is_found_with_what_mends_it(
+    check: str, severity: Severity, says: str, mend: str, change: Change
+) -> None:
+    findings = found(change(), check)
+
+    assert [one.severity for one in findings if says in one.text] == [severity]
+    assert all(one.mend.startswith(mend) for one in findings)
+
+
+def test_every_check_is_shown_to_find_something() -> None:
+    assert {check.name for check in CHECKS} == {case[0] for case in CASES}
+
+
+def test_every_check_says_something_whatever_could_not_be_read() -> None:
+    dark = replace(
+        HEALTHY,
+        identity=NOBODY,
+        clocks_apart=AWAY,
+        health=AWAY,
+        examined=AWAY,
+        policy=AWAY,
+        listed=AWAY,
+        domains=[],
+    )
+    findings = examine(CHECKS, dark)
+
+    assert [one.check for one in findings if one.severity is Severity.OK] == ["access"]
+    assert worst(findings) is Severity.FAULT
+
+
+def test_a_check_says_once_what_it_could_not_look_at() -> None:
+    """A stage that is away darkens most of them: one line of each is enough."""
+    dark = replace(HEALTHY, examined=AWAY, policy=replace(AWAY, what="its policy"), listed=AWAY)
+    (told,) = found(dark, "quota")
+
+    assert told.text == "could not be looked at, because the stage, its policy could not be read"
+
+
+def test_what_live_refused_is_not_said_to_be_well() -> None:
+    refused = replace(REFUSED, what="the recording configurations")
+    dark = replace(
+        DOMAIN,
+        mapping=REFUSED,
+        recordings=refused,
+        vod=refused,
+        record_callback=refused,
+        stream_callbacks={PUSH: refused},
+        online=refused,
+        lost=refused,
+        broken=refused,
+    )
+    findings = examine(CHECKS, replace(HEALTHY, domains=[dark], buckets={}, knocks={}))
+
+    silent = {one.check for one in findings if one.severity is Severity.OK}
+    about_domains = {
+        check.name
+        for check in CHECKS
+        if check.rests_on[:1] == ("policy",) or "recordings" in check.rests_on
+    }
+    assert silent & about_domains == set()
+
+
+def test_no_finding_shows_a_key_or_a_path_token() -> None:
+    secrets = ("stream-key", "record-key", "path-token")
+    texts = [f"{one.text} {one.mend}" for *_, change in CASES for one in examine(CHECKS, change())]
+
+    assert [text for text in texts for secret in secrets if secret in text] == []
+
+
+def test_a_command_that_asks_live_is_told_where_live_is() -> None:
+    elsewhere = Where(URL, "--url https://fc.example.com", " --live http://127.0.0.1:9001")
+    seen = replace(HEALTHY, where=elsewhere)
+
+    assert seen.mend("setup").endswith("--url https://fc.example.com --live http://127.0.0.1:9001")
+    assert seen.mend("start a/b/c").endswith("--url https://fc.example.com")

@@ -1,0 +1,69 @@
+"""Doctor as a command, where there is little or nothing to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.doctor.checks import CHECKS
+from cli.main import main
+
+NOWHERE = "http://127.0.0.1:1"
+KEYS = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    for name in (*(f"ALIBABA_CLOUD_{key}" for key in KEYS), "LIVE_RECORD_URL", "LIVE_RECORD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def doctor(*words: str) -> Result:
+    result = CliRunner().invoke(main, ["doctor", *words])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def checked(*words: str) -> dict[str, str]:
+    """The text of each check, of its last finding."""
+    told = json.loads(doctor("--url", NOWHERE, "--token", "x", "--json", *words).stdout)
+    return {one["check"]: one["text"] for one in told["findings"]}
+
+
+def test_everything_is_looked_at_where_nothing_answers() -> None:
+    result = doctor("--url", NOWHERE, "--token", "x")
+
+    assert result.exit_code == 2
+    said = set(re.findall(r"^(?:ok|warning|fault) +(\S+)", result.stdout, re.MULTILINE))
+    assert {check.name for check in CHECKS} <= said
+
+
+def test_without_credentials_it_says_which_to_set() -> None:
+    said = checked()
+
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in said["credentials"]
+    assert "cannot be reached" in said["stage"]
+
+
+def test_a_live_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = checked("--live", NOWHERE)
+
+    assert "NeverSent" in said["credentials"]
+
+
+def test_a_stage_that_no_file_names_is_no_better_than_a_fault() -> None:
+    result = doctor("--stage", "prod")
+
+    assert result.exit_code == 2
+    assert "there is no stage prod" in result.output
+
+
+def test_a_file_of_stages_that_cannot_be_read_is_no_better_than_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "stages.toml").write_text("[prod\n")
+
+    assert doctor("--stage", "prod").exit_code == 2

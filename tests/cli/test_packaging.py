@@ -1,0 +1,260 @@
+"""What is deployed answers by itself, on Function Compute's Pythons, from its archive alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from cli.local.stack import ROOT, Deployed, running
+from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build, interpreter
+from emulator.live import Remote
+from shared.outbound.live.connection import ROOTS
+from tests.support.journey import Stage
+
+pytestmark = pytest.mark.slow
+ASK = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import index
+answer = index.record_command(b"{}", None)
+print(answer["statusCode"], answer["body"])
+"""
+HOUR = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from shared.protocol.durations import duration
+print(duration("1h"))
+"""
+WAY = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from shared.outbound.live.sdk_import import official
+print(official(fast=True).way)
+"""
+SIGN = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import index
+index.initialize_files(None)
+answer = index.files(b"{}", None)
+print(answer["statusCode"], answer["body"])
+from shared.outbound.oss import Bucket
+place = ("a-bucket", "oss-cn-shanghai.aliyuncs.com", "https")
+print(Bucket(*place, "id", "secret", "token").open().signed("a.flv", 3600000))
+"""
+Build = Callable[..., Packaged]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    folder = tmp_path_factory.mktemp("package")
+    return cache(
+        lambda runtime, package=MAIN: build(runtime, package, into=folder, warn=pytest.fail)
+    )
+
+
+@pytest.fixture(params=PACKAGES, ids=["main", "files"])
+def package(request: pytest.FixtureRequest, built: Build, runtime: str) -> Packaged:
+    """Either of them."""
+    which: Package = request.param
+    return built(runtime, which)
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest) -> str:
+    if interpreter(request.param) is None:
+        pytest.skip(f"no {request.param} is at hand")
+    return str(request.param)
+
+
+def unpacked(package: Packaged, folder: Path) -> Path:
+    with ZipFile(package.archive) as opened:
+        opened.extractall(folder)
+    return folder
+
+
+def said(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
+    """By that Python, which has no package but those of the folder."""
+    ended = subprocess.run(
+        [str(interpreter(runtime)), "-I", "-S", "-B", "-c", program, str(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=env or {},
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def names(package: Packaged) -> list[str]:
+    with ZipFile(package.archive) as opened:
+        return opened.namelist()
+
+
+def test_the_package_answers_with_nothing_else_installed(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    answer = said(runtime, ASK, unpacked(built(runtime), tmp_path)).splitlines()[-1]
+
+    assert answer.startswith("503 {")
+    assert "LIVE_RECORD_STORE" in answer
+
+
+def test_the_package_of_files_signs_with_nothing_else_installed(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    code = unpacked(built(runtime, FILES), tmp_path)
+    refused, url = said(runtime, SIGN, code).splitlines()[-2:]
+
+    assert refused.startswith("503 {")
+    assert url.startswith("https://a-bucket.oss-cn-shanghai.aliyuncs.com/a.flv?")
+    assert "x-oss-security-token=token" in url
+
+
+def test_each_package_carries_the_sdk_of_its_own_functions_alone(
+    built: Build, runtime: str
+) -> None:
+    def sdks(package: Package) -> set[str]:
+        roots = {name.split("/")[0] for name in names(built(runtime, package))}
+        return roots & {"alibabacloud_live20161101", "alibabacloud_oss_v2", "Crypto"}
+
+    assert sdks(MAIN) == {"alibabacloud_live20161101"}
+    assert sdks(FILES) == {"alibabacloud_oss_v2", "Crypto"}
+
+
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_a_stream_is_recorded_by_the_archive_alone(
+    built: Build, runtime: str, fast: str, tmp_path: Path
+) -> None:
+    """Also with the fast import switched off: what the plain one needs is not there."""
+    code = unpacked(built(runtime), tmp_path / "code")
+    deployed = Deployed(code, str(interpreter(runtime)))
+    settings = {"LIVE_RECORD_FAST": fast}
+    with running(tmp_path / "stage", deployed=deployed, settings=settings) as stack:
+        stage = Stage(stack, Remote(stack.live))
+        stage.publish("room1")
+        stage.ask("room1", "start")
+        stage.until(lambda: stage.records("room1"))
+
+        assert stage.sent("room1") == ["start"]
+
+
+def test_redis_is_spoken_to_from_the_archive_alone(
+    built: Build, runtime: str, engines: Callable[[str], str]
+) -> None:
+    program = (
+        "import sys; sys.path[:0] = [sys.argv[1]]; "
+        f"from shared.store import open_store; store = open_store('{engines('valkey')}', rate=45,"
+        " clock=lambda: 0); store.mark('here'); print(store.marked('here') is not None)"
+    )
+
+    assert said(runtime, program, built(runtime).folder) == "True"
+
+
+DEPLOYED = {
+    "FC_FUNC_CODE_PATH": "/code",
+    "FC_ACCOUNT_ID": "1234567890123456",
+    "LIVE_RECORD_STAGE": "prod",
+    "LIVE_RECORD_STORE": "rediss://store.example.com:6380/0",
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t",
+    "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
+}
+REFUSED = {
+    "a development secret": ("LIVE_RECORD_PATH_TOKENS", "dev-path", "is a development secret"),
+    "a development token": ("LIVE_RECORD_API_TOKENS", "a:read:dev-token", "a development secret"),
+    "no token": ("LIVE_RECORD_API_TOKENS", "", "is missing"),
+    "SQLite": ("LIVE_RECORD_STORE", "sqlite:///tmp/records.db", "SQLite is for one machine"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_deployed_stage_that_is_unfit_refuses_to_serve_and_says_why(
+    built: Build, runtime: str, what: str
+) -> None:
+    """Why is in the log, which is the first line; the answer names the setting alone."""
+    name, value, why = REFUSED[what]
+    log, answer = said(runtime, ASK, built(runtime).folder, {**DEPLOYED, name: value}).splitlines()
+
+    assert json.loads(log)["event"] == "settings.refused"
+    assert name in log
+    assert why in log
+    assert answer.startswith("503 {")
+    assert name in answer
+    assert value not in answer or not value
+
+
+def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    code = unpacked(built(runtime), tmp_path)
+    (code / "shared/protocol/durations.py").write_text("raise SystemExit('compiled anew')")
+
+    assert said(runtime, HOUR, code) == "3600000"
+
+
+def test_the_quick_way_is_the_one_taken_from_the_archive(built: Build, runtime: str) -> None:
+    assert said(runtime, WAY, built(runtime).folder) == "fast"
+
+
+def test_two_clones_make_the_same_bytes(tmp_path: Path) -> None:
+    hashes = {packaged_in(clone_at(tmp_path / name)) for name in ("one", "another/deeper")}
+
+    assert len(hashes) == 1
+
+
+def clone_at(folder: Path) -> Path:
+    for tree in ("cli", "emulator", "functions", "shared", "requirements"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / tree, folder / tree, ignore=ignored)
+    for file in ("index.py", "policy.toml"):
+        shutil.copyfile(ROOT / file, folder / file)
+    (folder / ".live-record").symlink_to(ROOT / ".live-record")
+    return folder
+
+
+def packaged_in(clone: Path) -> tuple[bytes, ...]:
+    command = [sys.executable, "-m", "cli.main", "package", "--runtime", RUNTIMES[0]]
+    subprocess.run(command, cwd=clone, env={"PYTHONPATH": str(clone)}, check=True)
+    made = sorted((clone / "dist").glob("*.zip"))
+    assert len(made) == len(PACKAGES)
+    return tuple(archive.read_bytes() for archive in made)
+
+
+def test_no_stand_in_and_no_test_is_deployed(package: Packaged) -> None:
+    roots = {name.split("/")[0] for name in names(package)}
+
+    assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
+    assert not roots & {"emulator", "tests", "cli", "benchmarks"}
+    assert [name for name in names(package) if "/tests/" in name or "/SelfTest/" in name] == []
+
+
+def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
+    certifi = built(runtime).folder / "certifi"
+    bundle = (certifi / "cacert.pem").read_text(encoding="ascii")
+    roots = [file.read_text(encoding="ascii") for file in (certifi / ROOTS).iterdir()]
+
+    assert len(roots) == bundle.count("-----BEGIN") > 100
+    assert all(root in bundle for root in roots)
+
+
+def test_every_package_comes_with_its_licence(package: Packaged) -> None:
+    manifest = json.loads((package.folder / "manifest.json").read_text(encoding="utf-8"))
+    listed = [file for each in manifest["packages"] for file in each["license_files"]]
+
+    assert all(each["license"] for each in manifest["packages"])
+    assert sorted(listed) == [name for name in names(package) if name.startswith("licenses/")]
+
+
+def test_nothing_of_this_machine_is_in_the_package(package: Packaged) -> None:
+    files = (path for path in package.folder.rglob("*") if path.is_file())
+    ours = [str(ROOT).encode(), str(package.folder).encode()]
+
+    assert [file for file in files if any(path in file.read_bytes() for path in ours)] == []

@@ -1,0 +1,161 @@
+"""`live-record play`: signed addresses that play, for so long and no longer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from cli.account import Account
+from cli.main import main
+from cli.play import recorded_into, signed
+from emulator.live import LiveInThread, Remote
+from shared.engine.recorder import Manner
+from shared.invocation.invocation import Call
+from shared.outbound.live import Credentials
+from shared.protocol import FileLeft, StreamKey
+from tests.support.http_stage import ROLE, TOKEN, HttpStage, http_stage, now_ms
+
+ROOM = "live.example.com/app/room1"
+KEY = "record/a b/x#1.flv"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveInThread]:
+    file = tmp_path / "dev-bucket" / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"FLV")
+    with LiveInThread(buckets=tmp_path) as running:
+        yield running
+
+
+def account(live: LiveInThread, secret: str = "dev-secret") -> Account:  # noqa: S107 - as above
+    return Account(Credentials("dev", secret), live.address, live.address)
+
+
+def the_second_ends() -> None:
+    """Addresses are dated to the second, the stand-in's clock is not."""
+    time.sleep(1 - time.time() % 1)
+
+
+def test_a_signed_address_plays(live: LiveInThread) -> None:
+    bucket, endpoint = recorded_into(account(live), ROOM)
+    url = signed(account(live), bucket, endpoint, KEY, HOUR)
+    assert (bucket, requests.get(url, timeout=5).content) == ("dev-bucket", b"FLV")
+
+
+def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
+    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    the_second_ends()
+    Remote(live.address).advance(3_601)
+    assert requests.get(url, timeout=5).status_code == 403
+
+
+def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread) -> None:
+    Remote(live.address).advance(30 * 86_400)
+    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    assert requests.get(url, timeout=5).content == b"FLV"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x%231", "x%232"),
+        ("x-oss-expires=3", "x-oss-expires=9"),
+        ("x-oss-date=2", "x-oss-date=0"),
+        ("x-oss-signature=", "&x-oss-signature=0"),
+    ],
+)
+def test_what_was_changed_does_not_play(live: LiveInThread, old: str, new: str) -> None:
+    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    assert old in url
+    assert requests.get(url.replace(old, new), timeout=5).status_code == 403
+
+
+def test_nor_does_what_another_key_signed(live: LiveInThread) -> None:
+    into = recorded_into(account(live), ROOM)
+    url = signed(account(live, "guess"), *into, KEY, HOUR)
+    assert requests.get(url, timeout=5).status_code == 403
+
+
+@pytest.mark.parametrize("period", ["8d", "0s", "soon"])
+def test_a_period_that_cannot_be_is_refused(period: str) -> None:
+    refused = CliRunner().invoke(main, ["play", ROOM, "--for", period, "--url", "http://x"])
+    assert (refused.exit_code, "--for" in refused.output) == (2, True)
+
+
+# --- the command, at a stage that signs or does not
+
+
+NO_KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": ""}
+"""But at a stand-in, where the development key is everybody's own."""
+BY_ROLE = "x-oss-security-token"
+POLICY = '[[domain]]\nstreaming = "live.example.com"\n'
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[HttpStage]:
+    file = tmp_path / "dev-bucket" / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"FLV")
+    with http_stage(tmp_path, POLICY, buckets=tmp_path) as stage:
+        stage.role = SimpleNamespace(**{**vars(ROLE), "security_token": "dev-token"})
+        names_bucket(stage)
+        leaves(stage, KEY)
+        yield stage
+
+
+def names_bucket(stage: HttpStage, name: str = "dev-bucket") -> None:
+    host = stage.live.removeprefix("http://")
+    settings = replace(stage.app.settings, bucket=name, oss_endpoint=host, oss_protocol="http")
+    stage.app = replace(stage.app, settings=settings)
+
+
+def leaves(stage: HttpStage, uri: str) -> None:
+    call = Call(stage.app, SimpleNamespace(request_id="1-77", credentials=ROLE), seconds=9)
+    call.handle(StreamKey(*ROOM.split("/")), FileLeft(uri, now_ms(), now_ms()), Manner(wait=250))
+
+
+def plays(stage: HttpStage, *options: str, **env: str) -> Result:
+    words = ["play", ROOM, "--url", stage.url, "--token", TOKEN, *options]
+    env = {"LIVE_RECORD_LIVE_ENDPOINT": stage.live, **NO_KEY, **env}
+    told = CliRunner().invoke(main, words, env=env)
+    assert told.exit_code == 0, told.output
+    return told
+
+
+def test_the_stage_signs_where_it_can_and_nobody_needs_a_key(stage: HttpStage) -> None:
+    url = plays(stage, LIVE_RECORD_LIVE_ENDPOINT="").stdout.strip()
+
+    assert requests.get(url, timeout=5).content == b"FLV"
+    assert BY_ROLE in url
+
+
+@pytest.mark.parametrize("why", ["it names no bucket", "it has no role", "13h"])
+def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
+    if why == "it names no bucket":
+        names_bucket(stage, "")
+    if why == "it has no role":
+        stage.role = SimpleNamespace(**dict.fromkeys(vars(ROLE), ""))
+    told = plays(stage, "--for", why if why == "13h" else "1h")
+
+    assert requests.get(told.stdout.strip(), timeout=5).content == b"FLV"
+    assert BY_ROLE not in told.stdout
+    assert ("no role" in told.stderr) == (why == "it has no role")
+
+
+@pytest.mark.parametrize("bucket", ["dev-bucket", ""])
+def test_what_lies_in_vod_is_said_and_not_signed(stage: HttpStage, bucket: str) -> None:
+    names_bucket(stage, bucket)
+    leaves(stage, "vod:v-1")
+    told = plays(stage, "--limit", "1")
+
+    assert (told.stdout, told.stderr) == ("", "vod:v-1 lies in VOD and has no address here\n")

@@ -1,0 +1,262 @@
+"""What a person asks about the policy, and how a new one comes into force."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.local.stack import TOKEN
+from cli.main import main
+from cli.policy import changed
+from shared.config import load_policy
+from shared.config.lines import json_lines, line_of, toml_lines
+from shared.config.policy_dump import as_document
+from shared.errors import Misconfigured
+from shared.store import open_store
+from tests.conftest import Clock
+from tests.support.journey import Stage, stage
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+
+[[rule]]
+match = { domain = "live.example.com", app = "classroom" }
+on_publish = "record"
+on_interruption = "finalize"
+max_duration = "4h"
+max_concurrent = 200
+priority = 3
+
+[[rule]]
+match = { app = "other" }
+"""
+WRONG = '''# a policy
+mode = "watch"
+[[domain]]
+ingest = [
+    "push.example.com",
+    "*",
+]
+
+[[rule]]
+match = { app = "a/b" }
+max_duration = """
+long
+"""
+[[rule]]
+priority = true
+[rule.match]
+stream = ""
+[forward_to]
+stream = "ftp://there"
+"relay" = "https://there"
+'''
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["policy", *map(str, arguments)])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "policy.toml").write_text(POLICY)
+    return tmp_path / "policy.toml"
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+def faults(text: str, ours: tuple[str, ...] = ()) -> list[str]:
+    with pytest.raises(Misconfigured) as raised:
+        load_policy(text, kind="toml", ours=ours)
+    return [f"{fault.line} {fault.field}" for fault in raised.value.faults]
+
+
+def test_every_fault_is_told_at_once_with_its_line() -> None:
+    assert faults(WRONG) == [
+        "3 policy: domain #1 streaming",
+        "4 policy: domain #1 ingest",
+        "10 policy: rule #1 match.app",
+        "11 policy: rule #1 max_duration",
+        "17 policy: rule #2 match.stream",
+        "15 policy: rule #2 priority",
+        "2 policy: mode",
+        "19 policy: forward_to.stream",
+        "20 policy: forward_to.relay",
+    ]
+
+
+def test_a_file_that_is_no_toml_says_on_which_line() -> None:
+    assert faults("\n[[domain]\n") == ["2 policy"]
+
+
+def test_in_json_the_lines_are_as_true() -> None:
+    text = json.dumps({"domain": [{"streaming": "a b"}], "rule": [{"priority": "1"}]}, indent=1)
+    with pytest.raises(Misconfigured) as raised:
+        load_policy(text, kind="json")
+
+    lines = [fault.line for fault in raised.value.faults]
+    assert [text.splitlines()[line - 1].strip() for line in lines] == [
+        '"streaming": "a b"',
+        '"priority": "1"',
+    ]
+
+
+def test_what_only_shows_between_the_parts_is_told_beside_what_is_wrong_in_them() -> None:
+    text = POLICY + '[[rule]]\nmatch = { app = "classroom" }\npriority = "high"\n' + POLICY
+
+    assert faults(text) == [
+        "18 policy: rule #3 priority",
+        "20 policy: domain #2",
+        "20 policy: domain #2",
+        "25 policy: rule #4 match",
+        "33 policy: rule #5 match",
+    ]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://fc.example.com/x", "http://fc.example.com:8443/x", "https://FC.example.com/"],
+)
+def test_a_target_that_leads_back_to_this_stage_is_refused(target: str) -> None:
+    text = f'{POLICY}[forward_to]\nrecord = "{target}"\n'
+    ours = ("fc.example.com", "fc.example.com:8443")
+
+    assert faults(text, ours=ours) == ["17 policy: forward_to.record"]
+
+
+@pytest.mark.parametrize("target", ["ftp://a/", "https://", "https://u:p@a/", "https://a:x/", "a"])
+def test_a_target_is_an_address_of_the_web_without_a_password(target: str) -> None:
+    assert faults(f'{POLICY}[forward_to]\nrecord = "{target}"\n') == [
+        "17 policy: forward_to.record"
+    ]
+
+
+def test_a_policy_that_is_written_out_is_read_back_as_the_same() -> None:
+    policy = load_policy(f'{POLICY}[forward_to]\nstream = "https://a/b?c=d"\n', kind="toml")
+
+    assert load_policy(json.dumps(as_document(policy)), kind="json") == policy
+
+
+def test_a_part_that_is_not_there_stands_where_its_table_begins() -> None:
+    assert line_of(("rule", 1, "match", "app"), toml_lines("\n[[rule]]\n")) == 2
+    assert line_of(("nothing",), json_lines("{}")) == 0
+
+
+# --- policy test --------------------------------------------------------------------------------
+
+
+def test_it_says_which_rule_holds_and_what_recording_on_publish_loses(file: Path) -> None:
+    told = run("test", "push.example.com/classroom/lesson", "--file", file)
+
+    assert told.exit_code == 0
+    assert "rule #1 (live.example.com/classroom/*)" in told.output
+    assert "first seconds are lost" in told.output
+    assert "at the longest for 4h" in told.output
+
+
+def test_it_says_that_no_rule_matches(file: Path) -> None:
+    told = json.loads(run("test", "live.example.com/app/a", "--file", file, "--json").output)
+
+    assert (told["rule"], told["records"]) == ("no rule matches", False)
+
+
+def test_a_domain_that_the_policy_does_not_name_is_told(file: Path) -> None:
+    told = run("test", "else.example.com/app/a", "--file", file)
+
+    assert (told.exit_code, "names live.example.com" in told.output) == (1, True)
+
+
+def test_a_wrong_file_is_told_as_a_compiler_would(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(WRONG)
+    told = run("test", "live.example.com/app/a", "--file", tmp_path / "p.toml")
+
+    assert told.exit_code == 1
+    assert f"{tmp_path}/p.toml:11: rule #1 max_duration: write it like" in told.output
+
+
+def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
+    old = load_policy(POLICY, kind="toml")
+    new = load_policy('mode = "observe"' + POLICY.replace('"4h"', '"2h"'), kind="toml")
+    streams = ["live.example.com/classroom/a", "live.example.com/app/b"]
+
+    changes = {one["what"]: one["after"] for one in changed(old, new, streams)}
+    assert changes == {
+        "mode": "observe",
+        "live.example.com/classroom/a": "record, finalize, at most 2h, 200 places, priority 3",
+    }
+
+
+# --- the stage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_the_store_keeps_the_newest_version_and_refuses_one_made_from_another(
+    tmp_path: Path, clock: Clock, engine: str
+) -> None:
+    store = open_store(f"{engine}:///{tmp_path}/records.db", rate=50, clock=clock)
+    assert store.get_policy() is None
+
+    first = store.put_policy("one", replaces=0)
+    assert first is not None
+    assert store.put_policy("lost", replaces=0) is None
+    assert store.put_policy("two", replaces=first.version) is not None
+    newest = store.get_policy()
+    assert newest is not None
+    assert (newest.version, newest.text) == (2, "two")
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage(tmp_path_factory.mktemp("stage")) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_a_policy_that_is_applied_holds_within_ten_seconds_and_without_a_deploy(
+    here: Stage, file: Path
+) -> None:
+    here.live.post("recording", {"domain": "live.example.com", "app": "*", "on_demand": 7})
+    file.write_text(POLICY + '[[rule]]\nmatch = { app = "app" }\non_publish = "record"\n')
+    here.publish("before")
+    at = ("--url", here.stack.fc, "--token", TOKEN)
+
+    assert "live.example.com/app/before: ignore" in run("diff", file, *at).output
+    applied = run("apply", file, *at)
+    assert (applied.exit_code, "version 1" in applied.output) == (0, True)
+    here.live.advance(10)
+    here.publish("after")
+    here.until(lambda: here.sent("after") == ["start"])
+    assert json.loads(run("show", *at, "--json").output)["version"] == 1
+
+
+@pytest.mark.slow
+def test_a_policy_that_was_made_from_an_older_one_is_refused(here: Stage) -> None:
+    policy = {"domain": [{"streaming": "live.example.com"}]}
+    url = f"{here.stack.fc}/v1/policy/apply"
+    answer = here.call("POST", url, json={"policy": policy, "replaces": 99})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "WrongState")
+
+
+@pytest.mark.slow
+def test_a_wrong_policy_is_refused_with_every_fault(here: Stage) -> None:
+    url = f"{here.stack.fc}/v1/policy/apply"
+    answer = here.call("POST", url, json={"policy": {"rule": 1, "mode": 2}, "replaces": 0})
+
+    assert answer.status_code == 400
+    assert len(answer.json()["errors"]) == 3
+
+
+@pytest.mark.slow
+def test_the_policy_is_for_those_who_may_control(here: Stage) -> None:
+    headers = {"Authorization": "Bearer nobody-s-token"}
+
+    assert here.call("GET", f"{here.stack.fc}/v1/policy", headers=headers).status_code == 401

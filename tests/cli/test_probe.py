@@ -1,0 +1,353 @@
+"""live-record probe: against the stand-in it finds how each switch is set, and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import stage_registry
+from cli.account import account_at
+from cli.local.stack import ROOT
+from cli.main import main
+from cli.probe.load import LOAD, Answered, told_apart
+from cli.probe.run import ALL, NEVER
+from cli.setup.configurations import Place, read, recordings
+from cli.stage_registry import Target, register
+from emulator.live import load_account
+from emulator.live.account import Manners
+from emulator.live.switches import Switches
+from tests.support.http_stage import TOKEN, HttpStage, http_stage
+from tests.support.receiver import poll
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { domain = "live.example.com", app = "app" }
+on_publish = "record"
+"""
+QUICK = replace(load_account(), manners=Manners(timeout_ms=1_500), commands_per_second=10)
+MEASURED_MS = 400
+MEASURED = ("stream_visible_after_publish_ms", "online_list_lag_ms")
+HIDING = ("manual_resumes_within_delay",)
+PROBED = {"app": "live-record-probe", "stream": "test"}
+
+
+class Person:
+    def __init__(self, stage: HttpStage, folder: Path) -> None:
+        self.stage, self.control = stage, stage.remote
+        self.report = folder / "facts-report.json"
+        self.account = account_at(stage.live)
+
+    def types(self, *words: str) -> Result:
+        told = ["probe", "--stage", "dev", "--out", str(self.report), *words]
+        result = CliRunner().invoke(main, told)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result
+
+    def asks(self, *names: str, patience: float = 1.0) -> dict[str, Any]:
+        """The report of a run that asked only these."""
+        only = [word for name in names for word in ("--only", name)]
+        load = ["--load"] if set(names) & set(LOAD) else []
+        result = self.types(*only, *load, "--patience", str(patience))
+        assert result.exit_code == 0, result.output
+        told: dict[str, Any] = json.loads(self.report.read_text())
+        return told
+
+    def measures(self, name: str) -> int:
+        """In ms; its stream is gone from the list before anybody measures again."""
+        took: int = self.asks(name)["answers"][name]["answer"]
+        poll(lambda: "PublishTime" not in str(self.lists()))
+        return took
+
+    def lists(self) -> object:
+        return self.account.ask("DescribeLiveStreamsOnlineList", DomainName="live.example.com")
+
+    def sees(self) -> list[Any]:
+        """All that Live has."""
+        callbacks = (Place("stream", "push.example.com"), Place("record", "live.example.com"))
+        held = [read(self.account, place) for place in callbacks]
+        return [*held, *recordings(self.account, "live.example.com")]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpStage]:
+    with http_stage(tmp_path_factory.mktemp("stage"), POLICY, account=QUICK) as stage:
+        yield stage
+
+
+@pytest.fixture
+def person(stage: HttpStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Person:
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    for name in ("LIVE_RECORD_URL", "LIVE_RECORD_TOKEN", "ALIBABA_CLOUD_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    stage.remote.reset()
+    url = f"{stage.url}/callbacks"
+    stage.remote.notify(stream_url=f"{url}/stream/dev-path", record_url=f"{url}/record/dev-path")
+    register(stage_registry.DEV, Target(stage.url, TOKEN, stage.live))
+    return Person(stage, tmp_path)
+
+
+def test_every_switch_of_the_stand_in_is_a_question_or_never_answered_with_the_reason() -> None:
+    never = {name.partition(" ")[0] for name in NEVER}
+    switches = {one.name for one in fields(Switches)}
+    assert switches - never == set(ALL)
+    assert not never & set(ALL)
+
+
+def test_what_is_never_answered_is_documented_with_the_reason() -> None:
+    page = (ROOT / "docs/probe.md").read_text(encoding="utf-8")
+    assert [f"* {name}: {why}" for name, why in NEVER.items() if f"* {name}: {why}" in page] == [
+        f"* {name}: {why}" for name, why in NEVER.items()
+    ]
+
+
+def test_every_question_is_documented_with_what_it_needs_and_no_other() -> None:
+    page = (ROOT / "docs/probe.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:5] for line in page.splitlines() if line.startswith("| `")]
+    told = {name.strip(" `"): (asks.strip(), bool(needs.strip())) for name, asks, _, needs in rows}
+    assert told == {name: (one.asks, bool(one.needs)) for name, one in ALL.items()}
+
+
+BOTH_WAYS: list[tuple[str, object]] = [
+    ("stop_when_idle", "ok"),
+    ("stop_when_idle", "StreamNotFound"),
+    ("stop_when_idle", "OtherError"),
+    ("stop_when_offline", "StreamNotFound"),
+    ("stop_when_offline", "ok"),
+    ("cancel_delay_without_stop", "ok"),
+    ("cancel_delay_without_stop", "StreamNotFound"),
+    ("cancel_delay_without_stop", "OtherError"),
+    ("cancel_delay_when_offline", "StreamNotFound"),
+    ("cancel_delay_when_offline", "ok"),
+    ("start_after_stop_within_delay", "resumes"),
+    ("start_after_stop_within_delay", "new_file"),
+    ("start_after_stop_within_delay", "already_started"),
+    ("start_after_interruption_within_delay", "resumes"),
+    ("start_after_interruption_within_delay", "new_file"),
+    ("start_after_interruption_within_delay", "already_started"),
+    ("manual_resumes_within_delay", False),
+    ("manual_resumes_within_delay", True),
+    ("restart_before_start", "error"),
+    ("restart_before_start", "ok"),
+    ("wrong_domain_code", "InvalidDomain.NotFound"),
+    ("wrong_domain_code", "CodeConfigNotFound"),
+    ("wrong_domain_code", "StreamNotFound"),
+    ("publish_time_offset_ms", 0),
+    ("publish_time_offset_ms", 3_000),
+    ("publish_time_offset_ms", -2_000),
+    ("status_events_carry_time", False),
+    ("status_events_carry_time", True),
+    ("record_key_is_told", True),
+    ("record_key_is_told", False),
+    ("throttle_mode", "refuse"),
+    ("throttle_mode", "drop"),
+    ("throttle_status", 400),
+    ("throttle_status", 429),
+    ("throttle_retry_after", None),
+    ("throttle_retry_after", 700),
+    ("limiter", "bucket"),
+    ("limiter", "sliding_second"),
+    ("callback_retry_on_5xx", False),
+    ("callback_retry_on_5xx", True),
+    ("callback_resigns", True),
+    ("callback_resigns", False),
+    ("record_signature_host", "host"),
+    ("record_signature_host", "host_with_port"),
+    ("on_demand_carries_signature", False),
+    ("on_demand_carries_signature", True),
+    ("on_demand_failure_records", False),
+    ("on_demand_failure_records", True),
+    ("remarks_carry_signature", True),
+    ("remarks_carry_signature", False),
+    ("absent_notify_config", "empty"),
+    ("absent_notify_config", "refused"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "played"), BOTH_WAYS)
+def test_it_finds_how_a_switch_is_set_and_leaves_nothing(
+    person: Person, name: str, played: object
+) -> None:
+    person.control.switch(**{name: played})
+    before = person.sees()
+    report = person.asks(name)
+    assert report["answers"][name]["answer"] == played, report
+    assert person.sees() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["stream_visible_after_publish_ms", "online_list_lag_ms"])
+@pytest.mark.parametrize("played", [0, MEASURED_MS])
+def test_it_measures_how_long_a_publish_takes_to_be_known(
+    person: Person, name: str, played: int
+) -> None:
+    person.control.switch(**{name: played})
+    """The middle one of three: the machine may stand still for as long."""
+    measured = sorted(person.measures(name) for _ in range(3))
+    assert (measured[1] >= MEASURED_MS * 0.9) is (played > 0), measured
+
+
+def second(*taken: float, refused: Sequence[float]) -> list[Answered]:
+    answers = [Answered(at, "OK", 200, 0) for at in taken]
+    answers += [Answered(at, "Throttling.User", 400, 0) for at in refused]
+    return sorted(answers, key=lambda one: one.at)
+
+
+TEN = [0.01 * number for number in range(1, 11)]
+
+
+def test_a_limit_is_told_by_what_was_answered_within_the_second() -> None:
+    refused = [0.12, 0.24, 0.36, 0.48]
+    bucket = told_apart(second(*TEN, 0.2, 0.3, 0.4, refused=refused))
+    sliding = told_apart(second(*TEN, 1.2, refused=refused))
+    assert (bucket or "?")[0] == "bucket"
+    assert (sliding or "?")[0] == "sliding_second"
+
+
+@pytest.mark.parametrize("refused", [[], [0.12], [0.12, 1.2], [0.7, 0.8]])
+def test_what_was_answered_too_slowly_tells_nothing_of_a_limit(refused: list[float]) -> None:
+    assert told_apart(second(*TEN, 1.1, refused=refused)) is None
+
+
+@pytest.mark.slow
+def test_one_run_finds_how_all_of_them_are_set(person: Person) -> None:
+    others = {name: played for name, played in BOTH_WAYS if name not in HIDING}
+    person.control.switch(**others)
+    result = person.types("--load", "--patience", "1")
+    assert result.exit_code == 0, result.output
+    report = json.loads(person.report.read_text())
+    set_so = {name: one["value"] for name, one in person.control.get("switches").items()}
+    found = {name: one["answer"] for name, one in report["answers"].items()}
+    hidden = {"throttle_status", "throttle_retry_after"}
+    assert set(report["unanswered"]) <= hidden, report["unanswered"]
+    assert {n: found[n] for n in found if n not in MEASURED} == {
+        n: set_so[n] for n in found if n not in MEASURED
+    }
+
+
+# --- what it may do, and what it leaves
+
+
+FEW = ("wrong_domain_code", "stop_when_offline", "cancel_delay_when_offline")
+
+
+@pytest.mark.parametrize("played", ["ok", "StreamNotFound"])
+def test_a_question_is_answered_as_the_switch_is_set(person: Person, played: str) -> None:
+    person.control.switch(stop_when_offline=played)
+    report = person.asks("stop_when_offline")
+    assert report["answers"]["stop_when_offline"]["answer"] == played
+    assert report["answers"]["stop_when_offline"]["fact"] == "facts/live.md §1.2"
+
+
+def test_the_report_names_nothing_of_the_account(person: Person) -> None:
+    person.control.fail(code="Forbidden.RAM", message="of live.example.com/live-record-probe/test")
+    text = json.dumps(person.asks(*FEW))
+    assert "Forbidden.RAM" in text
+    for own in ("example.com", "live-record-probe", "dev-path", "dev-stream-key", "dev-secret"):
+        assert own not in text
+
+
+def test_only_the_test_stream_is_ever_commanded_and_all_is_put_back(person: Person) -> None:
+    person.control.publish("other")  # which the policy records
+    poll(lambda: (person.control.state("other")["recording"] or {}).get("state") == "recording")
+    before, calls = person.sees(), person.control.calls()["next"]
+    person.asks(*FEW, "stop_when_idle", "callback_resigns")
+    commanded = {one["stream"] for one in person.control.calls(calls)["calls"] if one["command"]}
+    assert commanded == {"test"}
+    assert person.control.state("other")["recording"]["state"] == "recording"
+    assert person.sees() == before
+
+
+def test_callbacks_of_others_are_never_led_away(person: Person) -> None:
+    person.control.publish("other")
+    calls = person.control.calls()["next"]
+    report = person.asks("callback_resigns")
+    assert "other streams are live" in report["unanswered"]["callback_resigns"]["why"]
+    wrote = [one["action"] for one in person.control.calls(calls)["calls"]]
+    assert "SetLiveStreamsNotifyUrlConfig" not in wrote
+
+
+def test_the_limit_is_never_exceeded_unless_it_is_asked_for(person: Person) -> None:
+    for name in ("throttle_mode", "limiter"):
+        result = person.types("--only", name, "--patience", "1")
+        assert result.exit_code == 2, result.output
+        assert "--load" in result.output
+
+
+@pytest.mark.parametrize("stream", ["live.example.com/app/room", "nowhere.example.com/app/room"])
+def test_a_stream_that_the_policy_records_or_does_not_know_is_no_test_stream(
+    person: Person, stream: str
+) -> None:
+    before = person.sees()
+    result = person.types("--stream", stream)
+    assert (result.exit_code, person.sees()) == (1, before)
+    assert not person.report.exists()
+
+
+def test_a_stream_that_is_live_is_no_test_stream(person: Person) -> None:
+    person.control.post("publish", {**PROBED, "domain": "push.example.com"})
+    result = person.types("--only", FEW[0])
+    assert (result.exit_code, "is live" in result.output) == (1, True)
+    assert person.control.get("state", stream="test")["streams"][0]["live"] is True
+
+
+def test_what_could_not_be_put_back_is_put_back_by_the_next_run(person: Person) -> None:
+    before = person.sees()
+    person.control.fail(code="ServiceUnavailable", action="DeleteLiveAppRecordConfig")
+    result = person.types("--only", FEW[0])
+    assert (result.exit_code, "could not be put back" in result.output) == (1, True)
+    assert person.sees() != before
+    person.asks(FEW[0])
+    assert person.sees() == before
+
+
+def test_without_a_recording_configuration_it_has_to_be_told_the_bucket(person: Person) -> None:
+    app = {"DomainName": "live.example.com", "AppName": "app"}
+    person.account.ask("DeleteLiveAppRecordConfig", **app)
+    result = person.types("--only", FEW[0])
+    assert (result.exit_code, "say --bucket and --endpoint" in result.output) == (1, True)
+    where = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
+    assert person.types("--only", FEW[0], *where).exit_code == 0
+
+
+def test_without_anybody_to_push_the_stream_nothing_is_begun(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"):
+        monkeypatch.setenv(name, "not-dev")
+    register(stage_registry.DEV, Target(person.stage.url, TOKEN))
+    result = person.types()
+    assert (result.exit_code, "--push" in result.output) == (2, True)
+
+
+PUSH = """
+import json, signal, sys, urllib.request
+def post(what):
+    body = json.dumps({"domain": "push.example.com", "app": "live-record-probe", "stream": "test"})
+    urllib.request.urlopen(f"{sys.argv[1]}/_control/{what}", body.encode()).read()
+def end(*_):
+    post("unpublish")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+post("publish")
+signal.pause()
+"""
+
+
+@pytest.mark.slow
+def test_a_program_may_push_the_stream(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "push.py").write_text(PUSH)
+    push = f"{sys.executable} {tmp_path / 'push.py'} {person.stage.live}"
+    result = person.types("--push", push, "--only", "stop_when_idle", "--patience", "5")
+    assert "stop_when_idle: ok" in result.output
+    assert person.control.get("state", stream="test")["streams"][0]["live"] is False

@@ -1,0 +1,41 @@
+"""A machine that stands still is told from a program that is late."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from cli.local.scheduling_latency import Stillness
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """No other thread of this process gets to run while one computes."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(10)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("alone")
+def test_how_long_it_stood_still_is_the_longest_of_the_times() -> None:
+    with Stillness() as stillness:
+        for seconds in (0.05, 0.2, 0.1):
+            time.sleep(0.05)
+            ends = time.monotonic() + seconds
+            while time.monotonic() < ends:
+                pass
+    assert stillness.longest_ms >= 180
+
+
+def test_where_it_never_stood_still_it_says_so() -> None:
+    assert min(_stood_still() for _ in range(5)) < 50
+
+
+def _stood_still() -> int:
+    with Stillness() as stillness:
+        time.sleep(0.1)
+    return stillness.longest_ms

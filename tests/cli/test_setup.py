@@ -1,0 +1,508 @@
+"""live-record setup, against a stage over HTTP and the stand-in's own configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner, Result
+
+from cli import stage_registry
+from cli.account import Account, account_at
+from cli.main import main
+from cli.setup.configurations import Place, read, recordings, write
+from cli.stage_registry import Target, register
+from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
+from tests.support.raw_server import Wire, json_reply
+from tests.support.receiver import poll
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { domain = "live.example.com", app = "app" }
+on_publish = "record"
+"""
+OTHERS = {
+    "stream_url": "https://old.example.com/live?secret=s3cret",
+    "record_url": "https://old.example.com/record/s3cret",
+    "on_demand_url": "https://old.example.com/ask/s3cret",
+}
+STREAM = Place("stream", "push.example.com")
+RECORD = Place("record", "live.example.com")
+APP = Place("oss", "live.example.com", "app", "*")
+PLACE = {"domain": "live.example.com", "app": "app"}
+WRITES = ("Add", "Set", "Update", "Delete")
+
+
+class Person:
+    """Types `live-record setup` at a stage, and sees what Live has."""
+
+    def __init__(self, stage: HttpStage, account: Account) -> None:
+        self.stage, self.account = stage, account
+        self.waited: list[float] = []
+        self.control = stage.remote
+
+    def types(self, *words: str, answer: str = "") -> Result:
+        told = ["setup", "--stage", "dev", *words]
+        result = CliRunner().invoke(main, told, input=answer, obj=self.waited.append)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result
+
+    def does(self, *words: str) -> str:
+        result = self.types("--yes", *words)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def sees(self) -> dict[str, Any]:
+        return {str(place): read(self.account, place) for place in (STREAM, RECORD, APP)}
+
+    def policy(self) -> dict[str, Any]:
+        told: dict[str, Any] = self._asked("/v1/policy")["policy"]
+        return told
+
+    def recording(self, stream: str) -> dict[str, Any]:
+        return self._asked(f"/v1/recordings/live.example.com/app/{stream}")
+
+    def _asked(self, path: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = requests.get(f"{self.stage.url}{path}", headers=headers, timeout=9)
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def wrote(self) -> list[str]:
+        calls = self.control.calls()["calls"]
+        return [one["action"] for one in calls if one["action"].startswith(WRITES)]
+
+
+@pytest.fixture(autouse=True)
+def no_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    for name in ("LIVE_RECORD_URL", "LIVE_RECORD_TOKEN", "ALIBABA_CLOUD_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "setup" / "dev.json"
+
+
+def add_with_name(account: Account, name: str) -> None:
+    """A name cannot be changed by an update."""
+    bucket = {"OssBucket": "dev-bucket", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
+    formats = [{"Format": "mp4", "OssObjectPrefix": name}]
+    account.ask("DeleteLiveAppRecordConfig", **APP.names)
+    account.ask("AddLiveAppRecordConfig", **APP.names, **bucket, OnDemand=7, RecordFormat=formats)
+
+
+def without_callbacks(account: Account) -> None:
+    account.ask("DeleteLiveStreamsNotifyUrlConfig", DomainName=STREAM.domain)
+    account.ask("DeleteLiveRecordNotifyConfig", DomainName=RECORD.domain)
+
+
+def person_at(stage: HttpStage) -> Person:
+    register(stage_registry.DEV, Target(stage.url, TOKEN, stage.live))
+    return Person(stage, account_at(stage.live))
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Person]:
+    """Nothing calls back yet."""
+    with http_stage(tmp_path, POLICY, RELAY) as stage:
+        found = person_at(stage)
+        without_callbacks(found.account)
+        yield found
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Person]:
+    """Somebody else has the callbacks."""
+    with http_stage(tmp_path, POLICY, RELAY) as stage:
+        stage.remote.notify(**OTHERS, exception_url="", stream_key="", record_key="")
+        yield person_at(stage)
+
+
+# --- what is there beside what is needed
+
+
+def test_live_is_told_where_to_call_and_signs_with_a_key_that_the_stage_knows(
+    person: Person,
+) -> None:
+    person.does()
+    seen, url = person.sees(), person.stage.url
+    assert seen[str(STREAM)] == {
+        "NotifyUrl": f"{url}/callbacks/stream/dev-path",
+        "ExceptionNotifyUrl": f"{url}/callbacks/stream/exception/dev-path",
+        "NotifyReqAuth": "yes",
+        "NotifyAuthKey": "dev-stream-key-0000",
+    }
+    assert seen[str(RECORD)] == {
+        "NotifyUrl": f"{url}/callbacks/record/dev-path",
+        "NeedStatusNotify": True,
+        "NotifyReqAuth": True,
+        "NotifyAuthKey": "dev-record-key-0000",
+    }
+
+
+def test_the_first_stream_after_it_is_recorded_and_confirmed_by_live(person: Person) -> None:
+    person.does()
+    told = person.control.publish("room", wait=True)
+    assert told["callback"]["status"] == 200
+    poll(lambda: person.recording("room")["confirmed"] is True)
+
+
+def test_a_second_run_has_nothing_to_do_and_sends_nothing(person: Person) -> None:
+    person.does()
+    wrote = person.wrote()
+    assert person.does().strip() == "nothing to do"
+    assert person.wrote() == wrote
+
+
+def test_without_a_yes_nothing_is_changed(person: Person) -> None:
+    wrote = person.wrote()
+    result = person.types(answer="n\n")
+    assert (result.exit_code, person.wrote()) == (1, wrote)
+    assert f"left: {STREAM}" in result.output
+
+
+def test_a_yes_at_the_prompt_is_enough(person: Person) -> None:
+    assert person.types(answer="y\n").exit_code == 0
+    assert person.sees()[str(RECORD)] is not None
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_no_key_and_no_path_token_is_ever_printed(owner: Person, as_json: tuple[str, ...]) -> None:
+    shown = owner.types("--yes", "--take-over", *as_json).output
+    shown += owner.types("--undo", "--yes", *as_json).output
+    assert "old.example.com" in shown
+    for secret in ("s3cret", "dev-path", "dev-stream-key-0000", "dev-record-key-0000"):
+        assert secret not in shown
+
+
+def test_it_says_the_same_as_json(person: Person) -> None:
+    told = json.loads(person.types("--json").stdout)
+    assert [one["place"] for one in told["changes"]] == told["left"] == [str(RECORD), str(STREAM)]
+    told = json.loads(person.types("--json", "--yes").stdout)
+    assert (told["done"], told["left"]) == ([str(RECORD), str(STREAM)], [])
+
+
+@pytest.mark.parametrize("absent", ["empty", "refused"])
+def test_a_configuration_that_is_not_there_is_added_whatever_live_says_of_it(
+    person: Person, absent: str
+) -> None:
+    person.control.switch(absent_notify_config=absent)
+    person.does()
+    assert person.wrote()[-2:] == ["AddLiveRecordNotifyConfig", "SetLiveStreamsNotifyUrlConfig"]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_key_that_live_keeps_to_itself_is_not_set_again_each_time(
+    person: Person, is_told: bool
+) -> None:
+    person.control.switch(record_key_is_told=is_told)
+    person.does()
+    assert person.does().strip() == "nothing to do"
+
+
+def test_a_key_that_the_stage_knows_stays_though_it_is_not_the_first(tmp_path: Path) -> None:
+    keys = {"LIVE_RECORD_STREAM_KEYS": "NewKey0123456789,dev-stream-key-0000"}
+    with http_stage(tmp_path, POLICY, keys) as stage:
+        stage.remote.notify(stream_url=f"{stage.url}/callbacks/stream/dev-path")
+        person = person_at(stage)
+        person.types("--yes")
+        assert person.sees()[str(STREAM)]["NotifyAuthKey"] == "dev-stream-key-0000"
+
+
+def test_a_key_that_the_stage_does_not_know_is_never_given_to_live(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVE_RECORD_STREAM_KEYS", "Unknown0123456789")
+    result = person.types("--yes")
+    assert result.exit_code == 1
+    assert "the stage does not know the first of LIVE_RECORD_STREAM_KEYS" in result.output
+    assert (person.sees()[str(STREAM)], person.sees()[str(RECORD)] is None) == (None, False)
+
+
+def test_live_is_given_the_address_to_ask_where_a_configuration_asks(person: Person) -> None:
+    asked = {"OssEndpoint": "oss-cn-shanghai.aliyuncs.com", "OnDemand": 1, "DelayTime": 180}
+    mp4 = [{"Format": "mp4"}]
+    person.account.ask("UpdateLiveAppRecordConfig", **APP.names, **asked, RecordFormat=mp4)
+    person.does()
+    url = f"{person.stage.url}/callbacks/on-demand/dev-path"
+    assert person.sees()[str(RECORD)]["OnDemandUrl"] == url
+    assert person.sees()[str(APP)]["OnDemand"] == 1
+
+
+# --- recording configurations
+
+
+def test_a_rule_without_a_configuration_gets_one_like_another_of_its_domain(
+    tmp_path: Path,
+) -> None:
+    with http_stage(tmp_path, POLICY.replace('"app"', '"classroom"')) as stage:
+        person = person_at(stage)
+        without_callbacks(person.account)
+        person.does()
+        added = read(person.account, Place("oss", "live.example.com", "classroom", "*"))
+    assert added is not None
+    assert (added["OssBucket"], added["OnDemand"], added["DelayTime"]) == ("dev-bucket", 7, 180)
+
+
+def test_without_another_to_go_by_the_bucket_has_to_be_said(person: Person) -> None:
+    person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
+    refused = person.types("--yes")
+    assert (refused.exit_code, "say --bucket and --endpoint" in refused.output) == (1, True)
+    person.does("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
+    added = person.sees()[str(APP)]
+    assert (added["OssBucket"], added["RecordFormat"][0]["Format"]) == ("dev-bucket", "mp4")
+
+
+def test_what_a_rule_is_about_becomes_manual_and_what_none_is_about_is_left(
+    person: Person,
+) -> None:
+    for app, mode in (("app", 0), ("else", 0)):
+        person.control.post("recording", {**PLACE, "app": app, "on_demand": mode})
+    said = person.does()
+    other = Place("oss", "live.example.com", "else", "*")
+    assert "no rule is about it: left alone" in said
+    assert person.sees()[str(APP)]["OnDemand"] == 7
+    assert (read(person.account, other) or {})["OnDemand"] == 0
+    person.does("--manual")
+    assert (read(person.account, other) or {})["OnDemand"] == 7
+
+
+def test_the_merge_delay_becomes_that_of_the_stage_and_all_else_stays(person: Person) -> None:
+    before = person.sees()[str(APP)]
+    formats = [one["Format"] for one in before["RecordFormat"]]
+    other = {"on_demand": 7, "delay_seconds": 60, "formats": formats}
+    person.control.post("recording", {**PLACE, **other})
+    person.does()
+    assert person.sees()[str(APP)] == before
+
+
+def test_an_object_name_that_streams_share_gets_the_stream_in_it(person: Person) -> None:
+    shared = "all/{AppName}_{StartTime}_{EndTime}"
+    add_with_name(person.account, shared)
+    person.does()
+    (mp4,) = person.sees()[str(APP)]["RecordFormat"]
+    assert mp4["OssObjectPrefix"] == "all/{StreamName}/{AppName}_{StartTime}_{EndTime}"
+    person.does("--undo")
+    (mp4,) = person.sees()[str(APP)]["RecordFormat"]
+    assert mp4["OssObjectPrefix"] == shared
+
+
+def test_a_configuration_into_vod_is_mended_in_its_own_words(person: Person) -> None:
+    place = Place("vod", "live.example.com", "app", "*")
+    person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
+    formats = [{"Format": "mp4", "AutoCompose": "ON", "Tags": "lesson"}]
+    rest = {"RecordFormat": formats, "CycleDuration": 600, "StorageLocation": "out.example.com"}
+    person.account.ask("AddLiveRecordVodConfig", **place.names, OnDemand=0, DelayTime=60, **rest)
+    before = read(person.account, place)
+    person.does()
+    now = read(person.account, place) or {}
+    assert (now["OnDemand"], now["DelayTime"], now["RecordFormat"]) == (7, 180, formats)
+    person.does("--undo")
+    assert read(person.account, place) == before
+
+
+UNNAMED = {
+    "DomainName": "live.example.com",
+    "AppName": "app",
+    "OnDemond": 0,
+    "OssEndpoint": "oss-cn-shanghai.aliyuncs.com",
+    "RecordFormatList": {"RecordFormat": [{"Format": "mp4"}]},
+}
+
+
+def test_a_configuration_that_names_no_stream_is_changed_without_naming_one() -> None:
+    wire = Wire()
+    told = {"RequestId": "1", "LiveAppRecordList": {"LiveAppRecord": [UNNAMED]}}
+    wire.script(json_reply(told), json_reply({"RequestId": "2"}))
+    account = account_at(f"http://{wire.endpoint}")
+    ((place, value),) = recordings(account, "live.example.com")
+    write(account, place, value, {**value, "OnDemand": 7})
+    wire.close()
+    changed = wire.seen[-1].query
+    assert (str(place), changed["OnDemand"]) == (str(APP), "7")
+    assert "StreamName" not in changed
+
+
+# --- callback URLs that are somebody else's
+
+
+def test_a_callback_url_that_is_not_ours_is_never_replaced_unasked(owner: Person) -> None:
+    before = owner.sees()
+    result = owner.types("--yes")
+    assert (result.exit_code, owner.sees()) == (1, before)
+    assert result.output.count("which is not ours") == 2
+
+
+def test_a_take_over_forwards_to_whoever_had_the_callbacks_before_it_replaces_any(
+    owner: Person,
+) -> None:
+    owner.does("--take-over")
+    policy = owner.stage.app.store.get_policy()
+    assert policy is not None
+    assert json.loads(policy.text)["forward_to"] == {
+        "stream": OTHERS["stream_url"],
+        "record": OTHERS["record_url"],
+    }
+    assert owner.stage.host in owner.sees()[str(STREAM)]["NotifyUrl"]
+    assert owner.waited == [11.0]
+
+
+def test_a_take_over_that_fails_has_replaced_nothing_that_is_not_forwarded(owner: Person) -> None:
+    before = owner.sees()
+    owner.control.fail(code="Forbidden.RAM", action="UpdateLiveRecordNotifyConfig")
+    assert owner.types("--yes", "--take-over").exit_code == 1
+    assert (owner.sees(), owner.policy()["forward_to"]["record"]) == (before, OTHERS["record_url"])
+    owner.does("--undo")
+    assert "forward_to" not in owner.policy()
+
+
+def test_an_address_to_ask_is_taken_over_only_where_live_asks(owner: Person) -> None:
+    owner.does("--take-over")
+    assert owner.sees()[str(RECORD)]["OnDemandUrl"] == OTHERS["on_demand_url"]
+
+
+def test_an_address_to_ask_is_forwarded_to_where_live_asks(owner: Person) -> None:
+    asked = {"OssEndpoint": "oss-cn-shanghai.aliyuncs.com", "OnDemand": 1, "DelayTime": 180}
+    mp4 = [{"Format": "mp4"}]
+    owner.account.ask("UpdateLiveAppRecordConfig", **APP.names, **asked, RecordFormat=mp4)
+    owner.does("--take-over")
+    assert owner.policy()["forward_to"]["on_demand"] == OTHERS["on_demand_url"]
+    assert owner.stage.host in owner.sees()[str(RECORD)]["OnDemandUrl"]
+
+
+def test_a_take_over_that_came_no_further_than_the_policy_is_undone(owner: Person) -> None:
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    before, policy = owner.sees(), owner.policy()
+    CliRunner().invoke(main, ["setup", "--stage", "dev", "--yes", "--take-over"], obj=interrupted)
+    assert (owner.sees(), owner.policy() == policy) == (before, False)
+    assert "put back: forward_to of the policy" in owner.does("--undo")
+    assert owner.policy() == policy
+
+
+def test_nothing_is_taken_over_from_whom_nobody_would_forward_to(tmp_path: Path) -> None:
+    with http_stage(tmp_path, POLICY) as stage:
+        stage.remote.notify(**OTHERS)
+        person = person_at(stage)
+        before = person.sees()
+        result = person.types("--yes", "--take-over")
+        assert (result.exit_code, person.sees()) == (1, before)
+    assert "LIVE_RECORD_RELAY_URL" in result.output
+
+
+def test_two_addresses_are_not_forwarded_to_as_if_they_were_one(tmp_path: Path) -> None:
+    policy = POLICY.replace("[[rule]]", '[forward_to]\nstream = "https://x.example.com"\n[[rule]]')
+    with http_stage(tmp_path, policy, RELAY) as stage:
+        stage.remote.notify(**OTHERS)
+        person = person_at(stage)
+        result = person.types("--yes", "--take-over")
+        kept = person.sees()[str(STREAM)]["NotifyUrl"]
+    assert "forward_to.stream holds one address" in result.output
+    assert (result.exit_code, kept) == (1, OTHERS["stream_url"])
+
+
+# --- the way back
+
+
+def test_undo_puts_everything_back_exactly_as_it_was(owner: Person, no_stages: Path) -> None:
+    before, policy = owner.sees(), owner.policy()
+    owner.does("--take-over")
+    assert (owner.sees() != before, no_stages.stat().st_mode & 0o777) == (True, 0o600)
+    owner.does("--undo")
+    assert (owner.sees(), owner.policy()) == (before, policy)
+    assert not no_stages.exists()
+
+
+def test_undo_after_several_runs_goes_back_to_before_the_first(person: Person) -> None:
+    before = person.sees()
+    person.does()
+    person.control.notify(need_status=False)
+    person.does()
+    person.does("--undo")
+    assert person.sees() == before
+
+
+def test_an_interrupted_setup_says_what_is_left_and_can_be_undone(
+    person: Person, no_stages: Path
+) -> None:
+    before = person.sees()
+    person.control.fail(code="Forbidden.RAM", action="SetLiveStreamsNotifyUrlConfig")
+    result = person.types("--yes")
+    assert result.exit_code == 1
+    assert f"done: {RECORD}" in result.output
+    assert f"left: {STREAM}" in result.output
+    assert "Forbidden.RAM" in result.output
+    assert no_stages.exists()
+    person.does("--undo")
+    assert person.sees() == before
+
+
+def test_an_interrupted_setup_can_be_gone_on_with(person: Person) -> None:
+    person.control.fail(code="ServiceUnavailable", action="SetLiveStreamsNotifyUrlConfig")
+    assert person.types("--yes").exit_code == 1
+    person.does()
+    assert person.sees()[str(STREAM)] is not None
+
+
+def test_an_answer_that_was_lost_is_no_failure_when_live_has_acted(person: Person) -> None:
+    person.control.fail(transport="reset_after_acting", action="AddLiveRecordNotifyConfig")
+    person.does()
+    assert person.wrote().count("AddLiveRecordNotifyConfig") == 1
+
+
+def test_what_was_changed_without_our_ever_learning_it_is_undone_too(person: Person) -> None:
+    before = person.sees()
+    action = "DescribeLiveRecordNotifyConfig"
+    person.control.fail(transport="reset_after_acting", action="AddLiveRecordNotifyConfig")
+    person.control.fail(code="ServiceUnavailable", action=action, every=2)
+    assert person.types("--yes").exit_code == 1
+    assert person.sees()[str(RECORD)] is not None
+    person.does("--undo")
+    assert person.sees() == before
+
+
+def test_undo_leaves_what_somebody_else_has_changed_since(person: Person) -> None:
+    person.does()
+    person.control.notify(record_url="https://else.example.com/r")
+    result = person.types("--undo", "--yes")
+    assert (result.exit_code, "somebody else" in result.output) == (1, True)
+    assert person.sees()[str(RECORD)]["NotifyUrl"] == "https://else.example.com/r"
+    person.does("--undo", "--take-over")
+    assert person.sees()[str(RECORD)] is None
+
+
+def test_undo_with_nothing_to_undo_says_so(person: Person) -> None:
+    assert person.does("--undo").strip() == "nothing to do"
+
+
+def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Person) -> None:
+    owner.control.notify(record_key="TheirKey01234567")
+    owner.control.switch(record_key_is_told=False)
+    assert "--undo cannot put the key back" in owner.does("--take-over")
+    said = owner.does("--undo")
+    assert "but for its key" in said
+    assert owner.sees()[str(RECORD)]["NotifyUrl"] == OTHERS["record_url"]
+
+
+def test_what_belongs_to_another_stage_is_not_undone(person: Person, no_stages: Path) -> None:
+    person.does()
+    told = json.loads(no_stages.read_text())
+    no_stages.write_text(json.dumps({**told, "url": "https://prod.example.com"}))
+    result = person.types("--undo", "--yes")
+    assert (result.exit_code, "prod.example.com" in result.output) == (1, True)
+
+
+# --- what can go wrong on the way
+
+
+def test_a_permission_that_is_missing_is_named_with_the_action_to_allow(person: Person) -> None:
+    person.control.fail(code="Forbidden.RAM", action="DescribeLiveRecordConfig")
+    result = person.types("--yes")
+    assert (result.exit_code, person.sees()[str(RECORD)]) == (1, None)
+    assert "give these credentials the action live:DescribeLiveRecordConfig" in result.output

@@ -1,0 +1,411 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import config
+from shared.config import Caller, Settings, Tokens, load_policy
+from shared.config.tokens import read_tokens
+from shared.errors import Fault, Misconfigured
+from shared.protocol.policy import Domain, Match, Mode, OnInterruption, OnPublish, Rule
+from shared.protocol.stream import StreamKey
+
+ROOT = Path(__file__).parents[2]
+HOUR = 3_600_000
+BOTH = frozenset({"read", "control"})
+DEV = {
+    "STORE": "sqlite:///tmp/records.db",
+    "POLICY": "policy.toml",
+    "API_TOKENS": "dev:read+control:dev-token",
+    "STREAM_KEYS": "dev-stream-key-0000",
+    "RECORD_KEYS": "dev-record-key-0000",
+    "PATH_TOKENS": "dev-path",
+    "CALLBACK_HOST": "127.0.0.1:9000",
+    "LIVE_ENDPOINT": "http://127.0.0.1:9001",
+    "DEV_CLOCK": "/tmp/clock",
+}
+PROD = {
+    "STAGE": "prod",
+    "STORE": "rediss://user:hush%40hush@store:6380/0",
+    "API_TOKENS": "ops:control:s3cr3t-s3cr3t",
+    "STREAM_KEYS": "K3yK3yK3yK3yK3y0, n3wn3wn3wn3wn3w1",
+    "RECORD_KEYS": "K3yK3yK3yK3yK3y2",
+    "PATH_TOKENS": "unguessable-path-1",
+    "CALLBACK_HOST": "fc.example.com",
+    "KICK_URL": "https://kick.example.com/",
+    "KICK_KEY": "unguessable-kick-1",
+}
+ON_FC = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "1"}
+POLICY = """
+mode = "observe"
+[[domain]]
+streaming = "Live.example.com"
+ingest = ["push.example.com"]
+sub = ["sub.example.com"]
+[[rule]]
+match = { app = "classroom" }
+on_publish = "record"
+on_interruption = "finalize"
+max_duration = "4h"
+max_concurrent = 200
+priority = -3
+[[rule]]
+"""
+
+
+def env(base: dict[str, str], **changes: str) -> dict[str, str]:
+    return {f"LIVE_RECORD_{name}": value for name, value in {**base, **changes}.items()}
+
+
+def settings(base: dict[str, str] = PROD, **changes: str) -> Settings:
+    return Settings.from_env(env(base, **changes))
+
+
+def faults(variables: dict[str, str]) -> tuple[Fault, ...]:
+    with pytest.raises(Misconfigured) as caught:
+        Settings.from_env(variables)
+    return caught.value.faults
+
+
+def fault_of(name: str, base: dict[str, str] = PROD, **changes: str) -> str:
+    (found,) = faults(env(base, **changes))
+    assert found.field == f"LIVE_RECORD_{name}"
+    return found.detail
+
+
+def policy_faults(text: str, kind: str = "toml") -> list[str]:
+    with pytest.raises(Misconfigured) as caught:
+        load_policy(text, kind="json" if kind == "json" else "toml")
+    return [f"{fault.field}: {fault.detail}" for fault in caught.value.faults]
+
+
+def test_a_stage_has_settings_with_defaults() -> None:
+    stage = settings()
+    assert (stage.stage, stage.policy, stage.rate, stage.mode) == (
+        "prod",
+        "policy.json",
+        45,
+        Mode.ACT,
+    )
+    assert (stage.max_duration, stage.hold, stage.merge_delay) == (12 * HOUR, 12 * HOUR, 180_000)
+    assert (stage.live_protocol, stage.live_endpoint) == ("https", "live.aliyuncs.com")
+    assert stage.stream_keys == ("K3yK3yK3yK3yK3y0", "n3wn3wn3wn3wn3w1")
+
+
+def test_the_development_settings_are_fit_for_the_stand_in() -> None:
+    stage = Settings.from_env({**env(DEV), **ON_FC, "PATH": "/bin"})
+    assert (stage.stage, stage.live_protocol, stage.live_endpoint) == (
+        "dev",
+        "http",
+        "127.0.0.1:9001",
+    )
+    assert stage.api_tokens.scopes("dev-token") == Caller("dev", BOTH)
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    none = dict.fromkeys(("RATE", "STREAM_KEYS", "API_TOKENS", "KICK_URL", "KICK_KEY"), "")
+    stage = settings(DEV, POLICY=" ", **none)
+    assert (stage.rate, stage.policy, stage.stream_keys) == (45, "policy.json", ())
+    assert stage.api_tokens == Tokens()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STAGE", "Prod"),
+        ("STORE", "postgres://store"),
+        ("STORE", "redis://user:hush@store:hush"),
+        ("STORE", "redis:///0"),
+        ("POLICY", "policy.yaml"),
+        ("API_TOKENS", "hush"),
+        ("STREAM_KEYS", "hush"),
+        ("STREAM_KEYS", "K3yK3yK3yK3yK3y0,hush"),
+        ("RECORD_KEYS", "k" * 33),
+        ("PATH_TOKENS", "hush/hush"),
+        ("CALLBACK_HOST", "https://fc.example.com"),
+        ("RATE", "51"),
+        ("RATE", "nan"),
+        ("RATE", "many"),
+        ("LIVE_ENDPOINT", "ftp://live.aliyuncs.com"),
+        ("LIVE_ENDPOINT", "live.aliyuncs.com/path"),
+        ("KICK_URL", "kick.example.com"),
+        ("KICK_KEY", "hu sh hu sh hu sh"),
+        ("MODE", "watch"),
+        ("MAX_DURATION", "long"),
+        ("HOLD", "0"),
+        ("MERGE_DELAY", "10s"),
+        ("MERGE_DELAY", "7h"),
+    ],
+    ids=range(23),
+)
+def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
+    (found,) = faults(env(PROD, **{name: value}))
+    assert found.field == f"LIVE_RECORD_{name}"
+    assert "hush" not in found.detail
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    found = faults(env({}, RATE="0", MODE="x", STREEM_KEYS="k", KICK_URL="https://kick"))
+    assert [fault.field.removeprefix("LIVE_RECORD_") for fault in found] == [
+        "STORE",
+        "RATE",
+        "MODE",
+        "STREEM_KEYS",
+        "KICK_KEY",
+    ]
+
+
+def test_an_unknown_name_may_have_meant_another() -> None:
+    assert "did you mean LIVE_RECORD_STREAM_KEYS?" in fault_of("STREEM_KEYS", STREEM_KEYS="k")
+    assert "LIVE_RECORD_STORE" in fault_of("QQQ", QQQ="k")
+
+
+def test_signed_recording_callbacks_need_the_host_of_their_url() -> None:
+    assert "RECORD_KEYS" in fault_of("CALLBACK_HOST", CALLBACK_HOST="")
+
+
+def test_a_bucket_is_a_name_and_the_public_endpoint_where_it_is() -> None:
+    assert "oss-REGION" in fault_of("OSS_ENDPOINT", BUCKET="my-bucket")
+    assert "name" in fault_of("BUCKET", OSS_ENDPOINT="oss-cn-shanghai.aliyuncs.com")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["oss-cn-shanghai-internal.aliyuncs.com", "cdn.example.com", "http://127.0.0.1:9001"],
+)
+def test_a_deployed_stage_signs_for_no_endpoint_that_its_readers_cannot_reach(
+    endpoint: str,
+) -> None:
+    assert fault_of("OSS_ENDPOINT", BUCKET="my-bucket", OSS_ENDPOINT=endpoint)
+
+
+def test_sqlite_is_refused_on_function_compute() -> None:
+    variables = {**env(PROD, STORE=DEV["STORE"]), **ON_FC}
+    assert [fault.field for fault in faults(variables)] == ["LIVE_RECORD_STORE"]
+    assert settings(STORE=DEV["STORE"]).store == DEV["STORE"]
+
+
+@pytest.mark.parametrize("stage", ["prod", "dev"])
+def test_a_deployed_stage_refuses_every_development_secret(stage: str) -> None:
+    cloud = env({**DEV, "DEV_CLOCK": "", "KICK_KEY": "dev-kick-key-00000"}, STAGE=stage)
+    cloud |= {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret", **ON_FC}
+    found = {fault.field.removeprefix("LIVE_RECORD_") for fault in faults(cloud)}
+    assert found == {
+        "STORE",
+        "LIVE_ENDPOINT",
+        "STREAM_KEYS",
+        "RECORD_KEYS",
+        "PATH_TOKENS",
+        "KICK_KEY",
+        "API_TOKENS",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    }
+
+
+def test_a_development_token_is_refused_by_its_digest_too() -> None:
+    digest = hashlib.sha256(b"dev-token").hexdigest()
+    assert "development" in fault_of("API_TOKENS", API_TOKENS=f"a:read:sha256:{digest}")
+
+
+def test_a_deployed_stage_refuses_the_development_clock() -> None:
+    assert "unset" in fault_of("DEV_CLOCK", DEV_CLOCK="/tmp/clock")
+
+
+def test_a_deployed_stage_needs_a_token_that_somebody_may_ask_with() -> None:
+    assert "is missing" in fault_of("API_TOKENS", API_TOKENS="")
+
+
+@pytest.mark.parametrize("name", ["PATH_TOKENS", "KICK_KEY"])
+def test_a_deployed_stage_refuses_what_could_be_guessed(name: str) -> None:
+    (found,) = faults(env({**PROD, name: "fifteen-letters"}))
+    assert (found.field, "16 characters" in found.detail) == (f"LIVE_RECORD_{name}", True)
+
+
+def test_no_secret_is_in_what_is_printed_of_the_settings() -> None:
+    stage = settings()
+    for secret in ("hush", "s3cr3t", "K3y", "n3w", "unguessable"):
+        assert secret not in repr(stage)
+
+
+def test_the_log_is_told_what_to_hide() -> None:
+    assert set(settings().secrets) == {
+        "hush%40hush",
+        "K3yK3yK3yK3yK3y0",
+        "n3wn3wn3wn3wn3w1",
+        "K3yK3yK3yK3yK3y2",
+        "unguessable-path-1",
+        "unguessable-kick-1",
+    }
+
+
+def test_every_variable_has_a_name_to_document() -> None:
+    assert "LIVE_RECORD_STORE" in config.names()
+    assert len(set(config.names())) == 25
+
+
+@given(st.dictionaries(st.sampled_from(config.names()), st.text()))
+def test_only_misconfigured_leaves_the_settings(variables: dict[str, str]) -> None:
+    with suppress(Misconfigured):
+        Settings.from_env(variables)
+
+
+def test_a_token_is_found_in_clear_or_by_its_digest() -> None:
+    digest = hashlib.sha256(b"other-token").hexdigest()
+    tokens = read_tokens(f"ops:read+control:some:token, ui:read:sha256:{digest}")
+    assert tokens.scopes("some:token") == Caller("ops", BOTH)
+    assert tokens.scopes("other-token") == Caller("ui", frozenset({"read"}))
+
+
+@pytest.mark.parametrize(
+    "bearer", ["", "wrong", "\udcff", hashlib.sha256(b"tokentoken").hexdigest()]
+)
+def test_another_token_is_nobody_s(bearer: str) -> None:
+    assert read_tokens("a:read:tokentoken").scopes(bearer) is None
+    assert Tokens().scopes(bearer) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name",
+        "name:read",
+        "name:read:",
+        ":read:tokentoken",
+        "name::tokentoken",
+        "name:write:tokentoken",
+        "name:read:short",
+        "name:read:sha256:abc",
+        "a:read:tokentoken a:read:token-token",
+    ],
+)
+def test_a_token_that_cannot_be_used_is_refused_unseen(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^(?!.*tokentoken)"):
+        read_tokens(text)
+
+
+def test_a_policy_has_domains_and_rules() -> None:
+    policy = load_policy(POLICY, kind="toml")
+    assert policy.domains == (
+        Domain("live.example.com", ("push.example.com",), ("sub.example.com",)),
+    )
+    assert policy.rules == (
+        Rule(
+            match=Match(app="classroom"),
+            on_publish=OnPublish.RECORD,
+            on_interruption=OnInterruption.FINALIZE,
+            max_duration=4 * HOUR,
+            max_concurrent=200,
+            priority=-3,
+        ),
+        Rule(),
+    )
+
+
+def test_a_policy_is_the_same_as_json() -> None:
+    packaged = config.policy_as_json(POLICY, kind="toml")
+    assert load_policy(packaged, kind="json") == load_policy(POLICY, kind="toml")
+
+
+def test_it_is_enough_that_one_wants_to_observe() -> None:
+    observing, acting = load_policy(POLICY, kind="toml"), load_policy(POLICY[18:], kind="toml")
+    assert config.mode_of(settings(), observing) is Mode.OBSERVE
+    assert config.mode_of(settings(MODE="observe"), acting) is Mode.OBSERVE
+    assert config.mode_of(settings(), acting) is Mode.ACT
+
+
+def test_the_project_s_own_policy_records_the_classrooms_alone() -> None:
+    policy = load_policy((ROOT / "policy.toml").read_text(), kind="toml")
+    key = StreamKey("live.example.com", "classroom", "room42")
+    assert policy.rule(key).on_publish is OnPublish.RECORD
+    assert policy.rule(StreamKey("live.example.com", "app", "a")).on_publish is OnPublish.IGNORE
+    assert policy.streaming("push.example.com") == "live.example.com"
+
+
+def test_all_mistakes_in_a_policy_are_reported_with_their_places() -> None:
+    text = """
+    mode = "watch"
+    rules = 1
+    [[domain]]
+    ingest = "push.example.com"
+    sub = ["*.example.com"]
+    [[rule]]
+    match = { application = "a", app = "a/b" }
+    on_publish = "always"
+    on_interruption = 3
+    max_duration = "long"
+    max_concurrent = 0
+    priority = true
+    [[rule]]
+    match = "a"
+    """
+    assert [fault.rpartition(": ")[0] for fault in policy_faults(text)] == [
+        "policy: domain #1 streaming",
+        "policy: domain #1 ingest",
+        "policy: domain #1 sub",
+        "policy: rule #1 match.app",
+        "policy: rule #1 on_publish",
+        "policy: rule #1 on_interruption",
+        "policy: rule #1 max_duration",
+        "policy: rule #1 max_concurrent",
+        "policy: rule #1 priority",
+        "policy: rule #1 match.application",
+        "policy: rule #2 match",
+        "policy: mode",
+        "policy: rules",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "policy: domain: is missing"),
+        ("domain = 1", "policy: domain: has to be a list"),
+        ("domain = [1]", "policy: domain: has to be a table"),
+        ("[[domain]", "policy: is not TOML"),
+        (POLICY.replace('"push', '"live'), "domain #1: live.example.com stands in the file twice"),
+        (POLICY + 'match = { domain = "push.example.com" }', "write live.example.com"),
+        (POLICY + 'match = { domain = "*.org" }', "streaming domain of no"),
+        (POLICY + "[[rule]]\nmatch = { app = 'b' }", "rule #3 match: is never reached: rule #2"),
+    ],
+    ids=range(8),
+)
+def test_a_policy_that_cannot_be_meant_is_refused(text: str, fault: str) -> None:
+    assert fault in policy_faults(text)[0]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "[" * 99999], ids=range(3))
+def test_a_policy_in_json_that_makes_no_sense_is_refused(text: str) -> None:
+    assert policy_faults(text, "json")[0].startswith("policy: ")
+
+
+def test_a_python_that_reads_no_toml_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    monkeypatch.setitem(sys.modules, "tomli", None)
+    assert "install tomli" in policy_faults(POLICY)[0]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(
+            st.sampled_from(["domain", "rule", "match", "streaming", "app", "priority"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.text() | _JSON.map(json.dumps))
+def test_only_misconfigured_leaves_load_policy(text: str) -> None:
+    with suppress(Misconfigured):
+        load_policy(text, kind="json")
+    with suppress(Misconfigured):
+        load_policy(text, kind="toml")

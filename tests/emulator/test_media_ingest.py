@@ -1,0 +1,250 @@
+"""Who pushes over RTMP: let in as Live lets in, and whatever else comes harms nobody else."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from cli.local.encoder import Encoder, clip
+from emulator.live import LiveInThread, Remote, load_account
+from emulator.live.account import Ingest
+from emulator.media import amf, chunks
+from emulator.media.chunks import ChunkWriter, Message
+from emulator.media.ingest import HANDSHAKE
+from emulator.media.publisher import NotTaken, Publisher
+from tests.support.pushed_recording import until
+from tests.support.receiver import receiving
+
+QUICK = Ingest(publish_delay_ms=150)
+IMPATIENT = replace(QUICK, idle_ms=1_000)
+"""A busy machine lets an encoder say nothing for some tenths of a second."""
+SIGNED = Ingest(publish_delay_ms=0, auth_key="secret")
+
+
+class Port:
+    """The stand-in as a publisher and its control plane see it."""
+
+    def __init__(self, live: LiveInThread) -> None:
+        self.rtmp, self.address = live.rtmp, live.address
+        self.control = Remote(live.address)
+        self.control.notify(stream_url="", record_url="", exception_url="")
+
+    @property
+    def reasons(self) -> list[str]:
+        told = requests.get(f"{self.address}/_control/publishers", timeout=5).json()
+        return [one["reason"] for one in told["ended"]]
+
+    def is_live(self, stream: str) -> bool:
+        return bool(self.control.state(stream).get("live"))
+
+    def ends_with(self, reason: str) -> None:
+        until(lambda: any(reason in one for one in self.reasons), f"{reason!r}")
+
+    def send(self, data: bytes) -> socket.socket:
+        place = urlsplit(self.rtmp)
+        connection = socket.create_connection((place.hostname or "", place.port or 0), 5)
+        connection.sendall(data)
+        return connection
+
+
+@pytest.fixture(params=[QUICK], ids=["patient"])
+def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Port]:
+    account = replace(load_account(), ingest=request.param)
+    with LiveInThread(account, buckets=tmp_path / "buckets") as live:
+        yield Port(live)
+
+
+impatient = pytest.mark.parametrize("port", [IMPATIENT], ids=["impatient"], indirect=True)
+
+
+def push_once(url: str) -> None:
+    with Publisher(url) as publisher:
+        publisher.send(clip()[0])
+
+
+def test_who_stays_connected_is_announced_and_who_goes_is_reported_gone(port: Port) -> None:
+    with receiving() as receiver:
+        port.control.notify(stream_url=receiver.address)
+        with Encoder(f"{port.rtmp}/app/room?vhost=push.example.com&callback_id=7"):
+            until(lambda: len(receiver.arrived) == 1, "the publish callback")
+        until(lambda: len(receiver.arrived) == 2, "the publish_done callback")
+    publish, done = [one.query for one in receiver.arrived]
+    assert (publish["action"], done["action"]) == ("publish", "publish_done")
+    assert (publish["app"], publish["appname"], publish["id"]) == (
+        "push.example.com",
+        "app",
+        "room",
+    )
+    assert publish["usrargs"] == "vhost=live.example.com&callback_id=7"
+
+
+@pytest.mark.parametrize("port", [Ingest(publish_delay_ms=60_000)], ids=["slow"], indirect=True)
+def test_who_leaves_before_that_is_never_announced(port: Port) -> None:
+    with receiving() as receiver, Encoder(f"{port.rtmp}/app/other"):
+        port.control.notify(stream_url=receiver.address)
+        push_once(f"{port.rtmp}/app/room")
+        port.ends_with("the publisher ended it")
+        port.control.advance(60)
+        until(lambda: len(receiver.arrived) == 1, "the callback of the one that stayed")
+        assert receiver.events("room") == []
+
+
+def test_a_second_publisher_is_refused_and_the_first_goes_on(port: Port) -> None:
+    with Encoder(f"{port.rtmp}/app/room"):
+        with pytest.raises(NotTaken, match="being published already"):
+            push_once(f"{port.rtmp}/app/room")
+        assert port.is_live("room")
+
+
+def test_or_it_takes_over(tmp_path: Path) -> None:
+    account = replace(load_account(), ingest=replace(QUICK, second_publisher="takes_over"))
+    with LiveInThread(account, buckets=tmp_path) as live:
+        take_over(Port(live))
+
+
+def take_over(port: Port) -> None:
+    with Encoder(f"{port.rtmp}/app/room") as first, Encoder(f"{port.rtmp}/app/room") as second:
+        port.ends_with("the service ended the stream")
+        assert port.is_live("room")
+        until(lambda: first.refusal != "", "the end of the first")
+    assert second.refusal == ""
+
+
+@impatient
+def test_who_sends_nothing_is_disconnected_and_the_others_go_on(port: Port) -> None:
+    with Encoder(f"{port.rtmp}/app/alive"), Publisher(f"{port.rtmp}/app/frozen"):
+        port.ends_with("sends nothing for 1 s")
+        assert (port.is_live("frozen"), port.is_live("alive")) == (False, True)
+
+
+@impatient
+def test_a_hundred_half_open_connections_are_closed_and_a_publisher_gets_in(port: Port) -> None:
+    held = [port.send(b"\3" * n) for n in range(100)]
+    with Encoder(f"{port.rtmp}/app/room"):
+        until(lambda: len(port.reasons) >= 100, "their end")
+        assert port.is_live("room")
+    assert sum("publishes nothing" in one for one in port.reasons) == 100
+    for connection in held:
+        connection.close()
+
+
+def connected(*commands: bytes) -> bytes:
+    writer = ChunkWriter()
+    hello = amf.write("connect", 1, {"app": "app", "tcUrl": "rtmp://127.0.0.1/app"})
+    sent = [writer.write(Message(chunks.COMMAND, 0, hello), 3), *commands]
+    return b"\3" + bytes(2 * HANDSHAKE) + b"".join(sent)
+
+
+def command(*said: amf.Value) -> bytes:
+    return ChunkWriter().write(Message(chunks.COMMAND, 0, amf.write(*said), 1), 3)
+
+
+MEDIA = ChunkWriter().write(Message(chunks.VIDEO, 0, b"\x17\1", 1), 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "malformed: this is HTTP"),
+        (b"\x16\x03\x01" + bytes(200), "malformed: RTMP version 22"),
+        (connected(b"\x04\0\0\0\xff\xff\xff\x09\1\0\0\0" + bytes(99)), "malformed: a message of"),
+        (connected(MEDIA), "media came before publish"),
+        (connected(command("publish", 2, None, "x" * 3_000)), "malformed: an address of more"),
+        (connected(command("play", 2, None, "room")), "nothing is played here"),
+        (connected(b"\x03\0\0\0\0\0\2\x14\0\0\0\0\x11\x11"), "malformed: AMF type 0x11"),
+    ],
+    ids=["HTTP", "TLS", "length", "media", "name", "play", "AMF 3"],
+)
+def test_what_is_no_publisher_ends_with_a_reason_and_the_others_go_on(
+    port: Port, data: bytes, reason: str
+) -> None:
+    with Encoder(f"{port.rtmp}/app/room"), port.send(data) as connection:
+        port.ends_with(reason)
+        connection.settimeout(5)
+        while connection.recv(65_536):
+            pass  # until it hangs up
+        assert port.is_live("room")
+
+
+@pytest.mark.parametrize("name", ["..", "../../x", "a/b", ".x", "a%2fb", "x\0y", "名"])
+def test_a_name_that_is_none_is_refused_and_live_says_so(
+    port: Port, name: str, tmp_path: Path
+) -> None:
+    with receiving() as receiver:
+        port.control.notify(exception_url=receiver.address)
+        with pytest.raises(NotTaken, match="letters, digits"):
+            push_once(f"{port.rtmp}/app/{name}")
+        until(lambda: len(receiver.arrived) == 1, "the exception callback")
+    assert receiver.arrived[0].body["code"] == 1001
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ("app/room?vhost=other.example.com", "'other.example.com' is not known"),
+        ("app", "an address is rtmp://"),
+    ],
+)
+def test_an_unknown_domain_is_refused_naming_the_known_ones(
+    port: Port, place: str, fault: str
+) -> None:
+    with pytest.raises(NotTaken, match=fault):
+        push_once(f"{port.rtmp}/{place}")
+
+
+def test_a_stream_that_the_control_plane_ends_is_cut_off(port: Port) -> None:
+    with Encoder(f"{port.rtmp}/app/room"):
+        port.control.unpublish("room")
+        port.ends_with("the service ended the stream")
+
+
+def signed(*, ago: int = 0, path: str = "/app/room", key: str = "secret") -> str:
+    said = f"{int(time.time()) - ago}-0-0"
+    return f"{said}-{hashlib.md5(f'{path}-{said}-{key}'.encode()).hexdigest()}"  # noqa: S324 - theirs
+
+
+@pytest.mark.parametrize(
+    ("auth_key", "is_taken"),
+    [
+        (signed, True),
+        (partial(signed, ago=1_700), True),
+        (partial(signed, ago=1_900), False),
+        (partial(signed, path="/app/other"), False),
+        (partial(signed, key="guess"), False),
+        (lambda: "", False),
+        (lambda: "x-y-z", False),
+        (lambda: signed().replace("-0-0-", "-0-1-"), False),
+    ],
+    ids=["right", "in time", "expired", "other", "guess", "none", "nonsense", "changed"],
+)
+def test_with_a_key_only_a_signed_address_is_taken(
+    auth_key: Callable[[], str], *, is_taken: bool
+) -> None:
+    """Signed when the test runs, however long those before it took."""
+    account = replace(load_account(), ingest=SIGNED)
+    with LiveInThread(account, buckets=Path("/nowhere")) as live:
+        Remote(live.address).notify(stream_url="")
+        url = f"{live.rtmp}/app/room?auth_key={auth_key()}"
+        if is_taken:
+            push_once(url)
+        else:
+            with pytest.raises(NotTaken, match="auth_key is missing, wrong or expired"):
+                push_once(url)
+
+
+def test_no_key_is_ever_told(port: Port, capfd: pytest.CaptureFixture[str]) -> None:
+    push_once(f"{port.rtmp}/app/room?auth_key=hush")
+    port.ends_with("the publisher ended it")
+    told: Any = requests.get(f"{port.address}/_control/publishers", timeout=5).text
+    assert "hush" not in told + capfd.readouterr().err

@@ -1,0 +1,185 @@
+"""A crowd comes up: two reconciles are at it, and whoever's callback was refused is found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from shared.config import Settings
+from shared.engine.dispatcher import LOOK_AGAIN, Lookout, Shift
+from shared.engine.recorder import ONLY_STORE, Manner
+from shared.invocation.app import App
+from shared.invocation.composition import build
+from shared.invocation.invocation import Call
+from shared.outbound.live import LiveClient
+from shared.outbound.wake import Kick
+from shared.protocol import Command, Published, StreamKey
+from shared.store import Store
+from tests.conftest import Clock, OpenStore
+from tests.support.callback_stage import ENVIRONMENT
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { domain = "live.example.com" }
+on_publish = "record"
+"""
+MISSED = StreamKey("live.example.com", "app", "missed")
+
+
+def wall() -> int:
+    return time.time_ns() // 1_000_000
+
+
+BEGAN = wall() // 1000 * 1000
+
+
+@dataclass
+class BusyLive:
+    """Takes a while for each command; `up` is what its list says is online."""
+
+    connect_timeout: int = 800
+    read_timeout: int = 1500
+    up: list[StreamKey] = field(default_factory=list)
+    sent: list[StreamKey] = field(default_factory=list)
+    lists: int = 0
+
+    def prepare(self) -> None:
+        """Nothing is slow here."""
+
+    def send(self, _command: Command, key: StreamKey, **_credentials: object) -> str:
+        self.sent.append(key)
+        time.sleep(0.05)
+        return "R"
+
+    def online(self, _domain: str, **_credentials: object) -> Sequence[tuple[StreamKey, int]]:
+        self.lists += 1
+        return [(key, BEGAN) for key in self.up]
+
+
+@dataclass
+class Crowd:
+    """Some streams came up and wait to be recorded; `kicks` counts who was called for help."""
+
+    app: App
+    live: BusyLive
+    kicks: list[int]
+
+    def waits(self, rooms: int) -> None:
+        for number in range(rooms):
+            key = StreamKey("live.example.com", "app", f"room{number}")
+            self.live.up.append(key)
+            self.call().handle(key, Published(BEGAN), ONLY_STORE)
+        self.kicks.clear()
+
+    def call(self) -> Call:
+        return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=60)
+
+    def is_sent(self) -> None:
+        manner = Manner(wait=250, has_time=lambda: len(self.live.sent) < len(self.live.up))
+        self.call().reconcile(manner)
+
+
+@pytest.fixture
+def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crowd:
+    monkeypatch.setattr("shared.engine.dispatcher.BEAT", 0.02)
+    (tmp_path / "policy.toml").write_text(POLICY)
+    store = f"sqlite:///{tmp_path}/records.db"
+    own = {"LIVE_RECORD_STORE": store, "LIVE_RECORD_POLICY": str(tmp_path / "policy.toml")}
+    live, kicks = BusyLive(), list[int]()
+    app = replace(
+        build(Settings.from_env({**ENVIRONMENT, **own}), wall),
+        live=cast("LiveClient", live),
+        kick=cast("Kick", lambda: kicks.append(1)),
+    )
+    return Crowd(app, live, kicks)
+
+
+def test_whoever_sends_a_crowd_calls_others(crowd: Crowd) -> None:
+    crowd.waits(5)
+    crowd.is_sent()
+
+    assert crowd.kicks
+
+
+def test_three_that_send_a_crowd_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.engine.dispatcher.ALIVE", 60_000)
+    crowd.waits(5)
+    for who in ("another", "a third"):
+        Shift(crowd.app.store, who, time.monotonic).begin()
+    crowd.is_sent()
+
+    assert not crowd.kicks
+
+
+def test_a_few_commands_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.engine.dispatcher.BEAT", 60.0)
+    crowd.waits(2)
+    crowd.is_sent()
+
+    assert (crowd.kicks, crowd.live.lists) == ([], 0)
+
+
+def test_whose_callback_was_refused_is_found_while_the_crowd_is_sent(crowd: Crowd) -> None:
+    crowd.waits(5)
+    crowd.live.up.append(MISSED)
+    crowd.is_sent()
+
+    assert sorted(crowd.live.sent) == sorted(crowd.live.up)
+
+
+def test_a_comparison_that_lasts_has_others_send_what_it_found(crowd: Crowd) -> None:
+    crowd.live.up += [StreamKey("live.example.com", "app", f"new{number}") for number in range(4)]
+    slow = count(step=1)
+    crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
+    assert crowd.call().survey() == 4
+
+    assert crowd.kicks
+
+
+def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of(
+    crowd: Crowd,
+) -> None:
+    crowd.waits(3)
+    crowd.live.up.append(MISSED)
+    slow = count(step=1)
+    crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
+    assert Call(crowd.app, SimpleNamespace(request_id="1-77"), seconds=9).survey() < 4
+
+    assert crowd.app.store.load(MISSED).record.session
+
+
+def test_a_crowd_is_looked_for_until_somebody_has_since_it_was_seen(
+    another_store: OpenStore, clock: Clock
+) -> None:
+    one, other = (Lookout(another_store()) for _ in range(2))
+    assert not one.is_owed()
+    one.sees_crowd()
+    clock.pass_ms(100)
+    assert other.is_owed()
+    other.looks()
+    assert not one.is_owed()
+    clock.pass_ms(100)
+    one.sees_crowd()
+    assert other.is_owed()
+
+
+def test_while_a_crowd_is_sent_it_is_time_to_look_every_ten_seconds(
+    store: Store, clock: Clock
+) -> None:
+    lookout = Lookout(store)
+    assert lookout.is_time()
+    lookout.looks()
+    clock.pass_ms(LOOK_AGAIN - 1)
+    assert not lookout.is_time()
+    clock.pass_ms(1)
+    assert lookout.is_time()

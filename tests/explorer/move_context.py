@@ -1,0 +1,57 @@
+"""What all the moves of the model share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.protocol import Happening, Recording, Reported, TimePassed
+from tests.explorer.scenario import Scenario
+from tests.explorer.stepper import Mind
+from tests.explorer.world import KEY, NOW, Fault, Instance, Live, Mail, Memory, World
+
+LAG = 30_000
+"""How far the online list may be behind."""
+
+Label = tuple[Any, ...]
+Step = tuple[Label, World]
+
+
+class Ground:
+    """A scenario, and the real Recorder under its terms."""
+
+    def __init__(self, scenario: Scenario, mind: Mind) -> None:
+        self.scenario = scenario
+        self.mind = mind
+        self.delay = scenario.terms.merge_delay
+        self.asks = tuple(mind.happening(ask) for ask in scenario.asks)
+        self.tick = mind.happening(TimePassed())
+        self.may = {fault: fault in scenario.faults for fault in Fault}
+
+    def start(self) -> World:
+        record = self.mind.record(Recording(KEY))
+        scenario = self.scenario
+        return World(record, Live(), Memory(), faults=scenario.budget, looks=scenario.looks)
+
+    def spend(self, world: World, fault: Fault) -> int | None:
+        """What is left of the budget when this fault strikes; None when it cannot."""
+        return world.faults - 1 if world.faults and self.may[fault] else None
+
+    def joined(self, world: World, one: Instance) -> World:
+        return world._replace(instances=tuple(sorted((*world.instances, one))), quiet=False)
+
+    def reports(self, world: World, says: str | None) -> World:
+        if says is None or not self.scenario.status:
+            return world
+        return self.posted(world, Reported(says, recording=says != "record_paused"))
+
+    def posted(self, world: World, happening: Happening) -> World:
+        mail = Mail(self.mind.happening(happening), world.live.publish, NOW)
+        return world._replace(mail=tuple(sorted((*world.mail, mail))), quiet=False)
+
+    def is_over(self, world: World) -> bool:
+        all_asked = world.asked == len(self.asks)
+        return all_asked and world.happened == len(self.scenario.script)
+
+    def next_publish(self, world: World) -> int:
+        live = world.live
+        return live.published_at + self.scenario.gap if live.published_at else NOW

@@ -1,0 +1,148 @@
+"""Moves what is known into the past, and makes alike what can no longer make a difference."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from shared.protocol import Recording, Terms
+from shared.protocol.policy import OnInterruption
+from shared.protocol.state.command import DOUBT
+from shared.protocol.state.confirmation import STOPPED, Evidence, Started
+from shared.protocol.state.intent import By, Wish
+from shared.protocol.state.session import Session, Standing
+from tests.explorer.world import FAR, NOW
+
+T = TypeVar("T")
+OLD = 300_000
+"""No rule looks back further; every merge delay of a scenario is shorter."""
+YOUNG = 120_000
+"""Nor further than this, but to compare with the merge delay."""
+_TIME = re.compile(r"(.*_)?(at|until|time|since|before|published|now|start|stop)$")
+_TRUE_TIMES = ("time", "publish_time", "published", "done_time", "told_time")
+"""Live's own, which are compared with each other however old they are."""
+
+
+def earlier(value: T, ms: int, true_ms: int) -> T:
+    """The same in `ms` from now: every field that is a time by its name, at any depth. Live's own
+    times move by `true_ms`."""
+    changes: dict[str, Any] = {}
+    for name, is_time in _parts(cast("Any", type(value))):
+        part = getattr(value, name)
+        if is_time and isinstance(part, int) and part:
+            changes[name] = part - true_ms if name in _TRUE_TIMES else _clamped(part, ms)
+        elif is_dataclass(part):
+            changes[name] = earlier(part, ms, true_ms)
+        elif isinstance(part, tuple) and part and is_dataclass(part[0]):
+            changes[name] = tuple(earlier(one, ms, true_ms) for one in part)
+    return replace(value, **changes) if changes else value  # type: ignore[type-var] # a dataclass
+
+
+def _clamped(time: int, ms: int) -> int:
+    return NOW + 2 * FAR if time > NOW + FAR else max(time - ms, NOW - OLD)
+
+
+@cache
+def _parts(kind: type) -> tuple[tuple[str, bool], ...]:
+    return tuple((field.name, bool(_TIME.match(field.name))) for field in fields(kind))
+
+
+def bare(record: Recording, terms: Terms) -> Recording:
+    """Without what is only shown to people, and with times that can make no difference any more
+    all alike. No rule reads more than this."""
+    owed, flight = record.owed, record.flight
+    old = NOW - max(terms.merge_delay, YOUNG)
+    return replace(
+        record,
+        answer=None,
+        changed_at=0,
+        owed=owed and replace(owed, since=NOW),
+        flight=flight and replace(flight, since=NOW),
+        wish=_bare_wish(record),
+        session=record.session and _bare_session(record.session, record.wish),
+        started=record.started and _bare_started(record.started, record.session, terms),
+        failed=record.failed and replace(record.failed, at=NOW),
+        evidence=record.evidence and _bare_evidence(record.evidence, record.stopped_at, old),
+        interrupted_at=_not_before(old, record.interrupted_at),
+        stopped_at=_not_before(old, record.stopped_at),
+        stop_missed_at=_not_before(old, record.stop_missed_at),
+    )
+
+
+def _not_before(old: int, time: int | None) -> int | None:
+    return None if time is None else max(old, time)
+
+
+def _bare_wish(record: Recording) -> Wish:
+    wish = record.wish
+    until = None if wish.until is None else _clamped(wish.until, 0)
+    long = until is not None and until > NOW + FAR
+    first = wish.first_accepted_at
+    if first is not None and wish.on_interruption is not OnInterruption.RESUME:
+        first = max(first, NOW - OLD)  # tells which session it was accepted in
+    elif first is not None and long:
+        first = NOW
+    held = None if wish.held_until is None else _clamped(wish.held_until, 0)
+    waits = wish.by is By.POLICY and record.session is None
+    made_at = wish.made_at if waits else NOW
+    bound = wish.session and wish.on_interruption is not OnInterruption.RESUME
+    if bound or wish.held_session is not None:  # tells which sessions it ends with, or holds for
+        made_at = max(wish.made_at, NOW - OLD)
+    return replace(
+        wish,
+        until=until,
+        held_until=held,
+        first_accepted_at=first,
+        made_at=made_at,
+    )
+
+
+def _bare_session(session: Session, wish: Wish) -> Session:
+    opened_at = session.opened_at
+    if wish.held_opening_before is None:
+        opened_at = max(opened_at, NOW - YOUNG)
+    if session.standing is Standing.ENDING:
+        return replace(session, opened_at=opened_at)
+    off_since = session.off_since and max(session.off_since, NOW - YOUNG)
+    return replace(session, opened_at=opened_at, off_since=off_since, looks=0, absent_at=None)
+
+
+def _bare_started(started: Started, session: Session | None, terms: Terms) -> Started:
+    """When it was counts for its check, and for telling its files from older ones; since when it
+    is spoken of, for a publish that is told of later than the list."""
+    needed = terms.status_known or started.check_at is not None
+    at = started.at if needed else NOW
+    may_learn = session is not None and session.time is None
+    since = started.since if may_learn else max(started.since, at)
+    return replace(started, at=at, since=max(since, NOW - OLD))
+
+
+def _bare_evidence(evidence: Evidence, stopped_at: int | None, old: int) -> Evidence:
+    """When it was counts while a command may be in flight, against the last stop, and, if Live
+    paused it, for as long as a pause may last."""
+    if evidence.recording:
+        newer = evidence.at > (stopped_at or 0)
+        return replace(evidence, at=max(evidence.at, old + newer))
+    if evidence.what == STOPPED:
+        return replace(evidence, at=max(evidence.at, NOW - DOUBT - 1))
+    paused = evidence.what == "record_paused"
+    return replace(evidence, at=max(evidence.at, old) if paused else NOW)
+
+
+class Pool:
+    """Values as numbers: equal values get the same one."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._values: list[Any] = []
+
+    def put(self, value: object) -> int:
+        number = self._numbers.setdefault(value, len(self._values))
+        if number == len(self._values):
+            self._values.append(value)
+        return number
+
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401 - whatever was put
+        return self._values[number]

@@ -1,0 +1,157 @@
+"""Time passes, and the stream does what it truly does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.protocol import FileLeft, Published, Unpublished
+from tests.explorer import live_model as truth
+from tests.explorer import promises
+from tests.explorer.move_context import Ground, Step
+from tests.explorer.scenario import Event
+from tests.explorer.world import MINUTE, NOW, Fault, Instance, Live, Mail, Memory, World
+
+LATEST = 35_000
+"""Live gives a callback up after about this long."""
+FROZEN = 70_000
+"""How long an instance may stand still: longer than a lease, and than a doubt."""
+LONG_AGO = 100_000
+"""Live's own times stop moving when they are this old."""
+
+
+class Clock(Ground):
+    def events(self, world: World) -> Iterator[Step]:
+        if world.happened == len(self.scenario.script):
+            return
+        event = self.scenario.script[world.happened]
+        if event is Event.PUBLISH and self.next_publish(world) > NOW:
+            return
+        yield ("event", event), self.event(world._replace(happened=world.happened + 1), event)
+
+    def event(self, world: World, event: Event) -> World:
+        live, says = world.live, None
+        at = max(NOW, live.published_at + 1000) if live.published_at else NOW
+        if event is Event.PUBLISH:
+            skew = self.scenario.skew
+            live, says = truth.publish(live, at, at + skew, self.scenario.switches)
+            world = self.posted(world._replace(live=live), Published(at))
+        elif event is Event.UNPUBLISH:
+            live, says = truth.unpublish(live, self.delay)
+            world = self.posted(world._replace(live=live), Unpublished(NOW))
+        elif event is Event.REPLAYED_PUBLISH:
+            world = self.posted(world, Published(at))
+        elif event is Event.REPLAYED_END:
+            world = self.posted(world, Unpublished(at))
+        else:
+            live, says = truth.foreign_start(live), "record_started"
+        return self.reports(world._replace(live=live, quiet=False), says)
+
+    def passes(self, world: World) -> Iterator[Step]:
+        record = self.mind.records[world.record]
+        due = self.mind.due(world.record)
+        if (due is not None and due <= NOW) or world.minute <= NOW:
+            return
+        if not world.mail and not world.instances:
+            promises.at_rest(record, world.live, world.memory)
+        behind = self._left_behind(world)
+        if behind is None:
+            return
+        times = [behind.instances[place].paused for place in range(len(behind.instances))]
+        times += [mail.by for mail in behind.mail] + [request.until for request in world.wire]
+        times += self._truths_times(world) + ([] if due is None else [due])
+        if not world.quiet:
+            times.append(world.minute)
+        if times and min(times) > NOW:
+            ms = min(times) - NOW
+            yield ("time passes", ms), self.later(behind, ms)
+        elif not times and self.is_over(world):
+            promises.at_the_end(record, world.live, world.memory)
+
+    def _left_behind(self, world: World) -> World | None:
+        """Time does not wait for instances that stand still and messages that are late, but each
+        of them is a fault; None when the budget does not allow it."""
+        instances = tuple(
+            one if one.paused else one._replace(paused=NOW + FROZEN) for one in world.instances
+        )
+        mail = tuple(one if one.by > NOW else one._replace(by=NOW + LATEST) for one in world.mail)
+        still = sum(one is not other for one, other in zip(instances, world.instances, strict=True))
+        late = sum(one is not other for one, other in zip(mail, world.mail, strict=True))
+        if not still and not late:
+            return world
+        allowed = (self.may[Fault.PAUSE] or not still) and (self.may[Fault.LATE] or not late)
+        if not allowed or still + late > world.faults:
+            return None
+        return world._replace(
+            instances=instances, mail=tuple(sorted(mail)), faults=world.faults - still - late
+        )
+
+    def _truths_times(self, world: World) -> list[int]:
+        live, times = world.live, []
+        if live.until > NOW and (self.scenario.status or not self.is_over(world)):
+            times.append(live.until)
+        script = self.scenario.script[world.happened :]
+        if script and script[0] is Event.PUBLISH and self.next_publish(world) > NOW:
+            times.append(self.next_publish(world))
+        return times
+
+    def later(self, world: World, ms: int) -> World:
+        """Everything `ms` further in the past; but Live's own times, which only count among
+        themselves, stop moving once they are old."""
+        mind, live, memory = self.mind, world.live, world.memory
+        newest = max(live.published_at, live.event_at)
+        true_ms = min(ms, max(newest - (NOW - LONG_AGO), 0))
+        moved = world._replace(
+            record=mind.earlier("records", world.record, ms, true_ms),
+            live=_live_later(live, ms, true_ms),
+            memory=_memory_later(memory, ms),
+            minute=max(world.minute - ms, NOW),
+        )
+        if world.instances or world.wire or world.mail:
+            moved = moved._replace(
+                instances=tuple(self._one_later(one, ms, true_ms) for one in world.instances),
+                wire=tuple(one._replace(until=one.until - ms) for one in world.wire),
+                mail=tuple(sorted(self._mail_later(mail, ms, true_ms) for mail in world.mail)),
+            )
+        return self._expire(moved)
+
+    def _expire(self, world: World) -> World:
+        live = world.live
+        after = truth.expire(live)
+        if after is live:
+            return world
+        world = world._replace(live=after)
+        if not self.scenario.status:
+            return world
+        return self.posted(world, FileLeft("file.mp4", NOW - 2 * self.delay, NOW - self.delay))
+
+    def _one_later(self, one: Instance, ms: int, true_ms: int) -> Instance:
+        mind = self.mind
+        return one._replace(
+            paused=one.paused - ms,
+            happening=mind.earlier("happenings", one.happening, ms, true_ms),
+            replies=tuple(mind.earlier("replies", reply, ms, true_ms) for reply in one.replies),
+        )
+
+    def _mail_later(self, mail: Mail, ms: int, true_ms: int) -> Mail:
+        happening = self.mind.earlier("happenings", mail.happening, ms, true_ms)
+        return mail._replace(happening=happening, by=mail.by - ms)
+
+
+def _memory_later(memory: Memory, ms: int) -> Memory:
+    if not memory.over_until and not memory.ends_at:
+        return memory
+    over_until = memory.over_until - ms
+    return memory._replace(
+        over_until=over_until if over_until > NOW else 0,
+        ends_at=memory.ends_at and max(memory.ends_at - ms, NOW - 2 * MINUTE),
+    )
+
+
+def _live_later(live: Live, ms: int, true_ms: int) -> Live:
+    return live._replace(
+        listed=None if live.listed is None else live.listed - true_ms,
+        before=None if live.before is None else live.before - true_ms,
+        published_at=live.published_at and live.published_at - true_ms,
+        until=live.until and live.until - ms,
+        event_at=live.event_at and max(live.event_at - ms, NOW - LONG_AGO),
+    )

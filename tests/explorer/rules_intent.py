@@ -1,0 +1,237 @@
+"""Rules about what is wanted: wishes, holds, policy, time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.engine import recorder
+from shared.protocol import (
+    Accepted,
+    Code,
+    Command,
+    Decision,
+    Flight,
+    Happening,
+    Recording,
+    StartAsked,
+    StopAsked,
+    Terms,
+)
+from shared.protocol.policy import OnInterruption
+from shared.protocol.rules import command_result, recording_status
+from shared.protocol.rules import confirmation as confirmation_rules
+from shared.protocol.rules import intent as intent_rules
+from shared.protocol.rules.decide import decide as _real_decide
+from shared.protocol.rules.transition import Turn
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenario import Scenario
+from tests.explorer.scenarios import (
+    FOREIGN,
+    LIVE,
+    PUBLISH,
+    RECORDED,
+    RETURNS,
+    SHORT_START,
+    START,
+    START_STOP,
+    STATUS,
+    STOP,
+    UNPUBLISH,
+    recording,
+)
+
+Patches = tuple[Patch, ...]
+_real_end = intent_rules._end
+_real_bind = confirmation_rules._bind
+_real_runs = recording_status._runs
+
+
+def _wish_waits() -> Patches:
+    def decide(record: Recording, happening: Happening, now: int, terms: Terms) -> Decision:
+        asked = isinstance(happening, (StartAsked, StopAsked))
+        if asked and record.flight is not None:
+            return Decision(record, (), look=False, refused=None)
+        return _real_decide(record, happening, now, terms)
+
+    return ((recorder, "decide", decide),)
+
+
+def _nothing_held() -> Patches:
+    return ((Recording, "held_at", lambda _record, _now: False),)
+
+
+def _stop_only_what_is_wanted() -> Patches:
+    return ((intent_rules, "_undoes_nothing", lambda record: not record.wish.wanted),)
+
+
+def _wish_outlives() -> Patches:
+    return ((intent_rules, "end_with_session", lambda *_: None),)
+
+
+def _wish_dies_with_any_session() -> Patches:
+    def end(turn: Turn) -> None:
+        if turn.record.wish.wanted and turn.record.wish.on_interruption != OnInterruption.RESUME:
+            _real_end(turn, Code.SESSION_OVER, finalize=False)
+
+    return ((intent_rules, "end_with_session", end),)
+
+
+def _time_holds_nothing() -> Patches:
+    def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        _real_end(turn, why, **(fields | {"held_session": None, "held_opening_before": None}))
+
+    return ((intent_rules, "_end", end),)
+
+
+def _time_counts_anew() -> Patches:
+    def bind(turn: Turn) -> None:
+        _real_bind(turn)
+        intent_rules.count_from_first_start(turn, turn.now)
+
+    def count(turn: Turn, at: int) -> None:
+        turn.change_wish(first_accepted_at=at, until=at + (turn.record.wish.max_duration or at))
+
+    return ((confirmation_rules, "_bind", bind), (intent_rules, "count_from_first_start", count))
+
+
+def _ends_in_silence() -> Patches:
+    def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        _real_end(turn, why, **(fields | {"send": False}))
+
+    return ((intent_rules, "_end", end),)
+
+
+def _never_over() -> Patches:
+    return ((intent_rules, "end_by_time", lambda *_: None),)
+
+
+def _policy_again() -> Patches:
+    real = intent_rules.by_policy
+
+    def by_policy(turn: Turn, **how: Any) -> bool:  # noqa: ANN401 - as the real one
+        turn.change(policy_session=None)
+        return real(turn, **how)
+
+    return ((intent_rules, "by_policy", by_policy),)
+
+
+def _always_sends() -> Patches:
+    real = intent_rules._start_again
+
+    def again(turn: Turn, asked: StartAsked) -> None:
+        real(turn, asked)
+        turn.owe_unless_owed(Command.START, Code.ASKED_AGAIN)
+
+    return ((intent_rules, "_start_again", again),)
+
+
+def _stops_what_it_sees() -> Patches:
+    def runs(turn: Turn, what: str, time: int | None) -> None:
+        _real_runs(turn, what, time)
+        if not turn.record.wish.wanted:
+            turn.owe_unless_owed(Command.STOP, Code.UNMANAGED)
+
+    return ((recording_status, "_runs", runs),)
+
+
+def _wish_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Patches]:
+    """Whoever settles the flight forgets what the wish needs by now."""
+    real = command_result.settle
+
+    def settle(turn: Turn, sent: Any) -> None:  # noqa: ANN401 - as the real one
+        flight = turn.record.flight
+        real(turn, sent)
+        if flight and claimed(flight) and isinstance(sent.answer, Accepted):
+            turn.change(owed=None)
+
+    return lambda: ((command_result, "settle", settle),)
+
+
+REMOVALS = (
+    Removal(
+        "a wish never waits",
+        "A new wish never waits for anything",
+        _wish_waits,
+        Scenario("", (START, STOP), before=LIVE),
+    ),
+    Removal(
+        "whoever settles sends what is needed",
+        "whoever settles the flight sends what the wish then needs",
+        _wish_kept_in_flight(lambda flight: flight.command is Command.START),
+        Scenario("", (START, STOP), before=LIVE),
+    ),
+    Removal(
+        "a stop sticks",
+        "An explicit stop sets `held_until`: until then no policy and no late event makes a wish",
+        _nothing_held,
+        Scenario("", (STOP,), before=LIVE, script=RETURNS, terms=recording()),
+    ),
+    Removal(
+        "an explicit stop is sent",
+        "An explicit stop always sends `stop`",
+        _stop_only_what_is_wanted,
+        Scenario("", (STOP,), before=LIVE),
+    ),
+    Removal(
+        "a wish belongs to its session",
+        "The end of that session, or the opening of a later one, ends the wish",
+        _wish_outlives,
+        Scenario("", before=(PUBLISH, START_STOP), script=(UNPUBLISH,)),
+    ),
+    Removal(
+        "the end of a wish sends a stop",
+        "Ending is a new wish *stop*: `stop` goes out if anything was claimed",
+        _ends_in_silence,
+        Scenario("", (SHORT_START,), before=LIVE),
+    ),
+    Removal(
+        "a wish moves on until it is accepted",
+        "until then it moves on with the stream",
+        _wish_dies_with_any_session,
+        Scenario("", (START_STOP,), before=(PUBLISH, UNPUBLISH), script=(PUBLISH,)),
+    ),
+    Removal(
+        "time ends a wish",
+        "When `until` passes, that is a new wish: stop",
+        _never_over,
+        Scenario("", (SHORT_START,), before=LIVE),
+    ),
+    Removal(
+        "the end of time holds",
+        "held as by an explicit stop with hold `session`; the hold also covers a session that"
+        " begins within the merge delay after it",
+        _time_holds_nothing,
+        Scenario(
+            "",
+            before=LIVE,
+            aged=False,
+            script=RETURNS,
+            terms=recording(max_duration=40_000),
+        ),
+    ),
+    Removal(
+        "time counts from the first start",
+        "`max_duration` counts from the first accepted start of the wish and survives reconnects",
+        _time_counts_anew,
+        Scenario("", (SHORT_START,), before=LIVE, script=RETURNS),
+    ),
+    Removal(
+        "policy wishes once a session",
+        "Policy makes at most one wish per session",
+        _policy_again,
+        Scenario("", (StopAsked("me", hold=20_000),), before=LIVE, terms=recording()),
+    ),
+    Removal(
+        "a second start sends nothing",
+        "A second start on a wanted stream updates `until` and sends nothing",
+        _always_sends,
+        Scenario("", (START,), before=RECORDED),
+    ),
+    Removal(
+        "unmanaged is left alone",
+        "A recording that nobody asked us to manage is never stopped or cut of our own accord",
+        _stops_what_it_sees,
+        Scenario("", before=LIVE, script=(FOREIGN,), terms=STATUS),
+    ),
+)

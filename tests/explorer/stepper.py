@@ -1,0 +1,193 @@
+"""The real Recorder as a table: what it does next, forked by replaying its answered effects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+from typing import Any, NamedTuple
+
+from shared.engine.effects import Effect, Heard, Load, Look, SaveOrClaim, Send
+from shared.engine.recorder import Manner, Recorder
+from shared.protocol import Accepted, Flight, Happening, Looked, Recording, Sent, Terms, due_at
+from shared.protocol.command_errors import LiveError
+from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
+from tests.explorer.normalize import Pool, bare, earlier
+from tests.explorer.world import FAR, KEY, LEASE, NOW, Instance
+
+CALLBACK, PERSON, RECONCILE = range(3)
+MANNERS = (
+    Manner(wait=0),
+    Manner(wait=300),
+    Manner(wait=300, looks=True),
+)
+Reply = Loaded | Stored | Claimed | Conflict | Looked | Heard | None
+
+
+class Wants(NamedTuple):
+    """What an instance waits for. `flight` for a send, `save` for a save."""
+
+    what: type[Effect[Any]] | None  # None: it has ended
+    flight: Flight | None = None
+    save: Save | None = None
+    asked_at: int = 0
+
+
+class Turn(NamedTuple):
+    """Load and save as one step. `replies`: the answered effects, if the instance goes on."""
+
+    record: int
+    saved: bool
+    claimed: bool
+    replies: tuple[int, ...] | None
+
+
+class Mind:
+    """`terms` as the stage would have them. All tables hold for these terms alone."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self.records, self.happenings, self.replies = Pool(), Pool(), Pool()
+        self._wants: dict[tuple[Any, ...], Wants] = {}
+        self._turns: dict[tuple[int, ...], Turn] = {}
+        self._earlier: dict[tuple[str, int, int, int], int] = {}
+        self._due: dict[int, int | None] = {}
+
+    def record(self, record: Recording) -> int:
+        return self.records.put(bare(record, self._terms))
+
+    def happening(self, happening: Happening) -> int:
+        return self.happenings.put(happening)
+
+    def wants(self, one: Instance) -> Wants:
+        """What the real generator yields after these answers."""
+        key = one[:4]
+        found = self._wants.get(key)
+        if found is None:
+            found = self._wants[key] = _wants(self._replay(*key))
+        return found
+
+    def _replay(
+        self, happening: int, manner: int, serial: int, replies: tuple[int, ...]
+    ) -> Effect[Any] | None:
+        numbers = count()
+        recorder = Recorder(lambda _: self._terms, lambda: f"{serial}.{next(numbers)}", LEASE)
+        steps = recorder.handle(KEY, self.happenings[happening], MANNERS[manner])
+        try:
+            effect = steps.send(None)
+            for reply in replies:
+                effect = steps.send(self.replies[reply])
+        except StopIteration:
+            return None
+        return effect
+
+    def load(self, record: int) -> int:
+        return self.replies.put(Loaded(self.records[record], 1, NOW))
+
+    def turn(self, record: int, one: Instance, *, slot: bool) -> Turn:
+        """Load and save with nobody in between."""
+        key = (record, one.happening, one.manner, one.serial, slot)
+        found = self._turns.get(key)
+        if found is None:
+            loaded = one._replace(replies=(self.load(record),))
+            found = self._turns[key] = self.saving(record, loaded, slot=slot)
+        return found
+
+    def saving(self, record: int, one: Instance, *, slot: bool) -> Turn:
+        """What saving does to the store and to the instance, which has loaded."""
+        wanted = self.wants(one)
+        if wanted.save is None:
+            return Turn(record, False, False, self._goes_on(one))
+        flying = wanted.save.flying if slot else None
+        stored = wanted.save.queued if flying is None else _flying(flying)
+        after = self.record(stored)
+        reply = Stored(1) if flying is None else Claimed(1, self.records[after], 0)
+        then = one._replace(replies=(*one.replies, self.replies.put(reply)))
+        return Turn(after, True, flying is not None, self._goes_on(then))
+
+    def _goes_on(self, one: Instance) -> tuple[int, ...] | None:
+        return None if self.wants(one).what is None else one.replies
+
+    def answered(self, one: Instance, answer: Accepted | LiveError) -> Instance:
+        """The loop of `handle` keeps nothing but notes: what follows an answer is what a handle of
+        `Sent` does that has loaded the record as it was claimed. Seen to hold for the next effect,
+        every time. Where somebody has saved since, it conflicts, and begins by loading."""
+        flight = self.wants(one).flight
+        assert flight is not None
+        heard = self.replies.put(Heard(answer, NOW))
+        real = one._replace(replies=(*one.replies, heard))
+        fresh = one._replace(happening=self.happening(Sent(flight.id, answer)), replies=())
+        if one.outrun:
+            in_vain = real._replace(replies=(*real.replies, self.replies.put(Conflict())))
+            assert self.wants(in_vain).what is self.wants(fresh).what is Load
+            return fresh._replace(outrun=False)
+        claimed = self.record(self.replies[one.replies[-1]].record)
+        loaded = fresh._replace(replies=(self.load(claimed),))
+        assert self._stores(real) == self._stores(loaded)
+        return loaded
+
+    def _stores(self, one: Instance) -> int:
+        save = self.wants(one).save
+        assert save is not None
+        return self.record(save.queued)
+
+    def looked(self, one: Instance, seen: Looked | None) -> Instance | None:
+        """As `answered`, for a look; None when a failed one ends the instance."""
+        real = one._replace(replies=(*one.replies, self.replies.put(seen)))
+        if seen is None:
+            return None if self.wants(real).what is None else real
+        fresh = one._replace(happening=self.happening(seen), replies=())
+        assert self.wants(real).what is self.wants(fresh).what is Load
+        return fresh
+
+    def conflicted(self, one: Instance) -> Instance:
+        """Whoever saves second begins again, and nothing of the first attempt is left."""
+        real = one._replace(replies=(*one.replies, self.replies.put(Conflict())))
+        assert self.wants(real).what is Load
+        return one._replace(replies=(), outrun=False)
+
+    def earlier(self, pool: str, number: int, ms: int, true_ms: int) -> int:
+        """A record, happening or reply when `ms` have passed, for Live's own times `true_ms`."""
+        key = (pool, number, ms, true_ms)
+        found = self._earlier.get(key)
+        if found is None:
+            values: Pool = getattr(self, pool)
+            found = self._earlier[key] = values.put(self._moved(values[number], ms, true_ms))
+        return found
+
+    def _moved(self, value: Any, ms: int, true_ms: int) -> object:  # noqa: ANN401 - of any pool
+        if value is None or isinstance(value, LiveError):
+            return value
+        moved = earlier(value, ms, true_ms)
+        if isinstance(moved, Claimed):  # it is what the store holds
+            return replace(moved, record=bare(moved.record, self._terms))
+        return bare(moved, self._terms) if isinstance(moved, Recording) else moved
+
+    def due(self, record: int) -> int | None:
+        """When the record is due, but for what is far away."""
+        found = self._due.get(record, -1)
+        if found == -1:
+            at = due_at(self.records[record])
+            found = self._due[record] = None if at is None or at > NOW + FAR else at
+        return found
+
+
+def _flying(record: Recording) -> Recording:
+    """As a store completes it, with the lane's next slot at once."""
+    assert record.flight is not None
+    return replace(record, flight=replace(record.flight, sent_at=NOW, lease_until=NOW + LEASE))
+
+
+def _wants(effect: Effect[Any] | None) -> Wants:
+    match effect:
+        case None:
+            return Wants(None)
+        case SaveOrClaim(save=save):
+            return Wants(SaveOrClaim, save=save)
+        case Send(flight=flight):
+            return Wants(Send, flight=flight)
+        case Look(asked_at=asked_at):
+            return Wants(Look, asked_at=asked_at)
+        case Load():
+            return Wants(type(effect))
+        case _:
+            raise AssertionError(effect)

@@ -1,0 +1,93 @@
+"""A way through the model as people tell it: one line a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.protocol import (
+    Accepted,
+    Happening,
+    Looked,
+    Recording,
+    Reported,
+    Sent,
+    StartAsked,
+    StopAsked,
+    phase,
+)
+from shared.protocol.command_errors import LiveError
+from tests.explorer.move_context import Label
+from tests.explorer.stepper import Mind, Turn
+from tests.explorer.world import NOW, Instance, Mail, Request
+
+
+def told(labels: tuple[Label, ...], mind: Mind) -> Iterator[str]:
+    now = 0
+    for label in labels:
+        if label[0] == "time passes":
+            now += label[1]
+        yield f"{now / 1000:8.1f} s  {_line(label, mind)}"
+
+
+def _line(label: Label, mind: Mind) -> str:
+    verb, *about = label
+    return " ".join([verb, *(_part(part, mind) for part in about)])
+
+
+def _part(part: object, mind: Mind) -> str:
+    match part:
+        case Instance():
+            return f"#{part.serial} [{_happening(mind.happenings[part.happening])}]"
+        case Turn():
+            return _turn(part, mind)
+        case Mail():
+            return f"[{_happening(mind.happenings[part.happening])}]"
+        case Request():
+            return f"{part.command.value} ({part.why.value})"
+        case Accepted() | LiveError():
+            return f"-> {type(part).__name__}"
+        case _:
+            return _time(part) if isinstance(part, int) else str(getattr(part, "value", part))
+
+
+def _time(value: int) -> str:
+    return f"{(value - NOW) / 1000:+.1f} s" if value > NOW // 2 else f"{value / 1000:.1f} s"
+
+
+def _happening(happening: Happening) -> str:
+    match happening:
+        case Sent(flight=flight, answer=answer):
+            return f"Sent {flight} {type(answer).__name__}"
+        case Looked(published=published):
+            return "Looked: " + ("offline" if published is None else _time(published))
+        case Reported(what=what):
+            return what
+        case StartAsked() | StopAsked():
+            return type(happening).__name__
+        case _:
+            pass
+    time = getattr(happening, "time", None)
+    return type(happening).__name__ + ("" if time is None else f" {_time(time)}")
+
+
+def _turn(turn: Turn, mind: Mind) -> str:
+    record = mind.records[turn.record]
+    return ("=> " if turn.saved else "== ") + stands(record)
+
+
+def stands(record: Recording) -> str:
+    """The record in short."""
+    wish, parts = record.wish, [phase(record).value]
+    parts.append(f"{'wanted' if wish.wanted else 'unwanted'} gen {wish.gen} ({wish.why.value})")
+    for name in ("flight", "owed"):
+        one = getattr(record, name)
+        if one is not None:
+            parts.append(f"{name} {one.command.value} ({one.why.value})")
+    parts += [f"doubt {one.command.value} {_time(one.until)}" for one in record.doubts]
+    if record.session is not None:
+        session = record.session
+        parts.append(f"session {session.number} {session.standing.value}")
+    if record.started is not None:
+        started = record.started
+        parts.append(f"started {started.how.value}{' confirmed' if started.confirmed else ''}")
+    return ", ".join(parts)

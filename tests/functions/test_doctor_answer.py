@@ -1,0 +1,137 @@
+"""GET /v1/doctor: what only the stage can see of itself. tests/support/scripted_stage.py holds
+every answer against the OpenAPI document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.config import Settings
+from shared.protocol.command_errors import OursToMend
+from shared.store.store_errors import StoreUnavailable
+from tests.conftest import Clock
+from tests.support.scripted_stage import ENVIRONMENT, Stage
+
+KEYS = {
+    "LIVE_RECORD_STREAM_KEYS": "stream-key-of-the-test",
+    "LIVE_RECORD_RECORD_KEYS": "record-key-of-the-test",
+    "LIVE_RECORD_PATH_TOKENS": "path-token-of-the-test",
+    "LIVE_RECORD_CALLBACK_HOST": "live.example.com",
+}
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
+    stage = Stage(tmp_path, clock)
+    store = {"LIVE_RECORD_STORE": f"sqlite:///{tmp_path}/records.db"}
+    stage.app = replace(stage.app, settings=Settings.from_env({**ENVIRONMENT, **store, **KEYS}))
+    yield stage
+    stage.store.close()
+
+
+def examined(stage: Stage, **query: str) -> dict[str, object]:
+    got = stage.ask("GET", "/v1/doctor", token="eye-token", query=query)
+    assert got.status == 200
+    return got.json
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def test_it_needs_a_token(stage: Stage) -> None:
+    assert stage.ask("GET", "/v1/doctor", token="").refusal == (401, "Unauthorized")
+
+
+def test_it_says_how_the_store_keeps_things(stage: Stage) -> None:
+    told = examined(stage)["store"]
+
+    settings = {"journal_mode": "wal", "synchronous": "1"}
+    assert told == {"engine": "sqlite", "settings": settings, "writable": True, "why": ""}
+
+
+def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: str) -> None:
+        raise StoreUnavailable("it has no memory left")
+
+    monkeypatch.setattr(stage.store, "mark", away)
+    told = examined(stage)
+
+    assert told["store"] == {
+        "engine": "",
+        "settings": {},
+        "writable": False,
+        "why": "it has no memory left",
+    }
+    assert told["live"] == [{"domain": "live.example.com", "online": 0, "code": None}]
+
+
+def test_a_secret_is_known_by_its_digest_alone(stage: Stage) -> None:
+    told = examined(
+        stage, stream_key=digest("stream-key-of-the-test"), record_key=digest("another-key")
+    )
+
+    assert told["matches"] == {"stream_key": True, "record_key": False, "path_token": None}
+
+
+def test_no_secret_is_in_the_answer(stage: Stage) -> None:
+    text = json.dumps(examined(stage))
+
+    assert [name for name, secret in KEYS.items() if secret in text] == [
+        "LIVE_RECORD_CALLBACK_HOST"  # which is no secret
+    ]
+
+
+def test_what_is_no_digest_is_refused(stage: Stage) -> None:
+    got = stage.ask("GET", "/v1/doctor", query={"stream_key": "stream-key-of-the-test"})
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "stream-key-of-the-test" not in str(got.json)
+
+
+def test_live_is_asked_with_the_role_of_the_function(stage: Stage) -> None:
+    stage.live.listed = OursToMend("Forbidden.RAM", "not allowed")
+
+    assert examined(stage)["live"] == [
+        {"domain": "live.example.com", "online": None, "code": "Forbidden.RAM"}
+    ]
+
+
+def test_a_policy_in_the_store_that_this_release_cannot_read_is_told(stage: Stage) -> None:
+    stage.store.put_policy('{"rule": [{"colour": "red"}]}', replaces=0)
+
+    told = examined(stage)["policy"]
+
+    assert isinstance(told, dict)
+    assert (told["version"], "colour" in told["fault"]) == (0, True)
+
+
+def test_the_settings_that_other_things_must_agree_with_are_told(stage: Stage) -> None:
+    told = examined(stage)["settings"]
+
+    assert isinstance(told, dict)
+    assert told["merge_delay_ms"] == 180_000
+    assert (told["callback_host"], told["stream_keys"]) == ("live.example.com", 1)
+
+
+def test_a_policy_applied_elsewhere_is_told_at_once(
+    stage: Stage, tmp_path: Path, clock: Clock
+) -> None:
+    """What an instance shows is what somebody bases a change on: no version of ten seconds ago."""
+    other = Stage(tmp_path, clock)
+    policy = other.ask("GET", "/v1/policy").json["policy"]
+    assert other.ask("GET", "/v1/doctor").json["policy"]["version"] == 0
+
+    body = {"policy": {**policy, "mode": "observe"}, "replaces": 0}
+    assert stage.ask("POST", "/v1/policy/apply", body).status == 200
+
+    assert other.ask("GET", "/v1/policy").json["version"] == 1
+    assert other.ask("GET", "/v1/doctor").json["mode"] == "observe"
+    other.store.close()

@@ -1,0 +1,238 @@
+"""The function that signs: the files of a stream, each with its size and an address that plays."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+
+from emulator.live import LiveInThread, Remote
+from functions import files
+from shared.inbound import function_compute
+from shared.invocation.invocation import Call
+from shared.protocol import FileLeft
+from tests.cli.test_play import the_second_ends
+from tests.conftest import NOON, Clock
+from tests.support.scripted_stage import Got, Stage, check
+
+ROOM = "/v1/files/live.example.com/app/room1"
+KEY = "record/a b/x#1.flv"
+NAMED = FileLeft(KEY, NOON - 60_000, NOON, 59_403)
+HEAD = "HeadObject"
+ROLE = {"access_key_id": "dev", "access_key_secret": "dev-secret", "security_token": "dev-token"}
+NO_ROLE = dict.fromkeys(ROLE, "")
+
+
+@dataclass
+class Signing:
+    """Invocations of the function, beside a stand-in whose bucket has one object."""
+
+    stage: Stage
+    live: LiveInThread
+    role: dict[str, str]
+
+    def names(self, bucket: str = "dev-bucket", endpoint: str = "") -> None:
+        endpoint = endpoint or self.live.address.removeprefix("http://")
+        settings = replace(
+            self.stage.app.settings, bucket=bucket, oss_endpoint=endpoint, oss_protocol="http"
+        )
+        self.stage.app = replace(self.stage.app, settings=settings)
+
+    def ask(self, path: str = ROOM, method: str = "GET", token: str = "ops-token", **q: str) -> Got:  # noqa: S107 - a made-up one
+        event = {
+            "rawPath": path,
+            "headers": {"Authorization": f"Bearer {token}"} if token else {},
+            "queryParameters": q,
+            "requestContext": {"http": {"method": method}, "requestId": "1-77"},
+        }
+        context = SimpleNamespace(request_id="1-77", credentials=SimpleNamespace(**self.role))
+        call = Call(self.stage.app, context, seconds=files.BUDGET)
+        told: Any = function_compute.answer(
+            lambda asked: files.respond(call, asked),
+            json.dumps(event).encode(),
+            context,
+            log=call.app.log,
+        )
+        got = Got(told["statusCode"], told["headers"], json.loads(told["body"]))
+        check(method, path, got)
+        return got
+
+    def only(self, **query: str) -> dict[str, Any]:
+        (file,) = self.ask(**query).json["files"]
+        return dict(file)
+
+    def heads(self) -> int:
+        calls = Remote(self.live.address).calls()["calls"]
+        return [one["action"] for one in calls].count(HEAD)
+
+
+@pytest.fixture
+def signing(tmp_path: Path, clock: Clock) -> Iterator[Signing]:
+    path = tmp_path / "dev-bucket" / KEY
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"FLV")
+    stage = Stage(tmp_path, clock)
+    with LiveInThread(buckets=tmp_path) as live:
+        signing = Signing(stage, live, ROLE)
+        signing.names()
+        stage.happens(NAMED)
+        yield signing
+    stage.store.close()
+
+
+def test_a_file_has_its_times_its_size_and_an_address_that_plays(signing: Signing) -> None:
+    file = signing.only()
+
+    assert (file["uri"], file["duration"], file["size"]) == (KEY, 59.403, 3)
+    assert file["start"] < file["stop"]
+    assert requests.get(file["url"], timeout=5).content == b"FLV"
+
+
+@pytest.mark.parametrize("period", ["", "2h"])
+def test_it_plays_for_as_long_as_was_asked_for_and_no_longer(signing: Signing, period: str) -> None:
+    hours = 2 if period else 1
+    url = signing.only(**({"for": period} if period else {}))["url"]
+    clock = Remote(signing.live.address)
+    the_second_ends()
+    clock.advance(hours * 3_600 - 60)
+    assert requests.get(url, timeout=5).status_code == 200
+
+    clock.advance(61)
+    assert requests.get(url, timeout=5).status_code == 403
+
+
+def test_the_answer_says_until_when(signing: Signing) -> None:
+    assert signing.ask(**{"for": "2h"}).json["until"] == "2025-11-22T10:26:40Z"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x%231", "x%232"),
+        ("x-oss-expires=3", "x-oss-expires=9"),
+        ("x-oss-security-token=dev", "x-oss-security-token=guess"),
+        ("x-oss-signature=", "x-oss-signature=0"),
+    ],
+)
+def test_an_address_that_was_changed_does_not_play(signing: Signing, old: str, new: str) -> None:
+    url = signing.only()["url"]
+    assert old in url
+
+    assert requests.get(url.replace(old, new), timeout=5).status_code == 403
+
+
+def test_what_lies_in_vod_has_neither_address_nor_size(signing: Signing) -> None:
+    signing.stage.happens(FileLeft("vod:v-1", NOON, NOON + 1))
+    file = signing.ask(limit="1").json["files"][0]
+
+    assert (file["uri"], file["url"], file["size"]) == ("vod:v-1", None, None)
+    assert "VOD" in file["why_no_size"]
+
+
+def test_an_object_that_is_gone_says_so_and_the_others_are_told(signing: Signing) -> None:
+    signing.stage.happens(FileLeft("gone.flv", NOON, NOON + 1))
+    gone, there = signing.ask().json["files"]
+
+    assert (gone["size"], there["size"]) == (None, 3)
+    assert "no such object" in gone["why_no_size"]
+
+
+def test_a_role_that_may_not_read_is_told_what_it_needs(signing: Signing) -> None:
+    signing.role = {**ROLE, "access_key_secret": "guess"}
+    file = signing.only()
+
+    assert (file["size"], "oss:GetObject" in file["why_no_size"]) == (None, True)
+    assert requests.get(file["url"], timeout=5).status_code == 403
+
+
+def test_an_oss_that_does_not_answer_is_asked_once(signing: Signing) -> None:
+    signing.names(endpoint="127.0.0.1:9")
+    for n in range(3):
+        signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
+    told = signing.ask().json["files"]
+
+    assert len(told) == 4
+    assert {file["why_no_size"] for file in told} == {"OSS does not answer (RequestError)"}
+    assert all(file["url"] for file in told)
+
+
+def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
+    """Each look at the clock takes 4 s."""
+    ticks = itertools.count(step=4)
+    signing.stage.app = replace(signing.stage.app, monotonic=lambda: next(ticks))
+    for n in range(4):
+        signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
+    reasons = [file["why_no_size"] for file in signing.ask().json["files"]]
+
+    assert reasons[-1] == "the time is over: ask again with a smaller limit"
+
+
+def test_no_more_sizes_are_asked_for_than_a_request_may(signing: Signing) -> None:
+    for n in range(files.SIZES):
+        signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
+    told = signing.ask(limit="200").json["files"]
+
+    assert signing.heads() == files.SIZES
+    assert told[-1]["why_no_size"] == f"only the newest {files.SIZES} are asked for"
+
+
+def test_a_stage_that_names_no_bucket_says_which_settings_it_lacks(signing: Signing) -> None:
+    signing.names(bucket="")
+    got = signing.ask()
+
+    assert (got.status, got.json["code"]) == (409, "WrongState")
+    assert "LIVE_RECORD_BUCKET" in got.json["hint"]
+    assert "LIVE_RECORD_OSS_ENDPOINT" in got.json["hint"]
+
+
+def test_without_a_role_nothing_is_signed(signing: Signing) -> None:
+    signing.role = NO_ROLE
+    got = signing.ask()
+
+    assert (got.status, "deploy/ram/files.json" in got.json["hint"]) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"token": ""}, 401),
+        ({"token": "guess-token"}, 401),
+        ({"path": "/v1/files/other.example.com/app/room1"}, 404),
+        ({"path": "/v1/files/live.example.com/app"}, 404),
+        ({"path": "/v1/files/live.example.com/app/*"}, 400),
+        ({"method": "POST"}, 405),
+        ({"for": "13h"}, 400),
+        ({"for": "0s"}, 400),
+        ({"for": "soon"}, 400),
+        ({"limit": "1001"}, 400),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    signing: Signing, asked: dict[str, Any], status: int
+) -> None:
+    assert signing.ask(**asked).status == status
+
+
+def test_the_route_may_have_taken_its_part_off_the_path(signing: Signing) -> None:
+    assert signing.ask("/live.example.com/app/room1").json["files"][0]["size"] == 3
+
+
+def test_the_list_of_files_says_where_they_are_signed(signing: Signing) -> None:
+    listed = "/v1/recordings/live.example.com/app/room1/files"
+    assert signing.stage.ask("GET", listed).json["signed"] == ROOM
+
+    signing.names(bucket="")
+    assert signing.stage.ask("GET", listed).json["signed"] is None
+
+
+def test_record_command_itself_leads_to_the_function_that_signs(signing: Signing) -> None:
+    got = signing.stage.ask("GET", ROOM)
+
+    assert (got.status, "the stage's own domain" in got.json["hint"]) == (404, True)

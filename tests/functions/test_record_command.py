@@ -1,0 +1,846 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from shared import retry
+from shared.engine.effects import Send, Steps
+from shared.engine.recorder import Handled, Manner
+from shared.protocol import (
+    Command,
+    FileLeft,
+    Published,
+    Reported,
+    StartAsked,
+    StreamKey,
+    Unpublished,
+)
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    NeverSent,
+    NoRecordConfig,
+    NotLive,
+    OursToMend,
+    Refused,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from shared.protocol.durations import rfc3339
+from shared.protocol.events import Accepted, TimePassed
+from shared.store.store_errors import StoreUnavailable
+from tests.conftest import KEY, NOON, Clock
+from tests.support.scripted_stage import ROOM, Got, Stage
+
+START, STOP, RESTART, CANCEL = Command
+HOUR = 3_600_000
+LONG = HOUR
+"""ms: too long for one invocation to try again."""
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """Waiting takes no time of ours, but of the stage's clock."""
+
+    def wait(seconds: float) -> None:
+        clock.pass_ms(round(seconds * 1000))
+
+    monkeypatch.setattr(retry, "wait", wait)
+    monkeypatch.setattr(retry, "while_again", partial(retry.while_again, sleep=wait))
+    stage = Stage(tmp_path, clock)
+    yield stage
+    stage.store.close()
+
+
+@pytest.fixture
+def live(stage: Stage) -> Stage:
+    """The stream is live, and has been for longer than Live takes to notice."""
+    stage.happens(Published(NOON))
+    stage.clock.pass_ms(60_000)
+    return stage
+
+
+@pytest.fixture
+def recording(live: Stage) -> Stage:
+    assert live.start().status == 200
+    return live
+
+
+def while_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, what: Callable[[], object]
+) -> None:
+    """Another instance does that as soon as this one waits."""
+    doing = [what]
+
+    def wait(seconds: float) -> None:
+        stage.clock.pass_ms(round(seconds * 1000))
+        if doing and seconds > 0:
+            doing.pop()()
+
+    monkeypatch.setattr(retry, "wait", wait)
+
+
+# --- what each answer of Live's becomes (design.md 5 and 6)
+
+
+def test_a_start_of_a_live_stream_is_accepted(live: Stage) -> None:
+    got = live.start({"reason": "morning show"})
+
+    assert got.outcome == (200, "accepted", "recording")
+    assert (got.json["command"], got.json["request_id"]) == ("start", "R-1")
+    assert got.json["wish"]["reason"] == "morning show"
+    assert got.json["until"] == rfc3339(NOON + 60_000 + 12 * HOUR)
+
+
+def test_a_start_that_finds_no_stream_waits_for_it(stage: Stage) -> None:
+    stage.live.answers(START, NotLive("StreamNotFound"))
+
+    assert stage.start().outcome == (202, "waiting", "waiting")
+
+
+def test_a_start_that_was_to_fail_without_a_stream_keeps_live_s_answer(stage: Stage) -> None:
+    stage.live.answers(START, NotLive("StreamNotFound", request_id="R-9"))
+    got = stage.start({"if_not_live": "fail"})
+
+    assert got.refusal == (409, "StreamNotFound")
+    assert got.json["request_id"] == "R-9"
+    assert stage.status().json["wanted"] is False
+
+
+def test_the_second_asker_of_a_wanted_stream_may_fail_and_the_wish_stays(stage: Stage) -> None:
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.happens(Unpublished(NOON + 10_000))
+    stage.live.answers(RESTART, NotLive("StreamNotFound"))
+
+    assert stage.ask("POST", f"{ROOM}/restart").refusal == (409, "StreamNotFound")
+    assert stage.status().json["wanted"] is True
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "answer", "expected"),
+    [
+        (START, "start", AlreadyStarted("TaskAlreadyStarted"), (200, "already", "recording")),
+        (START, "start", Throttled("Throttling", retry_after=LONG), (202, "queued", "starting")),
+        (START, "start", InDoubt("InternalError", status=500), (202, "doubt", "starting")),
+        (STOP, "stop", NotLive("StreamNotFound"), (200, "over", "idle")),
+        (STOP, "stop", AlreadyStarted("TaskAlreadyStarted"), (200, "over", "idle")),
+        (STOP, "stop", Refused("SomethingNew", status=400), (200, "over", "idle")),
+        (STOP, "stop", Throttled("Throttling", retry_after=LONG), (202, "queued", "stopping")),
+        (RESTART, "restart", InDoubt("", status=502), (202, "doubt", "recording")),
+    ],
+)
+def test_what_an_answer_makes_of_an_ask(
+    live: Stage, command: Command, path: str, answer: LiveError, expected: tuple[int, str, str]
+) -> None:
+    if command is not START:
+        live.start()
+    live.live.answers(command, *[answer] * 20)
+
+    assert live.ask("POST", f"{ROOM}/{path}").outcome == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "answer", "expected"),
+    [
+        (START, "start", NoRecordConfig("InvalidConfig.NotFound"), (400, "CodeConfigNotFound")),
+        (START, "start", Rejected("MalformedParam"), (400, "MalformedParam")),
+        (START, "start", Rejected("InvalidDomain.NotFound"), (400, "InvalidDomain.NotFound")),
+        (START, "start", Refused("SomethingNew"), (400, "SomethingNew")),
+        (START, "start", OursToMend("InvalidAccessKeyId.NotFound"), (502, "UpstreamAuth")),
+        (STOP, "stop", Rejected("MissingParam"), (400, "MissingParam")),
+        (STOP, "stop", OursToMend("Forbidden.RAM"), (502, "UpstreamAuth")),
+        (RESTART, "restart", NotLive("InvalidStream.NotFound"), (409, "StreamNotFound")),
+        (RESTART, "restart", AlreadyStarted("TaskAlreadyStarted"), (409, "TaskAlreadyStarted")),
+        (RESTART, "restart", Rejected("MalformedParam"), (400, "MalformedParam")),
+        (RESTART, "restart", Refused("SomethingNew"), (400, "SomethingNew")),
+    ],
+)
+def test_what_an_answer_refuses(
+    live: Stage, command: Command, path: str, answer: LiveError, expected: tuple[int, str]
+) -> None:
+    if command is not START:
+        live.start()
+    live.live.answers(command, answer)
+
+    assert live.ask("POST", f"{ROOM}/{path}").refusal == expected
+
+
+def test_what_was_queued_says_when_to_ask_again(live: Stage) -> None:
+    live.live.answers(START, Throttled("Throttling.User", retry_after=90_500))
+
+    assert live.start().headers["Retry-After"] == "91"
+
+
+@pytest.mark.parametrize("answer", [NeverSent("", "refused"), Unavailable("ServiceUnavailable")])
+def test_what_did_nothing_is_tried_again_within_the_invocation(
+    live: Stage, answer: LiveError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.live.answers(START, answer)
+
+    assert live.start().outcome == (200, "accepted", "recording")
+    assert live.live.sent == [START, START]
+
+
+def test_the_wish_is_kept_while_our_credentials_are_refused(live: Stage) -> None:
+    live.live.answers(START, OursToMend("InvalidAccessKeyId.NotFound"))
+    live.start()
+    told = live.status().json
+
+    assert (told["wanted"], told["owed"]["command"]) == (True, "start")
+    assert told["because"]["code"] == "ours_to_mend"
+
+
+def test_a_second_start_moves_the_end_and_sends_nothing(recording: Stage) -> None:
+    got = recording.start({"max_duration": "1h"})
+
+    assert got.outcome == (200, "already", "recording")
+    assert got.json["until"] == rfc3339(NOON + 60_000 + HOUR)
+    assert recording.live.sent == [START]
+
+
+def test_a_start_of_a_failed_session_that_is_repeated_says_that_it_waits(live: Stage) -> None:
+    live.live.answers(START, NoRecordConfig("CodeConfigNotFound"))
+    live.start(Idempotency_Key="k1")
+    got = live.start(Idempotency_Key="k1")
+
+    assert got.outcome == (202, "waiting", "failed")
+    assert got.json["because"]["code"] == "no_record_config"
+
+
+# --- stop, extend, restart, cancel_delay
+
+
+def test_a_stop_is_accepted_holds_and_says_when_the_file_comes(recording: Stage) -> None:
+    recording.clock.pass_ms(1000)
+    got = recording.stop({"hold": "2h"})
+
+    assert got.outcome == (200, "accepted", "idle")
+    assert got.json["wish"]["held_until"] == rfc3339(NOON + 61_000 + 2 * HOUR)
+    assert got.json["file_by"] == rfc3339(NOON + 61_000 + 180_000)
+
+
+def test_a_stop_that_finalizes_sends_both_commands(recording: Stage) -> None:
+    recording.clock.pass_ms(1000)
+    got = recording.stop({"finalize": True})
+
+    assert recording.live.sent == [START, STOP, CANCEL]
+    assert (got.status, got.json["command"]) == (200, "cancel_delay")
+    assert got.json["file_by"] == rfc3339(recording.clock.now)
+
+
+def test_a_file_that_cannot_be_hastened_comes_after_the_delay(recording: Stage) -> None:
+    recording.happens(Unpublished(NOON + 60_000))
+    recording.live.answers(STOP, NotLive("StreamNotFound"))
+    recording.live.answers(CANCEL, NotLive("StreamNotFound"))
+    got = recording.stop({"finalize": True})
+
+    assert got.outcome == (200, "over", "idle")
+    assert got.json["file_by"] == rfc3339(NOON + 60_000 + 180_000)
+
+
+def test_a_stop_may_hold_for_the_session_of_now_alone(recording: Stage) -> None:
+    recording.stop({"hold": "session"})
+
+    assert recording.status().json["held"] is True
+    recording.happens(Published(NOON + 120_000))
+    assert recording.status().json["held"] is False
+
+
+def test_a_stop_of_a_stream_that_nobody_ever_started_is_sent_all_the_same(stage: Stage) -> None:
+    stage.live.answers(STOP, NotLive("StreamNotFound"))
+
+    assert stage.stop().outcome == (200, "over", "idle")
+    assert stage.live.sent == [STOP]
+
+
+def test_an_end_is_extended(recording: Stage) -> None:
+    until = rfc3339(NOON + 5 * HOUR)
+    got = recording.ask("POST", f"{ROOM}/extend", {"until": until})
+
+    assert got.outcome == (200, "already", "recording")
+    assert got.json["until"] == until
+
+
+def test_extending_needs_an_end(recording: Stage) -> None:
+    assert recording.ask("POST", f"{ROOM}/extend").refusal == (400, "MissingParam")
+
+
+@pytest.mark.parametrize("path", ["extend", "restart"])
+def test_what_is_not_wanted_is_neither_extended_nor_cut(stage: Stage, path: str) -> None:
+    body = {"max_duration": "1h"} if path == "extend" else None
+
+    assert stage.ask("POST", f"{ROOM}/{path}", body).refusal == (409, "WrongState")
+
+
+def test_a_wanted_stream_that_is_not_live_is_not_cut(stage: Stage) -> None:
+    stage.live.answers(START, NotLive("StreamNotFound"))
+    stage.start()
+    got = stage.ask("POST", f"{ROOM}/restart")
+
+    assert got.refusal == (409, "WrongState")
+    assert "not live" in got.json["detail"]
+
+
+def test_a_file_is_cut(recording: Stage) -> None:
+    got = recording.ask("POST", f"{ROOM}/restart")
+
+    assert got.outcome == (200, "accepted", "recording")
+    assert (got.json["command"], recording.live.sent) == ("restart", [START, RESTART])
+
+
+def test_a_rejected_cut_is_no_success_though_a_start_follows_it(recording: Stage) -> None:
+    recording.clock.pass_ms(1000)
+    recording.live.answers(RESTART, Rejected("MalformedParam"))
+
+    assert recording.ask("POST", f"{ROOM}/restart").refusal == (400, "MalformedParam")
+    assert recording.live.sent == [START, RESTART, START]
+
+
+def test_the_wait_after_a_stop_is_ended(recording: Stage) -> None:
+    recording.stop()
+    recording.clock.pass_ms(1000)
+    got = recording.ask("POST", f"{ROOM}/cancel_delay")
+
+    assert (got.status, got.json["outcome"]) == (200, "accepted")
+    assert recording.live.sent == [START, STOP, CANCEL]
+
+
+def test_the_wait_of_what_is_wanted_is_not_ended(recording: Stage) -> None:
+    assert recording.ask("POST", f"{ROOM}/cancel_delay").refusal == (409, "WrongState")
+
+
+# --- Idempotency-Key
+
+
+def test_the_same_key_again_changes_nothing_even_after_a_stop(recording: Stage) -> None:
+    recording.start(Idempotency_Key="k1")
+    recording.stop()
+    got = recording.start(Idempotency_Key="k1")
+
+    assert got.outcome == (200, "over", "idle")
+    assert recording.live.sent == [START, STOP]
+
+
+def test_a_start_without_a_key_that_is_repeated_after_a_stop_starts(recording: Stage) -> None:
+    recording.stop()
+    recording.clock.pass_ms(1000)
+    recording.start()
+
+    assert recording.live.sent == [START, STOP, START]
+
+
+def test_the_same_key_with_another_body_or_ask_is_refused(recording: Stage) -> None:
+    recording.start({"reason": "one"}, Idempotency_Key="k1")
+
+    expected = (422, "IdempotencyKeyReused")
+    assert recording.start({"reason": "two"}, Idempotency_Key="k1").refusal == expected
+    assert recording.stop(Idempotency_Key="k1").refusal == expected
+
+
+def test_a_key_is_forgotten_after_a_day(recording: Stage) -> None:
+    recording.start({"reason": "one"}, Idempotency_Key="k1")
+    recording.clock.pass_ms(24 * HOUR)
+
+    assert recording.start({"reason": "two"}, Idempotency_Key="k1").status < 300
+
+
+def test_the_key_of_a_refused_ask_may_be_used_again(live: Stage) -> None:
+    assert live.ask("POST", f"{ROOM}/restart", Idempotency_Key="k1").status == 409
+    live.start()
+    live.ask("POST", f"{ROOM}/restart", Idempotency_Key="k1")
+
+    assert live.live.sent == [START, RESTART]
+
+
+def test_a_record_remembers_its_newest_hundred_keys(recording: Stage) -> None:
+    for number in range(120):
+        recording.start(Idempotency_Key=f"k{number}")
+
+    kept = [once.key for once in recording.store.load(KEY).record.asked]
+    assert (len(kept), kept[-1]) == (100, "k119")
+
+
+@pytest.mark.parametrize("key", ["", "k" * 201, "tab\there"])
+def test_a_key_that_cannot_be_kept_is_refused(stage: Stage, key: str) -> None:
+    got = stage.start(Idempotency_Key=key)
+
+    assert got.refusal == (400, "MalformedParam")
+    assert got.json["errors"][0]["field"] == "Idempotency-Key"
+
+
+# --- Prefer: wait
+
+
+def test_a_start_waits_for_its_confirmation(live: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirms = Reported("record_started", recording=True)
+    while_waiting(live, monkeypatch, lambda: live.happens(confirms))
+    got = live.start(Prefer="wait=8")
+
+    assert (got.outcome, got.json["confirmed"]) == ((200, "accepted", "recording"), True)
+    assert got.headers["Preference-Applied"] == "wait=8"
+
+
+def test_a_wait_ends_with_its_seconds(live: Stage) -> None:
+    before = live.clock.now
+    got = live.start(Prefer="respond-async, wait=2")
+
+    assert (got.status, got.json["confirmed"]) == (200, False)
+    assert live.clock.now - before == pytest.approx(2000, abs=150)
+
+
+def test_a_wait_fits_into_the_budget(live: Stage) -> None:
+    before = live.clock.now
+    got = live.start(Prefer="wait=3600")
+
+    assert got.headers["Preference-Applied"] == "wait=9"
+    assert live.clock.now - before < 12_000
+
+
+@pytest.mark.parametrize("preference", ["wait=soon", "respond-async", "wait=-1", ""])
+def test_a_preference_that_cannot_be_read_is_none(live: Stage, preference: str) -> None:
+    assert "Preference-Applied" not in live.start(Prefer=preference).headers
+
+
+def settling(stage: Stage, answer: Accepted | LiveError) -> Callable[[], object]:
+    """Reconcile sends what was queued, and this is Live's answer."""
+
+    def settle() -> None:
+        stage.clock.pass_ms(LONG)
+        stage.live.script.clear()
+        if isinstance(answer, LiveError):
+            stage.live.answers(START, *[answer] * 20)
+            stage.live.answers(STOP, answer)
+        stage.happens(TimePassed())
+
+    return settle
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "told"),
+    [
+        (Accepted("R-1"), 200, "accepted"),
+        (AlreadyStarted("TaskAlreadyStarted"), 200, "already"),
+        (NoRecordConfig("CodeConfigNotFound"), 400, "CodeConfigNotFound"),
+        (Refused("SomethingNew"), 400, "SomethingNew"),
+        (OursToMend("Forbidden.RAM"), 502, "UpstreamAuth"),
+        (InDoubt("InternalError", status=500), 202, "doubt"),
+        (Throttled("Throttling", retry_after=LONG), 202, "queued"),
+    ],
+)
+def test_a_queued_start_waits_for_what_becomes_of_it(
+    live: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Accepted | LiveError,
+    status: int,
+    told: str,
+) -> None:
+    live.live.answers(START, Throttled("Throttling", retry_after=LONG))
+    while_waiting(live, monkeypatch, settling(live, answer))
+    got = live.start({"max_duration": "10h"}, Prefer="wait=8")
+
+    assert (got.status, got.json.get("outcome", got.json.get("code"))) == (status, told)
+
+
+def test_a_queued_stop_waits_until_it_is_over(
+    recording: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording.live.answers(STOP, Throttled("Throttling", retry_after=LONG))
+    while_waiting(recording, monkeypatch, settling(recording, NotLive("StreamNotFound")))
+
+    assert recording.stop(Prefer="wait=8").outcome == (200, "over", "idle")
+
+
+def test_a_wait_ends_when_somebody_wishes_otherwise(
+    live: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_waiting(live, monkeypatch, live.stop)
+    before = live.clock.now
+    got = live.start(Prefer="wait=8")
+
+    assert got.json["wanted"] is False
+    assert live.clock.now - before < 1000
+
+
+# --- what is read
+
+
+def test_a_stream_never_heard_of_says_so(stage: Stage) -> None:
+    told = stage.status().json
+
+    assert (told["phase"], told["seen"]) == ("idle", False)
+    assert told["because"]["code"] == "never_asked"
+
+
+def test_the_whole_record_of_a_recording_is_shown(recording: Stage) -> None:
+    recording.happens(Reported("record_started", recording=True))
+    told = recording.status().json
+
+    assert (told["phase"], told["confirmed"]) == ("recording", True)
+    assert told["session"]["number"] == 1
+    assert told["evidence"]["what"] == "record_started"
+    assert told["last_answer"]["because"] == {"code": "accepted", "text": "Live accepted start"}
+
+
+def test_a_command_that_is_owed_is_shown(recording: Stage) -> None:
+    recording.live.answers(STOP, Throttled("Throttling", retry_after=LONG))
+    recording.stop()
+
+    assert recording.status().json["owed"]["attempts"] == 1
+
+
+def test_texts_come_in_the_language_that_is_liked_best(stage: Stage) -> None:
+    def said(accepted: str) -> str:
+        got = stage.ask("GET", ROOM, Accept_Language=accepted)
+        return str(got.json["because"]["text"])
+
+    assert "没有" in said("zh-CN,zh;q=0.9,en;q=0.8")
+    assert "没有" in said("fr, en;q=0.4, zh;q=0.5")
+    assert "nobody" in said("en-GB")
+    assert "nobody" in said("zh;q=0, fr")
+    assert "nobody" in said("zh;q=much")
+
+
+def test_history_is_newest_first(recording: Stage) -> None:
+    told = recording.ask("GET", f"{ROOM}/history", query={"limit": "2"}).json["history"]
+    every = recording.ask("GET", f"{ROOM}/history").json["history"]
+
+    assert [line["code"] for line in told] == ["accepted", "sent"]
+    assert every[-1]["code"] == "published"
+
+
+def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
+    left = FileLeft("record/1.mp4", NOON, NOON + 60_000, 59_403)
+    for file in (left, FileLeft("record/2.mp4", NOON + 60_000, NOON + 90_000), left):
+        recording.happens(file)
+    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+
+    assert [file["uri"] for file in told] == ["record/2.mp4", "record/1.mp4"]
+    assert told[1] == {
+        "uri": "record/1.mp4",
+        "start": rfc3339(NOON),
+        "stop": rfc3339(NOON + 60_000),
+        "duration": 59.403,
+        "url": None,
+    }
+
+
+def test_of_a_file_that_told_no_duration_the_times_tell_it(recording: Stage) -> None:
+    for file in (FileLeft("a.mp4", NOON, NOON + 60_500), FileLeft("vod:v-1", 0, 0)):
+        recording.happens(file)
+    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+
+    assert [file["duration"] for file in told] == [60.5, None]
+
+
+def test_files_have_an_address_where_the_stage_says_where_they_are_read(recording: Stage) -> None:
+    base = "https://bucket.example.com/"
+    recording.app = replace(recording.app, settings=replace(recording.app.settings, files_url=base))
+    for n, uri in enumerate(("record/a b#1.flv", "vod:v-1")):
+        recording.happens(FileLeft(uri, NOON - n, NOON + 60_000))
+    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+
+    assert [file["url"] for file in told] == [f"{base}record/a%20b%231.flv", None]
+
+
+def _listed(stage: Stage, **query: str) -> Got:
+    return stage.ask("GET", "/v1/recordings", query=query)
+
+
+def _names(got: Got) -> list[str]:
+    return [row["stream"].rpartition("/")[2] for row in got.json["recordings"]]
+
+
+@pytest.fixture
+def many(stage: Stage) -> Stage:
+    for number in range(5):
+        stage.happens(Published(NOON), StreamKey("live.example.com", "classroom", f"c{number}"))
+        stage.happens(Published(NOON), StreamKey("live.example.com", "app", f"a{number}"))
+        stage.clock.pass_ms(100)
+    return stage
+
+
+def test_every_stream_is_listed_with_how_many_stand_how(many: Stage) -> None:
+    got = _listed(many)
+
+    assert len(got.json["recordings"]) == 10
+    assert (got.json["phases"]["recording"], got.json["phases"]["idle"]) == (5, 5)
+    assert got.json["next"] is None
+
+
+def test_a_list_is_narrowed_by_phase_domain_and_application(many: Stage) -> None:
+    assert _names(_listed(many, phase="recording")) == [f"c{n}" for n in range(5)]
+    assert _names(_listed(many, app="app", domain="push.example.com", limit="1")) == ["a0"]
+    assert _names(_listed(many, app="nobody's")) == []
+
+
+def test_pages_show_every_stream_once_whatever_is_added_before_them(many: Stage) -> None:
+    first = _listed(many, limit="4")
+    many.happens(Published(NOON), StreamKey("live.example.com", "app", "a00"))
+    second = _listed(many, limit="4", cursor=first.json["next"])
+    third = _listed(many, limit="4", cursor=second.json["next"])
+
+    assert len(set(_names(first) + _names(second) + _names(third))) == 10
+    assert third.json["next"] is None
+
+
+@pytest.mark.parametrize("cursor", ["x", "é", "bm8=", "WzEsMiwzXQ==", "WyJcdWQ4MDAiLCJhIiwiYiJd"])
+def test_a_cursor_that_was_not_ours_is_refused(stage: Stage, cursor: str) -> None:
+    assert _listed(stage, cursor=cursor).refusal == (400, "MalformedParam")
+
+
+def test_a_list_of_an_unknown_domain_is_refused(stage: Stage) -> None:
+    assert _listed(stage, domain="elsewhere.com").refusal == (404, "NotFound")
+
+
+# --- health
+
+
+def test_health_needs_no_token_and_tells_nothing_secret(recording: Stage) -> None:
+    got = recording.ask("GET", "/v1/health", token="")
+
+    assert (got.status, got.json["ready"], got.json["store"]) == (200, True, "ok")
+    assert "example.com" not in str(got.json)
+
+
+def test_health_says_when_a_callback_was_last_not_passed_on(recording: Stage) -> None:
+    assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] is None
+
+    recording.app.known.lost_relay()
+    recording.clock.pass_ms(20_000)
+    assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] == 20_000
+
+
+def test_health_says_why_a_stage_is_not_ready(stage: Stage) -> None:
+    stage.store.mark("reconciled")
+    stage.clock.pass_ms(240_000)
+    got = stage.ask("GET", "/v1/health", token="")
+
+    assert (got.status, got.json["ready"]) == (503, False)
+    assert got.json["why"] == ["reconcile last ran 4m ago: is its timer enabled?"]
+
+
+def test_health_says_that_reconcile_never_ran_once_something_is_late(live: Stage) -> None:
+    live.live.answers(START, Throttled("Throttling", retry_after=20_000))
+    live.start()
+    assert live.ask("GET", "/v1/health").status == 200
+    live.clock.pass_ms(240_000)
+
+    assert "never run" in live.ask("GET", "/v1/health").json["why"][0]
+
+
+def test_health_says_that_the_store_is_gone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise StoreUnavailable("/secret/path.db: disk I/O error")
+
+    monkeypatch.setattr(stage.store, "queue", gone)
+    got = stage.ask("GET", "/v1/health")
+
+    assert (got.status, got.json["store"]) == (503, "unavailable")
+    assert "secret" not in str(got.json)
+
+
+@pytest.mark.parametrize(("step", "sent"), [("load", 0), ("save_or_claim", 1)])
+def test_an_ask_claims_nothing_of_a_store_that_is_gone_before_it_or_while_it_is_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, step: str, sent: int
+) -> None:
+    perform, left = getattr(stage.store, step), iter(range(sent))
+
+    def gone(asked: object) -> object:
+        if next(left, None) is None:
+            raise StoreUnavailable("/secret/path.db: disk I/O error")
+        return perform(asked)
+
+    monkeypatch.setattr(stage.store, step, gone)
+    got = stage.start()
+
+    assert got.refusal == (503, "StoreUnavailable")
+    assert got.headers["Retry-After"] == "1"
+    assert "not known" in got.json["detail"]
+    assert len(stage.live.sent) == sent
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize("token", ["", "wrong-token", "ops-token2"])
+def test_without_a_known_token_nothing_is_told(stage: Stage, token: str) -> None:
+    got = stage.ask("GET", ROOM, token=token)
+
+    assert got.refusal == (401, "Unauthorized")
+    assert got.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_that_may_only_read_changes_nothing(stage: Stage) -> None:
+    assert stage.ask("GET", ROOM, token="eye-token").status == 200
+    assert stage.ask("POST", f"{ROOM}/start", token="eye-token").refusal == (403, "Forbidden")
+    assert stage.live.sent == []
+
+
+def test_another_scheme_is_no_token(stage: Stage) -> None:
+    got = stage.ask("GET", ROOM, token="", Authorization="Basic b3BzLXRva2Vu")
+
+    assert got.refusal == (401, "Unauthorized")
+
+
+def test_with_no_token_configured_every_request_is_refused(stage: Stage) -> None:
+    empty = replace(stage.app.settings.api_tokens, tokens=())
+    stage.app = replace(stage.app, settings=replace(stage.app.settings, api_tokens=empty))
+
+    assert stage.ask("GET", ROOM).refusal == (401, "Unauthorized")
+
+
+def test_an_ingest_domain_leads_to_the_streaming_domain(stage: Stage) -> None:
+    got = stage.ask("GET", "/v1/recordings/PUSH.example.com/app/room1")
+
+    assert got.json["stream"] == "live.example.com/app/room1"
+
+
+def test_an_unknown_domain_is_told_the_known_ones(stage: Stage) -> None:
+    got = stage.ask("GET", "/v1/recordings/elsewhere.com/app/room1")
+
+    assert got.refusal == (404, "NotFound")
+    assert "live.example.com" in got.json["hint"]
+
+
+@pytest.mark.parametrize("name", ["room*", "*", "room?"])
+def test_a_wildcard_is_refused_with_the_reason(stage: Stage, name: str) -> None:
+    quoted = name.replace("?", "%3F")
+    got = stage.ask("POST", f"/v1/recordings/live.example.com/app/{quoted}/start")
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "one stream a call" in got.json["detail"]
+
+
+@pytest.mark.parametrize("name", ["a%20b", "%00", "x" * 257, "%ed%a0%80%0a"])
+def test_what_is_no_name_is_refused(stage: Stage, name: str) -> None:
+    got = stage.ask("GET", f"/v1/recordings/live.example.com/app/{name}")
+
+    assert got.refusal == (400, "MalformedParam")
+
+
+def test_an_empty_name_is_refused_with_every_other(stage: Stage) -> None:
+    got = stage.ask("POST", "/v1/recordings//*/room1/start")
+
+    assert [error["field"] for error in got.json["errors"]] == ["domain", "app"]
+
+
+def test_an_unknown_path_leads_to_the_description(stage: Stage) -> None:
+    got = stage.ask("GET", "/v1/recording")
+
+    assert got.refusal == (404, "NotFound")
+    assert "openapi.json" in got.json["hint"]
+
+
+def test_a_path_may_come_without_its_prefix(stage: Stage) -> None:
+    assert stage.ask("GET", "/health").status == 200
+    assert stage.ask("GET", ROOM.removeprefix("/v1")).status == 200
+
+
+def test_another_method_is_told_which_ones_there_are(stage: Stage) -> None:
+    got = stage.ask("DELETE", f"{ROOM}/start")
+
+    assert got.refusal == (405, "MethodNotAllowed")
+    assert got.headers["Allow"] == "POST"
+
+
+def test_a_body_of_more_than_16_kib_is_refused(stage: Stage) -> None:
+    assert stage.start("x" * 16_385).refusal == (413, "TooLarge")
+
+
+def test_a_body_that_is_not_json_is_refused(stage: Stage) -> None:
+    got = stage.start("reason=x", Content_Type="application/x-www-form-urlencoded")
+
+    assert got.refusal == (415, "UnsupportedMediaType")
+    assert stage.start("{").refusal == (400, "MalformedParam")
+
+
+def test_every_bad_field_is_told_at_once(stage: Stage) -> None:
+    body = {
+        "on_interruption": "explode",
+        "max_duration": "soon",
+        "reason": "x" * 201,
+        "untill": "2026-11-22T20:00:00Z",
+        "zzz": 1,
+    }
+    got = stage.start(body)
+
+    assert got.refusal == (400, "MalformedParam")
+    assert {error["field"] for error in got.json["errors"]} == set(body)
+    assert "did you mean until?" in got.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"until": "2020-01-01T00:00:00Z"},
+        {"until": "9999-12-31T23:59:59-23:59"},
+        {"until": "2026-11-22T20:00:00Z", "max_duration": "1h"},
+        {"until": 5},
+        {"if_not_live": None},
+        {"reason": "a\nb"},
+        {"reason": "\ud800"},
+    ],
+)
+def test_what_makes_no_sense_is_refused(stage: Stage, body: object) -> None:
+    assert stage.start(body).refusal == (400, "MalformedParam")
+
+
+def test_a_name_in_another_encoding_is_refused_and_not_taken_for_another(stage: Stage) -> None:
+    """As a browser or a shell that speaks GBK writes it."""
+    got = stage.ask("POST", "/v1/recordings/live.example.com/app/%B7%BF%BC%E4/start")
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "UTF-8" in got.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["start", "extend"])
+def test_more_than_the_stage_records_is_refused_with_the_setting_that_allows_it(
+    stage: Stage, path: str
+) -> None:
+    got = stage.ask("POST", f"{ROOM}/{path}", {"max_duration": "12h1s"})
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "at most 12h" in got.json["detail"]
+    assert "LIVE_RECORD_MAX_DURATION" in got.json["hint"]
+    assert stage.start({"max_duration": "12h"}).status < 300
+
+
+@pytest.mark.parametrize("body", [{"finalize": 1}, {"hold": "for ever"}, {"hold": 0}])
+def test_what_makes_no_sense_of_a_stop_is_refused(stage: Stage, body: object) -> None:
+    assert stage.stop(body).refusal == (400, "MalformedParam")
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "ten", "9" * 30, "\uff11"])
+def test_a_limit_is_a_whole_number_within_bounds(stage: Stage, limit: str) -> None:
+    got = stage.ask("GET", f"{ROOM}/history", query={"limit": limit})
+
+    assert got.refusal == (400, "MalformedParam")
+
+
+def test_a_query_that_nobody_reads_is_refused(stage: Stage) -> None:
+    assert "takes nothing" in stage.ask("GET", ROOM, query={"q": "1"}).json["detail"]
+
+
+def test_a_command_on_the_wire_is_shown_and_a_second_ask_waits_for_it(live: Stage) -> None:
+    steps = live.app.recorder.handle(KEY, StartAsked("another instance"), Manner(wait=250))
+    send = next(effect for effect in _until_sent(live, steps))
+    told = live.status().json
+
+    assert isinstance(send, Send)
+    assert (told["phase"], told["flight"]["command"]) == ("starting", "start")
+    assert live.stop().outcome == (202, "queued", "stopping")
+
+
+def _until_sent(stage: Stage, steps: Steps[Handled]) -> Iterator[Send]:
+    """The effects are performed but the send, which stays on the wire."""
+    effect = next(steps)
+    while not isinstance(effect, Send):
+        effect = steps.send(stage.call()._hands.perform(effect))
+    yield effect

@@ -1,0 +1,253 @@
+"""Live says what a recording does, and which files it left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from functions import record_events
+from shared.protocol import FileLeft, Phase, StartAsked, phase
+from shared.protocol.reason import Code
+from shared.protocol.texts import MENDS, Language, text
+from tests.conftest import KEY, NOON, Clock
+from tests.support.callback_stage import HOST, INGEST, RECORD_KEY, TOKEN, Edge
+
+FILE = {
+    "uri": "record/live/room42/2026-11-22-10-00-00.mp4",
+    "duration": 69.403,
+    "start_time": NOON // 1000,
+    "stop_time": NOON // 1000 + 54,
+}
+BROKEN = {"event": "record_error", "error_info": {"code": "BucketNotFound", "message": "gone"}}
+LOST = {
+    "event": "transformat_error",
+    "error_info": {"code": "PermissionDenied.ResourceAccess", "message": "no"},
+    "file_info": {"uri": "a/x.flv", "start_time": 1763493420, "stop_time": 1763494119},
+}
+
+
+@pytest.fixture
+def edge(tmp_path: Path, clock: Clock) -> Edge:
+    return Edge(tmp_path, clock)
+
+
+@pytest.fixture
+def recording(edge: Edge) -> Edge:
+    edge.ingest()
+    edge.happens(StartAsked("ann"))
+    return edge
+
+
+@pytest.mark.parametrize("event", ["record_started", "record_resumed"])
+def test_a_recording_that_runs_confirms_the_start(recording: Edge, event: str) -> None:
+    assert recording.told(event=event).status == 200
+
+    started = recording.record().started
+    assert started is not None
+    assert started.confirmed
+
+
+def test_a_pause_is_known_and_confirms_nothing(recording: Edge) -> None:
+    recording.told(event="record_paused", time="2026-11-22T10:00:00Z")
+
+    evidence = recording.record().evidence
+    assert evidence is not None
+    assert (evidence.what, evidence.recording) == ("record_paused", False)
+
+
+def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recording: Edge) -> None:
+    recording.told(**BROKEN)
+
+    assert phase(recording.record()) is Phase.FAILED
+    newest = recording.app.store.history(KEY, 1)[0].note
+    assert MENDS["BucketNotFound"][0] in text(newest)
+    assert MENDS["BucketNotFound"][1] in text(newest, Language.CHINESE)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        LOST,
+        {"event": "record_force_transcode_fail"},
+        {"VideoId": "v-1", "EventType": "AddLiveRecordVideoComplete", "Status": "fail"},
+    ],
+    ids=["transformat_error", "record_force_transcode_fail", "VOD"],
+)
+def test_a_file_that_is_lost_later_is_told_and_fails_no_session(
+    recording: Edge, fields: dict[str, object]
+) -> None:
+    assert recording.told(**fields).status == 200
+
+    assert phase(recording.record()) is Phase.RECORDING
+    assert recording.history()[-1] == "file_failed"
+
+
+def test_a_file_is_kept_once_however_often_it_is_told(recording: Edge) -> None:
+    for _ in range(3):
+        assert recording.told(**FILE).status == 200
+
+    files = recording.app.store.files(KEY, 10)
+    assert [(one.uri, one.stop - one.start) for one in files] == [(FILE["uri"], 54_000)]
+
+
+def test_a_file_is_kept_with_the_duration_that_live_tells(recording: Edge) -> None:
+    recording.told(**FILE)
+
+    assert [one.duration for one in recording.app.store.files(KEY, 10)] == [69_403]
+
+
+def test_one_cycle_leaves_a_file_for_each_format(recording: Edge) -> None:
+    for container in ("mp4", "flv"):
+        recording.told(**{**FILE, "uri": f"a.{container}", "push_args": {"callback_id": "t1"}})
+
+    uris = {one.uri for one in recording.app.store.files(KEY, 10)}
+    assert uris == {"a.mp4", "a.flv"}
+
+
+def test_a_recording_to_vod_is_a_file_without_a_uri(recording: Edge) -> None:
+    recording.told(VideoId="v-1", EventType="AddLiveRecordVideoComplete", Status="success")
+
+    assert [one.uri for one in recording.app.store.files(KEY, 10)] == ["vod:v-1"]
+
+
+def test_a_file_that_does_not_say_when_it_ends_lasts_as_long_as_it_says(edge: Edge) -> None:
+    edge.told(uri="a.mp4", duration=2.5, start_time=NOON // 1000)
+
+    assert [one.stop for one in edge.app.store.files(KEY, 10)] == [NOON + 2500]
+
+
+def test_a_file_without_any_time_proves_no_recording_of_now(recording: Edge) -> None:
+    recording.told(uri="a.mp4")
+
+    started = recording.record().started
+    assert started is not None
+    assert not started.confirmed
+
+
+@pytest.mark.parametrize("fields", [{"event": "record_sung"}, {"event": "record_error_2"}])
+def test_an_event_that_nobody_knows_is_accepted_and_changes_nothing(
+    edge: Edge, fields: dict[str, object]
+) -> None:
+    before = edge.dump()
+    assert edge.told(**fields).json == {"ignored": "this event is not known"}
+
+    assert edge.dump() == before
+    assert any("callback.ignored" in line for line in edge.lines)
+
+
+def test_a_domain_that_the_policy_does_not_name_is_ignored(edge: Edge) -> None:
+    before = edge.dump()
+    got = edge.told(event="record_started", domain="other.example.com")
+
+    assert (got.status, edge.dump()) == (200, before)
+
+
+def test_what_cannot_be_read_is_refused_as_unreadable(edge: Edge) -> None:
+    assert edge.told(event=7).status == 400
+
+
+@pytest.mark.parametrize("domain", [HOST, f"{HOST}:8443"])
+@pytest.mark.parametrize("key", [RECORD_KEY, "new-record-key-0000"])
+def test_it_is_signed_over_our_own_host_with_or_without_its_port_by_any_key(
+    edge: Edge, domain: str, key: str
+) -> None:
+    assert _signed(edge, domain, key) == 200
+
+
+@pytest.mark.parametrize(
+    ("domain", "key"),
+    [(INGEST, RECORD_KEY), ("live.example.com", RECORD_KEY), (HOST, "dev-stream-key-0000")],
+    ids=["the ingest domain", "the streaming domain", "the key of the other kind"],
+)
+def test_signed_over_the_wrong_kind_of_domain_it_changes_nothing(
+    edge: Edge, domain: str, key: str
+) -> None:
+    before = edge.dump()
+    assert _signed(edge, domain, key) == 401
+    assert edge.dump() == before
+
+
+def _signed(edge: Edge, domain: str, key: str) -> int:
+    body = {"domain": KEY.domain, "app": KEY.app, "stream": KEY.stream, "event": "record_started"}
+    got = edge.call(
+        record_events,
+        "POST",
+        f"/callbacks/record/{TOKEN}",
+        headers=edge.signed(domain, key),
+        body=json.dumps(body),
+    )
+    return got.status
+
+
+def test_status_callbacks_are_known_to_work_once_one_was_received(recording: Edge) -> None:
+    assert not recording.app.terms(KEY).status_known
+    recording.told(event="record_paused")
+
+    assert recording.app.terms(KEY).status_known
+
+
+def test_a_file_does_not_show_that_status_callbacks_work(recording: Edge) -> None:
+    recording.told(**FILE)
+    recording.clock.pass_ms(61_000)
+
+    assert not recording.app.terms(KEY).status_known
+
+
+def test_another_process_learns_of_them_within_a_minute(
+    tmp_path: Path, clock: Clock, edge: Edge
+) -> None:
+    another = Edge(tmp_path, clock)
+    assert not another.app.terms(KEY).status_known
+    edge.told(event="record_started")
+    clock.pass_ms(60_000)
+
+    assert another.app.terms(KEY).status_known
+
+
+def test_an_exception_is_told_in_the_history_and_changes_nothing_else(recording: Edge) -> None:
+    before = recording.record()
+    place = {"app": INGEST, "appname": KEY.app, "id": KEY.stream}
+    headers = recording.signed(INGEST, "dev-stream-key-0000")
+    got = recording.remarks("exception", headers, **place, code=2001, push_url="rtmp://secret")
+
+    assert (got.status, recording.history()[-1]) == (200, "exception")
+    assert recording.record() == before
+    assert not any("secret" in line for line in recording.lines)
+
+
+def test_a_switch_of_publishers_is_told_by_other_fields_as_well(recording: Edge) -> None:
+    place = {"domain": KEY.domain, "app_name": KEY.app, "StreamName": KEY.stream}
+    headers = recording.signed(INGEST, "dev-stream-key-0000")
+    recording.remarks("switch", headers, **place, event="main_to_backup")
+
+    newest = recording.app.store.history(KEY, 1)[0].note
+    assert (newest.code, newest.about["what"]) == (Code.SWITCHED, "main_to_backup")
+
+
+def test_a_remark_without_a_signature_is_logged_and_kept_nowhere(edge: Edge) -> None:
+    before = edge.dump()
+    place = {"app": INGEST, "appname": KEY.app, "id": KEY.stream}
+
+    assert edge.remarks("exception", {}, **place, code=1001).status == 200
+    assert edge.dump() == before
+    assert any("callback.remarked" in line for line in edge.lines)
+
+
+def test_a_remark_about_nothing_in_particular_is_accepted(edge: Edge) -> None:
+    headers = edge.signed(INGEST, "dev-stream-key-0000")
+
+    assert edge.remarks("switch", headers, anything=[1, 2]).status == 200
+
+
+def test_a_remark_that_is_wrongly_signed_is_refused(edge: Edge) -> None:
+    headers = edge.signed("other.example.com", "dev-stream-key-0000")
+
+    assert edge.remarks("switch", headers, code=1).status == 401
+
+
+def test_a_file_happens_as_any_other_happening(edge: Edge) -> None:
+    edge.happens(FileLeft("a.mp4", NOON, NOON))
+
+    assert edge.history() == ["file"]

@@ -1,0 +1,61 @@
+"""From a pushed stream to an address that plays, over HTTP and through the stage's own routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from cli.local.encoder import Encoder
+from cli.local.stack import Deployed, running
+from cli.packaging import FILES, RUNTIMES, build, interpreter
+from emulator.live import Remote
+from tests.cli.test_play import the_second_ends
+from tests.support.journey import Stage
+
+pytestmark = pytest.mark.slow
+SOURCE = "source"
+
+
+@pytest.mark.parametrize("code", [SOURCE, *RUNTIMES])
+def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) -> None:
+    """Of a runtime, both packages are what runs, on nothing but its own library."""
+    deployed, settings = of_package(code, tmp_path / "package") if code != SOURCE else (None, {})
+    folder = tmp_path / "stage"
+    with running(folder, rtmp_port=0, deployed=deployed, settings=settings) as stack:
+        stage = Stage(stack, Remote(stack.live))
+        uri = recorded(stage)
+        where = stage.call("GET", stage.url("room1", "/files")).json()["signed"]
+        (file,) = stage.call("GET", f"{stack.fc}{where}").json()["files"]
+        kept = (folder / "buckets" / "dev-bucket" / uri).read_bytes()
+
+        assert (file["uri"], file["size"], kept[:3]) == (uri, len(kept), b"FLV")
+        assert requests.get(file["url"], timeout=5).content == kept
+        changed = file["url"].replace("x-oss-expires=3", "x-oss-expires=9")
+        assert requests.get(changed, timeout=5).status_code == 403
+        the_second_ends()
+        stage.live.advance(3_601)
+        assert requests.get(file["url"], timeout=5).status_code == 403
+
+
+def recorded(stage: Stage) -> str:
+    """The one file that a pushed stream left."""
+    stage.ask("room1", "start")
+    with Encoder(f"{stage.stack.rtmp}/app/room1?vhost=push.example.com") as encoder:
+        assert encoder.refusal == ""
+        stage.until(lambda: stage.records("room1"))
+        stage.until(lambda: "confirmed" in stage.history("room1"))
+        stage.ask("room1", "stop", finalize=True)
+    files = stage.url("room1", "/files")
+    stage.until(lambda: len(stage.call("GET", files).json()["files"]) == 1)
+    return str(stage.call("GET", files).json()["files"][0]["uri"])
+
+
+def of_package(runtime: str, into: Path) -> tuple[Deployed, dict[str, str]]:
+    python = interpreter(runtime)
+    if python is None:
+        pytest.skip(f"no {runtime} is at hand")
+    main = build(runtime, into=into, warn=pytest.fail)
+    files = build(runtime, FILES, into=into, warn=pytest.fail)
+    return Deployed(main.folder, str(python)), {"LIVE_RECORD_FILES_CODE": str(files.folder)}

@@ -1,0 +1,192 @@
+"""The quick way into the official SDK is the plain one: same requests, same errors, same models."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from shared.outbound.live.sdk_import import Action
+from tests.support.raw_server import (
+    CLOSED,
+    GARBAGE,
+    HANG,
+    RESET,
+    Seen,
+    Step,
+    Wire,
+    html_reply,
+    json_reply,
+    xml_reply,
+)
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+ACCEPTED = json_reply({"RequestId": "R-1"})
+XML_REFUSAL = "<Error><Code>TaskAlreadyStarted</Code><RequestId>R-3</RequestId></Error>"
+
+
+def refusal(code: str, status: int, **headers: str) -> Step:
+    told = {"Code": code, "Message": f"%s {code}", "RequestId": "R-2"}
+    return json_reply(
+        told, status, headers={name.replace("_", "-"): headers[name] for name in headers}
+    )
+
+
+WRONG = [
+    refusal("TaskAlreadyStarted", 409),
+    refusal("Throttling.User", 429),
+    refusal("Throttling.User", 503, x_acs_retry_after="1500"),
+    refusal("InternalError", 500),
+    refusal("Forbidden.RAM", 403),
+    xml_reply(409, XML_REFUSAL),
+    *(html_reply(200), html_reply(502), json_reply({}, 400), json_reply([])),
+    *(CLOSED, RESET, GARBAGE, HANG),
+]
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.close()
+
+
+class Probed:
+    """What a Python of its own did, and what came over the wire."""
+
+    def __init__(self, told: dict[str, Any], seen: list[Seen]) -> None:
+        self.way: str = told["way"]
+        self.loaded: list[str] = told["loaded"]
+        self.answers: list[Any] = told["answers"]
+        self.models: dict[str, str] = told["models"]
+        self.requests = [(one.method, one.query, dict(one.headers)) for one in seen]
+
+
+def probe(wire: Wire, fast: str, named: str = "", *, before: Path | None = None) -> Probed:
+    """With the packages of the folder `before` in place of the installed ones."""
+    wire.script(*[ACCEPTED] * len(get_args(Action)), *WRONG, ACCEPTED)
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.support.sdk_import_probe",
+            wire.endpoint,
+            fast,
+            str(len(WRONG)),
+            named,
+        ],
+        env={**os.environ, "PYTHONPATH": str(before or "")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return Probed(json.loads(ended.stdout), wire.seen)
+
+
+@pytest.fixture
+def plain(wire: Wire) -> Probed:
+    return probe(wire, "plain", "names")
+
+
+def test_the_quick_way_sends_the_same_and_understands_the_same(wire: Wire, plain: Probed) -> None:
+    quick = probe(wire, "fast")
+    assert (quick.way, plain.way) == ("fast", "plain")
+    assert quick.requests == plain.requests
+    assert quick.answers == plain.answers
+    assert len(quick.requests) == len(get_args(Action)) + len(WRONG)
+
+
+def test_the_quick_way_loads_nothing_of_what_is_heavy(wire: Wire, plain: Probed) -> None:
+    assert probe(wire, "fast").loaded == []
+    assert len(plain.loaded) > 3
+
+
+def test_the_quick_way_has_every_model_of_the_plain_one(wire: Wire, plain: Probed) -> None:
+    found = probe(wire, "fast", "names").models
+    assert len(found) > 1_000
+    assert found == plain.models
+
+
+# A release to come that is not what we know
+
+
+def installed(name: str) -> Path:
+    found = find_spec(name)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
+def changed(folder: Path, package: str, file: str, text: str) -> Path:
+    """A copy of the package with a file that ends in this text."""
+    copy = folder / package
+    shutil.copytree(installed(package), copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / file).open("a", encoding="utf-8") as opened:
+        opened.write(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("response.py", "\nclass Streamed(ClientResponse): pass\n"),
+        ("core.py", "\nTIMEOUT = aiohttp.ClientTimeout(total=3)\n"),
+        (
+            "core.py",
+            "\nDaraCore.do_action = staticmethod(lambda request, options: aiohttp.nothing)\n",
+        ),
+    ],
+    ids=["subclasses", "calls", "answers otherwise"],
+)
+def test_an_sdk_that_uses_what_is_left_out_is_imported_as_it_comes(
+    wire: Wire, tmp_path: Path, file: str, text: str
+) -> None:
+    other = probe(wire, "fast", before=changed(tmp_path, "darabonba", file, text))
+    assert other.way != "fast"
+    if other.way == "plain":
+        assert other.answers[0] == [{"RequestId": "R-1"}]
+
+
+@pytest.mark.parametrize("fast", ["fast", "plain"])
+def test_without_the_products_client_the_cores_own_call_does_the_same(
+    wire: Wire, plain: Probed, tmp_path: Path, fast: str
+) -> None:
+    package = "alibabacloud_live20161101"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("raise RuntimeError('not what you know')\n")
+    generic = probe(wire, fast, before=tmp_path)
+    assert generic.way == "generic"
+    assert generic.requests == plain.requests
+    assert generic.answers[0] == plain.answers[0]
+    assert generic.answers[4:] == plain.answers[4:]
+
+
+NEWEST = (
+    *("alibabacloud-live20161101", "alibabacloud-tea-openapi", "alibabacloud-tea"),
+    *("alibabacloud-credentials", "darabonba-core"),
+)
+
+
+def test_the_newest_release_is_reached_the_quick_way_too(wire: Wire, tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
+    ended = subprocess.run(
+        [*pip, "--target", str(tmp_path), *NEWEST], capture_output=True, text=True, check=False
+    )
+    if ended.returncode != 0:
+        pytest.skip(f"the newest release cannot be fetched: {ended.stderr[-200:]}")
+    newest = probe(wire, "plain", before=tmp_path)
+    quick = probe(wire, "fast", before=tmp_path)
+    assert (quick.way, newest.way) == ("fast", "plain")
+    assert (quick.requests, quick.answers) == (newest.requests, newest.answers)

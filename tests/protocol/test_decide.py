@@ -1,0 +1,1125 @@
+"""The protocol of one stream as sentences: design.md section 3, told to the pure `decide`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.protocol import (
+    CancelDelayAsked,
+    Code,
+    Command,
+    ExtendAsked,
+    FileLeft,
+    IfNotLive,
+    Phase,
+    RecordFailed,
+    Recording,
+    Reported,
+    RestartAsked,
+    Sent,
+    StartAsked,
+    StopAsked,
+    Terms,
+    TimePassed,
+    claim,
+    rank,
+)
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    NeverSent,
+    NoRecordConfig,
+    NotLive,
+    OursToMend,
+    Refused,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from shared.protocol.derived.due_times import takes_place
+from shared.protocol.derived.explain import explain
+from shared.protocol.state.command import Owed
+from shared.protocol.state.intent import Once, Wish
+from shared.protocol.state.session import Standing
+from shared.protocol.texts import text
+from tests.conftest import KEY, NOON, owing, saving
+from tests.support.stream_story import FINALIZES, RECORDS, SECOND, STOPS, Story, by_rule, recording
+
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+STARTED = Reported("record_started", recording=True)
+PAUSED = Reported("record_paused", recording=False)
+SLOWLY = Throttled("Throttling.User", retry_after=10 * MINUTE)
+
+
+# --- wishes -----------------------------------------------------------------------------------
+
+
+def test_a_wanted_stream_is_started_when_it_comes_up() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).publish()
+
+    assert story.sent == ["start", "start"]
+
+
+def test_a_stream_nobody_asked_for_is_left_alone() -> None:
+    assert Story().publish().sent == []
+
+
+def test_every_new_wish_raises_the_generation() -> None:
+    assert recording().stop().record.wish.gen == 2
+
+
+def test_a_new_wish_waits_for_nothing_but_its_command_waits_for_the_flight() -> None:
+    story = Story().publish().start().stop()
+
+    assert (story.record.wish.wanted, story.sent) == (False, ["start"])
+    assert story.answer().sent == ["start", "stop"]
+
+
+def test_a_command_never_claimed_is_cancelled_by_a_newer_wish() -> None:
+    story = Story().publish().start().stop().start()
+
+    assert story.answer().sent == ["start"]
+    assert story.phase is Phase.RECORDING
+
+
+def test_a_second_start_on_a_wanted_stream_sends_nothing() -> None:
+    assert recording().start("bob").sent == ["start"]
+
+
+def test_a_second_start_moves_the_end() -> None:
+    story = recording().happens(StartAsked("bob", max_duration=HOUR))
+
+    assert story.record.wish.until == NOON + HOUR
+
+
+def test_a_second_start_tries_again_what_had_failed() -> None:
+    story = Story().publish().start().answer(NoRecordConfig("CodeConfigNotFound"))
+    assert story.phase is Phase.FAILED
+
+    assert story.start().sent == ["start", "start"]
+
+
+def test_a_stop_of_a_start_never_claimed_sends_nothing_where_nothing_hints_at_a_stream() -> None:
+    story = Story()
+    story.lane_is_free = False
+    story.start().stop()
+    story.lane_is_free = True
+
+    assert story.passes(MINUTE).sent == []
+    assert Code.NOTHING_TO_UNDO in story.told
+
+
+def test_a_stop_of_a_start_never_claimed_is_sent_where_a_callback_told_of_the_stream() -> None:
+    story = Story().publish()
+    story.lane_is_free = False
+    story.start().stop()
+    story.lane_is_free = True
+
+    assert story.passes(MINUTE).sent[:1] == ["stop"]
+
+
+def test_a_claim_that_contradicts_the_wish_is_refused() -> None:
+    owed = Owed(Command.STOP, Code.ASKED_STOP, 1, NOON, NOON)
+    wanted, unwanted = Wish(gen=1, wanted=True), Wish(gen=2)
+
+    assert claim(Recording(KEY, wanted, owed), "f", NOON) is None
+    assert claim(Recording(KEY, unwanted, owed), "f", NOON) is None
+    start = replace(owed, command=Command.START, gen=2)
+    assert claim(Recording(KEY, unwanted, start), "f", NOON) is None
+
+
+def test_stops_go_before_restarts_and_restarts_before_starts() -> None:
+    order = [Command.STOP, Command.CANCEL_DELAY, Command.RESTART, Command.START]
+    ranks = [rank(owing(command)) for command in order]
+
+    assert ranks == sorted(ranks)
+    assert rank(Recording(KEY)) == 0
+    assert str(KEY) == "live.example.com/app/room1"
+    assert saving(Recording(KEY)).key == KEY
+
+
+def test_an_explicit_stop_is_always_sent() -> None:
+    assert Story().stop().sent == ["stop"]
+    assert Story().publish().stop().sent == ["stop"]
+
+
+def test_a_stop_holds_for_twelve_hours_against_policy() -> None:
+    story = recording(by_rule()).stop().answer()
+    story.passes(11 * HOUR).publish()
+    assert story.sent == ["start", "stop"]
+
+    assert story.passes(HOUR).publish().sent == ["start", "stop", "start"]
+
+
+def test_only_an_explicit_start_ends_a_hold() -> None:
+    story = recording(by_rule()).stop().answer().passes(SECOND).start()
+
+    assert story.sent == ["start", "stop", "start"]
+
+
+def test_a_stop_can_hold_for_its_session_alone() -> None:
+    story = recording(by_rule()).happens(StopAsked("ann", hold_session=True)).answer()
+    assert story.seen(NOON).sent == ["start", "stop"]
+
+    assert story.passes(MINUTE).publish().sent == ["start", "stop", "start"]
+
+
+def test_nobody_is_held_from_what_is_wanted_or_was_never_seen() -> None:
+    assert not recording().record.held_at(NOON)
+    assert not Story().happens(StopAsked("ann", hold_session=True)).record.held_at(NOON)
+
+
+def test_a_live_stream_that_no_rule_records_is_not_written_down_at_every_look() -> None:
+    story = Story().publish()
+
+    assert story.seen(NOON).seen(NOON).told == [Code.PUBLISHED, Code.RULE_IGNORES]
+
+
+def test_a_phase_tells_what_is_under_way() -> None:
+    story = Story().publish().start()
+    phases = [story.phase, story.answer().phase, story.stop().phase, story.answer().phase]
+
+    assert phases == [Phase.STARTING, Phase.RECORDING, Phase.STOPPING, Phase.IDLE]
+    assert story.record.is_watched
+
+
+def test_policy_makes_one_wish_a_session() -> None:
+    story = Story(by_rule()).publish().answer()
+    story.happens(StopAsked("ann", hold=1)).answer().passes(MINUTE)
+
+    assert story.seen(NOON).sent == ["start", "stop"]
+
+
+def test_a_wish_that_stops_with_its_session_ends_when_the_session_does() -> None:
+    story = Story(by_rule(on_interruption=STOPS)).publish().answer().goes_off()
+
+    assert story.sent == ["start", "stop"]
+    assert story.record.wish.why is Code.SESSION_OVER
+
+
+def test_a_wish_that_stops_with_its_session_ends_when_a_later_one_opens() -> None:
+    story = Story().publish().happens(StartAsked("ann", on_interruption=STOPS)).answer()
+
+    story.passes(MINUTE).publish().passes(5 * SECOND)
+    assert story.seen(NOON + MINUTE).sent == ["start", "stop"]
+    assert not story.record.wish.wanted
+
+
+def test_policy_wishes_anew_for_the_next_session() -> None:
+    story = Story(by_rule(on_interruption=STOPS)).publish().answer().passes(SECOND).publish()
+
+    assert story.sent == ["start", "start"]
+    assert story.record.wish.wanted
+
+
+def test_a_wish_not_yet_accepted_moves_on_with_the_stream() -> None:
+    story = Story().publish().happens(StartAsked("ann", on_interruption=STOPS))
+    story.passes(SECOND).publish().answer()
+
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_finalize_sends_cancel_delay_even_when_the_stop_found_no_stream() -> None:
+    story = Story(by_rule(on_interruption=FINALIZES)).publish().answer().goes_off()
+    story.answer(NotLive("StreamNotFound"))
+
+    assert story.sent == ["start", "stop", "cancel_delay"]
+
+
+def test_a_wish_of_policy_that_never_saw_its_stream_ends_after_a_day() -> None:
+    story = Story(by_rule()).publish()
+    story.record = story.record.__class__(story.record.key, wish=story.record.wish)
+
+    assert story.passes(24 * HOUR).record.wish.why is Code.NEVER_LIVE
+
+
+def test_policy_makes_one_wish_a_session_and_says_so_when_its_stream_is_seen_again() -> None:
+    story = Story(by_rule()).publish().answer()
+    story.happens(StopAsked("ann", hold=SECOND)).answer().passes(MINUTE)
+    story.unpublish().passes(5 * SECOND).seen(NOON)
+
+    assert (story.told[-1], story.sent) == (Code.ONCE_PER_SESSION, ["start", "stop"])
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def test_a_recording_ends_at_its_time_which_counts_from_the_first_accepted_start() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).passes(HOUR).publish().answer()
+    assert story.record.wish.until == NOON + 13 * HOUR
+
+    assert story.passes(12 * HOUR).sent == ["start", "start", "stop"]
+    assert story.record.wish.why is Code.TIME_OVER
+
+
+def test_the_time_survives_reconnects() -> None:
+    story = recording().passes(HOUR).publish().answer()
+
+    assert story.record.wish.until == NOON + 12 * HOUR
+
+
+def test_the_ceiling_of_the_stage_cuts_what_was_asked() -> None:
+    story = Story(Terms(max_duration=HOUR)).publish()
+    story.happens(StartAsked("ann", until=NOON + 5 * HOUR)).answer()
+
+    assert story.record.wish.until == NOON + HOUR
+
+
+def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() -> None:
+    story = Story(by_rule(max_duration=HOUR)).publish().answer().passes(HOUR).answer()
+    story.passes(MINUTE).publish()
+    assert story.sent == ["start", "stop"]
+
+    assert story.passes(10 * MINUTE).publish().sent == ["start", "stop", "start"]
+
+
+def test_an_end_can_be_moved() -> None:
+    story = recording().happens(ExtendAsked("ann", until=NOON + 2 * HOUR))
+
+    assert story.record.wish.until == NOON + 2 * HOUR
+    assert story.passes(2 * HOUR).sent == ["start", "stop"]
+
+
+def test_an_end_can_be_moved_before_anything_was_accepted() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound"))
+    story.happens(ExtendAsked("ann", max_duration=HOUR)).passes(MINUTE).publish().answer()
+
+    assert story.record.wish.until == NOON + MINUTE + HOUR
+
+
+def test_the_end_of_what_is_not_wanted_cannot_be_moved() -> None:
+    assert Story().happens(ExtendAsked("ann", until=NOON + HOUR)).refused is Code.NOT_WANTED
+
+
+# --- answers and doubt ------------------------------------------------------------------------
+
+
+def test_an_answer_to_another_flight_reaches_the_history_alone() -> None:
+    story = Story().publish().start()
+    before = story.record
+
+    assert story.happens(Sent("another", NotLive("StreamNotFound"))).record.flight == before.flight
+    assert story.told[-1] is Code.LATE_ANSWER
+
+
+@pytest.mark.parametrize("answer", [InDoubt("InternalError"), Unavailable(), NeverSent()])
+def test_a_start_without_a_clear_answer_goes_out_again(answer: LiveError) -> None:
+    story = Story().publish().start().answer(answer)
+    assert story.phase is Phase.STARTING
+
+    assert story.passes(SECOND).sent == ["start", "start"]
+
+
+def test_a_throttled_start_waits_as_long_as_live_says_in_milliseconds() -> None:
+    story = Story().publish().start().answer(Throttled("Throttling.User", retry_after=2000))
+
+    assert story.passes(1999).sent == ["start"]
+    assert story.passes(1).sent == ["start", "start"]
+
+
+def test_what_is_ours_to_mend_keeps_the_wish_and_waits_long() -> None:
+    story = Story().publish().start().answer(OursToMend("Forbidden.RAM"))
+
+    assert story.passes(14 * SECOND).sent == ["start"]
+    assert story.passes(SECOND).sent == ["start", "start"]
+
+
+def test_a_missing_configuration_fails_this_session_and_the_next_publish_tries_anew() -> None:
+    story = Story().publish().start().answer(NoRecordConfig("CodeConfigNotFound"))
+    assert (story.phase, story.passes(HOUR).sent) == (Phase.FAILED, ["start"])
+
+    assert story.publish().sent == ["start", "start"]
+
+
+def test_a_domain_that_live_does_not_know_is_named_as_the_cause() -> None:
+    story = Story().publish().start().answer(Rejected("InvalidDomain.NotFound"))
+
+    assert story.record.failed is not None
+    assert story.record.failed.why is Code.WRONG_DOMAIN
+
+
+def test_an_answer_to_a_start_nobody_wants_any_more_changes_nothing_but_the_history() -> None:
+    refused = Story().publish().start().stop().answer(NoRecordConfig("CodeConfigNotFound"))
+    missing = Story().publish().start().stop().answer(NotLive("StreamNotFound"))
+
+    assert (refused.record.failed, missing.sent) == (None, ["start", "stop"])
+
+
+def test_an_undocumented_refusal_fails_a_person_and_is_retried_for_policy() -> None:
+    person = Story().publish().start().answer(Refused("Odd", status=418))
+    policy = Story(by_rule()).publish().answer(Refused("Odd", status=418))
+
+    assert person.phase is Phase.FAILED
+    assert policy.passes(MINUTE).sent == ["start", "start"]
+
+
+def test_a_doubtful_start_is_followed_by_a_second_stop_when_the_doubt_ends() -> None:
+    story = Story().publish().start().answer(InDoubt()).stop().answer()
+    assert story.sent == ["start", "stop"]
+
+    assert story.passes(MINUTE).sent == ["start", "stop", "stop"]
+
+
+def test_a_doubtful_stop_is_followed_by_a_second_start_when_the_doubt_ends() -> None:
+    story = recording().stop().answer(InDoubt()).start().answer()
+
+    assert story.passes(MINUTE).sent.count("start") == 3
+
+
+def test_later_answers_do_not_end_a_doubt() -> None:
+    story = Story().publish().start().answer(InDoubt()).passes(SECOND).answer()
+    story.stop().answer()
+
+    assert story.passes(MINUTE).sent == ["start", "start", "stop", "stop"]
+
+
+def test_an_echo_goes_out_early_when_live_reports_what_is_not_wanted_and_again_at_the_end() -> None:
+    story = Story().publish().start().answer(InDoubt()).stop().answer()
+    story.happens(STARTED).answer()
+    assert story.sent == ["start", "stop", "stop"]
+
+    assert story.passes(MINUTE).sent == ["start", "stop", "stop", "stop"]
+
+
+def test_a_report_of_a_pause_wakes_the_start_while_a_stop_is_in_doubt() -> None:
+    story = recording().stop().answer(InDoubt()).start().answer().happens(PAUSED)
+
+    assert story.sent == ["start", "stop", "start", "start"]
+
+
+def test_a_flight_whose_lease_ended_is_in_doubt_and_goes_out_again() -> None:
+    story = Story().publish().start().passes(8 * SECOND)
+
+    assert story.sent == ["start", "start"]
+    assert story.told[-1] is Code.ANSWER_LOST
+
+
+def test_a_doubtful_cancel_delay_counts_against_a_start() -> None:
+    story = recording().stop().answer().happens(CancelDelayAsked("ann")).answer(InDoubt())
+    story.start().answer()
+
+    assert story.passes(MINUTE).sent[-1] == "start"
+
+
+def test_a_doubt_that_agrees_with_the_wish_needs_no_echo() -> None:
+    story = Story().publish().start().answer(InDoubt()).passes(SECOND).answer()
+
+    assert story.passes(2 * MINUTE).sent == ["start", "start"]
+
+
+def test_an_answer_about_an_earlier_session_says_nothing_about_the_new_one() -> None:
+    story = Story().publish().start().passes(SECOND).publish()
+
+    assert story.answer().sent == ["start", "start"]
+    assert not story.record.is_started
+
+
+def test_a_denial_of_an_earlier_session_says_nothing_about_the_new_one() -> None:
+    story = Story().publish().start().passes(SECOND).publish().answer(NotLive("StreamNotFound"))
+
+    assert story.sent == ["start", "start"]
+    assert story.record.wish.first_accepted_at is None
+
+
+def test_a_stop_that_missed_its_session_goes_out_again() -> None:
+    story = recording().stop().passes(SECOND).publish().answer(NotLive("StreamNotFound"))
+
+    assert story.sent == ["start", "stop", "stop"]
+
+
+def test_a_stop_that_found_no_stream_goes_out_again_once_when_it_returns_soon() -> None:
+    story = recording().stop().answer(NotLive("StreamNotFound")).passes(MINUTE).publish()
+    assert story.sent == ["start", "stop", "stop"]
+
+    assert story.answer().passes(SECOND).publish().sent == ["start", "stop", "stop"]
+
+
+def test_a_stop_refused_for_a_reason_nobody_documented_is_over() -> None:
+    story = recording().stop().answer(Refused("Odd", status=400))
+
+    assert (story.phase, story.told[-1]) == (Phase.IDLE, Code.OVER_UNPROVED)
+
+
+def test_a_rejected_stop_is_not_repeated() -> None:
+    assert recording().stop().answer(Rejected("MalformedParam")).passes(HOUR).sent[-1:] == ["stop"]
+
+
+def test_a_stop_without_a_clear_answer_goes_out_again() -> None:
+    assert recording().stop().answer(Unavailable()).passes(SECOND).sent == ["start", "stop", "stop"]
+
+
+def test_a_start_just_after_the_publish_is_repeated_while_live_does_not_know_the_stream() -> None:
+    story = Story().publish().start().answer(NotLive("StreamNotFound"))
+    assert story.told[-1] is Code.NOT_LIVE_YET
+
+    assert story.passes(SECOND).sent == ["start", "start"]
+
+
+def test_thirty_seconds_later_it_waits_for_the_stream() -> None:
+    story = Story().publish().passes(31 * SECOND).start().answer(NotLive("StreamNotFound"))
+
+    assert story.phase is Phase.WAITING
+    assert story.record.session is not None
+    assert story.record.session.standing is Standing.ENDING
+
+
+def test_a_person_may_ask_to_fail_when_the_stream_is_not_live() -> None:
+    story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL))
+    story.answer(NotLive("StreamNotFound"))
+
+    assert (story.record.wish.wanted, story.record.wish.why) == (False, Code.GAVE_UP_NOT_LIVE)
+
+
+# --- restart and cancel_delay -----------------------------------------------------------------
+
+
+def test_a_restart_cuts_what_is_recorded() -> None:
+    assert recording().happens(RestartAsked("ann")).answer().sent == ["start", "restart"]
+
+
+def test_a_doubtful_restart_is_never_repeated_and_is_reported_unknown() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(2 * MINUTE)
+
+    assert story.sent == ["start", "restart"]
+    assert Code.RESTART_UNKNOWN in story.told
+
+
+def test_a_doubtful_restart_whose_lease_ended_is_not_repeated() -> None:
+    assert recording().happens(RestartAsked("ann")).passes(2 * MINUTE).sent == ["start", "restart"]
+
+
+def test_a_doubtful_restart_of_what_is_stopped_since_is_followed_by_its_stop_alone() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).stop().answer()
+
+    assert story.passes(MINUTE).sent == ["start", "restart", "stop", "stop"]
+
+
+def test_the_file_of_an_older_recording_does_not_settle_a_doubtful_restart() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt())
+    story.happens(FileLeft("old.mp4", NOON - HOUR, NOON - MINUTE)).passes(MINUTE)
+
+    assert Code.RESTART_UNKNOWN in story.told
+
+
+def test_a_report_settles_a_doubtful_restart() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).happens(STARTED)
+
+    assert Code.RESTART_UNKNOWN not in story.passes(2 * MINUTE).told
+
+
+def test_a_restart_that_never_arrived_goes_out_again() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(NeverSent()).passes(SECOND)
+
+    assert story.sent == ["start", "restart", "restart"]
+
+
+def test_a_refused_restart_leaves_the_stream_wanted_and_says_so_once_more() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(NotLive("StreamNotFound"))
+
+    assert story.sent == ["start", "restart", "start"]
+
+
+@pytest.mark.parametrize("story", [Story(), Story().start().answer(NotLive("StreamNotFound"))])
+def test_what_is_not_recorded_cannot_be_restarted(story: Story) -> None:
+    assert story.happens(RestartAsked("ann")).refused in (Code.NOT_WANTED, Code.NOT_LIVE)
+
+
+def test_a_restart_while_the_start_is_owed_adds_nothing() -> None:
+    story = Story().publish().start().answer(Unavailable()).happens(RestartAsked("ann"))
+
+    assert story.passes(SECOND).sent == ["start", "start"]
+
+
+def test_a_start_waits_until_a_cancel_delay_is_settled() -> None:
+    story = recording().stop().answer().happens(CancelDelayAsked("ann")).start()
+    assert story.sent == ["start", "stop", "cancel_delay"]
+
+    assert story.answer().sent[-1] == "start"
+
+
+def test_a_cancel_delay_of_an_older_wish_is_not_repeated() -> None:
+    story = recording().stop().answer().happens(CancelDelayAsked("ann")).start()
+
+    assert story.answer(Unavailable()).passes(MINUTE).sent[-1] == "start"
+
+
+def test_a_cancel_delay_asked_before_the_stop_went_out_follows_it() -> None:
+    story = recording().stop().happens(CancelDelayAsked("ann")).answer()
+
+    assert story.sent == ["start", "stop", "cancel_delay"]
+
+
+def test_the_wait_of_what_is_wanted_cannot_be_ended() -> None:
+    assert recording().happens(CancelDelayAsked("ann")).refused is Code.WANTED
+
+
+def test_a_cancel_delay_without_a_clear_answer_goes_out_again() -> None:
+    story = recording().stop().answer().happens(CancelDelayAsked("ann")).answer(Unavailable())
+
+    assert story.passes(SECOND).sent[-2:] == ["cancel_delay", "cancel_delay"]
+
+
+def test_a_rejected_cancel_delay_is_not_repeated() -> None:
+    story = recording().stop().answer().happens(CancelDelayAsked("ann"))
+
+    assert story.answer(Rejected("MalformedParam")).passes(HOUR).sent[-1] == "cancel_delay"
+
+
+# --- sessions ---------------------------------------------------------------------------------
+
+
+def test_the_same_publish_twice_is_one_session() -> None:
+    assert recording().publish(NOON).sent == ["start"]
+
+
+def test_a_late_publish_changes_nothing() -> None:
+    assert recording().publish(NOON - SECOND).sent == ["start"]
+
+
+def test_a_publish_one_second_later_is_a_new_session_and_is_started_anew() -> None:
+    assert recording().publish(NOON + SECOND).sent == ["start", "start"]
+
+
+def test_a_late_publish_done_changes_nothing() -> None:
+    story = recording().unpublish(NOON - 6 * SECOND)
+
+    assert story.record.session is not None
+    assert story.record.session.standing is Standing.LIVE
+
+
+def test_a_publish_done_of_a_stream_that_is_off_changes_nothing() -> None:
+    assert Story().unpublish().told == [Code.UNPUBLISHED_TWICE]
+
+
+def test_a_second_publish_done_adds_nothing() -> None:
+    assert recording().unpublish().unpublish().told[-1] is Code.UNPUBLISHED_TWICE
+
+
+def test_a_publish_done_only_marks_the_session_ending() -> None:
+    story = recording().unpublish()
+
+    assert (story.phase, story.sent) == (Phase.RECORDING, ["start"])
+
+
+def test_an_ending_session_is_looked_at_after_5_15_and_30_seconds_and_each_minute_then() -> None:
+    story = recording().unpublish()
+    looks = [story.passes(5 * SECOND).looks for _ in range(6)]
+
+    assert looks == [1, 1, 2, 2, 2, 3]
+    assert story.passes(2 * MINUTE).looks == 5
+
+
+def test_an_ending_session_of_a_stream_nobody_wants_can_end_too() -> None:
+    assert Story().publish().goes_off().record.is_off
+
+
+def test_two_absences_end_a_session() -> None:
+    story = recording().unpublish().passes(5 * SECOND).missed()
+    assert not story.record.is_off
+
+    assert story.passes(10 * SECOND).missed().record.is_off
+    assert story.phase is Phase.WAITING
+
+
+def test_two_looks_of_the_same_moment_are_one_absence() -> None:
+    story = recording().unpublish().passes(5 * SECOND).missed().missed()
+
+    assert not story.record.is_off
+
+
+def test_a_look_that_was_asked_before_the_session_opened_says_nothing() -> None:
+    story = recording().missed(asked_at=NOON - 1)
+
+    assert story.told[-1] is not Code.NOT_SEEN
+
+
+def test_a_look_that_misses_a_live_stream_only_marks_it_ending() -> None:
+    story = recording().missed()
+
+    assert story.record.session is not None
+    assert story.record.session.standing is Standing.ENDING
+
+
+def test_presence_undoes_the_ending_and_says_start_once_more() -> None:
+    story = recording().unpublish().passes(5 * SECOND).seen(NOON)
+
+    assert story.record.session is not None
+    assert (story.record.session.standing, story.sent) == (Standing.LIVE, ["start", "start"])
+
+
+def test_presence_of_a_stream_that_live_denied_says_start_once_more() -> None:
+    story = Story().publish().passes(31 * SECOND).start().answer(NotLive("StreamNotFound"))
+
+    assert story.passes(SECOND).seen(NOON).sent == ["start", "start"]
+
+
+def test_presence_of_a_live_stream_changes_nothing() -> None:
+    assert recording().seen(NOON).sent == ["start"]
+
+
+def test_a_list_from_before_the_ending_proves_nothing() -> None:
+    story = recording().passes(SECOND).unpublish().seen(NOON, asked_at=NOON)
+
+    assert story.told[-1] is Code.SEEN_STALE
+
+
+def test_a_list_with_an_older_publish_is_stale() -> None:
+    assert recording().seen(NOON - 6 * SECOND).told[-1] is Code.SEEN_STALE
+
+
+def test_a_list_with_a_later_publish_opens_a_session() -> None:
+    assert recording().passes(10 * SECOND).seen(NOON + 6 * SECOND).sent == ["start", "start"]
+
+
+def test_a_stream_first_seen_in_the_list_is_started_and_once_more_at_its_callback() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).seen(NOON).answer()
+    story.publish(NOON + 2 * SECOND)
+
+    assert story.sent == ["start", "start", "start"]
+    assert story.record.session_number == 1
+
+
+def test_a_late_callback_of_a_listed_session_that_is_off_makes_reconcile_look_again() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).seen(NOON).answer().goes_off()
+    story.publish(NOON + SECOND)
+
+    assert story.record.session is not None
+    assert story.record.session.standing is Standing.ENDING
+
+
+def test_a_stream_nobody_wants_takes_over_its_time_and_sends_nothing() -> None:
+    assert Story().seen(NOON).publish(NOON + SECOND).sent == []
+
+
+def test_a_start_owed_when_the_session_ends_is_withheld() -> None:
+    story = Story().publish().start().answer(SLOWLY).goes_off()
+
+    assert story.passes(HOUR).sent == ["start"]
+    assert story.publish().sent == ["start", "start"]
+
+
+def test_a_restart_owed_when_the_session_ends_is_withheld() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(SLOWLY)
+
+    assert story.goes_off().passes(HOUR).sent == ["start", "restart"]
+
+
+def test_an_echo_for_a_stream_that_is_off_is_withheld() -> None:
+    story = recording().stop().answer(InDoubt()).start().answer().goes_off()
+
+    assert story.passes(MINUTE).told[-1] is Code.WITHHELD
+
+
+def test_a_person_may_start_a_stream_that_is_off() -> None:
+    story = recording().goes_off().stop().answer().start()
+
+    assert story.sent == ["start", "stop", "start"]
+
+
+# --- a session that only an accepted start has told of ------------------------------------------
+
+
+def test_an_accepted_start_proves_a_session_that_nobody_has_told_of() -> None:
+    story = Story().happens(StartAsked("ann", on_interruption=STOPS)).answer()
+    assert (story.record.session_number, story.record.wish.session) == (1, 1)
+
+    story.passes(MINUTE).publish().passes(5 * SECOND).seen(NOON + MINUTE)
+    assert (story.record.wish.wanted, story.sent) == (False, ["start", "stop"])
+
+
+def test_the_late_callback_of_that_session_opens_no_other_and_sends_nothing() -> None:
+    story = Story().start().answer().passes(SECOND).publish(NOON - MINUTE)
+
+    assert (story.record.session_number, story.sent) == (1, ["start"])
+
+
+def test_a_callback_of_about_that_time_may_be_of_a_reconnect_and_is_started_once_more() -> None:
+    story = Story().start().answer().publish(NOON + SECOND)
+
+    assert (story.record.session_number, story.sent) == (1, ["start", "start"])
+
+
+def test_the_list_dates_that_session() -> None:
+    story = Story().start().answer().unpublish().passes(5 * SECOND).seen(NOON - HOUR)
+
+    assert story.record.session is not None
+    assert story.record.session.publish_time == NOON - HOUR
+    assert (story.record.session.standing, story.sent) == (Standing.LIVE, ["start", "start"])
+
+
+def test_what_was_accepted_once_does_not_give_up_when_the_stream_is_gone() -> None:
+    story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).answer()
+    story.passes(MINUTE).publish().passes(31 * SECOND).answer(NotLive("StreamNotFound"))
+
+    assert story.record.wish.wanted
+
+
+def test_a_start_accepted_for_a_session_since_gone_counts_as_accepted() -> None:
+    story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).publish().answer()
+    story.passes(31 * SECOND)
+    assert story.record.wish.first_accepted_at == NOON
+
+
+def test_a_start_accepted_after_its_session_ended_ends_a_wish_that_stops_with_it() -> None:
+    story = Story(by_rule(on_interruption=FINALIZES)).publish()
+    story.unpublish().passes(5 * SECOND).missed()
+    flight = story.record.flight
+    assert flight is not None
+    story.record = replace(story.record, flight=replace(flight, lease_until=NOON + HOUR))
+    story.passes(10 * SECOND).missed()
+    assert story.record.is_off
+
+    assert story.answer().sent == ["start", "stop"]
+    assert not story.record.wish.wanted
+
+
+# --- confirmation -----------------------------------------------------------------------------
+
+KNOWN = Terms(status_known=True)
+
+
+def test_an_accepted_start_is_not_confirmed_until_live_says_so() -> None:
+    story = recording()
+    assert story.record.started is not None
+    assert not story.record.started.confirmed
+
+    story.happens(STARTED)
+    assert story.record.started.confirmed
+
+
+def test_a_report_that_came_before_the_answer_confirms_it_too() -> None:
+    story = Story().publish().start().happens(STARTED).answer()
+
+    assert story.record.started is not None
+    assert story.record.started.confirmed
+
+
+def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_again_once() -> None:
+    story = recording(KNOWN).passes(10 * SECOND)
+    assert (story.looks, story.sent) == (1, ["start"])
+
+    assert story.passes(50 * SECOND).sent == ["start", "start"]
+    assert story.answer().passes(HOUR).sent == ["start", "start"]
+
+
+def test_a_check_that_finds_the_stream_off_is_forgotten() -> None:
+    story = recording(KNOWN).goes_off().passes(HOUR).happens(TimePassed())
+
+    assert story.record.started is not None
+    assert story.record.started.check_at is None
+
+
+def test_a_confirmed_start_is_not_sent_again() -> None:
+    assert recording(KNOWN).happens(STARTED).passes(HOUR).sent == ["start"]
+
+
+def test_a_late_report_after_our_own_stop_does_not_make_a_recording_unmanaged() -> None:
+    story = recording().stop().answer().passes(SECOND).happens(STARTED)
+
+    assert story.phase is Phase.IDLE
+
+
+def test_silence_about_a_stream_that_is_off_means_nothing() -> None:
+    assert recording(KNOWN).goes_off().passes(HOUR).sent == ["start"]
+
+
+def test_already_started_means_recording() -> None:
+    story = Story().publish().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert (story.phase, story.passes(HOUR).sent) == (Phase.RECORDING, ["start"])
+
+
+def test_already_started_soon_after_a_stop_leads_to_one_restart_when_nothing_proves_it() -> None:
+    story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert story.passes(10 * SECOND).sent == ["start", "stop", "start", "restart"]
+    assert story.answer().passes(HOUR).sent.count("restart") == 1
+
+
+def test_an_echo_that_finds_it_started_is_proved_anew() -> None:
+    story = recording().stop().answer(InDoubt()).start()
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND).answer()
+    assert story.sent[-1] == "restart"
+
+    story.passes(50 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted"))
+    assert story.passes(10 * SECOND).sent[-2:] == ["start", "restart"]
+
+
+def test_a_doubtful_stop_may_have_stopped_as_late_as_its_doubt_ends() -> None:
+    story = Story(Terms(merge_delay=30 * SECOND)).publish().start().answer().stop()
+    story.answer(InDoubt()).start().passes(MINUTE).answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert Code.ADOPTED in story.told
+
+
+def test_a_later_stop_does_not_shorten_the_time_of_a_doubtful_one() -> None:
+    story = recording(Terms(merge_delay=30 * SECOND)).stop().answer(InDoubt())
+    story.passes(SECOND).answer()
+    assert story.record.stopped_at == NOON + MINUTE
+
+    story.happens(CancelDelayAsked("ann")).answer()
+    assert story.record.stopped_at == NOON + MINUTE
+
+
+def test_a_restart_of_our_own_accord_is_not_carried_into_the_next_session() -> None:
+    story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+    story.lane_is_free = False
+    story.passes(10 * SECOND).publish()
+    story.lane_is_free = True
+
+    assert story.passes(SECOND).sent[-1] == "start"
+
+
+def test_a_lost_restart_is_followed_by_a_start_once_no_pause_can_last() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(4 * MINUTE)
+
+    assert story.sent == ["start", "restart", "start"]
+
+
+def test_a_second_restart_does_not_go_out_while_the_first_is_in_doubt() -> None:
+    story = recording().stop().answer(InDoubt()).start()
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND).answer(InDoubt())
+    story.passes(50 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert story.sent.count("restart") == 1
+
+
+def test_a_stop_answered_when_a_start_is_wanted_again_still_tells_when_it_stopped() -> None:
+    story = Story(Terms(merge_delay=30 * SECOND)).publish().start().answer().stop().start()
+    story.now += 5 * SECOND
+    story.answer().answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert story.record.stopped_at == NOON + 5 * SECOND
+
+
+def test_what_may_not_be_restarted_again_is_proved_by_a_start_once_no_pause_can_last() -> None:
+    story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+    story.passes(10 * SECOND).answer().unpublish().passes(5 * SECOND).seen(NOON)
+    story.answer(AlreadyStarted("TaskAlreadyStarted"))
+    assert story.sent.count("restart") == 1
+
+    assert story.passes(3 * MINUTE).sent[-2:] == ["start", "start"]
+    assert story.sent.count("restart") == 1
+
+
+def test_nothing_is_restarted_while_an_earlier_restart_may_still_land() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt())
+    story.unpublish().passes(5 * SECOND).seen(NOON)
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert story.sent == ["start", "restart", "start"]
+
+
+def test_a_stream_that_is_off_takes_no_place_under_a_cap() -> None:
+    assert takes_place(recording().record)
+    assert not takes_place(recording().goes_off().record)
+
+
+def test_a_report_proves_what_was_adopted() -> None:
+    story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert "restart" not in story.happens(STARTED).passes(HOUR).sent
+
+
+AGAIN = AlreadyStarted("TaskAlreadyStarted")
+
+
+def adopted(*, after: int) -> Story:
+    """Stopped, and started again so soon that Live says it is one already, which may be paused."""
+    story = recording().passes(MINUTE).stop().answer().passes(after).start().answer(AGAIN)
+    assert Code.ADOPTED in story.told
+    return story
+
+
+def started_at(time: int) -> Reported:
+    return Reported("record_started", recording=True, time=time)
+
+
+def test_a_report_of_before_the_pause_proves_nothing_of_what_was_adopted() -> None:
+    story = adopted(after=20 * SECOND).happens(started_at(NOON))
+
+    assert story.told[-1] is Code.REPORTED_LATE
+    assert story.passes(10 * SECOND).sent[-1] == "restart"
+
+
+def test_a_report_of_after_the_pause_proves_what_was_adopted_for_good() -> None:
+    story = adopted(after=20 * SECOND).happens(started_at(NOON + MINUTE + 15 * SECOND))
+
+    assert story.passes(HOUR).sent == ["start", "stop", "start"]
+
+
+def test_two_clocks_may_differ_by_5_s() -> None:
+    story = adopted(after=20 * SECOND).happens(started_at(NOON + MINUTE + 4 * SECOND))
+
+    assert story.passes(10 * SECOND).sent[-1] == "restart"
+
+
+def test_what_a_report_without_a_time_seemed_to_prove_one_start_tells_when_no_pause_can_last() -> (
+    None
+):
+    story = adopted(after=20 * SECOND).happens(STARTED)
+
+    assert story.passes(2 * MINUTE).sent == ["start", "stop", "start"]
+    assert story.passes(41 * SECOND).answer(AGAIN).sent == ["start", "stop", "start", "start"]
+    assert story.passes(HOUR).sent.count("start") == 3
+
+
+def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
+    story = recording().passes(MINUTE).unpublish().passes(SECOND).publish().answer()
+    story.happens(started_at(NOON))
+    assert story.record.started is not None
+    assert not story.record.started.confirmed
+
+    story.happens(started_at(NOON + MINUTE))
+    assert story.record.started.confirmed
+
+
+def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
+    story = Story().publish().passes(MINUTE)
+    story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
+    story.happens(started_at(NOON + 10 * SECOND))
+
+    assert (story.phase, story.told[-1]) == (Phase.IDLE, Code.REPORTED_LATE)
+
+
+def test_a_report_of_before_our_stop_is_no_recording_that_somebody_else_began() -> None:
+    story = recording().passes(MINUTE).stop().answer().passes(10 * MINUTE)
+    story.happens(started_at(NOON + SECOND))
+
+    assert story.phase is Phase.IDLE
+
+
+def test_a_lost_restart_is_not_settled_by_what_was_so_before_it() -> None:
+    story = recording().passes(MINUTE).happens(RestartAsked("ann")).answer(InDoubt())
+    story.happens(started_at(NOON)).passes(4 * MINUTE)
+
+    assert story.sent == ["start", "restart", "start"]
+
+
+def test_an_early_echo_needs_a_report_of_later_than_what_is_in_doubt() -> None:
+    story = recording().passes(MINUTE).stop().answer(InDoubt()).start().answer()
+    before = len(story.sent)
+    story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
+
+    assert len(story.sent) == before
+
+
+def test_a_publish_told_of_after_a_start_that_was_accepted_later_sends_no_other() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).passes(10 * SECOND)
+    story.seen(NOON + SECOND).answer().publish(NOON + 2 * SECOND)
+
+    assert story.sent == ["start", "start"]
+
+
+def test_a_publish_told_of_while_a_later_start_is_queued_leaves_it_its_place() -> None:
+    story = Story().start().answer(NotLive("StreamNotFound")).passes(10 * SECOND)
+    story.lane_is_free = False
+    since = story.seen(NOON + SECOND).now
+    story.now += MINUTE
+    story.publish(NOON + 2 * SECOND)
+
+    assert story.record.owed is not None
+    assert story.record.owed.since == since
+
+
+def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
+    story = recording().passes(MINUTE)
+    story.happens(FileLeft("a.mp4", NOON - HOUR, NOON - MINUTE))
+    assert story.record.started is not None
+    assert not story.record.started.confirmed
+
+    story.happens(FileLeft("b.mp4", NOON, NOON + MINUTE))
+    assert story.record.started.confirmed
+
+
+def test_a_record_error_fails_the_session() -> None:
+    story = recording().happens(RecordFailed("BucketNotFound", "Bucket not found"))
+
+    assert (story.phase, story.passes(HOUR).sent) == (Phase.FAILED, ["start"])
+
+
+def test_a_failed_session_keeps_what_live_said_of_it() -> None:
+    story = recording().happens(RecordFailed("BucketNotFound", "no bucket of this name"))
+    because = explain(story.record, story.now, story.terms)
+
+    assert "no bucket of this name" in text(because)
+    assert "Create the OSS bucket" in text(because)
+
+
+def test_an_error_that_is_told_again_does_not_fail_what_was_started_since() -> None:
+    error = RecordFailed("AccessDenied", "", NOON + SECOND)
+    story = recording().happens(error).passes(MINUTE).start().answer()
+
+    assert story.happens(error).phase is Phase.RECORDING
+
+
+def test_an_error_of_an_earlier_session_does_not_fail_this_one() -> None:
+    story = recording().passes(MINUTE).unpublish().publish()
+    story.happens(RecordFailed("AccessDenied", "", NOON + SECOND)).answer()
+
+    assert story.phase is Phase.RECORDING
+
+
+# --- unmanaged --------------------------------------------------------------------------------
+
+
+def test_a_recording_that_nobody_asked_us_for_is_left_alone() -> None:
+    story = Story().publish().happens(STARTED).passes(24 * HOUR)
+
+    assert (story.phase, story.sent) == (Phase.UNMANAGED, [])
+
+
+def test_a_person_may_stop_or_cut_what_is_unmanaged() -> None:
+    assert Story().publish().happens(STARTED).stop().sent == ["stop"]
+    assert Story().publish().happens(STARTED).happens(RestartAsked("ann")).sent == ["restart"]
+
+
+def test_an_unmanaged_restart_that_live_accepts_makes_no_wish() -> None:
+    story = Story().publish().happens(STARTED).happens(RestartAsked("ann")).answer()
+
+    assert (story.record.wish.wanted, story.phase) == (False, Phase.UNMANAGED)
+
+
+def test_an_error_of_a_recording_that_is_not_ours_fails_nothing_of_ours() -> None:
+    story = Story().publish().happens(RecordFailed("AccessDenied", "no"))
+
+    assert (story.phase, story.record.failed) == (Phase.IDLE, None)
+
+
+# --- asks that come twice -----------------------------------------------------------------------
+
+
+def test_the_same_key_again_changes_nothing_even_after_a_stop() -> None:
+    once = Once("key-1", "digest")
+    story = Story().publish().happens(StartAsked("ann", once=once)).answer().stop().answer()
+
+    assert story.happens(StartAsked("ann", once=once)).sent == ["start", "stop"]
+
+
+def test_the_same_key_with_another_body_is_refused() -> None:
+    story = Story().happens(StartAsked("ann", once=Once("key-1", "one")))
+
+    assert story.happens(StopAsked("ann", once=Once("key-1", "two"))).refused is Code.KEY_REUSED
+
+
+def test_a_key_is_forgotten_after_a_day() -> None:
+    once = Once("key-1", "digest")
+    story = Story().publish().happens(StartAsked("ann", once=once)).answer()
+    story.stop().answer().passes(24 * HOUR)
+
+    assert story.happens(StartAsked("ann", once=once)).sent[-1] == "start"
+
+
+# --- observing ----------------------------------------------------------------------------------
+
+
+def test_a_stage_that_observes_decides_everything_and_sends_nothing() -> None:
+    story = Story(Terms(rule=RECORDS, observe=True)).publish().stop().start().passes(HOUR)
+
+    assert story.sent == []
+    assert Code.OBSERVED in story.told

@@ -1,0 +1,321 @@
+"""What the simulation found in the protocol (docs/reliability.md), each as a sentence."""
+
+from __future__ import annotations
+
+from shared.protocol import Code, Phase, Reported, RestartAsked, StartAsked, StopAsked, Terms
+from shared.protocol.command_errors import InDoubt, NoRecordConfig, NotLive
+from shared.protocol.derived.due_times import next_look
+from shared.protocol.state.session import Session, Standing
+from tests.conftest import NOON
+from tests.support.stream_story import FINALIZES, SECOND, STOPS, Story, by_rule, recording
+
+MINUTE = 60 * SECOND
+UNTIL_INTERRUPTED = StartAsked("ann", on_interruption=STOPS)
+RUNS = Reported("record_started", recording=True)
+NOT_FOUND = NotLive("StreamNotFound")
+NO_CONFIG = NoRecordConfig("CodeConfigNotFound")
+
+
+def test_a_start_asked_when_the_stream_is_gone_is_about_the_session_that_comes() -> None:
+    story = recording().goes_off().happens(UNTIL_INTERRUPTED).passes(MINUTE).publish()
+
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_a_person_who_asks_while_the_session_ends_is_not_let_down_when_it_has_ended() -> None:
+    story = Story(by_rule(on_interruption=STOPS)).publish().answer().passes(MINUTE).unpublish()
+    story.start().passes(5 * SECOND).missed().passes(10 * SECOND).missed()
+
+    assert story.record.is_off
+    assert story.record.wish.wanted
+
+
+def test_a_start_accepted_before_news_of_its_session_came_belongs_to_that_session() -> None:
+    story = Story().publish().passes(MINUTE).happens(UNTIL_INTERRUPTED).answer()
+    story.seen(NOON + 30 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.record.wish.session == 2
+
+
+def test_a_start_accepted_while_its_session_was_doubted_belongs_to_the_one_that_comes() -> None:
+    story = Story().publish().passes(MINUTE).unpublish().passes(8 * SECOND)
+    story.happens(UNTIL_INTERRUPTED).answer().passes(SECOND).publish(NOON + MINUTE + 7 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.record.wish.session == 2
+
+
+def test_a_start_sent_and_accepted_since_the_session_ended_opens_another() -> None:
+    story = Story().publish().goes_off().happens(UNTIL_INTERRUPTED).answer()
+
+    assert story.record.session_number == 2
+    assert story.record.wish.wanted
+    assert story.sent == ["start"]
+
+
+def test_a_stop_that_meets_a_stream_just_back_and_not_found_yet_goes_out_again() -> None:
+    """Whether an interrupted recording resumes by itself, and how soon the recorder knows the
+    stream, are both UNCONFIRMED (facts/live.md 6, 11)."""
+    story = recording().passes(MINUTE).unpublish().stop().answer(NOT_FOUND).passes(SECOND)
+    story.publish().answer(NOT_FOUND)
+    assert story.sent == ["start", "stop", "stop"]
+
+    assert story.passes(SECOND).sent == ["start", "stop", "stop", "stop"]
+
+
+def test_a_stop_for_the_session_holds_for_one_that_had_begun_unknown() -> None:
+    story = Story(by_rule()).publish().answer().goes_off().passes(MINUTE)
+    story.happens(StopAsked("ann", hold_session=True)).answer(NOT_FOUND).passes(2 * SECOND)
+    story.publish(story.now - 3 * SECOND)
+
+    assert not story.record.wish.wanted
+    assert Code.HELD in story.told
+
+
+def test_a_stop_for_the_session_does_not_hold_for_one_that_begins_later() -> None:
+    story = Story(by_rule()).publish().answer().happens(StopAsked("ann", hold_session=True))
+    story.answer().passes(MINUTE).publish()
+
+    assert story.record.wish.wanted
+
+
+def test_a_doubtful_restart_of_what_is_not_managed_leads_to_no_stop() -> None:
+    """Asked by a person of a recording that nobody asked us to manage (design.md 11.8)."""
+    story = Story().publish().happens(RUNS).happens(RestartAsked("ann")).answer(InDoubt())
+    story.passes(SECOND).happens(RUNS).passes(2 * MINUTE)
+
+    assert story.sent == ["restart"]
+
+
+def test_a_doubtful_restart_of_what_was_stopped_since_still_does() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).stop().answer()
+
+    assert story.passes(MINUTE).sent == ["start", "restart", "stop", "stop"]
+
+
+def test_looks_that_are_late_keep_the_distance_that_makes_them_two() -> None:
+    ending = Session(1, NOON, standing=Standing.ENDING, off_since=NOON, looks=1)
+    assert next_look(ending) == NOON + 15 * SECOND
+
+    late = Session(
+        1, NOON, standing=Standing.ENDING, off_since=NOON, looks=1, absent_at=NOON + 22 * SECOND
+    )
+    assert next_look(late) == NOON + 27 * SECOND
+
+
+def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() -> None:
+    """Only what was accepted in the session that opens belongs to it."""
+    story = Story(Terms()).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    story.seen(story.now - SECOND)
+
+    assert not story.record.wish.wanted
+    assert story.record.wish.why is Code.SESSION_OVER
+
+
+# --- a publish that is told of ends nothing unseen ------------------------------------------------
+
+
+def until_interrupted(terms: Terms | None = None) -> Story:
+    """Recorded until it is interrupted, and seen in the list a minute later."""
+    story = Story(terms).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    return story.seen(NOON)
+
+
+def test_a_publish_told_with_a_later_time_alone_ends_nothing() -> None:
+    """It may be replayed: the signature covers no payload (design.md 7)."""
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON)
+
+    assert story.record.wish.wanted
+    assert story.record.session_number == 1
+    assert "stop" not in story.sent
+    assert story.looks == 1
+
+
+def test_nor_does_a_replayed_end_and_publish_in_a_row() -> None:
+    story = until_interrupted().unpublish().passes(SECOND).publish()
+    story.passes(4 * SECOND).seen(NOON)
+
+    assert story.record.wish.wanted
+    assert "stop" not in story.sent
+
+
+def test_the_look_that_sees_the_later_publish_ends_the_wish() -> None:
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON + MINUTE)
+
+    assert story.record.session_number == 2
+    assert story.record.wish.why is Code.SESSION_OVER
+    assert story.sent == ["start", "stop"]
+    assert story.record.session is not None
+    assert story.record.session.time == NOON + MINUTE
+
+
+def test_a_stream_gone_since_it_was_told_of_anew_ends_the_wish_by_two_absences() -> None:
+    story = until_interrupted().publish().passes(5 * SECOND).missed().passes(10 * SECOND).missed()
+
+    assert story.record.is_off
+    assert story.sent == ["start", "stop"]
+
+
+def test_a_reconnect_within_5_seconds_is_told_from_a_replay_by_the_list() -> None:
+    """Both are the list's times; so a second makes them two, once a later publish was told of."""
+    story = until_interrupted()
+    story.publish(NOON + 3 * SECOND).passes(5 * SECOND).seen(NOON + 3 * SECOND)
+
+    assert story.record.session_number == 2
+    assert not story.record.wish.wanted
+
+
+def test_a_reconnect_at_once_ends_the_wish_also_where_no_list_had_shown_the_session() -> None:
+    story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(SECOND).publish()
+    story.passes(5 * SECOND).seen(NOON + SECOND)
+
+    assert story.sent == ["start", "stop"]
+
+
+def test_a_later_publish_told_twice_is_looked_into_once() -> None:
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON).answer()
+    story.publish(NOON + MINUTE).passes(MINUTE)
+
+    assert story.looks == 1
+    assert story.sent == ["start", "start"]
+
+
+def test_where_the_rule_records_what_comes_a_publish_still_starts_it_at_once() -> None:
+    story = Story(by_rule(on_interruption=FINALIZES)).publish().answer().passes(MINUTE).publish()
+
+    assert story.record.session_number == 2
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_a_wish_that_outlives_interruptions_starts_at_once_as_ever() -> None:
+    assert recording().passes(MINUTE).publish().sent == ["start", "start"]
+
+
+# --- found by the run of 20,000 seeds -------------------------------------------------------------
+
+
+def doubted_by_replays() -> Story:
+    """Live since noon; somebody replays its publish with a later time, and then an end of that."""
+    story = recording().passes(MINUTE).seen(NOON)
+    story.publish(story.now + 30 * SECOND).answer()
+    return story.passes(SECOND).unpublish(story.now + 31 * SECOND)
+
+
+def looks_that_show_the_older(*waits: int) -> tuple[Story, Session]:
+    """One after each wait, in seconds."""
+    story = doubted_by_replays()
+    for wait in waits:
+        story.passes(wait * SECOND).seen(NOON)
+    assert story.record.session is not None
+    return story, story.record.session
+
+
+def test_a_list_that_shows_the_older_publish_for_a_minute_is_stale_no_more() -> None:
+    story, session = looks_that_show_the_older(5, 10, 15, 60)
+
+    assert session.standing is Standing.LIVE
+    assert next_look(session) is None
+    assert story.record.wish.wanted
+
+
+def test_before_that_minute_is_over_it_changes_nothing() -> None:
+    _, session = looks_that_show_the_older(5, 10, 15, 29)
+
+    assert session.standing is Standing.ENDING
+
+
+def test_a_list_that_was_stale_for_a_minute_may_still_show_the_next_publish() -> None:
+    story = doubted_by_replays().passes(2 * MINUTE).seen(NOON).passes(MINUTE)
+    number = story.record.session_number
+    story.seen(story.now - 10 * SECOND)
+
+    assert story.record.session_number == number + 1
+
+
+def test_a_late_report_after_a_finalized_stop_makes_nothing_that_a_restart_could_cut() -> None:
+    """The stop's own time is forgotten with the merge delay that cancel_delay ends."""
+    story = recording().happens(StopAsked("ann", finalize=True)).answer().answer()
+    story.passes(2 * SECOND).happens(RUNS).happens(RestartAsked("ann"))
+
+    assert story.refused is Code.NOT_WANTED
+    assert Code.UNMANAGED not in story.told
+    assert story.sent == ["start", "stop", "cancel_delay"]
+    assert story.phase is Phase.IDLE
+
+
+def test_a_report_of_a_minute_later_is_of_another_recording() -> None:
+    story = recording().happens(StopAsked("ann", finalize=True)).answer().answer()
+    story.passes(MINUTE + SECOND).happens(RUNS)
+
+    assert story.phase is Phase.UNMANAGED
+
+
+def test_a_start_accepted_after_live_knew_no_such_stream_is_of_a_publish_in_between() -> None:
+    """The list goes on to show the session before: it lags, how long is UNCONFIRMED."""
+    story = Story().publish().passes(MINUTE).unpublish().passes(SECOND)
+    story.happens(UNTIL_INTERRUPTED).passes(SECOND).seen(NOON).answer(NOT_FOUND)
+    story.passes(SECOND).seen(NOON).answer().passes(5 * SECOND)
+    story.publish(NOON + MINUTE + 2 * SECOND).passes(5 * SECOND).seen(NOON + MINUTE + 2 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.record.session_number == 2
+
+
+def refused_in_the_second_session() -> Story:
+    """Recorded in the first one, and asked anew, to stop with its session, where Live refuses."""
+    story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer(NO_CONFIG)
+    return story.happens(UNTIL_INTERRUPTED).answer(NO_CONFIG)
+
+
+def test_a_wish_that_now_stops_with_its_session_belongs_to_none_that_never_recorded_it() -> None:
+    story = refused_in_the_second_session().goes_off()
+    assert story.record.wish.wanted
+
+    story.publish().answer()
+    assert story.record.wish.session == story.record.session_number
+
+
+def test_a_wish_that_now_stops_with_its_session_does_so_where_it_is_recorded() -> None:
+    story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer()
+    story.happens(UNTIL_INTERRUPTED).goes_off()
+
+    assert not story.record.wish.wanted
+
+
+def asked_again_in_a_session_not_told_of() -> Story:
+    """Recorded until it is interrupted; it was, and is back, and a person asks before that is
+    told."""
+    story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    return story.happens(UNTIL_INTERRUPTED).passes(SECOND)
+
+
+def test_a_session_that_had_begun_when_a_person_asked_again_ends_nothing_when_it_is_told() -> None:
+    story = asked_again_in_a_session_not_told_of().publish(NOON + 50 * SECOND)
+
+    assert story.record.session_number == 2
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_nor_when_the_list_shows_it() -> None:
+    story = asked_again_in_a_session_not_told_of().seen(NOON + 50 * SECOND)
+
+    assert story.record.wish.wanted
+    assert story.sent == ["start", "start"]
+
+
+def test_the_wish_then_belongs_to_the_session_in_which_a_start_is_accepted() -> None:
+    story = asked_again_in_a_session_not_told_of().publish(NOON + 50 * SECOND).answer(NO_CONFIG)
+    assert story.goes_off().record.wish.wanted
+
+    story.publish().answer().goes_off()
+    assert not story.record.wish.wanted
+
+
+def test_a_session_that_began_as_a_person_asked_again_or_later_ends_the_wish() -> None:
+    story = asked_again_in_a_session_not_told_of().seen(NOON + 56 * SECOND)
+
+    assert not story.record.wish.wanted

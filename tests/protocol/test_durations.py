@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.protocol.durations import duration, instant, rfc3339, written
+
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("4h", 4 * HOUR),
+        ("90m", 90 * 60_000),
+        ("12h30m", 12 * HOUR + 30 * 60_000),
+        ("180s", 180_000),
+        ("1d", 24 * HOUR),
+        (14400, 4 * HOUR),
+        ("7200", 2 * HOUR),
+    ],
+)
+def test_a_duration_is_read_as_people_write_it(text: object, ms: int) -> None:
+    assert duration(text) == ms
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["", "h", "1h1h", "30m1h", "-4h", "4 h", 0, -1, True, 1.5, None, "٣h", "9" * 999]
+)
+def test_a_duration_that_makes_no_sense_is_refused(nonsense: object) -> None:
+    with pytest.raises(ValueError, match="write it like"):
+        duration(nonsense)
+
+
+@given(st.integers(1, 3650 * 86_400))
+def test_a_duration_reads_back_what_it_writes(seconds: int) -> None:
+    assert duration(written(seconds * 1000)) == seconds * 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2025-01-20T10:00:00Z", 1737367200000),
+        ("2025-01-20t18:00:00+08:00", 1737367200000),
+        ("2025-01-20 04:30:00.5-05:30", 1737367200500),
+        ("2025-01-20T10:00:00.1239Z", 1737367200123),
+    ],
+)
+def test_an_instant_is_read_in_any_offset(text: str, ms: int) -> None:
+    assert instant(text) == ms
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "",
+        "2025-01-20",
+        "2025-01-20T10:00:00",
+        "2025-02-30T10:00:00Z",
+        "2025-01-20T10:00:00+24:00",
+        1,
+    ],
+)
+def test_an_instant_without_an_offset_or_sense_is_refused(nonsense: object) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - some of the words are datetime's own
+        instant(nonsense)
+
+
+@given(st.text())
+def test_only_a_value_error_leaves_either_reader(text: str) -> None:
+    for read in (duration, instant):
+        with suppress(ValueError):
+            read(text)
+
+
+@given(st.integers(0, 253402300799999))
+def test_an_instant_reads_back_what_it_writes(ms: int) -> None:
+    assert instant(rfc3339(ms)) == ms
+
+
+def test_an_instant_is_written_without_an_empty_fraction() -> None:
+    assert rfc3339(1737367200000) == "2025-01-20T10:00:00Z"
+    assert rfc3339(1737367200005) == "2025-01-20T10:00:00.005Z"

@@ -1,0 +1,103 @@
+"""10,000 random histories of two sessions, each followed by quiet time: the wish always wins."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from shared.protocol import Code, due_at
+from tests.protocol.histories import History
+
+KINDS = (
+    *(
+        f"{kind}{how}"
+        for kind in ("publish", "publish_done", "record_started", "record_paused")
+        for how in ("", " lost", " read back", " doubled", " late")
+    ),
+    *(
+        f"{command} {fate}"
+        for command in ("start", "stop")
+        for fate in ("acts", "throttled", "in doubt, acted", "in doubt, lands late", "killed")
+    ),
+    "record_resumed",
+    "record_error",
+    "report with its time",
+    "misled",
+    "late, as its time tells",
+    "reordered",
+    "reconnect within",
+    "reconnect beyond",
+    "refused publisher",
+    "look shows",
+    "look misses",
+    "look failed",
+    "look answered late",
+    "answer after its lease",
+    "start asked",
+    "stop asked",
+    "start NotLive",
+    "start AlreadyStarted",
+    "stop NotLive",
+    "restart acts",
+    "cancel_delay acts",
+    "on demand True",
+    "on demand False",
+    "on demand unheard",
+    "start because echo",
+    "start because early_echo",
+    "start because unconfirmed",
+    "start because seen_again",
+    "start because seen_online",
+    "start because publish_time_learnt",
+    "old_session",
+    "start because rule_records",
+    "stop because echo",
+    "stop because early_echo",
+    "stop because stream_returned",
+    "restart because unproved",
+    *(
+        code.value
+        for code in (
+            Code.PUBLISHED_TWICE,
+            Code.PUBLISHED_LATE,
+            Code.UNPUBLISHED_LATE,
+            Code.UNPUBLISHED_TWICE,
+            Code.SEEN_STALE,
+            Code.WENT_OFF,
+            Code.HELD,
+            Code.SESSION_OVER,
+            Code.WITHHELD,
+            Code.LATE_ANSWER,
+            Code.NOT_LIVE_YET,
+            Code.ON_DEMAND,
+        )
+    ),
+)
+
+
+def test_a_hundred_histories_end_as_they_were_wished() -> None:
+    for seed in range(100):
+        check(History(seed).run(), seed)
+
+
+@pytest.mark.slow
+def test_ten_thousand_histories_end_as_they_were_wished_and_none_of_a_kind_is_missing() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(10_000):
+        history = History(seed).run()
+        check(history, seed)
+        counts.update(history.counts)
+        counts.update({code.value: count for code, count in history.told.items()})
+        counts["starts"] += history.starts
+
+    for kind, count in sorted(counts.items()):
+        print(f"{count:8} {kind}")
+    assert not [kind for kind in KINDS if not counts[kind]]
+
+
+def check(history: History, seed: int) -> None:
+    assert history.wish_won, f"seed {seed}: {history.record}"
+    assert history.starts <= history.most_starts, f"seed {seed}: {history.told}"
+    due = due_at(history.record)
+    assert due is None or due > history.now, f"seed {seed}: due for ever"

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.protocol.policy import Domain, Match, OnInterruption, OnPublish, Policy, Rule
+from shared.protocol.stream import StreamKey
+
+CLASSES = Rule(match=Match(app="class*"), on_publish=OnPublish.RECORD)
+ROOM = Rule(match=Match(app="classroom", stream="room42"))
+POLICY = Policy(
+    domains=(Domain("live.example.com", ingest=("push.example.com",), sub=("sub.example.com",)),),
+    rules=(CLASSES, ROOM),
+)
+
+
+def key(
+    app: str = "classroom", stream: str = "room42", domain: str = "live.example.com"
+) -> StreamKey:
+    return StreamKey(domain, app, stream)
+
+
+def test_the_first_rule_that_matches_holds() -> None:
+    assert POLICY.rule(key()) is CLASSES
+
+
+def test_a_stream_that_no_rule_matches_is_ignored_and_would_resume() -> None:
+    rule = POLICY.rule(key(app="other"))
+    assert (rule.on_publish, rule.on_interruption) == (OnPublish.IGNORE, OnInterruption.RESUME)
+
+
+@pytest.mark.parametrize(
+    ("match", "holds"),
+    [
+        (Match(domain="LIVE.example.*"), True),
+        (Match(domain="other.example.com"), False),
+        (Match(app="Classroom"), False),
+        (Match(stream="room*"), True),
+        (Match(stream="room"), False),
+    ],
+)
+def test_a_domain_is_compared_in_any_case_and_the_names_as_they_are(
+    match: Match, holds: bool
+) -> None:
+    assert match.holds(key(domain="Live.Example.com")) is holds
+
+
+@pytest.mark.parametrize("name", ["live.example.com", "PUSH.example.com", "sub.example.com"])
+def test_every_domain_leads_to_its_main_streaming_domain(name: str) -> None:
+    assert POLICY.streaming(name) == "live.example.com"
+
+
+def test_an_unknown_domain_leads_nowhere() -> None:
+    assert POLICY.streaming("example.com") is None
+
+
+def test_a_rule_is_named_for_what_it_matches() -> None:
+    assert ROOM.name == "*/classroom/room42"

@@ -1,0 +1,253 @@
+"""Every code in words: complete, and filled by what the protocol itself notes."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from random import Random
+
+import pytest
+
+from shared.protocol import (
+    CancelDelayAsked,
+    Code,
+    Command,
+    ExtendAsked,
+    FileLeft,
+    Happening,
+    IfNotLive,
+    Looked,
+    Note,
+    Phase,
+    Published,
+    RecordFailed,
+    Recording,
+    Reported,
+    RestartAsked,
+    Sent,
+    StartAsked,
+    StopAsked,
+    Terms,
+    TimePassed,
+    Unpublished,
+    claim,
+    decide,
+    phase,
+)
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    NeverSent,
+    NoRecordConfig,
+    NotLive,
+    OursToMend,
+    Refused,
+    Rejected,
+    Throttled,
+    Unavailable,
+)
+from shared.protocol.derived.explain import explain
+from shared.protocol.events import Accepted, FileFailed, OnDemandAnswered, Remarked
+from shared.protocol.policy import OnInterruption, OnPublish, Rule
+from shared.protocol.state.command import Owed
+from shared.protocol.state.confirmation import Evidence, Failed, How, Started
+from shared.protocol.state.intent import By, Once, Wish
+from shared.protocol.state.session import Session
+from shared.protocol.texts import TEXTS, Language, text
+from tests.conftest import KEY, NOON
+
+SUPPLIED = {"mend"}
+"""What `text` itself adds."""
+ELSEWHERE = {
+    Code.QUEUED,  # explain
+    Code.FORGED,  # the command why
+    Code.UNKNOWN,  # what a later release wrote
+    Code.NEVER_ASKED,  # explain
+    Code.NO_PLACE,  # where a rule's cap is full
+    Code.EARLY_ECHO,
+    Code.ECHO,
+    Code.FINALIZE,
+    Code.STREAM_RETURNED,
+    Code.UNCONFIRMED,
+    Code.UNPROVED,  # why a command is sent: shown within SENT
+}
+
+
+def holes(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+ANSWERS: tuple[Accepted | LiveError, ...] = (
+    *(Accepted("R-1"),) * 8,
+    AlreadyStarted("TaskAlreadyStarted"),
+    *(NotLive("StreamNotFound"),) * 3,
+    Rejected("MalformedParam"),
+    Rejected("InvalidDomain.NotFound"),
+    NoRecordConfig("CodeConfigNotFound"),
+    Refused("SomethingNew"),
+    Throttled("Throttling.User"),
+    NeverSent(),
+    Unavailable("ServiceUnavailable"),
+    *(InDoubt("InternalError"),) * 3,
+    OursToMend("Forbidden.RAM"),
+)
+RULES = (
+    Terms(),
+    Terms(rule=Rule(on_publish=OnPublish.RECORD), status_known=True),
+    Terms(rule=Rule(on_publish=OnPublish.RECORD, on_interruption=OnInterruption.STOP)),
+    Terms(rule=Rule(on_publish=OnPublish.RECORD), observe=True),
+)
+UNSEEN = Wish(1, wanted=True, by=By.POLICY, why=Code.RULE_RECORDS, who="rule 1", made_at=NOON)
+BOUND = Wish(1, wanted=True, by=By.PERSON, on_interruption=OnInterruption.STOP, session=1)
+LOOKED_INTO = Recording(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
+BEFORE = (*(Recording(KEY),) * 9, Recording(KEY, UNSEEN), LOOKED_INTO)
+"""Streams never heard of, one whose session was forgotten under policy's wish, and one whose wish
+ends with its session."""
+STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
+
+
+def happening(lots: Random, record: Recording, now: int) -> Happening:
+    """Any of them, as they come."""
+    began = now - lots.choice((0, 0, 30_000, 600_000))
+    once = lots.choice((None, None, Once("k1", lots.choice("ab"))))
+    sent = record.flight.id if record.flight and lots.random() < 0.9 else "an older one"
+    choices: tuple[Happening, ...] = (
+        StartAsked("ops", if_not_live=lots.choice(list(IfNotLive)), once=once),
+        StartAsked("ops", on_interruption=lots.choice(list(OnInterruption)), max_duration=9_000),
+        StopAsked("ops", finalize=lots.random() < 0.5, hold_session=lots.random() < 0.5),
+        ExtendAsked("ops", max_duration=60_000),
+        RestartAsked("ops"),
+        CancelDelayAsked("ops"),
+        Published(began),
+        Published(record.session.time or began if record.session else began),
+        Unpublished(began),
+        Looked(None, now),
+        Looked(began, now),
+        Looked(record.session.listed + 9 if record.session else began, now),
+        *(Sent(sent, lots.choice(ANSWERS)),) * 8,
+        Reported("record_started", recording=True),
+        Reported("record_paused", recording=False),
+        Reported("record_started", recording=True, time=began),
+        RecordFailed("BucketNotFound", "Bucket not found"),
+        FileLeft("1.mp4", began, now),
+        FileFailed("transformat_error", "InvalidParameter", "broken", "1.mp4"),
+        OnDemandAnswered(need_record=lots.random() < 0.5),
+        Remarked(is_exception=lots.random() < 0.5, what="StreamFpsAbnormal"),
+        *(TimePassed(),) * 4,
+    )
+    return lots.choice(choices)
+
+
+def told(
+    record: Recording, what: Happening, now: int, terms: Terms
+) -> tuple[Recording, list[Note]]:
+    decision = decide(record, what, now, terms)
+    flying = claim(decision.record, f"f{now}", now)
+    if flying and flying.flight:
+        flight = replace(flying.flight, sent_at=now, lease_until=now + 7_300)
+        flying = replace(flying, flight=flight)
+    refused = [Note(decision.refused)] if decision.refused else []
+    return flying or decision.record, [*decision.notes, *refused]
+
+
+@cache
+def walked() -> tuple[Note, ...]:
+    """All that was said of streams that all kinds of things happened to."""
+    lots = Random(7)  # noqa: S311 - the same walk each time
+    said: dict[tuple[object, ...], Note] = {}
+    for _ in range(400):
+        record, now, terms = lots.choice(BEFORE), NOON, lots.choice(RULES)
+        for _ in range(40):
+            now += lots.choice(STEPS[: lots.choice((4, 9))])
+            record, notes = told(record, happening(lots, record, now), now, terms)
+            for note in [*notes, explain(record, now, terms)]:
+                said[note.code, note.about.get("why"), tuple(sorted(note.about))] = note
+    return tuple(said.values())
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_every_code_has_both_texts_with_the_same_particulars(code: Code) -> None:
+    english, chinese = TEXTS[code]
+
+    assert english.isascii()
+    assert not chinese.isascii()
+    assert holes(english) == holes(chinese)
+
+
+def test_what_is_noted_supplies_every_particular_of_its_text() -> None:
+    lacking = {
+        note.code: missing
+        for note in walked()
+        if (missing := holes(TEXTS[note.code][0]) - SUPPLIED - set(note.about))
+    }
+
+    assert lacking == {}
+
+
+def test_every_code_is_written_by_somebody() -> None:
+    assert set(Code) - {note.code for note in walked()} <= ELSEWHERE
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_no_text_shows_a_hole(language: Language) -> None:
+    for note in walked():
+        assert "-" not in text(note, language).split(), note
+        assert "{" not in text(note, language)
+
+
+def test_what_was_sent_says_why_in_words() -> None:
+    note = Note(Code.SENT, {"command": "stop", "why": "asked_stop", "who": "ops"})
+
+    assert text(note) == "stop was sent because: ops asked for it to be stopped"
+    assert text(note, Language.CHINESE) == "已发送 stop,原因:ops 要求停止录制"
+
+
+def test_a_particular_that_an_older_release_did_not_note_is_a_dash() -> None:
+    assert text(Note(Code.ASKED_STOP)) == "- asked for it to be stopped"
+
+
+# --- explain: the one cause that a person should hear first
+
+WANTED = Wish(1, wanted=True, by=By.PERSON, why=Code.ASKED_START)
+LIVE = Session(1, NOON, time=NOON)
+
+
+def cases() -> Iterator[tuple[Recording, Terms, Code]]:
+    recording = Recording(KEY, WANTED, session=LIVE, started=Started(1, NOON, How.ACCEPTED))
+    paused = Evidence(recording=False, what="record_paused", at=NOON + 1)
+    yield recording, Terms(), Code.ACCEPTED
+    yield replace(recording, evidence=paused), Terms(), Code.PAUSED
+    yield Recording(KEY, WANTED, session=LIVE), Terms(observe=True), Code.OBSERVED
+    yield Recording(KEY, WANTED), Terms(observe=True), Code.NOT_LIVE
+    yield Recording(KEY), RULES[1], Code.NOT_LIVE
+    yield Recording(KEY, session=LIVE), Terms(), Code.RULE_IGNORES
+    full = Owed(Command.START, Code.ASKED_START, 1, NOON, NOON, full=True)
+    yield Recording(KEY, WANTED, full, session=LIVE), Terms(), Code.NO_PLACE
+    failed = Failed(1, Code.RECORD_ERROR, "BucketNotFound", NOON)
+    yield Recording(KEY, WANTED, session=LIVE, failed=failed), Terms(), Code.RECORD_ERROR
+    unasked = Evidence(recording=True, what="record_started", at=NOON)
+    yield Recording(KEY, evidence=unasked), Terms(), Code.UNMANAGED
+
+
+@pytest.mark.parametrize(("record", "terms", "code"), list(cases()))
+def test_what_is_said_of_a_record(record: Recording, terms: Terms, code: Code) -> None:
+    assert explain(record, NOON + 2, terms).code is code
+
+
+def test_a_command_on_the_wire_says_why_it_was_sent() -> None:
+    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, Terms())
+
+    assert phase(record) is Phase.STOPPING
+    assert "ops asked for it to be stopped" in text(explain(record, NOON, Terms()))
+
+
+def test_a_throttled_stop_says_so() -> None:
+    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, Terms())
+    assert record.flight is not None
+    assert record.flight.command is Command.STOP
+    later = decide(record, Sent(record.flight.id, Throttled("Throttling")), NOON, Terms()).record
+
+    assert explain(later, NOON, Terms()).code is Code.THROTTLED

@@ -1,0 +1,137 @@
+"""What the documents say is what the code does, wherever that can be checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks.storm.__main__ import parser as storm_parser
+from cli.deploying.stage import stage_named
+from cli.doctor.checks import CHECKS
+from cli.main import main
+from shared.config import names
+from shared.engine.effect_handler import LATE
+from tests.simulation.bugs import BUGS
+from tests.simulation.mistakes import TOLD
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `(LIVE_RECORD_\w+)`", read("docs/settings.md"), re.MULTILINE)
+
+    assert sorted(documented) == sorted(names())
+
+
+def test_every_variable_that_a_deploy_needs_is_documented_and_no_other() -> None:
+    documented = re.findall(r"^\| `(LIVE_RECORD_\w+)`", read("docs/deploy.md"), re.MULTILINE)
+    needed = {fault.partition(" ")[0] for fault in stage_named("prod", {}).missing()}
+
+    assert sorted(documented) == sorted(needed)
+
+
+def test_every_setting_is_passed_by_s_yaml_and_no_other() -> None:
+    template = yaml.safe_load(read("s.yaml"))["template"]["function"]
+
+    assert sorted(template["environmentVariables"]) == sorted(names())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_of_this_repository_that_is_named_exists(page: Path) -> None:
+    folders = "benchmarks|cli|deploy|docs|emulator|functions|requirements|shared|tests"
+    named = re.findall(rf"`((?:{folders})/[\w./-]+)`", page.read_text(encoding="utf-8"))
+
+    assert [one for one in named if not (ROOT / one).exists()] == []
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)", page.read_text())}
+
+    assert named <= targets
+
+
+def test_every_check_of_doctor_is_documented_as_it_is_said() -> None:
+    documented = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", read("docs/doctor.md"), re.MULTILINE)
+
+    assert documented == [(check.name, check.holds) for check in CHECKS]
+
+
+def test_what_doctor_has_to_read_is_what_its_ram_policy_allows() -> None:
+    documented = set(re.findall(r"`((?:live|oss):\w+)`", read("docs/doctor.md")))
+    statements = json.loads(read("deploy/ram/inspector.json"))["Statement"]
+
+    assert documented == {action for one in statements for action in one["Action"]}
+
+
+def test_every_command_that_is_named_exists() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"`live-record ([a-z][a-z-]+)", text))
+
+    assert named <= set(main.commands)
+    assert named
+
+
+def test_every_storm_that_is_named_can_be_let_loose() -> None:
+    storms = re.findall(r"`(--streams [^`]+)`", read("docs/scale.md"))
+
+    assert len(storms) == 6
+    assert all(storm_parser().parse_args(options.split()).streams for options in storms)
+
+
+def test_what_the_scale_page_says_of_the_pace_follows_from_the_code() -> None:
+    rate, text = 45, read("docs/scale.md")
+    in_a_second = math.floor((1 + LATE) * rate) + 1
+    bunched = math.floor((50 - (1 + LATE) * rate) / rate * 1000)
+
+    assert f"{in_a_second} with a lane of {rate}" in text
+    assert f"{bunched} ms with a lane of {rate}" in text
+    assert f"passed by {LATE * 1000:.0f} ms" in text
+    assert f"| {rate} |" in read("docs/settings.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_lint_rule_that_is_ignored_has_its_reason_beside_it() -> None:
+    text = read("pyproject.toml")
+    block = text[text.index("[tool.ruff.lint]") : text.index("[tool.ruff.lint.mccabe]")]
+    rules = [line for line in block.splitlines() if re.match(r'\s+"[A-Z]+[0-9]*"', line)]
+
+    assert rules
+    assert [rule for rule in rules if "#" not in rule] == []
+
+
+def test_no_requirements_file_names_a_registry() -> None:
+    files = [*ROOT.glob("requirements/*.txt"), *ROOT.glob("tests/*/package-lock.json")]
+
+    assert files
+    assert [file.name for file in files if "://" in _without_funding(file.read_text())] == []
+
+
+def _without_funding(text: str) -> str:
+    """Npm writes down where a package asks for donations; that is no registry."""
+    return re.sub(r'"(url|funding)": "[^"]*"', "", text)
+
+
+def test_every_mistake_put_in_on_purpose_is_documented_and_a_dozen_are_told() -> None:
+    page = read("docs/reliability.md")
+    table = page.partition("<!-- mistakes -->")[2].partition("<!-- /mistakes -->")[0]
+    stories = page.partition("<!-- stories -->")[2].partition("<!-- /stories -->")[0]
+
+    assert re.findall(r"^\| (.+) \| \d+ \| .+ \|$", table, re.MULTILINE) == list(BUGS)
+    assert re.findall(r"^### (.+)$", stories, re.MULTILINE) == [bug.capitalize() for bug in TOLD]

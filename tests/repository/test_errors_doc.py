@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cli.local.errors_page import PAGE, page
+from shared import errors
+from shared.errors import Fault, LiveRecordError, Misconfigured
+from shared.inbound.request_errors import BadRequest, MethodNotAllowed, Unproved, Unreadable
+from shared.outbound.live.error_codes import CODES
+from shared.protocol import Code
+
+
+def kinds(root: type[Exception]) -> set[str]:
+    return {kind.__name__ for kind in root.__subclasses__()}.union(
+        *(kinds(kind) for kind in root.__subclasses__())
+    )
+
+
+def test_the_page_is_what_the_tables_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m cli.local.errors_page"
+
+
+def test_the_drawn_tree_names_every_error_and_no_other() -> None:
+    drawn = set(re.findall(r"[+·] (\w+)", errors.__doc__ or ""))
+
+    assert drawn == kinds(LiveRecordError)
+
+
+def test_every_code_of_live_s_and_every_cause_stands_on_the_page() -> None:
+    written = page()
+
+    assert [code for code in CODES if f"`{code}`" not in written] == []
+    assert [code for code in Code if f"| `{code.value}` |" not in written] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "row"),
+    [
+        ("TaskAlreadyStarted", "already | over_unproved | already, then start | over_unproved"),
+        ("InternalError", "in_doubt, in doubt for 60 s, again after 0.5 s | in_doubt"),
+        ("CodeConfigNotFound", "no_record_config, this session has failed | rejected"),
+    ],
+)
+def test_the_table_of_answers_says_what_is_decided(code: str, row: str) -> None:
+    line = next(line for line in page().splitlines() if line.startswith(f"| `{code}` "))
+
+    assert row in line
+
+
+def test_an_error_tells_its_parts() -> None:
+    missing = [Fault("a", "is missing", "MissingParam")]
+    wrong = [*missing, Fault("b", "is wrong")]
+
+    assert BadRequest(missing).code == "MissingParam"
+    assert BadRequest(wrong).code == "MalformedParam"
+    assert str(Misconfigured(wrong)) == "a: is missing; b: is wrong"
+    assert (Unproved("why").why, Unreadable("what").why) == ("why", "what")
+    assert MethodNotAllowed("no", allow=["GET", "POST"]).hint == "use GET or POST"

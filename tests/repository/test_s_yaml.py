@@ -1,0 +1,224 @@
+"""The project's own s.yaml: what it deploys, and that Serverless Devs reads it as we do."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.fc.deployment import Deployment, load_deployment
+from emulator.fc.template import environments, load_template
+
+ROOT = Path(__file__).parents[2]
+S_YAML = ROOT / "s.yaml"
+STAGES = environments(ROOT / "env.yaml")
+PINNED = Path(__file__).parent / "node_s"
+HERE = {"LIVE_RECORD_CODE": str(ROOT), "LIVE_RECORD_FILES_CODE": str(ROOT)}
+FUNCTIONS = (
+    "record_command",
+    "stream_events",
+    "record_events",
+    "on_demand",
+    "files",
+    "relay",
+    "reconcile",
+)
+
+
+SPARE = {
+    "record_command": 3,
+    "stream_events": 2,
+    "record_events": 2,
+    "on_demand": 2.5,
+    "files": 3,
+    "relay": 3,
+    "reconcile": 20,
+}
+"""s beyond the budget within which an invocation begins what it does: to hear one more answer, to
+save it and to answer; in reconcile, to wake its successor as well."""
+
+
+@pytest.fixture
+def deployment() -> Deployment:
+    return load_deployment(S_YAML, HERE)
+
+
+def test_every_function_is_named_for_its_code_and_carries_the_stage(deployment: Deployment) -> None:
+    staged = load_deployment(S_YAML, {**HERE, "LIVE_RECORD_STAGE": "rehearsal"})
+
+    for key in FUNCTIONS:
+        assert deployment.functions[key].handler == f"index.{key}"
+        assert deployment.functions[key].name == f"live-record-{key.replace('_', '-')}-dev"
+        assert staged.functions[key].name.endswith("-rehearsal")
+
+
+@pytest.mark.parametrize(("key", "to_answer"), SPARE.items())
+def test_a_time_out_is_the_budget_of_the_code_and_time_to_answer(
+    deployment: Deployment, key: str, to_answer: float
+) -> None:
+    budget: float = import_module(f"functions.{key}").BUDGET
+
+    assert deployment.functions[key].timeout == budget + to_answer
+
+
+def test_no_callback_is_worked_on_for_longer_than_live_waits(deployment: Deployment) -> None:
+    """facts/live.md 2: 5 s."""
+    callbacks = ("stream_events", "record_events", "on_demand")
+
+    assert {deployment.functions[key].timeout for key in callbacks} == {5}
+
+
+def test_every_function_gets_each_setting_from_the_variable_of_its_name() -> None:
+    names = set(load_deployment(S_YAML, HERE).functions["reconcile"].environment)
+    given = {name: f"value of {name}" for name in names}
+    for function in load_deployment(S_YAML, {**HERE, **given}).functions.values():
+        assert function.environment == given
+    assert all(name.startswith("LIVE_RECORD_") for name in names)
+
+
+def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -> None:
+    public = {route.function for route in deployment.routes}
+
+    assert not public & {deployment.functions[key].name for key in ("reconcile", "relay")}
+    assert {route.path for route in deployment.routes} == {
+        "/v1/*",
+        "/v1/files/*",
+        "/callbacks/stream/*",
+        "/callbacks/record/*",
+        "/callbacks/on-demand/*",
+    }
+
+
+def test_the_relay_is_called_asynchronously_and_tried_again(deployment: Deployment) -> None:
+    relay = deployment.functions["relay"]
+
+    assert (set(relay.http_methods), relay.async_retries) == ({"POST"}, 3)
+
+
+def test_reconcile_has_a_timer_and_a_trigger_for_the_kick(deployment: Deployment) -> None:
+    reconcile = deployment.functions["reconcile"]
+
+    assert len(reconcile.timers) == 1
+    assert reconcile.http_methods == {"POST"}
+
+
+def test_there_are_three_stages_and_dev_is_s_yaml_alone() -> None:
+    assert list(STAGES) == ["dev", "staging", "prod"]
+    assert {each["type"] for each in STAGES.values()} == {"testing", "staging", "production"}
+    assert load_template(S_YAML, {}, "dev") == load_template(S_YAML, {})
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_carries_its_name_wherever_it_shows(stage: str) -> None:
+    resources = load_template(S_YAML, {}, stage)
+    routes = resources["domain"]["props"]["routeConfig"]["routes"]
+    names = [resources[key]["props"]["functionName"] for key in FUNCTIONS]
+
+    for key in FUNCTIONS:
+        assert resources[key]["props"]["environmentVariables"]["LIVE_RECORD_STAGE"] == stage
+    assert all(name.endswith(f"-{stage}") for name in names)
+    assert {route["functionName"] for route in routes} <= set(names)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_all_that_calls_a_function_calls_the_alias(stage: str) -> None:
+    resources = load_template(S_YAML, {"LIVE_RECORD_ALIAS": "release"}, stage)
+    routes = resources["domain"]["props"]["routeConfig"]["routes"]
+    triggers = [each for key in FUNCTIONS for each in resources[key]["props"]["triggers"]]
+
+    assert {each["qualifier"] for each in [*routes, *triggers]} == {"release"}
+
+
+@pytest.mark.parametrize("stage", ["staging", "prod"])
+@pytest.mark.parametrize("key", ["relay", "reconcile"])
+def test_what_failed_asynchronously_for_good_is_kept(stage: str, key: str) -> None:
+    queue = "acs:mns:cn-shanghai:1234567890123456:/queues/failures/messages"
+    props = load_template(S_YAML, {"LIVE_RECORD_FAILURES": queue}, stage)[key]["props"]
+    config = props["asyncInvokeConfig"]
+
+    assert config["destinationConfig"] == {"onFailure": {"destination": queue}}
+    assert config["maxAsyncRetryAttempts"] == {"relay": 3, "reconcile": 8}[key]
+
+
+def test_a_line_of_the_log_is_a_record_of_its_own(deployment: Deployment) -> None:
+    """`auto` and DefaultRegex begin a record at a time, and a line of JSON begins with a brace."""
+    for key in deployment.functions:
+        assert load_template(S_YAML, {})[key]["props"]["logConfig"]["logBeginRule"] == "None"
+
+
+def test_prod_leaves_some_of_the_region_s_instances_to_others() -> None:
+    resources = load_template(S_YAML, {}, "prod")
+    reserved = [resources[key]["props"]["concurrencyConfig"] for key in FUNCTIONS]
+
+    assert sum(each["reservedConcurrency"] for each in reserved) == 90
+
+
+def test_no_secret_stands_in_either_file() -> None:
+    """What holds one is taken from the environment, and is nothing by default."""
+    text = S_YAML.read_text() + (ROOT / "env.yaml").read_text()
+    for name in ("STORE", "API_TOKENS", "STREAM_KEYS", "RECORD_KEYS", "PATH_TOKENS", "KICK_KEY"):
+        assert f"LIVE_RECORD_{name}: ${{env('LIVE_RECORD_{name}', '')}}" in text
+
+
+GIVEN = {
+    "defaults": {},
+    "given": {"LIVE_RECORD_REGION": "cn-beijing", "LIVE_RECORD_API_TOKENS": 'a: ["b", {"c": 1}] #'},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("stage", STAGES)
+def test_serverless_devs_renders_every_stage_as_we_do(
+    stage: str, given: str, tmp_path: Path
+) -> None:
+    env = GIVEN[given]
+
+    assert _previewed(stage, env, tmp_path) == load_template(S_YAML, env, stage)
+
+
+def _previewed(stage: str, given: dict[str, str], home: Path) -> dict[str, Any]:
+    path = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    preview = subprocess.run(
+        [_serverless_devs(), "preview", "-t", S_YAML, "--env", stage, "-o", "json"],
+        env={**path, "serverless_devs_config_home": str(home), **given},
+        cwd=home,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    rendered = json.loads(preview.stdout[preview.stdout.index("{\n") :])
+    return dict(rendered["resources"])
+
+
+def _serverless_devs() -> Path:
+    """Installed once per lock file; in a folder of its own first, since tests run side by side."""
+    if shutil.which("npm") is None:
+        assert os.environ.get("CI") != "true", "npm is needed for the tests of s.yaml"
+        pytest.skip("npm is not installed")
+    lock = hashlib.sha256((PINNED / "package-lock.json").read_bytes()).hexdigest()[:12]
+    installed = ROOT / ".live-record" / "node-s" / lock
+    if not installed.exists():
+        _install(installed)
+    return installed / "node_modules" / ".bin" / "s"
+
+
+def _install(installed: Path) -> None:
+    installed.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=installed.parent) as temporary:
+        folder = Path(temporary, "node")
+        folder.mkdir()
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(PINNED / name, folder)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
+        try:
+            folder.rename(installed)
+        except OSError:
+            assert installed.exists()

@@ -1,0 +1,56 @@
+"""What happened, in lines that a person can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from shared.protocol import Recording
+from shared.protocol.state.session import Session
+
+Line = tuple[int, str, str]
+"""When (ms since the beginning), who, and what."""
+
+
+def told(ask: object) -> str:
+    """StartAsked(who="ann", until=5) is "start until=5"."""
+    name = type(ask).__name__.removesuffix("Asked").lower()
+    said = [
+        f"{one.name}={_plain(getattr(ask, one.name))}"
+        for one in fields(ask)  # type: ignore[arg-type] # an ask is a dataclass
+        if one.name not in ("who", "once") and getattr(ask, one.name) not in (None, one.default)
+    ]
+    return " ".join((name, *said))
+
+
+def _plain(value: object) -> object:
+    return getattr(value, "value", value)
+
+
+def difference(before: Recording, after: Recording) -> Iterator[str]:
+    if after.wish.gen != before.wish.gen:
+        wanted = "wanted" if after.wish.wanted else "not wanted"
+        yield f"wish {after.wish.gen}: {wanted}, because {after.wish.why.value}"
+    if _standing(after.session) != _standing(before.session):
+        yield f"session {_standing(after.session)}"
+    if after.owed and after.owed != before.owed:
+        yield f"owes {after.owed.command.value}, because {after.owed.why.value}"
+    if before.flight and (after.flight is None or after.flight.id != before.flight.id):
+        yield f"{before.flight.command.value} ({before.flight.id}) is settled"
+    if after.flight and (before.flight is None or after.flight.id != before.flight.id):
+        flight = after.flight
+        yield f"claims {flight.command.value} ({flight.id}), because {flight.why.value}"
+    if after.doubts != before.doubts:
+        yield f"in doubt: {', '.join(doubt.command.value for doubt in after.doubts) or 'nothing'}"
+    if after.started and after.started != before.started:
+        confirmed = "confirmed" if after.started.confirmed else "unconfirmed"
+        yield f"started: {after.started.how.value}, {confirmed}"
+
+
+def _standing(session: Session | None) -> str:
+    return f"{session.number} {session.standing.value}" if session else "-"
+
+
+def written(story: Sequence[Line]) -> Iterator[str]:
+    for at, who, what in story:
+        yield f"{at / 1000:9.3f}  {who:18} {what}"

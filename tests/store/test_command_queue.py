@@ -1,0 +1,323 @@
+"""Who goes next: the order of what is due, the lanes, places under caps, on every engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from shared.protocol import Command, StreamKey
+from shared.protocol.derived.due_times import takes_place
+from shared.protocol.quota import Place
+from shared.protocol.rules.claim import claim
+from shared.protocol.state.confirmation import Evidence, How, Started
+from shared.protocol.state.recording import Recording
+from shared.protocol.state.session import Session
+from shared.store import Store
+from shared.store.contract import Claimed, Save, Stored
+from tests.conftest import NOON, Clock, OpenStore, owing, saving
+
+
+def room(name: str) -> StreamKey:
+    return StreamKey("live.example.com", "app", name)
+
+
+def put(store: Store, name: str, *, priority: int = 0, since: int = NOON) -> None:
+    record = owing(Command.START, key=room(name), since=since)
+    store.save_or_claim(replace(saving(record), place=Place(priority=priority)))
+
+
+def taken(store: Store, limit: int = 10, hold: int = 0) -> list[str]:
+    return [key.stream for key in store.take_due(limit, hold)]
+
+
+# --- the line -----------------------------------------------------------------------------------
+
+
+def test_of_two_starts_the_more_urgent_goes_first_then_the_older(store: Store) -> None:
+    put(store, "young", since=NOON)
+    put(store, "old", since=NOON - 9)
+    put(store, "urgent", priority=5, since=NOON)
+    put(store, "patient", priority=-5, since=NOON - 99)
+
+    assert taken(store) == ["urgent", "old", "young", "patient"]
+
+
+def test_what_one_has_taken_nobody_else_is_handed(another_store: OpenStore) -> None:
+    one, two = another_store(), another_store()
+    put(one, "first", since=NOON - 1)
+    put(one, "second")
+
+    assert taken(one, 1, hold=2000) == ["first"]
+    assert taken(two, 5, hold=2000) == ["second"]
+    assert taken(one, 5, hold=2000) == []
+
+
+def test_what_was_taken_and_never_saved_comes_up_again(store: Store, clock: Clock) -> None:
+    put(store, "room")
+    taken(store, hold=2000)
+
+    assert store.next_due() == 2000
+    clock.pass_ms(2000)
+    assert taken(store) == ["room"]
+
+
+def test_a_save_ends_the_hold(store: Store) -> None:
+    put(store, "room")
+    taken(store, hold=2000)
+    record = owing(Command.STOP, key=room("room"))
+    store.save_or_claim(saving(record, version=1))
+
+    assert taken(store) == ["room"]
+
+
+def test_what_is_due_now_comes_in_order_also_when_it_was_due_later(
+    store: Store, clock: Clock
+) -> None:
+    put(store, "start")
+    late = owing(Command.STOP, key=room("stop"), at=NOON + 500)
+    store.save_or_claim(saving(late))
+    assert taken(store) == ["start"]
+    clock.pass_ms(500)
+
+    assert taken(store) == ["stop", "start"]
+
+
+def test_many_senders_at_once_share_the_line_out(another_store: OpenStore) -> None:
+    stores = [another_store() for _ in range(4)]
+    names = [f"room{number:03d}" for number in range(120)]
+    for name in names:
+        put(stores[0], name)
+    with ThreadPoolExecutor(4) as pool:
+        shares = list(
+            pool.map(lambda one: [name for _ in range(30) for name in taken(one, 1, 9000)], stores)
+        )
+
+    assert sorted(name for share in shares for name in share) == names
+
+
+# --- the lanes ----------------------------------------------------------------------------------
+
+
+ANYWHERE = Place()
+
+
+def claiming(name: str, *, wait: int = 0, place: Place = ANYWHERE, version: int = 0) -> Save:
+    record = owing(Command.START, key=room(name))
+    waiting = replace(record, owed=record.owed and replace(record.owed, full=True))
+    return Save(
+        version=version,
+        queued=record,
+        flying=claim(record, f"flight-{name}-{version}", NOON * 2),
+        wait=wait,
+        lease=8000,
+        place=place,
+        waiting=waiting if place.is_limited else None,
+    )
+
+
+def test_a_refused_claim_says_how_far_the_lane_is_booked(store: Store) -> None:
+    store.save_or_claim(claiming("one"))
+    refused = store.save_or_claim(claiming("two"))
+
+    assert isinstance(refused, Stored)
+    assert refused.lane_in == pytest.approx(20)
+
+
+def test_a_slowed_lane_gives_no_slot_for_that_long(store: Store, clock: Clock) -> None:
+    store.slow(200)
+    store.slow(100)
+    assert isinstance(store.save_or_claim(claiming("one")), Stored)
+    clock.pass_ms(200)
+
+    assert isinstance(store.save_or_claim(claiming("one", version=1)), Claimed)
+
+
+def test_looks_have_a_lane_of_their_own(store: Store, clock: Clock) -> None:
+    store.save_or_claim(claiming("one"))
+
+    assert store.look_slot(0) == 0
+    assert store.look_slot(0) is None
+    assert store.look_slot(100) == pytest.approx(20)
+    clock.pass_ms(40)
+    assert store.look_slot(0) == 0
+
+
+def test_the_use_of_the_lane_is_told_over_the_last_minute(store: Store, clock: Clock) -> None:
+    clock.now -= clock.now % 60_000
+    for number in range(30):
+        store.save_or_claim(claiming(f"room{number}", wait=600))
+
+    assert store.use().rate == 50
+    assert store.use().used == pytest.approx(0.5)
+    assert store.use().ahead == pytest.approx(600)
+    clock.pass_ms(90_000)
+    assert store.use().used == pytest.approx(0.25)
+    clock.pass_ms(60_000)
+    assert store.use().used == 0
+
+
+def test_who_is_at_work_is_known_until_it_leaves_or_falls_silent(
+    store: Store, clock: Clock
+) -> None:
+    assert store.join("reconcile", "a", 2000) == 0
+    assert store.join("reconcile", "b", 2000) == 1
+    store.leave("reconcile", "a")
+    assert store.join("reconcile", "b", 2000) == 0
+    clock.pass_ms(2000)
+    assert store.join("reconcile", "c", 2000) == 0
+
+
+def test_nobody_more_is_called_while_one_keeps_the_lane_full(store: Store, clock: Clock) -> None:
+    store.join("reconcile", "a", 3000)
+    store.slow(100)
+    assert not store.summon("reconcile", 2, 1000)
+    clock.pass_ms(100)
+
+    assert store.summon("reconcile", 2, 1000)
+
+
+def test_one_more_is_called_once_a_second_until_enough_are_at_work(
+    store: Store, clock: Clock
+) -> None:
+    assert store.summon("reconcile", 2, 1000)
+    assert not store.summon("reconcile", 2, 1000)
+    store.join("reconcile", "a", 3000)
+    clock.pass_ms(1000)
+    assert store.summon("reconcile", 2, 1000)
+    store.join("reconcile", "b", 3000)
+    clock.pass_ms(1000)
+    assert not store.summon("reconcile", 2, 1000)
+    clock.pass_ms(2000)
+    assert store.summon("reconcile", 2, 1000)
+
+
+# --- the places ---------------------------------------------------------------------------------
+
+ONE = Place("classes", of_rule=1)
+
+
+def ended(name: str, version: int, place: Place) -> Save:
+    """Whatever held the place is over."""
+    return replace(saving(Recording(room(name)), version=version), place=place)
+
+
+def at(store: Store, name: str) -> str:
+    loaded = store.load(room(name)).record
+    return "flies" if loaded.flight else "full" if loaded.owed and loaded.owed.full else "queued"
+
+
+def test_beyond_the_cap_a_start_waits_and_says_so(store: Store, clock: Clock) -> None:
+    store.save_or_claim(claiming("one", place=ONE))
+    clock.pass_ms(20)
+
+    assert store.save_or_claim(claiming("two", place=ONE)) == Stored(1, full=True)
+    assert (at(store, "one"), at(store, "two")) == ("flies", "full")
+    assert [line.note.code.value for line in store.history(room("two"), 9)] == ["no_place"]
+
+
+def test_a_start_that_waits_for_a_place_takes_no_slot_and_is_not_due(
+    store: Store, clock: Clock
+) -> None:
+    store.save_or_claim(claiming("one", place=ONE))
+    clock.pass_ms(20)
+    store.save_or_claim(claiming("two", place=ONE))
+
+    assert taken(store) == []
+    assert isinstance(store.save_or_claim(claiming("free")), Claimed)
+
+
+def test_a_place_that_frees_up_goes_to_the_most_urgent(store: Store, clock: Clock) -> None:
+    store.save_or_claim(claiming("one", place=ONE))
+    clock.pass_ms(100)
+    for name, priority in (("early", 0), ("urgent", 5), ("late", 0)):
+        store.save_or_claim(claiming(name, place=replace(ONE, priority=priority)))
+    store.save_or_claim(ended("one", 1, ONE))
+
+    assert taken(store, hold=2000) == ["urgent"]
+    assert store.save_or_claim(claiming("late", place=ONE, version=1)) == Stored(2, full=True)
+    urgent = claiming("urgent", place=replace(ONE, priority=5), version=1)
+    assert isinstance(store.save_or_claim(urgent), Claimed)
+
+
+def test_who_has_a_place_needs_no_other_one(store: Store, clock: Clock) -> None:
+    store.save_or_claim(claiming("one", place=ONE))
+    clock.pass_ms(20)
+
+    assert isinstance(store.save_or_claim(claiming("one", place=ONE, version=1)), Claimed)
+
+
+def test_a_stop_is_never_refused(store: Store, clock: Clock) -> None:
+    store.save_or_claim(claiming("one", place=ONE))
+    clock.pass_ms(20)
+    stop = owing(Command.STOP, key=room("two"))
+    save = Save(0, stop, claim(stop, "f", NOON * 2), lease=8000, place=ONE)
+
+    assert isinstance(store.save_or_claim(save), Claimed)
+
+
+def test_the_account_s_cap_counts_the_places_of_every_rule(store: Store, clock: Clock) -> None:
+    def under(rule: str) -> Place:
+        return Place(rule, of_rule=5, of_account=2)
+
+    saved = []
+    for name, rule in (("one", "a"), ("two", "b"), ("three", "c")):
+        saved.append(store.save_or_claim(claiming(name, place=under(rule))))
+        clock.pass_ms(20)
+
+    assert [isinstance(one, Claimed) for one in saved] == [True, True, False]
+    store.save_or_claim(ended("one", 1, under("a")))
+    assert taken(store) == ["three"]
+
+
+def test_who_waits_under_one_rule_keeps_nobody_of_another_waiting(
+    store: Store, clock: Clock
+) -> None:
+    store.save_or_claim(claiming("one", place=Place("a", of_rule=1, of_account=3)))
+    clock.pass_ms(20)
+    store.save_or_claim(claiming("two", place=Place("a", of_rule=1, of_account=3, priority=9)))
+    other = claiming("three", place=Place("b", of_rule=1, of_account=3))
+
+    assert isinstance(store.save_or_claim(other), Claimed)
+
+
+def test_a_cap_that_was_raised_is_seen_in_time(store: Store, clock: Clock) -> None:
+    store.save_or_claim(claiming("one", place=ONE))
+    clock.pass_ms(20)
+    store.save_or_claim(claiming("two", place=ONE))
+    clock.pass_ms(300_000)
+
+    assert "two" in taken(store)
+    raised = replace(ONE, of_rule=2)
+    assert isinstance(store.save_or_claim(claiming("two", place=raised, version=1)), Claimed)
+
+
+def test_two_writers_never_take_more_places_than_there_are(
+    another_store: OpenStore, clock: Clock
+) -> None:
+    stores, five = [another_store(), another_store()], Place("classes", of_rule=5)
+
+    def claim_all(one: Store, names: list[str]) -> int:
+        saved = [one.save_or_claim(claiming(name, wait=10_000, place=five)) for name in names]
+        return sum(isinstance(each, Claimed) for each in saved)
+
+    halves = [[f"room{n}" for n in range(start, 40, 2)] for start in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(claim_all, stores, halves)) == 5
+
+
+# --- what takes a place -------------------------------------------------------------------------
+
+
+def test_what_takes_a_place_and_what_does_not() -> None:
+    waiting = owing(Command.START)
+    flying = claim(waiting, "f", NOON * 2)
+    live = replace(waiting, owed=None, session=Session(1, NOON))
+    adopted = replace(live, started=Started(1, NOON, How.ADOPTED))
+    stopping = replace(owing(Command.STOP), ever_claimed=True)
+    foreign = replace(Recording(room("x")), evidence=Evidence(recording=True, what="", at=NOON))
+
+    assert flying is not None
+    assert [takes_place(one) for one in (waiting, live, foreign)] == [False] * 3
+    assert [takes_place(one) for one in (flying, adopted, stopping)] == [True] * 3

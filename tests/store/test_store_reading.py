@@ -1,0 +1,249 @@
+"""The contract of what is read: lists, files, history; and one SQLite file under two processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.protocol import Command, Phase, StreamKey
+from shared.protocol.file import File
+from shared.protocol.reason import Code, Note
+from shared.protocol.state.intent import Wish
+from shared.protocol.state.recording import Recording
+from shared.store import Store, open_store
+from shared.store.codec import from_json, note_from_json, to_json
+from shared.store.contract import Conflict, Filter, Save
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
+
+FIRST = File("record/1.mp4", NOON, NOON + 60_000)
+SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000, 29_403)
+ZERO = File("record/0.mp4", 0, 0, 0)
+
+
+def key(name: str, app: str = "app", domain: str = "live.example.com") -> StreamKey:
+    return StreamKey(domain, app, name)
+
+
+def wanted(one: StreamKey) -> Recording:
+    return Recording(one, Wish(gen=1, wanted=True, why=Code.ASKED_START))
+
+
+def names(
+    store: Store, *, after: StreamKey | None = None, limit: int = 10, **by: object
+) -> list[str]:
+    found = store.listed(Filter(**by), after=after, limit=limit)  # type: ignore[arg-type] # a table
+    return [record.key.stream for record in found]
+
+
+@pytest.fixture
+def stocked(store: Store) -> Store:
+    for one in (key("c"), key("a"), key("b", "other"), key("d", domain="another.example.com")):
+        store.save_or_claim(saving(wanted(one)))
+    store.save_or_claim(saving(owing(Command.START, key=key("e"))))
+    return store
+
+
+def test_records_are_listed_in_the_order_of_their_keys(stocked: Store) -> None:
+    assert names(stocked) == ["d", "a", "c", "e", "b"]
+    assert names(stocked, limit=2) == ["d", "a"]
+    assert names(stocked, after=key("a")) == ["c", "e", "b"]
+    assert names(stocked, after=key("zz", "zz", "zz")) == []
+
+
+def test_a_listed_record_is_whole(stocked: Store) -> None:
+    assert stocked.listed(Filter(), after=key("c"), limit=1) == [owing(Command.START, key=key("e"))]
+
+
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [
+        ({"phase": Phase.QUEUED}, ["e"]),
+        ({"phase": Phase.WAITING, "domain": "live.example.com"}, ["a", "c", "b"]),
+        ({"phase": Phase.WAITING, "app": "app"}, ["d", "a", "c"]),
+        ({"domain": "another.example.com"}, ["d"]),
+        ({"app": "other"}, ["b"]),
+        ({"phase": Phase.FAILED}, []),
+    ],
+)
+def test_a_list_is_narrowed(stocked: Store, by: dict[str, Any], found: list[str]) -> None:
+    assert names(stocked, **by) == found
+
+
+def test_a_page_goes_on_behind_the_one_before_whatever_came_meanwhile(stocked: Store) -> None:
+    stocked.save_or_claim(saving(wanted(key("aa"))))
+    stocked.save_or_claim(saving(wanted(key("0"))))
+
+    assert names(stocked, after=key("a"), limit=2, domain="live.example.com") == ["aa", "c"]
+
+
+def test_phases_are_counted(stocked: Store) -> None:
+    assert dict(stocked.phases()) == {Phase.WAITING: 4, Phase.QUEUED: 1}
+
+    stocked.save_or_claim(saving(wanted(key("e")), version=1))
+    assert {phase: n for phase, n in stocked.phases().items() if n} == {Phase.WAITING: 5}
+
+
+def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Store) -> None:
+    record = wanted(KEY)
+    store.save_or_claim(replace(saving(record), files=(SECOND,)))
+    store.save_or_claim(replace(saving(record, version=1), files=(FIRST, SECOND)))
+
+    assert store.files(KEY, 10) == [SECOND, FIRST]
+    assert store.files(KEY, 1) == [SECOND]
+    assert store.files(key("another"), 10) == []
+
+
+def test_a_file_is_as_long_as_it_was_told_the_first_time(store: Store) -> None:
+    told_again = replace(SECOND, duration=1)
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(SECOND, FIRST, ZERO, told_again)))
+
+    assert [file.duration for file in store.files(KEY, 10)] == [29_403, None, 0]
+
+
+def test_a_conflict_keeps_no_file(store: Store) -> None:
+    store.save_or_claim(saving(wanted(KEY)))
+
+    assert store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,))) == Conflict()
+    assert store.files(KEY, 10) == []
+
+
+def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock: Clock) -> None:
+    other = key("another")
+    store.save_or_claim(replace(saving(wanted(other)), notes=(Note(Code.PUBLISHED),)))
+    notes = tuple(Note(Code.PUBLISHED, {"session": n}) for n in range(1005))
+    store.save_or_claim(Save(version=0, queued=wanted(KEY), notes=notes))
+    kept = store.history(KEY, 2000)
+
+    assert len(kept) == 1000
+    assert kept[0].note.about == {"session": 1004}
+    assert len(store.history(other, 10)) == 1
+
+
+def test_a_cause_from_a_later_release_is_read_as_unknown() -> None:
+    assert note_from_json("later", '{"n":1}') == Note(Code.UNKNOWN, {"n": 1, "code": "later"})
+    text = to_json(wanted(KEY)).replace("asked_start", "later")
+
+    assert from_json(KEY, text).wish.why is Code.UNKNOWN
+
+
+WRITER = """
+import sys
+from shared.store.contract import Conflict
+from tests.conftest import NOON, KEY, saving
+from tests.store.test_store_reading import wanted
+from shared.protocol.reason import Code, Note
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from shared.store import open_store
+store = open_store(sys.argv[1], rate=50, clock=lambda: NOON)
+for n in range(100):
+    saved = Conflict()
+    while isinstance(saved, Conflict):
+        version = store.load(KEY).version
+        note = Note(Code.PUBLISHED, {"session": n, "who": sys.argv[2]})
+        saved = store.save_or_claim(replace(saving(wanted(KEY), version=version), notes=(note,)))
+store.close()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_sqlite_file_and_nothing_is_lost(
+    tmp_path: Path, clock: Clock
+) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, url, who], stderr=subprocess.PIPE)
+        for who in ("one", "two")
+    ]
+    said = [writer.communicate(timeout=60)[1] for writer in writers]
+    store = open_store(url, rate=50, clock=clock)
+
+    assert [writer.returncode for writer in writers] == [0, 0], said
+    assert store.load(KEY).version == 200
+    assert sum(line.count for line in store.history(KEY, 1000)) == 200
+    store.close()
+
+
+KILLED = """
+import sys
+from shared.store import open_store
+from tests.conftest import NOON, KEY, saving
+from tests.store.test_store_reading import wanted
+store = open_store(sys.argv[1], rate=50, clock=lambda: NOON)
+for version in range(10**9):
+    store.save_or_claim(saving(wanted(KEY), version=version))
+    print(version + 1, flush=True)
+"""
+
+
+def test_what_a_killed_process_was_told_is_stored_is_there(tmp_path: Path, clock: Clock) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", KILLED, url], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    told = [int(writer.stdout.readline()) for _ in range(200)][-1]
+    writer.kill()
+    told = max([told, *(int(line) for line in writer.stdout if line.endswith("\n"))])
+    writer.wait()
+    writer.stdout.close()
+    store = open_store(url, rate=50, clock=clock)
+
+    assert told <= store.load(KEY).version <= told + 1
+    store.close()
+
+
+def test_another_client_sees_what_one_has_saved(another_store: OpenStore) -> None:
+    one, two = another_store(), another_store()
+    one.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,)))
+
+    assert names(two) == ["room1"]
+    assert two.files(KEY, 10) == [FIRST]
+
+
+def test_an_engine_says_how_safely_it_keeps_things(store: Store) -> None:
+    told = store.condition()
+
+    if told.engine == "memory":
+        assert told.settings == {}
+    elif told.engine == "sqlite":
+        assert told.settings == {"journal_mode": "wal", "synchronous": "1"}
+    else:
+        assert told.settings["role"] == "master"
+        assert told.settings["maxmemory_policy"] == "noeviction"
+        assert (told.settings["aof_enabled"], told.settings["appendfsync"]) == ("0", "everysec")
+
+
+BEFORE = """
+CREATE TABLE file (
+    domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL, PRIMARY KEY (domain, uri)) WITHOUT ROWID;
+"""
+KEPT_BEFORE = "INSERT INTO file (domain, uri, app, stream, start, stop) VALUES (?,?,?,?,?,?)"
+
+
+def test_a_release_that_knows_no_duration_keeps_files_in_one_sqlite_file_with_ours(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "records.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as before:
+        before.executescript(BEFORE)
+        before.execute(KEPT_BEFORE, (KEY.domain, "a.mp4", KEY.app, KEY.stream, 1, 2))
+        stores = [open_store(f"sqlite:///{path}", rate=50, clock=clock) for _ in "ab"]
+        with ThreadPoolExecutor(2) as both:
+            assert list(both.map(lambda each: len(each.files(KEY, 9)), stores)) == [1, 1]
+        stores[0].save_or_claim(replace(saving(wanted(KEY)), files=(SECOND,)))
+        before.execute(KEPT_BEFORE, (KEY.domain, "b.mp4", KEY.app, KEY.stream, 3, 4))
+
+        assert stores[1].files(KEY, 9) == [SECOND, File("b.mp4", 3, 4), File("a.mp4", 1, 2)]
+    for store in stores:
+        store.close()

@@ -1,0 +1,404 @@
+"""What goes wrong with a Redis, seen from a store: a clear sentence, and nothing half done."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cli.local.redis_server import DURABLE, Engine
+from cli.local.reserved_port import Place
+from shared.protocol import Command
+from shared.protocol.file import File
+from shared.protocol.reason import Code, Note
+from shared.store import scripts
+from shared.store.contract import Stored
+from shared.store.redis import RedisStore
+from shared.store.save_request import save_in_words
+from shared.store.store_errors import StoreUnavailable
+from tests.conftest import KEY, NOON, Clock, owing, program, saving
+from tests.store.test_store import claiming
+
+SAVING = replace(saving(owing(Command.START)), notes=(Note(Code.PUBLISHED),))
+
+
+@contextmanager
+def engine_of(
+    folder: Path, options: Mapping[str, str] | None = None
+) -> Iterator[tuple[Engine, RedisStore]]:
+    with (
+        Engine(folder, options=options) as engine,
+        closing(RedisStore(engine.url, stage="test", rate=50, clock=lambda: NOON)) as store,
+    ):
+        yield engine, store
+
+
+def refusal(store: RedisStore) -> str:
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable) as refused:
+        store.save_or_claim(SAVING)
+    assert time.monotonic() - began < 2.8  # a callback is answered within 3 s
+    return str(refused.value)
+
+
+def is_untouched(store: RedisStore) -> bool:
+    fresh = store.load(KEY).version == 0 and store.history(KEY, 9) == []
+    return fresh and store.queue().depth == 0 and store.phases() == {}
+
+
+def test_an_engine_that_is_gone_is_told_and_found_again_when_it_is_back(tmp_path: Path) -> None:
+    with engine_of(tmp_path) as (engine, store):
+        store.load(KEY)
+        engine.kill()
+        assert f"127.0.0.1:{engine.port}: it does not answer" in refusal(store)
+        engine.start()
+
+        assert is_untouched(store)
+        assert store.save_or_claim(SAVING) == Stored(1)
+
+
+def test_an_engine_that_was_restarted_meanwhile_is_not_even_noticed(tmp_path: Path) -> None:
+    with engine_of(tmp_path, DURABLE) as (engine, store):
+        store.save_or_claim(SAVING)
+        engine.kill()
+        engine.start()
+
+        assert store.save_or_claim(replace(SAVING, version=1)) == Stored(2)
+
+
+def test_what_was_answered_survives_a_kill_of_the_engine(tmp_path: Path) -> None:
+    with engine_of(tmp_path, DURABLE) as (engine, store):
+        store.save_or_claim(SAVING)
+        engine.kill()
+        engine.start()
+
+        assert (store.load(KEY).record, store.load(KEY).version) == (SAVING.queued, 1)
+        assert (store.queue().depth, len(store.history(KEY, 9))) == (1, 1)
+
+
+@pytest.mark.slow
+def test_a_replica_is_told_apart_from_its_primary(tmp_path: Path) -> None:
+    with (
+        engine_of(tmp_path / "primary", {"repl-diskless-sync-delay": "0"}) as (primary, _),
+        engine_of(tmp_path / "replica") as (replica, store),
+    ):
+        ask(replica, "REPLICAOF", "127.0.0.1", primary.port)
+        until(lambda: ask(replica, "INFO", "replication")["master_link_status"] == "up")
+
+        assert "read-only replica" in refusal(store)
+        assert is_untouched(store)
+
+
+def test_an_engine_without_memory_stores_nothing_by_halves(tmp_path: Path) -> None:
+    with engine_of(tmp_path, {"maxmemory-policy": "noeviction"}) as (engine, store):
+        ask(engine, "CONFIG", "SET", "maxmemory", "1")
+        assert "no memory left" in refusal(store)
+        ask(engine, "CONFIG", "SET", "maxmemory", "0")
+
+        assert is_untouched(store)
+
+
+def test_a_slow_script_of_somebody_else_is_told(tmp_path: Path) -> None:
+    with engine_of(tmp_path, {"lua-time-limit": "1"}) as (engine, store):
+        endless = threading.Thread(target=runs_for_ever, args=(engine,))
+        endless.start()
+        until(lambda: not is_free(engine))
+        assert "busy with somebody's slow script" in refusal(store)
+        ask(engine, "SCRIPT", "KILL")
+        endless.join()
+
+        assert is_untouched(store)
+
+
+def test_an_engine_that_answers_too_slowly_counts_as_gone(tmp_path: Path) -> None:
+    with engine_of(tmp_path) as (engine, store):
+        store.load(KEY)
+        ask(engine, "CLIENT", "PAUSE", 60_000)
+        assert "does not answer" in refusal(store)
+
+
+def test_an_engine_that_still_loads_is_told(tmp_path: Path) -> None:
+    with saying(b"-LOADING Redis is loading the dataset in memory\r\n") as port:
+        store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
+        assert "loading its data" in refusal(store)
+
+
+def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
+    with Engine(tmp_path, options={"requirepass": "hidden"}) as engine:
+
+        def store(who: str) -> RedisStore:
+            return RedisStore(f"redis://{who}127.0.0.1:{engine.port}", stage="test", rate=50)
+
+        assert "wants a password" in refusal(store(""))
+        told = refusal(store("default:wrong@"))
+        assert "refuses this user" in told
+        assert "wrong@" not in told
+        assert store("default:hidden@").save_or_claim(SAVING) == Stored(1)
+
+
+def test_the_way_there_may_be_encrypted_and_the_other_end_proved(tmp_path: Path) -> None:
+    """Debian's server: the wheel's was built without TLS."""
+    certificate(tmp_path)
+    files = {f"tls-{name}-file": f"{tmp_path}/{name}.pem" for name in ("cert", "key")}
+    with (
+        Place() as place,
+        Engine(
+            tmp_path,
+            program=program("redis"),
+            options={**files, "tls-port": str(place.port), "tls-auth-clients": "no"},
+        ),
+    ):
+        url = f"rediss://127.0.0.1:{place.port}?ssl_ca_certs={tmp_path}/cert.pem"
+        assert RedisStore(url, stage="test", rate=50).save_or_claim(SAVING) == Stored(1)
+        unknown = RedisStore(f"rediss://127.0.0.1:{place.port}", stage="test", rate=50)
+        assert "certificate" in refusal(unknown).lower()
+
+
+def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
+    tmp_path: Path, clock: Clock
+) -> None:
+    with engine_of(tmp_path) as (_, store):
+        store.save_or_claim(SAVING)
+        keys, told = store.keys_of(KEY), save_in_words(replace(SAVING, version=1), 20)
+        first = store._run(scripts.SAVE, keys, told)
+
+        assert store._run(scripts.SAVE, keys, told) == first
+        assert store.load(KEY).version == 2
+        assert store.history(KEY, 9)[0].count == 2
+
+
+def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_path: Path) -> None:
+    with Engine(tmp_path) as engine, counting(engine.port) as (port, asked):
+        store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
+        flying = claiming(SAVING.queued)
+        store.save_or_claim(flying)  # from now on it knows the script, and the way
+        store.load(KEY)
+        asked.clear()
+        store.load(KEY)
+        assert len(asked) == 1
+        store.save_or_claim(replace(flying, version=1, wait=250, notes=SAVING.notes))
+        assert len(asked) == 2
+        assert store.use().ahead > 0
+
+
+def test_an_engine_that_forgot_its_scripts_is_given_them_again(tmp_path: Path) -> None:
+    with engine_of(tmp_path) as (engine, store):
+        store.load(KEY)
+        ask(engine, "SCRIPT", "FLUSH")
+
+        assert store.save_or_claim(SAVING) == Stored(1)
+
+
+def test_the_clock_is_the_engine_s_own_and_what_a_laptop_adds_to_it(tmp_path: Path) -> None:
+    with Engine(tmp_path) as engine:
+        before = time.time() * 1000
+        now = RedisStore(engine.url, stage="test", rate=50).now()
+        ahead = RedisStore(engine.url, stage="test", rate=50, ahead=lambda: 3_600_000).now()
+        after = time.time() * 1000
+
+        assert before - 1 <= now <= after
+        assert now + 3_600_000 <= ahead <= after + 3_600_000
+
+
+def test_two_stages_share_an_engine_and_nothing_else(tmp_path: Path) -> None:
+    with engine_of(tmp_path) as (engine, store):
+        store.save_or_claim(SAVING)
+
+        assert is_untouched(RedisStore(engine.url, stage="other", rate=50))
+        assert not is_untouched(RedisStore(f"{engine.url}?stage=test", stage="other", rate=50))
+
+
+# --- clusters -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_cluster_s_own_node_is_found_and_every_step_stays_within_one_slot(
+    tmp_path: Path,
+) -> None:
+    with cluster_node(tmp_path / "a") as a, cluster_node(tmp_path / "b") as b:
+        ask(a, "CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+        ask(b, "CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+        ask(
+            a,
+            "CLUSTER",
+            "MEET",
+            "127.0.0.1",
+            b.port,
+            int(ask(b, "CONFIG", "GET", "cluster-port")["cluster-port"]),
+        )
+        until(lambda: all(in_order(one) for one in (a, b)))
+        for engine in (a, b):
+            store = RedisStore(engine.url, stage="test", rate=50, clock=lambda: NOON)
+            version = store.load(KEY).version
+            assert store.save_or_claim(replace(SAVING, version=version)) == Stored(version + 1)
+            touch_everything(store)
+
+
+@contextmanager
+def cluster_node(folder: Path) -> Iterator[Engine]:
+    """Its nodes talk to each other on a port of their own."""
+    with Place() as place:
+        own = {"cluster-enabled": "yes", "cluster-port": str(place.port)}
+        with Engine(folder, options=own) as engine:
+            yield engine
+
+
+def in_order(engine: Engine) -> bool:
+    told = ask(engine, "CLUSTER", "INFO")
+    return "cluster_state:ok" in str(told)
+
+
+def touch_everything(store: RedisStore) -> None:
+    store.take_due(5, 0)
+    store.join("reconcile", "me", 1000)
+    store.leave("reconcile", "me")
+    store.mark("x")
+    assert store.marked("x") is not None
+    assert store.use().rate == 50
+    assert store.queue().depth <= 1
+    store.next_due()
+    assert store.look_slot(10_000) is not None
+    store.slow(10)
+    store.watched(KEY.domain)
+    store.put_policy("{}", replaces=0)
+    assert store.get_policy()
+
+
+@pytest.mark.parametrize("script", scripts.ALL)
+def test_a_script_names_its_keys_as_a_managed_cluster_wants_it(script: scripts.Script) -> None:
+    """Tair refuses any other way: "KEYS should not be in expression"."""
+    calls = re.findall(r"redis\.call\('(\w+)'(?:, ([^,)]*))?", script.text)
+
+    assert len(calls) == script.text.count("redis.call")
+    assert all(re.fullmatch(r"KEYS\[\d+\]", key) for name, key in calls if name != "TIME")
+
+
+# --- the other side -----------------------------------------------------------------------------
+
+
+def certificate(folder: Path) -> None:
+    """For 127.0.0.1, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(timezone.utc)
+    proof = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "cert.pem").write_bytes(proof.public_bytes(pem))
+    form = serialization.PrivateFormat.PKCS8
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, form, plain))
+
+
+def ask(engine: Engine, *command: str | int) -> dict[str, str]:
+    with Redis(host="127.0.0.1", port=engine.port, decode_responses=True) as client:
+        told: dict[str, str] = client.execute_command(*command)
+    return told
+
+
+def is_free(engine: Engine) -> bool:
+    try:
+        return bool(ask(engine, "PING"))
+    except RedisError:
+        return False
+
+
+def runs_for_ever(engine: Engine) -> None:
+    with suppress(RedisError), Redis(host="127.0.0.1", port=engine.port) as client:
+        client.execute_command("EVAL", "while true do end", 0)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@contextmanager
+def counting(port: int) -> Iterator[tuple[int, list[bytes]]]:
+    """A way to that port which keeps what is asked on it: whatever is said before an answer."""
+    asked: list[bytes] = []
+    is_answered = [True]
+
+    def from_client(said: bytes) -> None:
+        if is_answered[0]:
+            asked.append(said)
+        is_answered[0] = False
+
+    def from_server(_said: bytes) -> None:
+        is_answered[0] = True
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        server = socket.create_connection(("127.0.0.1", port))
+        back = threading.Thread(target=carry, args=(server, client, from_server), daemon=True)
+        back.start()
+        carry(client, server, from_client)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1], asked
+
+
+def carry(one: socket.socket, other: socket.socket, heard: Callable[[bytes], None]) -> None:
+    with one, suppress(OSError):
+        while said := one.recv(1 << 16):
+            heard(said)
+            other.sendall(said)
+
+
+@contextmanager
+def saying(answer: bytes) -> Iterator[int]:
+    """A server that says the same to everything."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                talk, _ = listener.accept()
+                with talk:
+                    while talk.recv(4096):
+                        talk.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_release_that_knows_no_duration_keeps_files_in_one_engine_with_ours(
+    engines: Callable[[str], str],
+) -> None:
+    """It says "1" of every file, and reads no more than the names and times."""
+    url = engines("valkey")
+    with closing(RedisStore(url, stage="files", rate=50, clock=lambda: NOON)) as store:
+        files = (File("b.mp4", NOON, NOON + 2, 1_500), File("a.mp4", NOON, NOON + 1, 1))
+        store.save_or_claim(replace(SAVING, files=files))
+        with closing(Redis.from_url(url)) as before:
+            before.hset("live-record:{files}:uris", f"{KEY.domain}\0a.mp4", "1")
+
+        assert [file.duration for file in store.files(KEY, 9)] == [1_500, None]

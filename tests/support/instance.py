@@ -1,0 +1,106 @@
+"""One instance of live-record without Function Compute: real store, real SDK, effect by effect.
+
+`python -m tests.support.instance FOLDER LIVE KILL_AT WHAT` does WHAT and kills itself with SIGKILL
+before its effect number KILL_AT; it prints `done` if it got to the end first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.engine.effect_handler import Hands
+from shared.engine.effects import Effect, Missed, Source, Steps, T, run
+from shared.engine.recorder import Manner, Recorder
+from shared.invocation.composition import dev_clock
+from shared.outbound.live import Credentials, LiveClient, Online
+from shared.protocol import Command, Happening, Published, StartAsked, StopAsked, StreamKey, Terms
+from shared.store import open_store
+
+KEY = StreamKey("live.example.com", "app", "room1")
+DEV = Credentials("dev", "dev-secret")
+MANNER = Manner(wait=250)
+
+
+@dataclass(frozen=True)
+class AsDev:
+    client: LiveClient
+
+    def prepare(self) -> None:
+        self.client.prepare()
+
+    def send(self, command: Command, key: StreamKey) -> str:
+        return self.client.send(command, key, credentials=DEV)
+
+    def find(self, key: StreamKey) -> int | None:
+        return self.client.find(key, credentials=DEV)
+
+    def online(self, domain: str) -> Sequence[Online]:
+        return self.client.online(domain, credentials=DEV)
+
+    def missed(
+        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Missed]:
+        return ()
+
+
+class Instance:
+    def __init__(self, folder: Path, live: str) -> None:
+        clock = dev_clock(str(folder / "clock.json"))
+        self.store = open_store(f"sqlite:///{folder}/records.db", rate=50, clock=clock)
+        client = LiveClient(endpoint=live.partition("://")[2], protocol="http")
+        ids = itertools.count()
+        self.recorder = Recorder(
+            lambda _key: Terms(), lambda: f"{os.getpid()}-{next(ids)}", client.lease
+        )
+        self.hands = Hands(
+            self.store,
+            AsDev(client),
+            monotonic=time.monotonic,
+            wait=time.sleep,
+            said=lambda _event, _error: None,
+        )
+
+    def does(self, steps: Steps[T], perform: Callable[[Effect[Any]], Any] | None = None) -> T:
+        return run(steps, perform or self.hands.perform)
+
+
+def killed_at(number: int, perform: Callable[[Effect[Any]], Any]) -> Callable[[Effect[Any]], Any]:
+    """Dies before the effect of that number, at which the one before it has been performed."""
+    effects = itertools.count()
+
+    def perform_or_die(effect: Effect[Any]) -> Any:  # noqa: ANN401 - as the effect says
+        if next(effects) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return perform(effect)
+
+    return perform_or_die
+
+
+def steps_of(instance: Instance, what: str) -> Steps[Any]:
+    if what == "reconcile":
+        few = itertools.count()
+        return instance.recorder.reconcile(Manner(wait=250, has_time=lambda: next(few) < 40))
+    happenings: dict[str, Happening] = {
+        "start": StartAsked("ann"),
+        "stop": StopAsked("ann", finalize=True),
+        "publish": Published(int(time.time()) * 1000 + 60_000),
+    }
+    return instance.recorder.handle(KEY, happenings[what], MANNER)
+
+
+def main(folder: str, live: str, number: str, what: str) -> None:
+    instance = Instance(Path(folder), live)
+    instance.does(steps_of(instance, what), killed_at(int(number), instance.hands.perform))
+    print("done")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

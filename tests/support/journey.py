@@ -1,0 +1,116 @@
+"""A whole stage for journeys: the deployed functions between the stand-ins, driven over HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from cli.local.stack import TOKEN, Stack, running
+from emulator.live import Remote
+from shared.inbound.live_callbacks import sign
+
+DOMAIN = "live.example.com"
+INGEST = "push.example.com"
+PATIENCE = 10.0
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Verbs instead of URLs; a stream is named by its last part alone."""
+
+    stack: Stack
+    live: Remote
+
+    def url(self, stream: str, what: str = "") -> str:
+        return f"{self.stack.fc}/v1/recordings/{DOMAIN}/app/{stream}{what}"
+
+    def ask(self, stream: str, what: str, **body: object) -> requests.Response:
+        return self.call("POST", self.url(stream, f"/{what}"), json=body)
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,  # noqa: ANN401 - any JSON
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}", **(headers or {})}
+        return requests.request(method, url, json=json, headers=headers, timeout=PATIENCE)
+
+    def record(self, stream: str, **body: object) -> None:
+        """Asked for, and recorded: a slot that a busy machine missed is made up for first."""
+        self.ask(stream, "start", **body)
+        self.until(lambda: self.records(stream))
+
+    def status(self, stream: str) -> Json:
+        told: Json = self.call("GET", self.url(stream)).json()
+        return told
+
+    def history(self, stream: str) -> Sequence[str]:
+        """The codes, oldest first."""
+        lines = self.call("GET", self.url(stream, "/history")).json()["history"]
+        return [line["code"] for line in reversed(lines)]
+
+    def publish(self, stream: str, **more: object) -> Json:
+        return self.live.publish(stream, wait=True, **more)
+
+    def unpublish(self, stream: str, **more: object) -> Json:
+        return self.live.unpublish(stream, wait=True, **more)
+
+    def forge_end(self, stream: str) -> None:
+        """A signed publish_done of a stream that is live, as a refused second publisher leaves."""
+        now = str(int(self.live.get("clock")["now_ms"]) // 1000)
+        query = {"action": "publish_done", "app": INGEST, "appname": "app", "id": stream}
+        signature = sign(INGEST, now, "dev-stream-key-0000")
+        requests.get(
+            f"{self.stack.fc}/callbacks/stream/dev-path",
+            params={**query, "time": now},
+            headers={"ALI-LIVE-TIMESTAMP": now, "ALI-LIVE-SIGNATURE": signature},
+            timeout=PATIENCE,
+        ).raise_for_status()
+
+    def sent(self, stream: str) -> Sequence[str]:
+        """The commands that came over the wire, counted by the stand-in."""
+        calls = self.live.calls()["calls"]
+        return [call["command"] for call in calls if call["stream"] == stream and call["command"]]
+
+    def records(self, stream: str) -> bool:
+        recording = self.live.state(stream).get("recording")
+        return recording is not None and recording["state"] == "recording"
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.02)
+
+    def until_sent(self, stream: str, *commands: str) -> None:
+        """These and no others came over the wire, whichever of several reconciles sent them."""
+        self.until(lambda: len(self.sent(stream)) >= len(commands))
+        assert self.sent(stream) == list(commands)
+
+    def until_told(self, stream: str, code: str) -> None:
+        self.until(lambda: code in self.history(stream))
+
+    def until_phase(self, stream: str, phase: str) -> None:
+        self.until(lambda: bool(self.status(stream)["phase"] == phase))
+
+    def reconcile(self) -> None:
+        """The timer fires, and its run has ended when this returns."""
+        url = f"{self.stack.fc}/_fc/timer/reconcile"
+        answer = requests.post(url, json={"wait": True}, timeout=100)
+        assert [fired["ok"] for fired in answer.json()["fired"]] == [True], answer.text
+
+
+@contextmanager
+def stage(folder: Path, **settings: str) -> Iterator[Stage]:
+    with running(folder, settings=settings) as stack:
+        yield Stage(stack, Remote(stack.live))

@@ -1,0 +1,175 @@
+"""A stage within a test: the real function over a real store, Live's answers from a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import jsonschema_rs
+
+from functions import record_command
+from functions.record_command import ROUTES
+from functions.record_command.openapi import document
+from shared.config import Settings
+from shared.engine.recorder import Manner
+from shared.inbound import function_compute
+from shared.invocation.composition import build
+from shared.invocation.invocation import Call
+from shared.logs import Log
+from shared.outbound.live import LiveClient
+from shared.protocol import Command, Happening, StreamKey
+from shared.protocol.command_errors import LiveError
+from tests.conftest import KEY, NOON, Clock
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token,eye:read:eye-token",
+    "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
+}
+ROOM = f"/v1/recordings/{KEY}"
+Answers = Mapping[str, object]
+
+
+@dataclass
+class ScriptedLive:
+    """Takes the next answer of a command's script, and accepts what no script is for."""
+
+    connect_timeout: int = 800
+    read_timeout: int = 1500
+    script: dict[Command, list[LiveError]] = field(default_factory=dict)
+    sent: list[Command] = field(default_factory=list)
+    live: int | None = None
+    listed: LiveError | int = 0
+
+    def prepare(self) -> None:
+        """Nothing is slow here."""
+
+    def answers(self, command: Command, *errors: LiveError) -> None:
+        self.script[command] = list(errors)
+
+    def send(self, command: Command, _key: StreamKey, **_credentials: object) -> str:
+        self.sent.append(command)
+        if self.script.get(command):
+            raise self.script[command].pop(0)
+        return f"R-{len(self.sent)}"
+
+    def find(self, _key: StreamKey, **_credentials: object) -> int | None:
+        return self.live
+
+    def online(self, domain: str, **_credentials: object) -> list[tuple[StreamKey, int]]:
+        if isinstance(self.listed, LiveError):
+            raise self.listed
+        return [(StreamKey(domain, "app", str(n)), NOON) for n in range(self.listed)]
+
+
+@dataclass
+class Got:
+    status: int
+    headers: Mapping[str, str]
+    json: dict[str, Any]
+
+    @property
+    def outcome(self) -> tuple[int, str, str]:
+        return self.status, self.json["outcome"], self.json["phase"]
+
+    @property
+    def refusal(self) -> tuple[int, str]:
+        return self.status, self.json["code"]
+
+
+class Stage:
+    """Each `ask` is one invocation, and its answer is held against the OpenAPI document."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.clock, self.live = clock, ScriptedLive()
+        self.lines: list[str] = []
+        environment = {**ENVIRONMENT, "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db"}
+        self.app = replace(
+            build(Settings.from_env(environment), clock),
+            live=cast("LiveClient", self.live),
+            log=Log(self.lines.append, now=clock),
+            monotonic=lambda: clock.now / 1000,
+        )
+        self.store = self.app.store
+
+    def call(self) -> Call:
+        return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET)
+
+    def happens(self, happening: Happening, key: StreamKey = KEY) -> None:
+        self.call().handle(key, happening, Manner(wait=250))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str = "ops-token",  # noqa: S107 - a made-up one
+        query: Mapping[str, str] | None = None,
+        **headers: str,
+    ) -> Got:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {"Authorization": f"Bearer {token}", **named} if token else named
+        return self.event(method, path, _text(body), query or {}, given)
+
+    def event(
+        self, method: str, path: str, body: str, query: Answers, headers: Mapping[str, str]
+    ) -> Got:
+        event = {
+            "rawPath": path,
+            "body": body,
+            "headers": headers,
+            "queryParameters": query,
+            "requestContext": {"http": {"method": method}, "requestId": "1-77"},
+        }
+        respond: Callable[[Any], function_compute.Response] = lambda told: record_command.respond(  # noqa: E731
+            self.call(), told
+        )
+        context = SimpleNamespace(request_id="1-77")
+        answer: Any = function_compute.answer(
+            respond, json.dumps(event).encode(), context, log=self.app.log
+        )
+        got = Got(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+        check(method, path, got)
+        return got
+
+    def start(self, body: object = None, **headers: Any) -> Got:  # noqa: ANN401 - texts
+        return self.ask("POST", f"{ROOM}/start", body, **headers)
+
+    def stop(self, body: object = None, **headers: Any) -> Got:  # noqa: ANN401 - texts
+        return self.ask("POST", f"{ROOM}/stop", body, **headers)
+
+    def status(self) -> Got:
+        return self.ask("GET", ROOM)
+
+
+def _text(body: object) -> str:
+    if body is None:
+        return ""
+    return body if isinstance(body, str) else json.dumps(body)
+
+
+@cache
+def described() -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json.dumps(document(ROUTES)))
+    return told
+
+
+def check(method: str, path: str, got: Got) -> None:
+    """Status, content type, headers and body are as the document says."""
+    route = next((one for one in ROUTES if one.method == method and one.matches(path)), None)
+    route = route or next((r for r in ROUTES if r.method == method and r.path == path), None)
+    if route is None:
+        return
+    answers = described()["paths"][route.path][method.lower()]["responses"]
+    assert str(got.status) in answers, f"{route.path} does not document {got.status}: {got.json}"
+    answer = answers[str(got.status)]
+    undocumented = set(got.headers) - {"Content-Type", "Cache-Control", *answer.get("headers", {})}
+    assert not undocumented, f"{route.path} {got.status} has {undocumented}"
+    schema = answer["content"][got.headers["Content-Type"]]["schema"]
+    jsonschema_rs.validate({**schema, "components": described()["components"]}, got.json)

@@ -1,0 +1,121 @@
+"""One stream's story, told to the pure `decide`: what happens, what is sent, what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.protocol import (
+    Accepted,
+    Code,
+    Happening,
+    Looked,
+    Phase,
+    Published,
+    Recording,
+    Sent,
+    StartAsked,
+    StopAsked,
+    Terms,
+    TimePassed,
+    Unpublished,
+    claim,
+    decide,
+    due_at,
+    phase,
+)
+from shared.protocol.command_errors import LiveError
+from shared.protocol.policy import OnInterruption, OnPublish, Rule
+from tests.conftest import KEY, NOON
+
+LEASE = 8_000
+OK = Accepted("R-1")
+SECOND = 1000
+RECORDS = Rule(on_publish=OnPublish.RECORD)
+
+
+class Story:
+    """`sent` are the commands that were claimed, each with its cause; the newest is in flight
+    until `answer` says what Live said."""
+
+    def __init__(self, terms: Terms | None = None) -> None:
+        self.record = Recording(KEY)
+        self.now = NOON
+        self.terms = terms or Terms()
+        self.sent: list[str] = []
+        self.told: list[Code] = []
+        self.looks = 0
+        self.refused: Code | None = None
+        self.lane_is_free = True
+
+    def happens(self, happening: Happening) -> Story:
+        decision = decide(self.record, happening, self.now, self.terms)
+        self.record, self.refused = decision.record, decision.refused
+        self.told += [note.code for note in decision.notes]
+        self.looks += decision.look
+        self._claim()
+        return self
+
+    def _claim(self) -> None:
+        flying = claim(self.record, f"flight-{len(self.sent)}", self.now)
+        if self.lane_is_free and flying is not None and flying.flight is not None:
+            flight = replace(flying.flight, sent_at=self.now, lease_until=self.now + LEASE)
+            self.record = replace(flying, flight=flight)
+            self.sent.append(flight.command.value)
+
+    def start(self, who: str = "ann") -> Story:
+        return self.happens(StartAsked(who))
+
+    def stop(self, who: str = "ann") -> Story:
+        return self.happens(StopAsked(who))
+
+    def publish(self, at: int | None = None) -> Story:
+        return self.happens(Published(self.now if at is None else at))
+
+    def unpublish(self, at: int | None = None) -> Story:
+        return self.happens(Unpublished(self.now if at is None else at))
+
+    def seen(self, published: int, asked_at: int | None = None) -> Story:
+        return self.happens(Looked(published, self.now if asked_at is None else asked_at))
+
+    def missed(self, asked_at: int | None = None) -> Story:
+        return self.happens(Looked(None, self.now if asked_at is None else asked_at))
+
+    def answer(self, answer: Accepted | LiveError = OK) -> Story:
+        flight = self.record.flight
+        assert flight is not None, "nothing is in flight"
+        return self.happens(Sent(flight.id, answer))
+
+    def passes(self, ms: int) -> Story:
+        """Time passes, and reconcile comes each time something is due."""
+        end = self.now + ms
+        while (at := due_at(self.record)) is not None and at <= end:
+            self.now = max(self.now, at)
+            before = self.record
+            self.happens(TimePassed())
+            assert self.record != before or not self.lane_is_free, "due for ever"
+            if not self.lane_is_free:
+                break
+        self.now = end
+        return self
+
+    def goes_off(self) -> Story:
+        """The stream goes, and two looks miss it."""
+        self.unpublish().passes(5 * SECOND).missed()
+        return self.passes(10 * SECOND).missed()
+
+    @property
+    def phase(self) -> Phase:
+        return phase(self.record)
+
+
+def recording(terms: Terms | None = None) -> Story:
+    """Asked for, live, and accepted by Live."""
+    return Story(terms).publish().start().answer()
+
+
+def by_rule(**rule: object) -> Terms:
+    return Terms(rule=replace(RECORDS, **rule))  # type: ignore[arg-type] # a Rule's own fields
+
+
+STOPS = OnInterruption.STOP
+FINALIZES = OnInterruption.FINALIZE
