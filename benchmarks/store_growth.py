@@ -21,25 +21,25 @@ from pathlib import Path
 from typing import Any
 
 from cli.local.redis_server import DURABLE, Engine
-from shared.engine.effect_handler import Hands
+from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import Missed, Source, run
-from shared.engine.recorder import Manner, Recorder
-from shared.protocol import Command, Published, StreamKey, Terms
+from shared.engine.recorder import HandlingOptions, Recorder
+from shared.protocol import Command, Published, StreamKey, StreamSettings
 from shared.protocol.policy import OnPublish, Rule
-from shared.protocol.state.confirmation import How, Started
-from shared.protocol.state.intent import Wish
+from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import Recording
 from shared.protocol.state.session import Session
 from shared.store import Store
 from shared.store.command_queue import row_of
 from shared.store.contract import Save
 from shared.store.redis import RedisStore
-from shared.store.save_request import save_in_words
+from shared.store.save_request import encode_save
 from shared.store.scripts import SAVE
 from shared.store.sqlite import SqliteStore, _put
 
 NOON = 1_763_800_000_000
-RULE = Terms(rule=Rule(on_publish=OnPublish.RECORD))
+RULE = StreamSettings(rule=Rule(on_publish=OnPublish.RECORD))
 HOUR = 3_600_000
 BATCH = 1000
 RATE = 1_000_000.0
@@ -54,9 +54,9 @@ def settled(number: int) -> Recording:
     until = NOON * 2 + number % HOUR
     return Recording(
         key,
-        Wish(gen=1, wanted=True, until=until, session=1, claimed=True),
+        Intent(generation=1, wanted=True, until=until, session=1, claimed=True),
         session=Session(1, NOON, time=NOON),
-        started=Started(1, NOON, How.ACCEPTED, confirmed=True),
+        confirmation=Confirmation(1, NOON, StartSource.ACCEPTED, confirmed=True),
     )
 
 
@@ -105,7 +105,7 @@ class Measured:
     def measure(self, callbacks: int) -> None:
         numbers = itertools.count()
         counted = Counted(self.store)
-        hands = Hands(
+        effect_handler = EffectHandler(
             counted,
             NoLive(),
             monotonic=time.monotonic,
@@ -116,7 +116,10 @@ class Measured:
         for _ in range(callbacks):
             key = StreamKey("live.example.com", "app", f"new{time.monotonic_ns()}")
             before, began = counted.asked, time.perf_counter()
-            run(recorder.handle(key, Published(NOON), Manner(wait=1)), hands.perform)
+            run(
+                recorder.handle(key, Published(NOON), HandlingOptions(wait=1)),
+                effect_handler.perform,
+            )
             self.took.append((time.perf_counter() - began) * 1e6)
             self.trips.append(counted.asked - before)
 
@@ -144,7 +147,7 @@ def fill_redis(store: RedisStore, numbers: range) -> None:
         for number in range(start, min(start + BATCH, numbers.stop)):
             save = Save(0, settled(number))
             keys = store.keys_of(save.key)
-            pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", save_in_words(save, 20))
+            pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", encode_save(save, 20))
         pipe.execute()
     client.config_set("appendonly", "yes")
     while client.info("persistence")["aof_rewrite_in_progress"]:

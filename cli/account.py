@@ -21,7 +21,7 @@ from cli.errors import Failure
 from shared.config import values
 from shared.outbound.live import Credentials
 from shared.outbound.live.sdk import understand
-from shared.protocol.command_errors import Again, LiveError
+from shared.protocol.command_errors import LiveError, Retryable
 
 LIVE = "https://live.aliyuncs.com"
 STS = "https://sts.aliyuncs.com"
@@ -41,7 +41,7 @@ class Declined(Exception):
         self.action = action
         self.code = error.code
         self.status = error.status
-        self.retry_after = error.retry_after if isinstance(error, Again) else 0
+        self.retry_after = error.retry_after if isinstance(error, Retryable) else 0
 
     @property
     def is_forbidden(self) -> bool:

@@ -28,10 +28,10 @@ class Api:
     def ask(self, stream: str, what: str, **body: object) -> Json:
         sent = {name: value for name, value in body.items() if value not in (None, False, "")}
         answer = self._call("POST", f"{_path(stream)}/{what}", body=sent)
-        return _need(self._url, answer, "stream", "phase", "outcome", "because")
+        return _need(self._url, answer, "stream", "phase", "outcome", "reason")
 
     def status(self, stream: str) -> Json:
-        return _need(self._url, self._call("GET", _path(stream)), "stream", "phase", "because")
+        return _need(self._url, self._call("GET", _path(stream)), "stream", "phase", "reason")
 
     def history(self, stream: str, limit: int = 100) -> Json:
         answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})

@@ -32,7 +32,7 @@ def rows(
 def standing(told: Json) -> str:
     outcome = f" ({told['outcome']})" if told.get("outcome") else ""
     until = f" (until {told['until']})" if told.get("until") else ""
-    return f"{told['stream']}: {told['phase']}{outcome}, {told['because']['text']}{until}"
+    return f"{told['stream']}: {told['phase']}{outcome}, {told['reason']['text']}{until}"
 
 
 def line(told: Json) -> str:
@@ -59,7 +59,7 @@ def why(told: Json, refused: Json | None) -> str:
     """One sentence."""
     stands = _STANDS.get(told["phase"], "is not recorded")
     more = _disbelieved(told["stream"], refused) if refused else ""
-    return f"{told['stream']} {stands}: {told['because']['text']}{more}"
+    return f"{told['stream']} {stands}: {told['reason']['text']}{more}"
 
 
 def _disbelieved(stream: str, refused: Json) -> str:
@@ -87,7 +87,7 @@ def _queue(health: Json) -> str:
     age = health["reconciled_ms_ago"]
     ran = "reconcile has not run yet" if age is None else f"reconcile ran {written(age)} ago"
     waits = f"{health['due']} due, the oldest for {written(health['oldest_due_ms'])}"
-    lane = health["lane"]
+    lane = health["rate_limit"]
     return f"{ran}; {waits}; the lane at {lane['used']:g} of {lane['rate']:g} commands a second"
 
 

@@ -147,7 +147,7 @@ def status(api: Api, stream: str, as_json: bool) -> None:
 def why(api: Api, stream: str, as_json: bool) -> None:
     """Whether STREAM is recorded, and why, in one sentence."""
     told = api.status(stream)
-    disbelieved = None if told["seen"] else api.refused()
+    disbelieved = None if told["ever_live"] else api.refused()
     if as_json:
         output.as_json({**told, "refused": disbelieved})
         return
@@ -230,9 +230,9 @@ def _asked(api: Api, told: Json, as_json: bool) -> None:
 
 def _mean(api: Api, told: Json) -> None:
     """A name that was never live may be a slip of the pen."""
-    if told["seen"]:
+    if told["ever_live"]:
         return
-    known = [row["stream"] for row in api.listed(1000)["recordings"] if row["seen"]]
+    known = [row["stream"] for row in api.listed(1000)["recordings"] if row["ever_live"]]
     near = nearest(told["stream"], known)
     if near:
         click.echo(f"{told['stream']} was never live: did you mean {near}?", err=True)

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_errors import Unproved
+from shared.inbound.request_errors import UnverifiedCallback
 from shared.invocation import serve
 from shared.invocation.invocation import Call
 from shared.outbound import http, relay
@@ -86,7 +86,7 @@ def _is_proved(call: Call, request: Request) -> bool:
         live_callbacks.verify(
             request.headers, domains=hosts, keys=settings.record_keys, now=call.app.clock()
         )
-    except Unproved as error:
+    except UnverifiedCallback as error:
         call.log.warning("callback.refused", why=error.why)
         return False
     return True
@@ -106,7 +106,9 @@ def _decide(call: Call, key: StreamKey, before: Said | None, *, stores: bool) ->
 def _store(call: Call, key: StreamKey, ours: Said) -> None:
     """Not stored, the publish will send a start that Live needs no more: that is all."""
     try:
-        call.handle(key, OnDemandAnswered(ours.need_record), Manner(has_time=lambda: False))
+        call.handle(
+            key, OnDemandAnswered(ours.need_record), HandlingOptions(has_time=lambda: False)
+        )
     except StoreUnavailable as error:
         call.log.error("on_demand.unstored", error=error, stream=str(key))
 

@@ -1,10 +1,10 @@
-"""Every minute and when kicked: what is due, doubtful, unseen, over time."""
+"""Every minute and when woken: what is due, doubtful, unseen, over time."""
 
 from __future__ import annotations
 
 import hmac
 
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.inbound.function_compute import Event, Request, Response
 from shared.inbound.request_errors import Unauthorized
 from shared.invocation import serve
@@ -25,7 +25,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 def respond(call: Call, told: Event) -> Response:
     """A timer and the API are let in by Function Compute itself; HTTP needs our own key, and only
     wakes us for what is due."""
-    manner = Manner(wait=WAIT, looks=True, has_time=call.has_time)
+    options = HandlingOptions(wait=WAIT, looks=True, has_time=call.has_time)
     differences = missed = 0
     if isinstance(told, Request):
         _check_key(call, told)
@@ -35,12 +35,12 @@ def respond(call: Call, told: Event) -> Response:
         differences = call.survey()
         missed = call.catch_up()
     call.app.store.mark(MARK)
-    done = call.reconcile(manner)
+    done = call.reconcile(options)
     return Response(200, {"differences": differences, "missed": missed, "done": done})
 
 
 def _check_key(call: Call, request: Request) -> None:
-    ours = call.app.settings.kick_key
+    ours = call.app.settings.wake_key
     given = request.headers.get(KEY_HEADER, "")
     if not ours or not hmac.compare_digest(given.encode(), ours.encode()):
         raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")

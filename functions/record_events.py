@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks, live_events
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.live_callbacks import RecordEvent, UnknownEvent
@@ -30,9 +30,9 @@ def _take(call: Call, told: RecordEvent) -> Response:
     meant = live_events.of_record(told, call.app.policy.streaming)
     if meant is None:
         return _ignored(call, told)
-    key, happening = meant
-    call.handle(key, happening, Manner(has_time=call.has_time))
-    if isinstance(happening, Reported):
+    key, event = meant
+    call.handle(key, event, HandlingOptions(has_time=call.has_time))
+    if isinstance(event, Reported):
         call.app.known.heard_status(key.domain)
     return Response(200, {"stored": str(key)})
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks, live_events
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.live_callbacks import Remark, StreamEvent
-from shared.inbound.rejected_callbacks import Refusals
-from shared.inbound.request_errors import Unauthorized, Unproved
+from shared.inbound.rejected_callbacks import RejectedCallbacks
+from shared.inbound.request_errors import Unauthorized, UnverifiedCallback
 from shared.invocation import serve
 from shared.invocation.invocation import Call
 from shared.outbound.relay import Kind
@@ -22,7 +22,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
     return serve.serve(respond, event, context, seconds=BUDGET)
 
 
-REFUSED = Refusals()
+REFUSED = RejectedCallbacks()
 
 
 def respond(call: Call, request: Request) -> Response:
@@ -30,7 +30,7 @@ def respond(call: Call, request: Request) -> Response:
         return _refused(call, request)
     try:
         return _told(call, request)
-    except Unproved as error:
+    except UnverifiedCallback as error:
         REFUSED.keep(_claimed(call, request), error.why, call.app.clock())
         raise
 
@@ -68,8 +68,8 @@ def _take(call: Call, told: StreamEvent) -> Response:
     if meant is None:
         call.log.warning("callback.ignored", why="a domain the policy does not name", **_who(told))
         return Response(200, {"ignored": "this domain is not in the policy"})
-    key, happening = meant
-    call.handle(key, happening, Manner(has_time=call.has_time))
+    key, event = meant
+    call.handle(key, event, HandlingOptions(has_time=call.has_time))
     return Response(200, {"stored": str(key)})
 
 
@@ -113,5 +113,5 @@ def _remark(call: Call, request: Request) -> Response:
 def _keep(call: Call, told: Remark) -> None:
     key = live_events.of_remark(told, call.app.policy.streaming)
     if key is not None:
-        happening = Remarked(is_exception=told.is_exception, what=told.what)
-        call.handle(key, happening, Manner(has_time=call.has_time))
+        event = Remarked(is_exception=told.is_exception, what=told.what)
+        call.handle(key, event, HandlingOptions(has_time=call.has_time))

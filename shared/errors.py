@@ -11,20 +11,20 @@
     | · TooLarge                 413
     | · UnsupportedMediaType     415
     | · KeyReused                422, an Idempotency-Key with another body
-    + Unproved                   a callback that is not proved genuine: 401, nothing changes
-    + Unreadable                 a genuine callback that makes no sense: 400
+    + UnverifiedCallback         a callback that is not proved genuine: 401, nothing changes
+    + MalformedCallback          a genuine callback that makes no sense: 400
     + LiveError                  what ApsaraVideo Live answered, or that it did not
     | · AlreadyStarted           it records already
-    | · NotLive                  it has no such stream now
-    | + Rejected                 the command itself is wrong, repeating it is useless
+    | · StreamNotLive            it has no such stream now
+    | + InvalidCommand           the command itself is wrong, repeating it is useless
     | | · NoRecordConfig         a recording configuration must exist first
-    | · Refused                  a refusal nobody documented
-    | + Again                    it did nothing: send it again, and not before retry_after
+    | · UnknownRejection         a refusal nobody documented
+    | + Retryable                it did nothing: send it again, and not before retry_after
     | | · Throttled              too many commands at once
     | | · NeverSent              nobody received it
     | | · Unavailable
     | · InDoubt                  it may have acted, or may yet
-    | · OursToMend               credentials, permissions or clock: an operator must act
+    | · OperatorActionNeeded     credentials, permissions or clock: an operator must act
     + StoreUnavailable           stored or not, nobody knows: the happening may be repeated
     + Misconfigured              the settings cannot be served with, every fault at once
 

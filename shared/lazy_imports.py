@@ -24,11 +24,11 @@ T = TypeVar("T")
 _WORD = re.compile(r"[A-Z]+[^A-Z]*")
 
 
-class Surprise(ImportError):
+class StubUsedTooEarly(ImportError):
     """Something is used of a module while that module is being left out."""
 
 
-class _Later(ModuleType):  # stands in for a module
+class _StubModule(ModuleType):  # stands in for a module
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever is asked for
         if name.startswith("__"):
             raise AttributeError(name)
@@ -41,8 +41,8 @@ class _Name:  # stands in for what a module has under that name
 
     def _real(self) -> Any:  # noqa: ANN401 - as above
         module, name = self._at
-        if isinstance(sys.modules.get(module), _Later):
-            raise Surprise(f"{module}.{name} is used too early")
+        if isinstance(sys.modules.get(module), _StubModule):
+            raise StubUsedTooEarly(f"{module}.{name} is used too early")
         real = importlib.import_module(module)
         found = getattr(real, name, self)
         return importlib.import_module(f"{module}.{name}") if found is self else found
@@ -56,14 +56,14 @@ class _Name:  # stands in for what a module has under that name
         return self._real()(*args, **named)
 
     def __mro_entries__(self, _bases: object) -> tuple[type, ...]:
-        raise Surprise(f"{self._at} is used as a base")
+        raise StubUsedTooEarly(f"{self._at} is used as a base")
 
     def __instancecheck__(self, instance: object) -> bool:
         """Of a module that nobody has loaded there are no instances."""
         return self._at[0] in sys.modules and isinstance(instance, self._real())
 
 
-class _OneByOne(ModuleType):
+class _LazyPackage(ModuleType):
     """A package of one class a file: a file is imported when its class is asked for."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
@@ -101,13 +101,13 @@ class _Finder(MetaPathFinder, Loader):
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return (_OneByOne if spec.name in self._one_by_one else _Later)(spec.name)
+        return (_LazyPackage if spec.name in self._one_by_one else _StubModule)(spec.name)
 
     def exec_module(self, module: ModuleType) -> None: ...
 
 
 @contextmanager
-def standing_in(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterator[None]:
+def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterator[None]:
     """For the names of modules that are not imported yet. To be used by one thread alone: for as
     long as it lasts, every other thread would be given the stand-ins too."""
     finder = _Finder(unused, one_by_one)
@@ -119,11 +119,11 @@ def standing_in(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterat
     finally:
         sys.meta_path.remove(finder)
         for name, module in list(sys.modules.items()):
-            if isinstance(module, _Later):
+            if isinstance(module, _StubModule):
                 del sys.modules[name]
 
 
-def first_that_works(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T:
+def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T:
     """What the first of them gives that raises nothing; between two, `packages` are forgotten, so
     that nothing stays half imported. What the last one raises is raised."""
     for way in ways[:-1]:

@@ -24,7 +24,7 @@ _CUTS: Final = (8000, 1000, 100)
 _DEEPEST: Final = 6
 _TELLING: Final = re.compile(
     r"secret|token|passw|authorization|signature|auth.?key|usrargs|credential|access.?key"
-    r"|(?:push|publish)_?url|(?:stream|record|kick)_?keys?$",
+    r"|(?:push|publish)_?url|(?:stream|record|wake)_?keys?$",
     re.IGNORECASE,
 )
 _PATTERNS: Final = tuple(

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from shared.lazy_imports import standing_in
+from shared.lazy_imports import stub_imports
 
-with standing_in(["inspect"]):  # for the docstring of a class without one
+with stub_imports(["inspect"]):  # for the docstring of a class without one
     import dataclasses
 
 __all__ = ["dataclass", "replace"]

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from cli.local.no_proxy import reach_directly
 from cli.local.redis_server import Engine, redis, valkey
 from shared.protocol import Command, StreamKey
-from shared.protocol.reason import Code
-from shared.protocol.state.command import Owed
-from shared.protocol.state.intent import Wish
+from shared.protocol.reason import Reason
+from shared.protocol.state.command import PendingCommand
+from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import Recording
 from shared.store import Store, open_store
 from shared.store.contract import Save
@@ -126,8 +126,8 @@ def owing(
     command: Command, *, key: StreamKey = KEY, at: int = NOON, since: int = NOON
 ) -> Recording:
     """A record that owes one command."""
-    wish = Wish(gen=1, wanted=command is Command.START, why=Code.ASKED_START)
-    return Recording(key, wish, Owed(command, Code.ASKED_START, 1, since, at))
+    intent = Intent(generation=1, wanted=command is Command.START, reason=Reason.ASKED_START)
+    return Recording(key, intent, PendingCommand(command, Reason.ASKED_START, 1, since, at))
 
 
 def saving(record: Recording, *, version: int = 0) -> Save:

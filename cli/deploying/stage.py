@@ -25,7 +25,7 @@ NEEDED = (
     "RECORD_KEYS",
     "PATH_TOKENS",
     "CALLBACK_HOST",
-    "KICK_KEY",
+    "WAKE_KEY",
     "LOG_PROJECT",
     "LOG_STORE",
 )

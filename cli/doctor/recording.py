@@ -204,8 +204,8 @@ def _unrecorded(seen: Seen, stream: str, row: object) -> Iterator[Finding]:
     mend = seen.mend(f"start {stream}")
     if not isinstance(row, dict):
         yield fault(f"{stream} is live and to be recorded, and the stage has not heard of it", mend)
-    elif row["phase"] in STILL and row["because"]["code"] not in SAID_SO:
-        why = row["because"]["text"]
+    elif row["phase"] in STILL and row["reason"]["code"] not in SAID_SO:
+        why = row["reason"]["text"]
         yield fault(f"{stream} is live and to be recorded, and is not: {why}", mend)
 
 

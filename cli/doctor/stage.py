@@ -104,10 +104,10 @@ def _deploy(seen: Seen) -> str:
     return DEPLOY.format(seen.examined["stage"])
 
 
-def kick(seen: Seen) -> Findings:
-    if seen.setting("kicks") is False:
+def wake(seen: Seen) -> Findings:
+    if seen.setting("wakes") is False:
         yield warning(
-            "what cannot be done at once waits for the timer: give LIVE_RECORD_KICK_URL the"
+            "what cannot be done at once waits for the timer: give LIVE_RECORD_WAKE_URL the"
             " address of reconcile's own HTTP trigger",
             _deploy(seen),
         )
@@ -162,8 +162,8 @@ def role(seen: Seen) -> Findings:
 
 def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
     for row in listed:
-        if row["because"]["code"] == "ours_to_mend":
-            text = row["because"]["text"]
+        if row["reason"]["code"] == "operator_action_needed":
+            text = row["reason"]["text"]
             said = f"Live refuses the function's commands, as for {row['stream']}: {text}"
             yield fault(said, ROLE)
             return
@@ -209,7 +209,7 @@ CHECKS = (
     ),
     Check("policy", "the newest policy is in force, and acts", policy, ("examined", "policy")),
     Check("timer", TIMER, timer, ("health",)),
-    Check("kick", "what cannot be done at once wakes a reconcile", kick, ("examined",)),
+    Check("wake", "what cannot be done at once wakes a reconcile", wake, ("examined",)),
     Check("relay", "callbacks reach whoever had them before", relay, ("health", "policy")),
     Check(
         "secrets",

@@ -84,7 +84,7 @@ def _until(api: Api, phase: str) -> None:
     while (answer := api.status(STREAM))["phase"] != phase:
         if time.monotonic() > deadline:
             raise click.ClickException(
-                f"{STREAM} is {answer['phase']} and not {phase}: {answer['because']['text']}"
+                f"{STREAM} is {answer['phase']} and not {phase}: {answer['reason']['text']}"
             )
         time.sleep(0.02)
     _told(answer)
@@ -200,4 +200,4 @@ def _say(text: str) -> None:
 
 
 def _told(answer: Mapping[str, Any]) -> None:
-    click.echo(f"    -> {answer['phase']}: {answer['because']['text']}")
+    click.echo(f"    -> {answer['phase']}: {answer['reason']['text']}")

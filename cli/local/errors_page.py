@@ -17,18 +17,18 @@ from shared.inbound.request_errors import RequestError
 from shared.outbound.live.error_codes import CODES
 from shared.protocol import (
     Accepted,
-    Code,
     Command,
+    CommandSettled,
+    Reason,
     Recording,
-    Sent,
     StreamKey,
-    Terms,
+    StreamSettings,
     command_errors,
     decide,
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.state.command import Flight
-from shared.protocol.state.intent import By, Wish
+from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session
 from shared.protocol.texts import TEXTS
 from shared.store.store_errors import StoreUnavailable
@@ -91,7 +91,7 @@ def _answers() -> Iterator[str]:
     yield _row("200", "accepted", Accepted("R"))
     for code, kind in CODES.items():
         yield _row(f"`{code}`", kind.__name__, kind(code.replace("*", ".User")))
-    yield _row("any other 4xx", "Refused", command_errors.Refused("Other"))
+    yield _row("any other 4xx", "UnknownRejection", command_errors.UnknownRejection("Other"))
     yield _row("no answer, or none that can be read", "InDoubt", command_errors.InDoubt())
     yield ""
 
@@ -106,14 +106,16 @@ _NOW = 1_000_000_000
 
 
 def _meaning(command: Command, answer: Accepted | LiveError) -> str:
-    after = decide(_flying(command), Sent("f", answer), _NOW, Terms()).record
-    told = [after.answer.why.value if after.answer else "-"]
+    after = decide(_flying(command), CommandSettled("f", answer), _NOW, StreamSettings()).record
+    told = [after.answer.reason.value if after.answer else "-"]
     told += ["in doubt for 60 s"] if after.doubts else []
-    if after.failed:
+    if after.failure:
         told.append("this session has failed")
-    if after.owed:
-        wait = (after.owed.not_before - _NOW) / 1000
-        again = "again" if after.owed.command is command else f"then {after.owed.command.value}"
+    if after.pending:
+        wait = (after.pending.not_before - _NOW) / 1000
+        again = (
+            "again" if after.pending.command is command else f"then {after.pending.command.value}"
+        )
         told.append(f"{again} after {wait:g} s" if wait else again)
     return ", ".join(told)
 
@@ -121,10 +123,10 @@ def _meaning(command: Command, answer: Accepted | LiveError) -> str:
 def _flying(command: Command) -> Recording:
     """A command on the wire, long after its stream went live."""
     starts = command in (Command.START, Command.RESTART)
-    why = Code.ASKED_START if starts else Code.ASKED_STOP
-    wish = Wish(1, wanted=starts, by=By.PERSON, why=why, claimed=True)
+    why = Reason.ASKED_START if starts else Reason.ASKED_STOP
+    intent = Intent(1, wanted=starts, requester=Requester.PERSON, reason=why, claimed=True)
     key = StreamKey("live.example.com", "app", "room1")
-    record = Recording(key, wish, session=Session(1, _NOW - 60_000, time=_NOW - 60_000))
+    record = Recording(key, intent, session=Session(1, _NOW - 60_000, time=_NOW - 60_000))
     flight = Flight("f", command, why, 1, 1, _NOW, 0, _NOW, _NOW + 7_300)
     return replace(record, flight=flight, ever_claimed=True)
 
@@ -134,7 +136,7 @@ def _causes() -> Iterator[str]:
     yield "`because.code` of an answer and `code` of a line of history. A name in braces is filled"
     yield from ("with the particulars of the line.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
-    for code in Code:
+    for code in Reason:
         english, chinese = TEXTS[code]
         yield f"| `{code.value}` | {english} | {chinese} |"
     yield ""

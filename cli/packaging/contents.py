@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from cli.errors import Failure
 from shared.outbound.live import sdk_import
-from shared.store import driver
+from shared.store import redis_connection
 
 NEEDED = frozenset(
     [
@@ -40,7 +40,12 @@ is compiled: one archive would do for every Python but for its bytecode."""
 
 RARE = tuple(
     name.replace(".", "/")
-    for name in (*sdk_import.UNUSED, *driver.UNUSED, "urllib3.contrib.emscripten", "urllib3.http2")
+    for name in (
+        *sdk_import.UNUSED,
+        *redis_connection.UNUSED,
+        "urllib3.contrib.emscripten",
+        "urllib3.http2",
+    )
 )
 """Deployed without bytecode, since no call of ours imports it: were it imported after all, as in a
 stage that is told to import plainly, that would be slow."""

@@ -35,7 +35,7 @@ def _asks(what: str, summary: str, errors: Sequence[int], body: Sequence[Field] 
         scope="control",
         respond=getattr(asks, what),
         summary=summary,
-        answers={200: "Became", 202: "Became"},
+        answers={200: "AskResult", 202: "AskResult"},
         errors=errors,
         body=body,
         headers=asks.HEADERS,

@@ -7,7 +7,7 @@ import json
 
 from functions.record_command import outcomes
 from functions.record_command.routes import Ask
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest
@@ -32,7 +32,7 @@ from shared.protocol import (
 )
 from shared.protocol.durations import duration, written
 from shared.protocol.policy import OnInterruption
-from shared.protocol.state.intent import IfNotLive, Once
+from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 
 SLOT = 250
 """ms ahead that a slot is taken; what finds none is queued."""
@@ -41,7 +41,7 @@ _END = (
     span("max_duration", "how long to record, from the first accepted start", example="4h"),
     moment("until", "when to stop, in place of max_duration"),
 )
-_REASON = text("reason", "kept in the history", example="morning show")
+_NOTE = text("note", "kept in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(
         "on_interruption",
@@ -56,7 +56,7 @@ START: tuple[Field, ...] = (
         "wait for the stream, or fail at once",
     ),
     *_END,
-    _REASON,
+    _NOTE,
 )
 EXTEND = _END
 
@@ -74,7 +74,7 @@ STOP: tuple[Field, ...] = (
         'how long no policy may start it again: a duration, or "session"',
         "12h",
     ),
-    _REASON,
+    _NOTE,
 )
 ONCE = "Idempotency-Key"
 HEADERS: tuple[Field, ...] = (
@@ -93,14 +93,14 @@ HEADERS: tuple[Field, ...] = (
 
 def start(ask: Ask) -> Response:
     _check_end(ask)
-    return _handle(ask, StartAsked(ask.who, once=_once(ask, "start"), **ask.body))
+    return _handle(ask, StartAsked(ask.who, idempotency_key=_once(ask, "start"), **ask.body))
 
 
 def extend(ask: Ask) -> Response:
     _check_end(ask)
     if not ask.body:
         raise BadRequest([Fault("until", "write until or max_duration", "MissingParam")])
-    return _handle(ask, ExtendAsked(ask.who, once=_once(ask, "extend"), **ask.body))
+    return _handle(ask, ExtendAsked(ask.who, idempotency_key=_once(ask, "extend"), **ask.body))
 
 
 _RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
@@ -128,25 +128,25 @@ def stop(ask: Ask) -> Response:
     body = dict(ask.body)
     if body.get("hold") == "session":
         body.update(hold=None, hold_session=True)
-    return _handle(ask, StopAsked(ask.who, once=_once(ask, "stop"), **body))
+    return _handle(ask, StopAsked(ask.who, idempotency_key=_once(ask, "stop"), **body))
 
 
 def restart(ask: Ask) -> Response:
-    return _handle(ask, RestartAsked(ask.who, once=_once(ask, "restart")))
+    return _handle(ask, RestartAsked(ask.who, idempotency_key=_once(ask, "restart")))
 
 
 def cancel_delay(ask: Ask) -> Response:
-    return _handle(ask, CancelDelayAsked(ask.who, once=_once(ask, "cancel_delay")))
+    return _handle(ask, CancelDelayAsked(ask.who, idempotency_key=_once(ask, "cancel_delay")))
 
 
-def _once(ask: Ask, what: str) -> Once | None:
+def _once(ask: Ask, what: str) -> IdempotencyKey | None:
     given = ask.headers.get(ONCE)
     if given is None:
         return None
     body = json.dumps([what, ask.body], sort_keys=True, default=str)
-    return Once(given, hashlib.sha256(body.encode()).hexdigest()[:16])
+    return IdempotencyKey(given, hashlib.sha256(body.encode()).hexdigest()[:16])
 
 
 def _handle(ask: Ask, asked: Asked) -> Response:
-    manner = Manner(wait=SLOT, looks=True, has_time=ask.call.has_time)
-    return outcomes.told(ask, asked, ask.call.handle(ask.stream, asked, manner))
+    options = HandlingOptions(wait=SLOT, looks=True, has_time=ask.call.has_time)
+    return outcomes.told(ask, asked, ask.call.handle(ask.stream, asked, options))

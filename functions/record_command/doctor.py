@@ -71,7 +71,7 @@ def _settings(app: App) -> Json:
         "rate": settings.rate,
         "clock_offset_ms": dev_offset(settings.dev_clock),
         "on_demand_default": settings.on_demand_default,
-        "kicks": bool(settings.kick_url),
+        "wakes": bool(settings.wake_url),
         "relays": bool(settings.relay_url),
         "stream_keys": len(settings.stream_keys),
         "record_keys": len(settings.record_keys),

@@ -10,17 +10,17 @@ from typing import Any
 from functions.record_command import views
 from functions.record_command.routes import Ask
 from shared import retry
-from shared.engine.recorder import Handled
+from shared.engine.recorder import HandleResult
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import KeyReused, WrongState
 from shared.protocol import (
     Accepted,
     Asked,
     CancelDelayAsked,
-    Code,
     Command,
     ExtendAsked,
     Phase,
+    Reason,
     Recording,
     RestartAsked,
     StartAsked,
@@ -30,12 +30,12 @@ from shared.protocol import (
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    StreamNotLive,
+    UnknownRejection,
 )
 from shared.protocol.reason import Note
 from shared.protocol.state.command import Answer
@@ -46,18 +46,18 @@ from shared.store.contract import Loaded
 
 
 class Outcome(str, Enum):
-    """`accepted`, `already` and `over` are what Live answered; for the others the wish is stored
-    and the command follows."""
+    """`accepted`, `already_recording` and `already_stopped` are what Live answered; for the others
+    the intent is stored and the command follows."""
 
     ACCEPTED = "accepted"
-    ALREADY = "already"
-    OVER = "over"
+    ALREADY_RECORDING = "already_recording"
+    ALREADY_STOPPED = "already_stopped"
     QUEUED = "queued"
     WAITING = "waiting"
-    DOUBT = "doubt"
+    UNKNOWN = "unknown"
 
 
-_ANSWERED = (Outcome.ACCEPTED, Outcome.ALREADY, Outcome.OVER)
+_ANSWERED = (Outcome.ACCEPTED, Outcome.ALREADY_RECORDING, Outcome.ALREADY_STOPPED)
 _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
     StartAsked: (Command.START,),
     StopAsked: (Command.STOP, Command.CANCEL_DELAY),
@@ -69,7 +69,7 @@ _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Became:
+class AskResult:
     """Where the stream stands, and what Live last answered to a command of the ask's own."""
 
     asked: Asked
@@ -78,7 +78,7 @@ class Became:
     command: Command | None = None
     answer: Accepted | LiveError | None = None
 
-    def later(self, loaded: Loaded) -> Became:
+    def later(self, loaded: Loaded) -> AskResult:
         """The same once the store says more, which another instance may have heard."""
         moved = replace(self, record=loaded.record, now=loaded.now)
         heard = loaded.record.answer
@@ -92,13 +92,13 @@ class Became:
 
     @property
     def is_under_way(self) -> bool:
-        return self.record.owed is not None or self.record.flight is not None
+        return self.record.pending is not None or self.record.flight is not None
 
 
-def told(ask: Ask, asked: Asked, handled: Handled) -> Response:
+def told(ask: Ask, asked: Asked, handled: HandleResult) -> Response:
     """The answer to the ask, or the error that says why not."""
-    if handled.refused is Code.KEY_REUSED:
-        raise KeyReused(in_words(Note(Code.KEY_REUSED), ask.language))
+    if handled.refused is Reason.KEY_REUSED:
+        raise KeyReused(in_words(Note(Reason.KEY_REUSED), ask.language))
     if handled.refused is not None:
         raise WrongState(in_words(Note(handled.refused), ask.language))
     became = _became(asked, handled)
@@ -116,8 +116,8 @@ def told(ask: Ask, asked: Asked, handled: Handled) -> Response:
     )
 
 
-def _became(asked: Asked, handled: Handled) -> Became:
-    became = Became(asked, handled.record, handled.now)
+def _became(asked: Asked, handled: HandleResult) -> AskResult:
+    became = AskResult(asked, handled.record, handled.now)
     answers = [(command, answer) for command, answer in handled.sent if command in became.own]
     return replace(became, command=answers[-1][0], answer=answers[-1][1]) if answers else became
 
@@ -130,97 +130,97 @@ _RESERVE = 0.5
 """s of the budget that are left for the answer itself."""
 
 
-def _awaited(ask: Ask, became: Became, seconds: int) -> Became:
-    clock, gen = ask.call.app.monotonic, became.record.wish.gen
+def _awaited(ask: Ask, became: AskResult, seconds: int) -> AskResult:
+    clock, generation = ask.call.app.monotonic, became.record.intent.generation
     end = clock() + min(seconds, ask.call.deadline.left() - _RESERVE)
-    while not _is_settled(became, gen) and clock() < end:
+    while not _is_settled(became, generation) and clock() < end:
         retry.wait(min(_POLL, max(end - clock(), 0)))
         became = became.later(ask.call.app.store.load(ask.stream))
     return became
 
 
-def _is_settled(became: Became, gen: int) -> bool:
+def _is_settled(became: AskResult, generation: int) -> bool:
     """Confirmed, failed, over, or of no matter any more since somebody has a newer wish."""
     record = became.record
-    if record.wish.gen != gen:
+    if record.intent.generation != generation:
         return True
     if became.is_under_way:
         return False
     starts = isinstance(became.asked, StartAsked | RestartAsked)
-    if not starts or not record.wish.wanted or phase(record) is Phase.FAILED:
+    if not starts or not record.intent.wanted or phase(record) is Phase.FAILED:
         return True
     return views.is_confirmed(record)
 
 
-_KINDS: Mapping[Code, type[LiveError]] = {
-    Code.NO_RECORD_CONFIG: NoRecordConfig,
-    Code.WRONG_DOMAIN: Rejected,
-    Code.REJECTED: Rejected,
-    Code.REFUSED: Refused,
-    Code.OURS_TO_MEND: OursToMend,
-    Code.NOT_LIVE: NotLive,
-    Code.ALREADY: AlreadyStarted,
-    Code.ADOPTED: AlreadyStarted,
-    Code.IN_DOUBT: InDoubt,
+_KINDS: Mapping[Reason, type[LiveError]] = {
+    Reason.NO_RECORD_CONFIG: NoRecordConfig,
+    Reason.WRONG_DOMAIN: InvalidCommand,
+    Reason.REJECTED: InvalidCommand,
+    Reason.UNKNOWN_REJECTION: UnknownRejection,
+    Reason.OPERATOR_ACTION_NEEDED: OperatorActionNeeded,
+    Reason.NOT_LIVE: StreamNotLive,
+    Reason.ALREADY: AlreadyStarted,
+    Reason.ADOPTED: AlreadyStarted,
+    Reason.IN_DOUBT: InDoubt,
 }
 
 
 def _heard(answer: Answer) -> Accepted | LiveError | None:
     """What another instance heard from Live; None where it says nothing but that it goes on."""
-    if answer.why is Code.ACCEPTED:
+    if answer.reason is Reason.ACCEPTED:
         return Accepted(answer.request_id)
-    kind = _KINDS.get(answer.why)
+    kind = _KINDS.get(answer.reason)
     return kind(answer.code, request_id=answer.request_id) if kind else None
 
 
-def _error(became: Became) -> LiveError | None:
+def _error(became: AskResult) -> LiveError | None:
     """Live's answer, where it means that the ask itself came to nothing (design.md 5)."""
     answer, asked = became.answer, became.asked
     if not isinstance(answer, LiveError):
         return None
-    if isinstance(answer, Rejected | OursToMend):
+    if isinstance(answer, InvalidCommand | OperatorActionNeeded):
         return answer
     if isinstance(asked, StopAsked | CancelDelayAsked):
         return None
-    if isinstance(answer, Refused):
+    if isinstance(answer, UnknownRejection):
         return answer
     if isinstance(asked, RestartAsked):
-        return answer if isinstance(answer, NotLive | AlreadyStarted) else None
+        return answer if isinstance(answer, StreamNotLive | AlreadyStarted) else None
     fails = isinstance(asked, StartAsked) and asked.if_not_live is IfNotLive.FAIL
-    gone = isinstance(answer, NotLive) and not became.is_under_way
+    gone = isinstance(answer, StreamNotLive) and not became.is_under_way
     return answer if fails and gone else None
 
 
-def outcome_of(became: Became) -> Outcome:
+def outcome_of(became: AskResult) -> Outcome:
     record, answer = became.record, became.answer
     if isinstance(answer, InDoubt):
-        return Outcome.DOUBT
+        return Outcome.UNKNOWN
     if became.is_under_way:
         return Outcome.QUEUED
     if isinstance(answer, Accepted):
         return Outcome.ACCEPTED
-    if not record.wish.wanted:
-        return Outcome.OVER
+    if not record.intent.wanted:
+        return Outcome.ALREADY_STOPPED
     waits = phase(record) in (Phase.WAITING, Phase.FAILED)
-    return Outcome.WAITING if waits else Outcome.ALREADY
+    return Outcome.WAITING if waits else Outcome.ALREADY_RECORDING
 
 
-def _retry_after(became: Became, outcome: Outcome) -> dict[str, str]:
+def _retry_after(became: AskResult, outcome: Outcome) -> dict[str, str]:
     """Seconds until the command is tried again: asking sooner shows nothing new."""
-    owed = became.record.owed
-    if outcome in _ANSWERED or owed is None:
+    pending = became.record.pending
+    if outcome in _ANSWERED or pending is None:
         return {}
-    return {"Retry-After": str(max(1, math.ceil((owed.not_before - became.now) / 1000)))}
+    return {"Retry-After": str(max(1, math.ceil((pending.not_before - became.now) / 1000)))}
 
 
-def _body(ask: Ask, became: Became, outcome: Outcome) -> dict[str, Any]:
+def _body(ask: Ask, became: AskResult, outcome: Outcome) -> dict[str, Any]:
     record, answer = became.record, became.answer
-    doing = record.flight or record.owed
+    doing = record.flight or record.pending
     command = became.command or (doing.command if doing else None)
     terms = ask.call.app.terms(ask.stream)
     return {
         **views.standing(record, became.now, terms, ask.language),
-        "wish": views.wish(record.wish),
+        "intent": views.intent(record.intent),
         "outcome": outcome.value,
         "command": command.value if command else None,
         "code": answer.code if isinstance(answer, LiveError) else None,
@@ -229,10 +229,10 @@ def _body(ask: Ask, became: Became, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _file_by(became: Became, merge_delay: int) -> int | None:
+def _file_by(became: AskResult, merge_delay: int) -> int | None:
     """When the last recording's file is there at the latest; None where nothing tells."""
     record, answer = became.record, became.answer
-    if record.wish.wanted or became.is_under_way or answer is None:
+    if record.intent.wanted or became.is_under_way or answer is None:
         return None
     if isinstance(answer, Accepted):
         ended = became.command is Command.CANCEL_DELAY

@@ -126,7 +126,11 @@ def health(ask: Ask) -> Response:
         "reconciled_ms_ago": age,
         "due": queue.depth,
         "oldest_due_ms": queue.oldest,
-        "lane": {"rate": lane.rate, "used": round(lane.used, 2), "ahead_ms": round(lane.ahead)},
+        "rate_limit": {
+            "rate": lane.rate,
+            "used": round(lane.used, 2),
+            "ahead_ms": round(lane.ahead),
+        },
         "relay_lost_ms_ago": relay,
         "phases": phases,
     }

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.record_command.outcomes import Outcome
-from shared.protocol import Code, Command, Phase
+from shared.protocol import Command, Phase, Reason
 from shared.protocol.policy import Mode, OnInterruption
-from shared.protocol.state.intent import By
-from shared.protocol.state.session import Standing
+from shared.protocol.state.intent import Requester
+from shared.protocol.state.session import SessionState
 
 Schema = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER: Schema = {"type": "number", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
 _TIME: Schema = {"type": "string", "format": "date-time"}
-_CODE: Schema = {"type": "string", "enum": [code.value for code in Code]}
+_CODE: Schema = {"type": "string", "enum": [code.value for code in Reason]}
 _COMMAND: Schema = {"type": "string", "enum": [command.value for command in Command]}
 
 
@@ -34,7 +34,9 @@ def _all(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _one_of(kind: type[Phase | Outcome | By | Mode | OnInterruption | Standing]) -> Schema:
+def _one_of(
+    kind: type[Phase | Outcome | Requester | Mode | OnInterruption | SessionState],
+) -> Schema:
     return {"type": "string", "enum": [member.value for member in kind]}
 
 
@@ -55,8 +57,8 @@ _STANDING: dict[str, Schema] = {
     "phase": _one_of(Phase),
     "confirmed": {**_FLAG, "description": "Live has reported that it records"},
     "until": _maybe(_TIME),
-    "seen": {**_FLAG, "description": "the stream has been live since we know it"},
-    "because": _ref("Because"),
+    "ever_live": {**_FLAG, "description": "the stream has been live since we know it"},
+    "reason": _ref("Reason"),
 }
 _PHASES = {
     "type": "object",
@@ -72,7 +74,7 @@ _HEALTH: dict[str, Schema] = {
     "reconciled_ms_ago": _maybe(_COUNT),
     "due": {**_COUNT, "description": "streams that a reconcile has to look after now"},
     "oldest_due_ms": _COUNT,
-    "lane": {
+    "rate_limit": {
         "type": "object",
         "description": "commands a second: what there may be, what there were over the last minute,"
         " and how far ahead the next one's turn is",
@@ -97,23 +99,23 @@ _FILE: dict[str, Schema] = {
     },
 }
 SCHEMAS: Mapping[str, Schema] = {
-    "Because": _object("Why, as a stable code and in words", code=_CODE, text=_TEXT),
-    "Wish": _object(
+    "Reason": _object("Why, as a stable code and in words", code=_CODE, text=_TEXT),
+    "Intent": _object(
         "What people or policy want now",
-        gen={**_COUNT, "description": "raised by every new wish"},
-        by=_one_of(By),
+        generation={**_COUNT, "description": "raised by every new intent"},
+        requester=_one_of(Requester),
         who=_TEXT,
-        reason=_TEXT,
-        why=_CODE,
+        note=_TEXT,
+        reason=_CODE,
         on_interruption=_one_of(OnInterruption),
         made_at=_maybe(_TIME),
         first_accepted_at=_maybe(_TIME),
         held_until=_maybe(_TIME),
     ),
-    "Became": _object(
+    "AskResult": _object(
         "What became of an ask",
         **_STANDING,
-        wish=_ref("Wish"),
+        intent=_ref("Intent"),
         outcome=_one_of(Outcome),
         command=_maybe(_COMMAND),
         code={**_maybe(_TEXT), "description": "Live's own, where it did not simply accept"},
@@ -123,12 +125,12 @@ SCHEMAS: Mapping[str, Schema] = {
     "Recording": _object(
         "One stream's record",
         **_STANDING,
-        wish=_ref("Wish"),
+        intent=_ref("Intent"),
         session=_maybe(
             _object(
                 "One publish; its times are Live's",
                 number=_COUNT,
-                standing=_one_of(Standing),
+                state=_one_of(SessionState),
                 time=_maybe(_TIME),
                 publish_time=_maybe(_TIME),
             )
@@ -137,7 +139,7 @@ SCHEMAS: Mapping[str, Schema] = {
         flight=_maybe(
             _object("The command that may be on the wire", command=_COMMAND, sent_at=_TIME)
         ),
-        owed=_maybe(
+        pending=_maybe(
             _object(
                 "The command that goes out next",
                 command=_COMMAND,
@@ -151,12 +153,12 @@ SCHEMAS: Mapping[str, Schema] = {
                 "What Live last answered",
                 command=_COMMAND,
                 code=_TEXT,
-                because=_ref("Because"),
+                reason=_ref("Reason"),
                 request_id=_maybe(_TEXT),
                 at=_TIME,
             )
         ),
-        evidence=_maybe(
+        last_report=_maybe(
             _object("What Live last reported of it", recording=_FLAG, what=_TEXT, at=_TIME)
         ),
         changed_at=_maybe(_TIME),
@@ -235,7 +237,7 @@ SCHEMAS: Mapping[str, Schema] = {
             rate=_NUMBER,
             clock_offset_ms={"type": "integer", "description": "of the development clock; else 0"},
             on_demand_default=_FLAG,
-            kicks=_FLAG,
+            wakes=_FLAG,
             relays=_FLAG,
             stream_keys=_COUNT,
             record_keys=_COUNT,

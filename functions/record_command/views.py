@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.file_view import is_object, shown
-from shared.protocol import Recording, Terms, phase
+from shared.protocol import Recording, StreamSettings, phase
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 from shared.protocol.reason import Note
-from shared.protocol.state.intent import Wish
+from shared.protocol.state.intent import Intent
 from shared.protocol.state.session import Session
 from shared.protocol.texts import Language, text
 from shared.store.contract import Entry
@@ -20,52 +20,52 @@ from shared.store.contract import Entry
 Json = dict[str, Any]
 
 
-def because(note: Note, language: Language) -> dict[str, str]:
+def reason(note: Note, language: Language) -> dict[str, str]:
     return {"code": note.code.value, "text": text(note, language)}
 
 
 def is_confirmed(record: Recording) -> bool:
-    return record.started is not None and record.is_started and record.started.confirmed
+    return record.confirmation is not None and record.is_started and record.confirmation.confirmed
 
 
-def standing(record: Recording, now: int, terms: Terms, language: Language) -> Json:
+def standing(record: Recording, now: int, terms: StreamSettings, language: Language) -> Json:
     """Where a stream stands: what every answer about it has in common."""
     return {
         "stream": str(record.key),
-        "wanted": record.wish.wanted,
+        "wanted": record.intent.wanted,
         "phase": phase(record).value,
         "confirmed": is_confirmed(record),
-        "until": time(record.wish.until),
-        "seen": record.session is not None,
-        "because": because(explain(record, now, terms), language),
+        "until": time(record.intent.until),
+        "ever_live": record.session is not None,
+        "reason": reason(explain(record, now, terms), language),
     }
 
 
-def whole(record: Recording, now: int, terms: Terms, language: Language) -> Json:
+def whole(record: Recording, now: int, terms: StreamSettings, language: Language) -> Json:
     return {
         **standing(record, now, terms, language),
-        "wish": wish(record.wish),
+        "intent": intent(record.intent),
         "session": _session(record.session),
         "held": record.held_at(now),
         "flight": _flight(record),
-        "owed": _owed(record),
+        "pending": _pending(record),
         "last_answer": _answer(record, language),
-        "evidence": _evidence(record),
+        "last_report": _last_report(record),
         "changed_at": time(record.changed_at or None),
     }
 
 
-def wish(wish: Wish) -> Json:
+def intent(intent: Intent) -> Json:
     return {
-        "gen": wish.gen,
-        "by": wish.by.value,
-        "who": wish.who,
-        "reason": wish.reason,
-        "why": wish.why.value,
-        "on_interruption": wish.on_interruption.value,
-        "made_at": time(wish.made_at or None),
-        "first_accepted_at": time(wish.first_accepted_at),
-        "held_until": time(wish.held_until),
+        "generation": intent.generation,
+        "requester": intent.requester.value,
+        "who": intent.who,
+        "note": intent.note,
+        "reason": intent.reason.value,
+        "on_interruption": intent.on_interruption.value,
+        "made_at": time(intent.made_at or None),
+        "first_accepted_at": time(intent.first_accepted_at),
+        "held_until": time(intent.held_until),
     }
 
 
@@ -74,7 +74,7 @@ def _session(session: Session | None) -> Json | None:
         return None
     return {
         "number": session.number,
-        "standing": session.standing.value,
+        "state": session.state.value,
         "time": time(session.time),
         "publish_time": time(session.publish_time),
     }
@@ -88,16 +88,16 @@ def _flight(record: Recording) -> Json | None:
     return {"command": flight.command.value, "sent_at": time(flight.sent_at)}
 
 
-def _owed(record: Recording) -> Json | None:
+def _pending(record: Recording) -> Json | None:
     """The command that goes out next."""
-    owed = record.owed
-    if owed is None:
+    pending = record.pending
+    if pending is None:
         return None
     return {
-        "command": owed.command.value,
-        "since": time(owed.since),
-        "not_before": time(owed.not_before),
-        "attempts": owed.attempts,
+        "command": pending.command.value,
+        "since": time(pending.since),
+        "not_before": time(pending.not_before),
+        "attempts": pending.attempts,
     }
 
 
@@ -105,21 +105,25 @@ def _answer(record: Recording, language: Language) -> Json | None:
     answer = record.answer
     if answer is None:
         return None
-    why = Note(answer.why, {"command": answer.command.value, "code": answer.code})
+    why = Note(answer.reason, {"command": answer.command.value, "code": answer.code})
     return {
         "command": answer.command.value,
         "code": answer.code,
-        "because": because(why, language),
+        "reason": reason(why, language),
         "request_id": answer.request_id or None,
         "at": time(answer.at),
     }
 
 
-def _evidence(record: Recording) -> Mapping[str, Any] | None:
-    if record.evidence is None:
+def _last_report(record: Recording) -> Mapping[str, Any] | None:
+    if record.last_report is None:
         return None
-    evidence = record.evidence
-    return {"recording": evidence.recording, "what": evidence.what, "at": time(evidence.at)}
+    last_report = record.last_report
+    return {
+        "recording": last_report.recording,
+        "what": last_report.what,
+        "at": time(last_report.at),
+    }
 
 
 def entry(line: Entry, language: Language) -> Json:
@@ -127,7 +131,7 @@ def entry(line: Entry, language: Language) -> Json:
         "at": rfc3339(line.at),
         "last_at": rfc3339(line.last_at),
         "count": line.count,
-        **because(line.note, language),
+        **reason(line.note, language),
         "about": dict(line.note.about),
     }
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from shared.config import Settings, load_policy, mode_of
 from shared.errors import Misconfigured
 from shared.logs import Log
-from shared.protocol import Terms
+from shared.protocol import StreamSettings
 from shared.protocol.policy import Mode, Policy
 from shared.protocol.stream import StreamKey
 from shared.store.contract import PolicyCopy
@@ -108,15 +108,15 @@ class Known:
         return True
 
 
-class TermsOf:
+class StreamSettingsCache:
     """The terms of a stream; while one event is handled they are asked for several times."""
 
     def __init__(self, settings: Settings, known: Known) -> None:
         self._settings = settings
         self._known = known
-        self._last: tuple[StreamKey, Policy, bool, Terms] | None = None
+        self._last: tuple[StreamKey, Policy, bool, StreamSettings] | None = None
 
-    def __call__(self, key: StreamKey) -> Terms:
+    def __call__(self, key: StreamKey) -> StreamSettings:
         policy, works = self._known.policy(), self._known.status_works(key.domain)
         last = self._last
         if last and last[0] == key and last[1] is policy and last[2] is works:
@@ -125,9 +125,9 @@ class TermsOf:
         self._last = (key, policy, works, terms)
         return terms
 
-    def _made(self, policy: Policy, key: StreamKey, *, status_known: bool) -> Terms:
+    def _made(self, policy: Policy, key: StreamKey, *, status_known: bool) -> StreamSettings:
         settings = self._settings
-        return Terms(
+        return StreamSettings(
             rule=policy.rule(key),
             max_duration=settings.max_duration,
             hold=settings.hold,

@@ -40,8 +40,8 @@ class Settings:
     max_concurrent: int | None
     live_endpoint: str
     live_protocol: str
-    kick_url: str
-    kick_key: str = field(repr=False)
+    wake_url: str
+    wake_key: str = field(repr=False)
     relay_url: str
     files_url: str
     bucket: str
@@ -71,14 +71,14 @@ class Settings:
     @property
     def hosts(self) -> tuple[str, ...]:
         """What leads to this stage itself."""
-        own = (urlsplit(self.kick_url).netloc, urlsplit(self.relay_url).netloc)
+        own = (urlsplit(self.wake_url).netloc, urlsplit(self.relay_url).netloc)
         return tuple(host for host in (self.callback_host, *own) if host)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no log may show, wherever it stands."""
         password = urlsplit(self.store).password or ""
-        own = (self.kick_key, self.relay_key, password)
+        own = (self.wake_key, self.relay_key, password)
         keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, *own)
         return tuple(key for key in keys if key)
 
@@ -139,8 +139,8 @@ def _settings(read: _Reader) -> Settings:
         max_concurrent=read.take("MAX_CONCURRENT", values.count_or_none),
         live_endpoint=endpoint,
         live_protocol=protocol,
-        kick_url=read.take("KICK_URL", values.url),
-        kick_key=read.take("KICK_KEY", values.own_key),
+        wake_url=read.take("WAKE_URL", values.url),
+        wake_key=read.take("WAKE_KEY", values.own_key),
         relay_url=read.take("RELAY_URL", values.url),
         files_url=read.take("FILES_URL", values.url),
         bucket=read.take("BUCKET", values.bucket),
@@ -165,8 +165,8 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     in_cloud = on_fc and not settings.dev_clock
     if in_cloud and settings.store.startswith("sqlite:"):
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
-    if settings.kick_url and not settings.kick_key:
-        yield _fault("KICK_KEY", f"KICK_URL needs it: {_MAKE_ONE}", MISSING)
+    if settings.wake_url and not settings.wake_key:
+        yield _fault("WAKE_KEY", f"WAKE_URL needs it: {_MAKE_ONE}", MISSING)
     if settings.relay_url and not settings.relay_key:
         yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", MISSING)
     if settings.bucket and not settings.oss_endpoint:
@@ -189,7 +189,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     for name, secrets in _secrets(settings):
         if any(secret.startswith("dev-") for secret in secrets):
             yield _fault(name, f"is a development secret: {_MAKE_ONE}")
-    ours = {"KICK_KEY": (settings.kick_key,), "RELAY_KEY": (settings.relay_key,)}
+    ours = {"WAKE_KEY": (settings.wake_key,), "RELAY_KEY": (settings.relay_key,)}
     for name, secrets in {"PATH_TOKENS": settings.path_tokens, **ours}.items():
         if any(0 < len(secret) < _UNGUESSABLE for secret in secrets):
             yield _fault(name, f"has fewer than {_UNGUESSABLE} characters: {_MAKE_ONE}")
@@ -210,7 +210,7 @@ def _secrets(settings: Settings) -> tuple[tuple[str, Sequence[str]], ...]:
         ("STREAM_KEYS", settings.stream_keys),
         ("RECORD_KEYS", settings.record_keys),
         ("PATH_TOKENS", settings.path_tokens),
-        ("KICK_KEY", (settings.kick_key,)),
+        ("WAKE_KEY", (settings.wake_key,)),
         ("RELAY_KEY", (settings.relay_key,)),
     )
 

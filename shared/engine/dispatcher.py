@@ -10,7 +10,7 @@ from typing import Protocol
 
 MOST = 64
 ENOUGH = 4
-"""reconciles at work: one more that was kicked would only stand in their way."""
+"""reconciles at work: one more that was woken would only stand in their way."""
 OTHERS = 2
 """that stand by whoever sends a crowd."""
 ALIVE = 2_000
@@ -26,21 +26,21 @@ LOOK_AGAIN = 10_000
 """ms between two looks at the online lists while a crowd is sent."""
 
 
-class Roster(Protocol):
+class WorkerRegistry(Protocol):
     def join(self, name: str, who: str, ms: int) -> int: ...
     def leave(self, name: str, who: str) -> None: ...
-    def summon(self, name: str, enough: int, ms: int) -> bool: ...
+    def may_wake_one(self, name: str, enough: int, ms: int) -> bool: ...
 
 
-class Diary(Protocol):
+class Timestamps(Protocol):
     def mark(self, name: str) -> None: ...
     def marked(self, name: str) -> int | None: ...
 
 
-class Shift:
+class WorkerLease:
     """One reconcile at work, known to the others while it lives."""
 
-    def __init__(self, roster: Roster, who: str, monotonic: Callable[[], float]) -> None:
+    def __init__(self, roster: WorkerRegistry, who: str, monotonic: Callable[[], float]) -> None:
         self._roster = roster
         self._who = who
         self._monotonic = monotonic
@@ -56,18 +56,18 @@ class Shift:
             self.begin()
 
     def wants_one_more(self) -> bool:
-        """Whether a reconcile is to be kicked."""
-        return self._roster.summon("reconcile", ENOUGH, PAUSE)
+        """Whether a reconcile is to be woken."""
+        return self._roster.may_wake_one("reconcile", ENOUGH, PAUSE)
 
     def end(self) -> None:
         self._roster.leave("reconcile", self._who)
 
 
-class Lookout:
+class BackfillTimer:
     """Where a crowd comes up, callbacks are probably refused for want of instances: whoever sends
     it looks for those streams meanwhile, and once more at its end, whoever is killed in between."""
 
-    def __init__(self, diary: Diary) -> None:
+    def __init__(self, diary: Timestamps) -> None:
         self._diary = diary
 
     def sees_crowd(self) -> None:
@@ -82,13 +82,13 @@ class Lookout:
         ago = self._diary.marked("looked")
         return ago is None or ago >= LOOK_AGAIN
 
-    def is_owed(self) -> bool:
+    def is_due(self) -> bool:
         """Nobody has looked since there was a crowd."""
         crowd, looked = self._diary.marked("crowd"), self._diary.marked("looked")
         return crowd is not None and (looked is None or crowd < looked)
 
 
-class Senders:
+class Dispatcher:
     """Begins with one; each that finds the lane nearly free calls one more, and each ends by itself
     when nothing is due any more or the others have the lane booked up."""
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from shared.engine.effects import (
+    CommandResult,
     Drain,
     Effect,
-    Heard,
     List,
     LiveApi,
     Load,
@@ -61,7 +61,7 @@ class _Slot:
     latest: float
 
 
-class Hands:
+class EffectHandler:
     """Performs effects on a real store and a real Live API, for one invocation."""
 
     def __init__(  # noqa: PLR0913 - everything an invocation touches
@@ -130,10 +130,12 @@ class Hands:
                 self._has_room()
         return saved
 
-    def _send(self, key: StreamKey, flight: Flight) -> Heard:
+    def _send(self, key: StreamKey, flight: Flight) -> CommandResult:
         slot = self._slots.pop(flight.id)
         answer = self._sent_in(slot, key, flight)
-        return Heard(answer, flight.sent_at + round((self._monotonic() - slot.latest) * 1000))
+        return CommandResult(
+            answer, flight.sent_at + round((self._monotonic() - slot.latest) * 1000)
+        )
 
     def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
         self._wait(max(slot.earliest - self._monotonic(), 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from shared.protocol import Accepted, Flight, Happening, Looked, StreamKey
+from shared.protocol import Accepted, Event, Flight, Looked, StreamKey
 from shared.protocol.command_errors import LiveError
 from shared.protocol.stream import Command
 from shared.quick import dataclass
@@ -45,7 +45,7 @@ class LiveApi(Protocol):
     ) -> Sequence[Missed]: ...
 
 
-Missed = tuple[StreamKey, Happening]
+Missed = tuple[StreamKey, Event]
 """What a callback that did not come would have said."""
 
 
@@ -80,7 +80,7 @@ class SaveOrClaim(Effect[Saved]):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class CommandResult:
     """What came of a command, and when: ms by the store's clock, told from that of its claim and
     the time that has passed since. Never ahead of the store's."""
 
@@ -89,7 +89,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Send(Effect[Heard]):
+class Send(Effect[CommandResult]):
     key: StreamKey
     flight: Flight
 

@@ -1,7 +1,7 @@
 """Carries a happening through: load, decide, save or claim, send, and what follows from the answer.
 
-`handle`, `survey`, `reconcile` and `drain` are generators that yield effects; `Hands` performs them
-in production, and whoever explores or simulates performs them as it likes.
+`handle`, `survey`, `reconcile` and `drain` are generators that yield effects; `EffectHandler`
+performs them in production, and whoever explores or simulates performs them as it likes.
 """
 
 from __future__ import annotations
@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 
-from shared.engine.effect_handler import Hands
 from shared.engine.effects import (
     Drain,
-    Effect,
-    Heard,
     List,
-    LiveApi,
     Load,
     Look,
     Mark,
@@ -26,26 +22,23 @@ from shared.engine.effects import (
     Send,
     Source,
     Steps,
-    Store,
     Survey,
-    T,
     TakeDue,
     Wait,
     do,
-    run,
 )
 from shared.protocol import (
     Accepted,
-    Code,
+    CommandSettled,
+    Event,
     FileFailed,
     FileLeft,
-    Happening,
     Looked,
     Note,
+    Reason,
     Recording,
-    Sent,
     StreamKey,
-    Terms,
+    StreamSettings,
     TimePassed,
     claim,
     decide,
@@ -57,56 +50,25 @@ from shared.protocol.stream import Command
 from shared.quick import dataclass, replace
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 
-__all__ = [
-    "NEAR",
-    "ONLY_STORE",
-    "Drain",
-    "Effect",
-    "Handled",
-    "Hands",
-    "Heard",
-    "List",
-    "LiveApi",
-    "Load",
-    "Look",
-    "Manner",
-    "Mark",
-    "Missed",
-    "NextDue",
-    "ReadBack",
-    "Recorder",
-    "SaveOrClaim",
-    "Send",
-    "Source",
-    "Steps",
-    "Store",
-    "Survey",
-    "T",
-    "TakeDue",
-    "Wait",
-    "do",
-    "run",
-]
-
 HOLD = 2_000
 """ms after which what a killed sender had taken is handed out again."""
 NEAR = 15_000
 """Reconcile stays for what is due this soon (ms),"""
 LINGER = 2_000
-"""and this long after its last work, for the kick that was swallowed meanwhile."""
+"""and this long after its last work, for the wake that was swallowed meanwhile."""
 POLL = 200
 BREATH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Handled:
+class HandleResult:
     """Where the stream stands now, and what was sent on the way with Live's answer to it.
     `lane_in` is in how many ms the slot came that was too far away to be waited for."""
 
     record: Recording
     now: int
     notes: tuple[Note, ...]
-    refused: Code | None = None
+    refused: Reason | None = None
     sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
     lane_in: float = 0.0
 
@@ -114,22 +76,22 @@ class Handled:
     def again_in(self) -> int | None:
         """In how many ms a command is to be tried again; None when none is, or when it only waits
         for its turn."""
-        owed = self.record.owed
-        if owed is None or self.record.flight or owed.not_before <= self.now:
+        pending = self.record.pending
+        if pending is None or self.record.flight or pending.not_before <= self.now:
             return None
-        return owed.not_before - self.now
+        return pending.not_before - self.now
 
     @property
     def waits(self) -> bool:
         """A command is owed soon and nobody is sending it: a reconcile should come."""
-        owed = self.record.owed
-        if owed is None or self.record.flight or owed.full:
+        pending = self.record.pending
+        if pending is None or self.record.flight or pending.full:
             return False
-        return owed.not_before - self.now <= NEAR
+        return pending.not_before - self.now <= NEAR
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class HandlingOptions:
     """How much one kind of invocation may do: wait for a slot (ms), look, send at all, write down
     what makes no difference."""
 
@@ -139,7 +101,7 @@ class Manner:
     notes_all: bool = True
 
 
-ONLY_STORE = Manner(has_time=lambda: False)
+ONLY_STORE = HandlingOptions(has_time=lambda: False)
 """What a survey finds is sent with the rest of what is due: in order, by many senders."""
 ONLY_NEWS = replace(ONLY_STORE, notes_all=False)
 """What is read back was often known by then, or is read again."""
@@ -148,11 +110,11 @@ REMEMBERED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _DecisionStep:
     record: Recording
     now: int
     notes: tuple[Note, ...]
-    refused: Code | None
+    refused: Reason | None
     look: bool
     claimed: Claimed | None = None
     lane_in: float = 0.0
@@ -160,60 +122,60 @@ class _Step:
 
 class Recorder:
     def __init__(
-        self, terms: Callable[[StreamKey], Terms], flight_id: Callable[[], str], lease: int
+        self, terms: Callable[[StreamKey], StreamSettings], flight_id: Callable[[], str], lease: int
     ) -> None:
         self._terms = terms
         self._flight_id = flight_id
         self._lease = lease
         self._stored: dict[Missed, None] = {}
 
-    def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Steps[Handled]:
+    def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> Steps[HandleResult]:
         """Everything that follows from one happening, as far as `manner` allows."""
         notes: tuple[Note, ...] = ()
-        refused: Code | None = None
+        refused: Reason | None = None
         sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
-        following: Happening | None = happening
+        following: Event | None = event
         known: Loaded | None = None
         lane_in = 0.0
         while following is not None:
-            step = yield from self._decide(key, following, manner, known)
+            step = yield from self._decide(key, following, options, known)
             notes, refused = (*notes, *step.notes), refused or step.refused
             following, known, lane_in = None, None, step.lane_in
             flight = step.record.flight
             if step.claimed is not None and flight is not None:
                 heard = yield from do(Send(key, flight))
                 sent = (*sent, (flight.command, heard.answer))
-                following = Sent(flight.id, heard.answer)
+                following = CommandSettled(flight.id, heard.answer)
                 known = Loaded(step.record, step.claimed.version, heard.at)
-            elif step.look and manner.looks:
+            elif step.look and options.looks:
                 following = yield from do(Look(key, step.now))
-        return Handled(step.record, step.now, notes, refused, sent, lane_in)
+        return HandleResult(step.record, step.now, notes, refused, sent, lane_in)
 
     def _decide(
-        self, key: StreamKey, happening: Happening, manner: Manner, known: Loaded | None
-    ) -> Steps[_Step]:
+        self, key: StreamKey, event: Event, options: HandlingOptions, known: Loaded | None
+    ) -> Steps[_DecisionStep]:
         """Save before send; whoever saves second decides anew on what the first one left. What is
         `known` is not loaded: should it be so no more, the save tells."""
         while True:
             loaded = known or (yield from do(Load(key)))
             known = None
             terms = self._terms(key)
-            decision = decide(loaded.record, happening, loaded.now, terms)
-            step = _Step(
+            decision = decide(loaded.record, event, loaded.now, terms)
+            step = _DecisionStep(
                 decision.record, loaded.now, decision.notes, decision.refused, decision.look
             )
-            flying = self._claim(decision.record, loaded.now, manner)
-            tells = decision.notes and (manner.notes_all or _is_of_a_file(happening))
+            flying = self._claim(decision.record, loaded.now, options)
+            tells = decision.notes and (options.notes_all or _is_of_a_file(event))
             if not flying and not tells and decision.record == loaded.record:
                 return step
-            save = self._save(loaded, decision.record, flying, terms, manner)
-            save = replace(save, notes=decision.notes, files=_left(happening))
+            save = self._save(loaded, decision.record, flying, terms, options)
+            save = replace(save, notes=decision.notes, files=_left(event))
             saved = yield from do(SaveOrClaim(save))
             if not isinstance(saved, Conflict):
                 return _after(step, save, saved)
 
-    def _claim(self, record: Recording, now: int, manner: Manner) -> Recording | None:
-        if record.owed is None or not manner.has_time():
+    def _claim(self, record: Recording, now: int, options: HandlingOptions) -> Recording | None:
+        if record.pending is None or not options.has_time():
             return None
         return claim(record, self._flight_id(), now)
 
@@ -222,8 +184,8 @@ class Recorder:
         loaded: Loaded,
         record: Recording,
         flying: Recording | None,
-        terms: Terms,
-        manner: Manner,
+        terms: StreamSettings,
+        options: HandlingOptions,
     ) -> Save:
         place = _place(terms)
         queued, waiting = _full(record, full=False), None
@@ -233,7 +195,7 @@ class Recorder:
             loaded.version,
             queued,
             flying,
-            wait=manner.wait,
+            wait=options.wait,
             lease=self._lease,
             place=place,
             waiting=waiting,
@@ -242,7 +204,7 @@ class Recorder:
     def survey(
         self,
         domain: str,
-        manner: Manner,
+        options: HandlingOptions,
         may_go_on: Callable[[], bool] = lambda: True,
         *,
         news: bool = False,
@@ -258,7 +220,7 @@ class Recorder:
         for key, looked in found:
             if not may_go_on():
                 break
-            yield from self.handle(key, looked, manner)
+            yield from self.handle(key, looked, options)
             fed += 1
         return fed
 
@@ -283,55 +245,55 @@ class Recorder:
         while len(self._stored) > REMEMBERED:
             del self._stored[next(iter(self._stored))]
 
-    def reconcile(self, manner: Manner, *, alone: bool = True) -> Steps[int]:
+    def reconcile(self, options: HandlingOptions, *, alone: bool = True) -> Steps[int]:
         """Do what is due until nothing is for a while or the time is up; how much was done.
 
         Alone it is one sender; else there are as many as it takes.
         """
         done, idle = 0, 0
-        while manner.has_time() and idle < LINGER:
-            drained = yield from (self.drain(manner) if alone else do(Drain()))
+        while options.has_time() and idle < LINGER:
+            drained = yield from (self.drain(options) if alone else do(Drain()))
             soon = yield from do(NextDue())
             worked = drained > 0 or (soon is not None and soon <= NEAR)
             done, idle = done + drained, 0 if worked else idle + POLL
             yield from do(Wait(POLL if soon is None else max(min(soon, POLL), BREATH)))
         return done
 
-    def drain(self, manner: Manner) -> Steps[int]:
+    def drain(self, options: HandlingOptions) -> Steps[int]:
         """One sender: the first that is due, and the next, until nothing is; how much it was.
 
         It gives way to the others where they have the lane booked up.
         """
         done = 0
-        while manner.has_time():
+        while options.has_time():
             keys = yield from do(TakeDue(1, HOLD))
             if not keys:
                 break
-            handled = yield from self.handle(keys[0], TimePassed(), manner)
-            if handled.lane_in > manner.wait:
-                yield from do(Wait(min(round(handled.lane_in) - manner.wait, POLL)))
+            handled = yield from self.handle(keys[0], TimePassed(), options)
+            if handled.lane_in > options.wait:
+                yield from do(Wait(min(round(handled.lane_in) - options.wait, POLL)))
                 break
             done += 1
         return done
 
 
-def _after(step: _Step, save: Save, saved: Stored | Claimed) -> _Step:
+def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _DecisionStep:
     if isinstance(saved, Claimed):
         return replace(step, record=saved.record, claimed=saved)
     if saved.full and save.waiting:
-        return replace(step, record=save.waiting, notes=(*step.notes, Note(Code.NO_PLACE)))
+        return replace(step, record=save.waiting, notes=(*step.notes, Note(Reason.NO_PLACE)))
     return replace(step, record=save.queued, lane_in=saved.lane_in)
 
 
-def _place(terms: Terms) -> Place:
+def _place(terms: StreamSettings) -> Place:
     rule = terms.rule
     return Place(rule.name, rule.max_concurrent, terms.max_concurrent, rule.priority)
 
 
 def _full(record: Recording, *, full: bool) -> Recording:
-    if record.owed is None or record.owed.full is full:
+    if record.pending is None or record.pending.full is full:
         return record
-    return replace(record, owed=replace(record.owed, full=full))
+    return replace(record, pending=replace(record.pending, full=full))
 
 
 def _news(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
@@ -349,13 +311,13 @@ def _differences(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
             yield watched.key, Looked(published, survey.asked_at)
 
 
-def _is_of_a_file(happening: Happening) -> bool:
+def _is_of_a_file(event: Event) -> bool:
     """It is worth telling although no record changes by it."""
-    return isinstance(happening, FileLeft | FileFailed)
+    return isinstance(event, FileLeft | FileFailed)
 
 
-def _left(happening: Happening) -> tuple[File, ...]:
+def _left(event: Event) -> tuple[File, ...]:
     """The file that is kept with the record, in one step."""
-    if isinstance(happening, FileLeft):
-        return (File(happening.uri, happening.start, happening.stop, happening.duration),)
+    if isinstance(event, FileLeft):
+        return (File(event.uri, event.start, event.stop, event.duration),)
     return ()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
-from shared.inbound.request_errors import Unproved, Unreadable
+from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
 from shared.protocol.durations import instant
 from shared.quick import dataclass
 
@@ -143,27 +143,30 @@ def verify(
     now: int,
     window_s: int = 300,
 ) -> None:
-    """Raises Unproved, and nothing else, unless one of the keys signed one of the domains.
+    """Raises UnverifiedCallback, and nothing else, unless one of the keys signed one of the
+    domains.
 
     Neither query nor body is covered by the signature (facts/live.md 3).
     """
     given = {name.lower(): value for name, value in headers.items()}
     timestamp = given.get("ali-live-timestamp", "")
     if not _SECONDS.fullmatch(timestamp):
-        raise Unproved("no readable timestamp")
+        raise UnverifiedCallback("no readable timestamp")
     if abs(now - int(timestamp) * 1000) > window_s * 1000:
-        raise Unproved("the timestamp is outside the window")
+        raise UnverifiedCallback("the timestamp is outside the window")
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(given.get("ali-live-signature", ""), expected):
-        raise Unproved("the signature fits none of the keys" if expected else "no key to check by")
+        raise UnverifiedCallback(
+            "the signature fits none of the keys" if expected else "no key to check by"
+        )
 
 
 def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
-    """Raises Unproved for an event later than its signature: that one was replayed, with a time of
-    somebody's own, which would make whatever Live says until then look late."""
+    """Raises UnverifiedCallback for an event later than its signature: that one was replayed, with
+    a time of somebody's own, which would make whatever Live says until then look late."""
     given = {name.lower(): value for name, value in headers.items()}
     if time_ms > (int(given["ali-live-timestamp"]) + AHEAD_S) * 1000:
-        raise Unproved("its time is later than its signature's")
+        raise UnverifiedCallback("its time is later than its signature's")
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
@@ -173,9 +176,9 @@ def is_signed(headers: Mapping[str, str]) -> bool:
 
 
 def path_token(path: str, tokens: Sequence[str]) -> None:
-    """Raises Unproved unless the path ends in one of the tokens."""
+    """Raises UnverifiedCallback unless the path ends in one of the tokens."""
     if not _is_one_of(path.rstrip("/").rpartition("/")[2], [token for token in tokens if token]):
-        raise Unproved("the path ends in none of the tokens")
+        raise UnverifiedCallback("the path ends in none of the tokens")
 
 
 def _is_one_of(given: str, expected: Sequence[str]) -> bool:
@@ -222,7 +225,7 @@ class _Reader:
 
     def done(self) -> None:
         if self._faults:
-            raise Unreadable("; ".join(self._faults))
+            raise MalformedCallback("; ".join(self._faults))
 
 
 def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
@@ -253,7 +256,7 @@ def parse_record_event(body: bytes) -> RecordEvent:
         return _vod(told)
     event = told.get("event")
     if not isinstance(event, str):
-        raise Unreadable("there is neither an event nor a uri nor a VideoId")
+        raise MalformedCallback("there is neither an event nor a uri nor a VideoId")
     if event in _STATES:
         return RecordStatus(*_names(told), RecordState(event), _moment(told.get("time")))
     if event in _FAILURES:
@@ -284,9 +287,9 @@ def _object(body: bytes) -> dict[str, object]:
     try:
         told = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Unreadable("the body is not JSON") from error
+        raise MalformedCallback("the body is not JSON") from error
     if not isinstance(told, dict):
-        raise Unreadable("the body is not a JSON object")
+        raise MalformedCallback("the body is not a JSON object")
     return told
 
 

@@ -17,11 +17,11 @@ from shared.inbound.live_callbacks import (
     StreamEvent,
     UnknownEvent,
 )
-from shared.inbound.request_errors import Unreadable
+from shared.inbound.request_errors import MalformedCallback
 from shared.protocol import (
+    Event,
     FileFailed,
     FileLeft,
-    Happening,
     Published,
     RecordFailed,
     Reported,
@@ -31,7 +31,7 @@ from shared.protocol import (
 from shared.protocol.file import VOD
 from shared.quick import replace
 
-Meaning: TypeAlias = tuple[StreamKey, Happening]
+Meaning: TypeAlias = tuple[StreamKey, Event]
 Streaming: TypeAlias = Callable[[str], "str | None"]
 """The main streaming domain that a domain leads to: Policy.streaming."""
 
@@ -42,8 +42,8 @@ def of_stream(told: StreamEvent, streaming: Streaming) -> Meaning | None:
     if domain is None:
         return None
     published = told.action is StreamAction.PUBLISH
-    happening = Published(told.time_ms) if published else Unpublished(told.time_ms)
-    return StreamKey(domain, told.app, told.stream), happening
+    event = Published(told.time_ms) if published else Unpublished(told.time_ms)
+    return StreamKey(domain, told.app, told.stream), event
 
 
 def of_record(told: RecordEvent, streaming: Streaming) -> Meaning | None:
@@ -72,10 +72,10 @@ def missed(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list
     return list(found)
 
 
-def _timed(happening: Happening, at: int | None) -> Happening:
-    if isinstance(happening, Reported | RecordFailed) and happening.time is None:
-        return replace(happening, time=at)
-    return happening
+def _timed(event: Event, at: int | None) -> Event:
+    if isinstance(event, Reported | RecordFailed) and event.time is None:
+        return replace(event, time=at)
+    return event
 
 
 def _kept(content: str, streaming: Streaming) -> Meaning | None:
@@ -86,7 +86,7 @@ def _kept(content: str, streaming: Streaming) -> Meaning | None:
             query = {str(name): str(value) for name, value in told.items()}
             return of_stream(live_callbacks.parse_stream_event(query), streaming)
         return of_record(live_callbacks.parse_record_event(content.encode()), streaming)
-    except (ValueError, RecursionError, Unreadable):
+    except (ValueError, RecursionError, MalformedCallback):
         return None
 
 
@@ -96,7 +96,7 @@ def of_remark(told: Remark, streaming: Streaming) -> StreamKey | None:
     return StreamKey(domain, told.app, told.stream) if domain else None
 
 
-def _reported(told: RecordStatus | FileStored | live_callbacks.RecordFailed) -> Happening:
+def _reported(told: RecordStatus | FileStored | live_callbacks.RecordFailed) -> Event:
     if isinstance(told, RecordStatus):
         recording = told.state is not RecordState.PAUSED
         return Reported(told.state.value, recording, told.time_ms)

@@ -21,7 +21,7 @@ class Refusal:
     at: int
 
 
-class Refusals:
+class RejectedCallbacks:
     """Every refusal counts, the newest few are kept. Another instance has its own."""
 
     def __init__(self) -> None:

@@ -61,7 +61,7 @@ class KeyReused(RequestError):
     status, code = 422, "IdempotencyKeyReused"
 
 
-class Unproved(LiveRecordError):
+class UnverifiedCallback(LiveRecordError):
     """The sender did not prove to be ApsaraVideo Live. `why` is for the log, not for the sender."""
 
     def __init__(self, why: str) -> None:
@@ -69,7 +69,7 @@ class Unproved(LiveRecordError):
         self.why = why
 
 
-class Unreadable(LiveRecordError):
+class MalformedCallback(LiveRecordError):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why

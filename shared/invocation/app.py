@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.config import Settings
-from shared.config.policy_cache import Known, TermsOf
+from shared.config.policy_cache import Known, StreamSettingsCache
 from shared.engine.recorder import Recorder
 from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
-from shared.outbound.wake import Kick
+from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.quick import dataclass
 from shared.store import Store
@@ -24,11 +24,11 @@ class App:
 
     settings: Settings
     known: Known
-    terms: TermsOf
+    terms: StreamSettingsCache
     store: Store
     live: LiveClient
     recorder: Recorder
-    kick: Kick
+    wake: Wake
     relay: Relay
     log: Log
     clock: Clock

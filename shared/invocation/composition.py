@@ -12,14 +12,14 @@ from pathlib import Path
 
 from shared.config import Kind as PolicyKind
 from shared.config import Settings, load_stage_policy
-from shared.config.policy_cache import Known, TermsOf
+from shared.config.policy_cache import Known, StreamSettingsCache
 from shared.engine.recorder import Recorder
 from shared.errors import Fault, Misconfigured
 from shared.invocation.app import App, Clock
 from shared.logs import Log, to_stdout
 from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
-from shared.outbound.wake import Kick
+from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.store import open_store
 
@@ -39,7 +39,7 @@ def build(settings: Settings, clock: Clock) -> App:
     )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
     known = Known(store, _policy(settings), clock=clock, log=log)
-    terms = TermsOf(settings, known)
+    terms = StreamSettingsCache(settings, known)
     return App(
         settings=settings,
         known=known,
@@ -47,7 +47,7 @@ def build(settings: Settings, clock: Clock) -> App:
         store=store,
         live=live,
         recorder=Recorder(terms, lambda: secrets.token_hex(8), live.lease),
-        kick=Kick(settings.kick_url, settings.kick_key, monotonic=time.monotonic),
+        wake=Wake(settings.wake_url, settings.wake_key, monotonic=time.monotonic),
         relay=Relay(settings.relay_url, settings.relay_key),
         log=log,
         clock=clock,

@@ -11,17 +11,17 @@ from typing import Any
 
 from shared import retry
 from shared.config.policy_cache import Known
-from shared.engine.dispatcher import ENOUGH, OTHERS, Lookout, Senders, Shift
-from shared.engine.effect_handler import Hands
+from shared.engine.dispatcher import ENOUGH, OTHERS, BackfillTimer, Dispatcher, WorkerLease
+from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import Missed, Source, Steps, T, run
-from shared.engine.recorder import NEAR, ONLY_STORE, Handled, Manner
+from shared.engine.recorder import NEAR, ONLY_STORE, HandleResult, HandlingOptions
 from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
 from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind
-from shared.protocol import Accepted, Command, Happening, StreamKey, TimePassed
-from shared.protocol.command_errors import LiveError, NotLive
+from shared.protocol import Accepted, Command, Event, StreamKey, TimePassed
+from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.quick import dataclass, replace
 from shared.retry import Deadline
 from shared.store.store_errors import StoreUnavailable
@@ -71,7 +71,7 @@ class Call:
         self.log = app.log.bind(**function_compute.log_context(context))
         self.credentials = Credentials(*function_compute.credentials_of(context, os.environ))  # noqa: TID251 - its place
         self._live = _AsRole(app.live, self.credentials, app.known)
-        self._hands = Hands(
+        self._hands = EffectHandler(
             app.store,
             self._live,
             monotonic=app.monotonic,
@@ -80,15 +80,15 @@ class Call:
             drain=self._drain,
             has_room=self._call_one_more,
         )
-        self._senders: Senders | None = None
+        self._senders: Dispatcher | None = None
 
     @cached_property
-    def _shift(self) -> Shift:
-        return Shift(self.app.store, secrets.token_hex(8), self.app.monotonic)
+    def _shift(self) -> WorkerLease:
+        return WorkerLease(self.app.store, secrets.token_hex(8), self.app.monotonic)
 
     @cached_property
-    def _lookout(self) -> Lookout:
-        return Lookout(self.app.store)
+    def _lookout(self) -> BackfillTimer:
+        return BackfillTimer(self.app.store)
 
     @cached_property
     def _second(self) -> Deadline:
@@ -99,28 +99,28 @@ class Call:
         sending = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
         return self.deadline.left() > sending
 
-    def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
+    def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
         """What follows from it, tried again where Live says so, as long as the budget lasts.
 
         What the deadline cuts off stays due, and a reconcile is woken to go on with it.
         """
         sent: list[tuple[Command, Accepted | LiveError]] = []
 
-        def once(what: Happening) -> Handled:
-            handled = self._once(key, what, manner)
+        def once(what: Event) -> HandleResult:
+            handled = self._once(key, what, options)
             sent.extend(handled.sent)
             return handled
 
-        first = once(happening)
+        first = once(event)
         steps = chain([first], iter(lambda: once(TimePassed()), None))
-        again_in = _again_in if manner.wait else _again_in_callback
+        again_in = _again_in if options.wait else _again_in_callback
         last = retry.while_again(lambda: next(steps), again_in, self.deadline)
         if last.waits and self._shift.wants_one_more():
-            self.app.kick()
+            self.app.wake()
         return replace(last, refused=first.refused, sent=tuple(sent))
 
-    def _once(self, key: StreamKey, happening: Happening, manner: Manner) -> Handled:
-        handled = run(self.app.recorder.handle(key, happening, manner), self._hands.perform)
+    def _once(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
+        handled = run(self.app.recorder.handle(key, event, options), self._hands.perform)
         stream = str(key)
         self.log.story(
             (f"stream.{note.code.value}", {"stream": stream, "about": dict(note.about)})
@@ -166,7 +166,7 @@ class Call:
         if self._second.passed():
             self._second = Deadline.after(1, clock=self.app.monotonic)
             if self._shift.wants_one_more():
-                self.app.kick()
+                self.app.wake()
         return self.has_time()
 
     def _survey_news(self) -> int:
@@ -181,41 +181,41 @@ class Call:
         return self._run(self.app.recorder.catch_up(sources, may_go_on))
 
     def is_needed(self) -> bool:
-        """Whether a reconcile that was kicked is, beside those at work."""
+        """Whether a reconcile that was woken is, beside those at work."""
         needed = self._shift.begin() < ENOUGH
         if not needed:
             self._shift.end()
         return needed
 
-    def reconcile(self, manner: Manner) -> int:
+    def reconcile(self, options: HandlingOptions) -> int:
         """Do what is due; what time does not suffice for is left to a successor."""
         app, done = self.app, 0
         app.live.prepare()  # before there are threads (facts/sdk.md B2)
-        self._senders = Senders(lambda: self._run(app.recorder.drain(manner)), self._beat)
+        self._senders = Dispatcher(lambda: self._run(app.recorder.drain(options)), self._beat)
         soon: int | None = 0
         while self.has_time() and soon == 0:  # else somebody relied on us just now
             try:
                 self._shift.begin()
-                done += self._run(app.recorder.reconcile(manner, alone=False))
+                done += self._run(app.recorder.reconcile(options, alone=False))
                 self._shift.end()
                 soon = app.store.next_due()
             except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
                 self.log.error("store.unavailable", error=error)
                 retry.wait(STORE_PAUSE)
         if not self.has_time() and soon is not None and soon <= NEAR:
-            app.kick()
+            app.wake()
         return done
 
     def _drain(self) -> int:
         self._shift.beat()
         done = self._senders.drain() if self._senders else 0
-        return done + (self._survey_news() if self._lookout.is_owed() else 0)
+        return done + (self._survey_news() if self._lookout.is_due() else 0)
 
     def _beat(self) -> None:
         """Each second of a drain, which only a crowd makes last so long. A crowd has three at it:
         should some be killed, who is left calls the next."""
         if self._shift.begin() < OTHERS:
-            self.app.kick()
+            self.app.wake()
         self._lookout.sees_crowd()
         if self._senders and self._lookout.is_time():
             self._senders.have_done(self._survey_news)
@@ -234,12 +234,12 @@ STORE_PAUSE = 0.5
 """s before a reconcile asks a store again that was away: most are back soon (a fail-over)."""
 
 
-def _again_in(handled: Handled) -> int | None:
+def _again_in(handled: HandleResult) -> int | None:
     return handled.again_in
 
 
-def _again_in_callback(handled: Handled) -> int | None:
+def _again_in_callback(handled: HandleResult) -> int | None:
     """Only for a stream that Live does not know yet: in a storm an instance that waits is one that
     answers no callback, and Function Compute refuses those with 429."""
-    unknown = handled.sent and isinstance(handled.sent[-1][1], NotLive)
+    unknown = handled.sent and isinstance(handled.sent[-1][1], StreamNotLive)
     return handled.again_in if unknown else None

@@ -8,14 +8,14 @@ from contextlib import suppress
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
-KEY_HEADER = "X-Live-Record-Kick"
+KEY_HEADER = "X-Live-Record-Wake"
 AT_MOST = 1.0
-"""s between two kicks of one instance."""
+"""s between two wakes of one instance."""
 PATIENCE = 0.3
-"""s that a kick may take."""
+"""s that a wake may take."""
 
 
-class Kick:
+class Wake:
     """Calls reconcile's own HTTP trigger; an empty `url` means that the timer alone serves."""
 
     def __init__(self, url: str, key: str, *, monotonic: Callable[[], float]) -> None:

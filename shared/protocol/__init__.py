@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from shared.protocol.derived.due_times import due_at, rank
+from shared.protocol.derived.due_times import command_priority, due_at
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.events import (
     Accepted,
     Asked,
     CancelDelayAsked,
+    CommandSettled,
+    Event,
     ExtendAsked,
     FileFailed,
     FileLeft,
-    Happening,
     Looked,
     OnDemandAnswered,
     Published,
@@ -19,14 +20,13 @@ from shared.protocol.events import (
     Remarked,
     Reported,
     RestartAsked,
-    Sent,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
     Unpublished,
 )
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.rules.claim import claim
 from shared.protocol.rules.decide import Decision, decide
 from shared.protocol.state.command import Flight
@@ -38,35 +38,35 @@ __all__ = [
     "Accepted",
     "Asked",
     "CancelDelayAsked",
-    "Code",
     "Command",
+    "CommandSettled",
     "Decision",
+    "Event",
     "ExtendAsked",
     "FileFailed",
     "FileLeft",
     "Flight",
-    "Happening",
     "IfNotLive",
     "Looked",
     "Note",
     "OnDemandAnswered",
     "Phase",
     "Published",
+    "Reason",
     "RecordFailed",
     "Recording",
     "Remarked",
     "Reported",
     "RestartAsked",
-    "Sent",
     "StartAsked",
     "StopAsked",
     "StreamKey",
-    "Terms",
+    "StreamSettings",
     "TimePassed",
     "Unpublished",
     "claim",
+    "command_priority",
     "decide",
     "due_at",
     "phase",
-    "rank",
 ]

@@ -26,23 +26,23 @@ class AlreadyStarted(LiveError):
     pass
 
 
-class NotLive(LiveError):
+class StreamNotLive(LiveError):
     pass
 
 
-class Rejected(LiveError):
+class InvalidCommand(LiveError):
     pass
 
 
-class NoRecordConfig(Rejected):
+class NoRecordConfig(InvalidCommand):
     pass
 
 
-class Refused(LiveError):
+class UnknownRejection(LiveError):
     pass
 
 
-class Again(LiveError):
+class Retryable(LiveError):
     """`retry_after` is in ms; 0 when Live did not say."""
 
     def __init__(
@@ -58,15 +58,15 @@ class Again(LiveError):
         self.retry_after = retry_after
 
 
-class Throttled(Again):
+class Throttled(Retryable):
     pass
 
 
-class NeverSent(Again):
+class NeverSent(Retryable):
     pass
 
 
-class Unavailable(Again):
+class Unavailable(Retryable):
     pass
 
 
@@ -74,5 +74,5 @@ class InDoubt(LiveError):
     pass
 
 
-class OursToMend(LiveError):
+class OperatorActionNeeded(LiveError):
     pass

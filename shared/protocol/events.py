@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 from shared.protocol.command_errors import LiveError
 from shared.protocol.policy import OnInterruption, Rule
-from shared.protocol.state.intent import IfNotLive, Once
+from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 from shared.quick import dataclass
 
 HOUR = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class StreamSettings:
     """What a stage and its policy say about one stream. Durations in ms."""
 
     rule: Rule = field(default_factory=Rule)
@@ -31,12 +31,12 @@ class StartAsked:
     """A person wants the stream recorded. `max_duration` in ms, `until` a time."""
 
     who: str
-    reason: str = ""
+    note: str = ""
     on_interruption: OnInterruption | None = None
     if_not_live: IfNotLive = IfNotLive.WAIT
     max_duration: int | None = None
     until: int | None = None
-    once: Once | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class StopAsked:
     """`hold` in ms, None for the stage's; `hold_session` holds for the session of now alone."""
 
     who: str
-    reason: str = ""
+    note: str = ""
     finalize: bool = False
     hold: int | None = None
     hold_session: bool = False
-    once: Once | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,19 @@ class ExtendAsked:
     who: str
     max_duration: int | None = None
     until: int | None = None
-    once: Once | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RestartAsked:
     who: str
-    once: Once | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CancelDelayAsked:
     who: str
-    once: Once | None = None
+    idempotency_key: IdempotencyKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class CommandSettled:
     """The outcome of the command that went out as this flight."""
 
     flight: str
@@ -169,12 +169,12 @@ class TimePassed:
 
 
 Asked: TypeAlias = StartAsked | StopAsked | ExtendAsked | RestartAsked | CancelDelayAsked
-Happening: TypeAlias = (
+Event: TypeAlias = (
     Asked
     | Published
     | Unpublished
     | Looked
-    | Sent
+    | CommandSettled
     | Reported
     | RecordFailed
     | FileLeft

@@ -9,7 +9,7 @@ from enum import Enum
 from shared.quick import dataclass
 
 
-class Code(str, Enum):
+class Reason(str, Enum):
     # what people and policy want
     NEVER_ASKED = "never_asked"
     ASKED_START = "asked_start"
@@ -51,8 +51,8 @@ class Code(str, Enum):
     NO_PLACE = "no_place"
     WITHHELD = "withheld"
     FINALIZE = "finalize"
-    ECHO = "echo"
-    EARLY_ECHO = "early_echo"
+    REASSERT = "reassert"
+    REASSERT_EARLY = "reassert_early"
     STREAM_RETURNED = "stream_returned"
     UNCONFIRMED = "unconfirmed"
     UNPROVED = "unproved"
@@ -68,13 +68,13 @@ class Code(str, Enum):
     NO_RECORD_CONFIG = "no_record_config"
     WRONG_DOMAIN = "wrong_domain"
     REJECTED = "rejected"
-    REFUSED = "refused"
+    UNKNOWN_REJECTION = "unknown_rejection"
     THROTTLED = "throttled"
     NEVER_SENT = "never_sent"
     UNAVAILABLE = "unavailable"
     IN_DOUBT = "in_doubt"
     ANSWER_LOST = "answer_lost"
-    OURS_TO_MEND = "ours_to_mend"
+    OPERATOR_ACTION_NEEDED = "operator_action_needed"
     LATE_ANSWER = "late_answer"
     OLD_SESSION = "old_session"
     RESTART_UNKNOWN = "restart_unknown"
@@ -100,5 +100,5 @@ class Code(str, Enum):
 class Note:
     """One line of a stream's history: the code, and the particulars its text needs."""
 
-    code: Code
+    code: Reason
     about: Mapping[str, str | int] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import StreamKey
 
@@ -44,14 +44,14 @@ def note_from_json(code: str, about: str) -> Note:
     """A code that a later release noted keeps its name among the particulars."""
     known = _code(code)
     told = json.loads(about)
-    return Note(known, told if known is not Code.UNKNOWN else {**told, "code": code})
+    return Note(known, told if known is not Reason.UNKNOWN else {**told, "code": code})
 
 
-def _code(value: str) -> Code:
+def _code(value: str) -> Reason:
     try:
-        return Code(value)
+        return Reason(value)
     except ValueError:
-        return Code.UNKNOWN
+        return Reason.UNKNOWN
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
@@ -93,7 +93,7 @@ def _reader(hint: Any) -> Reader:  # noqa: ANN401 - a type hint
     if get_origin(hint) is tuple:
         item = _reader(get_args(hint)[0])
         return lambda value: tuple(item(part) for part in value)
-    if hint is Code:
+    if hint is Reason:
         return _code
     return hint if isinstance(hint, type) and issubclass(hint, Enum) else lambda value: value
 

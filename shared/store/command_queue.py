@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from shared.protocol.derived.due_times import due_at, rank, takes_place
+from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.quota import Place
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import StreamKey
@@ -16,7 +16,8 @@ MINUTE = 60_000
 ACCOUNT = "account"
 
 Row = tuple[int | None, int, int, int, int, str | None, str]
-"""due_at, in_line, rank, priority, since, rule, waits: the record's place in every order."""
+"""due_at, in_line, command_priority, priority, since, rule, waits: the record's place in every
+order."""
 
 
 def take_slot(
@@ -65,7 +66,7 @@ def take_due(
     db.execute("UPDATE record SET in_line=1 WHERE due_at <= ? AND NOT in_line", (now,))
     rows: list[tuple[str, str, str]] = db.execute(
         "SELECT domain, app, stream FROM record WHERE in_line"
-        " ORDER BY rank, priority DESC, since, domain, app, stream LIMIT ?",
+        " ORDER BY command_priority, priority DESC, since, domain, app, stream LIMIT ?",
         (limit,),
     ).fetchall()
     db.executemany(
@@ -99,12 +100,12 @@ def _taken(db: sqlite3.Connection, scope: str) -> int:
 
 def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
     """How many that wait for a place there are more urgent, or as urgent and older."""
-    since = save.queued.owed.since if save.queued.owed else 0
-    spot = (-save.place.priority, since, *_columns(save.key))
+    since = save.queued.pending.since if save.queued.pending else 0
+    queue_position = (-save.place.priority, since, *_columns(save.key))
     (found,) = db.execute(
         "SELECT count(*) FROM record WHERE waits=?"
         " AND (-priority, since, domain, app, stream) < (?,?,?,?,?)",
-        (scope, *spot),
+        (scope, *queue_position),
     ).fetchone()
     return int(found)
 
@@ -113,11 +114,11 @@ def row_of(record: Recording, place: Place, waits: str, now: int) -> Row:
     """A start that waits for a place is not due until one comes free."""
     due = due_at(record)
     if waits:
-        due = min(due_at(replace(record, owed=None)) or now + RECHECK, now + RECHECK)
-    since = record.owed.since if record.owed else 0
-    rule = place.rule if takes_place(record) else None
+        due = min(due_at(replace(record, pending=None)) or now + RECHECK, now + RECHECK)
+    since = record.pending.since if record.pending else 0
+    rule = place.rule if counts_against_quota(record) else None
     in_line = due is not None and due <= now
-    return due, int(in_line), rank(record), place.priority, since, rule, waits
+    return due, int(in_line), command_priority(record), place.priority, since, rule, waits
 
 
 def move(

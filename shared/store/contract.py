@@ -11,7 +11,7 @@ from shared.protocol.file import File
 from shared.protocol.quota import Place
 from shared.protocol.reason import Note
 from shared.protocol.state.recording import Recording
-from shared.protocol.state.session import Standing
+from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
 from shared.quick import dataclass
 
@@ -108,7 +108,7 @@ class Watched:
 
 def watched_of(record: Recording) -> Watched:
     session = record.session
-    doubted = session is None or session.standing is not Standing.LIVE or session.refused_start
+    doubted = session is None or session.state is not SessionState.LIVE or session.start_not_found
     return Watched(record.key, session.publish_time if session else None, doubted)
 
 

@@ -33,14 +33,14 @@ from shared.store.contract import (
     Use,
     Watched,
 )
-from shared.store.driver import Direct, driver
+from shared.store.redis_connection import RawConnection, import_redis
 from shared.store.save_request import (
-    AGE,
-    ORDER,
+    AGE_CHARS,
+    POSITION_PREFIX_CHARS,
     duration_of,
+    encode_save,
     key_of,
     name_of,
-    save_in_words,
     uri_of,
 )
 from shared.store.scripts import Script
@@ -81,7 +81,7 @@ class RedisStore:
         self._clock = clock
         self._fast = fast
         self._client: redis_py.Redis | None = None
-        self._direct: Direct | None = None
+        self._direct: RawConnection | None = None
 
     def prepare(self) -> None:
         """Import the client now, not when the first event waits for it."""
@@ -97,7 +97,7 @@ class RedisStore:
     def save_or_claim(self, save: Save) -> Saved:
         """Safe to repeat: the engine knows a save that it has answered already by its token."""
         keys = self.keys_of(save.key)
-        kind, *told = self._run(scripts.SAVE, keys, save_in_words(save, self._interval))
+        kind, *told = self._run(scripts.SAVE, keys, encode_save(save, self._interval))
         if kind == "conflict":
             return Conflict()
         version, away, sent, lease = told
@@ -132,7 +132,7 @@ class RedisStore:
         """Say that we are at work, for so long unless said again; how many others are."""
         return int(self._run(scripts.JOIN, self._keys(f"runners:{name}"), who, ms))
 
-    def summon(self, name: str, most: int, ms: int) -> bool:
+    def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
         let slots go by; and nobody was called within `ms`."""
         keys = self._keys(f"lane:{COMMANDS}", f"runners:{name}", "marks")
@@ -145,7 +145,7 @@ class RedisStore:
         """Stops before restarts before starts, then the most urgent, then whoever has waited
         longest. Nobody else is handed them for `hold` ms, or until they are saved."""
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
-        return [key_of(order[ORDER:]) for order in found]
+        return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
     def next_due(self) -> int | None:
         _, _, away = self._run(scripts.QUEUE, self._keys("later", "line", "lined"))
@@ -199,7 +199,7 @@ class RedisStore:
         return [key_of(member[len(prefix) :]) for member in found]
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[Recording]:
-        def ask(client: redis_py.Redis, _: Direct) -> list[Any]:
+        def ask(client: redis_py.Redis, _: RawConnection) -> list[Any]:
             pipe = client.pipeline(transaction=False)
             for key in keys:
                 pipe.hmget(self._of("record", key), ["document", "sent", "lease"])
@@ -221,11 +221,11 @@ class RedisStore:
         found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
         if not found:
             return []
-        named = [uri_of(key.domain, member[AGE:]) for member in found[::2]]
+        named = [uri_of(key.domain, member[AGE_CHARS:]) for member in found[::2]]
         told = self._do("HMGET", *self._keys("uris"), *named)
         rows = zip(found[::2], found[1::2], map(duration_of, told), strict=True)
         return [
-            File(member[AGE:], int(member[:AGE]), int(stop), lasted)
+            File(member[AGE_CHARS:], int(member[:AGE_CHARS]), int(stop), lasted)
             for member, stop, lasted in rows
         ]
 
@@ -281,15 +281,15 @@ class RedisStore:
 
         given = (len(keys), *keys, self._time(), *args)
         try:
-            return self._asked(lambda _, direct: direct.say("EVALSHA", script.digest, *given))
+            return self._asked(lambda _, direct: direct.execute("EVALSHA", script.digest, *given))
         except NoScriptError:
-            return self._asked(lambda _, direct: direct.say("EVAL", script.text, *given))
+            return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *given))
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
         """What redis-py reads the answer of."""
         return self._asked(lambda client, _: client.execute_command(*command))  # type: ignore[no-untyped-call] # redis-py's own
 
-    def _asked(self, ask: Callable[[redis_py.Redis, Direct], Any]) -> Any:  # noqa: ANN401 - as it is asked
+    def _asked(self, ask: Callable[[redis_py.Redis, RawConnection], Any]) -> Any:  # noqa: ANN401 - as it is asked
         """Whatever keeps an answer away is StoreUnavailable, and nothing was half done."""
         from redis.exceptions import MovedError, NoScriptError, RedisError
 
@@ -304,7 +304,7 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise StoreUnavailable(f"{_address(self._url)}: {_in_words(error)}") from error
 
-    def _ready(self) -> tuple[redis_py.Redis, Direct]:
+    def _ready(self) -> tuple[redis_py.Redis, RawConnection]:
         self.prepare()
         assert self._client is not None  # noqa: S101 - for the type checker
         assert self._direct is not None  # noqa: S101 - as above
@@ -312,11 +312,11 @@ class RedisStore:
 
     def _open(self, host: str = "", port: int = 0) -> None:
         client = self._connect(host, port)
-        self._client, self._direct = client, Direct(client)
+        self._client, self._direct = client, RawConnection(client)
 
     def _connect(self, host: str, port: int) -> redis_py.Redis:
         """Imported now: a stage on SQLite never pays for it."""
-        redis = driver(fast=self._fast)
+        redis = import_redis(fast=self._fast)
         where: dict[str, Any] = {"host": host, "port": port} if host else {}
         client: redis_py.Redis = redis.Redis.from_url(
             self._url,

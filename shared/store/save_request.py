@@ -6,20 +6,20 @@ import json
 import secrets
 from collections.abc import Iterator
 
-from shared.protocol.derived.due_times import due_at, rank, takes_place
+from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File
 from shared.protocol.quota import Place
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store.codec import note_to_json, to_json
 from shared.store.contract import Save, watched_of
 
-ORDER = 1 + 3 + 14
-"""How many characters of an order stand before the name: rank, priority, age."""
-AGE = 14
+POSITION_PREFIX_CHARS = 1 + 3 + 14
+"""How many characters of an order stand before the name: command_priority, priority, age."""
+AGE_CHARS = 14
 _LOWEST = 100
 
 
@@ -32,7 +32,7 @@ def key_of(member: str) -> StreamKey:
     return StreamKey(*member.split("\0"))
 
 
-def save_in_words(save: Save, interval: float) -> str:
+def encode_save(save: Save, interval: float) -> str:
     """A save as its script reads it."""
     domain = save.key.domain
     said = {
@@ -47,20 +47,20 @@ def save_in_words(save: Save, interval: float) -> str:
         "scopes": list(_scopes(save.place)),
         "queued": _variant(save.queued, due_at(save.queued)),
         "notes": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
-        "no_place": f"{Code.NO_PLACE.value} {note_to_json(Note(Code.NO_PLACE))}",
+        "no_place": f"{Reason.NO_PLACE.value} {note_to_json(Note(Reason.NO_PLACE))}",
         "files": [_file(domain, file) for file in save.files],
     }
     if save.flying:
         said["flying"] = _variant(save.flying, due_at(replace(save.flying, flight=None)))
     if save.waiting:
-        said["waiting"] = _variant(save.waiting, due_at(replace(save.waiting, owed=None)))
+        said["waiting"] = _variant(save.waiting, due_at(replace(save.waiting, pending=None)))
     return json.dumps(said, separators=(",", ":"))
 
 
 def _spot(save: Save) -> str:
     """Of two that are as pressing the more urgent goes first, then the older."""
-    since = save.queued.owed.since if save.queued.owed else 0
-    return f"{_LOWEST - save.place.priority:03d}{since:0{AGE}d}{name_of(save.key)}"
+    since = save.queued.pending.since if save.queued.pending else 0
+    return f"{_LOWEST - save.place.priority:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
 
 
 def _scopes(place: Place) -> Iterator[tuple[str, int]]:
@@ -76,8 +76,8 @@ def _variant(record: Recording, due: int | None) -> dict[str, object]:
     told: dict[str, object] = {
         "document": to_json(record),
         "phase": phase(record).value,
-        "rank": str(rank(record)),
-        "takes": takes_place(record),
+        "command_priority": str(command_priority(record)),
+        "takes": counts_against_quota(record),
     }
     if due is not None:
         told["due"] = due
@@ -87,7 +87,7 @@ def _variant(record: Recording, due: int | None) -> dict[str, object]:
 
 
 def _file(domain: str, file: File) -> dict[str, object]:
-    member = f"{file.start:0{AGE}d}{file.uri}"
+    member = f"{file.start:0{AGE_CHARS}d}{file.uri}"
     lasted = _UNTOLD if file.duration is None else f"{file.duration}{_MS}"
     uri = uri_of(domain, file.uri)
     return {"uri": uri, "stop": file.stop, "member": member, "lasted": lasted}

@@ -9,12 +9,14 @@ CREATE TABLE IF NOT EXISTS record (
     domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
     version INTEGER NOT NULL, document TEXT NOT NULL, phase TEXT NOT NULL,
     watched INTEGER NOT NULL,
-    due_at INTEGER, in_line INTEGER NOT NULL, rank INTEGER NOT NULL, priority INTEGER NOT NULL,
+    due_at INTEGER, in_line INTEGER NOT NULL,
+    command_priority INTEGER NOT NULL, priority INTEGER NOT NULL,
     since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL,
     PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_due ON record (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS record_later ON record (due_at) WHERE NOT in_line;
-CREATE INDEX IF NOT EXISTS record_line ON record (rank, priority DESC, since) WHERE in_line;
+CREATE INDEX IF NOT EXISTS record_line ON record (command_priority, priority DESC, since)
+    WHERE in_line;
 CREATE INDEX IF NOT EXISTS record_waits ON record (waits, -priority, since) WHERE waits <> '';
 CREATE INDEX IF NOT EXISTS record_watched ON record (domain) WHERE watched;
 CREATE INDEX IF NOT EXISTS record_phase ON record (phase, domain, app, stream);

@@ -113,7 +113,7 @@ if kind == 'claimed' then
 elseif kind == 'full' then
   due = math.min(due or moment + RECHECK, moment + RECHECK)
 end
-local order = chosen.rank .. a.spot
+local order = chosen.command_priority .. a.spot
 local rule = chosen.takes and '=' .. a.rule or ''
 
 redis.call('HSET', KEYS[1], 'version', text(a.version + 1), 'token', a.token,

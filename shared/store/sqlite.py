@@ -9,7 +9,7 @@ from threading import RLock
 
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
@@ -78,7 +78,7 @@ class SqliteStore:
             row = command_queue.row_of(record, save.place, waits, now)
             _put(db, record, version + 1, row)
             command_queue.move(db, rule, row[5], save.place, now)
-            notes = (*save.notes, Note(Code.NO_PLACE)) if waits else save.notes
+            notes = (*save.notes, Note(Reason.NO_PLACE)) if waits else save.notes
             _append(db, save.key, notes, now)
             for file in save.files:
                 _keep(db, save.key, file)
@@ -128,7 +128,7 @@ class SqliteStore:
             ).fetchone()
         return int(all_of_them) - 1
 
-    def summon(self, name: str, most: int, ms: int) -> bool:
+    def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
         let slots go by; and nobody was called within `ms`."""
         mark = f"summoned {name}"
@@ -326,7 +326,7 @@ def _complete(flying: Recording, slot: float, lease: int) -> Recording:
 
 _KEPT = (
     *("version", "document", "phase", "watched"),
-    *("due_at", "in_line", "rank", "priority", "since", "rule", "waits"),
+    *("due_at", "in_line", "command_priority", "priority", "since", "rule", "waits"),
 )
 _PUT = (
     f"INSERT INTO record (domain, app, stream, {', '.join(_KEPT)})"  # noqa: S608 - names of our own

@@ -102,7 +102,7 @@ def test_a_stream_is_started_extended_cut_and_stopped(person: Person) -> None:
     person.publishes("job")
 
     assert person.says("start", of("job")).startswith(f"{of('job')}: recording (accepted)")
-    assert "(already)" in person.says("extend", of("job"), "--max-duration", "5h")
+    assert "(already_recording)" in person.says("extend", of("job"), "--max-duration", "5h")
     assert "(accepted)" in person.says("restart", of("job"))
     assert "idle (accepted)" in person.says("stop", of("job"), "--hold", "session")
     assert "(accepted)" in person.says("cancel-delay", of("job"))
@@ -114,7 +114,7 @@ def test_every_command_says_it_as_json_too(person: Person) -> None:
 
     assert person.json("start", of("json"))["outcome"] == "accepted"
     assert person.json("status", of("json"))["phase"] == "recording"
-    assert person.json("why", of("json"))["because"]["code"] in {"accepted", "confirmed"}
+    assert person.json("why", of("json"))["reason"]["code"] in {"accepted", "confirmed"}
     assert person.json("history", of("json"), "--limit", "2")["history"]
     assert person.json("files", of("json"))["files"] == []
     assert person.json("list")["phases"]["recording"] >= 1

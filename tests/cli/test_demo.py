@@ -27,7 +27,7 @@ def test_a_command_that_missed_its_slot_is_no_call_that_has_a_cause() -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_leaves_two_files_of_one_wish_of_which_every_frame_is_read() -> None:
+def test_the_demo_leaves_two_files_of_one_intent_of_which_every_frame_is_read() -> None:
     command = [sys.executable, "-m", "cli.main", "demo"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -31,7 +31,7 @@ SOUND = {
     "LIVE_RECORD_RECORD_KEYS": "K3yK3yK3yK3yK3y2",
     "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
     "LIVE_RECORD_CALLBACK_HOST": "fc.example.com",
-    "LIVE_RECORD_KICK_KEY": "unguessable-kick-1",
+    "LIVE_RECORD_WAKE_KEY": "unguessable-wake-1",
     "LIVE_RECORD_LOG_PROJECT": "logs",
     "LIVE_RECORD_LOG_STORE": "live-record",
     "LIVE_RECORD_VPC": "vpc-1",
@@ -225,7 +225,7 @@ def test_all_that_is_empty_is_named_at_once() -> None:
     assert sorted(found) == sorted(f"{name} is empty" for name in SOUND)
 
 
-REFUSED = {
+UNKNOWN_REJECTION = {
     "a development secret": ("LIVE_RECORD_PATH_TOKENS", "dev-path-of-one-s-own"),
     "SQLite": ("LIVE_RECORD_STORE", "sqlite:///tmp/records.db"),
     "a rate beyond Live's": ("LIVE_RECORD_RATE", "51"),
@@ -233,9 +233,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", UNKNOWN_REJECTION)
 def test_what_the_functions_would_refuse_is_refused_before(what: str) -> None:
-    name, value = REFUSED[what]
+    name, value = UNKNOWN_REJECTION[what]
     (found,) = faults(**{name: value})
 
     assert found.startswith(f"{name} ")

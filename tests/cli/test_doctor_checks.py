@@ -51,7 +51,7 @@ EXAMINED: dict[str, Any] = {
         "callback_host": "fc.example.com",
         "merge_delay_ms": 180_000,
         "max_concurrent": None,
-        "kicks": True,
+        "wakes": True,
         "stream_keys": 1,
         "record_keys": 1,
         "path_tokens": 1,
@@ -111,7 +111,7 @@ HEALTHY = Seen(
     },
 )
 AWAY = Unread("the stage", "nothing answers")
-REFUSED = Unread(
+UNKNOWN_REJECTION = Unread(
     "the domain's mapping", "Forbidden.RAM", "live:DescribeLiveDomainMapping", "Forbidden.RAM"
 )
 Change = Callable[[], Seen]
@@ -144,7 +144,7 @@ def knocked(url: str, status: int, **how: Any) -> Seen:  # noqa: ANN401 - as Kno
 
 def listed(code: str = "never_asked", phase: str = "idle") -> list[dict[str, Any]]:
     because = {"code": code, "text": "so it is"}
-    return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "because": because}]
+    return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "reason": because}]
 
 
 ONLINE = [Online("classroom", "lesson", NOON)]
@@ -181,7 +181,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         FAULT,
         "live:DescribeLiveDomainMapping",
         "aliyun ram CreatePolicy --PolicyName live-record-inspector",
-        lambda: replace(HEALTHY, refused=[REFUSED]),
+        lambda: replace(HEALTHY, refused=[UNKNOWN_REJECTION]),
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
@@ -213,7 +213,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "",
         lambda: replace(HEALTHY, health={**HEALTH, "oldest_due_ms": 200_000}),
     ),
-    ("kick", WARNING, "KICK_URL", DEPLOY, lambda: examined("settings", kicks=False)),
+    ("wake", WARNING, "WAKE_URL", DEPLOY, lambda: examined("settings", wakes=False)),
     (
         "relay",
         WARNING,
@@ -236,7 +236,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         FAULT,
         "refuses the function's",
         ROLE,
-        lambda: replace(HEALTHY, listed=listed("ours_to_mend")),
+        lambda: replace(HEALTHY, listed=listed("operator_action_needed")),
     ),
     (
         "quota",
@@ -257,7 +257,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         FAULT,
         "no domain of this account",
         APPLY,
-        lambda: domain(mapping=replace(REFUSED, code="InvalidDomain.NotFound")),
+        lambda: domain(mapping=replace(UNKNOWN_REJECTION, code="InvalidDomain.NotFound")),
     ),
     (
         "mapping",
@@ -504,10 +504,10 @@ def test_a_check_says_once_what_it_could_not_look_at() -> None:
 
 
 def test_what_live_refused_is_not_said_to_be_well() -> None:
-    refused = replace(REFUSED, what="the recording configurations")
+    refused = replace(UNKNOWN_REJECTION, what="the recording configurations")
     dark = replace(
         DOMAIN,
-        mapping=REFUSED,
+        mapping=UNKNOWN_REJECTION,
         recordings=refused,
         vod=refused,
         record_callback=refused,

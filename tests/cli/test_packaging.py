@@ -167,7 +167,7 @@ DEPLOYED = {
     "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t",
     "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
 }
-REFUSED = {
+UNKNOWN_REJECTION = {
     "a development secret": ("LIVE_RECORD_PATH_TOKENS", "dev-path", "is a development secret"),
     "a development token": ("LIVE_RECORD_API_TOKENS", "a:read:dev-token", "a development secret"),
     "no token": ("LIVE_RECORD_API_TOKENS", "", "is missing"),
@@ -175,12 +175,12 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
+@pytest.mark.parametrize("what", UNKNOWN_REJECTION)
 def test_a_deployed_stage_that_is_unfit_refuses_to_serve_and_says_why(
     built: Build, runtime: str, what: str
 ) -> None:
     """Why is in the log, which is the first line; the answer names the setting alone."""
-    name, value, why = REFUSED[what]
+    name, value, why = UNKNOWN_REJECTION[what]
     log, answer = said(runtime, ASK, built(runtime).folder, {**DEPLOYED, name: value}).splitlines()
 
     assert json.loads(log)["event"] == "settings.refused"

@@ -17,7 +17,7 @@ from cli.account import Account
 from cli.main import main
 from cli.play import recorded_into, signed
 from emulator.live import LiveInThread, Remote
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.invocation.invocation import Call
 from shared.outbound.live import Credentials
 from shared.protocol import FileLeft, StreamKey
@@ -121,7 +121,9 @@ def names_bucket(stage: HttpStage, name: str = "dev-bucket") -> None:
 
 def leaves(stage: HttpStage, uri: str) -> None:
     call = Call(stage.app, SimpleNamespace(request_id="1-77", credentials=ROLE), seconds=9)
-    call.handle(StreamKey(*ROOM.split("/")), FileLeft(uri, now_ms(), now_ms()), Manner(wait=250))
+    call.handle(
+        StreamKey(*ROOM.split("/")), FileLeft(uri, now_ms(), now_ms()), HandlingOptions(wait=250)
+    )
 
 
 def plays(stage: HttpStage, *options: str, **env: str) -> Result:

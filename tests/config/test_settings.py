@@ -39,8 +39,8 @@ PROD = {
     "RECORD_KEYS": "K3yK3yK3yK3yK3y2",
     "PATH_TOKENS": "unguessable-path-1",
     "CALLBACK_HOST": "fc.example.com",
-    "KICK_URL": "https://kick.example.com/",
-    "KICK_KEY": "unguessable-kick-1",
+    "WAKE_URL": "https://wake.example.com/",
+    "WAKE_KEY": "unguessable-wake-1",
 }
 ON_FC = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "1"}
 POLICY = """
@@ -110,7 +110,7 @@ def test_the_development_settings_are_fit_for_the_stand_in() -> None:
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
-    none = dict.fromkeys(("RATE", "STREAM_KEYS", "API_TOKENS", "KICK_URL", "KICK_KEY"), "")
+    none = dict.fromkeys(("RATE", "STREAM_KEYS", "API_TOKENS", "WAKE_URL", "WAKE_KEY"), "")
     stage = settings(DEV, POLICY=" ", **none)
     assert (stage.rate, stage.policy, stage.stream_keys) == (45, "policy.json", ())
     assert stage.api_tokens == Tokens()
@@ -135,8 +135,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("RATE", "many"),
         ("LIVE_ENDPOINT", "ftp://live.aliyuncs.com"),
         ("LIVE_ENDPOINT", "live.aliyuncs.com/path"),
-        ("KICK_URL", "kick.example.com"),
-        ("KICK_KEY", "hu sh hu sh hu sh"),
+        ("WAKE_URL", "wake.example.com"),
+        ("WAKE_KEY", "hu sh hu sh hu sh"),
         ("MODE", "watch"),
         ("MAX_DURATION", "long"),
         ("HOLD", "0"),
@@ -152,13 +152,13 @@ def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    found = faults(env({}, RATE="0", MODE="x", STREEM_KEYS="k", KICK_URL="https://kick"))
+    found = faults(env({}, RATE="0", MODE="x", STREEM_KEYS="k", WAKE_URL="https://wake"))
     assert [fault.field.removeprefix("LIVE_RECORD_") for fault in found] == [
         "STORE",
         "RATE",
         "MODE",
         "STREEM_KEYS",
-        "KICK_KEY",
+        "WAKE_KEY",
     ]
 
 
@@ -194,7 +194,7 @@ def test_sqlite_is_refused_on_function_compute() -> None:
 
 @pytest.mark.parametrize("stage", ["prod", "dev"])
 def test_a_deployed_stage_refuses_every_development_secret(stage: str) -> None:
-    cloud = env({**DEV, "DEV_CLOCK": "", "KICK_KEY": "dev-kick-key-00000"}, STAGE=stage)
+    cloud = env({**DEV, "DEV_CLOCK": "", "WAKE_KEY": "dev-wake-key-00000"}, STAGE=stage)
     cloud |= {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret", **ON_FC}
     found = {fault.field.removeprefix("LIVE_RECORD_") for fault in faults(cloud)}
     assert found == {
@@ -203,7 +203,7 @@ def test_a_deployed_stage_refuses_every_development_secret(stage: str) -> None:
         "STREAM_KEYS",
         "RECORD_KEYS",
         "PATH_TOKENS",
-        "KICK_KEY",
+        "WAKE_KEY",
         "API_TOKENS",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
     }
@@ -222,7 +222,7 @@ def test_a_deployed_stage_needs_a_token_that_somebody_may_ask_with() -> None:
     assert "is missing" in fault_of("API_TOKENS", API_TOKENS="")
 
 
-@pytest.mark.parametrize("name", ["PATH_TOKENS", "KICK_KEY"])
+@pytest.mark.parametrize("name", ["PATH_TOKENS", "WAKE_KEY"])
 def test_a_deployed_stage_refuses_what_could_be_guessed(name: str) -> None:
     (found,) = faults(env({**PROD, name: "fifteen-letters"}))
     assert (found.field, "16 characters" in found.detail) == (f"LIVE_RECORD_{name}", True)
@@ -241,7 +241,7 @@ def test_the_log_is_told_what_to_hide() -> None:
         "n3wn3wn3wn3wn3w1",
         "K3yK3yK3yK3yK3y2",
         "unguessable-path-1",
-        "unguessable-kick-1",
+        "unguessable-wake-1",
     }
 
 

@@ -13,13 +13,13 @@ from typing import cast
 import pytest
 
 from shared.config import Settings
-from shared.engine.dispatcher import LOOK_AGAIN, Lookout, Shift
-from shared.engine.recorder import ONLY_STORE, Manner
+from shared.engine.dispatcher import LOOK_AGAIN, BackfillTimer, WorkerLease
+from shared.engine.recorder import ONLY_STORE, HandlingOptions
 from shared.invocation.app import App
 from shared.invocation.composition import build
 from shared.invocation.invocation import Call
 from shared.outbound.live import LiveClient
-from shared.outbound.wake import Kick
+from shared.outbound.wake import Wake
 from shared.protocol import Command, Published, StreamKey
 from shared.store import Store
 from tests.conftest import Clock, OpenStore
@@ -68,25 +68,27 @@ class BusyLive:
 
 @dataclass
 class Crowd:
-    """Some streams came up and wait to be recorded; `kicks` counts who was called for help."""
+    """Some streams came up and wait to be recorded; `wakes` counts who was called for help."""
 
     app: App
     live: BusyLive
-    kicks: list[int]
+    wakes: list[int]
 
     def waits(self, rooms: int) -> None:
         for number in range(rooms):
             key = StreamKey("live.example.com", "app", f"room{number}")
             self.live.up.append(key)
             self.call().handle(key, Published(BEGAN), ONLY_STORE)
-        self.kicks.clear()
+        self.wakes.clear()
 
     def call(self) -> Call:
         return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=60)
 
     def is_sent(self) -> None:
-        manner = Manner(wait=250, has_time=lambda: len(self.live.sent) < len(self.live.up))
-        self.call().reconcile(manner)
+        options = HandlingOptions(
+            wait=250, has_time=lambda: len(self.live.sent) < len(self.live.up)
+        )
+        self.call().reconcile(options)
 
 
 @pytest.fixture
@@ -95,30 +97,30 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crowd:
     (tmp_path / "policy.toml").write_text(POLICY)
     store = f"sqlite:///{tmp_path}/records.db"
     own = {"LIVE_RECORD_STORE": store, "LIVE_RECORD_POLICY": str(tmp_path / "policy.toml")}
-    live, kicks = BusyLive(), list[int]()
+    live, wakes = BusyLive(), list[int]()
     app = replace(
         build(Settings.from_env({**ENVIRONMENT, **own}), wall),
         live=cast("LiveClient", live),
-        kick=cast("Kick", lambda: kicks.append(1)),
+        wake=cast("Wake", lambda: wakes.append(1)),
     )
-    return Crowd(app, live, kicks)
+    return Crowd(app, live, wakes)
 
 
 def test_whoever_sends_a_crowd_calls_others(crowd: Crowd) -> None:
     crowd.waits(5)
     crowd.is_sent()
 
-    assert crowd.kicks
+    assert crowd.wakes
 
 
 def test_three_that_send_a_crowd_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.engine.dispatcher.ALIVE", 60_000)
     crowd.waits(5)
     for who in ("another", "a third"):
-        Shift(crowd.app.store, who, time.monotonic).begin()
+        WorkerLease(crowd.app.store, who, time.monotonic).begin()
     crowd.is_sent()
 
-    assert not crowd.kicks
+    assert not crowd.wakes
 
 
 def test_a_few_commands_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +128,7 @@ def test_a_few_commands_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatc
     crowd.waits(2)
     crowd.is_sent()
 
-    assert (crowd.kicks, crowd.live.lists) == ([], 0)
+    assert (crowd.wakes, crowd.live.lists) == ([], 0)
 
 
 def test_whose_callback_was_refused_is_found_while_the_crowd_is_sent(crowd: Crowd) -> None:
@@ -143,7 +145,7 @@ def test_a_comparison_that_lasts_has_others_send_what_it_found(crowd: Crowd) -> 
     crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
     assert crowd.call().survey() == 4
 
-    assert crowd.kicks
+    assert crowd.wakes
 
 
 def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of(
@@ -161,22 +163,22 @@ def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of
 def test_a_crowd_is_looked_for_until_somebody_has_since_it_was_seen(
     another_store: OpenStore, clock: Clock
 ) -> None:
-    one, other = (Lookout(another_store()) for _ in range(2))
-    assert not one.is_owed()
+    one, other = (BackfillTimer(another_store()) for _ in range(2))
+    assert not one.is_due()
     one.sees_crowd()
     clock.pass_ms(100)
-    assert other.is_owed()
+    assert other.is_due()
     other.looks()
-    assert not one.is_owed()
+    assert not one.is_due()
     clock.pass_ms(100)
     one.sees_crowd()
-    assert other.is_owed()
+    assert other.is_due()
 
 
 def test_while_a_crowd_is_sent_it_is_time_to_look_every_ten_seconds(
     store: Store, clock: Clock
 ) -> None:
-    lookout = Lookout(store)
+    lookout = BackfillTimer(store)
     assert lookout.is_time()
     lookout.looks()
     clock.pass_ms(LOOK_AGAIN - 1)

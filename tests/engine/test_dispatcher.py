@@ -15,11 +15,11 @@ from typing import Any, cast
 
 import pytest
 
-from shared.engine.dispatcher import Senders, Shift
-from shared.engine.effect_handler import Hands
+from shared.engine.dispatcher import Dispatcher, WorkerLease
+from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import Effect, Load, Missed, SaveOrClaim, Send, Source, run
-from shared.engine.recorder import Manner, Recorder
-from shared.protocol import Command, StartAsked, StopAsked, StreamKey, Terms
+from shared.engine.recorder import HandlingOptions, Recorder
+from shared.protocol import Command, StartAsked, StopAsked, StreamKey, StreamSettings
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, Throttled
 from shared.protocol.policy import Rule
 from shared.store import Store, open_store
@@ -27,8 +27,8 @@ from shared.store.contract import Save, Saved
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import Clock
 
-PATIENT = Manner(wait=250)
-ONLY_STORE = Manner(has_time=lambda: False)
+PATIENT = HandlingOptions(wait=250)
+ONLY_STORE = HandlingOptions(has_time=lambda: False)
 ROOMS = [StreamKey("live.example.com", "app", f"room{number:03d}") for number in range(300)]
 
 
@@ -98,16 +98,16 @@ class Instance:
         live: SlowLive,
         rule: Rule | None = None,
         clock: Clock | None = None,
-        wait: Callable[[Senders, float], None] = lambda _senders, _seconds: None,
+        wait: Callable[[Dispatcher, float], None] = lambda _senders, _seconds: None,
     ) -> None:
         """With a clock of the test's nobody waits, or as the test says."""
         self.store = store
         numbers = iter(range(1_000_000))
-        terms = Terms(rule=rule or Rule())
+        terms = StreamSettings(rule=rule or Rule())
         self.recorder = Recorder(lambda _: terms, lambda: f"{id(self)}-{next(numbers)}", 8000)
-        self.senders = Senders(self.work, lambda: None)
+        self.senders = Dispatcher(self.work, lambda: None)
         self.most = 0
-        self.hands = Hands(
+        self.effect_handler = EffectHandler(
             store,
             live,
             monotonic=(lambda: clock.now / 1000) if clock else time.monotonic,
@@ -118,17 +118,17 @@ class Instance:
 
     def work(self) -> int:
         self.most = max(self.most, self.senders.working)
-        return run(self.recorder.drain(PATIENT), self.hands.perform)
+        return run(self.recorder.drain(PATIENT), self.effect_handler.perform)
 
     def claimed(self, key: StreamKey) -> Send:
         """What is about to be sent, once it has its slot."""
         steps, reply = self.recorder.handle(key, StartAsked("ann"), PATIENT), None
         while not isinstance(effect := steps.send(reply), Send):
-            reply = self.hands.perform(effect)
+            reply = self.effect_handler.perform(effect)
         return effect
 
-    def ask(self, key: StreamKey, what: StartAsked | StopAsked, manner: Manner) -> None:
-        run(self.recorder.handle(key, what, manner), self.hands.perform)
+    def ask(self, key: StreamKey, what: StartAsked | StopAsked, options: HandlingOptions) -> None:
+        run(self.recorder.handle(key, what, options), self.effect_handler.perform)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ class SharedTime:
         self._changed = threading.Condition()
         self._ends: list[int] = []
 
-    def wait(self, senders: Senders, seconds: float) -> None:
+    def wait(self, senders: Dispatcher, seconds: float) -> None:
         ends = self._clock.now + ceil(round(seconds * 1000, 3))
         with self._changed:
             self._ends.append(ends)
@@ -178,7 +178,7 @@ class SharedTime:
                 self._passes(senders)
             self._ends.remove(ends)
 
-    def _passes(self, senders: Senders) -> None:
+    def _passes(self, senders: Dispatcher) -> None:
         """A sender that has ended says so to nobody here."""
         if len(self._ends) == senders.working and min(self._ends) > self._clock.now:
             self._clock.now = min(self._ends)
@@ -218,7 +218,7 @@ def test_a_start_that_nobody_disturbs_reads_its_record_once(store: Store, clock:
 
     def perform(effect: Effect[Any]) -> object:
         asked.append(type(effect))
-        return instance.hands.perform(effect)
+        return instance.effect_handler.perform(effect)
 
     run(instance.recorder.handle(ROOMS[0], StartAsked("ann"), PATIENT), perform)
 
@@ -241,7 +241,7 @@ def test_an_answer_is_settled_on_what_others_stored_while_it_was_awaited(
     instance.work()
 
     assert live.sent == [(Command.START, ROOMS[0]), (Command.STOP, ROOMS[0])]
-    assert not store.load(ROOMS[0]).record.wish.wanted
+    assert not store.load(ROOMS[0]).record.intent.wanted
 
 
 def test_an_answer_is_as_late_as_it_came_by_the_store_s_clock(store: Store, clock: Clock) -> None:
@@ -331,7 +331,7 @@ def test_after_a_freeze_no_slot_is_used_that_is_long_past(store: Store, clock: C
     flights = [instance.claimed(key) for key in ROOMS[:13]]
     assert [one.flight.sent_at - clock.now for one in flights] == list(range(0, 260, 20))
     clock.pass_ms(200)
-    answers = [instance.hands.perform(one).answer for one in flights]
+    answers = [instance.effect_handler.perform(one).answer for one in flights]
 
     assert sum(isinstance(answer, NeverSent) for answer in answers) == 8
     assert [key for _, key in live.sent] == ROOMS[8:13]
@@ -342,19 +342,19 @@ def test_what_one_sender_raises_ends_the_drain_with_it() -> None:
         raise StoreUnavailable("gone")
 
     with pytest.raises(StoreUnavailable, match="gone"):
-        Senders(fails, lambda: None).drain()
+        Dispatcher(fails, lambda: None).drain()
 
 
 def test_a_long_drain_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.engine.dispatcher.BEAT", 0.01)
     beaten = threading.Event()
-    senders = Senders(lambda: int(beaten.wait(10)), beaten.set)
+    senders = Dispatcher(lambda: int(beaten.wait(10)), beaten.set)
 
     assert senders.drain() == 1
 
 
 def test_a_reconcile_is_called_only_while_slots_go_by(clock: Clock, store: Store) -> None:
-    one, other = (Shift(store, who, lambda: clock.now / 1000) for who in "ab")
+    one, other = (WorkerLease(store, who, lambda: clock.now / 1000) for who in "ab")
     assert one.wants_one_more()
     clock.pass_ms(2000)
     other.begin()

@@ -14,7 +14,7 @@ import pytest
 from shared.outbound.live import LiveClient
 from shared.outbound.live.client import Undelivered
 from shared.protocol import Looked, Phase, Published, StartAsked, phase
-from shared.protocol.command_errors import LiveError, OursToMend
+from shared.protocol.command_errors import LiveError, OperatorActionNeeded
 from tests.conftest import KEY, NOON, Clock
 from tests.support.callback_stage import INGEST, Edge
 from tests.support.scripted_stage import ScriptedLive
@@ -130,7 +130,7 @@ def test_a_confirmation_that_was_not_delivered_confirms(
     live.of_records = [record_event(clock.now, event="record_started")]
     edge.invocation().catch_up()
 
-    started = edge.record().started
+    started = edge.record().confirmation
     assert started is not None
     assert started.confirmed
 
@@ -144,7 +144,7 @@ def test_an_end_that_was_not_delivered_only_makes_us_look(
 
     session = edge.record().session
     assert session is not None
-    assert session.standing.value == "ending"
+    assert session.state.value == "ending"
     assert edge.history()[-1] == "unpublished"
 
 
@@ -184,7 +184,7 @@ def test_a_failed_reading_changes_nothing_is_logged_and_spoils_no_other(
 ) -> None:
     recorded(edge, clock)
     live.of_records = [record_event(clock.now, uri="a.mp4")]
-    live.refuses = OursToMend("Forbidden.RAM")
+    live.refuses = OperatorActionNeeded("Forbidden.RAM")
     assert edge.invocation().catch_up() == 1
 
     assert [line for line in edge.lines if "read_back.failed" in line and "Forbidden.RAM" in line]
@@ -220,7 +220,7 @@ def test_what_could_not_be_read_is_read_the_next_time(
     clock: Clock, edge: Edge, live: TellingLive
 ) -> None:
     edge.invocation().catch_up()
-    live.refuses = OursToMend("Forbidden.RAM")
+    live.refuses = OperatorActionNeeded("Forbidden.RAM")
     clock.pass_ms(DAY)
     edge.invocation().catch_up()
     live.refuses = None

@@ -85,7 +85,7 @@ def test_a_report_that_does_not_say_when_counts_from_when_live_tried_to_tell_of_
     _until(lambda: len(record_events(live, client)) == 2)
 
     missed = live_events.missed(record_events(live, client), streaming)
-    report, file = [happening for _, happening in missed]
+    report, file = [event for _, event in missed]
     assert isinstance(report, Reported)
     assert report.time is not None
     assert before - 1000 < report.time <= now(live)

@@ -26,7 +26,7 @@ class Wire(Ground):
             if flight.sent_at < NOW - DOUBT:
                 return
         request = Request(
-            flight.command, flight.why, flight.session, max(flight.sent_at + DOUBT, NOW)
+            flight.command, flight.reason, flight.session, max(flight.sent_at + DOUBT, NOW)
         )
         yield self._arrives(rest, one, request)
         yield from self._goes_wrong(rest, one, request)

@@ -14,16 +14,16 @@ from shared.protocol.command_errors import (
     InDoubt,
     LiveError,
     NeverSent,
-    NotLive,
-    OursToMend,
-    Refused,
+    OperatorActionNeeded,
+    StreamNotLive,
     Throttled,
+    UnknownRejection,
 )
 from tests.explorer.world import NOW, Live, Task
 
 ACCEPTED = Accepted("R")
-ALREADY, NOT_LIVE, REFUSED = AlreadyStarted(), NotLive(), Refused()
-NO_ANSWER, THROTTLED, FORBIDDEN = InDoubt(), Throttled(), OursToMend()
+ALREADY, NOT_LIVE, UNKNOWN_REJECTION = AlreadyStarted(), StreamNotLive(), UnknownRejection()
+NO_ANSWER, THROTTLED, FORBIDDEN = InDoubt(), Throttled(), OperatorActionNeeded()
 SLOT_MISSED = NeverSent("SlotMissed")
 
 
@@ -74,7 +74,7 @@ def _start(live: Live, switches: Switches) -> Reaction:
 
 def _stop(live: Live, merge_delay: int) -> Reaction:
     if live.task is Task.NONE:
-        return Reaction(live, REFUSED)
+        return Reaction(live, UNKNOWN_REJECTION)
     if live.task is not Task.RUNS:
         return Reaction(live._replace(task=Task.STOPPED), ACCEPTED)
     stopped = live._replace(task=Task.STOPPED, until=NOW + merge_delay)
@@ -83,7 +83,7 @@ def _stop(live: Live, merge_delay: int) -> Reaction:
 
 def _cancel_delay(live: Live, switches: Switches) -> Reaction:
     if live.task is Task.RUNS and not switches.cancel_ends:
-        return Reaction(live, REFUSED)
+        return Reaction(live, UNKNOWN_REJECTION)
     says = "record_paused" if live.task is Task.RUNS else None
     return Reaction(live._replace(task=Task.NONE, until=0), ACCEPTED, says)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.protocol import Happening, Recording, Reported, TimePassed
+from shared.protocol import Event, Recording, Reported, TimePassed
 from tests.explorer.scenario import Scenario
 from tests.explorer.stepper import Mind
 from tests.explorer.world import KEY, NOW, Fault, Instance, Live, Mail, Memory, World
@@ -23,8 +23,8 @@ class Ground:
         self.scenario = scenario
         self.mind = mind
         self.delay = scenario.terms.merge_delay
-        self.asks = tuple(mind.happening(ask) for ask in scenario.asks)
-        self.tick = mind.happening(TimePassed())
+        self.asks = tuple(mind.event(ask) for ask in scenario.asks)
+        self.tick = mind.event(TimePassed())
         self.may = {fault: fault in scenario.faults for fault in Fault}
 
     def start(self) -> World:
@@ -44,8 +44,8 @@ class Ground:
             return world
         return self.posted(world, Reported(says, recording=says != "record_paused"))
 
-    def posted(self, world: World, happening: Happening) -> World:
-        mail = Mail(self.mind.happening(happening), world.live.publish, NOW)
+    def posted(self, world: World, event: Event) -> World:
+        mail = Mail(self.mind.event(event), world.live.publish, NOW)
         return world._replace(mail=tuple(sorted((*world.mail, mail))), quiet=False)
 
     def is_over(self, world: World) -> bool:

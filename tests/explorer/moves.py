@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.engine.effects import Load, Look, SaveOrClaim, Send
-from shared.protocol import Happening, Looked, Sent
+from shared.protocol import CommandSettled, Event, Looked
 from tests.explorer import promises
 from tests.explorer.in_transit import Wire
 from tests.explorer.move_context import LAG, Step
 from tests.explorer.passing_time import FROZEN, Clock
 from tests.explorer.promises import Change
-from tests.explorer.stepper import CALLBACK, PERSON, RECONCILE, Turn
+from tests.explorer.stepper import CALLBACK, PERSON, RECONCILE, Transition
 from tests.explorer.world import MINUTE, NOW, Fault, Instance, Mail, World
 
 
@@ -21,7 +21,7 @@ class Moves(Wire, Clock):
             yield from self._steps(world, place, one)
         if len(world.instances) < self.scenario.instances:
             yield from self._arrivals(world)
-        yield from self.events(world)
+        yield from self.script_steps(world)
         yield from self.landings(world)
         yield from self.passes(world)
 
@@ -55,17 +55,17 @@ class Moves(Wire, Clock):
     def _is_killed(self, rest: World, one: Instance) -> Iterator[Step]:
         """With an answer that nobody else has."""
         left = self.spend(rest, Fault.KILL)
-        if left is not None and isinstance(self.mind.happenings[one.happening], Sent):
+        if left is not None and isinstance(self.mind.events[one.event], CommandSettled):
             yield ("killed", one), rest._replace(faults=left)
 
     def _loaded(self, world: World, one: Instance) -> Instance:
         return one._replace(replies=(self.mind.load(world.record),), outrun=False)
 
     def _turns(self, rest: World, one: Instance) -> Iterator[Step]:
-        turn = self.mind.turn(rest.record, one, slot=True)
-        yield ("handles", one, turn), self._turned(rest, one, turn)
-        if turn.claimed and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
-            queued = self.mind.turn(rest.record, one, slot=False)
+        transition = self.mind.transition(rest.record, one, slot=True)
+        yield ("handles", one, transition), self._turned(rest, one, transition)
+        if transition.claimed and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
+            queued = self.mind.transition(rest.record, one, slot=False)
             short = rest._replace(faults=left)
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
@@ -75,26 +75,28 @@ class Moves(Wire, Clock):
             yield ("conflicts", one), self.joined(rest, again)
             return
         yield from self._is_killed(rest, one)
-        turn = self.mind.saving(rest.record, one, slot=True)
-        yield ("saves", one, turn), self._turned(rest, one, turn)
-        full = turn.claimed and not self.scenario.fine
+        transition = self.mind.saving(rest.record, one, slot=True)
+        yield ("saves", one, transition), self._turned(rest, one, transition)
+        full = transition.claimed and not self.scenario.fine
         if full and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
             queued = self.mind.saving(rest.record, one, slot=False)
             short = rest._replace(faults=left)
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
-    def _turned(self, rest: World, one: Instance, turn: Turn) -> World:
+    def _turned(self, rest: World, one: Instance, transition: Transition) -> World:
         mind, memory = self.mind, rest.memory
-        happening = mind.happenings[one.happening]
-        old, new = mind.records[rest.record], mind.records[turn.record]
-        change = Change(old, new, happening, one.publish, rest.live, self.scenario)
+        event = mind.events[one.event]
+        old, new = mind.records[rest.record], mind.records[transition.record]
+        change = Change(old, new, event, one.publish, rest.live, self.scenario)
         memory = promises.handled(memory, change)
         after = rest._replace(
-            record=turn.record, memory=memory, instances=self._outrun(rest.instances, turn.saved)
+            record=transition.record,
+            memory=memory,
+            instances=self._outrun(rest.instances, transition.saved),
         )
-        if turn.replies is not None:
-            return self.joined(after, one._replace(replies=turn.replies))
-        return after._replace(quiet=True) if self._is_quiet(after, turn, happening) else after
+        if transition.replies is not None:
+            return self.joined(after, one._replace(replies=transition.replies))
+        return after._replace(quiet=True) if self._is_quiet(after, transition, event) else after
 
     def _outrun(self, instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
         """Whoever has loaded and not yet saved, or sends what it claimed, will meet a conflict."""
@@ -106,11 +108,11 @@ class Moves(Wire, Clock):
             for one in instances
         )
 
-    def _is_quiet(self, world: World, turn: Turn, happening: Happening) -> bool:
-        if turn.record != world.record or not isinstance(happening, Looked):
+    def _is_quiet(self, world: World, transition: Transition, event: Event) -> bool:
+        if transition.record != world.record or not isinstance(event, Looked):
             return False
-        live, asked_at = world.live, happening.asked_at
-        fresh = happening.published == live.listed and asked_at >= max(NOW - 1, live.event_at)
+        live, asked_at = world.live, event.asked_at
+        fresh = event.published == live.listed and asked_at >= max(NOW - 1, live.event_at)
         return fresh and not (world.instances or world.wire or world.mail)
 
     # looks
@@ -140,8 +142,8 @@ class Moves(Wire, Clock):
         else:
             return
         for left, publish, listed, how in self._lists(world):
-            happening = self.mind.happening(Looked(listed, NOW - 1))
-            one = Instance(happening, RECONCILE, self._serial(world), publish=publish)
+            event = self.mind.event(Looked(listed, NOW - 1))
+            one = Instance(event, RECONCILE, self._serial(world), publish=publish)
             yield (how, one, listed), self.joined(world._replace(faults=left), one)
 
     # what arrives
@@ -157,10 +159,8 @@ class Moves(Wire, Clock):
             yield from self.arrival(busy, self.tick, RECONCILE)
         yield from self._minute(busy)
 
-    def arrival(
-        self, world: World, happening: int, manner: int, publish: int = -1
-    ) -> Iterator[Step]:
-        one = Instance(happening, manner, self._serial(world), publish=publish)
+    def arrival(self, world: World, event: int, options: int, publish: int = -1) -> Iterator[Step]:
+        one = Instance(event, options, self._serial(world), publish=publish)
         if self.scenario.fine:
             yield ("begins", one), self.joined(world, one)
         else:
@@ -182,7 +182,7 @@ class Moves(Wire, Clock):
             before = mail
             rest = world.mail[:place] + world.mail[place + 1 :]
             taken = world._replace(mail=rest)
-            yield from self.arrival(taken, mail.happening, CALLBACK, mail.publish)
+            yield from self.arrival(taken, mail.event, CALLBACK, mail.publish)
             yield from self._misdelivered(world, taken, mail)
 
     def _misdelivered(self, world: World, taken: World, mail: Mail) -> Iterator[Step]:

@@ -7,12 +7,12 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from shared.protocol import Recording, Terms
+from shared.protocol import Recording, StreamSettings
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.command import DOUBT
-from shared.protocol.state.confirmation import STOPPED, Evidence, Started
-from shared.protocol.state.intent import By, Wish
-from shared.protocol.state.session import Session, Standing
+from shared.protocol.state.confirmation import STOPPED, Confirmation, LastReport
+from shared.protocol.state.intent import Intent, Requester
+from shared.protocol.state.session import Session, SessionState
 from tests.explorer.world import FAR, NOW
 
 T = TypeVar("T")
@@ -21,7 +21,13 @@ OLD = 300_000
 YOUNG = 120_000
 """Nor further than this, but to compare with the merge delay."""
 _TIME = re.compile(r"(.*_)?(at|until|time|since|before|published|now|start|stop)$")
-_TRUE_TIMES = ("time", "publish_time", "published", "done_time", "told_time")
+_TRUE_TIMES = (
+    "time",
+    "publish_time",
+    "published",
+    "last_unpublish_time",
+    "unverified_publish_time",
+)
 """Live's own, which are compared with each other however old they are."""
 
 
@@ -49,25 +55,27 @@ def _parts(kind: type) -> tuple[tuple[str, bool], ...]:
     return tuple((field.name, bool(_TIME.match(field.name))) for field in fields(kind))
 
 
-def bare(record: Recording, terms: Terms) -> Recording:
+def bare(record: Recording, terms: StreamSettings) -> Recording:
     """Without what is only shown to people, and with times that can make no difference any more
     all alike. No rule reads more than this."""
-    owed, flight = record.owed, record.flight
+    pending, flight = record.pending, record.flight
     old = NOW - max(terms.merge_delay, YOUNG)
     return replace(
         record,
         answer=None,
         changed_at=0,
-        owed=owed and replace(owed, since=NOW),
+        pending=pending and replace(pending, since=NOW),
         flight=flight and replace(flight, since=NOW),
-        wish=_bare_wish(record),
-        session=record.session and _bare_session(record.session, record.wish),
-        started=record.started and _bare_started(record.started, record.session, terms),
-        failed=record.failed and replace(record.failed, at=NOW),
-        evidence=record.evidence and _bare_evidence(record.evidence, record.stopped_at, old),
+        intent=_bare_intent(record),
+        session=record.session and _bare_session(record.session, record.intent),
+        confirmation=record.confirmation
+        and _bare_started(record.confirmation, record.session, terms),
+        failure=record.failure and replace(record.failure, at=NOW),
+        last_report=record.last_report
+        and _bare_evidence(record.last_report, record.stopped_at, old),
         interrupted_at=_not_before(old, record.interrupted_at),
         stopped_at=_not_before(old, record.stopped_at),
-        stop_missed_at=_not_before(old, record.stop_missed_at),
+        stop_not_found_at=_not_before(old, record.stop_not_found_at),
     )
 
 
@@ -75,23 +83,23 @@ def _not_before(old: int, time: int | None) -> int | None:
     return None if time is None else max(old, time)
 
 
-def _bare_wish(record: Recording) -> Wish:
-    wish = record.wish
-    until = None if wish.until is None else _clamped(wish.until, 0)
+def _bare_intent(record: Recording) -> Intent:
+    intent = record.intent
+    until = None if intent.until is None else _clamped(intent.until, 0)
     long = until is not None and until > NOW + FAR
-    first = wish.first_accepted_at
-    if first is not None and wish.on_interruption is not OnInterruption.RESUME:
+    first = intent.first_accepted_at
+    if first is not None and intent.on_interruption is not OnInterruption.RESUME:
         first = max(first, NOW - OLD)  # tells which session it was accepted in
     elif first is not None and long:
         first = NOW
-    held = None if wish.held_until is None else _clamped(wish.held_until, 0)
-    waits = wish.by is By.POLICY and record.session is None
-    made_at = wish.made_at if waits else NOW
-    bound = wish.session and wish.on_interruption is not OnInterruption.RESUME
-    if bound or wish.held_session is not None:  # tells which sessions it ends with, or holds for
-        made_at = max(wish.made_at, NOW - OLD)
+    held = None if intent.held_until is None else _clamped(intent.held_until, 0)
+    waits = intent.requester is Requester.POLICY and record.session is None
+    made_at = intent.made_at if waits else NOW
+    bound = intent.session and intent.on_interruption is not OnInterruption.RESUME
+    if bound or intent.held_session is not None:  # tells which sessions it ends with, or holds for
+        made_at = max(intent.made_at, NOW - OLD)
     return replace(
-        wish,
+        intent,
         until=until,
         held_until=held,
         first_accepted_at=first,
@@ -99,36 +107,38 @@ def _bare_wish(record: Recording) -> Wish:
     )
 
 
-def _bare_session(session: Session, wish: Wish) -> Session:
+def _bare_session(session: Session, intent: Intent) -> Session:
     opened_at = session.opened_at
-    if wish.held_opening_before is None:
+    if intent.held_opening_before is None:
         opened_at = max(opened_at, NOW - YOUNG)
-    if session.standing is Standing.ENDING:
+    if session.state is SessionState.ENDING:
         return replace(session, opened_at=opened_at)
     off_since = session.off_since and max(session.off_since, NOW - YOUNG)
     return replace(session, opened_at=opened_at, off_since=off_since, looks=0, absent_at=None)
 
 
-def _bare_started(started: Started, session: Session | None, terms: Terms) -> Started:
+def _bare_started(
+    confirmation: Confirmation, session: Session | None, terms: StreamSettings
+) -> Confirmation:
     """When it was counts for its check, and for telling its files from older ones; since when it
     is spoken of, for a publish that is told of later than the list."""
-    needed = terms.status_known or started.check_at is not None
-    at = started.at if needed else NOW
+    needed = terms.status_known or confirmation.check_at is not None
+    at = confirmation.at if needed else NOW
     may_learn = session is not None and session.time is None
-    since = started.since if may_learn else max(started.since, at)
-    return replace(started, at=at, since=max(since, NOW - OLD))
+    since = confirmation.since if may_learn else max(confirmation.since, at)
+    return replace(confirmation, at=at, since=max(since, NOW - OLD))
 
 
-def _bare_evidence(evidence: Evidence, stopped_at: int | None, old: int) -> Evidence:
+def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) -> LastReport:
     """When it was counts while a command may be in flight, against the last stop, and, if Live
     paused it, for as long as a pause may last."""
-    if evidence.recording:
-        newer = evidence.at > (stopped_at or 0)
-        return replace(evidence, at=max(evidence.at, old + newer))
-    if evidence.what == STOPPED:
-        return replace(evidence, at=max(evidence.at, NOW - DOUBT - 1))
-    paused = evidence.what == "record_paused"
-    return replace(evidence, at=max(evidence.at, old) if paused else NOW)
+    if last_report.recording:
+        newer = last_report.at > (stopped_at or 0)
+        return replace(last_report, at=max(last_report.at, old + newer))
+    if last_report.what == STOPPED:
+        return replace(last_report, at=max(last_report.at, NOW - DOUBT - 1))
+    paused = last_report.what == "record_paused"
+    return replace(last_report, at=max(last_report.at, old) if paused else NOW)
 
 
 class Pool:

@@ -8,7 +8,7 @@ from shared.protocol import FileLeft, Published, Unpublished
 from tests.explorer import live_model as truth
 from tests.explorer import promises
 from tests.explorer.move_context import Ground, Step
-from tests.explorer.scenario import Event
+from tests.explorer.scenario import ScriptStep
 from tests.explorer.world import MINUTE, NOW, Fault, Instance, Live, Mail, Memory, World
 
 LATEST = 35_000
@@ -20,27 +20,30 @@ LONG_AGO = 100_000
 
 
 class Clock(Ground):
-    def events(self, world: World) -> Iterator[Step]:
+    def script_steps(self, world: World) -> Iterator[Step]:
         if world.happened == len(self.scenario.script):
             return
-        event = self.scenario.script[world.happened]
-        if event is Event.PUBLISH and self.next_publish(world) > NOW:
+        script_step = self.scenario.script[world.happened]
+        if script_step is ScriptStep.PUBLISH and self.next_publish(world) > NOW:
             return
-        yield ("event", event), self.event(world._replace(happened=world.happened + 1), event)
+        yield (
+            ("event", script_step),
+            self.script_step(world._replace(happened=world.happened + 1), script_step),
+        )
 
-    def event(self, world: World, event: Event) -> World:
+    def script_step(self, world: World, script_step: ScriptStep) -> World:
         live, says = world.live, None
         at = max(NOW, live.published_at + 1000) if live.published_at else NOW
-        if event is Event.PUBLISH:
+        if script_step is ScriptStep.PUBLISH:
             skew = self.scenario.skew
             live, says = truth.publish(live, at, at + skew, self.scenario.switches)
             world = self.posted(world._replace(live=live), Published(at))
-        elif event is Event.UNPUBLISH:
+        elif script_step is ScriptStep.UNPUBLISH:
             live, says = truth.unpublish(live, self.delay)
             world = self.posted(world._replace(live=live), Unpublished(NOW))
-        elif event is Event.REPLAYED_PUBLISH:
+        elif script_step is ScriptStep.REPLAYED_PUBLISH:
             world = self.posted(world, Published(at))
-        elif event is Event.REPLAYED_END:
+        elif script_step is ScriptStep.REPLAYED_END:
             world = self.posted(world, Unpublished(at))
         else:
             live, says = truth.foreign_start(live), "record_started"
@@ -57,7 +60,9 @@ class Clock(Ground):
         if behind is None:
             return
         times = [behind.instances[place].paused for place in range(len(behind.instances))]
-        times += [mail.by for mail in behind.mail] + [request.until for request in world.wire]
+        times += [mail.requester for mail in behind.mail] + [
+            request.until for request in world.wire
+        ]
         times += self._truths_times(world) + ([] if due is None else [due])
         if not world.quiet:
             times.append(world.minute)
@@ -73,7 +78,10 @@ class Clock(Ground):
         instances = tuple(
             one if one.paused else one._replace(paused=NOW + FROZEN) for one in world.instances
         )
-        mail = tuple(one if one.by > NOW else one._replace(by=NOW + LATEST) for one in world.mail)
+        mail = tuple(
+            one if one.requester > NOW else one._replace(requester=NOW + LATEST)
+            for one in world.mail
+        )
         still = sum(one is not other for one, other in zip(instances, world.instances, strict=True))
         late = sum(one is not other for one, other in zip(mail, world.mail, strict=True))
         if not still and not late:
@@ -90,7 +98,7 @@ class Clock(Ground):
         if live.until > NOW and (self.scenario.status or not self.is_over(world)):
             times.append(live.until)
         script = self.scenario.script[world.happened :]
-        if script and script[0] is Event.PUBLISH and self.next_publish(world) > NOW:
+        if script and script[0] is ScriptStep.PUBLISH and self.next_publish(world) > NOW:
             times.append(self.next_publish(world))
         return times
 
@@ -128,13 +136,13 @@ class Clock(Ground):
         mind = self.mind
         return one._replace(
             paused=one.paused - ms,
-            happening=mind.earlier("happenings", one.happening, ms, true_ms),
+            event=mind.earlier("happenings", one.event, ms, true_ms),
             replies=tuple(mind.earlier("replies", reply, ms, true_ms) for reply in one.replies),
         )
 
     def _mail_later(self, mail: Mail, ms: int, true_ms: int) -> Mail:
-        happening = self.mind.earlier("happenings", mail.happening, ms, true_ms)
-        return mail._replace(happening=happening, by=mail.by - ms)
+        event = self.mind.earlier("happenings", mail.event, ms, true_ms)
+        return mail._replace(event=event, requester=mail.requester - ms)
 
 
 def _memory_later(memory: Memory, ms: int) -> Memory:

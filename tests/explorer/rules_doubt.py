@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shared.protocol import Command, Flight, Sent
+from shared.protocol import Command, CommandSettled, Flight
 from shared.protocol.command_errors import InDoubt
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
 from shared.protocol.rules.command_result import doubt as in_doubt
-from shared.protocol.rules.transition import Turn
+from shared.protocol.rules.transition import Transition
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -40,21 +40,21 @@ def _no_doubt() -> Patches:
 
 
 def _doubt_until_answered() -> Patches:
-    def settle(turn: Turn, sent: Sent) -> None:
-        _real_settle(turn, sent)
+    def settle(transition: Transition, sent: CommandSettled) -> None:
+        _real_settle(transition, sent)
         if not isinstance(sent.answer, InDoubt):
-            turn.change(doubts=())
+            transition.change(doubts=())
 
     return ((command_result, "settle", settle),)
 
 
 def _lapse_leaves_nothing(*, doubts: bool) -> Callable[[], Patches]:
-    def lapse(turn: Turn, flight: Flight) -> None:
-        turn.change(flight=None)
+    def lapse(transition: Transition, flight: Flight) -> None:
+        transition.change(flight=None)
         if doubts:
-            in_doubt(turn, flight)
+            in_doubt(transition, flight)
         else:
-            _real_again(turn, flight, after=0)
+            _real_again(transition, flight, after=0)
 
     return lambda: ((command_result, "lapse", lapse),)
 
@@ -64,21 +64,21 @@ def _no_echo() -> Patches:
 
 
 def _no_early_echo(command: str) -> Callable[[], Patches]:
-    real = Turn.may_still_land
+    real = Transition.may_still_land
 
-    def may_still_land(turn: Turn, *commands: Command, at: int | None = None) -> bool:
-        wanted = turn.record.wish.wanted
+    def may_still_land(transition: Transition, *commands: Command, at: int | None = None) -> bool:
+        wanted = transition.record.intent.wanted
         hidden = (command == "stop" and not wanted) or (command == "start" and wanted)
-        return not hidden and real(turn, *commands, at=at)
+        return not hidden and real(transition, *commands, at=at)
 
-    return lambda: ((Turn, "may_still_land", may_still_land),)
+    return lambda: ((Transition, "may_still_land", may_still_land),)
 
 
 def _early_echo_ends_it() -> Patches:
-    def runs(turn: Turn, what: str, time: int | None) -> None:
-        _real_runs(turn, what, time)
-        if turn.record.owed and turn.record.owed.why is Code.EARLY_ECHO:
-            turn.change(doubts=())
+    def runs(transition: Transition, what: str, time: int | None) -> None:
+        _real_runs(transition, what, time)
+        if transition.record.pending and transition.record.pending.reason is Reason.REASSERT_EARLY:
+            transition.change(doubts=())
 
     return ((recording_status, "_runs", runs),)
 
@@ -117,7 +117,7 @@ REMOVALS = (
         Scenario("", (STOP,), before=RECORDED, **_one(Fault.KILL)),
     ),
     Removal(
-        "echo",
+        "reassert",
         "the wish's command goes out once more when the doubt ends",
         _no_echo,
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),

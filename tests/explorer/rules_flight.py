@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import Any
 
 from shared.engine import recorder
-from shared.protocol import Command, Flight, Recording, Sent
-from shared.protocol.command_errors import InDoubt, NotLive
+from shared.protocol import Command, CommandSettled, Flight, Recording
+from shared.protocol.command_errors import InDoubt, StreamNotLive
 from shared.protocol.rules import command_result, command_retry
 from shared.protocol.rules.claim import claim as _real_claim
-from shared.protocol.rules.transition import Turn
+from shared.protocol.rules.transition import Transition
 from tests.explorer.moves import Moves
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
@@ -41,16 +41,16 @@ def _one(*faults: Fault) -> dict[str, Any]:
     return {"faults": frozenset(faults), "budget": 1}
 
 
-def _oldest_wish_wins() -> Patches:
+def _oldest_intent_wins() -> Patches:
     """Two guards keep a claim from contradicting the wish, and either would do: both go."""
-    real = Turn.new_wish
+    real = Transition.new_intent
 
-    def new_wish(turn: Turn, **fields: Any) -> None:  # noqa: ANN401 - as the real one
-        owed = turn.record.owed
-        real(turn, **fields)
-        turn.change(owed=owed)
+    def new_intent(transition: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        pending = transition.record.pending
+        real(transition, **fields)
+        transition.change(pending=pending)
 
-    return ((claim_rules, "_contradicts", lambda *_: False), (Turn, "new_wish", new_wish))
+    return ((claim_rules, "_contradicts", lambda *_: False), (Transition, "new_intent", new_intent))
 
 
 def _several_flights() -> Patches:
@@ -69,9 +69,9 @@ def _start_beside_cancel_delay() -> Patches:
 
 
 def _anybodys_answer() -> Patches:
-    def settle(turn: Turn, sent: Sent) -> None:
-        flight = turn.record.flight
-        _real_settle(turn, replace(sent, flight=flight.id) if flight else sent)
+    def settle(transition: Transition, sent: CommandSettled) -> None:
+        flight = transition.record.flight
+        _real_settle(transition, replace(sent, flight=flight.id) if flight else sent)
 
     return ((command_result, "settle", settle),)
 
@@ -85,37 +85,37 @@ def _blind_to_sessions() -> Patches:
 
 
 def _stop_said_once() -> Patches:
-    def missed(turn: Turn, _flight: Flight) -> None:
-        turn.change(stop_missed_at=turn.now)
+    def missed(transition: Transition, _flight: Flight) -> None:
+        transition.change(stop_not_found_at=transition.now)
 
     return ((command_result, "_stop_missed", missed),)
 
 
 def _cancelled_in_flight() -> Patches:
-    real = Turn.new_wish
+    real = Transition.new_intent
 
-    def new_wish(turn: Turn, **fields: Any) -> None:  # noqa: ANN401 - as the real one
-        real(turn, **fields)
-        turn.change(flight=None)
+    def new_intent(transition: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        real(transition, **fields)
+        transition.change(flight=None)
 
-    return ((Turn, "new_wish", new_wish),)
+    return ((Transition, "new_intent", new_intent),)
 
 
 def _restart_again() -> Patches:
-    def restart(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
-        _real_restart(turn, flight, answer)
+    def restart(transition: Transition, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
+        _real_restart(transition, flight, answer)
         if isinstance(answer, InDoubt):
-            _real_again(turn, flight, after=500)
+            _real_again(transition, flight, after=500)
 
     return ((command_result, "_MEANING", {**command_result._MEANING, Command.RESTART: restart}),)
 
 
-def _cancel_delay_for_any_wish() -> Patches:
-    def again(turn: Turn, flight: Flight, *, after: int) -> None:
+def _cancel_delay_for_any_intent() -> Patches:
+    def again(transition: Transition, flight: Flight, *, after: int) -> None:
         if flight.command is Command.CANCEL_DELAY:
-            turn.owe(flight.command, flight.why, after=after)
+            transition.enqueue(flight.command, flight.reason, after=after)
         else:
-            _real_again(turn, flight, after=after)
+            _real_again(transition, flight, after=after)
 
     return ((command_retry, "enqueue_retry", again),)
 
@@ -123,11 +123,15 @@ def _cancel_delay_for_any_wish() -> Patches:
 def _no_finalize_when_not_live() -> Patches:
     real = command_result._stop
 
-    def stop(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
-        real(turn, flight, answer)
-        owed = turn.record.owed
-        if isinstance(answer, NotLive) and owed and owed.command is Command.CANCEL_DELAY:
-            turn.change(owed=None)
+    def stop(transition: Transition, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
+        real(transition, flight, answer)
+        pending = transition.record.pending
+        if (
+            isinstance(answer, StreamNotLive)
+            and pending
+            and pending.command is Command.CANCEL_DELAY
+        ):
+            transition.change(pending=None)
 
     return ((command_result, "_MEANING", {**command_result._MEANING, Command.STOP: stop}),)
 
@@ -144,7 +148,7 @@ REMOVALS = (
     Removal(
         "a claim obeys the wish",
         "the claim is refused when it contradicts the wish",
-        _oldest_wish_wins,
+        _oldest_intent_wins,
         Scenario("", (START, STOP), **_one(Fault.NO_SLOT)),
     ),
     Removal(
@@ -190,8 +194,8 @@ REMOVALS = (
     ),
     Removal(
         "cancel_delay belongs to its wish",
-        "`cancel_delay` belongs to a `gen`: dropped when a newer start exists",
-        _cancel_delay_for_any_wish,
+        "`cancel_delay` belongs to a `generation`: dropped when a newer start exists",
+        _cancel_delay_for_any_intent,
         Scenario("", (STOP_FINALIZE, START), before=RECORDED, **_one(Fault.THROTTLED)),
     ),
     Removal(

@@ -8,22 +8,22 @@ from typing import Any
 from shared.engine import recorder
 from shared.protocol import (
     Accepted,
-    Code,
     Command,
     Decision,
+    Event,
     Flight,
-    Happening,
+    Reason,
     Recording,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
 )
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules import command_result, recording_status
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.decide import decide as _real_decide
-from shared.protocol.rules.transition import Turn
+from shared.protocol.rules.transition import Transition
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -47,12 +47,12 @@ _real_bind = confirmation_rules._bind
 _real_runs = recording_status._runs
 
 
-def _wish_waits() -> Patches:
-    def decide(record: Recording, happening: Happening, now: int, terms: Terms) -> Decision:
-        asked = isinstance(happening, (StartAsked, StopAsked))
+def _intent_waits() -> Patches:
+    def decide(record: Recording, event: Event, now: int, terms: StreamSettings) -> Decision:
+        asked = isinstance(event, (StartAsked, StopAsked))
         if asked and record.flight is not None:
             return Decision(record, (), look=False, refused=None)
-        return _real_decide(record, happening, now, terms)
+        return _real_decide(record, event, now, terms)
 
     return ((recorder, "decide", decide),)
 
@@ -62,42 +62,47 @@ def _nothing_held() -> Patches:
 
 
 def _stop_only_what_is_wanted() -> Patches:
-    return ((intent_rules, "_undoes_nothing", lambda record: not record.wish.wanted),)
+    return ((intent_rules, "_undoes_nothing", lambda record: not record.intent.wanted),)
 
 
-def _wish_outlives() -> Patches:
+def _intent_outlives() -> Patches:
     return ((intent_rules, "end_with_session", lambda *_: None),)
 
 
-def _wish_dies_with_any_session() -> Patches:
-    def end(turn: Turn) -> None:
-        if turn.record.wish.wanted and turn.record.wish.on_interruption != OnInterruption.RESUME:
-            _real_end(turn, Code.SESSION_OVER, finalize=False)
+def _intent_dies_with_any_session() -> Patches:
+    def end(transition: Transition) -> None:
+        if (
+            transition.record.intent.wanted
+            and transition.record.intent.on_interruption != OnInterruption.RESUME
+        ):
+            _real_end(transition, Reason.SESSION_OVER, finalize=False)
 
     return ((intent_rules, "end_with_session", end),)
 
 
 def _time_holds_nothing() -> Patches:
-    def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
-        _real_end(turn, why, **(fields | {"held_session": None, "held_opening_before": None}))
+    def end(transition: Transition, why: Reason, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        _real_end(transition, why, **(fields | {"held_session": None, "held_opening_before": None}))
 
     return ((intent_rules, "_end", end),)
 
 
 def _time_counts_anew() -> Patches:
-    def bind(turn: Turn) -> None:
-        _real_bind(turn)
-        intent_rules.count_from_first_start(turn, turn.now)
+    def bind(transition: Transition) -> None:
+        _real_bind(transition)
+        intent_rules.count_from_first_start(transition, transition.now)
 
-    def count(turn: Turn, at: int) -> None:
-        turn.change_wish(first_accepted_at=at, until=at + (turn.record.wish.max_duration or at))
+    def count(transition: Transition, at: int) -> None:
+        transition.change_intent(
+            first_accepted_at=at, until=at + (transition.record.intent.max_duration or at)
+        )
 
     return ((confirmation_rules, "_bind", bind), (intent_rules, "count_from_first_start", count))
 
 
 def _ends_in_silence() -> Patches:
-    def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
-        _real_end(turn, why, **(fields | {"send": False}))
+    def end(transition: Transition, why: Reason, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        _real_end(transition, why, **(fields | {"send": False}))
 
     return ((intent_rules, "_end", end),)
 
@@ -109,9 +114,9 @@ def _never_over() -> Patches:
 def _policy_again() -> Patches:
     real = intent_rules.by_policy
 
-    def by_policy(turn: Turn, **how: Any) -> bool:  # noqa: ANN401 - as the real one
-        turn.change(policy_session=None)
-        return real(turn, **how)
+    def by_policy(transition: Transition, **how: Any) -> bool:  # noqa: ANN401 - as the real one
+        transition.change(policy_session=None)
+        return real(transition, **how)
 
     return ((intent_rules, "by_policy", by_policy),)
 
@@ -119,31 +124,31 @@ def _policy_again() -> Patches:
 def _always_sends() -> Patches:
     real = intent_rules._start_again
 
-    def again(turn: Turn, asked: StartAsked) -> None:
-        real(turn, asked)
-        turn.owe_unless_owed(Command.START, Code.ASKED_AGAIN)
+    def again(transition: Transition, asked: StartAsked) -> None:
+        real(transition, asked)
+        transition.enqueue_if_idle(Command.START, Reason.ASKED_AGAIN)
 
     return ((intent_rules, "_start_again", again),)
 
 
 def _stops_what_it_sees() -> Patches:
-    def runs(turn: Turn, what: str, time: int | None) -> None:
-        _real_runs(turn, what, time)
-        if not turn.record.wish.wanted:
-            turn.owe_unless_owed(Command.STOP, Code.UNMANAGED)
+    def runs(transition: Transition, what: str, time: int | None) -> None:
+        _real_runs(transition, what, time)
+        if not transition.record.intent.wanted:
+            transition.enqueue_if_idle(Command.STOP, Reason.UNMANAGED)
 
     return ((recording_status, "_runs", runs),)
 
 
-def _wish_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Patches]:
+def _intent_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Patches]:
     """Whoever settles the flight forgets what the wish needs by now."""
     real = command_result.settle
 
-    def settle(turn: Turn, sent: Any) -> None:  # noqa: ANN401 - as the real one
-        flight = turn.record.flight
-        real(turn, sent)
+    def settle(transition: Transition, sent: Any) -> None:  # noqa: ANN401 - as the real one
+        flight = transition.record.flight
+        real(transition, sent)
         if flight and claimed(flight) and isinstance(sent.answer, Accepted):
-            turn.change(owed=None)
+            transition.change(pending=None)
 
     return lambda: ((command_result, "settle", settle),)
 
@@ -152,13 +157,13 @@ REMOVALS = (
     Removal(
         "a wish never waits",
         "A new wish never waits for anything",
-        _wish_waits,
+        _intent_waits,
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "whoever settles sends what is needed",
         "whoever settles the flight sends what the wish then needs",
-        _wish_kept_in_flight(lambda flight: flight.command is Command.START),
+        _intent_kept_in_flight(lambda flight: flight.command is Command.START),
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
@@ -176,7 +181,7 @@ REMOVALS = (
     Removal(
         "a wish belongs to its session",
         "The end of that session, or the opening of a later one, ends the wish",
-        _wish_outlives,
+        _intent_outlives,
         Scenario("", before=(PUBLISH, START_STOP), script=(UNPUBLISH,)),
     ),
     Removal(
@@ -188,7 +193,7 @@ REMOVALS = (
     Removal(
         "a wish moves on until it is accepted",
         "until then it moves on with the stream",
-        _wish_dies_with_any_session,
+        _intent_dies_with_any_session,
         Scenario("", (START_STOP,), before=(PUBLISH, UNPUBLISH), script=(PUBLISH,)),
     ),
     Removal(

@@ -10,8 +10,8 @@ from shared.protocol import Flight, Recording
 from shared.protocol.rules import command_result
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.claim import claim as _real_claim
-from shared.protocol.rules.transition import Turn
-from shared.protocol.state.confirmation import How
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.confirmation import StartSource
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import LIVE, PAUSED, RECORDED, RETURNS, START, STATUS, STOP
@@ -29,8 +29,8 @@ def _one(*faults: Fault) -> dict[str, Any]:
 def _accepted_is_enough() -> Patches:
     real = confirmation_rules._check_at
 
-    def check_at(turn: Turn, how: How, **more: bool) -> int | None:
-        return None if how is How.ACCEPTED else real(turn, how, **more)
+    def check_at(transition: Transition, how: StartSource, **more: bool) -> int | None:
+        return None if how is StartSource.ACCEPTED else real(transition, how, **more)
 
     return ((confirmation_rules, "_check_at", check_at),)
 
@@ -40,10 +40,12 @@ def _already_is_enough() -> Patches:
 
 
 def _unproved_again_and_again() -> Patches:
-    def started(turn: Turn, flight: Flight, answer: Any, how: How) -> None:  # noqa: ANN401
-        if turn.record.started is not None:
-            turn.change(started=replace(turn.record.started, repeated=False))
-        _real_started(turn, flight, answer, How.ADOPTED if how is How.ACCEPTED else how)
+    def started(transition: Transition, flight: Flight, answer: Any, how: StartSource) -> None:  # noqa: ANN401
+        if transition.record.confirmation is not None:
+            transition.change(confirmation=replace(transition.record.confirmation, repeated=False))
+        _real_started(
+            transition, flight, answer, StartSource.ADOPTED if how is StartSource.ACCEPTED else how
+        )
 
     return (
         (confirmation_rules, "accept_start", started),
@@ -56,10 +58,10 @@ def _doubtful_stop_is_none() -> Patches:
         flying = _real_claim(record, flight, now)
         return flying and replace(flying, stopped_at=record.stopped_at)
 
-    def doubt(turn: Turn, flight: Flight) -> None:
-        before = turn.record.stopped_at
-        _real_doubt(turn, flight)
-        turn.change(stopped_at=before)
+    def doubt(transition: Transition, flight: Flight) -> None:
+        before = transition.record.stopped_at
+        _real_doubt(transition, flight)
+        transition.change(stopped_at=before)
 
     return ((recorder, "claim", claim), (command_result, "doubt", doubt))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from shared.protocol import Code, Command, Published, Unpublished
+from shared.protocol import Command, Published, Reason, Unpublished
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
-from shared.protocol.rules.transition import Turn
-from shared.protocol.state.session import TOGETHER, Session, Standing
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.session import TOGETHER, Session, SessionState
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -37,32 +37,32 @@ def _one(*faults: Fault) -> dict[str, Any]:
 
 
 def _late_publish_counts() -> Patches:
-    def published(turn: Turn, happening: Published) -> None:
-        session = turn.record.session
-        if session is not None and happening.time < session.began:
-            session_rules._open(turn, Code.PUBLISHED, time=happening.time)
+    def published(transition: Transition, event: Published) -> None:
+        session = transition.record.session
+        if session is not None and event.time < session.began:
+            session_rules._open(transition, Reason.PUBLISHED, time=event.time)
         else:
-            _real_published(turn, happening)
+            _real_published(transition, event)
 
     return ((session_rules, "published", published),)
 
 
 def _same_publish_counts() -> Patches:
-    def published(turn: Turn, happening: Published) -> None:
-        session = turn.record.session
-        if session is not None and happening.time == session.began:
-            session_rules._open(turn, Code.PUBLISHED, time=happening.time)
+    def published(transition: Transition, event: Published) -> None:
+        session = transition.record.session
+        if session is not None and event.time == session.began:
+            session_rules._open(transition, Reason.PUBLISHED, time=event.time)
         else:
-            _real_published(turn, happening)
+            _real_published(transition, event)
 
     return ((session_rules, "published", published),)
 
 
 def _soon_is_the_same() -> Patches:
-    def published(turn: Turn, happening: Published) -> None:
-        session = turn.record.session
-        if session is None or not 0 < happening.time - session.began <= TOGETHER:
-            _real_published(turn, happening)
+    def published(transition: Transition, event: Published) -> None:
+        session = transition.record.session
+        if session is None or not 0 < event.time - session.began <= TOGETHER:
+            _real_published(transition, event)
 
     return ((session_rules, "published", published),)
 
@@ -76,19 +76,19 @@ def _list_first_is_another() -> Patches:
 
 
 def _late_publish_done_counts() -> Patches:
-    def unpublished(turn: Turn, happening: Unpublished) -> None:
-        session = turn.record.session
+    def unpublished(transition: Transition, event: Unpublished) -> None:
+        session = transition.record.session
         began = session.began if session else 0
-        _real_unpublished(turn, replace(happening, time=max(happening.time, began)))
+        _real_unpublished(transition, replace(event, time=max(event.time, began)))
 
     return ((session_rules, "unpublished", unpublished),)
 
 
 def _one_absence_ends() -> Patches:
-    def missed(turn: Turn, asked_at: int) -> None:
-        session = turn.record.session
-        if session and session.standing is not Standing.ENDED and asked_at >= session.opened_at:
-            session_rules._end(turn)
+    def missed(transition: Transition, asked_at: int) -> None:
+        session = transition.record.session
+        if session and session.state is not SessionState.ENDED and asked_at >= session.opened_at:
+            session_rules._end(transition)
 
     return ((session_rules, "_missed", missed),)
 
@@ -100,9 +100,9 @@ def _absence_is_nothing() -> Patches:
 def _ending_stays() -> Patches:
     real = session_rules._still_there
 
-    def still_there(turn: Turn, session: Session, published_at: int) -> None:
-        if session.standing is not Standing.ENDING:
-            real(turn, session, published_at)
+    def still_there(transition: Transition, session: Session, published_at: int) -> None:
+        if session.state is not SessionState.ENDING:
+            real(transition, session, published_at)
 
     return ((session_rules, "_still_there", still_there),)
 
@@ -112,21 +112,21 @@ def _refusal_is_nothing() -> Patches:
 
 
 def _presence_starts_nothing() -> Patches:
-    return ((session_rules, "_meet_wish", _opened_only),)
+    return ((session_rules, "_meet_intent", _opened_only),)
 
 
-def _opened_only(turn: Turn, why: Code) -> None:
-    if turn.record.wish.wanted and why is not Code.SEEN_AGAIN:
-        turn.owe(Command.START, why)
+def _opened_only(transition: Transition, why: Reason) -> None:
+    if transition.record.intent.wanted and why is not Reason.SEEN_AGAIN:
+        transition.enqueue(Command.START, why)
 
 
 def _any_list_is_believed() -> Patches:
-    def seen(turn: Turn, published_at: int, _asked_at: int) -> None:
-        session = turn.record.session
+    def seen(transition: Transition, published_at: int, _asked_at: int) -> None:
+        session = transition.record.session
         if session is None or abs(published_at - session.listed) > TOGETHER:
-            session_rules._open(turn, Code.SEEN_ONLINE, listed=published_at)
+            session_rules._open(transition, Reason.SEEN_ONLINE, listed=published_at)
         else:
-            session_rules._still_there(turn, session, published_at)
+            session_rules._still_there(transition, session, published_at)
 
     return ((session_rules, "_seen", seen),)
 
@@ -134,10 +134,10 @@ def _any_list_is_believed() -> Patches:
 def _lists_open_nothing() -> Patches:
     real = session_rules._seen
 
-    def seen(turn: Turn, published_at: int, asked_at: int) -> None:
-        session = turn.record.session
+    def seen(transition: Transition, published_at: int, asked_at: int) -> None:
+        session = transition.record.session
         if session is not None and published_at - session.listed <= TOGETHER:
-            real(turn, published_at, asked_at)
+            real(transition, published_at, asked_at)
 
     return ((session_rules, "_seen", seen),)
 
@@ -147,25 +147,27 @@ def _stop_said_once() -> Patches:
 
 
 def _no_start_for_the_new() -> Patches:
-    real = session_rules._meet_wish
+    real = session_rules._meet_intent
 
-    def meet(turn: Turn, why: Code) -> None:
-        if turn.record.started is None or why is Code.SEEN_AGAIN:
-            real(turn, why)
+    def meet(transition: Transition, why: Reason) -> None:
+        if transition.record.confirmation is None or why is Reason.SEEN_AGAIN:
+            real(transition, why)
 
-    return ((session_rules, "_meet_wish", meet),)
+    return ((session_rules, "_meet_intent", meet),)
 
 
 def _sent_to_the_ended() -> Patches:
-    def end(turn: Turn) -> None:
-        turn.change_session(standing=Standing.ENDED)
-        intent_rules.end_with_session(turn)
+    def end(transition: Transition) -> None:
+        transition.change_session(state=SessionState.ENDED)
+        intent_rules.end_with_session(transition)
 
-    def withheld(turn: Turn, command: Command, *_: object) -> bool:
-        owed = turn.record.owed
-        return command is Command.START and owed is not None and owed.command is Command.RESTART
+    def withheld(transition: Transition, command: Command, *_: object) -> bool:
+        pending = transition.record.pending
+        return (
+            command is Command.START and pending is not None and pending.command is Command.RESTART
+        )
 
-    return ((session_rules, "_end", end), (Turn, "_withheld", withheld))
+    return ((session_rules, "_end", end), (Transition, "_withheld", withheld))
 
 
 _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from shared.protocol import Asked, Terms
+from shared.protocol import Asked, StreamSettings
 from tests.explorer.live_model import Switches
 from tests.explorer.world import Fault
 
 
-class Event(str, Enum):
+class ScriptStep(str, Enum):
     """What truly becomes of the stream, and what somebody who has a signature says of it."""
 
     PUBLISH = "publish"
@@ -28,10 +28,10 @@ class Scenario:
 
     name: str
     asks: tuple[Asked, ...] = ()
-    script: tuple[Event, ...] = ()
-    before: tuple[Asked | Event, ...] = ()
+    script: tuple[ScriptStep, ...] = ()
+    before: tuple[Asked | ScriptStep, ...] = ()
     aged: bool = True
-    terms: Terms = field(default_factory=Terms)
+    terms: StreamSettings = field(default_factory=StreamSettings)
     switches: Switches = field(default_factory=Switches)
     faults: frozenset[Fault] = frozenset()
     budget: int = 2

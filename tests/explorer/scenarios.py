@@ -5,10 +5,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.protocol import CancelDelayAsked, IfNotLive, RestartAsked, StartAsked, StopAsked, Terms
+from shared.protocol import (
+    CancelDelayAsked,
+    IfNotLive,
+    RestartAsked,
+    StartAsked,
+    StopAsked,
+    StreamSettings,
+)
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from tests.explorer.live_model import Switches
-from tests.explorer.scenario import Event, Scenario
+from tests.explorer.scenario import Scenario, ScriptStep
 from tests.explorer.world import Fault
 
 START, STOP = StartAsked("me"), StopAsked("me")
@@ -18,12 +25,12 @@ STOP_FINALIZE = StopAsked("me", finalize=True)
 SHORT_START = StartAsked("me", max_duration=40_000)
 START_OR_FAIL = StartAsked("me", if_not_live=IfNotLive.FAIL)
 RESTART, CANCEL_DELAY = RestartAsked("me"), CancelDelayAsked("me")
-PUBLISH, UNPUBLISH, FOREIGN = Event.PUBLISH, Event.UNPUBLISH, Event.FOREIGN_START
+PUBLISH, UNPUBLISH, FOREIGN = ScriptStep.PUBLISH, ScriptStep.UNPUBLISH, ScriptStep.FOREIGN_START
 
 LIVE = (PUBLISH,)
 RECORDED = (PUBLISH, START)
 RETURNS = (UNPUBLISH, PUBLISH)
-REPLAYED = (Event.REPLAYED_PUBLISH,)
+REPLAYED = (ScriptStep.REPLAYED_PUBLISH,)
 
 WIRE = frozenset(
     {
@@ -44,15 +51,15 @@ NONE: frozenset[Fault] = frozenset()
 PAUSED = Switches(already_while_paused=True)
 RESUMES = Switches(resumes=True)
 CANCEL_ENDS = Switches(cancel_ends=True)
-STATUS = Terms(status_known=True)
+STATUS = StreamSettings(status_known=True)
 
 
 def recording(
     then: OnInterruption = OnInterruption.RESUME, max_duration: int | None = None
-) -> Terms:
+) -> StreamSettings:
     """Policy records what is published."""
     rule = Rule(on_publish=OnPublish.RECORD, on_interruption=then, max_duration=max_duration)
-    return Terms(rule=rule)
+    return StreamSettings(rule=rule)
 
 
 def _named(*scenarios: Scenario) -> dict[str, Scenario]:
@@ -75,7 +82,7 @@ PAIRS = _named(
         "stop, start, short delay",
         (STOP, START),
         before=RECORDED,
-        terms=Terms(merge_delay=30_000),
+        terms=StreamSettings(merge_delay=30_000),
         switches=PAUSED,
         faults=WIRE,
         slow=True,
@@ -116,7 +123,7 @@ PAIRS = _named(
     Scenario(
         "replayed twice, and over",
         before=(PUBLISH, START_STOP),
-        script=(Event.REPLAYED_END, *REPLAYED, UNPUBLISH),
+        script=(ScriptStep.REPLAYED_END, *REPLAYED, UNPUBLISH),
         faults=NEWS,
         budget=1,
     ),

@@ -9,7 +9,7 @@ from itertools import islice
 from tests.explorer.move_context import Label, Step
 from tests.explorer.moves import Moves
 from tests.explorer.promises import Broken
-from tests.explorer.scenario import Event, Scenario
+from tests.explorer.scenario import Scenario, ScriptStep
 from tests.explorer.stepper import PERSON, Mind
 from tests.explorer.world import MINUTE, NOW, World
 
@@ -120,10 +120,10 @@ class Search:
         moves = Moves(alone, self.mind)
         world = moves.start()._replace(faults=0, looks=0)
         for action in scenario.before:
-            if isinstance(action, Event):
-                world = moves.event(world, action)
+            if isinstance(action, ScriptStep):
+                world = moves.script_step(world, action)
             else:
-                asked = self.mind.happening(action)
+                asked = self.mind.event(action)
                 world = next(moves.arrival(world, asked, PERSON))[1]
             world = _calm(moves, world)
         if scenario.aged and scenario.before:

@@ -6,9 +6,18 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
 
-from shared.engine.effects import Effect, Heard, Load, Look, SaveOrClaim, Send
-from shared.engine.recorder import Manner, Recorder
-from shared.protocol import Accepted, Flight, Happening, Looked, Recording, Sent, Terms, due_at
+from shared.engine.effects import CommandResult, Effect, Load, Look, SaveOrClaim, Send
+from shared.engine.recorder import HandlingOptions, Recorder
+from shared.protocol import (
+    Accepted,
+    CommandSettled,
+    Event,
+    Flight,
+    Looked,
+    Recording,
+    StreamSettings,
+    due_at,
+)
 from shared.protocol.command_errors import LiveError
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 from tests.explorer.normalize import Pool, bare, earlier
@@ -16,11 +25,11 @@ from tests.explorer.world import FAR, KEY, LEASE, NOW, Instance
 
 CALLBACK, PERSON, RECONCILE = range(3)
 MANNERS = (
-    Manner(wait=0),
-    Manner(wait=300),
-    Manner(wait=300, looks=True),
+    HandlingOptions(wait=0),
+    HandlingOptions(wait=300),
+    HandlingOptions(wait=300, looks=True),
 )
-Reply = Loaded | Stored | Claimed | Conflict | Looked | Heard | None
+Reply = Loaded | Stored | Claimed | Conflict | Looked | CommandResult | None
 
 
 class Wants(NamedTuple):
@@ -32,7 +41,7 @@ class Wants(NamedTuple):
     asked_at: int = 0
 
 
-class Turn(NamedTuple):
+class Transition(NamedTuple):
     """Load and save as one step. `replies`: the answered effects, if the instance goes on."""
 
     record: int
@@ -44,19 +53,19 @@ class Turn(NamedTuple):
 class Mind:
     """`terms` as the stage would have them. All tables hold for these terms alone."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: StreamSettings) -> None:
         self._terms = terms
-        self.records, self.happenings, self.replies = Pool(), Pool(), Pool()
+        self.records, self.events, self.replies = Pool(), Pool(), Pool()
         self._wants: dict[tuple[Any, ...], Wants] = {}
-        self._turns: dict[tuple[int, ...], Turn] = {}
+        self._turns: dict[tuple[int, ...], Transition] = {}
         self._earlier: dict[tuple[str, int, int, int], int] = {}
         self._due: dict[int, int | None] = {}
 
     def record(self, record: Recording) -> int:
         return self.records.put(bare(record, self._terms))
 
-    def happening(self, happening: Happening) -> int:
-        return self.happenings.put(happening)
+    def event(self, event: Event) -> int:
+        return self.events.put(event)
 
     def wants(self, one: Instance) -> Wants:
         """What the real generator yields after these answers."""
@@ -67,11 +76,11 @@ class Mind:
         return found
 
     def _replay(
-        self, happening: int, manner: int, serial: int, replies: tuple[int, ...]
+        self, event: int, options: int, serial: int, replies: tuple[int, ...]
     ) -> Effect[Any] | None:
         numbers = count()
         recorder = Recorder(lambda _: self._terms, lambda: f"{serial}.{next(numbers)}", LEASE)
-        steps = recorder.handle(KEY, self.happenings[happening], MANNERS[manner])
+        steps = recorder.handle(KEY, self.events[event], MANNERS[options])
         try:
             effect = steps.send(None)
             for reply in replies:
@@ -83,39 +92,40 @@ class Mind:
     def load(self, record: int) -> int:
         return self.replies.put(Loaded(self.records[record], 1, NOW))
 
-    def turn(self, record: int, one: Instance, *, slot: bool) -> Turn:
+    def transition(self, record: int, one: Instance, *, slot: bool) -> Transition:
         """Load and save with nobody in between."""
-        key = (record, one.happening, one.manner, one.serial, slot)
+        key = (record, one.event, one.options, one.serial, slot)
         found = self._turns.get(key)
         if found is None:
             loaded = one._replace(replies=(self.load(record),))
             found = self._turns[key] = self.saving(record, loaded, slot=slot)
         return found
 
-    def saving(self, record: int, one: Instance, *, slot: bool) -> Turn:
+    def saving(self, record: int, one: Instance, *, slot: bool) -> Transition:
         """What saving does to the store and to the instance, which has loaded."""
         wanted = self.wants(one)
         if wanted.save is None:
-            return Turn(record, False, False, self._goes_on(one))
+            return Transition(record, False, False, self._goes_on(one))
         flying = wanted.save.flying if slot else None
         stored = wanted.save.queued if flying is None else _flying(flying)
         after = self.record(stored)
         reply = Stored(1) if flying is None else Claimed(1, self.records[after], 0)
         then = one._replace(replies=(*one.replies, self.replies.put(reply)))
-        return Turn(after, True, flying is not None, self._goes_on(then))
+        return Transition(after, True, flying is not None, self._goes_on(then))
 
     def _goes_on(self, one: Instance) -> tuple[int, ...] | None:
         return None if self.wants(one).what is None else one.replies
 
     def answered(self, one: Instance, answer: Accepted | LiveError) -> Instance:
         """The loop of `handle` keeps nothing but notes: what follows an answer is what a handle of
-        `Sent` does that has loaded the record as it was claimed. Seen to hold for the next effect,
-        every time. Where somebody has saved since, it conflicts, and begins by loading."""
+        `CommandSettled` does that has loaded the record as it was claimed. Seen to hold for the
+        next effect, every time. Where somebody has saved since, it conflicts, and begins by
+        loading."""
         flight = self.wants(one).flight
         assert flight is not None
-        heard = self.replies.put(Heard(answer, NOW))
+        heard = self.replies.put(CommandResult(answer, NOW))
         real = one._replace(replies=(*one.replies, heard))
-        fresh = one._replace(happening=self.happening(Sent(flight.id, answer)), replies=())
+        fresh = one._replace(event=self.event(CommandSettled(flight.id, answer)), replies=())
         if one.outrun:
             in_vain = real._replace(replies=(*real.replies, self.replies.put(Conflict())))
             assert self.wants(in_vain).what is self.wants(fresh).what is Load
@@ -135,7 +145,7 @@ class Mind:
         real = one._replace(replies=(*one.replies, self.replies.put(seen)))
         if seen is None:
             return None if self.wants(real).what is None else real
-        fresh = one._replace(happening=self.happening(seen), replies=())
+        fresh = one._replace(event=self.event(seen), replies=())
         assert self.wants(real).what is self.wants(fresh).what is Load
         return fresh
 

@@ -21,7 +21,7 @@ def test_no_promise_breaks_in_a_small_scenario(name: str) -> None:
     assert told(explored(Kind.SCENARIO, name)) == "holds"
 
 
-@pytest.mark.parametrize("name", ["one flight", "doubt", "echo", "a stop sticks"])
+@pytest.mark.parametrize("name", ["one flight", "doubt", "reassert", "a stop sticks"])
 def test_the_heart_of_the_protocol_is_missed_when_it_is_taken_out(name: str) -> None:
     assert explored(Kind.RULE, name).promise is not None
 

@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 from shared.protocol import (
     Accepted,
-    Happening,
+    CommandSettled,
+    Event,
     Looked,
     Recording,
     Reported,
-    Sent,
     StartAsked,
     StopAsked,
     phase,
 )
 from shared.protocol.command_errors import LiveError
 from tests.explorer.move_context import Label
-from tests.explorer.stepper import Mind, Turn
+from tests.explorer.stepper import Mind, Transition
 from tests.explorer.world import NOW, Instance, Mail, Request
 
 
@@ -37,13 +37,13 @@ def _line(label: Label, mind: Mind) -> str:
 def _part(part: object, mind: Mind) -> str:
     match part:
         case Instance():
-            return f"#{part.serial} [{_happening(mind.happenings[part.happening])}]"
-        case Turn():
+            return f"#{part.serial} [{_happening(mind.events[part.event])}]"
+        case Transition():
             return _turn(part, mind)
         case Mail():
-            return f"[{_happening(mind.happenings[part.happening])}]"
+            return f"[{_happening(mind.events[part.event])}]"
         case Request():
-            return f"{part.command.value} ({part.why.value})"
+            return f"{part.command.value} ({part.reason.value})"
         case Accepted() | LiveError():
             return f"-> {type(part).__name__}"
         case _:
@@ -54,40 +54,42 @@ def _time(value: int) -> str:
     return f"{(value - NOW) / 1000:+.1f} s" if value > NOW // 2 else f"{value / 1000:.1f} s"
 
 
-def _happening(happening: Happening) -> str:
-    match happening:
-        case Sent(flight=flight, answer=answer):
+def _happening(event: Event) -> str:
+    match event:
+        case CommandSettled(flight=flight, answer=answer):
             return f"Sent {flight} {type(answer).__name__}"
         case Looked(published=published):
             return "Looked: " + ("offline" if published is None else _time(published))
         case Reported(what=what):
             return what
         case StartAsked() | StopAsked():
-            return type(happening).__name__
+            return type(event).__name__
         case _:
             pass
-    time = getattr(happening, "time", None)
-    return type(happening).__name__ + ("" if time is None else f" {_time(time)}")
+    time = getattr(event, "time", None)
+    return type(event).__name__ + ("" if time is None else f" {_time(time)}")
 
 
-def _turn(turn: Turn, mind: Mind) -> str:
-    record = mind.records[turn.record]
-    return ("=> " if turn.saved else "== ") + stands(record)
+def _turn(transition: Transition, mind: Mind) -> str:
+    record = mind.records[transition.record]
+    return ("=> " if transition.saved else "== ") + stands(record)
 
 
 def stands(record: Recording) -> str:
     """The record in short."""
-    wish, parts = record.wish, [phase(record).value]
-    parts.append(f"{'wanted' if wish.wanted else 'unwanted'} gen {wish.gen} ({wish.why.value})")
-    for name in ("flight", "owed"):
+    intent, parts = record.intent, [phase(record).value]
+    parts.append(
+        f"{'wanted' if intent.wanted else 'unwanted'} {intent.generation} ({intent.reason.value})"
+    )
+    for name in ("flight", "pending"):
         one = getattr(record, name)
         if one is not None:
-            parts.append(f"{name} {one.command.value} ({one.why.value})")
+            parts.append(f"{name} {one.command.value} ({one.reason.value})")
     parts += [f"doubt {one.command.value} {_time(one.until)}" for one in record.doubts]
     if record.session is not None:
         session = record.session
-        parts.append(f"session {session.number} {session.standing.value}")
-    if record.started is not None:
-        started = record.started
-        parts.append(f"started {started.how.value}{' confirmed' if started.confirmed else ''}")
+        parts.append(f"session {session.number} {session.state.value}")
+    if record.confirmation is not None:
+        started = record.confirmation
+        parts.append(f"started {started.source.value}{' confirmed' if started.confirmed else ''}")
     return ", ".join(parts)

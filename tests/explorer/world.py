@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from shared.protocol import Code, Command, StreamKey
+from shared.protocol import Command, Reason, StreamKey
 
 NOW = 1_000_000_000
 KEY = StreamKey("live.example.com", "app", "room1")
@@ -68,7 +68,7 @@ class Request(NamedTuple):
     """A command on the wire; it lands by `until` at the latest."""
 
     command: Command
-    why: Code
+    reason: Reason
     session: int
     until: int
 
@@ -76,17 +76,17 @@ class Request(NamedTuple):
 class Mail(NamedTuple):
     """A callback not yet delivered, about the true session `publish`."""
 
-    happening: int
+    event: int
     publish: int
-    by: int  # must be delivered by then; 0: at once
+    requester: int  # must be delivered by then; 0: at once
 
 
 class Instance(NamedTuple):
     """One invocation: its happening and the answers to its effects so far, from which the real
     generator is replayed."""
 
-    happening: int
-    manner: int
+    event: int
+    options: int
     serial: int
     replies: tuple[int, ...] = ()
     publish: int = NEVER  # the true session that its news is of

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from shared.lazy_imports import Surprise, first_that_works, standing_in, without_collector
+from shared.lazy_imports import StubUsedTooEarly, first_working, stub_imports, without_collector
 
 HEAVY = "class Base: ...\ndef twice(n): return 2 * n\nTHREE = 3\n"
 USES = "import heavy\nfrom heavy import Base, twice\nfrom heavy.below import deep\n"
@@ -37,7 +37,7 @@ def write(folder: Path, name: str, text: str) -> None:
 
 
 def light() -> ModuleType:
-    with standing_in(["heavy"]):
+    with stub_imports(["heavy"]):
         return importlib.import_module("light")
 
 
@@ -76,19 +76,19 @@ def test_what_is_loaded_already_is_not_stood_in_for(folder: Path) -> None:
 )
 def test_what_cannot_wait_is_a_surprise(folder: Path, cannot_wait: str) -> None:
     write(folder, "light", f"{USES}{cannot_wait}\n")
-    with pytest.raises(Surprise):
+    with pytest.raises(StubUsedTooEarly):
         light()
 
 
 def test_after_a_surprise_everything_is_imported_as_it_comes(folder: Path) -> None:
     write(folder, "light", f"{USES}class Own(Base): ...\n")
-    module = first_that_works([light, lambda: importlib.import_module("light")], ["light"])
+    module = first_working([light, lambda: importlib.import_module("light")], ["light"])
     assert issubclass(module.Own, importlib.import_module("heavy").Base)
 
 
 def test_the_last_ways_error_is_told(folder: Path) -> None:
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
-        first_that_works([light, lambda: importlib.import_module("nowhere")][1:], [])
+        first_working([light, lambda: importlib.import_module("nowhere")][1:], [])
 
 
 def test_a_package_of_many_classes_is_loaded_one_by_one(folder: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_package_of_many_classes_is_loaded_one_by_one(folder: Path) -> None:
     (folder / "models" / "_add_stream_request.py").write_text(
         "class AddStreamRequest: ...\nclass AddStreamRequestPart: ...\n"
     )
-    with standing_in([], ["models"]):
+    with stub_imports([], ["models"]):
         models = importlib.import_module("models")
     assert "models._add_stream_request" not in sys.modules
     assert models.AddStreamRequestPart.__qualname__ == "AddStreamRequestPart"

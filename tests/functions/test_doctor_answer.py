@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.config import Settings
-from shared.protocol.command_errors import OursToMend
+from shared.protocol.command_errors import OperatorActionNeeded
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import Clock
 from tests.support.scripted_stage import ENVIRONMENT, Stage
@@ -97,7 +97,7 @@ def test_what_is_no_digest_is_refused(stage: Stage) -> None:
 
 
 def test_live_is_asked_with_the_role_of_the_function(stage: Stage) -> None:
-    stage.live.listed = OursToMend("Forbidden.RAM", "not allowed")
+    stage.live.listed = OperatorActionNeeded("Forbidden.RAM", "not allowed")
 
     assert examined(stage)["live"] == [
         {"domain": "live.example.com", "online": None, "code": "Forbidden.RAM"}

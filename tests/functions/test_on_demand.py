@@ -11,7 +11,7 @@ import pytest
 
 from functions import on_demand
 from shared.protocol import StartAsked, StopAsked, StreamKey, TimePassed
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.stream import Command
 from tests.conftest import KEY, Clock
 from tests.support.callback_stage import HOST, LESSON, POLICY, RECORD_KEY, TOKEN, Edge
@@ -112,7 +112,7 @@ def test_a_yes_spares_the_publish_its_start(edge: Edge) -> None:
     edge.ingest(key=LESSON)
 
     assert edge.live.sent == []
-    assert edge.record(LESSON).started is not None
+    assert edge.record(LESSON).confirmation is not None
 
 
 def test_a_yes_that_stays_unconfirmed_is_followed_by_a_start(edge: Edge) -> None:
@@ -193,7 +193,7 @@ def test_a_store_that_can_only_be_read_does_not_hold_the_answer_up(edge: Edge) -
 # --- whoever answered before us -----------------------------------------------------------------
 
 
-def test_the_target_answers_where_no_wish_does(
+def test_the_target_answers_where_no_intent_does(
     relaying: Callable[[str], Edge], theirs: Wire
 ) -> None:
     answer = {"NeedRecord": True, "Interval": {"Mp4": 300, "Flv": 1}, "Format": ["mp4", "avi"]}
@@ -212,7 +212,9 @@ def test_the_target_answers_where_no_wish_does(
     assert theirs.seen[-1].query["stream"] == KEY.stream
 
 
-def test_a_wish_is_stronger_than_the_target(relaying: Callable[[str], Edge], theirs: Wire) -> None:
+def test_a_intent_is_stronger_than_the_target(
+    relaying: Callable[[str], Edge], theirs: Wire
+) -> None:
     theirs.script(said({"NeedRecord": False}))
     edge = relaying("")
     edge.happens(StartAsked("ann"))
@@ -268,4 +270,4 @@ def test_in_observe_mode_without_a_target_nothing_is_recorded_and_history_says_w
 
     assert not needs(edge, LESSON)
     newest = edge.app.store.history(LESSON, 1)[0].note
-    assert (newest.code, newest.about["command"]) == (Code.OBSERVED, "NeedRecord true")
+    assert (newest.code, newest.about["command"]) == (Reason.OBSERVED, "NeedRecord true")

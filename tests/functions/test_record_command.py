@@ -9,7 +9,7 @@ import pytest
 
 from shared import retry
 from shared.engine.effects import Send, Steps
-from shared.engine.recorder import Handled, Manner
+from shared.engine.recorder import HandleResult, HandlingOptions
 from shared.protocol import (
     Command,
     FileLeft,
@@ -22,15 +22,15 @@ from shared.protocol import (
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NeverSent,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
 from shared.protocol.durations import rfc3339
 from shared.protocol.events import Accepted, TimePassed
@@ -90,22 +90,22 @@ def while_waiting(
 
 
 def test_a_start_of_a_live_stream_is_accepted(live: Stage) -> None:
-    got = live.start({"reason": "morning show"})
+    got = live.start({"note": "morning show"})
 
     assert got.outcome == (200, "accepted", "recording")
     assert (got.json["command"], got.json["request_id"]) == ("start", "R-1")
-    assert got.json["wish"]["reason"] == "morning show"
+    assert got.json["intent"]["note"] == "morning show"
     assert got.json["until"] == rfc3339(NOON + 60_000 + 12 * HOUR)
 
 
 def test_a_start_that_finds_no_stream_waits_for_it(stage: Stage) -> None:
-    stage.live.answers(START, NotLive("StreamNotFound"))
+    stage.live.answers(START, StreamNotLive("StreamNotFound"))
 
     assert stage.start().outcome == (202, "waiting", "waiting")
 
 
 def test_a_start_that_was_to_fail_without_a_stream_keeps_live_s_answer(stage: Stage) -> None:
-    stage.live.answers(START, NotLive("StreamNotFound", request_id="R-9"))
+    stage.live.answers(START, StreamNotLive("StreamNotFound", request_id="R-9"))
     got = stage.start({"if_not_live": "fail"})
 
     assert got.refusal == (409, "StreamNotFound")
@@ -113,11 +113,11 @@ def test_a_start_that_was_to_fail_without_a_stream_keeps_live_s_answer(stage: St
     assert stage.status().json["wanted"] is False
 
 
-def test_the_second_asker_of_a_wanted_stream_may_fail_and_the_wish_stays(stage: Stage) -> None:
+def test_the_second_asker_of_a_wanted_stream_may_fail_and_the_intent_stays(stage: Stage) -> None:
     stage.happens(Published(NOON))
     stage.start()
     stage.happens(Unpublished(NOON + 10_000))
-    stage.live.answers(RESTART, NotLive("StreamNotFound"))
+    stage.live.answers(RESTART, StreamNotLive("StreamNotFound"))
 
     assert stage.ask("POST", f"{ROOM}/restart").refusal == (409, "StreamNotFound")
     assert stage.status().json["wanted"] is True
@@ -126,14 +126,24 @@ def test_the_second_asker_of_a_wanted_stream_may_fail_and_the_wish_stays(stage: 
 @pytest.mark.parametrize(
     ("command", "path", "answer", "expected"),
     [
-        (START, "start", AlreadyStarted("TaskAlreadyStarted"), (200, "already", "recording")),
+        (
+            START,
+            "start",
+            AlreadyStarted("TaskAlreadyStarted"),
+            (200, "already_recording", "recording"),
+        ),
         (START, "start", Throttled("Throttling", retry_after=LONG), (202, "queued", "starting")),
-        (START, "start", InDoubt("InternalError", status=500), (202, "doubt", "starting")),
-        (STOP, "stop", NotLive("StreamNotFound"), (200, "over", "idle")),
-        (STOP, "stop", AlreadyStarted("TaskAlreadyStarted"), (200, "over", "idle")),
-        (STOP, "stop", Refused("SomethingNew", status=400), (200, "over", "idle")),
+        (START, "start", InDoubt("InternalError", status=500), (202, "unknown", "starting")),
+        (STOP, "stop", StreamNotLive("StreamNotFound"), (200, "already_stopped", "idle")),
+        (STOP, "stop", AlreadyStarted("TaskAlreadyStarted"), (200, "already_stopped", "idle")),
+        (
+            STOP,
+            "stop",
+            UnknownRejection("SomethingNew", status=400),
+            (200, "already_stopped", "idle"),
+        ),
         (STOP, "stop", Throttled("Throttling", retry_after=LONG), (202, "queued", "stopping")),
-        (RESTART, "restart", InDoubt("", status=502), (202, "doubt", "recording")),
+        (RESTART, "restart", InDoubt("", status=502), (202, "unknown", "recording")),
     ],
 )
 def test_what_an_answer_makes_of_an_ask(
@@ -150,16 +160,21 @@ def test_what_an_answer_makes_of_an_ask(
     ("command", "path", "answer", "expected"),
     [
         (START, "start", NoRecordConfig("InvalidConfig.NotFound"), (400, "CodeConfigNotFound")),
-        (START, "start", Rejected("MalformedParam"), (400, "MalformedParam")),
-        (START, "start", Rejected("InvalidDomain.NotFound"), (400, "InvalidDomain.NotFound")),
-        (START, "start", Refused("SomethingNew"), (400, "SomethingNew")),
-        (START, "start", OursToMend("InvalidAccessKeyId.NotFound"), (502, "UpstreamAuth")),
-        (STOP, "stop", Rejected("MissingParam"), (400, "MissingParam")),
-        (STOP, "stop", OursToMend("Forbidden.RAM"), (502, "UpstreamAuth")),
-        (RESTART, "restart", NotLive("InvalidStream.NotFound"), (409, "StreamNotFound")),
+        (START, "start", InvalidCommand("MalformedParam"), (400, "MalformedParam")),
+        (START, "start", InvalidCommand("InvalidDomain.NotFound"), (400, "InvalidDomain.NotFound")),
+        (START, "start", UnknownRejection("SomethingNew"), (400, "SomethingNew")),
+        (
+            START,
+            "start",
+            OperatorActionNeeded("InvalidAccessKeyId.NotFound"),
+            (502, "UpstreamAuth"),
+        ),
+        (STOP, "stop", InvalidCommand("MissingParam"), (400, "MissingParam")),
+        (STOP, "stop", OperatorActionNeeded("Forbidden.RAM"), (502, "UpstreamAuth")),
+        (RESTART, "restart", StreamNotLive("InvalidStream.NotFound"), (409, "StreamNotFound")),
         (RESTART, "restart", AlreadyStarted("TaskAlreadyStarted"), (409, "TaskAlreadyStarted")),
-        (RESTART, "restart", Rejected("MalformedParam"), (400, "MalformedParam")),
-        (RESTART, "restart", Refused("SomethingNew"), (400, "SomethingNew")),
+        (RESTART, "restart", InvalidCommand("MalformedParam"), (400, "MalformedParam")),
+        (RESTART, "restart", UnknownRejection("SomethingNew"), (400, "SomethingNew")),
     ],
 )
 def test_what_an_answer_refuses(
@@ -188,19 +203,19 @@ def test_what_did_nothing_is_tried_again_within_the_invocation(
     assert live.live.sent == [START, START]
 
 
-def test_the_wish_is_kept_while_our_credentials_are_refused(live: Stage) -> None:
-    live.live.answers(START, OursToMend("InvalidAccessKeyId.NotFound"))
+def test_the_intent_is_kept_while_our_credentials_are_refused(live: Stage) -> None:
+    live.live.answers(START, OperatorActionNeeded("InvalidAccessKeyId.NotFound"))
     live.start()
     told = live.status().json
 
-    assert (told["wanted"], told["owed"]["command"]) == (True, "start")
-    assert told["because"]["code"] == "ours_to_mend"
+    assert (told["wanted"], told["pending"]["command"]) == (True, "start")
+    assert told["reason"]["code"] == "operator_action_needed"
 
 
 def test_a_second_start_moves_the_end_and_sends_nothing(recording: Stage) -> None:
     got = recording.start({"max_duration": "1h"})
 
-    assert got.outcome == (200, "already", "recording")
+    assert got.outcome == (200, "already_recording", "recording")
     assert got.json["until"] == rfc3339(NOON + 60_000 + HOUR)
     assert recording.live.sent == [START]
 
@@ -211,7 +226,7 @@ def test_a_start_of_a_failed_session_that_is_repeated_says_that_it_waits(live: S
     got = live.start(Idempotency_Key="k1")
 
     assert got.outcome == (202, "waiting", "failed")
-    assert got.json["because"]["code"] == "no_record_config"
+    assert got.json["reason"]["code"] == "no_record_config"
 
 
 # --- stop, extend, restart, cancel_delay
@@ -222,7 +237,7 @@ def test_a_stop_is_accepted_holds_and_says_when_the_file_comes(recording: Stage)
     got = recording.stop({"hold": "2h"})
 
     assert got.outcome == (200, "accepted", "idle")
-    assert got.json["wish"]["held_until"] == rfc3339(NOON + 61_000 + 2 * HOUR)
+    assert got.json["intent"]["held_until"] == rfc3339(NOON + 61_000 + 2 * HOUR)
     assert got.json["file_by"] == rfc3339(NOON + 61_000 + 180_000)
 
 
@@ -237,11 +252,11 @@ def test_a_stop_that_finalizes_sends_both_commands(recording: Stage) -> None:
 
 def test_a_file_that_cannot_be_hastened_comes_after_the_delay(recording: Stage) -> None:
     recording.happens(Unpublished(NOON + 60_000))
-    recording.live.answers(STOP, NotLive("StreamNotFound"))
-    recording.live.answers(CANCEL, NotLive("StreamNotFound"))
+    recording.live.answers(STOP, StreamNotLive("StreamNotFound"))
+    recording.live.answers(CANCEL, StreamNotLive("StreamNotFound"))
     got = recording.stop({"finalize": True})
 
-    assert got.outcome == (200, "over", "idle")
+    assert got.outcome == (200, "already_stopped", "idle")
     assert got.json["file_by"] == rfc3339(NOON + 60_000 + 180_000)
 
 
@@ -254,9 +269,9 @@ def test_a_stop_may_hold_for_the_session_of_now_alone(recording: Stage) -> None:
 
 
 def test_a_stop_of_a_stream_that_nobody_ever_started_is_sent_all_the_same(stage: Stage) -> None:
-    stage.live.answers(STOP, NotLive("StreamNotFound"))
+    stage.live.answers(STOP, StreamNotLive("StreamNotFound"))
 
-    assert stage.stop().outcome == (200, "over", "idle")
+    assert stage.stop().outcome == (200, "already_stopped", "idle")
     assert stage.live.sent == [STOP]
 
 
@@ -264,7 +279,7 @@ def test_an_end_is_extended(recording: Stage) -> None:
     until = rfc3339(NOON + 5 * HOUR)
     got = recording.ask("POST", f"{ROOM}/extend", {"until": until})
 
-    assert got.outcome == (200, "already", "recording")
+    assert got.outcome == (200, "already_recording", "recording")
     assert got.json["until"] == until
 
 
@@ -280,7 +295,7 @@ def test_what_is_not_wanted_is_neither_extended_nor_cut(stage: Stage, path: str)
 
 
 def test_a_wanted_stream_that_is_not_live_is_not_cut(stage: Stage) -> None:
-    stage.live.answers(START, NotLive("StreamNotFound"))
+    stage.live.answers(START, StreamNotLive("StreamNotFound"))
     stage.start()
     got = stage.ask("POST", f"{ROOM}/restart")
 
@@ -297,7 +312,7 @@ def test_a_file_is_cut(recording: Stage) -> None:
 
 def test_a_rejected_cut_is_no_success_though_a_start_follows_it(recording: Stage) -> None:
     recording.clock.pass_ms(1000)
-    recording.live.answers(RESTART, Rejected("MalformedParam"))
+    recording.live.answers(RESTART, InvalidCommand("MalformedParam"))
 
     assert recording.ask("POST", f"{ROOM}/restart").refusal == (400, "MalformedParam")
     assert recording.live.sent == [START, RESTART, START]
@@ -324,7 +339,7 @@ def test_the_same_key_again_changes_nothing_even_after_a_stop(recording: Stage) 
     recording.stop()
     got = recording.start(Idempotency_Key="k1")
 
-    assert got.outcome == (200, "over", "idle")
+    assert got.outcome == (200, "already_stopped", "idle")
     assert recording.live.sent == [START, STOP]
 
 
@@ -337,18 +352,18 @@ def test_a_start_without_a_key_that_is_repeated_after_a_stop_starts(recording: S
 
 
 def test_the_same_key_with_another_body_or_ask_is_refused(recording: Stage) -> None:
-    recording.start({"reason": "one"}, Idempotency_Key="k1")
+    recording.start({"note": "one"}, Idempotency_Key="k1")
 
     expected = (422, "IdempotencyKeyReused")
-    assert recording.start({"reason": "two"}, Idempotency_Key="k1").refusal == expected
+    assert recording.start({"note": "two"}, Idempotency_Key="k1").refusal == expected
     assert recording.stop(Idempotency_Key="k1").refusal == expected
 
 
 def test_a_key_is_forgotten_after_a_day(recording: Stage) -> None:
-    recording.start({"reason": "one"}, Idempotency_Key="k1")
+    recording.start({"note": "one"}, Idempotency_Key="k1")
     recording.clock.pass_ms(24 * HOUR)
 
-    assert recording.start({"reason": "two"}, Idempotency_Key="k1").status < 300
+    assert recording.start({"note": "two"}, Idempotency_Key="k1").status < 300
 
 
 def test_the_key_of_a_refused_ask_may_be_used_again(live: Stage) -> None:
@@ -426,11 +441,11 @@ def settling(stage: Stage, answer: Accepted | LiveError) -> Callable[[], object]
     ("answer", "status", "told"),
     [
         (Accepted("R-1"), 200, "accepted"),
-        (AlreadyStarted("TaskAlreadyStarted"), 200, "already"),
+        (AlreadyStarted("TaskAlreadyStarted"), 200, "already_recording"),
         (NoRecordConfig("CodeConfigNotFound"), 400, "CodeConfigNotFound"),
-        (Refused("SomethingNew"), 400, "SomethingNew"),
-        (OursToMend("Forbidden.RAM"), 502, "UpstreamAuth"),
-        (InDoubt("InternalError", status=500), 202, "doubt"),
+        (UnknownRejection("SomethingNew"), 400, "SomethingNew"),
+        (OperatorActionNeeded("Forbidden.RAM"), 502, "UpstreamAuth"),
+        (InDoubt("InternalError", status=500), 202, "unknown"),
         (Throttled("Throttling", retry_after=LONG), 202, "queued"),
     ],
 )
@@ -452,12 +467,12 @@ def test_a_queued_stop_waits_until_it_is_over(
     recording: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recording.live.answers(STOP, Throttled("Throttling", retry_after=LONG))
-    while_waiting(recording, monkeypatch, settling(recording, NotLive("StreamNotFound")))
+    while_waiting(recording, monkeypatch, settling(recording, StreamNotLive("StreamNotFound")))
 
-    assert recording.stop(Prefer="wait=8").outcome == (200, "over", "idle")
+    assert recording.stop(Prefer="wait=8").outcome == (200, "already_stopped", "idle")
 
 
-def test_a_wait_ends_when_somebody_wishes_otherwise(
+def test_a_wait_ends_when_somebody_intents_otherwise(
     live: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     while_waiting(live, monkeypatch, live.stop)
@@ -474,8 +489,8 @@ def test_a_wait_ends_when_somebody_wishes_otherwise(
 def test_a_stream_never_heard_of_says_so(stage: Stage) -> None:
     told = stage.status().json
 
-    assert (told["phase"], told["seen"]) == ("idle", False)
-    assert told["because"]["code"] == "never_asked"
+    assert (told["phase"], told["ever_live"]) == ("idle", False)
+    assert told["reason"]["code"] == "never_asked"
 
 
 def test_the_whole_record_of_a_recording_is_shown(recording: Stage) -> None:
@@ -484,21 +499,21 @@ def test_the_whole_record_of_a_recording_is_shown(recording: Stage) -> None:
 
     assert (told["phase"], told["confirmed"]) == ("recording", True)
     assert told["session"]["number"] == 1
-    assert told["evidence"]["what"] == "record_started"
-    assert told["last_answer"]["because"] == {"code": "accepted", "text": "Live accepted start"}
+    assert told["last_report"]["what"] == "record_started"
+    assert told["last_answer"]["reason"] == {"code": "accepted", "text": "Live accepted start"}
 
 
 def test_a_command_that_is_owed_is_shown(recording: Stage) -> None:
     recording.live.answers(STOP, Throttled("Throttling", retry_after=LONG))
     recording.stop()
 
-    assert recording.status().json["owed"]["attempts"] == 1
+    assert recording.status().json["pending"]["attempts"] == 1
 
 
 def test_texts_come_in_the_language_that_is_liked_best(stage: Stage) -> None:
     def said(accepted: str) -> str:
         got = stage.ask("GET", ROOM, Accept_Language=accepted)
-        return str(got.json["because"]["text"])
+        return str(got.json["reason"]["text"])
 
     assert "没有" in said("zh-CN,zh;q=0.9,en;q=0.8")
     assert "没有" in said("fr, en;q=0.4, zh;q=0.5")
@@ -765,7 +780,7 @@ def test_every_bad_field_is_told_at_once(stage: Stage) -> None:
     body = {
         "on_interruption": "explode",
         "max_duration": "soon",
-        "reason": "x" * 201,
+        "note": "x" * 201,
         "untill": "2026-11-22T20:00:00Z",
         "zzz": 1,
     }
@@ -784,8 +799,8 @@ def test_every_bad_field_is_told_at_once(stage: Stage) -> None:
         {"until": "2026-11-22T20:00:00Z", "max_duration": "1h"},
         {"until": 5},
         {"if_not_live": None},
-        {"reason": "a\nb"},
-        {"reason": "\ud800"},
+        {"note": "a\nb"},
+        {"note": "\ud800"},
     ],
 )
 def test_what_makes_no_sense_is_refused(stage: Stage, body: object) -> None:
@@ -829,7 +844,7 @@ def test_a_query_that_nobody_reads_is_refused(stage: Stage) -> None:
 
 
 def test_a_command_on_the_wire_is_shown_and_a_second_ask_waits_for_it(live: Stage) -> None:
-    steps = live.app.recorder.handle(KEY, StartAsked("another instance"), Manner(wait=250))
+    steps = live.app.recorder.handle(KEY, StartAsked("another instance"), HandlingOptions(wait=250))
     send = next(effect for effect in _until_sent(live, steps))
     told = live.status().json
 
@@ -838,7 +853,7 @@ def test_a_command_on_the_wire_is_shown_and_a_second_ask_waits_for_it(live: Stag
     assert live.stop().outcome == (202, "queued", "stopping")
 
 
-def _until_sent(stage: Stage, steps: Steps[Handled]) -> Iterator[Send]:
+def _until_sent(stage: Stage, steps: Steps[HandleResult]) -> Iterator[Send]:
     """The effects are performed but the send, which stays on the wire."""
     effect = next(steps)
     while not isinstance(effect, Send):

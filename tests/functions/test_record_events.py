@@ -9,7 +9,7 @@ import pytest
 
 from functions import record_events
 from shared.protocol import FileLeft, Phase, StartAsked, phase
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.texts import MENDS, Language, text
 from tests.conftest import KEY, NOON, Clock
 from tests.support.callback_stage import HOST, INGEST, RECORD_KEY, TOKEN, Edge
@@ -44,7 +44,7 @@ def recording(edge: Edge) -> Edge:
 def test_a_recording_that_runs_confirms_the_start(recording: Edge, event: str) -> None:
     assert recording.told(event=event).status == 200
 
-    started = recording.record().started
+    started = recording.record().confirmation
     assert started is not None
     assert started.confirmed
 
@@ -52,9 +52,9 @@ def test_a_recording_that_runs_confirms_the_start(recording: Edge, event: str) -
 def test_a_pause_is_known_and_confirms_nothing(recording: Edge) -> None:
     recording.told(event="record_paused", time="2026-11-22T10:00:00Z")
 
-    evidence = recording.record().evidence
-    assert evidence is not None
-    assert (evidence.what, evidence.recording) == ("record_paused", False)
+    last_report = recording.record().last_report
+    assert last_report is not None
+    assert (last_report.what, last_report.recording) == ("record_paused", False)
 
 
 def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recording: Edge) -> None:
@@ -121,7 +121,7 @@ def test_a_file_that_does_not_say_when_it_ends_lasts_as_long_as_it_says(edge: Ed
 def test_a_file_without_any_time_proves_no_recording_of_now(recording: Edge) -> None:
     recording.told(uri="a.mp4")
 
-    started = recording.record().started
+    started = recording.record().confirmation
     assert started is not None
     assert not started.confirmed
 
@@ -223,7 +223,7 @@ def test_a_switch_of_publishers_is_told_by_other_fields_as_well(recording: Edge)
     recording.remarks("switch", headers, **place, event="main_to_backup")
 
     newest = recording.app.store.history(KEY, 1)[0].note
-    assert (newest.code, newest.about["what"]) == (Code.SWITCHED, "main_to_backup")
+    assert (newest.code, newest.about["what"]) == (Reason.SWITCHED, "main_to_backup")
 
 
 def test_a_remark_without_a_signature_is_logged_and_kept_nowhere(edge: Edge) -> None:

@@ -19,26 +19,26 @@ from shared.inbound.function_compute.response import ANSWERS
 from shared.inbound.request_errors import (
     BadRequest,
     Forbidden,
+    MalformedCallback,
     MethodNotAllowed,
     RequestError,
     TooLarge,
     Unauthorized,
-    Unproved,
-    Unreadable,
     UnsupportedMediaType,
+    UnverifiedCallback,
 )
 from shared.logs import Log
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
 from shared.store.store_errors import StoreUnavailable
 
@@ -269,22 +269,22 @@ def test_every_request_error_has_a_title(kind: type[RequestError]) -> None:
     ("error", "status", "code"),
     [
         (AlreadyStarted("TaskAlreadyStarted", status=409), 409, "TaskAlreadyStarted"),
-        (NotLive("StreamNotFound", status=409), 409, "StreamNotFound"),
-        (NotLive("InvalidStream.NotFound", status=404), 409, "StreamNotFound"),
+        (StreamNotLive("StreamNotFound", status=409), 409, "StreamNotFound"),
+        (StreamNotLive("InvalidStream.NotFound", status=404), 409, "StreamNotFound"),
         (NoRecordConfig("CodeConfigNotFound", status=400), 400, "CodeConfigNotFound"),
-        (Rejected("MalformedParam", status=400), 400, "MalformedParam"),
-        (Rejected("InvalidDomain.NotFound", status=404), 400, "InvalidDomain.NotFound"),
-        (Refused("Strange", status=418), 400, "Strange"),
+        (InvalidCommand("MalformedParam", status=400), 400, "MalformedParam"),
+        (InvalidCommand("InvalidDomain.NotFound", status=404), 400, "InvalidDomain.NotFound"),
+        (UnknownRejection("Strange", status=418), 400, "Strange"),
         (InDoubt("InternalError", status=500), 500, "InternalError"),
         (InDoubt(), 502, "InDoubt"),
         (Throttled("Throttling.User", status=400), 429, "Throttling.User"),
         (Unavailable("ServiceUnavailable", status=503), 503, "ServiceUnavailable"),
-        (OursToMend("Forbidden.RAM", HIDDEN, status=403), 502, "UpstreamAuth"),
+        (OperatorActionNeeded("Forbidden.RAM", HIDDEN, status=403), 502, "UpstreamAuth"),
         (LiveError("X"), 502, "X"),
         (StoreUnavailable(HIDDEN), 503, "StoreUnavailable"),
         (Misconfigured([Fault("A", HIDDEN)]), 503, "Misconfigured"),
-        (Unproved(HIDDEN), 401, "Unproved"),
-        (Unreadable("time is missing"), 400, "MalformedParam"),
+        (UnverifiedCallback(HIDDEN), 401, "UnverifiedCallback"),
+        (MalformedCallback("time is missing"), 400, "MalformedParam"),
         (Forbidden("not you"), 403, "Forbidden"),
         (LiveRecordError(HIDDEN), 500, "InternalError"),
         (ZeroDivisionError(HIDDEN), 500, "InternalError"),
@@ -321,7 +321,7 @@ def test_of_the_settings_only_the_names_are_told() -> None:
 
 
 def test_live_s_request_id_goes_before_ours() -> None:
-    assert told_by(NotLive(request_id="live-1"))["request_id"] == "live-1"
+    assert told_by(StreamNotLive(request_id="live-1"))["request_id"] == "live-1"
 
 
 @pytest.mark.parametrize(
@@ -329,11 +329,11 @@ def test_live_s_request_id_goes_before_ours() -> None:
     [
         (MethodNotAllowed("no", allow=["GET", "POST"]), "Allow", "GET, POST"),
         (Unauthorized("who"), "WWW-Authenticate", "Bearer"),
-        (Unproved("why"), "WWW-Authenticate", "ALI-LIVE-SIGNATURE"),
+        (UnverifiedCallback("why"), "WWW-Authenticate", "ALI-LIVE-SIGNATURE"),
         (Throttled(retry_after=1200), "Retry-After", "2"),
         (Throttled(), "Retry-After", "1"),
         (StoreUnavailable(), "Retry-After", "1"),
-        (NotLive(), "Content-Type", "application/problem+json"),
+        (StreamNotLive(), "Content-Type", "application/problem+json"),
     ],
     ids=range(7),
 )
@@ -351,8 +351,8 @@ def test_a_request_is_answered_and_logged() -> None:
 @pytest.mark.parametrize(
     ("error", "event"),
     [
-        (Unproved("why"), "callback.refused"),
-        (Unreadable("why"), "callback.refused"),
+        (UnverifiedCallback("why"), "callback.refused"),
+        (MalformedCallback("why"), "callback.refused"),
         (Forbidden("why"), "request.refused"),
         (StoreUnavailable("why"), "request.failed"),
         (ZeroDivisionError("why"), "request.crashed"),

@@ -19,7 +19,7 @@ from shared.inbound.live_callbacks import (
     StreamEvent,
     UnknownEvent,
 )
-from shared.inbound.request_errors import Unproved, Unreadable
+from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
 
 DOMAIN = "push.example.com"
 OLD, NEW = "K3yK3yK3yK3yK3y0", "n3wn3wn3wn3wn3w1"
@@ -85,7 +85,7 @@ def test_a_clock_may_be_five_minutes_off_both_ways(late: int) -> None:
 
 @pytest.mark.parametrize("late", [-301, 301])
 def test_a_timestamp_further_off_is_refused(late: int) -> None:
-    with pytest.raises(Unproved, match="window"):
+    with pytest.raises(UnverifiedCallback, match="window"):
         verify(signed(), late=late)
 
 
@@ -104,14 +104,14 @@ def test_a_timestamp_further_off_is_refused(late: int) -> None:
     ids=range(8),
 )
 def test_whatever_else_comes_is_unproved(headers: dict[str, str]) -> None:
-    with pytest.raises(Unproved):
+    with pytest.raises(UnverifiedCallback):
         verify(headers)
 
 
 @pytest.mark.parametrize(("domains", "keys"), [([DOMAIN], []), ([], [OLD]), ([DOMAIN], [""])])
 def test_without_a_key_or_a_domain_nothing_is_proved(domains: list[str], keys: list[str]) -> None:
     headers = signed(key=keys[0] if keys else OLD)
-    with pytest.raises(Unproved):
+    with pytest.raises(UnverifiedCallback):
         live_callbacks.verify(headers, domains=domains, keys=keys, now=THEN * 1000)
 
 
@@ -121,7 +121,7 @@ _ANYTHING = st.text(st.characters(exclude_categories=()))
 @given(st.dictionaries(_ANYTHING, _ANYTHING), _ANYTHING, _ANYTHING)
 def test_only_unproved_leaves_verify(others: dict[str, str], at: str, signature: str) -> None:
     headers = {**others, "ali-live-timestamp": at, "ali-live-signature": signature}
-    with pytest.raises(Unproved):
+    with pytest.raises(UnverifiedCallback):
         verify(headers)
 
 
@@ -132,13 +132,13 @@ def test_a_path_ends_in_any_of_the_tokens(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["", "/", "/callbacks/stream/", "/old-path/x", "/Old-Path", "/é"])
 def test_a_path_without_a_token_is_unproved(path: str) -> None:
-    with pytest.raises(Unproved):
+    with pytest.raises(UnverifiedCallback):
         live_callbacks.path_token(path, ["old-path", "", "new-path"])
 
 
 @given(_ANYTHING, st.lists(_ANYTHING))
 def test_only_unproved_leaves_path_token(path: str, tokens: list[str]) -> None:
-    with suppress(Unproved):
+    with suppress(UnverifiedCallback):
         live_callbacks.path_token(path, tokens)
 
 
@@ -167,7 +167,7 @@ def test_usrargs_are_not_kept() -> None:
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(MalformedCallback) as caught:
         live_callbacks.parse_stream_event(
             {"action": "secret", "time": "soon", "id": "a/b", "app": ""}
         )
@@ -178,7 +178,7 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "a\nb", "a*", "x" * 257, "\udcff"])
 def test_a_name_that_no_stream_can_have_is_unreadable(name: str) -> None:
-    with pytest.raises(Unreadable, match="id"):
+    with pytest.raises(MalformedCallback, match="id"):
         live_callbacks.parse_stream_event({**PUBLISHED, "id": name})
 
 
@@ -291,7 +291,7 @@ def test_an_event_that_nobody_documented_is_kept_by_name_only() -> None:
     ids=range(13),
 )
 def test_a_body_that_makes_no_sense_is_unreadable(body: bytes) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(MalformedCallback):
         live_callbacks.parse_record_event(body)
 
 
@@ -306,20 +306,20 @@ _FIELDS = ("event", "uri", "VideoId", "time", "duration", "start_time", "error_i
 @given(st.binary() | st.dictionaries(st.sampled_from(_FIELDS), _JSON).map(lambda v: {**NAMES, **v}))
 def test_only_unreadable_leaves_parse_record_event(told: object) -> None:
     body = told if isinstance(told, bytes) else json.dumps(told).encode()
-    with suppress(Unreadable):
+    with suppress(MalformedCallback):
         live_callbacks.parse_record_event(body)
 
 
 @given(st.dictionaries(st.sampled_from([*PUBLISHED, *NAMES]) | _ANYTHING, _ANYTHING))
 def test_only_unreadable_leaves_the_parsers_of_a_query(query: dict[str, str]) -> None:
-    with suppress(Unreadable):
+    with suppress(MalformedCallback):
         live_callbacks.parse_stream_event(query)
-    with suppress(Unreadable):
+    with suppress(MalformedCallback):
         live_callbacks.parse_on_demand(query)
 
 
 def test_an_on_demand_callback_asks_about_one_stream() -> None:
     query = {**NAMES, "vbitrate": "2000", "codec": "h264"}
     assert live_callbacks.parse_on_demand(query) == OnDemandAsk(*WHO)
-    with pytest.raises(Unreadable, match="stream"):
+    with pytest.raises(MalformedCallback, match="stream"):
         live_callbacks.parse_on_demand({**NAMES, "stream": ""})

@@ -58,7 +58,7 @@ def test_a_stopped_stream_stays_stopped_when_the_encoder_blips(here: Stage) -> N
     here.publish("blip", time=int(time.time()) + 5)
 
     assert here.sent("blip") == ["start", "stop"]
-    assert here.status("blip")["because"]["code"] == "held"
+    assert here.status("blip")["reason"]["code"] == "held"
 
 
 def test_a_callback_that_comes_twice_sends_nothing_twice(here: Stage) -> None:
@@ -108,7 +108,7 @@ def test_a_rejected_start_says_what_to_mend(here: Stage) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "CodeConfigNotFound")
 
     told = here.call("GET", here.url("room").replace("/app/", "/unconfigured/")).json()
-    assert (told["phase"], told["because"]["code"]) == ("failed", "no_record_config")
+    assert (told["phase"], told["reason"]["code"]) == ("failed", "no_record_config")
 
 
 def test_a_rule_that_says_record_needs_nobody_to_ask(here: Stage) -> None:
@@ -129,7 +129,7 @@ def test_a_recording_ends_when_its_time_is_over(here: Stage) -> None:
     here.until(lambda: not here.records("timed"))
 
 
-def test_the_queue_is_drained_by_a_reconcile_that_was_kicked(here: Stage) -> None:
+def test_the_queue_is_drained_by_a_reconcile_that_was_woken(here: Stage) -> None:
     for number in range(20):
         here.ask(f"many{number}", "start")
     for number in range(20):
@@ -173,11 +173,11 @@ def test_a_callback_that_is_not_proved_changes_nothing(
     before = here.history("forged")
     answer = callback(here, key=key, age=age, token=token)
 
-    assert (answer.status_code, answer.json()["code"]) == (401, "Unproved")
+    assert (answer.status_code, answer.json()["code"]) == (401, "UnverifiedCallback")
     assert here.history("forged") == before
 
 
-def test_an_unsigned_kick_is_refused(here: Stage) -> None:
+def test_an_unsigned_wake_is_refused(here: Stage) -> None:
     url = f"{here.stack.fc}/_fc/http/reconcile/"
 
     assert requests.post(url, timeout=10).status_code == 401

@@ -46,7 +46,7 @@ def recorded(here: Stage, stream: str) -> None:
 
 def until_live_again(here: Stage, stream: str) -> None:
     """A look has found it there, and what that called for is sent and answered."""
-    here.until(lambda: here.status(stream)["session"]["standing"] == "live")
+    here.until(lambda: here.status(stream)["session"]["state"] == "live")
     here.until_phase(stream, "recording")
 
 
@@ -327,7 +327,7 @@ def test_a_record_error_fails_the_session_and_the_next_publish_tries_anew(here: 
     recorded(here, "broken")
     here.live.record_error("broken", code="AccessDenied", message="denied")
     here.until_phase("broken", "failed")
-    assert "OSS" in here.status("broken")["because"]["text"]
+    assert "OSS" in here.status("broken")["reason"]["text"]
 
     here.unpublish("broken")
     here.live.advance(10)

@@ -46,7 +46,7 @@ def test_a_false_end_is_undone_and_the_start_said_once_more(here: Stage) -> None
     here.live.advance(5)
     here.reconcile()
 
-    here.until(lambda: here.status("alive")["session"]["standing"] == "live")
+    here.until(lambda: here.status("alive")["session"]["state"] == "live")
     here.until(lambda: here.sent("alive")[:2] == ["start", "start"])
     assert here.records("alive")
 
@@ -66,7 +66,7 @@ def test_where_every_callback_is_lost_what_became_of_the_recording_is_read_back(
     here.live.advance(60)
     here.reconcile()
     here.until_phase("deaf", "failed")
-    assert "OSS" in here.status("deaf")["because"]["text"]
+    assert "OSS" in here.status("deaf")["reason"]["text"]
 
 
 def test_a_file_that_no_callback_told_of_is_read_back_and_told_once(here: Stage) -> None:

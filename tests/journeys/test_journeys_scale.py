@@ -83,7 +83,7 @@ def test_beyond_max_concurrent_a_start_says_that_it_waits_and_gets_the_place_tha
         here.record(name)
     here.publish("few3")
     here.ask("few3", "start")
-    here.until(lambda: here.status("few3")["because"]["code"] == "no_place")
+    here.until(lambda: here.status("few3")["reason"]["code"] == "no_place")
     assert here.status("few3")["phase"] == "queued"
     assert here.sent("few3") == []
 
@@ -95,5 +95,5 @@ def test_beyond_max_concurrent_a_start_says_that_it_waits_and_gets_the_place_tha
 def test_health_tells_how_much_of_the_lane_is_used(here: Stage) -> None:
     told = requests.get(f"{here.stack.fc}/v1/health", timeout=PATIENCE).json()
 
-    assert told["lane"]["rate"] == 45
-    assert told["lane"]["used"] > 0
+    assert told["rate_limit"]["rate"] == 45
+    assert told["rate_limit"]["used"] > 0

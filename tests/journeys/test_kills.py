@@ -71,8 +71,8 @@ class Ground:
     def agrees(self, key: StreamKey) -> bool:
         """Live does what is wanted, and nothing is left to do."""
         record = self.record(key)
-        done = record.flight is None and record.owed is None
-        return done and self.records(key.stream) == record.wish.wanted
+        done = record.flight is None and record.pending is None
+        return done and self.records(key.stream) == record.intent.wanted
 
 
 def killed_while(what: str, at: int, folder: Path, *, recorded: bool) -> bool:
@@ -86,7 +86,7 @@ def killed_while(what: str, at: int, folder: Path, *, recorded: bool) -> bool:
         died = ground.dies(what, at)
         ground.heals()
         assert ground.agrees(KEY), f"killed before effect {at}: {ground.record()}"
-        assert died or ground.record().wish.wanted == (what != "stop")
+        assert died or ground.record().intent.wanted == (what != "stop")
     return died
 
 
@@ -117,7 +117,7 @@ def drained_by_the_next(at: int, folder: Path) -> bool:
             instance.store.close()
         died = ground.dies("reconcile", at)
         ground.heals()
-        assert all(ground.agrees(key) and ground.record(key).wish.wanted for key in ROOMS)
+        assert all(ground.agrees(key) and ground.record(key).intent.wanted for key in ROOMS)
     return died
 
 

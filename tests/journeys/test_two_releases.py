@@ -25,13 +25,13 @@ WRITES = """    document = _plain(record)
     return json.dumps({"format": FORMAT, **document}"""
 WROTE = """    document = _plain(record)
     del document["key"]
-    document.pop("told_to_record_at", None)
+    document.pop("approved_on_demand_at", None)
     document["lease"] = {"by": "somebody", "until": 1}
     return json.dumps({"format": FORMAT, **document}"""
 READS = """    document = json.loads(text)
 """
 READ = """    document = json.loads(text)
-    document.pop("told_to_record_at", None)
+    document.pop("approved_on_demand_at", None)
 """
 
 

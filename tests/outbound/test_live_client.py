@@ -33,18 +33,18 @@ from shared.outbound.live.error_codes import CODES
 from shared.outbound.live.sdk import READINGS
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import (
-    Again,
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NeverSent,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    Retryable,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
 from tests.support.raw_server import (
     CLOSED,
@@ -163,17 +163,17 @@ def test_each_call_is_signed_with_its_own_credentials(live: LiveClient, wire: Wi
 
 REFUSALS: list[tuple[str, int, type[LiveError]]] = [
     ("TaskAlreadyStarted", 409, AlreadyStarted),
-    ("StreamNotFound", 409, NotLive),
-    ("InvalidStream.NotFound", 404, NotLive),
+    ("StreamNotFound", 409, StreamNotLive),
+    ("InvalidStream.NotFound", 404, StreamNotLive),
     ("CodeConfigNotFound", 400, NoRecordConfig),
     ("InvalidConfig.NotFound", 404, NoRecordConfig),
-    ("MalformedParam", 400, Rejected),
-    ("MissingParam", 400, Rejected),
-    ("MissingDomainName", 400, Rejected),
-    ("MissingAppName", 400, Rejected),
-    ("MissingStreamName", 400, Rejected),
-    ("MissingCommand", 400, Rejected),
-    ("InvalidDomain.NotFound", 404, Rejected),
+    ("MalformedParam", 400, InvalidCommand),
+    ("MissingParam", 400, InvalidCommand),
+    ("MissingDomainName", 400, InvalidCommand),
+    ("MissingAppName", 400, InvalidCommand),
+    ("MissingStreamName", 400, InvalidCommand),
+    ("MissingCommand", 400, InvalidCommand),
+    ("InvalidDomain.NotFound", 404, InvalidCommand),
     ("Throttling", 400, Throttled),
     ("Throttling.User", 429, Throttled),
     ("Throttling.Api", 503, Throttled),
@@ -182,20 +182,20 @@ REFUSALS: list[tuple[str, int, type[LiveError]]] = [
     ("ServiceUnavailable", 500, Unavailable),
     ("InternalError", 500, InDoubt),
     ("InternalError", 503, InDoubt),
-    ("InvalidAccessKeyId.NotFound", 404, OursToMend),
-    ("InvalidAccessKeyId.Inactive", 400, OursToMend),
-    ("InvalidSecurityToken.Expired", 400, OursToMend),
-    ("InvalidTimeStamp.Expired", 400, OursToMend),
-    ("InvalidIdentity.ServiceDisabled", 400, OursToMend),
-    ("InvalidCredentials", 400, OursToMend),
-    ("SignatureDoesNotMatch", 400, OursToMend),
-    ("Forbidden", 401, OursToMend),
-    ("Forbidden.RAM", 403, OursToMend),
-    ("IllegalOperation", 403, OursToMend),
-    ("NobodyDocumentedThis", 400, Refused),
-    ("NobodyDocumentedThis", 404, Refused),
-    ("NobodyDocumentedThis", 401, OursToMend),
-    ("NobodyDocumentedThis", 403, OursToMend),
+    ("InvalidAccessKeyId.NotFound", 404, OperatorActionNeeded),
+    ("InvalidAccessKeyId.Inactive", 400, OperatorActionNeeded),
+    ("InvalidSecurityToken.Expired", 400, OperatorActionNeeded),
+    ("InvalidTimeStamp.Expired", 400, OperatorActionNeeded),
+    ("InvalidIdentity.ServiceDisabled", 400, OperatorActionNeeded),
+    ("InvalidCredentials", 400, OperatorActionNeeded),
+    ("SignatureDoesNotMatch", 400, OperatorActionNeeded),
+    ("Forbidden", 401, OperatorActionNeeded),
+    ("Forbidden.RAM", 403, OperatorActionNeeded),
+    ("IllegalOperation", 403, OperatorActionNeeded),
+    ("NobodyDocumentedThis", 400, UnknownRejection),
+    ("NobodyDocumentedThis", 404, UnknownRejection),
+    ("NobodyDocumentedThis", 401, OperatorActionNeeded),
+    ("NobodyDocumentedThis", 403, OperatorActionNeeded),
     ("NobodyDocumentedThis", 429, Throttled),
     ("NobodyDocumentedThis", 503, Unavailable),
     ("NobodyDocumentedThis", 500, InDoubt),
@@ -238,11 +238,11 @@ def test_a_code_in_xml_counts_as_well(live: LiveClient, wire: Wire) -> None:
     ],
 )
 def test_the_time_to_come_back_is_passed_on_in_ms(
-    live: LiveClient, wire: Wire, code: str, status: int, kind: type[Again]
+    live: LiveClient, wire: Wire, code: str, status: int, kind: type[Retryable]
 ) -> None:
     wire.script(refusal(code, status, headers={"x-acs-retry-after": "1500"}))
     error = failure(live)
-    assert isinstance(error, Again)
+    assert isinstance(error, Retryable)
     assert (type(error), error.retry_after) == (kind, 1500)
 
 
@@ -487,7 +487,7 @@ def test_missing_credentials_are_ours_to_mend_and_send_nothing(
     live: LiveClient, wire: Wire, missing: Credentials
 ) -> None:
     error = failure(live, missing)
-    assert (type(error), error.code) == (OursToMend, "InvalidCredentials")
+    assert (type(error), error.code) == (OperatorActionNeeded, "InvalidCredentials")
     assert str(error) == "there are no credentials to call Live with"
     assert wire.connections == 0
 
@@ -503,13 +503,13 @@ def test_missing_credentials_are_ours_to_mend_and_send_nothing(
 def test_credentials_that_fit_no_header_are_ours_to_mend(
     live: LiveClient, wire: Wire, unfit: Credentials
 ) -> None:
-    assert type(failure(live, unfit)) is OursToMend
+    assert type(failure(live, unfit)) is OperatorActionNeeded
     assert wire.seen == []
 
 
 @pytest.mark.parametrize("endpoint", ["", "127.0.0.1:port", "a b"])
 def test_an_endpoint_that_is_none_is_ours_to_mend(endpoint: str) -> None:
-    assert type(failure(client_of(endpoint))) is OursToMend
+    assert type(failure(client_of(endpoint))) is OperatorActionNeeded
 
 
 # Every exception of the SDK's
@@ -794,7 +794,7 @@ def test_an_empty_domain_is_an_empty_list(live: LiveClient, wire: Wire) -> None:
 
 def test_a_look_that_is_refused_says_so(live: LiveClient, wire: Wire) -> None:
     wire.script(refusal("Forbidden.RAM", 403))
-    with pytest.raises(OursToMend):
+    with pytest.raises(OperatorActionNeeded):
         find(live)
 
 

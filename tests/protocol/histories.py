@@ -12,29 +12,35 @@ from dataclasses import dataclass, replace
 
 from shared.protocol import (
     Accepted,
-    Code,
     Command,
-    Happening,
+    CommandSettled,
+    Event,
     Looked,
     OnDemandAnswered,
     Published,
+    Reason,
     RecordFailed,
     Recording,
     Reported,
-    Sent,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
     Unpublished,
     claim,
     decide,
     due_at,
 )
-from shared.protocol.command_errors import AlreadyStarted, InDoubt, LiveError, NotLive, Throttled
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    StreamNotLive,
+    Throttled,
+)
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from shared.protocol.rules.on_demand import is_asked
-from shared.protocol.state.confirmation import How
+from shared.protocol.state.confirmation import StartSource
 from tests.conftest import KEY, NOON
 
 S = 1000
@@ -44,10 +50,10 @@ SURVEY = 60 * S
 QUIET = 600 * S
 """Nothing new happens any more, and what is due is done."""
 SCRIPT = 620 * S
-UNCONFIRMED = (Code.UNCONFIRMED, Code.UNPROVED)
+UNCONFIRMED = (Reason.UNCONFIRMED, Reason.UNPROVED)
 """Why a start is repeated that Live accepted and then said nothing of."""
 DOUBTED = ("in doubt, acted", "in doubt, lands late", "killed", "late")
-AGAIN = ("throttled", "NotLive", *DOUBTED)
+AGAIN = ("throttled", "StreamNotLive", *DOUBTED)
 """Answers to a start that ask for it again, or said StreamNotFound."""
 
 
@@ -70,7 +76,7 @@ class TinyLive:
     def does(self, command: Command, now: int) -> str | LiveError:
         """What it reports of it then, or why not."""
         if self.began is None:
-            return NotLive()
+            return StreamNotLive()
         if command is Command.START:
             return self._start(now)
         if command is Command.RESTART:
@@ -102,7 +108,7 @@ class History:
         self.record = Recording(KEY)
         self.now = NOON
         self.counts: Counter[str] = Counter()
-        self.told: Counter[Code] = Counter()
+        self.told: Counter[Reason] = Counter()
         self.starts = 0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._ids = itertools.count()
@@ -111,13 +117,13 @@ class History:
     def chance(self, likely: float) -> bool:
         return self.draw.random() < likely
 
-    def _terms(self) -> Terms:
+    def _terms(self) -> StreamSettings:
         how = OnInterruption.RESUME
         if self.chance(0.2):
             how = self.draw.choice([OnInterruption.STOP, OnInterruption.FINALIZE])
         on_publish = OnPublish.RECORD if self.chance(0.4) else OnPublish.IGNORE
         rule = Rule(on_publish=on_publish, on_interruption=how)
-        return Terms(rule=rule, merge_delay=MERGE, status_known=self.chance(0.5))
+        return StreamSettings(rule=rule, merge_delay=MERGE, status_known=self.chance(0.5))
 
     # --- what is going to happen ----------------------------------------------------------------
 
@@ -164,13 +170,13 @@ class History:
     def _play(self, until: int) -> None:
         while True:
             due = due_at(self.record)
-            event = self._heap[0][0] if self._heap else None
-            times = [at for at in (due, event) if at is not None]
+            next_event_at = self._heap[0][0] if self._heap else None
+            times = [at for at in (due, next_event_at) if at is not None]
             if not times or min(times) > until:
                 self.now = until
                 return
             self.now = max(self.now, min(times))
-            if event is not None and event <= self.now:
+            if next_event_at is not None and next_event_at <= self.now:
                 heapq.heappop(self._heap)[2]()
             else:
                 before = self.record
@@ -233,46 +239,48 @@ class History:
         """facts/live.md 4: whether status events say when is UNCONFIRMED."""
         return (self.now + self.skew) // S * S if self.tells_time else None
 
-    def _tell(self, kind: str, happening: Happening) -> None:
+    def _tell(self, kind: str, event: Event) -> None:
         """Lost, doubled, late: nothing else is promised of a callback."""
         if self.chance(0.15):
             self.counts[f"{kind} lost"] += 1
             if self.chance(0.5):
-                self._reads_back(kind, happening)
+                self._reads_back(kind, event)
             return
-        self._deliver(kind, happening, again=False)
+        self._deliver(kind, event, again=False)
         if self.chance(0.15):
-            self._deliver(kind, happening, again=True)
+            self._deliver(kind, event, again=True)
 
-    def _reads_back(self, kind: str, happening: Happening) -> None:
+    def _reads_back(self, kind: str, event: Event) -> None:
         """Within a minute of Live giving it up, and the minute after that by another process. What
         does not say when it was so, was so when Live tried to tell of it."""
-        if isinstance(happening, Reported) and happening.time is None:
-            happening = replace(happening, time=self.now + round(self.draw.uniform(0, 35)) * S)
+        if isinstance(event, Reported) and event.time is None:
+            event = replace(event, time=self.now + round(self.draw.uniform(0, 35)) * S)
         first = self.draw.uniform(35, 100) * S
         self.counts[f"{kind} read back"] += 1
         for wait in (first, first + SURVEY):
-            self.after(wait, lambda: self._arrives(kind, happening))
+            self.after(wait, lambda: self._arrives(kind, event))
 
-    def _deliver(self, kind: str, happening: Happening, *, again: bool) -> None:
+    def _deliver(self, kind: str, event: Event, *, again: bool) -> None:
         late = self.chance(0.2)
         wait = self.draw.uniform(2, 35) * S if late else self.draw.uniform(0.05, 2) * S
         self.counts[f"{kind} doubled" if again else f"{kind} late" if late else kind] += 1
-        self.after(wait, lambda: self._arrives(kind, happening))
+        self.after(wait, lambda: self._arrives(kind, event))
 
-    def _arrives(self, kind: str, happening: Happening) -> None:
-        if isinstance(happening, Published | Unpublished):
-            time, before = happening.time, max(self._newest.values())
+    def _arrives(self, kind: str, event: Event) -> None:
+        if isinstance(event, Published | Unpublished):
+            time, before = event.time, max(self._newest.values())
             self.counts["reordered"] += time < before
             self._newest[kind] = max(self._newest[kind], time)
         late = kind == "record_started" and not self.live.runs and self._adopts
         self.counts["misled" if not self.tells_time else "late, as its time tells"] += late
-        self.happens(happening)
+        self.happens(event)
 
     @property
     def _adopts(self) -> bool:
-        started = self.record.started
-        return started is not None and started.how is How.ADOPTED and not started.confirmed
+        started = self.record.confirmation
+        return (
+            started is not None and started.source is StartSource.ADOPTED and not started.confirmed
+        )
 
     def _survey(self) -> None:
         """As reconcile does each minute, for what is online or was thought to be."""
@@ -293,8 +301,8 @@ class History:
 
     # --- the recorder, without store and wire ---------------------------------------------------
 
-    def happens(self, happening: Happening) -> None:
-        decision = decide(self.record, happening, self.now, self.terms)
+    def happens(self, event: Event) -> None:
+        decision = decide(self.record, event, self.now, self.terms)
         self.record = decision.record
         self.told.update(note.code for note in decision.notes)
         if decision.look:
@@ -305,7 +313,7 @@ class History:
         flight = replace(flying.flight, sent_at=self.now, lease_until=self.now + LEASE)
         self.record = replace(flying, flight=flight)
         self.starts += flight.command is Command.START
-        self.counts[f"{flight.command.value} because {flight.why.value}"] += 1
+        self.counts[f"{flight.command.value} because {flight.reason.value}"] += 1
         self._send(flight.id, flight.command)
 
     def _send(self, flight: str, command: Command) -> None:
@@ -349,14 +357,14 @@ class History:
         if frozen and (flight := self.record.flight):
             self.counts[f"{flight.command.value} late"] += 1
         wait = self.draw.uniform(3 * S, 20 * S) if frozen else self.draw.uniform(20, 1500)
-        self.after(wait, lambda: self.happens(Sent(flight_id, answer)))
+        self.after(wait, lambda: self.happens(CommandSettled(flight_id, answer)))
 
     # --- what must hold -------------------------------------------------------------------------
 
     @property
-    def wish_won(self) -> bool:
+    def intent_won(self) -> bool:
         """What is wanted is recorded while it is live, and nothing else is."""
-        wanted = self.record.wish.wanted and not self.record.has_failed
+        wanted = self.record.intent.wanted and not self.record.has_failed
         return self.live.runs == (wanted and self.live.began is not None)
 
     @property
@@ -365,7 +373,7 @@ class History:
         start, and answer to a start that asks for it again or said StreamNotFound. A session has
         two unconfirmed ones at the most: what Live accepted, and then found to be one already."""
         told, counts, sessions = self.told, self.counts, self.record.session_number
-        undone, list_first = told[Code.SEEN_AGAIN], told[Code.PUBLISH_TIME_LEARNT]
+        undone, list_first = told[Reason.SEEN_AGAIN], told[Reason.PUBLISH_TIME_LEARNT]
         repeats = sum(counts[f"start because {why.value}"] for why in UNCONFIRMED)
         unconfirmed = min(repeats, 2 * sessions)
         again = sum(counts[f"start {fate}"] for fate in AGAIN)
@@ -376,7 +384,7 @@ class History:
         """What design.md 3 asks for besides. A newer wish: who asks for a start after a stop has
         one. The echo of a stop in doubt, early and when its doubt ends. The start in place of a
         restart of ours, which was to prove an unconfirmed start and is never repeated."""
-        asks = self.told[Code.ASKED_START] + self.told[Code.ASKED_AGAIN]
+        asks = self.told[Reason.ASKED_START] + self.told[Reason.ASKED_AGAIN]
         doubted_stops = sum(self.counts[f"stop {fate}"] for fate in DOUBTED)
         restarts = sum(self.counts[f"restart {fate}"] for fate in AGAIN)
         return asks + 2 * doubted_stops + restarts

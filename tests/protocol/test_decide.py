@@ -8,42 +8,42 @@ import pytest
 
 from shared.protocol import (
     CancelDelayAsked,
-    Code,
     Command,
+    CommandSettled,
     ExtendAsked,
     FileLeft,
     IfNotLive,
     Phase,
+    Reason,
     RecordFailed,
     Recording,
     Reported,
     RestartAsked,
-    Sent,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
     claim,
-    rank,
+    command_priority,
 )
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NeverSent,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
-from shared.protocol.derived.due_times import takes_place
+from shared.protocol.derived.due_times import counts_against_quota
 from shared.protocol.derived.explain import explain
-from shared.protocol.state.command import Owed
-from shared.protocol.state.intent import Once, Wish
-from shared.protocol.state.session import Standing
+from shared.protocol.state.command import PendingCommand
+from shared.protocol.state.intent import IdempotencyKey, Intent
+from shared.protocol.state.session import SessionState
 from shared.protocol.texts import text
 from tests.conftest import KEY, NOON, owing, saving
 from tests.support.stream_story import FINALIZES, RECORDS, SECOND, STOPS, Story, by_rule, recording
@@ -59,7 +59,7 @@ SLOWLY = Throttled("Throttling.User", retry_after=10 * MINUTE)
 
 
 def test_a_wanted_stream_is_started_when_it_comes_up() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound")).publish()
+    story = Story().start().answer(StreamNotLive("StreamNotFound")).publish()
 
     assert story.sent == ["start", "start"]
 
@@ -68,18 +68,18 @@ def test_a_stream_nobody_asked_for_is_left_alone() -> None:
     assert Story().publish().sent == []
 
 
-def test_every_new_wish_raises_the_generation() -> None:
-    assert recording().stop().record.wish.gen == 2
+def test_every_new_intent_raises_the_generation() -> None:
+    assert recording().stop().record.intent.generation == 2
 
 
-def test_a_new_wish_waits_for_nothing_but_its_command_waits_for_the_flight() -> None:
+def test_a_new_intent_waits_for_nothing_but_its_command_waits_for_the_flight() -> None:
     story = Story().publish().start().stop()
 
-    assert (story.record.wish.wanted, story.sent) == (False, ["start"])
+    assert (story.record.intent.wanted, story.sent) == (False, ["start"])
     assert story.answer().sent == ["start", "stop"]
 
 
-def test_a_command_never_claimed_is_cancelled_by_a_newer_wish() -> None:
+def test_a_command_never_claimed_is_cancelled_by_a_newer_intent() -> None:
     story = Story().publish().start().stop().start()
 
     assert story.answer().sent == ["start"]
@@ -93,7 +93,7 @@ def test_a_second_start_on_a_wanted_stream_sends_nothing() -> None:
 def test_a_second_start_moves_the_end() -> None:
     story = recording().happens(StartAsked("bob", max_duration=HOUR))
 
-    assert story.record.wish.until == NOON + HOUR
+    assert story.record.intent.until == NOON + HOUR
 
 
 def test_a_second_start_tries_again_what_had_failed() -> None:
@@ -110,7 +110,7 @@ def test_a_stop_of_a_start_never_claimed_sends_nothing_where_nothing_hints_at_a_
     story.lane_is_free = True
 
     assert story.passes(MINUTE).sent == []
-    assert Code.NOTHING_TO_UNDO in story.told
+    assert Reason.NOTHING_TO_UNDO in story.told
 
 
 def test_a_stop_of_a_start_never_claimed_is_sent_where_a_callback_told_of_the_stream() -> None:
@@ -122,22 +122,22 @@ def test_a_stop_of_a_start_never_claimed_is_sent_where_a_callback_told_of_the_st
     assert story.passes(MINUTE).sent[:1] == ["stop"]
 
 
-def test_a_claim_that_contradicts_the_wish_is_refused() -> None:
-    owed = Owed(Command.STOP, Code.ASKED_STOP, 1, NOON, NOON)
-    wanted, unwanted = Wish(gen=1, wanted=True), Wish(gen=2)
+def test_a_claim_that_contradicts_the_intent_is_refused() -> None:
+    pending = PendingCommand(Command.STOP, Reason.ASKED_STOP, 1, NOON, NOON)
+    wanted, unwanted = Intent(generation=1, wanted=True), Intent(generation=2)
 
-    assert claim(Recording(KEY, wanted, owed), "f", NOON) is None
-    assert claim(Recording(KEY, unwanted, owed), "f", NOON) is None
-    start = replace(owed, command=Command.START, gen=2)
+    assert claim(Recording(KEY, wanted, pending), "f", NOON) is None
+    assert claim(Recording(KEY, unwanted, pending), "f", NOON) is None
+    start = replace(pending, command=Command.START, generation=2)
     assert claim(Recording(KEY, unwanted, start), "f", NOON) is None
 
 
 def test_stops_go_before_restarts_and_restarts_before_starts() -> None:
     order = [Command.STOP, Command.CANCEL_DELAY, Command.RESTART, Command.START]
-    ranks = [rank(owing(command)) for command in order]
+    ranks = [command_priority(owing(command)) for command in order]
 
     assert ranks == sorted(ranks)
-    assert rank(Recording(KEY)) == 0
+    assert command_priority(Recording(KEY)) == 0
     assert str(KEY) == "live.example.com/app/room1"
     assert saving(Recording(KEY)).key == KEY
 
@@ -176,7 +176,7 @@ def test_nobody_is_held_from_what_is_wanted_or_was_never_seen() -> None:
 def test_a_live_stream_that_no_rule_records_is_not_written_down_at_every_look() -> None:
     story = Story().publish()
 
-    assert story.seen(NOON).seen(NOON).told == [Code.PUBLISHED, Code.RULE_IGNORES]
+    assert story.seen(NOON).seen(NOON).told == [Reason.PUBLISHED, Reason.RULE_IGNORES]
 
 
 def test_a_phase_tells_what_is_under_way() -> None:
@@ -187,87 +187,87 @@ def test_a_phase_tells_what_is_under_way() -> None:
     assert story.record.is_watched
 
 
-def test_policy_makes_one_wish_a_session() -> None:
+def test_policy_makes_one_intent_a_session() -> None:
     story = Story(by_rule()).publish().answer()
     story.happens(StopAsked("ann", hold=1)).answer().passes(MINUTE)
 
     assert story.seen(NOON).sent == ["start", "stop"]
 
 
-def test_a_wish_that_stops_with_its_session_ends_when_the_session_does() -> None:
+def test_a_intent_that_stops_with_its_session_ends_when_the_session_does() -> None:
     story = Story(by_rule(on_interruption=STOPS)).publish().answer().goes_off()
 
     assert story.sent == ["start", "stop"]
-    assert story.record.wish.why is Code.SESSION_OVER
+    assert story.record.intent.reason is Reason.SESSION_OVER
 
 
-def test_a_wish_that_stops_with_its_session_ends_when_a_later_one_opens() -> None:
+def test_a_intent_that_stops_with_its_session_ends_when_a_later_one_opens() -> None:
     story = Story().publish().happens(StartAsked("ann", on_interruption=STOPS)).answer()
 
     story.passes(MINUTE).publish().passes(5 * SECOND)
     assert story.seen(NOON + MINUTE).sent == ["start", "stop"]
-    assert not story.record.wish.wanted
+    assert not story.record.intent.wanted
 
 
-def test_policy_wishes_anew_for_the_next_session() -> None:
+def test_policy_intents_anew_for_the_next_session() -> None:
     story = Story(by_rule(on_interruption=STOPS)).publish().answer().passes(SECOND).publish()
 
     assert story.sent == ["start", "start"]
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
 
 
-def test_a_wish_not_yet_accepted_moves_on_with_the_stream() -> None:
+def test_a_intent_not_yet_accepted_moves_on_with_the_stream() -> None:
     story = Story().publish().happens(StartAsked("ann", on_interruption=STOPS))
     story.passes(SECOND).publish().answer()
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.sent == ["start", "start"]
 
 
 def test_finalize_sends_cancel_delay_even_when_the_stop_found_no_stream() -> None:
     story = Story(by_rule(on_interruption=FINALIZES)).publish().answer().goes_off()
-    story.answer(NotLive("StreamNotFound"))
+    story.answer(StreamNotLive("StreamNotFound"))
 
     assert story.sent == ["start", "stop", "cancel_delay"]
 
 
-def test_a_wish_of_policy_that_never_saw_its_stream_ends_after_a_day() -> None:
+def test_a_intent_of_policy_that_never_saw_its_stream_ends_after_a_day() -> None:
     story = Story(by_rule()).publish()
-    story.record = story.record.__class__(story.record.key, wish=story.record.wish)
+    story.record = story.record.__class__(story.record.key, intent=story.record.intent)
 
-    assert story.passes(24 * HOUR).record.wish.why is Code.NEVER_LIVE
+    assert story.passes(24 * HOUR).record.intent.reason is Reason.NEVER_LIVE
 
 
-def test_policy_makes_one_wish_a_session_and_says_so_when_its_stream_is_seen_again() -> None:
+def test_policy_makes_one_intent_a_session_and_says_so_when_its_stream_is_seen_again() -> None:
     story = Story(by_rule()).publish().answer()
     story.happens(StopAsked("ann", hold=SECOND)).answer().passes(MINUTE)
     story.unpublish().passes(5 * SECOND).seen(NOON)
 
-    assert (story.told[-1], story.sent) == (Code.ONCE_PER_SESSION, ["start", "stop"])
+    assert (story.told[-1], story.sent) == (Reason.ONCE_PER_SESSION, ["start", "stop"])
 
 
 # --- time -------------------------------------------------------------------------------------
 
 
 def test_a_recording_ends_at_its_time_which_counts_from_the_first_accepted_start() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound")).passes(HOUR).publish().answer()
-    assert story.record.wish.until == NOON + 13 * HOUR
+    story = Story().start().answer(StreamNotLive("StreamNotFound")).passes(HOUR).publish().answer()
+    assert story.record.intent.until == NOON + 13 * HOUR
 
     assert story.passes(12 * HOUR).sent == ["start", "start", "stop"]
-    assert story.record.wish.why is Code.TIME_OVER
+    assert story.record.intent.reason is Reason.TIME_OVER
 
 
 def test_the_time_survives_reconnects() -> None:
     story = recording().passes(HOUR).publish().answer()
 
-    assert story.record.wish.until == NOON + 12 * HOUR
+    assert story.record.intent.until == NOON + 12 * HOUR
 
 
 def test_the_ceiling_of_the_stage_cuts_what_was_asked() -> None:
-    story = Story(Terms(max_duration=HOUR)).publish()
+    story = Story(StreamSettings(max_duration=HOUR)).publish()
     story.happens(StartAsked("ann", until=NOON + 5 * HOUR)).answer()
 
-    assert story.record.wish.until == NOON + HOUR
+    assert story.record.intent.until == NOON + HOUR
 
 
 def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() -> None:
@@ -281,19 +281,19 @@ def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() 
 def test_an_end_can_be_moved() -> None:
     story = recording().happens(ExtendAsked("ann", until=NOON + 2 * HOUR))
 
-    assert story.record.wish.until == NOON + 2 * HOUR
+    assert story.record.intent.until == NOON + 2 * HOUR
     assert story.passes(2 * HOUR).sent == ["start", "stop"]
 
 
 def test_an_end_can_be_moved_before_anything_was_accepted() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound"))
+    story = Story().start().answer(StreamNotLive("StreamNotFound"))
     story.happens(ExtendAsked("ann", max_duration=HOUR)).passes(MINUTE).publish().answer()
 
-    assert story.record.wish.until == NOON + MINUTE + HOUR
+    assert story.record.intent.until == NOON + MINUTE + HOUR
 
 
 def test_the_end_of_what_is_not_wanted_cannot_be_moved() -> None:
-    assert Story().happens(ExtendAsked("ann", until=NOON + HOUR)).refused is Code.NOT_WANTED
+    assert Story().happens(ExtendAsked("ann", until=NOON + HOUR)).refused is Reason.NOT_WANTED
 
 
 # --- answers and doubt ------------------------------------------------------------------------
@@ -303,8 +303,11 @@ def test_an_answer_to_another_flight_reaches_the_history_alone() -> None:
     story = Story().publish().start()
     before = story.record
 
-    assert story.happens(Sent("another", NotLive("StreamNotFound"))).record.flight == before.flight
-    assert story.told[-1] is Code.LATE_ANSWER
+    assert (
+        story.happens(CommandSettled("another", StreamNotLive("StreamNotFound"))).record.flight
+        == before.flight
+    )
+    assert story.told[-1] is Reason.LATE_ANSWER
 
 
 @pytest.mark.parametrize("answer", [InDoubt("InternalError"), Unavailable(), NeverSent()])
@@ -322,8 +325,8 @@ def test_a_throttled_start_waits_as_long_as_live_says_in_milliseconds() -> None:
     assert story.passes(1).sent == ["start", "start"]
 
 
-def test_what_is_ours_to_mend_keeps_the_wish_and_waits_long() -> None:
-    story = Story().publish().start().answer(OursToMend("Forbidden.RAM"))
+def test_what_is_ours_to_mend_keeps_the_intent_and_waits_long() -> None:
+    story = Story().publish().start().answer(OperatorActionNeeded("Forbidden.RAM"))
 
     assert story.passes(14 * SECOND).sent == ["start"]
     assert story.passes(SECOND).sent == ["start", "start"]
@@ -337,22 +340,22 @@ def test_a_missing_configuration_fails_this_session_and_the_next_publish_tries_a
 
 
 def test_a_domain_that_live_does_not_know_is_named_as_the_cause() -> None:
-    story = Story().publish().start().answer(Rejected("InvalidDomain.NotFound"))
+    story = Story().publish().start().answer(InvalidCommand("InvalidDomain.NotFound"))
 
-    assert story.record.failed is not None
-    assert story.record.failed.why is Code.WRONG_DOMAIN
+    assert story.record.failure is not None
+    assert story.record.failure.reason is Reason.WRONG_DOMAIN
 
 
 def test_an_answer_to_a_start_nobody_wants_any_more_changes_nothing_but_the_history() -> None:
     refused = Story().publish().start().stop().answer(NoRecordConfig("CodeConfigNotFound"))
-    missing = Story().publish().start().stop().answer(NotLive("StreamNotFound"))
+    missing = Story().publish().start().stop().answer(StreamNotLive("StreamNotFound"))
 
-    assert (refused.record.failed, missing.sent) == (None, ["start", "stop"])
+    assert (refused.record.failure, missing.sent) == (None, ["start", "stop"])
 
 
 def test_an_undocumented_refusal_fails_a_person_and_is_retried_for_policy() -> None:
-    person = Story().publish().start().answer(Refused("Odd", status=418))
-    policy = Story(by_rule()).publish().answer(Refused("Odd", status=418))
+    person = Story().publish().start().answer(UnknownRejection("Odd", status=418))
+    policy = Story(by_rule()).publish().answer(UnknownRejection("Odd", status=418))
 
     assert person.phase is Phase.FAILED
     assert policy.passes(MINUTE).sent == ["start", "start"]
@@ -396,7 +399,7 @@ def test_a_flight_whose_lease_ended_is_in_doubt_and_goes_out_again() -> None:
     story = Story().publish().start().passes(8 * SECOND)
 
     assert story.sent == ["start", "start"]
-    assert story.told[-1] is Code.ANSWER_LOST
+    assert story.told[-1] is Reason.ANSWER_LOST
 
 
 def test_a_doubtful_cancel_delay_counts_against_a_start() -> None:
@@ -406,7 +409,7 @@ def test_a_doubtful_cancel_delay_counts_against_a_start() -> None:
     assert story.passes(MINUTE).sent[-1] == "start"
 
 
-def test_a_doubt_that_agrees_with_the_wish_needs_no_echo() -> None:
+def test_a_doubt_that_agrees_with_the_intent_needs_no_echo() -> None:
     story = Story().publish().start().answer(InDoubt()).passes(SECOND).answer()
 
     assert story.passes(2 * MINUTE).sent == ["start", "start"]
@@ -420,33 +423,37 @@ def test_an_answer_about_an_earlier_session_says_nothing_about_the_new_one() -> 
 
 
 def test_a_denial_of_an_earlier_session_says_nothing_about_the_new_one() -> None:
-    story = Story().publish().start().passes(SECOND).publish().answer(NotLive("StreamNotFound"))
+    story = (
+        Story().publish().start().passes(SECOND).publish().answer(StreamNotLive("StreamNotFound"))
+    )
 
     assert story.sent == ["start", "start"]
-    assert story.record.wish.first_accepted_at is None
+    assert story.record.intent.first_accepted_at is None
 
 
 def test_a_stop_that_missed_its_session_goes_out_again() -> None:
-    story = recording().stop().passes(SECOND).publish().answer(NotLive("StreamNotFound"))
+    story = recording().stop().passes(SECOND).publish().answer(StreamNotLive("StreamNotFound"))
 
     assert story.sent == ["start", "stop", "stop"]
 
 
 def test_a_stop_that_found_no_stream_goes_out_again_once_when_it_returns_soon() -> None:
-    story = recording().stop().answer(NotLive("StreamNotFound")).passes(MINUTE).publish()
+    story = recording().stop().answer(StreamNotLive("StreamNotFound")).passes(MINUTE).publish()
     assert story.sent == ["start", "stop", "stop"]
 
     assert story.answer().passes(SECOND).publish().sent == ["start", "stop", "stop"]
 
 
 def test_a_stop_refused_for_a_reason_nobody_documented_is_over() -> None:
-    story = recording().stop().answer(Refused("Odd", status=400))
+    story = recording().stop().answer(UnknownRejection("Odd", status=400))
 
-    assert (story.phase, story.told[-1]) == (Phase.IDLE, Code.OVER_UNPROVED)
+    assert (story.phase, story.told[-1]) == (Phase.IDLE, Reason.OVER_UNPROVED)
 
 
 def test_a_rejected_stop_is_not_repeated() -> None:
-    assert recording().stop().answer(Rejected("MalformedParam")).passes(HOUR).sent[-1:] == ["stop"]
+    assert recording().stop().answer(InvalidCommand("MalformedParam")).passes(HOUR).sent[-1:] == [
+        "stop"
+    ]
 
 
 def test_a_stop_without_a_clear_answer_goes_out_again() -> None:
@@ -454,25 +461,28 @@ def test_a_stop_without_a_clear_answer_goes_out_again() -> None:
 
 
 def test_a_start_just_after_the_publish_is_repeated_while_live_does_not_know_the_stream() -> None:
-    story = Story().publish().start().answer(NotLive("StreamNotFound"))
-    assert story.told[-1] is Code.NOT_LIVE_YET
+    story = Story().publish().start().answer(StreamNotLive("StreamNotFound"))
+    assert story.told[-1] is Reason.NOT_LIVE_YET
 
     assert story.passes(SECOND).sent == ["start", "start"]
 
 
 def test_thirty_seconds_later_it_waits_for_the_stream() -> None:
-    story = Story().publish().passes(31 * SECOND).start().answer(NotLive("StreamNotFound"))
+    story = Story().publish().passes(31 * SECOND).start().answer(StreamNotLive("StreamNotFound"))
 
     assert story.phase is Phase.WAITING
     assert story.record.session is not None
-    assert story.record.session.standing is Standing.ENDING
+    assert story.record.session.state is SessionState.ENDING
 
 
 def test_a_person_may_ask_to_fail_when_the_stream_is_not_live() -> None:
     story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL))
-    story.answer(NotLive("StreamNotFound"))
+    story.answer(StreamNotLive("StreamNotFound"))
 
-    assert (story.record.wish.wanted, story.record.wish.why) == (False, Code.GAVE_UP_NOT_LIVE)
+    assert (story.record.intent.wanted, story.record.intent.reason) == (
+        False,
+        Reason.GAVE_UP_NOT_LIVE,
+    )
 
 
 # --- restart and cancel_delay -----------------------------------------------------------------
@@ -486,7 +496,7 @@ def test_a_doubtful_restart_is_never_repeated_and_is_reported_unknown() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(2 * MINUTE)
 
     assert story.sent == ["start", "restart"]
-    assert Code.RESTART_UNKNOWN in story.told
+    assert Reason.RESTART_UNKNOWN in story.told
 
 
 def test_a_doubtful_restart_whose_lease_ended_is_not_repeated() -> None:
@@ -503,13 +513,13 @@ def test_the_file_of_an_older_recording_does_not_settle_a_doubtful_restart() -> 
     story = recording().happens(RestartAsked("ann")).answer(InDoubt())
     story.happens(FileLeft("old.mp4", NOON - HOUR, NOON - MINUTE)).passes(MINUTE)
 
-    assert Code.RESTART_UNKNOWN in story.told
+    assert Reason.RESTART_UNKNOWN in story.told
 
 
 def test_a_report_settles_a_doubtful_restart() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt()).happens(STARTED)
 
-    assert Code.RESTART_UNKNOWN not in story.passes(2 * MINUTE).told
+    assert Reason.RESTART_UNKNOWN not in story.passes(2 * MINUTE).told
 
 
 def test_a_restart_that_never_arrived_goes_out_again() -> None:
@@ -519,14 +529,16 @@ def test_a_restart_that_never_arrived_goes_out_again() -> None:
 
 
 def test_a_refused_restart_leaves_the_stream_wanted_and_says_so_once_more() -> None:
-    story = recording().happens(RestartAsked("ann")).answer(NotLive("StreamNotFound"))
+    story = recording().happens(RestartAsked("ann")).answer(StreamNotLive("StreamNotFound"))
 
     assert story.sent == ["start", "restart", "start"]
 
 
-@pytest.mark.parametrize("story", [Story(), Story().start().answer(NotLive("StreamNotFound"))])
+@pytest.mark.parametrize(
+    "story", [Story(), Story().start().answer(StreamNotLive("StreamNotFound"))]
+)
 def test_what_is_not_recorded_cannot_be_restarted(story: Story) -> None:
-    assert story.happens(RestartAsked("ann")).refused in (Code.NOT_WANTED, Code.NOT_LIVE)
+    assert story.happens(RestartAsked("ann")).refused in (Reason.NOT_WANTED, Reason.NOT_LIVE)
 
 
 def test_a_restart_while_the_start_is_owed_adds_nothing() -> None:
@@ -542,7 +554,7 @@ def test_a_start_waits_until_a_cancel_delay_is_settled() -> None:
     assert story.answer().sent[-1] == "start"
 
 
-def test_a_cancel_delay_of_an_older_wish_is_not_repeated() -> None:
+def test_a_cancel_delay_of_an_older_intent_is_not_repeated() -> None:
     story = recording().stop().answer().happens(CancelDelayAsked("ann")).start()
 
     assert story.answer(Unavailable()).passes(MINUTE).sent[-1] == "start"
@@ -555,7 +567,7 @@ def test_a_cancel_delay_asked_before_the_stop_went_out_follows_it() -> None:
 
 
 def test_the_wait_of_what_is_wanted_cannot_be_ended() -> None:
-    assert recording().happens(CancelDelayAsked("ann")).refused is Code.WANTED
+    assert recording().happens(CancelDelayAsked("ann")).refused is Reason.WANTED
 
 
 def test_a_cancel_delay_without_a_clear_answer_goes_out_again() -> None:
@@ -567,7 +579,7 @@ def test_a_cancel_delay_without_a_clear_answer_goes_out_again() -> None:
 def test_a_rejected_cancel_delay_is_not_repeated() -> None:
     story = recording().stop().answer().happens(CancelDelayAsked("ann"))
 
-    assert story.answer(Rejected("MalformedParam")).passes(HOUR).sent[-1] == "cancel_delay"
+    assert story.answer(InvalidCommand("MalformedParam")).passes(HOUR).sent[-1] == "cancel_delay"
 
 
 # --- sessions ---------------------------------------------------------------------------------
@@ -589,15 +601,15 @@ def test_a_late_publish_done_changes_nothing() -> None:
     story = recording().unpublish(NOON - 6 * SECOND)
 
     assert story.record.session is not None
-    assert story.record.session.standing is Standing.LIVE
+    assert story.record.session.state is SessionState.LIVE
 
 
 def test_a_publish_done_of_a_stream_that_is_off_changes_nothing() -> None:
-    assert Story().unpublish().told == [Code.UNPUBLISHED_TWICE]
+    assert Story().unpublish().told == [Reason.UNPUBLISHED_TWICE]
 
 
 def test_a_second_publish_done_adds_nothing() -> None:
-    assert recording().unpublish().unpublish().told[-1] is Code.UNPUBLISHED_TWICE
+    assert recording().unpublish().unpublish().told[-1] is Reason.UNPUBLISHED_TWICE
 
 
 def test_a_publish_done_only_marks_the_session_ending() -> None:
@@ -635,25 +647,25 @@ def test_two_looks_of_the_same_moment_are_one_absence() -> None:
 def test_a_look_that_was_asked_before_the_session_opened_says_nothing() -> None:
     story = recording().missed(asked_at=NOON - 1)
 
-    assert story.told[-1] is not Code.NOT_SEEN
+    assert story.told[-1] is not Reason.NOT_SEEN
 
 
 def test_a_look_that_misses_a_live_stream_only_marks_it_ending() -> None:
     story = recording().missed()
 
     assert story.record.session is not None
-    assert story.record.session.standing is Standing.ENDING
+    assert story.record.session.state is SessionState.ENDING
 
 
 def test_presence_undoes_the_ending_and_says_start_once_more() -> None:
     story = recording().unpublish().passes(5 * SECOND).seen(NOON)
 
     assert story.record.session is not None
-    assert (story.record.session.standing, story.sent) == (Standing.LIVE, ["start", "start"])
+    assert (story.record.session.state, story.sent) == (SessionState.LIVE, ["start", "start"])
 
 
 def test_presence_of_a_stream_that_live_denied_says_start_once_more() -> None:
-    story = Story().publish().passes(31 * SECOND).start().answer(NotLive("StreamNotFound"))
+    story = Story().publish().passes(31 * SECOND).start().answer(StreamNotLive("StreamNotFound"))
 
     assert story.passes(SECOND).seen(NOON).sent == ["start", "start"]
 
@@ -665,11 +677,11 @@ def test_presence_of_a_live_stream_changes_nothing() -> None:
 def test_a_list_from_before_the_ending_proves_nothing() -> None:
     story = recording().passes(SECOND).unpublish().seen(NOON, asked_at=NOON)
 
-    assert story.told[-1] is Code.SEEN_STALE
+    assert story.told[-1] is Reason.SEEN_STALE
 
 
 def test_a_list_with_an_older_publish_is_stale() -> None:
-    assert recording().seen(NOON - 6 * SECOND).told[-1] is Code.SEEN_STALE
+    assert recording().seen(NOON - 6 * SECOND).told[-1] is Reason.SEEN_STALE
 
 
 def test_a_list_with_a_later_publish_opens_a_session() -> None:
@@ -677,7 +689,7 @@ def test_a_list_with_a_later_publish_opens_a_session() -> None:
 
 
 def test_a_stream_first_seen_in_the_list_is_started_and_once_more_at_its_callback() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound")).seen(NOON).answer()
+    story = Story().start().answer(StreamNotLive("StreamNotFound")).seen(NOON).answer()
     story.publish(NOON + 2 * SECOND)
 
     assert story.sent == ["start", "start", "start"]
@@ -685,11 +697,11 @@ def test_a_stream_first_seen_in_the_list_is_started_and_once_more_at_its_callbac
 
 
 def test_a_late_callback_of_a_listed_session_that_is_off_makes_reconcile_look_again() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound")).seen(NOON).answer().goes_off()
+    story = Story().start().answer(StreamNotLive("StreamNotFound")).seen(NOON).answer().goes_off()
     story.publish(NOON + SECOND)
 
     assert story.record.session is not None
-    assert story.record.session.standing is Standing.ENDING
+    assert story.record.session.state is SessionState.ENDING
 
 
 def test_a_stream_nobody_wants_takes_over_its_time_and_sends_nothing() -> None:
@@ -712,7 +724,7 @@ def test_a_restart_owed_when_the_session_ends_is_withheld() -> None:
 def test_an_echo_for_a_stream_that_is_off_is_withheld() -> None:
     story = recording().stop().answer(InDoubt()).start().answer().goes_off()
 
-    assert story.passes(MINUTE).told[-1] is Code.WITHHELD
+    assert story.passes(MINUTE).told[-1] is Reason.WITHHELD
 
 
 def test_a_person_may_start_a_stream_that_is_off() -> None:
@@ -726,10 +738,10 @@ def test_a_person_may_start_a_stream_that_is_off() -> None:
 
 def test_an_accepted_start_proves_a_session_that_nobody_has_told_of() -> None:
     story = Story().happens(StartAsked("ann", on_interruption=STOPS)).answer()
-    assert (story.record.session_number, story.record.wish.session) == (1, 1)
+    assert (story.record.session_number, story.record.intent.session) == (1, 1)
 
     story.passes(MINUTE).publish().passes(5 * SECOND).seen(NOON + MINUTE)
-    assert (story.record.wish.wanted, story.sent) == (False, ["start", "stop"])
+    assert (story.record.intent.wanted, story.sent) == (False, ["start", "stop"])
 
 
 def test_the_late_callback_of_that_session_opens_no_other_and_sends_nothing() -> None:
@@ -749,23 +761,23 @@ def test_the_list_dates_that_session() -> None:
 
     assert story.record.session is not None
     assert story.record.session.publish_time == NOON - HOUR
-    assert (story.record.session.standing, story.sent) == (Standing.LIVE, ["start", "start"])
+    assert (story.record.session.state, story.sent) == (SessionState.LIVE, ["start", "start"])
 
 
 def test_what_was_accepted_once_does_not_give_up_when_the_stream_is_gone() -> None:
     story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).answer()
-    story.passes(MINUTE).publish().passes(31 * SECOND).answer(NotLive("StreamNotFound"))
+    story.passes(MINUTE).publish().passes(31 * SECOND).answer(StreamNotLive("StreamNotFound"))
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
 
 
 def test_a_start_accepted_for_a_session_since_gone_counts_as_accepted() -> None:
     story = Story().happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).publish().answer()
     story.passes(31 * SECOND)
-    assert story.record.wish.first_accepted_at == NOON
+    assert story.record.intent.first_accepted_at == NOON
 
 
-def test_a_start_accepted_after_its_session_ended_ends_a_wish_that_stops_with_it() -> None:
+def test_a_start_accepted_after_its_session_ended_ends_a_intent_that_stops_with_it() -> None:
     story = Story(by_rule(on_interruption=FINALIZES)).publish()
     story.unpublish().passes(5 * SECOND).missed()
     flight = story.record.flight
@@ -775,28 +787,28 @@ def test_a_start_accepted_after_its_session_ended_ends_a_wish_that_stops_with_it
     assert story.record.is_off
 
     assert story.answer().sent == ["start", "stop"]
-    assert not story.record.wish.wanted
+    assert not story.record.intent.wanted
 
 
 # --- confirmation -----------------------------------------------------------------------------
 
-KNOWN = Terms(status_known=True)
+KNOWN = StreamSettings(status_known=True)
 
 
 def test_an_accepted_start_is_not_confirmed_until_live_says_so() -> None:
     story = recording()
-    assert story.record.started is not None
-    assert not story.record.started.confirmed
+    assert story.record.confirmation is not None
+    assert not story.record.confirmation.confirmed
 
     story.happens(STARTED)
-    assert story.record.started.confirmed
+    assert story.record.confirmation.confirmed
 
 
 def test_a_report_that_came_before_the_answer_confirms_it_too() -> None:
     story = Story().publish().start().happens(STARTED).answer()
 
-    assert story.record.started is not None
-    assert story.record.started.confirmed
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.confirmed
 
 
 def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_again_once() -> None:
@@ -810,8 +822,8 @@ def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_a
 def test_a_check_that_finds_the_stream_off_is_forgotten() -> None:
     story = recording(KNOWN).goes_off().passes(HOUR).happens(TimePassed())
 
-    assert story.record.started is not None
-    assert story.record.started.check_at is None
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.check_at is None
 
 
 def test_a_confirmed_start_is_not_sent_again() -> None:
@@ -851,14 +863,14 @@ def test_an_echo_that_finds_it_started_is_proved_anew() -> None:
 
 
 def test_a_doubtful_stop_may_have_stopped_as_late_as_its_doubt_ends() -> None:
-    story = Story(Terms(merge_delay=30 * SECOND)).publish().start().answer().stop()
+    story = Story(StreamSettings(merge_delay=30 * SECOND)).publish().start().answer().stop()
     story.answer(InDoubt()).start().passes(MINUTE).answer(AlreadyStarted("TaskAlreadyStarted"))
 
-    assert Code.ADOPTED in story.told
+    assert Reason.ADOPTED in story.told
 
 
 def test_a_later_stop_does_not_shorten_the_time_of_a_doubtful_one() -> None:
-    story = recording(Terms(merge_delay=30 * SECOND)).stop().answer(InDoubt())
+    story = recording(StreamSettings(merge_delay=30 * SECOND)).stop().answer(InDoubt())
     story.passes(SECOND).answer()
     assert story.record.stopped_at == NOON + MINUTE
 
@@ -890,7 +902,7 @@ def test_a_second_restart_does_not_go_out_while_the_first_is_in_doubt() -> None:
 
 
 def test_a_stop_answered_when_a_start_is_wanted_again_still_tells_when_it_stopped() -> None:
-    story = Story(Terms(merge_delay=30 * SECOND)).publish().start().answer().stop().start()
+    story = Story(StreamSettings(merge_delay=30 * SECOND)).publish().start().answer().stop().start()
     story.now += 5 * SECOND
     story.answer().answer(AlreadyStarted("TaskAlreadyStarted"))
 
@@ -916,8 +928,8 @@ def test_nothing_is_restarted_while_an_earlier_restart_may_still_land() -> None:
 
 
 def test_a_stream_that_is_off_takes_no_place_under_a_cap() -> None:
-    assert takes_place(recording().record)
-    assert not takes_place(recording().goes_off().record)
+    assert counts_against_quota(recording().record)
+    assert not counts_against_quota(recording().goes_off().record)
 
 
 def test_a_report_proves_what_was_adopted() -> None:
@@ -932,7 +944,7 @@ AGAIN = AlreadyStarted("TaskAlreadyStarted")
 def adopted(*, after: int) -> Story:
     """Stopped, and started again so soon that Live says it is one already, which may be paused."""
     story = recording().passes(MINUTE).stop().answer().passes(after).start().answer(AGAIN)
-    assert Code.ADOPTED in story.told
+    assert Reason.ADOPTED in story.told
     return story
 
 
@@ -943,7 +955,7 @@ def started_at(time: int) -> Reported:
 def test_a_report_of_before_the_pause_proves_nothing_of_what_was_adopted() -> None:
     story = adopted(after=20 * SECOND).happens(started_at(NOON))
 
-    assert story.told[-1] is Code.REPORTED_LATE
+    assert story.told[-1] is Reason.REPORTED_LATE
     assert story.passes(10 * SECOND).sent[-1] == "restart"
 
 
@@ -972,11 +984,11 @@ def test_what_a_report_without_a_time_seemed_to_prove_one_start_tells_when_no_pa
 def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
     story = recording().passes(MINUTE).unpublish().passes(SECOND).publish().answer()
     story.happens(started_at(NOON))
-    assert story.record.started is not None
-    assert not story.record.started.confirmed
+    assert story.record.confirmation is not None
+    assert not story.record.confirmation.confirmed
 
     story.happens(started_at(NOON + MINUTE))
-    assert story.record.started.confirmed
+    assert story.record.confirmation.confirmed
 
 
 def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
@@ -984,7 +996,7 @@ def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
     story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
     story.happens(started_at(NOON + 10 * SECOND))
 
-    assert (story.phase, story.told[-1]) == (Phase.IDLE, Code.REPORTED_LATE)
+    assert (story.phase, story.told[-1]) == (Phase.IDLE, Reason.REPORTED_LATE)
 
 
 def test_a_report_of_before_our_stop_is_no_recording_that_somebody_else_began() -> None:
@@ -1010,31 +1022,31 @@ def test_an_early_echo_needs_a_report_of_later_than_what_is_in_doubt() -> None:
 
 
 def test_a_publish_told_of_after_a_start_that_was_accepted_later_sends_no_other() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound")).passes(10 * SECOND)
+    story = Story().start().answer(StreamNotLive("StreamNotFound")).passes(10 * SECOND)
     story.seen(NOON + SECOND).answer().publish(NOON + 2 * SECOND)
 
     assert story.sent == ["start", "start"]
 
 
 def test_a_publish_told_of_while_a_later_start_is_queued_leaves_it_its_place() -> None:
-    story = Story().start().answer(NotLive("StreamNotFound")).passes(10 * SECOND)
+    story = Story().start().answer(StreamNotLive("StreamNotFound")).passes(10 * SECOND)
     story.lane_is_free = False
     since = story.seen(NOON + SECOND).now
     story.now += MINUTE
     story.publish(NOON + 2 * SECOND)
 
-    assert story.record.owed is not None
-    assert story.record.owed.since == since
+    assert story.record.pending is not None
+    assert story.record.pending.since == since
 
 
 def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
     story = recording().passes(MINUTE)
     story.happens(FileLeft("a.mp4", NOON - HOUR, NOON - MINUTE))
-    assert story.record.started is not None
-    assert not story.record.started.confirmed
+    assert story.record.confirmation is not None
+    assert not story.record.confirmation.confirmed
 
     story.happens(FileLeft("b.mp4", NOON, NOON + MINUTE))
-    assert story.record.started.confirmed
+    assert story.record.confirmation.confirmed
 
 
 def test_a_record_error_fails_the_session() -> None:
@@ -1079,47 +1091,52 @@ def test_a_person_may_stop_or_cut_what_is_unmanaged() -> None:
     assert Story().publish().happens(STARTED).happens(RestartAsked("ann")).sent == ["restart"]
 
 
-def test_an_unmanaged_restart_that_live_accepts_makes_no_wish() -> None:
+def test_an_unmanaged_restart_that_live_accepts_makes_no_intent() -> None:
     story = Story().publish().happens(STARTED).happens(RestartAsked("ann")).answer()
 
-    assert (story.record.wish.wanted, story.phase) == (False, Phase.UNMANAGED)
+    assert (story.record.intent.wanted, story.phase) == (False, Phase.UNMANAGED)
 
 
 def test_an_error_of_a_recording_that_is_not_ours_fails_nothing_of_ours() -> None:
     story = Story().publish().happens(RecordFailed("AccessDenied", "no"))
 
-    assert (story.phase, story.record.failed) == (Phase.IDLE, None)
+    assert (story.phase, story.record.failure) == (Phase.IDLE, None)
 
 
 # --- asks that come twice -----------------------------------------------------------------------
 
 
 def test_the_same_key_again_changes_nothing_even_after_a_stop() -> None:
-    once = Once("key-1", "digest")
-    story = Story().publish().happens(StartAsked("ann", once=once)).answer().stop().answer()
+    once = IdempotencyKey("key-1", "digest")
+    story = (
+        Story().publish().happens(StartAsked("ann", idempotency_key=once)).answer().stop().answer()
+    )
 
-    assert story.happens(StartAsked("ann", once=once)).sent == ["start", "stop"]
+    assert story.happens(StartAsked("ann", idempotency_key=once)).sent == ["start", "stop"]
 
 
 def test_the_same_key_with_another_body_is_refused() -> None:
-    story = Story().happens(StartAsked("ann", once=Once("key-1", "one")))
+    story = Story().happens(StartAsked("ann", idempotency_key=IdempotencyKey("key-1", "one")))
 
-    assert story.happens(StopAsked("ann", once=Once("key-1", "two"))).refused is Code.KEY_REUSED
+    assert (
+        story.happens(StopAsked("ann", idempotency_key=IdempotencyKey("key-1", "two"))).refused
+        is Reason.KEY_REUSED
+    )
 
 
 def test_a_key_is_forgotten_after_a_day() -> None:
-    once = Once("key-1", "digest")
-    story = Story().publish().happens(StartAsked("ann", once=once)).answer()
+    once = IdempotencyKey("key-1", "digest")
+    story = Story().publish().happens(StartAsked("ann", idempotency_key=once)).answer()
     story.stop().answer().passes(24 * HOUR)
 
-    assert story.happens(StartAsked("ann", once=once)).sent[-1] == "start"
+    assert story.happens(StartAsked("ann", idempotency_key=once)).sent[-1] == "start"
 
 
 # --- observing ----------------------------------------------------------------------------------
 
 
 def test_a_stage_that_observes_decides_everything_and_sends_nothing() -> None:
-    story = Story(Terms(rule=RECORDS, observe=True)).publish().stop().start().passes(HOUR)
+    story = Story(StreamSettings(rule=RECORDS, observe=True)).publish().stop().start().passes(HOUR)
 
     assert story.sent == []
-    assert Code.OBSERVED in story.told
+    assert Reason.OBSERVED in story.told

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from shared.protocol import Code, Phase, Reported, RestartAsked, StartAsked, StopAsked, Terms
-from shared.protocol.command_errors import InDoubt, NoRecordConfig, NotLive
+from shared.protocol import (
+    Phase,
+    Reason,
+    Reported,
+    RestartAsked,
+    StartAsked,
+    StopAsked,
+    StreamSettings,
+)
+from shared.protocol.command_errors import InDoubt, NoRecordConfig, StreamNotLive
 from shared.protocol.derived.due_times import next_look
-from shared.protocol.state.session import Session, Standing
+from shared.protocol.state.session import Session, SessionState
 from tests.conftest import NOON
 from tests.support.stream_story import FINALIZES, SECOND, STOPS, Story, by_rule, recording
 
 MINUTE = 60 * SECOND
 UNTIL_INTERRUPTED = StartAsked("ann", on_interruption=STOPS)
 RUNS = Reported("record_started", recording=True)
-NOT_FOUND = NotLive("StreamNotFound")
+NOT_FOUND = StreamNotLive("StreamNotFound")
 NO_CONFIG = NoRecordConfig("CodeConfigNotFound")
 
 
 def test_a_start_asked_when_the_stream_is_gone_is_about_the_session_that_comes() -> None:
     story = recording().goes_off().happens(UNTIL_INTERRUPTED).passes(MINUTE).publish()
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.sent == ["start", "start"]
 
 
@@ -28,30 +36,30 @@ def test_a_person_who_asks_while_the_session_ends_is_not_let_down_when_it_has_en
     story.start().passes(5 * SECOND).missed().passes(10 * SECOND).missed()
 
     assert story.record.is_off
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
 
 
 def test_a_start_accepted_before_news_of_its_session_came_belongs_to_that_session() -> None:
     story = Story().publish().passes(MINUTE).happens(UNTIL_INTERRUPTED).answer()
     story.seen(NOON + 30 * SECOND)
 
-    assert story.record.wish.wanted
-    assert story.record.wish.session == 2
+    assert story.record.intent.wanted
+    assert story.record.intent.session == 2
 
 
 def test_a_start_accepted_while_its_session_was_doubted_belongs_to_the_one_that_comes() -> None:
     story = Story().publish().passes(MINUTE).unpublish().passes(8 * SECOND)
     story.happens(UNTIL_INTERRUPTED).answer().passes(SECOND).publish(NOON + MINUTE + 7 * SECOND)
 
-    assert story.record.wish.wanted
-    assert story.record.wish.session == 2
+    assert story.record.intent.wanted
+    assert story.record.intent.session == 2
 
 
 def test_a_start_sent_and_accepted_since_the_session_ended_opens_another() -> None:
     story = Story().publish().goes_off().happens(UNTIL_INTERRUPTED).answer()
 
     assert story.record.session_number == 2
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.sent == ["start"]
 
 
@@ -70,15 +78,15 @@ def test_a_stop_for_the_session_holds_for_one_that_had_begun_unknown() -> None:
     story.happens(StopAsked("ann", hold_session=True)).answer(NOT_FOUND).passes(2 * SECOND)
     story.publish(story.now - 3 * SECOND)
 
-    assert not story.record.wish.wanted
-    assert Code.HELD in story.told
+    assert not story.record.intent.wanted
+    assert Reason.HELD in story.told
 
 
 def test_a_stop_for_the_session_does_not_hold_for_one_that_begins_later() -> None:
     story = Story(by_rule()).publish().answer().happens(StopAsked("ann", hold_session=True))
     story.answer().passes(MINUTE).publish()
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
 
 
 def test_a_doubtful_restart_of_what_is_not_managed_leads_to_no_stop() -> None:
@@ -96,28 +104,28 @@ def test_a_doubtful_restart_of_what_was_stopped_since_still_does() -> None:
 
 
 def test_looks_that_are_late_keep_the_distance_that_makes_them_two() -> None:
-    ending = Session(1, NOON, standing=Standing.ENDING, off_since=NOON, looks=1)
+    ending = Session(1, NOON, state=SessionState.ENDING, off_since=NOON, looks=1)
     assert next_look(ending) == NOON + 15 * SECOND
 
     late = Session(
-        1, NOON, standing=Standing.ENDING, off_since=NOON, looks=1, absent_at=NOON + 22 * SECOND
+        1, NOON, state=SessionState.ENDING, off_since=NOON, looks=1, absent_at=NOON + 22 * SECOND
     )
     assert next_look(late) == NOON + 27 * SECOND
 
 
 def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() -> None:
     """Only what was accepted in the session that opens belongs to it."""
-    story = Story(Terms()).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    story = Story(StreamSettings()).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
     story.seen(story.now - SECOND)
 
-    assert not story.record.wish.wanted
-    assert story.record.wish.why is Code.SESSION_OVER
+    assert not story.record.intent.wanted
+    assert story.record.intent.reason is Reason.SESSION_OVER
 
 
 # --- a publish that is told of ends nothing unseen ------------------------------------------------
 
 
-def until_interrupted(terms: Terms | None = None) -> Story:
+def until_interrupted(terms: StreamSettings | None = None) -> Story:
     """Recorded until it is interrupted, and seen in the list a minute later."""
     story = Story(terms).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
     return story.seen(NOON)
@@ -127,7 +135,7 @@ def test_a_publish_told_with_a_later_time_alone_ends_nothing() -> None:
     """It may be replayed: the signature covers no payload (design.md 7)."""
     story = until_interrupted().publish().passes(5 * SECOND).seen(NOON)
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.record.session_number == 1
     assert "stop" not in story.sent
     assert story.looks == 1
@@ -137,21 +145,21 @@ def test_nor_does_a_replayed_end_and_publish_in_a_row() -> None:
     story = until_interrupted().unpublish().passes(SECOND).publish()
     story.passes(4 * SECOND).seen(NOON)
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert "stop" not in story.sent
 
 
-def test_the_look_that_sees_the_later_publish_ends_the_wish() -> None:
+def test_the_look_that_sees_the_later_publish_ends_the_intent() -> None:
     story = until_interrupted().publish().passes(5 * SECOND).seen(NOON + MINUTE)
 
     assert story.record.session_number == 2
-    assert story.record.wish.why is Code.SESSION_OVER
+    assert story.record.intent.reason is Reason.SESSION_OVER
     assert story.sent == ["start", "stop"]
     assert story.record.session is not None
     assert story.record.session.time == NOON + MINUTE
 
 
-def test_a_stream_gone_since_it_was_told_of_anew_ends_the_wish_by_two_absences() -> None:
+def test_a_stream_gone_since_it_was_told_of_anew_ends_the_intent_by_two_absences() -> None:
     story = until_interrupted().publish().passes(5 * SECOND).missed().passes(10 * SECOND).missed()
 
     assert story.record.is_off
@@ -164,10 +172,10 @@ def test_a_reconnect_within_5_seconds_is_told_from_a_replay_by_the_list() -> Non
     story.publish(NOON + 3 * SECOND).passes(5 * SECOND).seen(NOON + 3 * SECOND)
 
     assert story.record.session_number == 2
-    assert not story.record.wish.wanted
+    assert not story.record.intent.wanted
 
 
-def test_a_reconnect_at_once_ends_the_wish_also_where_no_list_had_shown_the_session() -> None:
+def test_a_reconnect_at_once_ends_the_intent_also_where_no_list_had_shown_the_session() -> None:
     story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(SECOND).publish()
     story.passes(5 * SECOND).seen(NOON + SECOND)
 
@@ -186,11 +194,11 @@ def test_where_the_rule_records_what_comes_a_publish_still_starts_it_at_once() -
     story = Story(by_rule(on_interruption=FINALIZES)).publish().answer().passes(MINUTE).publish()
 
     assert story.record.session_number == 2
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.sent == ["start", "start"]
 
 
-def test_a_wish_that_outlives_interruptions_starts_at_once_as_ever() -> None:
+def test_a_intent_that_outlives_interruptions_starts_at_once_as_ever() -> None:
     assert recording().passes(MINUTE).publish().sent == ["start", "start"]
 
 
@@ -216,15 +224,15 @@ def looks_that_show_the_older(*waits: int) -> tuple[Story, Session]:
 def test_a_list_that_shows_the_older_publish_for_a_minute_is_stale_no_more() -> None:
     story, session = looks_that_show_the_older(5, 10, 15, 60)
 
-    assert session.standing is Standing.LIVE
+    assert session.state is SessionState.LIVE
     assert next_look(session) is None
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
 
 
 def test_before_that_minute_is_over_it_changes_nothing() -> None:
     _, session = looks_that_show_the_older(5, 10, 15, 29)
 
-    assert session.standing is Standing.ENDING
+    assert session.state is SessionState.ENDING
 
 
 def test_a_list_that_was_stale_for_a_minute_may_still_show_the_next_publish() -> None:
@@ -240,8 +248,8 @@ def test_a_late_report_after_a_finalized_stop_makes_nothing_that_a_restart_could
     story = recording().happens(StopAsked("ann", finalize=True)).answer().answer()
     story.passes(2 * SECOND).happens(RUNS).happens(RestartAsked("ann"))
 
-    assert story.refused is Code.NOT_WANTED
-    assert Code.UNMANAGED not in story.told
+    assert story.refused is Reason.NOT_WANTED
+    assert Reason.UNMANAGED not in story.told
     assert story.sent == ["start", "stop", "cancel_delay"]
     assert story.phase is Phase.IDLE
 
@@ -260,7 +268,7 @@ def test_a_start_accepted_after_live_knew_no_such_stream_is_of_a_publish_in_betw
     story.passes(SECOND).seen(NOON).answer().passes(5 * SECOND)
     story.publish(NOON + MINUTE + 2 * SECOND).passes(5 * SECOND).seen(NOON + MINUTE + 2 * SECOND)
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.record.session_number == 2
 
 
@@ -270,19 +278,19 @@ def refused_in_the_second_session() -> Story:
     return story.happens(UNTIL_INTERRUPTED).answer(NO_CONFIG)
 
 
-def test_a_wish_that_now_stops_with_its_session_belongs_to_none_that_never_recorded_it() -> None:
+def test_a_intent_that_now_stops_with_its_session_belongs_to_none_that_never_recorded_it() -> None:
     story = refused_in_the_second_session().goes_off()
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
 
     story.publish().answer()
-    assert story.record.wish.session == story.record.session_number
+    assert story.record.intent.session == story.record.session_number
 
 
-def test_a_wish_that_now_stops_with_its_session_does_so_where_it_is_recorded() -> None:
+def test_a_intent_that_now_stops_with_its_session_does_so_where_it_is_recorded() -> None:
     story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer()
     story.happens(UNTIL_INTERRUPTED).goes_off()
 
-    assert not story.record.wish.wanted
+    assert not story.record.intent.wanted
 
 
 def asked_again_in_a_session_not_told_of() -> Story:
@@ -296,26 +304,26 @@ def test_a_session_that_had_begun_when_a_person_asked_again_ends_nothing_when_it
     story = asked_again_in_a_session_not_told_of().publish(NOON + 50 * SECOND)
 
     assert story.record.session_number == 2
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.sent == ["start", "start"]
 
 
 def test_nor_when_the_list_shows_it() -> None:
     story = asked_again_in_a_session_not_told_of().seen(NOON + 50 * SECOND)
 
-    assert story.record.wish.wanted
+    assert story.record.intent.wanted
     assert story.sent == ["start", "start"]
 
 
-def test_the_wish_then_belongs_to_the_session_in_which_a_start_is_accepted() -> None:
+def test_the_intent_then_belongs_to_the_session_in_which_a_start_is_accepted() -> None:
     story = asked_again_in_a_session_not_told_of().publish(NOON + 50 * SECOND).answer(NO_CONFIG)
-    assert story.goes_off().record.wish.wanted
+    assert story.goes_off().record.intent.wanted
 
     story.publish().answer().goes_off()
-    assert not story.record.wish.wanted
+    assert not story.record.intent.wanted
 
 
-def test_a_session_that_began_as_a_person_asked_again_or_later_ends_the_wish() -> None:
+def test_a_session_that_began_as_a_person_asked_again_or_later_ends_the_intent() -> None:
     story = asked_again_in_a_session_not_told_of().seen(NOON + 56 * SECOND)
 
-    assert not story.record.wish.wanted
+    assert not story.record.intent.wanted

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from shared.protocol import Code, due_at
+from shared.protocol import Reason, due_at
 from tests.protocol.histories import History
 
 KINDS = (
@@ -36,9 +36,9 @@ KINDS = (
     "answer after its lease",
     "start asked",
     "stop asked",
-    "start NotLive",
+    "start StreamNotLive",
     "start AlreadyStarted",
-    "stop NotLive",
+    "stop StreamNotLive",
     "restart acts",
     "cancel_delay acts",
     "on demand True",
@@ -59,30 +59,30 @@ KINDS = (
     *(
         code.value
         for code in (
-            Code.PUBLISHED_TWICE,
-            Code.PUBLISHED_LATE,
-            Code.UNPUBLISHED_LATE,
-            Code.UNPUBLISHED_TWICE,
-            Code.SEEN_STALE,
-            Code.WENT_OFF,
-            Code.HELD,
-            Code.SESSION_OVER,
-            Code.WITHHELD,
-            Code.LATE_ANSWER,
-            Code.NOT_LIVE_YET,
-            Code.ON_DEMAND,
+            Reason.PUBLISHED_TWICE,
+            Reason.PUBLISHED_LATE,
+            Reason.UNPUBLISHED_LATE,
+            Reason.UNPUBLISHED_TWICE,
+            Reason.SEEN_STALE,
+            Reason.WENT_OFF,
+            Reason.HELD,
+            Reason.SESSION_OVER,
+            Reason.WITHHELD,
+            Reason.LATE_ANSWER,
+            Reason.NOT_LIVE_YET,
+            Reason.ON_DEMAND,
         )
     ),
 )
 
 
-def test_a_hundred_histories_end_as_they_were_wished() -> None:
+def test_a_hundred_histories_end_as_they_were_intended() -> None:
     for seed in range(100):
         check(History(seed).run(), seed)
 
 
 @pytest.mark.slow
-def test_ten_thousand_histories_end_as_they_were_wished_and_none_of_a_kind_is_missing() -> None:
+def test_ten_thousand_histories_end_as_they_were_intended_and_none_of_a_kind_is_missing() -> None:
     counts: Counter[str] = Counter()
     for seed in range(10_000):
         history = History(seed).run()
@@ -97,7 +97,7 @@ def test_ten_thousand_histories_end_as_they_were_wished_and_none_of_a_kind_is_mi
 
 
 def check(history: History, seed: int) -> None:
-    assert history.wish_won, f"seed {seed}: {history.record}"
+    assert history.intent_won, f"seed {seed}: {history.record}"
     assert history.starts <= history.most_starts, f"seed {seed}: {history.told}"
     due = due_at(history.record)
     assert due is None or due > history.now, f"seed {seed}: due for ever"

@@ -7,19 +7,19 @@ from dataclasses import replace
 import pytest
 
 from shared.protocol import (
-    Code,
     FileFailed,
     OnDemandAnswered,
     Phase,
+    Reason,
     RecordFailed,
     Remarked,
     Reported,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
 )
-from shared.protocol.command_errors import AlreadyStarted, NotLive, Throttled
+from shared.protocol.command_errors import AlreadyStarted, StreamNotLive, Throttled
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules.on_demand import is_asked
 from tests.support.stream_story import SECOND, Story, by_rule
@@ -35,7 +35,7 @@ def told_to_record() -> Story:
 # --- what a wish says ---------------------------------------------------------------------------
 
 
-def test_a_wish_says_yes_and_nobodys_leaves_it_to_policy() -> None:
+def test_a_intent_says_yes_and_nobodys_leaves_it_to_policy() -> None:
     story = Story()
     assert is_asked(story.record, story.now) is None
 
@@ -56,7 +56,7 @@ def test_a_hold_for_the_session_lasts_while_live_may_still_ask_about_it() -> Non
     assert is_asked(story.record, story.now + 60 * SECOND) is None
 
 
-def test_a_wish_that_ends_with_its_session_asks_for_no_other() -> None:
+def test_a_intent_that_ends_with_its_session_asks_for_no_other() -> None:
     story = Story().publish()
     story.happens(StartAsked("ann", on_interruption=OnInterruption.STOP)).answer()
     assert is_asked(story.record, story.now) is True
@@ -77,10 +77,10 @@ def test_a_session_that_live_was_told_to_record_is_sent_no_start() -> None:
     story = told_to_record()
 
     assert (story.sent, story.phase) == ([], Phase.RECORDING)
-    assert Code.ON_DEMAND in story.told
+    assert Reason.ON_DEMAND in story.told
 
 
-def test_it_holds_for_a_person_s_wish_as_well() -> None:
+def test_it_holds_for_a_person_s_intent_as_well() -> None:
     story = Story()
     story.lane_is_free = False
     story.start().happens(YES)
@@ -100,7 +100,7 @@ def test_a_report_that_overtakes_the_publish_confirms_it_too() -> None:
     story = Story(by_rule()).happens(YES).happens(RUNS).publish().passes(120 * SECOND)
 
     assert story.sent == []
-    assert Code.UNMANAGED not in story.told
+    assert Reason.UNMANAGED not in story.told
 
 
 def test_unconfirmed_it_is_followed_by_one_start() -> None:
@@ -142,12 +142,12 @@ def test_a_stop_between_the_yes_and_the_publish_is_sent_and_said_again() -> None
     story.lane_is_free = False
     story.start().happens(YES)
     story.lane_is_free = True
-    story.stop().answer(NotLive())
+    story.stop().answer(StreamNotLive())
 
     assert story.publish().sent == ["stop", "stop"]
 
 
-def test_a_wish_that_runs_out_before_the_publish_is_stopped_as_well() -> None:
+def test_a_intent_that_runs_out_before_the_publish_is_stopped_as_well() -> None:
     story = Story()
     story.lane_is_free = False
     story.happens(StartAsked("ann", until=story.now + SECOND)).happens(YES)
@@ -165,24 +165,24 @@ def test_its_end_counts_from_the_session_s_opening() -> None:
 def test_a_stage_that_observes_notes_what_it_would_have_answered() -> None:
     story = Story(replace(by_rule(), observe=True)).happens(YES)
 
-    assert (story.told, story.record.told_to_record_at) == ([Code.OBSERVED], None)
+    assert (story.told, story.record.approved_on_demand_at) == ([Reason.OBSERVED], None)
 
 
 # --- what changes nothing -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("happening", "code"),
+    ("event", "code"),
     [
-        (Remarked(is_exception=True, what="1001"), Code.EXCEPTION),
-        (Remarked(is_exception=False, what="-"), Code.SWITCHED),
-        (FileFailed("transformat_error", "C", "m", "u"), Code.FILE_FAILED),
+        (Remarked(is_exception=True, what="1001"), Reason.EXCEPTION),
+        (Remarked(is_exception=False, what="-"), Reason.SWITCHED),
+        (FileFailed("transformat_error", "C", "m", "u"), Reason.FILE_FAILED),
     ],
 )
-def test_a_remark_is_told_and_nothing_else(happening: Remarked | FileFailed, code: Code) -> None:
+def test_a_remark_is_told_and_nothing_else(event: Remarked | FileFailed, code: Reason) -> None:
     story = Story().publish().start().answer()
     before = story.record
-    story.happens(happening)
+    story.happens(event)
 
     assert (story.record, story.told[-1]) == (before, code)
 
@@ -194,7 +194,7 @@ def test_a_record_error_after_a_yes_fails_the_session() -> None:
 
 
 def test_terms_know_of_no_status_callbacks_at_first() -> None:
-    assert not Terms().status_known
+    assert not StreamSettings().status_known
 
 
 # --- what the random histories found ------------------------------------------------------------
@@ -203,7 +203,9 @@ PAUSED = Reported("record_paused", recording=False)
 
 
 def test_a_pause_of_a_session_that_nobody_told_of_may_last_when_the_start_is_one_already() -> None:
-    story = Story(Terms(status_known=True)).happens(PAUSED).start().answer(AlreadyStarted())
+    story = (
+        Story(StreamSettings(status_known=True)).happens(PAUSED).start().answer(AlreadyStarted())
+    )
 
     assert story.passes(10 * SECOND).sent == ["start", "restart"]
 

@@ -12,24 +12,24 @@ import pytest
 
 from shared.protocol import (
     CancelDelayAsked,
-    Code,
     Command,
+    CommandSettled,
+    Event,
     ExtendAsked,
     FileLeft,
-    Happening,
     IfNotLive,
     Looked,
     Note,
     Phase,
     Published,
+    Reason,
     RecordFailed,
     Recording,
     Reported,
     RestartAsked,
-    Sent,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
     Unpublished,
     claim,
@@ -39,22 +39,22 @@ from shared.protocol import (
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NeverSent,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
 from shared.protocol.derived.explain import explain
 from shared.protocol.events import Accepted, FileFailed, OnDemandAnswered, Remarked
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
-from shared.protocol.state.command import Owed
-from shared.protocol.state.confirmation import Evidence, Failed, How, Started
-from shared.protocol.state.intent import By, Once, Wish
+from shared.protocol.state.command import PendingCommand
+from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
+from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
 from shared.protocol.state.session import Session
 from shared.protocol.texts import TEXTS, Language, text
 from tests.conftest import KEY, NOON
@@ -62,17 +62,17 @@ from tests.conftest import KEY, NOON
 SUPPLIED = {"mend"}
 """What `text` itself adds."""
 ELSEWHERE = {
-    Code.QUEUED,  # explain
-    Code.FORGED,  # the command why
-    Code.UNKNOWN,  # what a later release wrote
-    Code.NEVER_ASKED,  # explain
-    Code.NO_PLACE,  # where a rule's cap is full
-    Code.EARLY_ECHO,
-    Code.ECHO,
-    Code.FINALIZE,
-    Code.STREAM_RETURNED,
-    Code.UNCONFIRMED,
-    Code.UNPROVED,  # why a command is sent: shown within SENT
+    Reason.QUEUED,  # explain
+    Reason.FORGED,  # the command why
+    Reason.UNKNOWN,  # what a later release wrote
+    Reason.NEVER_ASKED,  # explain
+    Reason.NO_PLACE,  # where a rule's cap is full
+    Reason.REASSERT_EARLY,
+    Reason.REASSERT,
+    Reason.FINALIZE,
+    Reason.STREAM_RETURNED,
+    Reason.UNCONFIRMED,
+    Reason.UNPROVED,  # why a command is sent: shown within SENT
 }
 
 
@@ -83,25 +83,34 @@ def holes(template: str) -> set[str]:
 ANSWERS: tuple[Accepted | LiveError, ...] = (
     *(Accepted("R-1"),) * 8,
     AlreadyStarted("TaskAlreadyStarted"),
-    *(NotLive("StreamNotFound"),) * 3,
-    Rejected("MalformedParam"),
-    Rejected("InvalidDomain.NotFound"),
+    *(StreamNotLive("StreamNotFound"),) * 3,
+    InvalidCommand("MalformedParam"),
+    InvalidCommand("InvalidDomain.NotFound"),
     NoRecordConfig("CodeConfigNotFound"),
-    Refused("SomethingNew"),
+    UnknownRejection("SomethingNew"),
     Throttled("Throttling.User"),
     NeverSent(),
     Unavailable("ServiceUnavailable"),
     *(InDoubt("InternalError"),) * 3,
-    OursToMend("Forbidden.RAM"),
+    OperatorActionNeeded("Forbidden.RAM"),
 )
 RULES = (
-    Terms(),
-    Terms(rule=Rule(on_publish=OnPublish.RECORD), status_known=True),
-    Terms(rule=Rule(on_publish=OnPublish.RECORD, on_interruption=OnInterruption.STOP)),
-    Terms(rule=Rule(on_publish=OnPublish.RECORD), observe=True),
+    StreamSettings(),
+    StreamSettings(rule=Rule(on_publish=OnPublish.RECORD), status_known=True),
+    StreamSettings(rule=Rule(on_publish=OnPublish.RECORD, on_interruption=OnInterruption.STOP)),
+    StreamSettings(rule=Rule(on_publish=OnPublish.RECORD), observe=True),
 )
-UNSEEN = Wish(1, wanted=True, by=By.POLICY, why=Code.RULE_RECORDS, who="rule 1", made_at=NOON)
-BOUND = Wish(1, wanted=True, by=By.PERSON, on_interruption=OnInterruption.STOP, session=1)
+UNSEEN = Intent(
+    1,
+    wanted=True,
+    requester=Requester.POLICY,
+    reason=Reason.RULE_RECORDS,
+    who="rule 1",
+    made_at=NOON,
+)
+BOUND = Intent(
+    1, wanted=True, requester=Requester.PERSON, on_interruption=OnInterruption.STOP, session=1
+)
 LOOKED_INTO = Recording(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
 BEFORE = (*(Recording(KEY),) * 9, Recording(KEY, UNSEEN), LOOKED_INTO)
 """Streams never heard of, one whose session was forgotten under policy's wish, and one whose wish
@@ -109,13 +118,13 @@ ends with its session."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 
-def happening(lots: Random, record: Recording, now: int) -> Happening:
+def event(lots: Random, record: Recording, now: int) -> Event:
     """Any of them, as they come."""
     began = now - lots.choice((0, 0, 30_000, 600_000))
-    once = lots.choice((None, None, Once("k1", lots.choice("ab"))))
+    once = lots.choice((None, None, IdempotencyKey("k1", lots.choice("ab"))))
     sent = record.flight.id if record.flight and lots.random() < 0.9 else "an older one"
-    choices: tuple[Happening, ...] = (
-        StartAsked("ops", if_not_live=lots.choice(list(IfNotLive)), once=once),
+    choices: tuple[Event, ...] = (
+        StartAsked("ops", if_not_live=lots.choice(list(IfNotLive)), idempotency_key=once),
         StartAsked("ops", on_interruption=lots.choice(list(OnInterruption)), max_duration=9_000),
         StopAsked("ops", finalize=lots.random() < 0.5, hold_session=lots.random() < 0.5),
         ExtendAsked("ops", max_duration=60_000),
@@ -127,7 +136,7 @@ def happening(lots: Random, record: Recording, now: int) -> Happening:
         Looked(None, now),
         Looked(began, now),
         Looked(record.session.listed + 9 if record.session else began, now),
-        *(Sent(sent, lots.choice(ANSWERS)),) * 8,
+        *(CommandSettled(sent, lots.choice(ANSWERS)),) * 8,
         Reported("record_started", recording=True),
         Reported("record_paused", recording=False),
         Reported("record_started", recording=True, time=began),
@@ -142,7 +151,7 @@ def happening(lots: Random, record: Recording, now: int) -> Happening:
 
 
 def told(
-    record: Recording, what: Happening, now: int, terms: Terms
+    record: Recording, what: Event, now: int, terms: StreamSettings
 ) -> tuple[Recording, list[Note]]:
     decision = decide(record, what, now, terms)
     flying = claim(decision.record, f"f{now}", now)
@@ -162,14 +171,14 @@ def walked() -> tuple[Note, ...]:
         record, now, terms = lots.choice(BEFORE), NOON, lots.choice(RULES)
         for _ in range(40):
             now += lots.choice(STEPS[: lots.choice((4, 9))])
-            record, notes = told(record, happening(lots, record, now), now, terms)
+            record, notes = told(record, event(lots, record, now), now, terms)
             for note in [*notes, explain(record, now, terms)]:
-                said[note.code, note.about.get("why"), tuple(sorted(note.about))] = note
+                said[note.code, note.about.get("reason"), tuple(sorted(note.about))] = note
     return tuple(said.values())
 
 
-@pytest.mark.parametrize("code", list(Code))
-def test_every_code_has_both_texts_with_the_same_particulars(code: Code) -> None:
+@pytest.mark.parametrize("code", list(Reason))
+def test_every_code_has_both_texts_with_the_same_particulars(code: Reason) -> None:
     english, chinese = TEXTS[code]
 
     assert english.isascii()
@@ -188,7 +197,7 @@ def test_what_is_noted_supplies_every_particular_of_its_text() -> None:
 
 
 def test_every_code_is_written_by_somebody() -> None:
-    assert set(Code) - {note.code for note in walked()} <= ELSEWHERE
+    assert set(Reason) - {note.code for note in walked()} <= ELSEWHERE
 
 
 @pytest.mark.parametrize("language", list(Language))
@@ -199,55 +208,63 @@ def test_no_text_shows_a_hole(language: Language) -> None:
 
 
 def test_what_was_sent_says_why_in_words() -> None:
-    note = Note(Code.SENT, {"command": "stop", "why": "asked_stop", "who": "ops"})
+    note = Note(Reason.SENT, {"command": "stop", "reason": "asked_stop", "who": "ops"})
 
     assert text(note) == "stop was sent because: ops asked for it to be stopped"
     assert text(note, Language.CHINESE) == "已发送 stop,原因:ops 要求停止录制"
 
 
 def test_a_particular_that_an_older_release_did_not_note_is_a_dash() -> None:
-    assert text(Note(Code.ASKED_STOP)) == "- asked for it to be stopped"
+    assert text(Note(Reason.ASKED_STOP)) == "- asked for it to be stopped"
 
 
 # --- explain: the one cause that a person should hear first
 
-WANTED = Wish(1, wanted=True, by=By.PERSON, why=Code.ASKED_START)
+WANTED = Intent(1, wanted=True, requester=Requester.PERSON, reason=Reason.ASKED_START)
 LIVE = Session(1, NOON, time=NOON)
 
 
-def cases() -> Iterator[tuple[Recording, Terms, Code]]:
-    recording = Recording(KEY, WANTED, session=LIVE, started=Started(1, NOON, How.ACCEPTED))
-    paused = Evidence(recording=False, what="record_paused", at=NOON + 1)
-    yield recording, Terms(), Code.ACCEPTED
-    yield replace(recording, evidence=paused), Terms(), Code.PAUSED
-    yield Recording(KEY, WANTED, session=LIVE), Terms(observe=True), Code.OBSERVED
-    yield Recording(KEY, WANTED), Terms(observe=True), Code.NOT_LIVE
-    yield Recording(KEY), RULES[1], Code.NOT_LIVE
-    yield Recording(KEY, session=LIVE), Terms(), Code.RULE_IGNORES
-    full = Owed(Command.START, Code.ASKED_START, 1, NOON, NOON, full=True)
-    yield Recording(KEY, WANTED, full, session=LIVE), Terms(), Code.NO_PLACE
-    failed = Failed(1, Code.RECORD_ERROR, "BucketNotFound", NOON)
-    yield Recording(KEY, WANTED, session=LIVE, failed=failed), Terms(), Code.RECORD_ERROR
-    unasked = Evidence(recording=True, what="record_started", at=NOON)
-    yield Recording(KEY, evidence=unasked), Terms(), Code.UNMANAGED
+def cases() -> Iterator[tuple[Recording, StreamSettings, Reason]]:
+    recording = Recording(
+        KEY, WANTED, session=LIVE, confirmation=Confirmation(1, NOON, StartSource.ACCEPTED)
+    )
+    paused = LastReport(recording=False, what="record_paused", at=NOON + 1)
+    yield recording, StreamSettings(), Reason.ACCEPTED
+    yield replace(recording, last_report=paused), StreamSettings(), Reason.PAUSED
+    yield Recording(KEY, WANTED, session=LIVE), StreamSettings(observe=True), Reason.OBSERVED
+    yield Recording(KEY, WANTED), StreamSettings(observe=True), Reason.NOT_LIVE
+    yield Recording(KEY), RULES[1], Reason.NOT_LIVE
+    yield Recording(KEY, session=LIVE), StreamSettings(), Reason.RULE_IGNORES
+    full = PendingCommand(Command.START, Reason.ASKED_START, 1, NOON, NOON, full=True)
+    yield Recording(KEY, WANTED, full, session=LIVE), StreamSettings(), Reason.NO_PLACE
+    failed = SessionFailure(1, Reason.RECORD_ERROR, "BucketNotFound", NOON)
+    yield (
+        Recording(KEY, WANTED, session=LIVE, failure=failed),
+        StreamSettings(),
+        Reason.RECORD_ERROR,
+    )
+    unasked = LastReport(recording=True, what="record_started", at=NOON)
+    yield Recording(KEY, last_report=unasked), StreamSettings(), Reason.UNMANAGED
 
 
 @pytest.mark.parametrize(("record", "terms", "code"), list(cases()))
-def test_what_is_said_of_a_record(record: Recording, terms: Terms, code: Code) -> None:
+def test_what_is_said_of_a_record(record: Recording, terms: StreamSettings, code: Reason) -> None:
     assert explain(record, NOON + 2, terms).code is code
 
 
 def test_a_command_on_the_wire_says_why_it_was_sent() -> None:
-    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, Terms())
+    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, StreamSettings())
 
     assert phase(record) is Phase.STOPPING
-    assert "ops asked for it to be stopped" in text(explain(record, NOON, Terms()))
+    assert "ops asked for it to be stopped" in text(explain(record, NOON, StreamSettings()))
 
 
 def test_a_throttled_stop_says_so() -> None:
-    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, Terms())
+    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, StreamSettings())
     assert record.flight is not None
     assert record.flight.command is Command.STOP
-    later = decide(record, Sent(record.flight.id, Throttled("Throttling")), NOON, Terms()).record
+    later = decide(
+        record, CommandSettled(record.flight.id, Throttled("Throttling")), NOON, StreamSettings()
+    ).record
 
-    assert explain(later, NOON, Terms()).code is Code.THROTTLED
+    assert explain(later, NOON, StreamSettings()).code is Reason.THROTTLED

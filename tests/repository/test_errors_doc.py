@@ -7,9 +7,14 @@ import pytest
 from cli.local.errors_page import PAGE, page
 from shared import errors
 from shared.errors import Fault, LiveRecordError, Misconfigured
-from shared.inbound.request_errors import BadRequest, MethodNotAllowed, Unproved, Unreadable
+from shared.inbound.request_errors import (
+    BadRequest,
+    MalformedCallback,
+    MethodNotAllowed,
+    UnverifiedCallback,
+)
 from shared.outbound.live.error_codes import CODES
-from shared.protocol import Code
+from shared.protocol import Reason
 
 
 def kinds(root: type[Exception]) -> set[str]:
@@ -32,7 +37,7 @@ def test_every_code_of_live_s_and_every_cause_stands_on_the_page() -> None:
     written = page()
 
     assert [code for code in CODES if f"`{code}`" not in written] == []
-    assert [code for code in Code if f"| `{code.value}` |" not in written] == []
+    assert [code for code in Reason if f"| `{code.value}` |" not in written] == []
 
 
 @pytest.mark.parametrize(
@@ -56,5 +61,5 @@ def test_an_error_tells_its_parts() -> None:
     assert BadRequest(missing).code == "MissingParam"
     assert BadRequest(wrong).code == "MalformedParam"
     assert str(Misconfigured(wrong)) == "a: is missing; b: is wrong"
-    assert (Unproved("why").why, Unreadable("what").why) == ("why", "what")
+    assert (UnverifiedCallback("why").why, MalformedCallback("what").why) == ("why", "what")
     assert MethodNotAllowed("no", allow=["GET", "POST"]).hint == "use GET or POST"

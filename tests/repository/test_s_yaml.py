@@ -101,7 +101,7 @@ def test_the_relay_is_called_asynchronously_and_tried_again(deployment: Deployme
     assert (set(relay.http_methods), relay.async_retries) == ({"POST"}, 3)
 
 
-def test_reconcile_has_a_timer_and_a_trigger_for_the_kick(deployment: Deployment) -> None:
+def test_reconcile_has_a_timer_and_a_trigger_for_the_wake(deployment: Deployment) -> None:
     reconcile = deployment.functions["reconcile"]
 
     assert len(reconcile.timers) == 1
@@ -162,7 +162,7 @@ def test_prod_leaves_some_of_the_region_s_instances_to_others() -> None:
 def test_no_secret_stands_in_either_file() -> None:
     """What holds one is taken from the environment, and is nothing by default."""
     text = S_YAML.read_text() + (ROOT / "env.yaml").read_text()
-    for name in ("STORE", "API_TOKENS", "STREAM_KEYS", "RECORD_KEYS", "PATH_TOKENS", "KICK_KEY"):
+    for name in ("STORE", "API_TOKENS", "STREAM_KEYS", "RECORD_KEYS", "PATH_TOKENS", "WAKE_KEY"):
         assert f"LIVE_RECORD_{name}: ${{env('LIVE_RECORD_{name}', '')}}" in text
 
 

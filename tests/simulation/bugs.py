@@ -14,16 +14,16 @@ from shared.engine import effects, recorder
 from shared.engine.effects import Send, do
 from shared.engine.recorder import Recorder
 from shared.inbound import live_callbacks, live_events
-from shared.protocol import Code, Command, Flight, Recording, Sent, claim
+from shared.protocol import Command, CommandSettled, Flight, Reason, Recording, claim
 from shared.protocol.command_errors import InDoubt
 from shared.protocol.events import Published, Unpublished
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.decide import decide as real_decide
-from shared.protocol.rules.transition import Turn
+from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import DOUBT, Doubt
-from shared.protocol.state.session import Standing
+from shared.protocol.state.session import SessionState
 from shared.store.contract import Conflict, Save, Stored
 from tests.simulation.memory import MemoryStore, Row
 
@@ -52,13 +52,13 @@ class Bug:
 def _send_before_save() -> tuple[Patch, ...]:
     real = Recorder._decide
 
-    def hasty(self: Recorder, key: Any, happening: Any, manner: Any, known: Any) -> Any:  # noqa: ANN401 - as the real one
+    def hasty(self: Recorder, key: Any, event: Any, options: Any, known: Any) -> Any:  # noqa: ANN401 - as the real one
         loaded = yield from do(effects.Load(key))
-        decided = real_decide(loaded.record, happening, loaded.now, self._terms(key))
+        decided = real_decide(loaded.record, event, loaded.now, self._terms(key))
         flying = claim(decided.record, self._flight_id(), loaded.now)
-        if flying is not None and flying.flight is not None and manner.has_time():
+        if flying is not None and flying.flight is not None and options.has_time():
             yield from do(Send(key, flying.flight))
-        return (yield from real(self, key, happening, manner, known))
+        return (yield from real(self, key, event, options, known))
 
     return ((Recorder, "_decide", hasty),)
 
@@ -98,7 +98,7 @@ def _nothing_due() -> tuple[Patch, ...]:
 
 
 def _newest_first(row: Row) -> tuple[int, int, int, Any]:
-    return (row.rank, -row.priority, -row.since, row.record.key)
+    return (row.command_priority, -row.priority, -row.since, row.record.key)
 
 
 # --- flight, answers, doubt ---------------------------------------------------------------------
@@ -107,10 +107,10 @@ def _newest_first(row: Row) -> tuple[int, int, int, Any]:
 def _lease_ignored() -> tuple[Patch, ...]:
     real = decide._pass_time
 
-    def hasty(turn: Turn) -> None:
-        if turn.record.flight is not None:
-            command_result.lapse(turn, turn.record.flight)
-        real(turn)
+    def hasty(transition: Transition) -> None:
+        if transition.record.flight is not None:
+            command_result.lapse(transition, transition.record.flight)
+        real(transition)
 
     return ((decide, "_pass_time", hasty),)
 
@@ -122,10 +122,12 @@ def _doubt_dropped() -> tuple[Patch, ...]:
 def _doubt_too_short() -> tuple[Patch, ...]:
     real = command_result.doubt
 
-    def short(turn: Turn, flight: Flight) -> None:
-        real(turn, flight)
-        early = tuple(Doubt(d.command, d.until - DOUBT * 3 // 4) for d in turn.record.doubts[-1:])
-        turn.change(doubts=(*turn.record.doubts[:-1], *early))
+    def short(transition: Transition, flight: Flight) -> None:
+        real(transition, flight)
+        early = tuple(
+            Doubt(d.command, d.until - DOUBT * 3 // 4) for d in transition.record.doubts[-1:]
+        )
+        transition.change(doubts=(*transition.record.doubts[:-1], *early))
 
     return ((command_result, "doubt", short),)
 
@@ -133,9 +135,9 @@ def _doubt_too_short() -> tuple[Patch, ...]:
 def _anybodys_answer() -> tuple[Patch, ...]:
     real = command_result.settle
 
-    def settle(turn: Turn, sent: Sent) -> None:
-        flight = turn.record.flight
-        real(turn, replace(sent, flight=flight.id) if flight else sent)
+    def settle(transition: Transition, sent: CommandSettled) -> None:
+        flight = transition.record.flight
+        real(transition, replace(sent, flight=flight.id) if flight else sent)
 
     return ((command_result, "settle", settle),)
 
@@ -144,18 +146,18 @@ def _no_echo_of_a_stop() -> tuple[Patch, ...]:
     return ((reassert, "_AGAINST_A_STOP", ()), (recording_status, "_runs", _runs_without_echo))
 
 
-def _runs_without_echo(turn: Turn, what: str, time: int | None) -> None:
-    if turn.record.wish.wanted:
-        recording_status._confirm(turn, what, time)
+def _runs_without_echo(transition: Transition, what: str, time: int | None) -> None:
+    if transition.record.intent.wanted:
+        recording_status._confirm(transition, what, time)
 
 
 def _restart_again() -> tuple[Patch, ...]:
     real = command_result._restart
 
-    def restart(turn: Turn, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
-        real(turn, flight, answer)
+    def restart(transition: Transition, flight: Flight, answer: Any) -> None:  # noqa: ANN401 - as the real one
+        real(transition, flight, answer)
         if isinstance(answer, InDoubt):
-            command_retry.enqueue_retry(turn, flight, after=500)
+            command_retry.enqueue_retry(transition, flight, after=500)
 
     return ((command_result, "_MEANING", {**command_result._MEANING, Command.RESTART: restart}),)
 
@@ -178,32 +180,32 @@ def _until_ignored() -> tuple[Patch, ...]:
 def _until_minutes_late() -> tuple[Patch, ...]:
     real = intent_rules.end_by_time
 
-    def late(turn: Turn) -> None:
-        until = turn.record.wish.until
-        if until is not None and turn.now >= until + 120_000:
-            real(turn)
+    def late(transition: Transition) -> None:
+        until = transition.record.intent.until
+        if until is not None and transition.now >= until + 120_000:
+            real(transition)
 
     return ((intent_rules, "end_by_time", late),)
 
 
-def _wish_outlives() -> tuple[Patch, ...]:
+def _intent_outlives() -> tuple[Patch, ...]:
     return ((intent_rules, "end_with_session", lambda *_: None),)
 
 
 def _ends_in_silence() -> tuple[Patch, ...]:
     real = intent_rules._end
 
-    def end(turn: Turn, why: Code, **fields: Any) -> None:  # noqa: ANN401 - as the real one
-        real(turn, why, **(fields | {"send": False}))
+    def end(transition: Transition, why: Reason, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        real(transition, why, **(fields | {"send": False}))
 
     return ((intent_rules, "_end", end),)
 
 
 def _late_publish_done() -> tuple[Patch, ...]:
-    def unpublished(turn: Turn, _happening: Unpublished) -> None:
-        session = turn.record.session
-        if session is not None and session.standing is Standing.LIVE:
-            session_rules._mark_ending(turn, Code.UNPUBLISHED)
+    def unpublished(transition: Transition, _happening: Unpublished) -> None:
+        session = transition.record.session
+        if session is not None and session.state is SessionState.LIVE:
+            session_rules._mark_ending(transition, Reason.UNPUBLISHED)
 
     return ((session_rules, "unpublished", unpublished),)
 
@@ -212,11 +214,11 @@ def _publish_done_believed() -> tuple[Patch, ...]:
     """Over at once, without a look."""
     real = session_rules.unpublished
 
-    def unpublished(turn: Turn, happening: Unpublished) -> None:
-        real(turn, happening)
-        session = turn.record.session
-        if session is not None and session.standing is Standing.ENDING:
-            session_rules._end(turn)
+    def unpublished(transition: Transition, event: Unpublished) -> None:
+        real(transition, event)
+        session = transition.record.session
+        if session is not None and session.state is SessionState.ENDING:
+            session_rules._end(transition)
 
     return ((session_rules, "unpublished", unpublished),)
 
@@ -224,12 +226,12 @@ def _publish_done_believed() -> tuple[Patch, ...]:
 def _publish_twice() -> tuple[Patch, ...]:
     real = session_rules.published
 
-    def published(turn: Turn, happening: Published) -> None:
-        session = turn.record.session
-        if session is not None and session.time == happening.time:
-            session_rules._open(turn, Code.PUBLISHED, time=happening.time)
+    def published(transition: Transition, event: Published) -> None:
+        session = transition.record.session
+        if session is not None and session.time == event.time:
+            session_rules._open(transition, Reason.PUBLISHED, time=event.time)
         else:
-            real(turn, happening)
+            real(transition, event)
 
     return ((session_rules, "published", published),)
 
@@ -242,10 +244,10 @@ def _refusals_never_healed() -> tuple[Patch, ...]:
 def _unmanaged_stopped() -> tuple[Patch, ...]:
     real = recording_status._runs
 
-    def runs(turn: Turn, what: str, time: int | None) -> None:
-        real(turn, what, time)
-        if not turn.record.wish.wanted:
-            turn.owe_unless_owed(Command.STOP, Code.UNMANAGED)
+    def runs(transition: Transition, what: str, time: int | None) -> None:
+        real(transition, what, time)
+        if not transition.record.intent.wanted:
+            transition.enqueue_if_idle(Command.STOP, Reason.UNMANAGED)
 
     return ((recording_status, "_runs", runs),)
 
@@ -283,7 +285,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("no compare-and-set", _no_conflicts),
         Bug("conflict taken for saved", _conflict_taken_for_saved),
         Bug("publish_done believed without a look", _publish_done_believed),
-        Bug("wish outlives its session", _wish_outlives),
+        Bug("wish outlives its session", _intent_outlives),
         Bug("the end of a wish sends no stop", _ends_in_silence),
         Bug("no pace", _no_pace),
         Bug("what is due is never done", _nothing_due),

@@ -36,7 +36,7 @@ class Fault(str, Enum):
     CONFLICT = "store conflict"
     STORE_FAILED = "store failed once"
     STORE_UNHEARD = "stored, and the answer lost"
-    KICK_LOST = "kick lost"
+    WAKE_LOST = "wake lost"
     CLOCK_SKEWED = "clock skewed"
 
 
@@ -65,7 +65,7 @@ RATES: Mapping[Fault, tuple[float, float]] = {
     Fault.CONFLICT: (0.02, 0.3),
     Fault.STORE_FAILED: (0.005, 0.05),
     Fault.STORE_UNHEARD: (0.005, 0.05),
-    Fault.KICK_LOST: (0.1, 0.9),
+    Fault.WAKE_LOST: (0.1, 0.9),
     Fault.CLOCK_SKEWED: (0.2, 0.9),
 }
 """How often each strikes where it strikes at all: the least and the most of a seed."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.protocol import Phase, Recording, StreamKey, phase
 from shared.protocol.policy import OnInterruption
-from shared.protocol.state.session import Standing
+from shared.protocol.state.session import SessionState
 from tests.simulation.stage import TOKEN
 from tests.simulation.stream_watch import Broken, Watch
 from tests.simulation.world import SecondPublisher, Stream
@@ -23,7 +23,7 @@ def judge(sim: Simulation) -> None:
         record = sim.store.load(key).record
         _at_rest(record)
         _judge_session(sim, stream, record)
-        _judge_wish(sim, stream, record)
+        _judge_intent(sim, stream, record)
         _judge_recording(sim, stream, record, sim.judge.watch(key))
         judge_secrets(repr(record))
 
@@ -38,36 +38,36 @@ def _at_rest(record: Recording) -> None:
         raise Broken("E", "a command is in flight for ever")
     if record.doubts:
         raise Broken("E", "a request is in doubt for ever")
-    owed = record.owed
-    if owed is not None and not owed.full:
-        raise Broken("E", f"a {owed.command.value} is owed for ever")
+    pending = record.pending
+    if pending is not None and not pending.full:
+        raise Broken("E", f"a {pending.command.value} is owed for ever")
 
 
 def _judge_session(sim: Simulation, stream: Stream, record: Recording) -> None:
     live, session = sim.live.is_live(stream), record.session
-    if session is None or session.standing is Standing.ENDED:
+    if session is None or session.state is SessionState.ENDED:
         if live:
             raise Broken("E", "a live stream is not known to be live")
     elif not live:
         raise Broken("E", "a stream that has gone is still thought to be live")
 
 
-def _judge_wish(sim: Simulation, stream: Stream, record: Recording) -> None:
-    wish = record.wish
-    if wish.wanted and wish.until is not None and wish.until < sim.clock.now - 75_000:
+def _judge_intent(sim: Simulation, stream: Stream, record: Recording) -> None:
+    intent = record.intent
+    if intent.wanted and intent.until is not None and intent.until < sim.clock.now - 75_000:
         raise Broken("11.3", "a wish stands long after its time")
     since = sim.judge.watch(record.key).accepted_live_since
     beside = sim.live.switches.second_publisher is not SecondPublisher.REFUSED
-    bound = wish.wanted and wish.on_interruption is not OnInterruption.RESUME
+    bound = intent.wanted and intent.on_interruption is not OnInterruption.RESUME
     goes_on = since is None or sim.live.live_since(stream) == since
-    if bound and wish.session and not beside and not goes_on:
+    if bound and intent.session and not beside and not goes_on:
         raise Broken("3", "a wish outlived the session it belonged to")
 
 
 def _judge_recording(sim: Simulation, stream: Stream, record: Recording, watch: Watch) -> None:
     live = sim.live
     runs = live.is_recording(stream)
-    wanted, waits = record.wish.wanted, record.owed is not None and record.owed.full
+    wanted, waits = record.intent.wanted, record.pending is not None and record.pending.full
     missed = wanted and live.is_visible(stream) and not runs
     if missed and not _is_excused(sim, stream, record, watch):
         raise Broken("11.1", "what is wanted and live is not recorded")
@@ -83,6 +83,6 @@ def _is_excused(sim: Simulation, stream: Stream, record: Recording, watch: Watch
     """Why it is not recorded stands in the record, or nobody could have known."""
     if record.has_failed or watch.misled:
         return True
-    if record.owed is not None and record.owed.full:
+    if record.pending is not None and record.pending.full:
         return True
     return not sim.live.is_commandable(stream)

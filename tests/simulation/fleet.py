@@ -1,5 +1,5 @@
 """Instances at work: each effect of each invocation is performed at its own moment, and at each the
-instance may be killed or paused. What `Hands`, `Senders` and `Kick` do, step by step."""
+instance may be killed or paused. What `EffectHandler`, `Dispatcher` and `Wake` do, step by step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.engine.dispatcher import ALIVE, ENOUGH
-from shared.engine.dispatcher import PAUSE as BETWEEN_KICKS
+from shared.engine.dispatcher import PAUSE as BETWEEN_WAKES
 from shared.engine.effect_handler import (
     AHEAD,
     LATE,
@@ -19,9 +19,9 @@ from shared.engine.effect_handler import (
     PAUSE,
 )
 from shared.engine.effects import (
+    CommandResult,
     Drain,
     Effect,
-    Heard,
     List,
     Load,
     Look,
@@ -41,12 +41,12 @@ from shared.protocol.rules.on_demand import is_asked
 from shared.store.contract import Claimed, Conflict, Saved
 from shared.store.store_errors import StoreUnavailable
 from tests.simulation.chances import Fault
-from tests.simulation.stage import SLOT, Call, Join, Kick, Leave, LoadToAnswer, Reply
+from tests.simulation.stage import SLOT, Call, Join, Leave, LoadToAnswer, Reply, Wake
 from tests.simulation.stream_watch import Broken
 from tests.simulation.world import Outcome
 
 if TYPE_CHECKING:
-    from shared.engine.recorder import Manner
+    from shared.engine.recorder import HandlingOptions
     from tests.simulation.simulation import Simulation
     from tests.simulation.world import Invocation
 
@@ -226,10 +226,10 @@ class Hand:
         self.sim.store_answers()
         self.sim.store.leave("reconcile", str(id(self.process)))
 
-    def kick(self, _effect: Kick) -> None:
+    def wake(self, _effect: Wake) -> None:
         self.sim.store_answers()
-        if self.sim.store.summon("reconcile", ENOUGH, BETWEEN_KICKS):
-            self.sim.kick(self.process)
+        if self.sim.store.may_wake_one("reconcile", ENOUGH, BETWEEN_WAKES):
+            self.sim.wake(self.process)
 
     def mark(self, effect: Mark) -> None:
         self.sim.store_answers()
@@ -267,7 +267,7 @@ class Hand:
         slot = self.process.slots.pop(effect.flight.id)
         if self.sim.clock.now - slot > LATE * 1000:
             missed = NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
-            return Heard(missed, self.sim.clock.now)
+            return CommandResult(missed, self.sim.clock.now)
         self.sim.judge.sent(effect.flight)
         self.sim.wire.send(effect.key, effect.flight, self._answered(effect.flight))
         return LATER
@@ -279,7 +279,7 @@ class Hand:
                 self.sim.store.slow(min(max(answer.retry_after, PAUSE), LONGEST_PAUSE))
             self.sim.judge.heard(self.process, flight, answer)
             self.sim.tell(self.process.name, f"hears of {flight.command.value}", answer)
-            self.resume(Heard(answer, self.sim.clock.now))
+            self.resume(CommandResult(answer, self.sim.clock.now))
 
         return answered
 
@@ -350,10 +350,10 @@ def _surprise(trouble: Exception) -> Broken:
     return Broken("11.7", f"{type(trouble).__name__}: {trouble}")
 
 
-def _manner(call: Call) -> Manner:
-    from shared.engine.recorder import Manner
+def _manner(call: Call) -> HandlingOptions:
+    from shared.engine.recorder import HandlingOptions
 
-    return Manner(wait=SLOT, looks=True, has_time=call.has_time)
+    return HandlingOptions(wait=SLOT, looks=True, has_time=call.has_time)
 
 
 _PAUSES = ((Fault.PAUSED, 50, 1_500), (Fault.PAUSED_LONG, 5_000, 30_000))
@@ -366,7 +366,7 @@ PERFORM: dict[type, Callable[[Hand, Any], object]] = {
     Wait: Hand.wait,
     Join: Hand.join,
     Leave: Hand.leave,
-    Kick: Hand.kick,
+    Wake: Hand.wake,
     Drain: Hand.drain,
     Send: Hand.send,
     Look: Hand.look,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from shared.protocol import (
     Accepted,
-    Code,
     Command,
     Flight,
     IfNotLive,
+    Reason,
     Recording,
     StreamKey,
     Unpublished,
@@ -18,8 +18,8 @@ from shared.protocol import (
 from shared.protocol.command_errors import AlreadyStarted, LiveError
 from shared.protocol.events import StartAsked, StopAsked
 from shared.protocol.policy import OnInterruption
-from shared.protocol.state.intent import By
-from shared.protocol.state.session import Session, Standing
+from shared.protocol.state.intent import Requester
+from shared.protocol.state.session import Session, SessionState
 from shared.store.contract import Claimed, Save, Stored
 from tests.simulation.stream_watch import Broken, Watch
 from tests.simulation.world import Answer, Callback, OnDemand, SecondPublisher, Stream
@@ -34,9 +34,9 @@ SOON = 2_000
 LEARNT = 90_000
 STOPPED = 75_000
 TOGETHER = 5_000
-_ASKED = (Code.ASKED_STOP, Code.ASKED_RESTART, Code.ASKED_CANCEL_DELAY)
-_LEARNT = (Code.ASKED_START, Code.RULE_RECORDS, Code.PUBLISHED, Code.SEEN_ONLINE)
-_ASKED_START = (Code.ASKED_START, Code.ASKED_AGAIN)
+_ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
+_LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
+_ASKED_START = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
 
 class Judge:
@@ -64,14 +64,14 @@ class Judge:
         after = self.sim.store.load(key).record
         process.saves.append((before, after))
         self._judge_source(process, before, after)
-        if after.wish.gen != before.wish.gen:
-            self._new_wish(process, before, after)
-        if after.wish.wanted and after.wish.until != before.wish.until and after.wish.until:
-            at = max(after.wish.until, self.sim.clock.now) + STOPPED
-            self.sim.clock.at(at, self._is_over, key, after.wish.until)
-        asked_anew = any(note.code is Code.ASKED_AGAIN for note in save.notes)
-        known_live = before.session is not None and before.session.standing is Standing.LIVE
-        here = before.session_number in (self.watch(key).accepted_in, before.wish.session)
+        if after.intent.generation != before.intent.generation:
+            self._new_intent(process, before, after)
+        if after.intent.wanted and after.intent.until != before.intent.until and after.intent.until:
+            at = max(after.intent.until, self.sim.clock.now) + STOPPED
+            self.sim.clock.at(at, self._is_over, key, after.intent.until)
+        asked_anew = any(note.code is Reason.ASKED_AGAIN for note in save.notes)
+        known_live = before.session is not None and before.session.state is SessionState.LIVE
+        here = before.session_number in (self.watch(key).accepted_in, before.intent.session)
         if asked_anew and not (known_live and here):
             self.watch(key).accepted_live_since = None
         self._bind(process, before, after)
@@ -81,20 +81,20 @@ class Judge:
             self.claimed.add(flight.id)
             self._judge_slot(saved)
             self._judge_claim(process, before, after, flight)
-        elif after.owed and after.owed is not before.owed:
+        elif after.pending and after.pending is not before.pending:
             self._expect_claim(after)
         self.sim.story_of(process, before, after)
 
     def _bind(self, process: Process, before: Recording, after: Recording) -> None:
         """Whoever heard Live's yes has stored it: from now on the wish belongs to what was live
         when the request arrived. A yes that nobody heard binds nothing."""
-        flight, watch, wish = before.flight, self.watch(after.key), before.wish
+        flight, watch, intent = before.flight, self.watch(after.key), before.intent
         settled = flight is not None and (after.flight is None or after.flight.id != flight.id)
         if flight is None or not settled or not self._heard_yes(process, flight):
             return
-        resumes = wish.on_interruption is OnInterruption.RESUME
+        resumes = intent.on_interruption is OnInterruption.RESUME
         first = watch.accepted_live_since is None or resumes
-        if wish.gen == after.wish.gen and wish.wanted and first:
+        if intent.generation == after.intent.generation and intent.wanted and first:
             watch.accepted_live_since = watch.live_since.get(flight.id)
             watch.accepted_in = after.session_number
 
@@ -111,15 +111,15 @@ class Judge:
         if genuine != "replayed":
             return
         self.watch(after.key).replayed = True
-        ended = before.wish.wanted and not after.wish.wanted
-        if ended and after.wish.why is Code.SESSION_OVER:
+        ended = before.intent.wanted and not after.intent.wanted
+        if ended and after.intent.reason is Reason.SESSION_OVER:
             raise Broken("11.6", "a replayed callback ended what somebody wants")
 
-    def _new_wish(self, process: Process, before: Recording, after: Recording) -> None:
-        wish, watch = after.wish, self.watch(after.key)
-        if wish.gen < before.wish.gen:
+    def _new_intent(self, process: Process, before: Recording, after: Recording) -> None:
+        intent, watch = after.intent, self.watch(after.key)
+        if intent.generation < before.intent.generation:
             raise Broken("11.4", "a wish was overwritten by an older one")
-        if wish.why is Code.ASKED_STOP:
+        if intent.reason is Reason.ASKED_STOP:
             asked = process.call.request.asked
             watch.held = True
             watch.held_until = None
@@ -128,12 +128,12 @@ class Judge:
                 watch.held_live_since = self.sim.live.live_since(_stream(after.key))
             elif isinstance(asked, StopAsked):
                 hold = 12 * 3_600_000 if asked.hold is None else asked.hold
-                watch.held_until = wish.made_at + hold
-        elif wish.why is Code.ASKED_START:
+                watch.held_until = intent.made_at + hold
+        elif intent.reason is Reason.ASKED_START:
             watch.held = False
-        elif wish.by is By.POLICY and self._is_held(after.key, watch):
+        elif intent.requester is Requester.POLICY and self._is_held(after.key, watch):
             raise Broken("11.2", "policy made a wish while an explicit stop holds")
-        elif wish.why is Code.SESSION_OVER:
+        elif intent.reason is Reason.SESSION_OVER:
             self._judge_end(process, after, watch)
         watch.accepted_live_since = None
 
@@ -161,15 +161,15 @@ class Judge:
 
     def _judge_late_news(self, process: Process, before: Recording, after: Recording) -> None:
         """Of a session that a later one has replaced: it changes nothing."""
-        happening, session = process.call.happening, before.session
-        if not isinstance(happening, Unpublished) or process.call.request.genuine:
+        event, session = process.call.event, before.session
+        if not isinstance(event, Unpublished) or process.call.request.genuine:
             return
-        if session is None or session.standing is not Standing.LIVE or after.session is None:
+        if session is None or session.state is not SessionState.LIVE or after.session is None:
             return
         since = self.sim.live.live_since(_stream(after.key))
         known = since is not None and _is_of(session, since)
-        late = since is not None and happening.time < since - TOGETHER - 1_000
-        if known and late and after.session.standing is not Standing.LIVE:
+        late = since is not None and event.time < since - TOGETHER - 1_000
+        if known and late and after.session.state is not SessionState.LIVE:
             raise Broken("3", "a publish_done of an older session was acted on")
 
     # --- claims ---------------------------------------------------------------------------------
@@ -191,13 +191,13 @@ class Judge:
             and not self._settles(process, holder)
         ):
             raise Broken("3", f"a {command.value} was claimed while another holds the flight")
-        if after.wish.gen == 0 and flight.why not in _ASKED:
+        if after.intent.generation == 0 and flight.reason not in _ASKED:
             raise Broken("11.8", f"a {command.value} for what nobody asked us to manage")
         if command is Command.START:
             self._judge_start(after, flight, watch)
         elif command is Command.RESTART:
             self._judge_restart(after, flight)
-        elif after.wish.wanted:
+        elif after.intent.wanted:
             raise Broken("11.2", f"a {command.value} was claimed against the wish")
         elif command is Command.STOP:
             watch.stop_claimed_at = self.sim.clock.now
@@ -208,42 +208,47 @@ class Judge:
         return holder.id in process.holds or (heard is not None and heard.flight == holder.id)
 
     def _judge_start(self, after: Recording, flight: Flight, watch: Watch) -> None:
-        if not after.wish.wanted:
+        if not after.intent.wanted:
             raise Broken("11.2", "a start was claimed that nobody wants")
         session = after.session
-        over = session is not None and session.standing is Standing.ENDED
-        if over and flight.why not in _ASKED_START:
+        over = session is not None and session.state is SessionState.ENDED
+        if over and flight.reason not in _ASKED_START:
             raise Broken("3", "a start was claimed for a session that is over")
-        if flight.why is Code.PUBLISHED and session and session.time is not None:
+        if flight.reason is Reason.PUBLISHED and session and session.time is not None:
             since = watch.published.setdefault(session.time, flight.since)
             if since != flight.since:
                 raise Broken("3", "one publish, told twice, was started twice")
 
     @staticmethod
     def _judge_restart(after: Recording, flight: Flight) -> None:
-        if flight.why is not Code.ASKED_RESTART and not after.wish.wanted:
+        if flight.reason is not Reason.ASKED_RESTART and not after.intent.wanted:
             raise Broken("11.2", "a restart of our own was claimed that nobody wants")
 
     def _expect_claim(self, after: Recording) -> None:
         """A start that is owed is claimed within 2 s and its turn, while nothing goes wrong."""
-        owed, now = after.owed, self.sim.clock.now
-        if owed is None or owed.full or owed.attempts or owed.why not in _LEARNT:
+        pending, now = after.pending, self.sim.clock.now
+        if pending is None or pending.full or pending.attempts or pending.reason not in _LEARNT:
             return
         at = now + SOON + 1000 * len(self._watches) / RATE
-        self.sim.clock.at(at, self._is_claimed, after.key, owed.since, now)
+        self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now)
 
     def _is_claimed(self, key: StreamKey, since: int, asked_at: int) -> None:
         record = self.sim.store.load(key).record
-        owed = record.owed
-        still = owed is not None and owed.since == since and not owed.attempts and not owed.full
-        late = still and record.flight is None and owed and owed.not_before <= asked_at
+        pending = record.pending
+        still = (
+            pending is not None
+            and pending.since == since
+            and not pending.attempts
+            and not pending.full
+        )
+        late = still and record.flight is None and pending and pending.not_before <= asked_at
         if late and self.troubled_at < asked_at - TOGETHER:
             raise Broken("11.1", "a start that was owed was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
         """A stop is claimed at most 75 s after `until`."""
-        wish = self.sim.store.load(key).record.wish
-        if wish.wanted and wish.until == until and self.troubled_at < until - TOGETHER:
+        intent = self.sim.store.load(key).record.intent
+        if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER:
             raise Broken("11.3", "75 s after `until` nothing was stopped")
 
     # --- the wire -------------------------------------------------------------------------------
@@ -286,7 +291,7 @@ class Judge:
 
     def _restarted(self, watch: Watch, flight: Flight) -> None:
         """Once an ask, however often it is on its way."""
-        if flight.why is not Code.ASKED_RESTART or flight.id in watch.restarted:
+        if flight.reason is not Reason.ASKED_RESTART or flight.id in watch.restarted:
             return
         watch.restarted.add(flight.id)
         if len(watch.restarted) > watch.restarts:
@@ -311,7 +316,7 @@ class Judge:
         if self.troubled_at > self.sim.clock.now - LEARNT - TOGETHER:
             return
         session = self.sim.store.load(StreamKey(*stream)).record.session
-        if session is None or session.standing is Standing.ENDED:
+        if session is None or session.state is SessionState.ENDED:
             raise Broken("11.1", "a live stream was not known of within 90 s")
 
     def told(self, callback: Callback) -> None:
@@ -322,14 +327,16 @@ class Judge:
         """What a person was told is done, is stored."""
         request = process.call.request
         assert request.key is not None
-        wishes = [(before.wish, after.wish) for before, after in process.saves]
+        intents = [(before.intent, after.intent) for before, after in process.saves]
         if isinstance(request.asked, StopAsked):
-            stored = any(b.gen < a.gen and a.why is Code.ASKED_STOP for b, a in wishes)
+            stored = any(
+                b.generation < a.generation and a.reason is Reason.ASKED_STOP for b, a in intents
+            )
             stored = stored or _repeats(process)
             if not stored:
                 raise Broken("11.4", "a stop was answered with yes, and is not stored")
         if isinstance(request.asked, StartAsked):
-            stored = any(a.wanted for _, a in wishes) or _repeats(process)
+            stored = any(a.wanted for _, a in intents) or _repeats(process)
             failed = request.asked.if_not_live is IfNotLive.FAIL
             if not stored and not failed:
                 raise Broken("11.4", "a start was answered with yes, and is not stored")
@@ -341,19 +348,21 @@ class Judge:
         """The last writes of these are gone; what they promised is not owed any more."""
         self._slot = 0.0
         for key in keys:
-            watch, wish = self.watch(key), self.sim.store.load(key).record.wish
+            watch, intent = self.watch(key), self.sim.store.load(key).record.intent
             watch.adrift = True
             watch.published.clear()
             watch.accepted_live_since = None
             watch.restarts += 1
-            watch.held = watch.held and wish.why is Code.ASKED_STOP and wish.held_until is not None
-            watch.held_until = wish.held_until
+            watch.held = (
+                watch.held and intent.reason is Reason.ASKED_STOP and intent.held_until is not None
+            )
+            watch.held_until = intent.held_until
 
 
 def _repeats(process: Process) -> bool:
     """The same key again answers the present state and changes nothing."""
     asked = process.call.request.asked
-    return asked is not None and asked.once is not None
+    return asked is not None and asked.idempotency_key is not None
 
 
 def _is_of(session: Session, since: int) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import RLock
 
-from shared.protocol.derived.due_times import due_at, rank, takes_place
+from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.quota import Place
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import StreamKey
 from shared.store.contract import (
@@ -51,7 +51,7 @@ class Row:
     record: Recording
     version: int
     due: int
-    rank: int
+    command_priority: int
     priority: int
     since: int
     rule: str | None
@@ -59,9 +59,9 @@ class Row:
     lined: bool = False
 
     def order(self) -> tuple[int, int, int, StreamKey]:
-        return (self.rank, -self.priority, self.since, self.record.key)
+        return (self.command_priority, -self.priority, self.since, self.record.key)
 
-    def spot(self) -> tuple[int, int, StreamKey]:
+    def queue_position(self) -> tuple[int, int, StreamKey]:
         return (-self.priority, self.since, self.record.key)
 
 
@@ -150,7 +150,7 @@ class MemoryStore:
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def _tell(self, save: Save, *, waits: str, now: int) -> None:
-        for note in (*save.notes, Note(Code.NO_PLACE)) if waits else save.notes:
+        for note in (*save.notes, Note(Reason.NO_PLACE)) if waits else save.notes:
             _append(self.shared.entries.setdefault(save.key, []), note, now)
         for file in save.files:
             self.shared.kept.setdefault((save.key.domain, file.uri), (save.key, file))
@@ -161,10 +161,10 @@ class MemoryStore:
         """Which cap keeps this flight from taking a place; empty when it may, or has one."""
         if save.waiting is None or rule is not None:
             return ""
-        since = save.queued.owed.since if save.queued.owed else 0
-        spot = (-save.place.priority, since, save.key)
+        since = save.queued.pending.since if save.queued.pending else 0
+        queue_position = (-save.place.priority, since, save.key)
         for scope, cap in _caps(save.place):
-            ahead = sum(row.spot() < spot for row in self._waiting(scope))
+            ahead = sum(row.queue_position() < queue_position for row in self._waiting(scope))
             if self.shared.taken.get(scope, 0) + ahead >= cap:
                 return scope
         return ""
@@ -182,7 +182,7 @@ class MemoryStore:
                 taken[scope] = taken.get(scope, 0) + change
         for scope, cap in _caps(place):
             free = max(cap - taken.get(scope, 0), 0)
-            for row in sorted(self._waiting(scope), key=Row.spot)[:free]:
+            for row in sorted(self._waiting(scope), key=Row.queue_position)[:free]:
                 row.due, row.lined = now, True
 
     # --- lanes ----------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class MemoryStore:
             runners[name, who] = now + ms
             return sum(kind == name for kind, _ in runners) - 1
 
-    def summon(self, name: str, most: int, ms: int) -> bool:
+    def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         now, mark = self._clock(), f"summoned {name}"
         with self.shared.lock:
             running = [until for (kind, _), until in self.shared.runners.items() if kind == name]
@@ -335,15 +335,15 @@ def _row(record: Recording, version: int, place: Place, waits: str, now: int) ->
     """A start that waits for a place is not due until one comes free."""
     due = due_at(record)
     if waits:
-        due = min(due_at(replace(record, owed=None)) or NEVER, now + RECHECK)
+        due = min(due_at(replace(record, pending=None)) or NEVER, now + RECHECK)
     return Row(
         record,
         version,
         NEVER if due is None else due,
-        rank(record),
+        command_priority(record),
         place.priority,
-        record.owed.since if record.owed else 0,
-        place.rule if takes_place(record) else None,
+        record.pending.since if record.pending else 0,
+        place.rule if counts_against_quota(record) else None,
         waits,
     )
 

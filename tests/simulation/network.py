@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.outbound.live import CONNECT_MS, READ_MS
 from shared.outbound.live.error_codes import Answer as Refusal
-from shared.protocol import Accepted, Flight, Sent, StreamKey
+from shared.protocol import Accepted, CommandSettled, Flight, StreamKey
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent
 from tests.simulation.chances import Fault
 from tests.simulation.stage import TOKEN, Request, body_of
@@ -25,7 +25,7 @@ TROUBLES = {
     Fault.API_UNAVAILABLE: Trouble.IDLE_503,
     Fault.API_THROTTLED: Trouble.THROTTLED,
 }
-Heard = Callable[[Accepted | LiveError], None]
+CommandResult = Callable[[Accepted | LiveError], None]
 
 
 class Wire:
@@ -36,11 +36,11 @@ class Wire:
 
     # --- commands -------------------------------------------------------------------------------
 
-    def send(self, key: StreamKey, flight: Flight, heard: Heard) -> None:
+    def send(self, key: StreamKey, flight: Flight, heard: CommandResult) -> None:
         """Where nobody answers, the sender is in doubt once its patience is over."""
         strikes, clock, random = self.sim.lots.strikes, self.sim.clock, self.sim.random
         where = key.stream
-        self.sim.tell("the wire", f"{flight.command.value} for {where}", flight.why.value)
+        self.sim.tell("the wire", f"{flight.command.value} for {where}", flight.reason.value)
         if strikes(Fault.REQUEST_UNSENT, where):
             clock.after(5, heard, NeverSent("ConnectionRefused"))
         elif strikes(Fault.REQUEST_LOST, where):
@@ -52,7 +52,7 @@ class Wire:
         else:
             clock.after(5 + 100 * random(), self._arrive, key, flight, heard)
 
-    def _arrive(self, key: StreamKey, flight: Flight, heard: Heard | None) -> None:
+    def _arrive(self, key: StreamKey, flight: Flight, heard: CommandResult | None) -> None:
         sim = self.sim
         sim.events += 1
         answer = self._told(key, flight)
@@ -188,9 +188,9 @@ def stream_of(key: StreamKey) -> Stream:
     return Stream(key.domain, key.app, key.stream)
 
 
-def sent_again(flight: Flight, answer: object) -> Sent:
+def sent_again(flight: Flight, answer: object) -> CommandSettled:
     assert isinstance(answer, (Accepted, LiveError))
-    return Sent(flight.id, answer)
+    return CommandSettled(flight.id, answer)
 
 
 def _meaning(answer: Answer | None) -> Accepted | LiveError:

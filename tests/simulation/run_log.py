@@ -18,7 +18,8 @@ def told(ask: object) -> str:
     said = [
         f"{one.name}={_plain(getattr(ask, one.name))}"
         for one in fields(ask)  # type: ignore[arg-type] # an ask is a dataclass
-        if one.name not in ("who", "once") and getattr(ask, one.name) not in (None, one.default)
+        if one.name not in ("who", "idempotency_key")
+        and getattr(ask, one.name) not in (None, one.default)
     ]
     return " ".join((name, *said))
 
@@ -28,27 +29,27 @@ def _plain(value: object) -> object:
 
 
 def difference(before: Recording, after: Recording) -> Iterator[str]:
-    if after.wish.gen != before.wish.gen:
-        wanted = "wanted" if after.wish.wanted else "not wanted"
-        yield f"wish {after.wish.gen}: {wanted}, because {after.wish.why.value}"
+    if after.intent.generation != before.intent.generation:
+        wanted = "wanted" if after.intent.wanted else "not wanted"
+        yield f"wish {after.intent.generation}: {wanted}, because {after.intent.reason.value}"
     if _standing(after.session) != _standing(before.session):
         yield f"session {_standing(after.session)}"
-    if after.owed and after.owed != before.owed:
-        yield f"owes {after.owed.command.value}, because {after.owed.why.value}"
+    if after.pending and after.pending != before.pending:
+        yield f"owes {after.pending.command.value}, because {after.pending.reason.value}"
     if before.flight and (after.flight is None or after.flight.id != before.flight.id):
         yield f"{before.flight.command.value} ({before.flight.id}) is settled"
     if after.flight and (before.flight is None or after.flight.id != before.flight.id):
         flight = after.flight
-        yield f"claims {flight.command.value} ({flight.id}), because {flight.why.value}"
+        yield f"claims {flight.command.value} ({flight.id}), because {flight.reason.value}"
     if after.doubts != before.doubts:
         yield f"in doubt: {', '.join(doubt.command.value for doubt in after.doubts) or 'nothing'}"
-    if after.started and after.started != before.started:
-        confirmed = "confirmed" if after.started.confirmed else "unconfirmed"
-        yield f"started: {after.started.how.value}, {confirmed}"
+    if after.confirmation and after.confirmation != before.confirmation:
+        confirmed = "confirmed" if after.confirmation.confirmed else "unconfirmed"
+        yield f"started: {after.confirmation.source.value}, {confirmed}"
 
 
 def _standing(session: Session | None) -> str:
-    return f"{session.number} {session.standing.value}" if session else "-"
+    return f"{session.number} {session.state.value}" if session else "-"
 
 
 def written(story: Sequence[Line]) -> Iterator[str]:

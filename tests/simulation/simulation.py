@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from shared.protocol import Flight, Recording, RestartAsked, StreamKey, due_at
-from shared.protocol.state.intent import Once
+from shared.protocol.state.intent import IdempotencyKey
 from shared.store import Store
 from shared.store.contract import PolicyCopy
 from shared.store.store_errors import StoreUnavailable
@@ -161,8 +161,8 @@ class Simulation:
         """But for a place: a start that waits for one is tried again for ever."""
         for stream in self.plan.streams:
             record = self.store.load(StreamKey(*stream)).record
-            waits = record.owed is not None and record.owed.full
-            due = due_at(replace(record, owed=None) if waits else record)
+            waits = record.pending is not None and record.pending.full
+            due = due_at(replace(record, pending=None) if waits else record)
             if due is not None and due < self.clock.now + CALM:
                 return True
         return False
@@ -282,16 +282,16 @@ class Simulation:
         if call.answered:
             call.answered(reply.status if reply else 500, bool(reply and reply.need_record))
 
-    def kick(self, process: Process) -> None:
+    def wake(self, process: Process) -> None:
         """At most one a second of one instance; best effort."""
         deployed = process.call.deployed
-        if self.clock.now - deployed.kicked_at < 1_000:
+        if self.clock.now - deployed.woken_at < 1_000:
             return
-        deployed.kicked_at = self.clock.now
-        if self.lots.strikes(Fault.KICK_LOST):
+        deployed.woken_at = self.clock.now
+        if self.lots.strikes(Fault.WAKE_LOST):
             self.trouble()
             return
-        request = Request("reconcile", path="kick")
+        request = Request("reconcile", path="wake")
         self.compute.invoke_async(self.clock.now, "reconcile", request, delay_ms=20)
 
     def heard_again(self, key: StreamKey, flight: Flight, answer: object) -> None:
@@ -307,7 +307,10 @@ class Simulation:
         key = StreamKey(*self.plan.streams[deed.stream])
         asked = deed.ask
         if once:
-            asked = replace(asked, once=Once(f"key-{deed.at}-{deed.stream}", repr(deed.ask)))
+            asked = replace(
+                asked,
+                idempotency_key=IdempotencyKey(f"key-{deed.at}-{deed.stream}", repr(deed.ask)),
+            )
         if isinstance(asked, RestartAsked):
             self.judge.restart_asked(key)
         self.tell("a person", f"asks for {key.stream}: {told(asked)}")

@@ -14,22 +14,22 @@ from shared.config.policy_cache import Known
 from shared.config.policy_cache import Store as KnownStore
 from shared.engine.dispatcher import ENOUGH
 from shared.engine.effects import Effect, NextDue, Source, Steps, Wait, do
-from shared.engine.recorder import NEAR, ONLY_STORE, Handled, Manner, Recorder
+from shared.engine.recorder import NEAR, ONLY_STORE, HandleResult, HandlingOptions, Recorder
 from shared.inbound import live_callbacks, live_events
-from shared.inbound.request_errors import Unproved, Unreadable
+from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
 from shared.logs import Log
 from shared.outbound.live import CONNECT_MS, LEASE_MS, READ_MS
 from shared.protocol import (
     Asked,
-    Happening,
+    CommandSettled,
+    Event,
     OnDemandAnswered,
     Reported,
-    Sent,
     StreamKey,
-    Terms,
+    StreamSettings,
     TimePassed,
 )
-from shared.protocol.command_errors import NotLive
+from shared.protocol.command_errors import StreamNotLive
 from shared.protocol.policy import OnPublish
 from shared.store.store_errors import StoreUnavailable
 
@@ -42,7 +42,7 @@ BUDGETS = {"record_command": 12_000, "callback": 3_000, "on_demand": 2_500, "rec
 
 
 @dataclass(frozen=True, slots=True)
-class Kick(Effect[None]):
+class Wake(Effect[None]):
     """Wake a reconcile, if one may still be called."""
 
 
@@ -66,7 +66,7 @@ class LoadToAnswer(Effect[bool | None]):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What reaches a function: a callback, an ask, a kick or the timer."""
+    """What reaches a function: a callback, an ask, a wake or the timer."""
 
     function: str
     path: str = ""
@@ -75,7 +75,7 @@ class Request:
     body: bytes = b""
     key: StreamKey | None = None
     asked: Asked | None = None
-    sent: Sent | None = None
+    sent: CommandSettled | None = None
     genuine: str = ""
     """Empty for what is; else how it was made up."""
 
@@ -84,7 +84,7 @@ class Request:
 class Reply:
     status: int
     need_record: bool = False
-    handled: Handled | None = None
+    handled: HandleResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,10 @@ class Deployed:
         packaged = load_policy(settings.policy, kind="json")
         self.known = Known(store, packaged, clock=clock, log=log)
         self.recorder = Recorder(self.terms, flight_id, LEASE_MS)
-        self.kicked_at = float("-inf")
+        self.woken_at = float("-inf")
 
-    def terms(self, key: StreamKey) -> Terms:
-        return Terms(
+    def terms(self, key: StreamKey) -> StreamSettings:
+        return StreamSettings(
             rule=self.known.policy().rule(key),
             merge_delay=self.settings.merge_delay,
             status_known=self.known.status_works(key.domain),
@@ -131,7 +131,7 @@ class Call:
     def __init__(self, deployed: Deployed, request: Request, now: Callable[[], int]) -> None:
         self.deployed = deployed
         self.request = request
-        self.happening: Happening = TimePassed()
+        self.event: Event = TimePassed()
         self.answered: Callable[[int, bool], None] | None = None
         self._now = now
         self._until = now() + BUDGETS.get(request.function, BUDGETS["callback"])
@@ -146,30 +146,30 @@ class Call:
         """Every input has an answer: what is unproved or unreadable is refused."""
         try:
             return (yield from _FUNCTIONS[self.request.function](self))
-        except Unproved:
+        except UnverifiedCallback:
             return Reply(401)
-        except Unreadable:
+        except MalformedCallback:
             return Reply(400)
         except StoreUnavailable:
             return Reply(503)
 
-    def handle(self, key: StreamKey, happening: Happening, manner: Manner) -> Steps[Handled]:
+    def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> Steps[HandleResult]:
         """shared.invocation.invocation.Call.handle."""
-        self.happening = happening
-        first = handled = yield from self.deployed.recorder.handle(key, happening, manner)
-        self.happening = TimePassed()
-        while (again := _again_in(handled, manner)) is not None and again < self.left():
+        self.event = event
+        first = handled = yield from self.deployed.recorder.handle(key, event, options)
+        self.event = TimePassed()
+        while (again := _again_in(handled, options)) is not None and again < self.left():
             yield from do(Wait(again))
-            handled = yield from self.deployed.recorder.handle(key, TimePassed(), manner)
+            handled = yield from self.deployed.recorder.handle(key, TimePassed(), options)
         if handled.waits:
-            yield from do(Kick())
+            yield from do(Wake())
         return replace(handled, refused=first.refused)
 
 
-def _again_in(handled: Handled, manner: Manner) -> int | None:
-    if manner.wait:
+def _again_in(handled: HandleResult, options: HandlingOptions) -> int | None:
+    if options.wait:
         return handled.again_in
-    unknown = handled.sent and isinstance(handled.sent[-1][1], NotLive)
+    unknown = handled.sent and isinstance(handled.sent[-1][1], StreamNotLive)
     return handled.again_in if unknown else None
 
 
@@ -186,7 +186,7 @@ def _stream_event(call: Call) -> Steps[Reply]:
     live_callbacks.not_ahead(request.headers or {}, told.time_ms)
     meant = live_events.of_stream(told, deployed.known.policy().streaming)
     if meant is not None:
-        yield from call.handle(*meant, Manner(has_time=call.has_time))
+        yield from call.handle(*meant, HandlingOptions(has_time=call.has_time))
     return Reply(200)
 
 
@@ -203,7 +203,7 @@ def _record_event(call: Call) -> Steps[Reply]:
     meant = live_events.of_record(told, deployed.known.policy().streaming)
     if meant is None:
         return Reply(200)
-    yield from call.handle(*meant, Manner(has_time=call.has_time))
+    yield from call.handle(*meant, HandlingOptions(has_time=call.has_time))
     if isinstance(meant[1], Reported):
         deployed.known.heard_status(meant[0].domain)
     return Reply(200)
@@ -225,8 +225,8 @@ def _on_demand(call: Call) -> Steps[Reply]:
         return Reply(200)
     need = by_rule if asked is None else asked
     try:
-        happening = OnDemandAnswered(need)
-        yield from call.handle(key, happening, Manner(has_time=lambda: False))
+        event = OnDemandAnswered(need)
+        yield from call.handle(key, event, HandlingOptions(has_time=lambda: False))
     except StoreUnavailable:
         pass
     return Reply(200, need_record=need)
@@ -236,8 +236,8 @@ def _record_command(call: Call) -> Steps[Reply]:
     key, asked = call.request.key, call.request.asked
     assert key is not None
     assert asked is not None
-    manner = Manner(wait=SLOT, looks=True, has_time=call.has_time)
-    handled = yield from call.handle(key, asked, manner)
+    options = HandlingOptions(wait=SLOT, looks=True, has_time=call.has_time)
+    handled = yield from call.handle(key, asked, options)
     return Reply(409 if handled.refused else 200, handled=handled)
 
 
@@ -246,14 +246,14 @@ def _heard_again(call: Call) -> Steps[Reply]:
     key, sent = call.request.key, call.request.sent
     assert key is not None
     assert sent is not None
-    yield from call.handle(key, sent, Manner())
+    yield from call.handle(key, sent, HandlingOptions())
     return Reply(200)
 
 
 def _reconcile(call: Call) -> Steps[Reply]:
-    manner = Manner(wait=SLOT, looks=True, has_time=call.has_time)
+    options = HandlingOptions(wait=SLOT, looks=True, has_time=call.has_time)
     recorder = call.deployed.recorder
-    if call.request.path == "kick":
+    if call.request.path == "wake":
         if (yield from do(Join())) >= ENOUGH:
             yield from do(Leave())
             return Reply(200)
@@ -261,7 +261,7 @@ def _reconcile(call: Call) -> Steps[Reply]:
         for domain in call.deployed.known.policy().domains:
             yield from recorder.survey(domain.streaming, ONLY_STORE)
         yield from recorder.catch_up(_sources(call), call.has_time)
-    yield from _work(call, recorder, manner)
+    yield from _work(call, recorder, options)
     return Reply(200)
 
 
@@ -271,19 +271,19 @@ def _sources(call: Call) -> list[Source]:
     return sources + [Source(domain.streaming, is_ingest=False) for domain in domains]
 
 
-def _work(call: Call, recorder: Recorder, manner: Manner) -> Steps[None]:
+def _work(call: Call, recorder: Recorder, options: HandlingOptions) -> Steps[None]:
     """shared.invocation.invocation.Call.reconcile."""
     soon: int | None = 0
     while call.has_time() and soon == 0:
         try:
             yield from do(Join())
-            yield from recorder.reconcile(manner, alone=False)
+            yield from recorder.reconcile(options, alone=False)
             yield from do(Leave())
             soon = yield from do(NextDue())
         except StoreUnavailable:  # noqa: PERF203 - each turn of it is seconds long
             yield from do(Wait(STORE_PAUSE))
     if not call.has_time() and soon is not None and soon <= NEAR:
-        yield from do(Kick())
+        yield from do(Wake())
 
 
 _FUNCTIONS: Mapping[str, Callable[[Call], Steps[Reply]]] = {

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from shared.protocol import Command, StreamKey
-from shared.protocol.derived.due_times import takes_place
+from shared.protocol.derived.due_times import counts_against_quota
 from shared.protocol.quota import Place
 from shared.protocol.rules.claim import claim
-from shared.protocol.state.confirmation import Evidence, How, Started
+from shared.protocol.state.confirmation import Confirmation, LastReport, StartSource
 from shared.protocol.state.recording import Recording
 from shared.protocol.state.session import Session
 from shared.store import Store
@@ -105,7 +105,7 @@ ANYWHERE = Place()
 
 def claiming(name: str, *, wait: int = 0, place: Place = ANYWHERE, version: int = 0) -> Save:
     record = owing(Command.START, key=room(name))
-    waiting = replace(record, owed=record.owed and replace(record.owed, full=True))
+    waiting = replace(record, pending=record.pending and replace(record.pending, full=True))
     return Save(
         version=version,
         queued=record,
@@ -172,25 +172,25 @@ def test_who_is_at_work_is_known_until_it_leaves_or_falls_silent(
 def test_nobody_more_is_called_while_one_keeps_the_lane_full(store: Store, clock: Clock) -> None:
     store.join("reconcile", "a", 3000)
     store.slow(100)
-    assert not store.summon("reconcile", 2, 1000)
+    assert not store.may_wake_one("reconcile", 2, 1000)
     clock.pass_ms(100)
 
-    assert store.summon("reconcile", 2, 1000)
+    assert store.may_wake_one("reconcile", 2, 1000)
 
 
 def test_one_more_is_called_once_a_second_until_enough_are_at_work(
     store: Store, clock: Clock
 ) -> None:
-    assert store.summon("reconcile", 2, 1000)
-    assert not store.summon("reconcile", 2, 1000)
+    assert store.may_wake_one("reconcile", 2, 1000)
+    assert not store.may_wake_one("reconcile", 2, 1000)
     store.join("reconcile", "a", 3000)
     clock.pass_ms(1000)
-    assert store.summon("reconcile", 2, 1000)
+    assert store.may_wake_one("reconcile", 2, 1000)
     store.join("reconcile", "b", 3000)
     clock.pass_ms(1000)
-    assert not store.summon("reconcile", 2, 1000)
+    assert not store.may_wake_one("reconcile", 2, 1000)
     clock.pass_ms(2000)
-    assert store.summon("reconcile", 2, 1000)
+    assert store.may_wake_one("reconcile", 2, 1000)
 
 
 # --- the places ---------------------------------------------------------------------------------
@@ -205,7 +205,9 @@ def ended(name: str, version: int, place: Place) -> Save:
 
 def at(store: Store, name: str) -> str:
     loaded = store.load(room(name)).record
-    return "flies" if loaded.flight else "full" if loaded.owed and loaded.owed.full else "queued"
+    return (
+        "flies" if loaded.flight else "full" if loaded.pending and loaded.pending.full else "queued"
+    )
 
 
 def test_beyond_the_cap_a_start_waits_and_says_so(store: Store, clock: Clock) -> None:
@@ -313,11 +315,13 @@ def test_two_writers_never_take_more_places_than_there_are(
 def test_what_takes_a_place_and_what_does_not() -> None:
     waiting = owing(Command.START)
     flying = claim(waiting, "f", NOON * 2)
-    live = replace(waiting, owed=None, session=Session(1, NOON))
-    adopted = replace(live, started=Started(1, NOON, How.ADOPTED))
+    live = replace(waiting, pending=None, session=Session(1, NOON))
+    adopted = replace(live, confirmation=Confirmation(1, NOON, StartSource.ADOPTED))
     stopping = replace(owing(Command.STOP), ever_claimed=True)
-    foreign = replace(Recording(room("x")), evidence=Evidence(recording=True, what="", at=NOON))
+    foreign = replace(
+        Recording(room("x")), last_report=LastReport(recording=True, what="", at=NOON)
+    )
 
     assert flying is not None
-    assert [takes_place(one) for one in (waiting, live, foreign)] == [False] * 3
-    assert [takes_place(one) for one in (flying, adopted, stopping)] == [True] * 3
+    assert [counts_against_quota(one) for one in (waiting, live, foreign)] == [False] * 3
+    assert [counts_against_quota(one) for one in (flying, adopted, stopping)] == [True] * 3

@@ -15,13 +15,13 @@ import pytest
 
 from shared.errors import Misconfigured
 from shared.protocol import Command, StreamKey
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.command import Answer, Doubt, Flight
-from shared.protocol.state.confirmation import Evidence, Failed, How, Started
-from shared.protocol.state.intent import By, Wish
+from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
+from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import Recording
-from shared.protocol.state.session import Session, Standing
+from shared.protocol.state.session import Session, SessionState
 from shared.store import Store, open_store
 from shared.store.codec import from_json, to_json
 from shared.store.contract import Claimed, Conflict, Save, Stored
@@ -31,14 +31,21 @@ from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 OTHER = StreamKey("live.example.com", "app", "room2")
 FULL = Recording(
     KEY,
-    Wish(gen=7, wanted=True, by=By.PERSON, why=Code.ASKED_START, until=NOON, session=2),
-    flight=Flight("f1", Command.STOP, Code.ECHO, 7, 2, NOON, 3, NOON, NOON + 8000),
+    Intent(
+        generation=7,
+        wanted=True,
+        requester=Requester.PERSON,
+        reason=Reason.ASKED_START,
+        until=NOON,
+        session=2,
+    ),
+    flight=Flight("f1", Command.STOP, Reason.REASSERT, 7, 2, NOON, 3, NOON, NOON + 8000),
     doubts=(Doubt(Command.START, NOON), Doubt(Command.STOP, NOON + 1)),
-    session=Session(2, NOON, time=NOON, standing=Standing.ENDING, off_since=NOON),
-    started=Started(2, NOON, How.ADOPTED, check_at=NOON),
-    failed=Failed(1, Code.NO_RECORD_CONFIG, "CodeConfigNotFound", NOON),
-    evidence=Evidence(recording=True, what="record_started", at=NOON),
-    answer=Answer(Command.START, Code.ACCEPTED, "OK", "R-1", NOON),
+    session=Session(2, NOON, time=NOON, state=SessionState.ENDING, off_since=NOON),
+    confirmation=Confirmation(2, NOON, StartSource.ADOPTED, check_at=NOON),
+    failure=SessionFailure(1, Reason.NO_RECORD_CONFIG, "CodeConfigNotFound", NOON),
+    last_report=LastReport(recording=True, what="record_started", at=NOON),
+    answer=Answer(Command.START, Reason.ACCEPTED, "OK", "R-1", NOON),
 )
 
 
@@ -77,7 +84,7 @@ def test_the_second_of_two_writers_is_told_and_changes_nothing(another_store: Op
 
 def test_a_conflict_writes_no_history_and_takes_no_slot(store: Store) -> None:
     store.save_or_claim(saving(owing(Command.START)))
-    lost = replace(claiming(owing(Command.START)), notes=(Note(Code.PUBLISHED),))
+    lost = replace(claiming(owing(Command.START)), notes=(Note(Reason.PUBLISHED),))
 
     assert store.save_or_claim(lost) == Conflict()
     assert store.history(KEY, 10) == []
@@ -205,9 +212,9 @@ def test_the_queue_tells_its_depth_and_its_oldest(store: Store, clock: Clock) ->
 
 
 def test_history_is_newest_first_and_counts_repeats(store: Store, clock: Clock) -> None:
-    twice = Note(Code.PUBLISHED_TWICE)
+    twice = Note(Reason.PUBLISHED_TWICE)
     record = owing(Command.START)
-    store.save_or_claim(replace(saving(record), notes=(Note(Code.PUBLISHED, {"session": 1}),)))
+    store.save_or_claim(replace(saving(record), notes=(Note(Reason.PUBLISHED, {"session": 1}),)))
     for version in (1, 2, 3):
         clock.pass_ms(1000)
         store.save_or_claim(replace(saving(record, version=version), notes=(twice,)))

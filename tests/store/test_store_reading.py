@@ -15,8 +15,8 @@ import pytest
 
 from shared.protocol import Command, Phase, StreamKey
 from shared.protocol.file import File
-from shared.protocol.reason import Code, Note
-from shared.protocol.state.intent import Wish
+from shared.protocol.reason import Note, Reason
+from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import Recording
 from shared.store import Store, open_store
 from shared.store.codec import from_json, note_from_json, to_json
@@ -33,7 +33,7 @@ def key(name: str, app: str = "app", domain: str = "live.example.com") -> Stream
 
 
 def wanted(one: StreamKey) -> Recording:
-    return Recording(one, Wish(gen=1, wanted=True, why=Code.ASKED_START))
+    return Recording(one, Intent(generation=1, wanted=True, reason=Reason.ASKED_START))
 
 
 def names(
@@ -117,8 +117,8 @@ def test_a_conflict_keeps_no_file(store: Store) -> None:
 
 def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock: Clock) -> None:
     other = key("another")
-    store.save_or_claim(replace(saving(wanted(other)), notes=(Note(Code.PUBLISHED),)))
-    notes = tuple(Note(Code.PUBLISHED, {"session": n}) for n in range(1005))
+    store.save_or_claim(replace(saving(wanted(other)), notes=(Note(Reason.PUBLISHED),)))
+    notes = tuple(Note(Reason.PUBLISHED, {"session": n}) for n in range(1005))
     store.save_or_claim(Save(version=0, queued=wanted(KEY), notes=notes))
     kept = store.history(KEY, 2000)
 
@@ -128,10 +128,10 @@ def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock
 
 
 def test_a_cause_from_a_later_release_is_read_as_unknown() -> None:
-    assert note_from_json("later", '{"n":1}') == Note(Code.UNKNOWN, {"n": 1, "code": "later"})
+    assert note_from_json("later", '{"n":1}') == Note(Reason.UNKNOWN, {"n": 1, "code": "later"})
     text = to_json(wanted(KEY)).replace("asked_start", "later")
 
-    assert from_json(KEY, text).wish.why is Code.UNKNOWN
+    assert from_json(KEY, text).intent.reason is Reason.UNKNOWN
 
 
 WRITER = """

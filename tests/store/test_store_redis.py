@@ -24,16 +24,16 @@ from cli.local.redis_server import DURABLE, Engine
 from cli.local.reserved_port import Place
 from shared.protocol import Command
 from shared.protocol.file import File
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.store import scripts
 from shared.store.contract import Stored
 from shared.store.redis import RedisStore
-from shared.store.save_request import save_in_words
+from shared.store.save_request import encode_save
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock, owing, program, saving
 from tests.store.test_store import claiming
 
-SAVING = replace(saving(owing(Command.START)), notes=(Note(Code.PUBLISHED),))
+SAVING = replace(saving(owing(Command.START)), notes=(Note(Reason.PUBLISHED),))
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
 ) -> None:
     with engine_of(tmp_path) as (_, store):
         store.save_or_claim(SAVING)
-        keys, told = store.keys_of(KEY), save_in_words(replace(SAVING, version=1), 20)
+        keys, told = store.keys_of(KEY), encode_save(replace(SAVING, version=1), 20)
         first = store._run(scripts.SAVE, keys, told)
 
         assert store._run(scripts.SAVE, keys, told) == first

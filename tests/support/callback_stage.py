@@ -13,13 +13,13 @@ from typing import Any, cast
 
 from functions import on_demand, record_events, stream_events
 from shared.config import Settings
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.inbound import function_compute, live_callbacks
 from shared.invocation.composition import build
 from shared.invocation.invocation import Call
 from shared.logs import Log
 from shared.outbound.live import LiveClient
-from shared.protocol import Happening, Recording, StreamKey
+from shared.protocol import Event, Recording, StreamKey
 from tests.conftest import KEY, Clock
 from tests.support.scripted_stage import ScriptedLive
 
@@ -77,8 +77,8 @@ class Edge:
     def invocation(self) -> Call:
         return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=3)
 
-    def happens(self, happening: Happening, key: StreamKey = KEY) -> None:
-        self.invocation().handle(key, happening, Manner(has_time=lambda: True))
+    def happens(self, event: Event, key: StreamKey = KEY) -> None:
+        self.invocation().handle(key, event, HandlingOptions(has_time=lambda: True))
 
     def record(self, key: StreamKey = KEY) -> Recording:
         return self.app.store.load(key).record

@@ -16,17 +16,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.engine.effect_handler import Hands
+from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import Effect, Missed, Source, Steps, T, run
-from shared.engine.recorder import Manner, Recorder
+from shared.engine.recorder import HandlingOptions, Recorder
 from shared.invocation.composition import dev_clock
 from shared.outbound.live import Credentials, LiveClient, Online
-from shared.protocol import Command, Happening, Published, StartAsked, StopAsked, StreamKey, Terms
+from shared.protocol import (
+    Command,
+    Event,
+    Published,
+    StartAsked,
+    StopAsked,
+    StreamKey,
+    StreamSettings,
+)
 from shared.store import open_store
 
 KEY = StreamKey("live.example.com", "app", "room1")
 DEV = Credentials("dev", "dev-secret")
-MANNER = Manner(wait=250)
+MANNER = HandlingOptions(wait=250)
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,9 @@ class Instance:
         client = LiveClient(endpoint=live.partition("://")[2], protocol="http")
         ids = itertools.count()
         self.recorder = Recorder(
-            lambda _key: Terms(), lambda: f"{os.getpid()}-{next(ids)}", client.lease
+            lambda _key: StreamSettings(), lambda: f"{os.getpid()}-{next(ids)}", client.lease
         )
-        self.hands = Hands(
+        self.effect_handler = EffectHandler(
             self.store,
             AsDev(client),
             monotonic=time.monotonic,
@@ -69,7 +77,7 @@ class Instance:
         )
 
     def does(self, steps: Steps[T], perform: Callable[[Effect[Any]], Any] | None = None) -> T:
-        return run(steps, perform or self.hands.perform)
+        return run(steps, perform or self.effect_handler.perform)
 
 
 def killed_at(number: int, perform: Callable[[Effect[Any]], Any]) -> Callable[[Effect[Any]], Any]:
@@ -87,18 +95,20 @@ def killed_at(number: int, perform: Callable[[Effect[Any]], Any]) -> Callable[[E
 def steps_of(instance: Instance, what: str) -> Steps[Any]:
     if what == "reconcile":
         few = itertools.count()
-        return instance.recorder.reconcile(Manner(wait=250, has_time=lambda: next(few) < 40))
-    happenings: dict[str, Happening] = {
+        return instance.recorder.reconcile(
+            HandlingOptions(wait=250, has_time=lambda: next(few) < 40)
+        )
+    events: dict[str, Event] = {
         "start": StartAsked("ann"),
         "stop": StopAsked("ann", finalize=True),
         "publish": Published(int(time.time()) * 1000 + 60_000),
     }
-    return instance.recorder.handle(KEY, happenings[what], MANNER)
+    return instance.recorder.handle(KEY, events[what], MANNER)
 
 
 def main(folder: str, live: str, number: str, what: str) -> None:
     instance = Instance(Path(folder), live)
-    instance.does(steps_of(instance, what), killed_at(int(number), instance.hands.perform))
+    instance.does(steps_of(instance, what), killed_at(int(number), instance.effect_handler.perform))
     print("done")
 
 

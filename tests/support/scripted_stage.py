@@ -16,13 +16,13 @@ from functions import record_command
 from functions.record_command import ROUTES
 from functions.record_command.openapi import document
 from shared.config import Settings
-from shared.engine.recorder import Manner
+from shared.engine.recorder import HandlingOptions
 from shared.inbound import function_compute
 from shared.invocation.composition import build
 from shared.invocation.invocation import Call
 from shared.logs import Log
 from shared.outbound.live import LiveClient
-from shared.protocol import Command, Happening, StreamKey
+from shared.protocol import Command, Event, StreamKey
 from shared.protocol.command_errors import LiveError
 from tests.conftest import KEY, NOON, Clock
 
@@ -100,8 +100,8 @@ class Stage:
     def call(self) -> Call:
         return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET)
 
-    def happens(self, happening: Happening, key: StreamKey = KEY) -> None:
-        self.call().handle(key, happening, Manner(wait=250))
+    def happens(self, event: Event, key: StreamKey = KEY) -> None:
+        self.call().handle(key, event, HandlingOptions(wait=250))
 
     def ask(
         self,

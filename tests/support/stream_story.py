@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from shared.protocol import (
     Accepted,
-    Code,
-    Happening,
+    CommandSettled,
+    Event,
     Looked,
     Phase,
     Published,
+    Reason,
     Recording,
-    Sent,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
     Unpublished,
     claim,
@@ -37,18 +37,18 @@ class Story:
     """`sent` are the commands that were claimed, each with its cause; the newest is in flight
     until `answer` says what Live said."""
 
-    def __init__(self, terms: Terms | None = None) -> None:
+    def __init__(self, terms: StreamSettings | None = None) -> None:
         self.record = Recording(KEY)
         self.now = NOON
-        self.terms = terms or Terms()
+        self.terms = terms or StreamSettings()
         self.sent: list[str] = []
-        self.told: list[Code] = []
+        self.told: list[Reason] = []
         self.looks = 0
-        self.refused: Code | None = None
+        self.refused: Reason | None = None
         self.lane_is_free = True
 
-    def happens(self, happening: Happening) -> Story:
-        decision = decide(self.record, happening, self.now, self.terms)
+    def happens(self, event: Event) -> Story:
+        decision = decide(self.record, event, self.now, self.terms)
         self.record, self.refused = decision.record, decision.refused
         self.told += [note.code for note in decision.notes]
         self.looks += decision.look
@@ -83,7 +83,7 @@ class Story:
     def answer(self, answer: Accepted | LiveError = OK) -> Story:
         flight = self.record.flight
         assert flight is not None, "nothing is in flight"
-        return self.happens(Sent(flight.id, answer))
+        return self.happens(CommandSettled(flight.id, answer))
 
     def passes(self, ms: int) -> Story:
         """Time passes, and reconcile comes each time something is due."""
@@ -108,13 +108,13 @@ class Story:
         return phase(self.record)
 
 
-def recording(terms: Terms | None = None) -> Story:
+def recording(terms: StreamSettings | None = None) -> Story:
     """Asked for, live, and accepted by Live."""
     return Story(terms).publish().start().answer()
 
 
-def by_rule(**rule: object) -> Terms:
-    return Terms(rule=replace(RECORDS, **rule))  # type: ignore[arg-type] # a Rule's own fields
+def by_rule(**rule: object) -> StreamSettings:
+    return StreamSettings(rule=replace(RECORDS, **rule))  # type: ignore[arg-type] # a Rule's own fields
 
 
 STOPS = OnInterruption.STOP

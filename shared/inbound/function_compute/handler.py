@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from shared.errors import Fault, LiveRecordError
 from shared.inbound.function_compute.request import Event, Request, parse, text_of
 from shared.inbound.function_compute.response import Response, problem
-from shared.inbound.request_errors import BadRequest, RequestError, Unproved, Unreadable
+from shared.inbound.request_errors import (
+    BadRequest,
+    MalformedCallback,
+    RequestError,
+    UnverifiedCallback,
+)
 from shared.logs import Log
 
 
@@ -70,7 +75,7 @@ def _asked(told: Event) -> dict[str, str]:
 
 
 def _tell(log: Log, error: Exception) -> None:
-    if isinstance(error, Unproved | Unreadable):
+    if isinstance(error, UnverifiedCallback | MalformedCallback):
         log.warning("callback.refused", why=error.why)
     elif isinstance(error, RequestError):
         log.info("request.refused", code=error.code, why=str(error))

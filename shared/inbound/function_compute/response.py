@@ -11,25 +11,25 @@ from typing import Final
 from shared.errors import LiveRecordError, Misconfigured
 from shared.inbound.request_errors import (
     BadRequest,
+    MalformedCallback,
     MethodNotAllowed,
     RequestError,
     Unauthorized,
-    Unproved,
-    Unreadable,
+    UnverifiedCallback,
 )
 from shared.protocol.command_errors import (
-    Again,
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NeverSent,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    Retryable,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
 from shared.quick import dataclass
 from shared.store.store_errors import StoreUnavailable
@@ -92,24 +92,24 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Exception: _Row(500, "InternalError", _OURS),
     LiveRecordError: _Row(500, "InternalError", _OURS),
     RequestError: _Row(0),  # it brings its own
-    Unproved: _Row(401, "Unproved", "not proved to come from ApsaraVideo Live"),
-    Unreadable: _Row(400, "MalformedParam"),
+    UnverifiedCallback: _Row(401, "UnverifiedCallback", "not proved to come from ApsaraVideo Live"),
+    MalformedCallback: _Row(400, "MalformedParam"),
     LiveError: _Row(502),
     AlreadyStarted: _Row(409, "TaskAlreadyStarted"),
-    NotLive: _Row(409, "StreamNotFound"),
-    Rejected: _Row(400),
+    StreamNotLive: _Row(409, "StreamNotFound"),
+    InvalidCommand: _Row(400),
     NoRecordConfig: _Row(
         400,
         "CodeConfigNotFound",
         hint="add a recording configuration with OnDemand 7 for the application, then push again",
     ),
-    Refused: _Row(400),
-    Again: _Row(503, hint=_LATER, retry_after=1),
+    UnknownRejection: _Row(400),
+    Retryable: _Row(503, hint=_LATER, retry_after=1),
     Throttled: _Row(429, hint=_LATER, retry_after=1),
     NeverSent: _Row(503, hint=_LATER, retry_after=1),
     Unavailable: _Row(503, hint=_LATER, retry_after=1),
     InDoubt: _Row(502, hint="the command may have acted: read the recording before repeating it"),
-    OursToMend: _Row(
+    OperatorActionNeeded: _Row(
         502,
         "UpstreamAuth",
         "ApsaraVideo Live refused live-record's own credentials, permissions or clock",
@@ -162,7 +162,7 @@ def _headers(error: Exception, row: _Row) -> dict[str, str]:
         return {"Allow": ", ".join(error.allow)}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, Unproved):
+    if isinstance(error, UnverifiedCallback):
         return {"WWW-Authenticate": "ALI-LIVE-SIGNATURE"}
     if isinstance(error, Throttled):
         return {"Retry-After": str(max(row.retry_after, math.ceil(error.retry_after / 1000)))}

@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import datetime, timezone
 from typing import Literal
 
-from shared.outbound.live.sdk import CONNECT_MS, READ_MS, Credentials, Line
+from shared.outbound.live.sdk import CONNECT_MS, READ_MS, Credentials, LiveEndpoint
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import InDoubt
 from shared.quick import dataclass
@@ -46,7 +46,7 @@ Online = tuple[StreamKey, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LiveClient(Line):
+class LiveClient(LiveEndpoint):
     """Every method raises LiveError and nothing else. Nothing is kept between calls but the SDK's
     own connections, so one client serves any number of threads."""
 

@@ -23,7 +23,7 @@ XML = "text/xml;charset=utf-8"
 """The only content type that the SDK reads as XML."""
 
 
-class NotLives(requests.RequestException):
+class UnexpectedResponse(requests.RequestException):
     """Something answered, but not with what Live answers: a redirect, a gateway's page, nothing.
 
     The SDK would follow the redirect, which turns its POST into a GET, and would lose the status
@@ -95,7 +95,7 @@ class Session(requests.Session):
         kwargs["proxies"] = proxies_for(request.url or "")
         response = super().send(request, **kwargs)
         if not may_be_lives(response):
-            raise NotLives(f"status {response.status_code}", response=response)
+            raise UnexpectedResponse(f"status {response.status_code}", response=response)
         return response
 
 

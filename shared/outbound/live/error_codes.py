@@ -11,47 +11,47 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 from shared.protocol.command_errors import (
-    Again,
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NeverSent,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    Retryable,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
 from shared.quick import dataclass
 
 CODES: Mapping[str, type[LiveError]] = MappingProxyType(
     {
         "TaskAlreadyStarted": AlreadyStarted,
-        "StreamNotFound": NotLive,
-        "InvalidStream.NotFound": NotLive,
+        "StreamNotFound": StreamNotLive,
+        "InvalidStream.NotFound": StreamNotLive,
         "CodeConfigNotFound": NoRecordConfig,
         "InvalidConfig.NotFound": NoRecordConfig,
-        "MalformedParam": Rejected,
-        "MissingParam": Rejected,
-        "MissingDomainName": Rejected,
-        "MissingAppName": Rejected,
-        "MissingStreamName": Rejected,
-        "MissingCommand": Rejected,
-        "InvalidDomain.NotFound": Rejected,
+        "MalformedParam": InvalidCommand,
+        "MissingParam": InvalidCommand,
+        "MissingDomainName": InvalidCommand,
+        "MissingAppName": InvalidCommand,
+        "MissingStreamName": InvalidCommand,
+        "MissingCommand": InvalidCommand,
+        "InvalidDomain.NotFound": InvalidCommand,
         "Throttling*": Throttled,
         "SignatureNonceUsed": NeverSent,
         "ServiceUnavailable": Unavailable,
         "InternalError": InDoubt,
-        "InvalidAccessKeyId*": OursToMend,
-        "InvalidSecurityToken*": OursToMend,
-        "InvalidTimeStamp*": OursToMend,
-        "InvalidIdentity*": OursToMend,
-        "InvalidCredentials": OursToMend,
-        "SignatureDoesNotMatch": OursToMend,
-        "Forbidden*": OursToMend,
-        "IllegalOperation": OursToMend,
+        "InvalidAccessKeyId*": OperatorActionNeeded,
+        "InvalidSecurityToken*": OperatorActionNeeded,
+        "InvalidTimeStamp*": OperatorActionNeeded,
+        "InvalidIdentity*": OperatorActionNeeded,
+        "InvalidCredentials": OperatorActionNeeded,
+        "SignatureDoesNotMatch": OperatorActionNeeded,
+        "Forbidden*": OperatorActionNeeded,
+        "IllegalOperation": OperatorActionNeeded,
     }
 )
 """Code, or how it begins, to error. The status plays no part: a throttling is 400 as often as
@@ -70,7 +70,7 @@ class Answer:
 
     def error(self) -> LiveError:
         kind = self.kind()
-        if issubclass(kind, Again):
+        if issubclass(kind, Retryable):
             return kind(
                 self.code,
                 self.message,
@@ -93,8 +93,8 @@ class Answer:
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
             return Unavailable
         if self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            return OursToMend
+            return OperatorActionNeeded
         if not HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return InDoubt
         too_many = self.status == HTTPStatus.TOO_MANY_REQUESTS or self.retry_after
-        return Throttled if too_many else Refused
+        return Throttled if too_many else UnknownRejection

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from shared.outbound.live.error_codes import Answer
 from shared.outbound.live.sdk_import import Action, Official, official
-from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, OursToMend
+from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, OperatorActionNeeded
 from shared.quick import dataclass
 
 CONNECT_MS = 800
@@ -41,7 +41,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class LiveEndpoint:
     """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
     time to answer within 3 s. `http` is for the stand-in; without `fast` the SDK is imported as it
     comes."""
@@ -67,7 +67,9 @@ class Line:
         The SDK's exception goes no further, not even as a cause: its text may hold credentials.
         """
         if credentials.are_missing():
-            raise OursToMend("InvalidCredentials", "there are no credentials to call Live with")
+            raise OperatorActionNeeded(
+                "InvalidCredentials", "there are no credentials to call Live with"
+            )
         try:
             answer = self._call(action, parameters, credentials)
         except Exception as error:  # noqa: BLE001 - whatever it is, Live may have read the request
@@ -84,7 +86,7 @@ class Line:
         return sdk.call(_config(sdk, self, credentials), action, parameters, runtime)
 
 
-def _config(sdk: Official, line: Line, credentials: Credentials) -> object:
+def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> object:
     """A client per call costs 7 us, and all of them share their connections (facts/sdk.md B1)."""
     return sdk.Config(
         access_key_id=credentials.access_key_id,
@@ -159,7 +161,9 @@ def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
 
 def _unfit(error: Exception, _credentials: Credentials) -> LiveError:
     """No request could be made of it: a line break in a key, an endpoint that is none."""
-    return OursToMend("", f"credentials or endpoint are unfit to send: {type(error).__name__}")
+    return OperatorActionNeeded(
+        "", f"credentials or endpoint are unfit to send: {type(error).__name__}"
+    )
 
 
 def _is_unfit(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, Literal
 
-from shared.lazy_imports import Surprise, first_that_works, standing_in, without_collector
+from shared.lazy_imports import StubUsedTooEarly, first_working, stub_imports, without_collector
 from shared.quick import dataclass
 
 Action = Literal[
@@ -77,11 +77,11 @@ def official(*, fast: bool) -> Official:
 @cache
 def _load(*, fast: bool) -> Official:
     quick, plain = (lambda: _rehearsed(_fast())), (lambda: _rehearsed(_plain()))
-    return first_that_works([quick, plain, _generic] if fast else [plain, _generic], PACKAGES)
+    return first_working([quick, plain, _generic] if fast else [plain, _generic], PACKAGES)
 
 
 def _fast() -> Official:
-    with without_collector(), standing_in([*UNUSED, *LATER], [MODELS]):
+    with without_collector(), stub_imports([*UNUSED, *LATER], [MODELS]):
         return _product("fast")
 
 
@@ -105,7 +105,7 @@ def _product(way: Way) -> Official:
 
 
 def _generic() -> Official:
-    with without_collector(), standing_in(UNUSED):  # the rest is at hand
+    with without_collector(), stub_imports(UNUSED):  # the rest is at hand
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils import Utils
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
@@ -166,7 +166,7 @@ def _rehearsed(sdk: Official) -> Official:
     config = sdk.Config(**keys, endpoint=REHEARSAL, protocol="http", region_id="cn-shanghai")
     answer = sdk.call(config, "RealTimeRecordCommand", {"AppName": "a"}, sdk.RuntimeOptions())
     if answer["body"] != {"RequestId": REHEARSAL} or answer["statusCode"] != 200:  # noqa: PLR2004 - as the session has it
-        raise Surprise(f"the rehearsal was answered {answer}")
+        raise StubUsedTooEarly(f"the rehearsal was answered {answer}")
     return sdk
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.protocol.state.intent import By
+from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import Recording
-from shared.protocol.state.session import TOGETHER, Session, Standing
+from shared.protocol.state.session import TOGETHER, Session, SessionState
 from shared.protocol.stream import Command
 
 LOOKS = (5_000, 15_000, 30_000)
@@ -13,7 +13,7 @@ LOOK_AGAIN = 60_000
 
 
 def next_look(session: Session) -> int | None:
-    if session.standing is not Standing.ENDING:
+    if session.state is not SessionState.ENDING:
         return None
     planned = (*LOOKS, LOOKS[-1] + (session.looks - len(LOOKS) + 1) * LOOK_AGAIN)
     at = session.off_since + planned[min(session.looks, len(LOOKS))]
@@ -29,37 +29,42 @@ def due_at(record: Recording) -> int | None:
     times = [doubt.until for doubt in record.doubts]
     if record.flight:
         times.append(record.flight.lease_until)
-    elif record.owed:
-        times.append(record.owed.not_before)
+    elif record.pending:
+        times.append(record.pending.not_before)
     if record.session and (look := next_look(record.session)) is not None:
         times.append(look)
-    if record.wish.wanted:
-        times += _due_of_wish(record)
+    if record.intent.wanted:
+        times += _due_of_intent(record)
     return min(times, default=None)
 
 
-def _due_of_wish(record: Recording) -> list[int]:
-    wish, started = record.wish, record.started
-    times = [wish.until] if wish.until is not None else []
-    if wish.by is By.POLICY and record.session is None:
-        times.append(wish.made_at + NEVER_LIVE)
-    if record.is_started and not record.is_off and started and started.check_at is not None:
-        times.append(started.check_at)
+def _due_of_intent(record: Recording) -> list[int]:
+    intent, confirmation = record.intent, record.confirmation
+    times = [intent.until] if intent.until is not None else []
+    if intent.requester is Requester.POLICY and record.session is None:
+        times.append(intent.made_at + NEVER_LIVE)
+    if (
+        record.is_started
+        and not record.is_off
+        and confirmation
+        and confirmation.check_at is not None
+    ):
+        times.append(confirmation.check_at)
     return times
 
 
 _RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
 
 
-def rank(record: Recording) -> int:
+def command_priority(record: Recording) -> int:
     """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
-    return _RANK[record.owed.command] if record.owed else 0
+    return _RANK[record.pending.command] if record.pending else 0
 
 
 _BEGINS = (Command.START, Command.RESTART)
 
 
-def takes_place(record: Recording) -> bool:
+def counts_against_quota(record: Recording) -> bool:
     """Whether it counts against a cap: a start of ours may have begun a recording, and nothing
     says that it is over. What only waits counts nothing."""
     if record.flight and record.flight.command in _BEGINS:
@@ -68,7 +73,7 @@ def takes_place(record: Recording) -> bool:
         return True
     if record.is_off:
         return False
-    if record.wish.wanted:
+    if record.intent.wanted:
         return record.is_started
-    busy = record.flight or record.owed
+    busy = record.flight or record.pending
     return record.ever_claimed and busy is not None and busy.command is Command.STOP

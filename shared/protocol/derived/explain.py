@@ -3,79 +3,86 @@
 from __future__ import annotations
 
 from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.events import Terms
+from shared.protocol.events import StreamSettings
 from shared.protocol.policy import OnPublish
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.state.command import Flight
-from shared.protocol.state.confirmation import Started
-from shared.protocol.state.intent import By
+from shared.protocol.state.confirmation import Confirmation
+from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import Command
 
 
-def explain(record: Recording, now: int, terms: Terms) -> Note:
+def explain(record: Recording, now: int, terms: StreamSettings) -> Note:
     """The one cause that a person should hear first."""
     stands = phase(record)
     if stands is Phase.UNMANAGED:
-        return Note(Code.UNMANAGED)
+        return Note(Reason.UNMANAGED)
     if stands is Phase.STOPPING:
         return _on_its_way(record)
-    return _wanted(record, terms) if record.wish.wanted else _not_wanted(record, now, terms)
+    return _wanted(record, terms) if record.intent.wanted else _not_wanted(record, now, terms)
 
 
-def _wanted(record: Recording, terms: Terms) -> Note:
+def _wanted(record: Recording, terms: StreamSettings) -> Note:
     stands = phase(record)
-    if stands is Phase.RECORDING and record.started:
-        return _recording(record, record.started)
-    if stands is Phase.FAILED and record.failed:
-        code, message = record.failed.code, record.failed.message
+    if stands is Phase.RECORDING and record.confirmation:
+        return _recording(record, record.confirmation)
+    if stands is Phase.FAILED and record.failure:
+        code, message = record.failure.code, record.failure.message
         about = {"command": Command.START.value, "code": code, "message": message}
-        return Note(record.failed.why, about)
+        return Note(record.failure.reason, about)
     if stands is Phase.WAITING:
         observes = terms.observe and record.is_watched
-        return Note(Code.OBSERVED, {"command": "start"}) if observes else Note(Code.NOT_LIVE)
+        return Note(Reason.OBSERVED, {"command": "start"}) if observes else Note(Reason.NOT_LIVE)
     return _on_its_way(record)
 
 
-def _recording(record: Recording, started: Started) -> Note:
+def _recording(record: Recording, confirmation: Confirmation) -> Note:
     """What Live last said of it, if it said anything since the start."""
-    evidence = record.evidence
-    if evidence and not evidence.recording and evidence.when > started.at:
-        return Note(Code.PAUSED, {"what": evidence.what})
-    if started.confirmed:
-        return Note(Code.CONFIRMED, {"what": evidence.what if evidence else started.how.value})
-    return Note(Code(started.how.value), {"command": Command.START.value})
+    last_report = record.last_report
+    if last_report and not last_report.recording and last_report.when > confirmation.at:
+        return Note(Reason.PAUSED, {"what": last_report.what})
+    if confirmation.confirmed:
+        return Note(
+            Reason.CONFIRMED,
+            {"what": last_report.what if last_report else confirmation.source.value},
+        )
+    return Note(Reason(confirmation.source.value), {"command": Command.START.value})
 
 
 def _sent(flight: Flight, who: str) -> Note:
-    command, why, session = flight.command.value, flight.why.value, flight.session
-    return Note(Code.SENT, {"command": command, "why": why, "who": who, "session": session})
+    command, reason, session = flight.command.value, flight.reason.value, flight.session
+    return Note(Reason.SENT, {"command": command, "reason": reason, "who": who, "session": session})
 
 
 def _on_its_way(record: Recording) -> Note:
     """On the wire, or owed: the last answer to the same command then says what holds it up."""
-    answer, owed, flight = record.answer, record.owed, record.flight
+    answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
-        return _sent(flight, record.wish.who or "-")
-    if owed and owed.full:
-        return Note(Code.NO_PLACE)
-    if owed and owed.attempts and answer and answer.command is owed.command:
-        return Note(answer.why, {"command": answer.command.value, "code": answer.code})
-    return Note(Code.QUEUED)
+        return _sent(flight, record.intent.who or "-")
+    if pending and pending.full:
+        return Note(Reason.NO_PLACE)
+    if pending and pending.attempts and answer and answer.command is pending.command:
+        return Note(answer.reason, {"command": answer.command.value, "code": answer.code})
+    return Note(Reason.QUEUED)
 
 
-def _not_wanted(record: Recording, now: int, terms: Terms) -> Note:
-    wish = record.wish
-    if wish.by is By.NOBODY:
+def _not_wanted(record: Recording, now: int, terms: StreamSettings) -> Note:
+    intent = record.intent
+    if intent.requester is Requester.NOBODY:
         return _unasked(record, terms)
-    if wish.by is By.PERSON and record.held_at(now):
-        return Note(Code.HELD)
-    return Note(wish.why, {"who": wish.who or "-"})
+    if intent.requester is Requester.PERSON and record.held_at(now):
+        return Note(Reason.HELD)
+    return Note(intent.reason, {"who": intent.who or "-"})
 
 
-def _unasked(record: Recording, terms: Terms) -> Note:
+def _unasked(record: Recording, terms: StreamSettings) -> Note:
     """A rule that records would have made a wish, had the stream been live."""
     if terms.rule.on_publish is OnPublish.RECORD:
-        return Note(Code.NOT_LIVE)
+        return Note(Reason.NOT_LIVE)
     ignored = record.session is not None
-    return Note(Code.RULE_IGNORES, {"rule": terms.rule.name}) if ignored else Note(Code.NEVER_ASKED)
+    return (
+        Note(Reason.RULE_IGNORES, {"rule": terms.rule.name})
+        if ignored
+        else Note(Reason.NEVER_ASKED)
+    )

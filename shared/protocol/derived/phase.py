@@ -21,9 +21,9 @@ class Phase(str, Enum):
 
 
 def phase(record: Recording) -> Phase:
-    if record.wish.wanted:
+    if record.intent.wanted:
         return _phase_wanted(record)
-    busy = record.flight or record.owed
+    busy = record.flight or record.pending
     if busy and busy.command in (Command.STOP, Command.CANCEL_DELAY):
         return Phase.STOPPING
     if _runs_without_us(record):
@@ -36,17 +36,17 @@ def _phase_wanted(record: Recording) -> Phase:
         return Phase.RECORDING
     if record.flight:
         return Phase.STARTING
-    if record.has_failed and not record.owed:
+    if record.has_failed and not record.pending:
         return Phase.FAILED
-    if record.owed:
-        again = record.owed.attempts and not record.owed.full
+    if record.pending:
+        again = record.pending.attempts and not record.pending.full
         return Phase.STARTING if again else Phase.QUEUED
     return Phase.WAITING
 
 
 def _runs_without_us(record: Recording) -> bool:
     """Live reports a recording, and not as the late echo of what we have stopped."""
-    evidence = record.evidence
-    if evidence is None or not evidence.recording or record.is_off:
+    last_report = record.last_report
+    if last_report is None or not last_report.recording or record.is_off:
         return False
-    return record.stopped_at is None or evidence.when > record.stopped_at + DOUBT
+    return record.stopped_at is None or last_report.when > record.stopped_at + DOUBT

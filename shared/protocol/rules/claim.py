@@ -13,23 +13,36 @@ def claim(record: Recording, flight: str, now: int) -> Recording | None:
 
     The store adds the slot and the lease.
     """
-    owed = record.owed
-    if owed is None or record.flight is not None or now < owed.not_before or _contradicts(record):
+    pending = record.pending
+    if (
+        pending is None
+        or record.flight is not None
+        or now < pending.not_before
+        or _contradicts(record)
+    ):
         return None
     number = record.session_number
-    taken = Flight(flight, owed.command, owed.why, owed.gen, number, owed.since, owed.attempts)
-    flying = replace(record, owed=None, flight=taken, ever_claimed=True)
-    if owed.command is Command.START:
-        return replace(flying, wish=replace(record.wish, claimed=True))
-    if owed.command is not Command.STOP:
+    taken = Flight(
+        flight,
+        pending.command,
+        pending.reason,
+        pending.generation,
+        number,
+        pending.since,
+        pending.attempts,
+    )
+    flying = replace(record, pending=None, flight=taken, ever_claimed=True)
+    if pending.command is Command.START:
+        return replace(flying, intent=replace(record.intent, claimed=True))
+    if pending.command is not Command.STOP:
         return flying
     return replace(flying, stopped_at=max(record.stopped_at or 0, now))
 
 
 def _contradicts(record: Recording) -> bool:
-    owed, wish = record.owed, record.wish
-    if owed is None or owed.gen != wish.gen:
+    pending, intent = record.pending, record.intent
+    if pending is None or pending.generation != intent.generation:
         return True
-    if owed.command is Command.START:
-        return not wish.wanted
-    return wish.wanted and owed.command in (Command.STOP, Command.CANCEL_DELAY)
+    if pending.command is Command.START:
+        return not intent.wanted
+    return intent.wanted and pending.command in (Command.STOP, Command.CANCEL_DELAY)

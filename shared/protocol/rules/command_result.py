@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from shared.protocol.command_errors import (
-    Again,
     AlreadyStarted,
     InDoubt,
+    InvalidCommand,
     LiveError,
     NoRecordConfig,
-    NotLive,
-    OursToMend,
-    Refused,
-    Rejected,
+    OperatorActionNeeded,
+    Retryable,
+    StreamNotLive,
     Throttled,
     Unavailable,
+    UnknownRejection,
 )
-from shared.protocol.events import Accepted, Sent
-from shared.protocol.reason import Code
+from shared.protocol.events import Accepted, CommandSettled
+from shared.protocol.reason import Reason
 from shared.protocol.rules import command_retry
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
-from shared.protocol.rules.transition import Turn
+from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import DOUBT, Doubt, Flight
-from shared.protocol.state.confirmation import STOPPED, Evidence, Failed, How
-from shared.protocol.state.intent import By, IfNotLive
-from shared.protocol.state.session import Standing
+from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure, StartSource
+from shared.protocol.state.intent import IfNotLive, Requester
+from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 from shared.quick import replace
 
@@ -33,185 +33,196 @@ JUST_PUBLISHED = 30_000
 """How long a published stream may be unknown to the recorder (facts/live.md 11, UNCONFIRMED)."""
 
 
-def settle(turn: Turn, sent: Sent) -> None:
-    flight = turn.record.flight
+def settle(transition: Transition, sent: CommandSettled) -> None:
+    flight = transition.record.flight
     if flight is None or flight.id != sent.flight:
-        turn.note(Code.LATE_ANSWER, answer=command_retry.live_code_of(sent.answer))
+        transition.note(Reason.LATE_ANSWER, answer=command_retry.live_code_of(sent.answer))
         return
-    turn.change(flight=None)
-    turn.note(
-        Code.SENT,
+    transition.change(flight=None)
+    transition.note(
+        Reason.SENT,
         command=flight.command.value,
-        why=flight.why.value,
+        reason=flight.reason.value,
         session=flight.session,
-        who=turn.record.wish.who,
+        who=transition.record.intent.who,
     )
     if isinstance(sent.answer, InDoubt):
-        doubt(turn, flight)
-    _MEANING[flight.command](turn, flight, sent.answer)
+        doubt(transition, flight)
+    _MEANING[flight.command](transition, flight, sent.answer)
 
 
-def lapse(turn: Turn, flight: Flight) -> None:
+def lapse(transition: Transition, flight: Flight) -> None:
     """Nobody stored the answer before the lease ended: it is lost, the request perhaps is not."""
-    turn.change(flight=None)
-    turn.note(Code.ANSWER_LOST, command=flight.command.value)
-    doubt(turn, flight)
+    transition.change(flight=None)
+    transition.note(Reason.ANSWER_LOST, command=flight.command.value)
+    doubt(transition, flight)
     if flight.command is not Command.RESTART:
-        command_retry.enqueue_retry(turn, flight, after=0)
+        command_retry.enqueue_retry(transition, flight, after=0)
 
 
-def doubt(turn: Turn, flight: Flight) -> None:
-    gen = flight.gen if flight.command is Command.RESTART else 0
-    doubtful = Doubt(flight.command, flight.sent_at + DOUBT, gen)
-    turn.change(doubts=(*turn.record.doubts, doubtful))
+def doubt(transition: Transition, flight: Flight) -> None:
+    generation = flight.generation if flight.command is Command.RESTART else 0
+    doubtful = Doubt(flight.command, flight.sent_at + DOUBT, generation)
+    transition.change(doubts=(*transition.record.doubts, doubtful))
     if flight.command is Command.RESTART:
-        turn.change(restart_doubted=True)
+        transition.change(restart_doubted=True)
     if flight.command is Command.STOP:
-        turn.change(stopped_at=doubtful.until)  # when it may have stopped at the latest
+        transition.change(stopped_at=doubtful.until)  # when it may have stopped at the latest
 
 
-def _start(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
-    if _opened_since(turn, flight) and isinstance(answer, (Accepted, AlreadyStarted, NotLive)):
-        command_retry.remember_answer(turn, flight, answer, Code.OLD_SESSION)
-        if not isinstance(answer, NotLive):
-            confirmation_rules.count_acceptance(turn)
-        turn.owe_unless_owed(Command.START, Code.OLD_SESSION)
+def _start(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
+    if _opened_since(transition, flight) and isinstance(
+        answer, (Accepted, AlreadyStarted, StreamNotLive)
+    ):
+        command_retry.remember_answer(transition, flight, answer, Reason.OLD_SESSION)
+        if not isinstance(answer, StreamNotLive):
+            confirmation_rules.count_acceptance(transition)
+        transition.enqueue_if_idle(Command.START, Reason.OLD_SESSION)
     elif isinstance(answer, Accepted):
-        confirmation_rules.accept_start(turn, flight, answer, How.ACCEPTED)
+        confirmation_rules.accept_start(transition, flight, answer, StartSource.ACCEPTED)
     elif isinstance(answer, AlreadyStarted):
         confirmation_rules.accept_start(
-            turn, flight, answer, How.ADOPTED if _may_be_paused(turn, flight) else How.ALREADY
+            transition,
+            flight,
+            answer,
+            StartSource.ADOPTED if _may_be_paused(transition, flight) else StartSource.ALREADY,
         )
-    elif isinstance(answer, NotLive):
-        _not_live(turn, flight, answer)
-    elif isinstance(answer, Rejected) or (isinstance(answer, Refused) and _by_person(turn)):
-        _failed(turn, flight, answer)
+    elif isinstance(answer, StreamNotLive):
+        _not_live(transition, flight, answer)
+    elif isinstance(answer, InvalidCommand) or (
+        isinstance(answer, UnknownRejection) and _by_person(transition)
+    ):
+        _failed(transition, flight, answer)
     else:
-        command_retry.remember_answer(turn, flight, answer, _code(answer))
+        command_retry.remember_answer(transition, flight, answer, _code(answer))
         command_retry.enqueue_retry(
-            turn, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
+            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
         )
 
 
-def _opened_since(turn: Turn, flight: Flight) -> bool:
+def _opened_since(transition: Transition, flight: Flight) -> bool:
     """The answer speaks of the session its flight was claimed in, not of one opened since."""
-    return turn.record.wish.wanted and flight.session != turn.record.session_number
+    return transition.record.intent.wanted and flight.session != transition.record.session_number
 
 
-def _by_person(turn: Turn) -> bool:
-    return turn.record.wish.by is By.PERSON
+def _by_person(transition: Transition) -> bool:
+    return transition.record.intent.requester is Requester.PERSON
 
 
-def _may_be_paused(turn: Turn, flight: Flight) -> bool:
+def _may_be_paused(transition: Transition, flight: Flight) -> bool:
     """TaskAlreadyStarted may mean a paused task within the merge delay of a stop or interruption
     (facts/live.md 6, UNCONFIRMED)."""
-    since = turn.record.paused_since
-    return since > 0 and flight.sent_at - since < turn.terms.merge_delay
+    since = transition.record.paused_since
+    return since > 0 and flight.sent_at - since < transition.terms.merge_delay
 
 
-def _not_live(turn: Turn, flight: Flight, answer: LiveError) -> None:
-    wish = turn.record.wish
-    if wish.wanted and _has_just_come(turn):
-        command_retry.remember_answer(turn, flight, answer, Code.NOT_LIVE_YET)
+def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None:
+    intent = transition.record.intent
+    if intent.wanted and _has_just_come(transition):
+        command_retry.remember_answer(transition, flight, answer, Reason.NOT_LIVE_YET)
         command_retry.enqueue_retry(
-            turn, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
+            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
         )
         return
-    command_retry.remember_answer(turn, flight, answer, Code.NOT_LIVE)
-    if wish.wanted and wish.if_not_live is IfNotLive.FAIL and wish.first_accepted_at is None:
-        intent_rules.give_up(turn)
-    elif wish.wanted:
-        session_rules.mark_refused(turn)
+    command_retry.remember_answer(transition, flight, answer, Reason.NOT_LIVE)
+    if intent.wanted and intent.if_not_live is IfNotLive.FAIL and intent.first_accepted_at is None:
+        intent_rules.give_up(transition)
+    elif intent.wanted:
+        session_rules.mark_refused(transition)
 
 
-def _was_just_interrupted(turn: Turn) -> bool:
-    at = turn.record.interrupted_at
-    return at is not None and turn.now - at < turn.terms.merge_delay
+def _was_just_interrupted(transition: Transition) -> bool:
+    at = transition.record.interrupted_at
+    return at is not None and transition.now - at < transition.terms.merge_delay
 
 
-def _has_just_come(turn: Turn) -> bool:
-    session = turn.record.session
-    live = session is not None and session.standing is Standing.LIVE
-    return session is not None and live and turn.now - session.opened_at < JUST_PUBLISHED
+def _has_just_come(transition: Transition) -> bool:
+    session = transition.record.session
+    live = session is not None and session.state is SessionState.LIVE
+    return session is not None and live and transition.now - session.opened_at < JUST_PUBLISHED
 
 
-def _failed(turn: Turn, flight: Flight, answer: LiveError) -> None:
-    command_retry.remember_answer(turn, flight, answer, _code(answer))
-    if turn.record.wish.wanted:
-        number = turn.record.session_number
-        turn.change(failed=Failed(number, _code(answer), answer.code, turn.now))
+def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
+    command_retry.remember_answer(transition, flight, answer, _code(answer))
+    if transition.record.intent.wanted:
+        number = transition.record.session_number
+        transition.change(
+            failure=SessionFailure(number, _code(answer), answer.code, transition.now)
+        )
 
 
-def _stop(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
-    if isinstance(answer, (Again, InDoubt, OursToMend)):
-        command_retry.remember_answer(turn, flight, answer, _code(answer))
+def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
+    if isinstance(answer, (Retryable, InDoubt, OperatorActionNeeded)):
+        command_retry.remember_answer(transition, flight, answer, _code(answer))
         command_retry.enqueue_retry(
-            turn, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
+            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
         )
         return
-    command_retry.remember_answer(turn, flight, answer, _over(answer))
-    if isinstance(answer, Rejected):
+    command_retry.remember_answer(transition, flight, answer, _over(answer))
+    if isinstance(answer, InvalidCommand):
         return
-    turn.change(stopped_at=max(turn.record.stopped_at or 0, turn.now))
-    if turn.record.wish.wanted:
+    transition.change(stopped_at=max(transition.record.stopped_at or 0, transition.now))
+    if transition.record.intent.wanted:
         return
-    turn.change(evidence=Evidence(recording=False, what=STOPPED, at=turn.now))
-    if isinstance(answer, NotLive):
-        _stop_missed(turn, flight)
-    if turn.record.wish.finalize:
-        turn.owe_unless_owed(Command.CANCEL_DELAY, Code.FINALIZE)
+    transition.change(last_report=LastReport(recording=False, what=STOPPED, at=transition.now))
+    if isinstance(answer, StreamNotLive):
+        _stop_missed(transition, flight)
+    if transition.record.intent.finalize:
+        transition.enqueue_if_idle(Command.CANCEL_DELAY, Reason.FINALIZE)
 
 
-def _stop_missed(turn: Turn, flight: Flight) -> None:
+def _stop_missed(transition: Transition, flight: Flight) -> None:
     """Over, unless the stream has come back since the stop was claimed, or does so soon; or has
     just come back, and the recorder, which may resume by itself, does not know it yet."""
-    if flight.session != turn.record.session_number and not turn.record.is_off:
-        turn.owe_unless_owed(Command.STOP, Code.STREAM_RETURNED)
-    elif _has_just_come(turn) and _was_just_interrupted(turn):
+    if flight.session != transition.record.session_number and not transition.record.is_off:
+        transition.enqueue_if_idle(Command.STOP, Reason.STREAM_RETURNED)
+    elif _has_just_come(transition) and _was_just_interrupted(transition):
         command_retry.enqueue_retry(
-            turn, flight, after=command_retry.delay_before_retry(NotLive(), flight.attempts)
+            transition,
+            flight,
+            after=command_retry.delay_before_retry(StreamNotLive(), flight.attempts),
         )
     else:
-        turn.change(stop_missed_at=turn.now)
+        transition.change(stop_not_found_at=transition.now)
 
 
-def _cancel_delay(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
-    if isinstance(answer, (Again, InDoubt, OursToMend)):
-        command_retry.remember_answer(turn, flight, answer, _code(answer))
+def _cancel_delay(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
+    if isinstance(answer, (Retryable, InDoubt, OperatorActionNeeded)):
+        command_retry.remember_answer(transition, flight, answer, _code(answer))
         command_retry.enqueue_retry(
-            turn, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
+            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
         )
         return
-    command_retry.remember_answer(turn, flight, answer, _over(answer))
-    if not isinstance(answer, Rejected):
-        turn.change(stopped_at=_latest_doubtful_stop(turn))
+    command_retry.remember_answer(transition, flight, answer, _over(answer))
+    if not isinstance(answer, InvalidCommand):
+        transition.change(stopped_at=_latest_doubtful_stop(transition))
 
 
-def _latest_doubtful_stop(turn: Turn) -> int | None:
+def _latest_doubtful_stop(transition: Transition) -> int | None:
     """The merge delay is over, but for a stop that may still land."""
-    stops = [doubt.until for doubt in turn.record.doubts if doubt.command is Command.STOP]
+    stops = [doubt.until for doubt in transition.record.doubts if doubt.command is Command.STOP]
     return max(stops, default=None)
 
 
-def _restart(turn: Turn, flight: Flight, answer: Accepted | LiveError) -> None:
+def _restart(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
     if isinstance(answer, Accepted):
-        confirmation_rules.accept_start(turn, flight, answer, How.ACCEPTED)
+        confirmation_rules.accept_start(transition, flight, answer, StartSource.ACCEPTED)
         return
-    command_retry.remember_answer(turn, flight, answer, _code(answer))
-    if isinstance(answer, (Again, OursToMend)):
+    command_retry.remember_answer(transition, flight, answer, _code(answer))
+    if isinstance(answer, (Retryable, OperatorActionNeeded)):
         command_retry.enqueue_retry(
-            turn, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
+            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
         )
-        _prove_later(turn)
-    elif not isinstance(answer, InDoubt) and turn.record.wish.wanted:
-        turn.owe_unless_owed(Command.START, Code.UNPROVED)
+        _prove_later(transition)
+    elif not isinstance(answer, InDoubt) and transition.record.intent.wanted:
+        transition.enqueue_if_idle(Command.START, Reason.UNPROVED)
 
 
-def _prove_later(turn: Turn) -> None:
+def _prove_later(transition: Transition) -> None:
     """The restart that was to prove a start gave way to another start: that one is to be proved."""
-    started, owed = turn.record.started, turn.record.owed
-    if started and owed and owed.command is Command.START:
-        turn.change(started=replace(started, repeated=False))
+    confirmation, pending = transition.record.confirmation, transition.record.pending
+    if confirmation and pending and pending.command is Command.START:
+        transition.change(confirmation=replace(confirmation, repeated=False))
 
 
 _MEANING = {
@@ -222,28 +233,30 @@ _MEANING = {
 }
 
 
-def _over(answer: Accepted | LiveError) -> Code:
+def _over(answer: Accepted | LiveError) -> Reason:
     if isinstance(answer, Accepted):
-        return Code.ACCEPTED
-    if isinstance(answer, NotLive):
-        return Code.OVER
-    return Code.REJECTED if isinstance(answer, Rejected) else Code.OVER_UNPROVED
+        return Reason.ACCEPTED
+    if isinstance(answer, StreamNotLive):
+        return Reason.OVER
+    return Reason.REJECTED if isinstance(answer, InvalidCommand) else Reason.OVER_UNPROVED
 
 
-_CODES: tuple[tuple[type[LiveError], Code], ...] = (
-    (NoRecordConfig, Code.NO_RECORD_CONFIG),
-    (Rejected, Code.REJECTED),
-    (NotLive, Code.NOT_LIVE),
-    (AlreadyStarted, Code.ALREADY),
-    (Throttled, Code.THROTTLED),
-    (Unavailable, Code.UNAVAILABLE),
-    (Again, Code.NEVER_SENT),
-    (InDoubt, Code.IN_DOUBT),
-    (OursToMend, Code.OURS_TO_MEND),
+_CODES: tuple[tuple[type[LiveError], Reason], ...] = (
+    (NoRecordConfig, Reason.NO_RECORD_CONFIG),
+    (InvalidCommand, Reason.REJECTED),
+    (StreamNotLive, Reason.NOT_LIVE),
+    (AlreadyStarted, Reason.ALREADY),
+    (Throttled, Reason.THROTTLED),
+    (Unavailable, Reason.UNAVAILABLE),
+    (Retryable, Reason.NEVER_SENT),
+    (InDoubt, Reason.IN_DOUBT),
+    (OperatorActionNeeded, Reason.OPERATOR_ACTION_NEEDED),
 )
 
 
-def _code(answer: Accepted | LiveError) -> Code:
+def _code(answer: Accepted | LiveError) -> Reason:
     if isinstance(answer, LiveError) and answer.code == "InvalidDomain.NotFound":
-        return Code.WRONG_DOMAIN
-    return next((code for kind, code in _CODES if isinstance(answer, kind)), Code.REFUSED)
+        return Reason.WRONG_DOMAIN
+    return next(
+        (code for kind, code in _CODES if isinstance(answer, kind)), Reason.UNKNOWN_REJECTION
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from shared.protocol.command_errors import LiveError
 from shared.protocol.events import Accepted
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.rules import command_retry
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
-from shared.protocol.rules.transition import Turn
+from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import Flight
-from shared.protocol.state.confirmation import How, Started
+from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.session import TOGETHER
 from shared.protocol.stream import Command
 
@@ -18,78 +18,89 @@ CONFIRM = 10_000
 """How long Live's silence about an accepted start is believed."""
 
 
-_STARTED = {How.ACCEPTED: Code.ACCEPTED, How.ALREADY: Code.ALREADY, How.ADOPTED: Code.ADOPTED}
+_STARTED = {
+    StartSource.ACCEPTED: Reason.ACCEPTED,
+    StartSource.ALREADY: Reason.ALREADY,
+    StartSource.ADOPTED: Reason.ADOPTED,
+}
 
 
-def accept_start(turn: Turn, flight: Flight, answer: Accepted | LiveError, how: How) -> None:
-    command_retry.remember_answer(turn, flight, answer, _STARTED[how])
-    if turn.record.wish.wanted:
-        _open_anew(turn, flight)
-        _bind(turn)
-    if turn.record.wish.wanted:
-        _prove(turn, flight, how)
+def accept_start(
+    transition: Transition, flight: Flight, answer: Accepted | LiveError, source: StartSource
+) -> None:
+    command_retry.remember_answer(transition, flight, answer, _STARTED[source])
+    if transition.record.intent.wanted:
+        _open_anew(transition, flight)
+        _bind(transition)
+    if transition.record.intent.wanted:
+        _prove(transition, flight, source)
 
 
-def _prove(turn: Turn, flight: Flight, how: How) -> None:
+def _prove(transition: Transition, flight: Flight, source: StartSource) -> None:
     """What the yes is worth, and when silence about it must be doubted."""
-    before = turn.record.started if turn.record.is_started else None
-    echo = flight.why in (Code.ECHO, Code.EARLY_ECHO)  # what is in doubt is to be proved anew
-    anew = echo and not turn.may_still_land(Command.RESTART)
+    before = transition.record.confirmation if transition.record.is_started else None
+    echo = flight.reason in (
+        Reason.REASSERT,
+        Reason.REASSERT_EARLY,
+    )  # what is in doubt is to be proved anew
+    anew = echo and not transition.may_still_land(Command.RESTART)
     repeated = before is not None and before.repeated and not anew
-    since = _speaks_of_it_since(turn, flight, how)
-    started = Started(
-        session=turn.record.session_number,
-        at=turn.now,
-        how=how,
-        check_at=_check_at(turn, how, repeated=repeated),
+    since = _speaks_of_it_since(transition, flight, source)
+    confirmation = Confirmation(
+        session=transition.record.session_number,
+        at=transition.now,
+        source=source,
+        check_at=_check_at(transition, source, repeated=repeated),
         repeated=repeated,
         since=since,
     )
-    turn.change(failed=None, started=started)
-    evidence = turn.record.evidence
-    heard = evidence is not None and evidence.recording and evidence.at >= flight.sent_at
-    if evidence and heard and started.may_explain(evidence.time):
-        turn.confirm(started, evidence.time)
+    transition.change(failure=None, confirmation=confirmation)
+    last_report = transition.record.last_report
+    heard = last_report is not None and last_report.recording and last_report.at >= flight.sent_at
+    if last_report and heard and confirmation.may_explain(last_report.time):
+        transition.confirm(confirmation, last_report.time)
 
 
-def _speaks_of_it_since(turn: Turn, flight: Flight, how: How) -> int:
+def _speaks_of_it_since(transition: Transition, flight: Flight, source: StartSource) -> int:
     """An accepted start is the beginning of what Live reports. Where it was one already, Live must
     say that it records since the latest pause; a doubtful stop has its own echo."""
-    if how is How.ACCEPTED:
+    if source is StartSource.ACCEPTED:
         return flight.sent_at - TOGETHER
-    return min(turn.record.paused_since, flight.sent_at) + TOGETHER
+    return min(transition.record.paused_since, flight.sent_at) + TOGETHER
 
 
-def _open_anew(turn: Turn, flight: Flight) -> None:
+def _open_anew(transition: Transition, flight: Flight) -> None:
     """Sent since the session ended, or since Live knew no such stream, and accepted: the stream is
     back, before anybody told of it."""
-    session, unbound = turn.record.session, turn.record.wish.session is None
+    session, unbound = transition.record.session, transition.record.intent.session is None
     if session is None:
         return
-    ended = turn.record.is_off and flight.sent_at >= session.off_since
-    if ended or (unbound and session.refused_last):
-        session_rules.open_undated(turn)
+    ended = transition.record.is_off and flight.sent_at >= session.off_since
+    if ended or (unbound and session.last_start_not_found):
+        session_rules.open_undated(transition)
 
 
-def _bind(turn: Turn) -> None:
-    if turn.record.session is None:
-        session_rules.open_undated(turn)
-    wish, number = turn.record.wish, turn.record.session_number
-    turn.change_session(refused_start=False, refused_last=False)
-    turn.change_wish(session=wish.session or number)
-    count_acceptance(turn)
-    if turn.record.is_off:
-        intent_rules.end_with_session(turn)
+def _bind(transition: Transition) -> None:
+    if transition.record.session is None:
+        session_rules.open_undated(transition)
+    intent, number = transition.record.intent, transition.record.session_number
+    transition.change_session(start_not_found=False, last_start_not_found=False)
+    transition.change_intent(session=intent.session or number)
+    count_acceptance(transition)
+    if transition.record.is_off:
+        intent_rules.end_with_session(transition)
 
 
-def count_acceptance(turn: Turn) -> None:
-    if turn.record.wish.first_accepted_at is None:
-        intent_rules.count_from_first_start(turn, turn.now)
+def count_acceptance(transition: Transition) -> None:
+    if transition.record.intent.first_accepted_at is None:
+        intent_rules.count_from_first_start(transition, transition.now)
 
 
-def _check_at(turn: Turn, how: How, *, repeated: bool) -> int | None:
+def _check_at(transition: Transition, source: StartSource, *, repeated: bool) -> int | None:
     """What may not be restarted again is proved by a start once no pause can last."""
     if repeated:
-        return turn.pause_over_at if how is How.ADOPTED else None
-    unproved = how is How.ADOPTED or (how is How.ACCEPTED and turn.terms.status_known)
-    return turn.now + CONFIRM if unproved else None
+        return transition.pause_over_at if source is StartSource.ADOPTED else None
+    unproved = source is StartSource.ADOPTED or (
+        source is StartSource.ACCEPTED and transition.terms.status_known
+    )
+    return transition.now + CONFIRM if unproved else None

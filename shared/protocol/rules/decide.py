@@ -5,10 +5,11 @@ from __future__ import annotations
 from shared.protocol.derived.due_times import NEVER_LIVE, next_look
 from shared.protocol.events import (
     CancelDelayAsked,
+    CommandSettled,
+    Event,
     ExtendAsked,
     FileFailed,
     FileLeft,
-    Happening,
     Looked,
     OnDemandAnswered,
     Published,
@@ -16,20 +17,19 @@ from shared.protocol.events import (
     Remarked,
     Reported,
     RestartAsked,
-    Sent,
     StartAsked,
     StopAsked,
-    Terms,
+    StreamSettings,
     TimePassed,
     Unpublished,
 )
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import Note, Reason
 from shared.protocol.rules import command_result, idempotency, on_demand, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
-from shared.protocol.rules.transition import Turn
-from shared.protocol.state.confirmation import How, Started
-from shared.protocol.state.intent import By
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import Command
 from shared.quick import dataclass, replace
@@ -45,102 +45,112 @@ class Decision:
     record: Recording
     notes: tuple[Note, ...]
     look: bool
-    refused: Code | None
+    refused: Reason | None
 
 
-def decide(record: Recording, happening: Happening, now: int, terms: Terms) -> Decision:
-    turn = Turn(record, now, terms)
-    if not isinstance(happening, Sent):
-        _pass_time(turn)
-    if not idempotency.is_repeated_request(turn, happening):
-        _happen(turn, happening)
-        if turn.refused:  # its key may be used again, once the stream stands otherwise
-            turn.change(asked=record.asked)
-    if turn.record != record:
-        turn.change(changed_at=now)
-    return Decision(turn.record, tuple(turn.notes), turn.look, turn.refused)
+def decide(record: Recording, event: Event, now: int, terms: StreamSettings) -> Decision:
+    transition = Transition(record, now, terms)
+    if not isinstance(event, CommandSettled):
+        _pass_time(transition)
+    if not idempotency.is_repeated_request(transition, event):
+        _happen(transition, event)
+        if transition.refused:  # its key may be used again, once the stream stands otherwise
+            transition.change(asked=record.asked)
+    if transition.record != record:
+        transition.change(changed_at=now)
+    return Decision(transition.record, tuple(transition.notes), transition.look, transition.refused)
 
 
-def _happen(turn: Turn, happening: Happening) -> None:  # noqa: C901, PLR0912 - the closed union
-    match happening:
+def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR0912 - the closed union
+    match event:
         case StartAsked():
-            intent_rules.start(turn, happening)
+            intent_rules.start(transition, event)
         case StopAsked():
-            intent_rules.stop(turn, happening)
+            intent_rules.stop(transition, event)
         case ExtendAsked():
-            intent_rules.extend(turn, happening)
+            intent_rules.extend(transition, event)
         case RestartAsked():
-            intent_rules.restart(turn, happening)
+            intent_rules.restart(transition, event)
         case CancelDelayAsked():
-            intent_rules.cancel_delay(turn, happening)
+            intent_rules.cancel_delay(transition, event)
         case Published():
-            session_rules.published(turn, happening)
+            session_rules.published(transition, event)
         case Unpublished():
-            session_rules.unpublished(turn, happening)
+            session_rules.unpublished(transition, event)
         case Looked():
-            session_rules.looked(turn, happening)
-        case Sent():
-            command_result.settle(turn, happening)
+            session_rules.looked(transition, event)
+        case CommandSettled():
+            command_result.settle(transition, event)
         case Reported():
-            recording_status.reported(turn, happening)
+            recording_status.reported(transition, event)
         case RecordFailed():
-            recording_status.failed(turn, happening)
+            recording_status.failed(transition, event)
         case FileLeft():
-            recording_status.file_left(turn, happening)
+            recording_status.file_left(transition, event)
         case FileFailed():
-            recording_status.file_failed(turn, happening)
+            recording_status.file_failed(transition, event)
         case OnDemandAnswered():
-            on_demand.answered(turn, happening)
+            on_demand.answered(transition, event)
         case Remarked():
-            recording_status.remarked(turn, happening)
+            recording_status.remarked(transition, event)
         case TimePassed():
-            _check(turn)
+            _check(transition)
         case _:  # pragma: no cover - the union is closed, and mypy knows it
-            raise AssertionError(happening)
+            raise AssertionError(event)
 
 
-def _pass_time(turn: Turn) -> None:
+def _pass_time(transition: Transition) -> None:
     """What time alone has done by now, whatever else happens."""
-    flight = turn.record.flight
-    if flight is not None and turn.now >= flight.lease_until:
-        command_result.lapse(turn, flight)
-    reassert.end_doubts(turn)
-    intent_rules.end_by_time(turn)
-    wish = turn.record.wish
-    unseen = wish.wanted and wish.by is By.POLICY and turn.record.session is None
-    if unseen and turn.now >= wish.made_at + NEVER_LIVE:
-        intent_rules.end_never_live(turn)
+    flight = transition.record.flight
+    if flight is not None and transition.now >= flight.lease_until:
+        command_result.lapse(transition, flight)
+    reassert.end_doubts(transition)
+    intent_rules.end_by_time(transition)
+    intent = transition.record.intent
+    unseen = (
+        intent.wanted and intent.requester is Requester.POLICY and transition.record.session is None
+    )
+    if unseen and transition.now >= intent.made_at + NEVER_LIVE:
+        intent_rules.end_never_live(transition)
 
 
-def _check(turn: Turn) -> None:
-    session = turn.record.session
+def _check(transition: Transition) -> None:
+    session = transition.record.session
     look_at = next_look(session) if session else None
-    if session and look_at is not None and turn.now >= look_at:
-        turn.change_session(looks=session.looks + 1)
-        turn.look = True
-    started = turn.record.started
-    if started and started.check_at is not None and turn.now >= started.check_at:
-        _doubt_silence(turn, started)
+    if session and look_at is not None and transition.now >= look_at:
+        transition.change_session(looks=session.looks + 1)
+        transition.look = True
+    confirmation = transition.record.confirmation
+    if (
+        confirmation
+        and confirmation.check_at is not None
+        and transition.now >= confirmation.check_at
+    ):
+        _doubt_silence(transition, confirmation)
 
 
-def _doubt_silence(turn: Turn, started: Started) -> None:
+def _doubt_silence(transition: Transition, confirmation: Confirmation) -> None:
     """Live said yes and nothing since. Look first; then say it again, once a session."""
-    if not turn.record.wish.wanted or not turn.record.is_started or turn.record.is_off:
-        turn.change(started=replace(started, check_at=None))
-    elif started.how is How.ADOPTED and started.repeated:
-        turn.change(started=replace(started, check_at=None))
-        turn.owe(Command.START, Code.UNPROVED)
-    elif started.how is How.ADOPTED:
-        turn.change(started=replace(started, check_at=None, repeated=True))
-        if not turn.may_still_land(Command.RESTART):  # else it heals when its doubt ends
-            turn.owe(Command.RESTART, Code.UNPROVED)
-    elif started.how is How.ON_DEMAND:
-        turn.change(started=replace(started, check_at=None))
-        turn.owe(Command.START, Code.UNCONFIRMED)
-    elif not started.looked:
-        again_at = started.at + CONFIRM_AGAIN
-        turn.change(started=replace(started, check_at=again_at, looked=True))
-        turn.look = True
+    if (
+        not transition.record.intent.wanted
+        or not transition.record.is_started
+        or transition.record.is_off
+    ):
+        transition.change(confirmation=replace(confirmation, check_at=None))
+    elif confirmation.source is StartSource.ADOPTED and confirmation.repeated:
+        transition.change(confirmation=replace(confirmation, check_at=None))
+        transition.enqueue(Command.START, Reason.UNPROVED)
+    elif confirmation.source is StartSource.ADOPTED:
+        transition.change(confirmation=replace(confirmation, check_at=None, repeated=True))
+        if not transition.may_still_land(Command.RESTART):  # else it heals when its doubt ends
+            transition.enqueue(Command.RESTART, Reason.UNPROVED)
+    elif confirmation.source is StartSource.ON_DEMAND:
+        transition.change(confirmation=replace(confirmation, check_at=None))
+        transition.enqueue(Command.START, Reason.UNCONFIRMED)
+    elif not confirmation.looked:
+        again_at = confirmation.at + CONFIRM_AGAIN
+        transition.change(confirmation=replace(confirmation, check_at=again_at, looked=True))
+        transition.look = True
     else:
-        turn.change(started=replace(started, check_at=None, repeated=True))
-        turn.owe(Command.START, Code.UNCONFIRMED)
+        transition.change(confirmation=replace(confirmation, check_at=None, repeated=True))
+        transition.enqueue(Command.START, Reason.UNCONFIRMED)

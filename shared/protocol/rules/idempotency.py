@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shared.protocol.events import HOUR, Happening
-from shared.protocol.reason import Code
-from shared.protocol.rules.transition import Turn
-from shared.protocol.state.intent import Once
+from shared.protocol.events import HOUR, Event
+from shared.protocol.reason import Reason
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.intent import IdempotencyKey
 from shared.quick import replace
 
 ONCE = 24 * HOUR
@@ -14,16 +14,16 @@ KEYS = 100
 """unless so many newer ones were used: a record does not grow without end."""
 
 
-def is_repeated_request(turn: Turn, happening: Happening) -> bool:
+def is_repeated_request(transition: Transition, event: Event) -> bool:
     """The same key again changes nothing; a new one is remembered with what it asked."""
-    once = getattr(happening, "once", None)
-    if not isinstance(once, Once):
+    idempotency_key = getattr(event, "idempotency_key", None)
+    if not isinstance(idempotency_key, IdempotencyKey):
         return False
-    kept = tuple(ask for ask in turn.record.asked if turn.now - ask.at < ONCE)
-    before = next((ask for ask in kept if ask.key == once.key), None)
+    kept = tuple(ask for ask in transition.record.asked if transition.now - ask.at < ONCE)
+    before = next((ask for ask in kept if ask.key == idempotency_key.key), None)
     if before is None:
-        turn.change(asked=(*kept, replace(once, at=turn.now))[-KEYS:])
+        transition.change(asked=(*kept, replace(idempotency_key, at=transition.now))[-KEYS:])
         return False
-    turn.refused = None if before.digest == once.digest else Code.KEY_REUSED
-    turn.note(Code.ASKED_BEFORE if turn.refused is None else Code.KEY_REUSED)
+    transition.refused = None if before.digest == idempotency_key.digest else Reason.KEY_REUSED
+    transition.note(Reason.ASKED_BEFORE if transition.refused is None else Reason.KEY_REUSED)
     return True

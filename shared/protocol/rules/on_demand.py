@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from shared.protocol.events import OnDemandAnswered
 from shared.protocol.policy import OnInterruption
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.rules import intent as intent_rules
-from shared.protocol.rules.transition import Turn
-from shared.protocol.state.confirmation import How, Started
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.recording import Recording
-from shared.protocol.state.session import TOGETHER, Standing
+from shared.protocol.state.session import TOGETHER, SessionState
 from shared.protocol.stream import Command
 
 FRESH = 60_000
@@ -21,52 +21,54 @@ CONFIRM = 10_000
 
 def is_asked(record: Recording, now: int) -> bool | None:
     """What a wish says of the publish that begins now; None where it is left to policy."""
-    wish = record.wish
-    if wish.wanted:
-        ends = wish.on_interruption is not OnInterruption.RESUME and wish.session is not None
+    intent = record.intent
+    if intent.wanted:
+        ends = intent.on_interruption is not OnInterruption.RESUME and intent.session is not None
         return None if ends and not _is_open(record, now) else True
     if _is_open(record, now):
         ended = record.policy_session == record.session_number
         return False if ended or record.held_at(now) else None
-    held = (wish.held_until, wish.held_opening_before)
+    held = (intent.held_until, intent.held_opening_before)
     return False if any(until is not None and now < until for until in held) else None
 
 
 def _is_open(record: Recording, now: int) -> bool:
     """The publish has been told of already: Live asks late, or again."""
     session = record.session
-    live = session is not None and session.standing is Standing.LIVE
+    live = session is not None and session.state is SessionState.LIVE
     return session is not None and live and now - session.opened_at < FRESH
 
 
-def answered(turn: Turn, happening: OnDemandAnswered) -> None:
-    if turn.terms.observe:
-        turn.note(Code.OBSERVED, command=f"NeedRecord {str(happening.need_record).lower()}")
+def answered(transition: Transition, event: OnDemandAnswered) -> None:
+    if transition.terms.observe:
+        transition.note(Reason.OBSERVED, command=f"NeedRecord {str(event.need_record).lower()}")
         return
-    turn.note(Code.ON_DEMAND if happening.need_record else Code.ON_DEMAND_DECLINED)
-    turn.change(told_to_record_at=turn.now if happening.need_record else None)
-    if happening.need_record and turn.record.wish.wanted:
-        turn.change_wish(claimed=True)  # so that its end sends a stop
+    transition.note(Reason.ON_DEMAND if event.need_record else Reason.ON_DEMAND_DECLINED)
+    transition.change(approved_on_demand_at=transition.now if event.need_record else None)
+    if event.need_record and transition.record.intent.wanted:
+        transition.change_intent(claimed=True)  # so that its end sends a stop
 
 
-def opened(turn: Turn) -> None:
+def opened(transition: Transition) -> None:
     """The session that opens was answered for: the start that it would be sent can wait."""
-    told, owed = turn.record.told_to_record_at, turn.record.owed
-    turn.change(told_to_record_at=None)
-    if told is None or turn.now - told > FRESH or turn.record.flight is not None:
+    told, pending = transition.record.approved_on_demand_at, transition.record.pending
+    transition.change(approved_on_demand_at=None)
+    if told is None or transition.now - told > FRESH or transition.record.flight is not None:
         return
-    if owed is not None and owed.command is Command.START:
-        turn.change(owed=None)
-        _take_as_started(turn, told)
+    if pending is not None and pending.command is Command.START:
+        transition.change(pending=None)
+        _take_as_started(transition, told)
 
 
-def _take_as_started(turn: Turn, told: int) -> None:
-    evidence, number = turn.record.evidence, turn.record.session_number
-    confirmed = evidence is not None and evidence.recording and evidence.at >= told
-    check_at = None if confirmed else turn.now + CONFIRM
+def _take_as_started(transition: Transition, told: int) -> None:
+    last_report, number = transition.record.last_report, transition.record.session_number
+    confirmed = last_report is not None and last_report.recording and last_report.at >= told
+    check_at = None if confirmed else transition.now + CONFIRM
     since = told - TOGETHER
-    started = Started(number, turn.now, How.ON_DEMAND, confirmed, check_at, since=since)
-    turn.change(started=started)
-    turn.change_wish(session=turn.record.wish.session or number, claimed=True)
-    if turn.record.wish.first_accepted_at is None:
-        intent_rules.count_from_first_start(turn, turn.now)
+    confirmation = Confirmation(
+        number, transition.now, StartSource.ON_DEMAND, confirmed, check_at, since=since
+    )
+    transition.change(confirmation=confirmation)
+    transition.change_intent(session=transition.record.intent.session or number, claimed=True)
+    if transition.record.intent.first_accepted_at is None:
+        intent_rules.count_from_first_start(transition, transition.now)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from shared.protocol.reason import Code
-from shared.protocol.rules.transition import Turn
+from shared.protocol.reason import Reason
+from shared.protocol.rules.transition import Transition
 from shared.protocol.stream import Command
 
 _AGAINST_A_START = (Command.STOP, Command.CANCEL_DELAY)
 _AGAINST_A_STOP = (Command.START, Command.RESTART)
 
 
-def end_doubts(turn: Turn) -> None:
+def end_doubts(transition: Transition) -> None:
     """What was in doubt has landed by now or never will: say once more what is wanted."""
-    over = [doubt for doubt in turn.record.doubts if doubt.until <= turn.now]
+    over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     if not over:
         return
-    rest = tuple(doubt for doubt in turn.record.doubts if doubt.until > turn.now)
-    turn.change(doubts=rest)
-    if turn.record.restart_doubted and not turn.may_still_land(Command.RESTART):
-        turn.note(Code.RESTART_UNKNOWN)
-        turn.change(restart_doubted=False)
-        _heal(turn)
-    against = _AGAINST_A_START if turn.record.wish.wanted else _AGAINST_A_STOP
-    if any(doubt.command in against and not turn.is_unmanaged(doubt) for doubt in over):
-        turn.owe_wish(Code.ECHO)
+    rest = tuple(doubt for doubt in transition.record.doubts if doubt.until > transition.now)
+    transition.change(doubts=rest)
+    if transition.record.restart_doubted and not transition.may_still_land(Command.RESTART):
+        transition.note(Reason.RESTART_UNKNOWN)
+        transition.change(restart_doubted=False)
+        _heal(transition)
+    against = _AGAINST_A_START if transition.record.intent.wanted else _AGAINST_A_STOP
+    if any(doubt.command in against and not transition.is_unmanaged(doubt) for doubt in over):
+        transition.enqueue_wanted(Reason.REASSERT)
 
 
-def _heal(turn: Turn) -> None:
+def _heal(transition: Transition) -> None:
     """A restart that was lost may leave a pause. Once no pause can last, one start tells."""
-    if turn.record.wish.wanted and turn.record.owed is None:
-        turn.owe(Command.START, Code.RESTART_UNKNOWN, after=turn.terms.merge_delay)
+    if transition.record.intent.wanted and transition.record.pending is None:
+        transition.enqueue(
+            Command.START, Reason.RESTART_UNKNOWN, after=transition.terms.merge_delay
+        )

@@ -4,128 +4,132 @@ confirm, they wake an echo early, and they never stop what nobody asked us to ma
 from __future__ import annotations
 
 from shared.protocol.events import FileFailed, FileLeft, RecordFailed, Remarked, Reported
-from shared.protocol.reason import Code
-from shared.protocol.rules.transition import Turn
+from shared.protocol.reason import Reason
+from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import DOUBT
-from shared.protocol.state.confirmation import STOPPED, Evidence, Failed
+from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure
 from shared.protocol.state.session import TOGETHER
 from shared.protocol.stream import Command
 
 FAILED = "record_error"
 
 
-def reported(turn: Turn, happening: Reported) -> None:
-    what, time, before = happening.what, happening.time, turn.record.evidence
+def reported(transition: Transition, event: Reported) -> None:
+    what, time, before = event.what, event.time, transition.record.last_report
     if before and (before.is_newer(time) or before.is_same(what, time)):
-        turn.note(Code.REPORTED_LATE, what=what)
+        transition.note(Reason.REPORTED_LATE, what=what)
         return
-    news = Evidence(happening.recording, what, turn.now, time)
-    if not _is_of_what_was_stopped(turn, news):
-        turn.change(evidence=news)
-    if happening.recording:
-        _runs(turn, what, time)
+    news = LastReport(event.recording, what, transition.now, time)
+    if not _is_of_what_was_stopped(transition, news):
+        transition.change(last_report=news)
+    if event.recording:
+        _runs(transition, what, time)
     else:
-        turn.note(Code.PAUSED, what=what)
-        _start_early(turn, time)
+        transition.note(Reason.PAUSED, what=what)
+        _start_early(transition, time)
 
 
-def _is_of_what_was_stopped(turn: Turn, news: Evidence) -> bool:
+def _is_of_what_was_stopped(transition: Transition, news: LastReport) -> bool:
     """That it ran, told within a minute of our own stop: who began it is not said, and most likely
     it is what the stop has ended."""
-    before, wanted = turn.record.evidence, turn.record.wish.wanted
+    before, wanted = transition.record.last_report, transition.record.intent.wanted
     if before is None or before.what != STOPPED or wanted:
         return False
     return news.recording and news.when <= before.at + DOUBT
 
 
-def _runs(turn: Turn, what: str, time: int | None) -> None:
-    _settle_restart(turn, time)
-    if turn.record.wish.wanted:
-        _confirm(turn, what, time)
-    elif _may_be_ours(turn, time):
-        turn.owe(Command.STOP, Code.EARLY_ECHO)
-    elif turn.record.told_to_record_at is not None:
-        turn.note(Code.CONFIRMED, what=what)
-    elif turn.record.evidence and turn.record.evidence.what == STOPPED:
-        turn.note(Code.REPORTED_LATE, what=what)
+def _runs(transition: Transition, what: str, time: int | None) -> None:
+    _settle_restart(transition, time)
+    if transition.record.intent.wanted:
+        _confirm(transition, what, time)
+    elif _may_be_ours(transition, time):
+        transition.enqueue(Command.STOP, Reason.REASSERT_EARLY)
+    elif transition.record.approved_on_demand_at is not None:
+        transition.note(Reason.CONFIRMED, what=what)
+    elif transition.record.last_report and transition.record.last_report.what == STOPPED:
+        transition.note(Reason.REPORTED_LATE, what=what)
     else:
-        turn.note(Code.UNMANAGED, what=what)
+        transition.note(Reason.UNMANAGED, what=what)
 
 
-def _may_be_ours(turn: Turn, time: int | None) -> bool:
+def _may_be_ours(transition: Transition, time: int | None) -> bool:
     """What runs though nobody wants it may be what a command of ours in doubt has begun."""
-    if turn.may_still_land(Command.START, at=time):
+    if transition.may_still_land(Command.START, at=time):
         return True
-    doubts = [doubt for doubt in turn.record.doubts if not turn.is_unmanaged(doubt)]
+    doubts = [doubt for doubt in transition.record.doubts if not transition.is_unmanaged(doubt)]
     restarts = [doubt for doubt in doubts if doubt.command is Command.RESTART]
     return any(doubt.may_explain(time) for doubt in restarts)
 
 
-def _settle_restart(turn: Turn, time: int | None) -> None:
+def _settle_restart(transition: Transition, time: int | None) -> None:
     """A restart whose answer was lost: Live records since, so it was done or is not missed."""
-    restarts = [doubt for doubt in turn.record.doubts if doubt.command is Command.RESTART]
+    restarts = [doubt for doubt in transition.record.doubts if doubt.command is Command.RESTART]
     if all(doubt.may_explain(time) for doubt in restarts):
-        turn.change(restart_doubted=False)
+        transition.change(restart_doubted=False)
 
 
-def _confirm(turn: Turn, what: str, time: int | None) -> None:
-    started = turn.record.started if turn.record.is_started else None
-    if started and not started.may_explain(time):
-        turn.note(Code.REPORTED_LATE, what=what)
+def _confirm(transition: Transition, what: str, time: int | None) -> None:
+    confirmation = transition.record.confirmation if transition.record.is_started else None
+    if confirmation and not confirmation.may_explain(time):
+        transition.note(Reason.REPORTED_LATE, what=what)
         return
-    turn.note(Code.CONFIRMED, what=what)
-    if started:
-        turn.confirm(started, time)
+    transition.note(Reason.CONFIRMED, what=what)
+    if confirmation:
+        transition.confirm(confirmation, time)
 
 
-def _start_early(turn: Turn, time: int | None) -> None:
-    if turn.record.wish.wanted and turn.may_still_land(Command.STOP, Command.CANCEL_DELAY, at=time):
-        turn.owe(Command.START, Code.EARLY_ECHO)
+def _start_early(transition: Transition, time: int | None) -> None:
+    if transition.record.intent.wanted and transition.may_still_land(
+        Command.STOP, Command.CANCEL_DELAY, at=time
+    ):
+        transition.enqueue(Command.START, Reason.REASSERT_EARLY)
 
 
-def failed(turn: Turn, happening: RecordFailed) -> None:
-    turn.note(Code.RECORD_ERROR, code=happening.code, message=happening.message)
-    if _is_of_before(turn, happening.time):
-        turn.note(Code.REPORTED_LATE, what=FAILED)
+def failed(transition: Transition, event: RecordFailed) -> None:
+    transition.note(Reason.RECORD_ERROR, code=event.code, message=event.message)
+    if _is_of_before(transition, event.time):
+        transition.note(Reason.REPORTED_LATE, what=FAILED)
         return
-    evidence = Evidence(recording=False, what=FAILED, at=turn.now, time=happening.time)
-    turn.change(evidence=evidence)
-    if turn.record.wish.wanted:
-        number, message = turn.record.session_number, happening.message
-        failure = Failed(number, Code.RECORD_ERROR, happening.code, turn.now, message)
-        turn.change(failed=failure, started=None)
+    last_report = LastReport(recording=False, what=FAILED, at=transition.now, time=event.time)
+    transition.change(last_report=last_report)
+    if transition.record.intent.wanted:
+        number, message = transition.record.session_number, event.message
+        failure = SessionFailure(number, Reason.RECORD_ERROR, event.code, transition.now, message)
+        transition.change(failure=failure, confirmation=None)
 
 
-def _is_of_before(turn: Turn, time: int | None) -> bool:
+def _is_of_before(transition: Transition, time: int | None) -> bool:
     """It failed before what we know of by now, before this start, or before this session."""
-    record = turn.record
-    evidence, started, session = record.evidence, record.started, record.session
-    if evidence and (evidence.is_newer(time) or evidence.is_same(FAILED, time)):
+    record = transition.record
+    last_report, confirmation, session = record.last_report, record.confirmation, record.session
+    if last_report and (last_report.is_newer(time) or last_report.is_same(FAILED, time)):
         return True
-    if started and record.is_started and not started.may_explain(time):
+    if confirmation and record.is_started and not confirmation.may_explain(time):
         return True
     return time is not None and session is not None and time < session.began - TOGETHER
 
 
-def file_left(turn: Turn, happening: FileLeft) -> None:
-    turn.note(Code.FILE, uri=happening.uri)
-    started = turn.record.started
-    if started and happening.stop >= max(started.at, started.since):  # else of one before
-        turn.change(restart_doubted=False)
-        _confirm(turn, "file", happening.stop)
-    _start_early(turn, happening.stop)
+def file_left(transition: Transition, event: FileLeft) -> None:
+    transition.note(Reason.FILE, uri=event.uri)
+    confirmation = transition.record.confirmation
+    if confirmation and event.stop >= max(
+        confirmation.at, confirmation.since
+    ):  # else of one before
+        transition.change(restart_doubted=False)
+        _confirm(transition, "file", event.stop)
+    _start_early(transition, event.stop)
 
 
-def file_failed(turn: Turn, happening: FileFailed) -> None:
+def file_failed(transition: Transition, event: FileFailed) -> None:
     """The recording behind it is none the worse, so the session has not failed."""
-    turn.note(
-        Code.FILE_FAILED,
-        event=happening.event,
-        code=happening.code,
-        message=happening.message,
-        uri=happening.uri,
+    transition.note(
+        Reason.FILE_FAILED,
+        event=event.event,
+        code=event.code,
+        message=event.message,
+        uri=event.uri,
     )
 
 
-def remarked(turn: Turn, happening: Remarked) -> None:
-    turn.note(Code.EXCEPTION if happening.is_exception else Code.SWITCHED, what=happening.what)
+def remarked(transition: Transition, event: Remarked) -> None:
+    transition.note(Reason.EXCEPTION if event.is_exception else Reason.SWITCHED, what=event.what)

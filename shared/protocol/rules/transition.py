@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.protocol.events import Terms
-from shared.protocol.reason import Code, Note
-from shared.protocol.state.command import Doubt, Owed
-from shared.protocol.state.confirmation import How, Started
-from shared.protocol.state.intent import Wish
+from shared.protocol.events import StreamSettings
+from shared.protocol.reason import Note, Reason
+from shared.protocol.state.command import Doubt, PendingCommand
+from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import Recording
 from shared.protocol.stream import Command
 from shared.quick import replace
 
-_ASKED = (Code.ASKED_START, Code.ASKED_AGAIN)
+_ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
 
-class Turn:
+class Transition:
     """The few moves that every rule of the protocol is made of."""
 
-    def __init__(self, record: Recording, now: int, terms: Terms) -> None:
+    def __init__(self, record: Recording, now: int, terms: StreamSettings) -> None:
         self.record = record
         self.now = now
         self.terms = terms
         self.notes: list[Note] = []
         self.look = False
-        self.refused: Code | None = None
+        self.refused: Reason | None = None
 
-    def note(self, code: Code, /, **about: str | int) -> None:
+    def note(self, code: Reason, /, **about: str | int) -> None:
         self.notes.append(Note(code, about))
 
     def change(self, **fields: Any) -> None:  # noqa: ANN401 - dataclasses.replace, in short
@@ -37,18 +37,18 @@ class Turn:
         if self.record.session is not None:
             self.change(session=replace(self.record.session, **fields))
 
-    def change_wish(self, **fields: Any) -> None:  # noqa: ANN401 - as change
-        self.change(wish=replace(self.record.wish, **fields))
+    def change_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
+        self.change(intent=replace(self.record.intent, **fields))
 
-    def new_wish(self, **fields: Any) -> None:  # noqa: ANN401 - as change
+    def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
         """Raise the generation. Whatever of the old wish was never claimed is cancelled with it."""
-        wish = Wish(gen=self.record.wish.gen + 1, made_at=self.now, **fields)
-        self.change(wish=wish, owed=None, started=None, failed=None)
+        intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
+        self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
-    def owe(
+    def enqueue(
         self,
         command: Command,
-        why: Code,
+        reason: Reason,
         *,
         after: int = 0,
         attempts: int = 0,
@@ -56,40 +56,44 @@ class Turn:
     ) -> None:
         """The command is to go out, in `after` ms; who holds the flight goes first."""
         asked = self.now if since is None else since
-        if self._withheld(command, why, asked):
+        if self._withheld(command, reason, asked):
             return
         if self.terms.observe:
-            self.note(Code.OBSERVED, command=command.value, why=why.value)
+            self.note(Reason.OBSERVED, command=command.value, reason=reason.value)
             return
-        gen, not_before = self.record.wish.gen, self.now + after
-        self.change(owed=Owed(command, why, gen, asked, not_before, attempts))
+        generation, not_before = self.record.intent.generation, self.now + after
+        self.change(
+            pending=PendingCommand(command, reason, generation, asked, not_before, attempts)
+        )
 
-    def owe_unless_owed(self, command: Command, why: Code) -> None:
-        if self.record.owed is None:
-            self.owe(command, why)
+    def enqueue_if_idle(self, command: Command, reason: Reason) -> None:
+        if self.record.pending is None:
+            self.enqueue(command, reason)
 
-    def _withheld(self, command: Command, why: Code, asked: int) -> bool:
+    def _withheld(self, command: Command, reason: Reason, asked: int) -> bool:
         """No start for a session that has ended, unless a person asked since."""
-        owed, session = self.record.owed, self.record.session
+        pending, session = self.record.pending, self.record.session
         if command is not Command.START:
             return False
-        if session and self.record.is_off and not (why in _ASKED and asked >= session.off_since):
-            self.note(Code.WITHHELD)
+        if session and self.record.is_off and not (reason in _ASKED and asked >= session.off_since):
+            self.note(Reason.WITHHELD)
             return True
-        return owed is not None and owed.command is Command.RESTART  # it starts anew anyway
+        return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
-    def owe_wish(self, why: Code) -> None:
+    def enqueue_wanted(self, reason: Reason) -> None:
         """Send what the wish wants once more."""
-        self.owe(Command.START if self.record.wish.wanted else Command.STOP, why)
+        self.enqueue(Command.START if self.record.intent.wanted else Command.STOP, reason)
 
-    def confirm(self, started: Started, time: int | None) -> None:
+    def confirm(self, confirmation: Confirmation, time: int | None) -> None:
         """Live says that it records, since `time` where it says so too. Where it does not, a late
         report of before a pause reads the same: one start tells, once no pause can last."""
-        if started.how is How.ADOPTED and time is None:
-            proof = replace(started, confirmed=True, check_at=self.pause_over_at, repeated=True)
+        if confirmation.source is StartSource.ADOPTED and time is None:
+            proof = replace(
+                confirmation, confirmed=True, check_at=self.pause_over_at, repeated=True
+            )
         else:
-            proof = replace(started, confirmed=True, check_at=None)
-        self.change(started=proof)
+            proof = replace(confirmation, confirmed=True, check_at=None)
+        self.change(confirmation=proof)
 
     @property
     def pause_over_at(self) -> int:
@@ -98,8 +102,12 @@ class Turn:
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
         """A restart that a person asked of a recording that is not ours to stop."""
-        wish = self.record.wish
-        return doubt.command is Command.RESTART and not wish.wanted and doubt.gen == wish.gen
+        intent = self.record.intent
+        return (
+            doubt.command is Command.RESTART
+            and not intent.wanted
+            and doubt.generation == intent.generation
+        )
 
     def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
         """Or may have landed already: what Live says was so `at` that time may be its doing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.state.session import TOGETHER
 from shared.protocol.stream import Command
 from shared.quick import dataclass
@@ -12,12 +12,12 @@ DOUBT = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingCommand:
     """The command that should go out next. Nobody has it on the wire yet."""
 
     command: Command
-    why: Code
-    gen: int
+    reason: Reason
+    generation: int
     since: int
     not_before: int
     attempts: int = 0
@@ -30,8 +30,8 @@ class Flight:
 
     id: str
     command: Command
-    why: Code
-    gen: int
+    reason: Reason
+    generation: int
     session: int
     since: int
     attempts: int
@@ -45,7 +45,7 @@ class Doubt:
 
     command: Command
     until: int
-    gen: int = 0  # of a restart: the wish that it was asked under
+    generation: int = 0  # of a restart: the wish that it was asked under
 
     def may_explain(self, time: int | None) -> bool:
         """Whether what Live says was so at `time` may be this attempt's doing; None tells nothing
@@ -58,7 +58,7 @@ class Answer:
     """What Live last said to a command of ours. `code` is Live's own."""
 
     command: Command
-    why: Code
+    reason: Reason
     code: str
     request_id: str
     at: int

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.protocol.state.session import TOGETHER
 from shared.quick import dataclass
 
 
-class How(str, Enum):
+class StartSource(str, Enum):
     """What proves that a session was started: Live's answer to a start, or ours to its asking."""
 
     ACCEPTED = "accepted"
@@ -19,13 +19,13 @@ class How(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class Confirmation:
     """A start that Live answered with yes. `check_at` is when silence must be doubted; what Live
     says was so before `since`, by its clock, is of a recording before."""
 
     session: int
     at: int
-    how: How
+    source: StartSource
     confirmed: bool = False
     check_at: int | None = None
     looked: bool = False
@@ -38,18 +38,18 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class SessionFailure:
     """Why this session is not recorded although it is wanted."""
 
     session: int
-    why: Code
+    reason: Reason
     code: str
     at: int
     message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class LastReport:
     """What Live last reported of the recording itself: heard at `at`, and so since `time`, by its
     own clock and where it said so. Our own accepted stop counts as such a report."""
 
@@ -75,4 +75,4 @@ class Evidence:
 
 
 STOPPED = "stop"
-"""What `Evidence` says where it is our own stop that Live accepted."""
+"""What `LastReport` says where it is our own stop that Live accepted."""

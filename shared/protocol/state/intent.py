@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import Enum
 
 from shared.protocol.policy import OnInterruption
-from shared.protocol.reason import Code
+from shared.protocol.reason import Reason
 from shared.quick import dataclass
 
 
-class By(str, Enum):
+class Requester(str, Enum):
     """Whose wish it is."""
 
     NOBODY = "nobody"
@@ -24,18 +24,18 @@ class IfNotLive(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What people or policy want now. Every new wish raises `gen`.
+class Intent:
+    """What people or policy want now. Every new wish raises `generation`.
 
     `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
     """
 
-    gen: int = 0
+    generation: int = 0
     wanted: bool = False
-    by: By = By.NOBODY
-    why: Code = Code.NEVER_ASKED
+    requester: Requester = Requester.NOBODY
+    reason: Reason = Reason.NEVER_ASKED
     who: str = ""
-    reason: str = ""
+    note: str = ""
     made_at: int = 0  # or asked again at
     on_interruption: OnInterruption = OnInterruption.RESUME
     if_not_live: IfNotLive = IfNotLive.WAIT
@@ -51,7 +51,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class IdempotencyKey:
     """An ask that carried an Idempotency-Key. `digest` tells another body from the same one."""
 
     key: str

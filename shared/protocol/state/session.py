@@ -10,7 +10,7 @@ TOGETHER = 5_000
 """Two times that were told by different clocks, ours or Live's, may be one when this near."""
 
 
-class Standing(str, Enum):
+class SessionState(str, Enum):
     LIVE = "live"
     ENDING = "ending"
     ENDED = "ended"
@@ -24,14 +24,18 @@ class Session:
     opened_at: int
     time: int | None = None
     publish_time: int | None = None
-    standing: Standing = Standing.LIVE
+    state: SessionState = SessionState.LIVE
     off_since: int = 0  # since when it is ending or ended
     looks: int = 0  # made since then
     absent_at: int | None = None  # when a look first missed it since then
-    refused_start: bool = False  # Live answered a start with StreamNotFound
-    refused_last: bool = False  # it did so last: whatever a look shows, it has accepted none since
-    done_time: int | None = None  # of the latest publish_done that was taken for its end
-    told_time: int | None = None  # of the latest later publish that only a look may believe
+    start_not_found: bool = False  # Live answered a start with StreamNotFound
+    last_start_not_found: bool = (
+        False  # it did so last: whatever a look shows, it has accepted none since
+    )
+    last_unpublish_time: int | None = None  # of the latest publish_done that was taken for its end
+    unverified_publish_time: int | None = (
+        None  # of the latest later publish that only a look may believe
+    )
 
     @property
     def is_undated(self) -> bool:

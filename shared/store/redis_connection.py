@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from shared.lazy_imports import first_that_works, standing_in, without_collector
+from shared.lazy_imports import first_working, stub_imports, without_collector
 
 if TYPE_CHECKING:
     import redis as redis_py
@@ -20,13 +20,13 @@ UNUSED = (
 )
 
 
-def driver(*, fast: bool) -> ModuleType:
+def import_redis(*, fast: bool) -> ModuleType:
     ways = (_fast, _plain) if fast else (_plain, _fast)
-    return first_that_works(ways, ["redis"])
+    return first_working(ways, ["redis"])
 
 
 def _fast() -> ModuleType:
-    with without_collector(), standing_in([*UNUSED, *LATER]):
+    with without_collector(), stub_imports([*UNUSED, *LATER]):
         return _plain()
 
 
@@ -38,7 +38,7 @@ def _plain() -> ModuleType:
     return redis
 
 
-class Direct:
+class RawConnection:
     """Says a command over a connection of the client's pool that is kept from command to command,
     and gives what the engine answers as it is.
 
@@ -52,7 +52,7 @@ class Direct:
         self._pool = client.connection_pool
         self._free: list[AbstractConnection] = []  # as many as there were threads at once
 
-    def say(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
+    def execute(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
         connection = self._taken()
         try:
             connection.connect()  # type: ignore[no-untyped-call] # redis-py's own
