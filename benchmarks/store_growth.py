@@ -22,13 +22,13 @@ from typing import Any
 
 from cli.local.redis_server import DURABLE, Engine
 from shared.engine.effect_handler import EffectHandler
-from shared.engine.effects import Missed, Source, run
+from shared.engine.effects import CallbackSource, Undelivered, run
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import Command, Published, StreamKey, StreamSettings
 from shared.protocol.policy import OnPublish, Rule
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Intent
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
 from shared.store import Store
 from shared.store.command_queue import row_of
@@ -48,11 +48,11 @@ ROUNDS = 20
 """The two sizes are measured by turns: whatever else the machine does meets both."""
 
 
-def settled(number: int) -> Recording:
+def settled(number: int) -> StreamRecord:
     """A stream that is recorded and will be due in some hours."""
     key = StreamKey("live.example.com", "app", f"old{number:07d}")
     until = NOON * 2 + number % HOUR
-    return Recording(
+    return StreamRecord(
         key,
         Intent(generation=1, wanted=True, until=until, session=1, claimed=True),
         session=Session(1, NOON, time=NOON),
@@ -88,9 +88,9 @@ class NoLive:
     def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
         return ()
 
-    def missed(
-        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
-    ) -> Sequence[Missed]:
+    def undelivered(
+        self, _source: CallbackSource, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Undelivered]:
         return ()
 
 
@@ -117,7 +117,7 @@ class Measured:
             key = StreamKey("live.example.com", "app", f"new{time.monotonic_ns()}")
             before, began = counted.asked, time.perf_counter()
             run(
-                recorder.handle(key, Published(NOON), HandlingOptions(wait=1)),
+                recorder.handle(key, Published(NOON), HandlingOptions(slot_wait_ms=1)),
                 effect_handler.perform,
             )
             self.took.append((time.perf_counter() - began) * 1e6)
@@ -135,7 +135,7 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
         with store._writing() as db:  # noqa: SLF001 - one transaction for many
             for number in range(start, min(start + BATCH, numbers.stop)):
                 save = Save(0, settled(number))
-                _put(db, save.queued, 1, row_of(save.queued, save.place, "", NOON))
+                _put(db, save.if_no_slot, 1, row_of(save.if_no_slot, save.quota, "", NOON))
 
 
 def fill_redis(store: RedisStore, numbers: range) -> None:

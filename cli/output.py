@@ -87,8 +87,8 @@ def _queue(health: Json) -> str:
     age = health["reconciled_ms_ago"]
     ran = "reconcile has not run yet" if age is None else f"reconcile ran {written(age)} ago"
     waits = f"{health['due']} due, the oldest for {written(health['oldest_due_ms'])}"
-    lane = health["rate_limit"]
-    return f"{ran}; {waits}; the lane at {lane['used']:g} of {lane['rate']:g} commands a second"
+    rate_limit = health["rate_limit"]
+    return f"{ran}; {waits}; the lane at {rate_limit['used']:g} of {rate_limit['rate']:g} commands a second"
 
 
 def _phases(health: Json) -> str:

@@ -107,7 +107,7 @@ def _store(call: Call, key: StreamKey, ours: Said) -> None:
     """Not stored, the publish will send a start that Live needs no more: that is all."""
     try:
         call.handle(
-            key, OnDemandAnswered(ours.need_record), HandlingOptions(has_time=lambda: False)
+            key, OnDemandAnswered(ours.need_record), HandlingOptions(may_send=lambda: False)
         )
     except StoreUnavailable as error:
         call.log.error("on_demand.unstored", error=error, stream=str(key))

@@ -25,18 +25,18 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 def respond(call: Call, told: Event) -> Response:
     """A timer and the API are let in by Function Compute itself; HTTP needs our own key, and only
     wakes us for what is due."""
-    options = HandlingOptions(wait=WAIT, looks=True, has_time=call.has_time)
-    differences = missed = 0
+    options = HandlingOptions(slot_wait_ms=WAIT, may_query_live=True, may_send=call.has_time)
+    differences = undelivered = 0
     if isinstance(told, Request):
         _check_key(call, told)
         if not call.is_needed():
-            return Response(200, {"differences": 0, "missed": 0, "done": 0})
+            return Response(200, {"differences": 0, "undelivered": 0, "done": 0})
     else:
-        differences = call.survey()
-        missed = call.catch_up()
-    call.app.store.mark(MARK)
+        differences = call.resync()
+        undelivered = call.replay_undelivered()
+    call.app.store.touch(MARK)
     done = call.reconcile(options)
-    return Response(200, {"differences": differences, "missed": missed, "done": done})
+    return Response(200, {"differences": differences, "undelivered": undelivered, "done": done})
 
 
 def _check_key(call: Call, request: Request) -> None:

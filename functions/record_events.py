@@ -31,7 +31,7 @@ def _take(call: Call, told: RecordEvent) -> Response:
     if meant is None:
         return _ignored(call, told)
     key, event = meant
-    call.handle(key, event, HandlingOptions(has_time=call.has_time))
+    call.handle(key, event, HandlingOptions(may_send=call.has_time))
     if isinstance(event, Reported):
         call.app.known.heard_status(key.domain)
     return Response(200, {"stored": str(key)})

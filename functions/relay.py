@@ -19,7 +19,7 @@ UNDELIVERED = 502
 _LATER = (408, 429)
 
 
-class Undelivered(Exception):
+class NotForwarded(Exception):
     """Raised out of the handler: what an asynchronous call raises is tried again
     (facts/function-compute.md 3), what it answers is not."""
 
@@ -27,7 +27,7 @@ class Undelivered(Exception):
 def handler(event: bytes, context: object) -> dict[str, object]:
     answer = serve.serve(respond, event, context, seconds=BUDGET)
     if answer["statusCode"] == UNDELIVERED:
-        raise Undelivered("the target did not take the callback")
+        raise NotForwarded("the target did not take the callback")
     return answer
 
 

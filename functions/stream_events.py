@@ -69,7 +69,7 @@ def _take(call: Call, told: StreamEvent) -> Response:
         call.log.warning("callback.ignored", why="a domain the policy does not name", **_who(told))
         return Response(200, {"ignored": "this domain is not in the policy"})
     key, event = meant
-    call.handle(key, event, HandlingOptions(has_time=call.has_time))
+    call.handle(key, event, HandlingOptions(may_send=call.has_time))
     return Response(200, {"stored": str(key)})
 
 
@@ -114,4 +114,4 @@ def _keep(call: Call, told: Remark) -> None:
     key = live_events.of_remark(told, call.app.policy.streaming)
     if key is not None:
         event = Remarked(is_exception=told.is_exception, what=told.what)
-        call.handle(key, event, HandlingOptions(has_time=call.has_time))
+        call.handle(key, event, HandlingOptions(may_send=call.has_time))

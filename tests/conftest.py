@@ -17,7 +17,7 @@ from shared.protocol import Command, StreamKey
 from shared.protocol.reason import Reason
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.intent import Intent
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
 from shared.store.contract import Save
 from tests.simulation.memory import MemoryStore, Shared
@@ -124,11 +124,11 @@ def store(another_store: OpenStore) -> Store:
 
 def owing(
     command: Command, *, key: StreamKey = KEY, at: int = NOON, since: int = NOON
-) -> Recording:
+) -> StreamRecord:
     """A record that owes one command."""
     intent = Intent(generation=1, wanted=command is Command.START, reason=Reason.ASKED_START)
-    return Recording(key, intent, PendingCommand(command, Reason.ASKED_START, 1, since, at))
+    return StreamRecord(key, intent, PendingCommand(command, Reason.ASKED_START, 1, since, at))
 
 
-def saving(record: Recording, *, version: int = 0) -> Save:
-    return Save(version=version, queued=record)
+def saving(record: StreamRecord, *, version: int = 0) -> Save:
+    return Save(version=version, if_no_slot=record)

@@ -20,8 +20,8 @@ from shared.protocol import (
     Command,
     CommandSettled,
     Reason,
-    Recording,
     StreamKey,
+    StreamRecord,
     StreamSettings,
     command_errors,
     decide,
@@ -120,13 +120,13 @@ def _meaning(command: Command, answer: Accepted | LiveError) -> str:
     return ", ".join(told)
 
 
-def _flying(command: Command) -> Recording:
+def _flying(command: Command) -> StreamRecord:
     """A command on the wire, long after its stream went live."""
     starts = command in (Command.START, Command.RESTART)
     why = Reason.ASKED_START if starts else Reason.ASKED_STOP
     intent = Intent(1, wanted=starts, requester=Requester.PERSON, reason=why, claimed=True)
     key = StreamKey("live.example.com", "app", "room1")
-    record = Recording(key, intent, session=Session(1, _NOW - 60_000, time=_NOW - 60_000))
+    record = StreamRecord(key, intent, session=Session(1, _NOW - 60_000, time=_NOW - 60_000))
     flight = Flight("f", command, why, 1, 1, _NOW, 0, _NOW, _NOW + 7_300)
     return replace(record, flight=flight, ever_claimed=True)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.errors import Failure
-from cli.local.reserved_port import HOST, Place
+from cli.local.reserved_port import HOST, ReservedPort
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -57,7 +57,7 @@ class Engine:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._place = Place(port)
+        self._place = ReservedPort(port)
         self.port = self._place.port
         self._program = program or valkey() or redis()
         self._options = {"save": "", "loglevel": "warning", **(options or {})}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 
-class Place:
+class ReservedPort:
     """The port that was asked for, or with 0 a free one: where the system can, as Linux does, that
     is given to nobody else until it is left, while a server that sets SO_REUSEADDR, as they do, may
     listen there."""

@@ -20,7 +20,7 @@ import requests
 from cli.errors import Failure
 from cli.local.no_proxy import reach_directly
 from cli.local.redis_server import DURABLE, Engine
-from cli.local.reserved_port import Place
+from cli.local.reserved_port import ReservedPort
 from cli.policy_file import packed_policy
 from emulator.shutdown import OPTION
 
@@ -135,7 +135,7 @@ def running(
     buckets = _writable(buckets or _writable(folder) / "buckets")
     with (
         _alone_in(folder),
-        Place(fc_port) as fc_place,
+        ReservedPort(fc_port) as fc_place,
         _Processes(folder / "functions.log") as processes,
         _store(store, folder) as stored,
     ):

@@ -148,5 +148,5 @@ def _once(ask: Ask, what: str) -> IdempotencyKey | None:
 
 
 def _handle(ask: Ask, asked: Asked) -> Response:
-    options = HandlingOptions(wait=SLOT, looks=True, has_time=ask.call.has_time)
+    options = HandlingOptions(slot_wait_ms=SLOT, may_query_live=True, may_send=ask.call.has_time)
     return outcomes.told(ask, asked, ask.call.handle(ask.stream, asked, options))

@@ -99,7 +99,7 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
 def _store(app: App) -> Json:
     """The mark that is written says nothing and is read by nobody."""
     try:
-        app.store.mark(MARK)
+        app.store.touch(MARK)
         found = app.store.condition()
     except StoreUnavailable as error:
         return {"engine": "", "settings": {}, "writable": False, "why": _without(app, str(error))}

@@ -21,10 +21,10 @@ from shared.protocol import (
     ExtendAsked,
     Phase,
     Reason,
-    Recording,
     RestartAsked,
     StartAsked,
     StopAsked,
+    StreamRecord,
     phase,
 )
 from shared.protocol.command_errors import (
@@ -73,7 +73,7 @@ class AskResult:
     """Where the stream stands, and what Live last answered to a command of the ask's own."""
 
     asked: Asked
-    record: Recording
+    record: StreamRecord
     now: int
     command: Command | None = None
     answer: Accepted | LiveError | None = None

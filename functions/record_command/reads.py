@@ -113,8 +113,8 @@ STALE = 180_000
 def health(ask: Ask) -> Response:
     store = ask.call.app.store
     try:
-        queue, age, phases = store.queue(), store.marked("reconciled"), _phases(ask)
-        lane, relay = store.use(), store.marked(RELAY_LOST)
+        queue, age, phases = store.queue(), store.age_ms("reconciled"), _phases(ask)
+        rate_limit, relay = store.use(), store.age_ms(RELAY_LOST)
     except StoreUnavailable:
         told = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
         return Response(503, told)
@@ -127,9 +127,9 @@ def health(ask: Ask) -> Response:
         "due": queue.depth,
         "oldest_due_ms": queue.oldest,
         "rate_limit": {
-            "rate": lane.rate,
-            "used": round(lane.used, 2),
-            "ahead_ms": round(lane.ahead),
+            "rate": rate_limit.rate,
+            "used": round(rate_limit.used, 2),
+            "ahead_ms": round(rate_limit.ahead),
         },
         "relay_lost_ms_ago": relay,
         "phases": phases,

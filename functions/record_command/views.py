@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.file_view import is_object, shown
-from shared.protocol import Recording, StreamSettings, phase
+from shared.protocol import StreamRecord, StreamSettings, phase
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
@@ -24,11 +24,11 @@ def reason(note: Note, language: Language) -> dict[str, str]:
     return {"code": note.code.value, "text": text(note, language)}
 
 
-def is_confirmed(record: Recording) -> bool:
+def is_confirmed(record: StreamRecord) -> bool:
     return record.confirmation is not None and record.is_started and record.confirmation.confirmed
 
 
-def standing(record: Recording, now: int, terms: StreamSettings, language: Language) -> Json:
+def standing(record: StreamRecord, now: int, terms: StreamSettings, language: Language) -> Json:
     """Where a stream stands: what every answer about it has in common."""
     return {
         "stream": str(record.key),
@@ -41,7 +41,7 @@ def standing(record: Recording, now: int, terms: StreamSettings, language: Langu
     }
 
 
-def whole(record: Recording, now: int, terms: StreamSettings, language: Language) -> Json:
+def whole(record: StreamRecord, now: int, terms: StreamSettings, language: Language) -> Json:
     return {
         **standing(record, now, terms, language),
         "intent": intent(record.intent),
@@ -80,7 +80,7 @@ def _session(session: Session | None) -> Json | None:
     }
 
 
-def _flight(record: Recording) -> Json | None:
+def _flight(record: StreamRecord) -> Json | None:
     """The command that may be on the wire now."""
     flight = record.flight
     if flight is None:
@@ -88,7 +88,7 @@ def _flight(record: Recording) -> Json | None:
     return {"command": flight.command.value, "sent_at": time(flight.sent_at)}
 
 
-def _pending(record: Recording) -> Json | None:
+def _pending(record: StreamRecord) -> Json | None:
     """The command that goes out next."""
     pending = record.pending
     if pending is None:
@@ -101,7 +101,7 @@ def _pending(record: Recording) -> Json | None:
     }
 
 
-def _answer(record: Recording, language: Language) -> Json | None:
+def _answer(record: StreamRecord, language: Language) -> Json | None:
     answer = record.answer
     if answer is None:
         return None
@@ -115,7 +115,7 @@ def _answer(record: Recording, language: Language) -> Json | None:
     }
 
 
-def _last_report(record: Recording) -> Mapping[str, Any] | None:
+def _last_report(record: StreamRecord) -> Mapping[str, Any] | None:
     if record.last_report is None:
         return None
     last_report = record.last_report

@@ -23,17 +23,17 @@ MARK_FOR = 60_000
 """ms for which a mark that was not there is taken not to be there."""
 
 
-class Store(Protocol):
+class PolicySource(Protocol):
     def get_policy(self) -> PolicyCopy | None: ...
-    def mark(self, name: str) -> None: ...
-    def marked(self, name: str) -> int | None: ...
+    def touch(self, name: str) -> None: ...
+    def age_ms(self, name: str) -> int | None: ...
 
 
 class Known:
     """`packaged` is the policy while the store has none. `clock` gives ms since the epoch."""
 
     def __init__(
-        self, store: Store, packaged: Policy, *, clock: Callable[[], int], log: Log
+        self, store: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
     ) -> None:
         self._store = store
         self._clock = clock
@@ -75,7 +75,7 @@ class Known:
         name = f"status:{domain}"
         if domain not in self._works and self._is_time(name, MARK_FOR):
             try:
-                if self._store.marked(name) is not None:
+                if self._store.age_ms(name) is not None:
                     self._works.add(domain)
             except StoreUnavailable as error:
                 self._log.warning("mark.unread", mark=name, error=error)
@@ -86,7 +86,7 @@ class Known:
         if self.status_works(domain):
             return
         try:
-            self._store.mark(f"status:{domain}")
+            self._store.touch(f"status:{domain}")
             self._works.add(domain)
         except StoreUnavailable as error:
             self._log.warning("mark.lost", mark=f"status:{domain}", error=error)
@@ -96,7 +96,7 @@ class Known:
         if not self._is_time(RELAY_LOST, MARK_FOR):
             return
         try:
-            self._store.mark(RELAY_LOST)
+            self._store.touch(RELAY_LOST)
         except StoreUnavailable as error:
             self._log.warning("mark.lost", mark=RELAY_LOST, error=error)
 

@@ -22,19 +22,19 @@ BEAT = 1.0
 TURN = 0.0005
 """s after which a thread that computes lets another on: while the list of a crowd is read, each of
 a sender's dozen steps from its slot to the wire would else wait 5 ms."""
-LOOK_AGAIN = 10_000
+BACKFILL_AGAIN_MS = 10_000
 """ms between two looks at the online lists while a crowd is sent."""
 
 
 class WorkerRegistry(Protocol):
-    def join(self, name: str, who: str, ms: int) -> int: ...
-    def leave(self, name: str, who: str) -> None: ...
+    def register(self, name: str, who: str, ms: int) -> int: ...
+    def deregister(self, name: str, who: str) -> None: ...
     def may_wake_one(self, name: str, enough: int, ms: int) -> bool: ...
 
 
 class Timestamps(Protocol):
-    def mark(self, name: str) -> None: ...
-    def marked(self, name: str) -> int | None: ...
+    def touch(self, name: str) -> None: ...
+    def age_ms(self, name: str) -> int | None: ...
 
 
 class WorkerLease:
@@ -49,9 +49,9 @@ class WorkerLease:
     def begin(self) -> int:
         """How many others there are."""
         self._last = self._monotonic()
-        return self._roster.join("reconcile", self._who, ALIVE)
+        return self._roster.register("reconcile", self._who, ALIVE)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         if self._monotonic() - self._last >= BEAT:
             self.begin()
 
@@ -60,7 +60,7 @@ class WorkerLease:
         return self._roster.may_wake_one("reconcile", ENOUGH, PAUSE)
 
     def end(self) -> None:
-        self._roster.leave("reconcile", self._who)
+        self._roster.deregister("reconcile", self._who)
 
 
 class BackfillTimer:
@@ -71,30 +71,30 @@ class BackfillTimer:
         self._diary = diary
 
     def sees_crowd(self) -> None:
-        self._diary.mark("crowd")
+        self._diary.touch("crowd")
 
     def looks(self) -> None:
         """From now on: what comes up later may be missed."""
-        self._diary.mark("looked")
+        self._diary.touch("looked")
 
     def is_time(self) -> bool:
         """Nobody has looked for a while."""
-        ago = self._diary.marked("looked")
-        return ago is None or ago >= LOOK_AGAIN
+        ago = self._diary.age_ms("looked")
+        return ago is None or ago >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
         """Nobody has looked since there was a crowd."""
-        crowd, looked = self._diary.marked("crowd"), self._diary.marked("looked")
-        return crowd is not None and (looked is None or crowd < looked)
+        crowd, polled = self._diary.age_ms("crowd"), self._diary.age_ms("looked")
+        return crowd is not None and (polled is None or crowd < polled)
 
 
 class Dispatcher:
     """Begins with one; each that finds the lane nearly free calls one more, and each ends by itself
     when nothing is due any more or the others have the lane booked up."""
 
-    def __init__(self, work: Callable[[], int], beat: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], int], heartbeat: Callable[[], None]) -> None:
         self._work = work
-        self._beat = beat
+        self._heartbeat = heartbeat
         self._changed = Condition()
         self.working = 0
         self._done = 0
@@ -109,7 +109,7 @@ class Dispatcher:
             self._pool = pool
             self.call_one_more()
             while not self._have_ended():
-                self._beat()
+                self._heartbeat()
         if self._trouble is not None:
             raise self._trouble
         return self._done

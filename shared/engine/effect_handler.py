@@ -7,26 +7,26 @@ from contextlib import suppress
 from typing import Any
 
 from shared.engine.effects import (
+    CallbackSource,
     CommandResult,
     Drain,
     Effect,
-    List,
+    ListOnline,
     LiveApi,
     Load,
-    Look,
     Mark,
-    Missed,
     NextDue,
-    ReadBack,
+    OnlineSnapshot,
+    QueryOnline,
+    ReadUndelivered,
+    RecordStore,
     SaveOrClaim,
     Send,
-    Source,
-    Store,
-    Survey,
     TakeDue,
+    Undelivered,
     Wait,
 )
-from shared.protocol import Accepted, Flight, Looked, StreamKey
+from shared.protocol import Accepted, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
 from shared.quick import dataclass
 from shared.store.contract import Claimed, Save, Saved
@@ -40,7 +40,7 @@ NEARLY_FREE = 150
 """ms ahead; a lane that is booked no further than that could feed one more sender."""
 PAUSE, LONGEST_PAUSE = 200, 2_000
 """ms for which the lane gives no slot once Live has throttled."""
-LOOK_WAIT = 1_000
+POLL_SLOT_WAIT_MS = 1_000
 """ms that a look waits for its slot; after that it has failed, which says nothing."""
 
 OVERLAP = 180_000
@@ -66,7 +66,7 @@ class EffectHandler:
 
     def __init__(  # noqa: PLR0913 - everything an invocation touches
         self,
-        store: Store,
+        store: RecordStore,
         live: LiveApi,
         *,
         monotonic: Callable[[], float],
@@ -93,9 +93,9 @@ class EffectHandler:
                 return self._save(save)
             case Send(key=key, flight=flight):
                 return self._send(key, flight)
-            case Look(key=key, asked_at=asked_at):
+            case QueryOnline(key=key, asked_at=asked_at):
                 return self._look(key, asked_at)
-            case List() | ReadBack() | Mark():
+            case ListOnline() | ReadUndelivered() | Mark():
                 return self._perform_at_large(effect)
             case TakeDue(limit=limit, hold=hold):
                 return self._store.take_due(limit, hold)
@@ -108,18 +108,18 @@ class EffectHandler:
             case _:
                 raise AssertionError(effect)
 
-    def _perform_at_large(self, effect: List | ReadBack | Mark) -> Any:  # noqa: ANN401 - as above
+    def _perform_at_large(self, effect: ListOnline | ReadUndelivered | Mark) -> Any:  # noqa: ANN401 - as above
         """What is of no single stream."""
         match effect:
-            case List(domain=domain):
+            case ListOnline(domain=domain):
                 return self._list(domain)
-            case ReadBack(source=source):
-                return self._read_back(source)
+            case ReadUndelivered(source=source):
+                return self._read_undelivered(source)
             case Mark(source=source):
-                return self._store.mark(source.mark)
+                return self._store.touch(source.timestamp)
 
     def _save(self, save: Save) -> Saved:
-        if save.flying:
+        if save.if_slot:
             self._live.prepare()
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
@@ -154,37 +154,37 @@ class EffectHandler:
         with suppress(StoreUnavailable):
             self._store.slow(min(max(error.retry_after, PAUSE), LONGEST_PAUSE))
 
-    def _list(self, domain: str) -> Survey | None:
+    def _list(self, domain: str) -> OnlineSnapshot | None:
         """What we know is read first: a session that opens meanwhile is none that we missed."""
         watched, asked_at = self._store.watched(domain), self._store.now()
         try:
-            return Survey(asked_at, dict(self._live.online(domain)), watched)
+            return OnlineSnapshot(asked_at, dict(self._live.online(domain)), watched)
         except LiveError as error:
-            self._said("survey.failed", error)
+            self._said("resync.failed", error)
             return None
 
-    def _read_back(self, source: Source) -> Sequence[Missed] | None:
-        now, age = self._store.now(), self._store.marked(source.mark)
+    def _read_undelivered(self, source: CallbackSource) -> Sequence[Undelivered] | None:
+        now, age = self._store.now(), self._store.age_ms(source.timestamp)
         since = now - min((age or 0) + OVERLAP, LONGEST_AGO)
         try:
-            return self._live.missed(source, since, now + AHEAD, self._pace)
+            return self._live.undelivered(source, since, now + AHEAD, self._take_poll_slot)
         except LiveError as error:
-            self._said("read_back.failed", error)
+            self._said("replay.failed", error)
             return None
 
-    def _pace(self) -> None:
-        slot_in = self._store.look_slot(LOOK_WAIT)
+    def _take_poll_slot(self) -> None:
+        slot_in = self._store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
             raise NeverSent("NoSlot", "the looks' lane is booked up")
         self._wait(slot_in / 1000)
 
-    def _look(self, key: StreamKey, asked_at: int) -> Looked | None:
-        slot_in = self._store.look_slot(LOOK_WAIT)
+    def _look(self, key: StreamKey, asked_at: int) -> Polled | None:
+        slot_in = self._store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
             return None
         self._wait(slot_in / 1000)
         try:
-            return Looked(self._live.find(key), asked_at)
+            return Polled(self._live.find(key), asked_at)
         except LiveError as error:
-            self._said("look.failed", error)
+            self._said("poll.failed", error)
             return None

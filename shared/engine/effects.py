@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from shared.protocol import Accepted, Event, Flight, Looked, StreamKey
+from shared.protocol import Accepted, Event, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError
 from shared.protocol.stream import Command
 from shared.quick import dataclass
@@ -14,7 +14,7 @@ from shared.store.contract import Loaded, Save, Saved, Watched
 T = TypeVar("T")
 
 
-class Store(Protocol):
+class RecordStore(Protocol):
     """The few atomic promises a record needs: see the contract suite in
     tests/store/test_store.py."""
 
@@ -22,35 +22,35 @@ class Store(Protocol):
     def save_or_claim(self, save: Save) -> Saved: ...
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]: ...
     def next_due(self) -> int | None: ...
-    def look_slot(self, wait: int) -> float | None: ...
+    def poll_slot(self, wait: int) -> float | None: ...
     def slow(self, ms: int) -> None: ...
     def watched(self, domain: str) -> Sequence[Watched]: ...
-    def mark(self, name: str) -> None: ...
-    def marked(self, name: str) -> int | None: ...
+    def touch(self, name: str) -> None: ...
+    def age_ms(self, name: str) -> int | None: ...
     def now(self) -> int: ...
 
 
 class LiveApi(Protocol):
     """All but `prepare` raise a LiveError. `find` gives the stream's PublishTime in ms, None when
-    it is offline; `online` those of all of a domain's streams. `missed` is what the callbacks of
-    the source would have said that Live gave up between two times (ms); it calls `pace` before each
-    request. `prepare` does what is slow, before a slot is taken."""
+    it is offline; `online` those of all of a domain's streams. `undelivered` is what the callbacks
+    of the source would have said that Live gave up between two times (ms); it calls `pace` before
+    each request. `prepare` does what is slow, before a slot is taken."""
 
     def prepare(self) -> None: ...
     def send(self, command: Command, key: StreamKey) -> str: ...
     def find(self, key: StreamKey) -> int | None: ...
     def online(self, domain: str) -> Sequence[tuple[StreamKey, int]]: ...
-    def missed(
-        self, source: Source, since: int, until: int, pace: Callable[[], None]
-    ) -> Sequence[Missed]: ...
+    def undelivered(
+        self, source: CallbackSource, since: int, until: int, take_poll_slot: Callable[[], None]
+    ) -> Sequence[Undelivered]: ...
 
 
-Missed = tuple[StreamKey, Event]
+Undelivered = tuple[StreamKey, Event]
 """What a callback that did not come would have said."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CallbackSource:
     """The callbacks that are configured on one domain: those about streams on an ingest domain
     (`is_ingest`), those about recordings on a streaming domain."""
 
@@ -58,7 +58,7 @@ class Source:
     is_ingest: bool
 
     @property
-    def mark(self) -> str:
+    def timestamp(self) -> str:
         """Under which the store remembers until when they were read back."""
         return f"read back:{'stream' if self.is_ingest else 'record'}:{self.domain}"
 
@@ -95,7 +95,7 @@ class Send(Effect[CommandResult]):
 
 
 @dataclass(frozen=True, slots=True)
-class Look(Effect[Looked | None]):
+class QueryOnline(Effect[Polled | None]):
     """None: the look failed, which says nothing about the stream."""
 
     key: StreamKey
@@ -103,7 +103,7 @@ class Look(Effect[Looked | None]):
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class OnlineSnapshot:
     """What was online, asked at `asked_at`, and the sessions that we thought were."""
 
     asked_at: int
@@ -112,24 +112,24 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class List(Effect[Survey | None]):
+class ListOnline(Effect[OnlineSnapshot | None]):
     """None: the list failed, which says nothing about any stream."""
 
     domain: str
 
 
 @dataclass(frozen=True, slots=True)
-class ReadBack(Effect["Sequence[Missed] | None"]):
+class ReadUndelivered(Effect["Sequence[Undelivered] | None"]):
     """What of this source Live could not deliver lately; None: nobody knows, which says nothing."""
 
-    source: Source
+    source: CallbackSource
 
 
 @dataclass(frozen=True, slots=True)
 class Mark(Effect[None]):
     """All that was read back of this source is stored."""
 
-    source: Source
+    source: CallbackSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 
 from shared.engine.effects import (
+    CallbackSource,
     Drain,
-    List,
+    ListOnline,
     Load,
-    Look,
     Mark,
-    Missed,
     NextDue,
-    ReadBack,
+    OnlineSnapshot,
+    QueryOnline,
+    ReadUndelivered,
     SaveOrClaim,
     Send,
-    Source,
     Steps,
-    Survey,
     TakeDue,
+    Undelivered,
     Wait,
     do,
 )
@@ -33,11 +33,11 @@ from shared.protocol import (
     Event,
     FileFailed,
     FileLeft,
-    Looked,
     Note,
+    Polled,
     Reason,
-    Recording,
     StreamKey,
+    StreamRecord,
     StreamSettings,
     TimePassed,
     claim,
@@ -45,19 +45,19 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.file import File
-from shared.protocol.quota import Place
+from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.stream import Command
 from shared.quick import dataclass, replace
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 
-HOLD = 2_000
+TAKEN_FOR_MS = 2_000
 """ms after which what a killed sender had taken is handed out again."""
-NEAR = 15_000
+SOON_MS = 15_000
 """Reconcile stays for what is due this soon (ms),"""
-LINGER = 2_000
+LINGER_MS = 2_000
 """and this long after its last work, for the wake that was swallowed meanwhile."""
-POLL = 200
-BREATH = 5
+IDLE_POLL_MS = 200
+MIN_PAUSE_MS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class HandleResult:
     """Where the stream stands now, and what was sent on the way with Live's answer to it.
     `lane_in` is in how many ms the slot came that was too far away to be waited for."""
 
-    record: Recording
+    record: StreamRecord
     now: int
     notes: tuple[Note, ...]
     refused: Reason | None = None
     sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
-    lane_in: float = 0.0
+    next_slot_in_ms: float = 0.0
 
     @property
     def again_in(self) -> int | None:
@@ -85,9 +85,9 @@ class HandleResult:
     def waits(self) -> bool:
         """A command is owed soon and nobody is sending it: a reconcile should come."""
         pending = self.record.pending
-        if pending is None or self.record.flight or pending.full:
+        if pending is None or self.record.flight or pending.over_quota:
             return False
-        return pending.not_before - self.now <= NEAR
+        return pending.not_before - self.now <= SOON_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,15 @@ class HandlingOptions:
     """How much one kind of invocation may do: wait for a slot (ms), look, send at all, write down
     what makes no difference."""
 
-    wait: int = 0
-    looks: bool = False
-    has_time: Callable[[], bool] = field(default=lambda: True)
-    notes_all: bool = True
+    slot_wait_ms: int = 0
+    may_query_live: bool = False
+    may_send: Callable[[], bool] = field(default=lambda: True)
+    record_no_ops: bool = True
 
 
-ONLY_STORE = HandlingOptions(has_time=lambda: False)
+ONLY_STORE = HandlingOptions(may_send=lambda: False)
 """What a survey finds is sent with the rest of what is due: in order, by many senders."""
-ONLY_NEWS = replace(ONLY_STORE, notes_all=False)
+ONLY_UNKNOWN = replace(ONLY_STORE, record_no_ops=False)
 """What is read back was often known by then, or is read again."""
 REMEMBERED = 20_000
 """happenings that one process knows to have read back and stored; forgetting costs a load each."""
@@ -111,23 +111,26 @@ REMEMBERED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class _DecisionStep:
-    record: Recording
+    record: StreamRecord
     now: int
     notes: tuple[Note, ...]
     refused: Reason | None
-    look: bool
+    query_online: bool
     claimed: Claimed | None = None
-    lane_in: float = 0.0
+    next_slot_in_ms: float = 0.0
 
 
 class Recorder:
     def __init__(
-        self, terms: Callable[[StreamKey], StreamSettings], flight_id: Callable[[], str], lease: int
+        self,
+        settings: Callable[[StreamKey], StreamSettings],
+        flight_id: Callable[[], str],
+        lease: int,
     ) -> None:
-        self._terms = terms
+        self._settings_of = settings
         self._flight_id = flight_id
         self._lease = lease
-        self._stored: dict[Missed, None] = {}
+        self._stored: dict[Undelivered, None] = {}
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> Steps[HandleResult]:
         """Everything that follows from one happening, as far as `manner` allows."""
@@ -136,20 +139,20 @@ class Recorder:
         sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
         following: Event | None = event
         known: Loaded | None = None
-        lane_in = 0.0
+        next_slot_in_ms = 0.0
         while following is not None:
             step = yield from self._decide(key, following, options, known)
             notes, refused = (*notes, *step.notes), refused or step.refused
-            following, known, lane_in = None, None, step.lane_in
+            following, known, next_slot_in_ms = None, None, step.next_slot_in_ms
             flight = step.record.flight
             if step.claimed is not None and flight is not None:
                 heard = yield from do(Send(key, flight))
                 sent = (*sent, (flight.command, heard.answer))
                 following = CommandSettled(flight.id, heard.answer)
                 known = Loaded(step.record, step.claimed.version, heard.at)
-            elif step.look and options.looks:
-                following = yield from do(Look(key, step.now))
-        return HandleResult(step.record, step.now, notes, refused, sent, lane_in)
+            elif step.query_online and options.may_query_live:
+                following = yield from do(QueryOnline(key, step.now))
+        return HandleResult(step.record, step.now, notes, refused, sent, next_slot_in_ms)
 
     def _decide(
         self, key: StreamKey, event: Event, options: HandlingOptions, known: Loaded | None
@@ -159,88 +162,97 @@ class Recorder:
         while True:
             loaded = known or (yield from do(Load(key)))
             known = None
-            terms = self._terms(key)
-            decision = decide(loaded.record, event, loaded.now, terms)
+            settings = self._settings_of(key)
+            decision = decide(loaded.record, event, loaded.now, settings)
             step = _DecisionStep(
-                decision.record, loaded.now, decision.notes, decision.refused, decision.look
+                decision.record, loaded.now, decision.notes, decision.refused, decision.query_online
             )
-            flying = self._claim(decision.record, loaded.now, options)
-            tells = decision.notes and (options.notes_all or _is_of_a_file(event))
-            if not flying and not tells and decision.record == loaded.record:
+            if_slot = self._claim(decision.record, loaded.now, options)
+            tells = decision.notes and (options.record_no_ops or _is_of_a_file(event))
+            if not if_slot and not tells and decision.record == loaded.record:
                 return step
-            save = self._save(loaded, decision.record, flying, terms, options)
+            save = self._save(loaded, decision.record, if_slot, settings, options)
             save = replace(save, notes=decision.notes, files=_left(event))
             saved = yield from do(SaveOrClaim(save))
             if not isinstance(saved, Conflict):
                 return _after(step, save, saved)
 
-    def _claim(self, record: Recording, now: int, options: HandlingOptions) -> Recording | None:
-        if record.pending is None or not options.has_time():
+    def _claim(
+        self, record: StreamRecord, now: int, options: HandlingOptions
+    ) -> StreamRecord | None:
+        if record.pending is None or not options.may_send():
             return None
         return claim(record, self._flight_id(), now)
 
     def _save(
         self,
         loaded: Loaded,
-        record: Recording,
-        flying: Recording | None,
-        terms: StreamSettings,
+        record: StreamRecord,
+        if_slot: StreamRecord | None,
+        settings: StreamSettings,
         options: HandlingOptions,
     ) -> Save:
-        place = _place(terms)
-        queued, waiting = _full(record, full=False), None
-        if flying and flying.flight and flying.flight.command is Command.START and place.is_limited:
-            waiting = _full(record, full=True)
+        quota = _quota(settings)
+        if_no_slot, if_no_quota = _with_over_quota(record, over_quota=False), None
+        if (
+            if_slot
+            and if_slot.flight
+            and if_slot.flight.command is Command.START
+            and quota.is_limited
+        ):
+            if_no_quota = _with_over_quota(record, over_quota=True)
         return Save(
             loaded.version,
-            queued,
-            flying,
-            wait=options.wait,
-            lease=self._lease,
-            place=place,
-            waiting=waiting,
+            if_no_slot,
+            if_slot,
+            slot_wait_ms=options.slot_wait_ms,
+            lease_ms=self._lease,
+            quota=quota,
+            if_no_quota=if_no_quota,
         )
 
-    def survey(
+    def resync(
         self,
         domain: str,
         options: HandlingOptions,
         may_go_on: Callable[[], bool] = lambda: True,
         *,
-        news: bool = False,
+        only_unknown: bool = False,
     ) -> Steps[int]:
         """Feed every difference between the online list and what we know, first the streams that
         we know nothing of; how many there were. What there is no time for is seen next time.
 
         With `news` only those: in a crowd that is all that hurries.
         """
-        survey = yield from do(List(domain))
-        found = () if survey is None else _news(survey) if news else _differences(survey)
+        resync = yield from do(ListOnline(domain))
+        found = () if resync is None else _unknown(resync) if only_unknown else _differences(resync)
         fed = 0
-        for key, looked in found:
+        for key, polled in found:
             if not may_go_on():
                 break
-            yield from self.handle(key, looked, options)
+            yield from self.handle(key, polled, options)
             fed += 1
         return fed
 
-    def catch_up(self, sources: Sequence[Source], may_go_on: Callable[[], bool]) -> Steps[int]:
+    def replay_undelivered(
+        self, sources: Sequence[CallbackSource], may_go_on: Callable[[], bool]
+    ) -> Steps[int]:
         """Feed what Live could not deliver; how much of it there was. What there is no time for is
         read again next time."""
         fed = 0
         for source in sources:
-            missed = yield from do(ReadBack(source))
-            for one in [one for one in missed or () if one not in self._stored]:
+            undelivered = yield from do(ReadUndelivered(source))
+            for one in [one for one in undelivered or () if one not in self._stored]:
                 if not may_go_on():
                     return fed
-                yield from self.handle(*one, ONLY_NEWS)
+                yield from self.handle(*one, ONLY_UNKNOWN)
                 self._remember(one)
                 fed += 1
-            if missed is not None:
+            if undelivered is not None:
                 yield from do(Mark(source))
         return fed
 
-    def _remember(self, one: Missed) -> None:
+    def _remember(self, one: Undelivered) -> None:
         self._stored[one] = None
         while len(self._stored) > REMEMBERED:
             del self._stored[next(iter(self._stored))]
@@ -251,12 +263,14 @@ class Recorder:
         Alone it is one sender; else there are as many as it takes.
         """
         done, idle = 0, 0
-        while options.has_time() and idle < LINGER:
+        while options.may_send() and idle < LINGER_MS:
             drained = yield from (self.drain(options) if alone else do(Drain()))
             soon = yield from do(NextDue())
-            worked = drained > 0 or (soon is not None and soon <= NEAR)
-            done, idle = done + drained, 0 if worked else idle + POLL
-            yield from do(Wait(POLL if soon is None else max(min(soon, POLL), BREATH)))
+            worked = drained > 0 or (soon is not None and soon <= SOON_MS)
+            done, idle = done + drained, 0 if worked else idle + IDLE_POLL_MS
+            yield from do(
+                Wait(IDLE_POLL_MS if soon is None else max(min(soon, IDLE_POLL_MS), MIN_PAUSE_MS))
+            )
         return done
 
     def drain(self, options: HandlingOptions) -> Steps[int]:
@@ -265,13 +279,15 @@ class Recorder:
         It gives way to the others where they have the lane booked up.
         """
         done = 0
-        while options.has_time():
-            keys = yield from do(TakeDue(1, HOLD))
+        while options.may_send():
+            keys = yield from do(TakeDue(1, TAKEN_FOR_MS))
             if not keys:
                 break
             handled = yield from self.handle(keys[0], TimePassed(), options)
-            if handled.lane_in > options.wait:
-                yield from do(Wait(min(round(handled.lane_in) - options.wait, POLL)))
+            if handled.next_slot_in_ms > options.slot_wait_ms:
+                yield from do(
+                    Wait(min(round(handled.next_slot_in_ms) - options.slot_wait_ms, IDLE_POLL_MS))
+                )
                 break
             done += 1
         return done
@@ -280,35 +296,35 @@ class Recorder:
 def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _DecisionStep:
     if isinstance(saved, Claimed):
         return replace(step, record=saved.record, claimed=saved)
-    if saved.full and save.waiting:
-        return replace(step, record=save.waiting, notes=(*step.notes, Note(Reason.NO_PLACE)))
-    return replace(step, record=save.queued, lane_in=saved.lane_in)
+    if saved.over_quota and save.if_no_quota:
+        return replace(step, record=save.if_no_quota, notes=(*step.notes, Note(Reason.NO_QUOTA)))
+    return replace(step, record=save.if_no_slot, next_slot_in_ms=saved.next_slot_in_ms)
 
 
-def _place(terms: StreamSettings) -> Place:
-    rule = terms.rule
-    return Place(rule.name, rule.max_concurrent, terms.max_concurrent, rule.priority)
+def _quota(settings: StreamSettings) -> ConcurrencyQuota:
+    rule = settings.rule
+    return ConcurrencyQuota(rule.name, rule.max_concurrent, settings.max_concurrent, rule.priority)
 
 
-def _full(record: Recording, *, full: bool) -> Recording:
-    if record.pending is None or record.pending.full is full:
+def _with_over_quota(record: StreamRecord, *, over_quota: bool) -> StreamRecord:
+    if record.pending is None or record.pending.over_quota is over_quota:
         return record
-    return replace(record, pending=replace(record.pending, full=full))
+    return replace(record, pending=replace(record.pending, over_quota=over_quota))
 
 
-def _news(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
-    known = {watched.key for watched in survey.watched}
-    for key, published in survey.online.items():
+def _unknown(resync: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
+    known = {watched.key for watched in resync.watched}
+    for key, published in resync.online.items():
         if key not in known:
-            yield key, Looked(published, survey.asked_at)
+            yield key, Polled(published, resync.asked_at)
 
 
-def _differences(survey: Survey) -> Iterator[tuple[StreamKey, Looked]]:
-    yield from _news(survey)
-    for watched in survey.watched:
-        published = survey.online.get(watched.key)
+def _differences(resync: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
+    yield from _unknown(resync)
+    for watched in resync.watched:
+        published = resync.online.get(watched.key)
         if published is None or watched.doubted or watched.listed != published:
-            yield watched.key, Looked(published, survey.asked_at)
+            yield watched.key, Polled(published, resync.asked_at)
 
 
 def _is_of_a_file(event: Event) -> bool:

@@ -56,7 +56,7 @@ def of_record(told: RecordEvent, streaming: Streaming) -> Meaning | None:
     return StreamKey(domain, told.app, told.stream), _reported(told)
 
 
-def missed(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
+def undelivered(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
     """What callbacks that Live gave up would have said, in the order given: of each its content and
     when Live tried to deliver it (ms). What cannot be read, or is of no stream of ours, is left
     out.

@@ -13,8 +13,8 @@ from shared import retry
 from shared.config.policy_cache import Known
 from shared.engine.dispatcher import ENOUGH, OTHERS, BackfillTimer, Dispatcher, WorkerLease
 from shared.engine.effect_handler import EffectHandler
-from shared.engine.effects import Missed, Source, Steps, T, run
-from shared.engine.recorder import NEAR, ONLY_STORE, HandleResult, HandlingOptions
+from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
+from shared.engine.recorder import ONLY_STORE, SOON_MS, HandleResult, HandlingOptions
 from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
@@ -47,19 +47,19 @@ class _AsRole:
     def online(self, domain: str) -> Sequence[Online]:
         return self.live.online(domain, credentials=self.credentials)
 
-    def missed(
-        self, source: Source, since: int, until: int, pace: Callable[[], None]
-    ) -> Sequence[Missed]:
+    def undelivered(
+        self, source: CallbackSource, since: int, until: int, take_poll_slot: Callable[[], None]
+    ) -> Sequence[Undelivered]:
         """What the callbacks say of streams that the policy does not name is left out."""
         from shared.inbound import live_events
 
-        how: Any = {"credentials": self.credentials, "pace": pace}
+        how: Any = {"credentials": self.credentials, "pace": take_poll_slot}
         if source.is_ingest:
             found = self.live.undelivered_stream_events(source.domain, since, until, **how)
         else:
             found = self.live.undelivered_record_events(source.domain, since, until, **how)
         streaming = self.known.policy().streaming
-        return live_events.missed([(one.content, one.at) for one in found], streaming)
+        return live_events.undelivered([(one.content, one.at) for one in found], streaming)
 
 
 class Call:
@@ -113,7 +113,7 @@ class Call:
 
         first = once(event)
         steps = chain([first], iter(lambda: once(TimePassed()), None))
-        again_in = _again_in if options.wait else _again_in_callback
+        again_in = _again_in if options.slot_wait_ms else _again_in_callback
         last = retry.while_again(lambda: next(steps), again_in, self.deadline)
         if last.waits and self._shift.wants_one_more():
             self.app.wake()
@@ -152,13 +152,15 @@ class Call:
         """What Live lists for a domain when the function's own role asks. Raises a LiveError."""
         return self._live.online(domain)
 
-    def survey(self, *, news: bool = False) -> int:
+    def resync(self, *, only_unknown: bool = False) -> int:
         """Hold what is online, in every domain of the policy, against what we know: how many
         differences there were. What follows from them is sent with the rest of what is due."""
         self._lookout.looks()
-        survey, policy = self.app.recorder.survey, self.app.policy
+        resync, policy = self.app.recorder.resync, self.app.policy
         domains = [domain.streaming for domain in policy.domains]
-        each = (survey(one, ONLY_STORE, self._compares_on, news=news) for one in domains)
+        each = (
+            resync(one, ONLY_STORE, self._compares_on, only_unknown=only_unknown) for one in domains
+        )
         return sum(map(self._run, each))
 
     def _compares_on(self) -> bool:
@@ -169,16 +171,21 @@ class Call:
                 self.app.wake()
         return self.has_time()
 
-    def _survey_news(self) -> int:
-        return self.survey(news=True)
+    def _resync_unknown(self) -> int:
+        return self.resync(only_unknown=True)
 
-    def catch_up(self) -> int:
+    def replay_undelivered(self) -> int:
         """Read back what Live could not deliver, of every domain that the policy names."""
-        domains, spent = self.app.policy.domains, Deadline.after(CATCH_UP, clock=self.app.monotonic)
-        sources = [Source(name, is_ingest=True) for domain in domains for name in domain.ingest]
-        sources += [Source(domain.streaming, is_ingest=False) for domain in domains]
+        domains, spent = (
+            self.app.policy.domains,
+            Deadline.after(REPLAY_BUDGET_S, clock=self.app.monotonic),
+        )
+        sources = [
+            CallbackSource(name, is_ingest=True) for domain in domains for name in domain.ingest
+        ]
+        sources += [CallbackSource(domain.streaming, is_ingest=False) for domain in domains]
         may_go_on = lambda: spent.left() > 0 and self.has_time()  # noqa: E731 - two in one
-        return self._run(self.app.recorder.catch_up(sources, may_go_on))
+        return self._run(self.app.recorder.replay_undelivered(sources, may_go_on))
 
     def is_needed(self) -> bool:
         """Whether a reconcile that was woken is, beside those at work."""
@@ -191,7 +198,7 @@ class Call:
         """Do what is due; what time does not suffice for is left to a successor."""
         app, done = self.app, 0
         app.live.prepare()  # before there are threads (facts/sdk.md B2)
-        self._senders = Dispatcher(lambda: self._run(app.recorder.drain(options)), self._beat)
+        self._senders = Dispatcher(lambda: self._run(app.recorder.drain(options)), self._heartbeat)
         soon: int | None = 0
         while self.has_time() and soon == 0:  # else somebody relied on us just now
             try:
@@ -202,23 +209,23 @@ class Call:
             except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
                 self.log.error("store.unavailable", error=error)
                 retry.wait(STORE_PAUSE)
-        if not self.has_time() and soon is not None and soon <= NEAR:
+        if not self.has_time() and soon is not None and soon <= SOON_MS:
             app.wake()
         return done
 
     def _drain(self) -> int:
-        self._shift.beat()
+        self._shift.heartbeat()
         done = self._senders.drain() if self._senders else 0
-        return done + (self._survey_news() if self._lookout.is_due() else 0)
+        return done + (self._resync_unknown() if self._lookout.is_due() else 0)
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         """Each second of a drain, which only a crowd makes last so long. A crowd has three at it:
         should some be killed, who is left calls the next."""
         if self._shift.begin() < OTHERS:
             self.app.wake()
         self._lookout.sees_crowd()
         if self._senders and self._lookout.is_time():
-            self._senders.have_done(self._survey_news)
+            self._senders.have_done(self._resync_unknown)
 
     def _call_one_more(self) -> None:
         if self._senders:
@@ -228,7 +235,7 @@ class Call:
         return run(steps, self._hands.perform)
 
 
-CATCH_UP = 10.0
+REPLAY_BUDGET_S = 10.0
 """s a minute for what was not delivered: what is due waits meanwhile."""
 STORE_PAUSE = 0.5
 """s before a reconcile asks a store again that was away: most are back soon (a fail-over)."""

@@ -13,8 +13,8 @@ from shared.protocol.events import (
     ExtendAsked,
     FileFailed,
     FileLeft,
-    Looked,
     OnDemandAnswered,
+    Polled,
     Published,
     RecordFailed,
     Remarked,
@@ -31,7 +31,7 @@ from shared.protocol.rules.claim import claim
 from shared.protocol.rules.decide import Decision, decide
 from shared.protocol.state.command import Flight
 from shared.protocol.state.intent import IfNotLive
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command, StreamKey
 
 __all__ = [
@@ -47,20 +47,20 @@ __all__ = [
     "FileLeft",
     "Flight",
     "IfNotLive",
-    "Looked",
     "Note",
     "OnDemandAnswered",
     "Phase",
+    "Polled",
     "Published",
     "Reason",
     "RecordFailed",
-    "Recording",
     "Remarked",
     "Reported",
     "RestartAsked",
     "StartAsked",
     "StopAsked",
     "StreamKey",
+    "StreamRecord",
     "StreamSettings",
     "TimePassed",
     "Unpublished",

@@ -84,7 +84,7 @@ class Unpublished:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Polled:
     """The online list, asked at `asked_at`, shows the stream since `published`, or does not."""
 
     published: int | None
@@ -173,7 +173,7 @@ Event: TypeAlias = (
     Asked
     | Published
     | Unpublished
-    | Looked
+    | Polled
     | CommandSettled
     | Reported
     | RecordFailed

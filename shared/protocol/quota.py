@@ -6,7 +6,7 @@ from shared.quick import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ConcurrencyQuota:
     """Under which rule a stream counts, how many streams may be recorded at once under it and in
     all (None: any number), and how urgent it is where places or slots are short."""
 

@@ -48,7 +48,7 @@ class Reason(str, Enum):
     # what is sent
     SENT = "sent"
     QUEUED = "queued"
-    NO_PLACE = "no_place"
+    NO_QUOTA = "no_quota"
     WITHHELD = "withheld"
     FINALIZE = "finalize"
     REASSERT = "reassert"

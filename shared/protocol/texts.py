@@ -115,7 +115,7 @@ TEXTS: Mapping[Reason, tuple[str, str]] = {
     Reason.WENT_OFF: ("the stream is off", "该流已下线"),
     Reason.SENT: ("{command} was sent because: {reason}", "已发送 {command},原因:{reason}"),
     Reason.QUEUED: ("its command waits for its turn", "命令正在排队"),
-    Reason.NO_PLACE: (
+    Reason.NO_QUOTA: (
         "as many streams as max_concurrent allows are recorded; it waits for a place",
         "同时录制的流数已达上限 max_concurrent,正在等待空位",
     ),

@@ -15,24 +15,24 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from shared.protocol.reason import Note, Reason
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 
 FORMAT = 1
 
 
-def to_json(record: Recording) -> str:
+def to_json(record: StreamRecord) -> str:
     """Without the key and the version, which the store keeps beside it."""
     document = _plain(record)
     del document["key"]
     return json.dumps({"format": FORMAT, **document}, separators=(",", ":"))
 
 
-def from_json(key: StreamKey, text: str) -> Recording:
+def from_json(key: StreamKey, text: str) -> StreamRecord:
     document = json.loads(text)
     document["key"] = {"domain": key.domain, "app": key.app, "stream": key.stream}
-    record = _reader(Recording)(document)
-    assert isinstance(record, Recording)  # noqa: S101 - for the type checker
+    record = _reader(StreamRecord)(document)
+    assert isinstance(record, StreamRecord)  # noqa: S101 - for the type checker
     return record
 
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
-from shared.protocol.quota import Place
-from shared.protocol.state.recording import Recording
+from shared.protocol.quota import ConcurrencyQuota
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store.contract import RECHECK, Save
@@ -21,18 +21,22 @@ order."""
 
 
 def take_slot(
-    db: sqlite3.Connection, lane: str, interval: float, *, now: int, wait: int
+    db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, wait: int
 ) -> tuple[float, bool]:
     """GCRA with a burst of one: the next free slot, and whether it is taken: not when it is more
     than `wait` ms away."""
-    row = db.execute("SELECT free_at, minute, used, before FROM lane WHERE name=?", (lane,))
+    row = db.execute(
+        "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
+    )
     free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
     slot = max(float(now), free_at)
     if slot - now > wait:
         return slot, False
     used, before = _counted(now, *counted)
-    values = (lane, slot + interval, now // MINUTE, used + 1, before)
-    db.execute("REPLACE INTO lane (name, free_at, minute, used, before) VALUES (?,?,?,?,?)", values)
+    values = (rate_limit, slot + interval, now // MINUTE, used + 1, before)
+    db.execute(
+        "REPLACE INTO rate_limit (name, free_at, minute, used, before) VALUES (?,?,?,?,?)", values
+    )
     return slot, True
 
 
@@ -42,17 +46,19 @@ def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
 
-def slow(db: sqlite3.Connection, lane: str, *, until: int) -> None:
+def slow(db: sqlite3.Connection, rate_limit: str, *, until: int) -> None:
     db.execute(
-        "INSERT INTO lane (name, free_at, minute, used, before) VALUES (?,?,0,0,0)"
+        "INSERT INTO rate_limit (name, free_at, minute, used, before) VALUES (?,?,0,0,0)"
         " ON CONFLICT (name) DO UPDATE SET free_at = max(free_at, excluded.free_at)",
-        (lane, until),
+        (rate_limit, until),
     )
 
 
-def use(db: sqlite3.Connection, lane: str, now: int) -> tuple[float, float]:
+def use(db: sqlite3.Connection, rate_limit: str, now: int) -> tuple[float, float]:
     """Slots a second over the last minute, and how far ahead (ms) the next free one is."""
-    row = db.execute("SELECT free_at, minute, used, before FROM lane WHERE name=?", (lane,))
+    row = db.execute(
+        "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
+    )
     free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
     used, before = _counted(now, *counted)
     weighed = used + before * (1 - now % MINUTE / MINUTE)
@@ -78,19 +84,19 @@ def take_due(
 
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
     """Which cap keeps this flight from taking a place; empty when it may, or has one already."""
-    if save.waiting is None or rule is not None:
+    if save.if_no_quota is None or rule is not None:
         return ""
-    for scope, cap in _caps(save.place):
+    for scope, cap in _caps(save.quota):
         if _taken(db, scope) + _ahead(db, scope, save) >= cap:
             return scope
     return ""
 
 
-def _caps(place: Place) -> Iterator[tuple[str, int]]:
-    if place.of_rule is not None:
-        yield f"rule:{place.rule}", place.of_rule
-    if place.of_account is not None:
-        yield ACCOUNT, place.of_account
+def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
+    if quota.of_rule is not None:
+        yield f"rule:{quota.rule}", quota.of_rule
+    if quota.of_account is not None:
+        yield ACCOUNT, quota.of_account
 
 
 def _taken(db: sqlite3.Connection, scope: str) -> int:
@@ -100,8 +106,8 @@ def _taken(db: sqlite3.Connection, scope: str) -> int:
 
 def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
     """How many that wait for a place there are more urgent, or as urgent and older."""
-    since = save.queued.pending.since if save.queued.pending else 0
-    queue_position = (-save.place.priority, since, *_columns(save.key))
+    since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
+    queue_position = (-save.quota.priority, since, *_columns(save.key))
     (found,) = db.execute(
         "SELECT count(*) FROM record WHERE waits=?"
         " AND (-priority, since, domain, app, stream) < (?,?,?,?,?)",
@@ -110,19 +116,19 @@ def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
     return int(found)
 
 
-def row_of(record: Recording, place: Place, waits: str, now: int) -> Row:
+def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) -> Row:
     """A start that waits for a place is not due until one comes free."""
     due = due_at(record)
     if waits:
         due = min(due_at(replace(record, pending=None)) or now + RECHECK, now + RECHECK)
     since = record.pending.since if record.pending else 0
-    rule = place.rule if counts_against_quota(record) else None
+    rule = quota.rule if counts_against_quota(record) else None
     in_line = due is not None and due <= now
-    return due, int(in_line), command_priority(record), place.priority, since, rule, waits
+    return due, int(in_line), command_priority(record), quota.priority, since, rule, waits
 
 
 def move(
-    db: sqlite3.Connection, before: str | None, after: str | None, place: Place, now: int
+    db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
     """Count the place given up and the one taken, by their rules, and wake whoever waits."""
     if before == after:
@@ -131,7 +137,7 @@ def move(
         if name is not None:
             _count(db, f"rule:{name}", change)
             _count(db, ACCOUNT, change)
-    for scope, cap in _caps(place):
+    for scope, cap in _caps(quota):
         _wake(db, scope, cap - _taken(db, scope), now)
 
 

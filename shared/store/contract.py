@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
-from shared.protocol.quota import Place
+from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import Note
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
 from shared.quick import dataclass
@@ -20,7 +20,7 @@ from shared.quick import dataclass
 class Loaded:
     """`version` is 0 and `record` empty for a stream never heard of."""
 
-    record: Recording
+    record: StreamRecord
     version: int
     now: int
 
@@ -36,18 +36,18 @@ class Save:
     free."""
 
     version: int
-    queued: Recording
-    flying: Recording | None = None
+    if_no_slot: StreamRecord
+    if_slot: StreamRecord | None = None
     notes: tuple[Note, ...] = ()
-    wait: int = 0
-    lease: int = 0
+    slot_wait_ms: int = 0
+    lease_ms: int = 0
     files: tuple[File, ...] = ()
-    place: Place = Place()
-    waiting: Recording | None = None
+    quota: ConcurrencyQuota = ConcurrencyQuota()
+    if_no_quota: StreamRecord | None = None
 
     @property
     def key(self) -> StreamKey:
-        return self.queued.key
+        return self.if_no_slot.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Stored:
     away, in ms, the slot was that was not waited for."""
 
     version: int
-    full: bool = False
-    lane_in: float = field(default=0.0, compare=False)
+    over_quota: bool = False
+    next_slot_in_ms: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Claimed:
     """`record` flies, its flight complete; its slot comes in `slot_in` ms."""
 
     version: int
-    record: Recording
+    record: StreamRecord
     slot_in: float
 
 
@@ -106,7 +106,7 @@ class Watched:
     doubted: bool
 
 
-def watched_of(record: Recording) -> Watched:
+def watched_of(record: StreamRecord) -> Watched:
     session = record.session
     doubted = session is None or session.state is not SessionState.LIVE or session.start_not_found
     return Watched(record.key, session.publish_time if session else None, doubted)
@@ -148,9 +148,9 @@ class Condition:
     settings: Mapping[str, str]
 
 
-COMMANDS, LOOKS = "commands", "looks"
+COMMANDS, POLLS = "commands", "polls"
 """The lanes: what changes a recording, and what only asks."""
-LOOK_RATE = 50
+POLL_RATE_PER_S = 50
 """Looks a second; Live allows 166 (facts/live.md 7)."""
 RECHECK = 300_000
 """ms after which a start that waits for a place is tried again, in case a cap was raised."""

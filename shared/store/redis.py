@@ -10,15 +10,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
 from shared.protocol.state.command import Flight
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store import scripts
 from shared.store.codec import from_json, note_from_json
 from shared.store.contract import (
     COMMANDS,
-    LOOK_RATE,
-    LOOKS,
+    POLL_RATE_PER_S,
+    POLLS,
     Claimed,
     Condition,
     Conflict,
@@ -91,7 +91,7 @@ class RedisStore:
     def load(self, key: StreamKey) -> Loaded:
         version, document, sent, lease, now = self._run(scripts.LOAD, [self._of("record", key)])
         if version is None:
-            return Loaded(Recording(key), 0, now)
+            return Loaded(StreamRecord(key), 0, now)
         return Loaded(_complete(from_json(key, document), sent, lease), int(version), now)
 
     def save_or_claim(self, save: Save) -> Saved:
@@ -101,45 +101,45 @@ class RedisStore:
         if kind == "conflict":
             return Conflict()
         version, away, sent, lease = told
-        if kind == "claimed" and save.flying:
-            return Claimed(version, _complete(save.flying, sent, lease), float(away))
-        return Stored(version, full=kind == "full", lane_in=float(away))
+        if kind == "claimed" and save.if_slot:
+            return Claimed(version, _complete(save.if_slot, sent, lease), float(away))
+        return Stored(version, over_quota=kind == "over_quota", next_slot_in_ms=float(away))
 
     def keys_of(self, key: StreamKey) -> list[str]:
         """All that a save touches, in the order of its script."""
         return [
             *(self._of(kind, key) for kind in ("record", "history", "files")),
-            *self._keys("later", "line", "lined", f"lane:{COMMANDS}", "counts", "names"),
+            *self._keys("later", "line", "lined", f"limit:{COMMANDS}", "counts", "names"),
             *self._keys("phases", "waits", "uris", f"watched:{key.domain}"),
         ]
 
-    def look_slot(self, wait: int) -> float | None:
+    def poll_slot(self, wait: int) -> float | None:
         """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
-        keys = self._keys(f"lane:{LOOKS}")
-        away = self._run(scripts.TAKE_SLOT, keys, 1000 / LOOK_RATE, wait)
+        keys = self._keys(f"limit:{POLLS}")
+        away = self._run(scripts.TAKE_SLOT, keys, 1000 / POLL_RATE_PER_S, wait)
         return None if away is None else float(away)
 
     def slow(self, ms: int) -> None:
         """Give no slot to a command for so long: Live said that there are too many."""
-        self._run(scripts.SLOW, self._keys(f"lane:{COMMANDS}"), ms)
+        self._run(scripts.SLOW, self._keys(f"limit:{COMMANDS}"), ms)
 
     def use(self) -> Use:
         """How much of the commands' lane is used."""
-        used, ahead = self._run(scripts.USE, self._keys(f"lane:{COMMANDS}"))
+        used, ahead = self._run(scripts.USE, self._keys(f"limit:{COMMANDS}"))
         return Use(1000 / self._interval, float(used), float(ahead))
 
-    def join(self, name: str, who: str, ms: int) -> int:
+    def register(self, name: str, who: str, ms: int) -> int:
         """Say that we are at work, for so long unless said again; how many others are."""
-        return int(self._run(scripts.JOIN, self._keys(f"runners:{name}"), who, ms))
+        return int(self._run(scripts.REGISTER, self._keys(f"workers:{name}"), who, ms))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
         let slots go by; and nobody was called within `ms`."""
-        keys = self._keys(f"lane:{COMMANDS}", f"runners:{name}", "marks")
-        return bool(self._run(scripts.SUMMON, keys, f"summoned {name}", most, ms))
+        keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
+        return bool(self._run(scripts.MAY_WAKE_ONE, keys, f"summoned {name}", most, ms))
 
-    def leave(self, name: str, who: str) -> None:
-        self._do("ZREM", *self._keys(f"runners:{name}"), who)
+    def deregister(self, name: str, who: str) -> None:
+        self._do("ZREM", *self._keys(f"workers:{name}"), who)
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
         """Stops before restarts before starts, then the most urgent, then whoever has waited
@@ -175,10 +175,12 @@ class RedisStore:
             found.append(Watched(key_of(member), int(listed) if listed else None, doubted == "1"))
         return found
 
-    def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
+    def listed(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamRecord]:
         """In the order of their keys, those behind `after`: a page stays where it is whatever is
         added before it."""
-        found: list[Recording] = []
+        found: list[StreamRecord] = []
         while len(found) < limit:
             keys = self._named(wanted, after, PAGE)
             fitting = [key for key in keys if wanted.app in (None, key.app)]
@@ -198,7 +200,7 @@ class RedisStore:
         found = self._do("ZRANGEBYLEX", *self._keys(name), first, last, "LIMIT", 0, limit)
         return [key_of(member[len(prefix) :]) for member in found]
 
-    def _records(self, keys: Sequence[StreamKey]) -> Iterator[Recording]:
+    def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord]:
         def ask(client: redis_py.Redis, _: RawConnection) -> list[Any]:
             pipe = client.pipeline(transaction=False)
             for key in keys:
@@ -252,13 +254,13 @@ class RedisStore:
         at, _, text = newest[1].partition(" ")
         return PolicyCopy(newest[0], text, int(at))
 
-    def mark(self, name: str) -> None:
+    def touch(self, name: str) -> None:
         """Remember that this happened now."""
-        self._run(scripts.MARK, self._keys("marks"), name)
+        self._run(scripts.TOUCH, self._keys("timestamps"), name)
 
-    def marked(self, name: str) -> int | None:
+    def age_ms(self, name: str) -> int | None:
         """How many ms ago that was last marked."""
-        ago = self._run(scripts.MARKED, self._keys("marks"), name)
+        ago = self._run(scripts.AGE, self._keys("timestamps"), name)
         return None if ago is None else int(ago)
 
     def close(self) -> None:
@@ -334,7 +336,7 @@ class RedisStore:
         return client
 
 
-def _complete(record: Recording, sent: str, lease: str) -> Recording:
+def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
     """With the slot and the lease that the engine gave."""
     if record.flight is None or not sent:
         return record

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File
-from shared.protocol.quota import Place
+from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import Note, Reason
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store.codec import note_to_json, to_json
@@ -35,55 +35,57 @@ def key_of(member: str) -> StreamKey:
 def encode_save(save: Save, interval: float) -> str:
     """A save as its script reads it."""
     domain = save.key.domain
-    said = {
+    request = {
         "token": secrets.token_hex(8),
         "member": name_of(save.key),
         "version": save.version,
-        "wait": save.wait,
-        "lease": save.lease,
+        "slot_wait_ms": save.slot_wait_ms,
+        "lease_ms": save.lease_ms,
         "interval": interval,
-        "spot": _spot(save),
-        "rule": save.place.rule,
-        "scopes": list(_scopes(save.place)),
-        "queued": _variant(save.queued, due_at(save.queued)),
-        "notes": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
-        "no_place": f"{Reason.NO_PLACE.value} {note_to_json(Note(Reason.NO_PLACE))}",
+        "queue_position": _queue_position(save),
+        "rule": save.quota.rule,
+        "scopes": list(_scopes(save.quota)),
+        "if_no_slot": _variant(save.if_no_slot, due_at(save.if_no_slot)),
+        "entries": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
+        "no_quota": f"{Reason.NO_QUOTA.value} {note_to_json(Note(Reason.NO_QUOTA))}",
         "files": [_file(domain, file) for file in save.files],
     }
-    if save.flying:
-        said["flying"] = _variant(save.flying, due_at(replace(save.flying, flight=None)))
-    if save.waiting:
-        said["waiting"] = _variant(save.waiting, due_at(replace(save.waiting, pending=None)))
-    return json.dumps(said, separators=(",", ":"))
+    if save.if_slot:
+        request["if_slot"] = _variant(save.if_slot, due_at(replace(save.if_slot, flight=None)))
+    if save.if_no_quota:
+        request["if_no_quota"] = _variant(
+            save.if_no_quota, due_at(replace(save.if_no_quota, pending=None))
+        )
+    return json.dumps(request, separators=(",", ":"))
 
 
-def _spot(save: Save) -> str:
+def _queue_position(save: Save) -> str:
     """Of two that are as pressing the more urgent goes first, then the older."""
-    since = save.queued.pending.since if save.queued.pending else 0
-    return f"{_LOWEST - save.place.priority:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
+    since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
+    return f"{_LOWEST - save.quota.priority:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
 
 
-def _scopes(place: Place) -> Iterator[tuple[str, int]]:
-    if place.of_rule is not None:
-        yield f"rule:{place.rule}", place.of_rule
-    if place.of_account is not None:
-        yield "account", place.of_account
+def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
+    if quota.of_rule is not None:
+        yield f"rule:{quota.rule}", quota.of_rule
+    if quota.of_account is not None:
+        yield "account", quota.of_account
 
 
-def _variant(record: Recording, due: int | None) -> dict[str, object]:
+def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
     """`due` leaves out what the engine has yet to say."""
     watched = watched_of(record)
-    told: dict[str, object] = {
+    variant: dict[str, object] = {
         "document": to_json(record),
         "phase": phase(record).value,
         "command_priority": str(command_priority(record)),
         "takes": counts_against_quota(record),
     }
     if due is not None:
-        told["due"] = due
+        variant["due"] = due
     if record.is_watched:
-        told["watched"] = f"{watched.listed or ''} {watched.doubted:d}"
-    return told
+        variant["watched"] = f"{watched.listed or ''} {watched.doubted:d}"
+    return variant
 
 
 def _file(domain: str, file: File) -> dict[str, object]:

@@ -37,24 +37,24 @@ local moment = math.floor(now)
 local function text(number) return string.format('%.0f', number) end
 """
 
-# GCRA with a burst of one. `take` says when the next free slot is; `LANE` counts it as taken.
-_LANE = """
+# GCRA with a burst of one. `take` says when the next free slot is; `LIMIT` counts it as taken.
+_LIMIT = """
 local MINUTE = 60000
-local lane = redis.call('HMGET', LANE, 'free', 'minute', 'used', 'before')
-local slot = math.max(now, tonumber(lane[1] or '0'))
+local limit = redis.call('HMGET', LIMIT, 'free', 'minute', 'used', 'before')
+local slot = math.max(now, tonumber(limit[1] or '0'))
 local minute = math.floor(now / MINUTE)
-local passed = minute - tonumber(lane[2] or '0')
-local used, before = tonumber(lane[3] or '0'), tonumber(lane[4] or '0')
+local passed = minute - tonumber(limit[2] or '0')
+local used, before = tonumber(limit[3] or '0'), tonumber(limit[4] or '0')
 if passed == 1 then used, before = 0, used elseif passed ~= 0 then used, before = 0, 0 end
 local function take(interval)
-  redis.call('HSET', LANE, 'free', string.format('%.3f', slot + interval),
+  redis.call('HSET', LIMIT, 'free', string.format('%.3f', slot + interval),
     'minute', text(minute), 'used', text(used + 1), 'before', text(before))
 end
 """
 
 
-def _with_lane(number: int) -> str:
-    return _CLOCK + _LANE.replace("LANE", f"KEYS[{number}]")
+def _with_limit(number: int) -> str:
+    return _CLOCK + _LIMIT.replace("LIMIT", f"KEYS[{number}]")
 
 
 LOAD = Script(
@@ -65,16 +65,16 @@ return {kept[1], kept[2], kept[3], kept[4], moment}
 """
 )
 
-# KEYS: 1 record, 2 history, 3 files, 4 later, 5 line, 6 lined, 7 lane, 8 counts, 9 names,
+# KEYS: 1 record, 2 history, 3 files, 4 later, 5 line, 6 lined, 7 limit, 8 counts, 9 names,
 #       10 phases, 11 waits, 12 uris, 13 watched
 # later holds what is due in the future by its time, line what is due now in its order, lined the
 # same by how long it has been due.
 SAVE = Script(
-    _with_lane(7)
+    _with_limit(7)
     + """
 local a = cjson.decode(ARGV[2])
 local old = redis.call('HMGET', KEYS[1], 'version', 'token', 'phase', 'order', 'rule', 'waits',
-  'slot', 'sent', 'lease', 'full')
+  'slot', 'sent', 'lease', 'over_quota')
 local function reply(kind, version, at, sent, lease)
   return {kind, version, string.format('%.3f', math.max(at - now, 0)), sent, lease}
 end
@@ -85,22 +85,22 @@ if old[2] == a.token then  -- said again because the answer was lost on its way
 end
 if tonumber(old[1] or '0') ~= a.version then return {'conflict'} end
 
-local chosen, kind, waits, ahead_by = a.queued, 'stored', '', 0
-if a.flying then
-  if a.waiting and (old[5] or '') == '' then
+local chosen, kind, waits, ahead_by = a.if_no_slot, 'stored', '', 0
+if a.if_slot then
+  if a.if_no_quota and (old[5] or '') == '' then
     for _, scope in ipairs(a.scopes) do
       local ahead = redis.call('ZLEXCOUNT', KEYS[11],
-        '[' .. scope[1] .. '\\0', '(' .. scope[1] .. '\\0' .. a.spot)
+        '[' .. scope[1] .. '\\0', '(' .. scope[1] .. '\\0' .. a.queue_position)
       local taken = tonumber(redis.call('HGET', KEYS[8], scope[1]) or '0')
       if waits == '' and taken + ahead >= scope[2] then waits = scope[1] end
     end
   end
   if waits ~= '' then
-    chosen, kind = a.waiting, 'full'
-  elseif slot - now > a.wait then
+    chosen, kind = a.if_no_quota, 'over_quota'
+  elseif slot - now > a.slot_wait_ms then
     ahead_by = slot - now
   else
-    chosen, kind = a.flying, 'claimed'
+    chosen, kind = a.if_slot, 'claimed'
   end
 end
 
@@ -108,17 +108,17 @@ local sent, lease, kept_slot = '', '', ''
 local due = chosen.due
 if kind == 'claimed' then
   local at = math.floor(slot + 0.5)
-  sent, lease, kept_slot = text(at), text(at + a.lease), string.format('%.3f', slot)
-  due = math.min(due or at + a.lease, at + a.lease)
-elseif kind == 'full' then
+  sent, lease, kept_slot = text(at), text(at + a.lease_ms), string.format('%.3f', slot)
+  due = math.min(due or at + a.lease_ms, at + a.lease_ms)
+elseif kind == 'over_quota' then
   due = math.min(due or moment + RECHECK, moment + RECHECK)
 end
-local order = chosen.command_priority .. a.spot
+local order = chosen.command_priority .. a.queue_position
 local rule = chosen.takes and '=' .. a.rule or ''
 
 redis.call('HSET', KEYS[1], 'version', text(a.version + 1), 'token', a.token,
   'document', chosen.document, 'phase', chosen.phase, 'order', order, 'rule', rule,
-  'waits', waits, 'slot', kept_slot, 'sent', sent, 'lease', lease, 'full', kind)
+  'waits', waits, 'slot', kept_slot, 'sent', sent, 'lease', lease, 'over_quota', kind)
 if kind == 'claimed' then take(a.interval) end
 if a.version == 0 then redis.call('ZADD', KEYS[9], 0, a.member) end
 if old[3] ~= chosen.phase then
@@ -150,7 +150,7 @@ end
 if (old[6] or '') ~= '' then
   redis.call('ZREM', KEYS[11], old[6] .. '\\0' .. string.sub(old[4], 2))
 end
-if waits ~= '' then redis.call('ZADD', KEYS[11], 0, waits .. '\\0' .. a.spot) end
+if waits ~= '' then redis.call('ZADD', KEYS[11], 0, waits .. '\\0' .. a.queue_position) end
 local given_up = old[5] or ''
 if given_up ~= rule then
   for name, change in pairs({[given_up] = -1, [rule] = 1}) do
@@ -172,16 +172,16 @@ if given_up ~= rule then
   end
 end
 
-local notes = a.notes
-if waits ~= '' then notes[#notes + 1] = a.no_place end
-for _, note in ipairs(notes) do
+local entries = a.entries
+if waits ~= '' then entries[#entries + 1] = a.no_quota end
+for _, entry in ipairs(entries) do
   local last = redis.call('LINDEX', KEYS[2], 0) or ''
-  local at, count, told = string.match(last, '^(%d+) %d+ (%d+) (.*)$')
-  if told == note then
+  local at, count, last_entry = string.match(last, '^(%d+) %d+ (%d+) (.*)$')
+  if last_entry == entry then
     local times = at .. ' ' .. text(moment) .. ' ' .. text(count + 1)
-    redis.call('LSET', KEYS[2], 0, times .. ' ' .. note)
+    redis.call('LSET', KEYS[2], 0, times .. ' ' .. entry)
   else
-    redis.call('LPUSH', KEYS[2], text(moment) .. ' ' .. text(moment) .. ' 1 ' .. note)
+    redis.call('LPUSH', KEYS[2], text(moment) .. ' ' .. text(moment) .. ' 1 ' .. entry)
     redis.call('LTRIM', KEYS[2], 0, LINES - 1)
   end
 end
@@ -231,9 +231,9 @@ return {ripe + redis.call('ZCARD', KEYS[3]), text(math.max(moment - first, 0)),
 """
 )
 
-# KEYS: 1 lane. ARGV: 2 interval, 3 wait
+# KEYS: 1 limit. ARGV: 2 interval, 3 wait
 TAKE_SLOT = Script(
-    _with_lane(1)
+    _with_limit(1)
     + """
 if slot - now > tonumber(ARGV[3]) then return false end
 take(tonumber(ARGV[2]))
@@ -242,16 +242,16 @@ return string.format('%.3f', slot - now)
 )
 
 SLOW = Script(
-    _with_lane(1)
+    _with_limit(1)
     + """
-local free = math.max(tonumber(lane[1] or '0'), now + ARGV[2])
+local free = math.max(tonumber(limit[1] or '0'), now + ARGV[2])
 redis.call('HSET', KEYS[1], 'free', string.format('%.3f', free))
 return true
 """
 )
 
 USE = Script(
-    _with_lane(1)
+    _with_limit(1)
     + """
 local weighed = used + before * (1 - (now % MINUTE) / MINUTE)
 return {string.format('%.3f', weighed * 1000 / MINUTE), string.format('%.3f', slot - now)}
@@ -260,8 +260,8 @@ return {string.format('%.3f', weighed * 1000 / MINUTE), string.format('%.3f', sl
 
 NOW = Script(_CLOCK + "return moment\n")
 
-# KEYS: 1 runners of one name. ARGV: 2 who, 3 ms
-JOIN = Script(
+# KEYS: 1 workers of one name. ARGV: 2 who, 3 ms
+REGISTER = Script(
     _CLOCK
     + """
 redis.call('ZADD', KEYS[1], text(moment + ARGV[3]), ARGV[2])
@@ -270,9 +270,9 @@ return redis.call('ZCARD', KEYS[1]) - 1
 """
 )
 
-# KEYS: 1 lane, 2 runners of one name, 3 marks. ARGV: 2 name, 3 most, 4 ms
-SUMMON = Script(
-    _with_lane(1)
+# KEYS: 1 limit, 2 workers of one name, 3 timestamps. ARGV: 2 name, 3 most, 4 ms
+MAY_WAKE_ONE = Script(
+    _with_limit(1)
     + """
 local alive = redis.call('ZCOUNT', KEYS[2], '(' .. text(moment), '+inf')
 local last = tonumber(redis.call('HGET', KEYS[3], ARGV[2]) or '-inf')
@@ -283,9 +283,9 @@ return 1
 """
 )
 
-# KEYS: 1 marks. ARGV: 2 name
-MARK = Script(_CLOCK + "return redis.call('HSET', KEYS[1], ARGV[2], text(moment))\n")
-MARKED = Script(
+# KEYS: 1 timestamps. ARGV: 2 name
+TOUCH = Script(_CLOCK + "return redis.call('HSET', KEYS[1], ARGV[2], text(moment))\n")
+AGE = Script(
     _CLOCK
     + """
 local at = redis.call('HGET', KEYS[1], ARGV[2])
@@ -311,6 +311,6 @@ return {newest, redis.call('HGET', KEYS[1], string.format('%.0f', newest))}
 """
 )
 ALL = (
-    LOAD, SAVE, TAKE_DUE, QUEUE, TAKE_SLOT, SLOW, USE, NOW, JOIN, SUMMON, MARK, MARKED,
+    LOAD, SAVE, TAKE_DUE, QUEUE, TAKE_SLOT, SLOW, USE, NOW, REGISTER, MAY_WAKE_ONE, TOUCH, AGE,
     PUT_POLICY, GET_POLICY,
 )  # fmt: skip

@@ -10,15 +10,15 @@ from threading import RLock
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.reason import Note, Reason
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store import command_queue
 from shared.store.codec import from_json, note_from_json, note_to_json, to_json
 from shared.store.contract import (
     COMMANDS,
-    LOOK_RATE,
-    LOOKS,
+    POLL_RATE_PER_S,
+    POLLS,
     Claimed,
     Condition,
     Conflict,
@@ -40,7 +40,7 @@ from shared.store.store_errors import StoreUnavailable
 SAFETY = ("journal_mode", "synchronous")
 BUSY = 2.0
 """s that a writer waits for another before it gives up."""
-LINES = 1000
+HISTORY_MAX_ENTRIES = 1000
 """of history that are kept of one stream."""
 
 
@@ -65,7 +65,7 @@ class SqliteStore:
             ).fetchone()
         now = self._clock()
         if row is None:
-            return Loaded(Recording(key), 0, now)
+            return Loaded(StreamRecord(key), 0, now)
         return Loaded(from_json(key, row[1]), row[0], now)
 
     def save_or_claim(self, save: Save) -> Saved:
@@ -75,10 +75,10 @@ class SqliteStore:
             if version != save.version:
                 return Conflict()
             saved, record, waits = self._choose(db, save, rule, now)
-            row = command_queue.row_of(record, save.place, waits, now)
+            row = command_queue.row_of(record, save.quota, waits, now)
             _put(db, record, version + 1, row)
-            command_queue.move(db, rule, row[5], save.place, now)
-            notes = (*save.notes, Note(Reason.NO_PLACE)) if waits else save.notes
+            command_queue.move(db, rule, row[5], save.quota, now)
+            notes = (*save.notes, Note(Reason.NO_QUOTA)) if waits else save.notes
             _append(db, save.key, notes, now)
             for file in save.files:
                 _keep(db, save.key, file)
@@ -86,25 +86,29 @@ class SqliteStore:
 
     def _choose(
         self, db: sqlite3.Connection, save: Save, rule: str | None, now: int
-    ) -> tuple[Stored | Claimed, Recording, str]:
+    ) -> tuple[Stored | Claimed, StreamRecord, str]:
         """Which of its records is stored, and which cap it waits for."""
         stored = Stored(save.version + 1)
-        if save.flying is None:
-            return stored, save.queued, ""
+        if save.if_slot is None:
+            return stored, save.if_no_slot, ""
         waits = command_queue.full_scope(db, save, rule)
-        if waits and save.waiting:
-            return replace(stored, full=True), save.waiting, waits
-        slot, taken = command_queue.take_slot(db, COMMANDS, self._interval, now=now, wait=save.wait)
+        if waits and save.if_no_quota:
+            return replace(stored, over_quota=True), save.if_no_quota, waits
+        slot, taken = command_queue.take_slot(
+            db, COMMANDS, self._interval, now=now, wait=save.slot_wait_ms
+        )
         if not taken:
-            return replace(stored, lane_in=slot - now), save.queued, ""
-        record = _complete(save.flying, slot, save.lease)
+            return replace(stored, next_slot_in_ms=slot - now), save.if_no_slot, ""
+        record = _complete(save.if_slot, slot, save.lease_ms)
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
-    def look_slot(self, wait: int) -> float | None:
+    def poll_slot(self, wait: int) -> float | None:
         """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
         with self._writing() as db:
             now = self._clock()
-            slot, taken = command_queue.take_slot(db, LOOKS, 1000 / LOOK_RATE, now=now, wait=wait)
+            slot, taken = command_queue.take_slot(
+                db, POLLS, 1000 / POLL_RATE_PER_S, now=now, wait=wait
+            )
         return max(slot - now, 0.0) if taken else None
 
     def slow(self, ms: int) -> None:
@@ -117,14 +121,14 @@ class SqliteStore:
         with self._reading() as db:
             return Use(1000 / self._interval, *command_queue.use(db, COMMANDS, self._clock()))
 
-    def join(self, name: str, who: str, ms: int) -> int:
+    def register(self, name: str, who: str, ms: int) -> int:
         """Say that we are at work, for so long unless said again; how many others are."""
         with self._writing() as db:
             now = self._clock()
-            db.execute("DELETE FROM runner WHERE until <= ?", (now,))
-            db.execute("REPLACE INTO runner VALUES (?,?,?)", (name, who, now + ms))
+            db.execute("DELETE FROM worker WHERE until <= ?", (now,))
+            db.execute("REPLACE INTO worker VALUES (?,?,?)", (name, who, now + ms))
             (all_of_them,) = db.execute(
-                "SELECT count(*) FROM runner WHERE name=?", (name,)
+                "SELECT count(*) FROM worker WHERE name=?", (name,)
             ).fetchone()
         return int(all_of_them) - 1
 
@@ -135,19 +139,19 @@ class SqliteStore:
         with self._writing() as db:
             now = self._clock()
             (alive,) = db.execute(
-                "SELECT count(*) FROM runner WHERE name=? AND until > ?", (name, now)
+                "SELECT count(*) FROM worker WHERE name=? AND until > ?", (name, now)
             ).fetchone()
-            row = db.execute("SELECT at FROM mark WHERE name=?", (mark,)).fetchone()
+            row = db.execute("SELECT at FROM timestamp WHERE name=?", (mark,)).fetchone()
             is_booked = command_queue.use(db, COMMANDS, now)[1] > 0
             enough = alive >= most or (alive > 0 and is_booked)
             if enough or (row and now - row[0] < ms):
                 return False
-            db.execute("REPLACE INTO mark VALUES (?, ?)", (mark, now))
+            db.execute("REPLACE INTO timestamp VALUES (?, ?)", (mark, now))
         return True
 
-    def leave(self, name: str, who: str) -> None:
+    def deregister(self, name: str, who: str) -> None:
         with self._writing() as db:
-            db.execute("DELETE FROM runner WHERE name=? AND id=?", (name, who))
+            db.execute("DELETE FROM worker WHERE name=? AND id=?", (name, who))
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
         """Stops before restarts before starts, then the most urgent, then whoever has waited
@@ -187,7 +191,9 @@ class SqliteStore:
             ).fetchone()
         return Queue(depth, now - oldest if depth else 0)
 
-    def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
+    def listed(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamRecord]:
         """In the order of their keys, those behind `after`: a page stays where it is whatever is
         added before it."""
         asked: list[tuple[str, str]] = [
@@ -235,15 +241,15 @@ class SqliteStore:
             ).fetchall()
         return [Entry(note_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
-    def mark(self, name: str) -> None:
+    def touch(self, name: str) -> None:
         """Remember that this happened now."""
         with self._writing() as db:
-            db.execute("REPLACE INTO mark VALUES (?, ?)", (name, self._clock()))
+            db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
 
-    def marked(self, name: str) -> int | None:
+    def age_ms(self, name: str) -> int | None:
         """How many ms ago that was last marked."""
         with self._reading() as db:
-            row = db.execute("SELECT at FROM mark WHERE name=?", (name,)).fetchone()
+            row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
         return self._clock() - row[0] if row else None
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
@@ -314,7 +320,7 @@ def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
     return row or (0, None)
 
 
-def _complete(flying: Recording, slot: float, lease: int) -> Recording:
+def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """The slot and the lease are the store's to give."""
     if flying.flight is None:
         raise ValueError("a record that flies has a flight")
@@ -336,7 +342,9 @@ _PUT = (
 """What an index holds and does not change is not written again, as REPLACE would."""
 
 
-def _put(db: sqlite3.Connection, record: Recording, version: int, row: command_queue.Row) -> None:
+def _put(
+    db: sqlite3.Connection, record: StreamRecord, version: int, row: command_queue.Row
+) -> None:
     kept = (version, to_json(record), phase(record).value, record.is_watched)
     db.execute(_PUT, (*_columns(record.key), *kept, *row))
 
@@ -365,7 +373,7 @@ def _append(db: sqlite3.Connection, key: StreamKey, notes: Sequence[Note], now: 
         "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
         " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"
         " ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (*_columns(key), *_columns(key), LINES),
+        (*_columns(key), *_columns(key), HISTORY_MAX_ENTRIES),
     )
 
 

@@ -122,7 +122,9 @@ def names_bucket(stage: HttpStage, name: str = "dev-bucket") -> None:
 def leaves(stage: HttpStage, uri: str) -> None:
     call = Call(stage.app, SimpleNamespace(request_id="1-77", credentials=ROLE), seconds=9)
     call.handle(
-        StreamKey(*ROOM.split("/")), FileLeft(uri, now_ms(), now_ms()), HandlingOptions(wait=250)
+        StreamKey(*ROOM.split("/")),
+        FileLeft(uri, now_ms(), now_ms()),
+        HandlingOptions(slot_wait_ms=250),
     )
 
 

@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from shared.config import Settings
-from shared.engine.dispatcher import LOOK_AGAIN, BackfillTimer, WorkerLease
+from shared.engine.dispatcher import BACKFILL_AGAIN_MS, BackfillTimer, WorkerLease
 from shared.engine.recorder import ONLY_STORE, HandlingOptions
 from shared.invocation.app import App
 from shared.invocation.composition import build
@@ -86,7 +86,7 @@ class Crowd:
 
     def is_sent(self) -> None:
         options = HandlingOptions(
-            wait=250, has_time=lambda: len(self.live.sent) < len(self.live.up)
+            slot_wait_ms=250, may_send=lambda: len(self.live.sent) < len(self.live.up)
         )
         self.call().reconcile(options)
 
@@ -143,7 +143,7 @@ def test_a_comparison_that_lasts_has_others_send_what_it_found(crowd: Crowd) -> 
     crowd.live.up += [StreamKey("live.example.com", "app", f"new{number}") for number in range(4)]
     slow = count(step=1)
     crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
-    assert crowd.call().survey() == 4
+    assert crowd.call().resync() == 4
 
     assert crowd.wakes
 
@@ -155,7 +155,7 @@ def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of
     crowd.live.up.append(MISSED)
     slow = count(step=1)
     crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
-    assert Call(crowd.app, SimpleNamespace(request_id="1-77"), seconds=9).survey() < 4
+    assert Call(crowd.app, SimpleNamespace(request_id="1-77"), seconds=9).resync() < 4
 
     assert crowd.app.store.load(MISSED).record.session
 
@@ -181,7 +181,7 @@ def test_while_a_crowd_is_sent_it_is_time_to_look_every_ten_seconds(
     lookout = BackfillTimer(store)
     assert lookout.is_time()
     lookout.looks()
-    clock.pass_ms(LOOK_AGAIN - 1)
+    clock.pass_ms(BACKFILL_AGAIN_MS - 1)
     assert not lookout.is_time()
     clock.pass_ms(1)
     assert lookout.is_time()

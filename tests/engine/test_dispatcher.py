@@ -17,7 +17,7 @@ import pytest
 
 from shared.engine.dispatcher import Dispatcher, WorkerLease
 from shared.engine.effect_handler import EffectHandler
-from shared.engine.effects import Effect, Load, Missed, SaveOrClaim, Send, Source, run
+from shared.engine.effects import CallbackSource, Effect, Load, SaveOrClaim, Send, Undelivered, run
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import Command, StartAsked, StopAsked, StreamKey, StreamSettings
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, Throttled
@@ -27,8 +27,8 @@ from shared.store.contract import Save, Saved
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import Clock
 
-PATIENT = HandlingOptions(wait=250)
-ONLY_STORE = HandlingOptions(has_time=lambda: False)
+PATIENT = HandlingOptions(slot_wait_ms=250)
+ONLY_STORE = HandlingOptions(may_send=lambda: False)
 ROOMS = [StreamKey("live.example.com", "app", f"room{number:03d}") for number in range(300)]
 
 
@@ -62,9 +62,9 @@ class SlowLive:
     def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
         return ()
 
-    def missed(
-        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
-    ) -> Sequence[Missed]:
+    def undelivered(
+        self, _source: CallbackSource, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Undelivered]:
         return ()
 
 

@@ -12,8 +12,8 @@ from typing import cast
 import pytest
 
 from shared.outbound.live import LiveClient
-from shared.outbound.live.client import Undelivered
-from shared.protocol import Looked, Phase, Published, StartAsked, phase
+from shared.outbound.live.client import UndeliveredCallback
+from shared.protocol import Phase, Polled, Published, StartAsked, phase
 from shared.protocol.command_errors import LiveError, OperatorActionNeeded
 from tests.conftest import KEY, NOON, Clock
 from tests.support.callback_stage import INGEST, Edge
@@ -28,8 +28,8 @@ Asked = tuple[str, int, int]
 class TellingLive(ScriptedLive):
     """Tells of what it could not deliver, one to a page; `asked` is what it was asked for."""
 
-    of_streams: list[Undelivered] = field(default_factory=list)
-    of_records: list[Undelivered] = field(default_factory=list)
+    of_streams: list[UndeliveredCallback] = field(default_factory=list)
+    of_records: list[UndeliveredCallback] = field(default_factory=list)
     refuses: LiveError | None = None
     asked: list[Asked] = field(default_factory=list)
 
@@ -41,7 +41,7 @@ class TellingLive(ScriptedLive):
         *,
         pace: Callable[[], None],
         **_credentials: object,
-    ) -> Sequence[Undelivered]:
+    ) -> Sequence[UndeliveredCallback]:
         return self._told(self.of_streams, (ingest, since, until), pace)
 
     def undelivered_record_events(
@@ -52,12 +52,12 @@ class TellingLive(ScriptedLive):
         *,
         pace: Callable[[], None],
         **_credentials: object,
-    ) -> Sequence[Undelivered]:
+    ) -> Sequence[UndeliveredCallback]:
         return self._told(self.of_records, (domain, since, until), pace)
 
     def _told(
-        self, kept: Sequence[Undelivered], asked: Asked, pace: Callable[[], None]
-    ) -> Sequence[Undelivered]:
+        self, kept: Sequence[UndeliveredCallback], asked: Asked, pace: Callable[[], None]
+    ) -> Sequence[UndeliveredCallback]:
         self.asked.append(asked)
         for _ in range(max(len(kept), 1)):
             pace()
@@ -83,17 +83,17 @@ def another(folder: Path, clock: Clock, live: TellingLive) -> Edge:
     return edge
 
 
-def publish_done(time: int, **more: object) -> Undelivered:
+def publish_done(time: int, **more: object) -> UndeliveredCallback:
     told = {"action": "publish_done", "app": INGEST, "appname": KEY.app, "id": KEY.stream}
     content = json.dumps({**told, "time": time // SECOND, **more})
-    return Undelivered("publish_done", content, time)
+    return UndeliveredCallback("publish_done", content, time)
 
 
-def record_event(at: int, **fields: object) -> Undelivered:
-    return Undelivered("", json.dumps({**PLACE, **fields}), at)
+def record_event(at: int, **fields: object) -> UndeliveredCallback:
+    return UndeliveredCallback("", json.dumps({**PLACE, **fields}), at)
 
 
-def error(at: int, **more: object) -> Undelivered:
+def error(at: int, **more: object) -> UndeliveredCallback:
     info = {"code": "AccessDenied", "message": "denied"}
     return record_event(at, event="record_error", error_info=info, **more)
 
@@ -110,7 +110,7 @@ def test_a_record_error_and_a_file_that_were_not_delivered_are_learnt(
     recorded(edge, clock)
     file = record_event(clock.now, uri="a.mp4", start_time=1, stop_time=2)
     live.of_records = [file, error(clock.now)]
-    assert edge.invocation().catch_up() == 2
+    assert edge.invocation().replay_undelivered() == 2
 
     assert [one.uri for one in edge.app.store.files(KEY, limit=9)] == ["a.mp4"]
     assert phase(edge.record()) is Phase.FAILED
@@ -118,7 +118,7 @@ def test_a_record_error_and_a_file_that_were_not_delivered_are_learnt(
 
 def test_a_file_that_was_lost_is_told_of(edge: Edge, clock: Clock, live: TellingLive) -> None:
     live.of_records = [record_event(clock.now, event="transformat_error", error_info={"code": "C"})]
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     assert edge.history() == ["file_failed"]
 
@@ -128,7 +128,7 @@ def test_a_confirmation_that_was_not_delivered_confirms(
 ) -> None:
     recorded(edge, clock)
     live.of_records = [record_event(clock.now, event="record_started")]
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     started = edge.record().confirmation
     assert started is not None
@@ -140,7 +140,7 @@ def test_an_end_that_was_not_delivered_only_makes_us_look(
 ) -> None:
     recorded(edge, clock)
     live.of_streams = [publish_done(clock.now)]
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     session = edge.record().session
     assert session is not None
@@ -157,15 +157,15 @@ def test_what_is_read_again_changes_nothing(
     started = record_event(clock.now - SECOND, event="record_started")
     live.of_records = [started, error(clock.now)]
     live.of_streams = [publish_done(clock.now)]
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
     clock.pass_ms(5 * SECOND)
-    edge.happens(Looked(began, clock.now))
+    edge.happens(Polled(began, clock.now))
     edge.happens(StartAsked("ann"))
     before, told = edge.record(), edge.history()
 
     clock.pass_ms(50 * SECOND)
     again = edge if same_process else another(tmp_path, clock, live)
-    again.invocation().catch_up()
+    again.invocation().replay_undelivered()
     assert (again.record(), again.history()) == (before, told)
 
 
@@ -174,7 +174,7 @@ def test_an_error_of_before_the_latest_start_does_not_fail_it(
 ) -> None:
     recorded(edge, clock)
     live.of_records = [error(clock.now, time="2025-11-22T08:00:00Z")]
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     assert phase(edge.record()) is Phase.RECORDING
 
@@ -185,15 +185,15 @@ def test_a_failed_reading_changes_nothing_is_logged_and_spoils_no_other(
     recorded(edge, clock)
     live.of_records = [record_event(clock.now, uri="a.mp4")]
     live.refuses = OperatorActionNeeded("Forbidden.RAM")
-    assert edge.invocation().catch_up() == 1
+    assert edge.invocation().replay_undelivered() == 1
 
-    assert [line for line in edge.lines if "read_back.failed" in line and "Forbidden.RAM" in line]
+    assert [line for line in edge.lines if "replay.failed" in line and "Forbidden.RAM" in line]
 
 
 def test_each_reading_overlaps_the_one_before(clock: Clock, edge: Edge, live: TellingLive) -> None:
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
     clock.pass_ms(MINUTE)
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     assert [(name, since) for name, since, _ in live.asked] == [
         (INGEST, NOON - 3 * MINUTE),
@@ -206,11 +206,11 @@ def test_each_reading_overlaps_the_one_before(clock: Clock, edge: Edge, live: Te
 def test_what_was_missed_while_nobody_read_is_read_back_six_days_at_the_most(
     clock: Clock, edge: Edge, live: TellingLive
 ) -> None:
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
     clock.pass_ms(2 * DAY)
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
     clock.pass_ms(9 * DAY)
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     starts = [since for name, since, _ in live.asked if name == KEY.domain]
     assert starts[1:] == [NOON - 3 * MINUTE, NOON + 11 * DAY - 6 * DAY]
@@ -219,13 +219,13 @@ def test_what_was_missed_while_nobody_read_is_read_back_six_days_at_the_most(
 def test_what_could_not_be_read_is_read_the_next_time(
     clock: Clock, edge: Edge, live: TellingLive
 ) -> None:
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
     live.refuses = OperatorActionNeeded("Forbidden.RAM")
     clock.pass_ms(DAY)
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
     live.refuses = None
     clock.pass_ms(DAY)
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
     starts = [since for name, since, _ in live.asked if name == INGEST]
     assert starts[2] == starts[1] == NOON - 3 * MINUTE
@@ -237,11 +237,11 @@ def test_what_there_is_no_time_for_is_told_the_next_minute(
     live.of_records = [record_event(clock.now, uri=f"{number}.mp4") for number in range(4)]
     ticks = itertools.count()
     patient, edge.app = edge.app, replace(edge.app, monotonic=lambda: next(ticks) / 8)
-    fed = edge.invocation().catch_up()
+    fed = edge.invocation().replay_undelivered()
     edge.app = patient
 
     assert 0 < fed < 4
-    assert edge.invocation().catch_up() == 4 - fed
+    assert edge.invocation().replay_undelivered() == 4 - fed
     assert len(edge.app.store.files(KEY, limit=9)) == 4
 
 
@@ -249,9 +249,9 @@ def test_every_page_takes_a_slot_of_the_looks_lane(
     edge: Edge, clock: Clock, live: TellingLive
 ) -> None:
     live.of_records = [record_event(clock.now, uri=f"{number}.mp4") for number in range(4)]
-    edge.invocation().catch_up()
+    edge.invocation().replay_undelivered()
 
-    ahead = edge.app.store.look_slot(1_000)
+    ahead = edge.app.store.poll_slot(1_000)
     assert ahead is not None
     assert ahead == pytest.approx(5 * SECOND / 50, abs=1)
 
@@ -260,7 +260,7 @@ def test_no_secret_of_what_was_not_delivered_is_kept(
     edge: Edge, clock: Clock, live: TellingLive
 ) -> None:
     live.of_streams = [publish_done(clock.now, usrargs="auth_key%3D17-hush")]
-    live.of_records = [Undelivered("", '{"event": "17-hush')]
-    edge.invocation().catch_up()
+    live.of_records = [UndeliveredCallback("", '{"event": "17-hush')]
+    edge.invocation().replay_undelivered()
 
     assert "17-hush" not in "\n".join([*edge.dump(), *edge.lines])

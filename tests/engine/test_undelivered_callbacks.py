@@ -69,7 +69,7 @@ def test_a_publish_that_nobody_took_is_read_back_as_one(live: Remote, client: Li
     began = live.publish("room1", wait=True)["time"]
     ended = live.unpublish("room1", wait=True)["time"]
 
-    assert live_events.missed(stream_events(live, client), streaming) == [
+    assert live_events.undelivered(stream_events(live, client), streaming) == [
         (KEY, Published(began * 1000)),
         (KEY, Unpublished(ended * 1000)),
     ]
@@ -84,8 +84,8 @@ def test_a_report_that_does_not_say_when_counts_from_when_live_tried_to_tell_of_
     live.record_event("room1", "file", uri="a.mp4", start_time=1, stop_time=2.5)
     _until(lambda: len(record_events(live, client)) == 2)
 
-    missed = live_events.missed(record_events(live, client), streaming)
-    report, file = [event for _, event in missed]
+    undelivered = live_events.undelivered(record_events(live, client), streaming)
+    report, file = [event for _, event in undelivered]
     assert isinstance(report, Reported)
     assert report.time is not None
     assert before - 1000 < report.time <= now(live)
@@ -99,7 +99,7 @@ def test_every_page_is_read(
     for number in range(5):
         live.publish(f"room{number}", wait=True)
 
-    keys = {key for key, _ in live_events.missed(stream_events(live, client), streaming)}
+    keys = {key for key, _ in live_events.undelivered(stream_events(live, client), streaming)}
     assert keys == {StreamKey(LIVE, "app", f"room{number}") for number in range(5)}
 
 
@@ -108,18 +108,18 @@ def test_what_is_of_no_use_is_left_out() -> None:
     contents = ["", "{", "[]", "7", '{"action": "publish"}', '{"event": "record_sung"}']
     other = json.dumps({**place, "domain": "other.example.com"})
 
-    assert live_events.missed([(told, 1) for told in (*contents, other)], streaming) == []
+    assert live_events.undelivered([(told, 1) for told in (*contents, other)], streaming) == []
 
 
 def test_what_was_kept_twice_happened_once() -> None:
     told = {"domain": LIVE, "app": "app", "stream": "room1", "event": "record_started"}
 
-    assert len(live_events.missed([(json.dumps(told), 1)] * 2, streaming)) == 1
+    assert len(live_events.undelivered([(json.dumps(told), 1)] * 2, streaming)) == 1
 
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.none() | st.integers())))
 def test_whatever_live_kept_nothing_is_raised(kept: list[tuple[str, int | None]]) -> None:
-    live_events.missed(kept, streaming)
+    live_events.undelivered(kept, streaming)
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.protocol import Event, Recording, Reported, TimePassed
+from shared.protocol import Event, Reported, StreamRecord, TimePassed
 from tests.explorer.scenario import Scenario
 from tests.explorer.stepper import Mind
 from tests.explorer.world import KEY, NOW, Fault, Instance, Live, Mail, Memory, World
@@ -28,9 +28,9 @@ class Ground:
         self.may = {fault: fault in scenario.faults for fault in Fault}
 
     def start(self) -> World:
-        record = self.mind.record(Recording(KEY))
+        record = self.mind.record(StreamRecord(KEY))
         scenario = self.scenario
-        return World(record, Live(), Memory(), faults=scenario.budget, looks=scenario.looks)
+        return World(record, Live(), Memory(), faults=scenario.budget, polls=scenario.polls)
 
     def spend(self, world: World, fault: Fault) -> int | None:
         """What is left of the budget when this fault strikes; None when it cannot."""

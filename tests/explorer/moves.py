@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.engine.effects import Load, Look, SaveOrClaim, Send
-from shared.protocol import CommandSettled, Event, Looked
+from shared.engine.effects import Load, QueryOnline, SaveOrClaim, Send
+from shared.protocol import CommandSettled, Event, Polled
 from tests.explorer import promises
 from tests.explorer.in_transit import Wire
 from tests.explorer.move_context import LAG, Step
@@ -39,7 +39,7 @@ class Moves(Wire, Clock):
             yield from self._save(rest, awake)
         elif wanted.what is Send and wanted.flight is not None:
             yield from self.sends(rest, awake, wanted.flight)
-        elif wanted.what is Look:
+        elif wanted.what is QueryOnline:
             yield from self._look(rest, awake, wanted.asked_at)
 
     def _load(self, rest: World, one: Instance) -> Iterator[Step]:
@@ -109,7 +109,7 @@ class Moves(Wire, Clock):
         )
 
     def _is_quiet(self, world: World, transition: Transition, event: Event) -> bool:
-        if transition.record != world.record or not isinstance(event, Looked):
+        if transition.record != world.record or not isinstance(event, Polled):
             return False
         live, asked_at = world.live, event.asked_at
         fresh = event.published == live.listed and asked_at >= max(NOW - 1, live.event_at)
@@ -119,7 +119,7 @@ class Moves(Wire, Clock):
 
     def _look(self, rest: World, one: Instance, asked_at: int) -> Iterator[Step]:
         for faults, publish, listed, how in self._lists(rest):
-            seen = self.mind.looked(one, Looked(listed, asked_at))
+            seen = self.mind.polled(one, Polled(listed, asked_at))
             assert seen is not None
             after = self.joined(rest._replace(faults=faults), seen._replace(publish=publish))
             yield (how, one, listed), after
@@ -137,12 +137,12 @@ class Moves(Wire, Clock):
     def _minute(self, world: World) -> Iterator[Step]:
         if world.minute <= NOW:
             world = world._replace(minute=NOW + MINUTE)
-        elif world.looks:
-            world = world._replace(looks=world.looks - 1)
+        elif world.polls:
+            world = world._replace(polls=world.polls - 1)
         else:
             return
         for left, publish, listed, how in self._lists(world):
-            event = self.mind.event(Looked(listed, NOW - 1))
+            event = self.mind.event(Polled(listed, NOW - 1))
             one = Instance(event, RECONCILE, self._serial(world), publish=publish)
             yield (how, one, listed), self.joined(world._replace(faults=left), one)
 

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from shared.protocol import Recording, StreamSettings
+from shared.protocol import StreamRecord, StreamSettings
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.command import DOUBT
 from shared.protocol.state.confirmation import STOPPED, Confirmation, LastReport
@@ -55,7 +55,7 @@ def _parts(kind: type) -> tuple[tuple[str, bool], ...]:
     return tuple((field.name, bool(_TIME.match(field.name))) for field in fields(kind))
 
 
-def bare(record: Recording, terms: StreamSettings) -> Recording:
+def bare(record: StreamRecord, terms: StreamSettings) -> StreamRecord:
     """Without what is only shown to people, and with times that can make no difference any more
     all alike. No rule reads more than this."""
     pending, flight = record.pending, record.flight
@@ -83,7 +83,7 @@ def _not_before(old: int, time: int | None) -> int | None:
     return None if time is None else max(old, time)
 
 
-def _bare_intent(record: Recording) -> Intent:
+def _bare_intent(record: StreamRecord) -> Intent:
     intent = record.intent
     until = None if intent.until is None else _clamped(intent.until, 0)
     long = until is not None and until > NOW + FAR
@@ -114,7 +114,7 @@ def _bare_session(session: Session, intent: Intent) -> Session:
     if session.state is SessionState.ENDING:
         return replace(session, opened_at=opened_at)
     off_since = session.off_since and max(session.off_since, NOW - YOUNG)
-    return replace(session, opened_at=opened_at, off_since=off_since, looks=0, absent_at=None)
+    return replace(session, opened_at=opened_at, off_since=off_since, polls=0, absent_at=None)
 
 
 def _bare_started(

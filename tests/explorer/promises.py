@@ -10,14 +10,14 @@ from shared.protocol import (
     CommandSettled,
     Event,
     Flight,
-    Looked,
     Phase,
+    Polled,
     Published,
     Reason,
-    Recording,
     RestartAsked,
     StartAsked,
     StopAsked,
+    StreamRecord,
     Unpublished,
     phase,
 )
@@ -41,8 +41,8 @@ class Broken(Exception):
 class Change(NamedTuple):
     """What one happening, news of the true session `publish`, made of the record."""
 
-    old: Recording
-    new: Recording
+    old: StreamRecord
+    new: StreamRecord
     event: Event
     publish: int
     live: Live
@@ -67,7 +67,7 @@ def handled(memory: Memory, change: Change) -> Memory:
     return memory
 
 
-def _restarts(record: Recording) -> bool:
+def _restarts(record: StreamRecord) -> bool:
     one = record.pending or record.flight
     return one is not None and one.command is Command.RESTART
 
@@ -94,7 +94,7 @@ def _judge_late_news(change: Change) -> None:
         (isinstance(event, Unpublished) and event.time < live.published_at - TOGETHER)
         or (isinstance(event, Published) and event.time <= live.published_at)
         or (
-            isinstance(event, Looked)
+            isinstance(event, Polled)
             and event.published is not None
             and live.listed is not None
             and event.published < live.listed - TOGETHER
@@ -153,14 +153,14 @@ def _judge_end(memory: Memory, change: Change) -> None:
         return  # accepted after all, and too late
     if memory.accepted_in == NEVER:
         raise Broken("a wish ended with a session it never belonged to")
-    if change.scenario.budget > 1 and isinstance(change.event, Looked):
+    if change.scenario.budget > 1 and isinstance(change.event, Polled):
         return  # a list that lies twice is believed
     goes_on = change.live.listed is not None and change.live.publish == memory.accepted_in
     if goes_on:
         raise Broken("a wish ended with a session that goes on")
 
 
-def _nothing_known(old: Recording) -> bool:
+def _nothing_known(old: StreamRecord) -> bool:
     return not old.ever_claimed and old.session is None and old.last_report is None
 
 
@@ -188,7 +188,9 @@ def _first_accepted(memory: Memory, change: Change, sent: CommandSettled) -> Mem
     )
 
 
-def landed(memory: Memory, record: Recording, request: Request, live: Live, after: Live) -> Memory:
+def landed(
+    memory: Memory, record: StreamRecord, request: Request, live: Live, after: Live
+) -> Memory:
     """A request reached Live."""
     if request.command is Command.RESTART:
         memory = _landed_restart(memory, request)
@@ -202,7 +204,7 @@ def landed(memory: Memory, record: Recording, request: Request, live: Live, afte
     return memory
 
 
-def _leaves_a_pause(record: Recording, live: Live, after: Live) -> bool:
+def _leaves_a_pause(record: StreamRecord, live: Live, after: Live) -> bool:
     if live.task is Task.RUNS:
         return after.task is Task.STOPPED
     flight = record.flight
@@ -220,7 +222,7 @@ def _landed_restart(memory: Memory, request: Request) -> Memory:
     return memory._replace(own_restart=request.session)
 
 
-def at_rest(record: Recording, live: Live, memory: Memory) -> None:
+def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
     """Everything that can be done at this moment was done."""
     wanted = record.intent.wanted
     if wanted and memory.ends_at and memory.ends_at < NOW - TOO_LONG:
@@ -239,7 +241,7 @@ def at_rest(record: Recording, live: Live, memory: Memory) -> None:
         raise Broken("Live reported that it paused what is wanted, and nothing is done about it")
 
 
-def at_the_end(record: Recording, live: Live, memory: Memory) -> None:
+def at_the_end(record: StreamRecord, live: Live, memory: Memory) -> None:
     """Nothing is due, nothing under way, and a fresh look has changed nothing."""
     intent = record.intent
     if intent.wanted and live.listed is not None:

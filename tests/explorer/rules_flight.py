@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from shared.engine import recorder
-from shared.protocol import Command, CommandSettled, Flight, Recording
+from shared.protocol import Command, CommandSettled, Flight, StreamRecord
 from shared.protocol.command_errors import InDoubt, StreamNotLive
 from shared.protocol.rules import command_result, command_retry
 from shared.protocol.rules.claim import claim as _real_claim
@@ -54,14 +54,14 @@ def _oldest_intent_wins() -> Patches:
 
 
 def _several_flights() -> Patches:
-    def claim(record: Recording, flight: str, now: int) -> Recording | None:
+    def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         return _real_claim(replace(record, flight=None), flight, now)
 
     return ((recorder, "claim", claim),)
 
 
 def _start_beside_cancel_delay() -> Patches:
-    def claim(record: Recording, flight: str, now: int) -> Recording | None:
+    def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         held = record.flight is not None and record.flight.command is Command.CANCEL_DELAY
         return _real_claim(replace(record, flight=None) if held else record, flight, now)
 

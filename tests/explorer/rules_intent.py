@@ -13,9 +13,9 @@ from shared.protocol import (
     Event,
     Flight,
     Reason,
-    Recording,
     StartAsked,
     StopAsked,
+    StreamRecord,
     StreamSettings,
 )
 from shared.protocol.policy import OnInterruption
@@ -48,17 +48,17 @@ _real_runs = recording_status._runs
 
 
 def _intent_waits() -> Patches:
-    def decide(record: Recording, event: Event, now: int, terms: StreamSettings) -> Decision:
+    def decide(record: StreamRecord, event: Event, now: int, terms: StreamSettings) -> Decision:
         asked = isinstance(event, (StartAsked, StopAsked))
         if asked and record.flight is not None:
-            return Decision(record, (), look=False, refused=None)
+            return Decision(record, (), query_online=False, refused=None)
         return _real_decide(record, event, now, terms)
 
     return ((recorder, "decide", decide),)
 
 
 def _nothing_held() -> Patches:
-    return ((Recording, "held_at", lambda _record, _now: False),)
+    return ((StreamRecord, "held_at", lambda _record, _now: False),)
 
 
 def _stop_only_what_is_wanted() -> Patches:

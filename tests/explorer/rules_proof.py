@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.engine import recorder
-from shared.protocol import Flight, Recording
+from shared.protocol import Flight, StreamRecord
 from shared.protocol.rules import command_result
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.claim import claim as _real_claim
@@ -54,7 +54,7 @@ def _unproved_again_and_again() -> Patches:
 
 
 def _doubtful_stop_is_none() -> Patches:
-    def claim(record: Recording, flight: str, now: int) -> Recording | None:
+    def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         flying = _real_claim(record, flight, now)
         return flying and replace(flying, stopped_at=record.stopped_at)
 

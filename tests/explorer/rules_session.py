@@ -210,7 +210,7 @@ REMOVALS = (
         "the list may be first",
         "a session first seen in the list takes over the `time` of a callback within 5 s",
         _list_first_is_another,
-        Scenario("", script=LIVE, skew=-2000, looks=1, terms=recording(OnInterruption.STOP)),
+        Scenario("", script=LIVE, skew=-2000, polls=1, terms=recording(OnInterruption.STOP)),
     ),
     Removal(
         "a late publish_done changes nothing",
@@ -266,7 +266,7 @@ REMOVALS = (
         "a stale list changes nothing",
         "more than 5 s earlier is a stale list and changes nothing",
         _any_list_is_believed,
-        Scenario("", **_RETURNING, looks=1, **_one(Fault.PAUSE)),
+        Scenario("", **_RETURNING, polls=1, **_one(Fault.PAUSE)),
     ),
     Removal(
         "the list opens a session",

@@ -35,7 +35,7 @@ class Scenario:
     switches: Switches = field(default_factory=Switches)
     faults: frozenset[Fault] = frozenset()
     budget: int = 2
-    looks: int = 0  # minute looks that may come at any moment
+    polls: int = 0  # minute looks that may come at any moment
     instances: int = 2
     slow: bool = False  # instances may also stand still between load and save
     fine: bool = False  # loads and saves as steps of their own

@@ -113,7 +113,7 @@ PAIRS = _named(
         "list first",
         script=(PUBLISH,),
         skew=-2000,
-        looks=1,
+        polls=1,
         terms=recording(OnInterruption.STOP),
         faults=ALL,
     ),
@@ -225,7 +225,7 @@ DEFAULT = PAIRS | SINGLES
 
 def _deeper(scenario: Scenario) -> Scenario:
     faults = scenario.faults and scenario.faults | ALL
-    return replace(scenario, faults=faults, instances=3, looks=1, limit=5_000_000)
+    return replace(scenario, faults=faults, instances=3, polls=1, limit=5_000_000)
 
 
 DEEP = {name: _deeper(scenario) for name, scenario in DEFAULT.items()}

@@ -118,7 +118,7 @@ class Search:
         scenario = self.scenario
         alone = replace(scenario, asks=(), script=(), fine=False)
         moves = Moves(alone, self.mind)
-        world = moves.start()._replace(faults=0, looks=0)
+        world = moves.start()._replace(faults=0, polls=0)
         for action in scenario.before:
             if isinstance(action, ScriptStep):
                 world = moves.script_step(world, action)
@@ -129,7 +129,7 @@ class Search:
         if scenario.aged and scenario.before:
             world = moves.later(_quiet(moves, world), LONG_AGO)
         return world._replace(
-            faults=scenario.budget, looks=scenario.looks, minute=NOW + MINUTE, quiet=False
+            faults=scenario.budget, polls=scenario.polls, minute=NOW + MINUTE, quiet=False
         )
 
 

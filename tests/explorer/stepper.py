@@ -6,15 +6,15 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
 
-from shared.engine.effects import CommandResult, Effect, Load, Look, SaveOrClaim, Send
+from shared.engine.effects import CommandResult, Effect, Load, QueryOnline, SaveOrClaim, Send
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import (
     Accepted,
     CommandSettled,
     Event,
     Flight,
-    Looked,
-    Recording,
+    Polled,
+    StreamRecord,
     StreamSettings,
     due_at,
 )
@@ -25,11 +25,11 @@ from tests.explorer.world import FAR, KEY, LEASE, NOW, Instance
 
 CALLBACK, PERSON, RECONCILE = range(3)
 MANNERS = (
-    HandlingOptions(wait=0),
-    HandlingOptions(wait=300),
-    HandlingOptions(wait=300, looks=True),
+    HandlingOptions(slot_wait_ms=0),
+    HandlingOptions(slot_wait_ms=300),
+    HandlingOptions(slot_wait_ms=300, may_query_live=True),
 )
-Reply = Loaded | Stored | Claimed | Conflict | Looked | CommandResult | None
+Reply = Loaded | Stored | Claimed | Conflict | Polled | CommandResult | None
 
 
 class Wants(NamedTuple):
@@ -61,7 +61,7 @@ class Mind:
         self._earlier: dict[tuple[str, int, int, int], int] = {}
         self._due: dict[int, int | None] = {}
 
-    def record(self, record: Recording) -> int:
+    def record(self, record: StreamRecord) -> int:
         return self.records.put(bare(record, self._terms))
 
     def event(self, event: Event) -> int:
@@ -106,8 +106,8 @@ class Mind:
         wanted = self.wants(one)
         if wanted.save is None:
             return Transition(record, False, False, self._goes_on(one))
-        flying = wanted.save.flying if slot else None
-        stored = wanted.save.queued if flying is None else _flying(flying)
+        flying = wanted.save.if_slot if slot else None
+        stored = wanted.save.if_no_slot if flying is None else _flying(flying)
         after = self.record(stored)
         reply = Stored(1) if flying is None else Claimed(1, self.records[after], 0)
         then = one._replace(replies=(*one.replies, self.replies.put(reply)))
@@ -138,9 +138,9 @@ class Mind:
     def _stores(self, one: Instance) -> int:
         save = self.wants(one).save
         assert save is not None
-        return self.record(save.queued)
+        return self.record(save.if_no_slot)
 
-    def looked(self, one: Instance, seen: Looked | None) -> Instance | None:
+    def polled(self, one: Instance, seen: Polled | None) -> Instance | None:
         """As `answered`, for a look; None when a failed one ends the instance."""
         real = one._replace(replies=(*one.replies, self.replies.put(seen)))
         if seen is None:
@@ -170,7 +170,7 @@ class Mind:
         moved = earlier(value, ms, true_ms)
         if isinstance(moved, Claimed):  # it is what the store holds
             return replace(moved, record=bare(moved.record, self._terms))
-        return bare(moved, self._terms) if isinstance(moved, Recording) else moved
+        return bare(moved, self._terms) if isinstance(moved, StreamRecord) else moved
 
     def due(self, record: int) -> int | None:
         """When the record is due, but for what is far away."""
@@ -181,7 +181,7 @@ class Mind:
         return found
 
 
-def _flying(record: Recording) -> Recording:
+def _flying(record: StreamRecord) -> StreamRecord:
     """As a store completes it, with the lane's next slot at once."""
     assert record.flight is not None
     return replace(record, flight=replace(record.flight, sent_at=NOW, lease_until=NOW + LEASE))
@@ -195,8 +195,8 @@ def _wants(effect: Effect[Any] | None) -> Wants:
             return Wants(SaveOrClaim, save=save)
         case Send(flight=flight):
             return Wants(Send, flight=flight)
-        case Look(asked_at=asked_at):
-            return Wants(Look, asked_at=asked_at)
+        case QueryOnline(asked_at=asked_at):
+            return Wants(QueryOnline, asked_at=asked_at)
         case Load():
             return Wants(type(effect))
         case _:

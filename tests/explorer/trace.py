@@ -8,11 +8,11 @@ from shared.protocol import (
     Accepted,
     CommandSettled,
     Event,
-    Looked,
-    Recording,
+    Polled,
     Reported,
     StartAsked,
     StopAsked,
+    StreamRecord,
     phase,
 )
 from shared.protocol.command_errors import LiveError
@@ -58,7 +58,7 @@ def _happening(event: Event) -> str:
     match event:
         case CommandSettled(flight=flight, answer=answer):
             return f"Sent {flight} {type(answer).__name__}"
-        case Looked(published=published):
+        case Polled(published=published):
             return "Looked: " + ("offline" if published is None else _time(published))
         case Reported(what=what):
             return what
@@ -75,7 +75,7 @@ def _turn(transition: Transition, mind: Mind) -> str:
     return ("=> " if transition.saved else "== ") + stands(record)
 
 
-def stands(record: Recording) -> str:
+def stands(record: StreamRecord) -> str:
     """The record in short."""
     intent, parts = record.intent, [phase(record).value]
     parts.append(

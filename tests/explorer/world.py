@@ -118,6 +118,6 @@ class World(NamedTuple):
     asked: int = 0  # how many asks of the scenario were made
     happened: int = 0  # how many events of its script
     faults: int = 0  # how many may still go wrong
-    looks: int = 0  # how many looks may still come at any moment
+    polls: int = 0  # how many looks may still come at any moment
     minute: int = NOW + MINUTE
     quiet: bool = False  # a fresh look has just changed nothing

@@ -61,7 +61,7 @@ def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
     def away(_: str) -> None:
         raise StoreUnavailable("it has no memory left")
 
-    monkeypatch.setattr(stage.store, "mark", away)
+    monkeypatch.setattr(stage.store, "touch", away)
     told = examined(stage)
 
     assert told["store"] == {

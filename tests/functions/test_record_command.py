@@ -633,7 +633,7 @@ def test_health_says_when_a_callback_was_last_not_passed_on(recording: Stage) ->
 
 
 def test_health_says_why_a_stage_is_not_ready(stage: Stage) -> None:
-    stage.store.mark("reconciled")
+    stage.store.touch("reconciled")
     stage.clock.pass_ms(240_000)
     got = stage.ask("GET", "/v1/health", token="")
 
@@ -844,7 +844,9 @@ def test_a_query_that_nobody_reads_is_refused(stage: Stage) -> None:
 
 
 def test_a_command_on_the_wire_is_shown_and_a_second_ask_waits_for_it(live: Stage) -> None:
-    steps = live.app.recorder.handle(KEY, StartAsked("another instance"), HandlingOptions(wait=250))
+    steps = live.app.recorder.handle(
+        KEY, StartAsked("another instance"), HandlingOptions(slot_wait_ms=250)
+    )
     send = next(effect for effect in _until_sent(live, steps))
     told = live.status().json
 

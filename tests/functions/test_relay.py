@@ -177,7 +177,7 @@ def test_what_is_undelivered_leaves_the_handler_as_an_exception(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shared.invocation.serve.serve", lambda *_, **__: {"statusCode": 502})
-    with pytest.raises(function.Undelivered):
+    with pytest.raises(function.NotForwarded):
         function.handler(b"", None)
 
 
@@ -268,7 +268,7 @@ def test_a_relay_that_does_not_answer_costs_300_ms_and_is_counted(
     assert 0.3 <= min(took) < 0.5
     missed = [json.loads(line) for line in handing.lines if "relay.missed" in line]
     assert [line["missed"] for line in missed] == [1, 2, 3]
-    assert handing.app.store.marked(RELAY_LOST) is not None
+    assert handing.app.store.age_ms(RELAY_LOST) is not None
 
 
 def seconds_of_a_callback(handing: Edge) -> float:

@@ -83,7 +83,7 @@ def test_beyond_max_concurrent_a_start_says_that_it_waits_and_gets_the_place_tha
         here.record(name)
     here.publish("few3")
     here.ask("few3", "start")
-    here.until(lambda: here.status("few3")["reason"]["code"] == "no_place")
+    here.until(lambda: here.status("few3")["reason"]["code"] == "no_quota")
     assert here.status("few3")["phase"] == "queued"
     assert here.sent("few3") == []
 

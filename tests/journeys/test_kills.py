@@ -14,7 +14,7 @@ import pytest
 from cli.local.stack import running
 from emulator.live import LiveInThread, Remote
 from shared.protocol import StartAsked, StreamKey, TimePassed
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from tests.support.instance import KEY, MANNER, Instance
 from tests.support.journey import Stage
 
@@ -58,7 +58,7 @@ class Ground:
             self.live.advance((soon + 1) / 1000)
         instance.store.close()
 
-    def record(self, key: StreamKey = KEY) -> Recording:
+    def record(self, key: StreamKey = KEY) -> StreamRecord:
         store = Instance(self.folder, self.address).store
         record = store.load(key).record
         store.close()
@@ -121,7 +121,7 @@ def drained_by_the_next(at: int, folder: Path) -> bool:
     return died
 
 
-MANNER_WITHOUT_TIME = MANNER.__class__(has_time=lambda: False)
+MANNER_WITHOUT_TIME = MANNER.__class__(may_send=lambda: False)
 """What is decided is stored and nothing is sent."""
 
 

@@ -15,15 +15,15 @@ from shared.protocol import (
     Command,
     CommandSettled,
     Event,
-    Looked,
     OnDemandAnswered,
+    Polled,
     Published,
     Reason,
     RecordFailed,
-    Recording,
     Reported,
     StartAsked,
     StopAsked,
+    StreamRecord,
     StreamSettings,
     TimePassed,
     Unpublished,
@@ -105,7 +105,7 @@ class History:
         self.tells_time = self.chance(0.5)
         self.skew = self.draw.randrange(-4 * S, 4 * S) if self.tells_time else 0
         self.terms = self._terms()
-        self.record = Recording(KEY)
+        self.record = StreamRecord(KEY)
         self.now = NOON
         self.counts: Counter[str] = Counter()
         self.told: Counter[Reason] = Counter()
@@ -295,9 +295,9 @@ class History:
         self.counts["look shows" if seen is not None else "look misses"] += 1
         if not self.faults_end and self.chance(0.1):
             self.counts["look answered late"] += 1
-            self.after(self.draw.uniform(0.1, 3) * S, lambda: self.happens(Looked(seen, asked)))
+            self.after(self.draw.uniform(0.1, 3) * S, lambda: self.happens(Polled(seen, asked)))
         else:
-            self.happens(Looked(seen, asked))
+            self.happens(Polled(seen, asked))
 
     # --- the recorder, without store and wire ---------------------------------------------------
 
@@ -305,7 +305,7 @@ class History:
         decision = decide(self.record, event, self.now, self.terms)
         self.record = decision.record
         self.told.update(note.code for note in decision.notes)
-        if decision.look:
+        if decision.query_online:
             self._look()
         flying = claim(self.record, f"f{next(self._ids)}", self.now)
         if flying is None or flying.flight is None:

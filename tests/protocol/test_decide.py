@@ -16,11 +16,11 @@ from shared.protocol import (
     Phase,
     Reason,
     RecordFailed,
-    Recording,
     Reported,
     RestartAsked,
     StartAsked,
     StopAsked,
+    StreamRecord,
     StreamSettings,
     TimePassed,
     claim,
@@ -126,10 +126,10 @@ def test_a_claim_that_contradicts_the_intent_is_refused() -> None:
     pending = PendingCommand(Command.STOP, Reason.ASKED_STOP, 1, NOON, NOON)
     wanted, unwanted = Intent(generation=1, wanted=True), Intent(generation=2)
 
-    assert claim(Recording(KEY, wanted, pending), "f", NOON) is None
-    assert claim(Recording(KEY, unwanted, pending), "f", NOON) is None
+    assert claim(StreamRecord(KEY, wanted, pending), "f", NOON) is None
+    assert claim(StreamRecord(KEY, unwanted, pending), "f", NOON) is None
     start = replace(pending, command=Command.START, generation=2)
-    assert claim(Recording(KEY, unwanted, start), "f", NOON) is None
+    assert claim(StreamRecord(KEY, unwanted, start), "f", NOON) is None
 
 
 def test_stops_go_before_restarts_and_restarts_before_starts() -> None:
@@ -137,9 +137,9 @@ def test_stops_go_before_restarts_and_restarts_before_starts() -> None:
     ranks = [command_priority(owing(command)) for command in order]
 
     assert ranks == sorted(ranks)
-    assert command_priority(Recording(KEY)) == 0
+    assert command_priority(StreamRecord(KEY)) == 0
     assert str(KEY) == "live.example.com/app/room1"
-    assert saving(Recording(KEY)).key == KEY
+    assert saving(StreamRecord(KEY)).key == KEY
 
 
 def test_an_explicit_stop_is_always_sent() -> None:
@@ -620,10 +620,10 @@ def test_a_publish_done_only_marks_the_session_ending() -> None:
 
 def test_an_ending_session_is_looked_at_after_5_15_and_30_seconds_and_each_minute_then() -> None:
     story = recording().unpublish()
-    looks = [story.passes(5 * SECOND).looks for _ in range(6)]
+    polls = [story.passes(5 * SECOND).polls for _ in range(6)]
 
-    assert looks == [1, 1, 2, 2, 2, 3]
-    assert story.passes(2 * MINUTE).looks == 5
+    assert polls == [1, 1, 2, 2, 2, 3]
+    assert story.passes(2 * MINUTE).polls == 5
 
 
 def test_an_ending_session_of_a_stream_nobody_wants_can_end_too() -> None:
@@ -813,7 +813,7 @@ def test_a_report_that_came_before_the_answer_confirms_it_too() -> None:
 
 def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_again_once() -> None:
     story = recording(KNOWN).passes(10 * SECOND)
-    assert (story.looks, story.sent) == (1, ["start"])
+    assert (story.polls, story.sent) == (1, ["start"])
 
     assert story.passes(50 * SECOND).sent == ["start", "start"]
     assert story.answer().passes(HOUR).sent == ["start", "start"]

@@ -12,7 +12,7 @@ from shared.protocol import (
     StreamSettings,
 )
 from shared.protocol.command_errors import InDoubt, NoRecordConfig, StreamNotLive
-from shared.protocol.derived.due_times import next_look
+from shared.protocol.derived.due_times import next_poll
 from shared.protocol.state.session import Session, SessionState
 from tests.conftest import NOON
 from tests.support.stream_story import FINALIZES, SECOND, STOPS, Story, by_rule, recording
@@ -104,13 +104,13 @@ def test_a_doubtful_restart_of_what_was_stopped_since_still_does() -> None:
 
 
 def test_looks_that_are_late_keep_the_distance_that_makes_them_two() -> None:
-    ending = Session(1, NOON, state=SessionState.ENDING, off_since=NOON, looks=1)
-    assert next_look(ending) == NOON + 15 * SECOND
+    ending = Session(1, NOON, state=SessionState.ENDING, off_since=NOON, polls=1)
+    assert next_poll(ending) == NOON + 15 * SECOND
 
     late = Session(
-        1, NOON, state=SessionState.ENDING, off_since=NOON, looks=1, absent_at=NOON + 22 * SECOND
+        1, NOON, state=SessionState.ENDING, off_since=NOON, polls=1, absent_at=NOON + 22 * SECOND
     )
-    assert next_look(late) == NOON + 27 * SECOND
+    assert next_poll(late) == NOON + 27 * SECOND
 
 
 def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() -> None:
@@ -138,7 +138,7 @@ def test_a_publish_told_with_a_later_time_alone_ends_nothing() -> None:
     assert story.record.intent.wanted
     assert story.record.session_number == 1
     assert "stop" not in story.sent
-    assert story.looks == 1
+    assert story.polls == 1
 
 
 def test_nor_does_a_replayed_end_and_publish_in_a_row() -> None:
@@ -186,7 +186,7 @@ def test_a_later_publish_told_twice_is_looked_into_once() -> None:
     story = until_interrupted().publish().passes(5 * SECOND).seen(NOON).answer()
     story.publish(NOON + MINUTE).passes(MINUTE)
 
-    assert story.looks == 1
+    assert story.polls == 1
     assert story.sent == ["start", "start"]
 
 
@@ -225,7 +225,7 @@ def test_a_list_that_shows_the_older_publish_for_a_minute_is_stale_no_more() -> 
     story, session = looks_that_show_the_older(5, 10, 15, 60)
 
     assert session.state is SessionState.LIVE
-    assert next_look(session) is None
+    assert next_poll(session) is None
     assert story.record.intent.wanted
 
 

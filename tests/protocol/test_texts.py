@@ -18,17 +18,17 @@ from shared.protocol import (
     ExtendAsked,
     FileLeft,
     IfNotLive,
-    Looked,
     Note,
     Phase,
+    Polled,
     Published,
     Reason,
     RecordFailed,
-    Recording,
     Reported,
     RestartAsked,
     StartAsked,
     StopAsked,
+    StreamRecord,
     StreamSettings,
     TimePassed,
     Unpublished,
@@ -66,7 +66,7 @@ ELSEWHERE = {
     Reason.FORGED,  # the command why
     Reason.UNKNOWN,  # what a later release wrote
     Reason.NEVER_ASKED,  # explain
-    Reason.NO_PLACE,  # where a rule's cap is full
+    Reason.NO_QUOTA,  # where a rule's cap is full
     Reason.REASSERT_EARLY,
     Reason.REASSERT,
     Reason.FINALIZE,
@@ -111,14 +111,14 @@ UNSEEN = Intent(
 BOUND = Intent(
     1, wanted=True, requester=Requester.PERSON, on_interruption=OnInterruption.STOP, session=1
 )
-LOOKED_INTO = Recording(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
-BEFORE = (*(Recording(KEY),) * 9, Recording(KEY, UNSEEN), LOOKED_INTO)
+LOOKED_INTO = StreamRecord(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
+BEFORE = (*(StreamRecord(KEY),) * 9, StreamRecord(KEY, UNSEEN), LOOKED_INTO)
 """Streams never heard of, one whose session was forgotten under policy's wish, and one whose wish
 ends with its session."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 
-def event(lots: Random, record: Recording, now: int) -> Event:
+def event(lots: Random, record: StreamRecord, now: int) -> Event:
     """Any of them, as they come."""
     began = now - lots.choice((0, 0, 30_000, 600_000))
     once = lots.choice((None, None, IdempotencyKey("k1", lots.choice("ab"))))
@@ -133,9 +133,9 @@ def event(lots: Random, record: Recording, now: int) -> Event:
         Published(began),
         Published(record.session.time or began if record.session else began),
         Unpublished(began),
-        Looked(None, now),
-        Looked(began, now),
-        Looked(record.session.listed + 9 if record.session else began, now),
+        Polled(None, now),
+        Polled(began, now),
+        Polled(record.session.listed + 9 if record.session else began, now),
         *(CommandSettled(sent, lots.choice(ANSWERS)),) * 8,
         Reported("record_started", recording=True),
         Reported("record_paused", recording=False),
@@ -151,8 +151,8 @@ def event(lots: Random, record: Recording, now: int) -> Event:
 
 
 def told(
-    record: Recording, what: Event, now: int, terms: StreamSettings
-) -> tuple[Recording, list[Note]]:
+    record: StreamRecord, what: Event, now: int, terms: StreamSettings
+) -> tuple[StreamRecord, list[Note]]:
     decision = decide(record, what, now, terms)
     flying = claim(decision.record, f"f{now}", now)
     if flying and flying.flight:
@@ -224,43 +224,45 @@ WANTED = Intent(1, wanted=True, requester=Requester.PERSON, reason=Reason.ASKED_
 LIVE = Session(1, NOON, time=NOON)
 
 
-def cases() -> Iterator[tuple[Recording, StreamSettings, Reason]]:
-    recording = Recording(
+def cases() -> Iterator[tuple[StreamRecord, StreamSettings, Reason]]:
+    recording = StreamRecord(
         KEY, WANTED, session=LIVE, confirmation=Confirmation(1, NOON, StartSource.ACCEPTED)
     )
     paused = LastReport(recording=False, what="record_paused", at=NOON + 1)
     yield recording, StreamSettings(), Reason.ACCEPTED
     yield replace(recording, last_report=paused), StreamSettings(), Reason.PAUSED
-    yield Recording(KEY, WANTED, session=LIVE), StreamSettings(observe=True), Reason.OBSERVED
-    yield Recording(KEY, WANTED), StreamSettings(observe=True), Reason.NOT_LIVE
-    yield Recording(KEY), RULES[1], Reason.NOT_LIVE
-    yield Recording(KEY, session=LIVE), StreamSettings(), Reason.RULE_IGNORES
-    full = PendingCommand(Command.START, Reason.ASKED_START, 1, NOON, NOON, full=True)
-    yield Recording(KEY, WANTED, full, session=LIVE), StreamSettings(), Reason.NO_PLACE
+    yield StreamRecord(KEY, WANTED, session=LIVE), StreamSettings(observe=True), Reason.OBSERVED
+    yield StreamRecord(KEY, WANTED), StreamSettings(observe=True), Reason.NOT_LIVE
+    yield StreamRecord(KEY), RULES[1], Reason.NOT_LIVE
+    yield StreamRecord(KEY, session=LIVE), StreamSettings(), Reason.RULE_IGNORES
+    full = PendingCommand(Command.START, Reason.ASKED_START, 1, NOON, NOON, over_quota=True)
+    yield StreamRecord(KEY, WANTED, full, session=LIVE), StreamSettings(), Reason.NO_QUOTA
     failed = SessionFailure(1, Reason.RECORD_ERROR, "BucketNotFound", NOON)
     yield (
-        Recording(KEY, WANTED, session=LIVE, failure=failed),
+        StreamRecord(KEY, WANTED, session=LIVE, failure=failed),
         StreamSettings(),
         Reason.RECORD_ERROR,
     )
     unasked = LastReport(recording=True, what="record_started", at=NOON)
-    yield Recording(KEY, last_report=unasked), StreamSettings(), Reason.UNMANAGED
+    yield StreamRecord(KEY, last_report=unasked), StreamSettings(), Reason.UNMANAGED
 
 
 @pytest.mark.parametrize(("record", "terms", "code"), list(cases()))
-def test_what_is_said_of_a_record(record: Recording, terms: StreamSettings, code: Reason) -> None:
+def test_what_is_said_of_a_record(
+    record: StreamRecord, terms: StreamSettings, code: Reason
+) -> None:
     assert explain(record, NOON + 2, terms).code is code
 
 
 def test_a_command_on_the_wire_says_why_it_was_sent() -> None:
-    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, StreamSettings())
+    record, _ = told(StreamRecord(KEY), StopAsked("ops"), NOON, StreamSettings())
 
     assert phase(record) is Phase.STOPPING
     assert "ops asked for it to be stopped" in text(explain(record, NOON, StreamSettings()))
 
 
 def test_a_throttled_stop_says_so() -> None:
-    record, _ = told(Recording(KEY), StopAsked("ops"), NOON, StreamSettings())
+    record, _ = told(StreamRecord(KEY), StopAsked("ops"), NOON, StreamSettings())
     assert record.flight is not None
     assert record.flight.command is Command.STOP
     later = decide(

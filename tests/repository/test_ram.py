@@ -27,7 +27,12 @@ FUNCTIONS = (
     "relay",
     "reconcile",
 )
-EFFECTS = {"Send": "send", "Look": "find", "List": "online", "ReadBack": "missed"}
+EFFECTS = {
+    "Send": "send",
+    "QueryOnline": "find",
+    "ListOnline": "online",
+    "ReadUndelivered": "undelivered",
+}
 """What of the Live API performs the effects that need it."""
 COMMANDS = {"setup": "operator", "doctor": "inspector", "probe": "prober"}
 """Which policy is for whoever runs which command."""

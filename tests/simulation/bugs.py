@@ -14,7 +14,7 @@ from shared.engine import effects, recorder
 from shared.engine.effects import Send, do
 from shared.engine.recorder import Recorder
 from shared.inbound import live_callbacks, live_events
-from shared.protocol import Command, CommandSettled, Flight, Reason, Recording, claim
+from shared.protocol import Command, CommandSettled, Flight, Reason, StreamRecord, claim
 from shared.protocol.command_errors import InDoubt
 from shared.protocol.events import Published, Unpublished
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
@@ -54,7 +54,7 @@ def _send_before_save() -> tuple[Patch, ...]:
 
     def hasty(self: Recorder, key: Any, event: Any, options: Any, known: Any) -> Any:  # noqa: ANN401 - as the real one
         loaded = yield from do(effects.Load(key))
-        decided = real_decide(loaded.record, event, loaded.now, self._terms(key))
+        decided = real_decide(loaded.record, event, loaded.now, self._settings_of(key))
         flying = claim(decided.record, self._flight_id(), loaded.now)
         if flying is not None and flying.flight is not None and options.has_time():
             yield from do(Send(key, flying.flight))
@@ -170,7 +170,7 @@ def _adopted_unproved() -> tuple[Patch, ...]:
 
 
 def _stop_not_sticky() -> tuple[Patch, ...]:
-    return ((Recording, "held_at", lambda *_: False),)
+    return ((StreamRecord, "held_at", lambda *_: False),)
 
 
 def _until_ignored() -> tuple[Patch, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.protocol import Phase, Recording, StreamKey, phase
+from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.session import SessionState
 from tests.simulation.stage import TOKEN
@@ -33,17 +33,17 @@ def judge_secrets(text: str) -> None:
         raise Broken("11.6", "a secret is where it can be read")
 
 
-def _at_rest(record: Recording) -> None:
+def _at_rest(record: StreamRecord) -> None:
     if record.flight is not None:
         raise Broken("E", "a command is in flight for ever")
     if record.doubts:
         raise Broken("E", "a request is in doubt for ever")
     pending = record.pending
-    if pending is not None and not pending.full:
+    if pending is not None and not pending.over_quota:
         raise Broken("E", f"a {pending.command.value} is owed for ever")
 
 
-def _judge_session(sim: Simulation, stream: Stream, record: Recording) -> None:
+def _judge_session(sim: Simulation, stream: Stream, record: StreamRecord) -> None:
     live, session = sim.live.is_live(stream), record.session
     if session is None or session.state is SessionState.ENDED:
         if live:
@@ -52,7 +52,7 @@ def _judge_session(sim: Simulation, stream: Stream, record: Recording) -> None:
         raise Broken("E", "a stream that has gone is still thought to be live")
 
 
-def _judge_intent(sim: Simulation, stream: Stream, record: Recording) -> None:
+def _judge_intent(sim: Simulation, stream: Stream, record: StreamRecord) -> None:
     intent = record.intent
     if intent.wanted and intent.until is not None and intent.until < sim.clock.now - 75_000:
         raise Broken("11.3", "a wish stands long after its time")
@@ -64,10 +64,10 @@ def _judge_intent(sim: Simulation, stream: Stream, record: Recording) -> None:
         raise Broken("3", "a wish outlived the session it belonged to")
 
 
-def _judge_recording(sim: Simulation, stream: Stream, record: Recording, watch: Watch) -> None:
+def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watch: Watch) -> None:
     live = sim.live
     runs = live.is_recording(stream)
-    wanted, waits = record.intent.wanted, record.pending is not None and record.pending.full
+    wanted, waits = record.intent.wanted, record.pending is not None and record.pending.over_quota
     missed = wanted and live.is_visible(stream) and not runs
     if missed and not _is_excused(sim, stream, record, watch):
         raise Broken("11.1", "what is wanted and live is not recorded")
@@ -79,10 +79,10 @@ def _judge_recording(sim: Simulation, stream: Stream, record: Recording, watch: 
         raise Broken("E", "it is recorded, and the record does not say so")
 
 
-def _is_excused(sim: Simulation, stream: Stream, record: Recording, watch: Watch) -> bool:
+def _is_excused(sim: Simulation, stream: Stream, record: StreamRecord, watch: Watch) -> bool:
     """Why it is not recorded stands in the record, or nobody could have known."""
     if record.has_failed or watch.misled:
         return True
-    if record.pending is not None and record.pending.full:
+    if record.pending is not None and record.pending.over_quota:
         return True
     return not sim.live.is_commandable(stream)

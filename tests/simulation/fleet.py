@@ -13,29 +13,29 @@ from shared.engine.effect_handler import (
     LATE,
     LONGEST_AGO,
     LONGEST_PAUSE,
-    LOOK_WAIT,
     NEARLY_FREE,
     OVERLAP,
     PAUSE,
+    POLL_SLOT_WAIT_MS,
 )
 from shared.engine.effects import (
     CommandResult,
     Drain,
     Effect,
-    List,
+    ListOnline,
     Load,
-    Look,
     Mark,
     NextDue,
-    ReadBack,
+    OnlineSnapshot,
+    QueryOnline,
+    ReadUndelivered,
     SaveOrClaim,
     Send,
-    Survey,
     TakeDue,
     Wait,
 )
 from shared.inbound import live_events
-from shared.protocol import Accepted, Flight, Looked, StreamKey, TimePassed
+from shared.protocol import Accepted, Flight, Polled, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
 from shared.protocol.rules.on_demand import is_asked
 from shared.store.contract import Claimed, Conflict, Saved
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 MOST_SENDERS = 3
 LATER = object()
 """The effect's result comes by another event."""
-STEPS = (Load, SaveOrClaim, Send, TakeDue, List, Look)
+STEPS = (Load, SaveOrClaim, Send, TakeDue, ListOnline, QueryOnline)
 """Where an instance may be killed or paused: around whatever is seen from outside."""
 
 
@@ -218,22 +218,22 @@ class Hand:
     def wait(self, _effect: Wait) -> None:
         """It has passed."""
 
-    def join(self, _effect: Join) -> int:
+    def register(self, _effect: Join) -> int:
         self.sim.store_answers()
-        return self.sim.store.join("reconcile", str(id(self.process)), ALIVE)
+        return self.sim.store.register("reconcile", str(id(self.process)), ALIVE)
 
-    def leave(self, _effect: Leave) -> None:
+    def deregister(self, _effect: Leave) -> None:
         self.sim.store_answers()
-        self.sim.store.leave("reconcile", str(id(self.process)))
+        self.sim.store.deregister("reconcile", str(id(self.process)))
 
     def wake(self, _effect: Wake) -> None:
         self.sim.store_answers()
         if self.sim.store.may_wake_one("reconcile", ENOUGH, BETWEEN_WAKES):
             self.sim.wake(self.process)
 
-    def mark(self, effect: Mark) -> None:
+    def touch(self, effect: Mark) -> None:
         self.sim.store_answers()
-        self.sim.store.mark(effect.source.mark)
+        self.sim.store.touch(effect.source.timestamp)
 
     # --- senders --------------------------------------------------------------------------------
 
@@ -283,51 +283,51 @@ class Hand:
 
         return answered
 
-    def look(self, effect: Look) -> object:
+    def query_online(self, effect: QueryOnline) -> object:
         self.sim.store_answers()
-        slot_in = self.sim.store.look_slot(LOOK_WAIT)
+        slot_in = self.sim.store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
             return None
         self.sim.clock.after(slot_in + 20 + 80 * self.sim.random(), self._look, effect)
         return LATER
 
-    def _look(self, effect: Look) -> None:
+    def _look(self, effect: QueryOnline) -> None:
         self.sim.events += 1
         found = self.sim.wire.find(effect.key)
         if isinstance(found, Exception):
             self.resume(None)
             return
         self.sim.tell(self.process.name, "looks at", effect.key.stream, "online" if found else "-")
-        self.resume(Looked(found, effect.asked_at))
+        self.resume(Polled(found, effect.asked_at))
 
-    def read_back(self, effect: ReadBack) -> object:
+    def read_back(self, effect: ReadUndelivered) -> object:
         self.sim.store_answers()
         store, source = self.sim.store, effect.source
-        now, age = store.now(), store.marked(source.mark)
+        now, age = store.now(), store.age_ms(source.timestamp)
         since = now - min((age or 0) + OVERLAP, LONGEST_AGO)
-        slot_in = store.look_slot(LOOK_WAIT)
+        slot_in = store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
             return None
         wait = slot_in + 20 + 80 * self.sim.random()
-        self.sim.clock.after(wait, self._read_back, source.domain, since, now + AHEAD)
+        self.sim.clock.after(wait, self._read_undelivered, source.domain, since, now + AHEAD)
         return LATER
 
-    def _read_back(self, domain: str, since: int, until: int) -> None:
+    def _read_undelivered(self, domain: str, since: int, until: int) -> None:
         self.sim.events += 1
-        missed = self.sim.wire.missed(domain, since, until)
-        if isinstance(missed, Exception):
+        undelivered = self.sim.wire.undelivered(domain, since, until)
+        if isinstance(undelivered, Exception):
             self.resume(None)
             return
-        if missed:
-            self.sim.tell(self.process.name, "reads back", len(missed), "callbacks")
+        if undelivered:
+            self.sim.tell(self.process.name, "reads back", len(undelivered), "callbacks")
         streaming = self.process.call.deployed.known.policy().streaming
         try:
-            happened = live_events.missed(missed, streaming)
+            happened = live_events.undelivered(undelivered, streaming)
         except Exception as trouble:
             raise _surprise(trouble) from trouble
         self.resume(happened)
 
-    def list(self, effect: List) -> object:
+    def list(self, effect: ListOnline) -> object:
         self.sim.store_answers()
         watched, asked_at = self.sim.store.watched(effect.domain), self.sim.store.now()
         wait = 20 + 200 * self.sim.random()
@@ -342,7 +342,7 @@ class Hand:
             return
         if online:
             self.sim.tell(self.process.name, "lists", ", ".join(key.stream for key in online))
-        self.resume(Survey(asked_at, online, watched))
+        self.resume(OnlineSnapshot(asked_at, online, watched))
 
 
 def _surprise(trouble: Exception) -> Broken:
@@ -353,7 +353,7 @@ def _surprise(trouble: Exception) -> Broken:
 def _manner(call: Call) -> HandlingOptions:
     from shared.engine.recorder import HandlingOptions
 
-    return HandlingOptions(wait=SLOT, looks=True, has_time=call.has_time)
+    return HandlingOptions(slot_wait_ms=SLOT, may_query_live=True, may_send=call.has_time)
 
 
 _PAUSES = ((Fault.PAUSED, 50, 1_500), (Fault.PAUSED_LONG, 5_000, 30_000))
@@ -364,15 +364,15 @@ PERFORM: dict[type, Callable[[Hand, Any], object]] = {
     TakeDue: Hand.take_due,
     NextDue: Hand.next_due,
     Wait: Hand.wait,
-    Join: Hand.join,
-    Leave: Hand.leave,
+    Join: Hand.register,
+    Leave: Hand.deregister,
     Wake: Hand.wake,
     Drain: Hand.drain,
     Send: Hand.send,
-    Look: Hand.look,
-    List: Hand.list,
-    ReadBack: Hand.read_back,
-    Mark: Hand.mark,
+    QueryOnline: Hand.query_online,
+    ListOnline: Hand.list,
+    ReadUndelivered: Hand.read_back,
+    Mark: Hand.touch,
 }
 
 

@@ -11,8 +11,8 @@ from shared.protocol import (
     Flight,
     IfNotLive,
     Reason,
-    Recording,
     StreamKey,
+    StreamRecord,
     Unpublished,
 )
 from shared.protocol.command_errors import AlreadyStarted, LiveError
@@ -58,7 +58,7 @@ class Judge:
     # --- the store ------------------------------------------------------------------------------
 
     def saved(
-        self, process: Process, before: Recording, save: Save, saved: Claimed | Stored
+        self, process: Process, before: StreamRecord, save: Save, saved: Claimed | Stored
     ) -> None:
         key = save.key
         after = self.sim.store.load(key).record
@@ -85,7 +85,7 @@ class Judge:
             self._expect_claim(after)
         self.sim.story_of(process, before, after)
 
-    def _bind(self, process: Process, before: Recording, after: Recording) -> None:
+    def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         """Whoever heard Live's yes has stored it: from now on the wish belongs to what was live
         when the request arrived. A yes that nobody heard binds nothing."""
         flight, watch, intent = before.flight, self.watch(after.key), before.intent
@@ -104,7 +104,7 @@ class Judge:
             return _is_yes(flight, told_again.answer)
         return self._yes.get(flight.id) is process
 
-    def _judge_source(self, process: Process, before: Recording, after: Recording) -> None:
+    def _judge_source(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         genuine = process.call.request.genuine
         if genuine in ("forged", "wrong path", "garbage"):
             raise Broken("11.6", f"a callback that is {genuine} changed the record")
@@ -115,7 +115,7 @@ class Judge:
         if ended and after.intent.reason is Reason.SESSION_OVER:
             raise Broken("11.6", "a replayed callback ended what somebody wants")
 
-    def _new_intent(self, process: Process, before: Recording, after: Recording) -> None:
+    def _new_intent(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         intent, watch = after.intent, self.watch(after.key)
         if intent.generation < before.intent.generation:
             raise Broken("11.4", "a wish was overwritten by an older one")
@@ -146,7 +146,7 @@ class Judge:
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
 
-    def _judge_end(self, process: Process, after: Recording, watch: Watch) -> None:
+    def _judge_end(self, process: Process, after: StreamRecord, watch: Watch) -> None:
         """The session that a wish belonged to is over, so it must be over in truth."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
@@ -159,7 +159,7 @@ class Judge:
         if self.sim.live.live_since(_stream(after.key)) == since:
             raise Broken("3", "a wish ended with a session that goes on")
 
-    def _judge_late_news(self, process: Process, before: Recording, after: Recording) -> None:
+    def _judge_late_news(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         """Of a session that a later one has replaced: it changes nothing."""
         event, session = process.call.event, before.session
         if not isinstance(event, Unpublished) or process.call.request.genuine:
@@ -181,7 +181,7 @@ class Judge:
         self._slot = slot
 
     def _judge_claim(
-        self, process: Process, before: Recording, after: Recording, flight: Flight
+        self, process: Process, before: StreamRecord, after: StreamRecord, flight: Flight
     ) -> None:
         command, watch = flight.command, self.watch(after.key)
         holder = before.flight
@@ -207,7 +207,7 @@ class Judge:
         heard = process.call.request.sent
         return holder.id in process.holds or (heard is not None and heard.flight == holder.id)
 
-    def _judge_start(self, after: Recording, flight: Flight, watch: Watch) -> None:
+    def _judge_start(self, after: StreamRecord, flight: Flight, watch: Watch) -> None:
         if not after.intent.wanted:
             raise Broken("11.2", "a start was claimed that nobody wants")
         session = after.session
@@ -220,14 +220,19 @@ class Judge:
                 raise Broken("3", "one publish, told twice, was started twice")
 
     @staticmethod
-    def _judge_restart(after: Recording, flight: Flight) -> None:
+    def _judge_restart(after: StreamRecord, flight: Flight) -> None:
         if flight.reason is not Reason.ASKED_RESTART and not after.intent.wanted:
             raise Broken("11.2", "a restart of our own was claimed that nobody wants")
 
-    def _expect_claim(self, after: Recording) -> None:
+    def _expect_claim(self, after: StreamRecord) -> None:
         """A start that is owed is claimed within 2 s and its turn, while nothing goes wrong."""
         pending, now = after.pending, self.sim.clock.now
-        if pending is None or pending.full or pending.attempts or pending.reason not in _LEARNT:
+        if (
+            pending is None
+            or pending.over_quota
+            or pending.attempts
+            or pending.reason not in _LEARNT
+        ):
             return
         at = now + SOON + 1000 * len(self._watches) / RATE
         self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now)
@@ -239,7 +244,7 @@ class Judge:
             pending is not None
             and pending.since == since
             and not pending.attempts
-            and not pending.full
+            and not pending.over_quota
         )
         late = still and record.flight is None and pending and pending.not_before <= asked_at
         if late and self.troubled_at < asked_at - TOGETHER:

@@ -13,14 +13,14 @@ from threading import RLock
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
-from shared.protocol.quota import Place
+from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import Note, Reason
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store.contract import (
     COMMANDS,
-    LOOK_RATE,
-    LOOKS,
+    POLL_RATE_PER_S,
+    POLLS,
     RECHECK,
     Claimed,
     Condition,
@@ -39,7 +39,7 @@ from shared.store.contract import (
 )
 
 ACCOUNT = "account"
-LINES = 1000
+HISTORY_MAX_ENTRIES = 1000
 MINUTE = 60_000
 NEVER = 1 << 62
 
@@ -48,7 +48,7 @@ NEVER = 1 << 62
 class Row:
     """One record and its place in every order; `due` is NEVER when nothing is."""
 
-    record: Recording
+    record: StreamRecord
     version: int
     due: int
     command_priority: int
@@ -82,7 +82,7 @@ class Shared:
     """What every client of one store sees. `lock`: the contract has threads."""
 
     rows: dict[StreamKey, Row] = field(default_factory=dict)
-    lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), LOOKS: Lane()})
+    lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), POLLS: Lane()})
     taken: dict[str, int] = field(default_factory=dict)
     entries: dict[StreamKey, list[Entry]] = field(default_factory=dict)
     kept: dict[tuple[str, str], tuple[StreamKey, File]] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class MemoryStore:
     def load(self, key: StreamKey) -> Loaded:
         row = self.shared.rows.get(key)
         if row is None:
-            return Loaded(Recording(key), 0, self._clock())
+            return Loaded(StreamRecord(key), 0, self._clock())
         return Loaded(row.record, row.version, self._clock())
 
     def save_or_claim(self, save: Save) -> Saved:
@@ -127,30 +127,30 @@ class MemoryStore:
                 return Conflict()
             rule = before.rule if before else None
             saved, record, waits = self._choose(save, rule, now)
-            row = _row(record, save.version + 1, save.place, waits, now)
+            row = _row(record, save.version + 1, save.quota, waits, now)
             self.shared.written.append((now, save.key, before))
             self.shared.rows[save.key] = row
-            self._move(rule, row.rule, save.place, now)
+            self._move(rule, row.rule, save.quota, now)
             self._tell(save, waits=waits, now=now)
             return saved
 
     def _choose(
         self, save: Save, rule: str | None, now: int
-    ) -> tuple[Stored | Claimed, Recording, str]:
+    ) -> tuple[Stored | Claimed, StreamRecord, str]:
         stored = Stored(save.version + 1)
-        if save.flying is None:
-            return stored, save.queued, ""
+        if save.if_slot is None:
+            return stored, save.if_no_slot, ""
         waits = self._full_scope(save, rule)
-        if waits and save.waiting:
-            return replace(stored, full=True), save.waiting, waits
-        slot, taken = self._take_slot(COMMANDS, self._interval, now=now, wait=save.wait)
+        if waits and save.if_no_quota:
+            return replace(stored, over_quota=True), save.if_no_quota, waits
+        slot, taken = self._take_slot(COMMANDS, self._interval, now=now, wait=save.slot_wait_ms)
         if not taken:
-            return replace(stored, lane_in=slot - now), save.queued, ""
-        record = _complete(save.flying, slot, save.lease)
+            return replace(stored, next_slot_in_ms=slot - now), save.if_no_slot, ""
+        record = _complete(save.if_slot, slot, save.lease_ms)
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def _tell(self, save: Save, *, waits: str, now: int) -> None:
-        for note in (*save.notes, Note(Reason.NO_PLACE)) if waits else save.notes:
+        for note in (*save.notes, Note(Reason.NO_QUOTA)) if waits else save.notes:
             _append(self.shared.entries.setdefault(save.key, []), note, now)
         for file in save.files:
             self.shared.kept.setdefault((save.key.domain, file.uri), (save.key, file))
@@ -159,11 +159,11 @@ class MemoryStore:
 
     def _full_scope(self, save: Save, rule: str | None) -> str:
         """Which cap keeps this flight from taking a place; empty when it may, or has one."""
-        if save.waiting is None or rule is not None:
+        if save.if_no_quota is None or rule is not None:
             return ""
-        since = save.queued.pending.since if save.queued.pending else 0
-        queue_position = (-save.place.priority, since, save.key)
-        for scope, cap in _caps(save.place):
+        since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
+        queue_position = (-save.quota.priority, since, save.key)
+        for scope, cap in _caps(save.quota):
             ahead = sum(row.queue_position() < queue_position for row in self._waiting(scope))
             if self.shared.taken.get(scope, 0) + ahead >= cap:
                 return scope
@@ -172,7 +172,9 @@ class MemoryStore:
     def _waiting(self, scope: str) -> list[Row]:
         return [row for row in self.shared.rows.values() if row.waits == scope]
 
-    def _move(self, before: str | None, after: str | None, place: Place, now: int) -> None:
+    def _move(
+        self, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
+    ) -> None:
         """Count the place given up and the one taken, and wake whoever waits for it."""
         if before == after:
             return
@@ -180,7 +182,7 @@ class MemoryStore:
         for rule, change in ((before, -1), (after, 1)):
             for scope in (f"rule:{rule}", ACCOUNT) if rule is not None else ():
                 taken[scope] = taken.get(scope, 0) + change
-        for scope, cap in _caps(place):
+        for scope, cap in _caps(quota):
             free = max(cap - taken.get(scope, 0), 0)
             for row in sorted(self._waiting(scope), key=Row.queue_position)[:free]:
                 row.due, row.lined = now, True
@@ -191,29 +193,33 @@ class MemoryStore:
         self, name: str, interval: float, *, now: int, wait: float
     ) -> tuple[float, bool]:
         """GCRA with a burst of one."""
-        lane = self.shared.lanes[name]
-        slot = max(float(now), lane.free_at)
+        rate_limit = self.shared.lanes[name]
+        slot = max(float(now), rate_limit.free_at)
         if slot - now > wait:
             return slot, False
-        used, lane.before = lane.counted(now)
-        lane.free_at, lane.minute, lane.used = slot + interval, now // MINUTE, used + 1
+        used, rate_limit.before = rate_limit.counted(now)
+        rate_limit.free_at, rate_limit.minute, rate_limit.used = (
+            slot + interval,
+            now // MINUTE,
+            used + 1,
+        )
         return slot, True
 
-    def look_slot(self, wait: int) -> float | None:
+    def poll_slot(self, wait: int) -> float | None:
         with self.shared.lock:
             now = self._clock()
-            slot, taken = self._take_slot(LOOKS, 1000 / LOOK_RATE, now=now, wait=wait)
+            slot, taken = self._take_slot(POLLS, 1000 / POLL_RATE_PER_S, now=now, wait=wait)
             return max(slot - now, 0.0) if taken else None
 
     def slow(self, ms: int) -> None:
-        lane = self.shared.lanes[COMMANDS]
-        lane.free_at = max(lane.free_at, self._clock() + ms)
+        rate_limit = self.shared.lanes[COMMANDS]
+        rate_limit.free_at = max(rate_limit.free_at, self._clock() + ms)
 
     def use(self) -> Use:
-        lane, now = self.shared.lanes[COMMANDS], self._clock()
-        used, before = lane.counted(now)
+        rate_limit, now = self.shared.lanes[COMMANDS], self._clock()
+        used, before = rate_limit.counted(now)
         weighed = used + before * (1 - now % MINUTE / MINUTE)
-        ahead = max(lane.free_at - now, 0.0)
+        ahead = max(rate_limit.free_at - now, 0.0)
         return Use(1000 / self._interval, weighed * 1000 / MINUTE, ahead)
 
     # --- who goes next --------------------------------------------------------------------------
@@ -242,7 +248,7 @@ class MemoryStore:
         due = [row.due for row in self.shared.rows.values() if row.due <= now]
         return Queue(len(due), now - min(due) if due else 0)
 
-    def join(self, name: str, who: str, ms: int) -> int:
+    def register(self, name: str, who: str, ms: int) -> int:
         now, runners = self._clock(), self.shared.runners
         with self.shared.lock:
             for one in [one for one, until in runners.items() if until <= now]:
@@ -261,7 +267,7 @@ class MemoryStore:
             self.shared.marks[mark] = now
             return True
 
-    def leave(self, name: str, who: str) -> None:
+    def deregister(self, name: str, who: str) -> None:
         self.shared.runners.pop((name, who), None)
 
     # --- reading --------------------------------------------------------------------------------
@@ -270,7 +276,9 @@ class MemoryStore:
         records = [row.record for key, row in self.shared.rows.items() if key.domain == domain]
         return [watched_of(record) for record in records if record.is_watched]
 
-    def listed(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[Recording]:
+    def listed(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamRecord]:
         rows = self.shared.rows
         keys = sorted(key for key in rows if after is None or key > after)
         found = [rows[key].record for key in keys if _fits(rows[key].record, wanted)]
@@ -292,10 +300,10 @@ class MemoryStore:
 
     # --- marks and policy -----------------------------------------------------------------------
 
-    def mark(self, name: str) -> None:
+    def touch(self, name: str) -> None:
         self.shared.marks[name] = self._clock()
 
-    def marked(self, name: str) -> int | None:
+    def age_ms(self, name: str) -> int | None:
         at = self.shared.marks.get(name)
         return None if at is None else self._clock() - at
 
@@ -331,7 +339,7 @@ class MemoryStore:
                 self.shared.taken[scope] = self.shared.taken.get(scope, 0) + 1
 
 
-def _row(record: Recording, version: int, place: Place, waits: str, now: int) -> Row:
+def _row(record: StreamRecord, version: int, quota: ConcurrencyQuota, waits: str, now: int) -> Row:
     """A start that waits for a place is not due until one comes free."""
     due = due_at(record)
     if waits:
@@ -341,21 +349,21 @@ def _row(record: Recording, version: int, place: Place, waits: str, now: int) ->
         version,
         NEVER if due is None else due,
         command_priority(record),
-        place.priority,
+        quota.priority,
         record.pending.since if record.pending else 0,
-        place.rule if counts_against_quota(record) else None,
+        quota.rule if counts_against_quota(record) else None,
         waits,
     )
 
 
-def _caps(place: Place) -> Iterator[tuple[str, int]]:
-    if place.of_rule is not None:
-        yield f"rule:{place.rule}", place.of_rule
-    if place.of_account is not None:
-        yield ACCOUNT, place.of_account
+def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
+    if quota.of_rule is not None:
+        yield f"rule:{quota.rule}", quota.of_rule
+    if quota.of_account is not None:
+        yield ACCOUNT, quota.of_account
 
 
-def _complete(flying: Recording, slot: float, lease: int) -> Recording:
+def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """The slot and the lease are the store's to give."""
     if flying.flight is None:
         raise ValueError("a record that flies has a flight")
@@ -371,11 +379,11 @@ def _append(entries: list[Entry], note: Note, now: int) -> None:
         entries[-1] = replace(last, last_at=now, count=last.count + 1)
         return
     entries.append(Entry(note, now, now, 1))
-    if len(entries) > LINES:
+    if len(entries) > HISTORY_MAX_ENTRIES:
         del entries[0]
 
 
-def _fits(record: Recording, wanted: Filter) -> bool:
+def _fits(record: StreamRecord, wanted: Filter) -> bool:
     return (
         (wanted.phase is None or phase(record) is wanted.phase)
         and (wanted.domain is None or record.key.domain == wanted.domain)

@@ -29,7 +29,7 @@ TOLD = (
     "duplicate publish starts again",
 )
 """Whose stories are kept as examples."""
-LINES, WIDTH = 34, 104
+HISTORY_MAX_ENTRIES, WIDTH = 34, 104
 _LISTS = re.compile(r"reconcile#\d+\s+lists")
 
 
@@ -59,9 +59,13 @@ def stories(results: dict[str, Result]) -> Iterator[str]:
 
 def _story(bug: str, seed: int, switches: str, lines: list[str]) -> Iterator[str]:
     told = [line[:WIDTH].rstrip() for line in lines if not _LISTS.search(line)]
-    cut = f"; the last {LINES} of {len(told)} lines" if len(told) > LINES else ""
+    cut = (
+        f"; the last {HISTORY_MAX_ENTRIES} of {len(told)} lines"
+        if len(told) > HISTORY_MAX_ENTRIES
+        else ""
+    )
     yield from (f"### {bug.capitalize()}", "", f"Seed {seed}; {switches}{cut}.", "")
-    yield from ("```text", *told[-LINES:], "```", "")
+    yield from ("```text", *told[-HISTORY_MAX_ENTRIES:], "```", "")
 
 
 def between(text: str, mark: str, lines: Iterator[str]) -> str:

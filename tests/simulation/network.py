@@ -111,7 +111,7 @@ class Wire:
         rows = self.sim.live.online(self.sim.clock.now, domain)
         return {StreamKey(*row.stream): row.publish_time for row in rows}
 
-    def missed(self, domain: str, since: int, until: int) -> list[tuple[str, int]] | LiveError:
+    def undelivered(self, domain: str, since: int, until: int) -> list[tuple[str, int]] | LiveError:
         """What Live gave up, as it keeps it: the content of each callback, and when it tried."""
         failed = self._fails("")
         if failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
-from shared.protocol import Recording
+from shared.protocol import StreamRecord
 from shared.protocol.state.session import Session
 
 Line = tuple[int, str, str]
@@ -28,7 +28,7 @@ def _plain(value: object) -> object:
     return getattr(value, "value", value)
 
 
-def difference(before: Recording, after: Recording) -> Iterator[str]:
+def difference(before: StreamRecord, after: StreamRecord) -> Iterator[str]:
     if after.intent.generation != before.intent.generation:
         wanted = "wanted" if after.intent.wanted else "not wanted"
         yield f"wish {after.intent.generation}: {wanted}, because {after.intent.reason.value}"

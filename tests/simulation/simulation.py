@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from shared.protocol import Flight, Recording, RestartAsked, StreamKey, due_at
+from shared.protocol import Flight, RestartAsked, StreamKey, StreamRecord, due_at
 from shared.protocol.state.intent import IdempotencyKey
 from shared.store import Store
 from shared.store.contract import PolicyCopy
@@ -161,7 +161,7 @@ class Simulation:
         """But for a place: a start that waits for one is tried again for ever."""
         for stream in self.plan.streams:
             record = self.store.load(StreamKey(*stream)).record
-            waits = record.pending is not None and record.pending.full
+            waits = record.pending is not None and record.pending.over_quota
             due = due_at(replace(record, pending=None) if waits else record)
             if due is not None and due < self.clock.now + CALM:
                 return True
@@ -203,13 +203,13 @@ class Simulation:
         self._known_answers()
         return self.store.get_policy()
 
-    def mark(self, name: str) -> None:
+    def touch(self, name: str) -> None:
         self._known_answers()
-        self.store.mark(name)
+        self.store.touch(name)
 
-    def marked(self, name: str) -> int | None:
+    def age_ms(self, name: str) -> int | None:
         self._known_answers()
-        return self.store.marked(name)
+        return self.store.age_ms(name)
 
     def _known_answers(self) -> None:
         if self._down_until > self.clock.now:
@@ -329,7 +329,7 @@ class Simulation:
             words = " ".join(str(one) for one in about if one not in (None, ""))
             self.story.append((self.clock.now - NOON, who, f"{what} {words}".rstrip()))
 
-    def story_of(self, process: Process, before: Recording, after: Recording) -> None:
+    def story_of(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         if self.story is not None:
             for line in difference(before, after):
                 self.tell(process.name, f"{after.key.stream}: {line}")

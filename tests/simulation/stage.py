@@ -11,10 +11,10 @@ from typing import Any
 
 from shared.config import load_policy
 from shared.config.policy_cache import Known
-from shared.config.policy_cache import Store as KnownStore
+from shared.config.policy_cache import PolicySource as KnownStore
 from shared.engine.dispatcher import ENOUGH
-from shared.engine.effects import Effect, NextDue, Source, Steps, Wait, do
-from shared.engine.recorder import NEAR, ONLY_STORE, HandleResult, HandlingOptions, Recorder
+from shared.engine.effects import CallbackSource, Effect, NextDue, Steps, Wait, do
+from shared.engine.recorder import ONLY_STORE, SOON_MS, HandleResult, HandlingOptions, Recorder
 from shared.inbound import live_callbacks, live_events
 from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
 from shared.logs import Log
@@ -167,7 +167,7 @@ class Call:
 
 
 def _again_in(handled: HandleResult, options: HandlingOptions) -> int | None:
-    if options.wait:
+    if options.slot_wait_ms:
         return handled.again_in
     unknown = handled.sent and isinstance(handled.sent[-1][1], StreamNotLive)
     return handled.again_in if unknown else None
@@ -186,7 +186,7 @@ def _stream_event(call: Call) -> Steps[Reply]:
     live_callbacks.not_ahead(request.headers or {}, told.time_ms)
     meant = live_events.of_stream(told, deployed.known.policy().streaming)
     if meant is not None:
-        yield from call.handle(*meant, HandlingOptions(has_time=call.has_time))
+        yield from call.handle(*meant, HandlingOptions(may_send=call.has_time))
     return Reply(200)
 
 
@@ -203,7 +203,7 @@ def _record_event(call: Call) -> Steps[Reply]:
     meant = live_events.of_record(told, deployed.known.policy().streaming)
     if meant is None:
         return Reply(200)
-    yield from call.handle(*meant, HandlingOptions(has_time=call.has_time))
+    yield from call.handle(*meant, HandlingOptions(may_send=call.has_time))
     if isinstance(meant[1], Reported):
         deployed.known.heard_status(meant[0].domain)
     return Reply(200)
@@ -226,7 +226,7 @@ def _on_demand(call: Call) -> Steps[Reply]:
     need = by_rule if asked is None else asked
     try:
         event = OnDemandAnswered(need)
-        yield from call.handle(key, event, HandlingOptions(has_time=lambda: False))
+        yield from call.handle(key, event, HandlingOptions(may_send=lambda: False))
     except StoreUnavailable:
         pass
     return Reply(200, need_record=need)
@@ -236,7 +236,7 @@ def _record_command(call: Call) -> Steps[Reply]:
     key, asked = call.request.key, call.request.asked
     assert key is not None
     assert asked is not None
-    options = HandlingOptions(wait=SLOT, looks=True, has_time=call.has_time)
+    options = HandlingOptions(slot_wait_ms=SLOT, may_query_live=True, may_send=call.has_time)
     handled = yield from call.handle(key, asked, options)
     return Reply(409 if handled.refused else 200, handled=handled)
 
@@ -251,7 +251,7 @@ def _heard_again(call: Call) -> Steps[Reply]:
 
 
 def _reconcile(call: Call) -> Steps[Reply]:
-    options = HandlingOptions(wait=SLOT, looks=True, has_time=call.has_time)
+    options = HandlingOptions(slot_wait_ms=SLOT, may_query_live=True, may_send=call.has_time)
     recorder = call.deployed.recorder
     if call.request.path == "wake":
         if (yield from do(Join())) >= ENOUGH:
@@ -259,16 +259,16 @@ def _reconcile(call: Call) -> Steps[Reply]:
             return Reply(200)
     else:
         for domain in call.deployed.known.policy().domains:
-            yield from recorder.survey(domain.streaming, ONLY_STORE)
-        yield from recorder.catch_up(_sources(call), call.has_time)
+            yield from recorder.resync(domain.streaming, ONLY_STORE)
+        yield from recorder.replay_undelivered(_sources(call), call.has_time)
     yield from _work(call, recorder, options)
     return Reply(200)
 
 
-def _sources(call: Call) -> list[Source]:
+def _sources(call: Call) -> list[CallbackSource]:
     domains = call.deployed.known.policy().domains
-    sources = [Source(name, is_ingest=True) for domain in domains for name in domain.ingest]
-    return sources + [Source(domain.streaming, is_ingest=False) for domain in domains]
+    sources = [CallbackSource(name, is_ingest=True) for domain in domains for name in domain.ingest]
+    return sources + [CallbackSource(domain.streaming, is_ingest=False) for domain in domains]
 
 
 def _work(call: Call, recorder: Recorder, options: HandlingOptions) -> Steps[None]:
@@ -282,7 +282,7 @@ def _work(call: Call, recorder: Recorder, options: HandlingOptions) -> Steps[Non
             soon = yield from do(NextDue())
         except StoreUnavailable:  # noqa: PERF203 - each turn of it is seconds long
             yield from do(Wait(STORE_PAUSE))
-    if not call.has_time() and soon is not None and soon <= NEAR:
+    if not call.has_time() and soon is not None and soon <= SOON_MS:
         yield from do(Wake())
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from shared.protocol import Command, StreamKey
 from shared.protocol.derived.due_times import counts_against_quota
-from shared.protocol.quota import Place
+from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.confirmation import Confirmation, LastReport, StartSource
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
 from shared.store import Store
 from shared.store.contract import Claimed, Save, Stored
@@ -25,7 +25,7 @@ def room(name: str) -> StreamKey:
 
 def put(store: Store, name: str, *, priority: int = 0, since: int = NOON) -> None:
     record = owing(Command.START, key=room(name), since=since)
-    store.save_or_claim(replace(saving(record), place=Place(priority=priority)))
+    store.save_or_claim(replace(saving(record), quota=ConcurrencyQuota(priority=priority)))
 
 
 def taken(store: Store, limit: int = 10, hold: int = 0) -> list[str]:
@@ -100,20 +100,22 @@ def test_many_senders_at_once_share_the_line_out(another_store: OpenStore) -> No
 # --- the lanes ----------------------------------------------------------------------------------
 
 
-ANYWHERE = Place()
+ANYWHERE = ConcurrencyQuota()
 
 
-def claiming(name: str, *, wait: int = 0, place: Place = ANYWHERE, version: int = 0) -> Save:
+def claiming(
+    name: str, *, wait: int = 0, quota: ConcurrencyQuota = ANYWHERE, version: int = 0
+) -> Save:
     record = owing(Command.START, key=room(name))
-    waiting = replace(record, pending=record.pending and replace(record.pending, full=True))
+    waiting = replace(record, pending=record.pending and replace(record.pending, over_quota=True))
     return Save(
         version=version,
-        queued=record,
-        flying=claim(record, f"flight-{name}-{version}", NOON * 2),
-        wait=wait,
-        lease=8000,
-        place=place,
-        waiting=waiting if place.is_limited else None,
+        if_no_slot=record,
+        if_slot=claim(record, f"flight-{name}-{version}", NOON * 2),
+        slot_wait_ms=wait,
+        lease_ms=8000,
+        quota=quota,
+        if_no_quota=waiting if quota.is_limited else None,
     )
 
 
@@ -122,7 +124,7 @@ def test_a_refused_claim_says_how_far_the_lane_is_booked(store: Store) -> None:
     refused = store.save_or_claim(claiming("two"))
 
     assert isinstance(refused, Stored)
-    assert refused.lane_in == pytest.approx(20)
+    assert refused.next_slot_in_ms == pytest.approx(20)
 
 
 def test_a_slowed_lane_gives_no_slot_for_that_long(store: Store, clock: Clock) -> None:
@@ -137,11 +139,11 @@ def test_a_slowed_lane_gives_no_slot_for_that_long(store: Store, clock: Clock) -
 def test_looks_have_a_lane_of_their_own(store: Store, clock: Clock) -> None:
     store.save_or_claim(claiming("one"))
 
-    assert store.look_slot(0) == 0
-    assert store.look_slot(0) is None
-    assert store.look_slot(100) == pytest.approx(20)
+    assert store.poll_slot(0) == 0
+    assert store.poll_slot(0) is None
+    assert store.poll_slot(100) == pytest.approx(20)
     clock.pass_ms(40)
-    assert store.look_slot(0) == 0
+    assert store.poll_slot(0) == 0
 
 
 def test_the_use_of_the_lane_is_told_over_the_last_minute(store: Store, clock: Clock) -> None:
@@ -161,16 +163,16 @@ def test_the_use_of_the_lane_is_told_over_the_last_minute(store: Store, clock: C
 def test_who_is_at_work_is_known_until_it_leaves_or_falls_silent(
     store: Store, clock: Clock
 ) -> None:
-    assert store.join("reconcile", "a", 2000) == 0
-    assert store.join("reconcile", "b", 2000) == 1
-    store.leave("reconcile", "a")
-    assert store.join("reconcile", "b", 2000) == 0
+    assert store.register("reconcile", "a", 2000) == 0
+    assert store.register("reconcile", "b", 2000) == 1
+    store.deregister("reconcile", "a")
+    assert store.register("reconcile", "b", 2000) == 0
     clock.pass_ms(2000)
-    assert store.join("reconcile", "c", 2000) == 0
+    assert store.register("reconcile", "c", 2000) == 0
 
 
 def test_nobody_more_is_called_while_one_keeps_the_lane_full(store: Store, clock: Clock) -> None:
-    store.join("reconcile", "a", 3000)
+    store.register("reconcile", "a", 3000)
     store.slow(100)
     assert not store.may_wake_one("reconcile", 2, 1000)
     clock.pass_ms(100)
@@ -183,10 +185,10 @@ def test_one_more_is_called_once_a_second_until_enough_are_at_work(
 ) -> None:
     assert store.may_wake_one("reconcile", 2, 1000)
     assert not store.may_wake_one("reconcile", 2, 1000)
-    store.join("reconcile", "a", 3000)
+    store.register("reconcile", "a", 3000)
     clock.pass_ms(1000)
     assert store.may_wake_one("reconcile", 2, 1000)
-    store.join("reconcile", "b", 3000)
+    store.register("reconcile", "b", 3000)
     clock.pass_ms(1000)
     assert not store.may_wake_one("reconcile", 2, 1000)
     clock.pass_ms(2000)
@@ -195,77 +197,81 @@ def test_one_more_is_called_once_a_second_until_enough_are_at_work(
 
 # --- the places ---------------------------------------------------------------------------------
 
-ONE = Place("classes", of_rule=1)
+ONE = ConcurrencyQuota("classes", of_rule=1)
 
 
-def ended(name: str, version: int, place: Place) -> Save:
+def ended(name: str, version: int, quota: ConcurrencyQuota) -> Save:
     """Whatever held the place is over."""
-    return replace(saving(Recording(room(name)), version=version), place=place)
+    return replace(saving(StreamRecord(room(name)), version=version), quota=quota)
 
 
 def at(store: Store, name: str) -> str:
     loaded = store.load(room(name)).record
     return (
-        "flies" if loaded.flight else "full" if loaded.pending and loaded.pending.full else "queued"
+        "flies"
+        if loaded.flight
+        else "full"
+        if loaded.pending and loaded.pending.over_quota
+        else "queued"
     )
 
 
 def test_beyond_the_cap_a_start_waits_and_says_so(store: Store, clock: Clock) -> None:
-    store.save_or_claim(claiming("one", place=ONE))
+    store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
 
-    assert store.save_or_claim(claiming("two", place=ONE)) == Stored(1, full=True)
+    assert store.save_or_claim(claiming("two", quota=ONE)) == Stored(1, over_quota=True)
     assert (at(store, "one"), at(store, "two")) == ("flies", "full")
-    assert [line.note.code.value for line in store.history(room("two"), 9)] == ["no_place"]
+    assert [line.note.code.value for line in store.history(room("two"), 9)] == ["no_quota"]
 
 
 def test_a_start_that_waits_for_a_place_takes_no_slot_and_is_not_due(
     store: Store, clock: Clock
 ) -> None:
-    store.save_or_claim(claiming("one", place=ONE))
+    store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
-    store.save_or_claim(claiming("two", place=ONE))
+    store.save_or_claim(claiming("two", quota=ONE))
 
     assert taken(store) == []
     assert isinstance(store.save_or_claim(claiming("free")), Claimed)
 
 
 def test_a_place_that_frees_up_goes_to_the_most_urgent(store: Store, clock: Clock) -> None:
-    store.save_or_claim(claiming("one", place=ONE))
+    store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(100)
     for name, priority in (("early", 0), ("urgent", 5), ("late", 0)):
-        store.save_or_claim(claiming(name, place=replace(ONE, priority=priority)))
+        store.save_or_claim(claiming(name, quota=replace(ONE, priority=priority)))
     store.save_or_claim(ended("one", 1, ONE))
 
     assert taken(store, hold=2000) == ["urgent"]
-    assert store.save_or_claim(claiming("late", place=ONE, version=1)) == Stored(2, full=True)
-    urgent = claiming("urgent", place=replace(ONE, priority=5), version=1)
+    assert store.save_or_claim(claiming("late", quota=ONE, version=1)) == Stored(2, over_quota=True)
+    urgent = claiming("urgent", quota=replace(ONE, priority=5), version=1)
     assert isinstance(store.save_or_claim(urgent), Claimed)
 
 
 def test_who_has_a_place_needs_no_other_one(store: Store, clock: Clock) -> None:
-    store.save_or_claim(claiming("one", place=ONE))
+    store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
 
-    assert isinstance(store.save_or_claim(claiming("one", place=ONE, version=1)), Claimed)
+    assert isinstance(store.save_or_claim(claiming("one", quota=ONE, version=1)), Claimed)
 
 
 def test_a_stop_is_never_refused(store: Store, clock: Clock) -> None:
-    store.save_or_claim(claiming("one", place=ONE))
+    store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
     stop = owing(Command.STOP, key=room("two"))
-    save = Save(0, stop, claim(stop, "f", NOON * 2), lease=8000, place=ONE)
+    save = Save(0, stop, claim(stop, "f", NOON * 2), lease_ms=8000, quota=ONE)
 
     assert isinstance(store.save_or_claim(save), Claimed)
 
 
 def test_the_account_s_cap_counts_the_places_of_every_rule(store: Store, clock: Clock) -> None:
-    def under(rule: str) -> Place:
-        return Place(rule, of_rule=5, of_account=2)
+    def under(rule: str) -> ConcurrencyQuota:
+        return ConcurrencyQuota(rule, of_rule=5, of_account=2)
 
     saved = []
     for name, rule in (("one", "a"), ("two", "b"), ("three", "c")):
-        saved.append(store.save_or_claim(claiming(name, place=under(rule))))
+        saved.append(store.save_or_claim(claiming(name, quota=under(rule))))
         clock.pass_ms(20)
 
     assert [isinstance(one, Claimed) for one in saved] == [True, True, False]
@@ -276,32 +282,34 @@ def test_the_account_s_cap_counts_the_places_of_every_rule(store: Store, clock: 
 def test_who_waits_under_one_rule_keeps_nobody_of_another_waiting(
     store: Store, clock: Clock
 ) -> None:
-    store.save_or_claim(claiming("one", place=Place("a", of_rule=1, of_account=3)))
+    store.save_or_claim(claiming("one", quota=ConcurrencyQuota("a", of_rule=1, of_account=3)))
     clock.pass_ms(20)
-    store.save_or_claim(claiming("two", place=Place("a", of_rule=1, of_account=3, priority=9)))
-    other = claiming("three", place=Place("b", of_rule=1, of_account=3))
+    store.save_or_claim(
+        claiming("two", quota=ConcurrencyQuota("a", of_rule=1, of_account=3, priority=9))
+    )
+    other = claiming("three", quota=ConcurrencyQuota("b", of_rule=1, of_account=3))
 
     assert isinstance(store.save_or_claim(other), Claimed)
 
 
 def test_a_cap_that_was_raised_is_seen_in_time(store: Store, clock: Clock) -> None:
-    store.save_or_claim(claiming("one", place=ONE))
+    store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
-    store.save_or_claim(claiming("two", place=ONE))
+    store.save_or_claim(claiming("two", quota=ONE))
     clock.pass_ms(300_000)
 
     assert "two" in taken(store)
     raised = replace(ONE, of_rule=2)
-    assert isinstance(store.save_or_claim(claiming("two", place=raised, version=1)), Claimed)
+    assert isinstance(store.save_or_claim(claiming("two", quota=raised, version=1)), Claimed)
 
 
 def test_two_writers_never_take_more_places_than_there_are(
     another_store: OpenStore, clock: Clock
 ) -> None:
-    stores, five = [another_store(), another_store()], Place("classes", of_rule=5)
+    stores, five = [another_store(), another_store()], ConcurrencyQuota("classes", of_rule=5)
 
     def claim_all(one: Store, names: list[str]) -> int:
-        saved = [one.save_or_claim(claiming(name, wait=10_000, place=five)) for name in names]
+        saved = [one.save_or_claim(claiming(name, wait=10_000, quota=five)) for name in names]
         return sum(isinstance(each, Claimed) for each in saved)
 
     halves = [[f"room{n}" for n in range(start, 40, 2)] for start in (0, 1)]
@@ -319,7 +327,7 @@ def test_what_takes_a_place_and_what_does_not() -> None:
     adopted = replace(live, confirmation=Confirmation(1, NOON, StartSource.ADOPTED))
     stopping = replace(owing(Command.STOP), ever_claimed=True)
     foreign = replace(
-        Recording(room("x")), last_report=LastReport(recording=True, what="", at=NOON)
+        StreamRecord(room("x")), last_report=LastReport(recording=True, what="", at=NOON)
     )
 
     assert flying is not None

@@ -20,7 +20,7 @@ from shared.protocol.rules.claim import claim
 from shared.protocol.state.command import Answer, Doubt, Flight
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import Intent, Requester
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session, SessionState
 from shared.store import Store, open_store
 from shared.store.codec import from_json, to_json
@@ -29,7 +29,7 @@ from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 
 OTHER = StreamKey("live.example.com", "app", "room2")
-FULL = Recording(
+FULL = StreamRecord(
     KEY,
     Intent(
         generation=7,
@@ -49,15 +49,17 @@ FULL = Recording(
 )
 
 
-def claiming(record: Recording, *, version: int = 0, wait: int = 0, lease: int = 8000) -> Save:
+def claiming(record: StreamRecord, *, version: int = 0, wait: int = 0, lease: int = 8000) -> Save:
     flying = claim(record, f"flight-{version}", NOON * 2)
-    return Save(version=version, queued=record, flying=flying, wait=wait, lease=lease)
+    return Save(
+        version=version, if_no_slot=record, if_slot=flying, slot_wait_ms=wait, lease_ms=lease
+    )
 
 
 def test_a_stream_never_heard_of_has_an_empty_record(store: Store) -> None:
     loaded = store.load(KEY)
 
-    assert loaded.record == Recording(KEY)
+    assert loaded.record == StreamRecord(KEY)
     assert loaded.version == 0
 
 
@@ -226,11 +228,11 @@ def test_history_is_newest_first_and_counts_repeats(store: Store, clock: Clock) 
 
 
 def test_a_mark_tells_how_long_ago_it_was_made(store: Store, clock: Clock) -> None:
-    assert store.marked("reconciled") is None
-    store.mark("reconciled")
+    assert store.age_ms("reconciled") is None
+    store.touch("reconciled")
     clock.pass_ms(3000)
 
-    assert store.marked("reconciled") == 3000
+    assert store.age_ms("reconciled") == 3000
 
 
 def test_a_field_from_a_later_release_is_passed_over() -> None:
@@ -259,7 +261,7 @@ from tests.conftest import owing, saving, KEY
 from shared.protocol import Command
 store = open_store("sqlite:///" + sys.argv[1], rate=50, clock=lambda: 0)
 with store._writing() as db:
-    db.execute("INSERT INTO mark VALUES ('half done', 1)")
+    db.execute("INSERT INTO timestamp VALUES ('half done', 1)")
     os.kill(os.getpid(), 9)
 """
 
@@ -272,7 +274,7 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_behind(clock: Clock, tmp_p
     )
 
     assert killed.returncode == -9
-    assert store.marked("half done") is None
+    assert store.age_ms("half done") is None
     assert store.save_or_claim(saving(owing(Command.STOP), version=1)) == Stored(2)
     store.close()
 

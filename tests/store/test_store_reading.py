@@ -17,7 +17,7 @@ from shared.protocol import Command, Phase, StreamKey
 from shared.protocol.file import File
 from shared.protocol.reason import Note, Reason
 from shared.protocol.state.intent import Intent
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
 from shared.store.codec import from_json, note_from_json, to_json
 from shared.store.contract import Conflict, Filter, Save
@@ -32,8 +32,8 @@ def key(name: str, app: str = "app", domain: str = "live.example.com") -> Stream
     return StreamKey(domain, app, name)
 
 
-def wanted(one: StreamKey) -> Recording:
-    return Recording(one, Intent(generation=1, wanted=True, reason=Reason.ASKED_START))
+def wanted(one: StreamKey) -> StreamRecord:
+    return StreamRecord(one, Intent(generation=1, wanted=True, reason=Reason.ASKED_START))
 
 
 def names(
@@ -119,7 +119,7 @@ def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock
     other = key("another")
     store.save_or_claim(replace(saving(wanted(other)), notes=(Note(Reason.PUBLISHED),)))
     notes = tuple(Note(Reason.PUBLISHED, {"session": n}) for n in range(1005))
-    store.save_or_claim(Save(version=0, queued=wanted(KEY), notes=notes))
+    store.save_or_claim(Save(version=0, if_no_slot=wanted(KEY), notes=notes))
     kept = store.history(KEY, 2000)
 
     assert len(kept) == 1000

@@ -21,7 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cli.local.redis_server import DURABLE, Engine
-from cli.local.reserved_port import Place
+from cli.local.reserved_port import ReservedPort
 from shared.protocol import Command
 from shared.protocol.file import File
 from shared.protocol.reason import Note, Reason
@@ -86,7 +86,7 @@ def test_what_was_answered_survives_a_kill_of_the_engine(tmp_path: Path) -> None
         engine.kill()
         engine.start()
 
-        assert (store.load(KEY).record, store.load(KEY).version) == (SAVING.queued, 1)
+        assert (store.load(KEY).record, store.load(KEY).version) == (SAVING.if_no_slot, 1)
         assert (store.queue().depth, len(store.history(KEY, 9))) == (1, 1)
 
 
@@ -155,16 +155,16 @@ def test_the_way_there_may_be_encrypted_and_the_other_end_proved(tmp_path: Path)
     certificate(tmp_path)
     files = {f"tls-{name}-file": f"{tmp_path}/{name}.pem" for name in ("cert", "key")}
     with (
-        Place() as place,
+        ReservedPort() as reserved,
         Engine(
             tmp_path,
             program=program("redis"),
-            options={**files, "tls-port": str(place.port), "tls-auth-clients": "no"},
+            options={**files, "tls-port": str(reserved.port), "tls-auth-clients": "no"},
         ),
     ):
-        url = f"rediss://127.0.0.1:{place.port}?ssl_ca_certs={tmp_path}/cert.pem"
+        url = f"rediss://127.0.0.1:{reserved.port}?ssl_ca_certs={tmp_path}/cert.pem"
         assert RedisStore(url, stage="test", rate=50).save_or_claim(SAVING) == Stored(1)
-        unknown = RedisStore(f"rediss://127.0.0.1:{place.port}", stage="test", rate=50)
+        unknown = RedisStore(f"rediss://127.0.0.1:{reserved.port}", stage="test", rate=50)
         assert "certificate" in refusal(unknown).lower()
 
 
@@ -184,13 +184,13 @@ def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
 def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_path: Path) -> None:
     with Engine(tmp_path) as engine, counting(engine.port) as (port, asked):
         store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
-        flying = claiming(SAVING.queued)
+        flying = claiming(SAVING.if_no_slot)
         store.save_or_claim(flying)  # from now on it knows the script, and the way
         store.load(KEY)
         asked.clear()
         store.load(KEY)
         assert len(asked) == 1
-        store.save_or_claim(replace(flying, version=1, wait=250, notes=SAVING.notes))
+        store.save_or_claim(replace(flying, version=1, slot_wait_ms=250, notes=SAVING.notes))
         assert len(asked) == 2
         assert store.use().ahead > 0
 
@@ -251,8 +251,8 @@ def test_a_cluster_s_own_node_is_found_and_every_step_stays_within_one_slot(
 @contextmanager
 def cluster_node(folder: Path) -> Iterator[Engine]:
     """Its nodes talk to each other on a port of their own."""
-    with Place() as place:
-        own = {"cluster-enabled": "yes", "cluster-port": str(place.port)}
+    with ReservedPort() as reserved:
+        own = {"cluster-enabled": "yes", "cluster-port": str(reserved.port)}
         with Engine(folder, options=own) as engine:
             yield engine
 
@@ -264,14 +264,14 @@ def in_order(engine: Engine) -> bool:
 
 def touch_everything(store: RedisStore) -> None:
     store.take_due(5, 0)
-    store.join("reconcile", "me", 1000)
-    store.leave("reconcile", "me")
-    store.mark("x")
-    assert store.marked("x") is not None
+    store.register("reconcile", "me", 1000)
+    store.deregister("reconcile", "me")
+    store.touch("x")
+    assert store.age_ms("x") is not None
     assert store.use().rate == 50
     assert store.queue().depth <= 1
     store.next_due()
-    assert store.look_slot(10_000) is not None
+    assert store.poll_slot(10_000) is not None
     store.slow(10)
     store.watched(KEY.domain)
     store.put_policy("{}", replaces=0)

@@ -19,7 +19,7 @@ from shared.invocation.composition import build
 from shared.invocation.invocation import Call
 from shared.logs import Log
 from shared.outbound.live import LiveClient
-from shared.protocol import Event, Recording, StreamKey
+from shared.protocol import Event, StreamKey, StreamRecord
 from tests.conftest import KEY, Clock
 from tests.support.scripted_stage import ScriptedLive
 
@@ -78,9 +78,9 @@ class Edge:
         return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=3)
 
     def happens(self, event: Event, key: StreamKey = KEY) -> None:
-        self.invocation().handle(key, event, HandlingOptions(has_time=lambda: True))
+        self.invocation().handle(key, event, HandlingOptions(may_send=lambda: True))
 
-    def record(self, key: StreamKey = KEY) -> Recording:
+    def record(self, key: StreamKey = KEY) -> StreamRecord:
         return self.app.store.load(key).record
 
     def history(self, key: StreamKey = KEY) -> Sequence[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.engine.effect_handler import EffectHandler
-from shared.engine.effects import Effect, Missed, Source, Steps, T, run
+from shared.engine.effects import CallbackSource, Effect, Steps, T, Undelivered, run
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.invocation.composition import dev_clock
 from shared.outbound.live import Credentials, LiveClient, Online
@@ -34,7 +34,7 @@ from shared.store import open_store
 
 KEY = StreamKey("live.example.com", "app", "room1")
 DEV = Credentials("dev", "dev-secret")
-MANNER = HandlingOptions(wait=250)
+MANNER = HandlingOptions(slot_wait_ms=250)
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class AsDev:
     def online(self, domain: str) -> Sequence[Online]:
         return self.client.online(domain, credentials=DEV)
 
-    def missed(
-        self, _source: Source, _since: int, _until: int, _pace: Callable[[], None]
-    ) -> Sequence[Missed]:
+    def undelivered(
+        self, _source: CallbackSource, _since: int, _until: int, _pace: Callable[[], None]
+    ) -> Sequence[Undelivered]:
         return ()
 
 
@@ -96,7 +96,7 @@ def steps_of(instance: Instance, what: str) -> Steps[Any]:
     if what == "reconcile":
         few = itertools.count()
         return instance.recorder.reconcile(
-            HandlingOptions(wait=250, has_time=lambda: next(few) < 40)
+            HandlingOptions(slot_wait_ms=250, may_send=lambda: next(few) < 40)
         )
     events: dict[str, Event] = {
         "start": StartAsked("ann"),

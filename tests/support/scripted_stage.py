@@ -101,7 +101,7 @@ class Stage:
         return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET)
 
     def happens(self, event: Event, key: StreamKey = KEY) -> None:
-        self.call().handle(key, event, HandlingOptions(wait=250))
+        self.call().handle(key, event, HandlingOptions(slot_wait_ms=250))
 
     def ask(
         self,

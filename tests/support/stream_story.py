@@ -8,13 +8,13 @@ from shared.protocol import (
     Accepted,
     CommandSettled,
     Event,
-    Looked,
     Phase,
+    Polled,
     Published,
     Reason,
-    Recording,
     StartAsked,
     StopAsked,
+    StreamRecord,
     StreamSettings,
     TimePassed,
     Unpublished,
@@ -38,12 +38,12 @@ class Story:
     until `answer` says what Live said."""
 
     def __init__(self, terms: StreamSettings | None = None) -> None:
-        self.record = Recording(KEY)
+        self.record = StreamRecord(KEY)
         self.now = NOON
         self.terms = terms or StreamSettings()
         self.sent: list[str] = []
         self.told: list[Reason] = []
-        self.looks = 0
+        self.polls = 0
         self.refused: Reason | None = None
         self.lane_is_free = True
 
@@ -51,7 +51,7 @@ class Story:
         decision = decide(self.record, event, self.now, self.terms)
         self.record, self.refused = decision.record, decision.refused
         self.told += [note.code for note in decision.notes]
-        self.looks += decision.look
+        self.polls += decision.query_online
         self._claim()
         return self
 
@@ -75,10 +75,10 @@ class Story:
         return self.happens(Unpublished(self.now if at is None else at))
 
     def seen(self, published: int, asked_at: int | None = None) -> Story:
-        return self.happens(Looked(published, self.now if asked_at is None else asked_at))
+        return self.happens(Polled(published, self.now if asked_at is None else asked_at))
 
     def missed(self, asked_at: int | None = None) -> Story:
-        return self.happens(Looked(None, self.now if asked_at is None else asked_at))
+        return self.happens(Polled(None, self.now if asked_at is None else asked_at))
 
     def answer(self, answer: Accepted | LiveError = OK) -> Story:
         flight = self.record.flight

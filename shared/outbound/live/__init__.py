@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.outbound.live.client import LEASE_MS, LiveClient, Online, Undelivered
+from shared.outbound.live.client import LEASE_MS, LiveClient, Online, UndeliveredCallback
 from shared.outbound.live.sdk import CONNECT_MS, READ_MS, Credentials
 
 __all__ = [

@@ -24,7 +24,7 @@ NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordN
 
 
 @dataclass(frozen=True, slots=True)
-class Undelivered:
+class UndeliveredCallback:
     """A callback that nobody took: `content` is what it would have said, as Live keeps it. It holds
     the push URL's secrets. `at` is when Live tried, in ms, where it can be read."""
 
@@ -105,11 +105,13 @@ class LiveClient(LiveEndpoint):
         until: int,
         *,
         credentials: Credentials,
-        pace: Pace = at_once,
-    ) -> Sequence[Undelivered]:
+        take_poll_slot: Pace = at_once,
+    ) -> Sequence[UndeliveredCallback]:
         """The ingest callbacks of an ingest domain that Live gave up; seven days back at most."""
         asked = {"DomainName": ingest, **_span(since, until)}
-        return self._undelivered("DescribeLiveStreamsNotifyRecords", asked, credentials, pace)
+        return self._undelivered(
+            "DescribeLiveStreamsNotifyRecords", asked, credentials, take_poll_slot
+        )
 
     def undelivered_record_events(
         self,
@@ -118,24 +120,26 @@ class LiveClient(LiveEndpoint):
         until: int,
         *,
         credentials: Credentials,
-        pace: Pace = at_once,
-    ) -> Sequence[Undelivered]:
+        take_poll_slot: Pace = at_once,
+    ) -> Sequence[UndeliveredCallback]:
         """The recording callbacks of a streaming domain that Live gave up."""
         asked = {"DomainName": streaming, "StorageType": "all", **_span(since, until)}
-        return self._undelivered("DescribeLiveRecordNotifyRecords", asked, credentials, pace)
+        return self._undelivered(
+            "DescribeLiveRecordNotifyRecords", asked, credentials, take_poll_slot
+        )
 
     def _undelivered(
         self,
         action: NotifyRecords,
         asked: Mapping[str, str],
         credentials: Credentials,
-        pace: Pace,
-    ) -> Sequence[Undelivered]:
+        take_poll_slot: Pace,
+    ) -> Sequence[UndeliveredCallback]:
         """One that comes while the pages are read may be told twice, and is one happening."""
-        found: list[Undelivered] = []
+        found: list[UndeliveredCallback] = []
         page, more = 0, True
         while more and page < MOST_PAGES:
-            pace()
+            take_poll_slot()
             page += 1
             place = {"PageNumber": page, "PageSize": RECORDS_A_PAGE, "Status": "failed"}
             answer = self.ask(action, {**asked, **place}, credentials)
@@ -167,10 +171,10 @@ def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
     return [one for one in records if isinstance(one, dict)] if isinstance(records, list) else []
 
 
-def _undelivered(entry: Mapping[str, object]) -> Undelivered:
+def _undelivered(entry: Mapping[str, object]) -> UndeliveredCallback:
     kind, content = entry.get("NotifyType"), entry.get("NotifyContent")
     told = content if isinstance(content, str) else ""
-    return Undelivered(str(kind or ""), told, _tried_at(entry.get("NotifyTime")))
+    return UndeliveredCallback(str(kind or ""), told, _tried_at(entry.get("NotifyTime")))
 
 
 def _tried_at(text: object) -> int | None:

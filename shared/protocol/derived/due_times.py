@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from shared.protocol.state.intent import Requester
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER, Session, SessionState
 from shared.protocol.stream import Command
 
-LOOKS = (5_000, 15_000, 30_000)
+POLL_AFTER_MS = (5_000, 15_000, 30_000)
 """When an ending session is looked at, counted from when it was marked."""
-LOOK_AGAIN = 60_000
+POLL_AGAIN_MS = 60_000
 
 
-def next_look(session: Session) -> int | None:
+def next_poll(session: Session) -> int | None:
     if session.state is not SessionState.ENDING:
         return None
-    planned = (*LOOKS, LOOKS[-1] + (session.looks - len(LOOKS) + 1) * LOOK_AGAIN)
-    at = session.off_since + planned[min(session.looks, len(LOOKS))]
+    planned = (
+        *POLL_AFTER_MS,
+        POLL_AFTER_MS[-1] + (session.polls - len(POLL_AFTER_MS) + 1) * POLL_AGAIN_MS,
+    )
+    at = session.off_since + planned[min(session.polls, len(POLL_AFTER_MS))]
     return at if session.absent_at is None else max(at, session.absent_at + TOGETHER)
 
 
@@ -24,21 +27,21 @@ NEVER_LIVE = 24 * 3_600_000
 """How long a policy's wish lasts that never saw its stream."""
 
 
-def due_at(record: Recording) -> int | None:
+def due_at(record: StreamRecord) -> int | None:
     """When this record must be looked at again though nothing happens to it; None for never."""
     times = [doubt.until for doubt in record.doubts]
     if record.flight:
         times.append(record.flight.lease_until)
     elif record.pending:
         times.append(record.pending.not_before)
-    if record.session and (look := next_look(record.session)) is not None:
-        times.append(look)
+    if record.session and (query_online := next_poll(record.session)) is not None:
+        times.append(query_online)
     if record.intent.wanted:
         times += _due_of_intent(record)
     return min(times, default=None)
 
 
-def _due_of_intent(record: Recording) -> list[int]:
+def _due_of_intent(record: StreamRecord) -> list[int]:
     intent, confirmation = record.intent, record.confirmation
     times = [intent.until] if intent.until is not None else []
     if intent.requester is Requester.POLICY and record.session is None:
@@ -56,7 +59,7 @@ def _due_of_intent(record: Recording) -> list[int]:
 _RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
 
 
-def command_priority(record: Recording) -> int:
+def command_priority(record: StreamRecord) -> int:
     """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
     return _RANK[record.pending.command] if record.pending else 0
 
@@ -64,7 +67,7 @@ def command_priority(record: Recording) -> int:
 _BEGINS = (Command.START, Command.RESTART)
 
 
-def counts_against_quota(record: Recording) -> bool:
+def counts_against_quota(record: StreamRecord) -> bool:
     """Whether it counts against a cap: a start of ours may have begun a recording, and nothing
     says that it is over. What only waits counts nothing."""
     if record.flight and record.flight.command in _BEGINS:

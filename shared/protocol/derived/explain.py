@@ -9,11 +9,11 @@ from shared.protocol.reason import Note, Reason
 from shared.protocol.state.command import Flight
 from shared.protocol.state.confirmation import Confirmation
 from shared.protocol.state.intent import Requester
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
 
-def explain(record: Recording, now: int, terms: StreamSettings) -> Note:
+def explain(record: StreamRecord, now: int, terms: StreamSettings) -> Note:
     """The one cause that a person should hear first."""
     stands = phase(record)
     if stands is Phase.UNMANAGED:
@@ -23,7 +23,7 @@ def explain(record: Recording, now: int, terms: StreamSettings) -> Note:
     return _wanted(record, terms) if record.intent.wanted else _not_wanted(record, now, terms)
 
 
-def _wanted(record: Recording, terms: StreamSettings) -> Note:
+def _wanted(record: StreamRecord, terms: StreamSettings) -> Note:
     stands = phase(record)
     if stands is Phase.RECORDING and record.confirmation:
         return _recording(record, record.confirmation)
@@ -37,7 +37,7 @@ def _wanted(record: Recording, terms: StreamSettings) -> Note:
     return _on_its_way(record)
 
 
-def _recording(record: Recording, confirmation: Confirmation) -> Note:
+def _recording(record: StreamRecord, confirmation: Confirmation) -> Note:
     """What Live last said of it, if it said anything since the start."""
     last_report = record.last_report
     if last_report and not last_report.recording and last_report.when > confirmation.at:
@@ -55,19 +55,19 @@ def _sent(flight: Flight, who: str) -> Note:
     return Note(Reason.SENT, {"command": command, "reason": reason, "who": who, "session": session})
 
 
-def _on_its_way(record: Recording) -> Note:
+def _on_its_way(record: StreamRecord) -> Note:
     """On the wire, or owed: the last answer to the same command then says what holds it up."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
         return _sent(flight, record.intent.who or "-")
-    if pending and pending.full:
-        return Note(Reason.NO_PLACE)
+    if pending and pending.over_quota:
+        return Note(Reason.NO_QUOTA)
     if pending and pending.attempts and answer and answer.command is pending.command:
         return Note(answer.reason, {"command": answer.command.value, "code": answer.code})
     return Note(Reason.QUEUED)
 
 
-def _not_wanted(record: Recording, now: int, terms: StreamSettings) -> Note:
+def _not_wanted(record: StreamRecord, now: int, terms: StreamSettings) -> Note:
     intent = record.intent
     if intent.requester is Requester.NOBODY:
         return _unasked(record, terms)
@@ -76,7 +76,7 @@ def _not_wanted(record: Recording, now: int, terms: StreamSettings) -> Note:
     return Note(intent.reason, {"who": intent.who or "-"})
 
 
-def _unasked(record: Recording, terms: StreamSettings) -> Note:
+def _unasked(record: StreamRecord, terms: StreamSettings) -> Note:
     """A rule that records would have made a wish, had the stream been live."""
     if terms.rule.on_publish is OnPublish.RECORD:
         return Note(Reason.NOT_LIVE)

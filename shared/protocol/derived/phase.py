@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from shared.protocol.state.command import DOUBT
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
 
@@ -20,7 +20,7 @@ class Phase(str, Enum):
     UNMANAGED = "unmanaged"
 
 
-def phase(record: Recording) -> Phase:
+def phase(record: StreamRecord) -> Phase:
     if record.intent.wanted:
         return _phase_wanted(record)
     busy = record.flight or record.pending
@@ -31,7 +31,7 @@ def phase(record: Recording) -> Phase:
     return Phase.STOPPING if record.flight else Phase.IDLE
 
 
-def _phase_wanted(record: Recording) -> Phase:
+def _phase_wanted(record: StreamRecord) -> Phase:
     if record.is_started and not record.is_off:
         return Phase.RECORDING
     if record.flight:
@@ -39,12 +39,12 @@ def _phase_wanted(record: Recording) -> Phase:
     if record.has_failed and not record.pending:
         return Phase.FAILED
     if record.pending:
-        again = record.pending.attempts and not record.pending.full
+        again = record.pending.attempts and not record.pending.over_quota
         return Phase.STARTING if again else Phase.QUEUED
     return Phase.WAITING
 
 
-def _runs_without_us(record: Recording) -> bool:
+def _runs_without_us(record: StreamRecord) -> bool:
     """Live reports a recording, and not as the late echo of what we have stopped."""
     last_report = record.last_report
     if last_report is None or not last_report.recording or record.is_off:

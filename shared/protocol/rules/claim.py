@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from shared.protocol.state.command import Flight
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 from shared.quick import replace
 
 
-def claim(record: Recording, flight: str, now: int) -> Recording | None:
+def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
     """The record with what it owes on the wire; None while that must not or need not be.
 
     The store adds the slot and the lease.
@@ -39,7 +39,7 @@ def claim(record: Recording, flight: str, now: int) -> Recording | None:
     return replace(flying, stopped_at=max(record.stopped_at or 0, now))
 
 
-def _contradicts(record: Recording) -> bool:
+def _contradicts(record: StreamRecord) -> bool:
     pending, intent = record.pending, record.intent
     if pending is None or pending.generation != intent.generation:
         return True

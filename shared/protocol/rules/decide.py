@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.protocol.derived.due_times import NEVER_LIVE, next_look
+from shared.protocol.derived.due_times import NEVER_LIVE, next_poll
 from shared.protocol.events import (
     CancelDelayAsked,
     CommandSettled,
@@ -10,8 +10,8 @@ from shared.protocol.events import (
     ExtendAsked,
     FileFailed,
     FileLeft,
-    Looked,
     OnDemandAnswered,
+    Polled,
     Published,
     RecordFailed,
     Remarked,
@@ -30,7 +30,7 @@ from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Requester
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 from shared.quick import dataclass, replace
 
@@ -42,13 +42,13 @@ CONFIRM_AGAIN = 60_000
 class Decision:
     """`look`: the online list should be asked now. `refused`: the ask was turned down, and why."""
 
-    record: Recording
+    record: StreamRecord
     notes: tuple[Note, ...]
-    look: bool
+    query_online: bool
     refused: Reason | None
 
 
-def decide(record: Recording, event: Event, now: int, terms: StreamSettings) -> Decision:
+def decide(record: StreamRecord, event: Event, now: int, terms: StreamSettings) -> Decision:
     transition = Transition(record, now, terms)
     if not isinstance(event, CommandSettled):
         _pass_time(transition)
@@ -58,7 +58,9 @@ def decide(record: Recording, event: Event, now: int, terms: StreamSettings) -> 
             transition.change(asked=record.asked)
     if transition.record != record:
         transition.change(changed_at=now)
-    return Decision(transition.record, tuple(transition.notes), transition.look, transition.refused)
+    return Decision(
+        transition.record, tuple(transition.notes), transition.query_online, transition.refused
+    )
 
 
 def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR0912 - the closed union
@@ -77,8 +79,8 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             session_rules.published(transition, event)
         case Unpublished():
             session_rules.unpublished(transition, event)
-        case Looked():
-            session_rules.looked(transition, event)
+        case Polled():
+            session_rules.polled(transition, event)
         case CommandSettled():
             command_result.settle(transition, event)
         case Reported():
@@ -116,10 +118,10 @@ def _pass_time(transition: Transition) -> None:
 
 def _check(transition: Transition) -> None:
     session = transition.record.session
-    look_at = next_look(session) if session else None
+    look_at = next_poll(session) if session else None
     if session and look_at is not None and transition.now >= look_at:
-        transition.change_session(looks=session.looks + 1)
-        transition.look = True
+        transition.change_session(polls=session.polls + 1)
+        transition.query_online = True
     confirmation = transition.record.confirmation
     if (
         confirmation
@@ -147,10 +149,10 @@ def _doubt_silence(transition: Transition, confirmation: Confirmation) -> None:
     elif confirmation.source is StartSource.ON_DEMAND:
         transition.change(confirmation=replace(confirmation, check_at=None))
         transition.enqueue(Command.START, Reason.UNCONFIRMED)
-    elif not confirmation.looked:
+    elif not confirmation.polled:
         again_at = confirmation.at + CONFIRM_AGAIN
-        transition.change(confirmation=replace(confirmation, check_at=again_at, looked=True))
-        transition.look = True
+        transition.change(confirmation=replace(confirmation, check_at=again_at, polled=True))
+        transition.query_online = True
     else:
         transition.change(confirmation=replace(confirmation, check_at=None, repeated=True))
         transition.enqueue(Command.START, Reason.UNCONFIRMED)

@@ -14,7 +14,7 @@ from shared.protocol.policy import OnInterruption, OnPublish
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import Intent, Requester
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER, Session, SessionState
 from shared.protocol.stream import Command
 
@@ -58,7 +58,7 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
         _send_start(transition, Reason.ASKED_AGAIN)
 
 
-def _is_recorded_here(record: Recording) -> bool:
+def _is_recorded_here(record: StreamRecord) -> bool:
     """A start was accepted in the session of now, which surely goes on."""
     surely_live = record.session is not None and record.session.state is SessionState.LIVE
     here = record.is_started or record.intent.session == record.session_number
@@ -119,7 +119,7 @@ def stop(transition: Transition, asked: StopAsked) -> None:
         transition.enqueue(Command.STOP, Reason.ASKED_STOP)
 
 
-def _undoes_nothing(record: Recording) -> bool:
+def _undoes_nothing(record: StreamRecord) -> bool:
     """All a stop would undo is a start never claimed, and nothing hints at a live stream."""
     untouched = record.flight is None and not record.ever_claimed
     known = (record.session, record.last_report, record.approved_on_demand_at)
@@ -176,7 +176,7 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
     return True
 
 
-def _against(record: Recording, transition: Transition) -> Reason | None:
+def _against(record: StreamRecord, transition: Transition) -> Reason | None:
     if transition.terms.rule.on_publish is not OnPublish.RECORD:
         return Reason.RULE_IGNORES
     if record.held_at(transition.now):

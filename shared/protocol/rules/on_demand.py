@@ -9,7 +9,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import Confirmation, StartSource
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER, SessionState
 from shared.protocol.stream import Command
 
@@ -19,7 +19,7 @@ CONFIRM = 10_000
 """How long Live's silence about a session that it was told to record is believed."""
 
 
-def is_asked(record: Recording, now: int) -> bool | None:
+def is_asked(record: StreamRecord, now: int) -> bool | None:
     """What a wish says of the publish that begins now; None where it is left to policy."""
     intent = record.intent
     if intent.wanted:
@@ -32,7 +32,7 @@ def is_asked(record: Recording, now: int) -> bool | None:
     return False if any(until is not None and now < until for until in held) else None
 
 
-def _is_open(record: Recording, now: int) -> bool:
+def _is_open(record: StreamRecord, now: int) -> bool:
     """The publish has been told of already: Live asks late, or again."""
     session = record.session
     live = session is not None and session.state is SessionState.LIVE

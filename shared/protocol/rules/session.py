@@ -9,8 +9,8 @@ but a publish that would end a wish for nothing: ENDING, and a look decides
 
 from __future__ import annotations
 
-from shared.protocol.derived.due_times import LOOK_AGAIN
-from shared.protocol.events import Looked, Published, Unpublished
+from shared.protocol.derived.due_times import POLL_AGAIN_MS
+from shared.protocol.events import Polled, Published, Unpublished
 from shared.protocol.policy import OnPublish
 from shared.protocol.reason import Reason
 from shared.protocol.rules import intent as intent_rules
@@ -171,11 +171,11 @@ def _mark_ending(transition: Transition, reason: Reason) -> None:
     transition.note(reason)
     transition.change(interrupted_at=transition.now)
     transition.change_session(
-        state=SessionState.ENDING, off_since=transition.now, looks=0, absent_at=None
+        state=SessionState.ENDING, off_since=transition.now, polls=0, absent_at=None
     )
 
 
-def looked(transition: Transition, event: Looked) -> None:
+def polled(transition: Transition, event: Polled) -> None:
     if event.published is None:
         _missed(transition, event.asked_at)
     else:
@@ -224,7 +224,7 @@ def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
 def _seen_older(transition: Transition, session: Session, published_at: int, asked_at: int) -> None:
     """The list is stale; but where it says so of an ending session for a minute, the publish that
     it does not show was never one."""
-    stale = session.state is not SessionState.ENDING or asked_at < session.off_since + LOOK_AGAIN
+    stale = session.state is not SessionState.ENDING or asked_at < session.off_since + POLL_AGAIN_MS
     if stale:
         transition.note(Reason.SEEN_STALE)
         return
@@ -254,7 +254,7 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
     if listed is None and (session.time is None or not doubted):  # else it may be of a reconnect
         listed = published_at
     transition.change_session(
-        state=SessionState.LIVE, off_since=0, looks=0, publish_time=listed, start_not_found=False
+        state=SessionState.LIVE, off_since=0, polls=0, publish_time=listed, start_not_found=False
     )
     if doubted:
         transition.note(Reason.SEEN_AGAIN)

@@ -9,7 +9,7 @@ from shared.protocol.reason import Note, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Intent
-from shared.protocol.state.recording import Recording
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 from shared.quick import replace
 
@@ -19,12 +19,12 @@ _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 class Transition:
     """The few moves that every rule of the protocol is made of."""
 
-    def __init__(self, record: Recording, now: int, terms: StreamSettings) -> None:
+    def __init__(self, record: StreamRecord, now: int, terms: StreamSettings) -> None:
         self.record = record
         self.now = now
         self.terms = terms
         self.notes: list[Note] = []
-        self.look = False
+        self.query_online = False
         self.refused: Reason | None = None
 
     def note(self, code: Reason, /, **about: str | int) -> None:

@@ -21,7 +21,7 @@ class PendingCommand:
     since: int
     not_before: int
     attempts: int = 0
-    full: bool = False  # every place is taken: it waits for one to come free
+    over_quota: bool = False  # every place is taken: it waits for one to come free
 
 
 @dataclass(frozen=True, slots=True)

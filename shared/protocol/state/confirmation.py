@@ -28,7 +28,7 @@ class Confirmation:
     source: StartSource
     confirmed: bool = False
     check_at: int | None = None
-    looked: bool = False
+    polled: bool = False
     repeated: bool = False
     since: int = 0
 

@@ -14,7 +14,7 @@ from shared.quick import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class StreamRecord:
     """One stream's record: what is wanted, what may be under way, what is known."""
 
     key: StreamKey

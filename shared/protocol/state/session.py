@@ -26,7 +26,7 @@ class Session:
     publish_time: int | None = None
     state: SessionState = SessionState.LIVE
     off_since: int = 0  # since when it is ending or ended
-    looks: int = 0  # made since then
+    polls: int = 0  # made since then
     absent_at: int | None = None  # when a look first missed it since then
     start_not_found: bool = False  # Live answered a start with StreamNotFound
     last_start_not_found: bool = (
