@@ -88,7 +88,8 @@ def _queue(health: Json) -> str:
     ran = "reconcile has not run yet" if age is None else f"reconcile ran {written(age)} ago"
     waits = f"{health['due']} due, the oldest for {written(health['oldest_due_ms'])}"
     rate_limit = health["rate_limit"]
-    return f"{ran}; {waits}; the lane at {rate_limit['used']:g} of {rate_limit['rate']:g} commands a second"
+    used, allowed = rate_limit["used"], rate_limit["rate"]
+    return f"{ran}; {waits}; {used:g} of {allowed:g} commands a second are used"
 
 
 def _phases(health: Json) -> str:
