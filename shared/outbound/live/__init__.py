@@ -12,5 +12,5 @@ __all__ = [
     "Credentials",
     "LiveClient",
     "Online",
-    "Undelivered",
+    "UndeliveredCallback",
 ]
