@@ -110,7 +110,7 @@ class Measured:
             NoLive(),
             monotonic=time.monotonic,
             wait=lambda _seconds: None,
-            said=lambda _event, _error: None,
+            report=lambda _event, _error: None,
         )
         recorder = Recorder(lambda _key: RULE, lambda: f"f{next(numbers)}", 7300)
         for _ in range(callbacks):

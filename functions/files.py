@@ -11,7 +11,7 @@ from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
 from shared.inbound.request_fields import SOME, read
 from shared.invocation import composition, serve
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.outbound import oss
 from shared.outbound.oss import Bucket, NoSize, Opened
 from shared.protocol import StreamKey
@@ -37,30 +37,30 @@ def prepare() -> None:
     oss.prepare()
 
 
-def respond(call: Call, request: Request) -> Response:
+def respond(invocation: Invocation, request: Request) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
-    authorization.authorize(call.app.settings.api_tokens, request, "read")
-    key = _stream(call, request.path)
+    authorization.authorize(invocation.app.settings.api_tokens, request, "read")
+    key = _stream(invocation, request.path)
     asked = read(QUERY, request.query, where="query")
-    opened = _bucket(call).open()
-    left = call.app.store.files(key, asked.get("limit", SOME))
+    opened = _bucket(invocation).open()
+    left = invocation.app.store.files(key, asked.get("limit", SOME))
     period = asked.get("for", HOUR)
-    until = call.app.clock() + period
+    until = invocation.app.clock() + period
     told = {"stream": str(key), "until": rfc3339(until)}
-    return Response(200, {**told, "files": list(_signed(call, opened, left, period))})
+    return Response(200, {**told, "files": list(_signed(invocation, opened, left, period))})
 
 
-def _stream(call: Call, path: str) -> StreamKey:
+def _stream(invocation: Invocation, path: str) -> StreamKey:
     """The route may have taken its own part off the path."""
     names = path.rstrip("/").removeprefix(_PATH).removeprefix("/").split("/")
     if len(names) != _NAMES:
         raise NotFound(f"there is no {path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}")
-    return authorization.stream_of(call.app.policy, names)
+    return authorization.stream_of(invocation.app.policy, names)
 
 
-def _bucket(call: Call) -> Bucket:
-    settings, key = call.app.settings, call.credentials
+def _bucket(invocation: Invocation) -> Bucket:
+    settings, key = invocation.app.settings, invocation.credentials
     if not settings.bucket:
         raise WrongState(
             "this stage does not name its bucket, so no address can be signed",
@@ -75,8 +75,10 @@ def _bucket(call: Call) -> Bucket:
     return Bucket(*place, key.access_key_id, key.access_key_secret, key.security_token)
 
 
-def _signed(call: Call, opened: Opened, left: Sequence[File], period: int) -> Iterator[Json]:
-    sizes = _Sizes(call, opened)
+def _signed(
+    invocation: Invocation, opened: Opened, left: Sequence[File], period: int
+) -> Iterator[Json]:
+    sizes = _Sizes(invocation, opened)
     for one in left:
         url = opened.signed(one.uri, period) if is_object(one) else None
         yield {**shown(one), **sizes.of(one), "url": url}
@@ -85,8 +87,8 @@ def _signed(call: Call, opened: Opened, left: Sequence[File], period: int) -> It
 class _Sizes:
     """Asks for so many, as long as there is time and OSS answers."""
 
-    def __init__(self, call: Call, opened: Opened) -> None:
-        self._call, self._opened = call, opened
+    def __init__(self, invocation: Invocation, opened: Opened) -> None:
+        self._call, self._opened = invocation, opened
         self._left, self._silence = SIZES, ""
 
     def of(self, left: File) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ from shared.inbound import live_callbacks, live_events
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.live_callbacks import RecordEvent, UnknownEvent
 from shared.invocation import serve
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.outbound.relay import Kind
 from shared.protocol import Reported
 
@@ -19,42 +19,42 @@ def handler(event: bytes, context: object) -> dict[str, object]:
     return serve.serve(respond, event, context, seconds=BUDGET)
 
 
-def respond(call: Call, request: Request) -> Response:
-    told = prove(call, request)
-    response = _take(call, told)
-    call.pass_on(Kind.RECORD, request)
+def respond(invocation: Invocation, request: Request) -> Response:
+    told = prove(invocation, request)
+    response = _take(invocation, told)
+    invocation.pass_on(Kind.RECORD, request)
     return response
 
 
-def _take(call: Call, told: RecordEvent) -> Response:
-    meant = live_events.of_record(told, call.app.policy.streaming)
+def _take(invocation: Invocation, told: RecordEvent) -> Response:
+    meant = live_events.of_record(told, invocation.app.policy.streaming)
     if meant is None:
-        return _ignored(call, told)
+        return _ignored(invocation, told)
     key, event = meant
-    call.handle(key, event, HandlingOptions(may_send=call.has_time))
+    invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))
     if isinstance(event, Reported):
-        call.app.known.heard_status(key.domain)
+        invocation.app.capabilities.record_status_callback(key.domain)
     return Response(200, {"stored": str(key)})
 
 
-def prove(call: Call, request: Request) -> RecordEvent:
+def prove(invocation: Invocation, request: Request) -> RecordEvent:
     """Path token and signature first; what it says is read only then."""
-    settings = call.app.settings
+    settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens)
     live_callbacks.verify(
         request.headers,
         domains=live_callbacks.signing_hosts(settings.callback_host),
         keys=settings.record_keys,
-        now=call.app.clock(),
+        now=invocation.app.clock(),
     )
     return live_callbacks.parse_record_event(request.body)
 
 
-def _ignored(call: Call, told: RecordEvent) -> Response:
+def _ignored(invocation: Invocation, told: RecordEvent) -> Response:
     """Whatever Live may come to send is no reason to be called again."""
     if isinstance(told, UnknownEvent):
-        call.log.warning("callback.ignored", why="an event nobody knows", kind=told.event)
+        invocation.log.warning("callback.ignored", why="an event nobody knows", kind=told.event)
         return Response(200, {"ignored": "this event is not known"})
     who = {"domain": told.domain, "app": told.app, "stream": told.stream}
-    call.log.warning("callback.ignored", why="a domain the policy does not name", **who)
+    invocation.log.warning("callback.ignored", why="a domain the policy does not name", **who)
     return Response(200, {"ignored": "this domain is not in the policy"})

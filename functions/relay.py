@@ -7,7 +7,7 @@ import hmac
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import Unauthorized
 from shared.invocation import serve
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.outbound import http, relay
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import KEY_HEADER, KIND_HEADER, Kind
@@ -31,36 +31,36 @@ def handler(event: bytes, context: object) -> dict[str, object]:
     return answer
 
 
-def respond(call: Call, request: Request) -> Response:
-    _check_key(call, request)
+def respond(invocation: Invocation, request: Request) -> Response:
+    _check_key(invocation, request)
     kind = Kind(request.headers.get(KIND_HEADER, ""))
-    target = call.app.policy.forward_to.of(kind.value)
+    target = invocation.app.policy.forward_to.of(kind.value)
     if not target:
         return Response(200, {"ignored": "the policy forwards no such callbacks"})
     try:
-        what = relay.onward(target, call.forwarded(kind, request))
+        what = relay.onward(target, invocation.forwarded(kind, request))
         status, _ = http.call(what, patience=PATIENCE)
     except Unanswered as error:
-        call.log.warning("relay.failed", kind=kind, why=str(error))
-        call.app.known.lost_relay()
+        invocation.log.warning("relay.failed", kind=kind, why=str(error))
+        invocation.app.capabilities.record_lost_relay()
         return Response(UNDELIVERED)
-    return _judge(call, kind, status)
+    return _judge(invocation, kind, status)
 
 
-def _judge(call: Call, kind: Kind, status: int) -> Response:
+def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
     """A target that says no will say it again; one that is in trouble may not."""
     if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server errors of HTTP
-        call.log.warning("relay.failed", kind=kind, status=status)
-        call.app.known.lost_relay()
+        invocation.log.warning("relay.failed", kind=kind, status=status)
+        invocation.app.capabilities.record_lost_relay()
         return Response(UNDELIVERED)
     if not relay.is_taken(status):
-        call.log.warning("relay.refused", kind=kind, status=status)
-        call.app.known.lost_relay()
+        invocation.log.warning("relay.refused", kind=kind, status=status)
+        invocation.app.capabilities.record_lost_relay()
     return Response(200, {"status": status})
 
 
-def _check_key(call: Call, request: Request) -> None:
-    ours = call.app.settings.relay_key
+def _check_key(invocation: Invocation, request: Request) -> None:
+    ours = invocation.app.settings.relay_key
     given = request.headers.get(KEY_HEADER, "")
     if not ours or not hmac.compare_digest(given.encode("utf-8", "replace"), ours.encode()):
         raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")

@@ -9,7 +9,7 @@ from shared.inbound.live_callbacks import Remark, StreamEvent
 from shared.inbound.rejected_callbacks import RejectedCallbacks
 from shared.inbound.request_errors import Unauthorized, UnverifiedCallback
 from shared.invocation import serve
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.outbound.relay import Kind
 from shared.protocol import Remarked
 from shared.protocol.durations import rfc3339
@@ -25,20 +25,22 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 REFUSED = RejectedCallbacks()
 
 
-def respond(call: Call, request: Request) -> Response:
+def respond(invocation: Invocation, request: Request) -> Response:
     if request.path.rstrip("/").endswith("/refused"):
-        return _refused(call, request)
+        return _refused(invocation, request)
     try:
-        return _told(call, request)
+        return _told(invocation, request)
     except UnverifiedCallback as error:
-        REFUSED.keep(_claimed(call, request), error.why, call.app.clock())
+        REFUSED.keep(_claimed(invocation, request), error.why, invocation.app.clock())
         raise
 
 
-def _refused(call: Call, request: Request) -> Response:
+def _refused(invocation: Invocation, request: Request) -> Response:
     """For whoever may read the API: what this instance did not believe."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    caller = call.app.settings.api_tokens.scopes(token) if scheme.lower() == "bearer" else None
+    caller = (
+        invocation.app.settings.api_tokens.scopes(token) if scheme.lower() == "bearer" else None
+    )
     if caller is None or "read" not in caller.scopes:
         raise Unauthorized("a token with the scope read is needed")
     last = [
@@ -47,39 +49,41 @@ def _refused(call: Call, request: Request) -> Response:
     return Response(200, {"refused": REFUSED.count, "last": last})
 
 
-def _claimed(call: Call, request: Request) -> str:
+def _claimed(invocation: Invocation, request: Request) -> str:
     names = [request.query.get(name, "") for name in ("app", "appname", "id")]
-    domain = call.app.policy.streaming(names[0]) or names[0]
+    domain = invocation.app.policy.streaming(names[0]) or names[0]
     return "/".join([domain, *names[1:]])
 
 
-def _told(call: Call, request: Request) -> Response:
+def _told(invocation: Invocation, request: Request) -> Response:
     """Ingest callbacks are GET; exceptions and switches are POST (facts/live.md 2.1)."""
     if request.method == "POST":
-        return _remark(call, request)
-    told = prove(call, request)
-    response = _take(call, told)
-    call.pass_on(Kind.STREAM, request)
+        return _remark(invocation, request)
+    told = prove(invocation, request)
+    response = _take(invocation, told)
+    invocation.pass_on(Kind.STREAM, request)
     return response
 
 
-def _take(call: Call, told: StreamEvent) -> Response:
-    meant = live_events.of_stream(told, call.app.policy.streaming)
+def _take(invocation: Invocation, told: StreamEvent) -> Response:
+    meant = live_events.of_stream(told, invocation.app.policy.streaming)
     if meant is None:
-        call.log.warning("callback.ignored", why="a domain the policy does not name", **_who(told))
+        invocation.log.warning(
+            "callback.ignored", why="a domain the policy does not name", **_who(told)
+        )
         return Response(200, {"ignored": "this domain is not in the policy"})
     key, event = meant
-    call.handle(key, event, HandlingOptions(may_send=call.has_time))
+    invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))
     return Response(200, {"stored": str(key)})
 
 
-def prove(call: Call, request: Request) -> StreamEvent:
+def prove(invocation: Invocation, request: Request) -> StreamEvent:
     """Path token and signature first; what it says is read only then."""
-    settings = call.app.settings
+    settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens)
     domains = [request.query.get("app", "")]
     live_callbacks.verify(
-        request.headers, domains=domains, keys=settings.stream_keys, now=call.app.clock()
+        request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
     )
     told = live_callbacks.parse_stream_event(request.query)
     live_callbacks.not_ahead(request.headers, told.time_ms)
@@ -90,28 +94,28 @@ def _who(told: StreamEvent) -> dict[str, str]:
     return {"ingest_domain": told.ingest_domain, "app": told.app, "stream": told.stream}
 
 
-def _remark(call: Call, request: Request) -> Response:
+def _remark(invocation: Invocation, request: Request) -> Response:
     """Its fields are UNCONFIRMED and so is whether it is signed: it is logged, and where it is
     proved and names its stream, it is one more line of the history."""
-    settings = call.app.settings
+    settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens)
     proved = live_callbacks.is_signed(request.headers)
     if proved:
-        domains = [name for domain in call.app.policy.domains for name in domain.names]
+        domains = [name for domain in invocation.app.policy.domains for name in domain.names]
         live_callbacks.verify(
-            request.headers, domains=domains, keys=settings.stream_keys, now=call.app.clock()
+            request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
         )
     told = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
-    call.log.warning(
+    invocation.log.warning(
         "callback.remarked", proved=proved, exception=told.is_exception, says=dict(told.says)
     )
     if proved:
-        _keep(call, told)
+        _keep(invocation, told)
     return Response(200, {"noted": True})
 
 
-def _keep(call: Call, told: Remark) -> None:
-    key = live_events.of_remark(told, call.app.policy.streaming)
+def _keep(invocation: Invocation, told: Remark) -> None:
+    key = live_events.of_remark(told, invocation.app.policy.streaming)
     if key is not None:
         event = Remarked(is_exception=told.is_exception, what=told.what)
-        call.handle(key, event, HandlingOptions(may_send=call.has_time))
+        invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))

@@ -12,9 +12,9 @@ from cli.setup.backup import Entry, Kept
 from cli.setup.configurations import KEY, Place, Value, read, write
 from cli.setup.plan import Change, Plan, shown
 from cli.setup.stage import Stage
-from shared.config.policy_cache import POLICY_FOR
+from shared.config.policy_cache import POLICY_AGE_MS
 
-SETTLES = POLICY_FOR / 1000 + 1
+SETTLES = POLICY_AGE_MS / 1000 + 1
 """s until every process of the stage forwards by the new policy."""
 Say = Callable[[str], None]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.file_view import QUERY
-from functions.record_command import asks, doctor, policies, reads
+from functions.record_command import commands, doctor, policies, queries
 from functions.record_command.routes import SIGNED, Route, dispatch
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_fields import Field
 from shared.invocation import serve
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 
 BUDGET = 12.0
 """s within which a person has an answer."""
@@ -20,8 +20,8 @@ def handler(event: bytes, context: object) -> dict[str, object]:
     return serve.serve(respond, event, context, seconds=BUDGET)
 
 
-def respond(call: Call, request: Request) -> Response:
-    return dispatch(ROUTES, call, request)
+def respond(invocation: Invocation, request: Request) -> Response:
+    return dispatch(ROUTES, invocation, request)
 
 
 _LIST = "/v1/recordings"
@@ -33,26 +33,28 @@ def _asks(what: str, summary: str, errors: Sequence[int], body: Sequence[Field] 
         method="POST",
         path=f"{_STREAM}/{what}",
         scope="control",
-        respond=getattr(asks, what),
+        respond=getattr(commands, what),
         summary=summary,
         answers={200: "AskResult", 202: "AskResult"},
         errors=errors,
         body=body,
-        headers=asks.HEADERS,
+        headers=commands.HEADERS,
     )
 
 
 ROUTES: tuple[Route, ...] = (
-    _asks("start", "Record this stream until told to stop", (409, 502), asks.START),
-    _asks("stop", "Stop recording it, and keep policy from starting it again", (502,), asks.STOP),
-    _asks("extend", "Move the end of its recording", (409,), asks.EXTEND),
+    _asks("start", "Record this stream until told to stop", (409, 502), commands.START),
+    _asks(
+        "stop", "Stop recording it, and keep policy from starting it again", (502,), commands.STOP
+    ),
+    _asks("extend", "Move the end of its recording", (409,), commands.EXTEND),
     _asks("restart", "Cut the file now and go on in a new one", (409, 502)),
     _asks("cancel_delay", "End the wait after a stop, so that the file appears now", (409, 502)),
     Route(
         method="GET",
         path=_STREAM,
         scope="read",
-        respond=reads.status,
+        respond=queries.status,
         summary="Where the stream stands, and why",
         answers={200: "Recording"},
     ),
@@ -60,25 +62,25 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path=f"{_STREAM}/history",
         scope="read",
-        respond=reads.history,
+        respond=queries.history,
         summary="What happened and why, newest first",
         answers={200: "History"},
-        query=reads.LINES,
+        query=queries.LINES,
     ),
     Route(
         method="GET",
         path=f"{_STREAM}/files",
         scope="read",
-        respond=reads.files,
+        respond=queries.files,
         summary="The files that the stream left, newest first",
         answers={200: "Files"},
-        query=reads.LINES,
+        query=queries.LINES,
     ),
     Route(
         method="GET",
         path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}",
         scope="read",
-        respond=reads.elsewhere,
+        respond=queries.elsewhere,
         summary="The files that the stream left, with sizes and with addresses that play",
         answers={200: "SignedFiles"},
         errors=(409,),
@@ -88,11 +90,11 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path=_LIST,
         scope="read",
-        respond=reads.listed,
+        respond=queries.listed,
         summary="Every stream ever heard of, in the order of their names",
         answers={200: "Recordings"},
         errors=(404,),
-        query=reads.LIST,
+        query=queries.LIST,
     ),
     Route(
         method="GET",
@@ -116,7 +118,7 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/v1/health",
         scope=None,
-        respond=reads.health,
+        respond=queries.health,
         summary="Ready, or why not",
         answers={200: "Health", 503: "Health"},
     ),

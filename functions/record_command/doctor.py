@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from functions.record_command.routes import Ask
+from functions.record_command.routes import ApiRequest
 from shared.config import load_stage_policy, mode_of
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
@@ -42,10 +42,10 @@ DIGESTS: tuple[Field, ...] = (
 )
 
 
-def examine(ask: Ask) -> Response:
+def examine(request: ApiRequest) -> Response:
     """Everything is looked at even where the first of it fails."""
-    app = ask.call.app
-    app.known.forget()
+    app = request.invocation.app
+    app.policies.forget()
     return Response(
         200,
         {
@@ -53,10 +53,10 @@ def examine(ask: Ask) -> Response:
             "mode": mode_of(app.settings, app.policy).value,
             "now": rfc3339(app.clock()),
             "settings": _settings(app),
-            "matches": _matches(ask),
+            "matches": _matches(request),
             "store": _store(app),
-            "policy": {"version": app.known.version, "fault": _policy_fault(app)},
-            "live": list(_live(ask)),
+            "policy": {"version": app.policies.version, "fault": _policy_fault(app)},
+            "live": list(_live(request)),
         },
     )
 
@@ -79,14 +79,14 @@ def _settings(app: App) -> Json:
     }
 
 
-def _matches(ask: Ask) -> Json:
-    settings = ask.call.app.settings
+def _matches(request: ApiRequest) -> Json:
+    settings = request.invocation.app.settings
     ours = {
         "stream_key": settings.stream_keys,
         "record_key": settings.record_keys,
         "path_token": settings.path_tokens,
     }
-    return {name: _is_ours(secrets, ask.query.get(name)) for name, secrets in ours.items()}
+    return {name: _is_ours(secrets, request.query.get(name)) for name, secrets in ours.items()}
 
 
 def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
@@ -117,14 +117,14 @@ def _policy_fault(app: App) -> str:
     return ""
 
 
-def _live(ask: Ask) -> Iterator[Json]:
+def _live(request: ApiRequest) -> Iterator[Json]:
     """With the role of this function, whose permissions nobody else has."""
-    call = ask.call
-    for domain in call.app.policy.domains:
+    invocation = request.invocation
+    for domain in invocation.app.policy.domains:
         told: Json = {"domain": domain.streaming, "online": None, "code": None}
-        if call.has_time():
+        if invocation.has_time():
             try:
-                told["online"] = len(call.online(domain.streaming))
+                told["online"] = len(invocation.online(domain.streaming))
             except LiveError as error:
                 told["code"] = error.code
         yield told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from functions.record_command.routes import Ask
+from functions.record_command.routes import ApiRequest
 from shared.config import load_stage_policy
 from shared.config.policy_dump import as_document
 from shared.errors import Fault, Misconfigured
@@ -14,12 +14,12 @@ from shared.inbound.request_errors import BadRequest, WrongState
 from shared.inbound.request_fields import Field
 
 
-def show(ask: Ask) -> Response:
+def show(request: ApiRequest) -> Response:
     """The newest, whichever instance answers: a change of it is made from what this shows."""
-    known = ask.call.app.known
-    known.forget()
-    policy = known.policy()
-    return Response(200, {"version": known.version, "policy": as_document(policy)})
+    policies = request.invocation.app.policies
+    policies.forget()
+    policy = policies.policy()
+    return Response(200, {"version": policies.version, "policy": as_document(policy)})
 
 
 def _read_policy(value: object) -> Mapping[str, object]:
@@ -52,13 +52,16 @@ APPLY: tuple[Field, ...] = (
 )
 
 
-def apply(ask: Ask) -> Response:
+def apply(request: ApiRequest) -> Response:
     """Checked as the packaged one is, kept beside those before it, in force within seconds."""
-    missing = [name for name in ("policy", "replaces") if name not in ask.body]
+    missing = [name for name in ("policy", "replaces") if name not in request.body]
     if missing:
         raise BadRequest([Fault(name, "is missing", "MissingParam") for name in missing])
-    app = ask.call.app
-    text, replaces = json.dumps(ask.body["policy"], ensure_ascii=False), ask.body["replaces"]
+    app = request.invocation.app
+    text, replaces = (
+        json.dumps(request.body["policy"], ensure_ascii=False),
+        request.body["replaces"],
+    )
     try:
         policy = load_stage_policy(text, kind="json", settings=app.settings)
     except Misconfigured as error:
@@ -67,6 +70,6 @@ def apply(ask: Ask) -> Response:
     if copy is None:
         hint = "see what it is now: live-record policy diff"
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
-    app.known.forget()
-    ask.call.log.warning("policy.applied", version=copy.version, who=ask.who)
+    app.policies.forget()
+    request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
     return Response(200, {"version": copy.version, "policy": as_document(policy)})

@@ -10,7 +10,7 @@ from shared.inbound.authorization import authorize, stream_of
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
 from shared.inbound.request_fields import Field, read
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.protocol import StreamKey
 from shared.protocol.texts import Language
 from shared.quick import dataclass
@@ -20,10 +20,10 @@ SIGNED = "/v1/files"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ApiRequest:
     """One request, proved, checked and read."""
 
-    call: Call
+    invocation: Invocation
     who: str
     key: StreamKey | None
     body: Mapping[str, Any]
@@ -46,7 +46,7 @@ class Route:
     method: str
     path: str
     scope: str | None
-    respond: Callable[[Ask], Response]
+    respond: Callable[[ApiRequest], Response]
     summary: str
     answers: Mapping[int, str]
     errors: Sequence[int] = ()
@@ -89,7 +89,7 @@ class Route:
         return [given for part, given in pairs if part.startswith("{")]
 
 
-def dispatch(routes: Sequence[Route], call: Call, request: Request) -> Response:
+def dispatch(routes: Sequence[Route], invocation: Invocation, request: Request) -> Response:
     path = request.path.rstrip("/")
     path = path if path.startswith("/v1/") else f"/v1{path}"
     found = [(route, values) for route in routes if (values := route.matches(path)) is not None]
@@ -100,16 +100,18 @@ def dispatch(routes: Sequence[Route], call: Call, request: Request) -> Response:
     if at is None:
         raise MethodNotAllowed(f"{path} takes no {request.method}", allow=allowed)
     route, values = found[at]
-    return route.respond(_ask(route, values, call, request))
+    return route.respond(_ask(route, values, invocation, request))
 
 
-def _ask(route: Route, values: Sequence[str], call: Call, request: Request) -> Ask:
-    who = authorize(call.app.settings.api_tokens, request, route.scope) if route.scope else ""
+def _ask(
+    route: Route, values: Sequence[str], invocation: Invocation, request: Request
+) -> ApiRequest:
+    who = authorize(invocation.app.settings.api_tokens, request, route.scope) if route.scope else ""
     sent = json_body(request) if route.method == "POST" else {}
-    return Ask(
-        call=call,
+    return ApiRequest(
+        invocation=invocation,
         who=who,
-        key=stream_of(call.app.policy, values) if route.names_stream else None,
+        key=stream_of(invocation.app.policy, values) if route.names_stream else None,
         body=read(route.body, sent, where="body"),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),

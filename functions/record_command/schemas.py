@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from functions.record_command.outcomes import Outcome
+from functions.record_command.ask_results import Outcome
 from shared.protocol import Command, Phase, Reason
 from shared.protocol.policy import Mode, OnInterruption
 from shared.protocol.state.intent import Requester

@@ -1,5 +1,8 @@
-"""What a process knows of its stage beyond its settings: the policy in force, and for which domains
-Live's status callbacks are known to work. The store is asked now and then, never each time."""
+"""What a process knows of its environment beyond its settings, read from the store now and then.
+
+The policy in force, what was seen to work for a domain, and the settings of one stream that follow
+from both. Every invocation uses them; none of them may fail because the store does.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +18,35 @@ from shared.protocol.stream import StreamKey
 from shared.store.contract import PolicyCopy
 from shared.store.store_errors import StoreUnavailable
 
-POLICY_FOR = 10_000
-"""ms for which a policy is taken to be the newest."""
+POLICY_AGE_MS = 10_000
+"""For so long a policy is taken to be the newest."""
 RELAY_LOST = "relay lost"
-"""The mark of the latest callback that whoever had it before did not get."""
-MARK_FOR = 60_000
-"""ms for which a mark that was not there is taken not to be there."""
+"""The timestamp of the latest callback that its previous receiver did not get."""
+TIMESTAMP_AGE_MS = 60_000
+"""For so long a timestamp that was not there is taken not to be there."""
 
 
 class PolicySource(Protocol):
     def get_policy(self) -> PolicyCopy | None: ...
+
+
+class TimestampStore(Protocol):
     def touch(self, name: str) -> None: ...
     def age_ms(self, name: str) -> int | None: ...
 
 
-class Known:
-    """`packaged` is the policy while the store has none. `clock` gives ms since the epoch."""
+class PolicyCache:
+    """The policy in force. The store is asked now and then, never each time."""
 
     def __init__(
-        self, store: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
+        self, source: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
     ) -> None:
-        self._store = store
-        self._clock = clock
+        """`packaged` is the policy while the store has none. `clock` gives ms since the epoch."""
+        self._source = source
         self._log = log
         self._policy = packaged
         self._version = 0
-        self._asked: dict[str, int] = {}
-        self._works: set[str] = set()
+        self._asked = _LastAsked(clock)
 
     @property
     def version(self) -> int:
@@ -49,17 +54,18 @@ class Known:
         return self._version
 
     def policy(self) -> Policy:
-        """The store's newest, at most ten seconds old; while the store is down, the last known."""
-        if self._is_time("policy", POLICY_FOR):
+        """Return the store's newest, at most ten seconds old; the last one known while the store
+        is down."""
+        if self._asked.may_ask("policy", POLICY_AGE_MS):
             try:
-                self._take(self._store.get_policy())
+                self._take(self._source.get_policy())
             except StoreUnavailable as error:
                 self._log.warning("policy.unread", error=error)
         return self._policy
 
     def forget(self) -> None:
-        """The policy was changed here and now."""
-        self._asked.pop("policy", None)
+        """Ask the store again: the policy was changed here and now."""
+        self._asked.forget("policy")
 
     def _take(self, copy: PolicyCopy | None) -> None:
         if copy is None or copy.version == self._version:
@@ -70,62 +76,88 @@ class Known:
         except Misconfigured as error:  # a later release wrote it
             self._log.error("policy.refused", version=copy.version, error=error)
 
-    def status_works(self, domain: str) -> bool:
-        """A status event of the domain has been received."""
+
+class DomainCapabilities:
+    """What was seen to work, or not to: status callbacks by domain, and the relay."""
+
+    def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
+        self._timestamps = timestamps
+        self._log = log
+        self._asked = _LastAsked(clock)
+        self._with_status: set[str] = set()
+
+    def has_status_callbacks(self, domain: str) -> bool:
+        """Return True if a status event of the domain has been received."""
         name = f"status:{domain}"
-        if domain not in self._works and self._is_time(name, MARK_FOR):
+        if domain not in self._with_status and self._asked.may_ask(name, TIMESTAMP_AGE_MS):
             try:
-                if self._store.age_ms(name) is not None:
-                    self._works.add(domain)
+                if self._timestamps.age_ms(name) is not None:
+                    self._with_status.add(domain)
             except StoreUnavailable as error:
-                self._log.warning("mark.unread", mark=name, error=error)
-        return domain in self._works
+                self._log.warning("timestamp.unread", timestamp=name, error=error)
+        return domain in self._with_status
 
-    def heard_status(self, domain: str) -> None:
-        """Remembered once a process, and never worth failing for."""
-        if self.status_works(domain):
+    def record_status_callback(self, domain: str) -> None:
+        """Remember it, once a process. It is never worth failing for."""
+        if self.has_status_callbacks(domain):
             return
-        try:
-            self._store.touch(f"status:{domain}")
-            self._works.add(domain)
-        except StoreUnavailable as error:
-            self._log.warning("mark.lost", mark=f"status:{domain}", error=error)
+        if self._touch(f"status:{domain}"):
+            self._with_status.add(domain)
 
-    def lost_relay(self) -> None:
-        """A callback could not be passed on. Once a minute and process is enough to be told."""
-        if not self._is_time(RELAY_LOST, MARK_FOR):
-            return
-        try:
-            self._store.touch(RELAY_LOST)
-        except StoreUnavailable as error:
-            self._log.warning("mark.lost", mark=RELAY_LOST, error=error)
+    def record_lost_relay(self) -> None:
+        """Remember that a callback could not be forwarded; once a minute and process is enough."""
+        if self._asked.may_ask(RELAY_LOST, TIMESTAMP_AGE_MS):
+            self._touch(RELAY_LOST)
 
-    def _is_time(self, name: str, lasts: int) -> bool:
-        now = self._clock()
-        if name in self._asked and abs(now - self._asked[name]) < lasts:
+    def _touch(self, name: str) -> bool:
+        try:
+            self._timestamps.touch(name)
+        except StoreUnavailable as error:
+            self._log.warning("timestamp.lost", timestamp=name, error=error)
             return False
-        self._asked[name] = now
         return True
 
 
-class StreamSettingsCache:
-    """The terms of a stream; while one event is handled they are asked for several times."""
+class _LastAsked:
+    """When each question was last put to the store."""
 
-    def __init__(self, settings: Settings, known: Known) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._at: dict[str, int] = {}
+
+    def may_ask(self, name: str, age_ms: int) -> bool:
+        now = self._clock()
+        if name in self._at and abs(now - self._at[name]) < age_ms:
+            return False
+        self._at[name] = now
+        return True
+
+    def forget(self, name: str) -> None:
+        self._at.pop(name, None)
+
+
+class StreamSettingsCache:
+    """The settings of a stream. While one event is handled they are asked for several times."""
+
+    def __init__(
+        self, settings: Settings, policies: PolicyCache, capabilities: DomainCapabilities
+    ) -> None:
         self._settings = settings
-        self._known = known
+        self._policies = policies
+        self._capabilities = capabilities
         self._last: tuple[StreamKey, Policy, bool, StreamSettings] | None = None
 
     def __call__(self, key: StreamKey) -> StreamSettings:
-        policy, works = self._known.policy(), self._known.status_works(key.domain)
+        policy = self._policies.policy()
+        has_status = self._capabilities.has_status_callbacks(key.domain)
         last = self._last
-        if last and last[0] == key and last[1] is policy and last[2] is works:
+        if last and last[0] == key and last[1] is policy and last[2] is has_status:
             return last[3]
-        terms = self._made(policy, key, status_known=works)
-        self._last = (key, policy, works, terms)
-        return terms
+        stream_settings = self._read(policy, key, status_known=has_status)
+        self._last = (key, policy, has_status, stream_settings)
+        return stream_settings
 
-    def _made(self, policy: Policy, key: StreamKey, *, status_known: bool) -> StreamSettings:
+    def _read(self, policy: Policy, key: StreamKey, *, status_known: bool) -> StreamSettings:
         settings = self._settings
         return StreamSettings(
             rule=policy.rule(key),

@@ -59,7 +59,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Misconfigured says everything that is wrong, and what to do about it."""
-        read = _Reader(env)
+        read = _EnvironmentReader(env)
         settings = _settings(read)
         faults = [*read.faults, *read.unknown()]
         named = {fault.field for fault in faults}
@@ -90,12 +90,12 @@ def mode_of(settings: Settings, policy: Policy) -> Mode:
 
 def names() -> tuple[str, ...]:
     """Every variable that is read, in order."""
-    read = _Reader({})
+    read = _EnvironmentReader({})
     _settings(read)
     return tuple(read.taken)
 
 
-class _Reader:
+class _EnvironmentReader:
     """Takes variables one by one, and remembers their faults; what is empty counts as unset."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -123,7 +123,7 @@ class _Reader:
                 yield Fault(name, did_you_mean(name, self.taken, prefix=PREFIX))
 
 
-def _settings(read: _Reader) -> Settings:
+def _settings(read: _EnvironmentReader) -> Settings:
     protocol, endpoint = read.take("LIVE_ENDPOINT", values.endpoint, "live.aliyuncs.com")
     oss_protocol, oss_endpoint = read.take("OSS_ENDPOINT", values.oss_endpoint)
     return Settings(

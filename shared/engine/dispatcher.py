@@ -1,145 +1,166 @@
-"""Who drains: the reconciles at work, and in each as many senders as rate and latency need."""
+"""Sends what is due: one reconcile, with as many workers as the rate limit and latency need.
+
+The function reconcile runs it. It knows the store's queue and how to handle one stream, and
+nothing of HTTP, of policy or of how a command is sent.
+"""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Condition
 from typing import Protocol
 
-MOST = 64
-ENOUGH = 4
-"""reconciles at work: one more that was woken would only stand in their way."""
-OTHERS = 2
-"""that stand by whoever sends a crowd."""
-ALIVE = 2_000
-"""ms for which one that fell silent counts as at work."""
-PAUSE = 1_500
-"""ms between two that are called, by however many instances: each start costs."""
-BEAT = 1.0
-"""s between two signs of life."""
-TURN = 0.0005
-"""s after which a thread that computes lets another on: while the list of a crowd is read, each of
-a sender's dozen steps from its slot to the wire would else wait 5 ms."""
-BACKFILL_AGAIN_MS = 10_000
-"""ms between two looks at the online lists while a crowd is sent."""
+from shared.engine.recorder import SOON_MS, HandleResult
+from shared.engine.worker_lease import BackfillTimer, WorkerLease
+from shared.engine.workers import MAX_WORKERS, Workers
+from shared.store.store_errors import StoreUnavailable
+
+HELPERS_WANTED = 2
+"""Reconciles that stand by whoever sends a burst."""
+LINGER_MS = 2_000
+"""A reconcile stays so long after its last work, for the wake-up call that was swallowed meanwhile
+by the limit of one a second."""
+IDLE_POLL_MS = 200
+MIN_PAUSE_MS = 5
+STORE_PAUSE_S = 0.5
+"""Before a store is asked again that was away: most are back soon (a fail-over)."""
 
 
-class WorkerRegistry(Protocol):
-    def register(self, name: str, who: str, ms: int) -> int: ...
-    def deregister(self, name: str, who: str) -> None: ...
-    def may_wake_one(self, name: str, enough: int, ms: int) -> bool: ...
-
-
-class Timestamps(Protocol):
-    def touch(self, name: str) -> None: ...
-    def age_ms(self, name: str) -> int | None: ...
-
-
-class WorkerLease:
-    """One reconcile at work, known to the others while it lives."""
-
-    def __init__(self, roster: WorkerRegistry, who: str, monotonic: Callable[[], float]) -> None:
-        self._roster = roster
-        self._who = who
-        self._monotonic = monotonic
-        self._last = float("-inf")
-
-    def begin(self) -> int:
-        """How many others there are."""
-        self._last = self._monotonic()
-        return self._roster.register("reconcile", self._who, ALIVE)
-
-    def heartbeat(self) -> None:
-        if self._monotonic() - self._last >= BEAT:
-            self.begin()
-
-    def wants_one_more(self) -> bool:
-        """Whether a reconcile is to be woken."""
-        return self._roster.may_wake_one("reconcile", ENOUGH, PAUSE)
-
-    def end(self) -> None:
-        self._roster.deregister("reconcile", self._who)
-
-
-class BackfillTimer:
-    """Where a crowd comes up, callbacks are probably refused for want of instances: whoever sends
-    it looks for those streams meanwhile, and once more at its end, whoever is killed in between."""
-
-    def __init__(self, diary: Timestamps) -> None:
-        self._diary = diary
-
-    def sees_crowd(self) -> None:
-        self._diary.touch("crowd")
-
-    def looks(self) -> None:
-        """From now on: what comes up later may be missed."""
-        self._diary.touch("looked")
-
-    def is_time(self) -> bool:
-        """Nobody has looked for a while."""
-        ago = self._diary.age_ms("looked")
-        return ago is None or ago >= BACKFILL_AGAIN_MS
-
-    def is_due(self) -> bool:
-        """Nobody has looked since there was a crowd."""
-        crowd, polled = self._diary.age_ms("crowd"), self._diary.age_ms("looked")
-        return crowd is not None and (polled is None or crowd < polled)
+class Queue(Protocol):
+    def next_due(self) -> int | None: ...
 
 
 class Dispatcher:
-    """Begins with one; each that finds the lane nearly free calls one more, and each ends by itself
-    when nothing is due any more or the others have the lane booked up."""
+    """Runs until nothing is due for a while or the time is up."""
 
-    def __init__(self, work: Callable[[], int], heartbeat: Callable[[], None]) -> None:
-        self._work = work
-        self._heartbeat = heartbeat
-        self._changed = Condition()
-        self.working = 0
+    def __init__(  # noqa: PLR0913 - everything that a reconcile touches
+        self,
+        queue: Queue,
+        drain_one: Callable[[], HandleResult | None],
+        *,
+        slot_wait_ms: int,
+        lease: WorkerLease,
+        backfill_timer: BackfillTimer,
+        backfill: Callable[[], int],
+        wake: Callable[[], None],
+        wait: Callable[[float], None],
+        report: Callable[[str, Exception], None],
+    ) -> None:
+        """`drain_one` handles the first stream that is due; None when none is. `backfill` looks for
+        streams that nobody reported. `wait` takes seconds."""
+        self._queue = queue
+        self._drain_one = drain_one
+        self._slot_wait_ms = slot_wait_ms
+        self._lease = lease
+        self._backfill_timer = backfill_timer
+        self._backfill = backfill
+        self._wake = wake
+        self._wait = wait
+        self._report = report
+        self._has_time: Callable[[], bool] = lambda: True
+        self._workers: Workers | None = None
+        self.running = 0
         self._done = 0
-        self._trouble: BaseException | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._error: BaseException | None = None
 
-    def drain(self) -> int:
-        """How much was done. Raises what a sender raised, once all have ended."""
-        sys.setswitchinterval(TURN)
-        self._done, self._trouble = 0, None
-        with ThreadPoolExecutor(MOST, thread_name_prefix="sender") as pool:
-            self._pool = pool
-            self.call_one_more()
-            while not self._have_ended():
-                self._heartbeat()
-        if self._trouble is not None:
-            raise self._trouble
+    def run(self, workers: Workers, has_time: Callable[[], bool]) -> int:
+        """Send what is due; return how much was done. What there is no time for is left to a
+        successor, which is woken."""
+        self._has_time = has_time
+        done = 0
+        due_in_ms: int | None = 0
+        while has_time() and due_in_ms == 0:  # 0: somebody relied on us just now
+            try:
+                self._lease.begin()
+                done += self._run_until_idle(workers)
+                self._lease.end()
+                due_in_ms = self._queue.next_due()
+            except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
+                self._report("store.unavailable", error)
+                self._wait(STORE_PAUSE_S)
+        if not has_time() and due_in_ms is not None and due_in_ms <= SOON_MS:
+            self._wake()
+        return done
+
+    def _run_until_idle(self, workers: Workers) -> int:
+        done, idle_ms = 0, 0
+        while self._has_time() and idle_ms < LINGER_MS:
+            self._lease.heartbeat()
+            drained = self.drain(workers)
+            if self._backfill_timer.is_due():
+                drained += self._backfill()
+            due_in_ms = self._queue.next_due()
+            has_work = drained > 0 or (due_in_ms is not None and due_in_ms <= SOON_MS)
+            done, idle_ms = done + drained, 0 if has_work else idle_ms + IDLE_POLL_MS
+            pause_ms = IDLE_POLL_MS if due_in_ms is None else min(due_in_ms, IDLE_POLL_MS)
+            self._wait(max(pause_ms, MIN_PAUSE_MS) / 1000)
+        return done
+
+    def drain(self, workers: Workers) -> int:
+        """Send until nothing is due; return how much was done. Raise what a worker raised, once
+        all have ended.
+
+        One worker begins. Each that finds the next slot near starts one more, and each ends when
+        nothing is due any more or when the others have the coming slots booked up.
+        """
+        self._done, self._error = 0, None
+        with workers:
+            self._workers = workers
+            self.start_worker()
+            while not self._have_ended(workers):
+                self._beat()
+        if self._error is not None:
+            raise self._error
         return self._done
 
-    def _have_ended(self) -> bool:
-        """Within a beat. From then on nobody is called any more."""
-        with self._changed:
-            ended = self._changed.wait_for(lambda: self.working == 0, BEAT)
+    def start_worker(self) -> None:
+        """Start one more worker, if a drain is going on and has room for it."""
+        self._start(self._drain_while_due)
+
+    def _have_ended(self, workers: Workers) -> bool:
+        """Wait for at most a heartbeat. From the end on nobody is started any more."""
+        with workers.signal as _:
+            ended = workers.signal.wait_for(lambda: self.running == 0, self._lease.heartbeat_s)
             if ended:
-                self._pool = None
+                self._workers = None
         return ended
 
-    def call_one_more(self) -> None:
-        self.have_done(self._work)
+    def _beat(self) -> None:
+        """Each heartbeat of a drain, which only a burst makes last so long: three reconciles
+        share a burst, and if some are killed, whoever is left wakes the next."""
+        if self._lease.begin() < HELPERS_WANTED:
+            self._wake()
+        self._backfill_timer.note_burst()
+        if self._backfill_timer.may_run_again():
+            self._start(self._backfill)
 
-    def have_done(self, work: Callable[[], int]) -> None:
-        """Beside what the senders do; the drain does not end before."""
-        with self._changed:
-            if self._pool is not None and self.working < MOST and self._trouble is None:
-                self.working += 1
-                self._pool.submit(self._run, work)
+    def _start(self, work: Callable[[], int]) -> None:
+        workers = self._workers
+        if workers is None:
+            return
+        with workers.signal:
+            if self._workers is not None and self.running < MAX_WORKERS and self._error is None:
+                self.running += 1
+                workers.start(lambda: self._run(workers, work))
 
-    def _run(self, work: Callable[[], int]) -> None:
-        done, trouble = 0, None
+    def _run(self, workers: Workers, work: Callable[[], int]) -> None:
+        done, error = 0, None
         try:
             done = work()
-        except BaseException as error:  # noqa: BLE001 - raised again by `drain`
-            trouble = error
-        with self._changed:
-            self.working -= 1
+        except BaseException as raised:  # noqa: BLE001 - raised again by `drain`
+            error = raised
+        with workers.signal:
+            self.running -= 1
             self._done += done
-            self._trouble = self._trouble or trouble
-            self._changed.notify()
+            self._error = self._error or error
+            workers.signal.notify()
+
+    def _drain_while_due(self) -> int:
+        """One worker: the first stream that is due, and the next, until none is."""
+        done = 0
+        while self._has_time() and (handled := self._drain_one()) is not None:
+            booked_ms = handled.next_slot_in_ms - self._slot_wait_ms
+            if booked_ms > 0:
+                self._wait(min(round(booked_ms), IDLE_POLL_MS) / 1000)
+                break
+            done += 1
+        return done

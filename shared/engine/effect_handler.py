@@ -9,13 +9,10 @@ from typing import Any
 from shared.engine.effects import (
     CallbackSource,
     CommandResult,
-    Drain,
     Effect,
     ListOnline,
     LiveApi,
     Load,
-    Mark,
-    NextDue,
     OnlineSnapshot,
     QueryOnline,
     ReadUndelivered,
@@ -23,8 +20,8 @@ from shared.engine.effects import (
     SaveOrClaim,
     Send,
     TakeDue,
+    TouchSource,
     Undelivered,
-    Wait,
 )
 from shared.protocol import Accepted, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
@@ -71,21 +68,20 @@ class EffectHandler:
         *,
         monotonic: Callable[[], float],
         wait: Callable[[float], None],
-        said: Callable[[str, Exception], None],
-        drain: Callable[[], int] = lambda: 0,
-        has_room: Callable[[], None] = lambda: None,
+        report: Callable[[str, Exception], None],
+        on_free_slot: Callable[[], None] = lambda: None,
     ) -> None:
-        """`drain` starts the senders; `has_room` is told when the lane could feed one more."""
+        """`wait` takes seconds; `on_free_slot` is called when the next slot is near, so that one
+        more worker would find work; `report` gets what went wrong with a request."""
         self._store = store
         self._live = live
         self._monotonic = monotonic
         self._wait = wait
-        self._said = said
-        self._drain = drain
-        self._has_room = has_room
+        self._report = report
+        self._on_free_slot = on_free_slot
         self._slots: dict[str, _Slot] = {}
 
-    def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401, PLR0911 - one arm an effect
+    def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
         match effect:
             case Load(key=key):
                 return self._store.load(key)
@@ -94,28 +90,22 @@ class EffectHandler:
             case Send(key=key, flight=flight):
                 return self._send(key, flight)
             case QueryOnline(key=key, asked_at=asked_at):
-                return self._look(key, asked_at)
-            case ListOnline() | ReadUndelivered() | Mark():
+                return self._query_online(key, asked_at)
+            case ListOnline() | ReadUndelivered() | TouchSource():
                 return self._perform_at_large(effect)
             case TakeDue(limit=limit, hold=hold):
                 return self._store.take_due(limit, hold)
-            case Drain():
-                return self._drain()
-            case NextDue():
-                return self._store.next_due()
-            case Wait(ms=ms):
-                return self._wait(ms / 1000)
             case _:
                 raise AssertionError(effect)
 
-    def _perform_at_large(self, effect: ListOnline | ReadUndelivered | Mark) -> Any:  # noqa: ANN401 - as above
+    def _perform_at_large(self, effect: ListOnline | ReadUndelivered | TouchSource) -> Any:  # noqa: ANN401 - as above
         """What is of no single stream."""
         match effect:
             case ListOnline(domain=domain):
                 return self._list(domain)
             case ReadUndelivered(source=source):
                 return self._read_undelivered(source)
-            case Mark(source=source):
+            case TouchSource(source=source):
                 return self._store.touch(source.timestamp)
 
     def _save(self, save: Save) -> Saved:
@@ -127,7 +117,7 @@ class EffectHandler:
             away = saved.slot_in / 1000
             self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
             if saved.slot_in < NEARLY_FREE:
-                self._has_room()
+                self._on_free_slot()
         return saved
 
     def _send(self, key: StreamKey, flight: Flight) -> CommandResult:
@@ -144,7 +134,7 @@ class EffectHandler:
         try:
             return Accepted(self._live.send(flight.command, key))
         except LiveError as error:
-            self._said("command.failed", error)
+            self._report("command.failed", error)
             if isinstance(error, Throttled):
                 self._slow(error)
             return error
@@ -160,7 +150,7 @@ class EffectHandler:
         try:
             return OnlineSnapshot(asked_at, dict(self._live.online(domain)), watched)
         except LiveError as error:
-            self._said("resync.failed", error)
+            self._report("resync.failed", error)
             return None
 
     def _read_undelivered(self, source: CallbackSource) -> Sequence[Undelivered] | None:
@@ -169,7 +159,7 @@ class EffectHandler:
         try:
             return self._live.undelivered(source, since, now + AHEAD, self._take_poll_slot)
         except LiveError as error:
-            self._said("replay.failed", error)
+            self._report("replay.failed", error)
             return None
 
     def _take_poll_slot(self) -> None:
@@ -178,7 +168,7 @@ class EffectHandler:
             raise NeverSent("NoSlot", "the looks' lane is booked up")
         self._wait(slot_in / 1000)
 
-    def _look(self, key: StreamKey, asked_at: int) -> Polled | None:
+    def _query_online(self, key: StreamKey, asked_at: int) -> Polled | None:
         slot_in = self._store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
             return None
@@ -186,5 +176,5 @@ class EffectHandler:
         try:
             return Polled(self._live.find(key), asked_at)
         except LiveError as error:
-            self._said("poll.failed", error)
+            self._report("poll.failed", error)
             return None

@@ -21,7 +21,6 @@ class RecordStore(Protocol):
     def load(self, key: StreamKey) -> Loaded: ...
     def save_or_claim(self, save: Save) -> Saved: ...
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]: ...
-    def next_due(self) -> int | None: ...
     def poll_slot(self, wait: int) -> float | None: ...
     def slow(self, ms: int) -> None: ...
     def watched(self, domain: str) -> Sequence[Watched]: ...
@@ -126,7 +125,7 @@ class ReadUndelivered(Effect["Sequence[Undelivered] | None"]):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark(Effect[None]):
+class TouchSource(Effect[None]):
     """All that was read back of this source is stored."""
 
     source: CallbackSource
@@ -138,21 +137,6 @@ class TakeDue(Effect[Sequence[StreamKey]]):
 
     limit: int
     hold: int
-
-
-@dataclass(frozen=True, slots=True)
-class Drain(Effect[int]):
-    """What is due is done by as many senders as it takes; how much it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class NextDue(Effect[int | None]):
-    """In how many ms something is due; None when nothing ever is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait(Effect[None]):
-    ms: int
 
 
 Steps = Generator[Effect[Any], Any, T]

@@ -65,7 +65,7 @@ class FileStored:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordFailed:
+class RecordFailure:
     domain: str
     app: str
     stream: str
@@ -101,7 +101,7 @@ class Remark:
     stream: str = ""
 
 
-RecordEvent = RecordStatus | FileStored | RecordFailed | UnknownEvent
+RecordEvent = RecordStatus | FileStored | RecordFailure | UnknownEvent
 
 _STATES = {state.value for state in RecordState}
 _FAILURES = {"record_error", "transformat_error", "record_force_transcode_fail"}
@@ -190,7 +190,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-class _Reader:
+class _PayloadReader:
     """Takes fields out of what Live sent, and remembers everything that is wrong with them."""
 
     def __init__(self, source: Mapping[str, object]) -> None:
@@ -230,7 +230,7 @@ class _Reader:
 
 def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
     """`app` is the ingest domain here and `appname` the application (facts/live.md 2)."""
-    read = _Reader(query)
+    read = _PayloadReader(query)
     event = StreamEvent(
         action=read.action(),
         ingest_domain=read.name("app"),
@@ -278,7 +278,7 @@ def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
     what = next((code for code in codes if _CODE.fullmatch(code)), "-")
     of_ingest = all(names[0] in plain for names in _INGEST_FIELDS)
     fields = _INGEST_FIELDS if of_ingest else _STREAM_FIELDS
-    read = _Reader(plain)
+    read = _PayloadReader(plain)
     names = [read.name(*one) for one in fields]
     return Remark(is_exception, what, says, *(names if read.is_whole else ("", "", "")))
 
@@ -294,7 +294,7 @@ def _object(body: bytes) -> dict[str, object]:
 
 
 def _names(told: Mapping[str, object]) -> tuple[str, str, str]:
-    read = _Reader(told)
+    read = _PayloadReader(told)
     names = (
         read.name("domain", "DomainName"),
         read.name("app", "AppName"),
@@ -319,7 +319,7 @@ def _vod(told: Mapping[str, object]) -> RecordEvent:
     if event != _VOD_COMPLETE:
         return UnknownEvent(event)
     if told.get("Status") == "fail":
-        return RecordFailed(*_names(told), event=event, code="fail")
+        return RecordFailure(*_names(told), event=event, code="fail")
     return FileStored(
         *_names(told),
         video_id=_text(told, "VideoId", 256),
@@ -328,9 +328,9 @@ def _vod(told: Mapping[str, object]) -> RecordEvent:
     )
 
 
-def _failure(event: str, told: Mapping[str, object]) -> RecordFailed:
+def _failure(event: str, told: Mapping[str, object]) -> RecordFailure:
     why, file = told.get("error_info"), told.get("file_info")
-    return RecordFailed(
+    return RecordFailure(
         *_names(told),
         event=event,
         code=_text(why, "code", 64),

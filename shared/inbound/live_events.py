@@ -96,7 +96,7 @@ def of_remark(told: Remark, streaming: Streaming) -> StreamKey | None:
     return StreamKey(domain, told.app, told.stream) if domain else None
 
 
-def _reported(told: RecordStatus | FileStored | live_callbacks.RecordFailed) -> Event:
+def _reported(told: RecordStatus | FileStored | live_callbacks.RecordFailure) -> Event:
     if isinstance(told, RecordStatus):
         recording = told.state is not RecordState.PAUSED
         return Reported(told.state.value, recording, told.time_ms)

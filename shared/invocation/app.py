@@ -1,12 +1,18 @@
-"""What one process keeps from call to call."""
+"""What one process keeps from call to call.
+
+`composition` builds it, each invocation reads it. It holds no state of a single call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from shared.config import Settings
-from shared.config.policy_cache import Known, StreamSettingsCache
+from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
 from shared.engine.recorder import Recorder
+from shared.engine.resync import Resync
+from shared.engine.worker_lease import WorkerLease
+from shared.engine.workers import Workers
 from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
@@ -20,21 +26,26 @@ Clock = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What one process keeps from call to call. `clock` gives ms since the epoch."""
+    """`clock` gives ms since the epoch, `monotonic` seconds; `wait` takes seconds."""
 
     settings: Settings
-    known: Known
-    terms: StreamSettingsCache
+    policies: PolicyCache
+    capabilities: DomainCapabilities
+    stream_settings: StreamSettingsCache
     store: Store
     live: LiveClient
     recorder: Recorder
+    resync: Resync
+    lease: Callable[[], WorkerLease]
+    workers: Callable[[], Workers]
     wake: Wake
     relay: Relay
     log: Log
     clock: Clock
     monotonic: Callable[[], float]
+    wait: Callable[[float], None]
 
     @property
     def policy(self) -> Policy:
         """The one in force: it may change from one moment to the next."""
-        return self.known.policy()
+        return self.policies.policy()

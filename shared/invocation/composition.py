@@ -10,10 +10,14 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from shared import retry
 from shared.config import Kind as PolicyKind
 from shared.config import Settings, load_stage_policy
-from shared.config.policy_cache import Known, StreamSettingsCache
+from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
 from shared.engine.recorder import Recorder
+from shared.engine.resync import Resync
+from shared.engine.worker_lease import WorkerLease
+from shared.engine.workers import ThreadWorkers
 from shared.errors import Fault, Misconfigured
 from shared.invocation.app import App, Clock
 from shared.logs import Log, to_stdout
@@ -38,20 +42,27 @@ def build(settings: Settings, clock: Clock) -> App:
         endpoint=settings.live_endpoint, protocol=settings.live_protocol, fast=settings.fast
     )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
-    known = Known(store, _policy(settings), clock=clock, log=log)
-    terms = StreamSettingsCache(settings, known)
+    policies = PolicyCache(store, _policy(settings), clock=clock, log=log)
+    capabilities = DomainCapabilities(store, clock=clock, log=log)
+    stream_settings = StreamSettingsCache(settings, policies, capabilities)
+    recorder = Recorder(stream_settings, lambda: secrets.token_hex(8), live.lease)
     return App(
         settings=settings,
-        known=known,
-        terms=terms,
+        policies=policies,
+        capabilities=capabilities,
+        stream_settings=stream_settings,
         store=store,
         live=live,
-        recorder=Recorder(terms, lambda: secrets.token_hex(8), live.lease),
+        recorder=recorder,
+        resync=Resync(recorder),
+        lease=lambda: WorkerLease(store, secrets.token_hex(8), time.monotonic),
+        workers=ThreadWorkers,
         wake=Wake(settings.wake_url, settings.wake_key, monotonic=time.monotonic),
         relay=Relay(settings.relay_url, settings.relay_key),
         log=log,
         clock=clock,
         monotonic=time.monotonic,
+        wait=retry.wait,
     )
 
 

@@ -1,20 +1,24 @@
-"""One call of a function: its budget, its credentials, its log."""
+"""One call of a function: its budget, its credentials, its log.
+
+Every function answers through it. It knows what an invocation may do in its time, and none of the
+protocol's rules.
+"""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from shared import retry
-from shared.config.policy_cache import Known
-from shared.engine.dispatcher import ENOUGH, OTHERS, BackfillTimer, Dispatcher, WorkerLease
+from shared.config.policy_cache import PolicyCache
+from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
-from shared.engine.recorder import ONLY_STORE, SOON_MS, HandleResult, HandlingOptions
+from shared.engine.recorder import HandleResult, HandlingOptions
+from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
@@ -24,16 +28,20 @@ from shared.protocol import Accepted, Command, Event, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.quick import dataclass, replace
 from shared.retry import Deadline
-from shared.store.store_errors import StoreUnavailable
+
+REPLAY_BUDGET_S = 10.0
+"""A minute, for what was not delivered: what is due waits meanwhile."""
+HELP_EVERY_S = 1.0
+"""Between two wake-up calls of a comparison that lasts."""
 
 
 @dataclass(frozen=True, slots=True)
-class _AsRole:
+class _LiveAsRole:
     """The Live API with the credentials of one invocation: they are rotated under us."""
 
     live: LiveClient
     credentials: Credentials
-    known: Known
+    policies: PolicyCache
 
     def prepare(self) -> None:
         self.live.prepare()
@@ -53,16 +61,16 @@ class _AsRole:
         """What the callbacks say of streams that the policy does not name is left out."""
         from shared.inbound import live_events
 
-        how: Any = {"credentials": self.credentials, "pace": take_poll_slot}
+        options: Any = {"credentials": self.credentials, "take_poll_slot": take_poll_slot}
         if source.is_ingest:
-            found = self.live.undelivered_stream_events(source.domain, since, until, **how)
+            found = self.live.undelivered_stream_events(source.domain, since, until, **options)
         else:
-            found = self.live.undelivered_record_events(source.domain, since, until, **how)
-        streaming = self.known.policy().streaming
-        return live_events.undelivered([(one.content, one.at) for one in found], streaming)
+            found = self.live.undelivered_record_events(source.domain, since, until, **options)
+        streaming = self.policies.policy().streaming
+        return live_events.undelivered([(entry.content, entry.at) for entry in found], streaming)
 
 
-class Call:
+class Invocation:
     """One invocation: its budget, its credentials, and what it may do within them."""
 
     def __init__(self, app: App, context: object, *, seconds: float) -> None:
@@ -70,61 +78,60 @@ class Call:
         self.deadline = Deadline.after(seconds, clock=app.monotonic)
         self.log = app.log.bind(**function_compute.log_context(context))
         self.credentials = Credentials(*function_compute.credentials_of(context, os.environ))  # noqa: TID251 - its place
-        self._live = _AsRole(app.live, self.credentials, app.known)
-        self._hands = EffectHandler(
+        self._live = _LiveAsRole(app.live, self.credentials, app.policies)
+        self._dispatcher: Dispatcher | None = None
+        self._effects = EffectHandler(
             app.store,
             self._live,
             monotonic=app.monotonic,
-            wait=retry.wait,
-            said=lambda event, error: self.log.warning(event, error=error),
-            drain=self._drain,
-            has_room=self._call_one_more,
+            wait=app.wait,
+            report=self._report,
+            on_free_slot=self._start_worker,
         )
-        self._senders: Dispatcher | None = None
 
     @cached_property
-    def _shift(self) -> WorkerLease:
-        return WorkerLease(self.app.store, secrets.token_hex(8), self.app.monotonic)
+    def _lease(self) -> WorkerLease:
+        return self.app.lease()
 
     @cached_property
-    def _lookout(self) -> BackfillTimer:
+    def _backfill_timer(self) -> BackfillTimer:
         return BackfillTimer(self.app.store)
 
     @cached_property
-    def _second(self) -> Deadline:
-        return Deadline.after(1, clock=self.app.monotonic)
+    def _next_help(self) -> Deadline:
+        return Deadline.after(HELP_EVERY_S, clock=self.app.monotonic)
 
     def has_time(self) -> bool:
-        """Enough is left to send a command and hear its answer."""
-        sending = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
-        return self.deadline.left() > sending
+        """Return True if enough is left to send a command and get its answer."""
+        sending_s = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
+        return self.deadline.left() > sending_s
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
-        """What follows from it, tried again where Live says so, as long as the budget lasts.
+        """Handle an event, and try again where Live says so, as long as the budget lasts.
 
         What the deadline cuts off stays due, and a reconcile is woken to go on with it.
         """
         sent: list[tuple[Command, Accepted | LiveError]] = []
 
-        def once(what: Event) -> HandleResult:
-            handled = self._once(key, what, options)
+        def once(event: Event) -> HandleResult:
+            handled = self._handle_once(key, event, options)
             sent.extend(handled.sent)
             return handled
 
         first = once(event)
         steps = chain([first], iter(lambda: once(TimePassed()), None))
-        again_in = _again_in if options.slot_wait_ms else _again_in_callback
-        last = retry.while_again(lambda: next(steps), again_in, self.deadline)
-        if last.waits and self._shift.wants_one_more():
-            self.app.wake()
+        retry_in = _retry_in if options.slot_wait_ms else _retry_in_callback
+        last = retry.while_again(lambda: next(steps), retry_in, self.deadline, sleep=self.app.wait)
+        if last.waits:
+            self._wake_one()
         return replace(last, refused=first.refused, sent=tuple(sent))
 
-    def _once(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
-        handled = run(self.app.recorder.handle(key, event, options), self._hands.perform)
+    def _handle_once(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
+        handled = self._run(self.app.recorder.handle(key, event, options))
         stream = str(key)
         self.log.story(
-            (f"stream.{note.code.value}", {"stream": stream, "about": dict(note.about)})
-            for note in handled.notes
+            (f"stream.{entry.code.value}", {"stream": stream, "about": dict(entry.about)})
+            for entry in handled.entries
         )
         return handled
 
@@ -146,106 +153,88 @@ class Call:
         except Unanswered as error:
             missed = self.app.relay.missed
             self.log.error("relay.missed", kind=kind, why=str(error), missed=missed)
-            self.app.known.lost_relay()
+            self.app.capabilities.record_lost_relay()
 
     def online(self, domain: str) -> Sequence[Online]:
-        """What Live lists for a domain when the function's own role asks. Raises a LiveError."""
+        """Return what Live lists for a domain when the function's own role asks. Raise a
+        LiveError."""
         return self._live.online(domain)
 
     def resync(self, *, only_unknown: bool = False) -> int:
-        """Hold what is online, in every domain of the policy, against what we know: how many
+        """Hold the online list of every domain of the policy against the records; return how many
         differences there were. What follows from them is sent with the rest of what is due."""
-        self._lookout.looks()
-        resync, policy = self.app.recorder.resync, self.app.policy
-        domains = [domain.streaming for domain in policy.domains]
+        self._backfill_timer.note_resync()
+        compare, domains = self.app.resync.compare, self.app.policy.domains
         each = (
-            resync(one, ONLY_STORE, self._compares_on, only_unknown=only_unknown) for one in domains
+            compare(domain.streaming, self._may_compare_on, only_unknown=only_unknown)
+            for domain in domains
         )
         return sum(map(self._run, each))
 
-    def _compares_on(self) -> bool:
-        """What a long comparison has found is sent by others meanwhile."""
-        if self._second.passed():
-            self._second = Deadline.after(1, clock=self.app.monotonic)
-            if self._shift.wants_one_more():
-                self.app.wake()
+    def _may_compare_on(self) -> bool:
+        """Return True while there is time; wake another reconcile once a second, so that what was
+        found so far is sent meanwhile."""
+        if self._next_help.passed():
+            self._next_help = Deadline.after(HELP_EVERY_S, clock=self.app.monotonic)
+            self._wake_one()
         return self.has_time()
-
-    def _resync_unknown(self) -> int:
-        return self.resync(only_unknown=True)
 
     def replay_undelivered(self) -> int:
         """Read back what Live could not deliver, of every domain that the policy names."""
-        domains, spent = (
-            self.app.policy.domains,
-            Deadline.after(REPLAY_BUDGET_S, clock=self.app.monotonic),
-        )
+        domains = self.app.policy.domains
+        budget = Deadline.after(REPLAY_BUDGET_S, clock=self.app.monotonic)
         sources = [
             CallbackSource(name, is_ingest=True) for domain in domains for name in domain.ingest
         ]
         sources += [CallbackSource(domain.streaming, is_ingest=False) for domain in domains]
-        may_go_on = lambda: spent.left() > 0 and self.has_time()  # noqa: E731 - two in one
-        return self._run(self.app.recorder.replay_undelivered(sources, may_go_on))
+        may_go_on = lambda: not budget.passed() and self.has_time()  # noqa: E731 - two in one
+        return self._run(self.app.resync.replay(sources, may_go_on))
 
     def is_needed(self) -> bool:
-        """Whether a reconcile that was woken is, beside those at work."""
-        needed = self._shift.begin() < ENOUGH
+        """Return True if so few reconciles are at work that this one, which was woken, should
+        work too."""
+        needed = self._lease.begin() < ENOUGH_RECONCILES
         if not needed:
-            self._shift.end()
+            self._lease.end()
         return needed
 
-    def reconcile(self, options: HandlingOptions) -> int:
-        """Do what is due; what time does not suffice for is left to a successor."""
-        app, done = self.app, 0
+    def dispatcher(self, options: HandlingOptions) -> Dispatcher:
+        """Return what sends all that is due, as far as `options` allow."""
+        app = self.app
         app.live.prepare()  # before there are threads (facts/sdk.md B2)
-        self._senders = Dispatcher(lambda: self._run(app.recorder.drain(options)), self._heartbeat)
-        soon: int | None = 0
-        while self.has_time() and soon == 0:  # else somebody relied on us just now
-            try:
-                self._shift.begin()
-                done += self._run(app.recorder.reconcile(options, alone=False))
-                self._shift.end()
-                soon = app.store.next_due()
-            except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
-                self.log.error("store.unavailable", error=error)
-                retry.wait(STORE_PAUSE)
-        if not self.has_time() and soon is not None and soon <= SOON_MS:
-            app.wake()
-        return done
+        self._dispatcher = Dispatcher(
+            app.store,
+            lambda: self._run(app.recorder.drain_one(options)),
+            slot_wait_ms=options.slot_wait_ms,
+            lease=self._lease,
+            backfill_timer=self._backfill_timer,
+            backfill=lambda: self.resync(only_unknown=True),
+            wake=app.wake,
+            wait=app.wait,
+            report=self._report,
+        )
+        return self._dispatcher
 
-    def _drain(self) -> int:
-        self._shift.heartbeat()
-        done = self._senders.drain() if self._senders else 0
-        return done + (self._resync_unknown() if self._lookout.is_due() else 0)
+    def _start_worker(self) -> None:
+        if self._dispatcher:
+            self._dispatcher.start_worker()
 
-    def _heartbeat(self) -> None:
-        """Each second of a drain, which only a crowd makes last so long. A crowd has three at it:
-        should some be killed, who is left calls the next."""
-        if self._shift.begin() < OTHERS:
+    def _wake_one(self) -> None:
+        if self._lease.may_wake_one():
             self.app.wake()
-        self._lookout.sees_crowd()
-        if self._senders and self._lookout.is_time():
-            self._senders.have_done(self._resync_unknown)
 
-    def _call_one_more(self) -> None:
-        if self._senders:
-            self._senders.call_one_more()
+    def _report(self, event: str, error: Exception) -> None:
+        self.log.warning(event, error=error)
 
     def _run(self, steps: Steps[T]) -> T:
-        return run(steps, self._hands.perform)
+        return run(steps, self._effects.perform)
 
 
-REPLAY_BUDGET_S = 10.0
-"""s a minute for what was not delivered: what is due waits meanwhile."""
-STORE_PAUSE = 0.5
-"""s before a reconcile asks a store again that was away: most are back soon (a fail-over)."""
-
-
-def _again_in(handled: HandleResult) -> int | None:
+def _retry_in(handled: HandleResult) -> int | None:
     return handled.again_in
 
 
-def _again_in_callback(handled: HandleResult) -> int | None:
+def _retry_in_callback(handled: HandleResult) -> int | None:
     """Only for a stream that Live does not know yet: in a storm an instance that waits is one that
     answers no callback, and Function Compute refuses those with 429."""
     unknown = handled.sent and isinstance(handled.sent[-1][1], StreamNotLive)

@@ -7,11 +7,13 @@ from typing import Any
 
 from shared.errors import Misconfigured
 from shared.inbound import function_compute
+from shared.invocation.app import App
 from shared.invocation.composition import app, wall_clock
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.logs import Log, to_stdout
 
-Respond = Callable[[Call, Any], function_compute.Response]
+Respond = Callable[[Invocation, Any], function_compute.Response]
+Answer = Callable[..., dict[str, object]]
 
 
 def serve(respond: Respond, event: bytes, context: object, *, seconds: float) -> dict[str, object]:
@@ -27,7 +29,7 @@ def serve_any(
 
 
 def _serve(
-    answer: Callable[..., dict[str, object]],
+    answer: Answer,
     respond: Respond,
     event: bytes,
     context: object,
@@ -41,5 +43,18 @@ def _serve(
         return function_compute.problem(
             error, function_compute.log_context(context)["request_id"]
         ).to_fc()
-    call = Call(ours, context, seconds=seconds)
-    return answer(lambda told: respond(call, told), event, context, log=ours.log)
+    return answer_in(ours, answer, respond, event, context, seconds=seconds)
+
+
+def answer_in(  # noqa: PLR0913 - an app and all that a call consists of
+    app: App,
+    answer: Answer,
+    respond: Respond,
+    event: bytes,
+    context: object,
+    *,
+    seconds: float,
+) -> dict[str, object]:
+    """Answer one call in an app that is built already: a simulation has its own."""
+    invocation = Invocation(app, context, seconds=seconds)
+    return answer(lambda trigger: respond(invocation, trigger), event, context, log=app.log)

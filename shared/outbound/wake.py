@@ -15,13 +15,25 @@ PATIENCE = 0.3
 """s that a wake may take."""
 
 
+def _call(wake_up: Outgoing) -> None:
+    http.call(wake_up, patience=PATIENCE)
+
+
 class Wake:
     """Calls reconcile's own HTTP trigger; an empty `url` means that the timer alone serves."""
 
-    def __init__(self, url: str, key: str, *, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        monotonic: Callable[[], float],
+        post: Callable[[Outgoing], object] = _call,
+    ) -> None:
         self._url = url
         self._key = key
         self._monotonic = monotonic
+        self._post = post
         self._last = float("-inf")
 
     def __call__(self) -> None:
@@ -29,9 +41,8 @@ class Wake:
         if self._url and now - self._last >= AT_MOST:
             self._last = now
             with suppress(Unanswered):  # the timer comes within the minute anyway
-                self._post()
+                self._post(Outgoing("POST", self._url, self._headers()))
 
-    def _post(self) -> None:
+    def _headers(self) -> dict[str, str]:
         """`X-Fc-Invocation-Type: Async` answers at once (facts/function-compute.md 3)."""
-        headers = {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}
-        http.call(Outgoing("POST", self._url, headers), patience=PATIENCE)
+        return {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}

@@ -26,7 +26,7 @@ from shared.protocol.events import (
     TimePassed,
     Unpublished,
 )
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules.claim import claim
 from shared.protocol.rules.decide import Decision, decide
 from shared.protocol.state.command import Flight
@@ -46,8 +46,8 @@ __all__ = [
     "FileFailed",
     "FileLeft",
     "Flight",
+    "HistoryEntry",
     "IfNotLive",
-    "Note",
     "OnDemandAnswered",
     "Phase",
     "Polled",

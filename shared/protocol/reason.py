@@ -97,7 +97,7 @@ class Reason(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class HistoryEntry:
     """One line of a stream's history: the code, and the particulars its text needs."""
 
     code: Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 
 
 class Language(str, Enum):
@@ -259,18 +259,18 @@ TEXTS: Mapping[Reason, tuple[str, str]] = {
 }
 
 
-def text(note: Note, language: Language = Language.ENGLISH) -> str:
+def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
     """The note in words. A particular that is itself a code is put in words too."""
-    template = TEXTS[note.code][1 if language is Language.CHINESE else 0]
-    about = {"mend": _mend(note, language), "rule": note.about.get("who", "-"), **note.about}
+    template = TEXTS[entry.code][1 if language is Language.CHINESE else 0]
+    about = {"mend": _mend(entry, language), "rule": entry.about.get("who", "-"), **entry.about}
     if about.get("reason") in _BY_VALUE:
         cause = TEXTS[_BY_VALUE[str(about["reason"])]][1 if language is Language.CHINESE else 0]
         about["reason"] = cause.format_map(_Particulars(about))
     return template.format_map(_Particulars(about))
 
 
-def _mend(note: Note, language: Language) -> str:
-    mend = MENDS.get(str(note.about.get("code")), _LOOK_UP)
+def _mend(entry: HistoryEntry, language: Language) -> str:
+    mend = MENDS.get(str(entry.about.get("code")), _LOOK_UP)
     return mend[1 if language is Language.CHINESE else 0]
 
 

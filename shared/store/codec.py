@@ -14,7 +14,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 
@@ -36,15 +36,15 @@ def from_json(key: StreamKey, text: str) -> StreamRecord:
     return record
 
 
-def note_to_json(note: Note) -> str:
-    return json.dumps(dict(note.about), separators=(",", ":"), sort_keys=True)
+def entry_to_json(entry: HistoryEntry) -> str:
+    return json.dumps(dict(entry.about), separators=(",", ":"), sort_keys=True)
 
 
-def note_from_json(code: str, about: str) -> Note:
+def entry_from_json(code: str, about: str) -> HistoryEntry:
     """A code that a later release noted keeps its name among the particulars."""
     known = _code(code)
     told = json.loads(about)
-    return Note(known, told if known is not Reason.UNKNOWN else {**told, "code": code})
+    return HistoryEntry(known, told if known is not Reason.UNKNOWN else {**told, "code": code})
 
 
 def _code(value: str) -> Reason:

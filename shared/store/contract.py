@@ -9,7 +9,7 @@ from typing import TypeAlias
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
-from shared.protocol.reason import Note
+from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
@@ -38,7 +38,7 @@ class Save:
     version: int
     if_no_slot: StreamRecord
     if_slot: StreamRecord | None = None
-    notes: tuple[Note, ...] = ()
+    entries: tuple[HistoryEntry, ...] = ()
     slot_wait_ms: int = 0
     lease_ms: int = 0
     files: tuple[File, ...] = ()
@@ -78,10 +78,10 @@ Saved: TypeAlias = Stored | Claimed | Conflict
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryLine:
     """One line of history; `count` repeats of it ended at `last_at`."""
 
-    note: Note
+    entry: HistoryEntry
     at: int
     last_at: int
     count: int

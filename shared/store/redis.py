@@ -14,7 +14,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store import scripts
-from shared.store.codec import from_json, note_from_json
+from shared.store.codec import entry_from_json, from_json
 from shared.store.contract import (
     COMMANDS,
     POLL_RATE_PER_S,
@@ -22,8 +22,8 @@ from shared.store.contract import (
     Claimed,
     Condition,
     Conflict,
-    Entry,
     Filter,
+    HistoryLine,
     Loaded,
     PolicyCopy,
     Queue,
@@ -231,13 +231,13 @@ class RedisStore:
             for member, stop, lasted in rows
         ]
 
-    def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
+    def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Newest first."""
         entries = []
         for line in self._do("LRANGE", self._of("history", key), 0, limit - 1):
             at, last_at, count, code, about = line.split(" ", 4)
-            note = note_from_json(code, about)
-            entries.append(Entry(note, int(at), int(last_at), int(count)))
+            entry = entry_from_json(code, about)
+            entries.append(HistoryLine(entry, int(at), int(last_at), int(count)))
         return entries
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:

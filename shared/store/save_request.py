@@ -10,11 +10,11 @@ from shared.protocol.derived.due_times import command_priority, counts_against_q
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
-from shared.store.codec import note_to_json, to_json
+from shared.store.codec import entry_to_json, to_json
 from shared.store.contract import Save, watched_of
 
 POSITION_PREFIX_CHARS = 1 + 3 + 14
@@ -46,8 +46,8 @@ def encode_save(save: Save, interval: float) -> str:
         "rule": save.quota.rule,
         "scopes": list(_scopes(save.quota)),
         "if_no_slot": _variant(save.if_no_slot, due_at(save.if_no_slot)),
-        "entries": [f"{note.code.value} {note_to_json(note)}" for note in save.notes],
-        "no_quota": f"{Reason.NO_QUOTA.value} {note_to_json(Note(Reason.NO_QUOTA))}",
+        "entries": [f"{entry.code.value} {entry_to_json(entry)}" for entry in save.entries],
+        "no_quota": f"{Reason.NO_QUOTA.value} {entry_to_json(HistoryEntry(Reason.NO_QUOTA))}",
         "files": [_file(domain, file) for file in save.files],
     }
     if save.if_slot:

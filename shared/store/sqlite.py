@@ -9,12 +9,12 @@ from threading import RLock
 
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
 from shared.store import command_queue
-from shared.store.codec import from_json, note_from_json, note_to_json, to_json
+from shared.store.codec import entry_from_json, entry_to_json, from_json, to_json
 from shared.store.contract import (
     COMMANDS,
     POLL_RATE_PER_S,
@@ -22,8 +22,8 @@ from shared.store.contract import (
     Claimed,
     Condition,
     Conflict,
-    Entry,
     Filter,
+    HistoryLine,
     Loaded,
     PolicyCopy,
     Queue,
@@ -78,8 +78,8 @@ class SqliteStore:
             row = command_queue.row_of(record, save.quota, waits, now)
             _put(db, record, version + 1, row)
             command_queue.move(db, rule, row[5], save.quota, now)
-            notes = (*save.notes, Note(Reason.NO_QUOTA)) if waits else save.notes
-            _append(db, save.key, notes, now)
+            entries = (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries
+            _append(db, save.key, entries, now)
             for file in save.files:
                 _keep(db, save.key, file)
         return saved
@@ -231,7 +231,7 @@ class SqliteStore:
             ).fetchall()
         return [File(*row) for row in rows]
 
-    def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
+    def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Newest first."""
         with self._reading() as db:
             rows = db.execute(
@@ -239,7 +239,7 @@ class SqliteStore:
                 " WHERE domain=? AND app=? AND stream=? ORDER BY id DESC LIMIT ?",
                 (*_columns(key), limit),
             ).fetchall()
-        return [Entry(note_from_json(row[0], row[1]), *row[2:]) for row in rows]
+        return [HistoryLine(entry_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
     def touch(self, name: str) -> None:
         """Remember that this happened now."""
@@ -349,17 +349,19 @@ def _put(
     db.execute(_PUT, (*_columns(record.key), *kept, *row))
 
 
-def _append(db: sqlite3.Connection, key: StreamKey, notes: Sequence[Note], now: int) -> None:
+def _append(
+    db: sqlite3.Connection, key: StreamKey, entries: Sequence[HistoryEntry], now: int
+) -> None:
     """A note that repeats the newest one is counted, not written again."""
-    if not notes:
+    if not entries:
         return
     last = db.execute(
         "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
         " ORDER BY id DESC LIMIT 1",
         _columns(key),
     ).fetchone()
-    for note in notes:
-        told = (note.code.value, note_to_json(note))
+    for entry in entries:
+        told = (entry.code.value, entry_to_json(entry))
         if last and last[1:] == told:
             db.execute("UPDATE history SET count=count+1, last_at=? WHERE id=?", (now, last[0]))
             continue

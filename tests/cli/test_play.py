@@ -18,7 +18,7 @@ from cli.main import main
 from cli.play import recorded_into, signed
 from emulator.live import LiveInThread, Remote
 from shared.engine.recorder import HandlingOptions
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.outbound.live import Credentials
 from shared.protocol import FileLeft, StreamKey
 from tests.support.http_stage import ROLE, TOKEN, HttpStage, http_stage, now_ms
@@ -120,7 +120,7 @@ def names_bucket(stage: HttpStage, name: str = "dev-bucket") -> None:
 
 
 def leaves(stage: HttpStage, uri: str) -> None:
-    call = Call(stage.app, SimpleNamespace(request_id="1-77", credentials=ROLE), seconds=9)
+    call = Invocation(stage.app, SimpleNamespace(request_id="1-77", credentials=ROLE), seconds=9)
     call.handle(
         StreamKey(*ROOM.split("/")),
         FileLeft(uri, now_ms(), now_ms()),

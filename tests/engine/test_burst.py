@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +14,12 @@ from typing import cast
 import pytest
 
 from shared.config import Settings
-from shared.engine.dispatcher import BACKFILL_AGAIN_MS, BackfillTimer, WorkerLease
-from shared.engine.recorder import ONLY_STORE, HandlingOptions
+from shared.engine.recorder import HandlingOptions
+from shared.engine.resync import ONLY_STORE
+from shared.engine.worker_lease import BACKFILL_AGAIN_MS, BackfillTimer, WorkerLease
 from shared.invocation.app import App
 from shared.invocation.composition import build
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.outbound.live import LiveClient
 from shared.outbound.wake import Wake
 from shared.protocol import Command, Published, StreamKey
@@ -81,19 +83,19 @@ class Crowd:
             self.call().handle(key, Published(BEGAN), ONLY_STORE)
         self.wakes.clear()
 
-    def call(self) -> Call:
-        return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=60)
+    def call(self) -> Invocation:
+        return Invocation(self.app, SimpleNamespace(request_id="1-77"), seconds=60)
 
     def is_sent(self) -> None:
         options = HandlingOptions(
             slot_wait_ms=250, may_send=lambda: len(self.live.sent) < len(self.live.up)
         )
-        self.call().reconcile(options)
+        reconcile = self.call().dispatcher(options)
+        reconcile.run(self.app.workers(), options.may_send)
 
 
 @pytest.fixture
-def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crowd:
-    monkeypatch.setattr("shared.engine.dispatcher.BEAT", 0.02)
+def crowd(tmp_path: Path) -> Crowd:
     (tmp_path / "policy.toml").write_text(POLICY)
     store = f"sqlite:///{tmp_path}/records.db"
     own = {"LIVE_RECORD_STORE": store, "LIVE_RECORD_POLICY": str(tmp_path / "policy.toml")}
@@ -102,6 +104,9 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crowd:
         build(Settings.from_env({**ENVIRONMENT, **own}), wall),
         live=cast("LiveClient", live),
         wake=cast("Wake", lambda: wakes.append(1)),
+    )
+    app = replace(
+        app, lease=partial(WorkerLease, app.store, "this", time.monotonic, heartbeat_s=0.02)
     )
     return Crowd(app, live, wakes)
 
@@ -113,18 +118,18 @@ def test_whoever_sends_a_crowd_calls_others(crowd: Crowd) -> None:
     assert crowd.wakes
 
 
-def test_three_that_send_a_crowd_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.engine.dispatcher.ALIVE", 60_000)
+def test_three_that_send_a_crowd_call_nobody(crowd: Crowd) -> None:
     crowd.waits(5)
     for who in ("another", "a third"):
-        WorkerLease(crowd.app.store, who, time.monotonic).begin()
+        WorkerLease(crowd.app.store, who, time.monotonic, alive_ms=60_000).begin()
     crowd.is_sent()
 
     assert not crowd.wakes
 
 
-def test_a_few_commands_call_nobody(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.engine.dispatcher.BEAT", 60.0)
+def test_a_few_commands_call_nobody(crowd: Crowd) -> None:
+    patient = partial(WorkerLease, crowd.app.store, "this", time.monotonic, heartbeat_s=60.0)
+    crowd.app = replace(crowd.app, lease=patient)
     crowd.waits(2)
     crowd.is_sent()
 
@@ -155,7 +160,7 @@ def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of
     crowd.live.up.append(MISSED)
     slow = count(step=1)
     crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
-    assert Call(crowd.app, SimpleNamespace(request_id="1-77"), seconds=9).resync() < 4
+    assert Invocation(crowd.app, SimpleNamespace(request_id="1-77"), seconds=9).resync() < 4
 
     assert crowd.app.store.load(MISSED).record.session
 
@@ -165,13 +170,13 @@ def test_a_crowd_is_looked_for_until_somebody_has_since_it_was_seen(
 ) -> None:
     one, other = (BackfillTimer(another_store()) for _ in range(2))
     assert not one.is_due()
-    one.sees_crowd()
+    one.note_burst()
     clock.pass_ms(100)
     assert other.is_due()
-    other.looks()
+    other.note_resync()
     assert not one.is_due()
     clock.pass_ms(100)
-    one.sees_crowd()
+    one.note_burst()
     assert other.is_due()
 
 
@@ -179,9 +184,9 @@ def test_while_a_crowd_is_sent_it_is_time_to_look_every_ten_seconds(
     store: Store, clock: Clock
 ) -> None:
     lookout = BackfillTimer(store)
-    assert lookout.is_time()
-    lookout.looks()
+    assert lookout.may_run_again()
+    lookout.note_resync()
     clock.pass_ms(BACKFILL_AGAIN_MS - 1)
-    assert not lookout.is_time()
+    assert not lookout.may_run_again()
     clock.pass_ms(1)
-    assert lookout.is_time()
+    assert lookout.may_run_again()

@@ -15,10 +15,12 @@ from typing import Any, cast
 
 import pytest
 
-from shared.engine.dispatcher import Dispatcher, WorkerLease
+from shared.engine.dispatcher import HELPERS_WANTED, Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Effect, Load, SaveOrClaim, Send, Undelivered, run
-from shared.engine.recorder import HandlingOptions, Recorder
+from shared.engine.recorder import HandleResult, HandlingOptions, Recorder
+from shared.engine.worker_lease import HEARTBEAT_S, BackfillTimer, WorkerLease
+from shared.engine.workers import ThreadWorkers
 from shared.protocol import Command, StartAsked, StopAsked, StreamKey, StreamSettings
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, Throttled
 from shared.protocol.policy import Rule
@@ -89,6 +91,28 @@ class Far:
         return getattr(self.store, name)
 
 
+def dispatcher(
+    store: Any,  # noqa: ANN401 - a store, or what stands for one
+    drain_one: Callable[[], HandleResult | None],
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], None] = time.sleep,
+    heartbeat_s: float = HEARTBEAT_S,
+) -> Dispatcher:
+    """As an invocation builds it; nobody else is woken or looked for."""
+    return Dispatcher(
+        store,
+        drain_one,
+        slot_wait_ms=PATIENT.slot_wait_ms,
+        lease=WorkerLease(store, "one", monotonic, heartbeat_s=heartbeat_s),
+        backfill_timer=BackfillTimer(store),
+        backfill=lambda: 0,
+        wake=lambda: None,
+        wait=wait,
+        report=lambda _event, _error: None,
+    )
+
+
 class Instance:
     """One reconcile on that store, as the real one is put together."""
 
@@ -103,22 +127,38 @@ class Instance:
         """With a clock of the test's nobody waits, or as the test says."""
         self.store = store
         numbers = iter(range(1_000_000))
-        terms = StreamSettings(rule=rule or Rule())
-        self.recorder = Recorder(lambda _: terms, lambda: f"{id(self)}-{next(numbers)}", 8000)
-        self.senders = Dispatcher(self.work, lambda: None)
+        settings = StreamSettings(rule=rule or Rule())
+        self.recorder = Recorder(lambda _: settings, lambda: f"{id(self)}-{next(numbers)}", 8000)
         self.most = 0
+        pause: Callable[[float], None] = time.sleep
+        if clock:
+            pause = lambda seconds: wait(self.dispatcher, seconds)  # noqa: E731 - known only below
+        monotonic = (lambda: clock.now / 1000) if clock else time.monotonic
         self.effect_handler = EffectHandler(
             store,
             live,
-            monotonic=(lambda: clock.now / 1000) if clock else time.monotonic,
-            wait=partial(wait, self.senders) if clock else time.sleep,
-            said=lambda _event, _error: None,
-            has_room=self.senders.call_one_more,
+            monotonic=monotonic,
+            wait=pause,
+            report=lambda _event, _error: None,
+            on_free_slot=self.start_worker,
         )
+        self.dispatcher = dispatcher(store, self.drain_one, monotonic=monotonic, wait=pause)
 
-    def work(self) -> int:
-        self.most = max(self.most, self.senders.working)
-        return run(self.recorder.drain(PATIENT), self.effect_handler.perform)
+    def drain_one(self) -> HandleResult | None:
+        self.most = max(self.most, self.dispatcher.running)
+        return run(self.recorder.drain_one(PATIENT), self.effect_handler.perform)
+
+    def work(self) -> None:
+        """As one worker alone."""
+        while (handled := self.drain_one()) is not None:
+            if handled.next_slot_in_ms > PATIENT.slot_wait_ms:
+                break
+
+    def start_worker(self) -> None:
+        self.dispatcher.start_worker()
+
+    def drain(self) -> int:
+        return self.dispatcher.drain(ThreadWorkers())
 
     def claimed(self, key: StreamKey) -> Send:
         """What is about to be sent, once it has its slot."""
@@ -157,7 +197,7 @@ def sends(live: SlowLive, rooms: Sequence[StreamKey], *instances: Instance) -> N
     deadline = time.monotonic() + 30
     with ThreadPoolExecutor(len(instances)) as pool:
         while len(live.sent) < len(rooms) and time.monotonic() < deadline:
-            list(pool.map(lambda one: one.senders.drain(), instances))
+            list(pool.map(lambda one: one.drain(), instances))
 
     assert sorted(key for _, key in live.sent) == list(rooms)
 
@@ -170,17 +210,17 @@ class SharedTime:
         self._changed = threading.Condition()
         self._ends: list[int] = []
 
-    def wait(self, senders: Dispatcher, seconds: float) -> None:
+    def wait(self, at: Dispatcher, seconds: float) -> None:
         ends = self._clock.now + ceil(round(seconds * 1000, 3))
         with self._changed:
             self._ends.append(ends)
             while self._clock.now < ends:
-                self._passes(senders)
+                self._passes(at)
             self._ends.remove(ends)
 
-    def _passes(self, senders: Dispatcher) -> None:
+    def _passes(self, at: Dispatcher) -> None:
         """A sender that has ended says so to nobody here."""
-        if len(self._ends) == senders.working and min(self._ends) > self._clock.now:
+        if len(self._ends) == at.running and min(self._ends) > self._clock.now:
             self._clock.now = min(self._ends)
             self._changed.notify_all()
         else:
@@ -191,9 +231,9 @@ def test_there_are_as_many_senders_as_rate_and_latency_need(store_url: str, cloc
     with closing(open_store(store_url, rate=100, clock=clock)) as store:
         live, wait = SlowLive(), SharedTime(clock).wait
         instance = Instance(store, live, clock=clock, wait=wait)
-        live.meanwhile = partial(wait, instance.senders, 0.2)
+        live.meanwhile = partial(wait, instance.dispatcher, 0.2)
         rooms, began = queue(instance, 60), clock.now
-        instance.senders.drain()
+        instance.drain()
 
     assert sorted(key for _, key in live.sent) == rooms
     assert clock.now - began < 1000, "the lane was not used up"
@@ -304,12 +344,12 @@ def test_beyond_max_concurrent_a_start_waits_until_another_is_over(
     for key in ROOMS[:3]:
         instance.ask(key, StartAsked("ann"), PATIENT)
         clock.pass_ms(100)
-    instance.senders.drain()
+    instance.drain()
     assert [key for _, key in live.sent] == ROOMS[:2]
 
     instance.ask(ROOMS[0], StopAsked("ann"), PATIENT)
     clock.pass_ms(100)
-    instance.senders.drain()
+    instance.drain()
     assert live.sent[2:] == [(Command.STOP, ROOMS[0]), (Command.START, ROOMS[2])]
 
 
@@ -317,10 +357,10 @@ def test_when_a_drain_ends_its_threads_have_ended(store: Store) -> None:
     before = threading.active_count()
     instance = Instance(store, SlowLive())
     queue(instance, 3)
-    instance.senders.drain()
+    instance.drain()
     assert threading.active_count() == before
 
-    instance.senders.call_one_more()
+    instance.dispatcher.start_worker()
     assert threading.active_count() == before
 
 
@@ -337,29 +377,49 @@ def test_after_a_freeze_no_slot_is_used_that_is_long_past(store: Store, clock: C
     assert [key for _, key in live.sent] == ROOMS[8:13]
 
 
-def test_what_one_sender_raises_ends_the_drain_with_it() -> None:
-    def fails() -> int:
+def test_what_one_sender_raises_ends_the_drain_with_it(store: Store) -> None:
+    def fails() -> HandleResult | None:
         raise StoreUnavailable("gone")
 
     with pytest.raises(StoreUnavailable, match="gone"):
-        Dispatcher(fails, lambda: None).drain()
+        dispatcher(store, fails).drain(ThreadWorkers())
 
 
-def test_a_long_drain_gives_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.engine.dispatcher.BEAT", 0.01)
-    beaten = threading.Event()
-    senders = Dispatcher(lambda: int(beaten.wait(10)), beaten.set)
+class Registry:
+    """Lets a worker go on once a sign of life was given."""
 
-    assert senders.drain() == 1
+    def __init__(self) -> None:
+        self.beaten = threading.Event()
+
+    def register(self, _name: str, _who: str, _ms: int) -> int:
+        self.beaten.set()
+        return HELPERS_WANTED
+
+    def touch(self, _name: str) -> None:
+        """A burst is going on."""
+
+    def age_ms(self, _name: str) -> int | None:
+        return 0
+
+    def drain_one(self) -> HandleResult | None:
+        assert self.beaten.wait(10)
+        return None
+
+
+def test_a_long_drain_gives_signs_of_life() -> None:
+    registry = Registry()
+    dispatcher(registry, registry.drain_one, heartbeat_s=0.01).drain(ThreadWorkers())
+
+    assert registry.beaten.is_set()
 
 
 def test_a_reconcile_is_called_only_while_slots_go_by(clock: Clock, store: Store) -> None:
     one, other = (WorkerLease(store, who, lambda: clock.now / 1000) for who in "ab")
-    assert one.wants_one_more()
+    assert one.may_wake_one()
     clock.pass_ms(2000)
     other.begin()
     store.slow(100)
-    assert not one.wants_one_more()
+    assert not one.may_wake_one()
     clock.pass_ms(200)
-    assert one.wants_one_more()
+    assert one.may_wake_one()
     other.end()

@@ -39,10 +39,10 @@ class TellingLive(ScriptedLive):
         since: int,
         until: int,
         *,
-        pace: Callable[[], None],
+        take_poll_slot: Callable[[], None],
         **_credentials: object,
     ) -> Sequence[UndeliveredCallback]:
-        return self._told(self.of_streams, (ingest, since, until), pace)
+        return self._told(self.of_streams, (ingest, since, until), take_poll_slot)
 
     def undelivered_record_events(
         self,
@@ -50,17 +50,17 @@ class TellingLive(ScriptedLive):
         since: int,
         until: int,
         *,
-        pace: Callable[[], None],
+        take_poll_slot: Callable[[], None],
         **_credentials: object,
     ) -> Sequence[UndeliveredCallback]:
-        return self._told(self.of_records, (domain, since, until), pace)
+        return self._told(self.of_records, (domain, since, until), take_poll_slot)
 
     def _told(
-        self, kept: Sequence[UndeliveredCallback], asked: Asked, pace: Callable[[], None]
+        self, kept: Sequence[UndeliveredCallback], asked: Asked, take_poll_slot: Callable[[], None]
     ) -> Sequence[UndeliveredCallback]:
         self.asked.append(asked)
         for _ in range(max(len(kept), 1)):
-            pace()
+            take_poll_slot()
         if self.refuses and asked[0] == INGEST:
             raise self.refuses
         return [one for one in kept if one.at is None or asked[1] <= one.at < asked[2]]

@@ -22,7 +22,7 @@ class Ground:
     def __init__(self, scenario: Scenario, mind: Mind) -> None:
         self.scenario = scenario
         self.mind = mind
-        self.delay = scenario.terms.merge_delay
+        self.delay = scenario.settings.merge_delay
         self.asks = tuple(mind.event(ask) for ask in scenario.asks)
         self.tick = mind.event(TimePassed())
         self.may = {fault: fault in scenario.faults for fault in Fault}

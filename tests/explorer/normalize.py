@@ -55,11 +55,11 @@ def _parts(kind: type) -> tuple[tuple[str, bool], ...]:
     return tuple((field.name, bool(_TIME.match(field.name))) for field in fields(kind))
 
 
-def bare(record: StreamRecord, terms: StreamSettings) -> StreamRecord:
+def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
     """Without what is only shown to people, and with times that can make no difference any more
     all alike. No rule reads more than this."""
     pending, flight = record.pending, record.flight
-    old = NOW - max(terms.merge_delay, YOUNG)
+    old = NOW - max(settings.merge_delay, YOUNG)
     return replace(
         record,
         answer=None,
@@ -69,7 +69,7 @@ def bare(record: StreamRecord, terms: StreamSettings) -> StreamRecord:
         intent=_bare_intent(record),
         session=record.session and _bare_session(record.session, record.intent),
         confirmation=record.confirmation
-        and _bare_started(record.confirmation, record.session, terms),
+        and _bare_started(record.confirmation, record.session, settings),
         failure=record.failure and replace(record.failure, at=NOW),
         last_report=record.last_report
         and _bare_evidence(record.last_report, record.stopped_at, old),
@@ -118,11 +118,11 @@ def _bare_session(session: Session, intent: Intent) -> Session:
 
 
 def _bare_started(
-    confirmation: Confirmation, session: Session | None, terms: StreamSettings
+    confirmation: Confirmation, session: Session | None, settings: StreamSettings
 ) -> Confirmation:
     """When it was counts for its check, and for telling its files from older ones; since when it
     is spoken of, for a publish that is told of later than the list."""
-    needed = terms.status_known or confirmation.check_at is not None
+    needed = settings.status_known or confirmation.check_at is not None
     at = confirmation.at if needed else NOW
     may_learn = session is not None and session.time is None
     since = confirmation.since if may_learn else max(confirmation.since, at)

@@ -139,7 +139,7 @@ def _new_intent(memory: Memory, change: Change) -> Memory:
     elif isinstance(event, StartAsked):
         memory = memory._replace(held=False, over_until=0)
     if intent.reason is Reason.TIME_OVER:
-        memory = memory._replace(over_until=NOW + change.scenario.terms.merge_delay)
+        memory = memory._replace(over_until=NOW + change.scenario.settings.merge_delay)
     if not intent.wanted:
         return memory
     if memory.held:

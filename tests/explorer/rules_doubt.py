@@ -126,19 +126,19 @@ REMOVALS = (
         "early echo of a stop",
         "and at once if Live reports the unwanted state before that",
         _no_early_echo("stop"),
-        Scenario("", (START, STOP), before=LIVE, terms=STATUS, **_one(Fault.LOST_ANSWER)),
+        Scenario("", (START, STOP), before=LIVE, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "early echo of a start",
         "and at once if Live reports the unwanted state before that",
         _no_early_echo("start"),
-        Scenario("", (STOP, START), before=RECORDED, terms=STATUS, **_one(Fault.LOST_ANSWER)),
+        Scenario("", (STOP, START), before=RECORDED, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "an early echo does not end the doubt",
         "An early echo does not end the doubt",
         _early_echo_ends_it,
-        Scenario("", (START, STOP), before=LIVE, terms=STATUS, **_one(Fault.LOST_ANSWER)),
+        Scenario("", (START, STOP), before=LIVE, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "a restart is the opposite of a stop",

@@ -48,11 +48,11 @@ _real_runs = recording_status._runs
 
 
 def _intent_waits() -> Patches:
-    def decide(record: StreamRecord, event: Event, now: int, terms: StreamSettings) -> Decision:
+    def decide(record: StreamRecord, event: Event, now: int, settings: StreamSettings) -> Decision:
         asked = isinstance(event, (StartAsked, StopAsked))
         if asked and record.flight is not None:
             return Decision(record, (), query_online=False, refused=None)
-        return _real_decide(record, event, now, terms)
+        return _real_decide(record, event, now, settings)
 
     return ((recorder, "decide", decide),)
 
@@ -170,7 +170,7 @@ REMOVALS = (
         "a stop sticks",
         "An explicit stop sets `held_until`: until then no policy and no late event makes a wish",
         _nothing_held,
-        Scenario("", (STOP,), before=LIVE, script=RETURNS, terms=recording()),
+        Scenario("", (STOP,), before=LIVE, script=RETURNS, settings=recording()),
     ),
     Removal(
         "an explicit stop is sent",
@@ -212,7 +212,7 @@ REMOVALS = (
             before=LIVE,
             aged=False,
             script=RETURNS,
-            terms=recording(max_duration=40_000),
+            settings=recording(max_duration=40_000),
         ),
     ),
     Removal(
@@ -225,7 +225,7 @@ REMOVALS = (
         "policy wishes once a session",
         "Policy makes at most one wish per session",
         _policy_again,
-        Scenario("", (StopAsked("me", hold=20_000),), before=LIVE, terms=recording()),
+        Scenario("", (StopAsked("me", hold=20_000),), before=LIVE, settings=recording()),
     ),
     Removal(
         "a second start sends nothing",
@@ -237,6 +237,6 @@ REMOVALS = (
         "unmanaged is left alone",
         "A recording that nobody asked us to manage is never stopped or cut of our own accord",
         _stops_what_it_sees,
-        Scenario("", before=LIVE, script=(FOREIGN,), terms=STATUS),
+        Scenario("", before=LIVE, script=(FOREIGN,), settings=STATUS),
     ),
 )

@@ -72,7 +72,7 @@ REMOVALS = (
         "an unconfirmed start is repeated",
         "an unconfirmed start is looked at after 10 s and sent again once per session",
         _accepted_is_enough,
-        Scenario("", (START,), before=LIVE, terms=STATUS, **_one(Fault.MUTE)),
+        Scenario("", (START,), before=LIVE, settings=STATUS, **_one(Fault.MUTE)),
     ),
     Removal(
         "adopted is unproved",

@@ -204,13 +204,13 @@ REMOVALS = (
         "the same publish is the same",
         "A publish with the same `time` is the same",
         _same_publish_counts,
-        Scenario("", script=LIVE, terms=recording(OnInterruption.STOP), **_one(Fault.TWICE)),
+        Scenario("", script=LIVE, settings=recording(OnInterruption.STOP), **_one(Fault.TWICE)),
     ),
     Removal(
         "the list may be first",
         "a session first seen in the list takes over the `time` of a callback within 5 s",
         _list_first_is_another,
-        Scenario("", script=LIVE, skew=-2000, polls=1, terms=recording(OnInterruption.STOP)),
+        Scenario("", script=LIVE, skew=-2000, polls=1, settings=recording(OnInterruption.STOP)),
     ),
     Removal(
         "a late publish_done changes nothing",
@@ -226,7 +226,7 @@ REMOVALS = (
             "",
             before=LIVE,
             script=RETURNS,
-            terms=recording(OnInterruption.STOP),
+            settings=recording(OnInterruption.STOP),
             **_one(Fault.STALE),
         ),
     ),
@@ -284,6 +284,6 @@ REMOVALS = (
         "nothing starts what has ended",
         "A start queued for an ended session is withheld",
         _sent_to_the_ended,
-        Scenario("", script=(PUBLISH, RETURNS[0]), terms=recording(), **_one(Fault.FORBIDDEN)),
+        Scenario("", script=(PUBLISH, RETURNS[0]), settings=recording(), **_one(Fault.FORBIDDEN)),
     ),
 )

@@ -31,7 +31,7 @@ class Scenario:
     script: tuple[ScriptStep, ...] = ()
     before: tuple[Asked | ScriptStep, ...] = ()
     aged: bool = True
-    terms: StreamSettings = field(default_factory=StreamSettings)
+    settings: StreamSettings = field(default_factory=StreamSettings)
     switches: Switches = field(default_factory=Switches)
     faults: frozenset[Fault] = frozenset()
     budget: int = 2
@@ -46,7 +46,7 @@ class Scenario:
     @property
     def status(self) -> bool:
         """Live reports what its recordings do."""
-        return self.terms.status_known
+        return self.settings.status_known
 
 
 Scenarios = Mapping[str, Scenario]

@@ -82,7 +82,7 @@ PAIRS = _named(
         "stop, start, short delay",
         (STOP, START),
         before=RECORDED,
-        terms=StreamSettings(merge_delay=30_000),
+        settings=StreamSettings(merge_delay=30_000),
         switches=PAUSED,
         faults=WIRE,
         slow=True,
@@ -99,25 +99,27 @@ PAIRS = _named(
     ),
     Scenario("cancel_delay", (STOP, CANCEL_DELAY), before=RECORDED, faults=WIRE),
     Scenario("restart, stop", (RESTART, STOP), before=RECORDED, faults=WIRE),
-    Scenario("reported", (START, STOP), before=LIVE, terms=STATUS, faults=WIRE | {Fault.MUTE}),
+    Scenario("reported", (START, STOP), before=LIVE, settings=STATUS, faults=WIRE | {Fault.MUTE}),
     Scenario(
         "reported, paused",
         (STOP, START),
         before=RECORDED,
-        terms=STATUS,
+        settings=STATUS,
         switches=PAUSED,
         faults=WIRE,
     ),
-    Scenario("started elsewhere", script=(PUBLISH, FOREIGN, UNPUBLISH), terms=STATUS, faults=ALL),
+    Scenario(
+        "started elsewhere", script=(PUBLISH, FOREIGN, UNPUBLISH), settings=STATUS, faults=ALL
+    ),
     Scenario(
         "list first",
         script=(PUBLISH,),
         skew=-2000,
         polls=1,
-        terms=recording(OnInterruption.STOP),
+        settings=recording(OnInterruption.STOP),
         faults=ALL,
     ),
-    Scenario("published", script=(PUBLISH,), terms=recording(), faults=ALL),
+    Scenario("published", script=(PUBLISH,), settings=recording(), faults=ALL),
     Scenario("unpublished", before=RECORDED, script=(UNPUBLISH,), faults=ALL),
     Scenario("replayed", before=(PUBLISH, START_STOP), script=REPLAYED, faults=ALL, budget=1),
     Scenario(
@@ -157,7 +159,7 @@ SINGLES = _named(
     Scenario(
         "policy stops",
         script=(PUBLISH, *RETURNS),
-        terms=recording(OnInterruption.STOP),
+        settings=recording(OnInterruption.STOP),
         budget=1,
         faults=NEWS,
     ),
@@ -193,7 +195,7 @@ SINGLES = _named(
         "reported, returns",
         before=RECORDED,
         script=RETURNS,
-        terms=STATUS,
+        settings=STATUS,
         switches=RESUMES,
         faults=ALL | {Fault.MUTE},
         budget=1,
@@ -213,12 +215,14 @@ SINGLES = _named(
         (StopAsked("me", hold_session=True),),
         before=LIVE,
         script=RETURNS,
-        terms=recording(),
+        settings=recording(),
         faults=NEWS,
         budget=1,
     ),
     Scenario("step by step", (START, STOP), before=LIVE, faults=WIRE, fine=True, budget=1),
-    Scenario("policy, stop", (STOP,), script=(PUBLISH, *RETURNS), terms=recording(), faults=NONE),
+    Scenario(
+        "policy, stop", (STOP,), script=(PUBLISH, *RETURNS), settings=recording(), faults=NONE
+    ),
 )
 DEFAULT = PAIRS | SINGLES
 

@@ -35,7 +35,7 @@ class Explored:
 class Search:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
-        self.mind = Mind(scenario.terms)
+        self.mind = Mind(scenario.settings)
         self.moves = Moves(scenario, self.mind)
         self.worlds: list[World] = []
         self.numbers: dict[World, int] = {}

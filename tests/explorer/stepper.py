@@ -53,8 +53,8 @@ class Transition(NamedTuple):
 class Mind:
     """`terms` as the stage would have them. All tables hold for these terms alone."""
 
-    def __init__(self, terms: StreamSettings) -> None:
-        self._terms = terms
+    def __init__(self, settings: StreamSettings) -> None:
+        self._stream_settings = settings
         self.records, self.events, self.replies = Pool(), Pool(), Pool()
         self._wants: dict[tuple[Any, ...], Wants] = {}
         self._turns: dict[tuple[int, ...], Transition] = {}
@@ -62,7 +62,7 @@ class Mind:
         self._due: dict[int, int | None] = {}
 
     def record(self, record: StreamRecord) -> int:
-        return self.records.put(bare(record, self._terms))
+        return self.records.put(bare(record, self._stream_settings))
 
     def event(self, event: Event) -> int:
         return self.events.put(event)
@@ -79,7 +79,9 @@ class Mind:
         self, event: int, options: int, serial: int, replies: tuple[int, ...]
     ) -> Effect[Any] | None:
         numbers = count()
-        recorder = Recorder(lambda _: self._terms, lambda: f"{serial}.{next(numbers)}", LEASE)
+        recorder = Recorder(
+            lambda _: self._stream_settings, lambda: f"{serial}.{next(numbers)}", LEASE
+        )
         steps = recorder.handle(KEY, self.events[event], MANNERS[options])
         try:
             effect = steps.send(None)
@@ -169,8 +171,8 @@ class Mind:
             return value
         moved = earlier(value, ms, true_ms)
         if isinstance(moved, Claimed):  # it is what the store holds
-            return replace(moved, record=bare(moved.record, self._terms))
-        return bare(moved, self._terms) if isinstance(moved, StreamRecord) else moved
+            return replace(moved, record=bare(moved.record, self._stream_settings))
+        return bare(moved, self._stream_settings) if isinstance(moved, StreamRecord) else moved
 
     def due(self, record: int) -> int | None:
         """When the record is due, but for what is far away."""

@@ -16,7 +16,7 @@ import requests
 from emulator.live import LiveInThread, Remote
 from functions import files
 from shared.inbound import function_compute
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.protocol import FileLeft
 from tests.cli.test_play import the_second_ends
 from tests.conftest import NOON, Clock
@@ -53,7 +53,7 @@ class Signing:
             "requestContext": {"http": {"method": method}, "requestId": "1-77"},
         }
         context = SimpleNamespace(request_id="1-77", credentials=SimpleNamespace(**self.role))
-        call = Call(self.stage.app, context, seconds=files.BUDGET)
+        call = Invocation(self.stage.app, context, seconds=files.BUDGET)
         told: Any = function_compute.answer(
             lambda asked: files.respond(call, asked),
             json.dumps(event).encode(),

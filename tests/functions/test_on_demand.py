@@ -269,5 +269,5 @@ def test_in_observe_mode_without_a_target_nothing_is_recorded_and_history_says_w
     edge = Edge(tmp_path, clock, LIVE_RECORD_MODE="observe")
 
     assert not needs(edge, LESSON)
-    newest = edge.app.store.history(LESSON, 1)[0].note
+    newest = edge.app.store.history(LESSON, 1)[0].entry
     assert (newest.code, newest.about["command"]) == (Reason.OBSERVED, "NeedRecord true")

@@ -627,7 +627,7 @@ def test_health_needs_no_token_and_tells_nothing_secret(recording: Stage) -> Non
 def test_health_says_when_a_callback_was_last_not_passed_on(recording: Stage) -> None:
     assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] is None
 
-    recording.app.known.lost_relay()
+    recording.app.capabilities.record_lost_relay()
     recording.clock.pass_ms(20_000)
     assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] == 20_000
 
@@ -859,5 +859,5 @@ def _until_sent(stage: Stage, steps: Steps[HandleResult]) -> Iterator[Send]:
     """The effects are performed but the send, which stays on the wire."""
     effect = next(steps)
     while not isinstance(effect, Send):
-        effect = steps.send(stage.call()._hands.perform(effect))
+        effect = steps.send(stage.call()._effects.perform(effect))
     yield effect

@@ -61,7 +61,7 @@ def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recordin
     recording.told(**BROKEN)
 
     assert phase(recording.record()) is Phase.FAILED
-    newest = recording.app.store.history(KEY, 1)[0].note
+    newest = recording.app.store.history(KEY, 1)[0].entry
     assert MENDS["BucketNotFound"][0] in text(newest)
     assert MENDS["BucketNotFound"][1] in text(newest, Language.CHINESE)
 
@@ -182,28 +182,28 @@ def _signed(edge: Edge, domain: str, key: str) -> int:
 
 
 def test_status_callbacks_are_known_to_work_once_one_was_received(recording: Edge) -> None:
-    assert not recording.app.terms(KEY).status_known
+    assert not recording.app.stream_settings(KEY).status_known
     recording.told(event="record_paused")
 
-    assert recording.app.terms(KEY).status_known
+    assert recording.app.stream_settings(KEY).status_known
 
 
 def test_a_file_does_not_show_that_status_callbacks_work(recording: Edge) -> None:
     recording.told(**FILE)
     recording.clock.pass_ms(61_000)
 
-    assert not recording.app.terms(KEY).status_known
+    assert not recording.app.stream_settings(KEY).status_known
 
 
 def test_another_process_learns_of_them_within_a_minute(
     tmp_path: Path, clock: Clock, edge: Edge
 ) -> None:
     another = Edge(tmp_path, clock)
-    assert not another.app.terms(KEY).status_known
+    assert not another.app.stream_settings(KEY).status_known
     edge.told(event="record_started")
     clock.pass_ms(60_000)
 
-    assert another.app.terms(KEY).status_known
+    assert another.app.stream_settings(KEY).status_known
 
 
 def test_an_exception_is_told_in_the_history_and_changes_nothing_else(recording: Edge) -> None:
@@ -222,7 +222,7 @@ def test_a_switch_of_publishers_is_told_by_other_fields_as_well(recording: Edge)
     headers = recording.signed(INGEST, "dev-stream-key-0000")
     recording.remarks("switch", headers, **place, event="main_to_backup")
 
-    newest = recording.app.store.history(KEY, 1)[0].note
+    newest = recording.app.store.history(KEY, 1)[0].entry
     assert (newest.code, newest.about["what"]) == (Reason.SWITCHED, "main_to_backup")
 
 

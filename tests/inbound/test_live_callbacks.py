@@ -12,7 +12,7 @@ from shared.inbound.live_callbacks import (
     FileStored,
     OnDemandAsk,
     RecordEvent,
-    RecordFailed,
+    RecordFailure,
     RecordState,
     RecordStatus,
     StreamAction,
@@ -241,7 +241,7 @@ def test_a_recording_in_vod_has_an_id_and_no_uri() -> None:
 
 def test_a_recording_that_vod_could_not_take_has_failed() -> None:
     event = record_event(VideoId="1", Status="fail")
-    assert event == RecordFailed(*WHO, event="AddLiveRecordVideoComplete", code="fail")
+    assert event == RecordFailure(*WHO, event="AddLiveRecordVideoComplete", code="fail")
 
 
 def test_other_news_from_vod_is_not_ours() -> None:
@@ -256,7 +256,7 @@ def test_a_failure_says_why_and_of_which_file() -> None:
         file_info={"uri": "x.flv"},
         time="2026-11-22T10:05:00Z",
     )
-    assert isinstance(event, RecordFailed)
+    assert isinstance(event, RecordFailure)
     assert (event.code, event.uri) == ("PermissionDenied.ResourceAccess", "x.flv")
     assert (len(event.message), event.time_ms) == (300, 1795341900000)
 
@@ -264,7 +264,7 @@ def test_a_failure_says_why_and_of_which_file() -> None:
 @pytest.mark.parametrize("event", ["record_error", "record_force_transcode_fail"])
 @pytest.mark.parametrize("info", [None, "text", {"code": 7}], ids=str)
 def test_a_failure_without_a_reason_is_still_a_failure(event: str, info: object) -> None:
-    assert record_event(event=event, error_info=info) == RecordFailed(*WHO, event=event)
+    assert record_event(event=event, error_info=info) == RecordFailure(*WHO, event=event)
 
 
 def test_an_event_that_nobody_documented_is_kept_by_name_only() -> None:

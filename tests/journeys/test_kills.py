@@ -15,7 +15,7 @@ from cli.local.stack import running
 from emulator.live import LiveInThread, Remote
 from shared.protocol import StartAsked, StreamKey, TimePassed
 from shared.protocol.state.recording import StreamRecord
-from tests.support.instance import KEY, MANNER, Instance
+from tests.support.instance import KEY, OPTIONS, Instance
 from tests.support.journey import Stage
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ class Ground:
 
     def asks(self, key: StreamKey) -> None:
         instance = Instance(self.folder, self.address)
-        instance.does(instance.recorder.handle(key, StartAsked("ann"), MANNER))
+        instance.does(instance.recorder.handle(key, StartAsked("ann"), OPTIONS))
         instance.store.close()
 
     def dies(self, what: str, at: int) -> bool:
@@ -51,7 +51,7 @@ class Ground:
         instance = Instance(self.folder, self.address)
         for _ in range(100):
             for key in instance.store.take_due(50, 0):
-                instance.does(instance.recorder.handle(key, TimePassed(), MANNER))
+                instance.does(instance.recorder.handle(key, TimePassed(), OPTIONS))
             soon = instance.store.next_due()
             if soon is None or soon > 60_000:
                 break
@@ -112,7 +112,7 @@ def drained_by_the_next(at: int, folder: Path) -> bool:
             ground.asks(key)
             ground.live.publish(key.stream)
             instance = Instance(folder, live.address)
-            owing = instance.recorder.handle(key, StartAsked("ann"), MANNER_WITHOUT_TIME)
+            owing = instance.recorder.handle(key, StartAsked("ann"), ONLY_STORE)
             instance.does(owing)
             instance.store.close()
         died = ground.dies("reconcile", at)
@@ -121,7 +121,7 @@ def drained_by_the_next(at: int, folder: Path) -> bool:
     return died
 
 
-MANNER_WITHOUT_TIME = MANNER.__class__(may_send=lambda: False)
+ONLY_STORE = OPTIONS.__class__(may_send=lambda: False)
 """What is decided is stored and nothing is sent."""
 
 

@@ -104,7 +104,7 @@ class History:
         self.answers_on_demand = self.chance(0.2)
         self.tells_time = self.chance(0.5)
         self.skew = self.draw.randrange(-4 * S, 4 * S) if self.tells_time else 0
-        self.terms = self._terms()
+        self.settings = self._stream_settings()
         self.record = StreamRecord(KEY)
         self.now = NOON
         self.counts: Counter[str] = Counter()
@@ -117,7 +117,7 @@ class History:
     def chance(self, likely: float) -> bool:
         return self.draw.random() < likely
 
-    def _terms(self) -> StreamSettings:
+    def _stream_settings(self) -> StreamSettings:
         how = OnInterruption.RESUME
         if self.chance(0.2):
             how = self.draw.choice([OnInterruption.STOP, OnInterruption.FINALIZE])
@@ -201,7 +201,7 @@ class History:
     def _asks_on_demand(self) -> None:
         """Live records from the beginning when the answer, heard or not, says so."""
         asked = is_asked(self.record, self.now)
-        need = self.terms.rule.on_publish is OnPublish.RECORD if asked is None else asked
+        need = self.settings.rule.on_publish is OnPublish.RECORD if asked is None else asked
         self.counts[f"on demand {need}"] += 1
         self.happens(OnDemandAnswered(need))
         if need and self.chance(0.9):
@@ -230,7 +230,7 @@ class History:
             self.happens(RecordFailed("StreamFormatError", "", self._lives_time))
 
     def _report(self, what: str) -> None:
-        if self.terms.status_known:
+        if self.settings.status_known:
             self.counts["report with its time"] += self.tells_time
             self._tell(what, Reported(what, what != "record_paused", self._lives_time))
 
@@ -302,9 +302,9 @@ class History:
     # --- the recorder, without store and wire ---------------------------------------------------
 
     def happens(self, event: Event) -> None:
-        decision = decide(self.record, event, self.now, self.terms)
+        decision = decide(self.record, event, self.now, self.settings)
         self.record = decision.record
-        self.told.update(note.code for note in decision.notes)
+        self.told.update(note.code for note in decision.entries)
         if decision.query_online:
             self._look()
         flying = claim(self.record, f"f{next(self._ids)}", self.now)

@@ -1057,7 +1057,7 @@ def test_a_record_error_fails_the_session() -> None:
 
 def test_a_failed_session_keeps_what_live_said_of_it() -> None:
     story = recording().happens(RecordFailed("BucketNotFound", "no bucket of this name"))
-    because = explain(story.record, story.now, story.terms)
+    because = explain(story.record, story.now, story.settings)
 
     assert "no bucket of this name" in text(because)
     assert "Create the OSS bucket" in text(because)

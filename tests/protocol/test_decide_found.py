@@ -125,9 +125,9 @@ def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() ->
 # --- a publish that is told of ends nothing unseen ------------------------------------------------
 
 
-def until_interrupted(terms: StreamSettings | None = None) -> Story:
+def until_interrupted(settings: StreamSettings | None = None) -> Story:
     """Recorded until it is interrupted, and seen in the list a minute later."""
-    story = Story(terms).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    story = Story(settings).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
     return story.seen(NOON)
 
 

@@ -17,8 +17,8 @@ from shared.protocol import (
     Event,
     ExtendAsked,
     FileLeft,
+    HistoryEntry,
     IfNotLive,
-    Note,
     Phase,
     Polled,
     Published,
@@ -151,28 +151,28 @@ def event(lots: Random, record: StreamRecord, now: int) -> Event:
 
 
 def told(
-    record: StreamRecord, what: Event, now: int, terms: StreamSettings
-) -> tuple[StreamRecord, list[Note]]:
-    decision = decide(record, what, now, terms)
+    record: StreamRecord, what: Event, now: int, settings: StreamSettings
+) -> tuple[StreamRecord, list[HistoryEntry]]:
+    decision = decide(record, what, now, settings)
     flying = claim(decision.record, f"f{now}", now)
     if flying and flying.flight:
         flight = replace(flying.flight, sent_at=now, lease_until=now + 7_300)
         flying = replace(flying, flight=flight)
-    refused = [Note(decision.refused)] if decision.refused else []
-    return flying or decision.record, [*decision.notes, *refused]
+    refused = [HistoryEntry(decision.refused)] if decision.refused else []
+    return flying or decision.record, [*decision.entries, *refused]
 
 
 @cache
-def walked() -> tuple[Note, ...]:
+def walked() -> tuple[HistoryEntry, ...]:
     """All that was said of streams that all kinds of things happened to."""
     lots = Random(7)  # noqa: S311 - the same walk each time
-    said: dict[tuple[object, ...], Note] = {}
+    said: dict[tuple[object, ...], HistoryEntry] = {}
     for _ in range(400):
-        record, now, terms = lots.choice(BEFORE), NOON, lots.choice(RULES)
+        record, now, settings = lots.choice(BEFORE), NOON, lots.choice(RULES)
         for _ in range(40):
             now += lots.choice(STEPS[: lots.choice((4, 9))])
-            record, notes = told(record, event(lots, record, now), now, terms)
-            for note in [*notes, explain(record, now, terms)]:
+            record, entries = told(record, event(lots, record, now), now, settings)
+            for note in [*entries, explain(record, now, settings)]:
                 said[note.code, note.about.get("reason"), tuple(sorted(note.about))] = note
     return tuple(said.values())
 
@@ -208,14 +208,14 @@ def test_no_text_shows_a_hole(language: Language) -> None:
 
 
 def test_what_was_sent_says_why_in_words() -> None:
-    note = Note(Reason.SENT, {"command": "stop", "reason": "asked_stop", "who": "ops"})
+    note = HistoryEntry(Reason.SENT, {"command": "stop", "reason": "asked_stop", "who": "ops"})
 
     assert text(note) == "stop was sent because: ops asked for it to be stopped"
     assert text(note, Language.CHINESE) == "已发送 stop,原因:ops 要求停止录制"
 
 
 def test_a_particular_that_an_older_release_did_not_note_is_a_dash() -> None:
-    assert text(Note(Reason.ASKED_STOP)) == "- asked for it to be stopped"
+    assert text(HistoryEntry(Reason.ASKED_STOP)) == "- asked for it to be stopped"
 
 
 # --- explain: the one cause that a person should hear first
@@ -247,11 +247,11 @@ def cases() -> Iterator[tuple[StreamRecord, StreamSettings, Reason]]:
     yield StreamRecord(KEY, last_report=unasked), StreamSettings(), Reason.UNMANAGED
 
 
-@pytest.mark.parametrize(("record", "terms", "code"), list(cases()))
+@pytest.mark.parametrize(("record", "settings", "code"), list(cases()))
 def test_what_is_said_of_a_record(
-    record: StreamRecord, terms: StreamSettings, code: Reason
+    record: StreamRecord, settings: StreamSettings, code: Reason
 ) -> None:
-    assert explain(record, NOON + 2, terms).code is code
+    assert explain(record, NOON + 2, settings).code is code
 
 
 def test_a_command_on_the_wire_says_why_it_was_sent() -> None:

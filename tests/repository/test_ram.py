@@ -111,18 +111,19 @@ def actions() -> frozenset[str]:
 
 
 def of_the_function(function: str) -> set[str]:
-    """From what it does with its call to the effects that the recorder yields, and from those to
-    what the one adapter asks the client of Live."""
+    """From what it does with its invocation to the effects that the engine yields, and from those
+    to what the one adapter asks the client of Live."""
     files = [*ROOT.glob(f"functions/{function}.py"), *ROOT.glob(f"functions/{function}/*.py")]
     asked = {name for file in files for name in attributes(ast.parse(file.read_text()))}
-    of_recorder = used(classed(tree("shared", "invocation", "invocation.py"), "Call"), asked)
-    recorder = {
+    of_recorder = used(classed(tree("shared", "invocation", "invocation.py"), "Invocation"), asked)
+    engine = {
         each.name: each
-        for each in ast.walk(tree("shared", "engine", "recorder.py"))
+        for module in ("recorder.py", "resync.py")
+        for each in ast.walk(tree("shared", "engine", module))
         if isinstance(each, ast.FunctionDef)
     }
-    effects = used(recorder, of_recorder) & EFFECTS.keys()
-    adapter = classed(tree("shared", "invocation", "invocation.py"), "_AsRole")
+    effects = used(engine, of_recorder) & EFFECTS.keys()
+    adapter = classed(tree("shared", "invocation", "invocation.py"), "_LiveAsRole")
     of_client = used(adapter, {EFFECTS[effect] for effect in effects})
     client = classed(tree("shared", "outbound", "live", "client.py"), "LiveClient")
     return {text for m in reached(client, of_client) for text in texts(client[m])} & actions()

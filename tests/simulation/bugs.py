@@ -10,21 +10,37 @@ from importlib import import_module
 from typing import Any
 from unittest import mock
 
-from shared.engine import effects, recorder
-from shared.engine.effects import Send, do
-from shared.engine.recorder import Recorder
-from shared.inbound import live_callbacks, live_events
-from shared.protocol import Command, CommandSettled, Flight, Reason, StreamRecord, claim
-from shared.protocol.command_errors import InDoubt
+from functions import on_demand, record_events
+from functions.record_command import commands
+from shared.engine import recorder, resync
+from shared.engine.dispatcher import Dispatcher
+from shared.engine.effect_handler import EffectHandler
+from shared.engine.effects import OnlineSnapshot
+from shared.engine.worker_lease import WorkerLease
+from shared.inbound import function_compute, live_callbacks, live_events
+from shared.inbound.request_errors import NotFound
+from shared.invocation.invocation import Invocation
+from shared.outbound.wake import Wake
+from shared.protocol import (
+    Command,
+    CommandSettled,
+    Flight,
+    Polled,
+    Reason,
+    StopAsked,
+    StreamKey,
+    StreamRecord,
+)
+from shared.protocol.command_errors import InDoubt, NeverSent
 from shared.protocol.events import Published, Unpublished
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
-from shared.protocol.rules.decide import decide as real_decide
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import DOUBT, Doubt
 from shared.protocol.state.session import SessionState
 from shared.store.contract import Conflict, Save, Stored
+from tests.simulation import fleet
 from tests.simulation.memory import MemoryStore, Row
 
 decide = import_module(
@@ -50,17 +66,15 @@ class Bug:
 
 
 def _send_before_save() -> tuple[Patch, ...]:
-    real = Recorder._decide
+    real = EffectHandler._save
 
-    def hasty(self: Recorder, key: Any, event: Any, options: Any, known: Any) -> Any:  # noqa: ANN401 - as the real one
-        loaded = yield from do(effects.Load(key))
-        decided = real_decide(loaded.record, event, loaded.now, self._settings_of(key))
-        flying = claim(decided.record, self._flight_id(), loaded.now)
-        if flying is not None and flying.flight is not None and options.has_time():
-            yield from do(Send(key, flying.flight))
-        return (yield from real(self, key, event, options, known))
+    def hasty(self: EffectHandler, save: Save) -> object:
+        flight = save.if_slot.flight if save.if_slot else None
+        if flight is not None:
+            self._live.send(flight.command, save.key)
+        return real(self, save)
 
-    return ((Recorder, "_decide", hasty),)
+    return ((EffectHandler, "_save", hasty),)
 
 
 def _no_conflicts() -> tuple[Patch, ...]:
@@ -238,7 +252,7 @@ def _publish_twice() -> tuple[Patch, ...]:
 
 def _refusals_never_healed() -> tuple[Patch, ...]:
     """What Function Compute refused with 429 is never looked for."""
-    return ((recorder, "_differences", lambda _survey: ()),)
+    return ((resync, "_differences", lambda _snapshot: ()),)
 
 
 def _unmanaged_stopped() -> tuple[Patch, ...]:
@@ -264,6 +278,84 @@ def _stack_trace() -> tuple[Patch, ...]:
         return {"record_started": None}[told.state.value]
 
     return ((live_events, "of_record", of_record),)
+
+
+def _paths_unchecked() -> tuple[Patch, ...]:
+    return ((live_callbacks, "path_token", lambda *_: None),)
+
+
+def _recordings_unproved() -> tuple[Patch, ...]:
+    parse = live_callbacks.parse_record_event
+    return ((record_events, "prove", lambda _invocation, request: parse(request.body)),)
+
+
+# --- functions and engine -----------------------------------------------------------------------
+
+
+def _asks_unanswered() -> tuple[Patch, ...]:
+    """Any answer of on_demand but 200 means to Live: do not record."""
+
+    def respond(invocation: Invocation, request: function_compute.Request) -> object:
+        ask = live_callbacks.parse_on_demand(request.query)
+        loaded = invocation.app.store.load(StreamKey(ask.domain, ask.app, ask.stream))
+        if loaded.version == 0:
+            raise NotFound("a stream that nobody has heard of")
+        return real(invocation, request)
+
+    real = on_demand.respond
+    return ((fleet, "_FUNCTIONS", {**fleet._FUNCTIONS, "on_demand": (respond, *_REST)}),)
+
+
+_REST = fleet._FUNCTIONS["on_demand"][1:]
+
+
+def _hold_lost() -> tuple[Patch, ...]:
+    return ((commands, "StopAsked", lambda who, **body: StopAsked(who, **(body | {"hold": 1}))),)
+
+
+def _timer_only_drains() -> tuple[Patch, ...]:
+    nothing = lambda *_, **__: 0  # noqa: E731 - twice below
+    return ((Invocation, "resync", nothing), (Invocation, "replay_undelivered", nothing))
+
+
+def _left_to_the_timer() -> tuple[Patch, ...]:
+    return ((Invocation, "handle", Invocation._handle_once),)
+
+
+def _nobody_woken() -> tuple[Patch, ...]:
+    return ((WorkerLease, "may_wake_one", lambda *_: False),)
+
+
+def _wakes_nobody() -> tuple[Patch, ...]:
+    return ((Wake, "__call__", lambda _self: None),)
+
+
+def _drains_nothing() -> tuple[Patch, ...]:
+    return ((Dispatcher, "_drain_while_due", lambda _self: 0),)
+
+
+def _doubt_taken_for_unsent() -> tuple[Patch, ...]:
+    real = EffectHandler._sent_in
+
+    def sent(self: EffectHandler, *about: Any) -> object:  # noqa: ANN401 - as the real one
+        answer = real(self, *about)
+        return NeverSent() if isinstance(answer, InDoubt) else answer
+
+    return ((EffectHandler, "_sent_in", sent),)
+
+
+def _failed_query_is_absence() -> tuple[Patch, ...]:
+    """What Live did not answer is taken for: no such stream is online."""
+    real_look, real_list = EffectHandler._query_online, EffectHandler._list
+
+    def looked(self: EffectHandler, key: StreamKey, asked_at: int) -> object:
+        return real_look(self, key, asked_at) or Polled(None, asked_at)
+
+    def listed(self: EffectHandler, domain: str) -> object:
+        watched, asked_at = self._store.watched(domain), self._store.now()
+        return real_list(self, domain) or OnlineSnapshot(asked_at, {}, watched)
+
+    return ((EffectHandler, "_query_online", looked), (EffectHandler, "_list", listed))
 
 
 BUGS: Mapping[str, Bug] = {
@@ -293,5 +385,16 @@ BUGS: Mapping[str, Bug] = {
         Bug("unproved callback believed", _unproved_believed),
         Bug("stack trace", _stack_trace),
         Bug("doubt ends early", _doubt_too_short),
+        Bug("path tokens not checked", _paths_unchecked),
+        Bug("recording callbacks not proved", _recordings_unproved),
+        Bug("on-demand ask not answered", _asks_unanswered),
+        Bug("hold lost on its way", _hold_lost),
+        Bug("timer only drains", _timer_only_drains),
+        Bug("what waits is left to the timer", _left_to_the_timer),
+        Bug("no reconcile is woken", _nobody_woken),
+        Bug("wake-up call not made", _wakes_nobody),
+        Bug("dispatcher drains nothing", _drains_nothing),
+        Bug("in doubt taken for never sent", _doubt_taken_for_unsent),
+        Bug("failed query taken for absence", _failed_query_is_absence),
     )
 }

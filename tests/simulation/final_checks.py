@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.session import SessionState
-from tests.simulation.stage import TOKEN
+from tests.simulation.requests import API_TOKEN, TOKEN, WAKE_KEY
 from tests.simulation.stream_watch import Broken, Watch
 from tests.simulation.world import SecondPublisher, Stream
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
-SECRETS = (TOKEN, "auth_key", "stream-key-", "record-key-")
+SECRETS = (TOKEN, API_TOKEN, WAKE_KEY, "auth_key", "stream-key-", "record-key-")
 
 
 def judge(sim: Simulation) -> None:
@@ -31,6 +31,13 @@ def judge(sim: Simulation) -> None:
 def judge_secrets(text: str) -> None:
     if any(secret in text for secret in SECRETS):
         raise Broken("11.6", "a secret is where it can be read")
+
+
+def judge_line(line: str) -> None:
+    """A line of the deployed log: no secret, and no stack trace."""
+    judge_secrets(line)
+    if '"request.crashed"' in line:
+        raise Broken("11.7", line)
 
 
 def _at_rest(record: StreamRecord) -> None:

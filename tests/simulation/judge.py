@@ -13,7 +13,6 @@ from shared.protocol import (
     Reason,
     StreamKey,
     StreamRecord,
-    Unpublished,
 )
 from shared.protocol.command_errors import AlreadyStarted, LiveError
 from shared.protocol.events import StartAsked, StopAsked
@@ -69,13 +68,13 @@ class Judge:
         if after.intent.wanted and after.intent.until != before.intent.until and after.intent.until:
             at = max(after.intent.until, self.sim.clock.now) + STOPPED
             self.sim.clock.at(at, self._is_over, key, after.intent.until)
-        asked_anew = any(note.code is Reason.ASKED_AGAIN for note in save.notes)
+        asked_anew = any(entry.code is Reason.ASKED_AGAIN for entry in save.entries)
         known_live = before.session is not None and before.session.state is SessionState.LIVE
         here = before.session_number in (self.watch(key).accepted_in, before.intent.session)
         if asked_anew and not (known_live and here):
             self.watch(key).accepted_live_since = None
         self._bind(process, before, after)
-        self._judge_late_news(process, before, after)
+        self._judge_late_news(process, before, after, save)
         flight = after.flight
         if isinstance(saved, Claimed) and flight is not None:
             self.claimed.add(flight.id)
@@ -99,13 +98,13 @@ class Judge:
             watch.accepted_in = after.session_number
 
     def _heard_yes(self, process: Process, flight: Flight) -> bool:
-        told_again = process.call.request.sent
+        told_again = process.request.sent
         if told_again is not None and told_again.flight == flight.id:
             return _is_yes(flight, told_again.answer)
         return self._yes.get(flight.id) is process
 
     def _judge_source(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
-        genuine = process.call.request.genuine
+        genuine = process.request.genuine
         if genuine in ("forged", "wrong path", "garbage"):
             raise Broken("11.6", f"a callback that is {genuine} changed the record")
         if genuine != "replayed":
@@ -120,7 +119,7 @@ class Judge:
         if intent.generation < before.intent.generation:
             raise Broken("11.4", "a wish was overwritten by an older one")
         if intent.reason is Reason.ASKED_STOP:
-            asked = process.call.request.asked
+            asked = process.request.asked
             watch.held = True
             watch.held_until = None
             watch.held_live_since = None
@@ -150,7 +149,7 @@ class Judge:
         """The session that a wish belonged to is over, so it must be over in truth."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
-        if beside or watch.replayed or process.call.request.sent or watch.adrift:
+        if beside or watch.replayed or process.request.sent or watch.adrift:
             return
         if since is None:
             if self.sim.plan.config.mode is OnDemand.CALLBACK:
@@ -159,16 +158,20 @@ class Judge:
         if self.sim.live.live_since(_stream(after.key)) == since:
             raise Broken("3", "a wish ended with a session that goes on")
 
-    def _judge_late_news(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
+    def _judge_late_news(
+        self, process: Process, before: StreamRecord, after: StreamRecord, save: Save
+    ) -> None:
         """Of a session that a later one has replaced: it changes nothing."""
-        event, session = process.call.event, before.session
-        if not isinstance(event, Unpublished) or process.call.request.genuine:
+        request, session = process.request, before.session
+        acted_on = any(entry.code is Reason.UNPUBLISHED for entry in save.entries)
+        if request.function != "stream_events" or request.genuine or not acted_on:
             return
         if session is None or session.state is not SessionState.LIVE or after.session is None:
             return
         since = self.sim.live.live_since(_stream(after.key))
+        time = int(str((request.fields or {}).get("time", 0))) * 1000
         known = since is not None and _is_of(session, since)
-        late = since is not None and event.time < since - TOGETHER - 1_000
+        late = since is not None and time < since - TOGETHER - 1_000
         if known and late and after.session.state is not SessionState.LIVE:
             raise Broken("3", "a publish_done of an older session was acted on")
 
@@ -204,7 +207,7 @@ class Judge:
 
     @staticmethod
     def _settles(process: Process, holder: Flight) -> bool:
-        heard = process.call.request.sent
+        heard = process.request.sent
         return holder.id in process.holds or (heard is not None and heard.flight == holder.id)
 
     def _judge_start(self, after: StreamRecord, flight: Flight, watch: Watch) -> None:
@@ -257,6 +260,9 @@ class Judge:
             raise Broken("11.3", "75 s after `until` nothing was stopped")
 
     # --- the wire -------------------------------------------------------------------------------
+
+    def sent_unclaimed(self, command: Command) -> None:
+        raise Broken("3", f"a {command.value} was sent before it was saved")
 
     def sent(self, flight: Flight) -> None:
         if flight.id not in self.claimed:
@@ -330,7 +336,7 @@ class Judge:
 
     def asked(self, process: Process) -> None:
         """What a person was told is done, is stored."""
-        request = process.call.request
+        request = process.request
         assert request.key is not None
         intents = [(before.intent, after.intent) for before, after in process.saves]
         if isinstance(request.asked, StopAsked):
@@ -366,7 +372,7 @@ class Judge:
 
 def _repeats(process: Process) -> bool:
     """The same key again answers the present state and changes nothing."""
-    asked = process.call.request.asked
+    asked = process.request.asked
     return asked is not None and asked.idempotency_key is not None
 
 

@@ -14,7 +14,7 @@ from shared.protocol.derived.due_times import command_priority, counts_against_q
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store.contract import (
@@ -25,8 +25,8 @@ from shared.store.contract import (
     Claimed,
     Condition,
     Conflict,
-    Entry,
     Filter,
+    HistoryLine,
     Loaded,
     PolicyCopy,
     Queue,
@@ -84,7 +84,7 @@ class Shared:
     rows: dict[StreamKey, Row] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), POLLS: Lane()})
     taken: dict[str, int] = field(default_factory=dict)
-    entries: dict[StreamKey, list[Entry]] = field(default_factory=dict)
+    entries: dict[StreamKey, list[HistoryLine]] = field(default_factory=dict)
     kept: dict[tuple[str, str], tuple[StreamKey, File]] = field(default_factory=dict)
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
@@ -150,8 +150,8 @@ class MemoryStore:
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def _tell(self, save: Save, *, waits: str, now: int) -> None:
-        for note in (*save.notes, Note(Reason.NO_QUOTA)) if waits else save.notes:
-            _append(self.shared.entries.setdefault(save.key, []), note, now)
+        for entry in (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries:
+            _append(self.shared.entries.setdefault(save.key, []), entry, now)
         for file in save.files:
             self.shared.kept.setdefault((save.key.domain, file.uri), (save.key, file))
 
@@ -295,7 +295,7 @@ class MemoryStore:
         kept = [file for whose, file in self.shared.kept.values() if whose == key]
         return sorted(kept, key=lambda one: (one.stop, one.start, one.uri), reverse=True)[:limit]
 
-    def history(self, key: StreamKey, limit: int) -> Sequence[Entry]:
+    def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         return self.shared.entries.get(key, [])[::-1][:limit]
 
     # --- marks and policy -----------------------------------------------------------------------
@@ -372,13 +372,13 @@ def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
     return replace(flying, flight=flight)
 
 
-def _append(entries: list[Entry], note: Note, now: int) -> None:
+def _append(entries: list[HistoryLine], entry: HistoryEntry, now: int) -> None:
     """A note that repeats the newest one is counted, not written again."""
     last = entries[-1] if entries else None
-    if last is not None and last.note == note:
+    if last is not None and last.entry == entry:
         entries[-1] = replace(last, last_at=now, count=last.count + 1)
         return
-    entries.append(Entry(note, now, now, 1))
+    entries.append(HistoryLine(entry, now, now, 1))
     if len(entries) > HISTORY_MAX_ENTRIES:
         del entries[0]
 

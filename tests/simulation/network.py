@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.outbound.live import CONNECT_MS, READ_MS
-from shared.outbound.live.error_codes import Answer as Refusal
+from shared.outbound.live.error_codes import Refusal
 from shared.protocol import Accepted, CommandSettled, Flight, StreamKey
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent
 from tests.simulation.chances import Fault
-from tests.simulation.stage import TOKEN, Request, body_of
+from tests.simulation.requests import TOKEN, Request, body_of
 from tests.simulation.world import Answer, Callback, Stream, Trouble
 
 if TYPE_CHECKING:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from greenlet import getcurrent
+
+from shared.invocation.app import App
 from shared.protocol import Flight, RestartAsked, StreamKey, StreamRecord, due_at
 from shared.protocol.state.intent import IdempotencyKey
 from shared.store import Store
-from shared.store.contract import PolicyCopy
 from shared.store.store_errors import StoreUnavailable
 from tests.simulation import final_checks, fleet
 from tests.simulation.chances import Fault, Lots, Strike, stream_of_chance
-from tests.simulation.fleet import Process
+from tests.simulation.deployment import app_of, settings_of
+from tests.simulation.fleet import TIMEOUTS, Process
 from tests.simulation.judge import RATE, Judge
 from tests.simulation.memory import MemoryStore
 from tests.simulation.network import Wire, sent_again
 from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE, NOON, Deed, Plan
+from tests.simulation.requests import Request
 from tests.simulation.run_log import Line, difference, told
-from tests.simulation.stage import TIMEOUTS, Call, Deployed, Reply, Request, Settings
 from tests.simulation.strangers import Strangers
 from tests.simulation.stream_watch import Broken
 from tests.simulation.virtual_clock import Clock
@@ -31,6 +34,8 @@ CALM = 10 * MINUTE
 """What is due no sooner is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 Answered = Callable[[int, bool], None]
+_FAILED = (500, 503)
+"""An answer of ours that means: try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Simulation:
         self.store = store or cast("Store", self._memory)
         self._down_until = 0
         self._no_timer_until = 0
+        self._lines: list[str] = []
+        self.hub = getcurrent()
         self._begin_world()
         self.judge = Judge(self)
         self.wire = Wire(self)
@@ -78,18 +85,14 @@ class Simulation:
         chance = stream_of_chance(plan.seed, "compute")
         self.compute = Compute(chance, plan.instances, TIMEOUTS, cold_ms=(100, 800))
         self.compute.timer(NOON - MINUTE + int(chance.random() * MINUTE), "reconcile")
-        self.settings = Settings(
-            plan.policy,
-            plan.merge_delay,
-            f"{account.host}:{account.port}",
-            (account.stream_key, NEXT_KEYS[0]),
-            (account.record_key, NEXT_KEYS[1]),
-        )
+        keys = [(account.stream_key, account.record_key), NEXT_KEYS]
+        self.settings = settings_of(plan.merge_delay, f"{account.host}:{account.port}", keys)
 
     # --- from beginning to end ------------------------------------------------------------------
 
     def run(self) -> Result:
         broken = None
+        self.hub = getcurrent()
         for deed in self.plan.deeds:
             self.clock.at(deed.at, self._do, deed)
         self.clock.at(NOON + LASTS, self._calm_down)
@@ -199,22 +202,6 @@ class Simulation:
             self.trouble()
             raise StoreUnavailable("the store is away")
 
-    def get_policy(self) -> PolicyCopy | None:
-        self._known_answers()
-        return self.store.get_policy()
-
-    def touch(self, name: str) -> None:
-        self._known_answers()
-        self.store.touch(name)
-
-    def age_ms(self, name: str) -> int | None:
-        self._known_answers()
-        return self.store.age_ms(name)
-
-    def _known_answers(self) -> None:
-        if self._down_until > self.clock.now:
-            raise StoreUnavailable("the store is away")
-
     # --- invocations ----------------------------------------------------------------------------
 
     def invoke(self, request: Request, answered: Answered | None) -> None:
@@ -241,63 +228,57 @@ class Simulation:
             self.compute.finished(self.clock.now, invocation, Outcome.OK)
             return
         memory = invocation.instance.memory
-        if "deployed" not in memory:
-            memory["deployed"] = self._deployed()
-        deployed = cast("Deployed", memory["deployed"])
+        if "app" not in memory:
+            memory["app"] = self._app()
         self._alive += 1
-        call = Call(deployed, request, self.clock)
-        call.answered = answered
-        fleet.begin(self, call, invocation)
+        process = Process(self, request, invocation)
+        process.answered = answered
+        fleet.begin(process, cast("App", memory["app"]))
 
-    def _deployed(self) -> Deployed:
+    def _app(self) -> App:
         skew, chance = 0, self.lots.chance("skew")
         if self.lots.strikes(Fault.CLOCK_SKEWED):
             skew = round(chance.uniform(-240_000, 240_000))
-        return Deployed(
-            self.settings, self, lambda: self.clock.now + skew, self._flight_id, self._logged
-        )
+        return app_of(self, self.settings, skew)
 
-    def _flight_id(self) -> str:
+    def flight_id(self) -> str:
         self._flights += 1
         return f"f{self._flights}"
 
-    def _logged(self, line: str) -> None:
-        final_checks.judge_secrets(line)
+    def logged(self, line: str) -> None:
+        """A line of the deployed log: kept until the simulation may judge it."""
+        self._lines.append(line)
 
-    def ended(self, process: Process, reply: Reply | None) -> None:
+    def ended(self, process: Process, reply: Mapping[str, object] | None) -> None:
         """None: killed. Whoever waited for it hears a 500, as Function Compute's."""
-        call, invocation = process.call, process.invocation
-        now = self.clock.now
+        request, assigned = process.request, process.assigned
+        status = cast("int", reply["statusCode"]) if reply else 500
+        failed = status in _FAILED
         self._alive -= 1
-        if invocation is not None:
-            failed = reply is not None and reply.status >= 500
+        if assigned is not None:
             ended = Outcome.KILLED if reply is None else Outcome.ERROR if failed else Outcome.OK
-            self.compute.finished(now, invocation, ended)
-        if reply is None or reply.status >= 500:
+            self.compute.finished(self.clock.now, assigned, ended)
+        self._judge_lines()
+        if request.function == "on_demand" and reply is not None and status != 200:
+            raise Broken("11.7", "an on-demand ask was not answered with 200")
+        if failed:
             self.trouble()
-        elif call.request.genuine == "forged" and reply.status != 401:
+        elif request.genuine == "forged" and status != 401:
             raise Broken("11.6", "a forged callback was not refused")
-        elif call.request.asked is not None and reply.status == 200:
+        elif request.asked is not None and status in (200, 202):
             self.judge.asked(process)
-        if call.answered:
-            call.answered(reply.status if reply else 500, bool(reply and reply.need_record))
+        if process.answered:
+            process.answered(status, bool(reply) and fleet.need_record(reply or {}))
 
-    def wake(self, process: Process) -> None:
-        """At most one a second of one instance; best effort."""
-        deployed = process.call.deployed
-        if self.clock.now - deployed.woken_at < 1_000:
-            return
-        deployed.woken_at = self.clock.now
-        if self.lots.strikes(Fault.WAKE_LOST):
-            self.trouble()
-            return
-        request = Request("reconcile", path="wake")
-        self.compute.invoke_async(self.clock.now, "reconcile", request, delay_ms=20)
+    def _judge_lines(self) -> None:
+        for line in self._lines:
+            final_checks.judge_line(line)
+        self._lines.clear()
 
     def heard_again(self, key: StreamKey, flight: Flight, answer: object) -> None:
         request = Request("heard again", key=key, sent=sent_again(flight, answer))
         self._alive += 1
-        fleet.begin(self, Call(self._deployed(), request, self.clock), None)
+        fleet.begin(Process(self, request, None), self._app())
 
     # --- asks -----------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from shared.inbound.live_callbacks import AHEAD_S
 from shared.protocol import StreamKey
 from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
+from tests.simulation.requests import TOKEN, Request, body_of
 from tests.simulation.run_log import told
-from tests.simulation.stage import TOKEN, Request, body_of
 from tests.simulation.world import Callback, Stream
 
 if TYPE_CHECKING:

@@ -222,7 +222,7 @@ def test_beyond_the_cap_a_start_waits_and_says_so(store: Store, clock: Clock) ->
 
     assert store.save_or_claim(claiming("two", quota=ONE)) == Stored(1, over_quota=True)
     assert (at(store, "one"), at(store, "two")) == ("flies", "full")
-    assert [line.note.code.value for line in store.history(room("two"), 9)] == ["no_quota"]
+    assert [line.entry.code.value for line in store.history(room("two"), 9)] == ["no_quota"]
 
 
 def test_a_start_that_waits_for_a_place_takes_no_slot_and_is_not_due(

@@ -15,7 +15,7 @@ import pytest
 
 from shared.errors import Misconfigured
 from shared.protocol import Command, StreamKey
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.command import Answer, Doubt, Flight
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
@@ -86,7 +86,7 @@ def test_the_second_of_two_writers_is_told_and_changes_nothing(another_store: Op
 
 def test_a_conflict_writes_no_history_and_takes_no_slot(store: Store) -> None:
     store.save_or_claim(saving(owing(Command.START)))
-    lost = replace(claiming(owing(Command.START)), notes=(Note(Reason.PUBLISHED),))
+    lost = replace(claiming(owing(Command.START)), entries=(HistoryEntry(Reason.PUBLISHED),))
 
     assert store.save_or_claim(lost) == Conflict()
     assert store.history(KEY, 10) == []
@@ -214,17 +214,19 @@ def test_the_queue_tells_its_depth_and_its_oldest(store: Store, clock: Clock) ->
 
 
 def test_history_is_newest_first_and_counts_repeats(store: Store, clock: Clock) -> None:
-    twice = Note(Reason.PUBLISHED_TWICE)
+    twice = HistoryEntry(Reason.PUBLISHED_TWICE)
     record = owing(Command.START)
-    store.save_or_claim(replace(saving(record), notes=(Note(Reason.PUBLISHED, {"session": 1}),)))
+    store.save_or_claim(
+        replace(saving(record), entries=(HistoryEntry(Reason.PUBLISHED, {"session": 1}),))
+    )
     for version in (1, 2, 3):
         clock.pass_ms(1000)
-        store.save_or_claim(replace(saving(record, version=version), notes=(twice,)))
+        store.save_or_claim(replace(saving(record, version=version), entries=(twice,)))
     newest, oldest = store.history(KEY, 10)
 
-    assert (newest.note, newest.count) == (twice, 3)
+    assert (newest.entry, newest.count) == (twice, 3)
     assert (newest.at, newest.last_at) == (NOON + 1000, NOON + 3000)
-    assert oldest.note.about == {"session": 1}
+    assert oldest.entry.about == {"session": 1}
 
 
 def test_a_mark_tells_how_long_ago_it_was_made(store: Store, clock: Clock) -> None:

@@ -15,11 +15,11 @@ import pytest
 
 from shared.protocol import Command, Phase, StreamKey
 from shared.protocol.file import File
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
-from shared.store.codec import from_json, note_from_json, to_json
+from shared.store.codec import entry_from_json, from_json, to_json
 from shared.store.contract import Conflict, Filter, Save
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 
@@ -117,18 +117,20 @@ def test_a_conflict_keeps_no_file(store: Store) -> None:
 
 def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock: Clock) -> None:
     other = key("another")
-    store.save_or_claim(replace(saving(wanted(other)), notes=(Note(Reason.PUBLISHED),)))
-    notes = tuple(Note(Reason.PUBLISHED, {"session": n}) for n in range(1005))
-    store.save_or_claim(Save(version=0, if_no_slot=wanted(KEY), notes=notes))
+    store.save_or_claim(replace(saving(wanted(other)), entries=(HistoryEntry(Reason.PUBLISHED),)))
+    entries = tuple(HistoryEntry(Reason.PUBLISHED, {"session": n}) for n in range(1005))
+    store.save_or_claim(Save(version=0, if_no_slot=wanted(KEY), entries=entries))
     kept = store.history(KEY, 2000)
 
     assert len(kept) == 1000
-    assert kept[0].note.about == {"session": 1004}
+    assert kept[0].entry.about == {"session": 1004}
     assert len(store.history(other, 10)) == 1
 
 
 def test_a_cause_from_a_later_release_is_read_as_unknown() -> None:
-    assert note_from_json("later", '{"n":1}') == Note(Reason.UNKNOWN, {"n": 1, "code": "later"})
+    assert entry_from_json("later", '{"n":1}') == HistoryEntry(
+        Reason.UNKNOWN, {"n": 1, "code": "later"}
+    )
     text = to_json(wanted(KEY)).replace("asked_start", "later")
 
     assert from_json(KEY, text).intent.reason is Reason.UNKNOWN

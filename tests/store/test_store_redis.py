@@ -24,7 +24,7 @@ from cli.local.redis_server import DURABLE, Engine
 from cli.local.reserved_port import ReservedPort
 from shared.protocol import Command
 from shared.protocol.file import File
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.store import scripts
 from shared.store.contract import Stored
 from shared.store.redis import RedisStore
@@ -33,7 +33,7 @@ from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock, owing, program, saving
 from tests.store.test_store import claiming
 
-SAVING = replace(saving(owing(Command.START)), notes=(Note(Reason.PUBLISHED),))
+SAVING = replace(saving(owing(Command.START)), entries=(HistoryEntry(Reason.PUBLISHED),))
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_pa
         asked.clear()
         store.load(KEY)
         assert len(asked) == 1
-        store.save_or_claim(replace(flying, version=1, slot_wait_ms=250, notes=SAVING.notes))
+        store.save_or_claim(replace(flying, version=1, slot_wait_ms=250, entries=SAVING.entries))
         assert len(asked) == 2
         assert store.use().ahead > 0
 

@@ -16,7 +16,7 @@ from shared.config import Settings
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import function_compute, live_callbacks
 from shared.invocation.composition import build
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.protocol import Event, StreamKey, StreamRecord
@@ -74,8 +74,8 @@ class Edge:
             monotonic=lambda: clock.now / 1000,
         )
 
-    def invocation(self) -> Call:
-        return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=3)
+    def invocation(self) -> Invocation:
+        return Invocation(self.app, SimpleNamespace(request_id="1-77"), seconds=3)
 
     def happens(self, event: Event, key: StreamKey = KEY) -> None:
         self.invocation().handle(key, event, HandlingOptions(may_send=lambda: True))
@@ -86,7 +86,7 @@ class Edge:
     def history(self, key: StreamKey = KEY) -> Sequence[str]:
         """The codes, oldest first."""
         entries = self.app.store.history(key, 100)
-        return [entry.note.code.value for entry in reversed(entries)]
+        return [entry.entry.code.value for entry in reversed(entries)]
 
     def dump(self) -> Sequence[str]:
         """Every row of the store, as text."""

@@ -22,7 +22,7 @@ from shared.inbound import function_compute
 from shared.inbound.function_compute import Response
 from shared.invocation.app import App
 from shared.invocation.composition import build
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.logs import Log
 
 TOKEN = "dev-token"
@@ -95,7 +95,7 @@ class HttpStage:
         function = next(one for at, one in FUNCTIONS.items() if path.startswith(at))
         context = SimpleNamespace(request_id="1-77", credentials=self.role)
         respond: Callable[[Any], Response] = lambda asked: function.respond(  # noqa: E731
-            Call(self.app, context, seconds=function.BUDGET), asked
+            Invocation(self.app, context, seconds=function.BUDGET), asked
         )
         answer: dict[str, Any] = function_compute.answer(respond, event, context, log=self.app.log)
         return answer

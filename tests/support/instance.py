@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Effect, Steps, T, Undelivered, run
 from shared.engine.recorder import HandlingOptions, Recorder
+from shared.engine.worker_lease import BackfillTimer, WorkerLease
+from shared.engine.workers import ThreadWorkers
 from shared.invocation.composition import dev_clock
 from shared.outbound.live import Credentials, LiveClient, Online
 from shared.protocol import (
@@ -34,7 +37,7 @@ from shared.store import open_store
 
 KEY = StreamKey("live.example.com", "app", "room1")
 DEV = Credentials("dev", "dev-secret")
-MANNER = HandlingOptions(slot_wait_ms=250)
+OPTIONS = HandlingOptions(slot_wait_ms=250)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Instance:
             AsDev(client),
             monotonic=time.monotonic,
             wait=time.sleep,
-            said=lambda _event, _error: None,
+            report=lambda _event, _error: None,
         )
 
     def does(self, steps: Steps[T], perform: Callable[[Effect[Any]], Any] | None = None) -> T:
@@ -92,23 +95,38 @@ def killed_at(number: int, perform: Callable[[Effect[Any]], Any]) -> Callable[[E
     return perform_or_die
 
 
+def reconcile(instance: Instance, perform: Callable[[Effect[Any]], Any]) -> None:
+    """Send what is due now, with the dispatcher and the workers that are deployed."""
+    drain_one = lambda: run(instance.recorder.drain_one(OPTIONS), perform)  # noqa: E731 - as the invocation's
+    Dispatcher(
+        instance.store,
+        drain_one,
+        slot_wait_ms=OPTIONS.slot_wait_ms,
+        lease=WorkerLease(instance.store, str(os.getpid()), time.monotonic),
+        backfill_timer=BackfillTimer(instance.store),
+        backfill=lambda: 0,
+        wake=lambda: None,
+        wait=time.sleep,
+        report=lambda _event, _error: None,
+    ).drain(ThreadWorkers())
+
+
 def steps_of(instance: Instance, what: str) -> Steps[Any]:
-    if what == "reconcile":
-        few = itertools.count()
-        return instance.recorder.reconcile(
-            HandlingOptions(slot_wait_ms=250, may_send=lambda: next(few) < 40)
-        )
     events: dict[str, Event] = {
         "start": StartAsked("ann"),
         "stop": StopAsked("ann", finalize=True),
         "publish": Published(int(time.time()) * 1000 + 60_000),
     }
-    return instance.recorder.handle(KEY, events[what], MANNER)
+    return instance.recorder.handle(KEY, events[what], OPTIONS)
 
 
 def main(folder: str, live: str, number: str, what: str) -> None:
     instance = Instance(Path(folder), live)
-    instance.does(steps_of(instance, what), killed_at(int(number), instance.effect_handler.perform))
+    perform = killed_at(int(number), instance.effect_handler.perform)
+    if what == "reconcile":
+        reconcile(instance, perform)
+    else:
+        instance.does(steps_of(instance, what), perform)
     print("done")
 
 

@@ -19,7 +19,7 @@ from shared.config import Settings
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import function_compute
 from shared.invocation.composition import build
-from shared.invocation.invocation import Call
+from shared.invocation.invocation import Invocation
 from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.protocol import Command, Event, StreamKey
@@ -97,8 +97,10 @@ class Stage:
         )
         self.store = self.app.store
 
-    def call(self) -> Call:
-        return Call(self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET)
+    def call(self) -> Invocation:
+        return Invocation(
+            self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET
+        )
 
     def happens(self, event: Event, key: StreamKey = KEY) -> None:
         self.call().handle(key, event, HandlingOptions(slot_wait_ms=250))

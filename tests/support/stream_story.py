@@ -37,10 +37,10 @@ class Story:
     """`sent` are the commands that were claimed, each with its cause; the newest is in flight
     until `answer` says what Live said."""
 
-    def __init__(self, terms: StreamSettings | None = None) -> None:
+    def __init__(self, settings: StreamSettings | None = None) -> None:
         self.record = StreamRecord(KEY)
         self.now = NOON
-        self.terms = terms or StreamSettings()
+        self.settings = settings or StreamSettings()
         self.sent: list[str] = []
         self.told: list[Reason] = []
         self.polls = 0
@@ -48,9 +48,9 @@ class Story:
         self.lane_is_free = True
 
     def happens(self, event: Event) -> Story:
-        decision = decide(self.record, event, self.now, self.terms)
+        decision = decide(self.record, event, self.now, self.settings)
         self.record, self.refused = decision.record, decision.refused
-        self.told += [note.code for note in decision.notes]
+        self.told += [note.code for note in decision.entries]
         self.polls += decision.query_online
         self._claim()
         return self
@@ -108,9 +108,9 @@ class Story:
         return phase(self.record)
 
 
-def recording(terms: StreamSettings | None = None) -> Story:
+def recording(settings: StreamSettings | None = None) -> Story:
     """Asked for, live, and accepted by Live."""
-    return Story(terms).publish().start().answer()
+    return Story(settings).publish().start().answer()
 
 
 def by_rule(**rule: object) -> StreamSettings:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from shared.inbound.function_compute.handler import answer, answer_any, credentials_of, log_context
 from shared.inbound.function_compute.request import (
-    Event,
     Headers,
     Invoked,
     Request,
     TimerEvent,
+    TriggerEvent,
     json_body,
     parse,
 )
 from shared.inbound.function_compute.response import Response, problem
 
 __all__ = [
-    "Event",
     "Headers",
     "Invoked",
     "Request",
     "Response",
     "TimerEvent",
+    "TriggerEvent",
     "answer",
     "answer_any",
     "credentials_of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared.errors import Fault, LiveRecordError
-from shared.inbound.function_compute.request import Event, Request, parse, text_of
+from shared.inbound.function_compute.request import Request, TriggerEvent, parse, text_of
 from shared.inbound.function_compute.response import Response, problem
 from shared.inbound.request_errors import (
     BadRequest,
@@ -43,7 +43,7 @@ def answer(
 ) -> dict[str, object]:
     """What Function Compute gets from a function that is called over HTTP, whatever comes in."""
 
-    def over_http(told: Event) -> Response:
+    def over_http(told: TriggerEvent) -> Response:
         if not isinstance(told, Request):
             raise BadRequest([Fault("event", "this function is called over HTTP")])
         return respond(told)
@@ -52,7 +52,7 @@ def answer(
 
 
 def answer_any(
-    respond: Callable[[Event], Response], event: bytes | str, context: object, *, log: Log
+    respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
     """As `answer`, for a function that timers and the API call too."""
     who = log_context(context)
@@ -68,7 +68,7 @@ def answer_any(
     return sent
 
 
-def _asked(told: Event) -> dict[str, str]:
+def _asked(told: TriggerEvent) -> dict[str, str]:
     if isinstance(told, Request):
         return {"method": told.method, "path": told.path}
     return {"method": type(told).__name__}

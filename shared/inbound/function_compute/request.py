@@ -66,10 +66,10 @@ class Invoked:
     payload: bytes
 
 
-Event = Request | TimerEvent | Invoked
+TriggerEvent = Request | TimerEvent | Invoked
 
 
-def parse(event: bytes | str) -> Event:
+def parse(event: bytes | str) -> TriggerEvent:
     """BadRequest and TooLarge are all that leaves it."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
     try:

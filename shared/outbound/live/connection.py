@@ -87,7 +87,7 @@ def adapter(protocol: str, _tls: object = None, pool_size: int | None = None) ->
 REHEARSAL = "rehearsal.invalid"
 
 
-class Session(requests.Session):
+class DirectSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         kwargs["allow_redirects"] = False
         if request.headers.get("host") == REHEARSAL:

@@ -59,7 +59,7 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Refusal:
     """A refusal as Live worded it; `retry_after` is in ms, whatever its header's name suggests."""
 
     code: str

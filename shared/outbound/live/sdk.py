@@ -12,7 +12,7 @@ from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType
 
-from shared.outbound.live.error_codes import Answer
+from shared.outbound.live.error_codes import Refusal
 from shared.outbound.live.sdk_import import Action, Official, official
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, OperatorActionNeeded
 from shared.quick import dataclass
@@ -128,7 +128,7 @@ def understand(error: Exception, credentials: Credentials) -> LiveError:
 def _answered(error: Exception, credentials: Credentials) -> LiveError:
     data = getattr(error, "data", None) or {}
     message = str(data.get("Message") or data.get("message") or "")
-    return Answer(
+    return Refusal(
         code=_text(error, "code"),
         message=credentials.hide(message)[:LONGEST_MESSAGE],
         status=getattr(error, "status_code", None) or 0,

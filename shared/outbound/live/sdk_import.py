@@ -139,9 +139,9 @@ def _ready(way: Way, call: Callable[..., Mapping[str, Any]]) -> Official:
     from darabonba import core
     from darabonba.runtime import RuntimeOptions
 
-    from shared.outbound.live.connection import Session, adapter
+    from shared.outbound.live.connection import DirectSession, adapter
 
-    core.Session = Session
+    core.Session = DirectSession
     core.DaraCore.get_adapter = adapter
     _quieten()
     return Official(way, Config, RuntimeOptions, call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import OnPublish
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Flight
 from shared.protocol.state.confirmation import Confirmation
 from shared.protocol.state.intent import Requester
@@ -13,76 +13,82 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
 
-def explain(record: StreamRecord, now: int, terms: StreamSettings) -> Note:
+def explain(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry:
     """The one cause that a person should hear first."""
     stands = phase(record)
     if stands is Phase.UNMANAGED:
-        return Note(Reason.UNMANAGED)
+        return HistoryEntry(Reason.UNMANAGED)
     if stands is Phase.STOPPING:
         return _on_its_way(record)
-    return _wanted(record, terms) if record.intent.wanted else _not_wanted(record, now, terms)
+    return _wanted(record, settings) if record.intent.wanted else _not_wanted(record, now, settings)
 
 
-def _wanted(record: StreamRecord, terms: StreamSettings) -> Note:
+def _wanted(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
     stands = phase(record)
     if stands is Phase.RECORDING and record.confirmation:
         return _recording(record, record.confirmation)
     if stands is Phase.FAILED and record.failure:
         code, message = record.failure.code, record.failure.message
         about = {"command": Command.START.value, "code": code, "message": message}
-        return Note(record.failure.reason, about)
+        return HistoryEntry(record.failure.reason, about)
     if stands is Phase.WAITING:
-        observes = terms.observe and record.is_watched
-        return Note(Reason.OBSERVED, {"command": "start"}) if observes else Note(Reason.NOT_LIVE)
+        observes = settings.observe and record.is_watched
+        return (
+            HistoryEntry(Reason.OBSERVED, {"command": "start"})
+            if observes
+            else HistoryEntry(Reason.NOT_LIVE)
+        )
     return _on_its_way(record)
 
 
-def _recording(record: StreamRecord, confirmation: Confirmation) -> Note:
+def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry:
     """What Live last said of it, if it said anything since the start."""
     last_report = record.last_report
     if last_report and not last_report.recording and last_report.when > confirmation.at:
-        return Note(Reason.PAUSED, {"what": last_report.what})
+        return HistoryEntry(Reason.PAUSED, {"what": last_report.what})
     if confirmation.confirmed:
-        return Note(
+        return HistoryEntry(
             Reason.CONFIRMED,
             {"what": last_report.what if last_report else confirmation.source.value},
         )
-    return Note(Reason(confirmation.source.value), {"command": Command.START.value})
+    return HistoryEntry(Reason(confirmation.source.value), {"command": Command.START.value})
 
 
-def _sent(flight: Flight, who: str) -> Note:
+def _sent(flight: Flight, who: str) -> HistoryEntry:
     command, reason, session = flight.command.value, flight.reason.value, flight.session
-    return Note(Reason.SENT, {"command": command, "reason": reason, "who": who, "session": session})
+    return HistoryEntry(
+        Reason.SENT, {"command": command, "reason": reason, "who": who, "session": session}
+    )
 
 
-def _on_its_way(record: StreamRecord) -> Note:
+def _on_its_way(record: StreamRecord) -> HistoryEntry:
     """On the wire, or owed: the last answer to the same command then says what holds it up."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
         return _sent(flight, record.intent.who or "-")
     if pending and pending.over_quota:
-        return Note(Reason.NO_QUOTA)
+        return HistoryEntry(Reason.NO_QUOTA)
     if pending and pending.attempts and answer and answer.command is pending.command:
-        return Note(answer.reason, {"command": answer.command.value, "code": answer.code})
-    return Note(Reason.QUEUED)
+        return HistoryEntry(answer.reason, {"command": answer.command.value, "code": answer.code})
+    return HistoryEntry(Reason.QUEUED)
 
 
-def _not_wanted(record: StreamRecord, now: int, terms: StreamSettings) -> Note:
+def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry:
     intent = record.intent
     if intent.requester is Requester.NOBODY:
-        return _unasked(record, terms)
+        return _unasked(record, settings)
     if intent.requester is Requester.PERSON and record.held_at(now):
-        return Note(Reason.HELD)
-    return Note(intent.reason, {"who": intent.who or "-"})
+        return HistoryEntry(Reason.HELD)
+    return HistoryEntry(intent.reason, {"who": intent.who or "-"})
 
 
-def _unasked(record: StreamRecord, terms: StreamSettings) -> Note:
+def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
     """A rule that records would have made a wish, had the stream been live."""
-    if terms.rule.on_publish is OnPublish.RECORD:
-        return Note(Reason.NOT_LIVE)
+    if settings.rule.on_publish is OnPublish.RECORD:
+        return HistoryEntry(Reason.NOT_LIVE)
     ignored = record.session is not None
     return (
-        Note(Reason.RULE_IGNORES, {"rule": terms.rule.name})
+        HistoryEntry(Reason.RULE_IGNORES, {"rule": settings.rule.name})
         if ignored
-        else Note(Reason.NEVER_ASKED)
+        else HistoryEntry(Reason.NEVER_ASKED)
     )

@@ -36,10 +36,10 @@ JUST_PUBLISHED = 30_000
 def settle(transition: Transition, sent: CommandSettled) -> None:
     flight = transition.record.flight
     if flight is None or flight.id != sent.flight:
-        transition.note(Reason.LATE_ANSWER, answer=command_retry.live_code_of(sent.answer))
+        transition.add_entry(Reason.LATE_ANSWER, answer=command_retry.live_code_of(sent.answer))
         return
     transition.change(flight=None)
-    transition.note(
+    transition.add_entry(
         Reason.SENT,
         command=flight.command.value,
         reason=flight.reason.value,
@@ -54,7 +54,7 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
 def lapse(transition: Transition, flight: Flight) -> None:
     """Nobody stored the answer before the lease ended: it is lost, the request perhaps is not."""
     transition.change(flight=None)
-    transition.note(Reason.ANSWER_LOST, command=flight.command.value)
+    transition.add_entry(Reason.ANSWER_LOST, command=flight.command.value)
     doubt(transition, flight)
     if flight.command is not Command.RESTART:
         command_retry.enqueue_retry(transition, flight, after=0)
@@ -113,7 +113,7 @@ def _may_be_paused(transition: Transition, flight: Flight) -> bool:
     """TaskAlreadyStarted may mean a paused task within the merge delay of a stop or interruption
     (facts/live.md 6, UNCONFIRMED)."""
     since = transition.record.paused_since
-    return since > 0 and flight.sent_at - since < transition.terms.merge_delay
+    return since > 0 and flight.sent_at - since < transition.settings.merge_delay
 
 
 def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None:
@@ -133,7 +133,7 @@ def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None
 
 def _was_just_interrupted(transition: Transition) -> bool:
     at = transition.record.interrupted_at
-    return at is not None and transition.now - at < transition.terms.merge_delay
+    return at is not None and transition.now - at < transition.settings.merge_delay
 
 
 def _has_just_come(transition: Transition) -> bool:

@@ -49,7 +49,7 @@ def remember_answer(
 ) -> None:
     code, request_id = live_code_of(answer), answer.request_id
     transition.change(answer=Answer(flight.command, reason, code, request_id, transition.now))
-    transition.note(reason, command=flight.command.value, code=code, request_id=request_id)
+    transition.add_entry(reason, command=flight.command.value, code=code, request_id=request_id)
 
 
 def live_code_of(answer: Accepted | LiveError) -> str:

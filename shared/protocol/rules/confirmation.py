@@ -101,6 +101,6 @@ def _check_at(transition: Transition, source: StartSource, *, repeated: bool) ->
     if repeated:
         return transition.pause_over_at if source is StartSource.ADOPTED else None
     unproved = source is StartSource.ADOPTED or (
-        source is StartSource.ACCEPTED and transition.terms.status_known
+        source is StartSource.ACCEPTED and transition.settings.status_known
     )
     return transition.now + CONFIRM if unproved else None

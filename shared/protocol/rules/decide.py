@@ -23,7 +23,7 @@ from shared.protocol.events import (
     TimePassed,
     Unpublished,
 )
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules import command_result, idempotency, on_demand, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
@@ -43,13 +43,13 @@ class Decision:
     """`look`: the online list should be asked now. `refused`: the ask was turned down, and why."""
 
     record: StreamRecord
-    notes: tuple[Note, ...]
+    entries: tuple[HistoryEntry, ...]
     query_online: bool
     refused: Reason | None
 
 
-def decide(record: StreamRecord, event: Event, now: int, terms: StreamSettings) -> Decision:
-    transition = Transition(record, now, terms)
+def decide(record: StreamRecord, event: Event, now: int, settings: StreamSettings) -> Decision:
+    transition = Transition(record, now, settings)
     if not isinstance(event, CommandSettled):
         _pass_time(transition)
     if not idempotency.is_repeated_request(transition, event):
@@ -59,7 +59,7 @@ def decide(record: StreamRecord, event: Event, now: int, terms: StreamSettings) 
     if transition.record != record:
         transition.change(changed_at=now)
     return Decision(
-        transition.record, tuple(transition.notes), transition.query_online, transition.refused
+        transition.record, tuple(transition.entries), transition.query_online, transition.refused
     )
 
 

@@ -25,5 +25,5 @@ def is_repeated_request(transition: Transition, event: Event) -> bool:
         transition.change(asked=(*kept, replace(idempotency_key, at=transition.now))[-KEYS:])
         return False
     transition.refused = None if before.digest == idempotency_key.digest else Reason.KEY_REUSED
-    transition.note(Reason.ASKED_BEFORE if transition.refused is None else Reason.KEY_REUSED)
+    transition.add_entry(Reason.ASKED_BEFORE if transition.refused is None else Reason.KEY_REUSED)
     return True

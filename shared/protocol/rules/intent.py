@@ -34,7 +34,7 @@ def start(transition: Transition, asked: StartAsked) -> None:
         max_duration=asked.max_duration,
         until=asked.until,
     )
-    transition.note(Reason.ASKED_START, who=asked.who, note=asked.note)
+    transition.add_entry(Reason.ASKED_START, who=asked.who, note=asked.note)
     _send_start(transition, Reason.ASKED_START)
 
 
@@ -52,7 +52,7 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
         session=transition.record.intent.session if _is_recorded_here(transition.record) else None,
     )
     _set_end(transition, asked.max_duration, asked.until)
-    transition.note(Reason.ASKED_AGAIN, who=asked.who)
+    transition.add_entry(Reason.ASKED_AGAIN, who=asked.who)
     if transition.record.pending is None and not transition.record.is_started:
         transition.change(failure=None)
         _send_start(transition, Reason.ASKED_AGAIN)
@@ -80,7 +80,9 @@ def extend(transition: Transition, asked: ExtendAsked) -> None:
         transition.refused = Reason.NOT_WANTED
         return
     _set_end(transition, asked.max_duration, asked.until)
-    transition.note(Reason.ASKED_EXTEND, who=asked.who, until=transition.record.intent.until or 0)
+    transition.add_entry(
+        Reason.ASKED_EXTEND, who=asked.who, until=transition.record.intent.until or 0
+    )
 
 
 def _set_end(transition: Transition, max_duration: int | None, until: int | None) -> None:
@@ -94,7 +96,7 @@ def _set_end(transition: Transition, max_duration: int | None, until: int | None
 def count_from_first_start(transition: Transition, at: int) -> None:
     """The end counts from the first accepted start and survives reconnects."""
     intent = transition.record.intent
-    ceiling = transition.terms.max_duration
+    ceiling = transition.settings.max_duration
     limit = at + min(intent.max_duration or ceiling, ceiling)
     until = limit if intent.until is None else min(intent.until, at + ceiling)
     transition.change_intent(first_accepted_at=at, until=until)
@@ -102,7 +104,7 @@ def count_from_first_start(transition: Transition, at: int) -> None:
 
 def stop(transition: Transition, asked: StopAsked) -> None:
     pointless = _undoes_nothing(transition.record)
-    hold = asked.hold if asked.hold is not None else transition.terms.hold
+    hold = asked.hold if asked.hold is not None else transition.settings.hold
     transition.new_intent(
         requester=Requester.PERSON,
         reason=Reason.ASKED_STOP,
@@ -112,9 +114,9 @@ def stop(transition: Transition, asked: StopAsked) -> None:
         held_until=None if asked.hold_session else transition.now + hold,
         held_session=transition.record.session_number if asked.hold_session else None,
     )
-    transition.note(Reason.ASKED_STOP, who=asked.who, note=asked.note)
+    transition.add_entry(Reason.ASKED_STOP, who=asked.who, note=asked.note)
     if pointless:
-        transition.note(Reason.NOTHING_TO_UNDO)
+        transition.add_entry(Reason.NOTHING_TO_UNDO)
     else:
         transition.enqueue(Command.STOP, Reason.ASKED_STOP)
 
@@ -133,7 +135,7 @@ def restart(transition: Transition, asked: RestartAsked) -> None:
     if not running and not (record.intent.wanted and record.pending):
         transition.refused = Reason.NOT_LIVE if record.intent.wanted else Reason.NOT_WANTED
         return
-    transition.note(Reason.ASKED_RESTART, who=asked.who)
+    transition.add_entry(Reason.ASKED_RESTART, who=asked.who)
     if running:
         transition.enqueue(Command.RESTART, Reason.ASKED_RESTART)
 
@@ -143,7 +145,7 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
     if record.intent.wanted:
         transition.refused = Reason.WANTED
         return
-    transition.note(Reason.ASKED_CANCEL_DELAY, who=asked.who)
+    transition.add_entry(Reason.ASKED_CANCEL_DELAY, who=asked.who)
     ahead = record.pending or record.flight
     if ahead and ahead.command is Command.STOP:
         transition.change_intent(finalize=True)
@@ -154,13 +156,13 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
     """Whether policy made a wish now: at most one a session, and none while an explicit stop
     holds."""
-    record, rule = transition.record, transition.terms.rule
+    record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         return False
     against = _against(record, transition)
     if against is not None:
         if says_why_not:
-            transition.note(against, rule=rule.name)
+            transition.add_entry(against, rule=rule.name)
         return False
     transition.change(policy_session=record.session_number)
     transition.new_intent(
@@ -171,13 +173,13 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
         on_interruption=rule.on_interruption,
         max_duration=rule.max_duration,
     )
-    transition.note(Reason.RULE_RECORDS, rule=rule.name)
+    transition.add_entry(Reason.RULE_RECORDS, rule=rule.name)
     _send_start(transition, Reason.RULE_RECORDS)
     return True
 
 
 def _against(record: StreamRecord, transition: Transition) -> Reason | None:
-    if transition.terms.rule.on_publish is not OnPublish.RECORD:
+    if transition.settings.rule.on_publish is not OnPublish.RECORD:
         return Reason.RULE_IGNORES
     if record.held_at(transition.now):
         return Reason.HELD
@@ -242,7 +244,7 @@ def end_by_time(transition: Transition) -> None:
             Reason.TIME_OVER,
             finalize=intent.on_interruption is OnInterruption.FINALIZE,
             held_session=transition.record.session_number,
-            held_opening_before=transition.now + transition.terms.merge_delay,
+            held_opening_before=transition.now + transition.settings.merge_delay,
         )
 
 
@@ -272,6 +274,6 @@ def _end(  # noqa: PLR0913 - what an ended wish keeps
         held_session=held_session,
         held_opening_before=held_opening_before,
     )
-    transition.note(reason)
+    transition.add_entry(reason)
     if claimed and send:
         transition.enqueue(Command.STOP, reason)

@@ -40,10 +40,12 @@ def _is_open(record: StreamRecord, now: int) -> bool:
 
 
 def answered(transition: Transition, event: OnDemandAnswered) -> None:
-    if transition.terms.observe:
-        transition.note(Reason.OBSERVED, command=f"NeedRecord {str(event.need_record).lower()}")
+    if transition.settings.observe:
+        transition.add_entry(
+            Reason.OBSERVED, command=f"NeedRecord {str(event.need_record).lower()}"
+        )
         return
-    transition.note(Reason.ON_DEMAND if event.need_record else Reason.ON_DEMAND_DECLINED)
+    transition.add_entry(Reason.ON_DEMAND if event.need_record else Reason.ON_DEMAND_DECLINED)
     transition.change(approved_on_demand_at=transition.now if event.need_record else None)
     if event.need_record and transition.record.intent.wanted:
         transition.change_intent(claimed=True)  # so that its end sends a stop

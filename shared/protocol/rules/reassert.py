@@ -18,7 +18,7 @@ def end_doubts(transition: Transition) -> None:
     rest = tuple(doubt for doubt in transition.record.doubts if doubt.until > transition.now)
     transition.change(doubts=rest)
     if transition.record.restart_doubted and not transition.may_still_land(Command.RESTART):
-        transition.note(Reason.RESTART_UNKNOWN)
+        transition.add_entry(Reason.RESTART_UNKNOWN)
         transition.change(restart_doubted=False)
         _heal(transition)
     against = _AGAINST_A_START if transition.record.intent.wanted else _AGAINST_A_STOP
@@ -30,5 +30,5 @@ def _heal(transition: Transition) -> None:
     """A restart that was lost may leave a pause. Once no pause can last, one start tells."""
     if transition.record.intent.wanted and transition.record.pending is None:
         transition.enqueue(
-            Command.START, Reason.RESTART_UNKNOWN, after=transition.terms.merge_delay
+            Command.START, Reason.RESTART_UNKNOWN, after=transition.settings.merge_delay
         )

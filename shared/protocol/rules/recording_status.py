@@ -17,7 +17,7 @@ FAILED = "record_error"
 def reported(transition: Transition, event: Reported) -> None:
     what, time, before = event.what, event.time, transition.record.last_report
     if before and (before.is_newer(time) or before.is_same(what, time)):
-        transition.note(Reason.REPORTED_LATE, what=what)
+        transition.add_entry(Reason.REPORTED_LATE, what=what)
         return
     news = LastReport(event.recording, what, transition.now, time)
     if not _is_of_what_was_stopped(transition, news):
@@ -25,7 +25,7 @@ def reported(transition: Transition, event: Reported) -> None:
     if event.recording:
         _runs(transition, what, time)
     else:
-        transition.note(Reason.PAUSED, what=what)
+        transition.add_entry(Reason.PAUSED, what=what)
         _start_early(transition, time)
 
 
@@ -45,11 +45,11 @@ def _runs(transition: Transition, what: str, time: int | None) -> None:
     elif _may_be_ours(transition, time):
         transition.enqueue(Command.STOP, Reason.REASSERT_EARLY)
     elif transition.record.approved_on_demand_at is not None:
-        transition.note(Reason.CONFIRMED, what=what)
+        transition.add_entry(Reason.CONFIRMED, what=what)
     elif transition.record.last_report and transition.record.last_report.what == STOPPED:
-        transition.note(Reason.REPORTED_LATE, what=what)
+        transition.add_entry(Reason.REPORTED_LATE, what=what)
     else:
-        transition.note(Reason.UNMANAGED, what=what)
+        transition.add_entry(Reason.UNMANAGED, what=what)
 
 
 def _may_be_ours(transition: Transition, time: int | None) -> bool:
@@ -71,9 +71,9 @@ def _settle_restart(transition: Transition, time: int | None) -> None:
 def _confirm(transition: Transition, what: str, time: int | None) -> None:
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation and not confirmation.may_explain(time):
-        transition.note(Reason.REPORTED_LATE, what=what)
+        transition.add_entry(Reason.REPORTED_LATE, what=what)
         return
-    transition.note(Reason.CONFIRMED, what=what)
+    transition.add_entry(Reason.CONFIRMED, what=what)
     if confirmation:
         transition.confirm(confirmation, time)
 
@@ -86,9 +86,9 @@ def _start_early(transition: Transition, time: int | None) -> None:
 
 
 def failed(transition: Transition, event: RecordFailed) -> None:
-    transition.note(Reason.RECORD_ERROR, code=event.code, message=event.message)
+    transition.add_entry(Reason.RECORD_ERROR, code=event.code, message=event.message)
     if _is_of_before(transition, event.time):
-        transition.note(Reason.REPORTED_LATE, what=FAILED)
+        transition.add_entry(Reason.REPORTED_LATE, what=FAILED)
         return
     last_report = LastReport(recording=False, what=FAILED, at=transition.now, time=event.time)
     transition.change(last_report=last_report)
@@ -110,7 +110,7 @@ def _is_of_before(transition: Transition, time: int | None) -> bool:
 
 
 def file_left(transition: Transition, event: FileLeft) -> None:
-    transition.note(Reason.FILE, uri=event.uri)
+    transition.add_entry(Reason.FILE, uri=event.uri)
     confirmation = transition.record.confirmation
     if confirmation and event.stop >= max(
         confirmation.at, confirmation.since
@@ -122,7 +122,7 @@ def file_left(transition: Transition, event: FileLeft) -> None:
 
 def file_failed(transition: Transition, event: FileFailed) -> None:
     """The recording behind it is none the worse, so the session has not failed."""
-    transition.note(
+    transition.add_entry(
         Reason.FILE_FAILED,
         event=event.event,
         code=event.code,
@@ -132,4 +132,6 @@ def file_failed(transition: Transition, event: FileFailed) -> None:
 
 
 def remarked(transition: Transition, event: Remarked) -> None:
-    transition.note(Reason.EXCEPTION if event.is_exception else Reason.SWITCHED, what=event.what)
+    transition.add_entry(
+        Reason.EXCEPTION if event.is_exception else Reason.SWITCHED, what=event.what
+    )

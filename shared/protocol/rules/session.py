@@ -32,18 +32,18 @@ def published(transition: Transition, event: Published) -> None:
         _follow(transition, session, time)
     else:
         same = time == session.began
-        transition.note(Reason.PUBLISHED_TWICE if same else Reason.PUBLISHED_LATE)
+        transition.add_entry(Reason.PUBLISHED_TWICE if same else Reason.PUBLISHED_LATE)
 
 
 def _follow(transition: Transition, session: Session, time: int) -> None:
     """What signs a callback covers no `time`. Where this one would end a wish, and the rule makes
     none in its place, a look has to see the publish first; nothing that is to start waits for it.
     """
-    records = transition.terms.rule.on_publish is OnPublish.RECORD
+    records = transition.settings.rule.on_publish is OnPublish.RECORD
     if records or not intent_rules.would_end(transition, time):
         _open(transition, Reason.PUBLISHED, time=time)
     elif time == session.unverified_publish_time:
-        transition.note(Reason.PUBLISHED_TWICE)
+        transition.add_entry(Reason.PUBLISHED_TWICE)
     else:
         _look_first(transition, session, time)
 
@@ -53,7 +53,7 @@ def _look_first(transition: Transition, session: Session, time: int) -> None:
     if session.state is SessionState.LIVE:
         _mark_ending(transition, Reason.PUBLISHED_UNSEEN)
     else:
-        transition.note(Reason.PUBLISHED_UNSEEN)
+        transition.add_entry(Reason.PUBLISHED_UNSEEN)
 
 
 def _belongs(session: Session, time: int) -> bool:
@@ -65,7 +65,7 @@ def _belongs(session: Session, time: int) -> bool:
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
     """Known before its callback came. That may be of a reconnect, so the start goes out again."""
     transition.change_session(time=time)
-    transition.note(Reason.PUBLISH_TIME_LEARNT)
+    transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
     if transition.record.is_off:
         _mark_ending(transition, Reason.PUBLISH_TIME_LEARNT)
     if (
@@ -102,7 +102,7 @@ def _open(
     if before is not None and before.state is not SessionState.ENDED:
         transition.change(interrupted_at=transition.now)
     number = transition.record.session_number + 1
-    transition.note(reason, session=number)
+    transition.add_entry(reason, session=number)
     session = Session(number, transition.now, time, listed)
     intent_rules.meet_session(transition, session)
     _drop_own_restart(transition)
@@ -138,22 +138,22 @@ def _meet_intent(transition: Transition, reason: Reason) -> None:
 
 def _stop_missed(transition: Transition) -> bool:
     missed = transition.record.stop_not_found_at
-    return missed is not None and transition.now - missed < transition.terms.merge_delay
+    return missed is not None and transition.now - missed < transition.settings.merge_delay
 
 
 def unpublished(transition: Transition, event: Unpublished) -> None:
     session = transition.record.session
     if session is None:
-        transition.note(Reason.UNPUBLISHED_TWICE)
+        transition.add_entry(Reason.UNPUBLISHED_TWICE)
         transition.change(
             interrupted_at=transition.now
         )  # what it was, its recording may be paused now
     elif session.state is not SessionState.LIVE:
-        transition.note(Reason.UNPUBLISHED_TWICE)
+        transition.add_entry(Reason.UNPUBLISHED_TWICE)
     elif event.time < session.began - TOGETHER:
-        transition.note(Reason.UNPUBLISHED_LATE)
+        transition.add_entry(Reason.UNPUBLISHED_LATE)
     elif session.last_unpublish_time is not None and event.time <= session.last_unpublish_time:
-        transition.note(Reason.UNPUBLISHED_TWICE)  # and found untrue since
+        transition.add_entry(Reason.UNPUBLISHED_TWICE)  # and found untrue since
     else:
         transition.change_session(last_unpublish_time=event.time)
         _mark_ending(transition, Reason.UNPUBLISHED)
@@ -168,7 +168,7 @@ def mark_refused(transition: Transition) -> None:
 
 
 def _mark_ending(transition: Transition, reason: Reason) -> None:
-    transition.note(reason)
+    transition.add_entry(reason)
     transition.change(interrupted_at=transition.now)
     transition.change_session(
         state=SessionState.ENDING, off_since=transition.now, polls=0, absent_at=None
@@ -190,18 +190,18 @@ def _missed(transition: Transition, asked_at: int) -> None:
         _mark_ending(transition, Reason.NOT_SEEN)
     elif session.absent_at is None and asked_at >= session.off_since:
         transition.change_session(absent_at=asked_at)
-        transition.note(Reason.NOT_SEEN)
+        transition.add_entry(Reason.NOT_SEEN)
     elif session.absent_at is not None and asked_at >= session.absent_at + TOGETHER:
         _end(transition)
 
 
 def _end(transition: Transition) -> None:
     transition.change_session(state=SessionState.ENDED, off_since=transition.now)
-    transition.note(Reason.WENT_OFF)
+    transition.add_entry(Reason.WENT_OFF)
     pending = transition.record.pending
     if pending and pending.command in (Command.START, Command.RESTART):
         transition.change(pending=None)
-        transition.note(Reason.WITHHELD)
+        transition.add_entry(Reason.WITHHELD)
     intent_rules.end_with_session(transition)
 
 
@@ -214,7 +214,7 @@ def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
     elif session is None or published_at - session.listed > TOGETHER:
         _open(transition, Reason.SEEN_ONLINE, listed=published_at)
     elif asked_at < session.off_since:
-        transition.note(Reason.SEEN_STALE)
+        transition.add_entry(Reason.SEEN_STALE)
     elif _is_listed(session, published_at):
         _still_there(transition, session, published_at)
     else:
@@ -226,7 +226,7 @@ def _seen_older(transition: Transition, session: Session, published_at: int, ask
     it does not show was never one."""
     stale = session.state is not SessionState.ENDING or asked_at < session.off_since + POLL_AGAIN_MS
     if stale:
-        transition.note(Reason.SEEN_STALE)
+        transition.add_entry(Reason.SEEN_STALE)
         return
     _still_there(transition, replace(session, publish_time=published_at), published_at)
 
@@ -257,6 +257,6 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
         state=SessionState.LIVE, off_since=0, polls=0, publish_time=listed, start_not_found=False
     )
     if doubted:
-        transition.note(Reason.SEEN_AGAIN)
+        transition.add_entry(Reason.SEEN_AGAIN)
     if not intent_rules.by_policy(transition, says_why_not=doubted) and doubted:
         _meet_intent(transition, Reason.SEEN_AGAIN)

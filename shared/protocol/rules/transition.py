@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.protocol.events import StreamSettings
-from shared.protocol.reason import Note, Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Intent
@@ -19,16 +19,16 @@ _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 class Transition:
     """The few moves that every rule of the protocol is made of."""
 
-    def __init__(self, record: StreamRecord, now: int, terms: StreamSettings) -> None:
+    def __init__(self, record: StreamRecord, now: int, settings: StreamSettings) -> None:
         self.record = record
         self.now = now
-        self.terms = terms
-        self.notes: list[Note] = []
+        self.settings = settings
+        self.entries: list[HistoryEntry] = []
         self.query_online = False
         self.refused: Reason | None = None
 
-    def note(self, code: Reason, /, **about: str | int) -> None:
-        self.notes.append(Note(code, about))
+    def add_entry(self, code: Reason, /, **about: str | int) -> None:
+        self.entries.append(HistoryEntry(code, about))
 
     def change(self, **fields: Any) -> None:  # noqa: ANN401 - dataclasses.replace, in short
         self.record = replace(self.record, **fields)
@@ -58,8 +58,8 @@ class Transition:
         asked = self.now if since is None else since
         if self._withheld(command, reason, asked):
             return
-        if self.terms.observe:
-            self.note(Reason.OBSERVED, command=command.value, reason=reason.value)
+        if self.settings.observe:
+            self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
             return
         generation, not_before = self.record.intent.generation, self.now + after
         self.change(
@@ -76,7 +76,7 @@ class Transition:
         if command is not Command.START:
             return False
         if session and self.record.is_off and not (reason in _ASKED and asked >= session.off_since):
-            self.note(Reason.WITHHELD)
+            self.add_entry(Reason.WITHHELD)
             return True
         return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
@@ -98,7 +98,7 @@ class Transition:
     @property
     def pause_over_at(self) -> int:
         """When whatever may be paused now is written and over."""
-        return self.record.paused_since + self.terms.merge_delay
+        return self.record.paused_since + self.settings.merge_delay
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
         """A restart that a person asked of a recording that is not ours to stop."""

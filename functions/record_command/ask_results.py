@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from functions.record_command import views
-from functions.record_command.routes import Ask
+from functions.record_command import representations
+from functions.record_command.routes import ApiRequest
 from shared import retry
 from shared.engine.recorder import HandleResult
 from shared.inbound.function_compute import Response
@@ -37,7 +37,7 @@ from shared.protocol.command_errors import (
     StreamNotLive,
     UnknownRejection,
 )
-from shared.protocol.reason import Note
+from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
 from shared.protocol.state.intent import IfNotLive
 from shared.protocol.texts import text as in_words
@@ -95,31 +95,31 @@ class AskResult:
         return self.record.pending is not None or self.record.flight is not None
 
 
-def told(ask: Ask, asked: Asked, handled: HandleResult) -> Response:
+def told(request: ApiRequest, asked: Asked, handled: HandleResult) -> Response:
     """The answer to the ask, or the error that says why not."""
     if handled.refused is Reason.KEY_REUSED:
-        raise KeyReused(in_words(Note(Reason.KEY_REUSED), ask.language))
+        raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
     if handled.refused is not None:
-        raise WrongState(in_words(Note(handled.refused), ask.language))
-    became = _became(asked, handled)
-    seconds = ask.headers.get(PREFER)
+        raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
+    result = _became(asked, handled)
+    seconds = request.headers.get(PREFER)
     applied = {} if seconds is None else {"Preference-Applied": f"wait={min(seconds, LONGEST)}"}
     if seconds is not None:
-        became = _awaited(ask, became, min(seconds, LONGEST))
-    error = _error(became)
+        result = _awaited(request, result, min(seconds, LONGEST))
+    error = _error(result)
     if error is not None:
         raise error
-    outcome = outcome_of(became)
-    headers = {**applied, **_retry_after(became, outcome)}
+    outcome = outcome_of(result)
+    headers = {**applied, **_retry_after(result, outcome)}
     return Response(
-        200 if outcome in _ANSWERED else 202, _body(ask, became, outcome), headers=headers
+        200 if outcome in _ANSWERED else 202, _body(request, result, outcome), headers=headers
     )
 
 
 def _became(asked: Asked, handled: HandleResult) -> AskResult:
-    became = AskResult(asked, handled.record, handled.now)
-    answers = [(command, answer) for command, answer in handled.sent if command in became.own]
-    return replace(became, command=answers[-1][0], answer=answers[-1][1]) if answers else became
+    result = AskResult(asked, handled.record, handled.now)
+    answers = [(command, answer) for command, answer in handled.sent if command in result.own]
+    return replace(result, command=answers[-1][0], answer=answers[-1][1]) if answers else result
 
 
 PREFER = "Prefer"
@@ -130,26 +130,26 @@ _RESERVE = 0.5
 """s of the budget that are left for the answer itself."""
 
 
-def _awaited(ask: Ask, became: AskResult, seconds: int) -> AskResult:
-    clock, generation = ask.call.app.monotonic, became.record.intent.generation
-    end = clock() + min(seconds, ask.call.deadline.left() - _RESERVE)
-    while not _is_settled(became, generation) and clock() < end:
+def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult:
+    clock, generation = request.invocation.app.monotonic, result.record.intent.generation
+    end = clock() + min(seconds, request.invocation.deadline.left() - _RESERVE)
+    while not _is_settled(result, generation) and clock() < end:
         retry.wait(min(_POLL, max(end - clock(), 0)))
-        became = became.later(ask.call.app.store.load(ask.stream))
-    return became
+        result = result.later(request.invocation.app.store.load(request.stream))
+    return result
 
 
-def _is_settled(became: AskResult, generation: int) -> bool:
+def _is_settled(result: AskResult, generation: int) -> bool:
     """Confirmed, failed, over, or of no matter any more since somebody has a newer wish."""
-    record = became.record
+    record = result.record
     if record.intent.generation != generation:
         return True
-    if became.is_under_way:
+    if result.is_under_way:
         return False
-    starts = isinstance(became.asked, StartAsked | RestartAsked)
+    starts = isinstance(result.asked, StartAsked | RestartAsked)
     if not starts or not record.intent.wanted or phase(record) is Phase.FAILED:
         return True
-    return views.is_confirmed(record)
+    return representations.is_confirmed(record)
 
 
 _KINDS: Mapping[Reason, type[LiveError]] = {
@@ -173,9 +173,9 @@ def _heard(answer: Answer) -> Accepted | LiveError | None:
     return kind(answer.code, request_id=answer.request_id) if kind else None
 
 
-def _error(became: AskResult) -> LiveError | None:
+def _error(result: AskResult) -> LiveError | None:
     """Live's answer, where it means that the ask itself came to nothing (design.md 5)."""
-    answer, asked = became.answer, became.asked
+    answer, asked = result.answer, result.asked
     if not isinstance(answer, LiveError):
         return None
     if isinstance(answer, InvalidCommand | OperatorActionNeeded):
@@ -187,15 +187,15 @@ def _error(became: AskResult) -> LiveError | None:
     if isinstance(asked, RestartAsked):
         return answer if isinstance(answer, StreamNotLive | AlreadyStarted) else None
     fails = isinstance(asked, StartAsked) and asked.if_not_live is IfNotLive.FAIL
-    gone = isinstance(answer, StreamNotLive) and not became.is_under_way
+    gone = isinstance(answer, StreamNotLive) and not result.is_under_way
     return answer if fails and gone else None
 
 
-def outcome_of(became: AskResult) -> Outcome:
-    record, answer = became.record, became.answer
+def outcome_of(result: AskResult) -> Outcome:
+    record, answer = result.record, result.answer
     if isinstance(answer, InDoubt):
         return Outcome.UNKNOWN
-    if became.is_under_way:
+    if result.is_under_way:
         return Outcome.QUEUED
     if isinstance(answer, Accepted):
         return Outcome.ACCEPTED
@@ -205,36 +205,36 @@ def outcome_of(became: AskResult) -> Outcome:
     return Outcome.WAITING if waits else Outcome.ALREADY_RECORDING
 
 
-def _retry_after(became: AskResult, outcome: Outcome) -> dict[str, str]:
+def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:
     """Seconds until the command is tried again: asking sooner shows nothing new."""
-    pending = became.record.pending
+    pending = result.record.pending
     if outcome in _ANSWERED or pending is None:
         return {}
-    return {"Retry-After": str(max(1, math.ceil((pending.not_before - became.now) / 1000)))}
+    return {"Retry-After": str(max(1, math.ceil((pending.not_before - result.now) / 1000)))}
 
 
-def _body(ask: Ask, became: AskResult, outcome: Outcome) -> dict[str, Any]:
-    record, answer = became.record, became.answer
+def _body(request: ApiRequest, result: AskResult, outcome: Outcome) -> dict[str, Any]:
+    record, answer = result.record, result.answer
     doing = record.flight or record.pending
-    command = became.command or (doing.command if doing else None)
-    terms = ask.call.app.terms(ask.stream)
+    command = result.command or (doing.command if doing else None)
+    stream_settings = request.invocation.app.stream_settings(request.stream)
     return {
-        **views.standing(record, became.now, terms, ask.language),
-        "intent": views.intent(record.intent),
+        **representations.standing(record, result.now, stream_settings, request.language),
+        "intent": representations.intent(record.intent),
         "outcome": outcome.value,
         "command": command.value if command else None,
         "code": answer.code if isinstance(answer, LiveError) else None,
         "request_id": (answer.request_id or None) if answer else None,
-        "file_by": views.time(_file_by(became, terms.merge_delay)),
+        "file_by": representations.time(_file_by(result, stream_settings.merge_delay)),
     }
 
 
-def _file_by(became: AskResult, merge_delay: int) -> int | None:
+def _file_by(result: AskResult, merge_delay: int) -> int | None:
     """When the last recording's file is there at the latest; None where nothing tells."""
-    record, answer = became.record, became.answer
-    if record.intent.wanted or became.is_under_way or answer is None:
+    record, answer = result.record, result.answer
+    if record.intent.wanted or result.is_under_way or answer is None:
         return None
     if isinstance(answer, Accepted):
-        ended = became.command is Command.CANCEL_DELAY
-        return became.now if ended else became.now + merge_delay
-    return (record.interrupted_at or became.now) + merge_delay
+        ended = result.command is Command.CANCEL_DELAY
+        return result.now if ended else result.now + merge_delay
+    return (record.interrupted_at or result.now) + merge_delay

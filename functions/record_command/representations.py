@@ -11,16 +11,16 @@ from shared.protocol import StreamRecord, StreamSettings, phase
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
-from shared.protocol.reason import Note
+from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.session import Session
 from shared.protocol.texts import Language, text
-from shared.store.contract import Entry
+from shared.store.contract import HistoryLine
 
 Json = dict[str, Any]
 
 
-def reason(note: Note, language: Language) -> dict[str, str]:
+def reason(note: HistoryEntry, language: Language) -> dict[str, str]:
     return {"code": note.code.value, "text": text(note, language)}
 
 
@@ -28,7 +28,9 @@ def is_confirmed(record: StreamRecord) -> bool:
     return record.confirmation is not None and record.is_started and record.confirmation.confirmed
 
 
-def standing(record: StreamRecord, now: int, terms: StreamSettings, language: Language) -> Json:
+def standing(
+    record: StreamRecord, now: int, stream_settings: StreamSettings, language: Language
+) -> Json:
     """Where a stream stands: what every answer about it has in common."""
     return {
         "stream": str(record.key),
@@ -37,13 +39,15 @@ def standing(record: StreamRecord, now: int, terms: StreamSettings, language: La
         "confirmed": is_confirmed(record),
         "until": time(record.intent.until),
         "ever_live": record.session is not None,
-        "reason": reason(explain(record, now, terms), language),
+        "reason": reason(explain(record, now, stream_settings), language),
     }
 
 
-def whole(record: StreamRecord, now: int, terms: StreamSettings, language: Language) -> Json:
+def whole(
+    record: StreamRecord, now: int, stream_settings: StreamSettings, language: Language
+) -> Json:
     return {
-        **standing(record, now, terms, language),
+        **standing(record, now, stream_settings, language),
         "intent": intent(record.intent),
         "session": _session(record.session),
         "held": record.held_at(now),
@@ -105,7 +109,7 @@ def _answer(record: StreamRecord, language: Language) -> Json | None:
     answer = record.answer
     if answer is None:
         return None
-    why = Note(answer.reason, {"command": answer.command.value, "code": answer.code})
+    why = HistoryEntry(answer.reason, {"command": answer.command.value, "code": answer.code})
     return {
         "command": answer.command.value,
         "code": answer.code,
@@ -126,13 +130,13 @@ def _last_report(record: StreamRecord) -> Mapping[str, Any] | None:
     }
 
 
-def entry(line: Entry, language: Language) -> Json:
+def entry(line: HistoryLine, language: Language) -> Json:
     return {
         "at": rfc3339(line.at),
         "last_at": rfc3339(line.last_at),
         "count": line.count,
-        **reason(line.note, language),
-        "about": dict(line.note.about),
+        **reason(line.entry, language),
+        "about": dict(line.entry.about),
     }
 
 

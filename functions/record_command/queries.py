@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from functions.record_command import views
-from functions.record_command.routes import SIGNED, Ask
+from functions.record_command import representations
+from functions.record_command.routes import SIGNED, ApiRequest
 from shared.config.policy_cache import RELAY_LOST
 from shared.inbound.authorization import streaming
 from shared.inbound.function_compute import Response
@@ -20,30 +20,32 @@ from shared.store.contract import Filter, Queue
 from shared.store.store_errors import StoreUnavailable
 
 
-def status(ask: Ask) -> Response:
-    loaded = ask.call.app.store.load(ask.stream)
-    terms = ask.call.app.terms(ask.stream)
-    return Response(200, views.whole(loaded.record, loaded.now, terms, ask.language))
+def status(request: ApiRequest) -> Response:
+    loaded = request.invocation.app.store.load(request.stream)
+    stream_settings = request.invocation.app.stream_settings(request.stream)
+    return Response(
+        200, representations.whole(loaded.record, loaded.now, stream_settings, request.language)
+    )
 
 
 LINES: tuple[Field, ...] = (LIMIT,)
 
 
-def history(ask: Ask) -> Response:
-    lines = ask.call.app.store.history(ask.stream, ask.query.get("limit", SOME))
-    shown = [views.entry(line, ask.language) for line in lines]
-    return Response(200, {"stream": str(ask.stream), "history": shown})
+def history(request: ApiRequest) -> Response:
+    lines = request.invocation.app.store.history(request.stream, request.query.get("limit", SOME))
+    shown = [representations.entry(line, request.language) for line in lines]
+    return Response(200, {"stream": str(request.stream), "history": shown})
 
 
-def files(ask: Ask) -> Response:
-    app = ask.call.app
-    left = app.store.files(ask.stream, ask.query.get("limit", SOME))
-    shown = [views.file(one, app.settings.files_url) for one in left]
-    signed = f"{SIGNED}/{quote(str(ask.stream))}" if app.settings.bucket else None
-    return Response(200, {"stream": str(ask.stream), "files": shown, "signed": signed})
+def files(request: ApiRequest) -> Response:
+    app = request.invocation.app
+    left = app.store.files(request.stream, request.query.get("limit", SOME))
+    shown = [representations.file(one, app.settings.files_url) for one in left]
+    signed = f"{SIGNED}/{quote(str(request.stream))}" if app.settings.bucket else None
+    return Response(200, {"stream": str(request.stream), "files": shown, "signed": signed})
 
 
-def elsewhere(_ask: Ask) -> Response:
+def elsewhere(_ask: ApiRequest) -> Response:
     """The domain leads what is asked of it to another function."""
     raise NotFound(
         "the function files answers this, and this is record_command",
@@ -86,23 +88,28 @@ LIST: tuple[Field, ...] = (
 )
 
 
-def listed(ask: Ask) -> Response:
+def listed(request: ApiRequest) -> Response:
     """Each page is of its own moment; none shows a stream twice, or leaves one out that was
     there all the time."""
-    call, query = ask.call, ask.query
-    domain = streaming(call.app.policy, query["domain"]) if "domain" in query else None
+    invocation, query = request.invocation, request.query
+    domain = streaming(invocation.app.policy, query["domain"]) if "domain" in query else None
     wanted = Filter(query.get("phase"), domain, query.get("app"))
     limit = query.get("limit", SOME)
-    found = call.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
-    now, shown = call.app.clock(), found[:limit]
-    rows = [views.standing(one, now, call.app.terms(one.key), ask.language) for one in shown]
+    found = invocation.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
+    now, shown = invocation.app.clock(), found[:limit]
+    rows = [
+        representations.standing(
+            one, now, invocation.app.stream_settings(one.key), request.language
+        )
+        for one in shown
+    ]
     following = _written(shown[-1].key) if len(found) > limit else None
-    return Response(200, {"recordings": rows, "next": following, "phases": _phases(ask)})
+    return Response(200, {"recordings": rows, "next": following, "phases": _phases(request)})
 
 
-def _phases(ask: Ask) -> dict[str, int]:
+def _phases(request: ApiRequest) -> dict[str, int]:
     """Of the whole stage; a phase that none is in counts 0."""
-    counted = ask.call.app.store.phases()
+    counted = request.invocation.app.store.phases()
     return {phase.value: counted.get(phase, 0) for phase in Phase}
 
 
@@ -110,10 +117,10 @@ STALE = 180_000
 """ms after which a reconcile that ran is a reconcile that stopped running."""
 
 
-def health(ask: Ask) -> Response:
-    store = ask.call.app.store
+def health(request: ApiRequest) -> Response:
+    store = request.invocation.app.store
     try:
-        queue, age, phases = store.queue(), store.age_ms("reconciled"), _phases(ask)
+        queue, age, phases = store.queue(), store.age_ms("reconciled"), _phases(request)
         rate_limit, relay = store.use(), store.age_ms(RELAY_LOST)
     except StoreUnavailable:
         told = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}

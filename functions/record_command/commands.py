@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from functions.record_command import outcomes
-from functions.record_command.routes import Ask
+from functions.record_command import ask_results
+from functions.record_command.routes import ApiRequest
 from shared.engine.recorder import HandlingOptions
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
@@ -84,23 +84,27 @@ HEADERS: tuple[Field, ...] = (
         example="0b9f7c1e-show-42",
     ),
     preference(
-        outcomes.PREFER,
+        ask_results.PREFER,
         "wait=8 waits as many seconds for Live's confirmation or the outcome of the command",
         example="wait=8",
     ),
 )
 
 
-def start(ask: Ask) -> Response:
-    _check_end(ask)
-    return _handle(ask, StartAsked(ask.who, idempotency_key=_once(ask, "start"), **ask.body))
+def start(request: ApiRequest) -> Response:
+    _check_end(request)
+    return _handle(
+        request, StartAsked(request.who, idempotency_key=_once(request, "start"), **request.body)
+    )
 
 
-def extend(ask: Ask) -> Response:
-    _check_end(ask)
-    if not ask.body:
+def extend(request: ApiRequest) -> Response:
+    _check_end(request)
+    if not request.body:
         raise BadRequest([Fault("until", "write until or max_duration", "MissingParam")])
-    return _handle(ask, ExtendAsked(ask.who, idempotency_key=_once(ask, "extend"), **ask.body))
+    return _handle(
+        request, ExtendAsked(request.who, idempotency_key=_once(request, "extend"), **request.body)
+    )
 
 
 _RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
@@ -108,45 +112,51 @@ _FARTHEST = 3650 * 86_400_000
 """ms that an end may be away: as long as the longest duration."""
 
 
-def _check_end(ask: Ask) -> None:
-    until, ceiling = ask.body.get("until"), ask.call.app.settings.max_duration
-    if ask.body.get("max_duration", 0) > ceiling:
+def _check_end(request: ApiRequest) -> None:
+    until, ceiling = request.body.get("until"), request.invocation.app.settings.max_duration
+    if request.body.get("max_duration", 0) > ceiling:
         most = f"is more than this stage records: at most {written(ceiling)}"
         raise BadRequest([Fault("max_duration", most)], hint=_RAISE)
     if until is None:
         return
-    if "max_duration" in ask.body:
+    if "max_duration" in request.body:
         raise BadRequest([Fault("until", "stands beside max_duration: write one of them")])
-    left = until - ask.call.app.clock()
+    left = until - request.invocation.app.clock()
     if left <= 0:
         raise BadRequest([Fault("until", "is past: write a time to come")])
     if left > _FARTHEST:
         raise BadRequest([Fault("until", "is more than ten years away")])
 
 
-def stop(ask: Ask) -> Response:
-    body = dict(ask.body)
+def stop(request: ApiRequest) -> Response:
+    body = dict(request.body)
     if body.get("hold") == "session":
         body.update(hold=None, hold_session=True)
-    return _handle(ask, StopAsked(ask.who, idempotency_key=_once(ask, "stop"), **body))
+    return _handle(request, StopAsked(request.who, idempotency_key=_once(request, "stop"), **body))
 
 
-def restart(ask: Ask) -> Response:
-    return _handle(ask, RestartAsked(ask.who, idempotency_key=_once(ask, "restart")))
+def restart(request: ApiRequest) -> Response:
+    return _handle(request, RestartAsked(request.who, idempotency_key=_once(request, "restart")))
 
 
-def cancel_delay(ask: Ask) -> Response:
-    return _handle(ask, CancelDelayAsked(ask.who, idempotency_key=_once(ask, "cancel_delay")))
+def cancel_delay(request: ApiRequest) -> Response:
+    return _handle(
+        request, CancelDelayAsked(request.who, idempotency_key=_once(request, "cancel_delay"))
+    )
 
 
-def _once(ask: Ask, what: str) -> IdempotencyKey | None:
-    given = ask.headers.get(ONCE)
+def _once(request: ApiRequest, what: str) -> IdempotencyKey | None:
+    given = request.headers.get(ONCE)
     if given is None:
         return None
-    body = json.dumps([what, ask.body], sort_keys=True, default=str)
+    body = json.dumps([what, request.body], sort_keys=True, default=str)
     return IdempotencyKey(given, hashlib.sha256(body.encode()).hexdigest()[:16])
 
 
-def _handle(ask: Ask, asked: Asked) -> Response:
-    options = HandlingOptions(slot_wait_ms=SLOT, may_query_live=True, may_send=ask.call.has_time)
-    return outcomes.told(ask, asked, ask.call.handle(ask.stream, asked, options))
+def _handle(request: ApiRequest, asked: Asked) -> Response:
+    options = HandlingOptions(
+        slot_wait_ms=SLOT, may_query_live=True, may_send=request.invocation.has_time
+    )
+    return ask_results.told(
+        request, asked, request.invocation.handle(request.stream, asked, options)
+    )

@@ -1,0 +1,96 @@
+"""Holds what ApsaraVideo Live says against what is stored, and feeds each difference.
+
+Callbacks only make live-record faster; this heals whatever they did not bring. The function
+reconcile runs it. It decides nothing itself: every difference goes through `Recorder.handle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from shared.engine.effects import (
+    CallbackSource,
+    ListOnline,
+    OnlineSnapshot,
+    ReadUndelivered,
+    Steps,
+    TouchSource,
+    Undelivered,
+    do,
+)
+from shared.engine.recorder import HandlingOptions, Recorder
+from shared.protocol import Polled, StreamKey
+from shared.quick import replace
+
+ONLY_STORE = HandlingOptions(may_send=lambda: False)
+"""What a comparison finds is sent with the rest of what is due: in order, by many workers."""
+ONLY_STORE_NEWS = replace(ONLY_STORE, record_no_ops=False)
+"""What is replayed was often known by then, or is read again."""
+REMEMBERED_EVENTS = 20_000
+"""Events that one process knows to have replayed; forgetting one costs a load."""
+
+
+class Resync:
+    """`compare` reads the online list, `replay` the callbacks that Live could not deliver."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._replayed: dict[Undelivered, None] = {}
+
+    def compare(
+        self, domain: str, may_go_on: Callable[[], bool], *, only_unknown: bool = False
+    ) -> Steps[int]:
+        """Feed each difference between the online list and the records; return how many there
+        were. What there is no time for is found again next time.
+
+        Streams without a record come first; with `only_unknown` only they are fed, which in a
+        burst is all that hurries.
+        """
+        snapshot = yield from do(ListOnline(domain))
+        fed = 0
+        if snapshot is None:
+            return fed
+        for key, polled in _unknown(snapshot) if only_unknown else _differences(snapshot):
+            if not may_go_on():
+                break
+            yield from self._recorder.handle(key, polled, ONLY_STORE)
+            fed += 1
+        return fed
+
+    def replay(
+        self, sources: Sequence[CallbackSource], may_go_on: Callable[[], bool]
+    ) -> Steps[int]:
+        """Feed what Live could not deliver; return how much of it there was. What there is no time
+        for is read again next time."""
+        fed = 0
+        for source in sources:
+            undelivered = yield from do(ReadUndelivered(source))
+            for entry in [entry for entry in undelivered or () if entry not in self._replayed]:
+                if not may_go_on():
+                    return fed
+                yield from self._recorder.handle(*entry, ONLY_STORE_NEWS)
+                self._remember(entry)
+                fed += 1
+            if undelivered is not None:
+                yield from do(TouchSource(source))
+        return fed
+
+    def _remember(self, entry: Undelivered) -> None:
+        self._replayed[entry] = None
+        while len(self._replayed) > REMEMBERED_EVENTS:
+            del self._replayed[next(iter(self._replayed))]
+
+
+def _unknown(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
+    known = {watched.key for watched in snapshot.watched}
+    for key, published in snapshot.online.items():
+        if key not in known:
+            yield key, Polled(published, snapshot.asked_at)
+
+
+def _differences(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
+    yield from _unknown(snapshot)
+    for watched in snapshot.watched:
+        published = snapshot.online.get(watched.key)
+        if published is None or watched.doubted or watched.listed != published:
+            yield watched.key, Polled(published, snapshot.asked_at)

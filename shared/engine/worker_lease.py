@@ -1,0 +1,97 @@
+"""Which reconciles are at work, across all instances, and when one more should be woken.
+
+The dispatcher and every invocation that leaves something due use it. It knows the store's registry
+and timestamps, and nothing of streams or commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+ENOUGH_RECONCILES = 4
+"""At work at once: one more that is woken would only be in their way."""
+ALIVE_MS = 2_000
+"""For so long a reconcile that fell silent still counts as at work."""
+WAKE_PAUSE_MS = 1_500
+"""Between two wake-up calls, whoever makes them: each instance that starts costs."""
+HEARTBEAT_S = 1.0
+BACKFILL_AGAIN_MS = 10_000
+"""Between two reads of the online lists while a burst is being sent."""
+
+
+class WorkerRegistry(Protocol):
+    def register(self, name: str, who: str, ms: int) -> int: ...
+    def deregister(self, name: str, who: str) -> None: ...
+    def may_wake_one(self, name: str, enough: int, ms: int) -> bool: ...
+
+
+class Timestamps(Protocol):
+    def touch(self, name: str) -> None: ...
+    def age_ms(self, name: str) -> int | None: ...
+
+
+class WorkerLease:
+    """One reconcile at work, known to the others while it gives signs of life."""
+
+    def __init__(
+        self,
+        registry: WorkerRegistry,
+        who: str,
+        monotonic: Callable[[], float],
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        alive_ms: int = ALIVE_MS,
+    ) -> None:
+        self.heartbeat_s = heartbeat_s
+        self._registry = registry
+        self._who = who
+        self._monotonic = monotonic
+        self._alive_ms = alive_ms
+        self._last = float("-inf")
+
+    def begin(self) -> int:
+        """Register or renew; return how many other reconciles are at work."""
+        self._last = self._monotonic()
+        return self._registry.register("reconcile", self._who, self._alive_ms)
+
+    def heartbeat(self) -> None:
+        """Renew if the last sign of life is a heartbeat old."""
+        if self._monotonic() - self._last >= self.heartbeat_s:
+            self.begin()
+
+    def may_wake_one(self) -> bool:
+        """Return True if a reconcile should be woken, and nobody woke one just now."""
+        return self._registry.may_wake_one("reconcile", ENOUGH_RECONCILES, WAKE_PAUSE_MS)
+
+    def end(self) -> None:
+        self._registry.deregister("reconcile", self._who)
+
+
+class BackfillTimer:
+    """When the online lists are read again because of a burst.
+
+    While many streams come up at once, Function Compute probably refuses some callbacks for want
+    of instances. Whoever sends the burst reads the lists meanwhile, and once more at its end, no
+    matter who is killed in between.
+    """
+
+    def __init__(self, timestamps: Timestamps) -> None:
+        self._timestamps = timestamps
+
+    def note_burst(self) -> None:
+        self._timestamps.touch("burst")
+
+    def note_resync(self) -> None:
+        """From now on: a stream that comes up later may be missed."""
+        self._timestamps.touch("resync")
+
+    def may_run_again(self) -> bool:
+        """Return True if nobody has read the lists for a while."""
+        age_ms = self._timestamps.age_ms("resync")
+        return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
+
+    def is_due(self) -> bool:
+        """Return True if nobody has read the lists since there was a burst."""
+        burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
+        return burst_ms is not None and (resync_ms is None or burst_ms < resync_ms)

@@ -1,0 +1,74 @@
+"""Where the workers of one drain run: threads of this process.
+
+The dispatcher starts them. Whoever simulates hands it workers of its own that take turns.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition
+from types import TracebackType
+from typing import Protocol
+
+MAX_WORKERS = 64
+THREAD_TURN_S = 0.0005
+"""After so long a thread that computes lets another one run. While the list of a burst is read,
+each of a worker's dozen steps from its slot to the wire would otherwise wait 5 ms."""
+
+
+class Signal(Protocol):
+    """What `threading.Condition` does."""
+
+    def __enter__(self) -> bool: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None: ...
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool: ...
+    def notify(self, n: int = 1) -> None: ...
+
+
+class Workers(Protocol):
+    """Runs jobs side by side while it is entered; leaving it waits for those that still run."""
+
+    @property
+    def signal(self) -> Signal: ...
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None: ...
+    def start(self, job: Callable[[], None]) -> None: ...
+
+
+class ThreadWorkers:
+    """One thread for each job."""
+
+    def __init__(self) -> None:
+        self.signal: Signal = Condition()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> None:
+        sys.setswitchinterval(THREAD_TURN_S)
+        self._pool = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="worker")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def start(self, job: Callable[[], None]) -> None:
+        if self._pool is None:
+            raise AssertionError("workers are started inside a drain")
+        self._pool.submit(job)

@@ -1,0 +1,238 @@
+"""What one process of the simulation is made of: the deployed parts around a store, a Live and a
+clock that belong to the simulation.
+
+It builds and nothing else, as `shared.invocation.composition` does for the cloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from shared.config import Settings, load_policy
+from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
+from shared.engine.recorder import Recorder
+from shared.engine.resync import Resync
+from shared.engine.worker_lease import WorkerLease
+from shared.invocation.app import App
+from shared.logs import Log
+from shared.outbound.http import Outgoing
+from shared.outbound.live import CONNECT_MS, LEASE_MS, READ_MS, LiveClient, UndeliveredCallback
+from shared.outbound.relay import Relay
+from shared.outbound.wake import Wake
+from shared.protocol import Accepted, Command, StreamKey
+from shared.protocol.command_errors import LiveError
+from shared.store.contract import Claimed, Conflict, Save, Saved
+from shared.store.store_errors import StoreUnavailable
+from tests.simulation.chances import Fault
+from tests.simulation.fleet import LATER, Process, Turn, TurnWorkers, current
+from tests.simulation.requests import API_TOKEN, TOKEN, WAKE_KEY, Request
+
+if TYPE_CHECKING:
+    from shared.store import Store
+    from tests.simulation.simulation import Simulation
+
+_STRUCK = ("load", "take_due")
+"""The steps of the store, besides a save, at which an instance may be killed or paused: what is
+seen from outside."""
+
+
+def settings_of(merge_delay: int, callback_host: str, keys: Sequence[tuple[str, str]]) -> Settings:
+    """`keys` are pairs of a stream key and a record key, the newest last."""
+    return Settings.from_env(
+        {
+            "LIVE_RECORD_STORE": "sqlite:///the/simulation/has/its/own",
+            "LIVE_RECORD_API_TOKENS": f"person:control+read:{API_TOKEN}",
+            "LIVE_RECORD_PATH_TOKENS": TOKEN,
+            "LIVE_RECORD_STREAM_KEYS": ",".join(stream for stream, _ in keys),
+            "LIVE_RECORD_RECORD_KEYS": ",".join(record for _, record in keys),
+            "LIVE_RECORD_CALLBACK_HOST": callback_host,
+            "LIVE_RECORD_MERGE_DELAY": f"{merge_delay // 1000}s",
+            "LIVE_RECORD_WAKE_URL": "https://fc.example.com/",
+            "LIVE_RECORD_WAKE_KEY": WAKE_KEY,
+        }
+    )
+
+
+def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
+    """One process's own: caches that are empty, and a clock that may be wrong by `skew` ms."""
+    clock, monotonic = lambda: sim.clock.now + skew, lambda: sim.clock.now / 1000
+    store = cast("Store", SimulatedStore(sim))
+    log = Log(sim.logged, now=clock, hide=settings.secrets)
+    policies = PolicyCache(store, load_policy(sim.plan.policy, kind="json"), clock=clock, log=log)
+    capabilities = DomainCapabilities(store, clock=clock, log=log)
+    stream_settings = StreamSettingsCache(settings, policies, capabilities)
+    recorder = Recorder(stream_settings, sim.flight_id, LEASE_MS)
+    return App(
+        settings=settings,
+        policies=policies,
+        capabilities=capabilities,
+        stream_settings=stream_settings,
+        store=store,
+        live=cast("LiveClient", SimulatedLive(sim)),
+        recorder=recorder,
+        resync=Resync(recorder),
+        lease=lambda: WorkerLease(store, str(id(current())), monotonic),
+        workers=TurnWorkers,
+        wake=Wake(settings.wake_url, WAKE_KEY, monotonic=monotonic, post=lambda _: _wake(sim)),
+        relay=Relay("", ""),
+        log=log,
+        clock=clock,
+        monotonic=monotonic,
+        wait=lambda seconds: current().wait(seconds),
+    )
+
+
+def _wake(sim: Simulation) -> None:
+    """Best effort, asynchronous."""
+
+    def post(_turn: Turn) -> None:
+        if sim.lots.strikes(Fault.WAKE_LOST):
+            sim.trouble()
+            return
+        request = Request("reconcile", path="wake")
+        sim.compute.invoke_async(sim.clock.now, "reconcile", request, delay_ms=20)
+
+    current().step("wake", 1, post)
+
+
+class SimulatedStore:
+    """The simulation's store, each call at its own moment."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+
+    def prepare(self) -> None:
+        """There is nothing to import."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        real = getattr(self._sim.store, name)
+
+        def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
+            def act(_turn: Turn) -> object:
+                self._sim.store_answers()
+                return real(*args, **named)
+
+            return current().step(name, self._takes_ms(), act, struck=name in _STRUCK)
+
+        setattr(self, name, call)
+        return call
+
+    def save_or_claim(self, save: Save) -> Saved:
+        act = lambda turn: self._save(turn.process, save)  # noqa: E731 - in one line
+        saved: Saved = current().step("save", self._takes_ms(), act, struck=True)
+        return saved
+
+    def _takes_ms(self) -> float:
+        return 1 + 5 * self._sim.random()
+
+    def _save(self, process: Process, save: Save) -> Saved:
+        sim = self._sim
+        sim.store_answers()
+        if sim.lots.strikes(Fault.CONFLICT, save.key.stream):
+            return Conflict()
+        before = sim.store.load(save.key).record
+        saved = sim.store.save_or_claim(save)
+        if not isinstance(saved, Conflict):
+            sim.judge.saved(process, before, save, saved)
+        if isinstance(saved, Claimed) and saved.record.flight:
+            process.claims[save.key] = saved.record.flight
+            process.holds.add(saved.record.flight.id)
+        if sim.lots.strikes(Fault.STORE_UNHEARD, save.key.stream):
+            raise StoreUnavailable("stored, and nobody heard")
+        return saved
+
+
+class SimulatedLive:
+    """ApsaraVideo Live behind the simulated wire, with the methods of the real client."""
+
+    connect_timeout, read_timeout, lease = CONNECT_MS, READ_MS, LEASE_MS
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+
+    def prepare(self) -> None:
+        """There is nothing to import."""
+
+    def send(self, command: Command, key: StreamKey, **_credentials: object) -> str:
+        request_id: str = current().step(
+            "send", 0, lambda turn: self._send(turn, command, key), struck=True
+        )
+        return request_id
+
+    def _send(self, turn: Turn, command: Command, key: StreamKey) -> object:
+        sim, process = self._sim, turn.process
+        flight = process.claims.pop(key, None)
+        if flight is None or flight.command is not command:
+            sim.judge.sent_unclaimed(command)
+            raise AssertionError("the judge lets nothing unclaimed pass")
+        sim.judge.sent(flight)
+
+        def answered(answer: Accepted | LiveError) -> None:
+            sim.events += 1
+            sim.judge.heard(process, flight, answer)
+            sim.tell(process.name, f"hears of {command.value}", answer)
+            if isinstance(answer, LiveError):
+                process.resume(turn, error=answer)
+            else:
+                process.resume(turn, answer.request_id)
+
+        sim.wire.send(key, flight, answered)
+        return LATER
+
+    def find(self, key: StreamKey, **_credentials: object) -> int | None:
+        def act(turn: Turn) -> int | None:
+            found = self._sim.wire.find(key)
+            if isinstance(found, LiveError):
+                raise found
+            shown = "online" if found else "-"
+            self._sim.tell(turn.process.name, "looks at", key.stream, shown)
+            return found
+
+        published: int | None = current().step("find", self._takes_ms(80), act, struck=True)
+        return published
+
+    def online(self, domain: str, **_credentials: object) -> Sequence[tuple[StreamKey, int]]:
+        def act(turn: Turn) -> Sequence[tuple[StreamKey, int]]:
+            online = self._sim.wire.online(domain)
+            if isinstance(online, LiveError):
+                raise online
+            if online:
+                names = ", ".join(key.stream for key in online)
+                self._sim.tell(turn.process.name, "lists", names)
+            return tuple(online.items())
+
+        listed: Sequence[tuple[StreamKey, int]] = current().step(
+            "list", self._takes_ms(200), act, struck=True
+        )
+        return listed
+
+    def undelivered_stream_events(
+        self,
+        domain: str,
+        since: int,
+        until: int,
+        *,
+        take_poll_slot: Callable[[], None],
+        **_: object,
+    ) -> Sequence[UndeliveredCallback]:
+        take_poll_slot()
+
+        def act(turn: Turn) -> Sequence[UndeliveredCallback]:
+            undelivered = self._sim.wire.undelivered(domain, since, until)
+            if isinstance(undelivered, LiveError):
+                raise undelivered
+            if undelivered:
+                self._sim.tell(turn.process.name, "reads back", len(undelivered), "callbacks")
+            return [UndeliveredCallback("", content, at) for content, at in undelivered]
+
+        read: Sequence[UndeliveredCallback] = current().step("read back", self._takes_ms(80), act)
+        return read
+
+    undelivered_record_events = undelivered_stream_events
+
+    def _takes_ms(self, most: float) -> float:
+        return 20 + most * self._sim.random()
+
+
+__all__ = ["Outgoing", "app_of", "settings_of"]
