@@ -26,7 +26,7 @@ from emulator.fc.server import Server
 from emulator.fc.settings import Settings
 from emulator.fc.template import BadTemplate
 from emulator.fc.timers import Timers
-from emulator.shutdown import told_to_end
+from emulator.shutdown import shutdown_event
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -165,7 +165,7 @@ def run(
     serving = partial(serve, s_yaml, env=env, port=port, settings=settings)
     ends = settings.until_input_ends
     try:
-        asyncio.run(_until_told(serving, json_output=json_output, with_input=ends))
+        asyncio.run(_serve_until_shutdown(serving, json_output=json_output, with_input=ends))
     except BadTemplate as error:
         sys.stderr.write("\n  ".join([f"{s_yaml} cannot be served:", *error.faults]) + "\n")
         return 1
@@ -175,14 +175,14 @@ def run(
     return 0
 
 
-async def _until_told(
+async def _serve_until_shutdown(
     serving: Callable[[], Awaitable[Running]], *, json_output: bool, with_input: bool
 ) -> None:
-    told = told_to_end(with_input=with_input)
+    shutdown = shutdown_event(with_input=with_input)
     running = await serving()
     try:
         _announce(running, json_output=json_output)
-        await told.wait()
+        await shutdown.wait()
     finally:
         await running.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emulator.live.server import BUCKETS, PORT, listening, run
 from emulator.media.ingest import PORT as RTMP
-from emulator.shutdown import MEANS, OPTION
+from emulator.shutdown import OPTION, OPTION_HELP
 
 
 def main() -> int:
@@ -17,16 +17,16 @@ def main() -> int:
     )
     parser.add_argument("--buckets", type=Path, default=BUCKETS, help="the folder for recordings")
     parser.add_argument("--json", action="store_true", help="say the address as one line of JSON")
-    parser.add_argument(OPTION, dest="with_input", action="store_true", help=MEANS)
+    parser.add_argument(OPTION, dest="with_input", action="store_true", help=OPTION_HELP)
     parser.add_argument("--account", type=Path, help="a TOML file instead of the development one")
     parser.add_argument("--clock-file", type=Path, help="share the development clock through it")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     return run(
-        listening(asked.port, asked.rtmp_port, asked.buckets),
-        json_output=asked.json,
-        account_path=asked.account,
-        clock_file=asked.clock_file,
-        with_input=asked.with_input,
+        listening(options.port, options.rtmp_port, options.buckets),
+        json_output=options.json,
+        account_path=options.account,
+        clock_file=options.clock_file,
+        with_input=options.with_input,
     )
 
 

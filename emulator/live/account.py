@@ -58,7 +58,7 @@ DEVELOPMENT_BUCKET = Bucket("dev-bucket", OSS_ENDPOINT)
 class Rule:
     """A recording configuration; "*" stands for all apps or all streams (facts/live.md §6).
 
-    `told` is the rest of it, in the words of the API that describes it.
+    `api_fields` holds the rest of it, as the fields that the Describe API returns.
     """
 
     domain: str
@@ -71,7 +71,7 @@ class Rule:
     storage: str = "oss"
     bucket: str = ""
     created_ms: int = 0
-    told: Mapping[str, object] = field(default_factory=dict)
+    api_fields: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -134,7 +134,8 @@ class Account:
     buckets: tuple[Bucket, ...] = ()
 
     def credential(self, access_key: str) -> Credential | None:
-        return next((one for one in self.credentials if one.access_key == access_key), None)
+        found = (each for each in self.credentials if each.access_key == access_key)
+        return next(found, None)
 
 
 def load_account(path: Path | None = None) -> Account:
@@ -193,13 +194,13 @@ def read_rule(row: Fields) -> Rule:
         formats=row.texts("formats", ["flv"]),
         bucket=row.text("bucket", DEVELOPMENT_BUCKET.name),
     )
-    rule = replace(rule, told=_told(rule, row.text("endpoint", OSS_ENDPOINT)))
+    rule = replace(rule, api_fields=_api_fields(rule, row.text("endpoint", OSS_ENDPOINT)))
     if rule.on_demand not in (AUTOMATIC, ASK, PUSH_URL, MANUAL):
         row.fault("on_demand must be 0 (automatic), 1 (asks), 2 (push URL) or 7 (manual)")
     return rule
 
 
-def _told(rule: Rule, endpoint: str) -> dict[str, object]:
+def _api_fields(rule: Rule, endpoint: str) -> dict[str, object]:
     each: dict[str, object] = {"CycleDuration": rule.cycle_ms // 1000, "OssObjectPrefix": PREFIX}
     formats = [{"Format": name, **each} for name in rule.formats]
     return {

@@ -25,14 +25,14 @@ def version_of(action: str) -> str:
     return identity.VERSION if action == WHO_AM_I else LIVE_VERSION
 
 
-def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
+def _record_command(live: Live, params: Mapping[str, str], call: Call) -> Json:
     """facts/live.md §1."""
-    key = _command_key(live, given)
+    key = _command_key(live, params)
     stream = live.streams.find(key)
     session = stream.live if stream else None
     call.session = session.number if session else None
     try:
-        live.command(given["Command"], key, live.clock.now_ms())
+        live.command(params["Command"], key, live.clock.now_ms())
         call.acted = True
     except Refused as refused:
         call.code = refused.code
@@ -44,15 +44,15 @@ def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
     return {}
 
 
-def _command_key(live: Live, given: Mapping[str, str]) -> StreamKey:
-    need(given, "DomainName", "AppName", "StreamName", "Command")
-    if given["Command"] not in COMMANDS:
+def _command_key(live: Live, params: Mapping[str, str]) -> StreamKey:
+    need(params, "DomainName", "AppName", "StreamName", "Command")
+    if params["Command"] not in COMMANDS:
         raise Refused("MalformedParam", "%s, the parameter Command is malformed.")
-    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in given[name]]
+    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in params[name]]
     if names:
         raise Refused("MalformedParam", f"%s, no wildcard is allowed in {', '.join(names)}.")
-    _streaming_domain(live, given["DomainName"])
-    return StreamKey(given["DomainName"], given["AppName"], given["StreamName"])
+    _streaming_domain(live, params["DomainName"])
+    return StreamKey(params["DomainName"], params["AppName"], params["StreamName"])
 
 
 def _streaming_domain(live: Live, name: str) -> None:
@@ -62,35 +62,35 @@ def _streaming_domain(live: Live, name: str) -> None:
         raise Refused(live.switches.wrong_domain_code)
 
 
-def _online_list(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName")
-    _streaming_domain(live, given["DomainName"])
-    return online_list(live, given)
+def _online_list(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName")
+    _streaming_domain(live, params["DomainName"])
+    return online_list(live, params)
 
 
-def _stream_state(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName", "AppName", "StreamName")
-    return stream_state(live, given)
+def _stream_state(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName", "AppName", "StreamName")
+    return stream_state(live, params)
 
 
-def _stream_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName", "StartTime", "EndTime")
-    return live.calls.ledger.stream_records(given, live.clock.now_ms())
+def _stream_records(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName", "StartTime", "EndTime")
+    return live.calls.ledger.stream_records(params, live.clock.now_ms())
 
 
-def _record_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
-    _streaming_domain(live, given["DomainName"])
-    return live.calls.ledger.record_records(given, live.clock.now_ms())
+def _record_records(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
+    _streaming_domain(live, params["DomainName"])
+    return live.calls.ledger.record_records(params, live.clock.now_ms())
 
 
-def _caller_identity(live: Live, _given: Mapping[str, str], call: Call) -> Json:
+def _caller_identity(live: Live, _params: Mapping[str, str], call: Call) -> Json:
     return identity.caller_identity(live.account, call.access_key)
 
 
 def _configuring(act: Callable[[Live, Mapping[str, str]], Json]) -> Action:
     """What needs to know nothing of the call around it."""
-    return lambda live, given, _call: act(live, given)
+    return lambda live, params, _call: act(live, params)
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -70,13 +70,13 @@ def _seen_status(transport: str) -> int | None:
 
 
 def _read(call: Call, wire: Wire) -> None:
-    given = wire.parameters()
-    call.action = wire.headers.get("x-acs-action") or given.get("Action", "")
-    call.domain = given.get("DomainName", "")
-    call.app = given.get("AppName", "")
-    call.stream = given.get("StreamName", "")
+    params = wire.parameters()
+    call.action = wire.headers.get("x-acs-action") or params.get("Action", "")
+    call.domain = params.get("DomainName", "")
+    call.app = params.get("AppName", "")
+    call.stream = params.get("StreamName", "")
     if call.action == RECORD_COMMAND:
-        call.command = given.get("Command", "")
+        call.command = params.get("Command", "")
 
 
 def _admit(live: Live, wire: Wire, call: Call) -> Action:
@@ -95,29 +95,29 @@ def _admit(live: Live, wire: Wire, call: Call) -> Action:
 
 
 def _act(live: Live, wire: Wire, call: Call, action: Action, fault: Fault | None) -> Json:
-    given = wire.parameters()
+    params = wire.parameters()
     if fault is None:
-        return action(live, given, call)
+        return action(live, params, call)
     if fault.acts:
-        _act_unseen(live, action, given, call)
+        _act_unseen(live, action, params, call)
     elif fault.late_ms is not None:
-        live.timeline.after(fault.late_ms, lambda at: _land(live, action, given, call, at))
+        live.timeline.after(fault.late_ms, lambda at: _land(live, action, params, call, at))
     if fault.code is not None:
         raise Refused(fault.code, fault.message, status=fault.status)
     return {}
 
 
-def _act_unseen(live: Live, action: Action, given: Mapping[str, str], call: Call) -> None:
+def _act_unseen(live: Live, action: Action, params: Mapping[str, str], call: Call) -> None:
     try:
-        action(live, given, call)
+        action(live, params, call)
     except Refused as refused:
         call.code = refused.code
 
 
-def _land(live: Live, action: Action, given: Mapping[str, str], call: Call, at: int) -> None:
+def _land(live: Live, action: Action, params: Mapping[str, str], call: Call, at: int) -> None:
     call.landed_at_ms = at
     try:
-        action(live, given, call)
+        action(live, params, call)
     except Refused as refused:
         call.landed_code = refused.code
 

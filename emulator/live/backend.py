@@ -53,7 +53,7 @@ class Live:
         self.domains = Domains(self.account.domains)
         self.notify = Notifications(self.account.domains, self.account.notify)
         self.rules: tuple[Rule, ...] = self.account.rules
-        self.buckets: dict[str, Bucket] = {one.name: one for one in self.account.buckets}
+        self.buckets: dict[str, Bucket] = {bucket.name: bucket for bucket in self.account.buckets}
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
         self.recordings = Recordings(
@@ -125,15 +125,15 @@ class Live:
 
     def set_rule(self, rule: Rule) -> None:
         """As facts/live.md §6 says of a changed configuration: from the next publish on."""
-        held = self.rule_at(rule.place, rule.storage)
-        self.rules = (*(one for one in self.rules if one is not held), rule)
+        previous = self.rule_at(rule.place, rule.storage)
+        self.rules = (*(other for other in self.rules if other is not previous), rule)
 
     def rule_at(self, place: tuple[str, str, str], storage: str) -> Rule | None:
-        held = [one for one in self.rules if (one.place, one.storage) == (place, storage)]
-        return held[0] if held else None
+        rules = [rule for rule in self.rules if (rule.place, rule.storage) == (place, storage)]
+        return rules[0] if rules else None
 
     def drop_rule(self, rule: Rule) -> None:
-        self.rules = tuple(one for one in self.rules if one is not rule)
+        self.rules = tuple(other for other in self.rules if other is not rule)
 
     def command(self, command: str, key: StreamKey, at: int) -> None:
         stream = self.streams.find(key) or Stream(key)
@@ -168,7 +168,13 @@ class Live:
         return stream, session
 
     def _come(
-        self, key: StreamKey, ingest: str, second: int, given: Mapping[str, str], *, is_pushed: bool
+        self,
+        key: StreamKey,
+        ingest: str,
+        second: int,
+        arguments: Mapping[str, str],
+        *,
+        is_pushed: bool,
     ) -> tuple[Stream, Session]:
         stream = self.streams.of(key)
         if stream.live is not None:
@@ -176,7 +182,7 @@ class Live:
         if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
             raise Unfit([f"the domain {name} is offline" for name in stopped])
         at = self.clock.now_ms()
-        session = stream.open_session(ingest, second, at, self.rule_for(key), given)
+        session = stream.open_session(ingest, second, at, self.rule_for(key), arguments)
         session.is_pushed = is_pushed
         session.stream_key = self.notify.of_stream(ingest).signing_key
         session.record_key = self.notify.of_record(key.domain).signing_key
@@ -218,8 +224,8 @@ class Live:
 
     def _follow_push_url(self, stream: Stream, session: Session, at: int) -> None:
         """facts/live.md §5, OnDemand 2: the push URL says `record_config={"NeedRecord":true}`."""
-        asked = session.arguments.get("record_config", "").encode()
-        if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(asked):
+        record_config = session.arguments.get("record_config", "").encode()
+        if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(record_config):
             self.recordings.begin(stream, session, at)
 
     def _announce_later(
@@ -322,55 +328,59 @@ class Live:
         signs = self.switches.on_demand_carries_signature
         key = session.record_key if signs else ""
         receipt = self._receipt()
-        receipt.add_done_callback(lambda done: self._on_demand_said(stream, session, done.result()))
+        receipt.add_done_callback(
+            lambda done: self._on_demand_answered(stream, session, done.result())
+        )
         self.courier.post(
             Callback(
                 "on_demand", stream.key, url, self._record_host(url), key, query, receipts=[receipt]
             )
         )
 
-    def _on_demand_said(self, stream: Stream, session: Session, answer: Receipt) -> None:
+    def _on_demand_answered(self, stream: Stream, session: Session, answer: Receipt) -> None:
         if answer is FORGOTTEN or stream.live is not session or session.rule is None:
             return
         if answer.status != OK:
             rule = session.rule if self.switches.on_demand_failure_records else None
         else:
-            rule = _rule_asked_for(session.rule, answer.body)
+            rule = _requested_rule(session.rule, answer.body)
         if rule is not None and stream.recording is None:
             session.rule = rule
             self.recordings.begin(stream, session, self.clock.now_ms())
 
 
 def _needs_record(answer: bytes) -> bool:
-    said = _json_object(answer)
-    return said.get("NeedRecord") is True
+    document = _json_object(answer)
+    return document.get("NeedRecord") is True
 
 
-def _rule_asked_for(rule: Rule, answer: bytes) -> Rule | None:
+def _requested_rule(rule: Rule, answer: bytes) -> Rule | None:
     """facts/live.md §5: Format is intersected with the template, Interval overrides it."""
-    said = _json_object(answer)
-    if said.get("NeedRecord") is not True:
+    document = _json_object(answer)
+    if document.get("NeedRecord") is not True:
         return None
-    wanted, formats = said.get("Format"), rule.formats
-    if isinstance(wanted, list):
-        formats = tuple(one for one in rule.formats if one in wanted)
+    requested, formats = document.get("Format"), rule.formats
+    if isinstance(requested, list):
+        formats = tuple(container for container in rule.formats if container in requested)
     if not formats:
         return None
-    return replace(rule, formats=formats, cycle_ms=_cycle_ms(said.get("Interval"), formats, rule))
+    return replace(
+        rule, formats=formats, cycle_ms=_cycle_ms(document.get("Interval"), formats, rule)
+    )
 
 
 def _cycle_ms(intervals: object, formats: tuple[str, ...], rule: Rule) -> int:
     """The shortest asked for; the stand-in cuts all formats at once."""
     if not isinstance(intervals, dict):
         return rule.cycle_ms
-    asked = [v for k, v in intervals.items() if k.lower() in formats and type(v) is int]
-    valid = [seconds * 1000 for seconds in asked if seconds in INTERVAL_S]
+    requested_s = [v for k, v in intervals.items() if k.lower() in formats and type(v) is int]
+    valid = [seconds * 1000 for seconds in requested_s if seconds in INTERVAL_S]
     return min(valid, default=rule.cycle_ms)
 
 
 def _json_object(text: bytes) -> dict[str, object]:
     try:
-        said = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return document if isinstance(document, dict) else {}

@@ -17,7 +17,7 @@ from emulator.live.account import Manners
 from emulator.live.calls import Calls
 from emulator.live.clock import Timeline
 from emulator.live.faults import Plan
-from emulator.live.notify_records import INGEST_EVENTS, Notified
+from emulator.live.notify_records import INGEST_EVENTS, NotifyRecord
 from emulator.live.signatures import callback_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches
@@ -125,7 +125,7 @@ class Courier:
     def _note(self, callback: Callback, receipt: Receipt) -> None:
         """Once Live tries no more."""
         is_ingest = callback.event in INGEST_EVENTS
-        notified = Notified(
+        record = NotifyRecord(
             self._timeline.clock.now_ms(),
             callback.event,
             callback.signed_for if is_ingest else callback.key.domain,
@@ -135,7 +135,7 @@ class Courier:
             receipt.outcome == "delivered",
             receipt.body.decode("utf-8", "replace"),
         )
-        self._calls.ledger.note(notified)
+        self._calls.ledger.note(record)
 
     def _send(self, callback: Callback) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver(callback))
@@ -153,8 +153,8 @@ class Courier:
 
     def _let_go(self, key: StreamKey) -> None:
         """What was held for reordering goes out once a later one of its stream has arrived."""
-        overtaken = [one for one in self._held if one.key == key]
-        self._held = [one for one in self._held if one.key != key]
+        overtaken = [callback for callback in self._held if callback.key == key]
+        self._held = [callback for callback in self._held if callback.key != key]
         for callback in overtaken:
             self._send(callback)
 

@@ -111,8 +111,8 @@ class Calls:
 
     def listed(self, since: int, since_callback: int) -> dict[str, object]:
         return {
-            "calls": [_told(call) for call in self.calls[since:]],
-            "callbacks": [_told(one) for one in self.deliveries[since_callback:]],
+            "calls": [_entry_json(call) for call in self.calls[since:]],
+            "callbacks": [_entry_json(delivery) for delivery in self.deliveries[since_callback:]],
             "duplicates": self.duplicates,
             "next": len(self.calls),
             "next_callback": len(self.deliveries),
@@ -126,8 +126,8 @@ class Calls:
         self.ledger.clear()
 
 
-NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Call, Delivery)}
+NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (Call, Delivery)}
 
 
-def _told(entry: Call | Delivery) -> dict[str, object]:
+def _entry_json(entry: Call | Delivery) -> dict[str, object]:
     return {name: getattr(entry, name) for name in NAMES[type(entry)]}

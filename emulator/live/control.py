@@ -73,7 +73,7 @@ class Control:
             arguments=arguments,
             tells=tells,
         )
-        return await _told(session, session.time, receipt, waits=waits)
+        return await _session_answer(session, session.time, receipt, waits=waits)
 
     async def _unpublish(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
@@ -83,7 +83,7 @@ class Control:
         body.done()
         session, receipt = self._live.unpublish(self._live.key(*key), time=time, tells=tells)
         ended = (session.ended_ms or 0) // 1000 if time is None else time
-        return await _told(session, ended, receipt, waits=waits)
+        return await _session_answer(session, ended, receipt, waits=waits)
 
     async def _record_error(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
@@ -118,7 +118,7 @@ class Control:
         waits = body.flag("wait", default=False)
         body.done()
         session, receipt = self._live.switch(self._live.key(*key))
-        return await _told(session, session.time, receipt, waits=waits)
+        return await _session_answer(session, session.time, receipt, waits=waits)
 
     def _read_key(self, body: Fields) -> StreamKey:
         return StreamKey(body.text("domain"), body.text("app"), body.text("stream"))
@@ -198,15 +198,17 @@ class Control:
         rule = read_rule(body)
         body.done()
         self._live.set_rule(rule)
-        return web.json_response({"recording": [asdict(one) for one in self._live.rules]})
+        return web.json_response({"recording": [asdict(rule) for rule in self._live.rules]})
 
     async def _state(self, request: web.Request) -> web.Response:
-        wanted = {"domain": 0, "app": 1, "stream": 2}
-        asked = {wanted[name]: value for name, value in request.query.items() if name in wanted}
+        positions = {"domain": 0, "app": 1, "stream": 2}
+        selected = {
+            positions[name]: value for name, value in request.query.items() if name in positions
+        }
         streams = [
-            _stream_told(one)
-            for one in self._live.streams
-            if all(one.key[n] == value for n, value in asked.items())
+            _stream_json(stream)
+            for stream in self._live.streams
+            if all(stream.key[n] == value for n, value in selected.items())
         ]
         return web.json_response({"now_ms": self._live.clock.now_ms(), "streams": streams})
 
@@ -223,7 +225,7 @@ class Control:
         return web.json_response(listed | {"counters": counters})
 
     async def _ended_publishers(self, _request: web.Request) -> web.Response:
-        ended = [asdict(one) for one in self._publishers.ended_ones]
+        ended = [asdict(connection) for connection in self._publishers.ended_ones]
         return web.json_response({"ended": ended})
 
     async def _reset(self, _request: web.Request) -> web.Response:
@@ -238,10 +240,10 @@ async def _json(request: web.Request) -> object:
         raise Unfit([f"the body is not JSON: {error}"]) from error
 
 
-async def _told(
+async def _session_answer(
     session: Session, time: int, receipt: asyncio.Future[Receipt], *, waits: bool
 ) -> web.Response:
-    said: Json = {
+    body: Json = {
         "session": session.number,
         "time": time,
         "ingest": session.ingest,
@@ -249,27 +251,27 @@ async def _told(
     }
     if waits:
         done = await receipt
-        said["callback"] = {
+        body["callback"] = {
             "outcome": done.outcome,
             "attempts": done.attempts,
             "status": done.status,
             "body": done.body.decode("utf-8", "replace"),
         }
-    return web.json_response(said)
+    return web.json_response(body)
 
 
-def _stream_told(stream: Stream) -> Json:
+def _stream_json(stream: Stream) -> Json:
     return {
         **stream.key._asdict(),
         "live": stream.live is not None,
-        "sessions": [_session_told(session) for session in stream.sessions],
-        "recording": _recording_told(stream.recording) if stream.recording else None,
+        "sessions": [_session_json(session) for session in stream.sessions],
+        "recording": _recording_json(stream.recording) if stream.recording else None,
         "files": stream.files,
-        "kept": [asdict(one) for one in stream.kept],
+        "kept": [asdict(file) for file in stream.kept],
     }
 
 
-def _session_told(session: Session) -> Json:
+def _session_json(session: Session) -> Json:
     return {
         "session": session.number,
         "time": session.time,
@@ -278,7 +280,7 @@ def _session_told(session: Session) -> Json:
     }
 
 
-def _recording_told(recording: Recording) -> Json:
+def _recording_json(recording: Recording) -> Json:
     return {
         "state": "recording" if recording.is_running else "paused",
         "paused_by": recording.paused_by,

@@ -148,7 +148,7 @@ class Plan:
                 if fault.seen % fault.every:
                     continue
                 fault.times -= 1
-                self.faults = [one for one in self.faults if one.times]
+                self.faults = [planned for planned in self.faults if planned.times]
                 return fault
         return None
 
@@ -156,7 +156,7 @@ class Plan:
         for detour in self.detours:
             if detour.concerns(event, key):
                 detour.times -= 1
-                self.detours = [one for one in self.detours if one.times]
+                self.detours = [planned for planned in self.detours if planned.times]
                 return detour
         return None
 

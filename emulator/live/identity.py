@@ -14,7 +14,7 @@ def caller_identity(account: Account, access_key: str) -> dict[str, object]:
     """`IdentityType` is Account for the root key, RAMUser or AssumedRoleUser."""
     credential = account.credential(access_key)
     kind = credential.identity if credential else "RAMUser"
-    told: dict[str, object] = {"AccountId": ACCOUNT_ID, "IdentityType": kind}
+    body: dict[str, object] = {"AccountId": ACCOUNT_ID, "IdentityType": kind}
     match kind:
         case "Account":
             rest = {"UserId": ACCOUNT_ID, "PrincipalId": ACCOUNT_ID, "Arn": _arn("root")}
@@ -23,7 +23,7 @@ def caller_identity(account: Account, access_key: str) -> dict[str, object]:
             rest = {"RoleId": ROLE_ID, "PrincipalId": f"{ROLE_ID}:dev", "Arn": arn}
         case _:
             rest = {"UserId": USER_ID, "PrincipalId": USER_ID, "Arn": _arn("user/dev")}
-    return {**told, **rest}
+    return {**body, **rest}
 
 
 def _arn(who: str) -> str:

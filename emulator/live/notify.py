@@ -54,12 +54,12 @@ class Notifications:
         self.stream: dict[str, StreamNotify] = {}
         self.record: dict[str, RecordNotify] = {}
         self._domains = domains
-        self.told = notify
+        self.account_notify = notify
         self.change(notify)
 
     def change(self, notify: Notify) -> None:
         """The same for all of the account's domains."""
-        self.told = notify
+        self.account_notify = notify
         of_stream, of_record = _of_stream(notify), _of_record(notify)
         for domain in self._domains:
             self.record[domain.streaming] = of_record
@@ -78,7 +78,7 @@ class Notifications:
         stream = self.of_stream((first.ingest or (first.streaming,))[0])
         record = self.of_record(first.streaming)
         return replace(
-            self.told,
+            self.account_notify,
             stream_url=stream.url,
             exception_url=stream.exception_url,
             switch_url=stream.switch_url,

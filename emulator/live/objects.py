@@ -37,7 +37,7 @@ class Objects:
         """Raises Outside."""
         parts = [bucket, *key.split("/")]
         is_a_name = not bucket.startswith(".") and "/" not in bucket
-        if not is_a_name or any(one in ("", ".", "..") or "\0" in one for one in parts):
+        if not is_a_name or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise Outside(f"{quote(bucket)}/{quote(key)} is no name of an object")
         found = self.folder.joinpath(*parts).resolve()
         if not found.is_relative_to(self.folder / bucket):
@@ -55,4 +55,4 @@ class Objects:
         stem, dot, container = key.rpartition(".")
         others = (f"{stem}-{number}{dot}{container}" for number in itertools.count(2))
         names = itertools.chain([key], others)
-        return next(one for one in names if not self.path(bucket, one).exists())
+        return next(name for name in names if not self.path(bucket, name).exists())

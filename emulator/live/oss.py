@@ -129,14 +129,14 @@ NAMES = {
 
 
 def _action(request: web.Request) -> str:
-    what = next((name for name in ("bucketInfo", "lifecycle") if name in request.query), "")
-    return NAMES.get((request.method, what), request.method)
+    subresource = next((name for name in ("bucketInfo", "lifecycle") if name in request.query), "")
+    return NAMES.get((request.method, subresource), request.method)
 
 
 def _get_info(live: Live, name: str, _body: str) -> ET.Element:
     endpoint = live.buckets[name].endpoint
     place = endpoint.partition(".")[0]
-    told = {
+    info = {
         "Name": name,
         "Location": place,
         "ExtranetEndpoint": endpoint,
@@ -146,7 +146,7 @@ def _get_info(live: Live, name: str, _body: str) -> ET.Element:
     }
     root = ET.Element("BucketInfo")
     bucket = ET.SubElement(root, "Bucket")
-    for tag, text in told.items():
+    for tag, text in info.items():
         ET.SubElement(bucket, tag).text = text
     return root
 
@@ -197,8 +197,8 @@ ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
 
 def _error(code: str, request: web.Request) -> ET.Element:
     root = ET.Element("Error")
-    told = {"Code": code, "Message": ERRORS.get(code, (0, code))[1], "HostId": request.host}
-    for tag, text in told.items():
+    fields = {"Code": code, "Message": ERRORS.get(code, (0, code))[1], "HostId": request.host}
+    for tag, text in fields.items():
         ET.SubElement(root, tag).text = text
     return root
 

@@ -59,8 +59,7 @@ class Publishers:
 
     def ended(self, push: Push | None, peer: str, reason: str) -> None:
         stream = f"{push.app}/{push.stream}" if push else ""
-        one = Ended(self._live.clock.now_ms(), peer, stream, reason)
-        self.ended_ones.append(one)
+        self.ended_ones.append(Ended(self._live.clock.now_ms(), peer, stream, reason))
         line = f"rtmp {peer} {stream or '-'}: {reason}"[:LONGEST_LINE]
         print(line.encode("unicode_escape").decode("ascii"), file=sys.stderr, flush=True)
 
@@ -120,9 +119,9 @@ class Taking:
         try:
             self._stream.take(tag, self._source, self._live.clock.now_ms())
         except OSError as error:
-            said = f"the recording could not be written: {error.strerror}"
-            self._live.break_recording(self._stream.key, "AccessDenied", said)
-            raise Refusal(said) from error
+            message = f"the recording could not be written: {error.strerror}"
+            self._live.break_recording(self._stream.key, "AccessDenied", message)
+            raise Refusal(message) from error
 
     def gone(self) -> None:
         if self._is_live():

@@ -85,13 +85,13 @@ def uri(key: StreamKey, rule: Rule, container: str, span: Span, sequence: int) -
 
 
 def _prefix(rule: Rule, container: str) -> str:
-    told = rule.told.get("RecordFormatList")
-    rows = told.get("RecordFormat", []) if isinstance(told, dict) else []
-    named = [one.get("OssObjectPrefix") for one in rows if one.get("Format") == container]
+    format_list = rule.api_fields.get("RecordFormatList")
+    rows = format_list.get("RecordFormat", []) if isinstance(format_list, dict) else []
+    named = [row.get("OssObjectPrefix") for row in rows if row.get("Format") == container]
     return str(named[0]) if named and named[0] else PREFIX
 
 
-def told(recording: Recording, uri: str, span: Span) -> dict[str, object]:
+def file_callback_body(recording: Recording, uri: str, span: Span) -> dict[str, object]:
     """facts/live.md §4, the file callback, which has no `event`."""
     passed = {k: v for k, v in recording.arguments.items() if k.startswith("callback_")}
     return {

@@ -8,7 +8,7 @@ from emulator.live.account import Rule
 from emulator.live.api_errors import Refused
 from emulator.live.clock import Timeline
 from emulator.live.objects import Outside
-from emulator.live.recorded_files import FLV, Films, Span, span_of, told, uri
+from emulator.live.recorded_files import FLV, Films, Span, file_callback_body, span_of, uri
 from emulator.live.streams import Recording, Session, Stream, StreamKey, Tail, utc
 from emulator.live.switches import Switches
 from emulator.media.flv_recording import Reel
@@ -209,7 +209,7 @@ class Recordings:
             except (OSError, Outside) as error:
                 self._tell_error(stream, "AccessDenied", f"the file could not be kept: {error}")
                 continue
-            file = told(recording, name, span)
+            file = file_callback_body(recording, name, span)
             stream.files.append(file)
             self._tell(stream.key, "file", file)
 

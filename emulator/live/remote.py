@@ -80,9 +80,9 @@ class Remote:
         try:
             connection.request(method, f"/_control/{name}", body)
             answer = connection.getresponse()
-            said: dict[str, Any] = json.loads(answer.read())
+            document: dict[str, Any] = json.loads(answer.read())
         finally:
             connection.close()
         if answer.status != OK:
-            raise Unfit(said["faults"])
-        return said
+            raise Unfit(document["faults"])
+        return document

@@ -33,7 +33,7 @@ from emulator.live.signatures import Wire
 from emulator.media.ingest import PORT as RTMP_PORT
 from emulator.media.ingest import Patience
 from emulator.media.port import Port
-from emulator.shutdown import told_to_end
+from emulator.shutdown import shutdown_event
 
 HOST, PORT = "127.0.0.1", 9001
 BUCKETS = Path(".live-record/buckets")
@@ -117,19 +117,19 @@ class Running:
         return application
 
     async def _serve_api(self, request: web.Request) -> web.StreamResponse:
-        given = answer(self.live, await _wire(request))
-        match given.transport:
+        api_answer = answer(self.live, await _wire(request))
+        match api_answer.transport:
             case "hang" | "hang_after_acting":
                 await self._closing.wait()
                 return web.Response(status=504)
             case "reset" | "reset_after_acting":
                 return _reset(request)
             case "reset_mid_body":
-                return await _break_off(request, given)
+                return await _break_off(request, api_answer)
             case "redirect":
                 return web.Response(status=302, headers={"Location": request.path_qs})
             case _:
-                return _reply(given, self.live.skew_ms)
+                return _reply(api_answer, self.live.skew_ms)
 
 
 async def serve(
@@ -158,7 +158,7 @@ def run(
     """Serves until SIGTERM or SIGINT, or `with_input` until standard input ends; the exit code."""
     try:
         serving = partial(serve, load_account(account_path), where, clock_file=clock_file)
-        asyncio.run(_serve_until_told(serving, json_output=json_output, with_input=with_input))
+        asyncio.run(_serve_until_shutdown(serving, json_output=json_output, with_input=with_input))
     except Unfit as unfit:
         print(f"The account file cannot be used: {unfit}.", file=sys.stderr)
     except (OSError, OverflowError) as error:
@@ -176,14 +176,17 @@ def _cannot_listen(where: Where, error: OSError | OverflowError) -> str:
     return f"ApsaraVideo Live cannot listen on port {where.port}{rtmp}: {error}."
 
 
-async def _serve_until_told(
+async def _serve_until_shutdown(
     serving: Callable[[], Awaitable[Running]], *, json_output: bool, with_input: bool
 ) -> None:
-    told = told_to_end(with_input=with_input)
+    shutdown = shutdown_event(with_input=with_input)
     running = await serving()
-    said = {"address": running.address, "rtmp": running.rtmp}
-    print(json.dumps(said) if json_output else f"Live: {' '.join(said.values())}", flush=True)
-    await told.wait()
+    addresses = {"address": running.address, "rtmp": running.rtmp}
+    print(
+        json.dumps(addresses) if json_output else f"Live: {' '.join(addresses.values())}",
+        flush=True,
+    )
+    await shutdown.wait()
     await running.close()
 
 
@@ -201,8 +204,8 @@ async def _wire(request: web.Request) -> Wire:
     )
 
 
-def _reply(given: Answer, skew_ms: int = 0) -> web.Response:
-    match given.transport:
+def _reply(api_answer: Answer, skew_ms: int = 0) -> web.Response:
+    match api_answer.transport:
         case "html":
             return web.Response(status=502, text=PAGE_502, content_type="text/html")
         case "garbage_200":
@@ -210,19 +213,19 @@ def _reply(given: Answer, skew_ms: int = 0) -> web.Response:
         case "empty_object":
             text = "{}"
         case _:
-            text = json.dumps(given.body)
+            text = json.dumps(api_answer.body)
     kind = {"Content-Type": "application/json;charset=utf-8"}
-    headers = kind | {"x-acs-request-id": given.request_id} | dict(given.headers)
+    headers = kind | {"x-acs-request-id": api_answer.request_id} | dict(api_answer.headers)
     headers["Date"] = format_datetime(_gateway_time(skew_ms), usegmt=True)
-    return web.Response(status=given.status, body=text.encode(), headers=headers)
+    return web.Response(status=api_answer.status, body=text.encode(), headers=headers)
 
 
 def _gateway_time(skew_ms: int) -> datetime:
     return datetime.now(timezone.utc) + timedelta(milliseconds=skew_ms)
 
 
-async def _break_off(request: web.Request, given: Answer) -> web.StreamResponse:
-    text = json.dumps(given.body).encode()
+async def _break_off(request: web.Request, api_answer: Answer) -> web.StreamResponse:
+    text = json.dumps(api_answer.body).encode()
     response = web.StreamResponse(headers={"Content-Length": str(len(text))})
     await response.prepare(request)
     await response.write(text[: len(text) // 2])
@@ -247,5 +250,5 @@ async def _speak_json(request: web.Request, handler: Handler) -> web.StreamRespo
     except Unfit as unfit:
         return web.json_response({"error": str(unfit), "faults": unfit.faults}, status=400)
     except web.HTTPException as error:
-        said = f"{request.method} {request.path}: {error.reason}"
-        return web.json_response({"error": said, "faults": [said]}, status=error.status)
+        message = f"{request.method} {request.path}: {error.reason}"
+        return web.json_response({"error": message, "faults": [message]}, status=error.status)

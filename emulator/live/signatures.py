@@ -156,18 +156,18 @@ def _acs3_string(wire: Wire, signed_headers: str) -> str:
 
 
 def _rpc_claim(wire: Wire) -> Claim:
-    given = wire.parameters()
-    if "AccessKeyId" not in given:
+    params = wire.parameters()
+    if "AccessKeyId" not in params:
         raise Refused("MissingAccessKeyId")
-    if (given.get("SignatureMethod"), given.get("SignatureVersion")) != (RPC, "1.0"):
+    if (params.get("SignatureMethod"), params.get("SignatureVersion")) != (RPC, "1.0"):
         raise Refused("IncompleteSignature")
     return Claim(
         scheme=RPC,
-        access_key=given["AccessKeyId"],
-        token=given.get("SecurityToken"),
-        nonce=_needed(given, "SignatureNonce"),
-        signed_at=_needed(given, "Timestamp"),
-        signature=_needed(given, "Signature"),
+        access_key=params["AccessKeyId"],
+        token=params.get("SecurityToken"),
+        nonce=_needed(params, "SignatureNonce"),
+        signed_at=_needed(params, "Timestamp"),
+        signature=_needed(params, "Signature"),
         string_to_sign=_rpc_string(wire),
     )
 
@@ -185,7 +185,7 @@ def _encoded(text: str) -> str:
     return quote(text, safe="~")
 
 
-def _needed(given: Mapping[str, str], name: str) -> str:
-    if not given.get(name):
+def _needed(params: Mapping[str, str], name: str) -> str:
+    if not params.get(name):
         raise Refused("MissingParameter", f"The parameter {name} is mandatory for signing.")
-    return given[name]
+    return params[name]

@@ -141,7 +141,9 @@ def _text(value: str) -> bytes:
 
 
 def _pairs(pairs: Mapping[str, Value]) -> bytes:
-    rows = [_name(name.encode("utf-8", "replace")) + _written(one) for name, one in pairs.items()]
+    rows = [
+        _name(name.encode("utf-8", "replace")) + _written(value) for name, value in pairs.items()
+    ]
     return b"".join(rows) + _name(b"") + bytes([OBJECT_END])
 
 

@@ -76,24 +76,26 @@ class Tag:
         return header + self.payload + struct.pack(">I", TAG_HEADER + size)
 
 
-def metadata(told: dict[str, Value]) -> Tag:
+def metadata(properties: dict[str, Value]) -> Tag:
     """Of a file whose length is not known yet: what a publisher says of its own is not that."""
-    kept = {name: one for name, one in told.items() if name not in ("duration", "filesize")}
+    kept = {
+        name: value for name, value in properties.items() if name not in ("duration", "filesize")
+    }
     pairs: dict[str, Value] = {"duration": 0.0, **kept}
     return Tag(SCRIPT, 0, amf.write(META) + amf.write_named_array(pairs))
 
 
-def told_by(payload: bytes) -> dict[str, Value] | None:
+def read_metadata(payload: bytes) -> dict[str, Value] | None:
     """What a data message or script tag says as metadata; None where it says something else."""
     try:
-        said = amf.read(payload)
+        values = amf.read(payload)
     except Malformed:
         return None
-    if said[:1] == ["@setDataFrame"]:
-        said = said[1:]
-    match said:
-        case ["onMetaData", dict(told), *_]:
-            return told
+    if values[:1] == ["@setDataFrame"]:
+        values = values[1:]
+    match values:
+        case ["onMetaData", dict(properties), *_]:
+            return properties
         case _:
             return None
 
@@ -112,8 +114,8 @@ class Writer:
             flock(self._file, LOCK_EX | LOCK_NB)
         self.size = 0
 
-    def begin(self, told: dict[str, Value]) -> None:
-        self._append(HEADER + metadata(told).written())
+    def begin(self, properties: dict[str, Value]) -> None:
+        self._append(HEADER + metadata(properties).written())
 
     def write(self, tag: Tag) -> None:
         self._append(tag.written())

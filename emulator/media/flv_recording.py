@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emulator.media.amf import Value
 from emulator.media.chunks import CLOCK
-from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, told_by
+from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, read_metadata
 
 LONGEST_FRAME_MS = 1_000
 """What the last frame is taken to last at the most; so long lasted the one before it."""
@@ -18,14 +18,14 @@ LONGEST_FRAME_MS = 1_000
 class Source:
     """What a decoder needs to know of a publisher before it can begin anywhere."""
 
-    told: Mapping[str, Value] = field(default_factory=dict)
+    metadata: Mapping[str, Value] = field(default_factory=dict)
     headers: dict[int, Tag] = field(default_factory=dict)
     has_video: bool = False
 
     def learn(self, tag: Tag) -> None:
         if tag.kind not in (AUDIO, VIDEO):
-            self.told = told_by(tag.payload) or self.told
-            self.has_video = self.has_video or "videocodecid" in self.told
+            self.metadata = read_metadata(tag.payload) or self.metadata
+            self.has_video = self.has_video or "videocodecid" in self.metadata
             return
         self.has_video = self.has_video or tag.is_video
         if tag.is_header:
@@ -80,7 +80,7 @@ class Reel:
             return False
         if self._writer is None:
             self._writer = Writer(self.path)
-            self._writer.begin(dict(source.told))
+            self._writer.begin(dict(source.metadata))
             self.began_ms = now_ms
         self._base = (tag.timestamp - self.duration_ms) % CLOCK
         self._rolls = True

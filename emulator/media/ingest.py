@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._push: Push | None = None
         self._feed: Feed | None = None
         self._window, self._received, self._acknowledged = WINDOW, 0, 0
-        self._heard = self._began = 0.0
+        self._last_received = self._began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what TCP gives
@@ -63,11 +63,11 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername") or ("", 0)
         self._peer = f"{peer[0]}:{peer[1]}"
         self._loop = asyncio.get_running_loop()
-        self._heard = self._began = self._loop.time()
+        self._last_received = self._began = self._loop.time()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        self._last_received = self._loop.time()
         if self._is_over:
             return
         try:
@@ -101,12 +101,12 @@ class Connection(asyncio.Protocol):
         """facts/live.md §2 Timing: who sends nothing for 10 s is disconnected."""
         now = self._loop.time()
         waits = self._patience.begin if self._feed is None else self._patience.idle
-        due = (self._began if self._feed is None else self._heard) + waits
+        due = (self._began if self._feed is None else self._last_received) + waits
         if now < due:
             self._watched = self._loop.call_at(due, self._watch)
             return
-        what = "publishes nothing" if self._feed is None else "sends nothing"
-        self.end(f"the connection {what} for {waits:g} s")
+        behaviour = "publishes nothing" if self._feed is None else "sends nothing"
+        self.end(f"the connection {behaviour} for {waits:g} s")
 
     def _shake_hands(self, data: bytes) -> bytes:
         """What is left of the data after the handshake's, which is nothing before its end."""
@@ -164,14 +164,14 @@ class Connection(asyncio.Protocol):
             self._send(chunks.USER_CONTROL, PONG.to_bytes(2, "big") + payload[2:6])
 
     def _command(self, payload: bytes) -> None:
-        said = [*amf.read(payload), None, None, None, None]
-        act = _COMMANDS.get(str(said[0]))
+        command = [*amf.read(payload), None, None, None, None]
+        act = _COMMANDS.get(str(command[0]))
         if act is not None:
-            act(self, said[1], said[2:])
+            act(self, command[1], command[2:])
 
     def _connect(self, number: Value, rest: list[Value]) -> None:
-        asked = rest[0] if isinstance(rest[0], dict) else {}
-        self._app, self._address = _text(asked, "app"), _text(asked, "tcUrl")
+        params = rest[0] if isinstance(rest[0], dict) else {}
+        self._app, self._address = _text(params, "app"), _text(params, "tcUrl")
         self._send(chunks.WINDOW, WINDOW.to_bytes(4, "big"))
         self._send(chunks.BANDWIDTH, WINDOW.to_bytes(4, "big") + b"\x02")
         self._send(chunks.SET_CHUNK_SIZE, CHUNK_SIZE.to_bytes(4, "big"))
@@ -243,8 +243,8 @@ _COMMANDS: Mapping[str, Callable[[Connection, Value, list[Value]], None]] = {
 }
 
 
-def _text(asked: Mapping[str, Value], name: str) -> str:
-    value = asked.get(name)
+def _text(params: Mapping[str, Value], name: str) -> str:
+    value = params.get(name)
     return value if isinstance(value, str) else ""
 
 

@@ -123,8 +123,8 @@ class Publisher:
 
     def _await(self, name: str, number: int | None = None) -> None:
         while True:
-            for said in self._hear():
-                if said[0] == name and number in (None, said[1]):
+            for command in self._hear():
+                if command[0] == name and number in (None, command[1]):
                     return
 
     def _hear(self) -> list[list[Value]]:
@@ -133,16 +133,16 @@ class Publisher:
         if not data:
             raise NotTaken("it hung up")
         try:
-            heard = [
-                amf.read(one.payload)
-                for one in self._reader.feed(data)
-                if one.kind == chunks.COMMAND
+            commands = [
+                amf.read(message.payload)
+                for message in self._reader.feed(data)
+                if message.kind == chunks.COMMAND
             ]
         except Malformed as error:
             raise NotTaken(f"its answer cannot be read: {error}") from error
-        for said in heard:
-            _check(said)
-        return [said for said in heard if len(said) > 1]
+        for command in commands:
+            _check(command)
+        return [command for command in commands if len(command) > 1]
 
     def _command(self, name: str, number: int, *values: Value, stream: int = 0) -> None:
         self._send(chunks.COMMAND, amf.write(name, number, *values), COMMANDS, stream)
@@ -164,9 +164,9 @@ def _place(parts: SplitResult) -> tuple[str, int]:
     return parts.hostname, port
 
 
-def _check(said: list[Value]) -> None:
-    about = said[-1] if said and isinstance(said[-1], dict) else {}
-    if said[:1] == ["_error"] or about.get("level") == "error":
+def _check(command: list[Value]) -> None:
+    about = command[-1] if command and isinstance(command[-1], dict) else {}
+    if command[:1] == ["_error"] or about.get("level") == "error":
         raise NotTaken(str(about.get("description") or about.get("code") or "refused"))
 
 
@@ -193,9 +193,9 @@ def looped(tags: Iterable[Tag]) -> Iterator[Tag]:
     if not media:
         return
     first, last = media[0].timestamp, media[-1].timestamp
-    step = max(1, round((last - first) / max(1, len({one.timestamp for one in media}) - 1)))
+    step = max(1, round((last - first) / max(1, len({tag.timestamp for tag in media}) - 1)))
     begins = 0
     while True:
-        for one in media:
-            yield Tag(one.kind, begins + one.timestamp - first, one.payload)
+        for tag in media:
+            yield Tag(tag.kind, begins + tag.timestamp - first, tag.payload)
         begins += last - first + step

@@ -75,8 +75,8 @@ def talk(*parts: bytes) -> tuple[Taken, Wire]:
 HELLO = b"\3" + bytes(2 * HANDSHAKE)
 
 
-def command(*said: amf.Value) -> Message:
-    return Message(chunks.COMMAND, 0, amf.write(*said), 1)
+def command(*values: amf.Value) -> Message:
+    return Message(chunks.COMMAND, 0, amf.write(*values), 1)
 
 
 CONNECT = command("connect", 1, {"app": "app", "tcUrl": "rtmp://h/app"})
@@ -85,7 +85,7 @@ PUBLISH = command("publish", 5, None, "room", "live")
 
 def wired(messages: Sequence[Message]) -> bytes:
     writer = ChunkWriter()
-    return b"".join(writer.write(one, 3) for one in messages)
+    return b"".join(writer.write(message, 3) for message in messages)
 
 
 def answers(wire: Wire) -> list[Message]:
@@ -104,10 +104,10 @@ anything = st.builds(Message, kinds, st.integers(0, 2**32 - 1), st.binary(max_si
 loose = (
     st.none() | st.text(max_size=9) | st.floats() | st.dictionaries(st.text(max_size=4), st.none())
 )
-asked = st.builds(lambda name, rest: command(name, *rest), names, st.lists(loose, max_size=5))
+commands = st.builds(lambda name, rest: command(name, *rest), names, st.lists(loose, max_size=5))
 
 
-@given(st.lists(anything | asked, max_size=6))
+@given(st.lists(anything | commands, max_size=6))
 def test_whatever_it_says_after_that_it_ends_once(messages: list[Message]) -> None:
     host, wire = talk(HELLO, wired([CONNECT]), wired(messages))
     assert (len(host.reasons), wire.is_shut) == (1, True)
@@ -125,12 +125,14 @@ def test_a_ping_is_answered_and_what_was_received_is_acknowledged() -> None:
     wants = Message(chunks.WINDOW, 0, (2**19).to_bytes(4, "big"))
     _, wire = talk(HELLO, wired([CONNECT, PUBLISH, ping, wants]), wired([sound]))
     assert Message(chunks.USER_CONTROL, 0, b"\0\7\1\2\3\4") in answers(wire)
-    assert [one.kind for one in answers(wire)][-1] == chunks.ACKNOWLEDGEMENT
+    assert [message.kind for message in answers(wire)][-1] == chunks.ACKNOWLEDGEMENT
     assert WINDOW > 2**20
 
 
 def test_a_stream_in_the_other_command_format_is_taken_too() -> None:
-    said = [Message(chunks.COMMAND_3, 0, b"\0" + one.payload, 1) for one in (CONNECT, PUBLISH)]
-    host, wire = talk(HELLO + wired(said))
+    messages = [
+        Message(chunks.COMMAND_3, 0, b"\0" + message.payload, 1) for message in (CONNECT, PUBLISH)
+    ]
+    host, wire = talk(HELLO + wired(messages))
     assert (host.reasons, host.is_gone) == (["over"], True)
     assert b"NetStream.Publish.Start" in wire.data

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cli.local.encoder import clip
 from emulator.media import amf
-from emulator.media.flv import AUDIO, DURATION_AT, META, SCRIPT, VIDEO, Tag, read, told_by
+from emulator.media.flv import AUDIO, DURATION_AT, META, SCRIPT, VIDEO, Tag, read, read_metadata
 from emulator.media.flv_recording import Reel, Source
 from emulator.media.malformed import Malformed
 
@@ -61,7 +61,7 @@ class Filmed:
 
     @property
     def duration(self) -> object:
-        return (told_by(self.tags[0].payload) or {})["duration"]
+        return (read_metadata(self.tags[0].payload) or {})["duration"]
 
 
 @pytest.fixture
@@ -81,11 +81,13 @@ def test_a_file_begins_with_the_headers_at_a_key_frame_and_its_clock_at_0(filmed
 def test_its_duration_is_right_once_it_stands_still_whatever_the_publisher_said(
     filmed: Filmed,
 ) -> None:
-    said = amf.write("@setDataFrame", META) + amf.write_named_array({"duration": 9e9, "width": 2.0})
-    filmed.send(Tag(SCRIPT, 0, said), VIDEO_HEADER, key_frame(100), frame(140), frame(180))
+    script = amf.write("@setDataFrame", META) + amf.write_named_array(
+        {"duration": 9e9, "width": 2.0}
+    )
+    filmed.send(Tag(SCRIPT, 0, script), VIDEO_HEADER, key_frame(100), frame(140), frame(180))
     filmed.reel.pause()
     assert filmed.duration == 0.12
-    assert told_by(filmed.tags[0].payload) == {"duration": 0.12, "width": 2.0}
+    assert read_metadata(filmed.tags[0].payload) == {"duration": 0.12, "width": 2.0}
     with filmed.reel.path.open("rb") as file:
         assert struct.unpack_from(">d", file.read(), DURATION_AT) == (0.12,)
 
