@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-_HEADER_LIMIT = 8 * 1024
-_BODY_LIMIT = 32 * 1024 * 1024
+_MAX_HEADER_BYTES = 8 * 1024
+_MAX_BODY_BYTES = 32 * 1024 * 1024
 _STATUSES = range(200, 600)
 _UNSETTABLE = frozenset(("connection", "content-length", "date", "keep-alive", "server"))
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,7 +35,7 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
     return Answer(status, {"Content-Type": "application/json", **(headers or {})}, body)
 
 
-def refusal(status: HTTPStatus, code: str, message: str) -> Answer:
+def platform_error(status: HTTPStatus, code: str, message: str) -> Answer:
     """An error of the platform (facts §2.3; the shape is of the page `error-codes`)."""
     content = {"errorCode": code, "errorMessage": message}
     return json_answer(status, content, {"X-Fc-Error-Type": "FcCommonError"})
@@ -63,18 +63,18 @@ def _headers(content: Mapping[str, Any]) -> Mapping[str, str]:
     headers = content.get("headers") or {}
     if not isinstance(headers, dict) or any(not isinstance(v, str) for v in headers.values()):
         raise BadResponse("headers are not a map of strings to strings")
-    if sum(len(name) + len(value) for name, value in headers.items()) > _HEADER_LIMIT:
-        raise BadResponse(f"headers exceed {_HEADER_LIMIT} bytes")
+    if sum(len(name) + len(value) for name, value in headers.items()) > _MAX_HEADER_BYTES:
+        raise BadResponse(f"headers exceed {_MAX_HEADER_BYTES} bytes")
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise BadResponse(f"header {name!r} cannot be sent")
-    kept = {name: value for name, value in headers.items() if _settable(name.lower(), value)}
+    kept = {name: value for name, value in headers.items() if _is_settable(name.lower(), value)}
     if not any(name.lower() == "content-type" for name in kept):
         kept["Content-Type"] = "application/json"
     return kept
 
 
-def _settable(name: str, value: str) -> bool:
+def _is_settable(name: str, value: str) -> bool:
     attachment = name == "content-disposition" and value.lower().startswith("attachment")
     return name not in _UNSETTABLE and not name.startswith("x-fc-") and not attachment
 
@@ -88,6 +88,6 @@ def _body(content: Mapping[str, Any]) -> bytes:
         body = base64.b64decode(text, validate=True) if encoded else text.encode()
     except (binascii.Error, ValueError) as error:
         raise BadResponse(f"body cannot be decoded: {error}") from error
-    if len(body) > _BODY_LIMIT:
-        raise BadResponse(f"body exceeds {_BODY_LIMIT} bytes")
+    if len(body) > _MAX_BODY_BYTES:
+        raise BadResponse(f"body exceeds {_MAX_BODY_BYTES} bytes")
     return body

@@ -8,7 +8,7 @@ from emulator.fc.compute import Compute
 from emulator.fc.deployment import Function
 from emulator.fc.fleet import Throttled
 
-_LONGEST_WAIT = 3600.0
+_MAX_RETRY_WAIT_S = 3600.0
 
 
 class AsyncCalls:
@@ -49,4 +49,4 @@ class AsyncCalls:
             if failures > function.async_retries or now() + wait > deadline:
                 return False
             await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+            wait = min(wait * 2, _MAX_RETRY_WAIT_S)

@@ -13,7 +13,7 @@ from emulator.fc.template import BadTemplate, load_template
 
 RUNTIMES = ("python3.9", "python3.10", "python3.12")
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
-_ENVIRONMENT_LIMIT = 4096
+_MAX_ENVIRONMENT_BYTES = 4096
 _VARIABLE = re.compile(r"(?!FC_)[A-Za-z]\w*", re.ASCII)
 _FUNCTION_PROPS = frozenset(
     [
@@ -140,7 +140,7 @@ def load_deployment(path: Path, env: Mapping[str, str]) -> Deployment:
             routes += _domain(props)
         else:
             faults.append(f"{key}: component {component!r} is neither fc3 nor fc3-domain")
-    faults += _cross_faults(functions, routes)
+    faults += _consistency_faults(functions, routes)
     if faults:
         raise BadTemplate(path, faults)
     return Deployment(functions, tuple(routes))
@@ -165,7 +165,7 @@ class Props:
     def names(self) -> list[str]:
         return [str(name) for name in self._values]
 
-    def only(self, known: frozenset[str]) -> None:
+    def allow_only(self, known: frozenset[str]) -> None:
         unknown = sorted(set(self.names()) - known)
         if unknown:
             self.fault(f"has what {self.where} cannot have: {', '.join(unknown)}")
@@ -217,7 +217,7 @@ class Props:
 
 
 def _function(key: str, props: Props, folder: Path) -> Function:
-    props.only(_FUNCTION_PROPS)
+    props.allow_only(_FUNCTION_PROPS)
     lifecycle = props.props("instanceLifecycleConfig")
     asynchronous = props.props("asyncInvokeConfig")
     triggers = props.each("triggers")
@@ -267,19 +267,19 @@ def _environment(props: Props) -> Mapping[str, str]:
     """facts/function-compute.md §1.5: 4 KB in all, FC_ reserved."""
     variables = props.strings("environmentVariables")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
-    if size > _ENVIRONMENT_LIMIT:
-        props.fault(f"environmentVariables hold {size} bytes, more than {_ENVIRONMENT_LIMIT}")
+    if size > _MAX_ENVIRONMENT_BYTES:
+        props.fault(f"environmentVariables hold {size} bytes, more than {_MAX_ENVIRONMENT_BYTES}")
     bad = [name for name in variables if not _VARIABLE.fullmatch(name)]
     if bad:
         props.fault(f"environmentVariables cannot be called {', '.join(bad)}")
     return variables
 
 
-def _hook(lifecycle: Props, name: str, longest: int) -> Hook | None:
+def _hook(lifecycle: Props, name: str, max_timeout_s: int) -> Hook | None:
     if not lifecycle.has(name):
         return None
     hook = lifecycle.props(name)
-    return Hook(_handler(hook), hook.number("timeout", 3, 1, longest))
+    return Hook(_handler(hook), hook.number("timeout", 3, 1, max_timeout_s))
 
 
 def _reserved(props: Props) -> int | None:
@@ -324,7 +324,7 @@ def _schedule(config: Props) -> Schedule | None:
 
 def _domain(props: Props) -> list[Route]:
     """devsapp/fc3-domain src/schema.json (facts/function-compute.md §6.1, customDomain)."""
-    props.only(_DOMAIN_PROPS)
+    props.allow_only(_DOMAIN_PROPS)
     props.text("region")
     props.text("protocol")
     domain = props.text("domainName")
@@ -350,7 +350,7 @@ def _route(domain: str, props: Props, function: str) -> Route:
     return Route(domain, path, props.methods(), function)
 
 
-def _cross_faults(functions: Mapping[str, Function], routes: list[Route]) -> list[str]:
+def _consistency_faults(functions: Mapping[str, Function], routes: list[Route]) -> list[str]:
     names = [function.name for function in functions.values()]
     faults = [f"two functions are called {name!r}" for name in sorted(set(names), key=names.index)
               if name and names.count(name) > 1]  # fmt: skip

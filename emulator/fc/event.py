@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from urllib.parse import parse_qsl, unquote
 
-_REFUSED = ("Connection", "Keep-Alive", "Host")
+_HIDDEN_HEADERS = ("Connection", "Keep-Alive", "Host")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def http_event(
         "body": body,
         "isBase64Encoded": encoded,
         "headers": headers,
-        "queryParameters": _joined(parse_qsl(call.query, keep_blank_values=True)),
+        "queryParameters": _join_values(parse_qsl(call.query, keep_blank_values=True)),
         "requestContext": context,
     }
     return json.dumps(event).encode()
@@ -74,20 +74,20 @@ def _http(call: Call, user_agent: str) -> dict[str, str]:
 
 def _headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Without those a caller cannot set (§2.3); Go, whose spelling FC has, keeps no Host."""
-    named = [(_canonical(name), value) for name, value in headers]
-    return _joined(
+    named = [(_canonical_name(name), value) for name, value in headers]
+    return _join_values(
         (name, value)
         for name, value in named
-        if name not in _REFUSED and not name.startswith("X-Fc-")
+        if name not in _HIDDEN_HEADERS and not name.startswith("X-Fc-")
     )
 
 
 @cache
-def _canonical(name: str) -> str:
+def _canonical_name(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

@@ -37,7 +37,7 @@ class Instances:
 
 class Fleet:
     def __init__(self, functions: list[Function], settings: Settings, log: Log) -> None:
-        self.of = {function.key: Instances() for function in functions}
+        self.by_function = {function.key: Instances() for function in functions}
         self.quota = settings.quota
         self._settings = settings
         self._log = log
@@ -45,7 +45,7 @@ class Fleet:
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def acquire(self, function: Function) -> Instance:
-        instances = self.of[function.key]
+        instances = self.by_function[function.key]
         while instances.idle:
             instance = instances.idle.pop()
             if instance.alive:
@@ -55,7 +55,7 @@ class Fleet:
         return await self._start(function, instances)
 
     def release(self, instance: Instance) -> None:
-        instances = self.of[instance.function.key]
+        instances = self.by_function[instance.function.key]
         instances.busy.discard(instance)
         if instance.alive:
             instance.idle_since = asyncio.get_running_loop().time()
@@ -63,7 +63,7 @@ class Fleet:
 
     def discard(self, instance: Instance) -> None:
         """It has done its last call, whether or not its process is gone yet."""
-        instances = self.of[instance.function.key]
+        instances = self.by_function[instance.function.key]
         instances.busy.discard(instance)
         if instance in instances.idle:
             instances.idle.remove(instance)
@@ -81,16 +81,16 @@ class Fleet:
         await asyncio.gather(*self._stopping)
 
     def _idle(self) -> Iterator[Instance]:
-        return (instance for instances in self.of.values() for instance in instances.idle)
+        return (instance for instances in self.by_function.values() for instance in instances.idle)
 
     def _make_room(self, function: Function, instances: Instances) -> None:
-        working = sum(each.working for each in self.of.values())
+        working = sum(each.working for each in self.by_function.values())
         reserved = function.reserved
         full = working >= self.quota
         if full or (reserved is not None and instances.working >= reserved):
             instances.throttled += 1
             raise Throttled
-        if sum(map(len, self.of.values())) >= self.quota:
+        if sum(map(len, self.by_function.values())) >= self.quota:
             self._recycle(min(self._idle(), key=lambda instance: instance.idle_since))
 
     async def _start(self, function: Function, instances: Instances) -> Instance:
@@ -111,7 +111,7 @@ class Fleet:
 
     def _recycle(self, instance: Instance) -> None:
         self.discard(instance)
-        self._later(self._stop(instance))
+        self._run_in_background(self._stop(instance))
 
     async def _stop(self, instance: Instance) -> None:
         """The preStop hook runs before an instance is given up (facts/function-compute.md §1.3)."""
@@ -124,9 +124,9 @@ class Fleet:
     def _on_gone(self, instance: Instance) -> None:
         self.discard(instance)
         instance.stop()
-        self._later(self._reap(instance))
+        self._run_in_background(self._reap(instance))
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
+    def _run_in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)

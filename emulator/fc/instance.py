@@ -25,7 +25,7 @@ from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any, TextIO, cast
 
 _LENGTHS = struct.Struct(">II")
-_TIMED_OUT = 143
+_TIMED_OUT_EXIT_CODE = 143
 _Handler = Callable[..., object]
 
 
@@ -40,8 +40,8 @@ class Wire:
         self._fd = fd
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
-        meta, payload = _LENGTHS.unpack(self._exactly(_LENGTHS.size))
-        return json.loads(self._exactly(meta)), self._exactly(payload)
+        meta, payload = _LENGTHS.unpack(self._read_exactly(_LENGTHS.size))
+        return json.loads(self._read_exactly(meta)), self._read_exactly(payload)
 
     def send(self, meta: Mapping[str, object], payload: bytes) -> None:
         head = json.dumps(meta).encode()
@@ -49,7 +49,7 @@ class Wire:
         while frame:
             frame = frame[os.write(self._fd, frame) :]
 
-    def _exactly(self, size: int) -> bytes:
+    def _read_exactly(self, size: int) -> bytes:
         parts = []
         while size:
             part = os.read(self._fd, size)
@@ -194,10 +194,10 @@ def as_bytes(result: object) -> bytes:
         return result
     if isinstance(result, str):
         return result.encode("utf-8", "surrogateescape")
-    return json.dumps(result, indent=4, sort_keys=True, default=_jsonable).encode()
+    return json.dumps(result, indent=4, sort_keys=True, default=_to_jsonable).encode()
 
 
-def _jsonable(value: object) -> object:
+def _to_jsonable(value: object) -> object:
     from datetime import date
     from decimal import Decimal
 
@@ -223,10 +223,10 @@ def _stack(error: BaseException) -> list[list[str]]:
     ]
 
 
-def _time_out(_signal: int, _frame: FrameType | None) -> None:
+def _on_timeout(_signal: int, _frame: FrameType | None) -> None:
     """facts/function-compute.md §1.1: every thread's stack into the log, then exit 143."""
     faulthandler.dump_traceback()
-    os._exit(_TIMED_OUT)
+    os._exit(_TIMED_OUT_EXIT_CODE)
 
 
 def _prepare_logging() -> LogFormat:
@@ -243,7 +243,7 @@ def main() -> None:
     os.set_inheritable(fd, False)  # noqa: FBT003 -- the parameter is positional only
     wire = Wire(fd)
     _thread.start_new_thread(wire.die_when_closed, ())
-    signal.signal(signal.SIGTERM, _time_out)
+    signal.signal(signal.SIGTERM, _on_timeout)
     cast("TextIO", sys.stdout).reconfigure(line_buffering=True)  # type: ignore[attr-defined] # it is a TextIOWrapper
     config, _ = wire.receive()
     if sys.flags.isolated:  # then it does not begin with the folder of this program

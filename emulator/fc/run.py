@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9000
-_TICK = 0.2
-_LONGEST_LINE = 64 * 1024
-_LAST_ANSWERS = 0.5
+_TICK_S = 0.2
+_MAX_LINE_BYTES = 64 * 1024
+_SHUTDOWN_TIMEOUT_S = 0.5
 
 
 class Running:
@@ -62,7 +62,7 @@ class Running:
 
     async def _tick(self, clock: Clock, timers: Timers) -> None:
         while True:
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_TICK_S)
             clock.refresh()
             timers.tick()
             self._compute.fleet.recycle_idle()
@@ -95,10 +95,10 @@ async def _listen(server: Server, port: int) -> web.ServerRunner:
     http = web.Server(
         server.handle,
         access_log=None,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
+        max_line_size=_MAX_LINE_BYTES,
+        max_field_size=_MAX_LINE_BYTES,
     )
-    runner = web.ServerRunner(http, shutdown_timeout=_LAST_ANSWERS)
+    runner = web.ServerRunner(http, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()

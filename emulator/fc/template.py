@@ -79,17 +79,17 @@ class _Resolver:
         self._document = document
         self._folder = folder
         self._env = env
-        self._asking: list[str] = []
+        self._resolving: list[str] = []
 
     def resources(self) -> dict[str, Any]:
         merged = {
-            str(key): self._overlaid(str(key), self._extended(str(key), value))
+            str(key): self._overlay(str(key), self._extend(str(key), value))
             for key, value in self._document["resources"].items()
         }
         self._document = {**self._document, "resources": merged}
         return {key: self._resolve(value, f"resources.{key}") for key, value in merged.items()}
 
-    def _extended(self, key: str, resource: object) -> dict[str, Any]:
+    def _extend(self, key: str, resource: object) -> dict[str, Any]:
         if not isinstance(resource, dict):
             self.faults.append(f"resources.{key} is not a mapping")
             return {}
@@ -97,17 +97,17 @@ class _Resolver:
         if extend is None:
             return resource
         template = self._template(key, extend)
-        return {**resource, "props": _merged(template, resource.get("props") or {})}
+        return {**resource, "props": _merge(template, resource.get("props") or {})}
 
-    def _overlaid(self, key: str, resource: dict[str, Any]) -> dict[str, Any]:
+    def _overlay(self, key: str, resource: dict[str, Any]) -> dict[str, Any]:
         """The resource's own go over those of its component."""
         of_components = self._overlays.get("components") or {}
         of_resources = self._overlays.get("resources") or {}
-        over = _merged(
+        over = _merge(
             of_components.get(resource.get("component")) or {}, of_resources.get(key) or {}
         )
         return (
-            {**resource, "props": _merged(resource.get("props") or {}, over)} if over else resource
+            {**resource, "props": _merge(resource.get("props") or {}, over)} if over else resource
         )
 
     def _template(self, key: str, extend: object) -> dict[str, Any]:
@@ -125,26 +125,26 @@ class _Resolver:
         if isinstance(node, list):
             return [self._resolve(value, f"{where}[{i}]") for i, value in enumerate(node)]
         if isinstance(node, str) and "${" in node:
-            return self._text(node, where)
+            return self._resolve_text(node, where)
         return node
 
-    def _text(self, text: str, where: str) -> Any:  # noqa: ANN401 -- as above
+    def _resolve_text(self, text: str, where: str) -> Any:  # noqa: ANN401 -- as above
         try:
             whole = _EXPRESSION.fullmatch(text)
             if whole:
-                return self._value(whole[1].strip())
-            return _EXPRESSION.sub(lambda match: str(self._value(match[1].strip())), text)
+                return self._evaluate(whole[1].strip())
+            return _EXPRESSION.sub(lambda match: str(self._evaluate(match[1].strip())), text)
         except Unresolved as error:
             self.faults.append(f"{where}: {error}")
             return ""
 
-    def _value(self, expression: str) -> Any:  # noqa: ANN401 -- as above
+    def _evaluate(self, expression: str) -> Any:  # noqa: ANN401 -- as above
         if match := _ENV.fullmatch(expression):
             return self._env_value(match)
         if match := _PATH.fullmatch(expression):
             return str((self._folder / match[1]).resolve())
         if _NAMES.fullmatch(expression):
-            return self._named(expression)
+            return self._resolve_name(expression)
         raise Unresolved(f"${{{expression}}} is none of env(), path(), vars. and resources.")
 
     def _env_value(self, match: re.Match[str]) -> str:
@@ -155,14 +155,14 @@ class _Resolver:
             raise Unresolved(f"the environment has no {match[1]}, and no default is given")
         return value
 
-    def _named(self, expression: str) -> Any:  # noqa: ANN401 -- as above
-        if expression in self._asking:
+    def _resolve_name(self, expression: str) -> Any:  # noqa: ANN401 -- as above
+        if expression in self._resolving:
             raise Unresolved(f"${{{expression}}} refers to itself")
-        self._asking.append(expression)
+        self._resolving.append(expression)
         try:
             return self._resolve(self._lookup(expression), expression)
         finally:
-            self._asking.pop()
+            self._resolving.pop()
 
     def _lookup(self, expression: str) -> object:
         node: object = self._document
@@ -173,10 +173,10 @@ class _Resolver:
         return node
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Mappings are merged, everything else is replaced."""
     merged = {**below, **above}
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):
-            merged[key] = _merged(below[key], above[key])
+            merged[key] = _merge(below[key], above[key])
     return merged

@@ -161,7 +161,7 @@ def _account(top: Fields) -> Account:
     )
     if not account.credentials or not account.domains:
         top.fault("an account needs at least one [[credential]] and one [[domain]]")
-    top.done()
+    top.raise_faults()
     return account
 
 

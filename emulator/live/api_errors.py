@@ -48,7 +48,7 @@ CODES: Mapping[str, tuple[int, str]] = {
 }
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """An API call that Live answers with an error."""
 
     def __init__(self, code: str, message: str | None = None, *, status: int | None = None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from emulator.live.account import ASK, PUSH_URL, Account, Bucket, Domain, Rule
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.callbacks import FORGOTTEN, Callback, Courier, Receipt, host_of
 from emulator.live.calls import Calls
 from emulator.live.clock import Clock, Timeline
@@ -19,13 +19,13 @@ from emulator.live.fields import Unfit
 from emulator.live.notify import Notifications
 from emulator.live.objects import Objects
 from emulator.live.rate import Limiter
-from emulator.live.recorded_files import Films
+from emulator.live.recorded_files import RecordedFiles
 from emulator.live.recordings import Recordings
 from emulator.live.signatures import Gate
 from emulator.live.streams import Session, Stream, StreamKey, Streams
 from emulator.live.switches import Switches
 
-END_THAT = "its encoder has to end first, or POST /_control/unpublish where it was only said"
+HOW_TO_END = "its encoder has to end first, or POST /_control/unpublish where it was only said"
 
 PUBLISHER = {"ip": "203.0.113.7", "node": "cdnvideocenter0102.cm3"}
 PICTURE = {"height": 720, "width": 1280}
@@ -43,12 +43,12 @@ class Live:
         self.plan = Plan()
         self.calls = Calls()
         self.streams = Streams()
-        self.films = Films(objects)
+        self.recorded_files = RecordedFiles(objects)
         self.courier = Courier(self.timeline, self.switches, self.plan, self.calls, account.manners)
         self._receipts: set[asyncio.Future[Receipt]] = set()
-        self._begin_anew()
+        self._set_up()
 
-    def _begin_anew(self) -> None:
+    def _set_up(self) -> None:
         self.skew_ms = 0
         self.domains = Domains(self.account.domains)
         self.notify = Notifications(self.account.domains, self.account.notify)
@@ -57,30 +57,34 @@ class Live:
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
         self.recordings = Recordings(
-            self.timeline, self.switches, self.tell_record, self.trouble, self.films
+            self.timeline,
+            self.switches,
+            self.post_record_callback,
+            self.recording_error,
+            self.recorded_files,
         )
 
     async def reset(self) -> None:
         """All as at the beginning, except the clock, which others share."""
         await self.forget_callbacks()
         self.timeline.clear()
-        self.discard_films()
+        self.discard_recordings()
         for part in (self.plan, self.calls, self.streams):
             part.clear()
         self.switches.reset()
-        self._begin_anew()
+        self._set_up()
 
-    def discard_films(self) -> None:
+    def discard_recordings(self) -> None:
         for stream in self.streams:
-            for reel in stream.reels():
-                reel.close()
-                reel.path.unlink(missing_ok=True)
+            for flv in stream.flv_recordings():
+                flv.close()
+                flv.path.unlink(missing_ok=True)
 
-    def settle_films(self) -> None:
+    def close_recordings(self) -> None:
         """What is being recorded becomes no object any more, but is whole where it lies."""
         for stream in self.streams:
-            for reel in stream.reels():
-                reel.close()
+            for flv in stream.flv_recordings():
+                flv.close()
 
     async def forget_callbacks(self) -> None:
         """None that is on its way or due arrives any more, and nobody waits for it."""
@@ -104,9 +108,9 @@ class Live:
     def need_streaming(self, name: str) -> None:
         """What configures recording takes the main streaming domain (facts/live.md §1.1)."""
         if self.domains.kind(name) != STREAMING:
-            raise Refused("InvalidDomain.NotFound")
+            raise ApiError("InvalidDomain.NotFound")
 
-    def trouble(self, rule: Rule) -> tuple[str, str] | None:
+    def recording_error(self, rule: Rule) -> tuple[str, str] | None:
         """facts/live.md §4: what makes a recording break as it begins."""
         if rule.storage == "oss" and rule.bucket not in self.buckets:
             return "BucketNotFound", "Bucket not found"
@@ -139,7 +143,7 @@ class Live:
         stream = self.streams.find(key) or Stream(key)
         session = stream.live
         if (session.rule if session else self.rule_for(key)) is None:
-            raise Refused("CodeConfigNotFound")
+            raise ApiError("CodeConfigNotFound")
         self.recordings.command(command, stream, at)
 
     def publish(
@@ -149,25 +153,27 @@ class Live:
         ingest: str,
         time: int | None = None,
         arguments: Mapping[str, str],
-        tells: bool = True,
+        sends_callback: bool = True,
     ) -> tuple[Session, asyncio.Future[Receipt]]:
         """A publisher is said to push; the receipt tells how the publish callback fared."""
         second = self.clock.now_ms() // 1000 if time is None else time
-        stream, session = self._come(key, ingest, second, arguments, is_pushed=False)
+        stream, session = self._open_session(key, ingest, second, arguments, is_pushed=False)
         wait_ms = self.account.manners.publish_delay_ms
-        return session, self._announce_later(stream, session, wait_ms, tells=tells)
+        return session, self._announce_later(
+            stream, session, wait_ms, sends_callback=sends_callback
+        )
 
     def push(
         self, key: StreamKey, *, ingest: str, arguments: Mapping[str, str]
     ) -> tuple[Stream, Session]:
         """A publisher begins to push over RTMP."""
         second = self.clock.now_ms() // 1000
-        stream, session = self._come(key, ingest, second, arguments, is_pushed=True)
+        stream, session = self._open_session(key, ingest, second, arguments, is_pushed=True)
         wait_ms = self.account.ingest.publish_delay_ms
-        self._announce_later(stream, session, wait_ms, tells=True)
+        self._announce_later(stream, session, wait_ms, sends_callback=True)
         return stream, session
 
-    def _come(
+    def _open_session(
         self,
         key: StreamKey,
         ingest: str,
@@ -178,7 +184,7 @@ class Live:
     ) -> tuple[Stream, Session]:
         stream = self.streams.of(key)
         if stream.live is not None:
-            raise Unfit([f"{'/'.join(key)} is being published already: {END_THAT}"])
+            raise Unfit([f"{'/'.join(key)} is being published already: {HOW_TO_END}"])
         if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
             raise Unfit([f"the domain {name} is offline" for name in stopped])
         at = self.clock.now_ms()
@@ -186,13 +192,13 @@ class Live:
         session.is_pushed = is_pushed
         session.stream_key = self.notify.of_stream(ingest).signing_key
         session.record_key = self.notify.of_record(key.domain).signing_key
-        self.recordings.stream_came(stream, session, at)
+        self.recordings.on_stream_started(stream, session, at)
         self._follow_push_url(stream, session, at)
         self._ask_on_demand(stream, session)
         return stream, session
 
     def unpublish(
-        self, key: StreamKey, *, time: int | None = None, tells: bool = True
+        self, key: StreamKey, *, time: int | None = None, sends_callback: bool = True
     ) -> tuple[Session, asyncio.Future[Receipt]]:
         stream = self.streams.of(key)
         session = stream.live
@@ -201,9 +207,9 @@ class Live:
         at = self.clock.now_ms()
         second = at // 1000 if time is None else time
         session.ended_ms = at
-        self.recordings.stream_went(stream, at)
+        self.recordings.on_stream_ended(stream, at)
         receipt = self._receipt()
-        if session.announced and tells:
+        if session.announced and sends_callback:
             self._post_ingest("publish_done", stream, session, second, receipt)
         else:
             receipt.set_result(Receipt("withheld"))
@@ -213,7 +219,9 @@ class Live:
         """facts/live.md §4 record_error; whether there was a recording to break."""
         broke = self.recordings.fail(self.streams.of(key), self.clock.now_ms())
         error = {"code": code, "message": message}
-        self.tell_record(key, "record_error", {"event": "record_error", "error_info": error})
+        self.post_record_callback(
+            key, "record_error", {"event": "record_error", "error_info": error}
+        )
         return broke
 
     def _receipt(self) -> asyncio.Future[Receipt]:
@@ -229,23 +237,29 @@ class Live:
             self.recordings.begin(stream, session, at)
 
     def _announce_later(
-        self, stream: Stream, session: Session, wait_ms: int, *, tells: bool
+        self, stream: Stream, session: Session, wait_ms: int, *, sends_callback: bool
     ) -> asyncio.Future[Receipt]:
         receipt = self._receipt()
         if wait_ms == 0:
-            self._announce(stream, session, receipt, tells=tells)
+            self._announce(stream, session, receipt, sends_callback=sends_callback)
         else:
             self.timeline.after(
-                wait_ms, lambda _: self._announce(stream, session, receipt, tells=tells)
+                wait_ms,
+                lambda _: self._announce(stream, session, receipt, sends_callback=sends_callback),
             )
         return receipt
 
     def _announce(
-        self, stream: Stream, session: Session, receipt: asyncio.Future[Receipt], *, tells: bool
+        self,
+        stream: Stream,
+        session: Session,
+        receipt: asyncio.Future[Receipt],
+        *,
+        sends_callback: bool,
     ) -> None:
         """facts/live.md §2 Timing: only who stays connected is announced."""
         session.announced = session.ended_ms is None
-        if session.announced and tells:
+        if session.announced and sends_callback:
             self._post_ingest("publish", stream, session, session.time, receipt)
         else:
             receipt.set_result(Receipt("withheld"))
@@ -283,10 +297,12 @@ class Live:
             raise Unfit([f"{'/'.join(key)} is not being published"])
         receipt = self._receipt()
         self._post_ingest("publish_done", stream, session, self.clock.now_ms() // 1000, receipt)
-        self.remark("switch", session.ingest, key, 0, "backup took over")
+        self.post_incident("switch", session.ingest, key, 0, "backup took over")
         return session, receipt
 
-    def remark(self, kind: str, domain: str, key: StreamKey, code: int, message: str) -> None:
+    def post_incident(
+        self, kind: str, domain: str, key: StreamKey, code: int, message: str
+    ) -> None:
         """facts/live.md §2.1: POST JSON on the ingest domain; its fields are UNCONFIRMED."""
         ingest = self.ingest_of(domain)
         notify = self.notify.of_stream(ingest)
@@ -296,7 +312,7 @@ class Live:
         signing = notify.signing_key if self.switches.remarks_carry_signature else ""
         self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
 
-    def tell_record(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
+    def post_record_callback(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
         """facts/live.md §4: status events only when NeedStatusNotify is set."""
         notify = self.notify.of_record(key.domain)
         if event in STATUS_EVENTS and not notify.need_status:

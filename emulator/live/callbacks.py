@@ -22,7 +22,7 @@ from emulator.live.signatures import callback_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches
 
-LONGEST_ANSWER = 2048  # facts/live.md §5: a longer one is cut off
+MAX_ANSWER_BYTES = 2048  # facts/live.md §5: a longer one is cut off
 OK, FIRST_SERVER_ERROR = 200, 500
 
 
@@ -106,7 +106,7 @@ class Courier:
         detour = self._plan.detour_for(callback.event, callback.key)
         match detour.do if detour else "none":
             case "drop":
-                self._lose(callback)
+                self._drop(callback)
             case "duplicate":
                 self._send(callback)
                 self._send(callback)
@@ -117,12 +117,12 @@ class Courier:
             case _:
                 self._send(callback)
 
-    def _lose(self, callback: Callback) -> None:
+    def _drop(self, callback: Callback) -> None:
         self._calls.counters["callbacks_dropped"] += 1
-        self._note(callback, Receipt("dropped"))
+        self._add_record(callback, Receipt("dropped"))
         callback.settle(Receipt("dropped"))
 
-    def _note(self, callback: Callback, receipt: Receipt) -> None:
+    def _add_record(self, callback: Callback, receipt: Receipt) -> None:
         """Once Live tries no more."""
         is_ingest = callback.event in INGEST_EVENTS
         record = NotifyRecord(
@@ -135,7 +135,7 @@ class Courier:
             receipt.outcome == "delivered",
             receipt.body.decode("utf-8", "replace"),
         )
-        self._calls.ledger.note(record)
+        self._calls.records.add(record)
 
     def _send(self, callback: Callback) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver(callback))
@@ -145,13 +145,13 @@ class Courier:
     async def _deliver(self, callback: Callback) -> None:
         try:
             receipt = await self._try_all(callback)
-            self._note(callback, receipt)
+            self._add_record(callback, receipt)
             callback.settle(receipt)
         finally:
             callback.settle(FORGOTTEN)
-        self._let_go(callback.key)
+        self._release_held(callback.key)
 
-    def _let_go(self, key: StreamKey) -> None:
+    def _release_held(self, key: StreamKey) -> None:
         """What was held for reordering goes out once a later one of its stream has arrived."""
         overtaken = [callback for callback in self._held if callback.key == key]
         self._held = [callback for callback in self._held if callback.key != key]
@@ -179,7 +179,7 @@ class Courier:
 
     async def _try_once(self, callback: Callback, attempt: int, signed_at: int) -> Receipt:
         now_ms, began = self._timeline.clock.now_ms(), time.monotonic()
-        log = self._calls.went(now_ms, callback.event, callback.key, callback.url, attempt)
+        log = self._calls.add_delivery(now_ms, callback.event, callback.key, callback.url, attempt)
         try:
             log.status, answer = await self._exchange(callback, signed_at)
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
@@ -193,7 +193,7 @@ class Courier:
     async def _exchange(self, callback: Callback, signed_at: int) -> tuple[int, bytes]:
         if self._http is None:
             raise RuntimeError("the courier is not open")
-        headers = _signed(callback, signed_at)
+        headers = _signature_headers(callback, signed_at)
         if callback.body is not None:
             headers["Content-Type"] = "application/json"
         async with self._http.request(
@@ -203,7 +203,7 @@ class Courier:
             headers=headers,
             allow_redirects=False,
         ) as answer:
-            return answer.status, (await answer.read())[:LONGEST_ANSWER]
+            return answer.status, (await answer.read())[:MAX_ANSWER_BYTES]
 
 
 def host_of(url: str, *, with_port: bool = False) -> str:
@@ -211,7 +211,7 @@ def host_of(url: str, *, with_port: bool = False) -> str:
     return parts.netloc if with_port else parts.hostname or ""
 
 
-def _signed(callback: Callback, signed_at: int) -> dict[str, str]:
+def _signature_headers(callback: Callback, signed_at: int) -> dict[str, str]:
     """facts/live.md §3."""
     if not callback.signing_key:
         return {}

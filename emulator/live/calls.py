@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, fields
 
-from emulator.live.notify_records import Ledger
+from emulator.live.notify_records import NotifyRecords
 from emulator.live.streams import Session, Stream
 
 
@@ -54,14 +54,16 @@ class Calls:
         self.deliveries: list[Delivery] = []
         self.duplicates: list[dict[str, object]] = []
         self.counters: Counter[str] = Counter()
-        self.ledger = Ledger()
+        self.records = NotifyRecords()
 
-    def came(self, at_ms: int) -> Call:
+    def add_call(self, at_ms: int) -> Call:
         call = Call(len(self.calls) + 1, at_ms)
         self.calls.append(call)
         return call
 
-    def went(self, at_ms: int, event: str, key: tuple[str, str, str], url: str, n: int) -> Delivery:
+    def add_delivery(
+        self, at_ms: int, event: str, key: tuple[str, str, str], url: str, n: int
+    ) -> Delivery:
         delivery = Delivery(len(self.deliveries) + 1, at_ms, event, *key, url, n)
         self.deliveries.append(delivery)
         return delivery
@@ -109,7 +111,7 @@ class Calls:
             }
         )
 
-    def listed(self, since: int, since_callback: int) -> dict[str, object]:
+    def as_json(self, since: int, since_callback: int) -> dict[str, object]:
         return {
             "calls": [_entry_json(call) for call in self.calls[since:]],
             "callbacks": [_entry_json(delivery) for delivery in self.deliveries[since_callback:]],
@@ -123,7 +125,7 @@ class Calls:
         self.deliveries.clear()
         self.duplicates.clear()
         self.counters.clear()
-        self.ledger.clear()
+        self.records.clear()
 
 
 NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (Call, Delivery)}

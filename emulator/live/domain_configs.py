@@ -64,7 +64,7 @@ def detail(live: Live, params: Params) -> Json:
     return {"DomainDetail": domain_detail}
 
 
-def listed(live: Live, params: Params) -> Json:
+def list_domains(live: Live, params: Params) -> Json:
     page = parameters.number(params, "PageNumber", 1, 100_000)
     size = parameters.number(params, "PageSize", 20, 50)
     names = [name for name in live.domains if _fits(live, name, params)]

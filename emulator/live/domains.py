@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from emulator.live.account import Domain
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 
 STREAMING, INGEST = "liveVideo", "liveEdge"  # LiveDomainType, as the SDK's models have it
 
@@ -24,7 +24,7 @@ class Domains:
     def kind(self, name: str) -> str:
         """LiveVideo or liveEdge, whether or not it is bound to another."""
         if name not in self._kinds:
-            raise Refused("InvalidDomain.NotFound")
+            raise ApiError("InvalidDomain.NotFound")
         return self._kinds[name]
 
     def find(self, name: str) -> Domain | None:
@@ -49,15 +49,15 @@ class Domains:
     def bind(self, ingest: str, streaming: str) -> None:
         self._check(ingest, streaming)
         if ingest in self._bound:
-            raise Refused("ConfigAlreadyExists")
+            raise ApiError("ConfigAlreadyExists")
         self._bound[ingest] = streaming
 
     def release(self, ingest: str, streaming: str) -> None:
         self._check(ingest, streaming)
         if self._bound.get(ingest) != streaming:
-            raise Refused("CodeConfigNotFound")
+            raise ApiError("CodeConfigNotFound")
         del self._bound[ingest]
 
     def _check(self, ingest: str, streaming: str) -> None:
         if (self.kind(ingest), self.kind(streaming)) != (INGEST, STREAMING):
-            raise Refused("IllegalOperation")
+            raise ApiError("IllegalOperation")

@@ -50,7 +50,7 @@ class Fault:
     def name(self) -> str:
         return self.transport or self.code or ""
 
-    def concerns(self, action: str, command: str | None, stream: str) -> bool:
+    def matches(self, action: str, command: str | None, stream: str) -> bool:
         return (
             self.action in ("*", action)
             and self.command in (None, command)
@@ -76,7 +76,7 @@ def read_fault(body: Fields) -> Fault:
         every=body.number("every", 1, least=1),
     )
     _check(fault, body)
-    body.done()
+    body.raise_faults()
     return fault
 
 
@@ -99,7 +99,7 @@ class Detour:
     times: int
     delay_ms: int
 
-    def concerns(self, event: str, key: StreamKey) -> bool:
+    def matches(self, event: str, key: StreamKey) -> bool:
         return self.event in ("*", event) and self.stream in (None, key.stream)
 
 
@@ -130,7 +130,7 @@ def read_detour(body: Fields) -> Detour:
     )
     if (detour.do == "delay") != (detour.delay_ms > 0):
         body.fault("delay_ms, above 0, goes with delay and nothing else")
-    body.done()
+    body.raise_faults()
     return detour
 
 
@@ -143,7 +143,7 @@ class Plan:
 
     def fault_for(self, action: str, command: str | None, stream: str) -> Fault | None:
         for fault in self.faults:
-            if fault.concerns(action, command, stream):
+            if fault.matches(action, command, stream):
                 fault.seen += 1
                 if fault.seen % fault.every:
                     continue
@@ -154,13 +154,13 @@ class Plan:
 
     def detour_for(self, event: str, key: StreamKey) -> Detour | None:
         for detour in self.detours:
-            if detour.concerns(event, key):
+            if detour.matches(event, key):
                 detour.times -= 1
                 self.detours = [planned for planned in self.detours if planned.times]
                 return detour
         return None
 
-    def listed(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         return {
             "faults": [asdict(fault) for fault in self.faults],
             "detours": [asdict(detour) for detour in self.detours],

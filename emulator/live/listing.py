@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import PICTURE, PUBLISHER, Live
 from emulator.live.parameters import number, word
 from emulator.live.streams import Session, Stream, StreamKey, utc
@@ -22,14 +22,14 @@ def online_list(live: Live, params: Mapping[str, str]) -> Json:
         "PageSize": size,
         "TotalNum": len(rows),
         "TotalPage": -(-len(rows) // size),
-        "OnlineInfo": {"LiveStreamOnlineInfo": _described(live, shown, params)},
+        "OnlineInfo": {"LiveStreamOnlineInfo": _describe(live, shown, params)},
     }
 
 
 def stream_state(live: Live, params: Mapping[str, str]) -> Json:
     domain = live.domain(params["DomainName"])
     if domain is None:
-        raise Refused("InvalidDomain.NotFound")
+        raise ApiError("InvalidDomain.NotFound")
     stream = live.streams.find(StreamKey(domain.streaming, params["AppName"], params["StreamName"]))
     if stream is None or stream.live is None:
         return {"StreamState": "offline"}
@@ -63,13 +63,13 @@ def _live_streams(live: Live, params: Mapping[str, str]) -> Iterator[tuple[Strea
                 yield stream, session
 
 
-def _described(live: Live, rows: list[Row], params: Mapping[str, str]) -> list[Json]:
+def _describe(live: Live, rows: list[Row], params: Mapping[str, str]) -> list[Json]:
     is_brief = word(params, "OnlyStream", ("no", "yes")) == "yes"
     offset_ms = live.switches.publish_time_offset_ms
-    return [_brief(row, offset_ms) | ({} if is_brief else _rest(row)) for row in rows]
+    return [_summary(row, offset_ms) | ({} if is_brief else _details(row)) for row in rows]
 
 
-def _brief(row: Row, offset_ms: int) -> Json:
+def _summary(row: Row, offset_ms: int) -> Json:
     stream, session, name, _ = row
     return {
         "DomainName": stream.key.domain,
@@ -79,7 +79,7 @@ def _brief(row: Row, offset_ms: int) -> Json:
     }
 
 
-def _rest(row: Row) -> Json:
+def _details(row: Row) -> Json:
     stream, session, name, transcoded = row
     return {
         "PublishDomain": session.ingest,

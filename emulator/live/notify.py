@@ -72,7 +72,7 @@ class Notifications:
     def of_record(self, streaming: str) -> RecordNotify:
         return self.record.get(streaming, NO_RECORD)
 
-    def now(self) -> Notify:
+    def current(self) -> Notify:
         """As the control plane tells it: of the account's first domain."""
         first = self._domains[0]
         stream = self.of_stream((first.ingest or (first.streaming,))[0])

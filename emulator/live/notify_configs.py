@@ -9,24 +9,24 @@ import re
 from urllib.parse import urlsplit
 
 from emulator.live import parameters
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import Live
 from emulator.live.domains import INGEST
 from emulator.live.notify import RecordNotify, StreamNotify
 from emulator.live.parameters import Params
 
 Json = dict[str, object]
-LONGEST_STREAM_KEY, LONGEST_RECORD_KEY = 64, 32
+MAX_STREAM_KEY_CHARS, MAX_RECORD_KEY_CHARS = 64, 32
 
 
 def set_stream(live: Live, params: Params) -> Json:
-    domain = _ingest(live, params)
+    domain = _ingest_domain(live, params)
     signs = parameters.word(params, "NotifyReqAuth", ("no", "yes")) == "yes"
     live.notify.stream[domain] = StreamNotify(
         _url(params, "NotifyUrl"),
         _url(params, "ExceptionNotifyUrl"),
         _url(params, "SwitchNotifyUrl"),
-        _key(params, LONGEST_STREAM_KEY) if signs else "",
+        _key(params, MAX_STREAM_KEY_CHARS) if signs else "",
         signs=signs,
     )
     return {}
@@ -34,61 +34,61 @@ def set_stream(live: Live, params: Params) -> Json:
 
 def describe_stream(live: Live, params: Params) -> Json:
     """SwitchNotifyUrl is told by no API."""
-    domain = _ingest(live, params)
-    held = live.notify.stream.get(domain)
-    if held is None:
-        return _absent(live, "LiveStreamsNotifyConfig")
+    domain = _ingest_domain(live, params)
+    current = live.notify.stream.get(domain)
+    if current is None:
+        return _absent_config(live, "LiveStreamsNotifyConfig")
     config: Json = {
         "DomainName": domain,
-        "NotifyUrl": held.url,
-        "ExceptionNotifyUrl": held.exception_url,
-        "NotifyReqAuth": "yes" if held.signs else "no",
-        "NotifyAuthKey": held.key,
+        "NotifyUrl": current.url,
+        "ExceptionNotifyUrl": current.exception_url,
+        "NotifyReqAuth": "yes" if current.signs else "no",
+        "NotifyAuthKey": current.key,
     }
     return {"LiveStreamsNotifyConfig": config}
 
 
 def delete_stream(live: Live, params: Params) -> Json:
-    if live.notify.stream.pop(_ingest(live, params), None) is None:
-        raise Refused("CodeConfigNotFound")
+    if live.notify.stream.pop(_ingest_domain(live, params), None) is None:
+        raise ApiError("CodeConfigNotFound")
     return {}
 
 
 def add_record(live: Live, params: Params) -> Json:
-    domain = _streaming(live, params)
+    domain = _streaming_domain(live, params)
     if domain in live.notify.record:
-        raise Refused("ConfigAlreadyExists")
+        raise ApiError("ConfigAlreadyExists")
     live.notify.record[domain] = _record(params)
     return {}
 
 
 def update_record(live: Live, params: Params) -> Json:
-    domain = _streaming(live, params)
+    domain = _streaming_domain(live, params)
     if domain not in live.notify.record:
-        raise Refused("CodeConfigNotFound")
+        raise ApiError("CodeConfigNotFound")
     live.notify.record[domain] = _record(params)
     return {}
 
 
 def delete_record(live: Live, params: Params) -> Json:
-    if live.notify.record.pop(_streaming(live, params), None) is None:
-        raise Refused("CodeConfigNotFound")
+    if live.notify.record.pop(_streaming_domain(live, params), None) is None:
+        raise ApiError("CodeConfigNotFound")
     return {}
 
 
 def describe_record(live: Live, params: Params) -> Json:
-    domain = _streaming(live, params)
-    held = live.notify.record.get(domain)
-    if held is None:
-        return _absent(live, "LiveRecordNotifyConfig")
+    domain = _streaming_domain(live, params)
+    current = live.notify.record.get(domain)
+    if current is None:
+        return _absent_config(live, "LiveRecordNotifyConfig")
     config: Json = {
         "DomainName": domain,
-        "NotifyUrl": held.url,
-        "OnDemandUrl": held.on_demand_url,
-        "NeedStatusNotify": held.need_status,
+        "NotifyUrl": current.url,
+        "OnDemandUrl": current.on_demand_url,
+        "NeedStatusNotify": current.need_status,
     }
     if live.switches.record_key_is_told:
-        config |= {"NotifyReqAuth": held.signs, "NotifyAuthKey": held.key}
+        config |= {"NotifyReqAuth": current.signs, "NotifyAuthKey": current.key}
     return {"LiveRecordNotifyConfig": config}
 
 
@@ -99,27 +99,27 @@ def _record(params: Params) -> RecordNotify:
         _url(params, "NotifyUrl"),
         _url(params, "OnDemandUrl"),
         need_status=parameters.flag(params, "NeedStatusNotify"),
-        key=_key(params, LONGEST_RECORD_KEY) if signs else "",
+        key=_key(params, MAX_RECORD_KEY_CHARS) if signs else "",
         signs=signs,
     )
 
 
-def _absent(live: Live, name: str) -> Json:
+def _absent_config(live: Live, name: str) -> Json:
     if live.switches.absent_notify_config == "refused":
-        raise Refused("CodeConfigNotFound")
+        raise ApiError("CodeConfigNotFound")
     return {name: {}}
 
 
-def _ingest(live: Live, params: Params) -> str:
+def _ingest_domain(live: Live, params: Params) -> str:
     """facts/live.md §2: the streaming domain itself only where no ingest domain is bound to it."""
     parameters.need(params, "DomainName")
     name = params["DomainName"]
     if live.domains.kind(name) != INGEST and live.ingest_of(name) != name:
-        raise Refused("IllegalOperation")
+        raise ApiError("IllegalOperation")
     return name
 
 
-def _streaming(live: Live, params: Params) -> str:
+def _streaming_domain(live: Live, params: Params) -> str:
     parameters.need(params, "DomainName")
     live.need_streaming(params["DomainName"])
     return params["DomainName"]
@@ -128,7 +128,7 @@ def _streaming(live: Live, params: Params) -> str:
 def _url(params: Params, name: str) -> str:
     value = params.get(name, "")
     if value and not _is_web(value):
-        raise Refused("InvalidNotifyUrl.Malformed")
+        raise ApiError("InvalidNotifyUrl.Malformed")
     return value
 
 
@@ -140,13 +140,13 @@ def _is_web(value: str) -> bool:
     return url.scheme in ("http", "https") and bool(url.hostname)
 
 
-def _key(params: Params, longest: int) -> str:
+def _key(params: Params, max_chars: int) -> str:
     """Letters and digits; the development keys have hyphens, so that nobody deploys them."""
     parameters.need(params, "NotifyAuthKey")
     key = params["NotifyAuthKey"]
     alphabet = "[A-Za-z0-9-]" if key.startswith("dev-") else "[A-Za-z0-9]"
-    if not re.fullmatch(rf"{alphabet}{{16,{longest}}}", key):
-        raise Refused(
-            "MalformedParam", f"%s, NotifyAuthKey has 16 to {longest} letters and digits."
+    if not re.fullmatch(rf"{alphabet}{{16,{max_chars}}}", key):
+        raise ApiError(
+            "MalformedParam", f"%s, NotifyAuthKey has 16 to {max_chars} letters and digits."
         )
     return key

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.parameters import number, word
 from emulator.live.streams import StreamKey, utc
 
@@ -31,11 +31,11 @@ class NotifyRecord:
     response: str
 
 
-class Ledger:
+class NotifyRecords:
     def __init__(self) -> None:
         self._records: list[NotifyRecord] = []
 
-    def note(self, record: NotifyRecord) -> None:
+    def add(self, record: NotifyRecord) -> None:
         self._records.append(record)
 
     def clear(self) -> None:
@@ -62,9 +62,9 @@ class Ledger:
         return page | {"Code": 0, "Msg": "ok", "CallbackList": entries}
 
     def _matching(self, params: Mapping[str, str], now_ms: int) -> Iterator[NotifyRecord]:
-        begins, ends = _instant(params, "StartTime"), _instant(params, "EndTime")
+        begins, ends = _parse_time_ms(params, "StartTime"), _parse_time_ms(params, "EndTime")
         if not begins < ends or begins < now_ms - WEEK_MS:
-            raise Refused("MalformedParam", "%s, StartTime is before EndTime and within 7 days.")
+            raise ApiError("MalformedParam", "%s, StartTime is before EndTime and within 7 days.")
         status = word(params, "Status", ("", "success", "failed"))
         for record in self._records:
             place = {
@@ -108,9 +108,9 @@ def _page(rows: list[NotifyRecord], params: Mapping[str, str]) -> tuple[list[Not
     return rows[(page - 1) * size : page * size], page_fields
 
 
-def _instant(params: Mapping[str, str], name: str) -> int:
+def _parse_time_ms(params: Mapping[str, str], name: str) -> int:
     try:
         found = datetime.strptime(params.get(name, ""), "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
-        raise Refused("MalformedParam", f"%s, {name} is not yyyy-MM-ddTHH:mm:ssZ.") from None
+        raise ApiError("MalformedParam", f"%s, {name} is not yyyy-MM-ddTHH:mm:ssZ.") from None
     return int(found.timestamp() * 1000)

@@ -50,7 +50,7 @@ class Objects:
         path.parent.mkdir(parents=True, exist_ok=True)
         return draft.replace(path)
 
-    def free(self, bucket: str, key: str) -> str:
+    def free_key(self, bucket: str, key: str) -> str:
         """The key, or the next of its kind where an object has it already."""
         stem, dot, container = key.rpartition(".")
         others = (f"{stem}-{number}{dot}{container}" for number in itertools.count(2))

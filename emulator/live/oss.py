@@ -49,15 +49,15 @@ class Buckets:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def join(self, application: web.Application) -> None:
+    def add_routes(self, application: web.Application) -> None:
         for path in ("/{bucket}", "/{bucket}/"):
             application.router.add_route("*", path, self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
-        if "Authorization" not in request.headers and not self._has(request):
+        if "Authorization" not in request.headers and not self._has_bucket(request):
             raise web.HTTPNotFound  # nobody asks OSS: a path that is nowhere
         action = _action(request)
-        call = self._live.calls.came(self._live.clock.now_ms())
+        call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = action
         try:
             body = self._answer(request, action, (await request.read()).decode("utf-8", "replace"))
@@ -69,7 +69,7 @@ class Buckets:
 
     def _answer(self, request: web.Request, action: str, body: str) -> ET.Element | None:
         name = request.match_info["bucket"]
-        if not self._has(request) and action != "PutBucket":
+        if not self._has_bucket(request) and action != "PutBucket":
             raise Denied("NoSuchBucket")
         admit(self._live, request, f"/{name}/")
         fault = self._live.plan.fault_for(action, None, "")
@@ -80,7 +80,7 @@ class Buckets:
             raise Denied("MethodNotAllowed")
         return act(self._live, name, body)
 
-    def _has(self, request: web.Request) -> bool:
+    def _has_bucket(self, request: web.Request) -> bool:
         return request.match_info["bucket"] in self._live.buckets
 
 

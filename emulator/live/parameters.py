@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 
 Params = Mapping[str, str]
 
@@ -13,21 +13,21 @@ Params = Mapping[str, str]
 def need(params: Params, *names: str) -> None:
     missing = [name for name in names if not params.get(name)]
     if missing:
-        raise Refused("MissingParam", f"%s, mandatory and missing: {', '.join(missing)}.")
+        raise ApiError("MissingParam", f"%s, mandatory and missing: {', '.join(missing)}.")
 
 
 def word(params: Params, name: str, words: Sequence[str]) -> str:
     """The first of the words is the default."""
     value = params.get(name) or words[0]
     if value not in words:
-        raise Refused("MalformedParam", f"%s, {name} must be one of {', '.join(words)}.")
+        raise ApiError("MalformedParam", f"%s, {name} must be one of {', '.join(words)}.")
     return value
 
 
 def number(params: Params, name: str, default: int, most: int, least: int = 1) -> int:
     value = params.get(name) or str(default)
     if not (value.isascii() and value.isdigit() and least <= int(value[:9]) <= most):
-        raise Refused("MalformedParam", f"%s, {name} must be from {least} to {most}.")
+        raise ApiError("MalformedParam", f"%s, {name} must be from {least} to {most}.")
     return int(value)
 
 

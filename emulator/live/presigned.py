@@ -12,7 +12,7 @@ from emulator.live.clock import Clock
 from emulator.live.oss import Denied
 
 SCHEME, SIGNATURE = "OSS4-HMAC-SHA256", "x-oss-signature"
-WRITTEN = "%Y%m%dT%H%M%SZ"
+DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 def check(account: Account, method: str, target: str, clock: Clock) -> None:
@@ -35,8 +35,8 @@ def check(account: Account, method: str, target: str, clock: Clock) -> None:
     wanted = hmac.digest(key, text.encode(), "sha256").hex()
     if not hmac.compare_digest(wanted.encode(), params[SIGNATURE].encode()):
         raise Denied("SignatureDoesNotMatch")
-    began, lasts = _dated(params)
-    if clock.now_ms() > clock.then_ms(began) + 1000 * lasts:
+    began, lasts = _validity_s(params)
+    if clock.now_ms() > clock.shown_at_ms(began) + 1000 * lasts:
         raise Denied("AccessDenied")
 
 
@@ -47,10 +47,10 @@ def _string_to_sign(method: str, path: str, query: str, scope: str, params: dict
     return f"{SCHEME}\n{params.get('x-oss-date', '')}\n{scope}\n{digest}"
 
 
-def _dated(params: dict[str, str]) -> tuple[int, int]:
+def _validity_s(params: dict[str, str]) -> tuple[int, int]:
     """When it was signed, and for how long; in s."""
     try:
-        began = datetime.strptime(params["x-oss-date"], WRITTEN).replace(tzinfo=timezone.utc)
+        began = datetime.strptime(params["x-oss-date"], DATE_FORMAT).replace(tzinfo=timezone.utc)
         return int(began.timestamp()), int(params["x-oss-expires"])
     except (KeyError, ValueError, OverflowError):
         raise Denied("AccessDenied") from None

@@ -15,8 +15,8 @@ class Limiter:
         self._switches = switches
         self._tokens = float(per_second)
         self._filled_ms = 0
-        self._taken: deque[int] = deque()
-        self._seen: deque[int] = deque()
+        self._allowed_ms: deque[int] = deque()
+        self._arrivals_ms: deque[int] = deque()
         self.peak_per_second = 0
 
     def allows(self, real_ms: int) -> bool:
@@ -35,16 +35,16 @@ class Limiter:
         return True
 
     def _take_from_second(self, real_ms: int) -> bool:
-        _forget(self._taken, real_ms)
-        if len(self._taken) >= self._per_second:
+        _forget(self._allowed_ms, real_ms)
+        if len(self._allowed_ms) >= self._per_second:
             return False
-        self._taken.append(real_ms)
+        self._allowed_ms.append(real_ms)
         return True
 
     def _count(self, real_ms: int) -> None:
-        _forget(self._seen, real_ms)
-        self._seen.append(real_ms)
-        self.peak_per_second = max(self.peak_per_second, len(self._seen))
+        _forget(self._arrivals_ms, real_ms)
+        self._arrivals_ms.append(real_ms)
+        self.peak_per_second = max(self.peak_per_second, len(self._arrivals_ms))
 
 
 def _forget(times: deque[int], real_ms: int) -> None:

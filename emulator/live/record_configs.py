@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from emulator.live import parameters
 from emulator.live.account import ASK, AUTOMATIC, MANUAL, PUSH_URL, Rule
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import Live
 from emulator.live.parameters import Params
 from emulator.live.streams import utc
@@ -38,20 +38,20 @@ VOD_WORDS = (
 def add(live: Live, params: Params) -> Json:
     """AddLiveAppRecordConfig. A bucket that is not there is found out as the recording begins."""
     parameters.need(params, "DomainName", "AppName", "OssBucket", "OssEndpoint")
-    return _put(live, _oss_rule(live, params, params["OssBucket"]))
+    return _add_rule(live, _oss_rule(live, params, params["OssBucket"]))
 
 
 def update(live: Live, params: Params) -> Json:
     """UpdateLiveAppRecordConfig, which takes no bucket and no object names."""
     parameters.need(params, "DomainName", "AppName", "OssEndpoint")
-    before = _held(live, params, OSS)
+    before = _existing_rule(live, params, OSS)
     rule = _oss_rule(live, params, before.bucket, before)
     live.set_rule(replace(rule, created_ms=before.created_ms))
     return {}
 
 
 def delete(live: Live, params: Params) -> Json:
-    return _drop(live, params, OSS)
+    return _delete_rule(live, params, OSS)
 
 
 def describe(live: Live, params: Params) -> Json:
@@ -69,7 +69,7 @@ def describe(live: Live, params: Params) -> Json:
         "TotalPage": -(-len(rules) // size),
         "LiveAppRecordList": {
             "LiveAppRecord": [
-                _place(rule) | {"OnDemond": rule.on_demand} | dict(rule.api_fields)
+                _rule_json(rule) | {"OnDemond": rule.on_demand} | dict(rule.api_fields)
                 for rule in rules[(page - 1) * size : page * size]
             ]
         },
@@ -78,17 +78,17 @@ def describe(live: Live, params: Params) -> Json:
 
 def add_vod(live: Live, params: Params) -> Json:
     parameters.need(params, "DomainName", "AppName")
-    return _put(live, _vod_rule(live, params))
+    return _add_rule(live, _vod_rule(live, params))
 
 
 def update_vod(live: Live, params: Params) -> Json:
-    before = _held(live, params, VOD)
+    before = _existing_rule(live, params, VOD)
     live.set_rule(replace(_vod_rule(live, params), created_ms=before.created_ms))
     return {}
 
 
 def delete_vod(live: Live, params: Params) -> Json:
-    return _drop(live, params, VOD)
+    return _delete_rule(live, params, VOD)
 
 
 def describe_vod(live: Live, params: Params) -> Json:
@@ -102,14 +102,14 @@ def describe_vod(live: Live, params: Params) -> Json:
         "Total": str(len(rules)),
         "LiveRecordVodConfigs": {
             "LiveRecordVodConfig": [
-                _place(rule) | {"OnDemand": rule.on_demand} | dict(rule.api_fields)
+                _rule_json(rule) | {"OnDemand": rule.on_demand} | dict(rule.api_fields)
                 for rule in shown
             ]
         },
     }
 
 
-def _place(rule: Rule) -> Json:
+def _rule_json(rule: Rule) -> Json:
     return {
         "DomainName": rule.domain,
         "AppName": rule.app,
@@ -131,26 +131,26 @@ def _matching(live: Live, params: Params, storage: str) -> list[Rule]:
     ]
 
 
-def _held(live: Live, params: Params, storage: str) -> Rule:
+def _existing_rule(live: Live, params: Params, storage: str) -> Rule:
     parameters.need(params, "DomainName", "AppName")
     live.need_streaming(params["DomainName"])
     place = (params["DomainName"], params["AppName"], params.get("StreamName") or "*")
-    held = live.rule_at(place, storage)
-    if held is None:
-        raise Refused("CodeConfigNotFound")
-    return held
+    existing = live.rule_at(place, storage)
+    if existing is None:
+        raise ApiError("CodeConfigNotFound")
+    return existing
 
 
-def _put(live: Live, rule: Rule) -> Json:
+def _add_rule(live: Live, rule: Rule) -> Json:
     """facts/live.md §6: one configuration for each domain, application and stream."""
     if live.rule_at(rule.place, rule.storage) is not None:
-        raise Refused("ConfigAlreadyExists")
+        raise ApiError("ConfigAlreadyExists")
     live.set_rule(rule)
     return {}
 
 
-def _drop(live: Live, params: Params, storage: str) -> Json:
-    live.drop_rule(_held(live, params, storage))
+def _delete_rule(live: Live, params: Params, storage: str) -> Json:
+    live.drop_rule(_existing_rule(live, params, storage))
     return {}
 
 
@@ -158,7 +158,7 @@ def _oss_rule(live: Live, params: Params, bucket: str, before: Rule | None = Non
     formats = _formats(params, "RecordFormat")
     transcoded = _formats(params, "TranscodeRecordFormat")
     if not formats and not transcoded:
-        raise Refused("MissingParam", "%s, RecordFormat or TranscodeRecordFormat is needed.")
+        raise ApiError("MissingParam", "%s, RecordFormat or TranscodeRecordFormat is needed.")
     if before is not None:
         _keep_names(formats, before)
     api_fields: Json = {
@@ -183,7 +183,7 @@ def _vod_rule(live: Live, params: Params) -> Rule:
     api_fields: Json = {name: params[name] for name in VOD_WORDS if params.get(name)}
     api_fields["FormatConfig"] = bool(formats)
     if formats:
-        api_fields["RecordFormatList"] = {"RecordFormat": [_numbered(row) for row in formats]}
+        api_fields["RecordFormatList"] = {"RecordFormat": [_parse_numbers(row) for row in formats]}
     if templates := parameters.texts(params, "TranscodeTemplates"):
         api_fields["TranscodeTemplates"] = ",".join(templates)
     api_fields["CycleDuration"] = parameters.number(
@@ -223,17 +223,17 @@ def _formats(params: Params, name: str) -> list[Json]:
             _check_prefix(row["OssObjectPrefix"])
         if row["Format"] in SLICED:
             parameters.number(row, "SliceDuration", 30, 30, 5)
-    return [_numbered(row) for row in rows]
+    return [_parse_numbers(row) for row in rows]
 
 
 def _check_prefix(prefix: str) -> None:
     """As the SDK's models say: a begin and an end must be in the name."""
     has = [("{StartTime}", "{EscapedStartTime}"), ("{EndTime}", "{EscapedEndTime}")]
     if not all(any(variable in prefix for variable in pair) for pair in has):
-        raise Refused("MalformedParam", "%s, OssObjectPrefix needs a start and an end time.")
+        raise ApiError("MalformedParam", "%s, OssObjectPrefix needs a start and an end time.")
 
 
-def _numbered(row: Params) -> Json:
+def _parse_numbers(row: Params) -> Json:
     return {k: int(v) if k in NUMBERS and v.isdigit() else v for k, v in row.items()}
 
 
@@ -244,8 +244,8 @@ def _cycle_s(row: Json) -> int:
 
 def _keep_names(formats: list[Json], before: Rule) -> None:
     """An update cannot say what objects are called: they stay as they were."""
-    held = before.api_fields.get("RecordFormatList")
-    rows = held.get("RecordFormat", []) if isinstance(held, dict) else []
+    existing = before.api_fields.get("RecordFormatList")
+    rows = existing.get("RecordFormat", []) if isinstance(existing, dict) else []
     names = {row["Format"]: row for row in rows}
     for row in formats:
         for name in ("OssObjectPrefix", "SliceOssObjectPrefix"):

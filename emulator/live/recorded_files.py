@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from emulator.live.account import PREFIX, Rule
 from emulator.live.objects import Objects, Outside
-from emulator.live.streams import Kept, Recording, Stream, StreamKey, utc
-from emulator.media.flv_recording import Reel
+from emulator.live.streams import Recording, StoredFile, Stream, StreamKey, utc
+from emulator.media.flv_recording import FlvRecording
 
 FLV = "flv"
 SHAPE = "%Y-%m-%d-%H-%M-%S"
@@ -23,48 +23,48 @@ class Span:
     duration_ms: int
 
 
-class Films:
+class RecordedFiles:
     """Without objects, streams are recorded by the clock alone."""
 
     def __init__(self, objects: Objects | None) -> None:
         self.objects = objects
 
-    def reel(self, stream: Stream, rule: Rule) -> Reel | None:
+    def flv_recording(self, stream: Stream, rule: Rule) -> FlvRecording | None:
         """None where there is nothing to film, or nothing of it could be kept."""
-        is_filmed = stream.live is not None and stream.live.is_pushed
+        is_pushed = stream.live is not None and stream.live.is_pushed
         if (
             self.objects is None
-            or not is_filmed
+            or not is_pushed
             or rule.storage != "oss"
             or FLV not in rule.formats
         ):
             return None
-        return Reel(self.objects.draft())
+        return FlvRecording(self.objects.draft())
 
-    def keep(self, stream: Stream, rule: Rule, uri: str, reel: Reel) -> str:
+    def keep(self, stream: Stream, rule: Rule, uri: str, flv: FlvRecording) -> str:
         """The name of its object; raises OSError and Outside."""
         if self.objects is None:
             raise Outside("there are no buckets")
-        uri = self.objects.free(rule.bucket, uri)
-        path = self.objects.keep(reel.path, rule.bucket, uri)
-        span = span_of(reel)
-        stream.kept.append(
-            Kept(
+        uri = self.objects.free_key(rule.bucket, uri)
+        path = self.objects.keep(flv.path, rule.bucket, uri)
+        span = span_of(flv)
+        stream.stored_files.append(
+            StoredFile(
                 uri=uri,
                 bucket=rule.bucket,
                 path=str(path),
                 began_ms=span.began_ms,
                 ended_ms=span.stopped_ms,
                 duration_ms=span.duration_ms,
-                frames=reel.frames,
+                frames=flv.frames,
                 bytes=path.stat().st_size,
             )
         )
         return uri
 
 
-def span_of(reel: Reel) -> Span:
-    return Span(reel.began_ms or 0, reel.ended_ms, reel.duration_ms)
+def span_of(flv: FlvRecording) -> Span:
+    return Span(flv.began_ms or 0, flv.ended_ms, flv.duration_ms)
 
 
 def uri(key: StreamKey, rule: Rule, container: str, span: Span, sequence: int) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from emulator.live.fields import Unfit
 
-LONGEST_WAIT_S = 60
+TIMEOUT_S = 60
 OK = 200
 
 
@@ -76,7 +76,7 @@ class Remote:
         return self.ask("POST", name, json.dumps(body).encode())
 
     def ask(self, method: str, name: str, body: bytes) -> dict[str, Any]:
-        connection = HTTPConnection(self._netloc, timeout=LONGEST_WAIT_S)
+        connection = HTTPConnection(self._netloc, timeout=TIMEOUT_S)
         try:
             connection.request(method, f"/_control/{name}", body)
             answer = connection.getresponse()

@@ -25,13 +25,13 @@ from emulator.live.backend import Live
 from emulator.live.clock import Clock
 from emulator.live.control import Control
 from emulator.live.fields import Unfit
-from emulator.live.object_server import Shelf
+from emulator.live.object_server import ObjectServer
 from emulator.live.objects import Objects
 from emulator.live.oss import Buckets
 from emulator.live.publishers import Publishers
 from emulator.live.signatures import Wire
 from emulator.media.ingest import PORT as RTMP_PORT
-from emulator.media.ingest import Patience
+from emulator.media.ingest import Timeouts
 from emulator.media.port import Port
 from emulator.shutdown import shutdown_event
 
@@ -39,14 +39,14 @@ HOST, PORT = "127.0.0.1", 9001
 BUCKETS = Path(".live-record/buckets")
 FORM = "application/x-www-form-urlencoded"
 NO_LINGER = struct.pack("ii", 1, 0)
-LONGEST_GOODBYE_S = 0.2
+SHUTDOWN_TIMEOUT_S = 0.2
 PAGE_502 = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ListenOptions:
     """Where it listens and writes; port 0 takes a free one.
 
     Without an RTMP port nobody can push; without a folder for buckets no file is written.
@@ -58,13 +58,15 @@ class Where:
     buckets: Path | None = None
 
 
-EVERYDAY = Where()
+DEFAULT_OPTIONS = ListenOptions()
 
 
-def listening(port: int, rtmp_port: int | None, buckets: Path) -> Where:
+def listening(port: int, rtmp_port: int | None, buckets: Path) -> ListenOptions:
     """RTMP that is not told where to listen is at its usual port where the API is at its own."""
     usual = RTMP_PORT if port == PORT else 0
-    return Where(port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets)
+    return ListenOptions(
+        port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets
+    )
 
 
 class Running:
@@ -79,25 +81,25 @@ class Running:
         self.rtmp = ""
         self._publishers = Publishers(live)
         idle_s = live.account.ingest.idle_ms / 1000
-        self._ingest = Port(self._publishers, Patience(idle_s, idle_s))
+        self._ingest = Port(self._publishers, Timeouts(idle_s, idle_s))
 
-    async def open(self, where: Where) -> None:
+    async def open(self, options: ListenOptions) -> None:
         await self.live.courier.open()
         self._runner = web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=LONGEST_GOODBYE_S
+            self._application(), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, where.host, where.port, backlog=1024).start()
+        await web.TCPSite(self._runner, options.host, options.port, backlog=1024).start()
         name, bound = self._runner.addresses[0][:2]
         self.address = f"http://{name}:{bound}"
         self._timeline = asyncio.create_task(self.live.timeline.run())
-        if where.rtmp_port is not None:
-            self.rtmp = await self._ingest.open(where.host, where.rtmp_port)
+        if options.rtmp_port is not None:
+            self.rtmp = await self._ingest.open(options.host, options.rtmp_port)
 
     async def close(self) -> None:
         self._closing.set()
         self._ingest.close()
-        self.live.settle_films()
+        self.live.close_recordings()
         if self._timeline is not None:
             self._timeline.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -108,12 +110,12 @@ class Running:
             await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[_speak_json])
+        application = web.Application(middlewares=[_errors_as_json])
         application.router.add_get("/", self._serve_api)
         application.router.add_post("/", self._serve_api)
-        Control(self.live, self._publishers).join(application)
-        Buckets(self.live).join(application)
-        Shelf(self.live).join(application)
+        Control(self.live, self._publishers).add_routes(application)
+        Buckets(self.live).add_routes(application)
+        ObjectServer(self.live).add_routes(application)
         return application
 
     async def _serve_api(self, request: web.Request) -> web.StreamResponse:
@@ -133,14 +135,14 @@ class Running:
 
 
 async def serve(
-    account: Account, where: Where = EVERYDAY, *, clock_file: Path | None = None
+    account: Account, options: ListenOptions = DEFAULT_OPTIONS, *, clock_file: Path | None = None
 ) -> Running:
-    objects = Objects(where.buckets) if where.buckets else None
+    objects = Objects(options.buckets) if options.buckets else None
     if objects is not None:
         objects.sweep()
     running = Running(Live(account, Clock(clock_file), objects))
     try:
-        await running.open(where)
+        await running.open(options)
     except (OSError, OverflowError):
         await running.close()
         raise
@@ -148,7 +150,7 @@ async def serve(
 
 
 def run(
-    where: Where = EVERYDAY,
+    options: ListenOptions = DEFAULT_OPTIONS,
     *,
     json_output: bool = False,
     account_path: Path | None = None,
@@ -157,23 +159,23 @@ def run(
 ) -> int:
     """Serves until SIGTERM or SIGINT, or `with_input` until standard input ends; the exit code."""
     try:
-        serving = partial(serve, load_account(account_path), where, clock_file=clock_file)
+        serving = partial(serve, load_account(account_path), options, clock_file=clock_file)
         asyncio.run(_serve_until_shutdown(serving, json_output=json_output, with_input=with_input))
     except Unfit as unfit:
         print(f"The account file cannot be used: {unfit}.", file=sys.stderr)
     except (OSError, OverflowError) as error:
-        print(_cannot_listen(where, error), file=sys.stderr)
+        print(_cannot_listen(options, error), file=sys.stderr)
     else:
         return 0
     return 1
 
 
-def _cannot_listen(where: Where, error: OSError | OverflowError) -> str:
-    rtmp = "" if where.rtmp_port is None else f" or {where.rtmp_port} (RTMP)"
+def _cannot_listen(options: ListenOptions, error: OSError | OverflowError) -> str:
+    rtmp = "" if options.rtmp_port is None else f" or {options.rtmp_port} (RTMP)"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         others = "choose another with --port and --rtmp-port, or end what listens there"
-        return f"Port {where.port}{rtmp} is in use; {others}."
-    return f"ApsaraVideo Live cannot listen on port {where.port}{rtmp}: {error}."
+        return f"Port {options.port}{rtmp} is in use; {others}."
+    return f"ApsaraVideo Live cannot listen on port {options.port}{rtmp}: {error}."
 
 
 async def _serve_until_shutdown(
@@ -243,7 +245,7 @@ def _reset(request: web.Request) -> web.StreamResponse:
 
 
 @web.middleware
-async def _speak_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever is wrong with a request is told in JSON, every fault of it."""
     try:
         return await handler(request)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from emulator.live.account import Account, Credential
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 
 ACS3 = "ACS3-HMAC-SHA256"
 RPC = "HMAC-SHA1"
@@ -86,7 +86,7 @@ class Gate:
     def admit(self, claim: Claim, real_ms: int) -> None:
         credential = self._account.credential(claim.access_key)
         if credential is None:
-            raise Refused("InvalidAccessKeyId.NotFound")
+            raise ApiError("InvalidAccessKeyId.NotFound")
         _check_token(credential, claim)
         _check_signature(credential, claim)
         _check_skew(claim, real_ms)
@@ -94,7 +94,7 @@ class Gate:
 
     def _use_nonce(self, nonce: str, real_ms: int) -> None:
         if nonce in self._nonces:
-            raise Refused("SignatureNonceUsed")
+            raise ApiError("SignatureNonceUsed")
         self._nonces[nonce] = real_ms + 2 * SKEW_MS
         oldest = next(iter(self._nonces))
         if self._nonces[oldest] < real_ms:
@@ -103,12 +103,12 @@ class Gate:
 
 def _check_token(credential: Credential, claim: Claim) -> None:
     if claim.token is not None and claim.token != credential.security_token:
-        raise Refused("InvalidSecurityToken.Malformed")
+        raise ApiError("InvalidSecurityToken.Malformed")
 
 
 def _check_signature(credential: Credential, claim: Claim) -> None:
     if not claim.is_signed_with(credential.secret):
-        raise Refused(
+        raise ApiError(
             "SignatureDoesNotMatch",
             "Specified signature is not matched with our calculation. "
             f"server string to sign is:{claim.string_to_sign}",
@@ -119,22 +119,22 @@ def _check_skew(claim: Claim, real_ms: int) -> None:
     try:
         signed_at = datetime.strptime(claim.signed_at, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError as error:
-        raise Refused("InvalidTimeStamp.Format") from error
+        raise ApiError("InvalidTimeStamp.Format") from error
     if abs(real_ms - signed_at.timestamp() * 1000) > SKEW_MS:
-        raise Refused("InvalidTimeStamp.Expired")
+        raise ApiError("InvalidTimeStamp.Expired")
 
 
 def _acs3_claim(wire: Wire) -> Claim:
     found = AUTHORIZATION.fullmatch(wire.headers["authorization"])
     if found is None:
-        raise Refused("IncompleteSignature")
+        raise ApiError("IncompleteSignature")
     access_key, signed_headers, signature = found.groups()
     return Claim(
         scheme=ACS3,
         access_key=access_key,
         token=wire.headers.get("x-acs-security-token"),
-        nonce=_needed(wire.headers, "x-acs-signature-nonce"),
-        signed_at=_needed(wire.headers, "x-acs-date"),
+        nonce=_require(wire.headers, "x-acs-signature-nonce"),
+        signed_at=_require(wire.headers, "x-acs-date"),
         signature=signature,
         string_to_sign=_acs3_string(wire, signed_headers),
     )
@@ -158,34 +158,36 @@ def _acs3_string(wire: Wire, signed_headers: str) -> str:
 def _rpc_claim(wire: Wire) -> Claim:
     params = wire.parameters()
     if "AccessKeyId" not in params:
-        raise Refused("MissingAccessKeyId")
+        raise ApiError("MissingAccessKeyId")
     if (params.get("SignatureMethod"), params.get("SignatureVersion")) != (RPC, "1.0"):
-        raise Refused("IncompleteSignature")
+        raise ApiError("IncompleteSignature")
     return Claim(
         scheme=RPC,
         access_key=params["AccessKeyId"],
         token=params.get("SecurityToken"),
-        nonce=_needed(params, "SignatureNonce"),
-        signed_at=_needed(params, "Timestamp"),
-        signature=_needed(params, "Signature"),
+        nonce=_require(params, "SignatureNonce"),
+        signed_at=_require(params, "Timestamp"),
+        signature=_require(params, "Signature"),
         string_to_sign=_rpc_string(wire),
     )
 
 
 def _rpc_string(wire: Wire) -> str:
     signed = [(name, value) for name, value in (*wire.query, *wire.form) if name != "Signature"]
-    return f"{wire.method}&%2F&{_encoded(canonical_query(signed))}"
+    return f"{wire.method}&%2F&{_percent_encode(canonical_query(signed))}"
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
-    return "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(pairs))
+    return "&".join(
+        f"{_percent_encode(name)}={_percent_encode(value)}" for name, value in sorted(pairs)
+    )
 
 
-def _encoded(text: str) -> str:
+def _percent_encode(text: str) -> str:
     return quote(text, safe="~")
 
 
-def _needed(params: Mapping[str, str], name: str) -> str:
+def _require(params: Mapping[str, str], name: str) -> str:
     if not params.get(name):
-        raise Refused("MissingParameter", f"The parameter {name} is mandatory for signing.")
+        raise ApiError("MissingParameter", f"The parameter {name} is mandatory for signing.")
     return params[name]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from emulator.live.account import Rule
 from emulator.media.flv import Tag
-from emulator.media.flv_recording import Reel, Source
+from emulator.media.flv_recording import FlvRecording, Source
 
 
 class StreamKey(NamedTuple):
@@ -38,7 +38,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredFile:
     """A file with its object: where it lies, and when its first and its last frame came."""
 
     uri: str
@@ -65,7 +65,7 @@ class Recording:
     recorded_ms: int = 0
     paused_by: str | None = None
     file_due_ms: int | None = None
-    reel: Reel | None = None
+    flv: FlvRecording | None = None
 
     @property
     def is_running(self) -> bool:
@@ -76,12 +76,12 @@ class Recording:
 class Tail:
     """A file that was cut and runs on to the next key frame, where the file after it begins."""
 
-    reel: Reel
-    then: Callable[[], None]
+    flv: FlvRecording
+    on_end: Callable[[], None]
 
     def end(self) -> None:
-        self.reel.close()
-        self.then()
+        self.flv.close()
+        self.on_end()
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Stream:
     recording: Recording | None = None
     files: list[dict[str, object]] = field(default_factory=list)
     stop_call: int | None = None
-    kept: list[Kept] = field(default_factory=list)
+    stored_files: list[StoredFile] = field(default_factory=list)
     tails: list[Tail] = field(default_factory=list)
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
@@ -99,19 +99,19 @@ class Stream:
         if tag.is_key_frame or not source.has_video:
             self.end_tails()
         for tail in self.tails:
-            tail.reel.take(tag, source, now_ms)
-        if self.recording and self.recording.is_running and self.recording.reel:
-            self.recording.reel.take(tag, source, now_ms)
+            tail.flv.take(tag, source, now_ms)
+        if self.recording and self.recording.is_running and self.recording.flv:
+            self.recording.flv.take(tag, source, now_ms)
 
     def end_tails(self) -> None:
         tails, self.tails = self.tails, []
         for tail in tails:
             tail.end()
 
-    def reels(self) -> list[Reel]:
+    def flv_recordings(self) -> list[FlvRecording]:
         """In the making."""
-        own = [self.recording.reel] if self.recording and self.recording.reel else []
-        return [*own, *(tail.reel for tail in self.tails)]
+        own = [self.recording.flv] if self.recording and self.recording.flv else []
+        return [*own, *(tail.flv for tail in self.tails)]
 
     def open_session(
         self, ingest: str, time: int, at_ms: int, rule: Rule | None, arguments: Mapping[str, str]

@@ -55,11 +55,11 @@ class Switches:
         """Sets all of them or, when any name or value is unknown, none."""
         table = {switch.name: switch for switch in fields(self)}
         faults = [
-            f"{name} must be {_words(table[name])}, not {value!r}"
+            f"{name} must be {_allowed_text(table[name])}, not {value!r}"
             if name in table
             else f"{name} is no switch; there are {', '.join(table)}"
             for name, value in changes.items()
-            if name not in table or not _fits(table[name], value)
+            if name not in table or not _is_allowed(table[name], value)
         ]
         if faults:
             raise Unfit(faults)
@@ -70,38 +70,38 @@ class Switches:
         for switch in fields(self):
             setattr(self, switch.name, switch.default)
 
-    def listed(self) -> dict[str, dict[str, object]]:
+    def as_json(self) -> dict[str, dict[str, object]]:
         return {
             switch.name: {
                 "value": getattr(self, switch.name),
-                "values": _values(switch) or _words(switch),
+                "values": _allowed_values(switch) or _allowed_text(switch),
                 "default": switch.default,
-                "fact": f"facts/live.md {_kind_and_fact(switch)[1]}",
+                "fact": f"facts/live.md {_type_and_fact(switch)[1]}",
             }
             for switch in fields(self)
         }
 
 
-def _kind_and_fact(switch: Field[Any]) -> tuple[Any, str]:
+def _type_and_fact(switch: Field[Any]) -> tuple[Any, str]:
     kind, fact = get_args(get_type_hints(Switches, include_extras=True)[switch.name])
     return kind, fact
 
 
-def _values(switch: Field[Any]) -> list[object]:
-    kind, _ = _kind_and_fact(switch)
+def _allowed_values(switch: Field[Any]) -> list[object]:
+    kind, _ = _type_and_fact(switch)
     return [False, True] if kind is bool else [v for v in get_args(kind) if not isinstance(v, type)]
 
 
-def _words(switch: Field[Any]) -> str:
-    allowed = _values(switch)
+def _allowed_text(switch: Field[Any]) -> str:
+    allowed = _allowed_values(switch)
     if allowed:
         return "one of " + ", ".join(repr(value) for value in allowed)
     absent = " or null" if switch.default is None else ""
     return f"a whole number from {LEAST_NUMBER} to {MOST_NUMBER}{absent}"
 
 
-def _fits(switch: Field[Any], value: object) -> bool:
-    allowed = _values(switch)
+def _is_allowed(switch: Field[Any], value: object) -> bool:
+    allowed = _allowed_values(switch)
     if allowed:
         return any(value == each and type(value) is type(each) for each in allowed)
     if value is None:

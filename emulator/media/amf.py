@@ -12,10 +12,10 @@ Value: TypeAlias = "float | bool | str | dict[str, Value] | list[Value] | None"
 
 NUMBER, BOOLEAN, TEXT, OBJECT, NULL, UNDEFINED = 0x00, 0x01, 0x02, 0x03, 0x05, 0x06
 NAMED_ARRAY, OBJECT_END, ARRAY, DATE, LONG_TEXT = 0x08, 0x09, 0x0A, 0x0B, 0x0C
-DEEPEST = 16
-MOST_VALUES = 10_000
+MAX_DEPTH = 16
+MAX_VALUES = 10_000
 """A few bytes can promise any number of values, and a peer's patience is not ours."""
-LONGEST_SHORT_TEXT = 0xFFFF
+MAX_SHORT_TEXT_BYTES = 0xFFFF
 
 
 class Reader:
@@ -24,7 +24,7 @@ class Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
-        self._left = MOST_VALUES
+        self._left = MAX_VALUES
 
     def all(self) -> list[Value]:
         found = []
@@ -34,7 +34,7 @@ class Reader:
 
     def value(self, depth: int = 0) -> Value:
         self._left -= 1
-        if depth > DEEPEST or self._left < 0:
+        if depth > MAX_DEPTH or self._left < 0:
             raise Malformed("an AMF value is too deep or too large")
         kind = self._take(1)[0]
         read = _READ.get(kind)
@@ -110,14 +110,14 @@ def read(data: bytes) -> list[Value]:
 
 
 def write(*values: Value) -> bytes:
-    return b"".join(map(_written, values))
+    return b"".join(map(_encode, values))
 
 
 def write_named_array(pairs: Mapping[str, Value]) -> bytes:
     return bytes([NAMED_ARRAY]) + struct.pack(">I", len(pairs)) + _pairs(pairs)
 
 
-def _written(value: Value) -> bytes:
+def _encode(value: Value) -> bytes:
     match value:
         case None:
             return bytes([NULL])
@@ -135,18 +135,18 @@ def _written(value: Value) -> bytes:
 
 def _text(value: str) -> bytes:
     data = value.encode("utf-8", "replace")
-    if len(data) > LONGEST_SHORT_TEXT:
+    if len(data) > MAX_SHORT_TEXT_BYTES:
         return bytes([LONG_TEXT]) + struct.pack(">I", len(data)) + data
     return bytes([TEXT]) + _name(data)
 
 
 def _pairs(pairs: Mapping[str, Value]) -> bytes:
     rows = [
-        _name(name.encode("utf-8", "replace")) + _written(value) for name, value in pairs.items()
+        _name(name.encode("utf-8", "replace")) + _encode(value) for name, value in pairs.items()
     ]
     return b"".join(rows) + _name(b"") + bytes([OBJECT_END])
 
 
 def _name(data: bytes) -> bytes:
-    cut = data[:LONGEST_SHORT_TEXT]
+    cut = data[:MAX_SHORT_TEXT_BYTES]
     return struct.pack(">H", len(cut)) + cut

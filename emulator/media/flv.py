@@ -18,14 +18,16 @@ from emulator.media.malformed import Malformed
 AUDIO, VIDEO, SCRIPT = 8, 9, 18
 SIGNATURE = b"FLV\x01"
 HEADER = SIGNATURE + b"\x05\x00\x00\x00\x09" + b"\x00\x00\x00\x00"
-TAG_HEADER = 11
+TAG_HEADER_BYTES = 11
 AVC, AAC = 7, 10
 KEY_FRAME = 1
 EXTENDED_VIDEO = 0x80
 """The bit by which newer codecs are told from the numbered ones (enhanced RTMP)."""
 EXTENDED_FRAMES = (1, 3)
 META = "onMetaData"
-DURATION_AT = len(HEADER) + TAG_HEADER + len(amf.write(META)) + 5 + 2 + len(b"duration") + 1
+DURATION_OFFSET_BYTES = (
+    len(HEADER) + TAG_HEADER_BYTES + len(amf.write(META)) + 5 + 2 + len(b"duration") + 1
+)
 """Where in a file of ours the double stands that says how long it is: the first of its pairs."""
 
 
@@ -68,12 +70,12 @@ class Tag:
     def _is_first(self) -> bool:
         return self.payload[1:2] == b"\0"
 
-    def written(self) -> bytes:
+    def encode(self) -> bytes:
         size = len(self.payload)
         clock = self.timestamp
         low, high = (clock & 0xFFFFFF).to_bytes(3, "big"), bytes([clock >> 24 & 0xFF])
         header = bytes([self.kind]) + size.to_bytes(3, "big") + low + high + b"\0\0\0"
-        return header + self.payload + struct.pack(">I", TAG_HEADER + size)
+        return header + self.payload + struct.pack(">I", TAG_HEADER_BYTES + size)
 
 
 def metadata(properties: dict[str, Value]) -> Tag:
@@ -115,14 +117,14 @@ class Writer:
         self.size = 0
 
     def begin(self, properties: dict[str, Value]) -> None:
-        self._append(HEADER + metadata(properties).written())
+        self._append(HEADER + metadata(properties).encode())
 
     def write(self, tag: Tag) -> None:
-        self._append(tag.written())
+        self._append(tag.encode())
 
-    def say_length(self, ms: int) -> None:
+    def write_duration(self, ms: int) -> None:
         if self.size:
-            os.pwrite(self._file.fileno(), struct.pack(">d", ms / 1000), DURATION_AT)
+            os.pwrite(self._file.fileno(), struct.pack(">d", ms / 1000), DURATION_OFFSET_BYTES)
 
     def close(self) -> None:
         self._file.close()
@@ -146,10 +148,10 @@ def read(file: BinaryIO) -> Iterator[Tag]:
     if head[:4] != SIGNATURE or len(head) < 9:  # noqa: PLR2004 - bytes of the header
         raise Malformed("this is no FLV file")
     file.seek(int.from_bytes(head[5:9], "big") + 4)
-    while header := file.read(TAG_HEADER):
+    while header := file.read(TAG_HEADER_BYTES):
         size = int.from_bytes(header[1:4], "big")
         rest = file.read(size + 4)
-        if len(header) < TAG_HEADER or len(rest) < size:
+        if len(header) < TAG_HEADER_BYTES or len(rest) < size:
             raise Malformed("the file ends within a tag")
         clock = int.from_bytes(header[7:8] + header[4:7], "big")
         yield Tag(header[0], clock, rest[:size])

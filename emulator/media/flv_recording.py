@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.media.amf import Value
-from emulator.media.chunks import CLOCK
+from emulator.media.chunks import TIMESTAMP_WRAP_MS
 from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, read_metadata
 
-LONGEST_FRAME_MS = 1_000
+MAX_FRAME_MS = 1_000
 """What the last frame is taken to last at the most; so long lasted the one before it."""
 
 
@@ -32,7 +32,7 @@ class Source:
             self.headers[tag.kind] = tag
 
 
-class Reel:
+class FlvRecording:
     """`began_ms` and `ended_ms` say, on the stand-in's clock, when its first and last frame came.
 
     There is a file from the first frame on.
@@ -41,7 +41,7 @@ class Reel:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writer: Writer | None = None
-        self._rolls = False
+        self._is_writing = False
         self._base = 0
         self._last: dict[int, int] = {}
         self._steps: dict[int, int] = {}
@@ -57,16 +57,16 @@ class Reel:
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
         """Raises OSError when the disk takes no more; what is there stays a whole file."""
-        if self._rolls and tag.is_header:
+        if self._is_writing and tag.is_header:
             self._write_header(tag)
-        if tag.is_frame and (self._rolls or self._roll(tag, source, now_ms)):
+        if tag.is_frame and (self._is_writing or self._begin_at(tag, source, now_ms)):
             self._write_frame(tag, now_ms)
 
     def pause(self) -> None:
         """Whatever comes next begins anew at a key frame, right after what is here."""
-        self._rolls = False
+        self._is_writing = False
         if self._writer:
-            self._writer.say_length(self.duration_ms)
+            self._writer.write_duration(self.duration_ms)
 
     def close(self) -> None:
         if self._writer:
@@ -74,7 +74,7 @@ class Reel:
             self._writer.close()
             self._writer = None
 
-    def _roll(self, tag: Tag, source: Source, now_ms: int) -> bool:
+    def _begin_at(self, tag: Tag, source: Source, now_ms: int) -> bool:
         """Whether this tag is one to begin with."""
         if source.has_video and not tag.is_key_frame:
             return False
@@ -82,8 +82,8 @@ class Reel:
             self._writer = Writer(self.path)
             self._writer.begin(dict(source.metadata))
             self.began_ms = now_ms
-        self._base = (tag.timestamp - self.duration_ms) % CLOCK
-        self._rolls = True
+        self._base = (tag.timestamp - self.duration_ms) % TIMESTAMP_WRAP_MS
+        self._is_writing = True
         for header in source.headers.values():
             self._write_header(header)
         return True
@@ -99,12 +99,12 @@ class Reel:
 
     def _write_frame(self, tag: Tag, now_ms: int) -> None:
         """A clock that jumps back stands still instead."""
-        passed = (tag.timestamp - self._base) % CLOCK
+        passed = (tag.timestamp - self._base) % TIMESTAMP_WRAP_MS
         last = self._last.get(tag.kind)
-        at = passed if passed < CLOCK // 2 else 0
+        at = passed if passed < TIMESTAMP_WRAP_MS // 2 else 0
         if last is not None:
             at = max(at, last)
-            self._steps[tag.kind] = min(at - last, LONGEST_FRAME_MS) or self._steps.get(tag.kind, 0)
+            self._steps[tag.kind] = min(at - last, MAX_FRAME_MS) or self._steps.get(tag.kind, 0)
         self._write(Tag(tag.kind, at, tag.payload))
         self._last[tag.kind] = at
         self.frames += 1

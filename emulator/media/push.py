@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlsplit
 from emulator.media.flv import Tag
 from emulator.media.malformed import Malformed
 
-LONGEST = 2_048
+MAX_ADDRESS_CHARS = 2_048
 """Characters of what a publisher may write as its address."""
 
 
-class Refusal(Exception):
+class PublishRejected(Exception):
     """A publisher is not let in, or not any longer; the text says why."""
 
 
@@ -35,7 +35,7 @@ class Feed(Protocol):
     def take(self, tag: Tag) -> None:
         """Raises Refusal when it takes no more."""
 
-    def gone(self) -> None:
+    def publisher_left(self) -> None:
         """The publisher is not there any more."""
 
 
@@ -45,7 +45,7 @@ class Host(Protocol):
     def admit(self, push: Push) -> Feed:
         """Raises Refusal."""
 
-    def ended(self, push: Push | None, peer: str, reason: str) -> None:
+    def connection_ended(self, push: Push | None, peer: str, reason: str) -> None:
         """A connection came to its end, before or after it was let in."""
 
 
@@ -54,8 +54,8 @@ def read_push(app: str, address: str, name: str, peer: str = "") -> Push:
 
     The query stands behind any of the three: OBS has it behind the stream key, as it is typed.
     """
-    if len(app) + len(address) + len(name) > LONGEST:
-        raise Malformed(f"an address of more than {LONGEST} characters")
+    if len(app) + len(address) + len(name) > MAX_ADDRESS_CHARS:
+        raise Malformed(f"an address of more than {MAX_ADDRESS_CHARS} characters")
     try:
         place = urlsplit(address)
         host = place.hostname or ""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emulator.media import amf, chunks
 from emulator.media.chunks import ChunkReader, ChunkWriter, Message
 from emulator.media.flv import Tag
-from emulator.media.ingest import HANDSHAKE, WINDOW, Connection, Patience
+from emulator.media.ingest import HANDSHAKE_BYTES, WINDOW_BYTES, Connection, Timeouts
 from emulator.media.push import Push
 
 
@@ -31,10 +31,10 @@ class Taken:
     def take(self, tag: Tag) -> None:
         self.tags.append(tag)
 
-    def gone(self) -> None:
+    def publisher_left(self) -> None:
         self.is_gone = True
 
-    def ended(self, _push: Push | None, _peer: str, reason: str) -> None:
+    def connection_ended(self, _push: Push | None, _peer: str, reason: str) -> None:
         self.reasons.append(reason)
 
 
@@ -62,7 +62,7 @@ class Wire(asyncio.Transport):
 def talk(*parts: bytes) -> tuple[Taken, Wire]:
     async def say() -> tuple[Taken, Wire]:
         host, wire = Taken(), Wire()
-        connection = Connection(host, Patience(), lambda _: None)
+        connection = Connection(host, Timeouts(), lambda _: None)
         connection.connection_made(wire)
         for part in parts:
             connection.data_received(part)
@@ -72,7 +72,7 @@ def talk(*parts: bytes) -> tuple[Taken, Wire]:
     return asyncio.run(say())
 
 
-HELLO = b"\3" + bytes(2 * HANDSHAKE)
+HELLO = b"\3" + bytes(2 * HANDSHAKE_BYTES)
 
 
 def command(*values: amf.Value) -> Message:
@@ -89,7 +89,7 @@ def wired(messages: Sequence[Message]) -> bytes:
 
 
 def answers(wire: Wire) -> list[Message]:
-    return list(ChunkReader().feed(wire.data[1 + 2 * HANDSHAKE :]))
+    return list(ChunkReader().feed(wire.data[1 + 2 * HANDSHAKE_BYTES :]))
 
 
 @given(st.lists(st.binary(max_size=300), max_size=3))
@@ -126,7 +126,7 @@ def test_a_ping_is_answered_and_what_was_received_is_acknowledged() -> None:
     _, wire = talk(HELLO, wired([CONNECT, PUBLISH, ping, wants]), wired([sound]))
     assert Message(chunks.USER_CONTROL, 0, b"\0\7\1\2\3\4") in answers(wire)
     assert [message.kind for message in answers(wire)][-1] == chunks.ACKNOWLEDGEMENT
-    assert WINDOW > 2**20
+    assert WINDOW_BYTES > 2**20
 
 
 def test_a_stream_in_the_other_command_format_is_taken_too() -> None:

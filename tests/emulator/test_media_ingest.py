@@ -20,7 +20,7 @@ from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.account import Ingest
 from emulator.media import amf, chunks
 from emulator.media.chunks import ChunkWriter, Message
-from emulator.media.ingest import HANDSHAKE
+from emulator.media.ingest import HANDSHAKE_BYTES
 from emulator.media.publisher import NotTaken, Publisher
 from tests.support.pushed_recording import until
 from tests.support.receiver import receiving
@@ -142,7 +142,7 @@ def connected(*commands: bytes) -> bytes:
     writer = ChunkWriter()
     hello = amf.write("connect", 1, {"app": "app", "tcUrl": "rtmp://127.0.0.1/app"})
     sent = [writer.write(Message(chunks.COMMAND, 0, hello), 3), *commands]
-    return b"\3" + bytes(2 * HANDSHAKE) + b"".join(sent)
+    return b"\3" + bytes(2 * HANDSHAKE_BYTES) + b"".join(sent)
 
 
 def command(*values: amf.Value) -> bytes:
