@@ -1,4 +1,8 @@
-"""When a stand-in that runs as a program is to end."""
+"""The shutdown signal of an emulator that runs as a program.
+
+The `run` functions of emulator.fc and emulator.live await it.
+It knows nothing of what is being shut down.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ OPTION_HELP = "end with standard input, and so with whoever started it, however 
 
 
 def shutdown_event(*, with_input: bool) -> asyncio.Event:
-    """Set by SIGTERM and SIGINT; `with_input` also when standard input, a pipe, is closed."""
+    """Return an event that SIGTERM and SIGINT set.
+
+    With `with_input`, the end of standard input, a pipe, sets it, too.
+    """
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, event.set)

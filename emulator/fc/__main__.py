@@ -1,3 +1,9 @@
+"""The command line of the Function Compute emulator: `python -m emulator.fc`.
+
+The live-record command and the benchmarks start it, too.
+It only reads options; emulator.fc.run does the work.
+"""
+
 from __future__ import annotations
 
 import argparse

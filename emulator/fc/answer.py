@@ -1,4 +1,8 @@
-"""What a function returned, as a response over HTTP (facts/function-compute.md §2.2, §2.3)."""
+"""HTTP responses made from what functions and the platform return.
+
+server.py and control.py call it for every request (facts/function-compute.md §2.2, §2.3).
+It does no I/O and knows no request.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class Answer:
 
 
 class BadResponse(Exception):
-    """The function's answer cannot be turned into a response."""
+    """A function returned something that cannot become an HTTP response."""
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
@@ -36,13 +40,16 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
 
 
 def platform_error(status: HTTPStatus, code: str, message: str) -> Answer:
-    """An error of the platform (facts §2.3; the shape is of the page `error-codes`)."""
+    """Return an error of the platform (facts §2.3; shape of the page `error-codes`)."""
     content = {"errorCode": code, "errorMessage": message}
     return json_answer(status, content, {"X-Fc-Error-Type": "FcCommonError"})
 
 
 def to_http(returned: bytes) -> Answer:
-    """The full object, or the shorthand: whatever has no statusCode is a body with status 200."""
+    """Return the response that a function's result describes.
+
+    A result without `statusCode` is the body of a response with status 200.
+    """
     try:
         content = json.loads(returned)
     except ValueError:

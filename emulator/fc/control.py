@@ -1,4 +1,8 @@
-"""What the real service does not have: /_fc/state, /_fc/logs, /_fc/kill, /_fc/timer/{function}."""
+"""The control plane, which the real service does not have: state, logs, kill, timer.
+
+server.py routes every path under /_fc/ to it; tests are its callers.
+It must not invoke a function itself; it fires timers.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ class Control:
         self._clock = clock
 
     async def answer(self, method: str, path: str, query: str, body: bytes) -> Answer:
-        """`path` begins after /_fc/."""
+        """Answer a request; `path` begins after /_fc/."""
         try:
             return await self._route(method, path, query, body)
         except ControlError as error:

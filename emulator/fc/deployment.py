@@ -1,4 +1,8 @@
-"""What an s.yaml deploys: its functions and the routes of its custom domain, checked."""
+"""The functions and routes that an s.yaml deploys, validated.
+
+run.py loads it once, before anything starts; tests use it to check s.yaml.
+It starts nothing and reads no environment of its own.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +90,7 @@ class Timer:
 
 @dataclass(frozen=True)
 class Function:
-    """One fc3 resource; the defaults are fc3's (facts/function-compute.md §5, §6.1)."""
+    """One fc3 resource; defaults are those of fc3 (facts/function-compute.md §5, §6.1)."""
 
     key: str
     name: str
@@ -121,7 +125,7 @@ class Deployment:
     routes: tuple[Route, ...]
 
     def function(self, name: str) -> Function | None:
-        """By its key in s.yaml, or by the name it is deployed under."""
+        """Return the function with this key in s.yaml or this deployed name."""
         by_name = (f for f in self.functions.values() if f.name == name)
         return self.functions.get(name) or next(by_name, None)
 
@@ -147,7 +151,7 @@ def load_deployment(path: Path, env: Mapping[str, str]) -> Deployment:
 
 
 class Props:
-    """One mapping of an s.yaml; what is wrong with a value is noted, and the rest read on."""
+    """One mapping of an s.yaml. It notes a wrong value as a fault and reads on."""
 
     def __init__(self, values: object, where: str, faults: list[str]) -> None:
         self.faults = faults
@@ -264,7 +268,7 @@ def _code(props: Props, folder: Path) -> Path:
 
 
 def _environment(props: Props) -> Mapping[str, str]:
-    """facts/function-compute.md §1.5: 4 KB in all, FC_ reserved."""
+    """Return the variables: 4 KB in all, FC_ reserved (facts/function-compute.md §1.5)."""
     variables = props.strings("environmentVariables")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size > _MAX_ENVIRONMENT_BYTES:
@@ -290,7 +294,10 @@ def _reserved(props: Props) -> int | None:
 
 
 def _http_methods(triggers: list[Props]) -> frozenset[str]:
-    """facts/function-compute.md §2.3: one HTTP trigger; §2.4: only anonymous is acted out."""
+    """Return the methods of the HTTP trigger (facts/function-compute.md §2.3, §2.4).
+
+    There is at most one, and the emulator supports anonymous ones only.
+    """
     found = [trigger for trigger in triggers if trigger.text("triggerType") == "http"]
     for extra in found[1:]:
         extra.fault("is a second http trigger")
@@ -323,7 +330,7 @@ def _schedule(config: Props) -> Schedule | None:
 
 
 def _domain(props: Props) -> list[Route]:
-    """devsapp/fc3-domain src/schema.json (facts/function-compute.md §6.1, customDomain)."""
+    """Return a domain's routes (devsapp/fc3-domain src/schema.json; facts §6.1, customDomain)."""
     props.allow_only(_DOMAIN_PROPS)
     props.text("region")
     props.text("protocol")

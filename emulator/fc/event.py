@@ -1,4 +1,8 @@
-"""A request over HTTP as the event that a function gets (facts/function-compute.md §2.1)."""
+"""The events that functions receive: of HTTP requests and of timers.
+
+server.py and timers.py call it (facts/function-compute.md §2.1, §3).
+It does no I/O and reads no clock.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ _HIDDEN_HEADERS = ("Connection", "Keep-Alive", "Host")
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request, as it came over the wire."""
+    """One HTTP request as received."""
 
     method: str
     path: str
@@ -53,7 +57,7 @@ def http_event(
 
 
 def timer_event(name: str, payload: str, at: datetime) -> bytes:
-    """facts/function-compute.md §3, Timer."""
+    """Return the event of a timer trigger (facts/function-compute.md §3, Timer)."""
     event = {"triggerTime": rfc3339(at), "triggerName": name, "payload": payload}
     return json.dumps(event).encode()
 
@@ -73,7 +77,10 @@ def _http(call: Call, user_agent: str) -> dict[str, str]:
 
 
 def _headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Without those a caller cannot set (§2.3); Go, whose spelling FC has, keeps no Host."""
+    """Return the headers in the spelling of Go, which Function Compute uses.
+
+    Headers that a caller cannot set are left out (§2.3); Go keeps no Host header.
+    """
     named = [(_canonical_name(name), value) for name, value in headers]
     return _join_values(
         (name, value)

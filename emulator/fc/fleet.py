@@ -1,4 +1,8 @@
-"""Every instance of the account, and who may have one (facts/function-compute.md §5)."""
+"""All instances of the account and the quotas that limit them (facts/function-compute.md §5).
+
+compute.py acquires and releases instances; run.py recycles the idle ones.
+It must not know events, payloads or HTTP.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,12 @@ from emulator.fc.settings import Settings
 
 
 class Throttled(Exception):
-    """No instance is left: the account's quota or the function's reservation is in use."""
+    """No instance is free: the account's quota or the function's reservation is used up."""
 
 
 @dataclass
 class Instances:
-    """Those of one function; `starting` have no process yet."""
+    """The instances of one function; `starting` counts those without a process yet."""
 
     idle: list[Instance] = field(default_factory=list)
     busy: set[Instance] = field(default_factory=set)
@@ -62,7 +66,7 @@ class Fleet:
             instances.idle.append(instance)
 
     def discard(self, instance: Instance) -> None:
-        """It has done its last call, whether or not its process is gone yet."""
+        """Take the instance out of use, whether or not its process has exited."""
         instances = self.by_function[instance.function.key]
         instances.busy.discard(instance)
         if instance in instances.idle:
@@ -114,7 +118,7 @@ class Fleet:
         self._run_in_background(self._stop(instance))
 
     async def _stop(self, instance: Instance) -> None:
-        """The preStop hook runs before an instance is given up (facts/function-compute.md §1.3)."""
+        """Run the preStop hook, then stop the instance (facts/function-compute.md §1.3)."""
         hook = instance.function.pre_stop
         if hook is not None:
             with suppress(Gone, TimedOut):

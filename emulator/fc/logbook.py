@@ -1,3 +1,9 @@
+"""The log of all functions, in memory.
+
+Instances write to it; the control plane reads its last lines.
+It keeps a fixed number of lines and no file.
+"""
+
 from __future__ import annotations
 
 import sys
@@ -9,7 +15,7 @@ _MAX_LINES = 10_000
 
 
 class Logbook:
-    """The functions' last log lines, each passed on as it comes."""
+    """The last log lines of all functions; it passes each on as it is written."""
 
     def __init__(self, pass_on: Log) -> None:
         self._lines: deque[tuple[str, str]] = deque(maxlen=_MAX_LINES)

@@ -1,4 +1,8 @@
-"""One instance of a function: a process of its own, reached over a socket pair."""
+"""One instance of a function: a process of its own, reached over a socket pair.
+
+fleet.py starts and stops it; compute.py invokes it.
+It must not know quotas or HTTP.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ class Gone(Exception):
 
 
 class TimedOut(Exception):
-    """It did not answer in time."""
+    """The process did not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Reply:
 
 
 class Instance:
-    """Starts with `start`; then one `call` at a time."""
+    """One instance: call `start` first, then `invoke`, one call at a time."""
 
     def __init__(self, function: Function, log: Log, on_gone: Callable[[Instance], None]) -> None:
         self.id = f"c-{os.urandom(4).hex()}-{os.urandom(6).hex()}"
@@ -106,11 +110,11 @@ class Instance:
         return await self._wire.exchange(_meta(handler, request_id), b"", timeout_s)
 
     def stop(self) -> None:
-        """A process that reads the end of its socket exits by itself."""
+        """Close the socket; a process that reads its end exits by itself."""
         self._wire.close()
 
     def time_out(self) -> None:
-        """facts/function-compute.md §1.1: SIGTERM writes the stacks into the log, exit 143."""
+        """Send SIGTERM, on which the process logs its stacks, then kill it (facts §1.1)."""
         self._child.kill(signal.SIGTERM)
         asyncio.get_running_loop().call_later(_KILL_GRACE_S, self.kill)
 
@@ -183,7 +187,7 @@ class _Wire(asyncio.Protocol):
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """The process itself and what it writes: the function's log."""
+    """The process itself; what it writes is the function's log."""
 
     def __init__(self, name: str, log: Log) -> None:
         self.exited = asyncio.Event()
@@ -234,7 +238,7 @@ def _meta(
 
 
 def _environment(function: Function, settings: Settings, instance_id: str) -> dict[str, str]:
-    """facts/function-compute.md §1.5: what is declared and what FC adds, nothing of ours."""
+    """Return the declared variables and those that FC adds (facts §1.5), none of ours."""
     version = "FC_FUNCTION_VERSION" if function.runtime == "python3.12" else "FC_VER_ID"
     return {
         "PATH": os.environ.get("PATH", os.defpath),

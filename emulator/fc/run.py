@@ -1,4 +1,8 @@
-"""Starting and ending the emulator: awaited, in a thread, or as a program."""
+"""The emulator's start and end: awaited, in a thread, or as a program.
+
+__main__.py calls `run`, tests use FcInThread; both end in `serve`.
+It only wires the parts together and must not know how a request is handled.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ _SHUTDOWN_TIMEOUT_S = 0.5
 
 
 class Running:
-    """Made by `serve`; `address` is where it listens, without a slash at the end."""
+    """A running emulator, made by `serve`; `address` has no slash at its end."""
 
     def __init__(self, compute: Compute, calls: AsyncCalls, runner: web.ServerRunner) -> None:
         host, port, *_ = runner.addresses[0]
@@ -76,7 +80,10 @@ async def serve(
     settings: Settings | None = None,
     log: Log = to_stderr,
 ) -> Running:
-    """`env` is what ${env()} in s.yaml sees. BadTemplate and OSError leave it."""
+    """Start the emulator; `env` answers ${env()} in s.yaml.
+
+    Raise BadTemplate or OSError if it cannot start.
+    """
     settings = settings or Settings()
     deployment = load_deployment(s_yaml, env)
     clock, logbook = Clock(settings.clock_file), Logbook(log)
@@ -91,7 +98,10 @@ async def serve(
 
 
 async def _listen(server: Server, port: int) -> web.ServerRunner:
-    """The server's own limits lie above those of Function Compute, so that ours are met first."""
+    """Start the HTTP server.
+
+    aiohttp's limits lie above those of Function Compute, so that ours apply first.
+    """
     http = web.Server(
         server.handle,
         access_log=None,
@@ -109,7 +119,7 @@ async def _listen(server: Server, port: int) -> web.ServerRunner:
 
 
 class FcInThread:
-    """For tests: `with FcInThread(s_yaml, env={}) as fc: requests.get(fc.address + ...)`."""
+    """A context manager for tests; `address` is valid within it."""
 
     def __init__(
         self,
@@ -160,7 +170,7 @@ def run(
     env: Mapping[str, str],
     settings: Settings | None = None,
 ) -> int:
-    """Until SIGTERM or SIGINT, or as the settings say; the exit code."""
+    """Serve until a shutdown signal; return the exit code."""
     settings = settings or Settings()
     serving = partial(serve, s_yaml, env=env, port=port, settings=settings)
     ends = settings.until_input_ends

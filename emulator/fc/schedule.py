@@ -1,4 +1,8 @@
-"""When a timer trigger fires: `@every 1m`, or six cron fields, seconds first."""
+"""The schedules of timer triggers: `@every 1m`, or six cron fields, seconds first.
+
+deployment.py parses them and timers.py asks for the next time; the CLI checks s.yaml with it.
+It reads no clock.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ class Cron:
         return candidate.replace(tzinfo=self.zone).astimezone(timezone.utc)
 
     def _next_candidate(self, at: datetime) -> datetime:
-        """The same moment if it matches; else later, by the largest field that does not."""
+        """Return the same moment if it matches, else a later one that may."""
         seconds, minutes, hours, *_ = self.fields
         if not self._on_day(at):
             return at.replace(hour=0, minute=0, second=0) + timedelta(days=1)
@@ -70,13 +74,13 @@ class Cron:
 
 
 def parse_schedule(expression: str) -> Schedule:
-    """facts/function-compute.md §3, Timer; ValueError says what is wrong."""
+    """Parse an expression (facts/function-compute.md §3, Timer); raise ValueError."""
     if expression.startswith("@"):
         return _parse_every(expression)
     zone, fields = _zone_and_fields(expression)
     if len(fields) != len(_FIELDS):
         raise ValueError(f"has {len(fields)} fields, not 6 (seconds come first)")
-    # When both days are restricted either will do, as in the cron of Go that has @every.
+    # If both days are restricted, either may match, as in the Go cron library that has @every.
     either_day = all(fields[i][0] not in "*?" for i in (3, 5))
     sets = tuple(_parse_field(text, spec) for text, spec in zip(fields, _FIELDS, strict=True))
     cron = Cron(sets, either_day, zone)

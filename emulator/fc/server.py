@@ -1,4 +1,8 @@
-"""Function Compute over HTTP: the custom domain, each function's own trigger, InvokeFunction."""
+"""Function Compute's HTTP interface: custom domain, HTTP triggers, InvokeFunction.
+
+aiohttp calls `Server.handle` for each request.
+It must not start instances itself; compute.py does.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ _INVOCATIONS = "/invocations"
 
 
 class PlatformError(Exception):
-    """The platform's own answer, given before the function is reached."""
+    """An error that the platform answers before it reaches the function."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)
@@ -54,7 +58,7 @@ class Server:
         self._routes = Routes(compute.deployment.routes)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """X-Fc-Request-Id is on every response (facts/function-compute.md §2.3)."""
+        """Answer one request; each response has X-Fc-Request-Id (facts §2.3)."""
         request_id = new_request_id()
         try:
             answer = await self._answer(request, request_id)
@@ -80,7 +84,7 @@ class Server:
     async def _answer_domain(
         self, call: Call, headers: Mapping[str, str], request_id: str
     ) -> Answer:
-        """Straight to the function, which needs no HTTP trigger for it (facts §2.3)."""
+        """Call the function that the route names; it needs no HTTP trigger (facts §2.3)."""
         route = self._routes.find(call.host, call.method, call.path)
         function = self._compute.deployment.function(route.function) if route else None
         if route is None or function is None:
@@ -93,7 +97,7 @@ class Server:
     async def _answer_trigger(
         self, call: Call, headers: Mapping[str, str], request_id: str
     ) -> Answer:
-        """/_fc/http/{function}/... stands for the function's own host name."""
+        """Call the function in /_fc/http/{function}/..., which replaces its host name."""
         name, slash, rest = call.path.removeprefix(_OWN_TRIGGER).partition("/")
         function = self._function(name)
         if call.method not in function.http_methods:
@@ -104,7 +108,7 @@ class Server:
         )
 
     async def _answer_api(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
-        """InvokeFunction: the payload is the event, and an error still comes with 200."""
+        """Answer InvokeFunction: the payload is the event; an error comes with status 200, too."""
         name = call.path.removeprefix(_API).removesuffix(_INVOCATIONS)
         if call.method != "POST" or not call.path.endswith(_INVOCATIONS):
             message = f"'{call.method}' against '{call.path}' is not supported"
@@ -142,7 +146,7 @@ class Server:
             raise throttled from error
 
     def _accept_async(self, function: Function, event: bytes, request_id: str) -> Answer:
-        """facts/function-compute.md §2.3 (128 KB), §3 (202)."""
+        """Accept an asynchronous call (facts/function-compute.md §2.3: 128 KB, §3: 202)."""
         if len(event) > _MAX_ASYNC_BYTES:
             raise _too_large(_MAX_ASYNC_BYTES)
         self._calls.submit(function, event, request_id)
@@ -157,7 +161,7 @@ class Server:
 
 
 def _check_head(request: web.BaseRequest) -> None:
-    """facts/function-compute.md §2.3: 8 KB of headers, 4 KB of path and query."""
+    """Check the limits: 8 KB of headers, 4 KB of path and query (facts §2.3)."""
     if len(request.raw_path) > _MAX_TARGET_BYTES:
         message = f"path and query exceed {_MAX_TARGET_BYTES} bytes"
         raise PlatformError(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)

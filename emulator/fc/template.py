@@ -1,4 +1,8 @@
-"""An s.yaml of Serverless Devs 3, with its variables and its template put in."""
+"""The reader of Serverless Devs 3 templates: resolves variables, templates and overlays.
+
+deployment.py and the deploy commands of the CLI call it (facts/function-compute.md §7).
+It must not know which properties a function has.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ _NAMES = re.compile(r"(?:vars|resources)(?:\.\w[\w-]*)+")
 
 
 class BadTemplate(Exception):
-    """What is wrong with an s.yaml: all of it, since mending one fault at a time is a chore."""
+    """An s.yaml is wrong; `faults` lists everything that is."""
 
     def __init__(self, path: Path, faults: list[str]) -> None:
         super().__init__(f"{path}: " + "; ".join(faults))
@@ -24,12 +28,14 @@ class BadTemplate(Exception):
 
 
 class Unresolved(Exception):
-    """One expression that has no value."""
+    """An expression has no value."""
 
 
 def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> dict[str, Any]:
-    """The resources, resolved (facts/function-compute.md §7); with an environment, as the env.yaml
-    beside it overlays them."""
+    """Return the resolved resources (facts/function-compute.md §7).
+
+    With an `environment`, apply its overlays from the env.yaml in the same folder.
+    """
     overlays = _overlays(path.with_name("env.yaml"), environment) if environment else {}
     resolver = _Resolver(_read(path), path.parent, env, overlays)
     resources = resolver.resources()
@@ -49,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def environments(path: Path) -> dict[str, Any]:
-    """Those of an env.yaml, by their names."""
+    """Return the environments of an env.yaml by name."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         return {str(each["name"]): each for each in document["environments"]}
@@ -58,7 +64,10 @@ def environments(path: Path) -> dict[str, Any]:
 
 
 def _overlays(path: Path, environment: str) -> dict[str, Any]:
-    """Serverless Devs would only warn of a name that is not there."""
+    """Return an environment's overlays; raise BadTemplate if it does not exist.
+
+    Serverless Devs only warns then.
+    """
     known = environments(path)
     if environment not in known:
         raise BadTemplate(path, [f"has no {environment!r}, only {', '.join(known)}"])
@@ -100,7 +109,7 @@ class _Resolver:
         return {**resource, "props": _merge(template, resource.get("props") or {})}
 
     def _overlay(self, key: str, resource: dict[str, Any]) -> dict[str, Any]:
-        """The resource's own go over those of its component."""
+        """Apply the overlays of the component, then those of the resource."""
         of_components = self._overlays.get("components") or {}
         of_resources = self._overlays.get("resources") or {}
         over = _merge(
@@ -148,7 +157,7 @@ class _Resolver:
         raise Unresolved(f"${{{expression}}} is none of env(), path(), vars. and resources.")
 
     def _env_value(self, match: re.Match[str]) -> str:
-        """As Serverless Devs has it, a variable set to nothing takes the default, too."""
+        """Return a variable; like Serverless Devs, take the default if it is empty."""
         default = match[2] if match[2] is not None else match[3]
         value = self._env.get(match[1]) or default
         if value is None:
@@ -174,7 +183,7 @@ class _Resolver:
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Mappings are merged, everything else is replaced."""
+    """Merge mappings; replace everything else."""
     merged = {**below, **above}
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):

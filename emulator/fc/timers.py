@@ -1,4 +1,8 @@
-"""Timer triggers on the development clock (facts/function-compute.md §3, Timer)."""
+"""The timer triggers, on the development clock (facts/function-compute.md §3, Timer).
+
+run.py ticks it; the control plane fires single timers.
+It submits events and never waits for a function.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,10 @@ class Timers:
         self._due = [timer.schedule.after(self._last_tick) for _, timer in self._timers]
 
     def tick(self) -> None:
-        """However far the clock was moved, a timer fires once; moved back, it starts anew."""
+        """Fire each due timer once, however far the clock was moved.
+
+        If the clock was set back, schedule every timer anew.
+        """
         now = self._clock.now()
         set_back = now < self._last_tick - _JITTER
         self._last_tick = now

@@ -1,3 +1,9 @@
+"""The command line of the ApsaraVideo Live emulator: `python -m emulator.live`.
+
+The live-record command and the benchmarks start it, too.
+It only reads options; emulator.live.server does the work.
+"""
+
 from __future__ import annotations
 
 import argparse
@@ -10,7 +16,7 @@ from emulator.shutdown import OPTION, OPTION_HELP
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m emulator.live", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m emulator.live")
     parser.add_argument("--port", type=int, default=PORT, help="0 takes a free one")
     parser.add_argument(
         "--rtmp-port", type=int, help=f"{RTMP}, or a free one where the port is not the usual"

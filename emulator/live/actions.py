@@ -1,4 +1,8 @@
-"""Every action that is answered here, by its name on the wire."""
+"""The table of API actions, by their names on the wire.
+
+api.py looks each call up here once it is admitted.
+Actions must not see signatures, planned faults or HTTP.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ def version_of(action: str) -> str:
 
 
 def _record_command(live: Live, params: Mapping[str, str], call: Call) -> Json:
-    """facts/live.md §1."""
+    """Carry out RealTimeRecordCommand (facts/live.md §1)."""
     key = _command_key(live, params)
     stream = live.streams.find(key)
     session = stream.live if stream else None
@@ -56,7 +60,7 @@ def _command_key(live: Live, params: Mapping[str, str]) -> StreamKey:
 
 
 def _streaming_domain(live: Live, name: str) -> None:
-    """facts/live.md §1.1: the main streaming domain, not the ingest domain."""
+    """Raise unless the name is a main streaming domain (facts/live.md §1.1)."""
     domain = live.domain(name)
     if domain is None or domain.streaming != name:
         raise ApiError(live.switches.wrong_domain_code)
@@ -89,7 +93,7 @@ def _caller_identity(live: Live, _params: Mapping[str, str], call: Call) -> Json
 
 
 def _without_call(act: Callable[[Live, Mapping[str, str]], Json]) -> Action:
-    """What needs to know nothing of the call around it."""
+    """Adapt an action that does not need the call."""
     return lambda live, params, _call: act(live, params)
 
 

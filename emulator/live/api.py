@@ -1,4 +1,8 @@
-"""The API as its wire shows it: which action, signed by whom, answered how."""
+"""The API as a caller sees it: reads a call, checks its signature, injects faults, answers.
+
+server.py calls `answer` for each request to "/".
+It must not know what an action does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ Json = dict[str, object]
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back; or, with a transport fault or `dropped`, what would have."""
+    """The answer to a call; after a transport fault, the answer that would have been sent."""
 
     status: int
     body: Json
@@ -49,7 +53,7 @@ def answer(live: Live, wire: Wire) -> Answer:
 
 
 def _finish(call: Call, result: Answer, fault: Fault | None) -> Answer:
-    """The last word: what the caller sees of it, and what the log keeps."""
+    """Apply the transport fault to the answer and complete the call's log entry."""
     if fault is not None:
         call.fault = fault.name
         result.transport = fault.transport

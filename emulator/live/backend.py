@@ -1,4 +1,8 @@
-"""ApsaraVideo Live without HTTP: publishers come and go, commands act, callbacks follow."""
+"""ApsaraVideo Live without HTTP: publishers, commands, rules and callbacks.
+
+The API, the control plane and the RTMP port all act on one Live object.
+It must not know signatures of requests or how a body is parsed.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +69,7 @@ class Live:
         )
 
     async def reset(self) -> None:
-        """All as at the beginning, except the clock, which others share."""
+        """Restore the initial state, except the clock, which other processes share."""
         await self.forget_callbacks()
         self.timeline.clear()
         self.discard_recordings()
@@ -81,20 +85,20 @@ class Live:
                 flv.path.unlink(missing_ok=True)
 
     def close_recordings(self) -> None:
-        """What is being recorded becomes no object any more, but is whole where it lies."""
+        """Close the files being recorded. They stay complete but become no objects."""
         for stream in self.streams:
             for flv in stream.flv_recordings():
                 flv.close()
 
     async def forget_callbacks(self) -> None:
-        """None that is on its way or due arrives any more, and nobody waits for it."""
+        """Drop every callback that is due or on its way, and end every wait for one."""
         await self.courier.forget()
         for receipt in self._receipts:
             if not receipt.done():
                 receipt.set_result(FORGOTTEN)
 
     def key(self, domain: str, app: str, stream: str) -> StreamKey:
-        """The stream by its streaming or ingest domain."""
+        """Return the key of a stream, by its streaming or ingest domain; raise Unfit."""
         found = self.domain(domain)
         if found is None:
             known = ", ".join(self.domains)
@@ -102,22 +106,22 @@ class Live:
         return StreamKey(found.streaming, app, stream)
 
     def domain(self, name: str) -> Domain | None:
-        """By its streaming name or one of the ingest names bound to it."""
+        """Find a domain by its streaming name or by an ingest name bound to it."""
         return self.domains.find(name)
 
     def need_streaming(self, name: str) -> None:
-        """What configures recording takes the main streaming domain (facts/live.md §1.1)."""
+        """Raise unless the name is a main streaming domain (facts/live.md §1.1)."""
         if self.domains.kind(name) != STREAMING:
             raise ApiError("InvalidDomain.NotFound")
 
     def recording_error(self, rule: Rule) -> tuple[str, str] | None:
-        """facts/live.md §4: what makes a recording break as it begins."""
+        """Return code and message if this rule breaks a recording at once (facts/live.md §4)."""
         if rule.storage == "oss" and rule.bucket not in self.buckets:
             return "BucketNotFound", "Bucket not found"
         return None
 
     def ingest_of(self, domain: str) -> str:
-        """facts/live.md §2: the streaming domain itself when no ingest domain is bound to it."""
+        """Return the ingest domain, or the streaming domain if none is bound (facts/live.md §2)."""
         found = self.domain(domain)
         if found is None or domain in found.ingest or not found.ingest:
             return domain
@@ -128,7 +132,7 @@ class Live:
         return max(fitting, key=Rule.rank, default=None)
 
     def set_rule(self, rule: Rule) -> None:
-        """As facts/live.md §6 says of a changed configuration: from the next publish on."""
+        """Set a rule; it applies from the next publish on (facts/live.md §6)."""
         previous = self.rule_at(rule.place, rule.storage)
         self.rules = (*(other for other in self.rules if other is not previous), rule)
 
@@ -155,7 +159,7 @@ class Live:
         arguments: Mapping[str, str],
         sends_callback: bool = True,
     ) -> tuple[Session, asyncio.Future[Receipt]]:
-        """A publisher is said to push; the receipt tells how the publish callback fared."""
+        """Simulate a publisher; the receipt reports the delivery of the publish callback."""
         second = self.clock.now_ms() // 1000 if time is None else time
         stream, session = self._open_session(key, ingest, second, arguments, is_pushed=False)
         wait_ms = self.account.manners.publish_delay_ms
@@ -166,7 +170,7 @@ class Live:
     def push(
         self, key: StreamKey, *, ingest: str, arguments: Mapping[str, str]
     ) -> tuple[Stream, Session]:
-        """A publisher begins to push over RTMP."""
+        """Begin the session of an RTMP publisher."""
         second = self.clock.now_ms() // 1000
         stream, session = self._open_session(key, ingest, second, arguments, is_pushed=True)
         wait_ms = self.account.ingest.publish_delay_ms
@@ -216,7 +220,7 @@ class Live:
         return session, receipt
 
     def break_recording(self, key: StreamKey, code: str, message: str) -> bool:
-        """facts/live.md §4 record_error; whether there was a recording to break."""
+        """Post record_error (facts/live.md §4); return True if a recording was broken."""
         broke = self.recordings.fail(self.streams.of(key), self.clock.now_ms())
         error = {"code": code, "message": message}
         self.post_record_callback(
@@ -231,7 +235,7 @@ class Live:
         return receipt
 
     def _follow_push_url(self, stream: Stream, session: Session, at: int) -> None:
-        """facts/live.md §5, OnDemand 2: the push URL says `record_config={"NeedRecord":true}`."""
+        """Record if the push URL has `record_config={"NeedRecord":true}` (facts/live.md §5)."""
         record_config = session.arguments.get("record_config", "").encode()
         if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(record_config):
             self.recordings.begin(stream, session, at)
@@ -257,7 +261,7 @@ class Live:
         *,
         sends_callback: bool,
     ) -> None:
-        """facts/live.md §2 Timing: only who stays connected is announced."""
+        """Post the publish callback if the publisher is still there (facts/live.md §2 Timing)."""
         session.announced = session.ended_ms is None
         if session.announced and sends_callback:
             self._post_ingest("publish", stream, session, session.time, receipt)
@@ -272,7 +276,7 @@ class Live:
         time: int,
         receipt: asyncio.Future[Receipt],
     ) -> None:
-        """facts/live.md §2: `app` is the ingest domain, `appname` the application."""
+        """Post a stream callback (facts/live.md §2): `app` is its ingest domain, not the app."""
         _, app, name = stream.key
         query = {
             "action": action,
@@ -290,7 +294,7 @@ class Live:
         )
 
     def switch(self, key: StreamKey) -> tuple[Session, asyncio.Future[Receipt]]:
-        """facts/live.md §2.1: two publishers, of which one goes: that is not offline."""
+        """Let one of two publishers leave; the stream stays live (facts/live.md §2.1)."""
         stream = self.streams.of(key)
         session = stream.live
         if session is None:
@@ -303,7 +307,7 @@ class Live:
     def post_incident(
         self, kind: str, domain: str, key: StreamKey, code: int, message: str
     ) -> None:
-        """facts/live.md §2.1: POST JSON on the ingest domain; its fields are UNCONFIRMED."""
+        """Post an exception or switch callback (facts/live.md §2.1; fields UNCONFIRMED)."""
         ingest = self.ingest_of(domain)
         notify = self.notify.of_stream(ingest)
         url = notify.switch_url if kind == "switch" else notify.exception_url
@@ -313,7 +317,10 @@ class Live:
         self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
 
     def post_record_callback(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
-        """facts/live.md §4: status events only when NeedStatusNotify is set."""
+        """Post a recording callback (facts/live.md §4).
+
+        Status events are posted only if NeedStatusNotify is set.
+        """
         notify = self.notify.of_record(key.domain)
         if event in STATUS_EVENTS and not notify.need_status:
             return
@@ -324,7 +331,7 @@ class Live:
         )
 
     def _record_key(self, key: StreamKey) -> str:
-        """facts/live.md §3: a running stream goes on signing with the key it began with."""
+        """Return the signing key; a live stream keeps the one it began with (facts/live.md §3)."""
         stream = self.streams.find(key)
         if stream is not None and stream.sessions:
             return stream.sessions[-1].record_key
@@ -335,7 +342,7 @@ class Live:
         return host_of(url, with_port=with_port)
 
     def _ask_on_demand(self, stream: Stream, session: Session) -> None:
-        """facts/live.md §5, OnDemand 1: asked once, as the stream begins."""
+        """Post the on-demand query, once, when the stream begins (facts/live.md §5, OnDemand 1)."""
         url = self.notify.of_record(stream.key.domain).on_demand_url
         if not url or session.rule is None or session.rule.on_demand != ASK:
             return
@@ -371,7 +378,10 @@ def _needs_record(answer: bytes) -> bool:
 
 
 def _requested_rule(rule: Rule, answer: bytes) -> Rule | None:
-    """facts/live.md §5: Format is intersected with the template, Interval overrides it."""
+    """Return the rule that the answer asks for (facts/live.md §5).
+
+    Format is intersected with the rule's formats; Interval overrides its cycle.
+    """
     document = _json_object(answer)
     if document.get("NeedRecord") is not True:
         return None
@@ -386,7 +396,7 @@ def _requested_rule(rule: Rule, answer: bytes) -> Rule | None:
 
 
 def _cycle_ms(intervals: object, formats: tuple[str, ...], rule: Rule) -> int:
-    """The shortest asked for; the stand-in cuts all formats at once."""
+    """Return the shortest valid interval; the emulator splits all formats at once."""
     if not isinstance(intervals, dict):
         return rule.cycle_ms
     requested_s = [v for k, v in intervals.items() if k.lower() in formats and type(v) is int]

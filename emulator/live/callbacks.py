@@ -1,4 +1,8 @@
-"""Delivering callbacks as Live does: signed, five seconds' patience, five more tries."""
+"""Callback delivery as Live does it: signed, with a timeout and retries.
+
+backend.py posts each callback here.
+It must not decide whether a callback is due, only how it arrives.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ OK, FIRST_SERVER_ERROR = 200, 500
 
 
 class Receipt(NamedTuple):
-    """How a delivery ended."""
+    """The result of a delivery."""
 
     outcome: str
     attempts: int = 0
@@ -40,7 +44,7 @@ FORGOTTEN = Receipt("forgotten")
 
 @dataclass(slots=True)
 class Callback:
-    """`signed_for` is the domain in the signature; without a key nothing is signed."""
+    """One callback. `signed_for` is the domain in the signature; no key, no signature."""
 
     event: str
     key: StreamKey
@@ -58,7 +62,10 @@ class Callback:
 
 
 class Courier:
-    """facts/live.md §2: 5 s, then five retries 1 s apart; lost after that; no order promised."""
+    """Delivers callbacks without promising an order (facts/live.md §2).
+
+    A callback waits 5 s for an answer, is retried five times, 1 s apart, and then is lost.
+    """
 
     def __init__(
         self,
@@ -91,7 +98,7 @@ class Courier:
             await self._http.close()
 
     async def forget(self) -> None:
-        """Whatever is on its way does not arrive any more."""
+        """Drop every callback that is on its way."""
         for task in self._on_the_way:
             task.cancel()
         await asyncio.gather(*self._on_the_way, return_exceptions=True)
@@ -123,7 +130,7 @@ class Courier:
         callback.settle(Receipt("dropped"))
 
     def _add_record(self, callback: Callback, receipt: Receipt) -> None:
-        """Once Live tries no more."""
+        """Add the callback to the history, once Live does not retry any more."""
         is_ingest = callback.event in INGEST_EVENTS
         record = NotifyRecord(
             self._timeline.clock.now_ms(),
@@ -152,7 +159,7 @@ class Courier:
         self._release_held(callback.key)
 
     def _release_held(self, key: StreamKey) -> None:
-        """What was held for reordering goes out once a later one of its stream has arrived."""
+        """Send what was held for reordering, now that a later callback of its stream arrived."""
         overtaken = [callback for callback in self._held if callback.key == key]
         self._held = [callback for callback in self._held if callback.key != key]
         for callback in overtaken:
@@ -172,7 +179,10 @@ class Courier:
         return receipt
 
     def _wants_retry(self, receipt: Receipt) -> bool:
-        """Only time-outs are documented; no connection at all is taken for one."""
+        """Return True after a timeout, and likewise when there was no connection at all.
+
+        Only timeouts are documented.
+        """
         if receipt.status is None:
             return True
         return receipt.status >= FIRST_SERVER_ERROR and self._switches.callback_retry_on_5xx
@@ -212,7 +222,7 @@ def host_of(url: str, *, with_port: bool = False) -> str:
 
 
 def _signature_headers(callback: Callback, signed_at: int) -> dict[str, str]:
-    """facts/live.md §3."""
+    """Return the signature headers (facts/live.md §3)."""
     if not callback.signing_key:
         return {}
     signature = callback_signature(callback.signed_for, signed_at, callback.signing_key)

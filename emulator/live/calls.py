@@ -1,4 +1,8 @@
-"""What came over the wire and what went out: the source of every claim about commands sent."""
+"""The log of API calls received and callback attempts sent.
+
+api.py, oss.py and callbacks.py write it; tests read it to see which commands were sent.
+It must not influence any answer.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from emulator.live.streams import Session, Stream
 
 @dataclass(slots=True)
 class Call:
-    """One API call. `code` is Live's error, `acted` whether Live did what was asked."""
+    """One API call. `code` is Live's error; `acted` is True if Live carried the call out."""
 
     n: int
     at_ms: int
@@ -33,7 +37,7 @@ class Call:
 
 @dataclass(slots=True)
 class Delivery:
-    """One attempt to deliver a callback; `status` is none when no answer came."""
+    """One attempt to deliver a callback; `status` is None if no answer came."""
 
     n: int
     at_ms: int
@@ -69,8 +73,10 @@ class Calls:
         return delivery
 
     def note_command(self, call: Call, stream: Stream, session: Session | None) -> None:
-        """Tells what one publish needed only once: a start twice without a stop between, a stop
-        twice without a start between. To be called for what was accepted, or was so already."""
+        """Note a duplicate: two starts without a stop between, or two stops without a start.
+
+        Call it for commands that were accepted or whose effect was there already.
+        """
         match call.command:
             case "start":
                 self._note_start(call, stream, session)

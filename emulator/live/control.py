@@ -1,4 +1,8 @@
-"""The control plane under /_control/, which the real service does not have."""
+"""The control plane under /_control/, which the real service does not have.
+
+Remote and the tests call it to publish, inject faults and move the clock.
+It only reads requests and writes JSON; backend.py holds the state.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +107,7 @@ class Control:
         return web.json_response({"broke": broke})
 
     async def _record_event(self, request: web.Request) -> web.Response:
-        """A recording callback whose fields the caller makes up."""
+        """Post a recording callback with the caller's own fields."""
         body = Fields(await _json(request))
         key, event = self._read_key(body), body.text("event")
         fields = body.object("fields")
@@ -120,7 +124,7 @@ class Control:
         return web.json_response({})
 
     async def _switch(self, request: web.Request) -> web.Response:
-        """One of the two publishers of a stream goes away and the other takes over."""
+        """Let one of a stream's two publishers leave and the other take over."""
         body = Fields(await _json(request))
         key = self._read_key(body)
         waits = body.flag("wait", default=False)
@@ -157,7 +161,10 @@ class Control:
         )
 
     async def _move_clock(self, request: web.Request) -> web.Response:
-        """What is due by then has happened when this answers; callbacks are on their way."""
+        """Move the clock. What is due by then has happened when this answers.
+
+        Callbacks may still be on their way.
+        """
         body = Fields(await _json(request))
         advance_ms = body.maybe_number("advance_ms", most=YEAR_MS)
         offset_ms = body.maybe_number("offset_ms", least=-YEAR_MS, most=YEAR_MS)
@@ -170,7 +177,7 @@ class Control:
         return await self._clock(request)
 
     async def _skew(self, request: web.Request) -> web.Response:
-        """How far the service's own clock is from the caller's: for signatures, and in Date."""
+        """Set the offset of the service's own clock, for signatures and the Date header."""
         body = Fields(await _json(request))
         skew_ms = body.number("ms", least=-YEAR_MS, most=YEAR_MS)
         body.raise_faults()

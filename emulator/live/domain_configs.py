@@ -1,4 +1,8 @@
-"""What the API tells of domains, and how it binds and stops them."""
+"""The API actions on domains: describe, bind, release, start, stop.
+
+actions.py lists them by their names on the wire.
+They must not know the call around them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ REGION = "cn-shanghai"
 
 
 def mapping(live: Live, params: Params) -> Json:
-    """facts/live.md §1.1: `vhost` is the main streaming domain, `publish` the ingest domain."""
+    """DescribeLiveDomainMapping: `vhost` is the streaming domain (facts/live.md §1.1)."""
     parameters.need(params, "DomainName")
     name = params["DomainName"]
     kind = live.domains.kind(name)

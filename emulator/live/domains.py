@@ -1,4 +1,8 @@
-"""The account's domains: which there are, which ingest domain leads to which streaming domain."""
+"""The account's domains: their kind, their binding and whether they are offline.
+
+backend.py asks it about every domain name; domain_configs.py changes it.
+It must not know streams.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +26,13 @@ class Domains:
         return iter(self._kinds)
 
     def kind(self, name: str) -> str:
-        """LiveVideo or liveEdge, whether or not it is bound to another."""
+        """Return the LiveDomainType; raise ApiError if the domain is unknown."""
         if name not in self._kinds:
             raise ApiError("InvalidDomain.NotFound")
         return self._kinds[name]
 
     def find(self, name: str) -> Domain | None:
-        """The domain by its streaming name or by one of the ingest names bound to it."""
+        """Return the domain by its streaming name or by an ingest name bound to it."""
         streaming = self._bound.get(name, name)
         if self._kinds.get(streaming) != STREAMING:
             return None

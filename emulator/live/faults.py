@@ -1,4 +1,8 @@
-"""What is planned to go wrong: with API calls, and with callbacks on their way."""
+"""Planned faults: of API calls, and of callbacks on their way.
+
+The control plane adds them; api.py, oss.py and callbacks.py ask for the next one.
+It must not carry a fault out.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from emulator.live.streams import StreamKey
 
 RECORD_COMMAND = "RealTimeRecordCommand"
 
-# What the caller gets to see, and whether Live has acted by then.
+# The fault that the caller meets, and whether Live has carried the call out by then.
 TRANSPORTS: Mapping[str, bool] = {
     "reset": False,  # the connection is reset
     "reset_after_acting": True,
@@ -29,8 +33,10 @@ TRANSPORTS: Mapping[str, bool] = {
 
 @dataclass(slots=True)
 class Fault:
-    """Of the matching calls `times` go wrong, one in `every`. `late_ms` later Live acts after
-    all."""
+    """A planned error: of the matching calls, `times` fail, one in `every`.
+
+    With `late_ms`, Live still carries the call out that much later.
+    """
 
     code: str | None
     transport: str | None
@@ -91,7 +97,7 @@ def _check(fault: Fault, body: Fields) -> None:
 
 @dataclass(slots=True)
 class Detour:
-    """The next `times` matching callbacks do not simply arrive."""
+    """A planned change to the delivery of the next `times` matching callbacks."""
 
     do: str
     event: str
@@ -135,7 +141,7 @@ def read_detour(body: Fields) -> Detour:
 
 
 class Plan:
-    """Faults and detours in the order they were planned; each serves its number of times."""
+    """Faults and detours in the order they were added; each serves its number of times."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []

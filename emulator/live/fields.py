@@ -1,4 +1,8 @@
-"""Reading JSON objects and TOML tables so that every mistake is told at once."""
+"""A reader of JSON objects and TOML tables that reports every mistake at once.
+
+account.py, faults.py and control.py read their input with it.
+It must not know any field's meaning.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ MISSING = object()
 
 
 class Unfit(Exception):
-    """What was handed in cannot be used; `faults` says everything that is wrong with it."""
+    """The input cannot be used; `faults` lists everything that is wrong with it."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -18,7 +22,7 @@ class Unfit(Exception):
 
 
 class Fields:
-    """One table under reading. Read every field, then call `done`, which raises all faults."""
+    """One table being read. Read every field, then call `raise_faults`."""
 
     def __init__(self, table: object, where: str = "") -> None:
         self._where = where
@@ -81,7 +85,7 @@ class Fields:
         return dict(values)
 
     def object(self, name: str) -> dict[str, object]:
-        """Whatever it holds."""
+        """Return an object of any content."""
         return dict(self._take(name, {}, dict, "an object") or {})
 
     def table(self, name: str) -> Fields:

@@ -1,4 +1,8 @@
-"""STS GetCallerIdentity: whose the access key is. Its own service, at the same address here."""
+"""GetCallerIdentity of STS: the identity behind an access key.
+
+actions.py calls it; the real service has an address of its own, here it is the same.
+It knows only the account.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ ROLE_ID = "300000000000000000"
 
 
 def caller_identity(account: Account, access_key: str) -> dict[str, object]:
-    """`IdentityType` is Account for the root key, RAMUser or AssumedRoleUser."""
+    """Return the identity; its `IdentityType` is Account for the root key."""
     credential = account.credential(access_key)
     kind = credential.identity if credential else "RAMUser"
     body: dict[str, object] = {"AccountId": ACCOUNT_ID, "IdentityType": kind}

@@ -1,4 +1,8 @@
-"""What Live tells about streams and domains when asked."""
+"""The API actions that list live streams.
+
+actions.py calls them once the domain is checked.
+They must not change anything.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ Json = dict[str, object]
 
 
 def online_list(live: Live, params: Mapping[str, str]) -> Json:
-    """facts/live.md §7: fuzzy and with transcoded streams, unless told otherwise."""
+    """DescribeLiveStreamsOnlineList: by default fuzzy, transcoded streams included (§7)."""
     page, size = number(params, "PageNum", 1, 10**6), number(params, "PageSize", 2000, 3000)
     rows = list(_rows(live, params))
     shown = rows[(page - 1) * size : page * size]

@@ -1,6 +1,7 @@
-"""Callback configurations as the API sets, deletes and tells them (facts/live.md §2, §4, §7).
+"""The API actions on callback configurations (facts/live.md §2, §4, §7).
 
-What a call leaves out is cleared: nothing says that it would be kept.
+actions.py lists them by their names on the wire.
+A parameter that a call omits is cleared: no document says that it would be kept.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def set_stream(live: Live, params: Params) -> Json:
 
 
 def describe_stream(live: Live, params: Params) -> Json:
-    """SwitchNotifyUrl is told by no API."""
+    """DescribeLiveStreamsNotifyUrlConfig. No API returns SwitchNotifyUrl."""
     domain = _ingest_domain(live, params)
     current = live.notify.stream.get(domain)
     if current is None:
@@ -111,7 +112,7 @@ def _absent_config(live: Live, name: str) -> Json:
 
 
 def _ingest_domain(live: Live, params: Params) -> str:
-    """facts/live.md §2: the streaming domain itself only where no ingest domain is bound to it."""
+    """Return the ingest domain, or the streaming domain if none is bound (facts/live.md §2)."""
     parameters.need(params, "DomainName")
     name = params["DomainName"]
     if live.domains.kind(name) != INGEST and live.ingest_of(name) != name:
@@ -141,7 +142,10 @@ def _is_web(value: str) -> bool:
 
 
 def _key(params: Params, max_chars: int) -> str:
-    """Letters and digits; the development keys have hyphens, so that nobody deploys them."""
+    """Return the key: letters and digits.
+
+    The development keys have hyphens, so that nobody can deploy them.
+    """
     parameters.need(params, "NotifyAuthKey")
     key = params["NotifyAuthKey"]
     alphabet = "[A-Za-z0-9-]" if key.startswith("dev-") else "[A-Za-z0-9]"

@@ -1,4 +1,8 @@
-"""What Live remembers of its callbacks for seven days, and tells when asked (facts/live.md §7)."""
+"""The callback history that Live keeps for seven days (facts/live.md §7).
+
+callbacks.py adds to it; actions.py queries it.
+It must not know how a callback was delivered, only how that ended.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ ON_DEMAND_EVENTS = ("on_demand",)  # in neither list
 
 @dataclass(frozen=True, slots=True)
 class NotifyRecord:
-    """One callback after its last try. `domain` is the one that its configuration stands on."""
+    """One callback after its last attempt; `domain` is the one it is configured for."""
 
     at_ms: int
     event: str
@@ -42,7 +46,7 @@ class NotifyRecords:
         self._records.clear()
 
     def stream_records(self, params: Mapping[str, str], now_ms: int) -> Json:
-        """By ingest domain; the request says PageNumber, the answer PageNum."""
+        """Return stream callbacks by ingest domain. The answer says PageNum, not PageNumber."""
         rows = [
             record for record in self._matching(params, now_ms) if record.event in INGEST_EVENTS
         ]
@@ -51,7 +55,7 @@ class NotifyRecords:
         return page | {"NotifyRecordsInfo": {"LiveStreamNotifyRecordsInfo": entries}}
 
     def record_records(self, params: Mapping[str, str], now_ms: int) -> Json:
-        """By streaming domain."""
+        """Return recording callbacks by streaming domain."""
         storage = word(params, "StorageType", ("all", "oss", "vod"))
         both = (*INGEST_EVENTS, *ON_DEMAND_EVENTS)
         rows = [record for record in self._matching(params, now_ms) if record.event not in both]

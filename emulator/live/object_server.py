@@ -1,4 +1,8 @@
-"""The objects of the buckets over HTTP, ranges of them too."""
+"""The objects of the buckets over HTTP, byte ranges included.
+
+server.py adds its routes; players and the OSS client read from it.
+It must not write objects.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ CONTENT_TYPES = {".flv": "video/x-flv"}
 
 
 class ObjectServer:
-    """As a bucket that anyone may read; an address that is signed has to be signed rightly."""
+    """Serves every bucket as public. A signed URL must have a valid signature."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -23,7 +27,7 @@ class ObjectServer:
         application.router.add_get(ADDRESS, self._serve)
 
     def _admit(self, request: web.Request) -> None:
-        """One more call of the OSS API."""
+        """Check the signature and log the request as a call of the OSS API."""
         call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = "HeadObject" if request.method == "HEAD" else "GetObject"
         admit(self._live, request, request.raw_path.partition("?")[0])

@@ -1,7 +1,7 @@
-"""Object Storage Service, as much of it as recording needs: buckets, and what deletes in them.
+"""Object Storage Service, as far as recording needs it: buckets and their lifecycle rules.
 
-At the same address as Live, with the bucket in the path, as OSS itself does where the endpoint is
-an IP address. Signatures are of version 4, which the official SDK sends.
+The official SDK calls it at Live's address with the bucket in the path, signed with version 4.
+It must not serve objects; object_server.py does.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Buckets:
 
     async def _serve(self, request: web.Request) -> web.Response:
         if "Authorization" not in request.headers and not self._has_bucket(request):
-            raise web.HTTPNotFound  # nobody asks OSS: a path that is nowhere
+            raise web.HTTPNotFound  # no call of OSS, only an unknown path
         action = _action(request)
         call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = action
@@ -85,7 +85,7 @@ class Buckets:
 
 
 def admit(live: Live, request: web.Request, resource: str) -> None:
-    """`resource` is the path as it is signed. Raises Denied unless the headers sign it rightly."""
+    """Raise Denied unless the headers sign the request; `resource` is the path as signed."""
     claim = CLAIM.fullmatch(request.headers.get("Authorization", ""))
     if claim is None:
         raise Denied("AccessDenied")
@@ -164,7 +164,7 @@ def _get_lifecycle(live: Live, name: str, _body: str) -> ET.Element:
 
 
 def _put_lifecycle(live: Live, name: str, body: str) -> None:
-    """Of all its rules the shortest of those that delete."""
+    """Keep the shortest expiry of all rules."""
     found = re.findall(r"<Days>\s*(\d{1,5})\s*</Days>", body)
     if not found:
         raise Denied("MalformedXML")

@@ -1,4 +1,8 @@
-"""Reading an API call's parameters; what does not fit is refused in the API's words."""
+"""Typed access to an API call's parameters.
+
+Every action reads its parameters here; a bad one raises ApiError in Live's words.
+It must not know any action.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ def need(params: Params, *names: str) -> None:
 
 
 def word(params: Params, name: str, words: Sequence[str]) -> str:
-    """The first of the words is the default."""
+    """Return one of the words; the first is the default."""
     value = params.get(name) or words[0]
     if value not in words:
         raise ApiError("MalformedParam", f"%s, {name} must be one of {', '.join(words)}.")
@@ -32,12 +36,12 @@ def number(params: Params, name: str, default: int, most: int, least: int = 1) -
 
 
 def flag(params: Params, name: str) -> bool:
-    """The official Python SDK writes True."""
+    """Return a boolean in either case of letters: the official Python SDK writes True."""
     return word({name: params.get(name, "").lower()}, name, ("false", "true")) == "true"
 
 
 def rows(params: Params, name: str) -> list[dict[str, str]]:
-    """`Name.1.Format` and so on, as RPC style spells a list of objects, in order."""
+    """Return a list of objects: `Name.1.Format` and so on, as RPC style spells it, in order."""
     shape = re.compile(rf"{name}\.(\d{{1,3}})\.(\w+)")
     found: dict[int, dict[str, str]] = {}
     for key, value in params.items():
@@ -47,7 +51,7 @@ def rows(params: Params, name: str) -> list[dict[str, str]]:
 
 
 def texts(params: Params, name: str) -> list[str]:
-    """`Name.1` and so on."""
+    """Return a list of strings: `Name.1` and so on."""
     shape = re.compile(rf"{name}\.(\d{{1,3}})")
     named = [(shape.fullmatch(key), value) for key, value in params.items()]
     found = {int(match[1]): value for match, value in named if match}

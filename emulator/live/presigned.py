@@ -1,4 +1,8 @@
-"""Addresses that OSS signed: version 4, everything in the query, as the official SDK makes them."""
+"""The check of presigned URLs: version 4, with everything in the query.
+
+object_server.py calls it for each download.
+It must not read objects.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,9 @@ DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 def check(account: Account, method: str, target: str, clock: Clock) -> None:
-    """Raises Denied, unless the target is signed rightly and in time, or not signed at all.
+    """Raise Denied if the URL's signature is wrong or expired. An unsigned URL passes.
 
-    An SDK dates what it signs by real time: it plays from what the clock showed then.
+    An SDK dates a signature by real time; it is valid from what the development clock showed then.
     """
     path, _, query = target.partition("?")
     params = dict(parse_qsl(query))
@@ -48,7 +52,7 @@ def _string_to_sign(method: str, path: str, query: str, scope: str, params: dict
 
 
 def _validity_s(params: dict[str, str]) -> tuple[int, int]:
-    """When it was signed, and for how long; in s."""
+    """Return when the URL was signed and how long it is valid, in s."""
     try:
         began = datetime.strptime(params["x-oss-date"], DATE_FORMAT).replace(tzinfo=timezone.utc)
         return int(began.timestamp()), int(params["x-oss-expires"])

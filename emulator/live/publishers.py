@@ -1,4 +1,8 @@
-"""Who pushes over RTMP: who is let in, what becomes of what they send, and why each one ended."""
+"""The host of the RTMP port: admits publishers, feeds their recordings, logs why each ended.
+
+emulator.media calls it through the Host and Feed protocols.
+It must not know RTMP itself.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ from emulator.media.push import PublishRejected, Push
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001
-"""facts/live.md §2.1: what the exception callback says of such a URL."""
+"""The code of the exception callback for such a URL (facts/live.md §2.1)."""
 MAX_ENDED = 1_000
 MAX_LINE_CHARS = 1_000
 LOCAL = "localhost"
@@ -29,7 +33,7 @@ LOCAL = "localhost"
 
 @dataclass(frozen=True, slots=True)
 class EndedConnection:
-    """A connection that came to its end."""
+    """An RTMP connection that has ended, and why."""
 
     at_ms: int
     peer: str
@@ -66,7 +70,7 @@ class Publishers:
         print(line.encode("unicode_escape").decode("ascii"), file=sys.stderr, flush=True)
 
     def _locate(self, push: Push) -> tuple[str, StreamKey]:
-        """facts/live.md §2: which domain is the address's host, or `vhost` where it is none."""
+        """Return ingest domain and stream; `vhost` overrides the URL's host (facts/live.md §2)."""
         name = push.arguments.get("vhost") or self._by_host(push.host)
         domain = self._live.domain(name)
         if domain is None:
@@ -83,7 +87,7 @@ class Publishers:
         return self._live.ingest_of(name), key
 
     def _by_host(self, host: str) -> str:
-        """On a laptop, where the host is a number, it is the account's first ingest domain."""
+        """Return the host, or the first ingest domain if it is an IP address or localhost."""
         if not _is_address(host):
             return host
         first = next(iter(self._live.account.domains))
@@ -101,7 +105,7 @@ class Publishers:
 
 
 def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
-    """Signing of type A: `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`."""
+    """Check a signature of type A: `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`."""
     signed, _, digest = auth_key.rpartition("-")
     timestamp = signed.partition("-")[0]
     wanted = hashlib.md5(f"{path}-{signed}-{secret}".encode()).hexdigest()
@@ -110,7 +114,7 @@ def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
 
 
 class PublisherFeed:
-    """One publisher's session: what it sends goes to whatever is recording its stream."""
+    """One publisher's session; its tags go to whatever records its stream."""
 
     def __init__(self, live: Live, stream: Stream, session: Session) -> None:
         self._live, self._stream, self._session = live, stream, session

@@ -1,4 +1,8 @@
-"""How many commands a second the account may send, and how many it did."""
+"""The account's limit of commands per second, and the peak that was reached.
+
+api.py asks it before each record command.
+It takes the time as an argument.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from emulator.live.switches import Switches
 
 
 class Limiter:
-    """50/s per account (facts/live.md §1.5), counted as a bucket or as a sliding second."""
+    """50/s per account (facts/live.md §1.5), as a token bucket or a sliding second."""
 
     def __init__(self, per_second: int, switches: Switches) -> None:
         self._per_second = per_second

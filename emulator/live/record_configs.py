@@ -1,8 +1,8 @@
-"""Recording configurations as the API adds, changes, deletes and tells them: into OSS and into VOD.
+"""The API actions on recording rules, into OSS and into VOD.
 
-They are what publishers and RealTimeRecordCommand meet, from the next publish on
-(facts/live.md §6). What an update leaves out is as if it had never been set: nothing says that it
-would be kept.
+actions.py lists them by their names on the wire.
+A rule applies from the next publish on (facts/live.md §6).
+A parameter that an update omits is cleared: no document says that it would be kept.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ VOD_WORDS = (
 
 
 def add(live: Live, params: Params) -> Json:
-    """AddLiveAppRecordConfig. A bucket that is not there is found out as the recording begins."""
+    """AddLiveAppRecordConfig. A missing bucket is detected only when a recording begins."""
     parameters.need(params, "DomainName", "AppName", "OssBucket", "OssEndpoint")
     return _add_rule(live, _oss_rule(live, params, params["OssBucket"]))
 
 
 def update(live: Live, params: Params) -> Json:
-    """UpdateLiveAppRecordConfig, which takes no bucket and no object names."""
+    """UpdateLiveAppRecordConfig, which takes neither a bucket nor object names."""
     parameters.need(params, "DomainName", "AppName", "OssEndpoint")
     before = _existing_rule(live, params, OSS)
     rule = _oss_rule(live, params, before.bucket, before)
@@ -142,7 +142,7 @@ def _existing_rule(live: Live, params: Params, storage: str) -> Rule:
 
 
 def _add_rule(live: Live, rule: Rule) -> Json:
-    """facts/live.md §6: one configuration for each domain, application and stream."""
+    """Add a rule, one for each domain, application and stream (facts/live.md §6)."""
     if live.rule_at(rule.place, rule.storage) is not None:
         raise ApiError("ConfigAlreadyExists")
     live.set_rule(rule)
@@ -227,7 +227,7 @@ def _formats(params: Params, name: str) -> list[Json]:
 
 
 def _check_prefix(prefix: str) -> None:
-    """As the SDK's models say: a begin and an end must be in the name."""
+    """Raise unless the prefix has a start and an end time, as the SDK's models require."""
     has = [("{StartTime}", "{EscapedStartTime}"), ("{EndTime}", "{EscapedEndTime}")]
     if not all(any(variable in prefix for variable in pair) for pair in has):
         raise ApiError("MalformedParam", "%s, OssObjectPrefix needs a start and an end time.")
@@ -243,7 +243,7 @@ def _cycle_s(row: Json) -> int:
 
 
 def _keep_names(formats: list[Json], before: Rule) -> None:
-    """An update cannot say what objects are called: they stay as they were."""
+    """Keep the object names: an update cannot set them."""
     existing = before.api_fields.get("RecordFormatList")
     rows = existing.get("RecordFormat", []) if isinstance(existing, dict) else []
     names = {row["Format"]: row for row in rows}

@@ -1,4 +1,8 @@
-"""What is left of a recording: under which name, and for a pushed stream also with its object."""
+"""The files that a recording leaves: their names, objects and callback bodies.
+
+recordings.py calls it when a file is finished.
+It must not decide when that is.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from emulator.media.flv_recording import FlvRecording
 
 FLV = "flv"
 SHAPE = "%Y-%m-%d-%H-%M-%S"
-"""How a name writes a time; which way the service does is UNCONFIRMED."""
+"""The format of times in object names; the service's own is UNCONFIRMED."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From when to when, and for how long of that, something was recorded; in ms."""
+    """The time from a recording's start to its stop, and how much of it was recorded; in ms."""
 
     began_ms: int
     stopped_ms: int
@@ -24,13 +28,13 @@ class Span:
 
 
 class RecordedFiles:
-    """Without objects, streams are recorded by the clock alone."""
+    """Names and stores the files. Without objects, streams are recorded by the clock alone."""
 
     def __init__(self, objects: Objects | None) -> None:
         self.objects = objects
 
     def flv_recording(self, stream: Stream, rule: Rule) -> FlvRecording | None:
-        """None where there is nothing to film, or nothing of it could be kept."""
+        """Return a new FLV recording, or None if the stream or the rule has no use for one."""
         is_pushed = stream.live is not None and stream.live.is_pushed
         if (
             self.objects is None
@@ -42,7 +46,7 @@ class RecordedFiles:
         return FlvRecording(self.objects.draft())
 
     def keep(self, stream: Stream, rule: Rule, uri: str, flv: FlvRecording) -> str:
-        """The name of its object; raises OSError and Outside."""
+        """Store the file as an object and return its name; raise OSError or Outside."""
         if self.objects is None:
             raise Outside("there are no buckets")
         uri = self.objects.free_key(rule.bucket, uri)
@@ -68,7 +72,7 @@ def span_of(flv: FlvRecording) -> Span:
 
 
 def uri(key: StreamKey, rule: Rule, container: str, span: Span, sequence: int) -> str:
-    """As OssObjectPrefix has it, the variables those of the SDK's models."""
+    """Return the object name by OssObjectPrefix, with the variables of the SDK's models."""
     start, end = utc(span.began_ms, SHAPE), utc(span.stopped_ms, SHAPE)
     name = _prefix(rule, container)
     for variable, value in {
@@ -92,7 +96,7 @@ def _prefix(rule: Rule, container: str) -> str:
 
 
 def file_callback_body(recording: Recording, uri: str, span: Span) -> dict[str, object]:
-    """facts/live.md §4, the file callback, which has no `event`."""
+    """Return the body of the file callback, which has no `event` (facts/live.md §4)."""
     passed = {k: v for k, v in recording.arguments.items() if k.startswith("callback_")}
     return {
         "uri": uri,

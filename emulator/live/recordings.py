@@ -1,4 +1,8 @@
-"""What commands, and the coming and going of a stream, do to its recording."""
+"""The state machine of recordings: what commands, publishes and interruptions do.
+
+backend.py calls it for every event of a stream.
+It must not know HTTP or how a callback is sent.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ COMMANDS = ("start", "stop", "restart", "cancel_delay")
 
 PostCallback = Callable[[StreamKey, str, Mapping[str, object]], None]
 FindError = Callable[[Rule], tuple[str, str] | None]
-"""Code and message of what breaks a recording under this configuration as it begins."""
+"""Return code and message of the error that breaks a recording under this rule at once."""
 
 
 class Recordings:
@@ -57,7 +61,10 @@ class Recordings:
         act(stream, session, at)
 
     def on_stream_started(self, stream: Stream, session: Session, at: int) -> None:
-        """facts/live.md §6: an interrupted automatic recording resumes within the merge delay."""
+        """Resume an interrupted recording, or begin an automatic one.
+
+        An interrupted recording resumes within the merge delay (facts/live.md §6).
+        """
         pending = stream.recording
         is_automatic = session.rule is not None and session.rule.on_demand == 0
         if pending and pending.paused_by == "interruption":
@@ -81,7 +88,7 @@ class Recordings:
         self._post_status(stream, "record_started", at)
 
     def fail(self, stream: Stream, at: int) -> bool:
-        """The recording breaks off and leaves no file; whether there was one."""
+        """Break the recording off without a file; return True if there was one."""
         recording, stream.recording = stream.recording, None
         stream.end_tails()
         if recording and recording.is_running:
@@ -172,7 +179,7 @@ class Recordings:
             self._finish(stream, at)
 
     def _cut_when_full(self, stream: Stream, recording: Recording, at: int) -> None:
-        """facts/live.md §6 CycleDuration: a long recording leaves a file every cycle."""
+        """Schedule the split at the end of the cycle (facts/live.md §6 CycleDuration)."""
         since = recording.running_since_ms
         if recording.rule.cycle_ms:
             due = at + max(0, recording.rule.cycle_ms - recording.recorded_ms)
@@ -206,7 +213,7 @@ class Recordings:
     def _store_files(
         self, stream: Stream, recording: Recording, span: Span, flv: FlvRecording | None
     ) -> None:
-        """A file for each format; none of what has no frame."""
+        """Store a file for each format, unless the recording has no frame."""
         if flv is not None and flv.frames == 0:
             return
         sequence = len(stream.files)

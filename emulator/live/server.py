@@ -1,4 +1,8 @@
-"""The stand-in on a loopback port: its address, its API and its control plane."""
+"""The emulator on a loopback port: its addresses, routes, start and end.
+
+__main__.py calls `run`, tests reach `serve` through LiveInThread.
+It must not decide any answer; api.py and control.py do.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +51,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
-    """Where it listens and writes; port 0 takes a free one.
+    """Addresses and folders of the emulator; port 0 takes a free one.
 
-    Without an RTMP port nobody can push; without a folder for buckets no file is written.
+    Without `rtmp_port` nobody can push. Without `buckets` no file is written.
     """
 
     host: str = HOST
@@ -62,7 +66,7 @@ DEFAULT_OPTIONS = ListenOptions()
 
 
 def listening(port: int, rtmp_port: int | None, buckets: Path) -> ListenOptions:
-    """RTMP that is not told where to listen is at its usual port where the API is at its own."""
+    """Return the options. RTMP has its default port if the API has its own, else a free one."""
     usual = RTMP_PORT if port == PORT else 0
     return ListenOptions(
         port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets
@@ -70,7 +74,7 @@ def listening(port: int, rtmp_port: int | None, buckets: Path) -> ListenOptions:
 
 
 class Running:
-    """A stand-in that listens at `address`, until closed."""
+    """A running emulator; it listens at `address` until closed."""
 
     def __init__(self, live: Live) -> None:
         self.live = live
@@ -157,7 +161,7 @@ def run(
     clock_file: Path | None = None,
     with_input: bool = False,
 ) -> int:
-    """Serves until SIGTERM or SIGINT, or `with_input` until standard input ends; the exit code."""
+    """Serve until a shutdown signal; return the exit code."""
     try:
         serving = partial(serve, load_account(account_path), options, clock_file=clock_file)
         asyncio.run(_serve_until_shutdown(serving, json_output=json_output, with_input=with_input))
@@ -246,7 +250,7 @@ def _reset(request: web.Request) -> web.StreamResponse:
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever is wrong with a request is told in JSON, every fault of it."""
+    """Answer a bad request in JSON, with every fault."""
     try:
         return await handler(request)
     except Unfit as unfit:

@@ -1,4 +1,8 @@
-"""Both request signatures that official SDKs send, and the signature of callbacks."""
+"""Request signatures of the official SDKs, both schemes, and callback signatures.
+
+api.py checks each call with it; callbacks.py signs with it.
+It must not know actions.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ AUTHORIZATION = re.compile(
 
 
 class Wire(NamedTuple):
-    """One request as it came: query and form decoded, in order; header names in lower case."""
+    """One request as received: query and form decoded, in order; header names in lower case."""
 
     method: str
     path: str
@@ -39,7 +43,7 @@ class Wire(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who the caller says to be, and what proves it."""
+    """A caller's identity as claimed, and the signature that proves it."""
 
     scheme: str
     access_key: str
@@ -63,7 +67,7 @@ def read_claim(wire: Wire) -> Claim:
 
 
 def callback_signature(domain: str, timestamp: int, key: str) -> str:
-    """facts/live.md §3."""
+    """Return the signature of a callback (facts/live.md §3)."""
     return hashlib.md5(f"{domain}|{timestamp}|{key}".encode()).hexdigest()
 
 
@@ -77,7 +81,7 @@ def sign_rpc(string_to_sign: str, secret: str) -> str:
 
 
 class Gate:
-    """Lets through who is signed, in time and for the first time (facts/live.md §1.1, §1.5)."""
+    """Admits calls that are signed, in time and not replayed (facts/live.md §1.1, §1.5)."""
 
     def __init__(self, account: Account) -> None:
         self._account = account

@@ -1,4 +1,8 @@
-"""Streams and their sessions: what is live, and which file is being recorded of it."""
+"""Streams, their sessions and the recording in progress.
+
+backend.py and recordings.py change them; the API lists them.
+They hold state and media only and must not send anything.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,10 @@ class StreamKey(NamedTuple):
 
 @dataclass(slots=True)
 class Session:
-    """One publish. `time` is its second as callbacks tell it; `began_ms` is when it really was."""
+    """One publish.
+
+    `time` is the second that callbacks report; `began_ms` is the true time.
+    """
 
     number: int
     ingest: str
@@ -39,7 +46,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file with its object: where it lies, and when its first and its last frame came."""
+    """A file stored as an object, and the times of its first and last frame."""
 
     uri: str
     bucket: str
@@ -53,9 +60,9 @@ class StoredFile:
 
 @dataclass(slots=True)
 class Recording:
-    """One file in the making. Running, or paused with a time at which the file is due.
+    """One file being recorded: running, or paused with a time at which the file is due.
 
-    `reel` is what it makes of a stream that is really pushed.
+    `flv` is the media file, if the stream is really pushed.
     """
 
     rule: Rule
@@ -74,7 +81,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Tail:
-    """A file that was cut and runs on to the next key frame, where the file after it begins."""
+    """A split file that runs on to the next key frame, where the next file begins."""
 
     flv: FlvRecording
     on_end: Callable[[], None]
@@ -95,7 +102,7 @@ class Stream:
     tails: list[Tail] = field(default_factory=list)
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
-        """What a publisher sends; raises OSError when it cannot be written."""
+        """Pass a publisher's tag on to every file; raise OSError if one cannot be written."""
         if tag.is_key_frame or not source.has_video:
             self.end_tails()
         for tail in self.tails:
@@ -109,7 +116,7 @@ class Stream:
             tail.end()
 
     def flv_recordings(self) -> list[FlvRecording]:
-        """In the making."""
+        """Return the files that are being written."""
         own = [self.recording.flv] if self.recording and self.recording.flv else []
         return [*own, *(tail.flv for tail in self.tails)]
 
@@ -127,7 +134,7 @@ class Stream:
         return None
 
     def live_at(self, at_ms: int) -> Session | None:
-        """The newest session that was live at that time."""
+        """Return the newest session that was live at that time."""
         for session in reversed(self.sessions):
             if session.began_ms <= at_ms:
                 is_live = session.ended_ms is None or at_ms < session.ended_ms

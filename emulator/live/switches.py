@@ -1,4 +1,8 @@
-"""What nobody has confirmed about ApsaraVideo Live: each a named switch, acted out both ways."""
+"""Switches for behaviour that nobody has confirmed about ApsaraVideo Live.
+
+Each part of the emulator reads its own; tests set them over the control plane.
+A switch holds a value; it must not act.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ class Switches:
     record_key_is_told: Annotated[bool, "§3 key config, response says yes/no"] = True
 
     def set(self, changes: Mapping[str, object]) -> None:
-        """Sets all of them or, when any name or value is unknown, none."""
+        """Set all switches, or none if a name or value is unknown; raise Unfit then."""
         table = {switch.name: switch for switch in fields(self)}
         faults = [
             f"{name} must be {_allowed_text(table[name])}, not {value!r}"

@@ -1,4 +1,8 @@
-"""The stand-in inside a test: in a thread of its own, on a port of its own."""
+"""The emulator in a thread, on ports of its own.
+
+Tests use it as a context manager.
+It must not be used where other processes need a fixed port.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +27,9 @@ class _Ready(NamedTuple):
 
 @final
 class LiveInThread:
-    """A context manager; `address` and `rtmp` hold within it.
+    """A context manager; `address` and `rtmp` are valid within it.
 
-    With a folder for `buckets` streams can be pushed over RTMP.
+    With a folder for `buckets`, streams can be pushed over RTMP.
     """
 
     def __init__(

@@ -1,4 +1,8 @@
-"""AMF0, in which RTMP writes its commands and FLV its metadata."""
+"""AMF0, the encoding of RTMP commands and of FLV metadata.
+
+ingest.py, publisher.py and flv.py read and write it.
+Whatever the bytes are, reading them raises nothing but Malformed.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,12 @@ NUMBER, BOOLEAN, TEXT, OBJECT, NULL, UNDEFINED = 0x00, 0x01, 0x02, 0x03, 0x05, 0
 NAMED_ARRAY, OBJECT_END, ARRAY, DATE, LONG_TEXT = 0x08, 0x09, 0x0A, 0x0B, 0x0C
 MAX_DEPTH = 16
 MAX_VALUES = 10_000
-"""A few bytes can promise any number of values, and a peer's patience is not ours."""
+"""A few bytes can announce any number of values; without a limit a peer could block us."""
 MAX_SHORT_TEXT_BYTES = 0xFFFF
 
 
 class Reader:
-    """Reads values one after the other; raises Malformed and nothing else."""
+    """Reads values one after the other; raises nothing but Malformed."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -56,7 +60,7 @@ class Reader:
         return self._take(self._length(">I")).decode("utf-8", "replace")
 
     def nothing(self, _depth: int) -> None:
-        """Null and undefined have no bytes of their own."""
+        """Read null or undefined, which have no bytes of their own."""
 
     def date(self, depth: int) -> float:
         value = self.number(depth)

@@ -1,6 +1,7 @@
 """RTMP's chunk stream: messages cut into chunks of several interleaved streams.
 
-Without I/O: bytes go in, messages come out, or Malformed.
+ingest.py and publisher.py feed bytes in and take messages out.
+It does no I/O; bytes that are wrong raise Malformed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ EXTENDED_TIMESTAMP = 0xFFFFFF
 HEADER_BYTES = (11, 7, 3, 0)
 DEFAULT_CHUNK_BYTES = 128
 MAX_PENDING_BYTES = 8 * 2**20
-"""Bytes of messages that have begun and not ended: a key frame is far below."""
+"""For all messages that have begun and not ended; a key frame is far smaller."""
 MAX_STREAMS = 64
 TIMESTAMP_WRAP_MS = 2**32
 """Timestamps are ms in 32 bits, and begin anew after 49 days."""
@@ -25,7 +26,7 @@ TIMESTAMP_WRAP_MS = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`timestamp` is in ms, from wherever the peer began to count."""
+    """One RTMP message; `timestamp` is in ms, from the peer's own start."""
 
     kind: int
     timestamp: int
@@ -35,7 +36,7 @@ class Message:
 
 @dataclass(slots=True)
 class _Stream:
-    """What the last chunk of one chunk stream said, and the message that it belongs to."""
+    """One chunk stream: the header of its last chunk and the message being received."""
 
     timestamp: int = 0
     delta: int = 0
@@ -66,7 +67,10 @@ class ChunkReader:
             del self._data[:at]
 
     def _chunk(self, at: int) -> tuple[int, Message | None] | None:
-        """Where the next chunk begins, and the message that this one ends; None: not all here."""
+        """Return where the next chunk begins and the message that this one completes.
+
+        Return None if the chunk has not arrived in full.
+        """
         basic = self._basic(at)
         if basic is None:
             return None
@@ -113,9 +117,9 @@ class ChunkReader:
     def _extended(
         self, stream: _Stream, form: int, header: bytes, at: int
     ) -> tuple[int, bool] | None:
-        """Its extended timestamp, and whether it has one. None: not all here.
+        """Return the extended timestamp and whether there is one; None if it has not arrived.
 
-        Where a chunk has no header of its own some peers repeat it and some do not.
+        Some peers repeat it in chunks without a header, some do not.
         """
         is_bare = form == len(HEADER_BYTES) - 1
         if is_bare and stream.extended is None:
@@ -130,7 +134,7 @@ class ChunkReader:
     def _begin(
         self, stream: _Stream, form: int, header: bytes, length: int, extended: int | None
     ) -> None:
-        """As far as this chunk begins a message, rather than going on with one."""
+        """Take over the header, if this chunk begins a message."""
         if stream.received:
             return
         if header:
@@ -157,7 +161,7 @@ class ChunkReader:
         return message
 
     def _apply(self, message: Message) -> None:
-        """What a message changes about the reading itself."""
+        """Apply a control message that changes how chunks are read."""
         if message.kind == SET_CHUNK_SIZE:
             size = number(message)
             if not 1 <= size <= EXTENDED_TIMESTAMP:
@@ -169,20 +173,20 @@ class ChunkReader:
 
 
 def number(message: Message) -> int:
-    """The one number that a protocol control message holds."""
+    """Return the one number of a protocol control message."""
     if len(message.payload) < 4:  # noqa: PLR2004 - bytes of a number
         raise Malformed(f"a control message of {len(message.payload)} bytes")
     return int.from_bytes(message.payload[:4], "big")
 
 
 class ChunkWriter:
-    """Each message with a whole header, so that nothing depends on what went before."""
+    """Writes each message with a full header, so that none depends on the one before."""
 
     def __init__(self) -> None:
         self.chunk_size = DEFAULT_CHUNK_BYTES
 
     def write(self, message: Message, channel: int) -> bytes:
-        """`channel` is the chunk stream, from 2 to 63."""
+        """Return the message's chunks; `channel` is the chunk stream, from 2 to 63."""
         extended = message.timestamp >= EXTENDED_TIMESTAMP
         more = struct.pack(">I", message.timestamp % TIMESTAMP_WRAP_MS) if extended else b""
         header = (

@@ -1,4 +1,8 @@
-"""FLV: what a publisher sends as tags, and the file that they make."""
+"""FLV tags, and files of them.
+
+ingest.py and publisher.py exchange tags; flv_recording.py writes files.
+It must not know where tags come from.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +26,18 @@ TAG_HEADER_BYTES = 11
 AVC, AAC = 7, 10
 KEY_FRAME = 1
 EXTENDED_VIDEO = 0x80
-"""The bit by which newer codecs are told from the numbered ones (enhanced RTMP)."""
+"""The bit that marks newer codecs, which have no number (enhanced RTMP)."""
 EXTENDED_FRAMES = (1, 3)
 META = "onMetaData"
 DURATION_OFFSET_BYTES = (
     len(HEADER) + TAG_HEADER_BYTES + len(amf.write(META)) + 5 + 2 + len(b"duration") + 1
 )
-"""Where in a file of ours the double stands that says how long it is: the first of its pairs."""
+"""The offset of the duration, a double and the first metadata value, in a file of ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """`timestamp` is in ms."""
+    """One FLV tag; `timestamp` is in ms."""
 
     kind: int
     timestamp: int
@@ -45,7 +49,7 @@ class Tag:
 
     @property
     def is_header(self) -> bool:
-        """A sequence header: what a decoder needs before any frame."""
+        """True for a sequence header, which a decoder needs before any frame."""
         if self.kind == AUDIO and self.payload:
             return self.payload[0] >> 4 == AAC and self._is_first()
         if not self.is_video:
@@ -56,7 +60,7 @@ class Tag:
 
     @property
     def is_frame(self) -> bool:
-        """Something to be seen or heard: no header, and no end of sequence."""
+        """True for a picture or sound: neither a header nor the end of a sequence."""
         if not self.is_video:
             return self.kind == AUDIO and bool(self.payload) and not self.is_header
         if self.payload[0] & EXTENDED_VIDEO:
@@ -79,7 +83,10 @@ class Tag:
 
 
 def metadata(properties: dict[str, Value]) -> Tag:
-    """Of a file whose length is not known yet: what a publisher says of its own is not that."""
+    """Return the metadata tag of a file whose length is not known yet.
+
+    A publisher's own duration and size do not apply to it.
+    """
     kept = {
         name: value for name, value in properties.items() if name not in ("duration", "filesize")
     }
@@ -88,7 +95,7 @@ def metadata(properties: dict[str, Value]) -> Tag:
 
 
 def read_metadata(payload: bytes) -> dict[str, Value] | None:
-    """What a data message or script tag says as metadata; None where it says something else."""
+    """Return the metadata in a data message or script tag, or None if it has none."""
     try:
         values = amf.read(payload)
     except Malformed:
@@ -103,9 +110,9 @@ def read_metadata(payload: bytes) -> dict[str, Value] | None:
 
 
 class Writer:
-    """A file that is whole after each tag but for its length, which `say_length` puts right.
+    """Writes a file that is complete after each tag, except for its duration.
 
-    It is locked while it is written, so that whoever tidies up knows.
+    `write_duration` corrects that. The file is locked, so that a cleanup leaves it alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,7 +137,7 @@ class Writer:
         self._file.close()
 
     def _append(self, data: bytes) -> None:
-        """All of it or, on a full disk, none."""
+        """Write all of the data or, on a full disk, none."""
         try:
             written = self._file.write(data)
             if written < len(data):
@@ -143,7 +150,7 @@ class Writer:
 
 
 def read(file: BinaryIO) -> Iterator[Tag]:
-    """The tags of a file, its metadata among them; Malformed where it is none."""
+    """Yield the tags of a file, metadata included; raise Malformed."""
     head = file.read(9)
     if head[:4] != SIGNATURE or len(head) < 9:  # noqa: PLR2004 - bytes of the header
         raise Malformed("this is no FLV file")

@@ -1,4 +1,8 @@
-"""One file in the making: begins at a key frame, its clock at 0, whole whenever it stands still."""
+"""One FLV file being recorded from a publisher's tags.
+
+emulator.live opens, pauses and closes it and hands it every tag.
+The file begins at a key frame, its clock at 0, and is complete whenever nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from emulator.media.chunks import TIMESTAMP_WRAP_MS
 from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, read_metadata
 
 MAX_FRAME_MS = 1_000
-"""What the last frame is taken to last at the most; so long lasted the one before it."""
+"""The last frame is taken to last as long as the one before it, but no longer than this."""
 
 
 @dataclass(slots=True)
 class Source:
-    """What a decoder needs to know of a publisher before it can begin anywhere."""
+    """A publisher's metadata and headers, which a decoder needs to begin anywhere."""
 
     metadata: Mapping[str, Value] = field(default_factory=dict)
     headers: dict[int, Tag] = field(default_factory=dict)
@@ -33,9 +37,9 @@ class Source:
 
 
 class FlvRecording:
-    """`began_ms` and `ended_ms` say, on the stand-in's clock, when its first and last frame came.
+    """One file, which exists from its first frame on.
 
-    There is a file from the first frame on.
+    `began_ms` and `ended_ms` are the emulator's times of its first and last frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,18 +56,18 @@ class FlvRecording:
 
     @property
     def duration_ms(self) -> int:
-        """To the end of the last frame."""
+        """The time to the end of the last frame."""
         return max((at + self._steps.get(kind, 0) for kind, at in self._last.items()), default=0)
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
-        """Raises OSError when the disk takes no more; what is there stays a whole file."""
+        """Write the tag; raise OSError if the disk is full. The file stays complete."""
         if self._is_writing and tag.is_header:
             self._write_header(tag)
         if tag.is_frame and (self._is_writing or self._begin_at(tag, source, now_ms)):
             self._write_frame(tag, now_ms)
 
     def pause(self) -> None:
-        """Whatever comes next begins anew at a key frame, right after what is here."""
+        """Stop writing; the next tags begin at a key frame, right after the last one."""
         self._is_writing = False
         if self._writer:
             self._writer.write_duration(self.duration_ms)
@@ -75,7 +79,7 @@ class FlvRecording:
             self._writer = None
 
     def _begin_at(self, tag: Tag, source: Source, now_ms: int) -> bool:
-        """Whether this tag is one to begin with."""
+        """Begin with this tag; return False if it is not one to begin with."""
         if source.has_video and not tag.is_key_frame:
             return False
         if self._writer is None:
@@ -98,7 +102,7 @@ class FlvRecording:
             self._write(Tag(tag.kind, max(self._last.values(), default=0), tag.payload))
 
     def _write_frame(self, tag: Tag, now_ms: int) -> None:
-        """A clock that jumps back stands still instead."""
+        """Write a frame. If the publisher's clock jumps back, the file's clock stands still."""
         passed = (tag.timestamp - self._base) % TIMESTAMP_WRAP_MS
         last = self._last.get(tag.kind)
         at = passed if passed < TIMESTAMP_WRAP_MS // 2 else 0

@@ -1,6 +1,7 @@
-"""RTMP ingest: a publisher connects, says what it publishes, and sends.
+"""RTMP ingest: one connection from handshake to end.
 
-Whatever ends a connection is told to its host, the other connections go on.
+port.py makes a Connection for each publisher; a Host decides whether it is admitted.
+Whatever ends a connection is reported to its host and must not affect another connection.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ HTTP_METHODS = {b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI"}
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a publisher may send nothing, and how long it may take to begin; in s."""
+    """How long a publisher may send nothing, and how long it may take to begin."""
 
     idle_s: float = 10.0
     begin_s: float = 10.0
 
 
 class Connection(asyncio.Protocol):
-    """`forget` is told once it has ended."""
+    """One publisher's connection; it calls `on_end` when it has ended."""
 
     def __init__(
         self, host: Host, timeouts: Timeouts, on_end: Callable[[Connection], None]
@@ -85,7 +86,7 @@ class Connection(asyncio.Protocol):
         self.end("the publisher is gone" + (f": {error}" if error else ""))
 
     def end(self, reason: str) -> None:
-        """What is said to the publisher still goes out; nothing it sends is taken."""
+        """End the connection. Pending answers still go out; nothing more is received."""
         if self._has_ended:
             return
         self._has_ended = True
@@ -98,7 +99,7 @@ class Connection(asyncio.Protocol):
         self._on_end(self)
 
     def _watch(self) -> None:
-        """facts/live.md §2 Timing: who sends nothing for 10 s is disconnected."""
+        """End the connection if nothing came for too long (facts/live.md §2 Timing)."""
         now = self._loop.time()
         timeout_s = self._timeouts.begin_s if self._feed is None else self._timeouts.idle_s
         due = (self._began if self._feed is None else self._last_received) + timeout_s
@@ -109,7 +110,7 @@ class Connection(asyncio.Protocol):
         self.end(f"the connection {behaviour} for {timeout_s:g} s")
 
     def _shake_hands(self, data: bytes) -> bytes:
-        """What is left of the data after the handshake's, which is nothing before its end."""
+        """Handle the handshake; return the data after it, which is nothing before its end."""
         self._early += data
         if self._early[:4] in HTTP_METHODS:
             raise Malformed("this is HTTP, and the port speaks RTMP")
@@ -121,7 +122,7 @@ class Connection(asyncio.Protocol):
         return left
 
     def _answer_handshake(self) -> bool:
-        """C0 and C1, answered by S0, S1 (which asks for no digest) and S2."""
+        """Answer C0 and C1 with S0, S1 (which asks for no digest) and S2."""
         if len(self._early) < 1 + HANDSHAKE_BYTES:
             return False
         theirs = self._early[1 : 1 + HANDSHAKE_BYTES]
@@ -129,7 +130,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _finish_handshake(self) -> bool:
-        """C2."""
+        """Receive C2."""
         if len(self._early) < 1 + 2 * HANDSHAKE_BYTES:
             return False
         self._early = self._early[1 + 2 * HANDSHAKE_BYTES :]
@@ -180,7 +181,7 @@ class Connection(asyncio.Protocol):
         self._answer("_result", number, {"fmsVer": "FMS/3,0,1,123", "capabilities": 31.0}, info)
 
     def _answer_empty(self, number: Value, _rest: list[Value]) -> None:
-        """For releaseStream and FCPublish, which Live has no use for and encoders wait for."""
+        """Answer releaseStream and FCPublish: encoders wait for it, and Live needs neither."""
         self._answer("_result", number, None, None)
 
     def _create_stream(self, number: Value, _rest: list[Value]) -> None:

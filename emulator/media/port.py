@@ -1,4 +1,8 @@
-"""The port that publishers connect to."""
+"""The TCP port that publishers connect to.
+
+emulator.live opens and closes it.
+It must not read what comes over a connection.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from emulator.media.ingest import Connection, Timeouts
 from emulator.media.push import Host
 
 BACKLOG = 1_024
-CLOSED = "the stand-in was ended"
+CLOSED = "the emulator was ended"
 
 
 class Port:
@@ -19,7 +23,7 @@ class Port:
         self._server: asyncio.Server | None = None
 
     async def open(self, name: str, number: int) -> str:
-        """Its address; number 0 takes a free one."""
+        """Listen and return the address; number 0 takes a free port."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._new_connection, name, number, backlog=BACKLOG)
         bound, found = self._server.sockets[0].getsockname()[:2]

@@ -1,4 +1,8 @@
-"""A publisher over RTMP, asking in the order in which OBS and ffmpeg do."""
+"""An RTMP publisher that sends its commands in the order of OBS and ffmpeg.
+
+The command line, the benchmarks and the tests push with it.
+It blocks, and must not be used within an event loop.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +34,11 @@ NO_ADDRESS = "an address is rtmp://host/app/stream"
 
 
 class NotTaken(Exception):
-    """The other side does not take the stream, or not any longer; the text says why."""
+    """The server does not accept the stream, or not any longer; the text says why."""
 
 
 class Publisher:
-    """A context manager: connected and let in within it. Raises NotTaken."""
+    """A context manager that connects and publishes; raises NotTaken."""
 
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
@@ -82,7 +86,7 @@ class Publisher:
             raise NotTaken(f"the connection is lost: {error}") from error
 
     def cut(self) -> None:
-        """Without a word, as a network does."""
+        """Close the connection without a message, as a network failure does."""
         if self._socket is not None:
             self._socket.close()
 
@@ -129,7 +133,7 @@ class Publisher:
                     return
 
     def _read_commands(self) -> list[list[Value]]:
-        """The commands that came; an error among them raises NotTaken."""
+        """Return the commands received; raise NotTaken if one is an error."""
         data, self._early = self._early or self._connection.recv(READ_BYTES), b""
         if not data:
             raise NotTaken("it hung up")
@@ -172,7 +176,7 @@ def _raise_if_error(command: list[Value]) -> None:
 
 
 def paced(tags: Iterable[Tag], speed: float = 1.0) -> Iterator[Tag]:
-    """Each when its timestamp is due, the first at once; speed 2.0 takes half the time."""
+    """Yield each tag when its timestamp is due, the first at once; speed 2.0 halves the time."""
     began = time.monotonic()
     first: int | None = None
     for tag in tags:
@@ -184,7 +188,7 @@ def paced(tags: Iterable[Tag], speed: float = 1.0) -> Iterator[Tag]:
 
 
 def looped(tags: Iterable[Tag]) -> Iterator[Tag]:
-    """Again and again without a seam; what is said once at the beginning is not said again."""
+    """Repeat the media without a seam and without end; headers come once."""
     media = []
     for tag in tags:
         if tag.kind == SCRIPT or tag.is_header:

@@ -1,5 +1,5 @@
-"""The stand-in's configuration APIs: in the shapes of the official SDK, and one state with what
-publishers, commands and callbacks meet."""
+"""The emulator's configuration APIs: shaped as the official SDK expects, and sharing one state
+with publishers, commands and callbacks."""
 
 from __future__ import annotations
 
@@ -298,13 +298,13 @@ def test_the_recording_callbacks_can_be_deleted_and_added_but_not_twice(api: Api
     assert config["NotifyUrl"] == WHERE["NotifyUrl"]
 
 
-@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_returned", [True, False])
 def test_the_key_of_recording_callbacks_is_told_as_the_switch_says(
-    api: Api, control: Remote, is_told: bool
+    api: Api, control: Remote, is_returned: bool
 ) -> None:
-    control.switch(record_key_is_told=is_told)
+    control.switch(record_key_is_told=is_returned)
     answer = api("DescribeLiveRecordNotifyConfig", **LIVE)["LiveRecordNotifyConfig"]
-    assert ("NotifyAuthKey" in answer) is is_told
+    assert ("NotifyAuthKey" in answer) is is_returned
 
 
 @pytest.mark.parametrize(

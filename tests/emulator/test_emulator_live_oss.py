@@ -1,4 +1,4 @@
-"""The official SDK of OSS, unchanged, against the stand-in's buckets."""
+"""The official SDK of OSS, unchanged, against the emulator's buckets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Official Python SDKs, the present and the older one, unchanged, against the stand-in."""
+"""Official Python SDKs, the present and the older one, unchanged, against the emulator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from emulator.live.api_errors import CODES
 
 
 class Outcome(NamedTuple):
-    """What Live said: its code, or OK."""
+    """The result of a call: Live's error code, or OK."""
 
     code: str
     status: int

@@ -44,7 +44,7 @@ def sound(at: int) -> Tag:
 
 
 class Filmed:
-    """A reel and its publisher."""
+    """A recording and its publisher."""
 
     def __init__(self, path: Path) -> None:
         self.flv = FlvRecording(path / "a.flv")

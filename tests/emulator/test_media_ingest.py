@@ -32,7 +32,7 @@ SIGNED = Ingest(publish_delay_ms=0, auth_key="secret")
 
 
 class Port:
-    """The stand-in as a publisher and its control plane see it."""
+    """The emulator as its publishers and its control plane's callers see it."""
 
     def __init__(self, live: LiveInThread) -> None:
         self.rtmp, self.address = live.rtmp, live.address
