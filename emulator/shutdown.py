@@ -1,4 +1,8 @@
-"""When a stand-in that runs as a program is to end."""
+"""The shutdown signal of an emulator that runs as a program.
+
+The `run` functions of emulator.fc and emulator.live await it.
+It knows nothing of what is being shut down.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,25 @@ import asyncio
 import os
 import signal
 
-INPUT = 0
+STDIN_FD = 0
 OPTION = "--until-input-ends"
-MEANS = "end with standard input, and so with whoever started it, however that ended"
+OPTION_HELP = "end with standard input, and so with whoever started it, however that ended"
 
 
-def told_to_end(*, with_input: bool) -> asyncio.Event:
-    """Set by SIGTERM and SIGINT; `with_input` also when standard input, a pipe, is closed."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+def shutdown_event(*, with_input: bool) -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set.
+
+    With `with_input`, the end of standard input, a pipe, sets it, too.
+    """
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, event.set)
     if with_input:
-        loop.add_reader(INPUT, _look, loop, told)
-    return told
+        loop.add_reader(STDIN_FD, _check_input, loop, event)
+    return event
 
 
-def _look(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
-    if not os.read(INPUT, 1024):
-        loop.remove_reader(INPUT)
-        told.set()
+def _check_input(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    if not os.read(STDIN_FD, 1024):
+        loop.remove_reader(STDIN_FD)
+        event.set()

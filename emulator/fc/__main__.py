@@ -1,3 +1,9 @@
+"""The command line of the Function Compute emulator: `python -m emulator.fc`.
+
+The live-record command and the benchmarks start it, too.
+It only reads options; emulator.fc.run does the work.
+"""
+
 from __future__ import annotations
 
 import argparse
@@ -7,7 +13,7 @@ from pathlib import Path
 
 from emulator.fc.run import DEFAULT_PORT, run
 from emulator.fc.settings import Credentials, Settings
-from emulator.shutdown import MEANS, OPTION
+from emulator.shutdown import OPTION, OPTION_HELP
 
 
 def main(arguments: list[str]) -> int:
@@ -45,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--template", type=Path, default=Path("s.yaml"), help="what to serve (s.yaml)")
     add("--port", type=int, default=DEFAULT_PORT, help="0 takes any free one")
     add("--json", action="store_true", help="say where it listens as one line of JSON")
-    add(OPTION, action="store_true", help=MEANS)
+    add(OPTION, action="store_true", help=OPTION_HELP)
     add("--env", type=_pair, action="append", default=[], metavar="K=V", help="for ${env()}")
     add("--clock-file", type=Path, help="the development clock: {'offset_ms': n}")
     add("--python", default="", help="of the instances, with no other package than the code's")

@@ -1,4 +1,8 @@
-"""What a function returned, as a response over HTTP (facts/function-compute.md §2.2, §2.3)."""
+"""HTTP responses made from what functions and the platform return.
+
+server.py and control.py call it for every request (facts/function-compute.md §2.2, §2.3).
+It does no I/O and knows no request.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-_HEADER_LIMIT = 8 * 1024
-_BODY_LIMIT = 32 * 1024 * 1024
+_MAX_HEADER_BYTES = 8 * 1024
+_MAX_BODY_BYTES = 32 * 1024 * 1024
 _STATUSES = range(200, 600)
 _UNSETTABLE = frozenset(("connection", "content-length", "date", "keep-alive", "server"))
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -27,7 +31,7 @@ class Answer:
 
 
 class BadResponse(Exception):
-    """The function's answer cannot be turned into a response."""
+    """A function returned something that cannot become an HTTP response."""
 
 
 def json_answer(status: int, content: object, headers: Mapping[str, str] | None = None) -> Answer:
@@ -35,14 +39,17 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
     return Answer(status, {"Content-Type": "application/json", **(headers or {})}, body)
 
 
-def refusal(status: HTTPStatus, code: str, message: str) -> Answer:
-    """An error of the platform (facts §2.3; the shape is of the page `error-codes`)."""
+def platform_error(status: HTTPStatus, code: str, message: str) -> Answer:
+    """Return an error of the platform (facts §2.3; shape of the page `error-codes`)."""
     content = {"errorCode": code, "errorMessage": message}
     return json_answer(status, content, {"X-Fc-Error-Type": "FcCommonError"})
 
 
 def to_http(returned: bytes) -> Answer:
-    """The full object, or the shorthand: whatever has no statusCode is a body with status 200."""
+    """Return the response that a function's result describes.
+
+    A result without `statusCode` is the body of a response with status 200.
+    """
     try:
         content = json.loads(returned)
     except ValueError:
@@ -63,18 +70,18 @@ def _headers(content: Mapping[str, Any]) -> Mapping[str, str]:
     headers = content.get("headers") or {}
     if not isinstance(headers, dict) or any(not isinstance(v, str) for v in headers.values()):
         raise BadResponse("headers are not a map of strings to strings")
-    if sum(len(name) + len(value) for name, value in headers.items()) > _HEADER_LIMIT:
-        raise BadResponse(f"headers exceed {_HEADER_LIMIT} bytes")
+    if sum(len(name) + len(value) for name, value in headers.items()) > _MAX_HEADER_BYTES:
+        raise BadResponse(f"headers exceed {_MAX_HEADER_BYTES} bytes")
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise BadResponse(f"header {name!r} cannot be sent")
-    kept = {name: value for name, value in headers.items() if _settable(name.lower(), value)}
+    kept = {name: value for name, value in headers.items() if _is_settable(name.lower(), value)}
     if not any(name.lower() == "content-type" for name in kept):
         kept["Content-Type"] = "application/json"
     return kept
 
 
-def _settable(name: str, value: str) -> bool:
+def _is_settable(name: str, value: str) -> bool:
     attachment = name == "content-disposition" and value.lower().startswith("attachment")
     return name not in _UNSETTABLE and not name.startswith("x-fc-") and not attachment
 
@@ -88,6 +95,6 @@ def _body(content: Mapping[str, Any]) -> bytes:
         body = base64.b64decode(text, validate=True) if encoded else text.encode()
     except (binascii.Error, ValueError) as error:
         raise BadResponse(f"body cannot be decoded: {error}") from error
-    if len(body) > _BODY_LIMIT:
-        raise BadResponse(f"body exceeds {_BODY_LIMIT} bytes")
+    if len(body) > _MAX_BODY_BYTES:
+        raise BadResponse(f"body exceeds {_MAX_BODY_BYTES} bytes")
     return body

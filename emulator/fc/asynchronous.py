@@ -1,4 +1,8 @@
-"""Calls that nobody waits for (facts/function-compute.md §3, Async invocation)."""
+"""Asynchronous invocations and their retries (facts/function-compute.md §3, Async invocation).
+
+server.py submits HTTP calls to it, timers.py submits timer events.
+It stores nothing: what is pending when the emulator ends is lost.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from emulator.fc.compute import Compute
 from emulator.fc.deployment import Function
 from emulator.fc.fleet import Throttled
 
-_LONGEST_WAIT = 3600.0
+_MAX_RETRY_WAIT_S = 3600.0
 
 
 class AsyncCalls:
@@ -18,7 +22,7 @@ class AsyncCalls:
         self._under_way: dict[asyncio.Task[bool], str] = {}
 
     def submit(self, function: Function, event: bytes, request_id: str) -> asyncio.Task[bool]:
-        """The task's result says whether the function returned in the end."""
+        """Start the invocation; the task's result is True if the function returned in the end."""
         task = asyncio.create_task(self._deliver(function, event, request_id))
         self._under_way[task] = function.key
         task.add_done_callback(self._under_way.pop)
@@ -34,7 +38,10 @@ class AsyncCalls:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _deliver(self, function: Function, event: bytes, request_id: str) -> bool:
-        """A function's error costs a retry; being throttled costs only time, up to the age."""
+        """Invoke until the function returns, its retries are used up or the event is too old.
+
+        An error uses up a retry. Being throttled uses up time only.
+        """
         now = asyncio.get_running_loop().time
         deadline = now() + function.async_max_age
         failures, wait = 0, self._retry_seconds
@@ -49,4 +56,4 @@ class AsyncCalls:
             if failures > function.async_retries or now() + wait > deadline:
                 return False
             await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+            wait = min(wait * 2, _MAX_RETRY_WAIT_S)

@@ -1,4 +1,8 @@
-"""The development clock: real time plus an offset that a file says."""
+"""The development clock: real time plus an offset read from a file.
+
+Timers, events and the control plane take the time from it; run.py refreshes it.
+It never writes the file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class Clock:
         self.refresh()
 
     def refresh(self) -> None:
-        """A file that is missing, or half written, leaves the offset as it was."""
+        """Read the offset again; keep the old one if the file is missing or half written."""
         if self._file is None:
             return
         try:

@@ -1,4 +1,8 @@
-"""One invocation: an instance, its initializer if it is new, the handler, the outcome."""
+"""One invocation from start to outcome: instance, initializer, handler.
+
+server.py and asynchronous.py call it.
+It must not know HTTP; it returns payloads and error types.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ _INITIALIZATION = "InitializationError"
 
 @dataclass(frozen=True)
 class Outcome:
-    """`error_type` is the value of X-Fc-Error-Type, empty when the handler returned."""
+    """The result of one invocation.
+
+    `error_type` is the value of X-Fc-Error-Type, empty if the handler returned.
+    """
 
     payload: bytes
     error_type: str = ""
@@ -38,7 +45,10 @@ class Compute:
     async def invoke(
         self, function: Function, event: bytes, request_id: str, retry_count: int = 0
     ) -> Outcome:
-        """Throttled leaves it; what goes wrong in the function is an Outcome."""
+        """Invoke the function; raise Throttled if no instance is free.
+
+        An error within the function is returned as an Outcome.
+        """
         counts = self.counts[function.key]
         try:
             instance = await self.fleet.acquire(function)
@@ -72,7 +82,10 @@ class Compute:
         return Outcome(reply.payload, _UNHANDLED if reply.failed else "")
 
     async def _initialize(self, instance: Instance, request_id: str) -> Reply | None:
-        """Once per instance; after a failure the next call gets a new one (facts §1.3)."""
+        """Run the initializer, once per instance; return its reply if it failed.
+
+        After a failure the next call gets a new instance (facts §1.3).
+        """
         hook = instance.function.initializer
         if instance.initialized or hook is None:
             return None

@@ -1,4 +1,8 @@
-"""What the real service does not have: /_fc/state, /_fc/logs, /_fc/kill, /_fc/timer/{function}."""
+"""The control plane, which the real service does not have: state, logs, kill, timer.
+
+server.py routes every path under /_fc/ to it; tests are its callers.
+It must not invoke a function itself; it fires timers.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,16 @@ from emulator.fc.deployment import Function
 from emulator.fc.event import rfc3339
 from emulator.fc.logbook import Logbook
 from emulator.fc.process import Instance
-from emulator.fc.timers import Fired, Timers
+from emulator.fc.timers import FiredTimer, Timers
 
-_LAST_LINES = 100
+_DEFAULT_LINES = 100
 _ENDPOINTS = (
     "GET /_fc/state, GET /_fc/logs?n=&function=, POST /_fc/kill, POST /_fc/timer/{function}"
     " and /_fc/http/{function}/..."
 )
 
 
-class Refused(Exception):
+class ControlError(Exception):
     def __init__(self, status: HTTPStatus, *faults: str) -> None:
         super().__init__(*faults)
         self.status = status
@@ -49,11 +53,11 @@ class Control:
         self._clock = clock
 
     async def answer(self, method: str, path: str, query: str, body: bytes) -> Answer:
-        """`path` begins after /_fc/."""
+        """Answer a request; `path` begins after /_fc/."""
         try:
             return await self._route(method, path, query, body)
-        except Refused as refused:
-            return json_answer(refused.status, {"faults": refused.faults})
+        except ControlError as error:
+            return json_answer(error.status, {"faults": error.faults})
 
     async def _route(self, method: str, path: str, query: str, body: bytes) -> Answer:
         name, _, rest = path.partition("/")
@@ -68,20 +72,20 @@ class Control:
                 return await self._timer(rest, body)
             case _:
                 unknown = f"there is no {method} /_fc/{path}, only {_ENDPOINTS}"
-                raise Refused(HTTPStatus.NOT_FOUND, unknown)
+                raise ControlError(HTTPStatus.NOT_FOUND, unknown)
 
     def _state(self) -> dict[str, object]:
-        of = self._compute.fleet.of
+        of = self._compute.fleet.by_function
         functions = self._compute.deployment.functions
         return {
             "time": rfc3339(self._clock.now()),
             "quota": self._compute.fleet.quota,
             "instances": sum(map(len, of.values())),
-            "functions": {key: self._of_function(functions[key]) for key in functions},
+            "functions": {key: self._function_state(functions[key]) for key in functions},
         }
 
-    def _of_function(self, function: Function) -> dict[str, object]:
-        instances = self._compute.fleet.of[function.key]
+    def _function_state(self, function: Function) -> dict[str, object]:
+        instances = self._compute.fleet.by_function[function.key]
         counts = self._compute.counts[function.key]
         every = [*instances.busy, *instances.idle]
         return {
@@ -99,8 +103,8 @@ class Control:
 
     def _logs(self, query: str) -> list[dict[str, str]]:
         fields = {name: values[-1] for name, values in parse_qs(query).items()}
-        faults = _unknown(fields, ("n", "function"))
-        n = fields.get("n", str(_LAST_LINES))
+        faults = _unknown_field_faults(fields, ("n", "function"))
+        n = fields.get("n", str(_DEFAULT_LINES))
         if not n.isascii() or not n.isdigit():
             faults.append(f"n is not a number: {n!r}")
         name = fields.get("function")
@@ -108,12 +112,12 @@ class Control:
         if name and function is None:
             faults.append(self._no_function(name))
         if faults:
-            raise Refused(HTTPStatus.BAD_REQUEST, *faults)
+            raise ControlError(HTTPStatus.BAD_REQUEST, *faults)
         return self._logbook.last(int(n), function.key if function else None)
 
     async def _kill(self, body: bytes) -> Answer:
         fields = _fields(body)
-        faults = _unknown(fields, ("function", "which"))
+        faults = _unknown_field_faults(fields, ("function", "which"))
         name, which = fields.get("function"), fields.get("which", "any")
         function = self._compute.deployment.function(name) if isinstance(name, str) else None
         if function is None:
@@ -121,30 +125,30 @@ class Control:
         if not isinstance(which, str):
             faults.append(f"which is not any, busy, idle, all or an instance's id: {which!r}")
         if faults or function is None:
-            raise Refused(HTTPStatus.BAD_REQUEST, *faults)
-        killed = self._chosen(function, which)
+            raise ControlError(HTTPStatus.BAD_REQUEST, *faults)
+        killed = self._choose_instances(function, which)
         for instance in killed:
             instance.kill()
         await asyncio.gather(*(instance.exited() for instance in killed))
         return json_answer(HTTPStatus.OK, {"killed": [instance.id for instance in killed]})
 
-    def _chosen(self, function: Function, which: str) -> list[Instance]:
-        instances = self._compute.fleet.of[function.key]
+    def _choose_instances(self, function: Function, which: str) -> list[Instance]:
+        instances = self._compute.fleet.by_function[function.key]
         busy, idle = list(instances.busy), list(instances.idle)
         by_word = {"any": (busy + idle)[:1], "busy": busy[:1], "idle": idle[:1], "all": busy + idle}
         return by_word.get(which, [i for i in busy + idle if i.id == which])
 
     async def _timer(self, name: str, body: bytes) -> Answer:
         fields = _fields(body)
-        faults = _unknown(fields, ("trigger", "wait"))
+        faults = _unknown_field_faults(fields, ("trigger", "wait"))
         trigger, wait = fields.get("trigger"), fields.get("wait", False)
         function = self._compute.deployment.function(name)
         if not isinstance(wait, bool):
             faults.append(f"wait is neither true nor false: {wait!r}")
         faults += self._timer_faults(function, name, trigger)
         if faults or function is None:
-            raise Refused(HTTPStatus.BAD_REQUEST, *faults)
-        return await _fired(self._timers.fire(function, trigger), wait=wait)
+            raise ControlError(HTTPStatus.BAD_REQUEST, *faults)
+        return await _fired_answer(self._timers.fire(function, trigger), wait=wait)
 
     def _timer_faults(self, function: Function | None, name: str, trigger: object) -> list[str]:
         if function is None:
@@ -160,7 +164,7 @@ class Control:
         )
 
 
-async def _fired(fired: list[Fired], *, wait: bool) -> Answer:
+async def _fired_answer(fired: list[FiredTimer], *, wait: bool) -> Answer:
     listed: list[dict[str, object]] = [
         {"trigger": each.trigger, "requestId": each.request_id} for each in fired
     ]
@@ -177,11 +181,11 @@ def _fields(body: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(body)
     except ValueError as error:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        raise ControlError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise Refused(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+        raise ControlError(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
     return fields
 
 
-def _unknown(fields: Mapping[str, object], known: tuple[str, ...]) -> list[str]:
+def _unknown_field_faults(fields: Mapping[str, object], known: tuple[str, ...]) -> list[str]:
     return [f"{name} is none of {', '.join(known)}" for name in fields if name not in known]

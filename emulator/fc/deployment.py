@@ -1,4 +1,8 @@
-"""What an s.yaml deploys: its functions and the routes of its custom domain, checked."""
+"""The functions and routes that an s.yaml deploys, validated.
+
+run.py loads it once, before anything starts; tests use it to check s.yaml.
+It starts nothing and reads no environment of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from emulator.fc.template import BadTemplate, load_template
 
 RUNTIMES = ("python3.9", "python3.10", "python3.12")
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
-_ENVIRONMENT_LIMIT = 4096
+_MAX_ENVIRONMENT_BYTES = 4096
 _VARIABLE = re.compile(r"(?!FC_)[A-Za-z]\w*", re.ASCII)
 _FUNCTION_PROPS = frozenset(
     [
@@ -86,7 +90,7 @@ class Timer:
 
 @dataclass(frozen=True)
 class Function:
-    """One fc3 resource; the defaults are fc3's (facts/function-compute.md §5, §6.1)."""
+    """One fc3 resource; defaults are those of fc3 (facts/function-compute.md §5, §6.1)."""
 
     key: str
     name: str
@@ -121,7 +125,7 @@ class Deployment:
     routes: tuple[Route, ...]
 
     def function(self, name: str) -> Function | None:
-        """By its key in s.yaml, or by the name it is deployed under."""
+        """Return the function with this key in s.yaml or this deployed name."""
         by_name = (f for f in self.functions.values() if f.name == name)
         return self.functions.get(name) or next(by_name, None)
 
@@ -140,14 +144,14 @@ def load_deployment(path: Path, env: Mapping[str, str]) -> Deployment:
             routes += _domain(props)
         else:
             faults.append(f"{key}: component {component!r} is neither fc3 nor fc3-domain")
-    faults += _cross_faults(functions, routes)
+    faults += _consistency_faults(functions, routes)
     if faults:
         raise BadTemplate(path, faults)
     return Deployment(functions, tuple(routes))
 
 
 class Props:
-    """One mapping of an s.yaml; what is wrong with a value is noted, and the rest read on."""
+    """One mapping of an s.yaml. It notes a wrong value as a fault and reads on."""
 
     def __init__(self, values: object, where: str, faults: list[str]) -> None:
         self.faults = faults
@@ -165,7 +169,7 @@ class Props:
     def names(self) -> list[str]:
         return [str(name) for name in self._values]
 
-    def only(self, known: frozenset[str]) -> None:
+    def allow_only(self, known: frozenset[str]) -> None:
         unknown = sorted(set(self.names()) - known)
         if unknown:
             self.fault(f"has what {self.where} cannot have: {', '.join(unknown)}")
@@ -217,7 +221,7 @@ class Props:
 
 
 def _function(key: str, props: Props, folder: Path) -> Function:
-    props.only(_FUNCTION_PROPS)
+    props.allow_only(_FUNCTION_PROPS)
     lifecycle = props.props("instanceLifecycleConfig")
     asynchronous = props.props("asyncInvokeConfig")
     triggers = props.each("triggers")
@@ -264,22 +268,22 @@ def _code(props: Props, folder: Path) -> Path:
 
 
 def _environment(props: Props) -> Mapping[str, str]:
-    """facts/function-compute.md §1.5: 4 KB in all, FC_ reserved."""
+    """Return the variables: 4 KB in all, FC_ reserved (facts/function-compute.md §1.5)."""
     variables = props.strings("environmentVariables")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
-    if size > _ENVIRONMENT_LIMIT:
-        props.fault(f"environmentVariables hold {size} bytes, more than {_ENVIRONMENT_LIMIT}")
+    if size > _MAX_ENVIRONMENT_BYTES:
+        props.fault(f"environmentVariables hold {size} bytes, more than {_MAX_ENVIRONMENT_BYTES}")
     bad = [name for name in variables if not _VARIABLE.fullmatch(name)]
     if bad:
         props.fault(f"environmentVariables cannot be called {', '.join(bad)}")
     return variables
 
 
-def _hook(lifecycle: Props, name: str, longest: int) -> Hook | None:
+def _hook(lifecycle: Props, name: str, max_timeout_s: int) -> Hook | None:
     if not lifecycle.has(name):
         return None
     hook = lifecycle.props(name)
-    return Hook(_handler(hook), hook.number("timeout", 3, 1, longest))
+    return Hook(_handler(hook), hook.number("timeout", 3, 1, max_timeout_s))
 
 
 def _reserved(props: Props) -> int | None:
@@ -290,7 +294,10 @@ def _reserved(props: Props) -> int | None:
 
 
 def _http_methods(triggers: list[Props]) -> frozenset[str]:
-    """facts/function-compute.md §2.3: one HTTP trigger; §2.4: only anonymous is acted out."""
+    """Return the methods of the HTTP trigger (facts/function-compute.md §2.3, §2.4).
+
+    There is at most one, and the emulator supports anonymous ones only.
+    """
     found = [trigger for trigger in triggers if trigger.text("triggerType") == "http"]
     for extra in found[1:]:
         extra.fault("is a second http trigger")
@@ -323,8 +330,8 @@ def _schedule(config: Props) -> Schedule | None:
 
 
 def _domain(props: Props) -> list[Route]:
-    """devsapp/fc3-domain src/schema.json (facts/function-compute.md §6.1, customDomain)."""
-    props.only(_DOMAIN_PROPS)
+    """Return a domain's routes (devsapp/fc3-domain src/schema.json; facts §6.1, customDomain)."""
+    props.allow_only(_DOMAIN_PROPS)
     props.text("region")
     props.text("protocol")
     domain = props.text("domainName")
@@ -350,7 +357,7 @@ def _route(domain: str, props: Props, function: str) -> Route:
     return Route(domain, path, props.methods(), function)
 
 
-def _cross_faults(functions: Mapping[str, Function], routes: list[Route]) -> list[str]:
+def _consistency_faults(functions: Mapping[str, Function], routes: list[Route]) -> list[str]:
     names = [function.name for function in functions.values()]
     faults = [f"two functions are called {name!r}" for name in sorted(set(names), key=names.index)
               if name and names.count(name) > 1]  # fmt: skip

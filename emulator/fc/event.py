@@ -1,4 +1,8 @@
-"""A request over HTTP as the event that a function gets (facts/function-compute.md §2.1)."""
+"""The events that functions receive: of HTTP requests and of timers.
+
+server.py and timers.py call it (facts/function-compute.md §2.1, §3).
+It does no I/O and reads no clock.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from datetime import datetime
 from functools import cache
 from urllib.parse import parse_qsl, unquote
 
-_REFUSED = ("Connection", "Keep-Alive", "Host")
+_HIDDEN_HEADERS = ("Connection", "Keep-Alive", "Host")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request, as it came over the wire."""
+    """One HTTP request as received."""
 
     method: str
     path: str
@@ -46,14 +50,14 @@ def http_event(
         "body": body,
         "isBase64Encoded": encoded,
         "headers": headers,
-        "queryParameters": _joined(parse_qsl(call.query, keep_blank_values=True)),
+        "queryParameters": _join_values(parse_qsl(call.query, keep_blank_values=True)),
         "requestContext": context,
     }
     return json.dumps(event).encode()
 
 
 def timer_event(name: str, payload: str, at: datetime) -> bytes:
-    """facts/function-compute.md §3, Timer."""
+    """Return the event of a timer trigger (facts/function-compute.md §3, Timer)."""
     event = {"triggerTime": rfc3339(at), "triggerName": name, "payload": payload}
     return json.dumps(event).encode()
 
@@ -73,21 +77,24 @@ def _http(call: Call, user_agent: str) -> dict[str, str]:
 
 
 def _headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Without those a caller cannot set (§2.3); Go, whose spelling FC has, keeps no Host."""
-    named = [(_canonical(name), value) for name, value in headers]
-    return _joined(
+    """Return the headers in the spelling of Go, which Function Compute uses.
+
+    Headers that a caller cannot set are left out (§2.3); Go keeps no Host header.
+    """
+    named = [(_canonical_name(name), value) for name, value in headers]
+    return _join_values(
         (name, value)
         for name, value in named
-        if name not in _REFUSED and not name.startswith("X-Fc-")
+        if name not in _HIDDEN_HEADERS and not name.startswith("X-Fc-")
     )
 
 
 @cache
-def _canonical(name: str) -> str:
+def _canonical_name(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _join_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

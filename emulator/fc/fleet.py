@@ -1,4 +1,8 @@
-"""Every instance of the account, and who may have one (facts/function-compute.md §5)."""
+"""All instances of the account and the quotas that limit them (facts/function-compute.md §5).
+
+compute.py acquires and releases instances; run.py recycles the idle ones.
+It must not know events, payloads or HTTP.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,12 @@ from emulator.fc.settings import Settings
 
 
 class Throttled(Exception):
-    """No instance is left: the account's quota or the function's reservation is in use."""
+    """No instance is free: the account's quota or the function's reservation is used up."""
 
 
 @dataclass
 class Instances:
-    """Those of one function; `starting` have no process yet."""
+    """The instances of one function; `starting` counts those without a process yet."""
 
     idle: list[Instance] = field(default_factory=list)
     busy: set[Instance] = field(default_factory=set)
@@ -37,7 +41,7 @@ class Instances:
 
 class Fleet:
     def __init__(self, functions: list[Function], settings: Settings, log: Log) -> None:
-        self.of = {function.key: Instances() for function in functions}
+        self.by_function = {function.key: Instances() for function in functions}
         self.quota = settings.quota
         self._settings = settings
         self._log = log
@@ -45,7 +49,7 @@ class Fleet:
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def acquire(self, function: Function) -> Instance:
-        instances = self.of[function.key]
+        instances = self.by_function[function.key]
         while instances.idle:
             instance = instances.idle.pop()
             if instance.alive:
@@ -55,15 +59,15 @@ class Fleet:
         return await self._start(function, instances)
 
     def release(self, instance: Instance) -> None:
-        instances = self.of[instance.function.key]
+        instances = self.by_function[instance.function.key]
         instances.busy.discard(instance)
         if instance.alive:
             instance.idle_since = asyncio.get_running_loop().time()
             instances.idle.append(instance)
 
     def discard(self, instance: Instance) -> None:
-        """It has done its last call, whether or not its process is gone yet."""
-        instances = self.of[instance.function.key]
+        """Take the instance out of use, whether or not its process has exited."""
+        instances = self.by_function[instance.function.key]
         instances.busy.discard(instance)
         if instance in instances.idle:
             instances.idle.remove(instance)
@@ -81,16 +85,16 @@ class Fleet:
         await asyncio.gather(*self._stopping)
 
     def _idle(self) -> Iterator[Instance]:
-        return (instance for instances in self.of.values() for instance in instances.idle)
+        return (instance for instances in self.by_function.values() for instance in instances.idle)
 
     def _make_room(self, function: Function, instances: Instances) -> None:
-        working = sum(each.working for each in self.of.values())
+        working = sum(each.working for each in self.by_function.values())
         reserved = function.reserved
         full = working >= self.quota
         if full or (reserved is not None and instances.working >= reserved):
             instances.throttled += 1
             raise Throttled
-        if sum(map(len, self.of.values())) >= self.quota:
+        if sum(map(len, self.by_function.values())) >= self.quota:
             self._recycle(min(self._idle(), key=lambda instance: instance.idle_since))
 
     async def _start(self, function: Function, instances: Instances) -> Instance:
@@ -111,10 +115,10 @@ class Fleet:
 
     def _recycle(self, instance: Instance) -> None:
         self.discard(instance)
-        self._later(self._stop(instance))
+        self._run_in_background(self._stop(instance))
 
     async def _stop(self, instance: Instance) -> None:
-        """The preStop hook runs before an instance is given up (facts/function-compute.md §1.3)."""
+        """Run the preStop hook, then stop the instance (facts/function-compute.md §1.3)."""
         hook = instance.function.pre_stop
         if hook is not None:
             with suppress(Gone, TimedOut):
@@ -124,9 +128,9 @@ class Fleet:
     def _on_gone(self, instance: Instance) -> None:
         self.discard(instance)
         instance.stop()
-        self._later(self._reap(instance))
+        self._run_in_background(self._reap(instance))
 
-    def _later(self, work: Coroutine[None, None, None]) -> None:
+    def _run_in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)

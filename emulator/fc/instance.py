@@ -1,8 +1,8 @@
-"""What runs inside an instance: imports the handler and answers one call after another.
+"""The program inside an instance: imports the handler and answers one call after another.
 
-A program of its own, started by process.py with a socket and nothing else of the emulator. It
-uses the standard library only and imports little, since its start is the cold start.
-Frames both ways: two lengths, then JSON, then bytes.
+process.py starts it with a socket and nothing else of the emulator.
+It must import the standard library only, and little of it: its start is the cold start.
+A frame, in both directions, is two lengths, then JSON, then bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any, TextIO, cast
 
 _LENGTHS = struct.Struct(">II")
-_TIMED_OUT = 143
+_TIMED_OUT_EXIT_CODE = 143
 _Handler = Callable[..., object]
 
 
@@ -40,8 +40,8 @@ class Wire:
         self._fd = fd
 
     def receive(self) -> tuple[dict[str, Any], bytes]:
-        meta, payload = _LENGTHS.unpack(self._exactly(_LENGTHS.size))
-        return json.loads(self._exactly(meta)), self._exactly(payload)
+        meta, payload = _LENGTHS.unpack(self._read_exactly(_LENGTHS.size))
+        return json.loads(self._read_exactly(meta)), self._read_exactly(payload)
 
     def send(self, meta: Mapping[str, object], payload: bytes) -> None:
         head = json.dumps(meta).encode()
@@ -49,7 +49,7 @@ class Wire:
         while frame:
             frame = frame[os.write(self._fd, frame) :]
 
-    def _exactly(self, size: int) -> bytes:
+    def _read_exactly(self, size: int) -> bytes:
         parts = []
         while size:
             part = os.read(self._fd, size)
@@ -60,7 +60,7 @@ class Wire:
         return b"".join(parts)
 
     def die_when_closed(self) -> None:
-        """An emulator that was killed leaves no instance behind, not even a busy one."""
+        """Exit once the socket closes, so that a killed emulator leaves no process behind."""
         poll = select.poll()
         poll.register(self._fd, 0)
         poll.poll()
@@ -68,7 +68,7 @@ class Wire:
 
 
 class LogFormat(logging.Formatter):
-    """facts/function-compute.md §1.6."""
+    """The log format of facts/function-compute.md §1.6."""
 
     request_id = ""
 
@@ -79,7 +79,7 @@ class LogFormat(logging.Formatter):
 
 
 class Context:
-    """facts/function-compute.md §1.4: the shape depends on the runtime."""
+    """The handler's context; its shape depends on the runtime (facts/function-compute.md §1.4)."""
 
     def __init__(self, config: Mapping[str, Any], request_id: str, retry_count: int) -> None:
         self.request_id = request_id
@@ -132,7 +132,10 @@ class Runtime:
             self._wire.send({"error": error}, answer)
 
     def _answer(self, meta: Mapping[str, Any], payload: bytes) -> tuple[bool, bytes]:
-        """Only Exception is caught: sys.exit() ends the instance (facts §1.1)."""
+        """Call the handler; return whether it failed, and its payload.
+
+        Only Exception is caught: sys.exit() ends the instance (facts §1.1).
+        """
         try:
             handler = self._handler(meta["handler"])
             context = Context(self._config, meta["request_id"], meta["retry_count"])
@@ -150,7 +153,7 @@ class Runtime:
 
 
 def load(name: str) -> _Handler:
-    """facts/function-compute.md §1.1 (errorType) and §1.2 (how the string resolves)."""
+    """Import a handler (facts/function-compute.md §1.1 for errorType, §1.2 for the string)."""
     module_name, dot, function = name.rpartition(".")
     if not dot or not module_name or not function:
         raise LoadError("InvalidHandleName", f"Invalid handler '{name}'")
@@ -189,15 +192,15 @@ def _from_path(name: str) -> ModuleType:
 
 
 def as_bytes(result: object) -> bytes:
-    """facts/function-compute.md §1.1: text and bytes as they are, the rest as JSON."""
+    """Return text and bytes as they are, the rest as JSON (facts/function-compute.md §1.1)."""
     if isinstance(result, bytes):
         return result
     if isinstance(result, str):
         return result.encode("utf-8", "surrogateescape")
-    return json.dumps(result, indent=4, sort_keys=True, default=_jsonable).encode()
+    return json.dumps(result, indent=4, sort_keys=True, default=_to_jsonable).encode()
 
 
-def _jsonable(value: object) -> object:
+def _to_jsonable(value: object) -> object:
     from datetime import date
     from decimal import Decimal
 
@@ -223,10 +226,10 @@ def _stack(error: BaseException) -> list[list[str]]:
     ]
 
 
-def _time_out(_signal: int, _frame: FrameType | None) -> None:
-    """facts/function-compute.md §1.1: every thread's stack into the log, then exit 143."""
+def _on_timeout(_signal: int, _frame: FrameType | None) -> None:
+    """Dump every thread's stack into the log and exit (facts/function-compute.md §1.1)."""
     faulthandler.dump_traceback()
-    os._exit(_TIMED_OUT)
+    os._exit(_TIMED_OUT_EXIT_CODE)
 
 
 def _prepare_logging() -> LogFormat:
@@ -243,10 +246,10 @@ def main() -> None:
     os.set_inheritable(fd, False)  # noqa: FBT003 -- the parameter is positional only
     wire = Wire(fd)
     _thread.start_new_thread(wire.die_when_closed, ())
-    signal.signal(signal.SIGTERM, _time_out)
+    signal.signal(signal.SIGTERM, _on_timeout)
     cast("TextIO", sys.stdout).reconfigure(line_buffering=True)  # type: ignore[attr-defined] # it is a TextIOWrapper
     config, _ = wire.receive()
-    if sys.flags.isolated:  # then it does not begin with the folder of this program
+    if sys.flags.isolated:  # sys.path does not begin with this program's folder then
         sys.path.insert(0, "")
     sys.path[0] = config["code"]
     sys.argv = [config["code"]]

@@ -1,3 +1,9 @@
+"""The log of all functions, in memory.
+
+Instances write to it; the control plane reads its last lines.
+It keeps a fixed number of lines and no file.
+"""
+
 from __future__ import annotations
 
 import sys
@@ -5,14 +11,14 @@ from collections import deque
 
 from emulator.fc.process import Log
 
-_KEPT = 10_000
+_MAX_LINES = 10_000
 
 
 class Logbook:
-    """The functions' last log lines, each passed on as it comes."""
+    """The last log lines of all functions; it passes each on as it is written."""
 
     def __init__(self, pass_on: Log) -> None:
-        self._lines: deque[tuple[str, str]] = deque(maxlen=_KEPT)
+        self._lines: deque[tuple[str, str]] = deque(maxlen=_MAX_LINES)
         self._pass_on = pass_on
 
     def write(self, function: str, line: str) -> None:

@@ -1,4 +1,8 @@
-"""One instance of a function: a process of its own, reached over a socket pair."""
+"""One instance of a function: a process of its own, reached over a socket pair.
+
+fleet.py starts and stops it; compute.py invokes it.
+It must not know quotas or HTTP.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ from emulator.fc.settings import Settings
 Log = Callable[[str, str], None]
 _PROGRAM = str(Path(__file__).with_name("instance.py"))
 _LENGTHS = struct.Struct(">II")
-_GRACE = 0.5
-_BOOT_SECONDS = 60
-_LONGEST_LINE = 32 * 1024
+_KILL_GRACE_S = 0.5
+_BOOT_TIMEOUT_S = 60
+_MAX_LINE_BYTES = 32 * 1024
 
 
 class Gone(Exception):
@@ -30,7 +34,7 @@ class Gone(Exception):
 
 
 class TimedOut(Exception):
-    """It did not answer in time."""
+    """The process did not answer in time."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Reply:
 
 
 class Instance:
-    """Starts with `start`; then one `call` at a time."""
+    """One instance: call `start` first, then `invoke`, one call at a time."""
 
     def __init__(self, function: Function, log: Log, on_gone: Callable[[Instance], None]) -> None:
         self.id = f"c-{os.urandom(4).hex()}-{os.urandom(6).hex()}"
@@ -65,7 +69,7 @@ class Instance:
         await loop.create_connection(lambda: self._wire, sock=ours)
         with theirs:
             await self._spawn(theirs, settings)
-        await self._wire.exchange(self._config(settings), b"", _BOOT_SECONDS)
+        await self._wire.exchange(self._config(settings), b"", _BOOT_TIMEOUT_S)
 
     async def _spawn(self, theirs: socket.socket, settings: Settings) -> None:
         await asyncio.get_running_loop().subprocess_exec(
@@ -83,16 +87,16 @@ class Instance:
     def _config(self, settings: Settings) -> dict[str, object]:
         function = self.function
         name, memory = function.name, function.memory
-        held = settings.credentials if function.role else None
+        credentials = settings.credentials if function.role else None
         return {
             "code": str(function.code),
             "runtime": function.runtime,
             "region": function.region,
             "account_id": settings.account_id,
             "credentials": {
-                "access_key_id": held.access_key_id if held else "",
-                "access_key_secret": held.access_key_secret if held else "",
-                "security_token": held.security_token if held else "",
+                "access_key_id": credentials.access_key_id if credentials else "",
+                "access_key_secret": credentials.access_key_secret if credentials else "",
+                "security_token": credentials.security_token if credentials else "",
             },
             "function": {"name": name, "handler": function.handler, "memory": memory,
                          "timeout": function.timeout},
@@ -102,17 +106,17 @@ class Instance:
         meta = _meta(self.function.handler, request_id, event=True, retry_count=retry_count)
         return await self._wire.exchange(meta, event, self.function.timeout)
 
-    async def run_hook(self, handler: str, timeout: float, request_id: str) -> Reply:
-        return await self._wire.exchange(_meta(handler, request_id), b"", timeout)
+    async def run_hook(self, handler: str, timeout_s: float, request_id: str) -> Reply:
+        return await self._wire.exchange(_meta(handler, request_id), b"", timeout_s)
 
     def stop(self) -> None:
-        """A process that reads the end of its socket exits by itself."""
+        """Close the socket; a process that reads its end exits by itself."""
         self._wire.close()
 
     def time_out(self) -> None:
-        """facts/function-compute.md §1.1: SIGTERM writes the stacks into the log, exit 143."""
+        """Send SIGTERM, on which the process logs its stacks, then kill it (facts §1.1)."""
         self._child.kill(signal.SIGTERM)
-        asyncio.get_running_loop().call_later(_GRACE, self.kill)
+        asyncio.get_running_loop().call_later(_KILL_GRACE_S, self.kill)
 
     def kill(self) -> None:
         self._child.kill(signal.SIGKILL)
@@ -134,7 +138,7 @@ class _Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[Reply] | None = None
 
-    async def exchange(self, meta: Mapping[str, object], payload: bytes, seconds: float) -> Reply:
+    async def exchange(self, meta: Mapping[str, object], payload: bytes, timeout_s: float) -> Reply:
         if self._transport is None or self._transport.is_closing():
             raise Gone
         loop = asyncio.get_running_loop()
@@ -142,7 +146,7 @@ class _Wire(asyncio.Protocol):
         self._reply = reply
         head = json.dumps(meta).encode()
         self._transport.write(_LENGTHS.pack(len(head), len(payload)) + head + payload)
-        timer = loop.call_later(seconds, self._fail, TimedOut())
+        timer = loop.call_later(timeout_s, self._fail, TimedOut())
         try:
             return await reply
         finally:
@@ -183,7 +187,7 @@ class _Wire(asyncio.Protocol):
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """The process itself and what it writes: the function's log."""
+    """The process itself; what it writes is the function's log."""
 
     def __init__(self, name: str, log: Log) -> None:
         self.exited = asyncio.Event()
@@ -205,7 +209,7 @@ class _Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, _fd: int, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LONGEST_LINE:
+        if len(self._rest) > _MAX_LINE_BYTES:
             lines, self._rest = [*lines, self._rest], b""
         for line in lines:
             self._log(self._name, line.decode("utf-8", "replace"))
@@ -234,7 +238,7 @@ def _meta(
 
 
 def _environment(function: Function, settings: Settings, instance_id: str) -> dict[str, str]:
-    """facts/function-compute.md §1.5: what is declared and what FC adds, nothing of ours."""
+    """Return the declared variables and those that FC adds (facts §1.5), none of ours."""
     version = "FC_FUNCTION_VERSION" if function.runtime == "python3.12" else "FC_VER_ID"
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -254,10 +258,10 @@ def _environment(function: Function, settings: Settings, instance_id: str) -> di
 
 
 def _role_variables(settings: Settings) -> dict[str, str]:
-    held = settings.credentials
+    credentials = settings.credentials
     variables = {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": held.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": held.access_key_secret,
-        "ALIBABA_CLOUD_SECURITY_TOKEN": held.security_token,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": credentials.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": credentials.access_key_secret,
+        "ALIBABA_CLOUD_SECURITY_TOKEN": credentials.security_token,
     }
     return {name: value for name, value in variables.items() if value}

@@ -1,3 +1,9 @@
+"""Request ids in the format of Function Compute.
+
+The server, the timers and the fleet call it, once for each request.
+It keeps no state.
+"""
+
 from __future__ import annotations
 
 import os
@@ -5,6 +11,6 @@ import time
 
 
 def new_request_id() -> str:
-    """Looks like `1-65e59b07-10xxxxxx-...` (facts/function-compute.md §1.4)."""
+    """Return an id such as `1-65e59b07-10xxxxxx-...` (facts/function-compute.md §1.4)."""
     chance = os.urandom(10).hex()
     return f"1-{int(time.time()):08x}-{chance[:8]}-{chance[8:]}"

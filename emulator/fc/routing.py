@@ -1,4 +1,8 @@
-"""Which function a path of the custom domain leads to."""
+"""The routes of the custom domain: which function serves which path.
+
+server.py calls it for each request that is none of its own paths.
+It must not know instances or events.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from emulator.fc.deployment import Route
 
 
 class Routes:
-    """The longest path wins. A host that is no domain of ours, as on loopback, has every route."""
+    """The routes, of which the longest path wins.
+
+    A host that is not a known domain, such as loopback, matches every route.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._routes = sorted(routes, key=lambda route: len(route.path.rstrip("*")), reverse=True)

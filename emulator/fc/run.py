@@ -1,4 +1,8 @@
-"""Starting and ending the emulator: awaited, in a thread, or as a program."""
+"""The emulator's start and end: awaited, in a thread, or as a program.
+
+__main__.py calls `run`, tests use FcInThread; both end in `serve`.
+It only wires the parts together and must not know how a request is handled.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +30,20 @@ from emulator.fc.server import Server
 from emulator.fc.settings import Settings
 from emulator.fc.template import BadTemplate
 from emulator.fc.timers import Timers
-from emulator.shutdown import told_to_end
+from emulator.shutdown import shutdown_event
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9000
-_TICK = 0.2
-_LONGEST_LINE = 64 * 1024
-_LAST_ANSWERS = 0.5
+_TICK_S = 0.2
+_MAX_LINE_BYTES = 64 * 1024
+_SHUTDOWN_TIMEOUT_S = 0.5
 
 
 class Running:
-    """Made by `serve`; `address` is where it listens, without a slash at the end."""
+    """A running emulator, made by `serve`; `address` has no slash at its end."""
 
     def __init__(self, compute: Compute, calls: AsyncCalls, runner: web.ServerRunner) -> None:
         host, port, *_ = runner.addresses[0]
@@ -62,7 +66,7 @@ class Running:
 
     async def _tick(self, clock: Clock, timers: Timers) -> None:
         while True:
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_TICK_S)
             clock.refresh()
             timers.tick()
             self._compute.fleet.recycle_idle()
@@ -76,7 +80,10 @@ async def serve(
     settings: Settings | None = None,
     log: Log = to_stderr,
 ) -> Running:
-    """`env` is what ${env()} in s.yaml sees. BadTemplate and OSError leave it."""
+    """Start the emulator; `env` answers ${env()} in s.yaml.
+
+    Raise BadTemplate or OSError if it cannot start.
+    """
     settings = settings or Settings()
     deployment = load_deployment(s_yaml, env)
     clock, logbook = Clock(settings.clock_file), Logbook(log)
@@ -91,14 +98,17 @@ async def serve(
 
 
 async def _listen(server: Server, port: int) -> web.ServerRunner:
-    """The server's own limits lie above those of Function Compute, so that ours are met first."""
+    """Start the HTTP server.
+
+    aiohttp's limits lie above those of Function Compute, so that ours apply first.
+    """
     http = web.Server(
         server.handle,
         access_log=None,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
+        max_line_size=_MAX_LINE_BYTES,
+        max_field_size=_MAX_LINE_BYTES,
     )
-    runner = web.ServerRunner(http, shutdown_timeout=_LAST_ANSWERS)
+    runner = web.ServerRunner(http, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()
@@ -109,7 +119,7 @@ async def _listen(server: Server, port: int) -> web.ServerRunner:
 
 
 class FcInThread:
-    """For tests: `with FcInThread(s_yaml, env={}) as fc: requests.get(fc.address + ...)`."""
+    """A context manager for tests; `address` is valid within it."""
 
     def __init__(
         self,
@@ -160,12 +170,12 @@ def run(
     env: Mapping[str, str],
     settings: Settings | None = None,
 ) -> int:
-    """Until SIGTERM or SIGINT, or as the settings say; the exit code."""
+    """Serve until a shutdown signal; return the exit code."""
     settings = settings or Settings()
     serving = partial(serve, s_yaml, env=env, port=port, settings=settings)
     ends = settings.until_input_ends
     try:
-        asyncio.run(_until_told(serving, json_output=json_output, with_input=ends))
+        asyncio.run(_serve_until_shutdown(serving, json_output=json_output, with_input=ends))
     except BadTemplate as error:
         sys.stderr.write("\n  ".join([f"{s_yaml} cannot be served:", *error.faults]) + "\n")
         return 1
@@ -175,14 +185,14 @@ def run(
     return 0
 
 
-async def _until_told(
+async def _serve_until_shutdown(
     serving: Callable[[], Awaitable[Running]], *, json_output: bool, with_input: bool
 ) -> None:
-    told = told_to_end(with_input=with_input)
+    shutdown = shutdown_event(with_input=with_input)
     running = await serving()
     try:
         _announce(running, json_output=json_output)
-        await told.wait()
+        await shutdown.wait()
     finally:
         await running.close()
 

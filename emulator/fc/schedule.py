@@ -1,4 +1,8 @@
-"""When a timer trigger fires: `@every 1m`, or six cron fields, seconds first."""
+"""The schedules of timer triggers: `@every 1m`, or six cron fields, seconds first.
+
+deployment.py parses them and timers.py asks for the next time; the CLI checks s.yaml with it.
+It reads no clock.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _FIELDS: Sequence[_Field] = (
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 6, _DAYS),
 )
-_FAR = timedelta(days=366 * 8)
+_HORIZON = timedelta(days=366 * 8)
 
 
 class Schedule(Protocol):
@@ -47,12 +51,12 @@ class Cron:
         candidate = local + timedelta(seconds=1)
         while (later := self._next_candidate(candidate)) != candidate:
             candidate = later
-            if candidate - local > _FAR:
+            if candidate - local > _HORIZON:
                 raise ValueError("never fires")
         return candidate.replace(tzinfo=self.zone).astimezone(timezone.utc)
 
     def _next_candidate(self, at: datetime) -> datetime:
-        """The same moment if it matches; else later, by the largest field that does not."""
+        """Return the same moment if it matches, else a later one that may."""
         seconds, minutes, hours, *_ = self.fields
         if not self._on_day(at):
             return at.replace(hour=0, minute=0, second=0) + timedelta(days=1)
@@ -70,21 +74,21 @@ class Cron:
 
 
 def parse_schedule(expression: str) -> Schedule:
-    """facts/function-compute.md §3, Timer; ValueError says what is wrong."""
+    """Parse an expression (facts/function-compute.md §3, Timer); raise ValueError."""
     if expression.startswith("@"):
-        return _every(expression)
+        return _parse_every(expression)
     zone, fields = _zone_and_fields(expression)
     if len(fields) != len(_FIELDS):
         raise ValueError(f"has {len(fields)} fields, not 6 (seconds come first)")
-    # When both days are restricted either will do, as in the cron of Go that has @every.
+    # If both days are restricted, either may match, as in the Go cron library that has @every.
     either_day = all(fields[i][0] not in "*?" for i in (3, 5))
-    sets = tuple(_values(text, spec) for text, spec in zip(fields, _FIELDS, strict=True))
+    sets = tuple(_parse_field(text, spec) for text, spec in zip(fields, _FIELDS, strict=True))
     cron = Cron(sets, either_day, zone)
     cron.after(datetime(2026, 1, 1, tzinfo=timezone.utc))
     return cron
 
 
-def _every(expression: str) -> Every:
+def _parse_every(expression: str) -> Every:
     match = _EVERY.fullmatch(expression)
     interval = match and timedelta(hours=int(match[1] or 0), minutes=int(match[2] or 0))
     if not interval:
@@ -103,10 +107,12 @@ def _zone_and_fields(expression: str) -> tuple[ZoneInfo, list[str]]:
         raise ValueError(f"names no time zone: {name}") from error
 
 
-def _values(text: str, field: _Field) -> frozenset[int]:
+def _parse_field(text: str, field: _Field) -> frozenset[int]:
     name, low, high, words = field
     try:
-        values = [value for part in text.split(",") for value in _part(part, low, high, words)]
+        values = [
+            value for part in text.split(",") for value in _parse_part(part, low, high, words)
+        ]
     except ValueError as error:
         raise ValueError(f"{name} {text!r} cannot be read") from error
     if not values or min(values) < low or max(values) > high:
@@ -114,16 +120,16 @@ def _values(text: str, field: _Field) -> frozenset[int]:
     return frozenset(values)
 
 
-def _part(part: str, low: int, high: int, words: Sequence[str]) -> range:
+def _parse_part(part: str, low: int, high: int, words: Sequence[str]) -> range:
     span, slash, step = part.partition("/")
     if span in ("*", "?"):
         first, last = low, high
     else:
         start, dash, end = span.partition("-")
-        first = _number(start, low, words)
-        last = _number(end, low, words) if dash else (high if slash else first)
+        first = _parse_number(start, low, words)
+        last = _parse_number(end, low, words) if dash else (high if slash else first)
     return range(first, last + 1, int(step) if slash else 1)
 
 
-def _number(text: str, low: int, words: Sequence[str]) -> int:
+def _parse_number(text: str, low: int, words: Sequence[str]) -> int:
     return words.index(text.upper()) + low if text.upper() in words else int(text)

@@ -1,4 +1,8 @@
-"""Function Compute over HTTP: the custom domain, each function's own trigger, InvokeFunction."""
+"""Function Compute's HTTP interface: custom domain, HTTP triggers, InvokeFunction.
+
+aiohttp calls `Server.handle` for each request.
+It must not start instances itself; compute.py does.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from emulator.fc.answer import Answer, BadResponse, refusal, to_http
+from emulator.fc.answer import Answer, BadResponse, platform_error, to_http
 from emulator.fc.asynchronous import AsyncCalls
 from emulator.fc.clock import Clock
 from emulator.fc.compute import Compute, Outcome
@@ -19,22 +23,22 @@ from emulator.fc.request_id import new_request_id
 from emulator.fc.routing import Routes, without_prefix
 from emulator.fc.settings import Settings
 
-_HEADER_LIMIT = 8 * 1024
-_TARGET_LIMIT = 4 * 1024
-_BODY_LIMIT = 32 * 1024 * 1024
-_ASYNC_LIMIT = 128 * 1024
+_MAX_HEADER_BYTES = 8 * 1024
+_MAX_TARGET_BYTES = 4 * 1024
+_MAX_BODY_BYTES = 32 * 1024 * 1024
+_MAX_ASYNC_BYTES = 128 * 1024
 _OWN_TRIGGER = "/_fc/http/"
 _CONTROL = "/_fc/"
 _API = "/2023-03-30/functions/"
 _INVOCATIONS = "/invocations"
 
 
-class Refusal(Exception):
-    """The platform's own answer, given before the function is reached."""
+class PlatformError(Exception):
+    """An error that the platform answers before it reaches the function."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)
-        self.answer = refusal(status, code, message)
+        self.answer = platform_error(status, code, message)
 
 
 class Server:
@@ -54,62 +58,68 @@ class Server:
         self._routes = Routes(compute.deployment.routes)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """X-Fc-Request-Id is on every response (facts/function-compute.md §2.3)."""
+        """Answer one request; each response has X-Fc-Request-Id (facts §2.3)."""
         request_id = new_request_id()
         try:
             answer = await self._answer(request, request_id)
-        except Refusal as refused:
-            answer = refused.answer
+        except PlatformError as error:
+            answer = error.answer
         except BadResponse as error:
-            answer = refusal(HTTPStatus.BAD_GATEWAY, "BadResponse", str(error))
+            answer = platform_error(HTTPStatus.BAD_GATEWAY, "BadResponse", str(error))
         headers = {**answer.headers, "X-Fc-Request-Id": request_id}
         return web.Response(status=answer.status, headers=headers, body=answer.body)
 
     async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
         _check_head(request)
-        call = _call(request, await _read(request))
+        call = _read_call(request, await _read(request))
         if call.path.startswith(_OWN_TRIGGER):
-            return await self._own_trigger(call, request.headers, request_id)
+            return await self._answer_trigger(call, request.headers, request_id)
         if call.path.startswith(_CONTROL):
             path = call.path.removeprefix(_CONTROL)
             return await self._control.answer(call.method, path, call.query, call.body)
         if call.path.startswith(_API):
-            return await self._api(call, request.headers, request_id)
-        return await self._domain(call, request.headers, request_id)
+            return await self._answer_api(call, request.headers, request_id)
+        return await self._answer_domain(call, request.headers, request_id)
 
-    async def _domain(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
-        """Straight to the function, which needs no HTTP trigger for it (facts §2.3)."""
+    async def _answer_domain(
+        self, call: Call, headers: Mapping[str, str], request_id: str
+    ) -> Answer:
+        """Call the function that the route names; it needs no HTTP trigger (facts §2.3)."""
         route = self._routes.find(call.host, call.method, call.path)
         function = self._compute.deployment.function(route.function) if route else None
         if route is None or function is None:
             message = f"no route for {call.method} {call.path}"
-            raise Refusal(HTTPStatus.NOT_FOUND, "RouteNotFound", message)
+            raise PlatformError(HTTPStatus.NOT_FOUND, "RouteNotFound", message)
         if self._settings.strip_prefix:
-            call = _at(call, without_prefix(route, call.path))
-        return await self._http(function, call, headers, request_id)
+            call = _with_path(call, without_prefix(route, call.path))
+        return await self._invoke_over_http(function, call, headers, request_id)
 
-    async def _own_trigger(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
-        """/_fc/http/{function}/... stands for the function's own host name."""
+    async def _answer_trigger(
+        self, call: Call, headers: Mapping[str, str], request_id: str
+    ) -> Answer:
+        """Call the function in /_fc/http/{function}/..., which replaces its host name."""
         name, slash, rest = call.path.removeprefix(_OWN_TRIGGER).partition("/")
         function = self._function(name)
         if call.method not in function.http_methods:
             message = f"the http trigger of {name} does not take {call.method}"
-            raise Refusal(HTTPStatus.FORBIDDEN, "AccessDenied", message)
-        return await self._http(function, _at(call, f"{slash or '/'}{rest}"), headers, request_id)
+            raise PlatformError(HTTPStatus.FORBIDDEN, "AccessDenied", message)
+        return await self._invoke_over_http(
+            function, _with_path(call, f"{slash or '/'}{rest}"), headers, request_id
+        )
 
-    async def _api(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
-        """InvokeFunction: the payload is the event, and an error still comes with 200."""
+    async def _answer_api(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
+        """Answer InvokeFunction: the payload is the event; an error comes with status 200, too."""
         name = call.path.removeprefix(_API).removesuffix(_INVOCATIONS)
         if call.method != "POST" or not call.path.endswith(_INVOCATIONS):
             message = f"'{call.method}' against '{call.path}' is not supported"
-            raise Refusal(HTTPStatus.BAD_REQUEST, "PathNotSupported", message)
+            raise PlatformError(HTTPStatus.BAD_REQUEST, "PathNotSupported", message)
         function = self._function(name)
-        if _asynchronous(headers):
-            return self._accept(function, call.body, request_id)
+        if _is_asynchronous(headers):
+            return self._accept_async(function, call.body, request_id)
         outcome = await self._invoke(function, call.body, request_id)
         return Answer(HTTPStatus.OK, _error_header(outcome), outcome.payload)
 
-    async def _http(
+    async def _invoke_over_http(
         self, function: Function, call: Call, headers: Mapping[str, str], request_id: str
     ) -> Answer:
         event = http_event(
@@ -119,8 +129,8 @@ class Server:
             account_id=self._settings.account_id,
             base64_always=self._settings.base64_always,
         )
-        if _asynchronous(headers):
-            return self._accept(function, event, request_id)
+        if _is_asynchronous(headers):
+            return self._accept_async(function, event, request_id)
         outcome = await self._invoke(function, event, request_id)
         if outcome.error_type:
             shown = {**_error_header(outcome), "Content-Type": "application/json"}
@@ -132,13 +142,13 @@ class Server:
             return await self._compute.invoke(function, event, request_id)
         except Throttled as error:
             message = f"no instance of {function.name} is free, and none may be started"
-            refused = Refusal(HTTPStatus.TOO_MANY_REQUESTS, "ResourceExhausted", message)
-            raise refused from error
+            throttled = PlatformError(HTTPStatus.TOO_MANY_REQUESTS, "ResourceExhausted", message)
+            raise throttled from error
 
-    def _accept(self, function: Function, event: bytes, request_id: str) -> Answer:
-        """facts/function-compute.md §2.3 (128 KB), §3 (202)."""
-        if len(event) > _ASYNC_LIMIT:
-            raise _too_large(_ASYNC_LIMIT)
+    def _accept_async(self, function: Function, event: bytes, request_id: str) -> Answer:
+        """Accept an asynchronous call (facts/function-compute.md §2.3: 128 KB, §3: 202)."""
+        if len(event) > _MAX_ASYNC_BYTES:
+            raise _too_large(_MAX_ASYNC_BYTES)
         self._calls.submit(function, event, request_id)
         return Answer(HTTPStatus.ACCEPTED)
 
@@ -146,18 +156,18 @@ class Server:
         function = self._compute.deployment.function(name)
         if function is None:
             message = f"function '{name}' does not exist"
-            raise Refusal(HTTPStatus.NOT_FOUND, "FunctionNotFound", message)
+            raise PlatformError(HTTPStatus.NOT_FOUND, "FunctionNotFound", message)
         return function
 
 
 def _check_head(request: web.BaseRequest) -> None:
-    """facts/function-compute.md §2.3: 8 KB of headers, 4 KB of path and query."""
-    if len(request.raw_path) > _TARGET_LIMIT:
-        message = f"path and query exceed {_TARGET_LIMIT} bytes"
-        raise Refusal(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
-    if sum(len(name) + len(value) for name, value in request.raw_headers) > _HEADER_LIMIT:
-        message = f"headers exceed {_HEADER_LIMIT} bytes"
-        raise Refusal(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
+    """Check the limits: 8 KB of headers, 4 KB of path and query (facts §2.3)."""
+    if len(request.raw_path) > _MAX_TARGET_BYTES:
+        message = f"path and query exceed {_MAX_TARGET_BYTES} bytes"
+        raise PlatformError(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > _MAX_HEADER_BYTES:
+        message = f"headers exceed {_MAX_HEADER_BYTES} bytes"
+        raise PlatformError(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
 
 
 async def _read(request: web.BaseRequest) -> bytes:
@@ -166,17 +176,17 @@ async def _read(request: web.BaseRequest) -> bytes:
     body = bytearray()
     async for part in request.content.iter_any():
         body += part
-        if len(body) > _BODY_LIMIT:
-            raise _too_large(_BODY_LIMIT)
+        if len(body) > _MAX_BODY_BYTES:
+            raise _too_large(_MAX_BODY_BYTES)
     return bytes(body)
 
 
-def _too_large(limit: int) -> Refusal:
-    message = f"payload size exceeds maximum allowed size ({limit} bytes)"
-    return Refusal(HTTPStatus.BAD_REQUEST, "EntityTooLarge", message)
+def _too_large(max_bytes: int) -> PlatformError:
+    message = f"payload size exceeds maximum allowed size ({max_bytes} bytes)"
+    return PlatformError(HTTPStatus.BAD_REQUEST, "EntityTooLarge", message)
 
 
-def _call(request: web.BaseRequest, body: bytes) -> Call:
+def _read_call(request: web.BaseRequest, body: bytes) -> Call:
     path, _, query = request.raw_path.partition("?")
     return Call(
         method=request.method,
@@ -189,13 +199,13 @@ def _call(request: web.BaseRequest, body: bytes) -> Call:
     )
 
 
-def _at(call: Call, path: str) -> Call:
+def _with_path(call: Call, path: str) -> Call:
     return Call(
         call.method, path, call.query, call.headers, call.body, call.host, call.source_ip
     )  # fmt: skip
 
 
-def _asynchronous(headers: Mapping[str, str]) -> bool:
+def _is_asynchronous(headers: Mapping[str, str]) -> bool:
     return headers.get("X-Fc-Invocation-Type", "").lower() == "async"
 
 

@@ -1,3 +1,9 @@
+"""The settings of the emulator that s.yaml does not have.
+
+__main__.py fills them from options, tests from keywords.
+They hold values only.
+"""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -6,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Credentials:
-    """What the role of a function gives it."""
+    """The credentials that a function with a role gets."""
 
     access_key_id: str = "dev"
     access_key_secret: str = "dev-secret"  # noqa: S105 -- the development account's, design §12
@@ -15,7 +21,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What s.yaml does not say. The last three are UNCONFIRMED in facts/function-compute.md."""
+    """The settings. The last three are UNCONFIRMED in facts/function-compute.md."""
 
     quota: int = 100
     idle_seconds: float = 180
@@ -25,7 +31,8 @@ class Settings:
     clock_file: Path | None = None
     until_input_ends: bool = False
     python: str = ""
-    """It has nothing but its own library; unset, it is that of the stand-in, with all it has."""
+    """The instances' interpreter, with the standard library only; unset, it is the emulator's own,
+    with all its packages."""
     strip_prefix: bool = False  # §2.1: is a route's prefix taken off the path?
     base64_always: bool = False  # §2.1: which bodies count as binary?
     error_status: int = 502  # §2.3: what an HTTP client gets when a handler raises

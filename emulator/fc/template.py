@@ -1,4 +1,8 @@
-"""An s.yaml of Serverless Devs 3, with its variables and its template put in."""
+"""The reader of Serverless Devs 3 templates: resolves variables, templates and overlays.
+
+deployment.py and the deploy commands of the CLI call it (facts/function-compute.md §7).
+It must not know which properties a function has.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ _NAMES = re.compile(r"(?:vars|resources)(?:\.\w[\w-]*)+")
 
 
 class BadTemplate(Exception):
-    """What is wrong with an s.yaml: all of it, since mending one fault at a time is a chore."""
+    """An s.yaml is wrong; `faults` lists everything that is."""
 
     def __init__(self, path: Path, faults: list[str]) -> None:
         super().__init__(f"{path}: " + "; ".join(faults))
@@ -24,12 +28,14 @@ class BadTemplate(Exception):
 
 
 class Unresolved(Exception):
-    """One expression that has no value."""
+    """An expression has no value."""
 
 
 def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> dict[str, Any]:
-    """The resources, resolved (facts/function-compute.md §7); with an environment, as the env.yaml
-    beside it overlays them."""
+    """Return the resolved resources (facts/function-compute.md §7).
+
+    With an `environment`, apply its overlays from the env.yaml in the same folder.
+    """
     overlays = _overlays(path.with_name("env.yaml"), environment) if environment else {}
     resolver = _Resolver(_read(path), path.parent, env, overlays)
     resources = resolver.resources()
@@ -49,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def environments(path: Path) -> dict[str, Any]:
-    """Those of an env.yaml, by their names."""
+    """Return the environments of an env.yaml by name."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         return {str(each["name"]): each for each in document["environments"]}
@@ -58,7 +64,10 @@ def environments(path: Path) -> dict[str, Any]:
 
 
 def _overlays(path: Path, environment: str) -> dict[str, Any]:
-    """Serverless Devs would only warn of a name that is not there."""
+    """Return an environment's overlays; raise BadTemplate if it does not exist.
+
+    Serverless Devs only warns then.
+    """
     known = environments(path)
     if environment not in known:
         raise BadTemplate(path, [f"has no {environment!r}, only {', '.join(known)}"])
@@ -79,17 +88,17 @@ class _Resolver:
         self._document = document
         self._folder = folder
         self._env = env
-        self._asking: list[str] = []
+        self._resolving: list[str] = []
 
     def resources(self) -> dict[str, Any]:
         merged = {
-            str(key): self._overlaid(str(key), self._extended(str(key), value))
+            str(key): self._overlay(str(key), self._extend(str(key), value))
             for key, value in self._document["resources"].items()
         }
         self._document = {**self._document, "resources": merged}
         return {key: self._resolve(value, f"resources.{key}") for key, value in merged.items()}
 
-    def _extended(self, key: str, resource: object) -> dict[str, Any]:
+    def _extend(self, key: str, resource: object) -> dict[str, Any]:
         if not isinstance(resource, dict):
             self.faults.append(f"resources.{key} is not a mapping")
             return {}
@@ -97,17 +106,17 @@ class _Resolver:
         if extend is None:
             return resource
         template = self._template(key, extend)
-        return {**resource, "props": _merged(template, resource.get("props") or {})}
+        return {**resource, "props": _merge(template, resource.get("props") or {})}
 
-    def _overlaid(self, key: str, resource: dict[str, Any]) -> dict[str, Any]:
-        """The resource's own go over those of its component."""
+    def _overlay(self, key: str, resource: dict[str, Any]) -> dict[str, Any]:
+        """Apply the overlays of the component, then those of the resource."""
         of_components = self._overlays.get("components") or {}
         of_resources = self._overlays.get("resources") or {}
-        over = _merged(
+        over = _merge(
             of_components.get(resource.get("component")) or {}, of_resources.get(key) or {}
         )
         return (
-            {**resource, "props": _merged(resource.get("props") or {}, over)} if over else resource
+            {**resource, "props": _merge(resource.get("props") or {}, over)} if over else resource
         )
 
     def _template(self, key: str, extend: object) -> dict[str, Any]:
@@ -125,44 +134,44 @@ class _Resolver:
         if isinstance(node, list):
             return [self._resolve(value, f"{where}[{i}]") for i, value in enumerate(node)]
         if isinstance(node, str) and "${" in node:
-            return self._text(node, where)
+            return self._resolve_text(node, where)
         return node
 
-    def _text(self, text: str, where: str) -> Any:  # noqa: ANN401 -- as above
+    def _resolve_text(self, text: str, where: str) -> Any:  # noqa: ANN401 -- as above
         try:
             whole = _EXPRESSION.fullmatch(text)
             if whole:
-                return self._value(whole[1].strip())
-            return _EXPRESSION.sub(lambda match: str(self._value(match[1].strip())), text)
+                return self._evaluate(whole[1].strip())
+            return _EXPRESSION.sub(lambda match: str(self._evaluate(match[1].strip())), text)
         except Unresolved as error:
             self.faults.append(f"{where}: {error}")
             return ""
 
-    def _value(self, expression: str) -> Any:  # noqa: ANN401 -- as above
+    def _evaluate(self, expression: str) -> Any:  # noqa: ANN401 -- as above
         if match := _ENV.fullmatch(expression):
             return self._env_value(match)
         if match := _PATH.fullmatch(expression):
             return str((self._folder / match[1]).resolve())
         if _NAMES.fullmatch(expression):
-            return self._named(expression)
+            return self._resolve_name(expression)
         raise Unresolved(f"${{{expression}}} is none of env(), path(), vars. and resources.")
 
     def _env_value(self, match: re.Match[str]) -> str:
-        """As Serverless Devs has it, a variable set to nothing takes the default, too."""
+        """Return a variable; like Serverless Devs, take the default if it is empty."""
         default = match[2] if match[2] is not None else match[3]
         value = self._env.get(match[1]) or default
         if value is None:
             raise Unresolved(f"the environment has no {match[1]}, and no default is given")
         return value
 
-    def _named(self, expression: str) -> Any:  # noqa: ANN401 -- as above
-        if expression in self._asking:
+    def _resolve_name(self, expression: str) -> Any:  # noqa: ANN401 -- as above
+        if expression in self._resolving:
             raise Unresolved(f"${{{expression}}} refers to itself")
-        self._asking.append(expression)
+        self._resolving.append(expression)
         try:
             return self._resolve(self._lookup(expression), expression)
         finally:
-            self._asking.pop()
+            self._resolving.pop()
 
     def _lookup(self, expression: str) -> object:
         node: object = self._document
@@ -173,10 +182,10 @@ class _Resolver:
         return node
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Mappings are merged, everything else is replaced."""
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Merge mappings; replace everything else."""
     merged = {**below, **above}
     for key in below.keys() & above.keys():
         if isinstance(below[key], dict) and isinstance(above[key], dict):
-            merged[key] = _merged(below[key], above[key])
+            merged[key] = _merge(below[key], above[key])
     return merged

@@ -1,4 +1,8 @@
-"""Timer triggers on the development clock (facts/function-compute.md §3, Timer)."""
+"""The timer triggers, on the development clock (facts/function-compute.md §3, Timer).
+
+run.py ticks it; the control plane fires single timers.
+It submits events and never waits for a function.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _JITTER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
-class Fired:
+class FiredTimer:
     trigger: str
     request_id: str
     done: asyncio.Task[bool]
@@ -28,14 +32,17 @@ class Timers:
         self._clock = clock
         self._calls = calls
         self._timers = [(function, timer) for function in functions for timer in function.timers]
-        self._seen = clock.now()
-        self._due = [timer.schedule.after(self._seen) for _, timer in self._timers]
+        self._last_tick = clock.now()
+        self._due = [timer.schedule.after(self._last_tick) for _, timer in self._timers]
 
     def tick(self) -> None:
-        """However far the clock was moved, a timer fires once; moved back, it starts anew."""
+        """Fire each due timer once, however far the clock was moved.
+
+        If the clock was set back, schedule every timer anew.
+        """
         now = self._clock.now()
-        set_back = now < self._seen - _JITTER
-        self._seen = now
+        set_back = now < self._last_tick - _JITTER
+        self._last_tick = now
         for i, (function, timer) in enumerate(self._timers):
             if now >= self._due[i]:
                 self._fire(function, timer, now)
@@ -43,12 +50,12 @@ class Timers:
                 continue
             self._due[i] = timer.schedule.after(now)
 
-    def fire(self, function: Function, trigger: str | None) -> list[Fired]:
+    def fire(self, function: Function, trigger: str | None) -> list[FiredTimer]:
         now = self._clock.now()
         chosen = [timer for timer in function.timers if trigger in (None, timer.name)]
         return [self._fire(function, timer, now) for timer in chosen]
 
-    def _fire(self, function: Function, timer: Timer, now: datetime) -> Fired:
+    def _fire(self, function: Function, timer: Timer, now: datetime) -> FiredTimer:
         request_id = new_request_id()
         event = timer_event(timer.name, timer.payload, now)
-        return Fired(timer.name, request_id, self._calls.submit(function, event, request_id))
+        return FiredTimer(timer.name, request_id, self._calls.submit(function, event, request_id))

@@ -1,4 +1,8 @@
-"""A stand-in for ApsaraVideo Live over HTTP on loopback, for laptops and tests only."""
+"""An emulator of ApsaraVideo Live over HTTP on loopback, for laptops and tests only.
+
+The command line, the benchmarks and the tests import it from here.
+It knows the service as facts/live.md describes it, and nothing of live-record.
+"""
 
 from emulator.live.account import Account, load_account
 from emulator.live.fields import Unfit

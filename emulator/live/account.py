@@ -1,4 +1,8 @@
-"""The Alibaba Cloud account that the stand-in plays, read from one TOML file."""
+"""The emulated Alibaba Cloud account: credentials, domains, rules, callbacks, buckets.
+
+`load_account` reads it from one TOML file; tests build it with `replace`.
+It is the initial state only: what API calls change later is in backend.py.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """`identity` is what GetCallerIdentity says of it: Account is the root key."""
+    """One access key; `identity` is its IdentityType, and Account is the root key."""
 
     access_key: str
     secret: str
@@ -44,7 +48,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """`expires_days` is a lifecycle rule that deletes what is older, or none."""
+    """One OSS bucket; `expires_days` is its lifecycle rule, if it has one."""
 
     name: str
     endpoint: str
@@ -58,7 +62,7 @@ DEVELOPMENT_BUCKET = Bucket("dev-bucket", OSS_ENDPOINT)
 class Rule:
     """A recording configuration; "*" stands for all apps or all streams (facts/live.md §6).
 
-    `told` is the rest of it, in the words of the API that describes it.
+    `api_fields` holds the rest of it, as the fields that the Describe API returns.
     """
 
     domain: str
@@ -71,7 +75,7 @@ class Rule:
     storage: str = "oss"
     bucket: str = ""
     created_ms: int = 0
-    told: Mapping[str, object] = field(default_factory=dict)
+    api_fields: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -81,7 +85,7 @@ class Rule:
         return self.domain == domain and self.app in ("*", app) and self.stream in ("*", stream)
 
     def rank(self) -> tuple[bool, bool]:
-        """domain+app+stream before domain+app before domain."""
+        """Return the precedence: domain+app+stream before domain+app before domain."""
         return self.stream != "*", self.app != "*"
 
 
@@ -99,7 +103,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How Live delivers callbacks (facts/live.md §2)."""
+    """Timing and retries of callback delivery (facts/live.md §2)."""
 
     publish_delay_ms: int = 0
     timeout_ms: int = 5_000
@@ -109,10 +113,10 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """How Live takes publishers in over RTMP (facts/live.md §2 Timing).
+    """Settings of RTMP ingest (facts/live.md §2 Timing).
 
-    With an `auth_key`, push addresses must be signed; one is good for `auth_valid_s` from the
-    time that it names. What becomes of a second publisher of a stream is UNCONFIRMED.
+    With an `auth_key`, publish URLs must be signed. A signature is valid for `auth_valid_s` from
+    the time that it names. The effect of a second publisher of a stream is UNCONFIRMED.
     """
 
     publish_delay_ms: int = 2_000
@@ -134,11 +138,12 @@ class Account:
     buckets: tuple[Bucket, ...] = ()
 
     def credential(self, access_key: str) -> Credential | None:
-        return next((one for one in self.credentials if one.access_key == access_key), None)
+        found = (each for each in self.credentials if each.access_key == access_key)
+        return next(found, None)
 
 
 def load_account(path: Path | None = None) -> Account:
-    """Raises Unfit, whose faults name everything wrong with the file."""
+    """Return the account; raise Unfit with every fault of the file."""
     file = path or DEVELOPMENT
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -160,7 +165,7 @@ def _account(top: Fields) -> Account:
     )
     if not account.credentials or not account.domains:
         top.fault("an account needs at least one [[credential]] and one [[domain]]")
-    top.done()
+    top.raise_faults()
     return account
 
 
@@ -193,13 +198,13 @@ def read_rule(row: Fields) -> Rule:
         formats=row.texts("formats", ["flv"]),
         bucket=row.text("bucket", DEVELOPMENT_BUCKET.name),
     )
-    rule = replace(rule, told=_told(rule, row.text("endpoint", OSS_ENDPOINT)))
+    rule = replace(rule, api_fields=_api_fields(rule, row.text("endpoint", OSS_ENDPOINT)))
     if rule.on_demand not in (AUTOMATIC, ASK, PUSH_URL, MANUAL):
         row.fault("on_demand must be 0 (automatic), 1 (asks), 2 (push URL) or 7 (manual)")
     return rule
 
 
-def _told(rule: Rule, endpoint: str) -> dict[str, object]:
+def _api_fields(rule: Rule, endpoint: str) -> dict[str, object]:
     each: dict[str, object] = {"CycleDuration": rule.cycle_ms // 1000, "OssObjectPrefix": PREFIX}
     formats = [{"Format": name, **each} for name in rule.formats]
     return {

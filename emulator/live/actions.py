@@ -1,11 +1,15 @@
-"""Every action that is answered here, by its name on the wire."""
+"""The table of API actions, by their names on the wire.
+
+api.py looks each call up here once it is admitted.
+Actions must not see signatures, planned faults or HTTP.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from emulator.live import domain_configs, identity, notify_configs, record_configs
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import Live
 from emulator.live.calls import Call
 from emulator.live.faults import RECORD_COMMAND
@@ -25,18 +29,18 @@ def version_of(action: str) -> str:
     return identity.VERSION if action == WHO_AM_I else LIVE_VERSION
 
 
-def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
-    """facts/live.md §1."""
-    key = _command_key(live, given)
+def _record_command(live: Live, params: Mapping[str, str], call: Call) -> Json:
+    """Carry out RealTimeRecordCommand (facts/live.md §1)."""
+    key = _command_key(live, params)
     stream = live.streams.find(key)
     session = stream.live if stream else None
     call.session = session.number if session else None
     try:
-        live.command(given["Command"], key, live.clock.now_ms())
+        live.command(params["Command"], key, live.clock.now_ms())
         call.acted = True
-    except Refused as refused:
-        call.code = refused.code
-        if refused.code == "TaskAlreadyStarted" and stream:
+    except ApiError as error:
+        call.code = error.code
+        if error.code == "TaskAlreadyStarted" and stream:
             live.calls.note_command(call, stream, session)
         raise
     if stream:
@@ -44,53 +48,53 @@ def _record_command(live: Live, given: Mapping[str, str], call: Call) -> Json:
     return {}
 
 
-def _command_key(live: Live, given: Mapping[str, str]) -> StreamKey:
-    need(given, "DomainName", "AppName", "StreamName", "Command")
-    if given["Command"] not in COMMANDS:
-        raise Refused("MalformedParam", "%s, the parameter Command is malformed.")
-    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in given[name]]
+def _command_key(live: Live, params: Mapping[str, str]) -> StreamKey:
+    need(params, "DomainName", "AppName", "StreamName", "Command")
+    if params["Command"] not in COMMANDS:
+        raise ApiError("MalformedParam", "%s, the parameter Command is malformed.")
+    names = [name for name in ("DomainName", "AppName", "StreamName") if "*" in params[name]]
     if names:
-        raise Refused("MalformedParam", f"%s, no wildcard is allowed in {', '.join(names)}.")
-    _streaming_domain(live, given["DomainName"])
-    return StreamKey(given["DomainName"], given["AppName"], given["StreamName"])
+        raise ApiError("MalformedParam", f"%s, no wildcard is allowed in {', '.join(names)}.")
+    _streaming_domain(live, params["DomainName"])
+    return StreamKey(params["DomainName"], params["AppName"], params["StreamName"])
 
 
 def _streaming_domain(live: Live, name: str) -> None:
-    """facts/live.md §1.1: the main streaming domain, not the ingest domain."""
+    """Raise unless the name is a main streaming domain (facts/live.md §1.1)."""
     domain = live.domain(name)
     if domain is None or domain.streaming != name:
-        raise Refused(live.switches.wrong_domain_code)
+        raise ApiError(live.switches.wrong_domain_code)
 
 
-def _online_list(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName")
-    _streaming_domain(live, given["DomainName"])
-    return online_list(live, given)
+def _online_list(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName")
+    _streaming_domain(live, params["DomainName"])
+    return online_list(live, params)
 
 
-def _stream_state(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName", "AppName", "StreamName")
-    return stream_state(live, given)
+def _stream_state(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName", "AppName", "StreamName")
+    return stream_state(live, params)
 
 
-def _stream_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName", "StartTime", "EndTime")
-    return live.calls.ledger.stream_records(given, live.clock.now_ms())
+def _stream_records(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName", "StartTime", "EndTime")
+    return live.calls.records.stream_records(params, live.clock.now_ms())
 
 
-def _record_records(live: Live, given: Mapping[str, str], _call: Call) -> Json:
-    need(given, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
-    _streaming_domain(live, given["DomainName"])
-    return live.calls.ledger.record_records(given, live.clock.now_ms())
+def _record_records(live: Live, params: Mapping[str, str], _call: Call) -> Json:
+    need(params, "DomainName", "StartTime", "EndTime", "PageNumber", "PageSize")
+    _streaming_domain(live, params["DomainName"])
+    return live.calls.records.record_records(params, live.clock.now_ms())
 
 
-def _caller_identity(live: Live, _given: Mapping[str, str], call: Call) -> Json:
+def _caller_identity(live: Live, _params: Mapping[str, str], call: Call) -> Json:
     return identity.caller_identity(live.account, call.access_key)
 
 
-def _configuring(act: Callable[[Live, Mapping[str, str]], Json]) -> Action:
-    """What needs to know nothing of the call around it."""
-    return lambda live, given, _call: act(live, given)
+def _without_call(act: Callable[[Live, Mapping[str, str]], Json]) -> Action:
+    """Adapt an action that does not need the call."""
+    return lambda live, params, _call: act(live, params)
 
 
 ACTIONS: Mapping[str, Action] = {
@@ -100,26 +104,26 @@ ACTIONS: Mapping[str, Action] = {
     "DescribeLiveStreamState": _stream_state,
     "DescribeLiveStreamsNotifyRecords": _stream_records,
     "DescribeLiveRecordNotifyRecords": _record_records,
-    "AddLiveAppRecordConfig": _configuring(record_configs.add),
-    "UpdateLiveAppRecordConfig": _configuring(record_configs.update),
-    "DeleteLiveAppRecordConfig": _configuring(record_configs.delete),
-    "DescribeLiveRecordConfig": _configuring(record_configs.describe),
-    "AddLiveRecordVodConfig": _configuring(record_configs.add_vod),
-    "UpdateLiveRecordVodConfig": _configuring(record_configs.update_vod),
-    "DeleteLiveRecordVodConfig": _configuring(record_configs.delete_vod),
-    "DescribeLiveRecordVodConfigs": _configuring(record_configs.describe_vod),
-    "SetLiveStreamsNotifyUrlConfig": _configuring(notify_configs.set_stream),
-    "DescribeLiveStreamsNotifyUrlConfig": _configuring(notify_configs.describe_stream),
-    "DeleteLiveStreamsNotifyUrlConfig": _configuring(notify_configs.delete_stream),
-    "AddLiveRecordNotifyConfig": _configuring(notify_configs.add_record),
-    "UpdateLiveRecordNotifyConfig": _configuring(notify_configs.update_record),
-    "DeleteLiveRecordNotifyConfig": _configuring(notify_configs.delete_record),
-    "DescribeLiveRecordNotifyConfig": _configuring(notify_configs.describe_record),
-    "DescribeLiveDomainMapping": _configuring(domain_configs.mapping),
-    "AddLiveDomainMapping": _configuring(domain_configs.bind),
-    "DeleteLiveDomainMapping": _configuring(domain_configs.release),
-    "DescribeLiveDomainDetail": _configuring(domain_configs.detail),
-    "DescribeLiveUserDomains": _configuring(domain_configs.listed),
-    "StartLiveDomain": _configuring(domain_configs.start),
-    "StopLiveDomain": _configuring(domain_configs.stop),
+    "AddLiveAppRecordConfig": _without_call(record_configs.add),
+    "UpdateLiveAppRecordConfig": _without_call(record_configs.update),
+    "DeleteLiveAppRecordConfig": _without_call(record_configs.delete),
+    "DescribeLiveRecordConfig": _without_call(record_configs.describe),
+    "AddLiveRecordVodConfig": _without_call(record_configs.add_vod),
+    "UpdateLiveRecordVodConfig": _without_call(record_configs.update_vod),
+    "DeleteLiveRecordVodConfig": _without_call(record_configs.delete_vod),
+    "DescribeLiveRecordVodConfigs": _without_call(record_configs.describe_vod),
+    "SetLiveStreamsNotifyUrlConfig": _without_call(notify_configs.set_stream),
+    "DescribeLiveStreamsNotifyUrlConfig": _without_call(notify_configs.describe_stream),
+    "DeleteLiveStreamsNotifyUrlConfig": _without_call(notify_configs.delete_stream),
+    "AddLiveRecordNotifyConfig": _without_call(notify_configs.add_record),
+    "UpdateLiveRecordNotifyConfig": _without_call(notify_configs.update_record),
+    "DeleteLiveRecordNotifyConfig": _without_call(notify_configs.delete_record),
+    "DescribeLiveRecordNotifyConfig": _without_call(notify_configs.describe_record),
+    "DescribeLiveDomainMapping": _without_call(domain_configs.mapping),
+    "AddLiveDomainMapping": _without_call(domain_configs.bind),
+    "DeleteLiveDomainMapping": _without_call(domain_configs.release),
+    "DescribeLiveDomainDetail": _without_call(domain_configs.detail),
+    "DescribeLiveUserDomains": _without_call(domain_configs.list_domains),
+    "StartLiveDomain": _without_call(domain_configs.start),
+    "StopLiveDomain": _without_call(domain_configs.stop),
 }

@@ -1,4 +1,8 @@
-"""The API as its wire shows it: which action, signed by whom, answered how."""
+"""The API as a caller sees it: reads a call, checks its signature, injects faults, answers.
+
+server.py calls `answer` for each request to "/".
+It must not know what an action does.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.live.actions import ACTIONS, Action, version_of
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import Live
 from emulator.live.calls import Call
 from emulator.live.clock import real_ms
@@ -21,7 +25,7 @@ Json = dict[str, object]
 
 @dataclass(slots=True)
 class Answer:
-    """What goes back; or, with a transport fault or `dropped`, what would have."""
+    """The answer to a call; after a transport fault, the answer that would have been sent."""
 
     status: int
     body: Json
@@ -31,35 +35,35 @@ class Answer:
 
 
 def answer(live: Live, wire: Wire) -> Answer:
-    call = live.calls.came(live.clock.now_ms())
+    call = live.calls.add_call(live.clock.now_ms())
     request_id = str(uuid.uuid4()).upper()
     fault: Fault | None = None
     try:
-        _read(call, wire)
+        _read_call(call, wire)
         action = _admit(live, wire, call)
         if call.action == RECORD_COMMAND and not live.limiter.allows(real_ms()):
             return _throttled(live, call, wire, request_id)
         fault = live.plan.fault_for(call.action, call.command, call.stream)
         body = _act(live, wire, call, action, fault)
         result = Answer(OK, body | {"RequestId": request_id}, request_id, {})
-    except Refused as refused:
-        call.code = refused.code
-        result = _refusal(refused, wire, request_id)
-    return _closed(call, result, fault)
+    except ApiError as error:
+        call.code = error.code
+        result = _error_answer(error, wire, request_id)
+    return _finish(call, result, fault)
 
 
-def _closed(call: Call, result: Answer, fault: Fault | None) -> Answer:
-    """The last word: what the caller sees of it, and what the log keeps."""
+def _finish(call: Call, result: Answer, fault: Fault | None) -> Answer:
+    """Apply the transport fault to the answer and complete the call's log entry."""
     if fault is not None:
         call.fault = fault.name
         result.transport = fault.transport
         if fault.retry_after_ms is not None:
             result.headers = {"x-acs-retry-after": str(fault.retry_after_ms)}
-    call.status = result.status if result.transport is None else _seen_status(result.transport)
+    call.status = result.status if result.transport is None else _caller_status(result.transport)
     return result
 
 
-def _seen_status(transport: str) -> int | None:
+def _caller_status(transport: str) -> int | None:
     return {
         "html": 502,
         "garbage_200": 200,
@@ -69,24 +73,24 @@ def _seen_status(transport: str) -> int | None:
     }.get(transport)
 
 
-def _read(call: Call, wire: Wire) -> None:
-    given = wire.parameters()
-    call.action = wire.headers.get("x-acs-action") or given.get("Action", "")
-    call.domain = given.get("DomainName", "")
-    call.app = given.get("AppName", "")
-    call.stream = given.get("StreamName", "")
+def _read_call(call: Call, wire: Wire) -> None:
+    params = wire.parameters()
+    call.action = wire.headers.get("x-acs-action") or params.get("Action", "")
+    call.domain = params.get("DomainName", "")
+    call.app = params.get("AppName", "")
+    call.stream = params.get("StreamName", "")
     if call.action == RECORD_COMMAND:
-        call.command = given.get("Command", "")
+        call.command = params.get("Command", "")
 
 
 def _admit(live: Live, wire: Wire, call: Call) -> Action:
     action = ACTIONS.get(call.action)
     if action is None:
-        raise Refused("InvalidAction.NotFound")
+        raise ApiError("InvalidAction.NotFound")
     if (wire.headers.get("x-acs-version") or wire.parameters().get("Version")) != version_of(
         call.action
     ):
-        raise Refused("InvalidVersion")
+        raise ApiError("InvalidVersion")
     claim = read_claim(wire)
     call.access_key, call.scheme = claim.access_key, claim.scheme
     live.gate.admit(claim, real_ms() + live.skew_ms)
@@ -95,53 +99,53 @@ def _admit(live: Live, wire: Wire, call: Call) -> Action:
 
 
 def _act(live: Live, wire: Wire, call: Call, action: Action, fault: Fault | None) -> Json:
-    given = wire.parameters()
+    params = wire.parameters()
     if fault is None:
-        return action(live, given, call)
+        return action(live, params, call)
     if fault.acts:
-        _act_unseen(live, action, given, call)
+        _act_silently(live, action, params, call)
     elif fault.late_ms is not None:
-        live.timeline.after(fault.late_ms, lambda at: _land(live, action, given, call, at))
+        live.timeline.after(fault.late_ms, lambda at: _act_late(live, action, params, call, at))
     if fault.code is not None:
-        raise Refused(fault.code, fault.message, status=fault.status)
+        raise ApiError(fault.code, fault.message, status=fault.status)
     return {}
 
 
-def _act_unseen(live: Live, action: Action, given: Mapping[str, str], call: Call) -> None:
+def _act_silently(live: Live, action: Action, params: Mapping[str, str], call: Call) -> None:
     try:
-        action(live, given, call)
-    except Refused as refused:
-        call.code = refused.code
+        action(live, params, call)
+    except ApiError as error:
+        call.code = error.code
 
 
-def _land(live: Live, action: Action, given: Mapping[str, str], call: Call, at: int) -> None:
+def _act_late(live: Live, action: Action, params: Mapping[str, str], call: Call, at: int) -> None:
     call.landed_at_ms = at
     try:
-        action(live, given, call)
-    except Refused as refused:
-        call.landed_code = refused.code
+        action(live, params, call)
+    except ApiError as error:
+        call.landed_code = error.code
 
 
 def _throttled(live: Live, call: Call, wire: Wire, request_id: str) -> Answer:
     live.calls.counters["throttled"] += 1
-    refused = Refused("Throttling.User", status=live.switches.throttle_status)
-    call.code = refused.code
-    result = _refusal(refused, wire, request_id)
+    error = ApiError("Throttling.User", status=live.switches.throttle_status)
+    call.code = error.code
+    result = _error_answer(error, wire, request_id)
     if live.switches.throttle_mode == "drop":
         live.calls.counters["dropped"] += 1
         result.transport = "reset"
     elif live.switches.throttle_retry_after is not None:
         result.headers = {"x-acs-retry-after": str(live.switches.throttle_retry_after)}
-    return _closed(call, result, None)
+    return _finish(call, result, None)
 
 
-def _refusal(refused: Refused, wire: Wire, request_id: str) -> Answer:
+def _error_answer(error: ApiError, wire: Wire, request_id: str) -> Answer:
     body: Json = {
         "RequestId": request_id,
         "HostId": wire.headers.get("host", ""),
-        "Code": refused.code,
-        "Message": refused.message,
+        "Code": error.code,
+        "Message": error.message,
         "Recommend": "https://api.aliyun.com/troubleshoot"
-        f"?q={refused.code}&product=live&requestId={request_id}",
+        f"?q={error.code}&product=live&requestId={request_id}",
     }
-    return Answer(refused.status, body, request_id, {})
+    return Answer(error.status, body, request_id, {})

@@ -1,4 +1,8 @@
-"""How Live says no: its codes, their HTTP status and their words."""
+"""The errors of Live's API: codes, HTTP status and messages.
+
+Every module that refuses a call raises ApiError; api.py turns it into the answer.
+It must not know which action failed.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "InvalidAccessKeyId.NotFound": (404, "Specified access key is not found."),
     "SignatureDoesNotMatch": (403, "Specified signature is not matched with our calculation."),
     "SignatureNonceUsed": (400, "Specified signature nonce was used already."),
-    # the gateway's; no line in the facts
+    # errors of the gateway, which the facts do not list
     "InvalidAction.NotFound": (
         404,
         "Specified api is not found, please check your url and method.",
@@ -43,13 +47,13 @@ CODES: Mapping[str, tuple[int, str]] = {
     "MissingAccessKeyId": (400, "AccessKeyId is mandatory for this action."),
     "MissingParameter": (400, "An input parameter that is mandatory for signing is missing."),
     "IncompleteSignature": (400, "The request signature does not conform to Aliyun standards."),
-    # stands for every 4xx that nobody has written down (switches whose value is OtherError)
+    # represents every undocumented 4xx (switches whose value is OtherError)
     "OtherError": (400, "%s, the operation is not possible now."),
 }
 
 
-class Refused(Exception):
-    """An API call that Live answers with an error."""
+class ApiError(Exception):
+    """An error that Live answers."""
 
     def __init__(self, code: str, message: str | None = None, *, status: int | None = None) -> None:
         known_status, known_message = CODES.get(code, (400, "%s, the request was refused."))

@@ -1,4 +1,8 @@
-"""ApsaraVideo Live without HTTP: publishers come and go, commands act, callbacks follow."""
+"""ApsaraVideo Live without HTTP: publishers, commands, rules and callbacks.
+
+The API, the control plane and the RTMP port all act on one Live object.
+It must not know signatures of requests or how a body is parsed.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from emulator.live.account import ASK, PUSH_URL, Account, Bucket, Domain, Rule
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.callbacks import FORGOTTEN, Callback, Courier, Receipt, host_of
 from emulator.live.calls import Calls
 from emulator.live.clock import Clock, Timeline
@@ -19,13 +23,13 @@ from emulator.live.fields import Unfit
 from emulator.live.notify import Notifications
 from emulator.live.objects import Objects
 from emulator.live.rate import Limiter
-from emulator.live.recorded_files import Films
+from emulator.live.recorded_files import RecordedFiles
 from emulator.live.recordings import Recordings
 from emulator.live.signatures import Gate
 from emulator.live.streams import Session, Stream, StreamKey, Streams
 from emulator.live.switches import Switches
 
-END_THAT = "its encoder has to end first, or POST /_control/unpublish where it was only said"
+HOW_TO_END = "its encoder has to end first, or POST /_control/unpublish where it was only said"
 
 PUBLISHER = {"ip": "203.0.113.7", "node": "cdnvideocenter0102.cm3"}
 PICTURE = {"height": 720, "width": 1280}
@@ -43,54 +47,58 @@ class Live:
         self.plan = Plan()
         self.calls = Calls()
         self.streams = Streams()
-        self.films = Films(objects)
+        self.recorded_files = RecordedFiles(objects)
         self.courier = Courier(self.timeline, self.switches, self.plan, self.calls, account.manners)
         self._receipts: set[asyncio.Future[Receipt]] = set()
-        self._begin_anew()
+        self._set_up()
 
-    def _begin_anew(self) -> None:
+    def _set_up(self) -> None:
         self.skew_ms = 0
         self.domains = Domains(self.account.domains)
         self.notify = Notifications(self.account.domains, self.account.notify)
         self.rules: tuple[Rule, ...] = self.account.rules
-        self.buckets: dict[str, Bucket] = {one.name: one for one in self.account.buckets}
+        self.buckets: dict[str, Bucket] = {bucket.name: bucket for bucket in self.account.buckets}
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
         self.recordings = Recordings(
-            self.timeline, self.switches, self.tell_record, self.trouble, self.films
+            self.timeline,
+            self.switches,
+            self.post_record_callback,
+            self.recording_error,
+            self.recorded_files,
         )
 
     async def reset(self) -> None:
-        """All as at the beginning, except the clock, which others share."""
+        """Restore the initial state, except the clock, which other processes share."""
         await self.forget_callbacks()
         self.timeline.clear()
-        self.discard_films()
+        self.discard_recordings()
         for part in (self.plan, self.calls, self.streams):
             part.clear()
         self.switches.reset()
-        self._begin_anew()
+        self._set_up()
 
-    def discard_films(self) -> None:
+    def discard_recordings(self) -> None:
         for stream in self.streams:
-            for reel in stream.reels():
-                reel.close()
-                reel.path.unlink(missing_ok=True)
+            for flv in stream.flv_recordings():
+                flv.close()
+                flv.path.unlink(missing_ok=True)
 
-    def settle_films(self) -> None:
-        """What is being recorded becomes no object any more, but is whole where it lies."""
+    def close_recordings(self) -> None:
+        """Close the files being recorded. They stay complete but become no objects."""
         for stream in self.streams:
-            for reel in stream.reels():
-                reel.close()
+            for flv in stream.flv_recordings():
+                flv.close()
 
     async def forget_callbacks(self) -> None:
-        """None that is on its way or due arrives any more, and nobody waits for it."""
+        """Drop every callback that is due or on its way, and end every wait for one."""
         await self.courier.forget()
         for receipt in self._receipts:
             if not receipt.done():
                 receipt.set_result(FORGOTTEN)
 
     def key(self, domain: str, app: str, stream: str) -> StreamKey:
-        """The stream by its streaming or ingest domain."""
+        """Return the key of a stream, by its streaming or ingest domain; raise Unfit."""
         found = self.domain(domain)
         if found is None:
             known = ", ".join(self.domains)
@@ -98,22 +106,22 @@ class Live:
         return StreamKey(found.streaming, app, stream)
 
     def domain(self, name: str) -> Domain | None:
-        """By its streaming name or one of the ingest names bound to it."""
+        """Find a domain by its streaming name or by an ingest name bound to it."""
         return self.domains.find(name)
 
     def need_streaming(self, name: str) -> None:
-        """What configures recording takes the main streaming domain (facts/live.md §1.1)."""
+        """Raise unless the name is a main streaming domain (facts/live.md §1.1)."""
         if self.domains.kind(name) != STREAMING:
-            raise Refused("InvalidDomain.NotFound")
+            raise ApiError("InvalidDomain.NotFound")
 
-    def trouble(self, rule: Rule) -> tuple[str, str] | None:
-        """facts/live.md §4: what makes a recording break as it begins."""
+    def recording_error(self, rule: Rule) -> tuple[str, str] | None:
+        """Return code and message if this rule breaks a recording at once (facts/live.md §4)."""
         if rule.storage == "oss" and rule.bucket not in self.buckets:
             return "BucketNotFound", "Bucket not found"
         return None
 
     def ingest_of(self, domain: str) -> str:
-        """facts/live.md §2: the streaming domain itself when no ingest domain is bound to it."""
+        """Return the ingest domain, or the streaming domain if none is bound (facts/live.md §2)."""
         found = self.domain(domain)
         if found is None or domain in found.ingest or not found.ingest:
             return domain
@@ -124,22 +132,22 @@ class Live:
         return max(fitting, key=Rule.rank, default=None)
 
     def set_rule(self, rule: Rule) -> None:
-        """As facts/live.md §6 says of a changed configuration: from the next publish on."""
-        held = self.rule_at(rule.place, rule.storage)
-        self.rules = (*(one for one in self.rules if one is not held), rule)
+        """Set a rule; it applies from the next publish on (facts/live.md §6)."""
+        previous = self.rule_at(rule.place, rule.storage)
+        self.rules = (*(other for other in self.rules if other is not previous), rule)
 
     def rule_at(self, place: tuple[str, str, str], storage: str) -> Rule | None:
-        held = [one for one in self.rules if (one.place, one.storage) == (place, storage)]
-        return held[0] if held else None
+        rules = [rule for rule in self.rules if (rule.place, rule.storage) == (place, storage)]
+        return rules[0] if rules else None
 
     def drop_rule(self, rule: Rule) -> None:
-        self.rules = tuple(one for one in self.rules if one is not rule)
+        self.rules = tuple(other for other in self.rules if other is not rule)
 
     def command(self, command: str, key: StreamKey, at: int) -> None:
         stream = self.streams.find(key) or Stream(key)
         session = stream.live
         if (session.rule if session else self.rule_for(key)) is None:
-            raise Refused("CodeConfigNotFound")
+            raise ApiError("CodeConfigNotFound")
         self.recordings.command(command, stream, at)
 
     def publish(
@@ -149,44 +157,52 @@ class Live:
         ingest: str,
         time: int | None = None,
         arguments: Mapping[str, str],
-        tells: bool = True,
+        sends_callback: bool = True,
     ) -> tuple[Session, asyncio.Future[Receipt]]:
-        """A publisher is said to push; the receipt tells how the publish callback fared."""
+        """Simulate a publisher; the receipt reports the delivery of the publish callback."""
         second = self.clock.now_ms() // 1000 if time is None else time
-        stream, session = self._come(key, ingest, second, arguments, is_pushed=False)
+        stream, session = self._open_session(key, ingest, second, arguments, is_pushed=False)
         wait_ms = self.account.manners.publish_delay_ms
-        return session, self._announce_later(stream, session, wait_ms, tells=tells)
+        return session, self._announce_later(
+            stream, session, wait_ms, sends_callback=sends_callback
+        )
 
     def push(
         self, key: StreamKey, *, ingest: str, arguments: Mapping[str, str]
     ) -> tuple[Stream, Session]:
-        """A publisher begins to push over RTMP."""
+        """Begin the session of an RTMP publisher."""
         second = self.clock.now_ms() // 1000
-        stream, session = self._come(key, ingest, second, arguments, is_pushed=True)
+        stream, session = self._open_session(key, ingest, second, arguments, is_pushed=True)
         wait_ms = self.account.ingest.publish_delay_ms
-        self._announce_later(stream, session, wait_ms, tells=True)
+        self._announce_later(stream, session, wait_ms, sends_callback=True)
         return stream, session
 
-    def _come(
-        self, key: StreamKey, ingest: str, second: int, given: Mapping[str, str], *, is_pushed: bool
+    def _open_session(
+        self,
+        key: StreamKey,
+        ingest: str,
+        second: int,
+        arguments: Mapping[str, str],
+        *,
+        is_pushed: bool,
     ) -> tuple[Stream, Session]:
         stream = self.streams.of(key)
         if stream.live is not None:
-            raise Unfit([f"{'/'.join(key)} is being published already: {END_THAT}"])
+            raise Unfit([f"{'/'.join(key)} is being published already: {HOW_TO_END}"])
         if stopped := [name for name in (ingest, key.domain) if self.domains.is_offline(name)]:
             raise Unfit([f"the domain {name} is offline" for name in stopped])
         at = self.clock.now_ms()
-        session = stream.open_session(ingest, second, at, self.rule_for(key), given)
+        session = stream.open_session(ingest, second, at, self.rule_for(key), arguments)
         session.is_pushed = is_pushed
         session.stream_key = self.notify.of_stream(ingest).signing_key
         session.record_key = self.notify.of_record(key.domain).signing_key
-        self.recordings.stream_came(stream, session, at)
+        self.recordings.on_stream_started(stream, session, at)
         self._follow_push_url(stream, session, at)
         self._ask_on_demand(stream, session)
         return stream, session
 
     def unpublish(
-        self, key: StreamKey, *, time: int | None = None, tells: bool = True
+        self, key: StreamKey, *, time: int | None = None, sends_callback: bool = True
     ) -> tuple[Session, asyncio.Future[Receipt]]:
         stream = self.streams.of(key)
         session = stream.live
@@ -195,19 +211,21 @@ class Live:
         at = self.clock.now_ms()
         second = at // 1000 if time is None else time
         session.ended_ms = at
-        self.recordings.stream_went(stream, at)
+        self.recordings.on_stream_ended(stream, at)
         receipt = self._receipt()
-        if session.announced and tells:
+        if session.announced and sends_callback:
             self._post_ingest("publish_done", stream, session, second, receipt)
         else:
             receipt.set_result(Receipt("withheld"))
         return session, receipt
 
     def break_recording(self, key: StreamKey, code: str, message: str) -> bool:
-        """facts/live.md §4 record_error; whether there was a recording to break."""
+        """Post record_error (facts/live.md §4); return True if a recording was broken."""
         broke = self.recordings.fail(self.streams.of(key), self.clock.now_ms())
         error = {"code": code, "message": message}
-        self.tell_record(key, "record_error", {"event": "record_error", "error_info": error})
+        self.post_record_callback(
+            key, "record_error", {"event": "record_error", "error_info": error}
+        )
         return broke
 
     def _receipt(self) -> asyncio.Future[Receipt]:
@@ -217,29 +235,35 @@ class Live:
         return receipt
 
     def _follow_push_url(self, stream: Stream, session: Session, at: int) -> None:
-        """facts/live.md §5, OnDemand 2: the push URL says `record_config={"NeedRecord":true}`."""
-        asked = session.arguments.get("record_config", "").encode()
-        if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(asked):
+        """Record if the push URL has `record_config={"NeedRecord":true}` (facts/live.md §5)."""
+        record_config = session.arguments.get("record_config", "").encode()
+        if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(record_config):
             self.recordings.begin(stream, session, at)
 
     def _announce_later(
-        self, stream: Stream, session: Session, wait_ms: int, *, tells: bool
+        self, stream: Stream, session: Session, wait_ms: int, *, sends_callback: bool
     ) -> asyncio.Future[Receipt]:
         receipt = self._receipt()
         if wait_ms == 0:
-            self._announce(stream, session, receipt, tells=tells)
+            self._announce(stream, session, receipt, sends_callback=sends_callback)
         else:
             self.timeline.after(
-                wait_ms, lambda _: self._announce(stream, session, receipt, tells=tells)
+                wait_ms,
+                lambda _: self._announce(stream, session, receipt, sends_callback=sends_callback),
             )
         return receipt
 
     def _announce(
-        self, stream: Stream, session: Session, receipt: asyncio.Future[Receipt], *, tells: bool
+        self,
+        stream: Stream,
+        session: Session,
+        receipt: asyncio.Future[Receipt],
+        *,
+        sends_callback: bool,
     ) -> None:
-        """facts/live.md §2 Timing: only who stays connected is announced."""
+        """Post the publish callback if the publisher is still there (facts/live.md §2 Timing)."""
         session.announced = session.ended_ms is None
-        if session.announced and tells:
+        if session.announced and sends_callback:
             self._post_ingest("publish", stream, session, session.time, receipt)
         else:
             receipt.set_result(Receipt("withheld"))
@@ -252,7 +276,7 @@ class Live:
         time: int,
         receipt: asyncio.Future[Receipt],
     ) -> None:
-        """facts/live.md §2: `app` is the ingest domain, `appname` the application."""
+        """Post a stream callback (facts/live.md §2): `app` is its ingest domain, not the app."""
         _, app, name = stream.key
         query = {
             "action": action,
@@ -270,18 +294,20 @@ class Live:
         )
 
     def switch(self, key: StreamKey) -> tuple[Session, asyncio.Future[Receipt]]:
-        """facts/live.md §2.1: two publishers, of which one goes: that is not offline."""
+        """Let one of two publishers leave; the stream stays live (facts/live.md §2.1)."""
         stream = self.streams.of(key)
         session = stream.live
         if session is None:
             raise Unfit([f"{'/'.join(key)} is not being published"])
         receipt = self._receipt()
         self._post_ingest("publish_done", stream, session, self.clock.now_ms() // 1000, receipt)
-        self.remark("switch", session.ingest, key, 0, "backup took over")
+        self.post_incident("switch", session.ingest, key, 0, "backup took over")
         return session, receipt
 
-    def remark(self, kind: str, domain: str, key: StreamKey, code: int, message: str) -> None:
-        """facts/live.md §2.1: POST JSON on the ingest domain; its fields are UNCONFIRMED."""
+    def post_incident(
+        self, kind: str, domain: str, key: StreamKey, code: int, message: str
+    ) -> None:
+        """Post an exception or switch callback (facts/live.md §2.1; fields UNCONFIRMED)."""
         ingest = self.ingest_of(domain)
         notify = self.notify.of_stream(ingest)
         url = notify.switch_url if kind == "switch" else notify.exception_url
@@ -290,8 +316,11 @@ class Live:
         signing = notify.signing_key if self.switches.remarks_carry_signature else ""
         self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
 
-    def tell_record(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
-        """facts/live.md §4: status events only when NeedStatusNotify is set."""
+    def post_record_callback(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
+        """Post a recording callback (facts/live.md §4).
+
+        Status events are posted only if NeedStatusNotify is set.
+        """
         notify = self.notify.of_record(key.domain)
         if event in STATUS_EVENTS and not notify.need_status:
             return
@@ -302,7 +331,7 @@ class Live:
         )
 
     def _record_key(self, key: StreamKey) -> str:
-        """facts/live.md §3: a running stream goes on signing with the key it began with."""
+        """Return the signing key; a live stream keeps the one it began with (facts/live.md §3)."""
         stream = self.streams.find(key)
         if stream is not None and stream.sessions:
             return stream.sessions[-1].record_key
@@ -313,7 +342,7 @@ class Live:
         return host_of(url, with_port=with_port)
 
     def _ask_on_demand(self, stream: Stream, session: Session) -> None:
-        """facts/live.md §5, OnDemand 1: asked once, as the stream begins."""
+        """Post the on-demand query, once, when the stream begins (facts/live.md §5, OnDemand 1)."""
         url = self.notify.of_record(stream.key.domain).on_demand_url
         if not url or session.rule is None or session.rule.on_demand != ASK:
             return
@@ -322,55 +351,62 @@ class Live:
         signs = self.switches.on_demand_carries_signature
         key = session.record_key if signs else ""
         receipt = self._receipt()
-        receipt.add_done_callback(lambda done: self._on_demand_said(stream, session, done.result()))
+        receipt.add_done_callback(
+            lambda done: self._on_demand_answered(stream, session, done.result())
+        )
         self.courier.post(
             Callback(
                 "on_demand", stream.key, url, self._record_host(url), key, query, receipts=[receipt]
             )
         )
 
-    def _on_demand_said(self, stream: Stream, session: Session, answer: Receipt) -> None:
+    def _on_demand_answered(self, stream: Stream, session: Session, answer: Receipt) -> None:
         if answer is FORGOTTEN or stream.live is not session or session.rule is None:
             return
         if answer.status != OK:
             rule = session.rule if self.switches.on_demand_failure_records else None
         else:
-            rule = _rule_asked_for(session.rule, answer.body)
+            rule = _requested_rule(session.rule, answer.body)
         if rule is not None and stream.recording is None:
             session.rule = rule
             self.recordings.begin(stream, session, self.clock.now_ms())
 
 
 def _needs_record(answer: bytes) -> bool:
-    said = _json_object(answer)
-    return said.get("NeedRecord") is True
+    document = _json_object(answer)
+    return document.get("NeedRecord") is True
 
 
-def _rule_asked_for(rule: Rule, answer: bytes) -> Rule | None:
-    """facts/live.md §5: Format is intersected with the template, Interval overrides it."""
-    said = _json_object(answer)
-    if said.get("NeedRecord") is not True:
+def _requested_rule(rule: Rule, answer: bytes) -> Rule | None:
+    """Return the rule that the answer asks for (facts/live.md §5).
+
+    Format is intersected with the rule's formats; Interval overrides its cycle.
+    """
+    document = _json_object(answer)
+    if document.get("NeedRecord") is not True:
         return None
-    wanted, formats = said.get("Format"), rule.formats
-    if isinstance(wanted, list):
-        formats = tuple(one for one in rule.formats if one in wanted)
+    requested, formats = document.get("Format"), rule.formats
+    if isinstance(requested, list):
+        formats = tuple(container for container in rule.formats if container in requested)
     if not formats:
         return None
-    return replace(rule, formats=formats, cycle_ms=_cycle_ms(said.get("Interval"), formats, rule))
+    return replace(
+        rule, formats=formats, cycle_ms=_cycle_ms(document.get("Interval"), formats, rule)
+    )
 
 
 def _cycle_ms(intervals: object, formats: tuple[str, ...], rule: Rule) -> int:
-    """The shortest asked for; the stand-in cuts all formats at once."""
+    """Return the shortest valid interval; the emulator splits all formats at once."""
     if not isinstance(intervals, dict):
         return rule.cycle_ms
-    asked = [v for k, v in intervals.items() if k.lower() in formats and type(v) is int]
-    valid = [seconds * 1000 for seconds in asked if seconds in INTERVAL_S]
+    requested_s = [v for k, v in intervals.items() if k.lower() in formats and type(v) is int]
+    valid = [seconds * 1000 for seconds in requested_s if seconds in INTERVAL_S]
     return min(valid, default=rule.cycle_ms)
 
 
 def _json_object(text: bytes) -> dict[str, object]:
     try:
-        said = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return document if isinstance(document, dict) else {}

@@ -1,4 +1,8 @@
-"""Delivering callbacks as Live does: signed, five seconds' patience, five more tries."""
+"""Callback delivery as Live does it: signed, with a timeout and retries.
+
+backend.py posts each callback here.
+It must not decide whether a callback is due, only how it arrives.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +21,17 @@ from emulator.live.account import Manners
 from emulator.live.calls import Calls
 from emulator.live.clock import Timeline
 from emulator.live.faults import Plan
-from emulator.live.notify_records import INGEST_EVENTS, Notified
+from emulator.live.notify_records import INGEST_EVENTS, NotifyRecord
 from emulator.live.signatures import callback_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches
 
-LONGEST_ANSWER = 2048  # facts/live.md §5: a longer one is cut off
+MAX_ANSWER_BYTES = 2048  # facts/live.md §5: a longer one is cut off
 OK, FIRST_SERVER_ERROR = 200, 500
 
 
 class Receipt(NamedTuple):
-    """How a delivery ended."""
+    """The result of a delivery."""
 
     outcome: str
     attempts: int = 0
@@ -40,7 +44,7 @@ FORGOTTEN = Receipt("forgotten")
 
 @dataclass(slots=True)
 class Callback:
-    """`signed_for` is the domain in the signature; without a key nothing is signed."""
+    """One callback. `signed_for` is the domain in the signature; no key, no signature."""
 
     event: str
     key: StreamKey
@@ -58,7 +62,10 @@ class Callback:
 
 
 class Courier:
-    """facts/live.md §2: 5 s, then five retries 1 s apart; lost after that; no order promised."""
+    """Delivers callbacks without promising an order (facts/live.md §2).
+
+    A callback waits 5 s for an answer, is retried five times, 1 s apart, and then is lost.
+    """
 
     def __init__(
         self,
@@ -91,7 +98,7 @@ class Courier:
             await self._http.close()
 
     async def forget(self) -> None:
-        """Whatever is on its way does not arrive any more."""
+        """Drop every callback that is on its way."""
         for task in self._on_the_way:
             task.cancel()
         await asyncio.gather(*self._on_the_way, return_exceptions=True)
@@ -106,7 +113,7 @@ class Courier:
         detour = self._plan.detour_for(callback.event, callback.key)
         match detour.do if detour else "none":
             case "drop":
-                self._lose(callback)
+                self._drop(callback)
             case "duplicate":
                 self._send(callback)
                 self._send(callback)
@@ -117,15 +124,15 @@ class Courier:
             case _:
                 self._send(callback)
 
-    def _lose(self, callback: Callback) -> None:
+    def _drop(self, callback: Callback) -> None:
         self._calls.counters["callbacks_dropped"] += 1
-        self._note(callback, Receipt("dropped"))
+        self._add_record(callback, Receipt("dropped"))
         callback.settle(Receipt("dropped"))
 
-    def _note(self, callback: Callback, receipt: Receipt) -> None:
-        """Once Live tries no more."""
+    def _add_record(self, callback: Callback, receipt: Receipt) -> None:
+        """Add the callback to the history, once Live does not retry any more."""
         is_ingest = callback.event in INGEST_EVENTS
-        notified = Notified(
+        record = NotifyRecord(
             self._timeline.clock.now_ms(),
             callback.event,
             callback.signed_for if is_ingest else callback.key.domain,
@@ -135,7 +142,7 @@ class Courier:
             receipt.outcome == "delivered",
             receipt.body.decode("utf-8", "replace"),
         )
-        self._calls.ledger.note(notified)
+        self._calls.records.add(record)
 
     def _send(self, callback: Callback) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver(callback))
@@ -145,16 +152,16 @@ class Courier:
     async def _deliver(self, callback: Callback) -> None:
         try:
             receipt = await self._try_all(callback)
-            self._note(callback, receipt)
+            self._add_record(callback, receipt)
             callback.settle(receipt)
         finally:
             callback.settle(FORGOTTEN)
-        self._let_go(callback.key)
+        self._release_held(callback.key)
 
-    def _let_go(self, key: StreamKey) -> None:
-        """What was held for reordering goes out once a later one of its stream has arrived."""
-        overtaken = [one for one in self._held if one.key == key]
-        self._held = [one for one in self._held if one.key != key]
+    def _release_held(self, key: StreamKey) -> None:
+        """Send what was held for reordering, now that a later callback of its stream arrived."""
+        overtaken = [callback for callback in self._held if callback.key == key]
+        self._held = [callback for callback in self._held if callback.key != key]
         for callback in overtaken:
             self._send(callback)
 
@@ -172,14 +179,17 @@ class Courier:
         return receipt
 
     def _wants_retry(self, receipt: Receipt) -> bool:
-        """Only time-outs are documented; no connection at all is taken for one."""
+        """Return True after a timeout, and likewise when there was no connection at all.
+
+        Only timeouts are documented.
+        """
         if receipt.status is None:
             return True
         return receipt.status >= FIRST_SERVER_ERROR and self._switches.callback_retry_on_5xx
 
     async def _try_once(self, callback: Callback, attempt: int, signed_at: int) -> Receipt:
         now_ms, began = self._timeline.clock.now_ms(), time.monotonic()
-        log = self._calls.went(now_ms, callback.event, callback.key, callback.url, attempt)
+        log = self._calls.add_delivery(now_ms, callback.event, callback.key, callback.url, attempt)
         try:
             log.status, answer = await self._exchange(callback, signed_at)
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
@@ -193,7 +203,7 @@ class Courier:
     async def _exchange(self, callback: Callback, signed_at: int) -> tuple[int, bytes]:
         if self._http is None:
             raise RuntimeError("the courier is not open")
-        headers = _signed(callback, signed_at)
+        headers = _signature_headers(callback, signed_at)
         if callback.body is not None:
             headers["Content-Type"] = "application/json"
         async with self._http.request(
@@ -203,7 +213,7 @@ class Courier:
             headers=headers,
             allow_redirects=False,
         ) as answer:
-            return answer.status, (await answer.read())[:LONGEST_ANSWER]
+            return answer.status, (await answer.read())[:MAX_ANSWER_BYTES]
 
 
 def host_of(url: str, *, with_port: bool = False) -> str:
@@ -211,8 +221,8 @@ def host_of(url: str, *, with_port: bool = False) -> str:
     return parts.netloc if with_port else parts.hostname or ""
 
 
-def _signed(callback: Callback, signed_at: int) -> dict[str, str]:
-    """facts/live.md §3."""
+def _signature_headers(callback: Callback, signed_at: int) -> dict[str, str]:
+    """Return the signature headers (facts/live.md §3)."""
     if not callback.signing_key:
         return {}
     signature = callback_signature(callback.signed_for, signed_at, callback.signing_key)

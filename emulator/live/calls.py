@@ -1,17 +1,21 @@
-"""What came over the wire and what went out: the source of every claim about commands sent."""
+"""The log of API calls received and callback attempts sent.
+
+api.py, oss.py and callbacks.py write it; tests read it to see which commands were sent.
+It must not influence any answer.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, fields
 
-from emulator.live.notify_records import Ledger
+from emulator.live.notify_records import NotifyRecords
 from emulator.live.streams import Session, Stream
 
 
 @dataclass(slots=True)
 class Call:
-    """One API call. `code` is Live's error, `acted` whether Live did what was asked."""
+    """One API call. `code` is Live's error; `acted` is True if Live carried the call out."""
 
     n: int
     at_ms: int
@@ -33,7 +37,7 @@ class Call:
 
 @dataclass(slots=True)
 class Delivery:
-    """One attempt to deliver a callback; `status` is none when no answer came."""
+    """One attempt to deliver a callback; `status` is None if no answer came."""
 
     n: int
     at_ms: int
@@ -54,21 +58,25 @@ class Calls:
         self.deliveries: list[Delivery] = []
         self.duplicates: list[dict[str, object]] = []
         self.counters: Counter[str] = Counter()
-        self.ledger = Ledger()
+        self.records = NotifyRecords()
 
-    def came(self, at_ms: int) -> Call:
+    def add_call(self, at_ms: int) -> Call:
         call = Call(len(self.calls) + 1, at_ms)
         self.calls.append(call)
         return call
 
-    def went(self, at_ms: int, event: str, key: tuple[str, str, str], url: str, n: int) -> Delivery:
+    def add_delivery(
+        self, at_ms: int, event: str, key: tuple[str, str, str], url: str, n: int
+    ) -> Delivery:
         delivery = Delivery(len(self.deliveries) + 1, at_ms, event, *key, url, n)
         self.deliveries.append(delivery)
         return delivery
 
     def note_command(self, call: Call, stream: Stream, session: Session | None) -> None:
-        """Tells what one publish needed only once: a start twice without a stop between, a stop
-        twice without a start between. To be called for what was accepted, or was so already."""
+        """Note a duplicate: two starts without a stop between, or two stops without a start.
+
+        Call it for commands that were accepted or whose effect was there already.
+        """
         match call.command:
             case "start":
                 self._note_start(call, stream, session)
@@ -109,10 +117,10 @@ class Calls:
             }
         )
 
-    def listed(self, since: int, since_callback: int) -> dict[str, object]:
+    def as_json(self, since: int, since_callback: int) -> dict[str, object]:
         return {
-            "calls": [_told(call) for call in self.calls[since:]],
-            "callbacks": [_told(one) for one in self.deliveries[since_callback:]],
+            "calls": [_entry_json(call) for call in self.calls[since:]],
+            "callbacks": [_entry_json(delivery) for delivery in self.deliveries[since_callback:]],
             "duplicates": self.duplicates,
             "next": len(self.calls),
             "next_callback": len(self.deliveries),
@@ -123,11 +131,11 @@ class Calls:
         self.deliveries.clear()
         self.duplicates.clear()
         self.counters.clear()
-        self.ledger.clear()
+        self.records.clear()
 
 
-NAMES = {kind: tuple(one.name for one in fields(kind)) for kind in (Call, Delivery)}
+NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (Call, Delivery)}
 
 
-def _told(entry: Call | Delivery) -> dict[str, object]:
+def _entry_json(entry: Call | Delivery) -> dict[str, object]:
     return {name: getattr(entry, name) for name in NAMES[type(entry)]}

@@ -1,4 +1,8 @@
-"""The development clock, and what is due on it."""
+"""The development clock and the timeline of what is due on it.
+
+backend.py schedules on it; the control plane moves it.
+It must not know what it schedules.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-LOOK_AT_FILE_EVERY_S = 0.05
+FILE_POLL_S = 0.05
 
 Due = Callable[[int], None]
 
@@ -21,14 +25,17 @@ class Clock:
 
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
-        self._moves = [(0, 0)]  # when by real time, and to which offset
-        self._seen: tuple[int, int] | None = None
+        self._moves = [(0, 0)]  # real time of each move, and the offset since
+        self._file_version: tuple[int, int] | None = None
 
     def now_ms(self) -> int:
         return real_ms() + self.offset_ms()
 
-    def then_ms(self, second: int) -> int:
-        """What it showed in that second of real time: where it was moved in it, after that."""
+    def shown_at_ms(self, second: int) -> int:
+        """Return what the clock showed in that second of real time.
+
+        If it was moved within the second, return the time after the move.
+        """
         self.offset_ms()
         end = 1000 * (second + 1)
         return 1000 * second + next((to for at, to in reversed(self._moves) if at < end), 0)
@@ -48,16 +55,16 @@ class Clock:
     def _reread(self, file: Path) -> None:
         try:
             found = file.stat()
-            if self._seen != (found.st_ino, found.st_mtime_ns):
+            if self._file_version != (found.st_ino, found.st_mtime_ns):
                 offset_ms = int(json.loads(file.read_text())["offset_ms"])
                 self._moves.append((found.st_mtime_ns // 1_000_000, offset_ms))
-                self._seen = (found.st_ino, found.st_mtime_ns)
+                self._file_version = (found.st_ino, found.st_mtime_ns)
         except (OSError, ValueError, KeyError, TypeError):
-            return  # not written yet, or by a writer who is not done: the last offset holds
+            return  # missing or half written: the last offset still applies
 
 
 class Timeline:
-    """What becomes due on the clock, in order; moving the clock makes it happen at once."""
+    """Calls what is due, in order. Moving the clock makes it due at once."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -90,15 +97,15 @@ class Timeline:
             self.run_due()
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), self._patience_s())
+                await asyncio.wait_for(self._changed.wait(), self._wait_s())
             except asyncio.TimeoutError:
                 continue
 
-    def _patience_s(self) -> float | None:
+    def _wait_s(self) -> float | None:
         if not self._heap:
             return None
         left_s = max(0, self._heap[0][0] - self.clock.now_ms()) / 1000
-        return min(left_s, LOOK_AT_FILE_EVERY_S) if self.clock.file else left_s
+        return min(left_s, FILE_POLL_S) if self.clock.file else left_s
 
 
 def real_ms() -> int:

@@ -1,4 +1,8 @@
-"""The control plane under /_control/, which the real service does not have."""
+"""The control plane under /_control/, which the real service does not have.
+
+Remote and the tests call it to publish, inject faults and move the clock.
+It only reads requests and writes JSON; backend.py holds the state.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from emulator.live.publishers import Publishers
 from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
 
 YEAR_MS = 366 * 24 * 3600 * 1000
-LATEST_TIME = 4_000_000_000
+LATEST_TIME_S = 4_000_000_000
 
 Json = dict[str, object]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,7 +33,7 @@ class Control:
         self._live = live
         self._publishers = publishers
 
-    def join(self, application: web.Application) -> None:
+    def add_routes(self, application: web.Application) -> None:
         routes: dict[tuple[str, str], Handler] = {
             ("POST", "publish"): self._publish,
             ("POST", "unpublish"): self._unpublish,
@@ -38,11 +42,11 @@ class Control:
             ("POST", "exception"): self._exception,
             ("POST", "switch"): self._switch,
             ("GET", "fail"): self._plan,
-            ("POST", "fail"): self._fail,
-            ("DELETE", "fail"): self._fail_no_more,
+            ("POST", "fail"): self._add_fault,
+            ("DELETE", "fail"): self._clear_faults,
             ("GET", "callbacks"): self._plan,
-            ("POST", "callbacks"): self._detour,
-            ("DELETE", "callbacks"): self._detour_no_more,
+            ("POST", "callbacks"): self._add_detour,
+            ("DELETE", "callbacks"): self._clear_detours,
             ("GET", "clock"): self._clock,
             ("POST", "clock"): self._move_clock,
             ("POST", "skew"): self._skew,
@@ -62,85 +66,93 @@ class Control:
     async def _publish(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
         key = self._read_key(body)
-        time = body.maybe_number("time", most=LATEST_TIME)
+        time = body.maybe_number("time", most=LATEST_TIME_S)
         arguments = body.pairs("arguments")
-        tells, waits = body.flag("callback", default=True), body.flag("wait", default=False)
-        body.done()
+        sends_callback, waits = (
+            body.flag("callback", default=True),
+            body.flag("wait", default=False),
+        )
+        body.raise_faults()
         session, receipt = self._live.publish(
             self._live.key(*key),
             ingest=self._live.ingest_of(key.domain),
             time=time,
             arguments=arguments,
-            tells=tells,
+            sends_callback=sends_callback,
         )
-        return await _told(session, session.time, receipt, waits=waits)
+        return await _session_answer(session, session.time, receipt, waits=waits)
 
     async def _unpublish(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
         key = self._read_key(body)
-        time = body.maybe_number("time", most=LATEST_TIME)
-        tells, waits = body.flag("callback", default=True), body.flag("wait", default=False)
-        body.done()
-        session, receipt = self._live.unpublish(self._live.key(*key), time=time, tells=tells)
+        time = body.maybe_number("time", most=LATEST_TIME_S)
+        sends_callback, waits = (
+            body.flag("callback", default=True),
+            body.flag("wait", default=False),
+        )
+        body.raise_faults()
+        session, receipt = self._live.unpublish(
+            self._live.key(*key), time=time, sends_callback=sends_callback
+        )
         ended = (session.ended_ms or 0) // 1000 if time is None else time
-        return await _told(session, ended, receipt, waits=waits)
+        return await _session_answer(session, ended, receipt, waits=waits)
 
     async def _record_error(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
         key = self._read_key(body)
         code = body.text("code", "BucketNotFound")
         message = body.text("message", "Bucket not found")
-        body.done()
+        body.raise_faults()
         broke = self._live.break_recording(self._live.key(*key), code, message)
         return web.json_response({"broke": broke})
 
     async def _record_event(self, request: web.Request) -> web.Response:
-        """A recording callback whose fields the caller makes up."""
+        """Post a recording callback with the caller's own fields."""
         body = Fields(await _json(request))
         key, event = self._read_key(body), body.text("event")
         fields = body.object("fields")
-        body.done()
-        self._live.tell_record(self._live.key(*key), event, fields)
+        body.raise_faults()
+        self._live.post_record_callback(self._live.key(*key), event, fields)
         return web.json_response({})
 
     async def _exception(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
         key = self._read_key(body)
         code, message = body.number("code", 1001), body.text("message", "invalid chars in URL")
-        body.done()
-        self._live.remark("exception", key.domain, self._live.key(*key), code, message)
+        body.raise_faults()
+        self._live.post_incident("exception", key.domain, self._live.key(*key), code, message)
         return web.json_response({})
 
     async def _switch(self, request: web.Request) -> web.Response:
-        """One of the two publishers of a stream goes away and the other takes over."""
+        """Let one of a stream's two publishers leave and the other take over."""
         body = Fields(await _json(request))
         key = self._read_key(body)
         waits = body.flag("wait", default=False)
-        body.done()
+        body.raise_faults()
         session, receipt = self._live.switch(self._live.key(*key))
-        return await _told(session, session.time, receipt, waits=waits)
+        return await _session_answer(session, session.time, receipt, waits=waits)
 
     def _read_key(self, body: Fields) -> StreamKey:
         return StreamKey(body.text("domain"), body.text("app"), body.text("stream"))
 
     async def _plan(self, _request: web.Request) -> web.Response:
-        return web.json_response(self._live.plan.listed())
+        return web.json_response(self._live.plan.as_json())
 
-    async def _fail(self, request: web.Request) -> web.Response:
+    async def _add_fault(self, request: web.Request) -> web.Response:
         self._live.plan.faults.append(read_fault(Fields(await _json(request))))
-        return web.json_response(self._live.plan.listed())
+        return web.json_response(self._live.plan.as_json())
 
-    async def _fail_no_more(self, _request: web.Request) -> web.Response:
+    async def _clear_faults(self, _request: web.Request) -> web.Response:
         self._live.plan.faults.clear()
-        return web.json_response(self._live.plan.listed())
+        return web.json_response(self._live.plan.as_json())
 
-    async def _detour(self, request: web.Request) -> web.Response:
+    async def _add_detour(self, request: web.Request) -> web.Response:
         self._live.plan.detours.append(read_detour(Fields(await _json(request))))
-        return web.json_response(self._live.plan.listed())
+        return web.json_response(self._live.plan.as_json())
 
-    async def _detour_no_more(self, _request: web.Request) -> web.Response:
+    async def _clear_detours(self, _request: web.Request) -> web.Response:
         self._live.plan.detours.clear()
-        return web.json_response(self._live.plan.listed())
+        return web.json_response(self._live.plan.as_json())
 
     async def _clock(self, _request: web.Request) -> web.Response:
         now_ms = self._live.clock.now_ms()
@@ -149,81 +161,90 @@ class Control:
         )
 
     async def _move_clock(self, request: web.Request) -> web.Response:
-        """What is due by then has happened when this answers; callbacks are on their way."""
+        """Move the clock. What is due by then has happened when this answers.
+
+        Callbacks may still be on their way.
+        """
         body = Fields(await _json(request))
         advance_ms = body.maybe_number("advance_ms", most=YEAR_MS)
         offset_ms = body.maybe_number("offset_ms", least=-YEAR_MS, most=YEAR_MS)
         if (advance_ms is None) == (offset_ms is None):
             body.fault("give either advance_ms or offset_ms")
-        body.done()
+        body.raise_faults()
         clock = self._live.clock
         clock.set_offset(clock.offset_ms() + (advance_ms or 0) if offset_ms is None else offset_ms)
         self._live.timeline.run_due()
         return await self._clock(request)
 
     async def _skew(self, request: web.Request) -> web.Response:
-        """How far the service's own clock is from the caller's: for signatures, and in Date."""
+        """Set the offset of the service's own clock, for signatures and the Date header."""
         body = Fields(await _json(request))
         skew_ms = body.number("ms", least=-YEAR_MS, most=YEAR_MS)
-        body.done()
+        body.raise_faults()
         self._live.skew_ms = skew_ms
         return web.json_response({"ms": skew_ms})
 
     async def _switches(self, _request: web.Request) -> web.Response:
-        return web.json_response(self._live.switches.listed())
+        return web.json_response(self._live.switches.as_json())
 
     async def _set_switches(self, request: web.Request) -> web.Response:
-        wishes = await _json(request)
-        if not isinstance(wishes, dict):
+        changes = await _json(request)
+        if not isinstance(changes, dict):
             raise Unfit(["the body must be an object"])
-        self._live.switches.set(wishes)
+        self._live.switches.set(changes)
         return await self._switches(request)
 
     async def _notify(self, _request: web.Request) -> web.Response:
-        now = asdict(self._live.notify.now())
+        settings = asdict(self._live.notify.current())
         secret = ("stream_key", "record_key")
-        return web.json_response({name: now[name] for name in now if name not in secret})
+        return web.json_response({name: settings[name] for name in settings if name not in secret})
 
     async def _set_notify(self, request: web.Request) -> web.Response:
-        now = asdict(self._live.notify.now())
+        settings = asdict(self._live.notify.current())
         body = Fields(await _json(request))
-        texts = {name: body.text(name, now[name]) for name in now if name != "need_status"}
-        wanted = Notify(**texts, need_status=body.flag("need_status", default=now["need_status"]))
-        body.done()
+        texts = {
+            name: body.text(name, settings[name]) for name in settings if name != "need_status"
+        }
+        wanted = Notify(
+            **texts, need_status=body.flag("need_status", default=settings["need_status"])
+        )
+        body.raise_faults()
         self._live.notify.change(wanted)
         return await self._notify(request)
 
     async def _set_recording(self, request: web.Request) -> web.Response:
         body = Fields(await _json(request))
         rule = read_rule(body)
-        body.done()
+        body.raise_faults()
         self._live.set_rule(rule)
-        return web.json_response({"recording": [asdict(one) for one in self._live.rules]})
+        return web.json_response({"recording": [asdict(rule) for rule in self._live.rules]})
 
     async def _state(self, request: web.Request) -> web.Response:
-        wanted = {"domain": 0, "app": 1, "stream": 2}
-        asked = {wanted[name]: value for name, value in request.query.items() if name in wanted}
+        positions = {"domain": 0, "app": 1, "stream": 2}
+        selected = {
+            positions[name]: value for name, value in request.query.items() if name in positions
+        }
         streams = [
-            _stream_told(one)
-            for one in self._live.streams
-            if all(one.key[n] == value for n, value in asked.items())
+            _stream_json(stream)
+            for stream in self._live.streams
+            if all(stream.key[n] == value for n, value in selected.items())
         ]
         return web.json_response({"now_ms": self._live.clock.now_ms(), "streams": streams})
 
     async def _calls(self, request: web.Request) -> web.Response:
-        query = Fields({name: _digits(value) for name, value in request.query.items()})
+        query = Fields({name: _int_if_digits(value) for name, value in request.query.items()})
         since, since_callback = query.number("since", 0), query.number("since_callback", 0)
-        query.done()
+        query.raise_faults()
         counters = dict(self._live.calls.counters) | {
             "peak_per_second": self._live.limiter.peak_per_second,
             "recording": self._live.recordings.running,
             "recording_peak": self._live.recordings.running_peak,
         }
-        listed = self._live.calls.listed(since, since_callback)
+        listed = self._live.calls.as_json(since, since_callback)
         return web.json_response(listed | {"counters": counters})
 
     async def _ended_publishers(self, _request: web.Request) -> web.Response:
-        ended = [asdict(one) for one in self._publishers.ended_ones]
+        ended = [asdict(connection) for connection in self._publishers.ended_connections]
         return web.json_response({"ended": ended})
 
     async def _reset(self, _request: web.Request) -> web.Response:
@@ -238,10 +259,10 @@ async def _json(request: web.Request) -> object:
         raise Unfit([f"the body is not JSON: {error}"]) from error
 
 
-async def _told(
+async def _session_answer(
     session: Session, time: int, receipt: asyncio.Future[Receipt], *, waits: bool
 ) -> web.Response:
-    said: Json = {
+    body: Json = {
         "session": session.number,
         "time": time,
         "ingest": session.ingest,
@@ -249,27 +270,27 @@ async def _told(
     }
     if waits:
         done = await receipt
-        said["callback"] = {
+        body["callback"] = {
             "outcome": done.outcome,
             "attempts": done.attempts,
             "status": done.status,
             "body": done.body.decode("utf-8", "replace"),
         }
-    return web.json_response(said)
+    return web.json_response(body)
 
 
-def _stream_told(stream: Stream) -> Json:
+def _stream_json(stream: Stream) -> Json:
     return {
         **stream.key._asdict(),
         "live": stream.live is not None,
-        "sessions": [_session_told(session) for session in stream.sessions],
-        "recording": _recording_told(stream.recording) if stream.recording else None,
+        "sessions": [_session_json(session) for session in stream.sessions],
+        "recording": _recording_json(stream.recording) if stream.recording else None,
         "files": stream.files,
-        "kept": [asdict(one) for one in stream.kept],
+        "kept": [asdict(file) for file in stream.stored_files],
     }
 
 
-def _session_told(session: Session) -> Json:
+def _session_json(session: Session) -> Json:
     return {
         "session": session.number,
         "time": session.time,
@@ -278,16 +299,16 @@ def _session_told(session: Session) -> Json:
     }
 
 
-def _recording_told(recording: Recording) -> Json:
+def _recording_json(recording: Recording) -> Json:
     return {
         "state": "recording" if recording.is_running else "paused",
         "paused_by": recording.paused_by,
         "began_ms": recording.began_ms,
         "file_due_ms": recording.file_due_ms,
-        "draft": str(recording.reel.path) if recording.reel else None,
-        "filmed_ms": recording.reel.duration_ms if recording.reel else 0,
+        "draft": str(recording.flv.path) if recording.flv else None,
+        "filmed_ms": recording.flv.duration_ms if recording.flv else 0,
     }
 
 
-def _digits(text: str) -> object:
+def _int_if_digits(text: str) -> object:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text  # noqa: PLR2004 - as many as fit

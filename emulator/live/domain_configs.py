@@ -1,21 +1,25 @@
-"""What the API tells of domains, and how it binds and stops them."""
+"""The API actions on domains: describe, bind, release, start, stop.
+
+actions.py lists them by their names on the wire.
+They must not know the call around them.
+"""
 
 from __future__ import annotations
 
 from emulator.live import parameters
 from emulator.live.backend import Live
 from emulator.live.domains import INGEST, STREAMING
-from emulator.live.parameters import Given
+from emulator.live.parameters import Params
 
 Json = dict[str, object]
 SEARCHES = ("fuzzy_match", "pre_match", "suf_match", "full_match")
 REGION = "cn-shanghai"
 
 
-def mapping(live: Live, given: Given) -> Json:
-    """facts/live.md §1.1: `vhost` is the main streaming domain, `publish` the ingest domain."""
-    parameters.need(given, "DomainName")
-    name = given["DomainName"]
+def mapping(live: Live, params: Params) -> Json:
+    """DescribeLiveDomainMapping: `vhost` is the streaming domain (facts/live.md §1.1)."""
+    parameters.need(params, "DomainName")
+    name = params["DomainName"]
     kind = live.domains.kind(name)
     domain = live.domain(name)
     rows = [(name, "publish" if kind == INGEST else "vhost")]
@@ -25,34 +29,34 @@ def mapping(live: Live, given: Given) -> Json:
     return {"LiveDomainModels": {"LiveDomainModel": models}}
 
 
-def bind(live: Live, given: Given) -> Json:
-    parameters.need(given, "PullDomain", "PushDomain")
-    live.domains.bind(given["PushDomain"], given["PullDomain"])
+def bind(live: Live, params: Params) -> Json:
+    parameters.need(params, "PullDomain", "PushDomain")
+    live.domains.bind(params["PushDomain"], params["PullDomain"])
     return {}
 
 
-def release(live: Live, given: Given) -> Json:
-    parameters.need(given, "PullDomain", "PushDomain")
-    live.domains.release(given["PushDomain"], given["PullDomain"])
+def release(live: Live, params: Params) -> Json:
+    parameters.need(params, "PullDomain", "PushDomain")
+    live.domains.release(params["PushDomain"], params["PullDomain"])
     return {}
 
 
-def stop(live: Live, given: Given) -> Json:
-    parameters.need(given, "DomainName")
-    live.domains.stop(given["DomainName"])
+def stop(live: Live, params: Params) -> Json:
+    parameters.need(params, "DomainName")
+    live.domains.stop(params["DomainName"])
     return {}
 
 
-def start(live: Live, given: Given) -> Json:
-    parameters.need(given, "DomainName")
-    live.domains.start(given["DomainName"])
+def start(live: Live, params: Params) -> Json:
+    parameters.need(params, "DomainName")
+    live.domains.start(params["DomainName"])
     return {}
 
 
-def detail(live: Live, given: Given) -> Json:
-    parameters.need(given, "DomainName")
-    name = given["DomainName"]
-    told = {
+def detail(live: Live, params: Params) -> Json:
+    parameters.need(params, "DomainName")
+    name = params["DomainName"]
+    domain_detail = {
         "DomainName": name,
         "LiveDomainType": live.domains.kind(name),
         "DomainStatus": _status(live, name),
@@ -61,13 +65,13 @@ def detail(live: Live, given: Given) -> Json:
         "Scope": "domestic",
         "SSLProtocol": "off",
     }
-    return {"DomainDetail": told}
+    return {"DomainDetail": domain_detail}
 
 
-def listed(live: Live, given: Given) -> Json:
-    page = parameters.number(given, "PageNumber", 1, 100_000)
-    size = parameters.number(given, "PageSize", 20, 50)
-    names = [name for name in live.domains if _fits(live, name, given)]
+def list_domains(live: Live, params: Params) -> Json:
+    page = parameters.number(params, "PageNumber", 1, 100_000)
+    size = parameters.number(params, "PageSize", 20, 50)
+    names = [name for name in live.domains if _fits(live, name, params)]
     shown = names[(page - 1) * size : page * size]
     return {
         "PageNumber": page,
@@ -77,16 +81,17 @@ def listed(live: Live, given: Given) -> Json:
     }
 
 
-def _fits(live: Live, name: str, given: Given) -> bool:
-    kind = parameters.word(given, "LiveDomainType", ("", STREAMING, INGEST))
-    status = parameters.word(given, "DomainStatus", ("", "online", "offline", "configuring"))
-    wanted, how = given.get("DomainName", ""), parameters.word(given, "DomainSearchType", SEARCHES)
+def _fits(live: Live, name: str, params: Params) -> bool:
+    kind = parameters.word(params, "LiveDomainType", ("", STREAMING, INGEST))
+    status = parameters.word(params, "DomainStatus", ("", "online", "offline", "configuring"))
+    wanted = params.get("DomainName", "")
+    search_type = parameters.word(params, "DomainSearchType", SEARCHES)
     found = {
         "fuzzy_match": wanted in name,
         "pre_match": name.startswith(wanted),
         "suf_match": name.endswith(wanted),
         "full_match": wanted in ("", name),
-    }[how]
+    }[search_type]
     is_kind = kind in ("", live.domains.kind(name))
     return found and is_kind and status in ("", _status(live, name))
 

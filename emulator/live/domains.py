@@ -1,11 +1,15 @@
-"""The account's domains: which there are, which ingest domain leads to which streaming domain."""
+"""The account's domains: their kind, their binding and whether they are offline.
+
+backend.py asks it about every domain name; domain_configs.py changes it.
+It must not know streams.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from emulator.live.account import Domain
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 
 STREAMING, INGEST = "liveVideo", "liveEdge"  # LiveDomainType, as the SDK's models have it
 
@@ -22,13 +26,13 @@ class Domains:
         return iter(self._kinds)
 
     def kind(self, name: str) -> str:
-        """LiveVideo or liveEdge, whether or not it is bound to another."""
+        """Return the LiveDomainType; raise ApiError if the domain is unknown."""
         if name not in self._kinds:
-            raise Refused("InvalidDomain.NotFound")
+            raise ApiError("InvalidDomain.NotFound")
         return self._kinds[name]
 
     def find(self, name: str) -> Domain | None:
-        """The domain by its streaming name or by one of the ingest names bound to it."""
+        """Return the domain by its streaming name or by an ingest name bound to it."""
         streaming = self._bound.get(name, name)
         if self._kinds.get(streaming) != STREAMING:
             return None
@@ -49,15 +53,15 @@ class Domains:
     def bind(self, ingest: str, streaming: str) -> None:
         self._check(ingest, streaming)
         if ingest in self._bound:
-            raise Refused("ConfigAlreadyExists")
+            raise ApiError("ConfigAlreadyExists")
         self._bound[ingest] = streaming
 
     def release(self, ingest: str, streaming: str) -> None:
         self._check(ingest, streaming)
         if self._bound.get(ingest) != streaming:
-            raise Refused("CodeConfigNotFound")
+            raise ApiError("CodeConfigNotFound")
         del self._bound[ingest]
 
     def _check(self, ingest: str, streaming: str) -> None:
         if (self.kind(ingest), self.kind(streaming)) != (INGEST, STREAMING):
-            raise Refused("IllegalOperation")
+            raise ApiError("IllegalOperation")

@@ -1,4 +1,8 @@
-"""What is planned to go wrong: with API calls, and with callbacks on their way."""
+"""Planned faults: of API calls, and of callbacks on their way.
+
+The control plane adds them; api.py, oss.py and callbacks.py ask for the next one.
+It must not carry a fault out.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from emulator.live.streams import StreamKey
 
 RECORD_COMMAND = "RealTimeRecordCommand"
 
-# What the caller gets to see, and whether Live has acted by then.
+# The fault that the caller meets, and whether Live has carried the call out by then.
 TRANSPORTS: Mapping[str, bool] = {
     "reset": False,  # the connection is reset
     "reset_after_acting": True,
@@ -29,8 +33,10 @@ TRANSPORTS: Mapping[str, bool] = {
 
 @dataclass(slots=True)
 class Fault:
-    """Of the matching calls `times` go wrong, one in `every`. `late_ms` later Live acts after
-    all."""
+    """A planned error: of the matching calls, `times` fail, one in `every`.
+
+    With `late_ms`, Live still carries the call out that much later.
+    """
 
     code: str | None
     transport: str | None
@@ -50,7 +56,7 @@ class Fault:
     def name(self) -> str:
         return self.transport or self.code or ""
 
-    def concerns(self, action: str, command: str | None, stream: str) -> bool:
+    def matches(self, action: str, command: str | None, stream: str) -> bool:
         return (
             self.action in ("*", action)
             and self.command in (None, command)
@@ -76,7 +82,7 @@ def read_fault(body: Fields) -> Fault:
         every=body.number("every", 1, least=1),
     )
     _check(fault, body)
-    body.done()
+    body.raise_faults()
     return fault
 
 
@@ -91,7 +97,7 @@ def _check(fault: Fault, body: Fields) -> None:
 
 @dataclass(slots=True)
 class Detour:
-    """The next `times` matching callbacks do not simply arrive."""
+    """A planned change to the delivery of the next `times` matching callbacks."""
 
     do: str
     event: str
@@ -99,7 +105,7 @@ class Detour:
     times: int
     delay_ms: int
 
-    def concerns(self, event: str, key: StreamKey) -> bool:
+    def matches(self, event: str, key: StreamKey) -> bool:
         return self.event in ("*", event) and self.stream in (None, key.stream)
 
 
@@ -130,12 +136,12 @@ def read_detour(body: Fields) -> Detour:
     )
     if (detour.do == "delay") != (detour.delay_ms > 0):
         body.fault("delay_ms, above 0, goes with delay and nothing else")
-    body.done()
+    body.raise_faults()
     return detour
 
 
 class Plan:
-    """Faults and detours in the order they were planned; each serves its number of times."""
+    """Faults and detours in the order they were added; each serves its number of times."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
@@ -143,24 +149,24 @@ class Plan:
 
     def fault_for(self, action: str, command: str | None, stream: str) -> Fault | None:
         for fault in self.faults:
-            if fault.concerns(action, command, stream):
+            if fault.matches(action, command, stream):
                 fault.seen += 1
                 if fault.seen % fault.every:
                     continue
                 fault.times -= 1
-                self.faults = [one for one in self.faults if one.times]
+                self.faults = [planned for planned in self.faults if planned.times]
                 return fault
         return None
 
     def detour_for(self, event: str, key: StreamKey) -> Detour | None:
         for detour in self.detours:
-            if detour.concerns(event, key):
+            if detour.matches(event, key):
                 detour.times -= 1
-                self.detours = [one for one in self.detours if one.times]
+                self.detours = [planned for planned in self.detours if planned.times]
                 return detour
         return None
 
-    def listed(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         return {
             "faults": [asdict(fault) for fault in self.faults],
             "detours": [asdict(detour) for detour in self.detours],

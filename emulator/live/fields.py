@@ -1,4 +1,8 @@
-"""Reading JSON objects and TOML tables so that every mistake is told at once."""
+"""A reader of JSON objects and TOML tables that reports every mistake at once.
+
+account.py, faults.py and control.py read their input with it.
+It must not know any field's meaning.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ MISSING = object()
 
 
 class Unfit(Exception):
-    """What was handed in cannot be used; `faults` says everything that is wrong with it."""
+    """The input cannot be used; `faults` lists everything that is wrong with it."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -18,7 +22,7 @@ class Unfit(Exception):
 
 
 class Fields:
-    """One table under reading. Read every field, then call `done`, which raises all faults."""
+    """One table being read. Read every field, then call `raise_faults`."""
 
     def __init__(self, table: object, where: str = "") -> None:
         self._where = where
@@ -35,7 +39,7 @@ class Fields:
     def text(self, name: str, default: str | None = None) -> str:
         value = self._take(name, default, str, "a string")
         if default is None and name in self._table and value == "":
-            self.fault(f"{self._called(name)} must not be empty")
+            self.fault(f"{self._full_name(name)} must not be empty")
         return value if value is not None else ""
 
     def maybe_text(self, name: str) -> str | None:
@@ -44,7 +48,7 @@ class Fields:
     def word(self, name: str, words: Sequence[str], default: str | None = None) -> str:
         value = self.text(name, default)
         if value and value not in words:
-            self.fault(f"{self._called(name)} must be one of {', '.join(words)}, not {value!r}")
+            self.fault(f"{self._full_name(name)} must be one of {', '.join(words)}, not {value!r}")
         return value
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -60,7 +64,7 @@ class Fields:
         if value is None:
             return least
         if not least <= value <= most:
-            self.fault(f"{self._called(name)} must be from {least} to {most}, not {value}")
+            self.fault(f"{self._full_name(name)} must be from {least} to {most}, not {value}")
         return value
 
     def maybe_number(self, name: str, *, least: int = 0, most: int = 10**9) -> int | None:
@@ -69,33 +73,33 @@ class Fields:
     def texts(self, name: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
         values = self._take(name, list(default) if default is not None else None, list, "a list")
         if not all(isinstance(value, str) and value for value in values or ()):
-            self.fault(f"{self._called(name)} must hold strings that are not empty")
+            self.fault(f"{self._full_name(name)} must hold strings that are not empty")
             return ()
         return tuple(values or ())
 
     def pairs(self, name: str) -> dict[str, str]:
         values = self._take(name, {}, dict, "an object") or {}
         if not all(isinstance(value, str) for value in values.values()):
-            self.fault(f"{self._called(name)} must hold strings")
+            self.fault(f"{self._full_name(name)} must hold strings")
             return {}
         return dict(values)
 
     def object(self, name: str) -> dict[str, object]:
-        """Whatever it holds."""
+        """Return an object of any content."""
         return dict(self._take(name, {}, dict, "an object") or {})
 
     def table(self, name: str) -> Fields:
-        inner = Fields(self._take(name, {}, dict, "a table") or {}, self._called(name))
+        inner = Fields(self._take(name, {}, dict, "a table") or {}, self._full_name(name))
         self._inner.append(inner)
         return inner
 
     def tables(self, name: str) -> list[Fields]:
         rows = self._take(name, [], list, "a list of tables") or []
-        inner = [Fields(row, f"{self._called(name)}[{n}]") for n, row in enumerate(rows)]
+        inner = [Fields(row, f"{self._full_name(name)}[{n}]") for n, row in enumerate(rows)]
         self._inner.extend(inner)
         return inner
 
-    def done(self) -> None:
+    def raise_faults(self) -> None:
         faults = self.faults()
         if faults:
             raise Unfit(faults)
@@ -103,24 +107,24 @@ class Fields:
     def faults(self) -> list[str]:
         unknown = sorted(set(map(str, self._table)) - self._read)
         known = ", ".join(sorted(self._read)) or "no fields"
-        faults = [f"{self._called(name)} is not known here, only {known}" for name in unknown]
+        faults = [f"{self._full_name(name)} is not known here, only {known}" for name in unknown]
         return [*self._faults, *faults, *(f for inner in self._inner for f in inner.faults())]
 
     def _is_given(self, name: str) -> bool:
         self._read.add(name)
         return name in self._table
 
-    def _take(self, name: str, default: T | None, kind: type[T], called: str) -> T | None:
+    def _take(self, name: str, default: T | None, kind: type[T], expected: str) -> T | None:
         self._read.add(name)
         value = self._table.get(name, MISSING)
         if value is MISSING:
             if default is None:
-                self.fault(f"{self._called(name)} is missing")
+                self.fault(f"{self._full_name(name)} is missing")
             return default
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self.fault(f"{self._called(name)} must be {called}")
+            self.fault(f"{self._full_name(name)} must be {expected}")
             return default
         return value
 
-    def _called(self, name: str) -> str:
+    def _full_name(self, name: str) -> str:
         return f"{self._where}.{name}" if self._where else name

@@ -1,4 +1,8 @@
-"""STS GetCallerIdentity: whose the access key is. Its own service, at the same address here."""
+"""GetCallerIdentity of STS: the identity behind an access key.
+
+actions.py calls it; the real service has an address of its own, here it is the same.
+It knows only the account.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,10 @@ ROLE_ID = "300000000000000000"
 
 
 def caller_identity(account: Account, access_key: str) -> dict[str, object]:
-    """`IdentityType` is Account for the root key, RAMUser or AssumedRoleUser."""
+    """Return the identity; its `IdentityType` is Account for the root key."""
     credential = account.credential(access_key)
     kind = credential.identity if credential else "RAMUser"
-    told: dict[str, object] = {"AccountId": ACCOUNT_ID, "IdentityType": kind}
+    body: dict[str, object] = {"AccountId": ACCOUNT_ID, "IdentityType": kind}
     match kind:
         case "Account":
             rest = {"UserId": ACCOUNT_ID, "PrincipalId": ACCOUNT_ID, "Arn": _arn("root")}
@@ -23,7 +27,7 @@ def caller_identity(account: Account, access_key: str) -> dict[str, object]:
             rest = {"RoleId": ROLE_ID, "PrincipalId": f"{ROLE_ID}:dev", "Arn": arn}
         case _:
             rest = {"UserId": USER_ID, "PrincipalId": USER_ID, "Arn": _arn("user/dev")}
-    return {**told, **rest}
+    return {**body, **rest}
 
 
 def _arn(who: str) -> str:

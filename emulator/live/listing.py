@@ -1,10 +1,14 @@
-"""What Live tells about streams and domains when asked."""
+"""The API actions that list live streams.
+
+actions.py calls them once the domain is checked.
+They must not change anything.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import PICTURE, PUBLISHER, Live
 from emulator.live.parameters import number, word
 from emulator.live.streams import Session, Stream, StreamKey, utc
@@ -12,25 +16,25 @@ from emulator.live.streams import Session, Stream, StreamKey, utc
 Json = dict[str, object]
 
 
-def online_list(live: Live, given: Mapping[str, str]) -> Json:
-    """facts/live.md §7: fuzzy and with transcoded streams, unless told otherwise."""
-    page, size = number(given, "PageNum", 1, 10**6), number(given, "PageSize", 2000, 3000)
-    rows = list(_rows(live, given))
+def online_list(live: Live, params: Mapping[str, str]) -> Json:
+    """DescribeLiveStreamsOnlineList: by default fuzzy, transcoded streams included (§7)."""
+    page, size = number(params, "PageNum", 1, 10**6), number(params, "PageSize", 2000, 3000)
+    rows = list(_rows(live, params))
     shown = rows[(page - 1) * size : page * size]
     return {
         "PageNum": page,
         "PageSize": size,
         "TotalNum": len(rows),
         "TotalPage": -(-len(rows) // size),
-        "OnlineInfo": {"LiveStreamOnlineInfo": _described(live, shown, given)},
+        "OnlineInfo": {"LiveStreamOnlineInfo": _describe(live, shown, params)},
     }
 
 
-def stream_state(live: Live, given: Mapping[str, str]) -> Json:
-    domain = live.domain(given["DomainName"])
+def stream_state(live: Live, params: Mapping[str, str]) -> Json:
+    domain = live.domain(params["DomainName"])
     if domain is None:
-        raise Refused("InvalidDomain.NotFound")
-    stream = live.streams.find(StreamKey(domain.streaming, given["AppName"], given["StreamName"]))
+        raise ApiError("InvalidDomain.NotFound")
+    stream = live.streams.find(StreamKey(domain.streaming, params["AppName"], params["StreamName"]))
     if stream is None or stream.live is None:
         return {"StreamState": "offline"}
     return {"StreamState": "online", "Type": "push"}
@@ -39,37 +43,37 @@ def stream_state(live: Live, given: Mapping[str, str]) -> Json:
 Row = tuple[Stream, Session, str, bool]
 
 
-def _rows(live: Live, given: Mapping[str, str]) -> Iterator[Row]:
-    kind = word(given, "StreamType", ("all", "raw", "trans"))
-    is_strict = word(given, "QueryType", ("fuzzy", "strict")) == "strict"
-    asked = given.get("StreamName", "")
-    domain = live.domain(given["DomainName"])
+def _rows(live: Live, params: Mapping[str, str]) -> Iterator[Row]:
+    kind = word(params, "StreamType", ("all", "raw", "trans"))
+    is_strict = word(params, "QueryType", ("fuzzy", "strict")) == "strict"
+    name_filter = params.get("StreamName", "")
+    domain = live.domain(params["DomainName"])
     suffixes = domain.transcodings if domain and kind != "raw" else ()
-    for stream, session in _live_streams(live, given):
+    for stream, session in _live_streams(live, params):
         names = [(stream.key.stream, False)] if kind != "trans" else []
         names += [(f"{stream.key.stream}_{suffix}", True) for suffix in suffixes]
         for name, transcoded in names:
-            if not asked or (asked == name if is_strict else asked in name):
+            if not name_filter or (name_filter == name if is_strict else name_filter in name):
                 yield stream, session, name, transcoded
 
 
-def _live_streams(live: Live, given: Mapping[str, str]) -> Iterator[tuple[Stream, Session]]:
+def _live_streams(live: Live, params: Mapping[str, str]) -> Iterator[tuple[Stream, Session]]:
     at = live.clock.now_ms() - live.switches.online_list_lag_ms
-    app = given.get("AppName")
+    app = params.get("AppName")
     for stream in live.streams:
-        if stream.key.domain == given["DomainName"] and app in (None, "", stream.key.app):
+        if stream.key.domain == params["DomainName"] and app in (None, "", stream.key.app):
             session = stream.live_at(at)
             if session is not None:
                 yield stream, session
 
 
-def _described(live: Live, rows: list[Row], given: Mapping[str, str]) -> list[Json]:
-    is_brief = word(given, "OnlyStream", ("no", "yes")) == "yes"
+def _describe(live: Live, rows: list[Row], params: Mapping[str, str]) -> list[Json]:
+    is_brief = word(params, "OnlyStream", ("no", "yes")) == "yes"
     offset_ms = live.switches.publish_time_offset_ms
-    return [_brief(row, offset_ms) | ({} if is_brief else _rest(row)) for row in rows]
+    return [_summary(row, offset_ms) | ({} if is_brief else _details(row)) for row in rows]
 
 
-def _brief(row: Row, offset_ms: int) -> Json:
+def _summary(row: Row, offset_ms: int) -> Json:
     stream, session, name, _ = row
     return {
         "DomainName": stream.key.domain,
@@ -79,7 +83,7 @@ def _brief(row: Row, offset_ms: int) -> Json:
     }
 
 
-def _rest(row: Row) -> Json:
+def _details(row: Row) -> Json:
     stream, session, name, transcoded = row
     return {
         "PublishDomain": session.ingest,

@@ -1,7 +1,7 @@
-"""Where callbacks go and how they are signed: one configuration for each domain.
+"""Callback configurations, one for each domain (facts/live.md §2 to §5).
 
-facts/live.md §2 to §5. A key that was changed is signed with from the next publish on (§3);
-addresses change at once.
+backend.py reads URL and key here; notify_configs.py and the control plane change them.
+A changed URL applies at once, a changed key from the next publish on (§3).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from emulator.live.account import Domain, Notify
 
 @dataclass(frozen=True, slots=True)
 class StreamNotify:
-    """Of an ingest domain. `key` is signed with where `signs`."""
+    """The stream callbacks of an ingest domain. `key` signs them if `signs`."""
 
     url: str
     exception_url: str
@@ -29,7 +29,7 @@ class StreamNotify:
 
 @dataclass(frozen=True, slots=True)
 class RecordNotify:
-    """Of a streaming domain."""
+    """The recording callbacks of a streaming domain."""
 
     url: str
     on_demand_url: str
@@ -47,19 +47,21 @@ NO_RECORD = RecordNotify("", "", need_status=False, key="", signs=False)
 
 
 class Notifications:
-    """By the domain on which each stands: for stream callbacks the ingest domain, or the streaming
-    domain where none is bound (§2)."""
+    """All callback configurations, by domain.
+
+    Those of streams belong to the ingest domain, or to the streaming domain if none is bound (§2).
+    """
 
     def __init__(self, domains: Sequence[Domain], notify: Notify) -> None:
         self.stream: dict[str, StreamNotify] = {}
         self.record: dict[str, RecordNotify] = {}
         self._domains = domains
-        self.told = notify
+        self.account_notify = notify
         self.change(notify)
 
     def change(self, notify: Notify) -> None:
-        """The same for all of the account's domains."""
-        self.told = notify
+        """Set the same configuration for all of the account's domains."""
+        self.account_notify = notify
         of_stream, of_record = _of_stream(notify), _of_record(notify)
         for domain in self._domains:
             self.record[domain.streaming] = of_record
@@ -72,13 +74,13 @@ class Notifications:
     def of_record(self, streaming: str) -> RecordNotify:
         return self.record.get(streaming, NO_RECORD)
 
-    def now(self) -> Notify:
-        """As the control plane tells it: of the account's first domain."""
+    def current(self) -> Notify:
+        """Return the configuration of the account's first domain, for the control plane."""
         first = self._domains[0]
         stream = self.of_stream((first.ingest or (first.streaming,))[0])
         record = self.of_record(first.streaming)
         return replace(
-            self.told,
+            self.account_notify,
             stream_url=stream.url,
             exception_url=stream.exception_url,
             switch_url=stream.switch_url,

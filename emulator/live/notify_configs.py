@@ -1,6 +1,7 @@
-"""Callback configurations as the API sets, deletes and tells them (facts/live.md §2, §4, §7).
+"""The API actions on callback configurations (facts/live.md §2, §4, §7).
 
-What a call leaves out is cleared: nothing says that it would be kept.
+actions.py lists them by their names on the wire.
+A parameter that a call omits is cleared: no document says that it would be kept.
 """
 
 from __future__ import annotations
@@ -9,126 +10,126 @@ import re
 from urllib.parse import urlsplit
 
 from emulator.live import parameters
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import Live
 from emulator.live.domains import INGEST
 from emulator.live.notify import RecordNotify, StreamNotify
-from emulator.live.parameters import Given
+from emulator.live.parameters import Params
 
 Json = dict[str, object]
-LONGEST_STREAM_KEY, LONGEST_RECORD_KEY = 64, 32
+MAX_STREAM_KEY_CHARS, MAX_RECORD_KEY_CHARS = 64, 32
 
 
-def set_stream(live: Live, given: Given) -> Json:
-    domain = _ingest(live, given)
-    signs = parameters.word(given, "NotifyReqAuth", ("no", "yes")) == "yes"
+def set_stream(live: Live, params: Params) -> Json:
+    domain = _ingest_domain(live, params)
+    signs = parameters.word(params, "NotifyReqAuth", ("no", "yes")) == "yes"
     live.notify.stream[domain] = StreamNotify(
-        _url(given, "NotifyUrl"),
-        _url(given, "ExceptionNotifyUrl"),
-        _url(given, "SwitchNotifyUrl"),
-        _key(given, LONGEST_STREAM_KEY) if signs else "",
+        _url(params, "NotifyUrl"),
+        _url(params, "ExceptionNotifyUrl"),
+        _url(params, "SwitchNotifyUrl"),
+        _key(params, MAX_STREAM_KEY_CHARS) if signs else "",
         signs=signs,
     )
     return {}
 
 
-def describe_stream(live: Live, given: Given) -> Json:
-    """SwitchNotifyUrl is told by no API."""
-    domain = _ingest(live, given)
-    held = live.notify.stream.get(domain)
-    if held is None:
-        return _absent(live, "LiveStreamsNotifyConfig")
-    told: Json = {
+def describe_stream(live: Live, params: Params) -> Json:
+    """DescribeLiveStreamsNotifyUrlConfig. No API returns SwitchNotifyUrl."""
+    domain = _ingest_domain(live, params)
+    current = live.notify.stream.get(domain)
+    if current is None:
+        return _absent_config(live, "LiveStreamsNotifyConfig")
+    config: Json = {
         "DomainName": domain,
-        "NotifyUrl": held.url,
-        "ExceptionNotifyUrl": held.exception_url,
-        "NotifyReqAuth": "yes" if held.signs else "no",
-        "NotifyAuthKey": held.key,
+        "NotifyUrl": current.url,
+        "ExceptionNotifyUrl": current.exception_url,
+        "NotifyReqAuth": "yes" if current.signs else "no",
+        "NotifyAuthKey": current.key,
     }
-    return {"LiveStreamsNotifyConfig": told}
+    return {"LiveStreamsNotifyConfig": config}
 
 
-def delete_stream(live: Live, given: Given) -> Json:
-    if live.notify.stream.pop(_ingest(live, given), None) is None:
-        raise Refused("CodeConfigNotFound")
+def delete_stream(live: Live, params: Params) -> Json:
+    if live.notify.stream.pop(_ingest_domain(live, params), None) is None:
+        raise ApiError("CodeConfigNotFound")
     return {}
 
 
-def add_record(live: Live, given: Given) -> Json:
-    domain = _streaming(live, given)
+def add_record(live: Live, params: Params) -> Json:
+    domain = _streaming_domain(live, params)
     if domain in live.notify.record:
-        raise Refused("ConfigAlreadyExists")
-    live.notify.record[domain] = _record(given)
+        raise ApiError("ConfigAlreadyExists")
+    live.notify.record[domain] = _record(params)
     return {}
 
 
-def update_record(live: Live, given: Given) -> Json:
-    domain = _streaming(live, given)
+def update_record(live: Live, params: Params) -> Json:
+    domain = _streaming_domain(live, params)
     if domain not in live.notify.record:
-        raise Refused("CodeConfigNotFound")
-    live.notify.record[domain] = _record(given)
+        raise ApiError("CodeConfigNotFound")
+    live.notify.record[domain] = _record(params)
     return {}
 
 
-def delete_record(live: Live, given: Given) -> Json:
-    if live.notify.record.pop(_streaming(live, given), None) is None:
-        raise Refused("CodeConfigNotFound")
+def delete_record(live: Live, params: Params) -> Json:
+    if live.notify.record.pop(_streaming_domain(live, params), None) is None:
+        raise ApiError("CodeConfigNotFound")
     return {}
 
 
-def describe_record(live: Live, given: Given) -> Json:
-    domain = _streaming(live, given)
-    held = live.notify.record.get(domain)
-    if held is None:
-        return _absent(live, "LiveRecordNotifyConfig")
-    told: Json = {
+def describe_record(live: Live, params: Params) -> Json:
+    domain = _streaming_domain(live, params)
+    current = live.notify.record.get(domain)
+    if current is None:
+        return _absent_config(live, "LiveRecordNotifyConfig")
+    config: Json = {
         "DomainName": domain,
-        "NotifyUrl": held.url,
-        "OnDemandUrl": held.on_demand_url,
-        "NeedStatusNotify": held.need_status,
+        "NotifyUrl": current.url,
+        "OnDemandUrl": current.on_demand_url,
+        "NeedStatusNotify": current.need_status,
     }
     if live.switches.record_key_is_told:
-        told |= {"NotifyReqAuth": held.signs, "NotifyAuthKey": held.key}
-    return {"LiveRecordNotifyConfig": told}
+        config |= {"NotifyReqAuth": current.signs, "NotifyAuthKey": current.key}
+    return {"LiveRecordNotifyConfig": config}
 
 
-def _record(given: Given) -> RecordNotify:
-    parameters.need(given, "NotifyUrl")
-    signs = parameters.flag(given, "NotifyReqAuth")
+def _record(params: Params) -> RecordNotify:
+    parameters.need(params, "NotifyUrl")
+    signs = parameters.flag(params, "NotifyReqAuth")
     return RecordNotify(
-        _url(given, "NotifyUrl"),
-        _url(given, "OnDemandUrl"),
-        need_status=parameters.flag(given, "NeedStatusNotify"),
-        key=_key(given, LONGEST_RECORD_KEY) if signs else "",
+        _url(params, "NotifyUrl"),
+        _url(params, "OnDemandUrl"),
+        need_status=parameters.flag(params, "NeedStatusNotify"),
+        key=_key(params, MAX_RECORD_KEY_CHARS) if signs else "",
         signs=signs,
     )
 
 
-def _absent(live: Live, name: str) -> Json:
+def _absent_config(live: Live, name: str) -> Json:
     if live.switches.absent_notify_config == "refused":
-        raise Refused("CodeConfigNotFound")
+        raise ApiError("CodeConfigNotFound")
     return {name: {}}
 
 
-def _ingest(live: Live, given: Given) -> str:
-    """facts/live.md §2: the streaming domain itself only where no ingest domain is bound to it."""
-    parameters.need(given, "DomainName")
-    name = given["DomainName"]
+def _ingest_domain(live: Live, params: Params) -> str:
+    """Return the ingest domain, or the streaming domain if none is bound (facts/live.md §2)."""
+    parameters.need(params, "DomainName")
+    name = params["DomainName"]
     if live.domains.kind(name) != INGEST and live.ingest_of(name) != name:
-        raise Refused("IllegalOperation")
+        raise ApiError("IllegalOperation")
     return name
 
 
-def _streaming(live: Live, given: Given) -> str:
-    parameters.need(given, "DomainName")
-    live.need_streaming(given["DomainName"])
-    return given["DomainName"]
+def _streaming_domain(live: Live, params: Params) -> str:
+    parameters.need(params, "DomainName")
+    live.need_streaming(params["DomainName"])
+    return params["DomainName"]
 
 
-def _url(given: Given, name: str) -> str:
-    value = given.get(name, "")
+def _url(params: Params, name: str) -> str:
+    value = params.get(name, "")
     if value and not _is_web(value):
-        raise Refused("InvalidNotifyUrl.Malformed")
+        raise ApiError("InvalidNotifyUrl.Malformed")
     return value
 
 
@@ -140,13 +141,16 @@ def _is_web(value: str) -> bool:
     return url.scheme in ("http", "https") and bool(url.hostname)
 
 
-def _key(given: Given, longest: int) -> str:
-    """Letters and digits; the development keys have hyphens, so that nobody deploys them."""
-    parameters.need(given, "NotifyAuthKey")
-    key = given["NotifyAuthKey"]
+def _key(params: Params, max_chars: int) -> str:
+    """Return the key: letters and digits.
+
+    The development keys have hyphens, so that nobody can deploy them.
+    """
+    parameters.need(params, "NotifyAuthKey")
+    key = params["NotifyAuthKey"]
     alphabet = "[A-Za-z0-9-]" if key.startswith("dev-") else "[A-Za-z0-9]"
-    if not re.fullmatch(rf"{alphabet}{{16,{longest}}}", key):
-        raise Refused(
-            "MalformedParam", f"%s, NotifyAuthKey has 16 to {longest} letters and digits."
+    if not re.fullmatch(rf"{alphabet}{{16,{max_chars}}}", key):
+        raise ApiError(
+            "MalformedParam", f"%s, NotifyAuthKey has 16 to {max_chars} letters and digits."
         )
     return key

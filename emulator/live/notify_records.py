@@ -1,4 +1,8 @@
-"""What Live remembers of its callbacks for seven days, and tells when asked (facts/live.md §7)."""
+"""The callback history that Live keeps for seven days (facts/live.md §7).
+
+callbacks.py adds to it; actions.py queries it.
+It must not know how a callback was delivered, only how that ended.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.parameters import number, word
 from emulator.live.streams import StreamKey, utc
 
 Json = dict[str, object]
 WEEK_MS = 7 * 24 * 3_600_000
 INGEST_EVENTS = ("publish", "publish_done", "exception", "switch")
-ASKED_EVENTS = ("on_demand",)  # in neither list
+ON_DEMAND_EVENTS = ("on_demand",)  # in neither list
 
 
 @dataclass(frozen=True, slots=True)
-class Notified:
-    """One callback after its last try. `domain` is the one that its configuration stands on."""
+class NotifyRecord:
+    """One callback after its last attempt; `domain` is the one it is configured for."""
 
     at_ms: int
     event: str
@@ -31,78 +35,86 @@ class Notified:
     response: str
 
 
-class Ledger:
+class NotifyRecords:
     def __init__(self) -> None:
-        self._notified: list[Notified] = []
+        self._records: list[NotifyRecord] = []
 
-    def note(self, notified: Notified) -> None:
-        self._notified.append(notified)
+    def add(self, record: NotifyRecord) -> None:
+        self._records.append(record)
 
     def clear(self) -> None:
-        self._notified.clear()
+        self._records.clear()
 
-    def stream_records(self, given: Mapping[str, str], now_ms: int) -> Json:
-        """By ingest domain; the request says PageNumber, the answer PageNum."""
-        rows = [one for one in self._asked(given, now_ms) if one.event in INGEST_EVENTS]
-        shown, page = _page(rows, given)
-        told = [_told(one) | {"NotifyHeader": ""} for one in shown]
-        return page | {"NotifyRecordsInfo": {"LiveStreamNotifyRecordsInfo": told}}
+    def stream_records(self, params: Mapping[str, str], now_ms: int) -> Json:
+        """Return stream callbacks by ingest domain. The answer says PageNum, not PageNumber."""
+        rows = [
+            record for record in self._matching(params, now_ms) if record.event in INGEST_EVENTS
+        ]
+        shown, page = _page(rows, params)
+        entries = [_record_json(record) | {"NotifyHeader": ""} for record in shown]
+        return page | {"NotifyRecordsInfo": {"LiveStreamNotifyRecordsInfo": entries}}
 
-    def record_records(self, given: Mapping[str, str], now_ms: int) -> Json:
-        """By streaming domain."""
-        storage = word(given, "StorageType", ("all", "oss", "vod"))
-        both = (*INGEST_EVENTS, *ASKED_EVENTS)
-        rows = [one for one in self._asked(given, now_ms) if one.event not in both]
-        shown, page = _page([one for one in rows if storage in ("all", _storage(one))], given)
-        told = [_told(one) | {"StorageType": _storage(one)} for one in shown]
-        return page | {"Code": 0, "Msg": "ok", "CallbackList": told}
+    def record_records(self, params: Mapping[str, str], now_ms: int) -> Json:
+        """Return recording callbacks by streaming domain."""
+        storage = word(params, "StorageType", ("all", "oss", "vod"))
+        both = (*INGEST_EVENTS, *ON_DEMAND_EVENTS)
+        rows = [record for record in self._matching(params, now_ms) if record.event not in both]
+        shown, page = _page(
+            [record for record in rows if storage in ("all", _storage(record))], params
+        )
+        entries = [_record_json(record) | {"StorageType": _storage(record)} for record in shown]
+        return page | {"Code": 0, "Msg": "ok", "CallbackList": entries}
 
-    def _asked(self, given: Mapping[str, str], now_ms: int) -> Iterator[Notified]:
-        begins, ends = _instant(given, "StartTime"), _instant(given, "EndTime")
+    def _matching(self, params: Mapping[str, str], now_ms: int) -> Iterator[NotifyRecord]:
+        begins, ends = _parse_time_ms(params, "StartTime"), _parse_time_ms(params, "EndTime")
         if not begins < ends or begins < now_ms - WEEK_MS:
-            raise Refused("MalformedParam", "%s, StartTime is before EndTime and within 7 days.")
-        status = word(given, "Status", ("", "success", "failed"))
-        for one in self._notified:
-            place = {"DomainName": one.domain, "AppName": one.key.app, "StreamName": one.key.stream}
-            named = all(given.get(name) in (None, "", value) for name, value in place.items())
-            fits = status in ("", "success" if one.succeeded else "failed")
-            if named and fits and begins <= one.at_ms < ends:
-                yield one
+            raise ApiError("MalformedParam", "%s, StartTime is before EndTime and within 7 days.")
+        status = word(params, "Status", ("", "success", "failed"))
+        for record in self._records:
+            place = {
+                "DomainName": record.domain,
+                "AppName": record.key.app,
+                "StreamName": record.key.stream,
+            }
+            named = all(params.get(name) in (None, "", value) for name, value in place.items())
+            fits = status in ("", "success" if record.succeeded else "failed")
+            if named and fits and begins <= record.at_ms < ends:
+                yield record
 
 
-def _told(one: Notified) -> Json:
+def _record_json(record: NotifyRecord) -> Json:
     return {
-        "DomainName": one.domain,
-        "AppName": one.key.app,
-        "StreamName": one.key.stream,
-        "NotifyType": "file_created" if one.event == "file" else one.event,
-        "NotifyTime": utc(one.at_ms),
-        "NotifyUrl": one.url,
-        "NotifyContent": json.dumps(one.content),
-        "NotifyResponse": one.response,
-        "NotifyResult": "success" if one.succeeded else "failed",
-        "Description": "success" if one.succeeded else "no answer in time, or not 200",
+        "DomainName": record.domain,
+        "AppName": record.key.app,
+        "StreamName": record.key.stream,
+        "NotifyType": "file_created" if record.event == "file" else record.event,
+        "NotifyTime": utc(record.at_ms),
+        "NotifyUrl": record.url,
+        "NotifyContent": json.dumps(record.content),
+        "NotifyResponse": record.response,
+        "NotifyResult": "success" if record.succeeded else "failed",
+        "Description": "success" if record.succeeded else "no answer in time, or not 200",
     }
 
 
-def _storage(one: Notified) -> str:
-    return "vod" if "VideoId" in one.content else "oss"
+def _storage(record: NotifyRecord) -> str:
+    return "vod" if "VideoId" in record.content else "oss"
 
 
-def _page(rows: list[Notified], given: Mapping[str, str]) -> tuple[list[Notified], Json]:
-    page, size = number(given, "PageNumber", 1, 100_000), number(given, "PageSize", 20, 500)
-    told: Json = {
+def _page(rows: list[NotifyRecord], params: Mapping[str, str]) -> tuple[list[NotifyRecord], Json]:
+    page, size = number(params, "PageNumber", 1, 100_000), number(params, "PageSize", 20, 500)
+    page_fields: Json = {
         "PageNum": page,
         "PageSize": size,
         "TotalNum": len(rows),
         "TotalPage": -(-len(rows) // size),
     }
-    return rows[(page - 1) * size : page * size], told
+    return rows[(page - 1) * size : page * size], page_fields
 
 
-def _instant(given: Mapping[str, str], name: str) -> int:
+def _parse_time_ms(params: Mapping[str, str], name: str) -> int:
     try:
-        found = datetime.strptime(given.get(name, ""), "%Y-%m-%dT%H:%M:%S%z")
+        found = datetime.strptime(params.get(name, ""), "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
-        raise Refused("MalformedParam", f"%s, {name} is not yyyy-MM-ddTHH:mm:ssZ.") from None
+        raise ApiError("MalformedParam", f"%s, {name} is not yyyy-MM-ddTHH:mm:ssZ.") from None
     return int(found.timestamp() * 1000)

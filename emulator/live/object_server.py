@@ -1,4 +1,8 @@
-"""The objects of the buckets over HTTP, ranges of them too."""
+"""The objects of the buckets over HTTP, byte ranges included.
+
+server.py adds its routes; players and the OSS client read from it.
+It must not write objects.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,21 @@ from emulator.live.oss import Denied, admit
 from emulator.live.presigned import check
 
 ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
-KINDS = {".flv": "video/x-flv"}
+CONTENT_TYPES = {".flv": "video/x-flv"}
 
 
-class Shelf:
-    """As a bucket that anyone may read; an address that is signed has to be signed rightly."""
+class ObjectServer:
+    """Serves every bucket as public. A signed URL must have a valid signature."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def join(self, application: web.Application) -> None:
+    def add_routes(self, application: web.Application) -> None:
         application.router.add_get(ADDRESS, self._serve)
 
     def _admit(self, request: web.Request) -> None:
-        """One more call of the OSS API."""
-        call = self._live.calls.came(self._live.clock.now_ms())
+        """Check the signature and log the request as a call of the OSS API."""
+        call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = "HeadObject" if request.method == "HEAD" else "GetObject"
         admit(self._live, request, request.raw_path.partition("?")[0])
 
@@ -36,7 +40,7 @@ class Shelf:
             check(self._live.account, request.method, request.raw_path, self._live.clock)
         except Denied as denied:
             raise web.HTTPForbidden(reason=str(denied)) from denied
-        objects = self._live.films.objects
+        objects = self._live.recorded_files.objects
         if objects is None or bucket not in self._live.buckets:
             raise web.HTTPNotFound(reason="NoSuchBucket")
         try:
@@ -45,5 +49,5 @@ class Shelf:
             raise web.HTTPNotFound(reason="NoSuchKey") from outside
         if not path.is_file():
             raise web.HTTPNotFound(reason="NoSuchKey")
-        kind = KINDS.get(path.suffix, "application/octet-stream")
-        return web.FileResponse(path, headers={"Content-Type": kind})
+        content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+        return web.FileResponse(path, headers={"Content-Type": content_type})

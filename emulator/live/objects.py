@@ -1,4 +1,8 @@
-"""The buckets' contents: a folder for each bucket, and nothing ever outside of it."""
+"""The contents of the buckets: a folder for each bucket.
+
+recorded_files.py writes objects; object_server.py reads them.
+No path may ever lead out of its bucket's folder.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ DRAFTS = ".drafts"
 
 
 class Outside(Exception):
-    """The name leads out of its bucket, or nowhere."""
+    """The name leads out of its bucket, or is no name."""
 
 
 class Objects:
@@ -23,21 +27,21 @@ class Objects:
         self._run, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     def draft(self) -> Path:
-        """Where a recording can be written that has no name yet; no other stand-in has it."""
+        """Return a new path for a recording without a name; no other emulator uses it."""
         return self.folder / DRAFTS / f"{self._run}-{next(self._numbers)}.flv"
 
     def sweep(self) -> None:
-        """Remove the drafts of stand-ins that have ended; who still writes one has it locked."""
+        """Remove the drafts of emulators that have ended; a draft in use is locked."""
         for draft in (self.folder / DRAFTS).glob("*.flv"):
             with suppress(OSError), draft.open("rb") as file:
                 flock(file, LOCK_EX | LOCK_NB)
                 draft.unlink()
 
     def path(self, bucket: str, key: str) -> Path:
-        """Raises Outside."""
+        """Return an object's path; raise Outside."""
         parts = [bucket, *key.split("/")]
         is_a_name = not bucket.startswith(".") and "/" not in bucket
-        if not is_a_name or any(one in ("", ".", "..") or "\0" in one for one in parts):
+        if not is_a_name or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise Outside(f"{quote(bucket)}/{quote(key)} is no name of an object")
         found = self.folder.joinpath(*parts).resolve()
         if not found.is_relative_to(self.folder / bucket):
@@ -45,14 +49,14 @@ class Objects:
         return found
 
     def keep(self, draft: Path, bucket: str, key: str) -> Path:
-        """The draft is an object from now on; raises Outside and OSError."""
+        """Turn the draft into an object; raise Outside or OSError."""
         path = self.path(bucket, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         return draft.replace(path)
 
-    def free(self, bucket: str, key: str) -> str:
-        """The key, or the next of its kind where an object has it already."""
+    def free_key(self, bucket: str, key: str) -> str:
+        """Return the key, with a number added if an object has it already."""
         stem, dot, container = key.rpartition(".")
         others = (f"{stem}-{number}{dot}{container}" for number in itertools.count(2))
         names = itertools.chain([key], others)
-        return next(one for one in names if not self.path(bucket, one).exists())
+        return next(name for name in names if not self.path(bucket, name).exists())

@@ -1,7 +1,7 @@
-"""Object Storage Service, as much of it as recording needs: buckets, and what deletes in them.
+"""Object Storage Service, as far as recording needs it: buckets and their lifecycle rules.
 
-At the same address as Live, with the bucket in the path, as OSS itself does where the endpoint is
-an IP address. Signatures are of version 4, which the official SDK sends.
+The official SDK calls it at Live's address with the bucket in the path, signed with version 4.
+It must not serve objects; object_server.py does.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ class Buckets:
     def __init__(self, live: Live) -> None:
         self._live = live
 
-    def join(self, application: web.Application) -> None:
+    def add_routes(self, application: web.Application) -> None:
         for path in ("/{bucket}", "/{bucket}/"):
             application.router.add_route("*", path, self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
-        if "Authorization" not in request.headers and not self._has(request):
-            raise web.HTTPNotFound  # nobody asks OSS: a path that is nowhere
+        if "Authorization" not in request.headers and not self._has_bucket(request):
+            raise web.HTTPNotFound  # no call of OSS, only an unknown path
         action = _action(request)
-        call = self._live.calls.came(self._live.clock.now_ms())
+        call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = action
         try:
             body = self._answer(request, action, (await request.read()).decode("utf-8", "replace"))
@@ -69,7 +69,7 @@ class Buckets:
 
     def _answer(self, request: web.Request, action: str, body: str) -> ET.Element | None:
         name = request.match_info["bucket"]
-        if not self._has(request) and action != "PutBucket":
+        if not self._has_bucket(request) and action != "PutBucket":
             raise Denied("NoSuchBucket")
         admit(self._live, request, f"/{name}/")
         fault = self._live.plan.fault_for(action, None, "")
@@ -80,12 +80,12 @@ class Buckets:
             raise Denied("MethodNotAllowed")
         return act(self._live, name, body)
 
-    def _has(self, request: web.Request) -> bool:
+    def _has_bucket(self, request: web.Request) -> bool:
         return request.match_info["bucket"] in self._live.buckets
 
 
 def admit(live: Live, request: web.Request, resource: str) -> None:
-    """`resource` is the path as it is signed. Raises Denied unless the headers sign it rightly."""
+    """Raise Denied unless the headers sign the request; `resource` is the path as signed."""
     claim = CLAIM.fullmatch(request.headers.get("Authorization", ""))
     if claim is None:
         raise Denied("AccessDenied")
@@ -129,14 +129,14 @@ NAMES = {
 
 
 def _action(request: web.Request) -> str:
-    what = next((name for name in ("bucketInfo", "lifecycle") if name in request.query), "")
-    return NAMES.get((request.method, what), request.method)
+    subresource = next((name for name in ("bucketInfo", "lifecycle") if name in request.query), "")
+    return NAMES.get((request.method, subresource), request.method)
 
 
 def _get_info(live: Live, name: str, _body: str) -> ET.Element:
     endpoint = live.buckets[name].endpoint
     place = endpoint.partition(".")[0]
-    told = {
+    info = {
         "Name": name,
         "Location": place,
         "ExtranetEndpoint": endpoint,
@@ -146,7 +146,7 @@ def _get_info(live: Live, name: str, _body: str) -> ET.Element:
     }
     root = ET.Element("BucketInfo")
     bucket = ET.SubElement(root, "Bucket")
-    for tag, text in told.items():
+    for tag, text in info.items():
         ET.SubElement(bucket, tag).text = text
     return root
 
@@ -164,7 +164,7 @@ def _get_lifecycle(live: Live, name: str, _body: str) -> ET.Element:
 
 
 def _put_lifecycle(live: Live, name: str, body: str) -> None:
-    """Of all its rules the shortest of those that delete."""
+    """Keep the shortest expiry of all rules."""
     found = re.findall(r"<Days>\s*(\d{1,5})\s*</Days>", body)
     if not found:
         raise Denied("MalformedXML")
@@ -197,8 +197,8 @@ ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
 
 def _error(code: str, request: web.Request) -> ET.Element:
     root = ET.Element("Error")
-    told = {"Code": code, "Message": ERRORS.get(code, (0, code))[1], "HostId": request.host}
-    for tag, text in told.items():
+    fields = {"Code": code, "Message": ERRORS.get(code, (0, code))[1], "HostId": request.host}
+    for tag, text in fields.items():
         ET.SubElement(root, tag).text = text
     return root
 

@@ -1,4 +1,8 @@
-"""Who pushes over RTMP: who is let in, what becomes of what they send, and why each one ended."""
+"""The host of the RTMP port: admits publishers, feeds their recordings, logs why each ended.
+
+emulator.media calls it through the Host and Feed protocols.
+It must not know RTMP itself.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +21,19 @@ from emulator.live.fields import Unfit
 from emulator.live.streams import Session, Stream, StreamKey
 from emulator.media.flv import Tag
 from emulator.media.flv_recording import Source
-from emulator.media.push import Push, Refusal
+from emulator.media.push import PublishRejected, Push
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001
-"""facts/live.md §2.1: what the exception callback says of such a URL."""
-REMEMBERED = 1_000
-LONGEST_LINE = 1_000
+"""The code of the exception callback for such a URL (facts/live.md §2.1)."""
+MAX_ENDED = 1_000
+MAX_LINE_CHARS = 1_000
 LOCAL = "localhost"
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A connection that came to its end."""
+class EndedConnection:
+    """An RTMP connection that has ended, and why."""
 
     at_ms: int
     peer: str
@@ -42,11 +46,11 @@ class Publishers:
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self.ended_ones: deque[Ended] = deque(maxlen=REMEMBERED)
+        self.ended_connections: deque[EndedConnection] = deque(maxlen=MAX_ENDED)
 
-    def admit(self, push: Push) -> Taking:
-        ingest, key = self._place(push)
-        self._check_key(push)
+    def admit(self, push: Push) -> PublisherFeed:
+        ingest, key = self._locate(push)
+        self._check_auth_key(push)
         found = self._live.streams.find(key)
         if found and found.live and self._live.account.ingest.second_publisher == TAKES_OVER:
             self._live.unpublish(key)
@@ -54,39 +58,42 @@ class Publishers:
         try:
             stream, session = self._live.push(key, ingest=ingest, arguments=arguments)
         except Unfit as unfit:
-            raise Refusal(str(unfit)) from unfit
-        return Taking(self._live, stream, session)
+            raise PublishRejected(str(unfit)) from unfit
+        return PublisherFeed(self._live, stream, session)
 
-    def ended(self, push: Push | None, peer: str, reason: str) -> None:
+    def connection_ended(self, push: Push | None, peer: str, reason: str) -> None:
         stream = f"{push.app}/{push.stream}" if push else ""
-        one = Ended(self._live.clock.now_ms(), peer, stream, reason)
-        self.ended_ones.append(one)
-        line = f"rtmp {peer} {stream or '-'}: {reason}"[:LONGEST_LINE]
+        self.ended_connections.append(
+            EndedConnection(self._live.clock.now_ms(), peer, stream, reason)
+        )
+        line = f"rtmp {peer} {stream or '-'}: {reason}"[:MAX_LINE_CHARS]
         print(line.encode("unicode_escape").decode("ascii"), file=sys.stderr, flush=True)
 
-    def _place(self, push: Push) -> tuple[str, StreamKey]:
-        """facts/live.md §2: which domain is the address's host, or `vhost` where it is none."""
+    def _locate(self, push: Push) -> tuple[str, StreamKey]:
+        """Return ingest domain and stream; `vhost` overrides the URL's host (facts/live.md §2)."""
         name = push.arguments.get("vhost") or self._by_host(push.host)
         domain = self._live.domain(name)
         if domain is None:
             known = ", ".join(self._live.domains)
-            raise Refusal(
+            raise PublishRejected(
                 f"the domain {name!r} is not known: push to one of {known}, or say ?vhost="
             )
         key = StreamKey(domain.streaming, push.app, push.stream)
         if not (NAME.fullmatch(push.app) and NAME.fullmatch(push.stream)):
-            self._live.remark("exception", name, key, INVALID_CHARS, "invalid chars in URL")
-            raise Refusal("the names of application and stream take letters, digits, - _ and .")
+            self._live.post_incident("exception", name, key, INVALID_CHARS, "invalid chars in URL")
+            raise PublishRejected(
+                "the names of application and stream take letters, digits, - _ and ."
+            )
         return self._live.ingest_of(name), key
 
     def _by_host(self, host: str) -> str:
-        """On a laptop, where the host is a number, it is the account's first ingest domain."""
+        """Return the host, or the first ingest domain if it is an IP address or localhost."""
         if not _is_address(host):
             return host
         first = next(iter(self._live.account.domains))
         return first.ingest[0] if first.ingest else first.streaming
 
-    def _check_key(self, push: Push) -> None:
+    def _check_auth_key(self, push: Push) -> None:
         secret = self._live.account.ingest.auth_key
         if not secret:
             return
@@ -94,11 +101,11 @@ class Publishers:
         now = self._live.clock.now_ms() // 1000
         valid_s = self._live.account.ingest.auth_valid_s
         if not is_signed(unquote(push.arguments.get("auth_key", "")), path, secret, now - valid_s):
-            raise Refusal("auth_key is missing, wrong or expired")
+            raise PublishRejected("auth_key is missing, wrong or expired")
 
 
 def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
-    """Signing of type A: `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`."""
+    """Check a signature of type A: `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`."""
     signed, _, digest = auth_key.rpartition("-")
     timestamp = signed.partition("-")[0]
     wanted = hashlib.md5(f"{path}-{signed}-{secret}".encode()).hexdigest()
@@ -106,8 +113,8 @@ def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
     return is_right and timestamp.isascii() and timestamp.isdigit() and int(timestamp) >= earliest
 
 
-class Taking:
-    """One publisher's session: what it sends goes to whatever is recording its stream."""
+class PublisherFeed:
+    """One publisher's session; its tags go to whatever records its stream."""
 
     def __init__(self, live: Live, stream: Stream, session: Session) -> None:
         self._live, self._stream, self._session = live, stream, session
@@ -115,16 +122,16 @@ class Taking:
 
     def take(self, tag: Tag) -> None:
         if not self._is_live():
-            raise Refusal("the service ended the stream")
+            raise PublishRejected("the service ended the stream")
         self._source.learn(tag)
         try:
             self._stream.take(tag, self._source, self._live.clock.now_ms())
         except OSError as error:
-            said = f"the recording could not be written: {error.strerror}"
-            self._live.break_recording(self._stream.key, "AccessDenied", said)
-            raise Refusal(said) from error
+            message = f"the recording could not be written: {error.strerror}"
+            self._live.break_recording(self._stream.key, "AccessDenied", message)
+            raise PublishRejected(message) from error
 
-    def gone(self) -> None:
+    def publisher_left(self) -> None:
         if self._is_live():
             self._live.unpublish(self._stream.key)
 

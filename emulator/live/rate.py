@@ -1,4 +1,8 @@
-"""How many commands a second the account may send, and how many it did."""
+"""The account's limit of commands per second, and the peak that was reached.
+
+api.py asks it before each record command.
+It takes the time as an argument.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,15 @@ from emulator.live.switches import Switches
 
 
 class Limiter:
-    """50/s per account (facts/live.md §1.5), counted as a bucket or as a sliding second."""
+    """50/s per account (facts/live.md §1.5), as a token bucket or a sliding second."""
 
     def __init__(self, per_second: int, switches: Switches) -> None:
         self._per_second = per_second
         self._switches = switches
         self._tokens = float(per_second)
         self._filled_ms = 0
-        self._taken: deque[int] = deque()
-        self._seen: deque[int] = deque()
+        self._allowed_ms: deque[int] = deque()
+        self._arrivals_ms: deque[int] = deque()
         self.peak_per_second = 0
 
     def allows(self, real_ms: int) -> bool:
@@ -35,16 +39,16 @@ class Limiter:
         return True
 
     def _take_from_second(self, real_ms: int) -> bool:
-        _forget(self._taken, real_ms)
-        if len(self._taken) >= self._per_second:
+        _forget(self._allowed_ms, real_ms)
+        if len(self._allowed_ms) >= self._per_second:
             return False
-        self._taken.append(real_ms)
+        self._allowed_ms.append(real_ms)
         return True
 
     def _count(self, real_ms: int) -> None:
-        _forget(self._seen, real_ms)
-        self._seen.append(real_ms)
-        self.peak_per_second = max(self.peak_per_second, len(self._seen))
+        _forget(self._arrivals_ms, real_ms)
+        self._arrivals_ms.append(real_ms)
+        self.peak_per_second = max(self.peak_per_second, len(self._arrivals_ms))
 
 
 def _forget(times: deque[int], real_ms: int) -> None:

@@ -1,8 +1,8 @@
-"""Recording configurations as the API adds, changes, deletes and tells them: into OSS and into VOD.
+"""The API actions on recording rules, into OSS and into VOD.
 
-They are what publishers and RealTimeRecordCommand meet, from the next publish on
-(facts/live.md §6). What an update leaves out is as if it had never been set: nothing says that it
-would be kept.
+actions.py lists them by their names on the wire.
+A rule applies from the next publish on (facts/live.md §6).
+A parameter that an update omits is cleared: no document says that it would be kept.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from emulator.live import parameters
 from emulator.live.account import ASK, AUTOMATIC, MANUAL, PUSH_URL, Rule
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.backend import Live
-from emulator.live.parameters import Given
+from emulator.live.parameters import Params
 from emulator.live.streams import utc
 
 Json = dict[str, object]
-MODES = tuple(str(one) for one in (AUTOMATIC, ASK, PUSH_URL, MANUAL))
+MODES = tuple(str(mode) for mode in (AUTOMATIC, ASK, PUSH_URL, MANUAL))
 OSS, VOD = "oss", "vod"
 CONTAINERS = {OSS: ("m3u8", "flv", "mp4", "cmaf"), VOD: ("m3u8", "flv", "mp4")}
 SLICED = ("m3u8", "cmaf")
@@ -35,30 +35,30 @@ VOD_WORDS = (
 )
 
 
-def add(live: Live, given: Given) -> Json:
-    """AddLiveAppRecordConfig. A bucket that is not there is found out as the recording begins."""
-    parameters.need(given, "DomainName", "AppName", "OssBucket", "OssEndpoint")
-    return _put(live, _oss_rule(live, given, given["OssBucket"]))
+def add(live: Live, params: Params) -> Json:
+    """AddLiveAppRecordConfig. A missing bucket is detected only when a recording begins."""
+    parameters.need(params, "DomainName", "AppName", "OssBucket", "OssEndpoint")
+    return _add_rule(live, _oss_rule(live, params, params["OssBucket"]))
 
 
-def update(live: Live, given: Given) -> Json:
-    """UpdateLiveAppRecordConfig, which takes no bucket and no object names."""
-    parameters.need(given, "DomainName", "AppName", "OssEndpoint")
-    before = _held(live, given, OSS)
-    rule = _oss_rule(live, given, before.bucket, before)
+def update(live: Live, params: Params) -> Json:
+    """UpdateLiveAppRecordConfig, which takes neither a bucket nor object names."""
+    parameters.need(params, "DomainName", "AppName", "OssEndpoint")
+    before = _existing_rule(live, params, OSS)
+    rule = _oss_rule(live, params, before.bucket, before)
     live.set_rule(replace(rule, created_ms=before.created_ms))
     return {}
 
 
-def delete(live: Live, given: Given) -> Json:
-    return _drop(live, given, OSS)
+def delete(live: Live, params: Params) -> Json:
+    return _delete_rule(live, params, OSS)
 
 
-def describe(live: Live, given: Given) -> Json:
-    order = parameters.word(given, "Order", ("asc", "desc"))
-    page = parameters.number(given, "PageNum", 1, 10**6)
-    size = parameters.number(given, "PageSize", 10, 30, 5)
-    rules = _matching(live, given, OSS)
+def describe(live: Live, params: Params) -> Json:
+    order = parameters.word(params, "Order", ("asc", "desc"))
+    page = parameters.number(params, "PageNum", 1, 10**6)
+    size = parameters.number(params, "PageSize", 10, 30, 5)
+    rules = _matching(live, params, OSS)
     if order == "desc":
         rules.reverse()
     return {
@@ -69,32 +69,32 @@ def describe(live: Live, given: Given) -> Json:
         "TotalPage": -(-len(rules) // size),
         "LiveAppRecordList": {
             "LiveAppRecord": [
-                _place(rule) | {"OnDemond": rule.on_demand} | dict(rule.told)
+                _rule_json(rule) | {"OnDemond": rule.on_demand} | dict(rule.api_fields)
                 for rule in rules[(page - 1) * size : page * size]
             ]
         },
     }
 
 
-def add_vod(live: Live, given: Given) -> Json:
-    parameters.need(given, "DomainName", "AppName")
-    return _put(live, _vod_rule(live, given))
+def add_vod(live: Live, params: Params) -> Json:
+    parameters.need(params, "DomainName", "AppName")
+    return _add_rule(live, _vod_rule(live, params))
 
 
-def update_vod(live: Live, given: Given) -> Json:
-    before = _held(live, given, VOD)
-    live.set_rule(replace(_vod_rule(live, given), created_ms=before.created_ms))
+def update_vod(live: Live, params: Params) -> Json:
+    before = _existing_rule(live, params, VOD)
+    live.set_rule(replace(_vod_rule(live, params), created_ms=before.created_ms))
     return {}
 
 
-def delete_vod(live: Live, given: Given) -> Json:
-    return _drop(live, given, VOD)
+def delete_vod(live: Live, params: Params) -> Json:
+    return _delete_rule(live, params, VOD)
 
 
-def describe_vod(live: Live, given: Given) -> Json:
-    page = parameters.number(given, "PageNum", 1, 10**6)
-    size = parameters.number(given, "PageSize", 10, 100, 5)
-    rules = _matching(live, given, VOD)
+def describe_vod(live: Live, params: Params) -> Json:
+    page = parameters.number(params, "PageNum", 1, 10**6)
+    size = parameters.number(params, "PageSize", 10, 100, 5)
+    rules = _matching(live, params, VOD)
     shown = rules[(page - 1) * size : page * size]
     return {
         "PageNum": page,
@@ -102,13 +102,14 @@ def describe_vod(live: Live, given: Given) -> Json:
         "Total": str(len(rules)),
         "LiveRecordVodConfigs": {
             "LiveRecordVodConfig": [
-                _place(rule) | {"OnDemand": rule.on_demand} | dict(rule.told) for rule in shown
+                _rule_json(rule) | {"OnDemand": rule.on_demand} | dict(rule.api_fields)
+                for rule in shown
             ]
         },
     }
 
 
-def _place(rule: Rule) -> Json:
+def _rule_json(rule: Rule) -> Json:
     return {
         "DomainName": rule.domain,
         "AppName": rule.app,
@@ -118,98 +119,103 @@ def _place(rule: Rule) -> Json:
     }
 
 
-def _matching(live: Live, given: Given, storage: str) -> list[Rule]:
-    parameters.need(given, "DomainName")
-    live.need_streaming(given["DomainName"])
+def _matching(live: Live, params: Params, storage: str) -> list[Rule]:
+    parameters.need(params, "DomainName")
+    live.need_streaming(params["DomainName"])
     return [
         rule
         for rule in live.rules
-        if (rule.storage, rule.domain) == (storage, given["DomainName"])
-        and given.get("AppName", "") in ("", rule.app)
-        and given.get("StreamName", "") in ("", rule.stream)
+        if (rule.storage, rule.domain) == (storage, params["DomainName"])
+        and params.get("AppName", "") in ("", rule.app)
+        and params.get("StreamName", "") in ("", rule.stream)
     ]
 
 
-def _held(live: Live, given: Given, storage: str) -> Rule:
-    parameters.need(given, "DomainName", "AppName")
-    live.need_streaming(given["DomainName"])
-    place = (given["DomainName"], given["AppName"], given.get("StreamName") or "*")
-    held = live.rule_at(place, storage)
-    if held is None:
-        raise Refused("CodeConfigNotFound")
-    return held
+def _existing_rule(live: Live, params: Params, storage: str) -> Rule:
+    parameters.need(params, "DomainName", "AppName")
+    live.need_streaming(params["DomainName"])
+    place = (params["DomainName"], params["AppName"], params.get("StreamName") or "*")
+    existing = live.rule_at(place, storage)
+    if existing is None:
+        raise ApiError("CodeConfigNotFound")
+    return existing
 
 
-def _put(live: Live, rule: Rule) -> Json:
-    """facts/live.md §6: one configuration for each domain, application and stream."""
+def _add_rule(live: Live, rule: Rule) -> Json:
+    """Add a rule, one for each domain, application and stream (facts/live.md §6)."""
     if live.rule_at(rule.place, rule.storage) is not None:
-        raise Refused("ConfigAlreadyExists")
+        raise ApiError("ConfigAlreadyExists")
     live.set_rule(rule)
     return {}
 
 
-def _drop(live: Live, given: Given, storage: str) -> Json:
-    live.drop_rule(_held(live, given, storage))
+def _delete_rule(live: Live, params: Params, storage: str) -> Json:
+    live.drop_rule(_existing_rule(live, params, storage))
     return {}
 
 
-def _oss_rule(live: Live, given: Given, bucket: str, before: Rule | None = None) -> Rule:
-    formats, transcoded = _formats(given, "RecordFormat"), _formats(given, "TranscodeRecordFormat")
+def _oss_rule(live: Live, params: Params, bucket: str, before: Rule | None = None) -> Rule:
+    formats = _formats(params, "RecordFormat")
+    transcoded = _formats(params, "TranscodeRecordFormat")
     if not formats and not transcoded:
-        raise Refused("MissingParam", "%s, RecordFormat or TranscodeRecordFormat is needed.")
+        raise ApiError("MissingParam", "%s, RecordFormat or TranscodeRecordFormat is needed.")
     if before is not None:
         _keep_names(formats, before)
-    told: Json = {
+    api_fields: Json = {
         "OssBucket": bucket,
-        "OssEndpoint": given["OssEndpoint"],
+        "OssEndpoint": params["OssEndpoint"],
         "RecordFormatList": {"RecordFormat": formats},
-        **{name: given[name] for name in ("StartTime", "EndTime") if given.get(name)},
+        **{name: params[name] for name in ("StartTime", "EndTime") if params.get(name)},
     }
     if transcoded:
-        told["TranscodeRecordFormatList"] = {"RecordFormat": transcoded}
-        told["TranscodeTemplates"] = {"Templates": parameters.texts(given, "TranscodeTemplates")}
-    cycle_s = min((_cycle_s(one) for one in formats), default=0)
-    return _rule(live, given, OSS, (formats, cycle_s, told), bucket)
+        api_fields["TranscodeRecordFormatList"] = {"RecordFormat": transcoded}
+        api_fields["TranscodeTemplates"] = {
+            "Templates": parameters.texts(params, "TranscodeTemplates")
+        }
+    cycle_s = min((_cycle_s(row) for row in formats), default=0)
+    return _rule(live, params, OSS, (formats, cycle_s, api_fields), bucket)
 
 
-def _vod_rule(live: Live, given: Given) -> Rule:
-    formats = parameters.rows(given, "RecordFormat")
-    for one in formats:
-        parameters.word(one, "Format", ("", *CONTAINERS[VOD]))
-    told: Json = {name: given[name] for name in VOD_WORDS if given.get(name)}
-    told["FormatConfig"] = bool(formats)
+def _vod_rule(live: Live, params: Params) -> Rule:
+    formats = parameters.rows(params, "RecordFormat")
+    for row in formats:
+        parameters.word(row, "Format", ("", *CONTAINERS[VOD]))
+    api_fields: Json = {name: params[name] for name in VOD_WORDS if params.get(name)}
+    api_fields["FormatConfig"] = bool(formats)
     if formats:
-        told["RecordFormatList"] = {"RecordFormat": [_numbered(one) for one in formats]}
-    if templates := parameters.texts(given, "TranscodeTemplates"):
-        told["TranscodeTemplates"] = ",".join(templates)
-    told["CycleDuration"] = parameters.number(given, "CycleDuration", VOD_CYCLE_S, 21_600, 300)
+        api_fields["RecordFormatList"] = {"RecordFormat": [_parse_numbers(row) for row in formats]}
+    if templates := parameters.texts(params, "TranscodeTemplates"):
+        api_fields["TranscodeTemplates"] = ",".join(templates)
+    api_fields["CycleDuration"] = parameters.number(
+        params, "CycleDuration", VOD_CYCLE_S, 21_600, 300
+    )
     shown = formats or [{"Format": "m3u8"}]
-    return _rule(live, given, VOD, (shown, told["CycleDuration"], told))
+    return _rule(live, params, VOD, (shown, api_fields["CycleDuration"], api_fields))
 
 
-Parts = tuple[Iterable[Given] | list[Json], object, Json]
+Parts = tuple[Iterable[Params] | list[Json], object, Json]
 
 
-def _rule(live: Live, given: Given, storage: str, parts: Parts, bucket: str = "") -> Rule:
-    formats, cycle_s, told = parts
-    live.need_streaming(given["DomainName"])
+def _rule(live: Live, params: Params, storage: str, parts: Parts, bucket: str = "") -> Rule:
+    formats, cycle_s, api_fields = parts
+    live.need_streaming(params["DomainName"])
     return Rule(
-        domain=given["DomainName"],
-        app=given["AppName"],
-        stream=given.get("StreamName") or "*",
-        on_demand=int(parameters.word(given, "OnDemand", MODES)),
-        delay_ms=1000 * parameters.number(given, "DelayTime", 180, 21_600, 15),
+        domain=params["DomainName"],
+        app=params["AppName"],
+        stream=params.get("StreamName") or "*",
+        on_demand=int(parameters.word(params, "OnDemand", MODES)),
+        delay_ms=1000 * parameters.number(params, "DelayTime", 180, 21_600, 15),
         cycle_ms=1000 * int(str(cycle_s)),
-        formats=tuple(str(one.get("Format")) for one in formats),
+        formats=tuple(str(row.get("Format")) for row in formats),
         storage=storage,
         bucket=bucket,
         created_ms=live.clock.now_ms(),
-        told=told,
+        api_fields=api_fields,
     )
 
 
-def _formats(given: Given, name: str) -> list[Json]:
-    rows = parameters.rows(given, name)
+def _formats(params: Params, name: str) -> list[Json]:
+    rows = parameters.rows(params, name)
     for row in rows:
         parameters.need(row, "Format")
         parameters.word(row, "Format", ("", *CONTAINERS[OSS]))
@@ -217,31 +223,31 @@ def _formats(given: Given, name: str) -> list[Json]:
             _check_prefix(row["OssObjectPrefix"])
         if row["Format"] in SLICED:
             parameters.number(row, "SliceDuration", 30, 30, 5)
-    return [_numbered(row) for row in rows]
+    return [_parse_numbers(row) for row in rows]
 
 
 def _check_prefix(prefix: str) -> None:
-    """As the SDK's models say: a begin and an end must be in the name."""
+    """Raise unless the prefix has a start and an end time, as the SDK's models require."""
     has = [("{StartTime}", "{EscapedStartTime}"), ("{EndTime}", "{EscapedEndTime}")]
-    if not all(any(one in prefix for one in pair) for pair in has):
-        raise Refused("MalformedParam", "%s, OssObjectPrefix needs a start and an end time.")
+    if not all(any(variable in prefix for variable in pair) for pair in has):
+        raise ApiError("MalformedParam", "%s, OssObjectPrefix needs a start and an end time.")
 
 
-def _numbered(row: Given) -> Json:
+def _parse_numbers(row: Params) -> Json:
     return {k: int(v) if k in NUMBERS and v.isdigit() else v for k, v in row.items()}
 
 
-def _cycle_s(one: Json) -> int:
-    told = one.get("CycleDuration")
-    return told if isinstance(told, int) else CYCLE_S[str(one["Format"])]
+def _cycle_s(row: Json) -> int:
+    cycle_s = row.get("CycleDuration")
+    return cycle_s if isinstance(cycle_s, int) else CYCLE_S[str(row["Format"])]
 
 
 def _keep_names(formats: list[Json], before: Rule) -> None:
-    """An update cannot say what objects are called: they stay as they were."""
-    held = before.told.get("RecordFormatList")
-    rows = held.get("RecordFormat", []) if isinstance(held, dict) else []
+    """Keep the object names: an update cannot set them."""
+    existing = before.api_fields.get("RecordFormatList")
+    rows = existing.get("RecordFormat", []) if isinstance(existing, dict) else []
     names = {row["Format"]: row for row in rows}
-    for one in formats:
+    for row in formats:
         for name in ("OssObjectPrefix", "SliceOssObjectPrefix"):
-            if name in names.get(one["Format"], {}):
-                one.setdefault(name, names[one["Format"]][name])
+            if name in names.get(row["Format"], {}):
+                row.setdefault(name, names[row["Format"]][name])

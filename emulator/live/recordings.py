@@ -1,23 +1,27 @@
-"""What commands, and the coming and going of a stream, do to its recording."""
+"""The state machine of recordings: what commands, publishes and interruptions do.
+
+backend.py calls it for every event of a stream.
+It must not know HTTP or how a callback is sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from emulator.live.account import Rule
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 from emulator.live.clock import Timeline
 from emulator.live.objects import Outside
-from emulator.live.recorded_files import FLV, Films, Span, span_of, told, uri
+from emulator.live.recorded_files import FLV, RecordedFiles, Span, file_callback_body, span_of, uri
 from emulator.live.streams import Recording, Session, Stream, StreamKey, Tail, utc
 from emulator.live.switches import Switches
-from emulator.media.flv_recording import Reel
+from emulator.media.flv_recording import FlvRecording
 
 COMMANDS = ("start", "stop", "restart", "cancel_delay")
 
-Tell = Callable[[StreamKey, str, Mapping[str, object]], None]
-Trouble = Callable[[Rule], tuple[str, str] | None]
-"""Code and message of what breaks a recording under this configuration as it begins."""
+PostCallback = Callable[[StreamKey, str, Mapping[str, object]], None]
+FindError = Callable[[Rule], tuple[str, str] | None]
+"""Return code and message of the error that breaks a recording under this rule at once."""
 
 
 class Recordings:
@@ -27,13 +31,18 @@ class Recordings:
     """
 
     def __init__(
-        self, timeline: Timeline, switches: Switches, tell: Tell, trouble: Trouble, films: Films
+        self,
+        timeline: Timeline,
+        switches: Switches,
+        post: PostCallback,
+        find_error: FindError,
+        recorded_files: RecordedFiles,
     ) -> None:
         self._timeline = timeline
         self._switches = switches
-        self._tell = tell
-        self._trouble = trouble
-        self._films = films
+        self._post = post
+        self._find_error = find_error
+        self._recorded_files = recorded_files
         self.running = 0
         self.running_peak = 0
 
@@ -51,8 +60,11 @@ class Recordings:
         }[command]
         act(stream, session, at)
 
-    def stream_came(self, stream: Stream, session: Session, at: int) -> None:
-        """facts/live.md §6: an interrupted automatic recording resumes within the merge delay."""
+    def on_stream_started(self, stream: Stream, session: Session, at: int) -> None:
+        """Resume an interrupted recording, or begin an automatic one.
+
+        An interrupted recording resumes within the merge delay (facts/live.md §6).
+        """
         pending = stream.recording
         is_automatic = session.rule is not None and session.rule.on_demand == 0
         if pending and pending.paused_by == "interruption":
@@ -62,27 +74,27 @@ class Recordings:
             self._finish(stream, at)
             self.begin(stream, session, at)
 
-    def stream_went(self, stream: Stream, at: int) -> None:
+    def on_stream_ended(self, stream: Stream, at: int) -> None:
         if stream.recording and stream.recording.is_running:
             self._pause(stream, stream.recording, "interruption", at)
 
     def begin(self, stream: Stream, session: Session, at: int) -> None:
         if session.rule is None:
-            raise Refused("CodeConfigNotFound")
-        if broken := self._trouble(session.rule):
-            self._tell_error(stream, *broken)
+            raise ApiError("CodeConfigNotFound")
+        if error := self._find_error(session.rule):
+            self._post_error(stream, *error)
             return
         self._open(stream, Recording(session.rule, at, session.arguments, at), at)
-        self._tell_status(stream, "record_started", at)
+        self._post_status(stream, "record_started", at)
 
     def fail(self, stream: Stream, at: int) -> bool:
-        """The recording breaks off and leaves no file; whether there was one."""
+        """Break the recording off without a file; return True if there was one."""
         recording, stream.recording = stream.recording, None
         stream.end_tails()
         if recording and recording.is_running:
-            self._halt(recording, at)
-        if recording and recording.reel:
-            recording.reel.close()
+            self._stop_clock(recording, at)
+        if recording and recording.flv:
+            recording.flv.close()
         return recording is not None
 
     def _command_offline(self, command: str, stream: Stream, at: int) -> None:
@@ -91,14 +103,14 @@ class Recordings:
         if command == "cancel_delay" and self._switches.cancel_delay_when_offline == "ok":
             self._finish(stream, at)
             return
-        raise Refused("StreamNotFound")
+        raise ApiError("StreamNotFound")
 
     def _start(self, stream: Stream, session: Session, at: int) -> None:
         recording = stream.recording
         if recording is None:
             self.begin(stream, session, at)
         elif recording.is_running:
-            raise Refused("TaskAlreadyStarted")
+            raise ApiError("TaskAlreadyStarted")
         else:
             self._start_within_delay(stream, session, recording, at)
         session.commanded = True
@@ -108,7 +120,7 @@ class Recordings:
     ) -> None:
         match self._within_delay(paused):
             case "already_started":
-                raise Refused("TaskAlreadyStarted")
+                raise ApiError("TaskAlreadyStarted")
             case "new_file":
                 self._finish(stream, at)
                 self.begin(stream, session, at)
@@ -135,39 +147,39 @@ class Recordings:
     def _restart(self, stream: Stream, session: Session, at: int) -> None:
         was_started = session.commanded or stream.recording is not None
         if not was_started and self._switches.restart_before_start == "error":
-            raise Refused("OtherError")
+            raise ApiError("OtherError")
         self._finish(stream, at, is_cut=True)
         self.begin(stream, session, at)
         session.commanded = True
 
     def _open(self, stream: Stream, recording: Recording, at: int) -> None:
         stream.recording = recording
-        recording.reel = recording.reel or self._films.reel(stream, recording.rule)
+        recording.flv = recording.flv or self._recorded_files.flv_recording(stream, recording.rule)
         self._count(+1)
         self._cut_when_full(stream, recording, at)
 
     def _pause(self, stream: Stream, recording: Recording, by: str, at: int) -> None:
-        self._halt(recording, at)
+        self._stop_clock(recording, at)
         stream.end_tails()
-        if recording.reel:
-            recording.reel.pause()
+        if recording.flv:
+            recording.flv.pause()
         recording.paused_by = by
         due = recording.file_due_ms = at + recording.rule.delay_ms
         self._timeline.at(due, lambda when: self._file_due(stream, recording, when))
-        self._tell_status(stream, "record_paused", at)
+        self._post_status(stream, "record_paused", at)
 
     def _resume(self, stream: Stream, recording: Recording, at: int) -> None:
         recording.running_since_ms = at
         recording.paused_by = recording.file_due_ms = None
         self._open(stream, recording, at)
-        self._tell_status(stream, "record_resumed", at)
+        self._post_status(stream, "record_resumed", at)
 
     def _file_due(self, stream: Stream, recording: Recording, at: int) -> None:
         if stream.recording is recording and recording.file_due_ms == at:
             self._finish(stream, at)
 
     def _cut_when_full(self, stream: Stream, recording: Recording, at: int) -> None:
-        """facts/live.md §6 CycleDuration: a long recording leaves a file every cycle."""
+        """Schedule the split at the end of the cycle (facts/live.md §6 CycleDuration)."""
         since = recording.running_since_ms
         if recording.rule.cycle_ms:
             due = at + max(0, recording.rule.cycle_ms - recording.recorded_ms)
@@ -184,36 +196,40 @@ class Recordings:
         if recording is None:
             return
         goes_on = is_cut and recording.is_running
-        stop_ms = self._halt(recording, at) if recording.is_running else _stopped_ms(recording)
-        reel = recording.reel
-        if reel is None:
+        stop_ms = (
+            self._stop_clock(recording, at) if recording.is_running else _stopped_ms(recording)
+        )
+        flv = recording.flv
+        if flv is None:
             span = Span(recording.began_ms, stop_ms, recording.recorded_ms)
-            self._leave(stream, recording, span, None)
+            self._store_files(stream, recording, span, None)
             return
-        tail = Tail(reel, lambda: self._leave(stream, recording, span_of(reel), reel))
+        tail = Tail(flv, lambda: self._store_files(stream, recording, span_of(flv), flv))
         if goes_on:
             stream.tails.append(tail)
         else:
             tail.end()
 
-    def _leave(self, stream: Stream, recording: Recording, span: Span, reel: Reel | None) -> None:
-        """A file for each format; none of what has no frame."""
-        if reel is not None and reel.frames == 0:
+    def _store_files(
+        self, stream: Stream, recording: Recording, span: Span, flv: FlvRecording | None
+    ) -> None:
+        """Store a file for each format, unless the recording has no frame."""
+        if flv is not None and flv.frames == 0:
             return
         sequence = len(stream.files)
         for container in recording.rule.formats:
             name = uri(stream.key, recording.rule, container, span, sequence)
             try:
-                if reel is not None and container == FLV:
-                    name = self._films.keep(stream, recording.rule, name, reel)
+                if flv is not None and container == FLV:
+                    name = self._recorded_files.keep(stream, recording.rule, name, flv)
             except (OSError, Outside) as error:
-                self._tell_error(stream, "AccessDenied", f"the file could not be kept: {error}")
+                self._post_error(stream, "AccessDenied", f"the file could not be kept: {error}")
                 continue
-            file = told(recording, name, span)
+            file = file_callback_body(recording, name, span)
             stream.files.append(file)
-            self._tell(stream.key, "file", file)
+            self._post(stream.key, "file", file)
 
-    def _halt(self, recording: Recording, at: int) -> int:
+    def _stop_clock(self, recording: Recording, at: int) -> int:
         if recording.running_since_ms is not None:
             recording.recorded_ms += at - recording.running_since_ms
             recording.running_since_ms = None
@@ -224,18 +240,18 @@ class Recordings:
         self.running += change
         self.running_peak = max(self.running_peak, self.running)
 
-    def _tell_error(self, stream: Stream, code: str, message: str) -> None:
+    def _post_error(self, stream: Stream, code: str, message: str) -> None:
         error = {"code": code, "message": message}
-        self._tell(stream.key, "record_error", {"event": "record_error", "error_info": error})
+        self._post(stream.key, "record_error", {"event": "record_error", "error_info": error})
 
-    def _tell_status(self, stream: Stream, event: str, at: int) -> None:
+    def _post_status(self, stream: Stream, event: str, at: int) -> None:
         time = {"time": utc(at)} if self._switches.status_events_carry_time else {}
-        self._tell(stream.key, event, {"event": event, **time})
+        self._post(stream.key, event, {"event": event, **time})
 
 
 def _answer_idle(answer: str) -> None:
     if answer != "ok":
-        raise Refused(answer)
+        raise ApiError(answer)
 
 
 def _stopped_ms(paused: Recording) -> int:

@@ -1,4 +1,8 @@
-"""The control plane's verbs, for tests, benchmarks and the command line."""
+"""A client of the control plane.
+
+Tests, benchmarks and the command line call it.
+It must not import the emulator's state: it may run in another process.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,12 @@ from urllib.parse import urlencode, urlsplit
 
 from emulator.live.fields import Unfit
 
-LONGEST_WAIT_S = 60
+TIMEOUT_S = 60
 OK = 200
 
 
 class Remote:
-    """Speaks to the stand-in at an address; raises Unfit with every fault it names."""
+    """Calls the emulator at an address; raises Unfit with every fault it reports."""
 
     def __init__(self, address: str, *, domain: str = "push.example.com", app: str = "app") -> None:
         self._netloc = urlsplit(address).netloc
@@ -30,7 +34,7 @@ class Remote:
         return self.post("record_error", {**self._place, "stream": stream, **more})
 
     def record_event(self, stream: str, kind: str, **fields: object) -> dict[str, Any]:
-        """`kind` is what the control plane calls it, as for detours; `fields` are the body's."""
+        """Post a recording callback; `kind` is its event and `fields` are its body."""
         body = {**self._place, "stream": stream, "event": kind, "fields": fields}
         return self.post("record_event", body)
 
@@ -62,7 +66,7 @@ class Remote:
         self.post("reset", {})
 
     def state(self, stream: str) -> dict[str, Any]:
-        """One stream: live, sessions, recording, files."""
+        """Return one stream: live, sessions, recording, files."""
         found = self.get("state", stream=stream, app=self._place["app"])["streams"]
         return dict(found[0]) if found else {}
 
@@ -76,13 +80,13 @@ class Remote:
         return self.ask("POST", name, json.dumps(body).encode())
 
     def ask(self, method: str, name: str, body: bytes) -> dict[str, Any]:
-        connection = HTTPConnection(self._netloc, timeout=LONGEST_WAIT_S)
+        connection = HTTPConnection(self._netloc, timeout=TIMEOUT_S)
         try:
             connection.request(method, f"/_control/{name}", body)
             answer = connection.getresponse()
-            said: dict[str, Any] = json.loads(answer.read())
+            document: dict[str, Any] = json.loads(answer.read())
         finally:
             connection.close()
         if answer.status != OK:
-            raise Unfit(said["faults"])
-        return said
+            raise Unfit(document["faults"])
+        return document

@@ -1,4 +1,8 @@
-"""The stand-in on a loopback port: its address, its API and its control plane."""
+"""The emulator on a loopback port: its addresses, routes, start and end.
+
+__main__.py calls `run`, tests reach `serve` through LiveInThread.
+It must not decide any answer; api.py and control.py do.
+"""
 
 from __future__ import annotations
 
@@ -25,31 +29,31 @@ from emulator.live.backend import Live
 from emulator.live.clock import Clock
 from emulator.live.control import Control
 from emulator.live.fields import Unfit
-from emulator.live.object_server import Shelf
+from emulator.live.object_server import ObjectServer
 from emulator.live.objects import Objects
 from emulator.live.oss import Buckets
 from emulator.live.publishers import Publishers
 from emulator.live.signatures import Wire
 from emulator.media.ingest import PORT as RTMP_PORT
-from emulator.media.ingest import Patience
+from emulator.media.ingest import Timeouts
 from emulator.media.port import Port
-from emulator.shutdown import told_to_end
+from emulator.shutdown import shutdown_event
 
 HOST, PORT = "127.0.0.1", 9001
 BUCKETS = Path(".live-record/buckets")
 FORM = "application/x-www-form-urlencoded"
 NO_LINGER = struct.pack("ii", 1, 0)
-LONGEST_GOODBYE_S = 0.2
+SHUTDOWN_TIMEOUT_S = 0.2
 PAGE_502 = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """Where it listens and writes; port 0 takes a free one.
+class ListenOptions:
+    """Addresses and folders of the emulator; port 0 takes a free one.
 
-    Without an RTMP port nobody can push; without a folder for buckets no file is written.
+    Without `rtmp_port` nobody can push. Without `buckets` no file is written.
     """
 
     host: str = HOST
@@ -58,17 +62,19 @@ class Where:
     buckets: Path | None = None
 
 
-EVERYDAY = Where()
+DEFAULT_OPTIONS = ListenOptions()
 
 
-def listening(port: int, rtmp_port: int | None, buckets: Path) -> Where:
-    """RTMP that is not told where to listen is at its usual port where the API is at its own."""
+def listening(port: int, rtmp_port: int | None, buckets: Path) -> ListenOptions:
+    """Return the options. RTMP has its default port if the API has its own, else a free one."""
     usual = RTMP_PORT if port == PORT else 0
-    return Where(port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets)
+    return ListenOptions(
+        port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets
+    )
 
 
 class Running:
-    """A stand-in that listens at `address`, until closed."""
+    """A running emulator; it listens at `address` until closed."""
 
     def __init__(self, live: Live) -> None:
         self.live = live
@@ -79,25 +85,25 @@ class Running:
         self.rtmp = ""
         self._publishers = Publishers(live)
         idle_s = live.account.ingest.idle_ms / 1000
-        self._ingest = Port(self._publishers, Patience(idle_s, idle_s))
+        self._ingest = Port(self._publishers, Timeouts(idle_s, idle_s))
 
-    async def open(self, where: Where) -> None:
+    async def open(self, options: ListenOptions) -> None:
         await self.live.courier.open()
         self._runner = web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=LONGEST_GOODBYE_S
+            self._application(), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, where.host, where.port, backlog=1024).start()
+        await web.TCPSite(self._runner, options.host, options.port, backlog=1024).start()
         name, bound = self._runner.addresses[0][:2]
         self.address = f"http://{name}:{bound}"
         self._timeline = asyncio.create_task(self.live.timeline.run())
-        if where.rtmp_port is not None:
-            self.rtmp = await self._ingest.open(where.host, where.rtmp_port)
+        if options.rtmp_port is not None:
+            self.rtmp = await self._ingest.open(options.host, options.rtmp_port)
 
     async def close(self) -> None:
         self._closing.set()
         self._ingest.close()
-        self.live.settle_films()
+        self.live.close_recordings()
         if self._timeline is not None:
             self._timeline.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -108,39 +114,39 @@ class Running:
             await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[_speak_json])
+        application = web.Application(middlewares=[_errors_as_json])
         application.router.add_get("/", self._serve_api)
         application.router.add_post("/", self._serve_api)
-        Control(self.live, self._publishers).join(application)
-        Buckets(self.live).join(application)
-        Shelf(self.live).join(application)
+        Control(self.live, self._publishers).add_routes(application)
+        Buckets(self.live).add_routes(application)
+        ObjectServer(self.live).add_routes(application)
         return application
 
     async def _serve_api(self, request: web.Request) -> web.StreamResponse:
-        given = answer(self.live, await _wire(request))
-        match given.transport:
+        api_answer = answer(self.live, await _wire(request))
+        match api_answer.transport:
             case "hang" | "hang_after_acting":
                 await self._closing.wait()
                 return web.Response(status=504)
             case "reset" | "reset_after_acting":
                 return _reset(request)
             case "reset_mid_body":
-                return await _break_off(request, given)
+                return await _break_off(request, api_answer)
             case "redirect":
                 return web.Response(status=302, headers={"Location": request.path_qs})
             case _:
-                return _reply(given, self.live.skew_ms)
+                return _reply(api_answer, self.live.skew_ms)
 
 
 async def serve(
-    account: Account, where: Where = EVERYDAY, *, clock_file: Path | None = None
+    account: Account, options: ListenOptions = DEFAULT_OPTIONS, *, clock_file: Path | None = None
 ) -> Running:
-    objects = Objects(where.buckets) if where.buckets else None
+    objects = Objects(options.buckets) if options.buckets else None
     if objects is not None:
         objects.sweep()
     running = Running(Live(account, Clock(clock_file), objects))
     try:
-        await running.open(where)
+        await running.open(options)
     except (OSError, OverflowError):
         await running.close()
         raise
@@ -148,42 +154,45 @@ async def serve(
 
 
 def run(
-    where: Where = EVERYDAY,
+    options: ListenOptions = DEFAULT_OPTIONS,
     *,
     json_output: bool = False,
     account_path: Path | None = None,
     clock_file: Path | None = None,
     with_input: bool = False,
 ) -> int:
-    """Serves until SIGTERM or SIGINT, or `with_input` until standard input ends; the exit code."""
+    """Serve until a shutdown signal; return the exit code."""
     try:
-        serving = partial(serve, load_account(account_path), where, clock_file=clock_file)
-        asyncio.run(_serve_until_told(serving, json_output=json_output, with_input=with_input))
+        serving = partial(serve, load_account(account_path), options, clock_file=clock_file)
+        asyncio.run(_serve_until_shutdown(serving, json_output=json_output, with_input=with_input))
     except Unfit as unfit:
         print(f"The account file cannot be used: {unfit}.", file=sys.stderr)
     except (OSError, OverflowError) as error:
-        print(_cannot_listen(where, error), file=sys.stderr)
+        print(_cannot_listen(options, error), file=sys.stderr)
     else:
         return 0
     return 1
 
 
-def _cannot_listen(where: Where, error: OSError | OverflowError) -> str:
-    rtmp = "" if where.rtmp_port is None else f" or {where.rtmp_port} (RTMP)"
+def _cannot_listen(options: ListenOptions, error: OSError | OverflowError) -> str:
+    rtmp = "" if options.rtmp_port is None else f" or {options.rtmp_port} (RTMP)"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         others = "choose another with --port and --rtmp-port, or end what listens there"
-        return f"Port {where.port}{rtmp} is in use; {others}."
-    return f"ApsaraVideo Live cannot listen on port {where.port}{rtmp}: {error}."
+        return f"Port {options.port}{rtmp} is in use; {others}."
+    return f"ApsaraVideo Live cannot listen on port {options.port}{rtmp}: {error}."
 
 
-async def _serve_until_told(
+async def _serve_until_shutdown(
     serving: Callable[[], Awaitable[Running]], *, json_output: bool, with_input: bool
 ) -> None:
-    told = told_to_end(with_input=with_input)
+    shutdown = shutdown_event(with_input=with_input)
     running = await serving()
-    said = {"address": running.address, "rtmp": running.rtmp}
-    print(json.dumps(said) if json_output else f"Live: {' '.join(said.values())}", flush=True)
-    await told.wait()
+    addresses = {"address": running.address, "rtmp": running.rtmp}
+    print(
+        json.dumps(addresses) if json_output else f"Live: {' '.join(addresses.values())}",
+        flush=True,
+    )
+    await shutdown.wait()
     await running.close()
 
 
@@ -201,8 +210,8 @@ async def _wire(request: web.Request) -> Wire:
     )
 
 
-def _reply(given: Answer, skew_ms: int = 0) -> web.Response:
-    match given.transport:
+def _reply(api_answer: Answer, skew_ms: int = 0) -> web.Response:
+    match api_answer.transport:
         case "html":
             return web.Response(status=502, text=PAGE_502, content_type="text/html")
         case "garbage_200":
@@ -210,19 +219,19 @@ def _reply(given: Answer, skew_ms: int = 0) -> web.Response:
         case "empty_object":
             text = "{}"
         case _:
-            text = json.dumps(given.body)
+            text = json.dumps(api_answer.body)
     kind = {"Content-Type": "application/json;charset=utf-8"}
-    headers = kind | {"x-acs-request-id": given.request_id} | dict(given.headers)
+    headers = kind | {"x-acs-request-id": api_answer.request_id} | dict(api_answer.headers)
     headers["Date"] = format_datetime(_gateway_time(skew_ms), usegmt=True)
-    return web.Response(status=given.status, body=text.encode(), headers=headers)
+    return web.Response(status=api_answer.status, body=text.encode(), headers=headers)
 
 
 def _gateway_time(skew_ms: int) -> datetime:
     return datetime.now(timezone.utc) + timedelta(milliseconds=skew_ms)
 
 
-async def _break_off(request: web.Request, given: Answer) -> web.StreamResponse:
-    text = json.dumps(given.body).encode()
+async def _break_off(request: web.Request, api_answer: Answer) -> web.StreamResponse:
+    text = json.dumps(api_answer.body).encode()
     response = web.StreamResponse(headers={"Content-Length": str(len(text))})
     await response.prepare(request)
     await response.write(text[: len(text) // 2])
@@ -240,12 +249,12 @@ def _reset(request: web.Request) -> web.StreamResponse:
 
 
 @web.middleware
-async def _speak_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever is wrong with a request is told in JSON, every fault of it."""
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a bad request in JSON, with every fault."""
     try:
         return await handler(request)
     except Unfit as unfit:
         return web.json_response({"error": str(unfit), "faults": unfit.faults}, status=400)
     except web.HTTPException as error:
-        said = f"{request.method} {request.path}: {error.reason}"
-        return web.json_response({"error": said, "faults": [said]}, status=error.status)
+        message = f"{request.method} {request.path}: {error.reason}"
+        return web.json_response({"error": message, "faults": [message]}, status=error.status)

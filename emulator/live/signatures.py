@@ -1,4 +1,8 @@
-"""Both request signatures that official SDKs send, and the signature of callbacks."""
+"""Request signatures of the official SDKs, both schemes, and callback signatures.
+
+api.py checks each call with it; callbacks.py signs with it.
+It must not know actions.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from emulator.live.account import Account, Credential
-from emulator.live.api_errors import Refused
+from emulator.live.api_errors import ApiError
 
 ACS3 = "ACS3-HMAC-SHA256"
 RPC = "HMAC-SHA1"
@@ -24,7 +28,7 @@ AUTHORIZATION = re.compile(
 
 
 class Wire(NamedTuple):
-    """One request as it came: query and form decoded, in order; header names in lower case."""
+    """One request as received: query and form decoded, in order; header names in lower case."""
 
     method: str
     path: str
@@ -39,7 +43,7 @@ class Wire(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who the caller says to be, and what proves it."""
+    """A caller's identity as claimed, and the signature that proves it."""
 
     scheme: str
     access_key: str
@@ -63,7 +67,7 @@ def read_claim(wire: Wire) -> Claim:
 
 
 def callback_signature(domain: str, timestamp: int, key: str) -> str:
-    """facts/live.md §3."""
+    """Return the signature of a callback (facts/live.md §3)."""
     return hashlib.md5(f"{domain}|{timestamp}|{key}".encode()).hexdigest()
 
 
@@ -77,7 +81,7 @@ def sign_rpc(string_to_sign: str, secret: str) -> str:
 
 
 class Gate:
-    """Lets through who is signed, in time and for the first time (facts/live.md §1.1, §1.5)."""
+    """Admits calls that are signed, in time and not replayed (facts/live.md §1.1, §1.5)."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -86,7 +90,7 @@ class Gate:
     def admit(self, claim: Claim, real_ms: int) -> None:
         credential = self._account.credential(claim.access_key)
         if credential is None:
-            raise Refused("InvalidAccessKeyId.NotFound")
+            raise ApiError("InvalidAccessKeyId.NotFound")
         _check_token(credential, claim)
         _check_signature(credential, claim)
         _check_skew(claim, real_ms)
@@ -94,7 +98,7 @@ class Gate:
 
     def _use_nonce(self, nonce: str, real_ms: int) -> None:
         if nonce in self._nonces:
-            raise Refused("SignatureNonceUsed")
+            raise ApiError("SignatureNonceUsed")
         self._nonces[nonce] = real_ms + 2 * SKEW_MS
         oldest = next(iter(self._nonces))
         if self._nonces[oldest] < real_ms:
@@ -103,12 +107,12 @@ class Gate:
 
 def _check_token(credential: Credential, claim: Claim) -> None:
     if claim.token is not None and claim.token != credential.security_token:
-        raise Refused("InvalidSecurityToken.Malformed")
+        raise ApiError("InvalidSecurityToken.Malformed")
 
 
 def _check_signature(credential: Credential, claim: Claim) -> None:
     if not claim.is_signed_with(credential.secret):
-        raise Refused(
+        raise ApiError(
             "SignatureDoesNotMatch",
             "Specified signature is not matched with our calculation. "
             f"server string to sign is:{claim.string_to_sign}",
@@ -119,22 +123,22 @@ def _check_skew(claim: Claim, real_ms: int) -> None:
     try:
         signed_at = datetime.strptime(claim.signed_at, "%Y-%m-%dT%H:%M:%S%z")
     except ValueError as error:
-        raise Refused("InvalidTimeStamp.Format") from error
+        raise ApiError("InvalidTimeStamp.Format") from error
     if abs(real_ms - signed_at.timestamp() * 1000) > SKEW_MS:
-        raise Refused("InvalidTimeStamp.Expired")
+        raise ApiError("InvalidTimeStamp.Expired")
 
 
 def _acs3_claim(wire: Wire) -> Claim:
     found = AUTHORIZATION.fullmatch(wire.headers["authorization"])
     if found is None:
-        raise Refused("IncompleteSignature")
+        raise ApiError("IncompleteSignature")
     access_key, signed_headers, signature = found.groups()
     return Claim(
         scheme=ACS3,
         access_key=access_key,
         token=wire.headers.get("x-acs-security-token"),
-        nonce=_needed(wire.headers, "x-acs-signature-nonce"),
-        signed_at=_needed(wire.headers, "x-acs-date"),
+        nonce=_require(wire.headers, "x-acs-signature-nonce"),
+        signed_at=_require(wire.headers, "x-acs-date"),
         signature=signature,
         string_to_sign=_acs3_string(wire, signed_headers),
     )
@@ -156,36 +160,38 @@ def _acs3_string(wire: Wire, signed_headers: str) -> str:
 
 
 def _rpc_claim(wire: Wire) -> Claim:
-    given = wire.parameters()
-    if "AccessKeyId" not in given:
-        raise Refused("MissingAccessKeyId")
-    if (given.get("SignatureMethod"), given.get("SignatureVersion")) != (RPC, "1.0"):
-        raise Refused("IncompleteSignature")
+    params = wire.parameters()
+    if "AccessKeyId" not in params:
+        raise ApiError("MissingAccessKeyId")
+    if (params.get("SignatureMethod"), params.get("SignatureVersion")) != (RPC, "1.0"):
+        raise ApiError("IncompleteSignature")
     return Claim(
         scheme=RPC,
-        access_key=given["AccessKeyId"],
-        token=given.get("SecurityToken"),
-        nonce=_needed(given, "SignatureNonce"),
-        signed_at=_needed(given, "Timestamp"),
-        signature=_needed(given, "Signature"),
+        access_key=params["AccessKeyId"],
+        token=params.get("SecurityToken"),
+        nonce=_require(params, "SignatureNonce"),
+        signed_at=_require(params, "Timestamp"),
+        signature=_require(params, "Signature"),
         string_to_sign=_rpc_string(wire),
     )
 
 
 def _rpc_string(wire: Wire) -> str:
     signed = [(name, value) for name, value in (*wire.query, *wire.form) if name != "Signature"]
-    return f"{wire.method}&%2F&{_encoded(canonical_query(signed))}"
+    return f"{wire.method}&%2F&{_percent_encode(canonical_query(signed))}"
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
-    return "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(pairs))
+    return "&".join(
+        f"{_percent_encode(name)}={_percent_encode(value)}" for name, value in sorted(pairs)
+    )
 
 
-def _encoded(text: str) -> str:
+def _percent_encode(text: str) -> str:
     return quote(text, safe="~")
 
 
-def _needed(given: Mapping[str, str], name: str) -> str:
-    if not given.get(name):
-        raise Refused("MissingParameter", f"The parameter {name} is mandatory for signing.")
-    return given[name]
+def _require(params: Mapping[str, str], name: str) -> str:
+    if not params.get(name):
+        raise ApiError("MissingParameter", f"The parameter {name} is mandatory for signing.")
+    return params[name]

@@ -1,4 +1,8 @@
-"""Streams and their sessions: what is live, and which file is being recorded of it."""
+"""Streams, their sessions and the recording in progress.
+
+backend.py and recordings.py change them; the API lists them.
+They hold state and media only and must not send anything.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import NamedTuple
 
 from emulator.live.account import Rule
 from emulator.media.flv import Tag
-from emulator.media.flv_recording import Reel, Source
+from emulator.media.flv_recording import FlvRecording, Source
 
 
 class StreamKey(NamedTuple):
@@ -20,7 +24,10 @@ class StreamKey(NamedTuple):
 
 @dataclass(slots=True)
 class Session:
-    """One publish. `time` is its second as callbacks tell it; `began_ms` is when it really was."""
+    """One publish.
+
+    `time` is the second that callbacks report; `began_ms` is the true time.
+    """
 
     number: int
     ingest: str
@@ -38,8 +45,8 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A file with its object: where it lies, and when its first and its last frame came."""
+class StoredFile:
+    """A file stored as an object, and the times of its first and last frame."""
 
     uri: str
     bucket: str
@@ -53,9 +60,9 @@ class Kept:
 
 @dataclass(slots=True)
 class Recording:
-    """One file in the making. Running, or paused with a time at which the file is due.
+    """One file being recorded: running, or paused with a time at which the file is due.
 
-    `reel` is what it makes of a stream that is really pushed.
+    `flv` is the media file, if the stream is really pushed.
     """
 
     rule: Rule
@@ -65,7 +72,7 @@ class Recording:
     recorded_ms: int = 0
     paused_by: str | None = None
     file_due_ms: int | None = None
-    reel: Reel | None = None
+    flv: FlvRecording | None = None
 
     @property
     def is_running(self) -> bool:
@@ -74,14 +81,14 @@ class Recording:
 
 @dataclass(slots=True)
 class Tail:
-    """A file that was cut and runs on to the next key frame, where the file after it begins."""
+    """A split file that runs on to the next key frame, where the next file begins."""
 
-    reel: Reel
-    then: Callable[[], None]
+    flv: FlvRecording
+    on_end: Callable[[], None]
 
     def end(self) -> None:
-        self.reel.close()
-        self.then()
+        self.flv.close()
+        self.on_end()
 
 
 @dataclass(slots=True)
@@ -91,27 +98,27 @@ class Stream:
     recording: Recording | None = None
     files: list[dict[str, object]] = field(default_factory=list)
     stop_call: int | None = None
-    kept: list[Kept] = field(default_factory=list)
+    stored_files: list[StoredFile] = field(default_factory=list)
     tails: list[Tail] = field(default_factory=list)
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
-        """What a publisher sends; raises OSError when it cannot be written."""
+        """Pass a publisher's tag on to every file; raise OSError if one cannot be written."""
         if tag.is_key_frame or not source.has_video:
             self.end_tails()
         for tail in self.tails:
-            tail.reel.take(tag, source, now_ms)
-        if self.recording and self.recording.is_running and self.recording.reel:
-            self.recording.reel.take(tag, source, now_ms)
+            tail.flv.take(tag, source, now_ms)
+        if self.recording and self.recording.is_running and self.recording.flv:
+            self.recording.flv.take(tag, source, now_ms)
 
     def end_tails(self) -> None:
         tails, self.tails = self.tails, []
         for tail in tails:
             tail.end()
 
-    def reels(self) -> list[Reel]:
-        """In the making."""
-        own = [self.recording.reel] if self.recording and self.recording.reel else []
-        return [*own, *(tail.reel for tail in self.tails)]
+    def flv_recordings(self) -> list[FlvRecording]:
+        """Return the files that are being written."""
+        own = [self.recording.flv] if self.recording and self.recording.flv else []
+        return [*own, *(tail.flv for tail in self.tails)]
 
     def open_session(
         self, ingest: str, time: int, at_ms: int, rule: Rule | None, arguments: Mapping[str, str]
@@ -127,7 +134,7 @@ class Stream:
         return None
 
     def live_at(self, at_ms: int) -> Session | None:
-        """The newest session that was live at that time."""
+        """Return the newest session that was live at that time."""
         for session in reversed(self.sessions):
             if session.began_ms <= at_ms:
                 is_live = session.ended_ms is None or at_ms < session.ended_ms

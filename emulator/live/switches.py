@@ -1,4 +1,8 @@
-"""What nobody has confirmed about ApsaraVideo Live: each a named switch, acted out both ways."""
+"""Switches for behaviour that nobody has confirmed about ApsaraVideo Live.
+
+Each part of the emulator reads its own; tests set them over the control plane.
+A switch holds a value; it must not act.
+"""
 
 from __future__ import annotations
 
@@ -51,59 +55,59 @@ class Switches:
     )
     record_key_is_told: Annotated[bool, "§3 key config, response says yes/no"] = True
 
-    def set(self, wishes: Mapping[str, object]) -> None:
-        """Sets all of them or, when any name or value is unknown, none."""
-        table = {one.name: one for one in fields(self)}
+    def set(self, changes: Mapping[str, object]) -> None:
+        """Set all switches, or none if a name or value is unknown; raise Unfit then."""
+        table = {switch.name: switch for switch in fields(self)}
         faults = [
-            f"{name} must be {_words(table[name])}, not {value!r}"
+            f"{name} must be {_allowed_text(table[name])}, not {value!r}"
             if name in table
             else f"{name} is no switch; there are {', '.join(table)}"
-            for name, value in wishes.items()
-            if name not in table or not _fits(table[name], value)
+            for name, value in changes.items()
+            if name not in table or not _is_allowed(table[name], value)
         ]
         if faults:
             raise Unfit(faults)
-        for name, value in wishes.items():
+        for name, value in changes.items():
             setattr(self, name, value)
 
     def reset(self) -> None:
-        for one in fields(self):
-            setattr(self, one.name, one.default)
+        for switch in fields(self):
+            setattr(self, switch.name, switch.default)
 
-    def listed(self) -> dict[str, dict[str, object]]:
+    def as_json(self) -> dict[str, dict[str, object]]:
         return {
-            one.name: {
-                "value": getattr(self, one.name),
-                "values": _values(one) or _words(one),
-                "default": one.default,
-                "fact": f"facts/live.md {_kind_and_fact(one)[1]}",
+            switch.name: {
+                "value": getattr(self, switch.name),
+                "values": _allowed_values(switch) or _allowed_text(switch),
+                "default": switch.default,
+                "fact": f"facts/live.md {_type_and_fact(switch)[1]}",
             }
-            for one in fields(self)
+            for switch in fields(self)
         }
 
 
-def _kind_and_fact(one: Field[Any]) -> tuple[Any, str]:
-    kind, fact = get_args(get_type_hints(Switches, include_extras=True)[one.name])
+def _type_and_fact(switch: Field[Any]) -> tuple[Any, str]:
+    kind, fact = get_args(get_type_hints(Switches, include_extras=True)[switch.name])
     return kind, fact
 
 
-def _values(one: Field[Any]) -> list[object]:
-    kind, _ = _kind_and_fact(one)
+def _allowed_values(switch: Field[Any]) -> list[object]:
+    kind, _ = _type_and_fact(switch)
     return [False, True] if kind is bool else [v for v in get_args(kind) if not isinstance(v, type)]
 
 
-def _words(one: Field[Any]) -> str:
-    allowed = _values(one)
+def _allowed_text(switch: Field[Any]) -> str:
+    allowed = _allowed_values(switch)
     if allowed:
         return "one of " + ", ".join(repr(value) for value in allowed)
-    absent = " or null" if one.default is None else ""
+    absent = " or null" if switch.default is None else ""
     return f"a whole number from {LEAST_NUMBER} to {MOST_NUMBER}{absent}"
 
 
-def _fits(one: Field[Any], value: object) -> bool:
-    allowed = _values(one)
+def _is_allowed(switch: Field[Any], value: object) -> bool:
+    allowed = _allowed_values(switch)
     if allowed:
         return any(value == each and type(value) is type(each) for each in allowed)
     if value is None:
-        return one.default is None
+        return switch.default is None
     return type(value) is int and LEAST_NUMBER <= value <= MOST_NUMBER

@@ -1,4 +1,8 @@
-"""The stand-in inside a test: in a thread of its own, on a port of its own."""
+"""The emulator in a thread, on ports of its own.
+
+Tests use it as a context manager.
+It must not be used where other processes need a fixed port.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +13,23 @@ from pathlib import Path
 from typing import NamedTuple, final
 
 from emulator.live.account import Account, load_account
-from emulator.live.server import Where, serve
+from emulator.live.server import ListenOptions, serve
 
-LONGEST_WAIT_S = 10
+TIMEOUT_S = 10
 
 
 class _Ready(NamedTuple):
     address: str
     rtmp: str
     loop: asyncio.AbstractEventLoop
-    enough: asyncio.Event
+    stop: asyncio.Event
 
 
 @final
 class LiveInThread:
-    """A context manager; `address` and `rtmp` hold within it.
+    """A context manager; `address` and `rtmp` are valid within it.
 
-    With a folder for `buckets` streams can be pushed over RTMP.
+    With a folder for `buckets`, streams can be pushed over RTMP.
     """
 
     def __init__(
@@ -35,7 +39,7 @@ class LiveInThread:
         buckets: Path | None = None,
     ) -> None:
         self.address = self.rtmp = ""
-        self._where = Where(port=0, rtmp_port=0 if buckets else None, buckets=buckets)
+        self._options = ListenOptions(port=0, rtmp_port=0 if buckets else None, buckets=buckets)
         self._account = account or load_account()
         self._clock_file = clock_file
         self._ready: Future[_Ready] = Future()
@@ -43,26 +47,26 @@ class LiveInThread:
 
     def __enter__(self) -> LiveInThread:
         self._thread.start()
-        ready = self._ready.result(LONGEST_WAIT_S)
+        ready = self._ready.result(TIMEOUT_S)
         self.address, self.rtmp = ready.address, ready.rtmp
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        ready = self._ready.result(LONGEST_WAIT_S)
-        ready.loop.call_soon_threadsafe(ready.enough.set)
-        self._thread.join(LONGEST_WAIT_S)
+        ready = self._ready.result(TIMEOUT_S)
+        ready.loop.call_soon_threadsafe(ready.stop.set)
+        self._thread.join(TIMEOUT_S)
 
     def _run(self) -> None:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        enough = asyncio.Event()
+        stop = asyncio.Event()
         try:
-            running = await serve(self._account, self._where, clock_file=self._clock_file)
+            running = await serve(self._account, self._options, clock_file=self._clock_file)
         except OSError as error:
             self._ready.set_exception(error)
             return
         loop = asyncio.get_running_loop()
-        self._ready.set_result(_Ready(running.address, running.rtmp, loop, enough))
-        await enough.wait()
+        self._ready.set_result(_Ready(running.address, running.rtmp, loop, stop))
+        await stop.wait()
         await running.close()

@@ -1,1 +1,5 @@
-"""Real media as the stand-in takes it in: RTMP in, FLV out. It knows nothing of Live's API."""
+"""Real media: RTMP in, FLV out.
+
+emulator.live takes publishers in with it; the command line pushes with it.
+It must not know Live's API.
+"""

@@ -1,4 +1,8 @@
-"""AMF0, in which RTMP writes its commands and FLV its metadata."""
+"""AMF0, the encoding of RTMP commands and of FLV metadata.
+
+ingest.py, publisher.py and flv.py read and write it.
+Whatever the bytes are, reading them raises nothing but Malformed.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +16,19 @@ Value: TypeAlias = "float | bool | str | dict[str, Value] | list[Value] | None"
 
 NUMBER, BOOLEAN, TEXT, OBJECT, NULL, UNDEFINED = 0x00, 0x01, 0x02, 0x03, 0x05, 0x06
 NAMED_ARRAY, OBJECT_END, ARRAY, DATE, LONG_TEXT = 0x08, 0x09, 0x0A, 0x0B, 0x0C
-DEEPEST = 16
-MOST_VALUES = 10_000
-"""A few bytes can promise any number of values, and a peer's patience is not ours."""
-LONGEST_SHORT_TEXT = 0xFFFF
+MAX_DEPTH = 16
+MAX_VALUES = 10_000
+"""A few bytes can announce any number of values; without a limit a peer could block us."""
+MAX_SHORT_TEXT_BYTES = 0xFFFF
 
 
 class Reader:
-    """Reads values one after the other; raises Malformed and nothing else."""
+    """Reads values one after the other; raises nothing but Malformed."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
-        self._left = MOST_VALUES
+        self._left = MAX_VALUES
 
     def all(self) -> list[Value]:
         found = []
@@ -34,7 +38,7 @@ class Reader:
 
     def value(self, depth: int = 0) -> Value:
         self._left -= 1
-        if depth > DEEPEST or self._left < 0:
+        if depth > MAX_DEPTH or self._left < 0:
             raise Malformed("an AMF value is too deep or too large")
         kind = self._take(1)[0]
         read = _READ.get(kind)
@@ -56,7 +60,7 @@ class Reader:
         return self._take(self._length(">I")).decode("utf-8", "replace")
 
     def nothing(self, _depth: int) -> None:
-        """Null and undefined have no bytes of their own."""
+        """Read null or undefined, which have no bytes of their own."""
 
     def date(self, depth: int) -> float:
         value = self.number(depth)
@@ -110,14 +114,14 @@ def read(data: bytes) -> list[Value]:
 
 
 def write(*values: Value) -> bytes:
-    return b"".join(map(_written, values))
+    return b"".join(map(_encode, values))
 
 
 def write_named_array(pairs: Mapping[str, Value]) -> bytes:
     return bytes([NAMED_ARRAY]) + struct.pack(">I", len(pairs)) + _pairs(pairs)
 
 
-def _written(value: Value) -> bytes:
+def _encode(value: Value) -> bytes:
     match value:
         case None:
             return bytes([NULL])
@@ -135,16 +139,18 @@ def _written(value: Value) -> bytes:
 
 def _text(value: str) -> bytes:
     data = value.encode("utf-8", "replace")
-    if len(data) > LONGEST_SHORT_TEXT:
+    if len(data) > MAX_SHORT_TEXT_BYTES:
         return bytes([LONG_TEXT]) + struct.pack(">I", len(data)) + data
     return bytes([TEXT]) + _name(data)
 
 
 def _pairs(pairs: Mapping[str, Value]) -> bytes:
-    rows = [_name(name.encode("utf-8", "replace")) + _written(one) for name, one in pairs.items()]
+    rows = [
+        _name(name.encode("utf-8", "replace")) + _encode(value) for name, value in pairs.items()
+    ]
     return b"".join(rows) + _name(b"") + bytes([OBJECT_END])
 
 
 def _name(data: bytes) -> bytes:
-    cut = data[:LONGEST_SHORT_TEXT]
+    cut = data[:MAX_SHORT_TEXT_BYTES]
     return struct.pack(">H", len(cut)) + cut

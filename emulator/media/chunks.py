@@ -1,6 +1,7 @@
 """RTMP's chunk stream: messages cut into chunks of several interleaved streams.
 
-Without I/O: bytes go in, messages come out, or Malformed.
+ingest.py and publisher.py feed bytes in and take messages out.
+It does no I/O; bytes that are wrong raise Malformed.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from emulator.media.malformed import Malformed
 
 SET_CHUNK_SIZE, ABORT, ACKNOWLEDGEMENT, USER_CONTROL, WINDOW, BANDWIDTH = 1, 2, 3, 4, 5, 6
 AUDIO, VIDEO, DATA_3, COMMAND_3, DATA, COMMAND = 8, 9, 15, 17, 18, 20
-EXTENDED = 0xFFFFFF
-HEADER_SIZES = (11, 7, 3, 0)
-FIRST_CHUNK_SIZE = 128
-MOST_PENDING = 8 * 2**20
-"""Bytes of messages that have begun and not ended: a key frame is far below."""
-MOST_STREAMS = 64
-CLOCK = 2**32
+EXTENDED_TIMESTAMP = 0xFFFFFF
+HEADER_BYTES = (11, 7, 3, 0)
+DEFAULT_CHUNK_BYTES = 128
+MAX_PENDING_BYTES = 8 * 2**20
+"""For all messages that have begun and not ended; a key frame is far smaller."""
+MAX_STREAMS = 64
+TIMESTAMP_WRAP_MS = 2**32
 """Timestamps are ms in 32 bits, and begin anew after 49 days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`timestamp` is in ms, from wherever the peer began to count."""
+    """One RTMP message; `timestamp` is in ms, from the peer's own start."""
 
     kind: int
     timestamp: int
@@ -35,7 +36,7 @@ class Message:
 
 @dataclass(slots=True)
 class _Stream:
-    """What the last chunk of one chunk stream said, and the message that it belongs to."""
+    """One chunk stream: the header of its last chunk and the message being received."""
 
     timestamp: int = 0
     delta: int = 0
@@ -43,12 +44,12 @@ class _Stream:
     kind: int = 0
     stream: int = 0
     extended: int | None = None
-    got: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
 
 
 class ChunkReader:
     def __init__(self) -> None:
-        self.chunk_size = FIRST_CHUNK_SIZE
+        self.chunk_size = DEFAULT_CHUNK_BYTES
         self._data = bytearray()
         self._streams: dict[int, _Stream] = {}
         self._pending = 0
@@ -60,18 +61,21 @@ class ChunkReader:
             while (chunk := self._chunk(at)) is not None:
                 at, message = chunk
                 if message is not None:
-                    self._obey(message)
+                    self._apply(message)
                     yield message
         finally:
             del self._data[:at]
 
     def _chunk(self, at: int) -> tuple[int, Message | None] | None:
-        """Where the next chunk begins, and the message that this one ends; None: not all here."""
+        """Return where the next chunk begins and the message that this one completes.
+
+        Return None if the chunk has not arrived in full.
+        """
         basic = self._basic(at)
         if basic is None:
             return None
         form, number, at = basic
-        size = HEADER_SIZES[form]
+        size = HEADER_BYTES[form]
         if len(self._data) < at + size:
             return None
         stream = self._stream(number, form)
@@ -80,10 +84,10 @@ class ChunkReader:
         if extended is None:
             return None
         at += size + (4 if extended[1] else 0)
-        length = int.from_bytes(header[3:6], "big") if size > HEADER_SIZES[2] else stream.length
-        if length > MOST_PENDING:
+        length = int.from_bytes(header[3:6], "big") if size > HEADER_BYTES[2] else stream.length
+        if length > MAX_PENDING_BYTES:
             raise Malformed(f"a message of {length} bytes")
-        part = min(self.chunk_size, length - len(stream.got))
+        part = min(self.chunk_size, length - len(stream.received))
         if len(self._data) < at + part:
             return None
         self._begin(stream, form, header, length, extended[0] if extended[1] else None)
@@ -103,24 +107,24 @@ class ChunkReader:
     def _stream(self, number: int, form: int) -> _Stream:
         found = self._streams.get(number)
         if found is None:
-            if form != 0 or len(self._streams) >= MOST_STREAMS:
+            if form != 0 or len(self._streams) >= MAX_STREAMS:
                 raise Malformed("a chunk stream begins in its middle, or there are too many")
             found = self._streams[number] = _Stream()
-        if found.got and form != len(HEADER_SIZES) - 1:
+        if found.received and form != len(HEADER_BYTES) - 1:
             raise Malformed("a message begins before the one before it has ended")
         return found
 
     def _extended(
         self, stream: _Stream, form: int, header: bytes, at: int
     ) -> tuple[int, bool] | None:
-        """Its extended timestamp, and whether it has one. None: not all here.
+        """Return the extended timestamp and whether there is one; None if it has not arrived.
 
-        Where a chunk has no header of its own some peers repeat it and some do not.
+        Some peers repeat it in chunks without a header, some do not.
         """
-        is_bare = form == len(HEADER_SIZES) - 1
+        is_bare = form == len(HEADER_BYTES) - 1
         if is_bare and stream.extended is None:
             return 0, False
-        if not is_bare and int.from_bytes(header[:3], "big") != EXTENDED:
+        if not is_bare and int.from_bytes(header[:3], "big") != EXTENDED_TIMESTAMP:
             return 0, False
         if len(self._data) < at + 4:
             return None
@@ -130,64 +134,64 @@ class ChunkReader:
     def _begin(
         self, stream: _Stream, form: int, header: bytes, length: int, extended: int | None
     ) -> None:
-        """As far as this chunk begins a message, rather than going on with one."""
-        if stream.got:
+        """Take over the header, if this chunk begins a message."""
+        if stream.received:
             return
         if header:
             stream.extended = extended
             stream.delta = int.from_bytes(header[:3], "big") if extended is None else extended
-        if len(header) > HEADER_SIZES[2]:
+        if len(header) > HEADER_BYTES[2]:
             stream.length, stream.kind = length, header[6]
         if form == 0:
             stream.stream = struct.unpack("<I", header[7:11])[0]
             stream.timestamp, stream.delta = stream.delta, 0
         else:
-            stream.timestamp = (stream.timestamp + stream.delta) % CLOCK
+            stream.timestamp = (stream.timestamp + stream.delta) % TIMESTAMP_WRAP_MS
 
     def _take(self, stream: _Stream, part: bytes) -> Message | None:
-        stream.got += part
+        stream.received += part
         self._pending += len(part)
-        if self._pending > MOST_PENDING:
-            raise Malformed(f"more than {MOST_PENDING} bytes of messages that do not end")
-        if len(stream.got) < stream.length:
+        if self._pending > MAX_PENDING_BYTES:
+            raise Malformed(f"more than {MAX_PENDING_BYTES} bytes of messages that do not end")
+        if len(stream.received) < stream.length:
             return None
-        message = Message(stream.kind, stream.timestamp, bytes(stream.got), stream.stream)
-        self._pending -= len(stream.got)
-        stream.got.clear()
+        message = Message(stream.kind, stream.timestamp, bytes(stream.received), stream.stream)
+        self._pending -= len(stream.received)
+        stream.received.clear()
         return message
 
-    def _obey(self, message: Message) -> None:
-        """What a message changes about the reading itself."""
+    def _apply(self, message: Message) -> None:
+        """Apply a control message that changes how chunks are read."""
         if message.kind == SET_CHUNK_SIZE:
             size = number(message)
-            if not 1 <= size <= EXTENDED:
+            if not 1 <= size <= EXTENDED_TIMESTAMP:
                 raise Malformed(f"a chunk size of {size}")
             self.chunk_size = size
         elif message.kind == ABORT and (stream := self._streams.get(number(message))):
-            self._pending -= len(stream.got)
-            stream.got.clear()
+            self._pending -= len(stream.received)
+            stream.received.clear()
 
 
 def number(message: Message) -> int:
-    """The one number that a protocol control message holds."""
+    """Return the one number of a protocol control message."""
     if len(message.payload) < 4:  # noqa: PLR2004 - bytes of a number
         raise Malformed(f"a control message of {len(message.payload)} bytes")
     return int.from_bytes(message.payload[:4], "big")
 
 
 class ChunkWriter:
-    """Each message with a whole header, so that nothing depends on what went before."""
+    """Writes each message with a full header, so that none depends on the one before."""
 
     def __init__(self) -> None:
-        self.chunk_size = FIRST_CHUNK_SIZE
+        self.chunk_size = DEFAULT_CHUNK_BYTES
 
     def write(self, message: Message, channel: int) -> bytes:
-        """`channel` is the chunk stream, from 2 to 63."""
-        extended = message.timestamp >= EXTENDED
-        more = struct.pack(">I", message.timestamp % CLOCK) if extended else b""
+        """Return the message's chunks; `channel` is the chunk stream, from 2 to 63."""
+        extended = message.timestamp >= EXTENDED_TIMESTAMP
+        more = struct.pack(">I", message.timestamp % TIMESTAMP_WRAP_MS) if extended else b""
         header = (
             bytes([channel])
-            + min(message.timestamp, EXTENDED).to_bytes(3, "big")
+            + min(message.timestamp, EXTENDED_TIMESTAMP).to_bytes(3, "big")
             + len(message.payload).to_bytes(3, "big")
             + bytes([message.kind])
             + struct.pack("<I", message.stream)

@@ -1,4 +1,8 @@
-"""One file in the making: begins at a key frame, its clock at 0, whole whenever it stands still."""
+"""One FLV file being recorded from a publisher's tags.
+
+emulator.live opens, pauses and closes it and hands it every tag.
+The file begins at a key frame, its clock at 0, and is complete whenever nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +11,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.media.amf import Value
-from emulator.media.chunks import CLOCK
-from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, told_by
+from emulator.media.chunks import TIMESTAMP_WRAP_MS
+from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, read_metadata
 
-LONGEST_FRAME_MS = 1_000
-"""What the last frame is taken to last at the most; so long lasted the one before it."""
+MAX_FRAME_MS = 1_000
+"""The last frame is taken to last as long as the one before it, but no longer than this."""
 
 
 @dataclass(slots=True)
 class Source:
-    """What a decoder needs to know of a publisher before it can begin anywhere."""
+    """A publisher's metadata and headers, which a decoder needs to begin anywhere."""
 
-    told: Mapping[str, Value] = field(default_factory=dict)
+    metadata: Mapping[str, Value] = field(default_factory=dict)
     headers: dict[int, Tag] = field(default_factory=dict)
     has_video: bool = False
 
     def learn(self, tag: Tag) -> None:
         if tag.kind not in (AUDIO, VIDEO):
-            self.told = told_by(tag.payload) or self.told
-            self.has_video = self.has_video or "videocodecid" in self.told
+            self.metadata = read_metadata(tag.payload) or self.metadata
+            self.has_video = self.has_video or "videocodecid" in self.metadata
             return
         self.has_video = self.has_video or tag.is_video
         if tag.is_header:
             self.headers[tag.kind] = tag
 
 
-class Reel:
-    """`began_ms` and `ended_ms` say, on the stand-in's clock, when its first and last frame came.
+class FlvRecording:
+    """One file, which exists from its first frame on.
 
-    There is a file from the first frame on.
+    `began_ms` and `ended_ms` are the emulator's times of its first and last frame.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writer: Writer | None = None
-        self._rolls = False
+        self._is_writing = False
         self._base = 0
         self._last: dict[int, int] = {}
         self._steps: dict[int, int] = {}
@@ -52,21 +56,21 @@ class Reel:
 
     @property
     def duration_ms(self) -> int:
-        """To the end of the last frame."""
+        """The time to the end of the last frame."""
         return max((at + self._steps.get(kind, 0) for kind, at in self._last.items()), default=0)
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
-        """Raises OSError when the disk takes no more; what is there stays a whole file."""
-        if self._rolls and tag.is_header:
+        """Write the tag; raise OSError if the disk is full. The file stays complete."""
+        if self._is_writing and tag.is_header:
             self._write_header(tag)
-        if tag.is_frame and (self._rolls or self._roll(tag, source, now_ms)):
+        if tag.is_frame and (self._is_writing or self._begin_at(tag, source, now_ms)):
             self._write_frame(tag, now_ms)
 
     def pause(self) -> None:
-        """Whatever comes next begins anew at a key frame, right after what is here."""
-        self._rolls = False
+        """Stop writing; the next tags begin at a key frame, right after the last one."""
+        self._is_writing = False
         if self._writer:
-            self._writer.say_length(self.duration_ms)
+            self._writer.write_duration(self.duration_ms)
 
     def close(self) -> None:
         if self._writer:
@@ -74,16 +78,16 @@ class Reel:
             self._writer.close()
             self._writer = None
 
-    def _roll(self, tag: Tag, source: Source, now_ms: int) -> bool:
-        """Whether this tag is one to begin with."""
+    def _begin_at(self, tag: Tag, source: Source, now_ms: int) -> bool:
+        """Begin with this tag; return False if it is not one to begin with."""
         if source.has_video and not tag.is_key_frame:
             return False
         if self._writer is None:
             self._writer = Writer(self.path)
-            self._writer.begin(dict(source.told))
+            self._writer.begin(dict(source.metadata))
             self.began_ms = now_ms
-        self._base = (tag.timestamp - self.duration_ms) % CLOCK
-        self._rolls = True
+        self._base = (tag.timestamp - self.duration_ms) % TIMESTAMP_WRAP_MS
+        self._is_writing = True
         for header in source.headers.values():
             self._write_header(header)
         return True
@@ -98,13 +102,13 @@ class Reel:
             self._write(Tag(tag.kind, max(self._last.values(), default=0), tag.payload))
 
     def _write_frame(self, tag: Tag, now_ms: int) -> None:
-        """A clock that jumps back stands still instead."""
-        passed = (tag.timestamp - self._base) % CLOCK
+        """Write a frame. If the publisher's clock jumps back, the file's clock stands still."""
+        passed = (tag.timestamp - self._base) % TIMESTAMP_WRAP_MS
         last = self._last.get(tag.kind)
-        at = passed if passed < CLOCK // 2 else 0
+        at = passed if passed < TIMESTAMP_WRAP_MS // 2 else 0
         if last is not None:
             at = max(at, last)
-            self._steps[tag.kind] = min(at - last, LONGEST_FRAME_MS) or self._steps.get(tag.kind, 0)
+            self._steps[tag.kind] = min(at - last, MAX_FRAME_MS) or self._steps.get(tag.kind, 0)
         self._write(Tag(tag.kind, at, tag.payload))
         self._last[tag.kind] = at
         self.frames += 1

@@ -1,7 +1,11 @@
-"""The one thing that reading whatever bytes may raise."""
+"""The one exception of all readers of bytes.
+
+Every module of emulator.media raises it; ingest.py and publisher.py catch it.
+It carries only a text.
+"""
 
 from __future__ import annotations
 
 
 class Malformed(Exception):
-    """These bytes are not what they should be; the text says how."""
+    """Bytes are not in their format; the text says how."""

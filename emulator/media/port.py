@@ -1,27 +1,31 @@
-"""The port that publishers connect to."""
+"""The TCP port that publishers connect to.
+
+emulator.live opens and closes it.
+It must not read what comes over a connection.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from emulator.media.ingest import Connection, Patience
+from emulator.media.ingest import Connection, Timeouts
 from emulator.media.push import Host
 
 BACKLOG = 1_024
-CLOSED = "the stand-in was ended"
+CLOSED = "the emulator was ended"
 
 
 class Port:
-    def __init__(self, host: Host, patience: Patience) -> None:
+    def __init__(self, host: Host, timeouts: Timeouts) -> None:
         self._host = host
-        self._patience = patience
+        self._timeouts = timeouts
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
     async def open(self, name: str, number: int) -> str:
-        """Its address; number 0 takes a free one."""
+        """Listen and return the address; number 0 takes a free port."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, name, number, backlog=BACKLOG)
+        self._server = await loop.create_server(self._new_connection, name, number, backlog=BACKLOG)
         bound, found = self._server.sockets[0].getsockname()[:2]
         return f"rtmp://{bound}:{found}"
 
@@ -31,7 +35,7 @@ class Port:
         for connection in list(self._connections):
             connection.end(CLOSED)
 
-    def _connection(self) -> Connection:
-        connection = Connection(self._host, self._patience, self._connections.discard)
+    def _new_connection(self) -> Connection:
+        connection = Connection(self._host, self._timeouts, self._connections.discard)
         self._connections.add(connection)
         return connection

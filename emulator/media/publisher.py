@@ -1,4 +1,8 @@
-"""A publisher over RTMP, asking in the order in which OBS and ffmpeg do."""
+"""An RTMP publisher that sends its commands in the order of OBS and ffmpeg.
+
+The command line, the benchmarks and the tests push with it.
+It blocks, and must not be used within an event loop.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +19,26 @@ from emulator.media import amf, chunks
 from emulator.media.amf import Value
 from emulator.media.chunks import ChunkReader, ChunkWriter, Message
 from emulator.media.flv import SCRIPT, Tag
-from emulator.media.ingest import CHUNK_SIZE, HANDSHAKE, PORT, VERSION
+from emulator.media.ingest import CHUNK_BYTES, HANDSHAKE_BYTES, PORT, VERSION
 from emulator.media.malformed import Malformed
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-PATIENCE = 10.0
-"""s that the other side may take to answer or to read."""
+PATIENCE_S = 10.0
+"""How long the other side may take to answer or to read."""
+PATIENCE = PATIENCE_S  # the name that cli/local/encoder.py still imports
 THE_STREAM, CONTROL, COMMANDS, MEDIA = 1, 2, 3, 4
-READ = 65_536
+READ_BYTES = 65_536
 NO_ADDRESS = "an address is rtmp://host/app/stream"
 
 
 class NotTaken(Exception):
-    """The other side does not take the stream, or not any longer; the text says why."""
+    """The server does not accept the stream, or not any longer; the text says why."""
 
 
 class Publisher:
-    """A context manager: connected and let in within it. Raises NotTaken."""
+    """A context manager that connects and publishes; raises NotTaken."""
 
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
@@ -50,9 +55,9 @@ class Publisher:
 
     def __enter__(self) -> Self:
         try:
-            self._socket = socket.create_connection(self._place, PATIENCE)
+            self._socket = socket.create_connection(self._place, PATIENCE_S)
             self._shake_hands()
-            self._ask_in()
+            self._request_publish()
         except OSError as error:
             self.cut()
             host, port = self._place
@@ -72,16 +77,16 @@ class Publisher:
         payload = tag.payload
         if tag.kind == SCRIPT:
             payload = amf.write("@setDataFrame") + payload
-        message = Message(tag.kind, tag.timestamp % chunks.CLOCK, payload, THE_STREAM)
+        message = Message(tag.kind, tag.timestamp % chunks.TIMESTAMP_WRAP_MS, payload, THE_STREAM)
         try:
             self._send_bytes(self._writer.write(message, MEDIA))
             while select.select([self._connection], [], [], 0)[0]:
-                self._hear()
+                self._read_commands()
         except OSError as error:
             raise NotTaken(f"the connection is lost: {error}") from error
 
     def cut(self) -> None:
-        """Without a word, as a network does."""
+        """Close the connection without a message, as a network failure does."""
         if self._socket is not None:
             self._socket.close()
 
@@ -92,25 +97,25 @@ class Publisher:
         return self._socket
 
     def _shake_hands(self) -> None:
-        mine = bytes(8) + os.urandom(HANDSHAKE - 8)
+        mine = bytes(8) + os.urandom(HANDSHAKE_BYTES - 8)
         self._send_bytes(bytes([VERSION]) + mine)
-        answer = self._exactly(1 + 2 * HANDSHAKE)
+        answer = self._read_exactly(1 + 2 * HANDSHAKE_BYTES)
         if answer[0] != VERSION:
             raise NotTaken(f"it speaks version {answer[0]} of something")
-        self._send_bytes(answer[1 : 1 + HANDSHAKE])
+        self._send_bytes(answer[1 : 1 + HANDSHAKE_BYTES])
 
-    def _exactly(self, count: int) -> bytes:
+    def _read_exactly(self, count: int) -> bytes:
         while len(self._early) < count:
-            data = self._connection.recv(READ)
+            data = self._connection.recv(READ_BYTES)
             if not data:
                 raise NotTaken("it hung up during the handshake")
             self._early += data
         taken, self._early = self._early[:count], self._early[count:]
         return taken
 
-    def _ask_in(self) -> None:
-        self._send(chunks.SET_CHUNK_SIZE, CHUNK_SIZE.to_bytes(4, "big"))
-        self._writer.chunk_size = CHUNK_SIZE
+    def _request_publish(self) -> None:
+        self._send(chunks.SET_CHUNK_SIZE, CHUNK_BYTES.to_bytes(4, "big"))
+        self._writer.chunk_size = CHUNK_BYTES
         about = {"app": self._app, "type": "nonprivate", "tcUrl": self._address}
         self._command("connect", 1, {**about, "flashVer": "FMLE/3.0 (compatible; live-record)"})
         self._await("_result", 1)
@@ -123,26 +128,26 @@ class Publisher:
 
     def _await(self, name: str, number: int | None = None) -> None:
         while True:
-            for said in self._hear():
-                if said[0] == name and number in (None, said[1]):
+            for command in self._read_commands():
+                if command[0] == name and number in (None, command[1]):
                     return
 
-    def _hear(self) -> list[list[Value]]:
-        """The commands that came; an error among them raises NotTaken."""
-        data, self._early = self._early or self._connection.recv(READ), b""
+    def _read_commands(self) -> list[list[Value]]:
+        """Return the commands received; raise NotTaken if one is an error."""
+        data, self._early = self._early or self._connection.recv(READ_BYTES), b""
         if not data:
             raise NotTaken("it hung up")
         try:
-            heard = [
-                amf.read(one.payload)
-                for one in self._reader.feed(data)
-                if one.kind == chunks.COMMAND
+            commands = [
+                amf.read(message.payload)
+                for message in self._reader.feed(data)
+                if message.kind == chunks.COMMAND
             ]
         except Malformed as error:
             raise NotTaken(f"its answer cannot be read: {error}") from error
-        for said in heard:
-            _check(said)
-        return [said for said in heard if len(said) > 1]
+        for command in commands:
+            _raise_if_error(command)
+        return [command for command in commands if len(command) > 1]
 
     def _command(self, name: str, number: int, *values: Value, stream: int = 0) -> None:
         self._send(chunks.COMMAND, amf.write(name, number, *values), COMMANDS, stream)
@@ -164,14 +169,14 @@ def _place(parts: SplitResult) -> tuple[str, int]:
     return parts.hostname, port
 
 
-def _check(said: list[Value]) -> None:
-    about = said[-1] if said and isinstance(said[-1], dict) else {}
-    if said[:1] == ["_error"] or about.get("level") == "error":
+def _raise_if_error(command: list[Value]) -> None:
+    about = command[-1] if command and isinstance(command[-1], dict) else {}
+    if command[:1] == ["_error"] or about.get("level") == "error":
         raise NotTaken(str(about.get("description") or about.get("code") or "refused"))
 
 
 def paced(tags: Iterable[Tag], speed: float = 1.0) -> Iterator[Tag]:
-    """Each when its timestamp is due, the first at once; speed 2.0 takes half the time."""
+    """Yield each tag when its timestamp is due, the first at once; speed 2.0 halves the time."""
     began = time.monotonic()
     first: int | None = None
     for tag in tags:
@@ -183,7 +188,7 @@ def paced(tags: Iterable[Tag], speed: float = 1.0) -> Iterator[Tag]:
 
 
 def looped(tags: Iterable[Tag]) -> Iterator[Tag]:
-    """Again and again without a seam; what is said once at the beginning is not said again."""
+    """Repeat the media without a seam and without end; headers come once."""
     media = []
     for tag in tags:
         if tag.kind == SCRIPT or tag.is_header:
@@ -193,9 +198,9 @@ def looped(tags: Iterable[Tag]) -> Iterator[Tag]:
     if not media:
         return
     first, last = media[0].timestamp, media[-1].timestamp
-    step = max(1, round((last - first) / max(1, len({one.timestamp for one in media}) - 1)))
+    step = max(1, round((last - first) / max(1, len({tag.timestamp for tag in media}) - 1)))
     begins = 0
     while True:
-        for one in media:
-            yield Tag(one.kind, begins + one.timestamp - first, one.payload)
+        for tag in media:
+            yield Tag(tag.kind, begins + tag.timestamp - first, tag.payload)
         begins += last - first + step

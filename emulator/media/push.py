@@ -1,4 +1,8 @@
-"""What a publisher asks for as it connects: which stream, by which domain, with which arguments."""
+"""The publish request of an RTMP connection, and the protocols that answer it.
+
+ingest.py reads the request and calls Host and Feed; emulator.live implements them.
+It must not know RTMP messages.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,20 @@ from urllib.parse import parse_qsl, urlsplit
 from emulator.media.flv import Tag
 from emulator.media.malformed import Malformed
 
-LONGEST = 2_048
-"""Characters of what a publisher may write as its address."""
+MAX_ADDRESS_CHARS = 2_048
+"""For app, URL and stream name together."""
 
 
-class Refusal(Exception):
-    """A publisher is not let in, or not any longer; the text says why."""
+class PublishRejected(Exception):
+    """A publisher is not admitted, or not any longer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """`host` is the host of its address, `arguments` the query of it wherever that was written."""
+    """A publish request.
+
+    `host` is the host of its URL; `arguments` are the query, wherever it was written.
+    """
 
     host: str
     app: str
@@ -30,32 +37,33 @@ class Push:
 
 
 class Feed(Protocol):
-    """A stream that takes what its publisher sends."""
+    """A stream that takes its publisher's tags."""
 
     def take(self, tag: Tag) -> None:
-        """Raises Refusal when it takes no more."""
+        """Take a tag; raise PublishRejected if the stream takes no more."""
 
-    def gone(self) -> None:
-        """The publisher is not there any more."""
+    def publisher_left(self) -> None:
+        """Handle the end of the publisher."""
 
 
 class Host(Protocol):
-    """Who decides about publishers."""
+    """Decides about publishers."""
 
     def admit(self, push: Push) -> Feed:
-        """Raises Refusal."""
+        """Return the feed of an admitted publisher; raise PublishRejected."""
 
-    def ended(self, push: Push | None, peer: str, reason: str) -> None:
-        """A connection came to its end, before or after it was let in."""
+    def connection_ended(self, push: Push | None, peer: str, reason: str) -> None:
+        """Handle the end of a connection, admitted or not."""
 
 
 def read_push(app: str, address: str, name: str, peer: str = "") -> Push:
-    """Of connect's `app` and `tcUrl` and what publish names; Malformed when that is no address.
+    """Return the publish request in connect's `app` and `tcUrl` and publish's name.
 
-    The query stands behind any of the three: OBS has it behind the stream key, as it is typed.
+    Raise Malformed if that is no URL. The query may follow any of the three: OBS has it in the
+    stream key, as it is typed.
     """
-    if len(app) + len(address) + len(name) > LONGEST:
-        raise Malformed(f"an address of more than {LONGEST} characters")
+    if len(app) + len(address) + len(name) > MAX_ADDRESS_CHARS:
+        raise Malformed(f"an address of more than {MAX_ADDRESS_CHARS} characters")
     try:
         place = urlsplit(address)
         host = place.hostname or ""

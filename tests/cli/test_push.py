@@ -41,7 +41,7 @@ def short(tmp_path: Path) -> Path:
         Tag(9, 0, b"\x17\1\0\0\0k"),
         Tag(9, 200, b"\x27\1\0\0\0n"),
     ]
-    file.write_bytes(HEADER + b"".join(tag.written() for tag in tags))
+    file.write_bytes(HEADER + b"".join(tag.encode() for tag in tags))
     return file
 
 

@@ -110,20 +110,20 @@ def test_a_child_sees_the_declared_environment_and_no_more(
     with stage.run(
         stage.function("environment", environmentVariables=declared, role="r", memorySize=256)
     ) as fc:
-        seen = invoke(fc, "environment").json
+        environment = invoke(fc, "environment").json
 
-    assert seen["MINE"] == "1"
-    assert seen["FC_FUNCTION_MEMORY_SIZE"] == "256"
-    assert seen["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "dev"
-    ours = {n for n in seen if not n.startswith(("FC_", "ALIBABA_CLOUD_"))}
+    assert environment["MINE"] == "1"
+    assert environment["FC_FUNCTION_MEMORY_SIZE"] == "256"
+    assert environment["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "dev"
+    ours = {n for n in environment if not n.startswith(("FC_", "ALIBABA_CLOUD_"))}
     assert ours - {"LC_CTYPE"} == {"MINE", "PATH", "LANG", "PYTHONIOENCODING"}
 
 
 def test_a_function_without_a_role_has_no_credentials(stage: Stage) -> None:
     with stage.run(stage.function("environment")) as fc:
-        seen = invoke(fc, "environment").json
+        environment = invoke(fc, "environment").json
 
-    assert not [name for name in seen if name.startswith("ALIBABA_CLOUD_")]
+    assert not [name for name in environment if name.startswith("ALIBABA_CLOUD_")]
 
 
 def test_the_initializer_runs_once_before_the_first_request(stage: Stage) -> None:

@@ -35,10 +35,10 @@ resources:
     props: {functionName: "one-${vars.stage}", handler: a.b, timeout: "${vars.seconds}",
             environmentVariables: {BOTH: above, OTHER: "${resources.one.props.functionName}"}}
 """)
-    one = load_deployment(stage.s_yaml, {"STAGE": "test"}).functions["one"]
+    function = load_deployment(stage.s_yaml, {"STAGE": "test"}).functions["one"]
 
-    assert (one.name, one.timeout, one.memory) == ("one-test", 7, 512)
-    assert one.environment == {"STAGE": "test", "BOTH": "above", "OTHER": "one-test"}
+    assert (function.name, function.timeout, function.memory) == ("one-test", 7, 512)
+    assert function.environment == {"STAGE": "test", "BOTH": "above", "OTHER": "one-test"}
 
 
 def test_a_wrong_s_yaml_names_every_fault(stage: Stage) -> None:

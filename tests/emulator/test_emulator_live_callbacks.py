@@ -69,9 +69,9 @@ def test_callbacks_are_signed_as_documented(
 def test_a_publish_is_told_by_get_with_the_documented_parameters(
     control: Remote, receiver: Receiver
 ) -> None:
-    said = control.publish("room", wait=True, time=1763800000, arguments={"auth_key": "k"})
+    answer = control.publish("room", wait=True, time=1763800000, arguments={"auth_key": "k"})
     (arrived,) = receiver.arrived
-    assert (said["callback"]["outcome"], arrived.method, arrived.path) == (
+    assert (answer["callback"]["outcome"], arrived.method, arrived.path) == (
         "delivered",
         "GET",
         "/stream/dev-path",
@@ -91,18 +91,18 @@ def test_a_publish_is_told_by_get_with_the_documented_parameters(
 
 
 @pytest.mark.parametrize(
-    ("published", "told"),
+    ("published", "ingest"),
     [("live.example.com", "push.example.com"), ("push2.example.com", "push2.example.com")],
 )
 def test_a_publish_names_the_ingest_domain_it_came_by(
-    receiver: Receiver, published: str, told: str
+    receiver: Receiver, published: str, ingest: str
 ) -> None:
     domain = Domain("live.example.com", ("push.example.com", "push2.example.com"))
     with LiveInThread(replace(load_account(), domains=(domain,))) as live:
         control = Remote(live.address, domain=published)
         control.notify(stream_url=receiver.address)
         control.publish("room", wait=True)
-    assert receiver.arrived[0].query["app"] == told
+    assert receiver.arrived[0].query["app"] == ingest
 
 
 def test_a_publish_done_tells_no_size(control: Remote, receiver: Receiver) -> None:
@@ -185,8 +185,8 @@ def test_a_file_is_told_without_an_event(
     control.publish("room", wait=True, arguments={"callback_tenant": "t1", "auth_key": "k"})
     for command in ("start", "stop", "cancel_delay"):
         sdk.record(command)
-    told = receiver.take(2)[1].body
-    assert sorted(told) == [
+    body = receiver.take(2)[1].body
+    assert sorted(body) == [
         "app",
         "domain",
         "duration",
@@ -196,7 +196,7 @@ def test_a_file_is_told_without_an_event(
         "stream",
         "uri",
     ]
-    assert told["push_args"] == {"callback_tenant": "t1"}
+    assert body["push_args"] == {"callback_tenant": "t1"}
 
 
 def test_an_error_of_the_recording_is_told(control: Remote, receiver: Receiver) -> None:
@@ -231,9 +231,9 @@ def test_the_publish_callback_waits_as_long_as_the_account_says(receiver: Receiv
 
 
 def test_a_withheld_callback_is_never_sent(control: Remote, receiver: Receiver) -> None:
-    said = control.publish("room", callback=False, wait=True)
+    answer = control.publish("room", callback=False, wait=True)
     control.unpublish("room", wait=True)
-    assert (said["callback"]["outcome"], receiver.events()) == ("withheld", ["publish_done"])
+    assert (answer["callback"]["outcome"], receiver.events()) == ("withheld", ["publish_done"])
 
 
 @impatient
@@ -244,7 +244,7 @@ def test_who_does_not_answer_in_time_is_asked_again(control: Remote, receiver: R
         receiver.take(count)
         _advance_past_a_retry(control, count)
     attempts = control.calls()["callbacks"]
-    assert [(one["attempt"], one["status"]) for one in attempts] == [
+    assert [(attempt["attempt"], attempt["status"]) for attempt in attempts] == [
         (1, None),
         (2, None),
         (3, None),
@@ -261,7 +261,7 @@ def test_a_retry_is_signed_anew_as_switched(
     control.publish("room")
     receiver.take(1)
     _advance_past_a_retry(control, 1)
-    assert len({one.time for one in receiver.take(2)}) == times
+    assert len({callback.time for callback in receiver.take(2)}) == times
 
 
 @pytest.mark.parametrize(("retries", "attempts"), [(False, 1), (True, 2)])
@@ -270,15 +270,15 @@ def test_a_server_error_is_retried_as_switched(
 ) -> None:
     control.switch(callback_retry_on_5xx=retries)
     receiver.statuses = [503]
-    said = control.publish("room", wait=True)["callback"]
-    assert said["attempts"] == attempts
-    assert said["outcome"] == ("delivered" if retries else "refused")
+    answer = control.publish("room", wait=True)["callback"]
+    assert answer["attempts"] == attempts
+    assert answer["outcome"] == ("delivered" if retries else "refused")
 
 
 def test_a_client_error_is_final(control: Remote, receiver: Receiver) -> None:
     receiver.statuses = [401]
-    said = control.publish("room", wait=True)["callback"]
-    assert (said["outcome"], said["status"], said["attempts"]) == ("refused", 401, 1)
+    answer = control.publish("room", wait=True)["callback"]
+    assert (answer["outcome"], answer["status"], answer["attempts"]) == ("refused", 401, 1)
 
 
 def test_a_callback_may_be_dropped(control: Remote, receiver: Receiver) -> None:
@@ -416,7 +416,7 @@ def test_a_reset_ends_retries_and_forgets_streams(control: Remote, receiver: Rec
 
 
 def _answered(control: Remote) -> bool:
-    return any(one["status"] for one in control.calls()["callbacks"])
+    return any(callback["status"] for callback in control.calls()["callbacks"])
 
 
 def _advance_past_a_retry(control: Remote, attempt: int) -> None:

@@ -1,5 +1,5 @@
-"""The stand-in's configuration APIs: in the shapes of the official SDK, and one state with what
-publishers, commands and callbacks meet."""
+"""The emulator's configuration APIs: shaped as the official SDK expects, and sharing one state
+with publishers, commands and callbacks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Api:
         self.address = address
         self.client = PresentSdk(address).client
 
-    def __call__(self, action: str, **asked: object) -> dict[str, Any]:
+    def __call__(self, action: str, **query: object) -> dict[str, Any]:
         version = LIVE_VERSION if action != "GetCallerIdentity" else "2015-04-01"
         params = utils_models.Params(
             action=action,
@@ -55,13 +55,13 @@ class Api:
             req_body_type="formData",
             body_type="json",
         )
-        request = utils_models.OpenApiRequest(query=Utils.query(asked))
+        request = utils_models.OpenApiRequest(query=Utils.query(query))
         body: dict[str, Any] = self.client.call_api(params, request, RuntimeOptions())["body"]
         return body
 
-    def refused(self, action: str, **asked: object) -> str:
+    def refused(self, action: str, **query: object) -> str:
         with pytest.raises(ClientException) as error:
-            self(action, **asked)
+            self(action, **query)
         return str(error.value.code)
 
 
@@ -90,7 +90,7 @@ def test_every_action_is_one_that_the_official_sdk_has() -> None:
     }
 
 
-ASKED: dict[str, dict[str, str]] = {
+PARAMS: dict[str, dict[str, str]] = {
     "DescribeLiveRecordConfig": LIVE,
     "DescribeLiveRecordVodConfigs": LIVE,
     "DescribeLiveRecordNotifyConfig": LIVE,
@@ -102,7 +102,7 @@ ASKED: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("action", ASKED)
+@pytest.mark.parametrize("action", PARAMS)
 def test_an_answer_holds_only_what_the_sdks_model_reads(
     api: Api, control: Remote, action: str
 ) -> None:
@@ -110,9 +110,9 @@ def test_an_answer_holds_only_what_the_sdks_model_reads(
     formats = [{"Format": "m3u8", "SliceDuration": 10, "AutoCompose": "ON"}]
     api("AddLiveRecordVodConfig", **APP, StreamName="v", OnDemand=7, RecordFormat=formats)
     api("AddLiveAppRecordConfig", **APP, **BUCKET, StreamName="o", RecordFormat=[MP4, M3U8])
-    told = api(action, **ASKED[action])
-    read = getattr(models, f"{action}ResponseBody")().from_map(told).to_map()
-    assert read == told
+    answer = api(action, **PARAMS[action])
+    read = getattr(models, f"{action}ResponseBody")().from_map(answer).to_map()
+    assert read == answer
 
 
 def test_a_configuration_that_was_added_is_told_as_it_was_set(api: Api) -> None:
@@ -134,7 +134,7 @@ def test_there_is_one_configuration_for_each_domain_application_and_stream(api: 
     again = {**APP, **BUCKET, "RecordFormat": [MP4]}
     assert api.refused("AddLiveAppRecordConfig", **again) == "ConfigAlreadyExists"
     api("AddLiveAppRecordConfig", **again, StreamName="one")
-    assert [one["StreamName"] for one in rules(api)] == ["*", "one"]
+    assert [rule["StreamName"] for rule in rules(api)] == ["*", "one"]
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_there_is_one_configuration_for_each_domain_application_and_stream(api: 
     ],
 )
 def test_what_does_not_fit_is_refused(api: Api, changed: dict[str, Any], code: str) -> None:
-    asked = {**APP, **BUCKET, "RecordFormat": [MP4], "StreamName": "s", **changed}
-    assert api.refused("AddLiveAppRecordConfig", **asked) == code
+    params = {**APP, **BUCKET, "RecordFormat": [MP4], "StreamName": "s", **changed}
+    assert api.refused("AddLiveAppRecordConfig", **params) == code
 
 
 def test_an_update_changes_the_mode_and_keeps_bucket_and_object_names(api: Api) -> None:
     flv = {"Format": "flv", "CycleDuration": 60}
-    asked = {"OssEndpoint": BUCKET["OssEndpoint"], "OnDemand": 0, "RecordFormat": [flv]}
-    api("UpdateLiveAppRecordConfig", **APP, StreamName="*", **asked)
+    params = {"OssEndpoint": BUCKET["OssEndpoint"], "OnDemand": 0, "RecordFormat": [flv]}
+    api("UpdateLiveAppRecordConfig", **APP, StreamName="*", **params)
     (rule,) = rules(api)
     assert (rule["OnDemond"], rule["OssBucket"]) == (0, "dev-bucket")
     assert rule["RecordFormatList"]["RecordFormat"] == [{**flv, "OssObjectPrefix": NAMES}]
@@ -169,8 +169,8 @@ def test_an_update_changes_the_mode_and_keeps_bucket_and_object_names(api: Api) 
     ["UpdateLiveAppRecordConfig", "DeleteLiveAppRecordConfig", "DeleteLiveRecordVodConfig"],
 )
 def test_what_is_not_there_can_be_neither_changed_nor_deleted(api: Api, action: str) -> None:
-    asked = {**APP, "StreamName": "none", "OssEndpoint": "x", "RecordFormat": [MP4]}
-    assert api.refused(action, **asked) == "CodeConfigNotFound"
+    params = {**APP, "StreamName": "none", "OssEndpoint": "x", "RecordFormat": [MP4]}
+    assert api.refused(action, **params) == "CodeConfigNotFound"
 
 
 def test_a_start_finds_no_configuration_once_it_is_deleted(api: Api, control: Remote) -> None:
@@ -190,8 +190,8 @@ def test_a_stream_that_is_live_keeps_the_configuration_it_began_with(
 def test_an_automatic_configuration_records_what_is_published_next(
     api: Api, control: Remote
 ) -> None:
-    asked = {**APP, **BUCKET, "StreamName": "room", "RecordFormat": [MP4], "OnDemand": 0}
-    api("AddLiveAppRecordConfig", **asked)
+    params = {**APP, **BUCKET, "StreamName": "room", "RecordFormat": [MP4], "OnDemand": 0}
+    api("AddLiveAppRecordConfig", **params)
     control.publish("room")
     assert control.state("room")["recording"]["state"] == "recording"
 
@@ -209,14 +209,14 @@ def test_recording_into_a_bucket_that_is_not_there_breaks_as_it_begins(
     api: Api, control: Remote
 ) -> None:
     other = {**BUCKET, "OssBucket": "gone"}
-    asked = {**APP, **other, "StreamName": "room", "RecordFormat": [MP4], "OnDemand": 7}
+    params = {**APP, **other, "StreamName": "room", "RecordFormat": [MP4], "OnDemand": 7}
     with receiving() as receiver:
         control.notify(record_url=receiver.address)
-        api("AddLiveAppRecordConfig", **asked)
+        api("AddLiveAppRecordConfig", **params)
         control.publish("room")
         assert PresentSdk(api.address).record("start") == OK
-        (told,) = receiver.take(1)
-    assert told.body["error_info"]["code"] == "BucketNotFound"
+        (callback,) = receiver.take(1)
+    assert callback.body["error_info"]["code"] == "BucketNotFound"
     assert control.state("room")["recording"] is None
 
 
@@ -227,10 +227,10 @@ def test_a_notify_url_moves_the_stream_callbacks_and_its_key_signs_them(
         url = {"NotifyUrl": f"{receiver.address}/new"}
         api("SetLiveStreamsNotifyUrlConfig", **PUSH, **url, NotifyReqAuth="yes", NotifyAuthKey=KEY)
         control.publish("room")
-        (told,) = receiver.take(1)
-    at = told.time
-    assert told.path == "/new"
-    assert told.headers["ali-live-signature"] == callback_signature("push.example.com", at, KEY)
+        (callback,) = receiver.take(1)
+    at = callback.time
+    assert callback.path == "/new"
+    assert callback.headers["ali-live-signature"] == callback_signature("push.example.com", at, KEY)
 
 
 def test_a_notify_url_moves_the_recording_callbacks_and_its_key_signs_them(
@@ -241,10 +241,10 @@ def test_a_notify_url_moves_the_recording_callbacks_and_its_key_signs_them(
         api("UpdateLiveRecordNotifyConfig", **LIVE, NotifyUrl=f"{receiver.address}/new", **auth)
         control.publish("room")
         PresentSdk(api.address).record("start")
-        (told,) = receiver.take(1)
-    at = told.time
-    assert (told.path, told.body["event"]) == ("/new", "record_started")
-    assert told.headers["ali-live-signature"] == callback_signature("127.0.0.1", at, KEY)
+        (callback,) = receiver.take(1)
+    at = callback.time
+    assert (callback.path, callback.body["event"]) == ("/new", "record_started")
+    assert callback.headers["ali-live-signature"] == callback_signature("127.0.0.1", at, KEY)
 
 
 def test_a_stream_that_is_live_goes_on_signing_with_the_key_it_began_with(
@@ -259,8 +259,8 @@ def test_a_stream_that_is_live_goes_on_signing_with_the_key_it_began_with(
         control.publish("room", wait=True)
         _, gone, back = receiver.take(3)
     old, new = (
-        callback_signature("push.example.com", one.time, key)
-        for one, key in ((gone, "dev-stream-key-0000"), (back, KEY))
+        callback_signature("push.example.com", callback.time, key)
+        for callback, key in ((gone, "dev-stream-key-0000"), (back, KEY))
     )
     assert (gone.headers["ali-live-signature"], back.headers["ali-live-signature"]) == (old, new)
 
@@ -271,8 +271,8 @@ def test_without_status_notify_only_files_and_errors_are_told(api: Api, control:
         control.publish("room")
         for command in ("start", "stop", "cancel_delay"):
             PresentSdk(api.address).record(command)
-        (told,) = receiver.take(1)
-    assert "uri" in told.body
+        (callback,) = receiver.take(1)
+    assert "uri" in callback.body
 
 
 @pytest.mark.parametrize("played", ["empty", "refused"])
@@ -282,8 +282,8 @@ def test_a_callback_configuration_that_was_deleted_is_told_as_the_switch_says(
     control.switch(absent_notify_config=played)
     api("DeleteLiveStreamsNotifyUrlConfig", **PUSH)
     if played == "empty":
-        told = api("DescribeLiveStreamsNotifyUrlConfig", **PUSH)
-        assert told["LiveStreamsNotifyConfig"] == {}
+        answer = api("DescribeLiveStreamsNotifyUrlConfig", **PUSH)
+        assert answer["LiveStreamsNotifyConfig"] == {}
     else:
         code = api.refused("DescribeLiveStreamsNotifyUrlConfig", **PUSH)
         assert code == "CodeConfigNotFound"
@@ -294,17 +294,17 @@ def test_the_recording_callbacks_can_be_deleted_and_added_but_not_twice(api: Api
     api("DeleteLiveRecordNotifyConfig", **LIVE)
     assert api.refused("UpdateLiveRecordNotifyConfig", **LIVE, **WHERE) == "CodeConfigNotFound"
     api("AddLiveRecordNotifyConfig", **LIVE, **WHERE)
-    told = api("DescribeLiveRecordNotifyConfig", **LIVE)["LiveRecordNotifyConfig"]
-    assert told["NotifyUrl"] == WHERE["NotifyUrl"]
+    config = api("DescribeLiveRecordNotifyConfig", **LIVE)["LiveRecordNotifyConfig"]
+    assert config["NotifyUrl"] == WHERE["NotifyUrl"]
 
 
-@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("is_returned", [True, False])
 def test_the_key_of_recording_callbacks_is_told_as_the_switch_says(
-    api: Api, control: Remote, is_told: bool
+    api: Api, control: Remote, is_returned: bool
 ) -> None:
-    control.switch(record_key_is_told=is_told)
-    told = api("DescribeLiveRecordNotifyConfig", **LIVE)["LiveRecordNotifyConfig"]
-    assert ("NotifyAuthKey" in told) is is_told
+    control.switch(record_key_is_told=is_returned)
+    answer = api("DescribeLiveRecordNotifyConfig", **LIVE)["LiveRecordNotifyConfig"]
+    assert ("NotifyAuthKey" in answer) is is_returned
 
 
 @pytest.mark.parametrize(
@@ -327,19 +327,19 @@ def test_a_mapping_that_was_taken_away_leaves_two_domains_that_know_nothing_of_e
     api: Api,
 ) -> None:
     api("DeleteLiveDomainMapping", **PAIR)
-    told = api("DescribeLiveDomainMapping", **PUSH)["LiveDomainModels"]["LiveDomainModel"]
-    assert told == [{"DomainName": "push.example.com", "Type": "publish"}]
+    models_read = api("DescribeLiveDomainMapping", **PUSH)["LiveDomainModels"]["LiveDomainModel"]
+    assert models_read == [{"DomainName": "push.example.com", "Type": "publish"}]
     api("AddLiveDomainMapping", **PAIR)
-    told = api("DescribeLiveDomainMapping", **PUSH)["LiveDomainModels"]["LiveDomainModel"]
-    assert [one["Type"] for one in told] == ["vhost", "publish"]
+    models_read = api("DescribeLiveDomainMapping", **PUSH)["LiveDomainModels"]["LiveDomainModel"]
+    assert [model["Type"] for model in models_read] == ["vhost", "publish"]
 
 
 def test_domains_are_told_with_their_kind_and_whether_they_are_stopped(api: Api) -> None:
     api("StopLiveDomain", **LIVE)
-    told = api("DescribeLiveDomainDetail", **LIVE)["DomainDetail"]
-    assert (told["LiveDomainType"], told["DomainStatus"]) == ("liveVideo", "offline")
+    detail = api("DescribeLiveDomainDetail", **LIVE)["DomainDetail"]
+    assert (detail["LiveDomainType"], detail["DomainStatus"]) == ("liveVideo", "offline")
     listed = api("DescribeLiveUserDomains", LiveDomainType="liveEdge")["Domains"]["PageData"]
-    assert [one["DomainName"] for one in listed] == ["push.example.com"]
+    assert [row["DomainName"] for row in listed] == ["push.example.com"]
 
 
 def test_permission_for_one_action_can_be_missing_while_all_others_are_answered(
@@ -351,10 +351,10 @@ def test_permission_for_one_action_can_be_missing_while_all_others_are_answered(
 
 
 def test_the_caller_is_told_who_it_is(api: Api) -> None:
-    told = api("GetCallerIdentity")
-    assert (told["IdentityType"], told["Arn"]) == (
+    answer = api("GetCallerIdentity")
+    assert (answer["IdentityType"], answer["Arn"]) == (
         "RAMUser",
-        f"acs:ram::{told['AccountId']}:user/dev",
+        f"acs:ram::{answer['AccountId']}:user/dev",
     )
 
 
@@ -364,17 +364,17 @@ def test_a_clock_that_is_far_off_is_refused_and_told_in_the_date(api: Api, contr
 
 
 def test_a_reset_puts_the_whole_account_back(api: Api, control: Remote) -> None:
-    before = [api(action, **asked) for action, asked in ASKED.items()]
+    before = [api(action, **params) for action, params in PARAMS.items()]
     api("DeleteLiveAppRecordConfig", **APP)
     api("DeleteLiveDomainMapping", **PAIR)
     api("DeleteLiveRecordNotifyConfig", **LIVE)
     api("StopLiveDomain", **LIVE)
     control.skew(3_600)
     control.reset()
-    after = [api(action, **asked) for action, asked in ASKED.items()]
-    assert [_but_id(one) for one in after][:2] == [_but_id(one) for one in before][:2]
+    after = [api(action, **params) for action, params in PARAMS.items()]
+    assert [_but_id(answer) for answer in after][:2] == [_but_id(answer) for answer in before][:2]
     assert after[2]["LiveRecordNotifyConfig"]["NotifyUrl"]
 
 
-def _but_id(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if name != "RequestId"}
+def _but_id(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "RequestId"}

@@ -127,16 +127,16 @@ def test_unknown_switches_and_values_are_all_named(control: Remote) -> None:
 
 
 def test_each_switch_tells_its_values_its_default_and_its_fact(control: Remote) -> None:
-    for told in control.get("switches").values():
-        assert told["value"] == told["default"]
-        assert told["fact"].startswith("facts/live.md §")
-        assert told["values"]
+    for switch in control.get("switches").values():
+        assert switch["value"] == switch["default"]
+        assert switch["fact"].startswith("facts/live.md §")
+        assert switch["values"]
 
 
 @pytest.mark.slow
 def test_each_switch_takes_each_of_its_values(control: Remote) -> None:
-    for name, told in control.get("switches").items():
-        for value in told["values"] if isinstance(told["values"], list) else [0, 5]:
+    for name, switch in control.get("switches").items():
+        for value in switch["values"] if isinstance(switch["values"], list) else [0, 5]:
             assert control.switch(**{name: value})[name]["value"] == value
 
 

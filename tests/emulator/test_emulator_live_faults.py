@@ -117,8 +117,8 @@ def test_a_late_request_may_be_refused_when_it_lands(sdk: PresentSdk, control: R
 
 def test_a_fault_serves_its_times_and_its_command_only(sdk: PresentSdk, control: Remote) -> None:
     control.fail(code="ServiceUnavailable", command="stop", times=2)
-    said = [sdk.record(one).code for one in ("start", "stop", "stop", "stop")]
-    assert said == ["OK", "ServiceUnavailable", "ServiceUnavailable", "OK"]
+    codes = [sdk.record(command).code for command in ("start", "stop", "stop", "stop")]
+    assert codes == ["OK", "ServiceUnavailable", "ServiceUnavailable", "OK"]
 
 
 def test_faults_leave_the_lists_alone_unless_told_otherwise(

@@ -47,14 +47,14 @@ def client(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def record(installed: Path, client: str, live: LiveInThread, *asked: str) -> list[str]:
-    command = ["node", "record.js", client, live.address, *asked]
+def record(installed: Path, client: str, live: LiveInThread, *arguments: str) -> list[str]:
+    command = ["node", "record.js", client, live.address, *arguments]
     ended = subprocess.run(
         command, cwd=installed, capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    said: list[str] = json.loads(ended.stdout)
-    return said
+    codes: list[str] = json.loads(ended.stdout)
+    return codes
 
 
 @pytest.mark.slow
@@ -63,8 +63,8 @@ def test_a_node_client_starts_and_stops_a_recording(
 ) -> None:
     control = Remote(live.address)
     control.publish("room")
-    said = record(installed, client, live, "room", "start", "start", "stop", "cancel_delay")
-    assert said == ["OK", "TaskAlreadyStarted", "OK", "OK"]
+    codes = record(installed, client, live, "room", "start", "start", "stop", "cancel_delay")
+    assert codes == ["OK", "TaskAlreadyStarted", "OK", "OK"]
     assert len(control.state("room")["files"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""The official SDK of OSS, unchanged, against the stand-in's buckets."""
+"""The official SDK of OSS, unchanged, against the emulator's buckets."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def expiring(days: int) -> oss.PutBucketLifecycleRequest:
 
 
 def test_a_bucket_tells_where_it_is(there: oss.Client) -> None:
-    told = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="dev-bucket"))
-    assert told.bucket_info.extranet_endpoint == "oss-cn-shanghai.aliyuncs.com"
+    answer = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="dev-bucket"))
+    assert answer.bucket_info.extranet_endpoint == "oss-cn-shanghai.aliyuncs.com"
 
 
 def test_one_that_is_not_there_is_told_from_one_that_is(there: oss.Client) -> None:
@@ -62,8 +62,8 @@ def test_a_wrong_secret_is_refused(address: str) -> None:
 
 def test_what_deletes_in_a_bucket_can_be_set_read_and_taken_away(there: oss.Client) -> None:
     there.put_bucket_lifecycle(expiring(3))
-    told = there.get_bucket_lifecycle(oss.GetBucketLifecycleRequest(bucket="dev-bucket"))
-    assert told.lifecycle_configuration.rules[0].expiration.days == 3
+    answer = there.get_bucket_lifecycle(oss.GetBucketLifecycleRequest(bucket="dev-bucket"))
+    assert answer.lifecycle_configuration.rules[0].expiration.days == 3
     there.delete_bucket_lifecycle(oss.DeleteBucketLifecycleRequest(bucket="dev-bucket"))
     with pytest.raises(oss.exceptions.OperationError) as error:
         there.get_bucket_lifecycle(oss.GetBucketLifecycleRequest(bucket="dev-bucket"))
@@ -80,6 +80,6 @@ def test_permission_for_one_action_can_be_missing(there: oss.Client, address: st
 def test_a_bucket_that_was_made_is_recorded_into(there: oss.Client, address: str) -> None:
     there.put_bucket(oss.PutBucketRequest(bucket="new-bucket"))
     there.delete_bucket(oss.DeleteBucketRequest(bucket="dev-bucket"))
-    told = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="new-bucket"))
-    assert told.bucket_info.name == "new-bucket"
-    assert [one["action"] for one in Remote(address).calls()["calls"]][-1] == "GetBucketInfo"
+    answer = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="new-bucket"))
+    assert answer.bucket_info.name == "new-bucket"
+    assert [call["action"] for call in Remote(address).calls()["calls"]][-1] == "GetBucketInfo"

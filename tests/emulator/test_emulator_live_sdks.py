@@ -1,4 +1,4 @@
-"""Official Python SDKs, the present and the older one, unchanged, against the stand-in."""
+"""Official Python SDKs, the present and the older one, unchanged, against the emulator."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from emulator.live import LiveInThread, Remote
 from emulator.live.api_errors import CODES
 
 
-class Said(NamedTuple):
-    """What Live said: its code, or OK."""
+class Outcome(NamedTuple):
+    """The result of a call: Live's error code, or OK."""
 
     code: str
     status: int
 
 
-OK = Said("OK", 200)
+OK = Outcome("OK", 200)
 
 
 DEV = ("dev", "dev-secret")
@@ -55,9 +55,9 @@ STREAM_STATE = utils_models.Params(
 
 class Sdk(Protocol):
     def __init__(self, address: str, keys: tuple[str, str] = DEV) -> None: ...
-    def record(self, command: str, stream: str = "room", **changes: str) -> Said: ...
-    def online(self, **asked: object) -> dict[str, Any]: ...
-    def ask(self, action: str, **asked: str) -> dict[str, Any]: ...
+    def record(self, command: str, stream: str = "room", **changes: str) -> Outcome: ...
+    def online(self, **params: object) -> dict[str, Any]: ...
+    def ask(self, action: str, **params: str) -> dict[str, Any]: ...
 
 
 class PresentSdk:
@@ -75,22 +75,22 @@ class PresentSdk:
             )
         )
 
-    def record(self, command: str, stream: str = "room", **changes: str) -> Said:
+    def record(self, command: str, stream: str = "room", **changes: str) -> Outcome:
         named = {"domain_name": "live.example.com", "app_name": "app", "stream_name": stream}
         request = models.RealTimeRecordCommandRequest(command=command, **(named | changes))
         try:
             self.client.real_time_record_command(request)
         except TeaException as error:
-            return Said(error.code, getattr(error, "status_code", 0))
+            return Outcome(error.code, getattr(error, "status_code", 0))
         return OK
 
-    def online(self, **asked: object) -> dict[str, Any]:
-        asked = {"domain_name": "live.example.com", **asked}
-        request = models.DescribeLiveStreamsOnlineListRequest(**asked)
+    def online(self, **params: object) -> dict[str, Any]:
+        params = {"domain_name": "live.example.com", **params}
+        request = models.DescribeLiveStreamsOnlineListRequest(**params)
         body = self.client.describe_live_streams_online_list(request).body
         return dict(body.to_map())
 
-    def ask(self, action: str, **asked: str) -> dict[str, Any]:
+    def ask(self, action: str, **params: str) -> dict[str, Any]:
         calls = {
             "state": (self.client.describe_live_stream_state, "DescribeLiveStreamStateRequest"),
             "mapping": (
@@ -99,7 +99,7 @@ class PresentSdk:
             ),
         }
         call, model = calls[action]
-        return dict(call(getattr(models, model)(**asked)).body.to_map())
+        return dict(call(getattr(models, model)(**params)).body.to_map())
 
 
 class OlderSdk:
@@ -110,25 +110,25 @@ class OlderSdk:
         self.host = place.hostname
         self.client = AcsClient(*keys, "cn-shanghai", auto_retry=False, port=place.port)
 
-    def record(self, command: str, stream: str = "room", **changes: str) -> Said:
+    def record(self, command: str, stream: str = "room", **changes: str) -> Outcome:
         named = {"domain_name": "live.example.com", "app_name": "app", "stream_name": stream}
         request = RealTimeRecordCommandRequest.RealTimeRecordCommandRequest()
         try:
             self._do(request, command=command, **(named | changes))
         except ServerException as error:
-            return Said(error.get_error_code(), error.get_http_status())
+            return Outcome(error.get_error_code(), error.get_http_status())
         return OK
 
-    def online(self, **asked: object) -> dict[str, Any]:
+    def online(self, **params: object) -> dict[str, Any]:
         request = DescribeLiveStreamsOnlineListRequest.DescribeLiveStreamsOnlineListRequest()
-        return self._do(request, **{"domain_name": "live.example.com", **asked})
+        return self._do(request, **{"domain_name": "live.example.com", **params})
 
-    def ask(self, action: str, **asked: str) -> dict[str, Any]:
+    def ask(self, action: str, **params: str) -> dict[str, Any]:
         requests = {
             "state": DescribeLiveStreamStateRequest.DescribeLiveStreamStateRequest,
             "mapping": DescribeLiveDomainMappingRequest.DescribeLiveDomainMappingRequest,
         }
-        return self._do(requests[action](), **asked)
+        return self._do(requests[action](), **params)
 
     def _do(self, request: RpcRequest, **named: object) -> dict[str, Any]:
         request.set_endpoint(self.host)
@@ -164,13 +164,13 @@ def sdk(kind: type[Sdk], live: LiveInThread) -> Sdk:
 
 def test_a_live_stream_is_started_stopped_and_its_file_fetched(sdk: Sdk, control: Remote) -> None:
     control.publish("room")
-    assert [sdk.record(one) for one in ("start", "stop", "cancel_delay")] == [OK, OK, OK]
+    assert [sdk.record(command) for command in ("start", "stop", "cancel_delay")] == [OK, OK, OK]
     assert len(control.state("room")["files"]) == 1
 
 
 def test_a_restart_leaves_a_file_and_goes_on(sdk: Sdk, control: Remote) -> None:
     control.publish("room")
-    assert [sdk.record(one) for one in ("start", "restart")] == [OK, OK]
+    assert [sdk.record(command) for command in ("start", "restart")] == [OK, OK]
     state = control.state("room")
     assert (len(state["files"]), state["recording"]["state"]) == (1, "recording")
 
@@ -308,9 +308,9 @@ def test_the_state_of_a_stream_is_known_by_both_domains(
     sdk: Sdk, control: Remote, domain: str
 ) -> None:
     control.publish("room")
-    asked = {"domain_name": domain, "app_name": "app"}
-    assert sdk.ask("state", stream_name="room", **asked)["StreamState"] == "online"
-    assert sdk.ask("state", stream_name="empty", **asked)["StreamState"] == "offline"
+    params = {"domain_name": domain, "app_name": "app"}
+    assert sdk.ask("state", stream_name="room", **params)["StreamState"] == "online"
+    assert sdk.ask("state", stream_name="empty", **params)["StreamState"] == "offline"
 
 
 @pytest.mark.parametrize("domain", ["live.example.com", "push.example.com"])

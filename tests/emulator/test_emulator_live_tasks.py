@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from emulator.live import LiveInThread, Remote
-from tests.emulator.test_emulator_live_sdks import OK, PresentSdk, Said
+from tests.emulator.test_emulator_live_sdks import OK, Outcome, PresentSdk
 
-STREAM_NOT_FOUND = Said("StreamNotFound", 409)
-ALREADY = Said("TaskAlreadyStarted", 409)
-OTHER = Said("OtherError", 400)
+STREAM_NOT_FOUND = Outcome("StreamNotFound", 409)
+ALREADY = Outcome("TaskAlreadyStarted", 409)
+OTHER = Outcome("OtherError", 400)
 
 
 class Room:
@@ -33,7 +33,7 @@ class Room:
         self.unpublish()
         self.publish()
 
-    def record(self, *commands: str) -> list[Said]:
+    def record(self, *commands: str) -> list[Outcome]:
         return [self.sdk.record(command) for command in commands]
 
     @property
@@ -132,7 +132,7 @@ def test_a_manual_recording_never_resumes_beyond_the_delay(room: Room) -> None:
 
 @pytest.mark.parametrize("pause", ["stop", "interruption"])
 @pytest.mark.parametrize(
-    ("value", "said", "then"),
+    ("value", "outcome", "then"),
     [
         ("resumes", OK, ("recording", 0)),
         ("new_file", OK, ("recording", 1)),
@@ -140,13 +140,13 @@ def test_a_manual_recording_never_resumes_beyond_the_delay(room: Room) -> None:
     ],
 )
 def test_a_start_within_the_merge_delay_does_as_switched(
-    room: Room, pause: str, value: str, said: Said, then: tuple[str, int]
+    room: Room, pause: str, value: str, outcome: Outcome, then: tuple[str, int]
 ) -> None:
     room.control.switch(**{f"start_after_{pause}_within_delay": value})
     room.publish()
     room.record("start")
     room.record("stop") if pause == "stop" else room.interrupt()
-    assert room.record("start") == [said]
+    assert room.record("start") == [outcome]
     assert (room.state, len(room.files)) == then
 
 
@@ -158,53 +158,55 @@ def test_a_resumed_recording_ends_in_one_file(room: Room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("ok", OK), ("StreamNotFound", STREAM_NOT_FOUND), ("OtherError", OTHER)]
+    ("value", "outcome"), [("ok", OK), ("StreamNotFound", STREAM_NOT_FOUND), ("OtherError", OTHER)]
 )
-def test_an_idle_stop_answers_as_switched(room: Room, value: str, said: Said) -> None:
+def test_an_idle_stop_answers_as_switched(room: Room, value: str, outcome: Outcome) -> None:
     room.control.switch(stop_when_idle=value)
     room.publish()
-    assert room.record("stop") == [said]
-    assert room.record("start", "stop", "stop") == [OK, OK, said]
+    assert room.record("stop") == [outcome]
+    assert room.record("start", "stop", "stop") == [OK, OK, outcome]
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [("ok", OK), ("StreamNotFound", STREAM_NOT_FOUND), ("OtherError", OTHER)]
+    ("value", "outcome"), [("ok", OK), ("StreamNotFound", STREAM_NOT_FOUND), ("OtherError", OTHER)]
 )
 def test_cancel_delay_without_a_stop_answers_as_switched(
-    room: Room, value: str, said: Said
+    room: Room, value: str, outcome: Outcome
 ) -> None:
     room.control.switch(cancel_delay_without_stop=value)
     room.publish()
-    assert room.record("cancel_delay", "start", "cancel_delay") == [said, OK, said]
+    assert room.record("cancel_delay", "start", "cancel_delay") == [outcome, OK, outcome]
     assert room.state == "recording"
 
 
-@pytest.mark.parametrize(("value", "said"), [("error", OTHER), ("ok", OK)])
-def test_a_restart_before_any_start_answers_as_switched(room: Room, value: str, said: Said) -> None:
+@pytest.mark.parametrize(("value", "outcome"), [("error", OTHER), ("ok", OK)])
+def test_a_restart_before_any_start_answers_as_switched(
+    room: Room, value: str, outcome: Outcome
+) -> None:
     room.control.switch(restart_before_start=value)
     room.publish()
-    assert room.record("restart") == [said]
+    assert room.record("restart") == [outcome]
 
 
-@pytest.mark.parametrize(("value", "said"), [("StreamNotFound", STREAM_NOT_FOUND), ("ok", OK)])
+@pytest.mark.parametrize(("value", "outcome"), [("StreamNotFound", STREAM_NOT_FOUND), ("ok", OK)])
 def test_a_stop_of_an_offline_stream_answers_as_switched(
-    room: Room, value: str, said: Said
+    room: Room, value: str, outcome: Outcome
 ) -> None:
     room.control.switch(stop_when_offline=value)
-    assert room.record("stop") == [said]
+    assert room.record("stop") == [outcome]
 
 
 @pytest.mark.parametrize(
-    ("value", "said", "files"), [("StreamNotFound", STREAM_NOT_FOUND, 0), ("ok", OK, 1)]
+    ("value", "outcome", "files"), [("StreamNotFound", STREAM_NOT_FOUND, 0), ("ok", OK, 1)]
 )
 def test_cancel_delay_of_an_offline_stream_answers_as_switched(
-    room: Room, value: str, said: Said, files: int
+    room: Room, value: str, outcome: Outcome, files: int
 ) -> None:
     room.control.switch(cancel_delay_when_offline=value)
     room.publish()
     room.record("start")
     room.unpublish()
-    assert (room.record("cancel_delay"), len(room.files)) == ([said], files)
+    assert (room.record("cancel_delay"), len(room.files)) == ([outcome], files)
 
 
 def test_a_stream_may_become_visible_to_the_recorder_late(room: Room) -> None:

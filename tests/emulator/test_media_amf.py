@@ -22,8 +22,8 @@ values = st.recursive(
 
 
 @given(st.lists(values, max_size=4))
-def test_what_is_written_is_read_again(said: list[amf.Value]) -> None:
-    assert amf.read(amf.write(*said)) == said
+def test_what_is_written_is_read_again(sent: list[amf.Value]) -> None:
+    assert amf.read(amf.write(*sent)) == sent
 
 
 @given(st.binary(max_size=300))
@@ -34,9 +34,9 @@ def test_whatever_bytes_come_only_malformed_is_raised(data: bytes) -> None:
 
 @given(st.lists(values, min_size=1, max_size=2), st.data())
 def test_what_is_cut_off_or_changed_only_raises_malformed(
-    said: list[amf.Value], data: st.DataObject
+    sent: list[amf.Value], data: st.DataObject
 ) -> None:
-    whole = bytearray(amf.write(*said))
+    whole = bytearray(amf.write(*sent))
     whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(Malformed):
         amf.read(bytes(whole[: data.draw(st.integers(0, len(whole)))]))

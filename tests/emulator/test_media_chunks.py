@@ -31,7 +31,7 @@ def test_messages_arrive_however_their_bytes_are_cut(
     sent: list[Message], data: st.DataObject
 ) -> None:
     writer = ChunkWriter()
-    wire = b"".join(writer.write(one, channel=4 + n) for n, one in enumerate(sent))
+    wire = b"".join(writer.write(message, channel=4 + n) for n, message in enumerate(sent))
     cuts = data.draw(st.lists(st.integers(0, len(wire)), max_size=8).map(sorted))
     parts = [wire[a:b] for a, b in itertools.pairwise([0, *cuts, len(wire)])]
     assert read(*parts) == sent
@@ -57,9 +57,9 @@ def test_short_headers_count_on_from_the_message_before() -> None:
     same_size = b"\x84" + b"\0\0\x07" + b"de"
     the_same_again = b"\xc4" + b"fg"
     got = read(first + same_stream + same_size + the_same_again)
-    assert [one.timestamp for one in got] == [10, 15, 22, 29]
-    assert [one.payload for one in got] == [b"a", b"bc", b"de", b"fg"]
-    assert [one.stream for one in got] == [1, 1, 1, 1]
+    assert [message.timestamp for message in got] == [10, 15, 22, 29]
+    assert [message.payload for message in got] == [b"a", b"bc", b"de", b"fg"]
+    assert [message.stream for message in got] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("repeats", [True, False], ids=["repeated", "said once"])
@@ -67,7 +67,7 @@ def test_a_long_timestamp_may_be_repeated_in_every_chunk_or_not(repeats: bool) -
     clock = (0x1234567).to_bytes(4, "big")
     header = b"\x04\xff\xff\xff" + (132).to_bytes(3, "big") + bytes([VIDEO]) + b"\1\0\0\0" + clock
     wire = header + bytes(128) + b"\xc4" + (clock if repeats else b"") + b"wxyz"
-    assert [(one.timestamp, len(one.payload)) for one in read(wire)] == [(0x1234567, 132)]
+    assert [(each.timestamp, len(each.payload)) for each in read(wire)] == [(0x1234567, 132)]
 
 
 def test_a_message_that_was_given_up_is_forgotten() -> None:

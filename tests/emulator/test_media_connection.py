@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emulator.media import amf, chunks
 from emulator.media.chunks import ChunkReader, ChunkWriter, Message
 from emulator.media.flv import Tag
-from emulator.media.ingest import HANDSHAKE, WINDOW, Connection, Patience
+from emulator.media.ingest import HANDSHAKE_BYTES, WINDOW_BYTES, Connection, Timeouts
 from emulator.media.push import Push
 
 
@@ -31,10 +31,10 @@ class Taken:
     def take(self, tag: Tag) -> None:
         self.tags.append(tag)
 
-    def gone(self) -> None:
+    def publisher_left(self) -> None:
         self.is_gone = True
 
-    def ended(self, _push: Push | None, _peer: str, reason: str) -> None:
+    def connection_ended(self, _push: Push | None, _peer: str, reason: str) -> None:
         self.reasons.append(reason)
 
 
@@ -62,7 +62,7 @@ class Wire(asyncio.Transport):
 def talk(*parts: bytes) -> tuple[Taken, Wire]:
     async def say() -> tuple[Taken, Wire]:
         host, wire = Taken(), Wire()
-        connection = Connection(host, Patience(), lambda _: None)
+        connection = Connection(host, Timeouts(), lambda _: None)
         connection.connection_made(wire)
         for part in parts:
             connection.data_received(part)
@@ -72,11 +72,11 @@ def talk(*parts: bytes) -> tuple[Taken, Wire]:
     return asyncio.run(say())
 
 
-HELLO = b"\3" + bytes(2 * HANDSHAKE)
+HELLO = b"\3" + bytes(2 * HANDSHAKE_BYTES)
 
 
-def command(*said: amf.Value) -> Message:
-    return Message(chunks.COMMAND, 0, amf.write(*said), 1)
+def command(*values: amf.Value) -> Message:
+    return Message(chunks.COMMAND, 0, amf.write(*values), 1)
 
 
 CONNECT = command("connect", 1, {"app": "app", "tcUrl": "rtmp://h/app"})
@@ -85,11 +85,11 @@ PUBLISH = command("publish", 5, None, "room", "live")
 
 def wired(messages: Sequence[Message]) -> bytes:
     writer = ChunkWriter()
-    return b"".join(writer.write(one, 3) for one in messages)
+    return b"".join(writer.write(message, 3) for message in messages)
 
 
 def answers(wire: Wire) -> list[Message]:
-    return list(ChunkReader().feed(wire.data[1 + 2 * HANDSHAKE :]))
+    return list(ChunkReader().feed(wire.data[1 + 2 * HANDSHAKE_BYTES :]))
 
 
 @given(st.lists(st.binary(max_size=300), max_size=3))
@@ -104,10 +104,10 @@ anything = st.builds(Message, kinds, st.integers(0, 2**32 - 1), st.binary(max_si
 loose = (
     st.none() | st.text(max_size=9) | st.floats() | st.dictionaries(st.text(max_size=4), st.none())
 )
-asked = st.builds(lambda name, rest: command(name, *rest), names, st.lists(loose, max_size=5))
+commands = st.builds(lambda name, rest: command(name, *rest), names, st.lists(loose, max_size=5))
 
 
-@given(st.lists(anything | asked, max_size=6))
+@given(st.lists(anything | commands, max_size=6))
 def test_whatever_it_says_after_that_it_ends_once(messages: list[Message]) -> None:
     host, wire = talk(HELLO, wired([CONNECT]), wired(messages))
     assert (len(host.reasons), wire.is_shut) == (1, True)
@@ -125,12 +125,14 @@ def test_a_ping_is_answered_and_what_was_received_is_acknowledged() -> None:
     wants = Message(chunks.WINDOW, 0, (2**19).to_bytes(4, "big"))
     _, wire = talk(HELLO, wired([CONNECT, PUBLISH, ping, wants]), wired([sound]))
     assert Message(chunks.USER_CONTROL, 0, b"\0\7\1\2\3\4") in answers(wire)
-    assert [one.kind for one in answers(wire)][-1] == chunks.ACKNOWLEDGEMENT
-    assert WINDOW > 2**20
+    assert [message.kind for message in answers(wire)][-1] == chunks.ACKNOWLEDGEMENT
+    assert WINDOW_BYTES > 2**20
 
 
 def test_a_stream_in_the_other_command_format_is_taken_too() -> None:
-    said = [Message(chunks.COMMAND_3, 0, b"\0" + one.payload, 1) for one in (CONNECT, PUBLISH)]
-    host, wire = talk(HELLO + wired(said))
+    messages = [
+        Message(chunks.COMMAND_3, 0, b"\0" + message.payload, 1) for message in (CONNECT, PUBLISH)
+    ]
+    host, wire = talk(HELLO + wired(messages))
     assert (host.reasons, host.is_gone) == (["over"], True)
     assert b"NetStream.Publish.Start" in wire.data

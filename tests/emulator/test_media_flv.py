@@ -14,8 +14,17 @@ from hypothesis import strategies as st
 
 from cli.local.encoder import clip
 from emulator.media import amf
-from emulator.media.flv import AUDIO, DURATION_AT, META, SCRIPT, VIDEO, Tag, read, told_by
-from emulator.media.flv_recording import Reel, Source
+from emulator.media.flv import (
+    AUDIO,
+    DURATION_OFFSET_BYTES,
+    META,
+    SCRIPT,
+    VIDEO,
+    Tag,
+    read,
+    read_metadata,
+)
+from emulator.media.flv_recording import FlvRecording, Source
 from emulator.media.malformed import Malformed
 
 VIDEO_HEADER = Tag(VIDEO, 0, b"\x17\0\0\0\0avcC")
@@ -35,24 +44,24 @@ def sound(at: int) -> Tag:
 
 
 class Filmed:
-    """A reel and its publisher."""
+    """A recording and its publisher."""
 
     def __init__(self, path: Path) -> None:
-        self.reel = Reel(path / "a.flv")
+        self.flv = FlvRecording(path / "a.flv")
         self.source = Source()
 
     def send(self, *tags: Tag, now_ms: int = 0) -> None:
         for tag in tags:
             self.source.learn(tag)
-            self.reel.take(tag, self.source, now_ms)
+            self.flv.take(tag, self.source, now_ms)
 
     def reconnect(self) -> None:
-        self.reel.pause()
+        self.flv.pause()
         self.source = Source()
 
     @property
     def tags(self) -> list[Tag]:
-        with self.reel.path.open("rb") as file:
+        with self.flv.path.open("rb") as file:
             return list(read(file))
 
     @property
@@ -61,14 +70,14 @@ class Filmed:
 
     @property
     def duration(self) -> object:
-        return (told_by(self.tags[0].payload) or {})["duration"]
+        return (read_metadata(self.tags[0].payload) or {})["duration"]
 
 
 @pytest.fixture
 def filmed(tmp_path: Path) -> Iterator[Filmed]:
     film = Filmed(tmp_path)
     yield film
-    film.reel.close()
+    film.flv.close()
 
 
 def test_a_file_begins_with_the_headers_at_a_key_frame_and_its_clock_at_0(filmed: Filmed) -> None:
@@ -81,13 +90,15 @@ def test_a_file_begins_with_the_headers_at_a_key_frame_and_its_clock_at_0(filmed
 def test_its_duration_is_right_once_it_stands_still_whatever_the_publisher_said(
     filmed: Filmed,
 ) -> None:
-    said = amf.write("@setDataFrame", META) + amf.write_named_array({"duration": 9e9, "width": 2.0})
-    filmed.send(Tag(SCRIPT, 0, said), VIDEO_HEADER, key_frame(100), frame(140), frame(180))
-    filmed.reel.pause()
+    script = amf.write("@setDataFrame", META) + amf.write_named_array(
+        {"duration": 9e9, "width": 2.0}
+    )
+    filmed.send(Tag(SCRIPT, 0, script), VIDEO_HEADER, key_frame(100), frame(140), frame(180))
+    filmed.flv.pause()
     assert filmed.duration == 0.12
-    assert told_by(filmed.tags[0].payload) == {"duration": 0.12, "width": 2.0}
-    with filmed.reel.path.open("rb") as file:
-        assert struct.unpack_from(">d", file.read(), DURATION_AT) == (0.12,)
+    assert read_metadata(filmed.tags[0].payload) == {"duration": 0.12, "width": 2.0}
+    with filmed.flv.path.open("rb") as file:
+        assert struct.unpack_from(">d", file.read(), DURATION_OFFSET_BYTES) == (0.12,)
 
 
 def test_a_new_publisher_goes_on_right_after_the_old_one(filmed: Filmed) -> None:
@@ -124,8 +135,8 @@ def test_a_clock_that_jumps_back_stands_still(filmed: Filmed) -> None:
 
 def test_there_is_no_file_before_the_first_frame(filmed: Filmed) -> None:
     filmed.send(VIDEO_HEADER, frame(0))
-    filmed.reel.pause()
-    assert (filmed.reel.path.exists(), filmed.reel.frames) == (False, 0)
+    filmed.flv.pause()
+    assert (filmed.flv.path.exists(), filmed.flv.frames) == (False, 0)
 
 
 @contextmanager
@@ -142,9 +153,9 @@ def test_a_full_disk_is_told_and_leaves_a_whole_file(filmed: Filmed) -> None:
     filmed.send(VIDEO_HEADER, key_frame(0))
     with files_no_larger_than(4_096), pytest.raises(OSError, match="too large"):
         filmed.send(*(frame(40 * n) for n in range(1, 1_000)))
-    filmed.reel.pause()
+    filmed.flv.pause()
     assert filmed.duration == filmed.times[-1][1] / 1000 + 0.04
-    assert filmed.reel.path.stat().st_size <= 4_096
+    assert filmed.flv.path.stat().st_size <= 4_096
 
 
 def test_the_shipped_clip_is_small_and_every_second_frame_is_a_key_frame() -> None:

@@ -20,7 +20,7 @@ from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.account import Ingest
 from emulator.media import amf, chunks
 from emulator.media.chunks import ChunkWriter, Message
-from emulator.media.ingest import HANDSHAKE
+from emulator.media.ingest import HANDSHAKE_BYTES
 from emulator.media.publisher import NotTaken, Publisher
 from tests.support.pushed_recording import until
 from tests.support.receiver import receiving
@@ -32,7 +32,7 @@ SIGNED = Ingest(publish_delay_ms=0, auth_key="secret")
 
 
 class Port:
-    """The stand-in as a publisher and its control plane see it."""
+    """The emulator as its publishers and its control plane's callers see it."""
 
     def __init__(self, live: LiveInThread) -> None:
         self.rtmp, self.address = live.rtmp, live.address
@@ -41,14 +41,14 @@ class Port:
 
     @property
     def reasons(self) -> list[str]:
-        told = requests.get(f"{self.address}/_control/publishers", timeout=5).json()
-        return [one["reason"] for one in told["ended"]]
+        document = requests.get(f"{self.address}/_control/publishers", timeout=5).json()
+        return [connection["reason"] for connection in document["ended"]]
 
     def is_live(self, stream: str) -> bool:
         return bool(self.control.state(stream).get("live"))
 
     def ends_with(self, reason: str) -> None:
-        until(lambda: any(reason in one for one in self.reasons), f"{reason!r}")
+        until(lambda: any(reason in ended for ended in self.reasons), f"{reason!r}")
 
     def send(self, data: bytes) -> socket.socket:
         place = urlsplit(self.rtmp)
@@ -78,7 +78,7 @@ def test_who_stays_connected_is_announced_and_who_goes_is_reported_gone(port: Po
         with Encoder(f"{port.rtmp}/app/room?vhost=push.example.com&callback_id=7"):
             until(lambda: len(receiver.arrived) == 1, "the publish callback")
         until(lambda: len(receiver.arrived) == 2, "the publish_done callback")
-    publish, done = [one.query for one in receiver.arrived]
+    publish, done = [callback.query for callback in receiver.arrived]
     assert (publish["action"], done["action"]) == ("publish", "publish_done")
     assert (publish["app"], publish["appname"], publish["id"]) == (
         "push.example.com",
@@ -133,7 +133,7 @@ def test_a_hundred_half_open_connections_are_closed_and_a_publisher_gets_in(port
     with Encoder(f"{port.rtmp}/app/room"):
         until(lambda: len(port.reasons) >= 100, "their end")
         assert port.is_live("room")
-    assert sum("publishes nothing" in one for one in port.reasons) == 100
+    assert sum("publishes nothing" in reason for reason in port.reasons) == 100
     for connection in held:
         connection.close()
 
@@ -142,11 +142,11 @@ def connected(*commands: bytes) -> bytes:
     writer = ChunkWriter()
     hello = amf.write("connect", 1, {"app": "app", "tcUrl": "rtmp://127.0.0.1/app"})
     sent = [writer.write(Message(chunks.COMMAND, 0, hello), 3), *commands]
-    return b"\3" + bytes(2 * HANDSHAKE) + b"".join(sent)
+    return b"\3" + bytes(2 * HANDSHAKE_BYTES) + b"".join(sent)
 
 
-def command(*said: amf.Value) -> bytes:
-    return ChunkWriter().write(Message(chunks.COMMAND, 0, amf.write(*said), 1), 3)
+def command(*values: amf.Value) -> bytes:
+    return ChunkWriter().write(Message(chunks.COMMAND, 0, amf.write(*values), 1), 3)
 
 
 MEDIA = ChunkWriter().write(Message(chunks.VIDEO, 0, b"\x17\1", 1), 4)
@@ -210,8 +210,8 @@ def test_a_stream_that_the_control_plane_ends_is_cut_off(port: Port) -> None:
 
 
 def signed(*, ago: int = 0, path: str = "/app/room", key: str = "secret") -> str:
-    said = f"{int(time.time()) - ago}-0-0"
-    return f"{said}-{hashlib.md5(f'{path}-{said}-{key}'.encode()).hexdigest()}"  # noqa: S324 - theirs
+    prefix = f"{int(time.time()) - ago}-0-0"
+    return f"{prefix}-{hashlib.md5(f'{path}-{prefix}-{key}'.encode()).hexdigest()}"  # noqa: S324 - theirs
 
 
 @pytest.mark.parametrize(
@@ -246,5 +246,5 @@ def test_with_a_key_only_a_signed_address_is_taken(
 def test_no_key_is_ever_told(port: Port, capfd: pytest.CaptureFixture[str]) -> None:
     push_once(f"{port.rtmp}/app/room?auth_key=hush")
     port.ends_with("the publisher ended it")
-    told: Any = requests.get(f"{port.address}/_control/publishers", timeout=5).text
-    assert "hush" not in told + capfd.readouterr().err
+    answer: Any = requests.get(f"{port.address}/_control/publishers", timeout=5).text
+    assert "hush" not in answer + capfd.readouterr().err

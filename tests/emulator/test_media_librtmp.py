@@ -64,7 +64,7 @@ def test_what_librtmp_pushes_is_recorded_to_the_last_picture(tmp_path: Path) -> 
         control.post("recording", AUTOMATIC)
         with connected(rtmp, f"{live.rtmp}/app/room?vhost=push.example.com") as session:
             for tag in paced(clip(), speed=2.0):
-                assert rtmp.RTMP_Write(session, tag.written(), len(tag.written())) > 0
+                assert rtmp.RTMP_Write(session, tag.encode(), len(tag.encode())) > 0
         until(lambda: not control.state("room")["live"], "the end")
         control.advance(181)
         (kept,) = control.state("room")["kept"]

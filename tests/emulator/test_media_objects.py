@@ -29,8 +29,8 @@ def test_no_object_is_written_over(tmp_path: Path) -> None:
     objects = Objects(tmp_path)
     for name in ("a.flv", "a-2.flv"):
         objects.keep(drawn(objects), "bucket", name)
-    assert objects.free("bucket", "a.flv") == "a-3.flv"
-    assert objects.free("bucket", "b.flv") == "b.flv"
+    assert objects.free_key("bucket", "a.flv") == "a-3.flv"
+    assert objects.free_key("bucket", "b.flv") == "b.flv"
 
 
 def drawn(objects: Objects) -> Path:

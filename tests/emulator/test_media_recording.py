@@ -41,7 +41,7 @@ class Studio:
         self.url = f"{live.rtmp}/app/room"
 
     def record(self, *commands: str) -> None:
-        assert [self.sdk.record(one) for one in commands] == [OK] * len(commands)
+        assert [self.sdk.record(command) for command in commands] == [OK] * len(commands)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -89,9 +89,9 @@ def assert_one_goes_on_where_the_other_ends(first: Kept, second: Kept) -> None:
         assert_as_long_as_its_pictures(kept)
     assert first["ended_ms"] <= second["began_ms"]
     for kind in (VIDEO, AUDIO):
-        said = [tag.payload for tag in clip() if tag.kind == kind and tag.is_frame]
+        payloads = [tag.payload for tag in clip() if tag.kind == kind and tag.is_frame]
         both = [*sent(first["path"], kind), *sent(second["path"], kind)]
-        begins = (islice(cycle(said), at, at + len(both)) for at in range(len(said)))
+        begins = (islice(cycle(payloads), at, at + len(both)) for at in range(len(payloads)))
         assert both in map(list, begins)
 
 
@@ -110,12 +110,12 @@ def test_a_recording_is_an_object_named_as_configured_told_with_its_true_length(
         studio.record("stop", "cancel_delay")
         assert before <= studio.kept[0]["began_ms"] < studio.kept[0]["ended_ms"] <= studio.now
         until(lambda: "file" in receiver.events(), "the file's callback")
-    (told,) = [one.body for one in receiver.arrived if one.event == "file"]
+    (body,) = [callback.body for callback in receiver.arrived if callback.event == "file"]
     (kept,) = studio.kept
-    assert kept["path"] == f"{studio.buckets}/dev-bucket/{told['uri']}"
-    assert told["uri"].startswith("record/app/room/")
-    assert told["duration"] * 1000 == kept["duration_ms"]
-    assert told["start_time"] == kept["began_ms"] // 1000
+    assert kept["path"] == f"{studio.buckets}/dev-bucket/{body['uri']}"
+    assert body["uri"].startswith("record/app/room/")
+    assert body["duration"] * 1000 == kept["duration_ms"]
+    assert body["start_time"] == kept["began_ms"] // 1000
     assert_as_long_as_its_pictures(kept)
     assert plays(kept["path"])
 
@@ -140,7 +140,7 @@ def test_a_stop_leaves_its_object_after_the_merge_delay(studio: Studio) -> None:
         studio.record("stop")
         assert studio.kept == []
         studio.control.advance(181)
-    assert [plays(one["path"]) for one in studio.kept] == [True]
+    assert [plays(file["path"]) for file in studio.kept] == [True]
 
 
 def test_a_restart_cuts_at_a_key_frame_and_loses_none(studio: Studio) -> None:
@@ -165,8 +165,8 @@ def test_a_long_recording_leaves_a_file_every_cycle_and_loses_no_frame(studio: S
 
 @pytest.mark.parametrize("merges", [True, False], ids=["resumes", "new_file"])
 def test_an_interruption_is_merged_or_begins_a_new_file(studio: Studio, *, merges: bool) -> None:
-    how = "resumes" if merges else "new_file"
-    studio.control.switch(start_after_interruption_within_delay=how)
+    restart_as = "resumes" if merges else "new_file"
+    studio.control.switch(start_after_interruption_within_delay=restart_as)
     with Encoder(studio.url) as first:
         studio.record("start")
         studio.films()
@@ -175,7 +175,7 @@ def test_an_interruption_is_merged_or_begins_a_new_file(studio: Studio, *, merge
         studio.record("start")
         studio.films()
         studio.record("stop", "cancel_delay")
-    assert [plays(one["path"]) for one in studio.kept] == [True] * (1 if merges else 2)
+    assert [plays(file["path"]) for file in studio.kept] == [True] * (1 if merges else 2)
 
 
 def test_a_killed_publisher_leaves_a_whole_file_within_100_ms(studio: Studio) -> None:
@@ -230,16 +230,16 @@ def test_nothing_outside_a_bucket_is_served(studio: Studio, path: str) -> None:
 
 def test_names_that_lead_out_of_the_bucket_are_not_written(studio: Studio, tmp_path: Path) -> None:
     name = {"Format": "flv", "OssObjectPrefix": "../../out/{StartTime}{EndTime}"}
-    asked = {**APP, **BUCKET, "OnDemand": 7, "StreamName": "room", "RecordFormat": [name]}
-    Api(studio.address)("AddLiveAppRecordConfig", **asked)
+    params = {**APP, **BUCKET, "OnDemand": 7, "StreamName": "room", "RecordFormat": [name]}
+    Api(studio.address)("AddLiveAppRecordConfig", **params)
     with receiving() as receiver, Encoder(studio.url):
         studio.control.notify(record_url=receiver.address, need_status=False)
         studio.record("start")
         studio.films()
         studio.record("stop", "cancel_delay")
         assert receiver.take(1)[0].body["error_info"]["code"] == "AccessDenied"
-    assert [one.name for one in tmp_path.iterdir()] == ["buckets"]
-    assert [one.name for one in studio.buckets.iterdir()] == [".drafts"]
+    assert [path.name for path in tmp_path.iterdir()] == ["buckets"]
+    assert [path.name for path in studio.buckets.iterdir()] == [".drafts"]
 
 
 def test_a_full_disk_ends_that_publisher_with_the_reason_and_no_other(studio: Studio) -> None:
@@ -251,8 +251,10 @@ def test_a_full_disk_ends_that_publisher_with_the_reason_and_no_other(studio: St
         assert not studio.state["live"]
         assert studio.state["recording"] is None
     assert other.refusal == ""
-    told = requests.get(f"{studio.address}/_control/publishers", timeout=5).json()["ended"]
-    assert "the recording could not be written: File too large" in [one["reason"] for one in told]
+    ended = requests.get(f"{studio.address}/_control/publishers", timeout=5).json()["ended"]
+    assert "the recording could not be written: File too large" in [
+        path["reason"] for path in ended
+    ]
 
 
 def test_a_reset_leaves_nothing_behind(studio: Studio) -> None:
@@ -260,7 +262,7 @@ def test_a_reset_leaves_nothing_behind(studio: Studio) -> None:
         studio.record("start")
         studio.films()
         studio.control.reset()
-    assert [one for one in studio.buckets.rglob("*") if one.is_file()] == []
+    assert [path for path in studio.buckets.rglob("*") if path.is_file()] == []
 
 
 def test_ffmpeg_pushes_and_its_file_is_read_whole(studio: Studio) -> None:
