@@ -13,7 +13,7 @@ from cli.api import Api, Json
 from cli.errors import Failure, Refused
 from cli.stage_registry import Target
 from cli.stream_names import Stream
-from functions.file_view import LONGEST
+from functions.file_view import MAX_SIGNED_MS
 from shared.protocol.durations import duration, written
 from shared.protocol.file import VOD
 
@@ -81,7 +81,7 @@ def _by_the_stage(
 ) -> Sequence[Json] | None:
     """None where it cannot; why not is said."""
     ms = period // timedelta(milliseconds=1)
-    if not path or ms > LONGEST:
+    if not path or ms > MAX_SIGNED_MS:
         return None
     try:
         return api.signed(path, written(ms), limit)

@@ -8,15 +8,15 @@ from shared.inbound.request_fields import LIMIT, Field
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.file import VOD, File
 
-HOUR = 3_600_000
-LONGEST = 12 * HOUR
+HOUR_MS = 3_600_000
+MAX_SIGNED_MS = 12 * HOUR_MS
 """ms. The role's credentials last 36 h (facts/function-compute.md), and an address no longer."""
 
 
 def _period(value: object) -> int:
     period = duration(value)
-    if period > LONGEST:
-        raise ValueError(f"an address plays for {written(LONGEST)} at the most")
+    if period > MAX_SIGNED_MS:
+        raise ValueError(f"an address plays for {written(MAX_SIGNED_MS)} at the most")
     return period
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from functions.file_view import HOUR, QUERY, is_object, shown
+from functions.file_view import HOUR_MS, QUERY, is_object, shown
 from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
-from shared.inbound.request_fields import SOME, read
+from shared.inbound.request_fields import DEFAULT_ROWS, read
 from shared.invocation import composition, serve
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
@@ -18,17 +18,17 @@ from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 
-BUDGET = 12.0
+BUDGET_S = 12.0
 """s within which a person has an answer."""
-SIZES = 100
+MAX_SIZES = 100
 """How many sizes one request asks for; each is a request to OSS."""
 _PATH = "/v1/files/"
-_NAMES = 3
+_PATH_PARTS = 3
 Json = dict[str, Any]
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET_S)
 
 
 def prepare() -> None:
@@ -44,17 +44,17 @@ def respond(invocation: Invocation, request: Request) -> Response:
     key = _stream(invocation, request.path)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(invocation).open()
-    left = invocation.app.store.files(key, asked.get("limit", SOME))
-    period = asked.get("for", HOUR)
+    left = invocation.app.store.files(key, asked.get("limit", DEFAULT_ROWS))
+    period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
-    told = {"stream": str(key), "until": rfc3339(until)}
-    return Response(200, {**told, "files": list(_signed(invocation, opened, left, period))})
+    about = {"stream": str(key), "until": rfc3339(until)}
+    return Response(200, {**about, "files": list(_signed(invocation, opened, left, period))})
 
 
 def _stream(invocation: Invocation, path: str) -> StreamKey:
     """The route may have taken its own part off the path."""
     names = path.rstrip("/").removeprefix(_PATH).removeprefix("/").split("/")
-    if len(names) != _NAMES:
+    if len(names) != _PATH_PARTS:
         raise NotFound(f"there is no {path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}")
     return authorization.stream_of(invocation.app.policy, names)
 
@@ -89,7 +89,7 @@ class _Sizes:
 
     def __init__(self, invocation: Invocation, opened: Opened) -> None:
         self._call, self._opened = invocation, opened
-        self._left, self._silence = SIZES, ""
+        self._left, self._silence = MAX_SIZES, ""
 
     def of(self, left: File) -> Mapping[str, object]:
         try:
@@ -104,8 +104,8 @@ class _Sizes:
         if self._silence:
             raise NoSize(self._silence)
         if self._left == 0:
-            raise NoSize(f"only the newest {SIZES} are asked for")
-        if self._call.deadline.left() < 2 * oss.PATIENCE:
+            raise NoSize(f"only the newest {MAX_SIZES} are asked for")
+        if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
             raise NoSize("the time is over: ask again with a smaller limit")
         self._left -= 1
         return self._opened.size(left.uri)

@@ -21,9 +21,9 @@ from shared.protocol.rules.on_demand import is_asked
 from shared.quick import dataclass
 from shared.store.store_errors import StoreUnavailable
 
-BUDGET = 2.5
+BUDGET_S = 2.5
 """s; Live's own patience with this call is UNCONFIRMED (facts/live.md 5)."""
-PATIENCE = 0.8
+TIMEOUT_S = 0.8
 """s that whoever answered before us has for it."""
 
 
@@ -43,7 +43,7 @@ class OnDemandAnswer:
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
@@ -58,16 +58,14 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
-    told = live_callbacks.parse_on_demand(request.query)
+    ask = live_callbacks.parse_on_demand(request.query)
     proved = _is_proved(invocation, request)
     before = _ask_before(invocation, request) if proved else None
-    domain = invocation.app.policy.streaming(told.domain)
+    domain = invocation.app.policy.streaming(ask.domain)
     if domain is None:
-        invocation.log.warning(
-            "callback.ignored", why="a domain the policy does not name", says=told
-        )
+        invocation.log.warning("callback.ignored", why="a domain the policy does not name", ask=ask)
         return before or OnDemandAnswer(need_record=False)
-    key = StreamKey(domain, told.app, told.stream)
+    key = StreamKey(domain, ask.app, ask.stream)
     try:
         said = _decide(invocation, key, before, stores=proved)
     except StoreUnavailable as error:
@@ -97,7 +95,7 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
 def _decide(
     invocation: Invocation, key: StreamKey, before: OnDemandAnswer | None, *, stores: bool
 ) -> OnDemandAnswer:
-    """A wish or a hold first, then whoever answered before us, then the rule."""
+    """An intent or a hold first, then whoever answered before us, then the rule."""
     loaded, stream_settings = invocation.app.store.load(key), invocation.app.stream_settings(key)
     asked = is_asked(loaded.record, loaded.now)
     rule = OnDemandAnswer(stream_settings.rule.on_publish is OnPublish.RECORD)
@@ -125,7 +123,7 @@ def _ask_before(invocation: Invocation, request: Request) -> OnDemandAnswer | No
         return None
     what = relay.onward(target, callback)
     try:
-        status, body = http.call(what, patience=PATIENCE)
+        status, body = http.call(what, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.silent", kind=Kind.ON_DEMAND, why=str(error))
         return None
@@ -142,21 +140,21 @@ _CONTAINERS = {"mp4": "Mp4", "flv": "Flv", "m3u8": "M3U8"}
 def _read(body: bytes) -> OnDemandAnswer | None:
     """Only what Live understands (facts/live.md 5): the answer is cut off at 2,048 bytes."""
     try:
-        told = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    need = told.get("NeedRecord") if isinstance(told, dict) else None
+    need = payload.get("NeedRecord") if isinstance(payload, dict) else None
     if not isinstance(need, bool):
         return None
-    return OnDemandAnswer(need, _interval(told.get("Interval")), _formats(told.get("Format")))
+    return OnDemandAnswer(need, _interval(payload.get("Interval")), _formats(payload.get("Format")))
 
 
-def _interval(told: object) -> dict[str, int]:
-    table = told if isinstance(told, dict) else {}
+def _interval(value: object) -> dict[str, int]:
+    table = value if isinstance(value, dict) else {}
     seconds = {_CONTAINERS.get(str(name).lower(), ""): value for name, value in table.items()}
     return {k: v for k, v in seconds.items() if k and type(v) is int and v in _SECONDS}
 
 
-def _formats(told: object) -> tuple[str, ...]:
-    names = told if isinstance(told, list) else []
+def _formats(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else []
     return tuple(name for name in _CONTAINERS if name in names)

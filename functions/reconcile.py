@@ -11,7 +11,7 @@ from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 from shared.outbound.wake import KEY_HEADER
 
-BUDGET = 70.0
+BUDGET_S = 70.0
 """s that one run works at the most: the next minute's is there by then."""
 SLOT_WAIT_MS = 250
 """So far ahead a slot is taken."""
@@ -20,7 +20,7 @@ RECONCILED = "reconciled"
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve_any(respond, event, context, seconds=BUDGET)
+    return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:

@@ -11,25 +11,25 @@ from shared.invocation.invocation import Invocation
 from shared.outbound.relay import Kind
 from shared.protocol import Reported
 
-BUDGET = 3.0
+BUDGET_S = 3.0
 """s within which Live has its answer; it waits 5 (facts/live.md 4)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    told = prove(invocation, request)
-    response = _take(invocation, told)
+    callback = prove(invocation, request)
+    response = _take(invocation, callback)
     invocation.pass_on(Kind.RECORD, request)
     return response
 
 
-def _take(invocation: Invocation, told: RecordEvent) -> Response:
-    meant = live_events.of_record(told, invocation.app.policy.streaming)
+def _take(invocation: Invocation, callback: RecordEvent) -> Response:
+    meant = live_events.of_record(callback, invocation.app.policy.streaming)
     if meant is None:
-        return _ignored(invocation, told)
+        return _ignored(invocation, callback)
     key, event = meant
     invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))
     if isinstance(event, Reported):
@@ -50,11 +50,11 @@ def prove(invocation: Invocation, request: Request) -> RecordEvent:
     return live_callbacks.parse_record_event(request.body)
 
 
-def _ignored(invocation: Invocation, told: RecordEvent) -> Response:
+def _ignored(invocation: Invocation, callback: RecordEvent) -> Response:
     """Whatever Live may come to send is no reason to be called again."""
-    if isinstance(told, UnknownEvent):
-        invocation.log.warning("callback.ignored", why="an event nobody knows", kind=told.event)
+    if isinstance(callback, UnknownEvent):
+        invocation.log.warning("callback.ignored", why="an event nobody knows", kind=callback.event)
         return Response(200, {"ignored": "this event is not known"})
-    who = {"domain": told.domain, "app": told.app, "stream": told.stream}
+    who = {"domain": callback.domain, "app": callback.app, "stream": callback.stream}
     invocation.log.warning("callback.ignored", why="a domain the policy does not name", **who)
     return Response(200, {"ignored": "this domain is not in the policy"})

@@ -12,11 +12,11 @@ from shared.outbound import http, relay
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import KEY_HEADER, KIND_HEADER, Kind
 
-BUDGET = 12.0
-PATIENCE = 5.0
+BUDGET_S = 12.0
+TIMEOUT_S = 5.0
 """s that Live itself would wait (facts/live.md 2)."""
-UNDELIVERED = 502
-_LATER = (408, 429)
+UNDELIVERED_STATUS = 502
+_LATER_STATUSES = (408, 429)
 
 
 class NotForwarded(Exception):
@@ -25,8 +25,8 @@ class NotForwarded(Exception):
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    answer = serve.serve(respond, event, context, seconds=BUDGET)
-    if answer["statusCode"] == UNDELIVERED:
+    answer = serve.serve(respond, event, context, seconds=BUDGET_S)
+    if answer["statusCode"] == UNDELIVERED_STATUS:
         raise NotForwarded("the target did not take the callback")
     return answer
 
@@ -39,20 +39,20 @@ def respond(invocation: Invocation, request: Request) -> Response:
         return Response(200, {"ignored": "the policy forwards no such callbacks"})
     try:
         what = relay.onward(target, invocation.forwarded(kind, request))
-        status, _ = http.call(what, patience=PATIENCE)
+        status, _ = http.call(what, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.failed", kind=kind, why=str(error))
         invocation.app.capabilities.record_lost_relay()
-        return Response(UNDELIVERED)
+        return Response(UNDELIVERED_STATUS)
     return _judge(invocation, kind, status)
 
 
 def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
     """A target that says no will say it again; one that is in trouble may not."""
-    if status >= 500 or status in _LATER:  # noqa: PLR2004 - the server errors of HTTP
+    if status >= 500 or status in _LATER_STATUSES:  # noqa: PLR2004 - the server errors of HTTP
         invocation.log.warning("relay.failed", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()
-        return Response(UNDELIVERED)
+        return Response(UNDELIVERED_STATUS)
     if not relay.is_taken(status):
         invocation.log.warning("relay.refused", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()

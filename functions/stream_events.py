@@ -14,12 +14,12 @@ from shared.outbound.relay import Kind
 from shared.protocol import Remarked
 from shared.protocol.durations import rfc3339
 
-BUDGET = 3.0
+BUDGET_S = 3.0
 """s within which Live has its answer; it waits 5 (facts/live.md 2)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET_S)
 
 
 REFUSED = RejectedCallbacks()
@@ -59,17 +59,17 @@ def _told(invocation: Invocation, request: Request) -> Response:
     """Ingest callbacks are GET; exceptions and switches are POST (facts/live.md 2.1)."""
     if request.method == "POST":
         return _remark(invocation, request)
-    told = prove(invocation, request)
-    response = _take(invocation, told)
+    callback = prove(invocation, request)
+    response = _take(invocation, callback)
     invocation.pass_on(Kind.STREAM, request)
     return response
 
 
-def _take(invocation: Invocation, told: StreamEvent) -> Response:
-    meant = live_events.of_stream(told, invocation.app.policy.streaming)
+def _take(invocation: Invocation, callback: StreamEvent) -> Response:
+    meant = live_events.of_stream(callback, invocation.app.policy.streaming)
     if meant is None:
         invocation.log.warning(
-            "callback.ignored", why="a domain the policy does not name", **_who(told)
+            "callback.ignored", why="a domain the policy does not name", **_who(callback)
         )
         return Response(200, {"ignored": "this domain is not in the policy"})
     key, event = meant
@@ -85,13 +85,13 @@ def prove(invocation: Invocation, request: Request) -> StreamEvent:
     live_callbacks.verify(
         request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
     )
-    told = live_callbacks.parse_stream_event(request.query)
-    live_callbacks.not_ahead(request.headers, told.time_ms)
-    return told
+    callback = live_callbacks.parse_stream_event(request.query)
+    live_callbacks.not_ahead(request.headers, callback.time_ms)
+    return callback
 
 
-def _who(told: StreamEvent) -> dict[str, str]:
-    return {"ingest_domain": told.ingest_domain, "app": told.app, "stream": told.stream}
+def _who(callback: StreamEvent) -> dict[str, str]:
+    return {"ingest_domain": callback.ingest_domain, "app": callback.app, "stream": callback.stream}
 
 
 def _remark(invocation: Invocation, request: Request) -> Response:
@@ -105,17 +105,17 @@ def _remark(invocation: Invocation, request: Request) -> Response:
         live_callbacks.verify(
             request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
         )
-    told = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
+    remark = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
     invocation.log.warning(
-        "callback.remarked", proved=proved, exception=told.is_exception, says=dict(told.says)
+        "callback.remarked", proved=proved, exception=remark.is_exception, says=dict(remark.says)
     )
     if proved:
-        _keep(invocation, told)
+        _keep(invocation, remark)
     return Response(200, {"noted": True})
 
 
-def _keep(invocation: Invocation, told: Remark) -> None:
-    key = live_events.of_remark(told, invocation.app.policy.streaming)
+def _keep(invocation: Invocation, remark: Remark) -> None:
+    key = live_events.of_remark(remark, invocation.app.policy.streaming)
     if key is not None:
-        event = Remarked(is_exception=told.is_exception, what=told.what)
+        event = Remarked(is_exception=remark.is_exception, what=remark.what)
         invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))

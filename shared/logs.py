@@ -18,10 +18,10 @@ from functools import lru_cache
 from types import NoneType, TracebackType
 from typing import Any, Final
 
-LONGEST: Final = 32 * 1024  # bytes in a line, the platform's limit
+MAX_LINE_BYTES: Final = 32 * 1024  # bytes in a line, the platform's limit
 _HIDDEN: Final = "[hidden]"
-_CUTS: Final = (8000, 1000, 100)
-_DEEPEST: Final = 6
+_CUT_CHARS: Final = (8000, 1000, 100)
+_MAX_LEVELS: Final = 6
 _TELLING: Final = re.compile(
     r"secret|token|passw|authorization|signature|auth.?key|usrargs|credential|access.?key"
     r"|(?:push|publish)_?url|(?:stream|record|wake)_?keys?$",
@@ -111,14 +111,14 @@ class Log:
         texts: list[str] = []
         plain = _as_they_are(fields, texts, depth=2)
         text = "\n".join(texts)
-        if plain is None or len(text) > _CUTS[1] or _is_suspect(text):
+        if plain is None or len(text) > _CUT_CHARS[1] or _is_suspect(text):
             return None
         return None if any(secret in text for secret in self._hide) else plain
 
     def _fitting(self, head: Mapping[str, object], fields: Mapping[str, object]) -> str:
-        for longest in _CUTS:
+        for longest in _CUT_CHARS:
             line = json.dumps({**head, **self._fields(fields, longest), **head})
-            if len(line) < LONGEST:
+            if len(line) < MAX_LINE_BYTES:
                 return line
         return json.dumps({**head, "cut": True})
 
@@ -137,7 +137,7 @@ class Log:
         if isinstance(value, _PLAIN):  # first, since most are, and an abstract class asks slowly
             plain = _plain(value)
             return self._text(plain, longest) if isinstance(plain, str) else plain
-        if isinstance(value, (Mapping, *_SEVERAL)) and depth > _DEEPEST:
+        if isinstance(value, (Mapping, *_SEVERAL)) and depth > _MAX_LEVELS:
             return "[cut]"
         if isinstance(value, Mapping):
             return self._fields(value, longest, depth)

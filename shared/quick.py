@@ -43,11 +43,11 @@ else:
 def _quickly(cls: type, how: dict[str, bool], *, hashed: bool) -> type:
     made: Any = dataclasses.dataclass(init=False, eq=False, repr=False, **how)(cls)
     fields = dataclasses.fields(made)
-    told = [field.name for field in fields if field.repr]
+    shown = [field.name for field in fields if field.repr]
     compared = _getter([field.name for field in fields if field.compare])
 
     def __repr__(self: object) -> str:  # noqa: N807 - it becomes a method
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in told)
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{type(self).__qualname__}({values})"
 
     def __eq__(self: object, other: object) -> bool:  # noqa: N807 - it becomes a method

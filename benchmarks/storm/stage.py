@@ -16,7 +16,7 @@ import yaml
 from cli.local.redis_server import DURABLE, Engine
 from cli.local.stack import REDIS, ROOT, Stack, running
 from emulator.live import Remote
-from shared.engine.dispatcher import HELPERS_WANTED
+from shared.engine.dispatcher import HELPING_RECONCILES
 
 POLICY = """
 [[domain]]
@@ -104,7 +104,7 @@ def _with_quota(instances: int) -> str:
 def _warm(stage: Stage, instances: int) -> None:
     """All of the instances have started before the storm, as an operator would have them, and the
     three reconciles that a crowd takes."""
-    _at_once(HELPERS_WANTED + 1, lambda: stage.fc(f"timer/{RECONCILE}", wait=True))
+    _at_once(HELPING_RECONCILES + 1, lambda: stage.fc(f"timer/{RECONCILE}", wait=True))
     url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
     while len(stage.function(CALLBACKS)["instances"]) < instances:
         _at_once(instances, lambda: requests.get(url, timeout=TIMEOUT))

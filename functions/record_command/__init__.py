@@ -12,12 +12,12 @@ from shared.inbound.request_fields import Field
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 
-BUDGET = 12.0
+BUDGET_S = 12.0
 """s within which a person has an answer."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve(respond, event, context, seconds=BUDGET)
+    return serve.serve(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, request: Request) -> Response:

@@ -95,7 +95,7 @@ class AskResult:
         return self.record.pending is not None or self.record.flight is not None
 
 
-def told(request: ApiRequest, asked: Asked, handled: HandleResult) -> Response:
+def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Response:
     """The answer to the ask, or the error that says why not."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
@@ -103,9 +103,9 @@ def told(request: ApiRequest, asked: Asked, handled: HandleResult) -> Response:
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
     result = _became(asked, handled)
     seconds = request.headers.get(PREFER)
-    applied = {} if seconds is None else {"Preference-Applied": f"wait={min(seconds, LONGEST)}"}
+    applied = {} if seconds is None else {"Preference-Applied": f"wait={min(seconds, MAX_WAIT_S)}"}
     if seconds is not None:
-        result = _awaited(request, result, min(seconds, LONGEST))
+        result = _awaited(request, result, min(seconds, MAX_WAIT_S))
     error = _error(result)
     if error is not None:
         raise error
@@ -123,24 +123,24 @@ def _became(asked: Asked, handled: HandleResult) -> AskResult:
 
 
 PREFER = "Prefer"
-LONGEST = 9
+MAX_WAIT_S = 9
 """s that a preference may make anybody wait: the answer has to fit into the budget."""
-_POLL = 0.1
-_RESERVE = 0.5
+_POLL_S = 0.1
+_RESERVE_S = 0.5
 """s of the budget that are left for the answer itself."""
 
 
 def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult:
     clock, generation = request.invocation.app.monotonic, result.record.intent.generation
-    end = clock() + min(seconds, request.invocation.deadline.left() - _RESERVE)
+    end = clock() + min(seconds, request.invocation.deadline.left() - _RESERVE_S)
     while not _is_settled(result, generation) and clock() < end:
-        retry.wait(min(_POLL, max(end - clock(), 0)))
+        retry.wait(min(_POLL_S, max(end - clock(), 0)))
         result = result.later(request.invocation.app.store.load(request.stream))
     return result
 
 
 def _is_settled(result: AskResult, generation: int) -> bool:
-    """Confirmed, failed, over, or of no matter any more since somebody has a newer wish."""
+    """Confirmed, failed, over, or of no matter any more since somebody has a newer intent."""
     record = result.record
     if record.intent.generation != generation:
         return True

@@ -34,7 +34,7 @@ from shared.protocol.durations import duration, written
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 
-SLOT = 250
+SLOT_WAIT_MS = 250
 """ms ahead that a slot is taken; what finds none is queued."""
 
 _END = (
@@ -108,7 +108,7 @@ def extend(request: ApiRequest) -> Response:
 
 
 _RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
-_FARTHEST = 3650 * 86_400_000
+_FARTHEST_MS = 3650 * 86_400_000
 """ms that an end may be away: as long as the longest duration."""
 
 
@@ -124,7 +124,7 @@ def _check_end(request: ApiRequest) -> None:
     left = until - request.invocation.app.clock()
     if left <= 0:
         raise BadRequest([Fault("until", "is past: write a time to come")])
-    if left > _FARTHEST:
+    if left > _FARTHEST_MS:
         raise BadRequest([Fault("until", "is more than ten years away")])
 
 
@@ -155,8 +155,8 @@ def _once(request: ApiRequest, what: str) -> IdempotencyKey | None:
 
 def _handle(request: ApiRequest, asked: Asked) -> Response:
     options = HandlingOptions(
-        slot_wait_ms=SLOT, may_query_live=True, may_send=request.invocation.has_time
+        slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=request.invocation.has_time
     )
-    return ask_results.told(
+    return ask_results.response_of(
         request, asked, request.invocation.handle(request.stream, asked, options)
     )

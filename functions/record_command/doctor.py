@@ -121,13 +121,13 @@ def _live(request: ApiRequest) -> Iterator[Json]:
     """With the role of this function, whose permissions nobody else has."""
     invocation = request.invocation
     for domain in invocation.app.policy.domains:
-        told: Json = {"domain": domain.streaming, "online": None, "code": None}
+        row: Json = {"domain": domain.streaming, "online": None, "code": None}
         if invocation.has_time():
             try:
-                told["online"] = len(invocation.online(domain.streaming))
+                row["online"] = len(invocation.online(domain.streaming))
             except LiveError as error:
-                told["code"] = error.code
-        yield told
+                row["code"] = error.code
+        yield row
 
 
 def _without(app: App, text: str) -> str:

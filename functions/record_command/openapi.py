@@ -28,7 +28,7 @@ _PROBLEMS: Mapping[int, str] = {
 _TOO_MANY = "Function Compute's own: no instance is free, and the account may have no more"
 _MEANINGS: Mapping[int, str] = {
     200: "Done, or so already",
-    202: "The wish is stored and the command follows",
+    202: "The intent is stored and the command follows",
     503: "Not ready, and why",
 }
 _HEADERS: Mapping[int, Mapping[str, str]] = {
@@ -67,7 +67,7 @@ def document(routes: Sequence[Route]) -> Json:
 
 
 def _operation(route: Route) -> Json:
-    told: Json = {
+    operation: Json = {
         "operationId": route.name,
         "summary": route.summary,
         "parameters": _parameters(route),
@@ -75,10 +75,10 @@ def _operation(route: Route) -> Json:
         "security": [{"token": []}] if route.scope else [],
     }
     if route.scope:
-        told["description"] = f"The token needs the scope `{route.scope}`."
+        operation["description"] = f"The token needs the scope `{route.scope}`."
     if route.body:
-        told["requestBody"] = _body(route.body)
-    return told
+        operation["requestBody"] = _body(route.body)
+    return operation
 
 
 def _parameters(route: Route) -> list[Json]:
@@ -132,31 +132,31 @@ def _body(fields: Sequence[Field]) -> Json:
 
 
 def _responses(route: Route) -> Json:
-    told: dict[str, Json] = {}
+    responses: dict[str, Json] = {}
     for status, name in route.answers.items():
-        told[str(status)] = _response(_MEANINGS[status], "application/json", name, status)
+        responses[str(status)] = _response(_MEANINGS[status], "application/json", name, status)
     for status in route.refusals:
         problem = _response(_PROBLEMS[status], "application/problem+json", "Problem", status)
-        before = told.setdefault(str(status), problem)
+        before = responses.setdefault(str(status), problem)
         before["content"] = {**before["content"], **problem["content"]}
     platform = {"application/json": {"schema": {"$ref": "#/components/schemas/Platform"}}}
-    told["400"]["content"] = {**told["400"]["content"], **platform}
-    told["429"] = {"description": _TOO_MANY, "content": platform}
+    responses["400"]["content"] = {**responses["400"]["content"], **platform}
+    responses["429"] = {"description": _TOO_MANY, "content": platform}
     if route.headers:
         for status in route.answers:
             applied = _header("the part of Prefer that was kept to")
-            told[str(status)].setdefault("headers", {})["Preference-Applied"] = applied
-    return dict(sorted(told.items()))
+            responses[str(status)].setdefault("headers", {})["Preference-Applied"] = applied
+    return dict(sorted(responses.items()))
 
 
 def _response(meaning: str, kind: str, schema: str, status: int) -> Json:
-    told: Json = {
+    response: Json = {
         "description": meaning,
         "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
     }
     if status in _HEADERS:
-        told["headers"] = {name: _header(doc) for name, doc in _HEADERS[status].items()}
-    return told
+        response["headers"] = {name: _header(doc) for name, doc in _HEADERS[status].items()}
+    return response
 
 
 def _header(doc: str) -> Json:

@@ -13,7 +13,7 @@ from shared.config.policy_cache import RELAY_LOST
 from shared.inbound.authorization import streaming
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound
-from shared.inbound.request_fields import LIMIT, SOME, Field, choice, text
+from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, text
 from shared.protocol import Phase, StreamKey
 from shared.protocol.durations import written
 from shared.store.contract import Filter, Queue
@@ -32,14 +32,16 @@ LINES: tuple[Field, ...] = (LIMIT,)
 
 
 def history(request: ApiRequest) -> Response:
-    lines = request.invocation.app.store.history(request.stream, request.query.get("limit", SOME))
+    lines = request.invocation.app.store.history(
+        request.stream, request.query.get("limit", DEFAULT_ROWS)
+    )
     shown = [representations.entry(line, request.language) for line in lines]
     return Response(200, {"stream": str(request.stream), "history": shown})
 
 
 def files(request: ApiRequest) -> Response:
     app = request.invocation.app
-    left = app.store.files(request.stream, request.query.get("limit", SOME))
+    left = app.store.files(request.stream, request.query.get("limit", DEFAULT_ROWS))
     shown = [representations.file(one, app.settings.files_url) for one in left]
     signed = f"{SIGNED}/{quote(str(request.stream))}" if app.settings.bucket else None
     return Response(200, {"stream": str(request.stream), "files": shown, "signed": signed})
@@ -59,18 +61,18 @@ _NO_CURSOR = 'write what "next" of the page before says'
 def _cursor(value: object) -> StreamKey:
     """Where the page before ended. Only we can read it, so that it may come to hold more."""
     try:
-        told = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
-        domain, app, stream = told
+        names = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
+        domain, app, stream = names
     except (ValueError, TypeError, RecursionError):
         raise ValueError(_NO_CURSOR) from None
-    if not all(isinstance(part, str) and part.isprintable() for part in told):
+    if not all(isinstance(part, str) and part.isprintable() for part in names):
         raise ValueError(_NO_CURSOR)
     return StreamKey(domain, app, stream)
 
 
 def _written(key: StreamKey) -> str:
-    told = json.dumps([key.domain, key.app, key.stream])
-    return base64.urlsafe_b64encode(told.encode()).decode()
+    cursor = json.dumps([key.domain, key.app, key.stream])
+    return base64.urlsafe_b64encode(cursor.encode()).decode()
 
 
 LIST: tuple[Field, ...] = (
@@ -94,7 +96,7 @@ def listed(request: ApiRequest) -> Response:
     invocation, query = request.invocation, request.query
     domain = streaming(invocation.app.policy, query["domain"]) if "domain" in query else None
     wanted = Filter(query.get("phase"), domain, query.get("app"))
-    limit = query.get("limit", SOME)
+    limit = query.get("limit", DEFAULT_ROWS)
     found = invocation.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
     now, shown = invocation.app.clock(), found[:limit]
     rows = [
@@ -113,7 +115,7 @@ def _phases(request: ApiRequest) -> dict[str, int]:
     return {phase.value: counted.get(phase, 0) for phase in Phase}
 
 
-STALE = 180_000
+STALE_MS = 180_000
 """ms after which a reconcile that ran is a reconcile that stopped running."""
 
 
@@ -123,10 +125,10 @@ def health(request: ApiRequest) -> Response:
         queue, age, phases = store.queue(), store.age_ms("reconciled"), _phases(request)
         rate_limit, relay = store.use(), store.age_ms(RELAY_LOST)
     except StoreUnavailable:
-        told = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
-        return Response(503, told)
+        body = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
+        return Response(503, body)
     why = _ailments(queue, age)
-    told = {
+    body = {
         "ready": not why,
         "why": why,
         "store": "ok",
@@ -141,13 +143,13 @@ def health(request: ApiRequest) -> Response:
         "relay_lost_ms_ago": relay,
         "phases": phases,
     }
-    return Response(503 if why else 200, told)
+    return Response(503 if why else 200, body)
 
 
 def _ailments(queue: Queue, age: int | None) -> Sequence[str]:
     """A stage that has only just been deployed has had no reconcile yet."""
     if age is None:
-        late = queue.oldest > STALE
+        late = queue.oldest > STALE_MS
         return ["reconcile has never run: is its timer enabled?"] if late else []
     ago = f"reconcile last ran {written(age)} ago: is its timer enabled?"
-    return [ago] if age > STALE else []
+    return [ago] if age > STALE_MS else []

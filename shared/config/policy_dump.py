@@ -29,14 +29,14 @@ def _domain(domain: Domain) -> Table:
 
 
 def _rule(rule: Rule) -> Table:
-    told: Table = {"match": _match(rule.match), "on_publish": rule.on_publish.value}
+    table: Table = {"match": _match(rule.match), "on_publish": rule.on_publish.value}
     if rule.on_interruption is not _RULE.on_interruption:
-        told["on_interruption"] = rule.on_interruption.value
+        table["on_interruption"] = rule.on_interruption.value
     if rule.max_duration is not None:
-        told["max_duration"] = written(rule.max_duration)
+        table["max_duration"] = written(rule.max_duration)
     if rule.max_concurrent is not None:
-        told["max_concurrent"] = rule.max_concurrent
-    return {**told, "priority": rule.priority} if rule.priority else told
+        table["max_concurrent"] = rule.max_concurrent
+    return {**table, "priority": rule.priority} if rule.priority else table
 
 
 def _match(match: Match) -> Table:

@@ -31,7 +31,7 @@ from shared.quick import dataclass, replace
 Kind = Literal["json", "toml"]
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
-_MOST_URGENT: Final = 100
+_MAX_POINTS: Final = 100
 
 _LINE: Final = re.compile(r"line (\d+)")
 _Found = tuple[tuple[str | int, ...], Fault]
@@ -84,14 +84,14 @@ def policy_as_json(text: str, *, kind: Kind) -> str:
 
 def _parsed(text: str, kind: Kind) -> Mapping[str, object]:
     try:
-        told = json.loads(text) if kind == "json" else _toml().loads(text)
+        document = json.loads(text) if kind == "json" else _toml().loads(text)
     except (ValueError, RecursionError) as error:
         place = _LINE.search(str(error))
         detail, line = f"is not {kind.upper()}: {error}", int(place[1]) if place else 0
         raise Misconfigured([Fault("policy", detail, line=line)]) from error
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         raise Misconfigured([Fault("policy", "has to be an object with domain and rule in it")])
-    return told
+    return document
 
 
 def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
@@ -106,39 +106,39 @@ def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Pyt
 class _Table:
     """One table of the file: what was taken out of it, and everything wrong with it so far."""
 
-    told: Mapping[str, object]
+    fields: Mapping[str, object]
     path: tuple[str | int, ...] = ()
     faults: list[_Found] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
     def take(self, name: str, read: Callable[[object], T], default: T) -> T:
         self.known.add(name)
-        if name not in self.told:
+        if name not in self.fields:
             return default
         try:
-            return read(self.told[name])
+            return read(self.fields[name])
         except ValueError as error:
             self.fault(name, str(error))
             return default
 
     def need(self, name: str, read: Callable[[object], T], default: T) -> T:
-        if name not in self.told:
+        if name not in self.fields:
             self.fault(name, "is missing", "MissingParam")
         return self.take(name, read, default)
 
     def table(self, name: str) -> _Table:
         nothing: Mapping[str, object] = {}
-        told = self.take(name, _object, nothing)
-        return _Table(told, (*self.path, name), self.faults)
+        fields = self.take(name, _object, nothing)
+        return _Table(fields, (*self.path, name), self.faults)
 
     def tables(self, name: str) -> Iterator[_Table]:
         """Each is called by its number in the file, from 1."""
         nothing: Sequence[Mapping[str, object]] = ()
-        for number, told in enumerate(self.take(name, _objects, nothing), 1):
-            yield _Table(told, (*self.path, name, number), self.faults)
+        for number, fields in enumerate(self.take(name, _objects, nothing), 1):
+            yield _Table(fields, (*self.path, name, number), self.faults)
 
     def end(self) -> None:
-        for name in self.told:
+        for name in self.fields:
             if name not in self.known:
                 self.fault(name, did_you_mean(name, self.known))
 
@@ -250,8 +250,8 @@ def _count(value: object) -> int:
 
 
 def _priority(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MOST_URGENT:
-        raise ValueError(f"write a whole number from -{_MOST_URGENT} to {_MOST_URGENT}")
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MAX_POINTS:
+        raise ValueError(f"write a whole number from -{_MAX_POINTS} to {_MAX_POINTS}")
     return value
 
 

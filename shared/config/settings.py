@@ -19,7 +19,7 @@ PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
 MISSING: Final = "MissingParam"
 _MAKE_ONE: Final = "make one of your own: openssl rand -hex 16"
-_UNGUESSABLE: Final = 16
+_UNGUESSABLE_CHARS: Final = 16
 
 T = TypeVar("T")
 
@@ -191,8 +191,8 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
             yield _fault(name, f"is a development secret: {_MAKE_ONE}")
     ours = {"WAKE_KEY": (settings.wake_key,), "RELAY_KEY": (settings.relay_key,)}
     for name, secrets in {"PATH_TOKENS": settings.path_tokens, **ours}.items():
-        if any(0 < len(secret) < _UNGUESSABLE for secret in secrets):
-            yield _fault(name, f"has fewer than {_UNGUESSABLE} characters: {_MAKE_ONE}")
+        if any(0 < len(secret) < _UNGUESSABLE_CHARS for secret in secrets):
+            yield _fault(name, f"has fewer than {_UNGUESSABLE_CHARS} characters: {_MAKE_ONE}")
     if not settings.api_tokens.tokens:
         yield _fault(
             "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING

@@ -14,7 +14,7 @@ from shared.engine.worker_lease import BackfillTimer, WorkerLease
 from shared.engine.workers import MAX_WORKERS, Workers
 from shared.store.store_errors import StoreUnavailable
 
-HELPERS_WANTED = 2
+HELPING_RECONCILES = 2
 """Reconciles that stand by whoever sends a burst."""
 LINGER_MS = 2_000
 """A reconcile stays so long after its last work, for the wake-up call that was swallowed meanwhile
@@ -25,7 +25,7 @@ STORE_PAUSE_S = 0.5
 """Before a store is asked again that was away: most are back soon (a fail-over)."""
 
 
-class Queue(Protocol):
+class DueTimes(Protocol):
     def next_due(self) -> int | None: ...
 
 
@@ -34,7 +34,7 @@ class Dispatcher:
 
     def __init__(  # noqa: PLR0913 - everything that a reconcile touches
         self,
-        queue: Queue,
+        queue: DueTimes,
         drain_one: Callable[[], HandleResult | None],
         *,
         slot_wait_ms: int,
@@ -127,7 +127,7 @@ class Dispatcher:
     def _beat(self) -> None:
         """Each heartbeat of a drain, which only a burst makes last so long: three reconciles
         share a burst, and if some are killed, whoever is left wakes the next."""
-        if self._lease.begin() < HELPERS_WANTED:
+        if self._lease.begin() < HELPING_RECONCILES:
             self._wake()
         self._backfill_timer.note_burst()
         if self._backfill_timer.may_run_again():

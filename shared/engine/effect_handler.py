@@ -29,23 +29,23 @@ from shared.quick import dataclass
 from shared.store.contract import Claimed, Save, Saved
 from shared.store.store_errors import StoreUnavailable
 
-LATE = 0.05
+LATE_S = 0.05
 """s by which a slot may have passed before its command is given up unsent: what is later meets the
 slots that follow it. A lane of 45 then never puts more than 48 into any second, and the two that
 are left of the account's 50 are for what the way to Live adds."""
-NEARLY_FREE = 150
+NEARLY_FREE_MS = 150
 """ms ahead; a lane that is booked no further than that could feed one more sender."""
-PAUSE, LONGEST_PAUSE = 200, 2_000
+THROTTLE_PAUSE_MS, MAX_THROTTLE_PAUSE_MS = 200, 2_000
 """ms for which the lane gives no slot once Live has throttled."""
 POLL_SLOT_WAIT_MS = 1_000
 """ms that a look waits for its slot; after that it has failed, which says nothing."""
 
-OVERLAP = 180_000
+OVERLAP_MS = 180_000
 """ms before the last reading that the next one begins: Live tries for some 35 s before it gives a
 callback up (facts/live.md 2), and how soon it tells of that is UNCONFIRMED;"""
-AHEAD = 60_000
+AHEAD_MS = 60_000
 """and by which Live's clock may be ahead of ours."""
-LONGEST_AGO = 6 * 24 * 3_600_000
+MAX_REPLAY_AGE_MS = 6 * 24 * 3_600_000
 """ms that a reading goes back at the most; Live remembers for seven days (facts/live.md 7)."""
 
 
@@ -116,7 +116,7 @@ class EffectHandler:
         if isinstance(saved, Claimed) and saved.record.flight:
             away = saved.slot_in / 1000
             self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
-            if saved.slot_in < NEARLY_FREE:
+            if saved.slot_in < NEARLY_FREE_MS:
                 self._on_free_slot()
         return saved
 
@@ -129,7 +129,7 @@ class EffectHandler:
 
     def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
         self._wait(max(slot.earliest - self._monotonic(), 0))
-        if self._monotonic() - slot.earliest > LATE:
+        if self._monotonic() - slot.earliest > LATE_S:
             return NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
         try:
             return Accepted(self._live.send(flight.command, key))
@@ -142,7 +142,7 @@ class EffectHandler:
     def _slow(self, error: Throttled) -> None:
         """Somebody else spends of the same rate: let it fill up. Best effort: its answer counts."""
         with suppress(StoreUnavailable):
-            self._store.slow(min(max(error.retry_after, PAUSE), LONGEST_PAUSE))
+            self._store.slow(min(max(error.retry_after, THROTTLE_PAUSE_MS), MAX_THROTTLE_PAUSE_MS))
 
     def _list(self, domain: str) -> OnlineSnapshot | None:
         """What we know is read first: a session that opens meanwhile is none that we missed."""
@@ -155,9 +155,9 @@ class EffectHandler:
 
     def _read_undelivered(self, source: CallbackSource) -> Sequence[Undelivered] | None:
         now, age = self._store.now(), self._store.age_ms(source.timestamp)
-        since = now - min((age or 0) + OVERLAP, LONGEST_AGO)
+        since = now - min((age or 0) + OVERLAP_MS, MAX_REPLAY_AGE_MS)
         try:
-            return self._live.undelivered(source, since, now + AHEAD, self._take_poll_slot)
+            return self._live.undelivered(source, since, now + AHEAD_MS, self._take_poll_slot)
         except LiveError as error:
             self._report("replay.failed", error)
             return None

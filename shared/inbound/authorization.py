@@ -28,7 +28,7 @@ def authorize(tokens: Tokens, request: Request, scope: str) -> str:
     return owner.name
 
 
-_LONGEST_NAME = 256
+_MAX_NAME_CHARS = 256
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
@@ -60,6 +60,6 @@ def _unfit(value: str) -> str:
         return "is not UTF-8: percent-encode it as that"
     if "*" in value or "?" in value:
         return "is a wildcard: the API takes one stream a call, so name each stream itself"
-    if len(value) > _LONGEST_NAME or not value.isprintable() or " " in value:
-        return f"is not a name: at most {_LONGEST_NAME} characters, none of them blank"
+    if len(value) > _MAX_NAME_CHARS or not value.isprintable() or " " in value:
+        return f"is not a name: at most {_MAX_NAME_CHARS} characters, none of them blank"
     return ""

@@ -16,7 +16,7 @@ from shared.quick import dataclass
 TIMESTAMP, SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
 _SECONDS = re.compile(r"[0-9]{1,11}")
 _NAME = re.compile(r"[^\s/*]{1,256}")
-_NEVER = 10**11  # in seconds; NaN and infinity are not below it either
+_NEVER_S = 10**11  # in seconds; NaN and infinity are not below it either
 
 
 class StreamAction(str, Enum):
@@ -249,18 +249,18 @@ def parse_on_demand(query: Mapping[str, str]) -> OnDemandAsk:
 
 def parse_record_event(body: bytes) -> RecordEvent:
     """A file has no `event` but a `uri`, or a `VideoId` in VOD (facts/live.md 4)."""
-    told = _object(body)
-    if _text(told, "uri", 1):
-        return _file(told)
-    if _text(told, "VideoId", 1):
-        return _vod(told)
-    event = told.get("event")
+    payload = _object(body)
+    if _text(payload, "uri", 1):
+        return _file(payload)
+    if _text(payload, "VideoId", 1):
+        return _vod(payload)
+    event = payload.get("event")
     if not isinstance(event, str):
         raise MalformedCallback("there is neither an event nor a uri nor a VideoId")
     if event in _STATES:
-        return RecordStatus(*_names(told), RecordState(event), _moment(told.get("time")))
+        return RecordStatus(*_names(payload), RecordState(event), _moment(payload.get("time")))
     if event in _FAILURES:
-        return _failure(event, told)
+        return _failure(event, payload)
     return UnknownEvent(event[:64])
 
 
@@ -285,16 +285,16 @@ def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
 
 def _object(body: bytes) -> dict[str, object]:
     try:
-        told = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise MalformedCallback("the body is not JSON") from error
-    if not isinstance(told, dict):
+    if not isinstance(payload, dict):
         raise MalformedCallback("the body is not a JSON object")
-    return told
+    return payload
 
 
-def _names(told: Mapping[str, object]) -> tuple[str, str, str]:
-    read = _PayloadReader(told)
+def _names(payload: Mapping[str, object]) -> tuple[str, str, str]:
+    read = _PayloadReader(payload)
     names = (
         read.name("domain", "DomainName"),
         read.name("app", "AppName"),
@@ -304,51 +304,51 @@ def _names(told: Mapping[str, object]) -> tuple[str, str, str]:
     return names
 
 
-def _file(told: Mapping[str, object]) -> FileStored:
+def _file(payload: Mapping[str, object]) -> FileStored:
     return FileStored(
-        *_names(told),
-        uri=_text(told, "uri", 1024),
-        duration_ms=_moment(told.get("duration")),
-        start_ms=_moment(told.get("start_time")),
-        stop_ms=_moment(told.get("stop_time")),
+        *_names(payload),
+        uri=_text(payload, "uri", 1024),
+        duration_ms=_moment(payload.get("duration")),
+        start_ms=_moment(payload.get("start_time")),
+        stop_ms=_moment(payload.get("stop_time")),
     )
 
 
-def _vod(told: Mapping[str, object]) -> RecordEvent:
-    event = _text(told, "EventType", 64) or _VOD_COMPLETE
+def _vod(payload: Mapping[str, object]) -> RecordEvent:
+    event = _text(payload, "EventType", 64) or _VOD_COMPLETE
     if event != _VOD_COMPLETE:
         return UnknownEvent(event)
-    if told.get("Status") == "fail":
-        return RecordFailure(*_names(told), event=event, code="fail")
+    if payload.get("Status") == "fail":
+        return RecordFailure(*_names(payload), event=event, code="fail")
     return FileStored(
-        *_names(told),
-        video_id=_text(told, "VideoId", 256),
-        start_ms=_moment(told.get("RecordStartTime")),
-        stop_ms=_moment(told.get("RecordEndTime")),
+        *_names(payload),
+        video_id=_text(payload, "VideoId", 256),
+        start_ms=_moment(payload.get("RecordStartTime")),
+        stop_ms=_moment(payload.get("RecordEndTime")),
     )
 
 
-def _failure(event: str, told: Mapping[str, object]) -> RecordFailure:
-    why, file = told.get("error_info"), told.get("file_info")
+def _failure(event: str, payload: Mapping[str, object]) -> RecordFailure:
+    why, file = payload.get("error_info"), payload.get("file_info")
     return RecordFailure(
-        *_names(told),
+        *_names(payload),
         event=event,
         code=_text(why, "code", 64),
         message=_text(why, "message", 300),
         uri=_text(file, "uri", 1024),
-        time_ms=_moment(told.get("time")),
+        time_ms=_moment(payload.get("time")),
     )
 
 
-def _text(told: object, field: str, longest: int) -> str:
-    value = told.get(field) if isinstance(told, Mapping) else None
+def _text(payload: object, field: str, longest: int) -> str:
+    value = payload.get(field) if isinstance(payload, Mapping) else None
     return value[:longest] if isinstance(value, str) else ""
 
 
 def _moment(value: object) -> int | None:
     """Seconds or an RFC 3339 time, in ms; None where it is neither: the event matters more."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return round(value * 1000) if 0 <= value < _NEVER else None
+        return round(value * 1000) if 0 <= value < _NEVER_S else None
     try:
         return instant(value)
     except ValueError:

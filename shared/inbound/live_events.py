@@ -36,24 +36,24 @@ Streaming: TypeAlias = Callable[[str], "str | None"]
 """The main streaming domain that a domain leads to: Policy.streaming."""
 
 
-def of_stream(told: StreamEvent, streaming: Streaming) -> Meaning | None:
+def of_stream(callback: StreamEvent, streaming: Streaming) -> Meaning | None:
     """None: of a domain that the policy does not name."""
-    domain = streaming(told.ingest_domain)
+    domain = streaming(callback.ingest_domain)
     if domain is None:
         return None
-    published = told.action is StreamAction.PUBLISH
-    event = Published(told.time_ms) if published else Unpublished(told.time_ms)
-    return StreamKey(domain, told.app, told.stream), event
+    published = callback.action is StreamAction.PUBLISH
+    event = Published(callback.time_ms) if published else Unpublished(callback.time_ms)
+    return StreamKey(domain, callback.app, callback.stream), event
 
 
-def of_record(told: RecordEvent, streaming: Streaming) -> Meaning | None:
+def of_record(callback: RecordEvent, streaming: Streaming) -> Meaning | None:
     """None: an event that nobody knows, or of a domain that the policy does not name."""
-    if isinstance(told, UnknownEvent):
+    if isinstance(callback, UnknownEvent):
         return None
-    domain = streaming(told.domain)
+    domain = streaming(callback.domain)
     if domain is None:
         return None
-    return StreamKey(domain, told.app, told.stream), _reported(told)
+    return StreamKey(domain, callback.app, callback.stream), _reported(callback)
 
 
 def undelivered(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
@@ -81,34 +81,34 @@ def _timed(event: Event, at: int | None) -> Event:
 def _kept(content: str, streaming: Streaming) -> Meaning | None:
     """Of an ingest callback Live keeps the query as JSON (facts/live.md 7)."""
     try:
-        told = json.loads(content)
-        if isinstance(told, dict) and "action" in told:
-            query = {str(name): str(value) for name, value in told.items()}
+        payload = json.loads(content)
+        if isinstance(payload, dict) and "action" in payload:
+            query = {str(name): str(value) for name, value in payload.items()}
             return of_stream(live_callbacks.parse_stream_event(query), streaming)
         return of_record(live_callbacks.parse_record_event(content.encode()), streaming)
     except (ValueError, RecursionError, MalformedCallback):
         return None
 
 
-def of_remark(told: Remark, streaming: Streaming) -> StreamKey | None:
+def of_remark(remark: Remark, streaming: Streaming) -> StreamKey | None:
     """None: it does not say which stream it is about."""
-    domain = streaming(told.domain) if told.domain else None
-    return StreamKey(domain, told.app, told.stream) if domain else None
+    domain = streaming(remark.domain) if remark.domain else None
+    return StreamKey(domain, remark.app, remark.stream) if domain else None
 
 
-def _reported(told: RecordStatus | FileStored | live_callbacks.RecordFailure) -> Event:
-    if isinstance(told, RecordStatus):
-        recording = told.state is not RecordState.PAUSED
-        return Reported(told.state.value, recording, told.time_ms)
-    if isinstance(told, FileStored):
-        return _file(told)
-    if told.event == "record_error":
-        return RecordFailed(told.code or told.event, told.message, told.time_ms)
-    return FileFailed(told.event, told.code, told.message, told.uri)
+def _reported(callback: RecordStatus | FileStored | live_callbacks.RecordFailure) -> Event:
+    if isinstance(callback, RecordStatus):
+        recording = callback.state is not RecordState.PAUSED
+        return Reported(callback.state.value, recording, callback.time_ms)
+    if isinstance(callback, FileStored):
+        return _file(callback)
+    if callback.event == "record_error":
+        return RecordFailed(callback.code or callback.event, callback.message, callback.time_ms)
+    return FileFailed(callback.event, callback.code, callback.message, callback.uri)
 
 
-def _file(told: FileStored) -> FileLeft:
+def _file(callback: FileStored) -> FileLeft:
     """Whatever Live leaves out counts as long ago: it must not prove a recording of now."""
-    start = told.start_ms or 0
-    stop = told.stop_ms if told.stop_ms is not None else start + (told.duration_ms or 0)
-    return FileLeft(told.uri or f"{VOD}{told.video_id}", start, stop, told.duration_ms)
+    start = callback.start_ms or 0
+    stop = callback.stop_ms if callback.stop_ms is not None else start + (callback.duration_ms or 0)
+    return FileLeft(callback.uri or f"{VOD}{callback.video_id}", start, stop, callback.duration_ms)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from shared.quick import dataclass
 
-LAST = 20
-_LONGEST = 300
+KEPT_ENTRIES = 20
+_MAX_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedCallback:
     """`claimed` is what it said that it was about, which proves nothing. `at` in ms."""
 
     claimed: str
@@ -26,13 +26,13 @@ class RejectedCallbacks:
 
     def __init__(self) -> None:
         self.count = 0
-        self._last: deque[Refusal] = deque(maxlen=LAST)
+        self._last: deque[RejectedCallback] = deque(maxlen=KEPT_ENTRIES)
 
     def keep(self, claimed: str, why: str, at: int) -> None:
         self.count += 1
-        named = claimed[:_LONGEST] if claimed.isprintable() else ""
-        self._last.append(Refusal(named, why, at))
+        named = claimed[:_MAX_CHARS] if claimed.isprintable() else ""
+        self._last.append(RejectedCallback(named, why, at))
 
-    def last(self) -> Sequence[Refusal]:
+    def last(self) -> Sequence[RejectedCallback]:
         """Newest first."""
         return tuple(reversed(self._last))

@@ -93,8 +93,8 @@ def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
     return Field(name, read, schema, doc, example)
 
 
-SOME, MOST = 100, 1000
-LIMIT = whole("limit", "how many at the most", least=1, most=MOST, example=SOME)
+DEFAULT_ROWS, MAX_ROWS = 100, 1000
+LIMIT = whole("limit", "how many at the most", least=1, most=MAX_ROWS, example=DEFAULT_ROWS)
 
 
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:

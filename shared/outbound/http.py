@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from shared.quick import dataclass
 
-LONGEST_ANSWER = 2048
+MAX_ANSWER_BYTES = 2048
 """Nobody we call has more to say."""
 
 
@@ -35,7 +35,7 @@ def call(what: Outgoing, *, patience: float) -> tuple[int, bytes]:
     try:
         connection.request(what.method, target, what.body or None, dict(what.headers))
         answer = connection.getresponse()
-        return answer.status, answer.read(LONGEST_ANSWER)
+        return answer.status, answer.read(MAX_ANSWER_BYTES)
     except (OSError, HTTPException, ValueError) as error:
         raise Unanswered(type(error).__name__) from None
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.quick import dataclass
 
-PATIENCE = 2
+TIMEOUT_S = 2
 """s to connect, and to answer: every size is asked for within the one budget of the function."""
 _NOWHERE = "cn-shanghai"
 """The region that is signed for where the endpoint names none: the stand-in does not care."""
@@ -53,7 +53,7 @@ class Bucket:
         config.use_path_style = self.protocol == "http"
         config.region = _region(self.endpoint)
         config.retry_max_attempts = 1
-        config.connect_timeout = config.readwrite_timeout = PATIENCE
+        config.connect_timeout = config.readwrite_timeout = TIMEOUT_S
         return Opened(self.name, oss, oss.Client(config))
 
 

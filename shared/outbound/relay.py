@@ -19,7 +19,7 @@ KEY_HEADER = "X-Live-Record-Relay"
 KIND_HEADER = "X-Live-Record-Kind"
 RELAYED_HEADER = "X-Live-Record-Relayed"
 """On what was sent on: a target that is live-record again goes no further with it."""
-PATIENCE = 0.3
+TIMEOUT_S = 0.3
 """s that handing over may take."""
 _KEPT = ("content-type", "user-agent")
 _SIGNED = ("ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE")
@@ -73,7 +73,7 @@ class Relay:
         }
         what = Outgoing("POST", with_query(self.url, callback.query), headers, callback.body)
         try:
-            status, _ = http.call(what, patience=PATIENCE)
+            status, _ = http.call(what, patience=TIMEOUT_S)
         except Unanswered:
             self.missed += 1
             raise

@@ -9,14 +9,14 @@ from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
 KEY_HEADER = "X-Live-Record-Wake"
-AT_MOST = 1.0
+WAKE_EVERY_S = 1.0
 """s between two wakes of one instance."""
-PATIENCE = 0.3
+TIMEOUT_S = 0.3
 """s that a wake may take."""
 
 
 def _call(wake_up: Outgoing) -> None:
-    http.call(wake_up, patience=PATIENCE)
+    http.call(wake_up, patience=TIMEOUT_S)
 
 
 class Wake:
@@ -38,7 +38,7 @@ class Wake:
 
     def __call__(self) -> None:
         now = self._monotonic()
-        if self._url and now - self._last >= AT_MOST:
+        if self._url and now - self._last >= WAKE_EVERY_S:
             self._last = now
             with suppress(Unanswered):  # the timer comes within the minute anyway
                 self._post(Outgoing("POST", self._url, self._headers()))

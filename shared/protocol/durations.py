@@ -12,7 +12,7 @@ _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_LONGEST = 3650 * _UNITS["d"]
+_MAX_MS = 3650 * _UNITS["d"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MS = timedelta(milliseconds=1)
 
@@ -24,7 +24,7 @@ def duration(value: object) -> int:
         total = _read(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         total = value * 1000
-    if not 0 < total <= _LONGEST:
+    if not 0 < total <= _MAX_MS:
         raise ValueError('write it like "4h", "90m" or "12h30m", or as whole seconds')
     return total
 

@@ -10,7 +10,7 @@ from shared.protocol.policy import OnInterruption, Rule
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 from shared.quick import dataclass
 
-HOUR = 3_600_000
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class StreamSettings:
     """What a stage and its policy say about one stream. Durations in ms."""
 
     rule: Rule = field(default_factory=Rule)
-    max_duration: int = 12 * HOUR
-    hold: int = 12 * HOUR
+    max_duration: int = 12 * HOUR_MS
+    hold: int = 12 * HOUR_MS
     merge_delay: int = 180_000
     status_known: bool = False  # status callbacks have been seen to work for the domain
     observe: bool = False

@@ -25,7 +25,7 @@ class OnPublish(str, Enum):
 
 
 class OnInterruption(str, Enum):
-    """What becomes of a wish when its stream goes away."""
+    """What becomes of an intent when its stream goes away."""
 
     RESUME = "resume"
     STOP = "stop"

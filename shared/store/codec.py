@@ -18,14 +18,14 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 
-FORMAT = 1
+FORMAT_NUMBER = 1
 
 
 def to_json(record: StreamRecord) -> str:
     """Without the key and the version, which the store keeps beside it."""
     document = _plain(record)
     del document["key"]
-    return json.dumps({"format": FORMAT, **document}, separators=(",", ":"))
+    return json.dumps({"format": FORMAT_NUMBER, **document}, separators=(",", ":"))
 
 
 def from_json(key: StreamKey, text: str) -> StreamRecord:
@@ -43,8 +43,10 @@ def entry_to_json(entry: HistoryEntry) -> str:
 def entry_from_json(code: str, about: str) -> HistoryEntry:
     """A code that a later release noted keeps its name among the particulars."""
     known = _code(code)
-    told = json.loads(about)
-    return HistoryEntry(known, told if known is not Reason.UNKNOWN else {**told, "code": code})
+    particulars = json.loads(about)
+    return HistoryEntry(
+        known, particulars if known is not Reason.UNKNOWN else {**particulars, "code": code}
+    )
 
 
 def _code(value: str) -> Reason:
@@ -63,12 +65,12 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
         return value.value
     if issubclass(kind, tuple):
         return [_plain(part) for part in value]
-    told = {}
+    document = {}
     for name, default in _defaults(kind):
         part = getattr(value, name)
         if part is not default and part != default:
-            told[name] = part if type(part) in _AS_THEY_ARE else _plain(part)
-    return told
+            document[name] = part if type(part) in _AS_THEY_ARE else _plain(part)
+    return document
 
 
 _AS_THEY_ARE = frozenset((str, int, float, bool, NoneType))

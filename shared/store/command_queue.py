@@ -10,9 +10,9 @@ from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.quick import replace
-from shared.store.contract import RECHECK, Save
+from shared.store.contract import RECHECK_MS, Save
 
-MINUTE = 60_000
+MINUTE_MS = 60_000
 ACCOUNT = "account"
 
 Row = tuple[int | None, int, int, int, int, str | None, str]
@@ -33,7 +33,7 @@ def take_slot(
     if slot - now > wait:
         return slot, False
     used, before = _counted(now, *counted)
-    values = (rate_limit, slot + interval, now // MINUTE, used + 1, before)
+    values = (rate_limit, slot + interval, now // MINUTE_MS, used + 1, before)
     db.execute(
         "REPLACE INTO rate_limit (name, free_at, minute, used, before) VALUES (?,?,?,?,?)", values
     )
@@ -42,7 +42,7 @@ def take_slot(
 
 def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
     """What was taken in the minute of `now`, and in the one before it."""
-    passed = now // MINUTE - minute
+    passed = now // MINUTE_MS - minute
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
 
@@ -61,8 +61,8 @@ def use(db: sqlite3.Connection, rate_limit: str, now: int) -> tuple[float, float
     )
     free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
     used, before = _counted(now, *counted)
-    weighed = used + before * (1 - now % MINUTE / MINUTE)
-    return weighed * 1000 / MINUTE, max(free_at - now, 0.0)
+    weighed = used + before * (1 - now % MINUTE_MS / MINUTE_MS)
+    return weighed * 1000 / MINUTE_MS, max(free_at - now, 0.0)
 
 
 def take_due(
@@ -120,7 +120,7 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
     """A start that waits for a place is not due until one comes free."""
     due = due_at(record)
     if waits:
-        due = min(due_at(replace(record, pending=None)) or now + RECHECK, now + RECHECK)
+        due = min(due_at(replace(record, pending=None)) or now + RECHECK_MS, now + RECHECK_MS)
     since = record.pending.since if record.pending else 0
     rule = quota.rule if counts_against_quota(record) else None
     in_line = due is not None and due <= now

@@ -49,12 +49,12 @@ from shared.store.store_errors import StoreUnavailable
 if TYPE_CHECKING:
     import redis as redis_py
 
-CONNECT, ANSWER = 0.5, 1.0
+CONNECT_S, ANSWER_S = 0.5, 1.0
 """s that a connection and an answer may take; after that the store counts as unavailable."""
-IDLE = 15
+IDLE_S = 15
 """s after which a connection is tried before it is trusted: an instance may have been frozen."""
 SAFETY = ("role", "aof_enabled", "aof_last_write_status", "maxmemory", "maxmemory_policy")
-PAGE = 500
+PAGE_ROWS = 500
 """How many records a listing reads at once."""
 
 
@@ -97,10 +97,10 @@ class RedisStore:
     def save_or_claim(self, save: Save) -> Saved:
         """Safe to repeat: the engine knows a save that it has answered already by its token."""
         keys = self.keys_of(save.key)
-        kind, *told = self._run(scripts.SAVE, keys, encode_save(save, self._interval))
+        kind, *details = self._run(scripts.SAVE, keys, encode_save(save, self._interval))
         if kind == "conflict":
             return Conflict()
-        version, away, sent, lease = told
+        version, away, sent, lease = details
         if kind == "claimed" and save.if_slot:
             return Claimed(version, _complete(save.if_slot, sent, lease), float(away))
         return Stored(version, over_quota=kind == "over_quota", next_slot_in_ms=float(away))
@@ -160,17 +160,17 @@ class RedisStore:
 
     def condition(self) -> Condition:
         """How safely it keeps what it is given. A managed engine may keep its CONFIG to itself."""
-        told: Mapping[str, object] = self._do("INFO")
-        found = {name: str(told[name]) for name in SAFETY if name in told}
+        info: Mapping[str, object] = self._do("INFO")
+        found = {name: str(info[name]) for name in SAFETY if name in info}
         with suppress(StoreUnavailable):
             found |= self._do("CONFIG GET", "appendfsync")
         return Condition("redis", found)
 
     def watched(self, domain: str) -> Sequence[Watched]:
         """The sessions of a domain that have not ended."""
-        told: Mapping[str, str] = self._do("HGETALL", *self._keys(f"watched:{domain}"))
+        rows: Mapping[str, str] = self._do("HGETALL", *self._keys(f"watched:{domain}"))
         found = []
-        for member, seen in told.items():
+        for member, seen in rows.items():
             listed, doubted = seen.split(" ")
             found.append(Watched(key_of(member), int(listed) if listed else None, doubted == "1"))
         return found
@@ -182,10 +182,10 @@ class RedisStore:
         added before it."""
         found: list[StreamRecord] = []
         while len(found) < limit:
-            keys = self._named(wanted, after, PAGE)
+            keys = self._named(wanted, after, PAGE_ROWS)
             fitting = [key for key in keys if wanted.app in (None, key.app)]
             found += self._records(fitting[: limit - len(found)])
-            if len(keys) < PAGE:
+            if len(keys) < PAGE_ROWS:
                 break
             after = keys[-1]
         return found
@@ -224,8 +224,8 @@ class RedisStore:
         if not found:
             return []
         named = [uri_of(key.domain, member[AGE_CHARS:]) for member in found[::2]]
-        told = self._do("HMGET", *self._keys("uris"), *named)
-        rows = zip(found[::2], found[1::2], map(duration_of, told), strict=True)
+        durations = self._do("HMGET", *self._keys("uris"), *named)
+        rows = zip(found[::2], found[1::2], map(duration_of, durations), strict=True)
         return [
             File(member[AGE_CHARS:], int(member[:AGE_CHARS]), int(stop), lasted)
             for member, stop, lasted in rows
@@ -322,9 +322,9 @@ class RedisStore:
         where: dict[str, Any] = {"host": host, "port": port} if host else {}
         client: redis_py.Redis = redis.Redis.from_url(
             self._url,
-            socket_connect_timeout=CONNECT,
-            socket_timeout=ANSWER,
-            health_check_interval=IDLE,
+            socket_connect_timeout=CONNECT_S,
+            socket_timeout=ANSWER_S,
+            health_check_interval=IDLE_S,
             retry=redis.retry.Retry(
                 redis.backoff.NoBackoff(), 1, supported_errors=(redis.ConnectionError,)
             ),

@@ -20,7 +20,7 @@ from shared.store.contract import Save, watched_of
 POSITION_PREFIX_CHARS = 1 + 3 + 14
 """How many characters of an order stand before the name: command_priority, priority, age."""
 AGE_CHARS = 14
-_LOWEST = 100
+_LOWEST_POINTS = 100
 
 
 def name_of(key: StreamKey) -> str:
@@ -62,7 +62,7 @@ def encode_save(save: Save, interval: float) -> str:
 def _queue_position(save: Save) -> str:
     """Of two that are as pressing the more urgent goes first, then the older."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
-    return f"{_LOWEST - save.quota.priority:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
+    return f"{_LOWEST_POINTS - save.quota.priority:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
 
 
 def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import field
 
 from shared.quick import dataclass
-from shared.store.contract import RECHECK
+from shared.store.contract import RECHECK_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ for _, file in ipairs(a.files) do
 end
 if kind == 'claimed' then return reply(kind, a.version + 1, slot, sent, lease) end
 return reply(kind, a.version + 1, now + ahead_by, '', '')
-""".replace("RECHECK", str(RECHECK))
+""".replace("RECHECK", str(RECHECK_MS))
     .replace("LINES", "1000")
     .replace("START", "2")
 )

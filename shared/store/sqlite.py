@@ -38,7 +38,7 @@ from shared.store.schema import create
 from shared.store.store_errors import StoreUnavailable
 
 SAFETY = ("journal_mode", "synchronous")
-BUSY = 2.0
+BUSY_S = 2.0
 """s that a writer waits for another before it gives up."""
 HISTORY_MAX_ENTRIES = 1000
 """of history that are kept of one stream."""
@@ -180,8 +180,8 @@ class SqliteStore:
     def condition(self) -> Condition:
         """How safely it keeps what it is given."""
         with self._reading() as db:
-            told = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in SAFETY}
-        return Condition("sqlite", {name: str(value) for name, value in told.items()})
+            pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in SAFETY}
+        return Condition("sqlite", {name: str(value) for name, value in pragmas.items()})
 
     def queue(self) -> Queue:
         now = self._clock()
@@ -299,7 +299,7 @@ class SqliteStore:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             db = sqlite3.connect(
-                self._path, timeout=BUSY, isolation_level=None, check_same_thread=False
+                self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
@@ -361,16 +361,16 @@ def _append(
         _columns(key),
     ).fetchone()
     for entry in entries:
-        told = (entry.code.value, entry_to_json(entry))
-        if last and last[1:] == told:
+        row = (entry.code.value, entry_to_json(entry))
+        if last and last[1:] == row:
             db.execute("UPDATE history SET count=count+1, last_at=? WHERE id=?", (now, last[0]))
             continue
         written = db.execute(
             "INSERT INTO history (domain, app, stream, code, about, at, last_at, count)"
             " VALUES (?,?,?,?,?,?,?,1)",
-            (*_columns(key), *told, now, now),
+            (*_columns(key), *row, now, now),
         )
-        last = (written.lastrowid, *told)
+        last = (written.lastrowid, *row)
     db.execute(
         "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
         " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"

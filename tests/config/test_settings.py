@@ -18,7 +18,7 @@ from shared.protocol.policy import Domain, Match, Mode, OnInterruption, OnPublis
 from shared.protocol.stream import StreamKey
 
 ROOT = Path(__file__).parents[2]
-HOUR = 3_600_000
+HOUR_MS = 3_600_000
 BOTH = frozenset({"read", "control"})
 DEV = {
     "STORE": "sqlite:///tmp/records.db",
@@ -94,7 +94,11 @@ def test_a_stage_has_settings_with_defaults() -> None:
         45,
         Mode.ACT,
     )
-    assert (stage.max_duration, stage.hold, stage.merge_delay) == (12 * HOUR, 12 * HOUR, 180_000)
+    assert (stage.max_duration, stage.hold, stage.merge_delay) == (
+        12 * HOUR_MS,
+        12 * HOUR_MS,
+        180_000,
+    )
     assert (stage.live_protocol, stage.live_endpoint) == ("https", "live.aliyuncs.com")
     assert stage.stream_keys == ("K3yK3yK3yK3yK3y0", "n3wn3wn3wn3wn3w1")
 
@@ -300,7 +304,7 @@ def test_a_policy_has_domains_and_rules() -> None:
             match=Match(app="classroom"),
             on_publish=OnPublish.RECORD,
             on_interruption=OnInterruption.FINALIZE,
-            max_duration=4 * HOUR,
+            max_duration=4 * HOUR_MS,
             max_concurrent=200,
             priority=-3,
         ),

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from shared.engine.dispatcher import HELPERS_WANTED, Dispatcher
+from shared.engine.dispatcher import HELPING_RECONCILES, Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Effect, Load, SaveOrClaim, Send, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions, Recorder
@@ -393,7 +393,7 @@ class Registry:
 
     def register(self, _name: str, _who: str, _ms: int) -> int:
         self.beaten.set()
-        return HELPERS_WANTED
+        return HELPING_RECONCILES
 
     def touch(self, _name: str) -> None:
         """A burst is going on."""

@@ -84,8 +84,8 @@ def another(folder: Path, clock: Clock, live: TellingLive) -> Edge:
 
 
 def publish_done(time: int, **more: object) -> UndeliveredCallback:
-    told = {"action": "publish_done", "app": INGEST, "appname": KEY.app, "id": KEY.stream}
-    content = json.dumps({**told, "time": time // SECOND, **more})
+    payload = {"action": "publish_done", "app": INGEST, "appname": KEY.app, "id": KEY.stream}
+    content = json.dumps({**payload, "time": time // SECOND, **more})
     return UndeliveredCallback("publish_done", content, time)
 
 
@@ -161,12 +161,12 @@ def test_what_is_read_again_changes_nothing(
     clock.pass_ms(5 * SECOND)
     edge.happens(Polled(began, clock.now))
     edge.happens(StartAsked("ann"))
-    before, told = edge.record(), edge.history()
+    before, history = edge.record(), edge.history()
 
     clock.pass_ms(50 * SECOND)
     again = edge if same_process else another(tmp_path, clock, live)
     again.invocation().replay_undelivered()
-    assert (again.record(), again.history()) == (before, told)
+    assert (again.record(), again.history()) == (before, history)
 
 
 def test_an_error_of_before_the_latest_start_does_not_fail_it(

@@ -20,7 +20,7 @@ from tests.conftest import KEY
 
 DEV = Credentials("dev", "dev-secret")
 PUSH, LIVE = "push.example.com", "live.example.com"
-HOUR = 3_600_000
+HOUR_MS = 3_600_000
 
 
 def streaming(domain: str) -> str | None:
@@ -55,13 +55,13 @@ def now(live: Remote) -> int:
 
 def stream_events(live: Remote, client: LiveClient) -> list[tuple[str, int | None]]:
     at = now(live)
-    found = client.undelivered_stream_events(PUSH, at - HOUR, at + HOUR, credentials=DEV)
+    found = client.undelivered_stream_events(PUSH, at - HOUR_MS, at + HOUR_MS, credentials=DEV)
     return [(one.content, one.at) for one in found]
 
 
 def record_events(live: Remote, client: LiveClient) -> list[tuple[str, int | None]]:
     at = now(live)
-    found = client.undelivered_record_events(LIVE, at - HOUR, at + HOUR, credentials=DEV)
+    found = client.undelivered_record_events(LIVE, at - HOUR_MS, at + HOUR_MS, credentials=DEV)
     return [(one.content, one.at) for one in found]
 
 
@@ -95,7 +95,7 @@ def test_a_report_that_does_not_say_when_counts_from_when_live_tried_to_tell_of_
 def test_every_page_is_read(
     live: Remote, client: LiveClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.outbound.live.client.RECORDS_A_PAGE", 2)
+    monkeypatch.setattr("shared.outbound.live.client.NOTIFY_PAGE_ROWS", 2)
     for number in range(5):
         live.publish(f"room{number}", wait=True)
 
@@ -108,13 +108,13 @@ def test_what_is_of_no_use_is_left_out() -> None:
     contents = ["", "{", "[]", "7", '{"action": "publish"}', '{"event": "record_sung"}']
     other = json.dumps({**place, "domain": "other.example.com"})
 
-    assert live_events.undelivered([(told, 1) for told in (*contents, other)], streaming) == []
+    assert live_events.undelivered([(row, 1) for row in (*contents, other)], streaming) == []
 
 
 def test_what_was_kept_twice_happened_once() -> None:
-    told = {"domain": LIVE, "app": "app", "stream": "room1", "event": "record_started"}
+    payload = {"domain": LIVE, "app": "app", "stream": "room1", "event": "record_started"}
 
-    assert len(live_events.undelivered([(json.dumps(told), 1)] * 2, streaming)) == 1
+    assert len(live_events.undelivered([(json.dumps(payload), 1)] * 2, streaming)) == 1
 
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.none() | st.integers())))

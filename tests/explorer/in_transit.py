@@ -11,7 +11,7 @@ from tests.explorer import promises
 from tests.explorer.move_context import Ground, Step
 from tests.explorer.world import NOW, UNCLEAR, Fault, Instance, Request, Task, World
 
-DOUBT = 59_000
+IN_DOUBT_MS = 59_000
 """How long after its slot a request may still land."""
 UNSEEN = 60_000
 """How long after a publish the recorder may not know the stream: longer than we believe."""
@@ -23,17 +23,17 @@ class Wire(Ground):
     def sends(self, rest: World, one: Instance, flight: Flight) -> Iterator[Step]:
         if flight.sent_at < NOW - SLOT:
             yield self._answered(rest, one, truth.SLOT_MISSED)
-            if flight.sent_at < NOW - DOUBT:
+            if flight.sent_at < NOW - IN_DOUBT_MS:
                 return
         request = Request(
-            flight.command, flight.reason, flight.session, max(flight.sent_at + DOUBT, NOW)
+            flight.command, flight.reason, flight.session, max(flight.sent_at + IN_DOUBT_MS, NOW)
         )
         yield self._arrives(rest, one, request)
         yield from self._goes_wrong(rest, one, request)
 
     def _answered(self, rest: World, one: Instance, answer: Accepted | LiveError) -> Step:
-        told = self.mind.answered(one, answer)._replace(publish=self._true_session(rest))
-        return ("answered", one, answer), self.joined(rest, told)
+        result = self.mind.answered(one, answer)._replace(publish=self._true_session(rest))
+        return ("answered", one, answer), self.joined(rest, result)
 
     def _true_session(self, world: World) -> int:
         """The one that Live answers for, if the record means the same one."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from shared.protocol import StreamRecord, StreamSettings
 from shared.protocol.policy import OnInterruption
-from shared.protocol.state.command import DOUBT
+from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import STOPPED, Confirmation, LastReport
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session, SessionState
@@ -136,7 +136,7 @@ def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) ->
         newer = last_report.at > (stopped_at or 0)
         return replace(last_report, at=max(last_report.at, old + newer))
     if last_report.what == STOPPED:
-        return replace(last_report, at=max(last_report.at, NOW - DOUBT - 1))
+        return replace(last_report, at=max(last_report.at, NOW - IN_DOUBT_MS - 1))
     paused = last_report.what == "record_paused"
     return replace(last_report, at=max(last_report.at, old) if paused else NOW)
 

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from tests.explorer import scenarios
 from tests.explorer.rules import RULES
 from tests.explorer.search import Search
-from tests.explorer.trace import told
+from tests.explorer.trace import trace_lines
 
 
 class Kind(str, Enum):
@@ -53,7 +53,7 @@ def _searched(kind: Kind, name: str, search: Search) -> Outcome:
     seconds, violation = time.monotonic() - began, found.violation
     if violation is None:
         return Outcome(kind, name, found.states, found.steps, seconds, None, ())
-    story = tuple(told(violation.steps, search.mind))
+    story = tuple(trace_lines(violation.steps, search.mind))
     return Outcome(kind, name, found.states, found.steps, seconds, violation.promise, story)
 
 

@@ -29,9 +29,9 @@ from tests.explorer.scenario import Scenario
 from tests.explorer.world import FAR, NEVER, NOW, UNCLEAR, Live, Memory, Request, Task
 
 TOO_LONG = 1_000
-"""How long after its end a wish may still stand: 75 s (design.md 11.3) are for a slow timer, and
+"""How long after its end an intent may still stand: 75 s (design.md 11.3) are for a slow timer, and
 here everything is done when it is due."""
-TOGETHER = 5_000
+TOGETHER_MS = 5_000
 
 
 class Broken(Exception):
@@ -75,10 +75,10 @@ def _restarts(record: StreamRecord) -> bool:
 def _judge_ask(change: Change) -> None:
     old, new, event = change.old, change.new, change.event
     if isinstance(event, StopAsked) and new.intent.wanted:
-        raise Broken("a stop was asked, and the wish is another")
+        raise Broken("a stop was asked, and the intent is another")
     if isinstance(event, StartAsked):
         if not new.intent.wanted:
-            raise Broken("a start was asked, and the wish is another")
+            raise Broken("a start was asked, and the intent is another")
         again = old.intent.wanted and old.is_started and not old.is_off and old.pending is None
         if again and (new.pending or new.flight != old.flight):
             raise Broken("a second start sent something")
@@ -91,13 +91,13 @@ def _judge_late_news(change: Change) -> None:
     if session is None or new.session is None or session.time != live.published_at:
         return
     late = (
-        (isinstance(event, Unpublished) and event.time < live.published_at - TOGETHER)
+        (isinstance(event, Unpublished) and event.time < live.published_at - TOGETHER_MS)
         or (isinstance(event, Published) and event.time <= live.published_at)
         or (
             isinstance(event, Polled)
             and event.published is not None
             and live.listed is not None
-            and event.published < live.listed - TOGETHER
+            and event.published < live.listed - TOGETHER_MS
         )
     )
     if late and (new.session.state, new.session.number) != (session.state, session.number):
@@ -115,7 +115,7 @@ def _judge_claim(change: Change, flight: Flight) -> None:
         if not settles:
             raise Broken("a command was claimed while another was in flight")
     if flight.generation != new.intent.generation:
-        raise Broken(f"a {flight.command.value} of an older wish was claimed")
+        raise Broken(f"a {flight.command.value} of an older intent was claimed")
     if new.intent.generation == 0 and flight.reason not in _ASKED:
         raise Broken("a recording that nobody asked us to manage was meddled with")
     if flight.command is Command.START:
@@ -125,7 +125,7 @@ def _judge_claim(change: Change, flight: Flight) -> None:
         if over and flight.reason not in _ASKED_START:
             raise Broken("a start was claimed for a session that is over")
     if new.intent.wanted and flight.command in (Command.STOP, Command.CANCEL_DELAY):
-        raise Broken(f"a {flight.command.value} was claimed against the wish")
+        raise Broken(f"a {flight.command.value} was claimed against the intent")
 
 
 def _new_intent(memory: Memory, change: Change) -> Memory:
@@ -148,16 +148,16 @@ def _new_intent(memory: Memory, change: Change) -> Memory:
 
 
 def _judge_end(memory: Memory, change: Change) -> None:
-    """The session ended a wish: it must have been the wish's, and have ended."""
+    """The session ended an intent: it must have been the intent's, and have ended."""
     if isinstance(change.event, CommandSettled):
         return  # accepted after all, and too late
     if memory.accepted_in == NEVER:
-        raise Broken("a wish ended with a session it never belonged to")
+        raise Broken("an intent ended with a session it never belonged to")
     if change.scenario.budget > 1 and isinstance(change.event, Polled):
         return  # a list that lies twice is believed
     goes_on = change.live.listed is not None and change.live.publish == memory.accepted_in
     if goes_on:
-        raise Broken("a wish ended with a session that goes on")
+        raise Broken("an intent ended with a session that goes on")
 
 
 def _nothing_known(old: StreamRecord) -> bool:
@@ -167,7 +167,7 @@ def _nothing_known(old: StreamRecord) -> bool:
 def _by_policy(memory: Memory, change: Change) -> Memory:
     session = change.new.session
     if change.publish == memory.by_policy != UNCLEAR:
-        raise Broken("policy made a second wish for one session")
+        raise Broken("policy made a second intent for one session")
     if session is not None and session.opened_at < memory.over_until:
         raise Broken("policy began anew what time had ended")
     return memory._replace(by_policy=change.publish)
@@ -226,7 +226,7 @@ def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
     """Everything that can be done at this moment was done."""
     wanted = record.intent.wanted
     if wanted and memory.ends_at and memory.ends_at < NOW - TOO_LONG:
-        raise Broken("a wish stands long after its time")
+        raise Broken("an intent stands long after its time")
     last_report = record.last_report
     if record.pending is not None or record.flight is not None or last_report is None:
         return
@@ -258,4 +258,4 @@ def at_the_end(record: StreamRecord, live: Live, memory: Memory) -> None:
     over = live.listed is None or live.publish != memory.accepted_in
     bound = intent.on_interruption is not OnInterruption.RESUME and memory.accepted_in >= 0
     if intent.wanted and bound and over:
-        raise Broken("a wish outlived the session it belonged to")
+        raise Broken("an intent outlived the session it belonged to")

@@ -118,7 +118,7 @@ REMOVALS = (
     ),
     Removal(
         "reassert",
-        "the wish's command goes out once more when the doubt ends",
+        "the intent's command goes out once more when the doubt ends",
         _no_echo,
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
     ),

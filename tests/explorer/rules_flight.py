@@ -42,7 +42,7 @@ def _one(*faults: Fault) -> dict[str, Any]:
 
 
 def _oldest_intent_wins() -> Patches:
-    """Two guards keep a claim from contradicting the wish, and either would do: both go."""
+    """Two guards keep a claim from contradicting the intent, and either would do: both go."""
     real = Transition.new_intent
 
     def new_intent(transition: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one
@@ -146,8 +146,8 @@ REMOVALS = (
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
-        "a claim obeys the wish",
-        "the claim is refused when it contradicts the wish",
+        "a claim obeys the intent",
+        "the claim is refused when it contradicts the intent",
         _oldest_intent_wins,
         Scenario("", (START, STOP), **_one(Fault.NO_SLOT)),
     ),
@@ -182,7 +182,7 @@ REMOVALS = (
     ),
     Removal(
         "only what was never claimed is cancelled",
-        "Only a command that was never claimed can be cancelled by a newer wish",
+        "Only a command that was never claimed can be cancelled by a newer intent",
         _cancelled_in_flight,
         Scenario("", (START, STOP), before=LIVE),
     ),
@@ -193,7 +193,7 @@ REMOVALS = (
         Scenario("", (RESTART,), before=RECORDED, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
-        "cancel_delay belongs to its wish",
+        "cancel_delay belongs to its intent",
         "`cancel_delay` belongs to a `generation`: dropped when a newer start exists",
         _cancel_delay_for_any_intent,
         Scenario("", (STOP_FINALIZE, START), before=RECORDED, **_one(Fault.THROTTLED)),

@@ -1,4 +1,4 @@
-"""Rules about what is wanted: wishes, holds, policy, time."""
+"""Rules about what is wanted: intents, holds, policy, time."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _stops_what_it_sees() -> Patches:
 
 
 def _intent_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Patches]:
-    """Whoever settles the flight forgets what the wish needs by now."""
+    """Whoever settles the flight forgets what the intent needs by now."""
     real = command_result.settle
 
     def settle(transition: Transition, sent: Any) -> None:  # noqa: ANN401 - as the real one
@@ -155,20 +155,20 @@ def _intent_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Pa
 
 REMOVALS = (
     Removal(
-        "a wish never waits",
-        "A new wish never waits for anything",
+        "an intent never waits",
+        "A new intent never waits for anything",
         _intent_waits,
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "whoever settles sends what is needed",
-        "whoever settles the flight sends what the wish then needs",
+        "whoever settles the flight sends what the intent then needs",
         _intent_kept_in_flight(lambda flight: flight.command is Command.START),
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "a stop sticks",
-        "An explicit stop sets `held_until`: until then no policy and no late event makes a wish",
+        "An explicit stop sets `held_until`: until then no policy, no late event makes an intent",
         _nothing_held,
         Scenario("", (STOP,), before=LIVE, script=RETURNS, settings=recording()),
     ),
@@ -179,26 +179,26 @@ REMOVALS = (
         Scenario("", (STOP,), before=LIVE),
     ),
     Removal(
-        "a wish belongs to its session",
-        "The end of that session, or the opening of a later one, ends the wish",
+        "an intent belongs to its session",
+        "The end of that session, or the opening of a later one, ends the intent",
         _intent_outlives,
         Scenario("", before=(PUBLISH, START_STOP), script=(UNPUBLISH,)),
     ),
     Removal(
-        "the end of a wish sends a stop",
-        "Ending is a new wish *stop*: `stop` goes out if anything was claimed",
+        "the end of an intent sends a stop",
+        "Ending is a new intent *stop*: `stop` goes out if anything was claimed",
         _ends_in_silence,
         Scenario("", (SHORT_START,), before=LIVE),
     ),
     Removal(
-        "a wish moves on until it is accepted",
+        "an intent moves on until it is accepted",
         "until then it moves on with the stream",
         _intent_dies_with_any_session,
         Scenario("", (START_STOP,), before=(PUBLISH, UNPUBLISH), script=(PUBLISH,)),
     ),
     Removal(
-        "time ends a wish",
-        "When `until` passes, that is a new wish: stop",
+        "time ends an intent",
+        "When `until` passes, that is a new intent: stop",
         _never_over,
         Scenario("", (SHORT_START,), before=LIVE),
     ),
@@ -217,13 +217,13 @@ REMOVALS = (
     ),
     Removal(
         "time counts from the first start",
-        "`max_duration` counts from the first accepted start of the wish and survives reconnects",
+        "`max_duration` counts from the first accepted start of the intent and survives reconnects",
         _time_counts_anew,
         Scenario("", (SHORT_START,), before=LIVE, script=RETURNS),
     ),
     Removal(
-        "policy wishes once a session",
-        "Policy makes at most one wish per session",
+        "policy intents once a session",
+        "Policy makes at most one intent per session",
         _policy_again,
         Scenario("", (StopAsked("me", hold=20_000),), before=LIVE, settings=recording()),
     ),

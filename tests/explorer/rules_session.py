@@ -10,7 +10,7 @@ from shared.protocol.policy import OnInterruption
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.session import TOGETHER, Session, SessionState
+from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
@@ -61,7 +61,7 @@ def _same_publish_counts() -> Patches:
 def _soon_is_the_same() -> Patches:
     def published(transition: Transition, event: Published) -> None:
         session = transition.record.session
-        if session is None or not 0 < event.time - session.began <= TOGETHER:
+        if session is None or not 0 < event.time - session.began <= TOGETHER_MS:
             _real_published(transition, event)
 
     return ((session_rules, "published", published),)
@@ -123,7 +123,7 @@ def _opened_only(transition: Transition, why: Reason) -> None:
 def _any_list_is_believed() -> Patches:
     def seen(transition: Transition, published_at: int, _asked_at: int) -> None:
         session = transition.record.session
-        if session is None or abs(published_at - session.listed) > TOGETHER:
+        if session is None or abs(published_at - session.listed) > TOGETHER_MS:
             session_rules._open(transition, Reason.SEEN_ONLINE, listed=published_at)
         else:
             session_rules._still_there(transition, session, published_at)
@@ -136,7 +136,7 @@ def _lists_open_nothing() -> Patches:
 
     def seen(transition: Transition, published_at: int, asked_at: int) -> None:
         session = transition.record.session
-        if session is not None and published_at - session.listed <= TOGETHER:
+        if session is not None and published_at - session.listed <= TOGETHER_MS:
             real(transition, published_at, asked_at)
 
     return ((session_rules, "_seen", seen),)

@@ -18,7 +18,7 @@ ENOUGH = 200_000
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["published", "session over", "step by step"])
 def test_no_promise_breaks_in_a_small_scenario(name: str) -> None:
-    assert told(explored(Kind.SCENARIO, name)) == "holds"
+    assert verdict(explored(Kind.SCENARIO, name)) == "holds"
 
 
 @pytest.mark.parametrize("name", ["one flight", "doubt", "reassert", "a stop sticks"])
@@ -48,6 +48,6 @@ def test_a_rule_that_is_taken_out_is_missed(name: str) -> None:
     assert explored(Kind.RULE, name).promise is not None
 
 
-def told(outcome: Outcome) -> str:
+def verdict(outcome: Outcome) -> str:
     """What pytest shows of a violation: its story."""
     return "\n".join((outcome.promise, *outcome.story)) if outcome.promise else "holds"

@@ -21,7 +21,7 @@ from tests.explorer.stepper import Mind, Transition
 from tests.explorer.world import NOW, Instance, Mail, Request
 
 
-def told(labels: tuple[Label, ...], mind: Mind) -> Iterator[str]:
+def trace_lines(labels: tuple[Label, ...], mind: Mind) -> Iterator[str]:
     now = 0
     for label in labels:
         if label[0] == "time passes":

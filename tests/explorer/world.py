@@ -97,15 +97,15 @@ class Instance(NamedTuple):
 class Memory(NamedTuple):
     """What the promises need to remember and the record is not trusted with."""
 
-    accepted_in: int = NEVER  # true session of the wish's first accepted start
+    accepted_in: int = NEVER  # true session of the intent's first accepted start
     held: bool = False  # an explicit stop with a long hold was stored, and no start since
-    by_policy: int = NEVER  # true session policy last made a wish for
+    by_policy: int = NEVER  # true session policy last made an intent for
     asked_restarts: int = 0  # asked for and not yet seen by Live
     own_restart: int = NEVER  # record's session that was restarted of our own accord
     stop_due: bool = False  # an explicit stop that must still be claimed
     unfinished: bool = False  # a stop paused what finalize wants written
-    ends_at: int = 0  # when the wish's time is over
-    over_until: int = 0  # time ended a wish: no session that opens before this is recorded
+    ends_at: int = 0  # when the intent's time is over
+    over_until: int = 0  # time ended an intent: no session that opens before this is recorded
 
 
 class World(NamedTuple):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.logs import LONGEST, Log, to_stdout
+from shared.logs import MAX_LINE_BYTES, Log, to_stdout
 
 NOW = 1737367200005
 SECRET = "s3cr3t-s3cr3t"
@@ -36,7 +36,7 @@ def logged(event: str = "command.sent", **fields: object) -> dict[str, Any]:
     lines: list[str] = []
     Log(lines.append, now=lambda: NOW, hide=[SECRET]).info(event, **fields)
     assert len(lines) == 1
-    assert len(lines[0].encode()) < LONGEST
+    assert len(lines[0].encode()) < MAX_LINE_BYTES
     assert SECRET not in lines[0]
     record: dict[str, Any] = json.loads(lines[0])
     return record

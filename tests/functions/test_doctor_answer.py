@@ -49,10 +49,10 @@ def test_it_needs_a_token(stage: Stage) -> None:
 
 
 def test_it_says_how_the_store_keeps_things(stage: Stage) -> None:
-    told = examined(stage)["store"]
+    answer = examined(stage)["store"]
 
     settings = {"journal_mode": "wal", "synchronous": "1"}
-    assert told == {"engine": "sqlite", "settings": settings, "writable": True, "why": ""}
+    assert answer == {"engine": "sqlite", "settings": settings, "writable": True, "why": ""}
 
 
 def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
@@ -62,23 +62,23 @@ def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
         raise StoreUnavailable("it has no memory left")
 
     monkeypatch.setattr(stage.store, "touch", away)
-    told = examined(stage)
+    answer = examined(stage)
 
-    assert told["store"] == {
+    assert answer["store"] == {
         "engine": "",
         "settings": {},
         "writable": False,
         "why": "it has no memory left",
     }
-    assert told["live"] == [{"domain": "live.example.com", "online": 0, "code": None}]
+    assert answer["live"] == [{"domain": "live.example.com", "online": 0, "code": None}]
 
 
 def test_a_secret_is_known_by_its_digest_alone(stage: Stage) -> None:
-    told = examined(
+    answer = examined(
         stage, stream_key=digest("stream-key-of-the-test"), record_key=digest("another-key")
     )
 
-    assert told["matches"] == {"stream_key": True, "record_key": False, "path_token": None}
+    assert answer["matches"] == {"stream_key": True, "record_key": False, "path_token": None}
 
 
 def test_no_secret_is_in_the_answer(stage: Stage) -> None:
@@ -107,18 +107,18 @@ def test_live_is_asked_with_the_role_of_the_function(stage: Stage) -> None:
 def test_a_policy_in_the_store_that_this_release_cannot_read_is_told(stage: Stage) -> None:
     stage.store.put_policy('{"rule": [{"colour": "red"}]}', replaces=0)
 
-    told = examined(stage)["policy"]
+    answer = examined(stage)["policy"]
 
-    assert isinstance(told, dict)
-    assert (told["version"], "colour" in told["fault"]) == (0, True)
+    assert isinstance(answer, dict)
+    assert (answer["version"], "colour" in answer["fault"]) == (0, True)
 
 
 def test_the_settings_that_other_things_must_agree_with_are_told(stage: Stage) -> None:
-    told = examined(stage)["settings"]
+    answer = examined(stage)["settings"]
 
-    assert isinstance(told, dict)
-    assert told["merge_delay_ms"] == 180_000
-    assert (told["callback_host"], told["stream_keys"]) == ("live.example.com", 1)
+    assert isinstance(answer, dict)
+    assert answer["merge_delay_ms"] == 180_000
+    assert (answer["callback_host"], answer["stream_keys"]) == ("live.example.com", 1)
 
 
 def test_a_policy_applied_elsewhere_is_told_at_once(

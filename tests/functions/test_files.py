@@ -53,14 +53,14 @@ class Signing:
             "requestContext": {"http": {"method": method}, "requestId": "1-77"},
         }
         context = SimpleNamespace(request_id="1-77", credentials=SimpleNamespace(**self.role))
-        call = Invocation(self.stage.app, context, seconds=files.BUDGET)
-        told: Any = function_compute.answer(
+        call = Invocation(self.stage.app, context, seconds=files.BUDGET_S)
+        answer: Any = function_compute.answer(
             lambda asked: files.respond(call, asked),
             json.dumps(event).encode(),
             context,
             log=call.app.log,
         )
-        got = Got(told["statusCode"], told["headers"], json.loads(told["body"]))
+        got = Got(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
         check(method, path, got)
         return got
 
@@ -156,11 +156,11 @@ def test_an_oss_that_does_not_answer_is_asked_once(signing: Signing) -> None:
     signing.names(endpoint="127.0.0.1:9")
     for n in range(3):
         signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
-    told = signing.ask().json["files"]
+    body = signing.ask().json["files"]
 
-    assert len(told) == 4
-    assert {file["why_no_size"] for file in told} == {"OSS does not answer (RequestError)"}
-    assert all(file["url"] for file in told)
+    assert len(body) == 4
+    assert {file["why_no_size"] for file in body} == {"OSS does not answer (RequestError)"}
+    assert all(file["url"] for file in body)
 
 
 def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
@@ -175,12 +175,12 @@ def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
 
 
 def test_no_more_sizes_are_asked_for_than_a_request_may(signing: Signing) -> None:
-    for n in range(files.SIZES):
+    for n in range(files.MAX_SIZES):
         signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
-    told = signing.ask(limit="200").json["files"]
+    body = signing.ask(limit="200").json["files"]
 
-    assert signing.heads() == files.SIZES
-    assert told[-1]["why_no_size"] == f"only the newest {files.SIZES} are asked for"
+    assert signing.heads() == files.MAX_SIZES
+    assert body[-1]["why_no_size"] == f"only the newest {files.MAX_SIZES} are asked for"
 
 
 def test_a_stage_that_names_no_bucket_says_which_settings_it_lacks(signing: Signing) -> None:

@@ -36,8 +36,8 @@ def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
 
 
 def operation(route: Route) -> dict[str, Any]:
-    told: dict[str, Any] = described()["paths"][route.path][route.method.lower()]
-    return told
+    answer: dict[str, Any] = described()["paths"][route.path][route.method.lower()]
+    return answer
 
 
 def test_it_is_served_without_a_token(stage: Stage) -> None:
@@ -73,10 +73,10 @@ def test_every_reference_leads_somewhere(route: Route) -> None:
 
 @pytest.mark.parametrize("route", EVERY)
 def test_what_a_route_reads_is_what_it_says_that_it_reads(route: Route) -> None:
-    told = operation(route)
-    body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+    answer = operation(route)
+    body = answer.get("requestBody", {}).get("content", {}).get("application/json", {})
     declared = {one.name for one in chain(route.query, route.headers)}
-    given = {one["name"] for one in told["parameters"] if one["in"] != "path"}
+    given = {one["name"] for one in answer["parameters"] if one["in"] != "path"}
 
     assert given - {"Accept-Language"} == declared
     assert set(body.get("schema", {}).get("properties", {})) == {one.name for one in route.body}
@@ -91,9 +91,9 @@ def test_every_example_is_read(route: Route) -> None:
 
 def test_every_status_of_an_error_that_leaves_a_route_is_described() -> None:
     statuses = {row.status for row in ANSWERS.values()} - {0, 429}  # 429: never of a person's ask
-    told = {int(status) for route in ROUTES for status in operation(route)["responses"]}
+    answer = {int(status) for route in ROUTES for status in operation(route)["responses"]}
 
-    assert statuses <= told
+    assert statuses <= answer
 
 
 def test_every_token_that_a_route_needs_is_described() -> None:

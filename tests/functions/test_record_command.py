@@ -39,8 +39,8 @@ from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import ROOM, Got, Stage
 
 START, STOP, RESTART, CANCEL = Command
-HOUR = 3_600_000
-LONG = HOUR
+HOUR_MS = 3_600_000
+LONG = HOUR_MS
 """ms: too long for one invocation to try again."""
 
 
@@ -95,7 +95,7 @@ def test_a_start_of_a_live_stream_is_accepted(live: Stage) -> None:
     assert got.outcome == (200, "accepted", "recording")
     assert (got.json["command"], got.json["request_id"]) == ("start", "R-1")
     assert got.json["intent"]["note"] == "morning show"
-    assert got.json["until"] == rfc3339(NOON + 60_000 + 12 * HOUR)
+    assert got.json["until"] == rfc3339(NOON + 60_000 + 12 * HOUR_MS)
 
 
 def test_a_start_that_finds_no_stream_waits_for_it(stage: Stage) -> None:
@@ -206,17 +206,17 @@ def test_what_did_nothing_is_tried_again_within_the_invocation(
 def test_the_intent_is_kept_while_our_credentials_are_refused(live: Stage) -> None:
     live.live.answers(START, OperatorActionNeeded("InvalidAccessKeyId.NotFound"))
     live.start()
-    told = live.status().json
+    status = live.status().json
 
-    assert (told["wanted"], told["pending"]["command"]) == (True, "start")
-    assert told["reason"]["code"] == "operator_action_needed"
+    assert (status["wanted"], status["pending"]["command"]) == (True, "start")
+    assert status["reason"]["code"] == "operator_action_needed"
 
 
 def test_a_second_start_moves_the_end_and_sends_nothing(recording: Stage) -> None:
     got = recording.start({"max_duration": "1h"})
 
     assert got.outcome == (200, "already_recording", "recording")
-    assert got.json["until"] == rfc3339(NOON + 60_000 + HOUR)
+    assert got.json["until"] == rfc3339(NOON + 60_000 + HOUR_MS)
     assert recording.live.sent == [START]
 
 
@@ -237,7 +237,7 @@ def test_a_stop_is_accepted_holds_and_says_when_the_file_comes(recording: Stage)
     got = recording.stop({"hold": "2h"})
 
     assert got.outcome == (200, "accepted", "idle")
-    assert got.json["intent"]["held_until"] == rfc3339(NOON + 61_000 + 2 * HOUR)
+    assert got.json["intent"]["held_until"] == rfc3339(NOON + 61_000 + 2 * HOUR_MS)
     assert got.json["file_by"] == rfc3339(NOON + 61_000 + 180_000)
 
 
@@ -276,7 +276,7 @@ def test_a_stop_of_a_stream_that_nobody_ever_started_is_sent_all_the_same(stage:
 
 
 def test_an_end_is_extended(recording: Stage) -> None:
-    until = rfc3339(NOON + 5 * HOUR)
+    until = rfc3339(NOON + 5 * HOUR_MS)
     got = recording.ask("POST", f"{ROOM}/extend", {"until": until})
 
     assert got.outcome == (200, "already_recording", "recording")
@@ -361,7 +361,7 @@ def test_the_same_key_with_another_body_or_ask_is_refused(recording: Stage) -> N
 
 def test_a_key_is_forgotten_after_a_day(recording: Stage) -> None:
     recording.start({"note": "one"}, Idempotency_Key="k1")
-    recording.clock.pass_ms(24 * HOUR)
+    recording.clock.pass_ms(24 * HOUR_MS)
 
     assert recording.start({"note": "two"}, Idempotency_Key="k1").status < 300
 
@@ -438,7 +438,7 @@ def settling(stage: Stage, answer: Accepted | LiveError) -> Callable[[], object]
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "told"),
+    ("answer", "status", "payload"),
     [
         (Accepted("R-1"), 200, "accepted"),
         (AlreadyStarted("TaskAlreadyStarted"), 200, "already_recording"),
@@ -454,13 +454,13 @@ def test_a_queued_start_waits_for_what_becomes_of_it(
     monkeypatch: pytest.MonkeyPatch,
     answer: Accepted | LiveError,
     status: int,
-    told: str,
+    payload: str,
 ) -> None:
     live.live.answers(START, Throttled("Throttling", retry_after=LONG))
     while_waiting(live, monkeypatch, settling(live, answer))
     got = live.start({"max_duration": "10h"}, Prefer="wait=8")
 
-    assert (got.status, got.json.get("outcome", got.json.get("code"))) == (status, told)
+    assert (got.status, got.json.get("outcome", got.json.get("code"))) == (status, payload)
 
 
 def test_a_queued_stop_waits_until_it_is_over(
@@ -487,20 +487,20 @@ def test_a_wait_ends_when_somebody_intents_otherwise(
 
 
 def test_a_stream_never_heard_of_says_so(stage: Stage) -> None:
-    told = stage.status().json
+    status = stage.status().json
 
-    assert (told["phase"], told["ever_live"]) == ("idle", False)
-    assert told["reason"]["code"] == "never_asked"
+    assert (status["phase"], status["ever_live"]) == ("idle", False)
+    assert status["reason"]["code"] == "never_asked"
 
 
 def test_the_whole_record_of_a_recording_is_shown(recording: Stage) -> None:
     recording.happens(Reported("record_started", recording=True))
-    told = recording.status().json
+    status = recording.status().json
 
-    assert (told["phase"], told["confirmed"]) == ("recording", True)
-    assert told["session"]["number"] == 1
-    assert told["last_report"]["what"] == "record_started"
-    assert told["last_answer"]["reason"] == {"code": "accepted", "text": "Live accepted start"}
+    assert (status["phase"], status["confirmed"]) == ("recording", True)
+    assert status["session"]["number"] == 1
+    assert status["last_report"]["what"] == "record_started"
+    assert status["last_answer"]["reason"] == {"code": "accepted", "text": "Live accepted start"}
 
 
 def test_a_command_that_is_owed_is_shown(recording: Stage) -> None:
@@ -523,10 +523,10 @@ def test_texts_come_in_the_language_that_is_liked_best(stage: Stage) -> None:
 
 
 def test_history_is_newest_first(recording: Stage) -> None:
-    told = recording.ask("GET", f"{ROOM}/history", query={"limit": "2"}).json["history"]
+    body = recording.ask("GET", f"{ROOM}/history", query={"limit": "2"}).json["history"]
     every = recording.ask("GET", f"{ROOM}/history").json["history"]
 
-    assert [line["code"] for line in told] == ["accepted", "sent"]
+    assert [line["code"] for line in body] == ["accepted", "sent"]
     assert every[-1]["code"] == "published"
 
 
@@ -534,10 +534,10 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
     left = FileLeft("record/1.mp4", NOON, NOON + 60_000, 59_403)
     for file in (left, FileLeft("record/2.mp4", NOON + 60_000, NOON + 90_000), left):
         recording.happens(file)
-    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+    body = recording.ask("GET", f"{ROOM}/files").json["files"]
 
-    assert [file["uri"] for file in told] == ["record/2.mp4", "record/1.mp4"]
-    assert told[1] == {
+    assert [file["uri"] for file in body] == ["record/2.mp4", "record/1.mp4"]
+    assert body[1] == {
         "uri": "record/1.mp4",
         "start": rfc3339(NOON),
         "stop": rfc3339(NOON + 60_000),
@@ -549,9 +549,9 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
 def test_of_a_file_that_told_no_duration_the_times_tell_it(recording: Stage) -> None:
     for file in (FileLeft("a.mp4", NOON, NOON + 60_500), FileLeft("vod:v-1", 0, 0)):
         recording.happens(file)
-    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+    body = recording.ask("GET", f"{ROOM}/files").json["files"]
 
-    assert [file["duration"] for file in told] == [60.5, None]
+    assert [file["duration"] for file in body] == [60.5, None]
 
 
 def test_files_have_an_address_where_the_stage_says_where_they_are_read(recording: Stage) -> None:
@@ -559,9 +559,9 @@ def test_files_have_an_address_where_the_stage_says_where_they_are_read(recordin
     recording.app = replace(recording.app, settings=replace(recording.app.settings, files_url=base))
     for n, uri in enumerate(("record/a b#1.flv", "vod:v-1")):
         recording.happens(FileLeft(uri, NOON - n, NOON + 60_000))
-    told = recording.ask("GET", f"{ROOM}/files").json["files"]
+    body = recording.ask("GET", f"{ROOM}/files").json["files"]
 
-    assert [file["url"] for file in told] == [f"{base}record/a%20b%231.flv", None]
+    assert [file["url"] for file in body] == [f"{base}record/a%20b%231.flv", None]
 
 
 def _listed(stage: Stage, **query: str) -> Got:
@@ -848,10 +848,10 @@ def test_a_command_on_the_wire_is_shown_and_a_second_ask_waits_for_it(live: Stag
         KEY, StartAsked("another instance"), HandlingOptions(slot_wait_ms=250)
     )
     send = next(effect for effect in _until_sent(live, steps))
-    told = live.status().json
+    status = live.status().json
 
     assert isinstance(send, Send)
-    assert (told["phase"], told["flight"]["command"]) == ("starting", "start")
+    assert (status["phase"], status["flight"]["command"]) == ("starting", "start")
     assert live.stop().outcome == (202, "queued", "stopping")
 
 

@@ -42,7 +42,7 @@ def recording(edge: Edge) -> Edge:
 
 @pytest.mark.parametrize("event", ["record_started", "record_resumed"])
 def test_a_recording_that_runs_confirms_the_start(recording: Edge, event: str) -> None:
-    assert recording.told(event=event).status == 200
+    assert recording.record_callback(event=event).status == 200
 
     started = recording.record().confirmation
     assert started is not None
@@ -50,7 +50,7 @@ def test_a_recording_that_runs_confirms_the_start(recording: Edge, event: str) -
 
 
 def test_a_pause_is_known_and_confirms_nothing(recording: Edge) -> None:
-    recording.told(event="record_paused", time="2026-11-22T10:00:00Z")
+    recording.record_callback(event="record_paused", time="2026-11-22T10:00:00Z")
 
     last_report = recording.record().last_report
     assert last_report is not None
@@ -58,7 +58,7 @@ def test_a_pause_is_known_and_confirms_nothing(recording: Edge) -> None:
 
 
 def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recording: Edge) -> None:
-    recording.told(**BROKEN)
+    recording.record_callback(**BROKEN)
 
     assert phase(recording.record()) is Phase.FAILED
     newest = recording.app.store.history(KEY, 1)[0].entry
@@ -78,7 +78,7 @@ def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recordin
 def test_a_file_that_is_lost_later_is_told_and_fails_no_session(
     recording: Edge, fields: dict[str, object]
 ) -> None:
-    assert recording.told(**fields).status == 200
+    assert recording.record_callback(**fields).status == 200
 
     assert phase(recording.record()) is Phase.RECORDING
     assert recording.history()[-1] == "file_failed"
@@ -86,40 +86,44 @@ def test_a_file_that_is_lost_later_is_told_and_fails_no_session(
 
 def test_a_file_is_kept_once_however_often_it_is_told(recording: Edge) -> None:
     for _ in range(3):
-        assert recording.told(**FILE).status == 200
+        assert recording.record_callback(**FILE).status == 200
 
     files = recording.app.store.files(KEY, 10)
     assert [(one.uri, one.stop - one.start) for one in files] == [(FILE["uri"], 54_000)]
 
 
 def test_a_file_is_kept_with_the_duration_that_live_tells(recording: Edge) -> None:
-    recording.told(**FILE)
+    recording.record_callback(**FILE)
 
     assert [one.duration for one in recording.app.store.files(KEY, 10)] == [69_403]
 
 
 def test_one_cycle_leaves_a_file_for_each_format(recording: Edge) -> None:
     for container in ("mp4", "flv"):
-        recording.told(**{**FILE, "uri": f"a.{container}", "push_args": {"callback_id": "t1"}})
+        recording.record_callback(
+            **{**FILE, "uri": f"a.{container}", "push_args": {"callback_id": "t1"}}
+        )
 
     uris = {one.uri for one in recording.app.store.files(KEY, 10)}
     assert uris == {"a.mp4", "a.flv"}
 
 
 def test_a_recording_to_vod_is_a_file_without_a_uri(recording: Edge) -> None:
-    recording.told(VideoId="v-1", EventType="AddLiveRecordVideoComplete", Status="success")
+    recording.record_callback(
+        VideoId="v-1", EventType="AddLiveRecordVideoComplete", Status="success"
+    )
 
     assert [one.uri for one in recording.app.store.files(KEY, 10)] == ["vod:v-1"]
 
 
 def test_a_file_that_does_not_say_when_it_ends_lasts_as_long_as_it_says(edge: Edge) -> None:
-    edge.told(uri="a.mp4", duration=2.5, start_time=NOON // 1000)
+    edge.record_callback(uri="a.mp4", duration=2.5, start_time=NOON // 1000)
 
     assert [one.stop for one in edge.app.store.files(KEY, 10)] == [NOON + 2500]
 
 
 def test_a_file_without_any_time_proves_no_recording_of_now(recording: Edge) -> None:
-    recording.told(uri="a.mp4")
+    recording.record_callback(uri="a.mp4")
 
     started = recording.record().confirmation
     assert started is not None
@@ -131,7 +135,7 @@ def test_an_event_that_nobody_knows_is_accepted_and_changes_nothing(
     edge: Edge, fields: dict[str, object]
 ) -> None:
     before = edge.dump()
-    assert edge.told(**fields).json == {"ignored": "this event is not known"}
+    assert edge.record_callback(**fields).json == {"ignored": "this event is not known"}
 
     assert edge.dump() == before
     assert any("callback.ignored" in line for line in edge.lines)
@@ -139,13 +143,13 @@ def test_an_event_that_nobody_knows_is_accepted_and_changes_nothing(
 
 def test_a_domain_that_the_policy_does_not_name_is_ignored(edge: Edge) -> None:
     before = edge.dump()
-    got = edge.told(event="record_started", domain="other.example.com")
+    got = edge.record_callback(event="record_started", domain="other.example.com")
 
     assert (got.status, edge.dump()) == (200, before)
 
 
 def test_what_cannot_be_read_is_refused_as_unreadable(edge: Edge) -> None:
-    assert edge.told(event=7).status == 400
+    assert edge.record_callback(event=7).status == 400
 
 
 @pytest.mark.parametrize("domain", [HOST, f"{HOST}:8443"])
@@ -183,13 +187,13 @@ def _signed(edge: Edge, domain: str, key: str) -> int:
 
 def test_status_callbacks_are_known_to_work_once_one_was_received(recording: Edge) -> None:
     assert not recording.app.stream_settings(KEY).status_known
-    recording.told(event="record_paused")
+    recording.record_callback(event="record_paused")
 
     assert recording.app.stream_settings(KEY).status_known
 
 
 def test_a_file_does_not_show_that_status_callbacks_work(recording: Edge) -> None:
-    recording.told(**FILE)
+    recording.record_callback(**FILE)
     recording.clock.pass_ms(61_000)
 
     assert not recording.app.stream_settings(KEY).status_known
@@ -200,7 +204,7 @@ def test_another_process_learns_of_them_within_a_minute(
 ) -> None:
     another = Edge(tmp_path, clock)
     assert not another.app.stream_settings(KEY).status_known
-    edge.told(event="record_started")
+    edge.record_callback(event="record_started")
     clock.pass_ms(60_000)
 
     assert another.app.stream_settings(KEY).status_known

@@ -162,7 +162,7 @@ def test_a_target_in_trouble_is_tried_again_by_function_compute(
 ) -> None:
     theirs.statuses = [status]
 
-    assert handed(edge, "stream", {}).status == function.UNDELIVERED
+    assert handed(edge, "stream", {}).status == function.UNDELIVERED_STATUS
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404])
@@ -220,7 +220,7 @@ def handing(tmp_path: Path, clock: Clock, theirs: Theirs) -> Edge:
 def test_a_genuine_callback_is_handed_over_once_it_is_stored(handing: Edge, theirs: Theirs) -> None:
     handing.ingest(usrargs=SECRET)
     theirs.until(1)
-    handing.told(event="record_started")
+    handing.record_callback(event="record_started")
 
     stream, record = theirs.until(2)
     assert [one.headers["x-fc-invocation-type"] for one in theirs.arrived] == ["Async"] * 2
@@ -232,7 +232,7 @@ def test_a_genuine_callback_is_handed_over_once_it_is_stored(handing: Edge, thei
 def test_a_callback_of_a_domain_that_is_not_ours_is_still_theirs(
     handing: Edge, theirs: Theirs
 ) -> None:
-    handing.told(event="record_started", domain="other.example.com")
+    handing.record_callback(event="record_started", domain="other.example.com")
 
     assert len(theirs.until(1)) == 1
 

@@ -70,9 +70,9 @@ HIDDEN = "redis://user:hush@store"
 
 
 def parsed(**changes: object) -> Request:
-    told = function_compute.parse(json.dumps({**EVENT, **changes}).encode())
-    assert isinstance(told, Request)
-    return told
+    answer = function_compute.parse(json.dumps({**EVENT, **changes}).encode())
+    assert isinstance(answer, Request)
+    return answer
 
 
 def body_of(body: bytes, content_type: str | None = "application/json") -> dict[str, object]:
@@ -294,9 +294,9 @@ def test_every_request_error_has_a_title(kind: type[RequestError]) -> None:
 def test_an_error_is_answered_with_a_status_and_a_code(
     error: Exception, status: int, code: str
 ) -> None:
-    told = told_by(error)
-    assert (told["status"], told["code"]) == (status, code)
-    assert "hush" not in json.dumps(told)
+    answer = told_by(error)
+    assert (answer["status"], answer["code"]) == (status, code)
+    assert "hush" not in json.dumps(answer)
 
 
 def test_a_problem_says_everything_wrong_at_once() -> None:
@@ -385,14 +385,15 @@ def test_a_timer_does_not_reach_a_function_that_is_called_over_http() -> None:
 def test_a_timer_reaches_a_function_that_takes_it() -> None:
     log = Log(lambda _: None, now=lambda: 0)
     sent = function_compute.answer_any(
-        lambda told: Response(200, repr(told)), json.dumps(TIMER), None, log=log
+        lambda payload: Response(200, repr(payload)), json.dumps(TIMER), None, log=log
     )
     assert "nightly" in str(sent["body"])
 
 
 @given(st.binary() | st.dictionaries(st.sampled_from(list(EVENT)), _VALUES))
-def test_every_event_gets_an_answer(told: object) -> None:
-    event = told if isinstance(told, bytes) else json.dumps({**EVENT, **dict(told)}).encode()  # type: ignore[call-overload]
+def test_every_event_gets_an_answer(payload: object) -> None:
+    whole = {**EVENT, **payload} if isinstance(payload, dict) else None
+    event = payload if isinstance(payload, bytes) else json.dumps(whole).encode()
     assert answered(event=event, context=None)[0] in (200, 400, 413)
 
 

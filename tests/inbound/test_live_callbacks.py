@@ -224,7 +224,7 @@ def test_a_file_whose_length_makes_no_sense_is_still_a_file() -> None:
 
 
 def test_a_recording_in_vod_has_an_id_and_no_uri() -> None:
-    told = {
+    payload = {
         "EventType": "AddLiveRecordVideoComplete",
         "VideoId": "43q9fjdhef",
         "Status": "success",
@@ -234,7 +234,7 @@ def test_a_recording_in_vod_has_an_id_and_no_uri() -> None:
         "RecordStartTime": "2017-12-08T07:40:56Z",
         "RecordEndTime": "2017-12-08T07:40:57Z",
     }
-    assert live_callbacks.parse_record_event(json.dumps(told).encode()) == FileStored(
+    assert live_callbacks.parse_record_event(json.dumps(payload).encode()) == FileStored(
         *WHO, video_id="43q9fjdhef", start_ms=1512718856000, stop_ms=1512718857000
     )
 
@@ -304,8 +304,8 @@ _FIELDS = ("event", "uri", "VideoId", "time", "duration", "start_time", "error_i
 
 
 @given(st.binary() | st.dictionaries(st.sampled_from(_FIELDS), _JSON).map(lambda v: {**NAMES, **v}))
-def test_only_unreadable_leaves_parse_record_event(told: object) -> None:
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+def test_only_unreadable_leaves_parse_record_event(payload: object) -> None:
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     with suppress(MalformedCallback):
         live_callbacks.parse_record_event(body)
 

@@ -68,7 +68,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     edge.happens(StartAsked("ann"))
     edge.ingest()
     edge.ingest(key=LESSON)
-    edge.told(event="record_started")
+    edge.record_callback(event="record_started")
     yield edge
     edge.app.store.close()
 
@@ -107,8 +107,10 @@ def test_no_unproved_request_changes_the_store(  # noqa: PLR0913, PLR0917 - a re
 @given(paths.filter(lambda path: not path.rstrip("/").endswith(TOKEN)), queries)
 def test_a_signature_alone_is_no_proof(edge: Edge, path: str, query: dict[str, str]) -> None:
     before = edge.dump()
-    told = {**query, "app": INGEST}
-    got = edge.call(stream_events, "GET", path, query=told, headers=edge.signed(INGEST, STREAM_KEY))
+    payload = {**query, "app": INGEST}
+    got = edge.call(
+        stream_events, "GET", path, query=payload, headers=edge.signed(INGEST, STREAM_KEY)
+    )
 
     assert (got.status, edge.dump()) == (401, before)
 

@@ -107,8 +107,8 @@ def test_a_rejected_start_says_what_to_mend(here: Stage) -> None:
     answer = here.call("POST", here.url("room").replace("/app/", "/unconfigured/") + "/start")
     assert (answer.status_code, answer.json()["code"]) == (400, "CodeConfigNotFound")
 
-    told = here.call("GET", here.url("room").replace("/app/", "/unconfigured/")).json()
-    assert (told["phase"], told["reason"]["code"]) == ("failed", "no_record_config")
+    body = here.call("GET", here.url("room").replace("/app/", "/unconfigured/")).json()
+    assert (body["phase"], body["reason"]["code"]) == ("failed", "no_record_config")
 
 
 def test_a_rule_that_says_record_needs_nobody_to_ask(here: Stage) -> None:
@@ -184,6 +184,6 @@ def test_an_unsigned_wake_is_refused(here: Stage) -> None:
 
 
 def test_health_needs_no_token(here: Stage) -> None:
-    told = requests.get(f"{here.stack.fc}/v1/health", timeout=10).json()
+    health = requests.get(f"{here.stack.fc}/v1/health", timeout=10).json()
 
-    assert (told["ready"], told["store"]) == (True, "ok")
+    assert (health["ready"], health["store"]) == (True, "ok")

@@ -27,12 +27,18 @@ def now(here: Stage) -> int:
 
 def ingest(here: Stage, stream: str, *, signed: str = INGEST, **query: object) -> requests.Response:
     """A callback of our own making, signed over the domain given."""
-    told = {"action": "publish", "app": INGEST, "appname": "app", "id": stream, "time": now(here)}
+    payload = {
+        "action": "publish",
+        "app": INGEST,
+        "appname": "app",
+        "id": stream,
+        "time": now(here),
+    }
     second = str(now(here))
     signature = sign(signed, second, "dev-stream-key-0000")
     return requests.get(
         f"{here.stack.fc}/callbacks/stream/dev-path",
-        params={**told, **query},  # type: ignore[arg-type] # requests writes numbers as well
+        params={**payload, **query},  # type: ignore[arg-type] # requests writes numbers as well
         headers={"ALI-LIVE-TIMESTAMP": second, "ALI-LIVE-SIGNATURE": signature},
         timeout=10,
     )
@@ -235,8 +241,8 @@ def test_an_exception_callback_is_accepted_and_changes_nothing(here: Stage, sign
 
 
 def _status_of(here: Stage, event: str, since: int) -> list[int]:
-    told = here.live.calls()["callbacks"][since:]
-    return [call["status"] for call in told if call["event"] == event and call["status"]]
+    answer = here.live.calls()["callbacks"][since:]
+    return [call["status"] for call in answer if call["event"] == event and call["status"]]
 
 
 def test_dual_stream_one_publish_done_does_not_mean_offline(here: Stage) -> None:
@@ -314,13 +320,13 @@ def test_a_file_told_twice_is_kept_once(here: Stage) -> None:
 
 
 def _told_twice(here: Stage) -> bool:
-    told = here.live.calls()["callbacks"]
-    return [one["status"] for one in told if one["stream"] == "twofold"].count(200) >= 4
+    answer = here.live.calls()["callbacks"]
+    return [one["status"] for one in answer if one["stream"] == "twofold"].count(200) >= 4
 
 
 def _files(here: Stage, stream: str) -> list[str]:
-    told = here.call("GET", here.url(stream, "/files")).json()["files"]
-    return [one["uri"] for one in told]
+    body = here.call("GET", here.url(stream, "/files")).json()["files"]
+    return [one["uri"] for one in body]
 
 
 def test_a_record_error_fails_the_session_and_the_next_publish_tries_anew(here: Stage) -> None:

@@ -42,7 +42,7 @@ def _day(here: Stage) -> None:
         here.reconcile()
 
 
-def told(here: Stage, path: str) -> list[str]:
+def history_texts(here: Stage, path: str) -> list[str]:
     url = f"{here.stack.fc}/v1/recordings/live.example.com/{path}/history"
     lines = here.call("GET", url).json()["history"]
     return [line["text"] for line in reversed(lines) if line["code"] == "observed"]
@@ -61,18 +61,18 @@ def test_everything_was_received(here: Stage) -> None:
 
 
 def test_history_says_what_the_rule_would_have_sent(here: Stage) -> None:
-    assert told(here, "classroom/lesson")[0].startswith("start would have been sent")
-    assert len(told(here, "classroom/lesson")) >= 2
+    assert history_texts(here, "classroom/lesson")[0].startswith("start would have been sent")
+    assert len(history_texts(here, "classroom/lesson")) >= 2
 
 
 def test_history_says_what_people_would_have_had_sent(here: Stage) -> None:
-    assert any(line.startswith("start would have") for line in told(here, "app/show"))
-    assert any(line.startswith("stop would have") for line in told(here, "app/lost"))
+    assert any(line.startswith("start would have") for line in history_texts(here, "app/show"))
+    assert any(line.startswith("stop would have") for line in history_texts(here, "app/lost"))
 
 
 def test_history_says_what_live_would_have_been_answered(here: Stage) -> None:
-    assert told(here, "app/asks")[0].startswith("NeedRecord false would have been sent")
+    assert history_texts(here, "app/asks")[0].startswith("NeedRecord false would have been sent")
 
 
 def test_a_stream_that_nobody_wants_is_left_alone_as_ever(here: Stage) -> None:
-    assert told(here, "app/stranger") == []
+    assert history_texts(here, "app/stranger") == []

@@ -56,8 +56,8 @@ def now(here: Stage) -> int:
 
 def refused(here: Stage, names: Sequence[str]) -> int:
     """How many of their callbacks Function Compute answered 429, which Live does not repeat."""
-    told = here.live.calls()["callbacks"]
-    return sum(one["status"] == 429 for one in told if one["stream"] in names)
+    answer = here.live.calls()["callbacks"]
+    return sum(one["status"] == 429 for one in answer if one["stream"] in names)
 
 
 def test_with_a_callback_in_ten_refused_every_wanted_stream_is_recorded_within_90_s(
@@ -93,7 +93,7 @@ def test_beyond_max_concurrent_a_start_says_that_it_waits_and_gets_the_place_tha
 
 
 def test_health_tells_how_much_of_the_lane_is_used(here: Stage) -> None:
-    told = requests.get(f"{here.stack.fc}/v1/health", timeout=PATIENCE).json()
+    health = requests.get(f"{here.stack.fc}/v1/health", timeout=PATIENCE).json()
 
-    assert told["rate_limit"]["rate"] == 45
-    assert told["rate_limit"]["used"] > 0
+    assert health["rate_limit"]["rate"] == 45
+    assert health["rate_limit"]["used"] > 0

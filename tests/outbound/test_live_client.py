@@ -553,8 +553,8 @@ def test_the_token_that_live_quotes_is_not_passed_on(live: LiveClient, wire: Wir
 @pytest.mark.parametrize("step", [html_reply(502), RESET], ids=["page", "reset"])
 def test_no_traceback_holds_what_was_sent(live: LiveClient, wire: Wire, step: Step) -> None:
     wire.script(step)
-    told = "".join(traceback.format_exception(failure(live)))
-    assert not any(word in told for word in (TOKEN, "ACS3-HMAC", "<html>"))
+    answer = "".join(traceback.format_exception(failure(live)))
+    assert not any(word in answer for word in (TOKEN, "ACS3-HMAC", "<html>"))
 
 
 def test_credentials_do_not_show_in_their_own_words() -> None:
@@ -584,10 +584,10 @@ def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedP
 
 @pytest.mark.slow
 def test_the_sdks_debugging_writes_no_secret_and_no_line_twice(wire: Wire) -> None:
-    told = run(TALKATIVE, wire.endpoint, DEBUG="sdk").stderr
+    answer = run(TALKATIVE, wire.endpoint, DEBUG="sdk").stderr
     assert len(wire.seen) == 1
-    assert not any(word in told for word in (TOKEN, "ACS3-HMAC", "Authorization"))
-    assert told.count("said once") == 1
+    assert not any(word in answer for word in (TOKEN, "ACS3-HMAC", "Authorization"))
+    assert answer.count("said once") == 1
 
 
 def test_the_sdk_leaves_no_handler_behind(live: LiveClient) -> None:

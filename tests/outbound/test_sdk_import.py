@@ -20,7 +20,7 @@ from tests.support.raw_server import (
     GARBAGE,
     HANG,
     RESET,
-    Seen,
+    SeenRequest,
     Step,
     Wire,
     html_reply,
@@ -35,9 +35,9 @@ XML_REFUSAL = "<Error><Code>TaskAlreadyStarted</Code><RequestId>R-3</RequestId><
 
 
 def refusal(code: str, status: int, **headers: str) -> Step:
-    told = {"Code": code, "Message": f"%s {code}", "RequestId": "R-2"}
+    payload = {"Code": code, "Message": f"%s {code}", "RequestId": "R-2"}
     return json_reply(
-        told, status, headers={name.replace("_", "-"): headers[name] for name in headers}
+        payload, status, headers={name.replace("_", "-"): headers[name] for name in headers}
     )
 
 
@@ -63,11 +63,11 @@ def wire() -> Iterator[Wire]:
 class Probed:
     """What a Python of its own did, and what came over the wire."""
 
-    def __init__(self, told: dict[str, Any], seen: list[Seen]) -> None:
-        self.way: str = told["way"]
-        self.loaded: list[str] = told["loaded"]
-        self.answers: list[Any] = told["answers"]
-        self.models: dict[str, str] = told["models"]
+    def __init__(self, payload: dict[str, Any], seen: list[SeenRequest]) -> None:
+        self.way: str = payload["way"]
+        self.loaded: list[str] = payload["loaded"]
+        self.answers: list[Any] = payload["answers"]
+        self.models: dict[str, str] = payload["models"]
         self.requests = [(one.method, one.query, dict(one.headers)) for one in seen]
 
 

@@ -108,7 +108,7 @@ class History:
         self.record = StreamRecord(KEY)
         self.now = NOON
         self.counts: Counter[str] = Counter()
-        self.told: Counter[Reason] = Counter()
+        self.reasons: Counter[Reason] = Counter()
         self.starts = 0
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._ids = itertools.count()
@@ -304,7 +304,7 @@ class History:
     def happens(self, event: Event) -> None:
         decision = decide(self.record, event, self.now, self.settings)
         self.record = decision.record
-        self.told.update(note.code for note in decision.entries)
+        self.reasons.update(note.code for note in decision.entries)
         if decision.query_online:
             self._look()
         flying = claim(self.record, f"f{next(self._ids)}", self.now)
@@ -372,8 +372,8 @@ class History:
         """One a session, and one more for each undone `ending`, list-first session, unconfirmed
         start, and answer to a start that asks for it again or said StreamNotFound. A session has
         two unconfirmed ones at the most: what Live accepted, and then found to be one already."""
-        told, counts, sessions = self.told, self.counts, self.record.session_number
-        undone, list_first = told[Reason.SEEN_AGAIN], told[Reason.PUBLISH_TIME_LEARNT]
+        rows, counts, sessions = self.reasons, self.counts, self.record.session_number
+        undone, list_first = rows[Reason.SEEN_AGAIN], rows[Reason.PUBLISH_TIME_LEARNT]
         repeats = sum(counts[f"start because {why.value}"] for why in UNCONFIRMED)
         unconfirmed = min(repeats, 2 * sessions)
         again = sum(counts[f"start {fate}"] for fate in AGAIN)
@@ -381,10 +381,10 @@ class History:
 
     @property
     def _more_starts(self) -> int:
-        """What design.md 3 asks for besides. A newer wish: who asks for a start after a stop has
+        """What design.md 3 asks for besides. A newer intent: who asks for a start after a stop has
         one. The echo of a stop in doubt, early and when its doubt ends. The start in place of a
         restart of ours, which was to prove an unconfirmed start and is never repeated."""
-        asks = self.told[Reason.ASKED_START] + self.told[Reason.ASKED_AGAIN]
+        asks = self.reasons[Reason.ASKED_START] + self.reasons[Reason.ASKED_AGAIN]
         doubted_stops = sum(self.counts[f"stop {fate}"] for fate in DOUBTED)
         restarts = sum(self.counts[f"restart {fate}"] for fate in AGAIN)
         return asks + 2 * doubted_stops + restarts

@@ -49,13 +49,13 @@ from tests.conftest import KEY, NOON, owing, saving
 from tests.support.stream_story import FINALIZES, RECORDS, SECOND, STOPS, Story, by_rule, recording
 
 MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
+HOUR_MS = 60 * MINUTE
 STARTED = Reported("record_started", recording=True)
 PAUSED = Reported("record_paused", recording=False)
 SLOWLY = Throttled("Throttling.User", retry_after=10 * MINUTE)
 
 
-# --- wishes -----------------------------------------------------------------------------------
+# --- intents -----------------------------------------------------------------------------------
 
 
 def test_a_wanted_stream_is_started_when_it_comes_up() -> None:
@@ -91,9 +91,9 @@ def test_a_second_start_on_a_wanted_stream_sends_nothing() -> None:
 
 
 def test_a_second_start_moves_the_end() -> None:
-    story = recording().happens(StartAsked("bob", max_duration=HOUR))
+    story = recording().happens(StartAsked("bob", max_duration=HOUR_MS))
 
-    assert story.record.intent.until == NOON + HOUR
+    assert story.record.intent.until == NOON + HOUR_MS
 
 
 def test_a_second_start_tries_again_what_had_failed() -> None:
@@ -110,7 +110,7 @@ def test_a_stop_of_a_start_never_claimed_sends_nothing_where_nothing_hints_at_a_
     story.lane_is_free = True
 
     assert story.passes(MINUTE).sent == []
-    assert Reason.NOTHING_TO_UNDO in story.told
+    assert Reason.NOTHING_TO_UNDO in story.reasons
 
 
 def test_a_stop_of_a_start_never_claimed_is_sent_where_a_callback_told_of_the_stream() -> None:
@@ -149,10 +149,10 @@ def test_an_explicit_stop_is_always_sent() -> None:
 
 def test_a_stop_holds_for_twelve_hours_against_policy() -> None:
     story = recording(by_rule()).stop().answer()
-    story.passes(11 * HOUR).publish()
+    story.passes(11 * HOUR_MS).publish()
     assert story.sent == ["start", "stop"]
 
-    assert story.passes(HOUR).publish().sent == ["start", "stop", "start"]
+    assert story.passes(HOUR_MS).publish().sent == ["start", "stop", "start"]
 
 
 def test_only_an_explicit_start_ends_a_hold() -> None:
@@ -176,7 +176,7 @@ def test_nobody_is_held_from_what_is_wanted_or_was_never_seen() -> None:
 def test_a_live_stream_that_no_rule_records_is_not_written_down_at_every_look() -> None:
     story = Story().publish()
 
-    assert story.seen(NOON).seen(NOON).told == [Reason.PUBLISHED, Reason.RULE_IGNORES]
+    assert story.seen(NOON).seen(NOON).reasons == [Reason.PUBLISHED, Reason.RULE_IGNORES]
 
 
 def test_a_phase_tells_what_is_under_way() -> None:
@@ -235,7 +235,7 @@ def test_a_intent_of_policy_that_never_saw_its_stream_ends_after_a_day() -> None
     story = Story(by_rule()).publish()
     story.record = story.record.__class__(story.record.key, intent=story.record.intent)
 
-    assert story.passes(24 * HOUR).record.intent.reason is Reason.NEVER_LIVE
+    assert story.passes(24 * HOUR_MS).record.intent.reason is Reason.NEVER_LIVE
 
 
 def test_policy_makes_one_intent_a_session_and_says_so_when_its_stream_is_seen_again() -> None:
@@ -243,35 +243,37 @@ def test_policy_makes_one_intent_a_session_and_says_so_when_its_stream_is_seen_a
     story.happens(StopAsked("ann", hold=SECOND)).answer().passes(MINUTE)
     story.unpublish().passes(5 * SECOND).seen(NOON)
 
-    assert (story.told[-1], story.sent) == (Reason.ONCE_PER_SESSION, ["start", "stop"])
+    assert (story.reasons[-1], story.sent) == (Reason.ONCE_PER_SESSION, ["start", "stop"])
 
 
 # --- time -------------------------------------------------------------------------------------
 
 
 def test_a_recording_ends_at_its_time_which_counts_from_the_first_accepted_start() -> None:
-    story = Story().start().answer(StreamNotLive("StreamNotFound")).passes(HOUR).publish().answer()
-    assert story.record.intent.until == NOON + 13 * HOUR
+    story = (
+        Story().start().answer(StreamNotLive("StreamNotFound")).passes(HOUR_MS).publish().answer()
+    )
+    assert story.record.intent.until == NOON + 13 * HOUR_MS
 
-    assert story.passes(12 * HOUR).sent == ["start", "start", "stop"]
+    assert story.passes(12 * HOUR_MS).sent == ["start", "start", "stop"]
     assert story.record.intent.reason is Reason.TIME_OVER
 
 
 def test_the_time_survives_reconnects() -> None:
-    story = recording().passes(HOUR).publish().answer()
+    story = recording().passes(HOUR_MS).publish().answer()
 
-    assert story.record.intent.until == NOON + 12 * HOUR
+    assert story.record.intent.until == NOON + 12 * HOUR_MS
 
 
 def test_the_ceiling_of_the_stage_cuts_what_was_asked() -> None:
-    story = Story(StreamSettings(max_duration=HOUR)).publish()
-    story.happens(StartAsked("ann", until=NOON + 5 * HOUR)).answer()
+    story = Story(StreamSettings(max_duration=HOUR_MS)).publish()
+    story.happens(StartAsked("ann", until=NOON + 5 * HOUR_MS)).answer()
 
-    assert story.record.intent.until == NOON + HOUR
+    assert story.record.intent.until == NOON + HOUR_MS
 
 
 def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() -> None:
-    story = Story(by_rule(max_duration=HOUR)).publish().answer().passes(HOUR).answer()
+    story = Story(by_rule(max_duration=HOUR_MS)).publish().answer().passes(HOUR_MS).answer()
     story.passes(MINUTE).publish()
     assert story.sent == ["start", "stop"]
 
@@ -279,21 +281,21 @@ def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() 
 
 
 def test_an_end_can_be_moved() -> None:
-    story = recording().happens(ExtendAsked("ann", until=NOON + 2 * HOUR))
+    story = recording().happens(ExtendAsked("ann", until=NOON + 2 * HOUR_MS))
 
-    assert story.record.intent.until == NOON + 2 * HOUR
-    assert story.passes(2 * HOUR).sent == ["start", "stop"]
+    assert story.record.intent.until == NOON + 2 * HOUR_MS
+    assert story.passes(2 * HOUR_MS).sent == ["start", "stop"]
 
 
 def test_an_end_can_be_moved_before_anything_was_accepted() -> None:
     story = Story().start().answer(StreamNotLive("StreamNotFound"))
-    story.happens(ExtendAsked("ann", max_duration=HOUR)).passes(MINUTE).publish().answer()
+    story.happens(ExtendAsked("ann", max_duration=HOUR_MS)).passes(MINUTE).publish().answer()
 
-    assert story.record.intent.until == NOON + MINUTE + HOUR
+    assert story.record.intent.until == NOON + MINUTE + HOUR_MS
 
 
 def test_the_end_of_what_is_not_wanted_cannot_be_moved() -> None:
-    assert Story().happens(ExtendAsked("ann", until=NOON + HOUR)).refused is Reason.NOT_WANTED
+    assert Story().happens(ExtendAsked("ann", until=NOON + HOUR_MS)).refused is Reason.NOT_WANTED
 
 
 # --- answers and doubt ------------------------------------------------------------------------
@@ -307,7 +309,7 @@ def test_an_answer_to_another_flight_reaches_the_history_alone() -> None:
         story.happens(CommandSettled("another", StreamNotLive("StreamNotFound"))).record.flight
         == before.flight
     )
-    assert story.told[-1] is Reason.LATE_ANSWER
+    assert story.reasons[-1] is Reason.LATE_ANSWER
 
 
 @pytest.mark.parametrize("answer", [InDoubt("InternalError"), Unavailable(), NeverSent()])
@@ -334,7 +336,7 @@ def test_what_is_ours_to_mend_keeps_the_intent_and_waits_long() -> None:
 
 def test_a_missing_configuration_fails_this_session_and_the_next_publish_tries_anew() -> None:
     story = Story().publish().start().answer(NoRecordConfig("CodeConfigNotFound"))
-    assert (story.phase, story.passes(HOUR).sent) == (Phase.FAILED, ["start"])
+    assert (story.phase, story.passes(HOUR_MS).sent) == (Phase.FAILED, ["start"])
 
     assert story.publish().sent == ["start", "start"]
 
@@ -399,7 +401,7 @@ def test_a_flight_whose_lease_ended_is_in_doubt_and_goes_out_again() -> None:
     story = Story().publish().start().passes(8 * SECOND)
 
     assert story.sent == ["start", "start"]
-    assert story.told[-1] is Reason.ANSWER_LOST
+    assert story.reasons[-1] is Reason.ANSWER_LOST
 
 
 def test_a_doubtful_cancel_delay_counts_against_a_start() -> None:
@@ -447,13 +449,13 @@ def test_a_stop_that_found_no_stream_goes_out_again_once_when_it_returns_soon() 
 def test_a_stop_refused_for_a_reason_nobody_documented_is_over() -> None:
     story = recording().stop().answer(UnknownRejection("Odd", status=400))
 
-    assert (story.phase, story.told[-1]) == (Phase.IDLE, Reason.OVER_UNPROVED)
+    assert (story.phase, story.reasons[-1]) == (Phase.IDLE, Reason.OVER_UNPROVED)
 
 
 def test_a_rejected_stop_is_not_repeated() -> None:
-    assert recording().stop().answer(InvalidCommand("MalformedParam")).passes(HOUR).sent[-1:] == [
-        "stop"
-    ]
+    assert recording().stop().answer(InvalidCommand("MalformedParam")).passes(HOUR_MS).sent[
+        -1:
+    ] == ["stop"]
 
 
 def test_a_stop_without_a_clear_answer_goes_out_again() -> None:
@@ -462,7 +464,7 @@ def test_a_stop_without_a_clear_answer_goes_out_again() -> None:
 
 def test_a_start_just_after_the_publish_is_repeated_while_live_does_not_know_the_stream() -> None:
     story = Story().publish().start().answer(StreamNotLive("StreamNotFound"))
-    assert story.told[-1] is Reason.NOT_LIVE_YET
+    assert story.reasons[-1] is Reason.NOT_LIVE_YET
 
     assert story.passes(SECOND).sent == ["start", "start"]
 
@@ -496,7 +498,7 @@ def test_a_doubtful_restart_is_never_repeated_and_is_reported_unknown() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(2 * MINUTE)
 
     assert story.sent == ["start", "restart"]
-    assert Reason.RESTART_UNKNOWN in story.told
+    assert Reason.RESTART_UNKNOWN in story.reasons
 
 
 def test_a_doubtful_restart_whose_lease_ended_is_not_repeated() -> None:
@@ -511,15 +513,15 @@ def test_a_doubtful_restart_of_what_is_stopped_since_is_followed_by_its_stop_alo
 
 def test_the_file_of_an_older_recording_does_not_settle_a_doubtful_restart() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt())
-    story.happens(FileLeft("old.mp4", NOON - HOUR, NOON - MINUTE)).passes(MINUTE)
+    story.happens(FileLeft("old.mp4", NOON - HOUR_MS, NOON - MINUTE)).passes(MINUTE)
 
-    assert Reason.RESTART_UNKNOWN in story.told
+    assert Reason.RESTART_UNKNOWN in story.reasons
 
 
 def test_a_report_settles_a_doubtful_restart() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt()).happens(STARTED)
 
-    assert Reason.RESTART_UNKNOWN not in story.passes(2 * MINUTE).told
+    assert Reason.RESTART_UNKNOWN not in story.passes(2 * MINUTE).reasons
 
 
 def test_a_restart_that_never_arrived_goes_out_again() -> None:
@@ -579,7 +581,7 @@ def test_a_cancel_delay_without_a_clear_answer_goes_out_again() -> None:
 def test_a_rejected_cancel_delay_is_not_repeated() -> None:
     story = recording().stop().answer().happens(CancelDelayAsked("ann"))
 
-    assert story.answer(InvalidCommand("MalformedParam")).passes(HOUR).sent[-1] == "cancel_delay"
+    assert story.answer(InvalidCommand("MalformedParam")).passes(HOUR_MS).sent[-1] == "cancel_delay"
 
 
 # --- sessions ---------------------------------------------------------------------------------
@@ -605,11 +607,11 @@ def test_a_late_publish_done_changes_nothing() -> None:
 
 
 def test_a_publish_done_of_a_stream_that_is_off_changes_nothing() -> None:
-    assert Story().unpublish().told == [Reason.UNPUBLISHED_TWICE]
+    assert Story().unpublish().reasons == [Reason.UNPUBLISHED_TWICE]
 
 
 def test_a_second_publish_done_adds_nothing() -> None:
-    assert recording().unpublish().unpublish().told[-1] is Reason.UNPUBLISHED_TWICE
+    assert recording().unpublish().unpublish().reasons[-1] is Reason.UNPUBLISHED_TWICE
 
 
 def test_a_publish_done_only_marks_the_session_ending() -> None:
@@ -647,7 +649,7 @@ def test_two_looks_of_the_same_moment_are_one_absence() -> None:
 def test_a_look_that_was_asked_before_the_session_opened_says_nothing() -> None:
     story = recording().missed(asked_at=NOON - 1)
 
-    assert story.told[-1] is not Reason.NOT_SEEN
+    assert story.reasons[-1] is not Reason.NOT_SEEN
 
 
 def test_a_look_that_misses_a_live_stream_only_marks_it_ending() -> None:
@@ -677,11 +679,11 @@ def test_presence_of_a_live_stream_changes_nothing() -> None:
 def test_a_list_from_before_the_ending_proves_nothing() -> None:
     story = recording().passes(SECOND).unpublish().seen(NOON, asked_at=NOON)
 
-    assert story.told[-1] is Reason.SEEN_STALE
+    assert story.reasons[-1] is Reason.SEEN_STALE
 
 
 def test_a_list_with_an_older_publish_is_stale() -> None:
-    assert recording().seen(NOON - 6 * SECOND).told[-1] is Reason.SEEN_STALE
+    assert recording().seen(NOON - 6 * SECOND).reasons[-1] is Reason.SEEN_STALE
 
 
 def test_a_list_with_a_later_publish_opens_a_session() -> None:
@@ -711,20 +713,20 @@ def test_a_stream_nobody_wants_takes_over_its_time_and_sends_nothing() -> None:
 def test_a_start_owed_when_the_session_ends_is_withheld() -> None:
     story = Story().publish().start().answer(SLOWLY).goes_off()
 
-    assert story.passes(HOUR).sent == ["start"]
+    assert story.passes(HOUR_MS).sent == ["start"]
     assert story.publish().sent == ["start", "start"]
 
 
 def test_a_restart_owed_when_the_session_ends_is_withheld() -> None:
     story = recording().happens(RestartAsked("ann")).answer(SLOWLY)
 
-    assert story.goes_off().passes(HOUR).sent == ["start", "restart"]
+    assert story.goes_off().passes(HOUR_MS).sent == ["start", "restart"]
 
 
 def test_an_echo_for_a_stream_that_is_off_is_withheld() -> None:
     story = recording().stop().answer(InDoubt()).start().answer().goes_off()
 
-    assert story.passes(MINUTE).told[-1] is Reason.WITHHELD
+    assert story.passes(MINUTE).reasons[-1] is Reason.WITHHELD
 
 
 def test_a_person_may_start_a_stream_that_is_off() -> None:
@@ -757,10 +759,10 @@ def test_a_callback_of_about_that_time_may_be_of_a_reconnect_and_is_started_once
 
 
 def test_the_list_dates_that_session() -> None:
-    story = Story().start().answer().unpublish().passes(5 * SECOND).seen(NOON - HOUR)
+    story = Story().start().answer().unpublish().passes(5 * SECOND).seen(NOON - HOUR_MS)
 
     assert story.record.session is not None
-    assert story.record.session.publish_time == NOON - HOUR
+    assert story.record.session.publish_time == NOON - HOUR_MS
     assert (story.record.session.state, story.sent) == (SessionState.LIVE, ["start", "start"])
 
 
@@ -782,7 +784,7 @@ def test_a_start_accepted_after_its_session_ended_ends_a_intent_that_stops_with_
     story.unpublish().passes(5 * SECOND).missed()
     flight = story.record.flight
     assert flight is not None
-    story.record = replace(story.record, flight=replace(flight, lease_until=NOON + HOUR))
+    story.record = replace(story.record, flight=replace(flight, lease_until=NOON + HOUR_MS))
     story.passes(10 * SECOND).missed()
     assert story.record.is_off
 
@@ -816,18 +818,18 @@ def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_a
     assert (story.polls, story.sent) == (1, ["start"])
 
     assert story.passes(50 * SECOND).sent == ["start", "start"]
-    assert story.answer().passes(HOUR).sent == ["start", "start"]
+    assert story.answer().passes(HOUR_MS).sent == ["start", "start"]
 
 
 def test_a_check_that_finds_the_stream_off_is_forgotten() -> None:
-    story = recording(KNOWN).goes_off().passes(HOUR).happens(TimePassed())
+    story = recording(KNOWN).goes_off().passes(HOUR_MS).happens(TimePassed())
 
     assert story.record.confirmation is not None
     assert story.record.confirmation.check_at is None
 
 
 def test_a_confirmed_start_is_not_sent_again() -> None:
-    assert recording(KNOWN).happens(STARTED).passes(HOUR).sent == ["start"]
+    assert recording(KNOWN).happens(STARTED).passes(HOUR_MS).sent == ["start"]
 
 
 def test_a_late_report_after_our_own_stop_does_not_make_a_recording_unmanaged() -> None:
@@ -837,20 +839,20 @@ def test_a_late_report_after_our_own_stop_does_not_make_a_recording_unmanaged() 
 
 
 def test_silence_about_a_stream_that_is_off_means_nothing() -> None:
-    assert recording(KNOWN).goes_off().passes(HOUR).sent == ["start"]
+    assert recording(KNOWN).goes_off().passes(HOUR_MS).sent == ["start"]
 
 
 def test_already_started_means_recording() -> None:
     story = Story().publish().start().answer(AlreadyStarted("TaskAlreadyStarted"))
 
-    assert (story.phase, story.passes(HOUR).sent) == (Phase.RECORDING, ["start"])
+    assert (story.phase, story.passes(HOUR_MS).sent) == (Phase.RECORDING, ["start"])
 
 
 def test_already_started_soon_after_a_stop_leads_to_one_restart_when_nothing_proves_it() -> None:
     story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
 
     assert story.passes(10 * SECOND).sent == ["start", "stop", "start", "restart"]
-    assert story.answer().passes(HOUR).sent.count("restart") == 1
+    assert story.answer().passes(HOUR_MS).sent.count("restart") == 1
 
 
 def test_an_echo_that_finds_it_started_is_proved_anew() -> None:
@@ -866,7 +868,7 @@ def test_a_doubtful_stop_may_have_stopped_as_late_as_its_doubt_ends() -> None:
     story = Story(StreamSettings(merge_delay=30 * SECOND)).publish().start().answer().stop()
     story.answer(InDoubt()).start().passes(MINUTE).answer(AlreadyStarted("TaskAlreadyStarted"))
 
-    assert Reason.ADOPTED in story.told
+    assert Reason.ADOPTED in story.reasons
 
 
 def test_a_later_stop_does_not_shorten_the_time_of_a_doubtful_one() -> None:
@@ -935,7 +937,7 @@ def test_a_stream_that_is_off_takes_no_place_under_a_cap() -> None:
 def test_a_report_proves_what_was_adopted() -> None:
     story = recording().stop().answer().start().answer(AlreadyStarted("TaskAlreadyStarted"))
 
-    assert "restart" not in story.happens(STARTED).passes(HOUR).sent
+    assert "restart" not in story.happens(STARTED).passes(HOUR_MS).sent
 
 
 AGAIN = AlreadyStarted("TaskAlreadyStarted")
@@ -944,7 +946,7 @@ AGAIN = AlreadyStarted("TaskAlreadyStarted")
 def adopted(*, after: int) -> Story:
     """Stopped, and started again so soon that Live says it is one already, which may be paused."""
     story = recording().passes(MINUTE).stop().answer().passes(after).start().answer(AGAIN)
-    assert Reason.ADOPTED in story.told
+    assert Reason.ADOPTED in story.reasons
     return story
 
 
@@ -955,14 +957,14 @@ def started_at(time: int) -> Reported:
 def test_a_report_of_before_the_pause_proves_nothing_of_what_was_adopted() -> None:
     story = adopted(after=20 * SECOND).happens(started_at(NOON))
 
-    assert story.told[-1] is Reason.REPORTED_LATE
+    assert story.reasons[-1] is Reason.REPORTED_LATE
     assert story.passes(10 * SECOND).sent[-1] == "restart"
 
 
 def test_a_report_of_after_the_pause_proves_what_was_adopted_for_good() -> None:
     story = adopted(after=20 * SECOND).happens(started_at(NOON + MINUTE + 15 * SECOND))
 
-    assert story.passes(HOUR).sent == ["start", "stop", "start"]
+    assert story.passes(HOUR_MS).sent == ["start", "stop", "start"]
 
 
 def test_two_clocks_may_differ_by_5_s() -> None:
@@ -978,7 +980,7 @@ def test_what_a_report_without_a_time_seemed_to_prove_one_start_tells_when_no_pa
 
     assert story.passes(2 * MINUTE).sent == ["start", "stop", "start"]
     assert story.passes(41 * SECOND).answer(AGAIN).sent == ["start", "stop", "start", "start"]
-    assert story.passes(HOUR).sent.count("start") == 3
+    assert story.passes(HOUR_MS).sent.count("start") == 3
 
 
 def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
@@ -996,7 +998,7 @@ def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
     story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
     story.happens(started_at(NOON + 10 * SECOND))
 
-    assert (story.phase, story.told[-1]) == (Phase.IDLE, Reason.REPORTED_LATE)
+    assert (story.phase, story.reasons[-1]) == (Phase.IDLE, Reason.REPORTED_LATE)
 
 
 def test_a_report_of_before_our_stop_is_no_recording_that_somebody_else_began() -> None:
@@ -1041,7 +1043,7 @@ def test_a_publish_told_of_while_a_later_start_is_queued_leaves_it_its_place() -
 
 def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
     story = recording().passes(MINUTE)
-    story.happens(FileLeft("a.mp4", NOON - HOUR, NOON - MINUTE))
+    story.happens(FileLeft("a.mp4", NOON - HOUR_MS, NOON - MINUTE))
     assert story.record.confirmation is not None
     assert not story.record.confirmation.confirmed
 
@@ -1052,7 +1054,7 @@ def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
 def test_a_record_error_fails_the_session() -> None:
     story = recording().happens(RecordFailed("BucketNotFound", "Bucket not found"))
 
-    assert (story.phase, story.passes(HOUR).sent) == (Phase.FAILED, ["start"])
+    assert (story.phase, story.passes(HOUR_MS).sent) == (Phase.FAILED, ["start"])
 
 
 def test_a_failed_session_keeps_what_live_said_of_it() -> None:
@@ -1081,7 +1083,7 @@ def test_an_error_of_an_earlier_session_does_not_fail_this_one() -> None:
 
 
 def test_a_recording_that_nobody_asked_us_for_is_left_alone() -> None:
-    story = Story().publish().happens(STARTED).passes(24 * HOUR)
+    story = Story().publish().happens(STARTED).passes(24 * HOUR_MS)
 
     assert (story.phase, story.sent) == (Phase.UNMANAGED, [])
 
@@ -1127,7 +1129,7 @@ def test_the_same_key_with_another_body_is_refused() -> None:
 def test_a_key_is_forgotten_after_a_day() -> None:
     once = IdempotencyKey("key-1", "digest")
     story = Story().publish().happens(StartAsked("ann", idempotency_key=once)).answer()
-    story.stop().answer().passes(24 * HOUR)
+    story.stop().answer().passes(24 * HOUR_MS)
 
     assert story.happens(StartAsked("ann", idempotency_key=once)).sent[-1] == "start"
 
@@ -1136,7 +1138,9 @@ def test_a_key_is_forgotten_after_a_day() -> None:
 
 
 def test_a_stage_that_observes_decides_everything_and_sends_nothing() -> None:
-    story = Story(StreamSettings(rule=RECORDS, observe=True)).publish().stop().start().passes(HOUR)
+    story = (
+        Story(StreamSettings(rule=RECORDS, observe=True)).publish().stop().start().passes(HOUR_MS)
+    )
 
     assert story.sent == []
-    assert Reason.OBSERVED in story.told
+    assert Reason.OBSERVED in story.reasons

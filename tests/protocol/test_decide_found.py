@@ -79,7 +79,7 @@ def test_a_stop_for_the_session_holds_for_one_that_had_begun_unknown() -> None:
     story.publish(story.now - 3 * SECOND)
 
     assert not story.record.intent.wanted
-    assert Reason.HELD in story.told
+    assert Reason.HELD in story.reasons
 
 
 def test_a_stop_for_the_session_does_not_hold_for_one_that_begins_later() -> None:
@@ -249,7 +249,7 @@ def test_a_late_report_after_a_finalized_stop_makes_nothing_that_a_restart_could
     story.passes(2 * SECOND).happens(RUNS).happens(RestartAsked("ann"))
 
     assert story.refused is Reason.NOT_WANTED
-    assert Reason.UNMANAGED not in story.told
+    assert Reason.UNMANAGED not in story.reasons
     assert story.sent == ["start", "stop", "cancel_delay"]
     assert story.phase is Phase.IDLE
 

@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from shared.protocol.durations import duration, instant, rfc3339, written
 
-HOUR = 3_600_000
+HOUR_MS = 3_600_000
 
 
 @pytest.mark.parametrize(
     ("text", "ms"),
     [
-        ("4h", 4 * HOUR),
+        ("4h", 4 * HOUR_MS),
         ("90m", 90 * 60_000),
-        ("12h30m", 12 * HOUR + 30 * 60_000),
+        ("12h30m", 12 * HOUR_MS + 30 * 60_000),
         ("180s", 180_000),
-        ("1d", 24 * HOUR),
-        (14400, 4 * HOUR),
-        ("7200", 2 * HOUR),
+        ("1d", 24 * HOUR_MS),
+        (14400, 4 * HOUR_MS),
+        ("7200", 2 * HOUR_MS),
     ],
 )
 def test_a_duration_is_read_as_people_write_it(text: object, ms: int) -> None:

@@ -1,4 +1,4 @@
-"""10,000 random histories of two sessions, each followed by quiet time: the wish always wins."""
+"""10,000 random histories of two sessions, each followed by quiet time: the intent always wins."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_ten_thousand_histories_end_as_they_were_intended_and_none_of_a_kind_is_
         history = History(seed).run()
         check(history, seed)
         counts.update(history.counts)
-        counts.update({code.value: count for code, count in history.told.items()})
+        counts.update({code.value: count for code, count in history.reasons.items()})
         counts["starts"] += history.starts
 
     for kind, count in sorted(counts.items()):
@@ -98,6 +98,6 @@ def test_ten_thousand_histories_end_as_they_were_intended_and_none_of_a_kind_is_
 
 def check(history: History, seed: int) -> None:
     assert history.intent_won, f"seed {seed}: {history.record}"
-    assert history.starts <= history.most_starts, f"seed {seed}: {history.told}"
+    assert history.starts <= history.most_starts, f"seed {seed}: {history.reasons}"
     due = due_at(history.record)
     assert due is None or due > history.now, f"seed {seed}: due for ever"

@@ -32,7 +32,8 @@ def told_to_record() -> Story:
     return Story(by_rule()).happens(YES).passes(2 * SECOND).publish()
 
 
-# --- what a wish says ---------------------------------------------------------------------------
+# --- what an intent says
+# ---------------------------------------------------------------------------
 
 
 def test_a_intent_says_yes_and_nobodys_leaves_it_to_policy() -> None:
@@ -77,7 +78,7 @@ def test_a_session_that_live_was_told_to_record_is_sent_no_start() -> None:
     story = told_to_record()
 
     assert (story.sent, story.phase) == ([], Phase.RECORDING)
-    assert Reason.ON_DEMAND in story.told
+    assert Reason.ON_DEMAND in story.reasons
 
 
 def test_it_holds_for_a_person_s_intent_as_well() -> None:
@@ -100,7 +101,7 @@ def test_a_report_that_overtakes_the_publish_confirms_it_too() -> None:
     story = Story(by_rule()).happens(YES).happens(RUNS).publish().passes(120 * SECOND)
 
     assert story.sent == []
-    assert Reason.UNMANAGED not in story.told
+    assert Reason.UNMANAGED not in story.reasons
 
 
 def test_unconfirmed_it_is_followed_by_one_start() -> None:
@@ -165,7 +166,7 @@ def test_its_end_counts_from_the_session_s_opening() -> None:
 def test_a_stage_that_observes_notes_what_it_would_have_answered() -> None:
     story = Story(replace(by_rule(), observe=True)).happens(YES)
 
-    assert (story.told, story.record.approved_on_demand_at) == ([Reason.OBSERVED], None)
+    assert (story.reasons, story.record.approved_on_demand_at) == ([Reason.OBSERVED], None)
 
 
 # --- what changes nothing -----------------------------------------------------------------------
@@ -184,7 +185,7 @@ def test_a_remark_is_told_and_nothing_else(event: Remarked | FileFailed, code: R
     before = story.record
     story.happens(event)
 
-    assert (story.record, story.told[-1]) == (before, code)
+    assert (story.record, story.reasons[-1]) == (before, code)
 
 
 def test_a_record_error_after_a_yes_fails_the_session() -> None:

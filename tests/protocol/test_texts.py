@@ -113,8 +113,8 @@ BOUND = Intent(
 )
 LOOKED_INTO = StreamRecord(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
 BEFORE = (*(StreamRecord(KEY),) * 9, StreamRecord(KEY, UNSEEN), LOOKED_INTO)
-"""Streams never heard of, one whose session was forgotten under policy's wish, and one whose wish
-ends with its session."""
+"""Streams never heard of, one whose session was forgotten under policy's intent, and one whose
+intent ends with its session."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 
@@ -150,7 +150,7 @@ def event(lots: Random, record: StreamRecord, now: int) -> Event:
     return lots.choice(choices)
 
 
-def told(
+def stepped(
     record: StreamRecord, what: Event, now: int, settings: StreamSettings
 ) -> tuple[StreamRecord, list[HistoryEntry]]:
     decision = decide(record, what, now, settings)
@@ -171,7 +171,7 @@ def walked() -> tuple[HistoryEntry, ...]:
         record, now, settings = lots.choice(BEFORE), NOON, lots.choice(RULES)
         for _ in range(40):
             now += lots.choice(STEPS[: lots.choice((4, 9))])
-            record, entries = told(record, event(lots, record, now), now, settings)
+            record, entries = stepped(record, event(lots, record, now), now, settings)
             for note in [*entries, explain(record, now, settings)]:
                 said[note.code, note.about.get("reason"), tuple(sorted(note.about))] = note
     return tuple(said.values())
@@ -255,14 +255,14 @@ def test_what_is_said_of_a_record(
 
 
 def test_a_command_on_the_wire_says_why_it_was_sent() -> None:
-    record, _ = told(StreamRecord(KEY), StopAsked("ops"), NOON, StreamSettings())
+    record, _ = stepped(StreamRecord(KEY), StopAsked("ops"), NOON, StreamSettings())
 
     assert phase(record) is Phase.STOPPING
     assert "ops asked for it to be stopped" in text(explain(record, NOON, StreamSettings()))
 
 
 def test_a_throttled_stop_says_so() -> None:
-    record, _ = told(StreamRecord(KEY), StopAsked("ops"), NOON, StreamSettings())
+    record, _ = stepped(StreamRecord(KEY), StopAsked("ops"), NOON, StreamSettings())
     assert record.flight is not None
     assert record.flight.command is Command.STOP
     later = decide(

@@ -15,7 +15,7 @@ from cli.deploying.stage import stage_named
 from cli.doctor.checks import CHECKS
 from cli.main import main
 from shared.config import names
-from shared.engine.effect_handler import LATE
+from shared.engine.effect_handler import LATE_S
 from tests.simulation.bugs import BUGS
 from tests.simulation.mistakes import TOLD
 
@@ -91,12 +91,12 @@ def test_every_storm_that_is_named_can_be_let_loose() -> None:
 
 def test_what_the_scale_page_says_of_the_pace_follows_from_the_code() -> None:
     rate, text = 45, read("docs/scale.md")
-    in_a_second = math.floor((1 + LATE) * rate) + 1
-    bunched = math.floor((50 - (1 + LATE) * rate) / rate * 1000)
+    in_a_second = math.floor((1 + LATE_S) * rate) + 1
+    bunched = math.floor((50 - (1 + LATE_S) * rate) / rate * 1000)
 
     assert f"{in_a_second} with a lane of {rate}" in text
     assert f"{bunched} ms with a lane of {rate}" in text
-    assert f"passed by {LATE * 1000:.0f} ms" in text
+    assert f"passed by {LATE_S * 1000:.0f} ms" in text
     assert f"| {rate} |" in read("docs/settings.md")
 
 

@@ -62,7 +62,7 @@ def test_every_function_is_named_for_its_code_and_carries_the_stage(deployment: 
 def test_a_time_out_is_the_budget_of_the_code_and_time_to_answer(
     deployment: Deployment, key: str, to_answer: float
 ) -> None:
-    budget: float = import_module(f"functions.{key}").BUDGET
+    budget: float = import_module(f"functions.{key}").BUDGET_S
 
     assert deployment.functions[key].timeout == budget + to_answer
 

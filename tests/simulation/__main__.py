@@ -30,8 +30,8 @@ def main() -> int:
     for engine, count, broken in sample(seeds) if asked.engines else ():
         report.engines[engine] = count
         report.failed += broken
-    told = report.told()
-    print(json.dumps(told) if asked.json else _summary(told))
+    answer = report.figures()
+    print(json.dumps(answer) if asked.json else _summary(answer))
     return 1 if report.failed else 0
 
 
@@ -74,7 +74,7 @@ class Report:
         if self.failed <= SHRUNK:
             print(*explained(plan, result), sep="\n", file=sys.stderr)
 
-    def told(self) -> dict[str, object]:
+    def figures(self) -> dict[str, object]:
         """Every kind is there, also those that never struck."""
         kinds = [
             *(fault.value for fault in RATES),
@@ -117,10 +117,10 @@ def odd_switches(plan: Plan) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def _summary(told: dict[str, object]) -> str:
+def _summary(payload: dict[str, object]) -> str:
     return (
-        f"{told['seeds']} seeds, {told['events']} events, {told['commands']} commands,"
-        f" {told['violations']} violations; {told['events_per_second']} events a CPU second"
+        f"{payload['seeds']} seeds, {payload['events']} events, {payload['commands']} commands,"
+        f" {payload['violations']} violations; {payload['events_per_second']} events a CPU second"
     )
 
 

@@ -37,7 +37,7 @@ from shared.protocol.rules import command_result, command_retry, reassert, recor
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.command import DOUBT, Doubt
+from shared.protocol.state.command import IN_DOUBT_MS, Doubt
 from shared.protocol.state.session import SessionState
 from shared.store.contract import Conflict, Save, Stored
 from tests.simulation import fleet
@@ -139,7 +139,7 @@ def _doubt_too_short() -> tuple[Patch, ...]:
     def short(transition: Transition, flight: Flight) -> None:
         real(transition, flight)
         early = tuple(
-            Doubt(d.command, d.until - DOUBT * 3 // 4) for d in transition.record.doubts[-1:]
+            Doubt(d.command, d.until - IN_DOUBT_MS * 3 // 4) for d in transition.record.doubts[-1:]
         )
         transition.change(doubts=(*transition.record.doubts[:-1], *early))
 
@@ -180,7 +180,7 @@ def _adopted_unproved() -> tuple[Patch, ...]:
     return ((command_result, "_may_be_paused", lambda *_: False),)
 
 
-# --- wishes and sessions ------------------------------------------------------------------------
+# --- intents and sessions ------------------------------------------------------------------------
 
 
 def _stop_not_sticky() -> tuple[Patch, ...]:
@@ -274,8 +274,8 @@ def _unproved_believed() -> tuple[Patch, ...]:
 
 
 def _stack_trace() -> tuple[Patch, ...]:
-    def of_record(told: Any, _streaming: Any) -> object:  # noqa: ANN401 - as the real one
-        return {"record_started": None}[told.state.value]
+    def of_record(payload: Any, _streaming: Any) -> object:  # noqa: ANN401 - as the real one
+        return {"record_started": None}[payload.state.value]
 
     return ((live_events, "of_record", of_record),)
 
@@ -377,8 +377,8 @@ BUGS: Mapping[str, Bug] = {
         Bug("no compare-and-set", _no_conflicts),
         Bug("conflict taken for saved", _conflict_taken_for_saved),
         Bug("publish_done believed without a look", _publish_done_believed),
-        Bug("wish outlives its session", _intent_outlives),
-        Bug("the end of a wish sends no stop", _ends_in_silence),
+        Bug("intent outlives its session", _intent_outlives),
+        Bug("the end of an intent sends no stop", _ends_in_silence),
         Bug("no pace", _no_pace),
         Bug("what is due is never done", _nothing_due),
         Bug("unmanaged recording stopped", _unmanaged_stopped),

@@ -25,7 +25,7 @@ from shared.protocol.command_errors import LiveError
 from shared.store.contract import Claimed, Conflict, Save, Saved
 from shared.store.store_errors import StoreUnavailable
 from tests.simulation.chances import Fault
-from tests.simulation.fleet import LATER, Process, Turn, TurnWorkers, current
+from tests.simulation.fleet import LATER, Fiber, Process, TurnWorkers, current
 from tests.simulation.requests import API_TOKEN, TOKEN, WAKE_KEY, Request
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
 def _wake(sim: Simulation) -> None:
     """Best effort, asynchronous."""
 
-    def post(_turn: Turn) -> None:
+    def post(_turn: Fiber) -> None:
         if sim.lots.strikes(Fault.WAKE_LOST):
             sim.trouble()
             return
@@ -109,7 +109,7 @@ class SimulatedStore:
         real = getattr(self._sim.store, name)
 
         def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
-            def act(_turn: Turn) -> object:
+            def act(_turn: Fiber) -> object:
                 self._sim.store_answers()
                 return real(*args, **named)
 
@@ -160,7 +160,7 @@ class SimulatedLive:
         )
         return request_id
 
-    def _send(self, turn: Turn, command: Command, key: StreamKey) -> object:
+    def _send(self, turn: Fiber, command: Command, key: StreamKey) -> object:
         sim, process = self._sim, turn.process
         flight = process.claims.pop(key, None)
         if flight is None or flight.command is not command:
@@ -181,7 +181,7 @@ class SimulatedLive:
         return LATER
 
     def find(self, key: StreamKey, **_credentials: object) -> int | None:
-        def act(turn: Turn) -> int | None:
+        def act(turn: Fiber) -> int | None:
             found = self._sim.wire.find(key)
             if isinstance(found, LiveError):
                 raise found
@@ -193,7 +193,7 @@ class SimulatedLive:
         return published
 
     def online(self, domain: str, **_credentials: object) -> Sequence[tuple[StreamKey, int]]:
-        def act(turn: Turn) -> Sequence[tuple[StreamKey, int]]:
+        def act(turn: Fiber) -> Sequence[tuple[StreamKey, int]]:
             online = self._sim.wire.online(domain)
             if isinstance(online, LiveError):
                 raise online
@@ -218,7 +218,7 @@ class SimulatedLive:
     ) -> Sequence[UndeliveredCallback]:
         take_poll_slot()
 
-        def act(turn: Turn) -> Sequence[UndeliveredCallback]:
+        def act(turn: Fiber) -> Sequence[UndeliveredCallback]:
             undelivered = self._sim.wire.undelivered(domain, since, until)
             if isinstance(undelivered, LiveError):
                 raise undelivered

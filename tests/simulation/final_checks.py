@@ -62,13 +62,13 @@ def _judge_session(sim: Simulation, stream: Stream, record: StreamRecord) -> Non
 def _judge_intent(sim: Simulation, stream: Stream, record: StreamRecord) -> None:
     intent = record.intent
     if intent.wanted and intent.until is not None and intent.until < sim.clock.now - 75_000:
-        raise Broken("11.3", "a wish stands long after its time")
+        raise Broken("11.3", "an intent stands long after its time")
     since = sim.judge.watch(record.key).accepted_live_since
     beside = sim.live.switches.second_publisher is not SecondPublisher.REFUSED
     bound = intent.wanted and intent.on_interruption is not OnInterruption.RESUME
     goes_on = since is None or sim.live.live_since(stream) == since
     if bound and intent.session and not beside and not goes_on:
-        raise Broken("3", "a wish outlived the session it belonged to")
+        raise Broken("3", "an intent outlived the session it belonged to")
 
 
 def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watch: Watch) -> None:

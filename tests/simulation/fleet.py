@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 LATER = object()
 """What came of a step is told by another event."""
 _PAUSES = ((Fault.PAUSED, 50, 1_500), (Fault.PAUSED_LONG, 5_000, 30_000))
-Act = Callable[["Turn"], object]
+Act = Callable[["Fiber"], object]
 
 
-class Turn(greenlet):
+class Fiber(greenlet):
     """One line of execution of a process: its invocation, or one of its workers."""
 
     def __init__(self, process: Process, run: Callable[[], object]) -> None:
@@ -49,7 +49,7 @@ class Turn(greenlet):
 def current() -> Process:
     """Return the process that runs now."""
     turn = getcurrent()
-    assert isinstance(turn, Turn)
+    assert isinstance(turn, Fiber)
     return turn.process
 
 
@@ -94,11 +94,11 @@ class Process:
 
     def start(self, work: Callable[[], object]) -> None:
         if not self.dead:
-            self.sim.clock.after(0, self.resume, Turn(self, work))
+            self.sim.clock.after(0, self.resume, Fiber(self, work))
 
     # --- from the simulation --------------------------------------------------------------------
 
-    def _act(self, turn: Turn, name: str, act: Act, struck: bool) -> None:
+    def _act(self, turn: Fiber, name: str, act: Act, struck: bool) -> None:
         sim = self.sim
         sim.events += 1
         if self.dead:
@@ -119,7 +119,7 @@ class Process:
         if value is not LATER:
             self.resume(turn, value)
 
-    def resume(self, turn: Turn, value: object = None, error: Exception | None = None) -> None:
+    def resume(self, turn: Fiber, value: object = None, error: Exception | None = None) -> None:
         """With what came of a step, unless the process is gone, or once it goes on."""
         if self.dead:
             return
@@ -131,7 +131,7 @@ class Process:
             self._go_on(turn, value)
 
     @staticmethod
-    def _go_on(turn: Turn, value: object) -> None:
+    def _go_on(turn: Fiber, value: object) -> None:
         if turn.started:
             turn.switch(value)
         else:
@@ -159,7 +159,7 @@ class TurnSignal:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._waiting: Turn | None = None
+        self._waiting: Fiber | None = None
         self._waits = 0
 
     def __enter__(self) -> bool:
@@ -175,7 +175,7 @@ class TurnSignal:
             self._process.step("wait for workers", 0, lambda turn: self._park(turn, end))
         return predicate()
 
-    def _park(self, turn: Turn, end: float) -> object:
+    def _park(self, turn: Fiber, end: float) -> object:
         self._waiting, self._waits = turn, self._waits + 1
         self._process.sim.clock.at(end, self._timed_out, self._waits)
         return LATER
@@ -216,11 +216,11 @@ def _settle_again(invocation: Invocation, request: Request) -> function_compute.
 
 
 _FUNCTIONS: Mapping[str, tuple[Respond, float, Answer]] = {
-    "stream_events": (stream_events.respond, stream_events.BUDGET, function_compute.answer),
-    "record_events": (record_events.respond, record_events.BUDGET, function_compute.answer),
-    "on_demand": (on_demand.respond, on_demand.BUDGET, function_compute.answer),
-    "record_command": (record_command.respond, record_command.BUDGET, function_compute.answer),
-    "reconcile": (reconcile.respond, reconcile.BUDGET, function_compute.answer_any),
+    "stream_events": (stream_events.respond, stream_events.BUDGET_S, function_compute.answer),
+    "record_events": (record_events.respond, record_events.BUDGET_S, function_compute.answer),
+    "on_demand": (on_demand.respond, on_demand.BUDGET_S, function_compute.answer),
+    "record_command": (record_command.respond, record_command.BUDGET_S, function_compute.answer),
+    "reconcile": (reconcile.respond, reconcile.BUDGET_S, function_compute.answer_any),
 }
 TIMEOUTS = {
     "stream_events": 5_000,
@@ -249,7 +249,7 @@ def begin(process: Process, app: App) -> None:
 
     if process.assigned:
         sim.clock.at(process.assigned.deadline, process.kill, "out of time")
-    process.resume(Turn(process, answer))
+    process.resume(Fiber(process, answer))
 
 
 def _again(app: App, request: Request) -> dict[str, object]:

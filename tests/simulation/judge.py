@@ -32,7 +32,7 @@ RATE = 45.0
 SOON = 2_000
 LEARNT = 90_000
 STOPPED = 75_000
-TOGETHER = 5_000
+TOGETHER_MS = 5_000
 _ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 _LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
 _ASKED_START = (Reason.ASKED_START, Reason.ASKED_AGAIN)
@@ -85,7 +85,7 @@ class Judge:
         self.sim.story_of(process, before, after)
 
     def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
-        """Whoever heard Live's yes has stored it: from now on the wish belongs to what was live
+        """Whoever heard Live's yes has stored it: from now on the intent belongs to what was live
         when the request arrived. A yes that nobody heard binds nothing."""
         flight, watch, intent = before.flight, self.watch(after.key), before.intent
         settled = flight is not None and (after.flight is None or after.flight.id != flight.id)
@@ -117,7 +117,7 @@ class Judge:
     def _new_intent(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         intent, watch = after.intent, self.watch(after.key)
         if intent.generation < before.intent.generation:
-            raise Broken("11.4", "a wish was overwritten by an older one")
+            raise Broken("11.4", "an intent was overwritten by an older one")
         if intent.reason is Reason.ASKED_STOP:
             asked = process.request.asked
             watch.held = True
@@ -131,7 +131,7 @@ class Judge:
         elif intent.reason is Reason.ASKED_START:
             watch.held = False
         elif intent.requester is Requester.POLICY and self._is_held(after.key, watch):
-            raise Broken("11.2", "policy made a wish while an explicit stop holds")
+            raise Broken("11.2", "policy made an intent while an explicit stop holds")
         elif intent.reason is Reason.SESSION_OVER:
             self._judge_end(process, after, watch)
         watch.accepted_live_since = None
@@ -146,7 +146,7 @@ class Judge:
         return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
 
     def _judge_end(self, process: Process, after: StreamRecord, watch: Watch) -> None:
-        """The session that a wish belonged to is over, so it must be over in truth."""
+        """The session that an intent belonged to is over, so it must be over in truth."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         if beside or watch.replayed or process.request.sent or watch.adrift:
@@ -154,9 +154,9 @@ class Judge:
         if since is None:
             if self.sim.plan.config.mode is OnDemand.CALLBACK:
                 return  # told to record it, no start of ours was accepted
-            raise Broken("3", "a wish ended with a session that it never belonged to")
+            raise Broken("3", "an intent ended with a session that it never belonged to")
         if self.sim.live.live_since(_stream(after.key)) == since:
-            raise Broken("3", "a wish ended with a session that goes on")
+            raise Broken("3", "an intent ended with a session that goes on")
 
     def _judge_late_news(
         self, process: Process, before: StreamRecord, after: StreamRecord, save: Save
@@ -171,7 +171,7 @@ class Judge:
         since = self.sim.live.live_since(_stream(after.key))
         time = int(str((request.fields or {}).get("time", 0))) * 1000
         known = since is not None and _is_of(session, since)
-        late = since is not None and time < since - TOGETHER - 1_000
+        late = since is not None and time < since - TOGETHER_MS - 1_000
         if known and late and after.session.state is not SessionState.LIVE:
             raise Broken("3", "a publish_done of an older session was acted on")
 
@@ -201,7 +201,7 @@ class Judge:
         elif command is Command.RESTART:
             self._judge_restart(after, flight)
         elif after.intent.wanted:
-            raise Broken("11.2", f"a {command.value} was claimed against the wish")
+            raise Broken("11.2", f"a {command.value} was claimed against the intent")
         elif command is Command.STOP:
             watch.stop_claimed_at = self.sim.clock.now
 
@@ -250,13 +250,13 @@ class Judge:
             and not pending.over_quota
         )
         late = still and record.flight is None and pending and pending.not_before <= asked_at
-        if late and self.troubled_at < asked_at - TOGETHER:
+        if late and self.troubled_at < asked_at - TOGETHER_MS:
             raise Broken("11.1", "a start that was owed was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
         """A stop is claimed at most 75 s after `until`."""
         intent = self.sim.store.load(key).record.intent
-        if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER:
+        if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER_MS:
             raise Broken("11.3", "75 s after `until` nothing was stopped")
 
     # --- the wire -------------------------------------------------------------------------------
@@ -324,13 +324,13 @@ class Judge:
     def _is_known(self, stream: Stream, since: int) -> None:
         if self.sim.live.live_since(stream) != since:
             return
-        if self.troubled_at > self.sim.clock.now - LEARNT - TOGETHER:
+        if self.troubled_at > self.sim.clock.now - LEARNT - TOGETHER_MS:
             return
         session = self.sim.store.load(StreamKey(*stream)).record.session
         if session is None or session.state is SessionState.ENDED:
             raise Broken("11.1", "a live stream was not known of within 90 s")
 
-    def told(self, callback: Callback) -> None:
+    def delivered(self, callback: Callback) -> None:
         """Whoever overhears one knows a signature."""
         self.sim.strangers.overhears(callback)
 
@@ -377,7 +377,7 @@ def _repeats(process: Process) -> bool:
 
 
 def _is_of(session: Session, since: int) -> bool:
-    return abs(session.began - since) <= TOGETHER
+    return abs(session.began - since) <= TOGETHER_MS
 
 
 def _is_yes(flight: Flight, answer: Accepted | LiveError) -> bool:

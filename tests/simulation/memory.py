@@ -21,7 +21,7 @@ from shared.store.contract import (
     COMMANDS,
     POLL_RATE_PER_S,
     POLLS,
-    RECHECK,
+    RECHECK_MS,
     Claimed,
     Condition,
     Conflict,
@@ -40,7 +40,7 @@ from shared.store.contract import (
 
 ACCOUNT = "account"
 HISTORY_MAX_ENTRIES = 1000
-MINUTE = 60_000
+MINUTE_MS = 60_000
 NEVER = 1 << 62
 
 
@@ -73,7 +73,7 @@ class Lane:
     before: int = 0
 
     def counted(self, now: int) -> tuple[int, int]:
-        passed = now // MINUTE - self.minute
+        passed = now // MINUTE_MS - self.minute
         return (self.used, self.before) if passed == 0 else (0, self.used if passed == 1 else 0)
 
 
@@ -200,7 +200,7 @@ class MemoryStore:
         used, rate_limit.before = rate_limit.counted(now)
         rate_limit.free_at, rate_limit.minute, rate_limit.used = (
             slot + interval,
-            now // MINUTE,
+            now // MINUTE_MS,
             used + 1,
         )
         return slot, True
@@ -218,9 +218,9 @@ class MemoryStore:
     def use(self) -> Use:
         rate_limit, now = self.shared.lanes[COMMANDS], self._clock()
         used, before = rate_limit.counted(now)
-        weighed = used + before * (1 - now % MINUTE / MINUTE)
+        weighed = used + before * (1 - now % MINUTE_MS / MINUTE_MS)
         ahead = max(rate_limit.free_at - now, 0.0)
-        return Use(1000 / self._interval, weighed * 1000 / MINUTE, ahead)
+        return Use(1000 / self._interval, weighed * 1000 / MINUTE_MS, ahead)
 
     # --- who goes next --------------------------------------------------------------------------
 
@@ -343,7 +343,7 @@ def _row(record: StreamRecord, version: int, quota: ConcurrencyQuota, waits: str
     """A start that waits for a place is not due until one comes free."""
     due = due_at(record)
     if waits:
-        due = min(due_at(replace(record, pending=None)) or NEVER, now + RECHECK)
+        due = min(due_at(replace(record, pending=None)) or NEVER, now + RECHECK_MS)
     return Row(
         record,
         version,

@@ -58,14 +58,14 @@ def stories(results: dict[str, Result]) -> Iterator[str]:
 
 
 def _story(bug: str, seed: int, switches: str, lines: list[str]) -> Iterator[str]:
-    told = [line[:WIDTH].rstrip() for line in lines if not _LISTS.search(line)]
+    rows = [line[:WIDTH].rstrip() for line in lines if not _LISTS.search(line)]
     cut = (
-        f"; the last {HISTORY_MAX_ENTRIES} of {len(told)} lines"
-        if len(told) > HISTORY_MAX_ENTRIES
+        f"; the last {HISTORY_MAX_ENTRIES} of {len(rows)} lines"
+        if len(rows) > HISTORY_MAX_ENTRIES
         else ""
     )
     yield from (f"### {bug.capitalize()}", "", f"Seed {seed}; {switches}{cut}.", "")
-    yield from ("```text", *told[-HISTORY_MAX_ENTRIES:], "```", "")
+    yield from ("```text", *rows[-HISTORY_MAX_ENTRIES:], "```", "")
 
 
 def between(text: str, mark: str, lines: Iterator[str]) -> str:
@@ -73,8 +73,8 @@ def between(text: str, mark: str, lines: Iterator[str]) -> str:
     begins, ends = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
     before, rest = text.split(begins)
     after = rest.split(ends)[1]
-    told = "\n".join(lines).rstrip()
-    return f"{before}{begins}\n{told}\n\n{ends}{after}"
+    answer = "\n".join(lines).rstrip()
+    return f"{before}{begins}\n{answer}\n\n{ends}{after}"
 
 
 def main() -> None:

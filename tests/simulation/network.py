@@ -154,7 +154,7 @@ class Wire:
         sim = self.sim
         sim.events += 1
         sim.tell("Live", f"{_words(callback)}", callback.fields.get("time", ""))
-        sim.judge.told(callback)
+        sim.judge.delivered(callback)
 
         def answered(status: int, need_record: bool) -> None:
             live = sim.live

@@ -21,9 +21,9 @@ from shared.protocol.policy import OnInterruption
 from tests.simulation.chances import stream_of_chance
 from tests.simulation.world import Config, OnDemand, Stream, Switches
 
-SECOND, MINUTE = 1_000, 60_000
+SECOND, MINUTE_MS = 1_000, 60_000
 NOON = 1_763_800_000_000
-LASTS = 6 * MINUTE
+LASTS = 6 * MINUTE_MS
 """For so long things go wrong."""
 END = NOON + LASTS
 DOMAIN, INGEST = "live.example.com", "push.example.com"

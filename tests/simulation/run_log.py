@@ -12,7 +12,7 @@ Line = tuple[int, str, str]
 """When (ms since the beginning), who, and what."""
 
 
-def told(ask: object) -> str:
+def ask_text(ask: object) -> str:
     """StartAsked(who="ann", until=5) is "start until=5"."""
     name = type(ask).__name__.removesuffix("Asked").lower()
     said = [
@@ -31,7 +31,7 @@ def _plain(value: object) -> object:
 def difference(before: StreamRecord, after: StreamRecord) -> Iterator[str]:
     if after.intent.generation != before.intent.generation:
         wanted = "wanted" if after.intent.wanted else "not wanted"
-        yield f"wish {after.intent.generation}: {wanted}, because {after.intent.reason.value}"
+        yield f"intent {after.intent.generation}: {wanted}, because {after.intent.reason.value}"
     if _standing(after.session) != _standing(before.session):
         yield f"session {_standing(after.session)}"
     if after.pending and after.pending != before.pending:

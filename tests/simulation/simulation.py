@@ -21,16 +21,16 @@ from tests.simulation.fleet import TIMEOUTS, Process
 from tests.simulation.judge import RATE, Judge
 from tests.simulation.memory import MemoryStore
 from tests.simulation.network import Wire, sent_again
-from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE, NOON, Deed, Plan
+from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE_MS, NOON, Deed, Plan
 from tests.simulation.requests import Request
-from tests.simulation.run_log import Line, difference, told
+from tests.simulation.run_log import Line, ask_text, difference
 from tests.simulation.strangers import Strangers
 from tests.simulation.stream_watch import Broken
 from tests.simulation.virtual_clock import Clock
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
 
-QUIET, LONGEST_QUIET = 5 * MINUTE, 20 * MINUTE
-CALM = 10 * MINUTE
+QUIET, LONGEST_QUIET = 5 * MINUTE_MS, 20 * MINUTE_MS
+CALM = 10 * MINUTE_MS
 """What is due no sooner is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 Answered = Callable[[int, bool], None]
@@ -84,7 +84,7 @@ class Simulation:
         self.live = Live(plan.switches, account)
         chance = stream_of_chance(plan.seed, "compute")
         self.compute = Compute(chance, plan.instances, TIMEOUTS, cold_ms=(100, 800))
-        self.compute.timer(NOON - MINUTE + int(chance.random() * MINUTE), "reconcile")
+        self.compute.timer(NOON - MINUTE_MS + int(chance.random() * MINUTE_MS), "reconcile")
         keys = [(account.stream_key, account.record_key), NEXT_KEYS]
         self.settings = settings_of(plan.merge_delay, f"{account.host}:{account.port}", keys)
 
@@ -294,10 +294,10 @@ class Simulation:
             )
         if isinstance(asked, RestartAsked):
             self.judge.restart_asked(key)
-        self.tell("a person", f"asks for {key.stream}: {told(asked)}")
+        self.tell("a person", f"asks for {key.stream}: {ask_text(asked)}")
 
         def answered(status: int, _need: bool) -> None:
-            self.tell("a person", f"has {status} for {told(asked)} of {key.stream}")
+            self.tell("a person", f"has {status} for {ask_text(asked)} of {key.stream}")
             if status in (429, 500, 503) and tries and not self.lots.over:
                 self.clock.after(2_000, lambda: self.ask(deed, once=once, tries=tries - 1))
 

@@ -9,7 +9,7 @@ from shared.inbound.live_callbacks import AHEAD_S
 from shared.protocol import StreamKey
 from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
 from tests.simulation.requests import TOKEN, Request, body_of
-from tests.simulation.run_log import told
+from tests.simulation.run_log import ask_text
 from tests.simulation.world import Callback, Stream
 
 if TYPE_CHECKING:
@@ -195,4 +195,4 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.NEW_KEYS: Strangers.new_keys,
     Do.SPEND: Strangers.spend,
 }
-__all__ = ["Strangers", "told"]
+__all__ = ["Strangers", "ask_text"]

@@ -73,7 +73,7 @@ def test_what_fails_is_told_shorter_than_it_was() -> None:
         short = list(explained(draw(failing), run(failing)))
 
     assert len(short) < len(whole) / 2
-    assert "policy made a wish while an explicit stop holds" in short[-1]
+    assert "policy made an intent while an explicit stop holds" in short[-1]
 
 
 @pytest.mark.parametrize("bug", ["send before save", "lease ignored", "stop not sticky", "no pace"])
@@ -152,7 +152,7 @@ def test_the_check_of_each_promise_can_fail(promise: str) -> None:
 
 
 def test_every_kind_of_fault_is_counted_also_where_none_struck() -> None:
-    told = Report().told()["faults_by_kind"]
+    answer = Report().figures()["faults_by_kind"]
 
-    assert isinstance(told, dict)
-    assert {fault.value for fault in Fault} | {do.value for do in Do} <= set(told)
+    assert isinstance(answer, dict)
+    assert {fault.value for fault in Fault} | {do.value for do in Do} <= set(answer)

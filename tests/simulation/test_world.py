@@ -56,7 +56,7 @@ def recorded(switches: Switches = PLAIN) -> Live:
     return live
 
 
-def told(live: Live, until: int) -> list[Callback]:
+def callbacks_until(live: Live, until: int) -> list[Callback]:
     """Everything that leaves until then, each answered 200 at once."""
     heard: list[Callback] = []
     due = live.next_due()
@@ -70,7 +70,7 @@ def told(live: Live, until: int) -> list[Callback]:
 
 
 def kinds(live: Live, until: int) -> list[tuple[str, int]]:
-    return [(each.kind, each.at - T0) for each in told(live, until)]
+    return [(each.kind, each.at - T0) for each in callbacks_until(live, until)]
 
 
 # --- commands
@@ -312,7 +312,7 @@ def test_a_dead_encoder_is_noticed_after_ten_seconds_and_keeps_its_name_until_th
 
 def test_a_second_encoder_may_take_over_and_its_publish_comes_before_the_first_ones_end() -> None:
     live = recorded(replace(PLAIN, second_publisher=SecondPublisher.TAKES_OVER))
-    told(live, T0 + 10_000)
+    callbacks_until(live, T0 + 10_000)
     assert live.publish(T0 + 10_000, ROOM)
     assert live.is_paused(ROOM)
     ends = [each for each in kinds(live, T0 + 20_000) if each[0].startswith("publish")]
@@ -334,7 +334,7 @@ def test_the_time_of_a_publish_is_its_connecting_or_its_sending(
 ) -> None:
     live = a_live(replace(PLAIN, publish_time_is_sending=sending))
     live.publish(T0, ROOM)
-    [callback] = told(live, T0 + 2_000)
+    [callback] = callbacks_until(live, T0 + 2_000)
     assert callback.fields["time"] == str(T0 // 1000 + seconds)
 
 
@@ -381,7 +381,7 @@ def test_ingest_callbacks_sign_the_ingest_domain_and_recordings_the_callback_hos
     port: bool, host: str
 ) -> None:
     live = recorded(replace(PLAIN, signature_has_port=port))
-    record, publish = told(live, T0 + 2_000)
+    record, publish = callbacks_until(live, T0 + 2_000)
     signed = {each.kind: each.headers["ALI-LIVE-SIGNATURE"] for each in (record, publish)}
     stamp = record.headers["ALI-LIVE-TIMESTAMP"]
     assert signed["record_started"] == signature(host, stamp, "record-key-0000000")
@@ -390,7 +390,7 @@ def test_ingest_callbacks_sign_the_ingest_domain_and_recordings_the_callback_hos
 
 
 def test_domain_and_application_are_named_as_each_kind_of_callback_names_them() -> None:
-    record, publish = told(recorded(), T0 + 2_000)
+    record, publish = callbacks_until(recorded(), T0 + 2_000)
     assert (record.method, publish.method) == ("POST", "GET")
     assert (record.fields["domain"], record.fields["app"]) == ("live.example.com", "app")
     assert (publish.fields["app"], publish.fields["appname"]) == ("push.example.com", "app")
@@ -398,7 +398,7 @@ def test_domain_and_application_are_named_as_each_kind_of_callback_names_them() 
 
 @pytest.mark.parametrize("with_time", [True, False])
 def test_status_callbacks_carry_a_time_or_not(with_time: bool) -> None:
-    [record, _] = told(recorded(replace(PLAIN, status_time=with_time)), T0 + 2_000)
+    [record, _] = callbacks_until(recorded(replace(PLAIN, status_time=with_time)), T0 + 2_000)
     assert ("time" in record.fields) is with_time
 
 
@@ -484,7 +484,7 @@ def test_running_streams_go_on_signing_with_the_old_keys() -> None:
     live.rotate_keys(T0, stream_key="new-stream-key-000", record_key="new-record-key-000")
     live.publish(T0, hall)
     live.command(T0, hall, "start")
-    signed = [each.headers["ALI-LIVE-SIGNATURE"] for each in told(live, T0 + 2_000)]
+    signed = [each.headers["ALI-LIVE-SIGNATURE"] for each in callbacks_until(live, T0 + 2_000)]
     early, late = T0 // 1000, T0 // 1000 + 2
     assert signed == [
         signature(HOST, early, "record-key-0000000"),
@@ -587,7 +587,7 @@ def test_with_a_broken_bucket_an_accepted_start_fails_loudly_or_silently(silent:
     live.break_bucket(T0, ROOM.domain, "BucketNotFound")
     live.publish(T0, ROOM)
     assert code(live, T0, "start") == "200"
-    errors = [each.fields["error_info"] for each in told(live, T0 + 1_000)]
+    errors = [each.fields["error_info"] for each in callbacks_until(live, T0 + 1_000)]
     assert errors == ([] if silent else [{"code": "BucketNotFound", "message": "BucketNotFound"}])
     assert (live.is_recording(ROOM), live.is_commandable(ROOM)) == (False, False)
     live.break_bucket(T0 + 2_000, ROOM.domain, "")

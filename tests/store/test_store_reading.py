@@ -193,14 +193,14 @@ def test_what_a_killed_process_was_told_is_stored_is_there(tmp_path: Path, clock
         [sys.executable, "-c", KILLED, url], stdout=subprocess.PIPE, text=True
     )
     assert writer.stdout is not None
-    told = [int(writer.stdout.readline()) for _ in range(200)][-1]
+    output = [int(writer.stdout.readline()) for _ in range(200)][-1]
     writer.kill()
-    told = max([told, *(int(line) for line in writer.stdout if line.endswith("\n"))])
+    output = max([output, *(int(line) for line in writer.stdout if line.endswith("\n"))])
     writer.wait()
     writer.stdout.close()
     store = open_store(url, rate=50, clock=clock)
 
-    assert told <= store.load(KEY).version <= told + 1
+    assert output <= store.load(KEY).version <= output + 1
     store.close()
 
 
@@ -213,16 +213,16 @@ def test_another_client_sees_what_one_has_saved(another_store: OpenStore) -> Non
 
 
 def test_an_engine_says_how_safely_it_keeps_things(store: Store) -> None:
-    told = store.condition()
+    answer = store.condition()
 
-    if told.engine == "memory":
-        assert told.settings == {}
-    elif told.engine == "sqlite":
-        assert told.settings == {"journal_mode": "wal", "synchronous": "1"}
+    if answer.engine == "memory":
+        assert answer.settings == {}
+    elif answer.engine == "sqlite":
+        assert answer.settings == {"journal_mode": "wal", "synchronous": "1"}
     else:
-        assert told.settings["role"] == "master"
-        assert told.settings["maxmemory_policy"] == "noeviction"
-        assert (told.settings["aof_enabled"], told.settings["appendfsync"]) == ("0", "everysec")
+        assert answer.settings["role"] == "master"
+        assert answer.settings["maxmemory_policy"] == "noeviction"
+        assert (answer.settings["aof_enabled"], answer.settings["appendfsync"]) == ("0", "everysec")
 
 
 BEFORE = """

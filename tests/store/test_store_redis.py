@@ -144,9 +144,9 @@ def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
             return RedisStore(f"redis://{who}127.0.0.1:{engine.port}", stage="test", rate=50)
 
         assert "wants a password" in refusal(store(""))
-        told = refusal(store("default:wrong@"))
-        assert "refuses this user" in told
-        assert "wrong@" not in told
+        answer = refusal(store("default:wrong@"))
+        assert "refuses this user" in answer
+        assert "wrong@" not in answer
         assert store("default:hidden@").save_or_claim(SAVING) == Stored(1)
 
 
@@ -173,10 +173,10 @@ def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
 ) -> None:
     with engine_of(tmp_path) as (_, store):
         store.save_or_claim(SAVING)
-        keys, told = store.keys_of(KEY), encode_save(replace(SAVING, version=1), 20)
-        first = store._run(scripts.SAVE, keys, told)
+        keys, rows = store.keys_of(KEY), encode_save(replace(SAVING, version=1), 20)
+        first = store._run(scripts.SAVE, keys, rows)
 
-        assert store._run(scripts.SAVE, keys, told) == first
+        assert store._run(scripts.SAVE, keys, rows) == first
         assert store.load(KEY).version == 2
         assert store.history(KEY, 9)[0].count == 2
 
@@ -258,8 +258,8 @@ def cluster_node(folder: Path) -> Iterator[Engine]:
 
 
 def in_order(engine: Engine) -> bool:
-    told = ask(engine, "CLUSTER", "INFO")
-    return "cluster_state:ok" in str(told)
+    answer = ask(engine, "CLUSTER", "INFO")
+    return "cluster_state:ok" in str(answer)
 
 
 def touch_everything(store: RedisStore) -> None:
@@ -313,8 +313,8 @@ def certificate(folder: Path) -> None:
 
 def ask(engine: Engine, *command: str | int) -> dict[str, str]:
     with Redis(host="127.0.0.1", port=engine.port, decode_responses=True) as client:
-        told: dict[str, str] = client.execute_command(*command)
-    return told
+        answer: dict[str, str] = client.execute_command(*command)
+    return answer
 
 
 def is_free(engine: Engine) -> bool:

@@ -96,8 +96,8 @@ class Edge:
             return [line for line in db.iterdump() if line.startswith("INSERT")]
 
     def event(self, function: ModuleType, event: bytes) -> Got:
-        respond: Callable[[Any], function_compute.Response] = lambda told: function.respond(  # noqa: E731
-            self.invocation(), told
+        respond: Callable[[Any], function_compute.Response] = lambda payload: function.respond(  # noqa: E731
+            self.invocation(), payload
         )
         context = SimpleNamespace(request_id="1-77")
         answer: Any = function_compute.answer(respond, event, context, log=self.app.log)
@@ -133,16 +133,22 @@ class Edge:
     def ingest(self, action: str = "publish", key: StreamKey = KEY, **query: str) -> Got:
         """Live's GET about a stream, genuine unless `query` says otherwise."""
         time = str(self.clock.now // 1000)
-        told = {"action": action, "app": INGEST, "appname": key.app, "id": key.stream, "time": time}
+        payload = {
+            "action": action,
+            "app": INGEST,
+            "appname": key.app,
+            "id": key.stream,
+            "time": time,
+        }
         return self.call(
             stream_events,
             "GET",
             f"/callbacks/stream/{TOKEN}",
-            query={**told, **query},
+            query={**payload, **query},
             headers=self.signed(INGEST, STREAM_KEY),
         )
 
-    def told(self, **fields: object) -> Got:
+    def record_callback(self, **fields: object) -> Got:
         """Live's POST about a recording, genuine."""
         body = {"domain": KEY.domain, "app": KEY.app, "stream": KEY.stream, **fields}
         return self.call(

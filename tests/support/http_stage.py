@@ -83,10 +83,10 @@ class HttpStage:
             "queryParameters": dict(parse_qsl(parts.query)),
             "requestContext": {"http": {"method": request.command}, "requestId": "1-77"},
         }
-        told = self._invoke(parts.path, json.dumps(event).encode())
-        content = str(told["body"]).encode()
-        request.send_response(told["statusCode"])
-        for name, value in {**told["headers"], "Content-Length": str(len(content))}.items():
+        answer = self._invoke(parts.path, json.dumps(event).encode())
+        content = str(answer["body"]).encode()
+        request.send_response(answer["statusCode"])
+        for name, value in {**answer["headers"], "Content-Length": str(len(content))}.items():
             request.send_header(name, value)
         request.end_headers()
         request.wfile.write(content)
@@ -95,7 +95,7 @@ class HttpStage:
         function = next(one for at, one in FUNCTIONS.items() if path.startswith(at))
         context = SimpleNamespace(request_id="1-77", credentials=self.role)
         respond: Callable[[Any], Response] = lambda asked: function.respond(  # noqa: E731
-            Invocation(self.app, context, seconds=function.BUDGET), asked
+            Invocation(self.app, context, seconds=function.BUDGET_S), asked
         )
         answer: dict[str, Any] = function_compute.answer(respond, event, context, log=self.app.log)
         return answer

@@ -51,8 +51,8 @@ class Stage:
         self.until(lambda: self.records(stream))
 
     def status(self, stream: str) -> Json:
-        told: Json = self.call("GET", self.url(stream)).json()
-        return told
+        body: Json = self.call("GET", self.url(stream)).json()
+        return body
 
     def history(self, stream: str) -> Sequence[str]:
         """The codes, oldest first."""

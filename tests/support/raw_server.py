@@ -25,7 +25,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenRequest:
     method: str
     target: str
     headers: Mapping[str, str]
@@ -88,7 +88,7 @@ class Wire:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._steps: list[Step] = [CLOSED]
-        self.seen: list[Seen] = []
+        self.seen: list[SeenRequest] = []
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -140,7 +140,7 @@ class Wire:
             return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
 
 
-def _request(talk: socket.socket) -> Seen:
+def _request(talk: socket.socket) -> SeenRequest:
     received = b""
     while b"\r\n\r\n" not in received:
         chunk = talk.recv(65536)
@@ -150,7 +150,7 @@ def _request(talk: socket.socket) -> Seen:
     first, *lines = received.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ")
     fields = (line.partition(":") for line in lines)
-    return Seen(method, target, {name.lower(): value.strip() for name, _, value in fields})
+    return SeenRequest(method, target, {name.lower(): value.strip() for name, _, value in fields})
 
 
 def _reason(status: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -99,7 +99,7 @@ class Stage:
 
     def call(self) -> Invocation:
         return Invocation(
-            self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET
+            self.app, SimpleNamespace(request_id="1-77"), seconds=record_command.BUDGET_S
         )
 
     def happens(self, event: Event, key: StreamKey = KEY) -> None:
@@ -129,9 +129,10 @@ class Stage:
             "queryParameters": query,
             "requestContext": {"http": {"method": method}, "requestId": "1-77"},
         }
-        respond: Callable[[Any], function_compute.Response] = lambda told: record_command.respond(  # noqa: E731
-            self.call(), told
-        )
+
+        def respond(request: Any) -> function_compute.Response:  # noqa: ANN401 - a trigger's event
+            return record_command.respond(self.call(), request)
+
         context = SimpleNamespace(request_id="1-77")
         answer: Any = function_compute.answer(
             respond, json.dumps(event).encode(), context, log=self.app.log
@@ -158,8 +159,8 @@ def _text(body: object) -> str:
 
 @cache
 def described() -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(json.dumps(document(ROUTES)))
-    return told
+    body: dict[str, Any] = json.loads(json.dumps(document(ROUTES)))
+    return body
 
 
 def check(method: str, path: str, got: Got) -> None:

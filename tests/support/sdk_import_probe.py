@@ -33,8 +33,8 @@ def ask(live: LiveClient, action: Action) -> list[Any]:
     try:
         return [dict(live.ask(action, ASKED[action], CREDENTIALS))]
     except LiveError as error:
-        told = (error.code, error.status, error.request_id, str(error))
-        return [type(error).__name__, *told, getattr(error, "retry_after", None)]
+        rows = (error.code, error.status, error.request_id, str(error))
+        return [type(error).__name__, *rows, getattr(error, "retry_after", None)]
 
 
 def names() -> list[str]:

@@ -42,7 +42,7 @@ class Story:
         self.now = NOON
         self.settings = settings or StreamSettings()
         self.sent: list[str] = []
-        self.told: list[Reason] = []
+        self.reasons: list[Reason] = []
         self.polls = 0
         self.refused: Reason | None = None
         self.lane_is_free = True
@@ -50,7 +50,7 @@ class Story:
     def happens(self, event: Event) -> Story:
         decision = decide(self.record, event, self.now, self.settings)
         self.record, self.refused = decision.record, decision.refused
-        self.told += [note.code for note in decision.entries]
+        self.reasons += [note.code for note in decision.entries]
         self.polls += decision.query_online
         self._claim()
         return self

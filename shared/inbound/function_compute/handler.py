@@ -43,10 +43,10 @@ def answer(
 ) -> dict[str, object]:
     """What Function Compute gets from a function that is called over HTTP, whatever comes in."""
 
-    def over_http(told: TriggerEvent) -> Response:
-        if not isinstance(told, Request):
+    def over_http(trigger: TriggerEvent) -> Response:
+        if not isinstance(trigger, Request):
             raise BadRequest([Fault("event", "this function is called over HTTP")])
-        return respond(told)
+        return respond(trigger)
 
     return answer_any(over_http, event, context, log=log)
 
@@ -58,20 +58,20 @@ def answer_any(
     who = log_context(context)
     log = log.bind(**who)
     try:
-        told = parse(event)
-        response = respond(told)
+        trigger = parse(event)
+        response = respond(trigger)
         sent = response.to_fc()
     except Exception as error:  # noqa: BLE001 - what an uncaught one becomes is UNCONFIRMED
         _tell(log, error)
         return problem(error, who["request_id"]).to_fc()
-    log.info("request.answered", status=response.status, **_asked(told))
+    log.info("request.answered", status=response.status, **_asked(trigger))
     return sent
 
 
-def _asked(told: TriggerEvent) -> dict[str, str]:
-    if isinstance(told, Request):
-        return {"method": told.method, "path": told.path}
-    return {"method": type(told).__name__}
+def _asked(trigger: TriggerEvent) -> dict[str, str]:
+    if isinstance(trigger, Request):
+        return {"method": trigger.method, "path": trigger.path}
+    return {"method": type(trigger).__name__}
 
 
 def _tell(log: Log, error: Exception) -> None:

@@ -18,7 +18,7 @@ from shared.errors import Fault
 from shared.inbound.request_errors import BadRequest, TooLarge, UnsupportedMediaType
 from shared.quick import dataclass
 
-LARGEST_BODY: Final = 16 * 1024
+MAX_BODY_BYTES: Final = 16 * 1024
 
 
 class Headers(Mapping[str, str]):
@@ -73,53 +73,53 @@ def parse(event: bytes | str) -> TriggerEvent:
     """BadRequest and TooLarge are all that leaves it."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
     try:
-        told = json.loads(payload)
+        document = json.loads(payload)
     except (ValueError, RecursionError):
         return Invoked(payload)
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         return Invoked(payload)
-    if isinstance(_inner(told, "requestContext").get("http"), dict):
-        return _request(told)
-    if "triggerName" in told and "triggerTime" in told:
+    if isinstance(_inner(document, "requestContext").get("http"), dict):
+        return _request(document)
+    if "triggerName" in document and "triggerTime" in document:
         names = ("triggerName", "triggerTime", "payload")
-        return TimerEvent(*(text_of(told.get(name)) for name in names))
+        return TimerEvent(*(text_of(document.get(name)) for name in names))
     return Invoked(payload)
 
 
-def _request(told: Mapping[str, object]) -> Request:
-    context = _inner(told, "requestContext")
+def _request(document: Mapping[str, object]) -> Request:
+    context = _inner(document, "requestContext")
     http = _inner(context, "http")
-    raw = told.get("rawPath")
+    raw = document.get("rawPath")
     return Request(
         method=text_of(http.get("method")).upper(),
         path=unquote(raw) if isinstance(raw, str) else text_of(http.get("path")),
-        query=_texts(told, "queryParameters"),
-        headers=Headers(_texts(told, "headers")),
-        body=_body(told),
+        query=_texts(document, "queryParameters"),
+        headers=Headers(_texts(document, "headers")),
+        body=_body(document),
         source_ip=text_of(http.get("sourceIp")),
         request_id=text_of(context.get("requestId")),
     )
 
 
-def _body(told: Mapping[str, object]) -> bytes:
-    body = text_of(told.get("body")).encode("utf-8", "surrogatepass")
-    if told.get("isBase64Encoded") is True:
+def _body(document: Mapping[str, object]) -> bytes:
+    body = text_of(document.get("body")).encode("utf-8", "surrogatepass")
+    if document.get("isBase64Encoded") is True:
         try:
             body = base64.b64decode(body, validate=True)
         except binascii.Error as error:
             raise BadRequest([Fault("body", "is not the base64 it is said to be")]) from error
-    if len(body) > LARGEST_BODY:
-        raise TooLarge(f"a body has at most {LARGEST_BODY} bytes")
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
     return body
 
 
-def _inner(told: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = told.get(name)
+def _inner(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = document.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _texts(told: Mapping[str, object], name: str) -> dict[str, str]:
-    return {key: text_of(value) for key, value in _inner(told, name).items()}
+def _texts(document: Mapping[str, object], name: str) -> dict[str, str]:
+    return {key: text_of(value) for key, value in _inner(document, name).items()}
 
 
 def text_of(value: object) -> str:
@@ -133,7 +133,7 @@ def json_body(request: Request) -> dict[str, object]:
         return {}
     _require_json(request.headers.get("content-type", ""))
     try:
-        told = json.loads(
+        fields = json.loads(
             request.body.decode(), object_pairs_hook=_unique, parse_constant=_no_number
         )
     except json.JSONDecodeError as error:
@@ -145,9 +145,9 @@ def json_body(request: Request) -> dict[str, object]:
         raise _bad_body(
             "is JSON that cannot be read: a number or its nesting is too big"
         ) from error
-    if not isinstance(told, dict):
+    if not isinstance(fields, dict):
         raise _bad_body("has to be a JSON object")
-    return told
+    return fields
 
 
 def _require_json(content_type: str) -> None:
@@ -159,11 +159,11 @@ def _require_json(content_type: str) -> None:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
         raise BadRequest([Fault(name, "stands there more than once") for name in twice])
-    return told
+    return fields
 
 
 def _no_number(name: str) -> NoReturn:

@@ -17,7 +17,7 @@ SLACK_MS = 5_000
 
 LEASE_MS = CONNECT_MS + READ_MS + SLACK_MS
 
-PAGE_SIZE = 3_000
+PAGE_ROWS = 3_000
 """The largest that DescribeLiveStreamsOnlineList gives (facts/live.md 7)."""
 
 NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordNotifyRecords"]
@@ -93,7 +93,7 @@ class LiveClient(LiveEndpoint):
     ) -> Mapping[str, object]:
         """OnlyStream keeps the push URLs, which hold secrets, from being sent at all."""
         how = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
-        where = {"PageNum": page, "PageSize": PAGE_SIZE}
+        where = {"PageNum": page, "PageSize": PAGE_ROWS}
         return self.ask(
             "DescribeLiveStreamsOnlineList", {**parameters, **how, **where}, credentials
         )
@@ -138,19 +138,19 @@ class LiveClient(LiveEndpoint):
         """One that comes while the pages are read may be told twice, and is one happening."""
         found: list[UndeliveredCallback] = []
         page, more = 0, True
-        while more and page < MOST_PAGES:
+        while more and page < MAX_PAGES:
             take_poll_slot()
             page += 1
-            place = {"PageNumber": page, "PageSize": RECORDS_A_PAGE, "Status": "failed"}
+            place = {"PageNumber": page, "PageSize": NOTIFY_PAGE_ROWS, "Status": "failed"}
             answer = self.ask(action, {**asked, **place}, credentials)
             records = [_undelivered(entry) for entry in _records(answer)]
             found += records
-            more = page < _pages(answer, page, len(records), RECORDS_A_PAGE)
+            more = page < _pages(answer, page, len(records), NOTIFY_PAGE_ROWS)
         return found
 
 
-RECORDS_A_PAGE = 500
-MOST_PAGES = 100
+NOTIFY_PAGE_ROWS = 500
+MAX_PAGES = 100
 """Whoever lost more callbacks than that has the online list to go by."""
 
 
@@ -173,8 +173,8 @@ def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
 
 def _undelivered(entry: Mapping[str, object]) -> UndeliveredCallback:
     kind, content = entry.get("NotifyType"), entry.get("NotifyContent")
-    told = content if isinstance(content, str) else ""
-    return UndeliveredCallback(str(kind or ""), told, _tried_at(entry.get("NotifyTime")))
+    text = content if isinstance(content, str) else ""
+    return UndeliveredCallback(str(kind or ""), text, _tried_at(entry.get("NotifyTime")))
 
 
 def _tried_at(text: object) -> int | None:
@@ -213,7 +213,7 @@ def _ms(text: str) -> int:
     return round((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
-def _pages(answer: Mapping[str, object], page: int, found: int, size: int = PAGE_SIZE) -> int:
+def _pages(answer: Mapping[str, object], page: int, found: int, size: int = PAGE_ROWS) -> int:
     """Where Live does not count its pages, there is one more behind every full one."""
     total = answer.get("TotalPage")
     return total if isinstance(total, int) else page + (found >= size)

@@ -74,13 +74,13 @@ def trusting_certifi() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(bundle))
 
 
-POOL = 40
+POOL_CONNECTIONS = 40
 """As many as the SDK keeps unless told otherwise."""
 
 
 def adapter(protocol: str, _tls: object = None, pool_size: int | None = None) -> HTTPAdapter:
     """In place of the SDK's own."""
-    size = pool_size or POOL
+    size = pool_size or POOL_CONNECTIONS
     return Adapter(size) if protocol.upper() == "HTTPS" else HTTPAdapter(pool_maxsize=size)
 
 

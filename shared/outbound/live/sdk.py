@@ -19,7 +19,7 @@ from shared.quick import dataclass
 
 CONNECT_MS = 800
 READ_MS = 1_500
-LONGEST_MESSAGE = 300
+MAX_MESSAGE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _answered(error: Exception, credentials: Credentials) -> LiveError:
     message = str(data.get("Message") or data.get("message") or "")
     return Refusal(
         code=_text(error, "code"),
-        message=credentials.hide(message)[:LONGEST_MESSAGE],
+        message=credentials.hide(message)[:MAX_MESSAGE_CHARS],
         status=getattr(error, "status_code", None) or 0,
         request_id=_text(error, "request_id"),
         retry_after=getattr(error, "retry_after", None) or 0,

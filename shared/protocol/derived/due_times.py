@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import TOGETHER, Session, SessionState
+from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import Command
 
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
@@ -20,11 +20,11 @@ def next_poll(session: Session) -> int | None:
         POLL_AFTER_MS[-1] + (session.polls - len(POLL_AFTER_MS) + 1) * POLL_AGAIN_MS,
     )
     at = session.off_since + planned[min(session.polls, len(POLL_AFTER_MS))]
-    return at if session.absent_at is None else max(at, session.absent_at + TOGETHER)
+    return at if session.absent_at is None else max(at, session.absent_at + TOGETHER_MS)
 
 
-NEVER_LIVE = 24 * 3_600_000
-"""How long a policy's wish lasts that never saw its stream."""
+NEVER_LIVE_MS = 24 * 3_600_000
+"""How long a policy's intent lasts that never saw its stream."""
 
 
 def due_at(record: StreamRecord) -> int | None:
@@ -45,7 +45,7 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
     intent, confirmation = record.intent, record.confirmation
     times = [intent.until] if intent.until is not None else []
     if intent.requester is Requester.POLICY and record.session is None:
-        times.append(intent.made_at + NEVER_LIVE)
+        times.append(intent.made_at + NEVER_LIVE_MS)
     if (
         record.is_started
         and not record.is_off

@@ -83,7 +83,7 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """A rule that records would have made a wish, had the stream been live."""
+    """A rule that records would have made an intent, had the stream been live."""
     if settings.rule.on_publish is OnPublish.RECORD:
         return HistoryEntry(Reason.NOT_LIVE)
     ignored = record.session is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from shared.protocol.state.command import DOUBT
+from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
@@ -49,4 +49,4 @@ def _runs_without_us(record: StreamRecord) -> bool:
     last_report = record.last_report
     if last_report is None or not last_report.recording or record.is_off:
         return False
-    return record.stopped_at is None or last_report.when > record.stopped_at + DOUBT
+    return record.stopped_at is None or last_report.when > record.stopped_at + IN_DOUBT_MS

@@ -22,14 +22,14 @@ from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.command import DOUBT, Doubt, Flight
+from shared.protocol.state.command import IN_DOUBT_MS, Doubt, Flight
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IfNotLive, Requester
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 from shared.quick import replace
 
-JUST_PUBLISHED = 30_000
+JUST_PUBLISHED_MS = 30_000
 """How long a published stream may be unknown to the recorder (facts/live.md 11, UNCONFIRMED)."""
 
 
@@ -62,7 +62,7 @@ def lapse(transition: Transition, flight: Flight) -> None:
 
 def doubt(transition: Transition, flight: Flight) -> None:
     generation = flight.generation if flight.command is Command.RESTART else 0
-    doubtful = Doubt(flight.command, flight.sent_at + DOUBT, generation)
+    doubtful = Doubt(flight.command, flight.sent_at + IN_DOUBT_MS, generation)
     transition.change(doubts=(*transition.record.doubts, doubtful))
     if flight.command is Command.RESTART:
         transition.change(restart_doubted=True)
@@ -139,7 +139,7 @@ def _was_just_interrupted(transition: Transition) -> bool:
 def _has_just_come(transition: Transition) -> bool:
     session = transition.record.session
     live = session is not None and session.state is SessionState.LIVE
-    return session is not None and live and transition.now - session.opened_at < JUST_PUBLISHED
+    return session is not None and live and transition.now - session.opened_at < JUST_PUBLISHED_MS
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:

@@ -17,7 +17,7 @@ from shared.protocol.stream import Command
 
 
 def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None:
-    """Send it again if it is still what the wish needs and nothing newer is owed."""
+    """Send it again if it is still what the intent needs and nothing newer is owed."""
     intent = transition.record.intent
     needed = {
         Command.START: intent.wanted,

@@ -11,10 +11,10 @@ from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import Flight
 from shared.protocol.state.confirmation import Confirmation, StartSource
-from shared.protocol.state.session import TOGETHER
+from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
-CONFIRM = 10_000
+CONFIRM_MS = 10_000
 """How long Live's silence about an accepted start is believed."""
 
 
@@ -65,8 +65,8 @@ def _speaks_of_it_since(transition: Transition, flight: Flight, source: StartSou
     """An accepted start is the beginning of what Live reports. Where it was one already, Live must
     say that it records since the latest pause; a doubtful stop has its own echo."""
     if source is StartSource.ACCEPTED:
-        return flight.sent_at - TOGETHER
-    return min(transition.record.paused_since, flight.sent_at) + TOGETHER
+        return flight.sent_at - TOGETHER_MS
+    return min(transition.record.paused_since, flight.sent_at) + TOGETHER_MS
 
 
 def _open_anew(transition: Transition, flight: Flight) -> None:
@@ -103,4 +103,4 @@ def _check_at(transition: Transition, source: StartSource, *, repeated: bool) ->
     unproved = source is StartSource.ADOPTED or (
         source is StartSource.ACCEPTED and transition.settings.status_known
     )
-    return transition.now + CONFIRM if unproved else None
+    return transition.now + CONFIRM_MS if unproved else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.protocol.derived.due_times import NEVER_LIVE, next_poll
+from shared.protocol.derived.due_times import NEVER_LIVE_MS, next_poll
 from shared.protocol.events import (
     CancelDelayAsked,
     CommandSettled,
@@ -34,7 +34,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 from shared.quick import dataclass, replace
 
-CONFIRM_AGAIN = 60_000
+CONFIRM_AGAIN_MS = 60_000
 """A start that Live accepted is not repeated sooner, confirmed or not."""
 
 
@@ -112,7 +112,7 @@ def _pass_time(transition: Transition) -> None:
     unseen = (
         intent.wanted and intent.requester is Requester.POLICY and transition.record.session is None
     )
-    if unseen and transition.now >= intent.made_at + NEVER_LIVE:
+    if unseen and transition.now >= intent.made_at + NEVER_LIVE_MS:
         intent_rules.end_never_live(transition)
 
 
@@ -150,7 +150,7 @@ def _doubt_silence(transition: Transition, confirmation: Confirmation) -> None:
         transition.change(confirmation=replace(confirmation, check_at=None))
         transition.enqueue(Command.START, Reason.UNCONFIRMED)
     elif not confirmation.polled:
-        again_at = confirmation.at + CONFIRM_AGAIN
+        again_at = confirmation.at + CONFIRM_AGAIN_MS
         transition.change(confirmation=replace(confirmation, check_at=again_at, polled=True))
         transition.query_online = True
     else:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from shared.protocol.events import HOUR, Event
+from shared.protocol.events import HOUR_MS, Event
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import IdempotencyKey
 from shared.quick import replace
 
-ONCE = 24 * HOUR
+KEY_AGE_MS = 24 * HOUR_MS
 """How long an Idempotency-Key is remembered,"""
-KEYS = 100
+MAX_KEYS = 100
 """unless so many newer ones were used: a record does not grow without end."""
 
 
@@ -19,10 +19,10 @@ def is_repeated_request(transition: Transition, event: Event) -> bool:
     idempotency_key = getattr(event, "idempotency_key", None)
     if not isinstance(idempotency_key, IdempotencyKey):
         return False
-    kept = tuple(ask for ask in transition.record.asked if transition.now - ask.at < ONCE)
+    kept = tuple(ask for ask in transition.record.asked if transition.now - ask.at < KEY_AGE_MS)
     before = next((ask for ask in kept if ask.key == idempotency_key.key), None)
     if before is None:
-        transition.change(asked=(*kept, replace(idempotency_key, at=transition.now))[-KEYS:])
+        transition.change(asked=(*kept, replace(idempotency_key, at=transition.now))[-MAX_KEYS:])
         return False
     transition.refused = None if before.digest == idempotency_key.digest else Reason.KEY_REUSED
     transition.add_entry(Reason.ASKED_BEFORE if transition.refused is None else Reason.KEY_REUSED)

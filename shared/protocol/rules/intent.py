@@ -1,4 +1,4 @@
-"""How wishes are made and ended: by people, by policy, by time, by the stream itself."""
+"""How intents are made and ended: by people, by policy, by time, by the stream itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import TOGETHER, Session, SessionState
+from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import Command
 
 
@@ -39,7 +39,7 @@ def start(transition: Transition, asked: StartAsked) -> None:
 
 
 def _start_again(transition: Transition, asked: StartAsked) -> None:
-    """A second start moves the end and takes the wish over from policy; it sends nothing unless
+    """A second start moves the end and takes the intent over from policy; it sends nothing unless
     nothing else is being tried. Asked when the stream is gone, or may be, or was never recorded
     since it came, it is about the session in which a start will be accepted."""
     transition.change_intent(
@@ -66,7 +66,7 @@ def _is_recorded_here(record: StreamRecord) -> bool:
 
 
 def _send_start(transition: Transition, reason: Reason) -> None:
-    """A start of this session that is on the wire already serves the new wish as well."""
+    """A start of this session that is on the wire already serves the new intent as well."""
     flight = transition.record.flight
     served = flight and flight.command is Command.START
     if flight and served and flight.session == transition.record.session_number:
@@ -154,7 +154,7 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
-    """Whether policy made a wish now: at most one a session, and none while an explicit stop
+    """Whether policy made an intent now: at most one a session, and none while an explicit stop
     holds."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
@@ -187,7 +187,7 @@ def _against(record: StreamRecord, transition: Transition) -> Reason | None:
 
 
 def end_with_session(transition: Transition) -> None:
-    """The session that a `stop` or `finalize` wish belongs to is over, and so is the wish."""
+    """The session that a `stop` or `finalize` intent belongs to is over, and so is the intent."""
     intent = transition.record.intent
     if is_bound(intent):
         _end(
@@ -204,13 +204,13 @@ def is_bound(intent: Intent) -> bool:
 
 
 def would_end(transition: Transition, began: int) -> bool:
-    """Whether a session that opens, begun at `began`, ends the wish."""
+    """Whether a session that opens, begun at `began`, ends the intent."""
     kept = belongs_to_next(transition, began) or _asked_since(transition.record.intent, began)
     return is_bound(transition.record.intent) and not kept
 
 
 def meet_session(transition: Transition, session: Session) -> None:
-    """What becomes of the wish as a session opens."""
+    """What becomes of the intent as a session opens."""
     intent = transition.record.intent
     if belongs_to_next(transition, session.began):
         transition.change_intent(session=session.number)
@@ -222,18 +222,18 @@ def meet_session(transition: Transition, session: Session) -> None:
 
 def _asked_since(intent: Intent, began: int) -> bool:
     """A person asked again when the session had begun and nobody had told of it: it was meant."""
-    return intent.made_at > began + TOGETHER
+    return intent.made_at > began + TOGETHER_MS
 
 
 def belongs_to_next(transition: Transition, began: int) -> bool:
-    """The session that opens was there already when a start of the wish was first accepted: news
+    """The session that opens was there already when a start of the intent was first accepted: news
     of it came late, and what was taken for the one before it was this one."""
     intent, session = transition.record.intent, transition.record.session
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
         return False
     was_doubted = session.state is not SessionState.LIVE and session.off_since < accepted
-    return accepted - began > (-TOGETHER if was_doubted else TOGETHER)
+    return accepted - began > (-TOGETHER_MS if was_doubted else TOGETHER_MS)
 
 
 def end_by_time(transition: Transition) -> None:
@@ -257,7 +257,7 @@ def give_up(transition: Transition) -> None:
     _end(transition, Reason.GAVE_UP_NOT_LIVE, finalize=False, send=False)
 
 
-def _end(  # noqa: PLR0913 - what an ended wish keeps
+def _end(  # noqa: PLR0913 - what an ended intent keeps
     transition: Transition,
     reason: Reason,
     *,

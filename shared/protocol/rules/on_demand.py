@@ -10,17 +10,17 @@ from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import TOGETHER, SessionState
+from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
-FRESH = 60_000
+FRESH_MS = 60_000
 """How long an answer is taken for one about the session that opens next."""
-CONFIRM = 10_000
+CONFIRM_MS = 10_000
 """How long Live's silence about a session that it was told to record is believed."""
 
 
 def is_asked(record: StreamRecord, now: int) -> bool | None:
-    """What a wish says of the publish that begins now; None where it is left to policy."""
+    """What an intent says of the publish that begins now; None where it is left to policy."""
     intent = record.intent
     if intent.wanted:
         ends = intent.on_interruption is not OnInterruption.RESUME and intent.session is not None
@@ -36,7 +36,7 @@ def _is_open(record: StreamRecord, now: int) -> bool:
     """The publish has been told of already: Live asks late, or again."""
     session = record.session
     live = session is not None and session.state is SessionState.LIVE
-    return session is not None and live and now - session.opened_at < FRESH
+    return session is not None and live and now - session.opened_at < FRESH_MS
 
 
 def answered(transition: Transition, event: OnDemandAnswered) -> None:
@@ -53,20 +53,24 @@ def answered(transition: Transition, event: OnDemandAnswered) -> None:
 
 def opened(transition: Transition) -> None:
     """The session that opens was answered for: the start that it would be sent can wait."""
-    told, pending = transition.record.approved_on_demand_at, transition.record.pending
+    approved_at, pending = transition.record.approved_on_demand_at, transition.record.pending
     transition.change(approved_on_demand_at=None)
-    if told is None or transition.now - told > FRESH or transition.record.flight is not None:
+    if (
+        approved_at is None
+        or transition.now - approved_at > FRESH_MS
+        or transition.record.flight is not None
+    ):
         return
     if pending is not None and pending.command is Command.START:
         transition.change(pending=None)
-        _take_as_started(transition, told)
+        _take_as_started(transition, approved_at)
 
 
-def _take_as_started(transition: Transition, told: int) -> None:
+def _take_as_started(transition: Transition, approved_at: int) -> None:
     last_report, number = transition.record.last_report, transition.record.session_number
-    confirmed = last_report is not None and last_report.recording and last_report.at >= told
-    check_at = None if confirmed else transition.now + CONFIRM
-    since = told - TOGETHER
+    confirmed = last_report is not None and last_report.recording and last_report.at >= approved_at
+    check_at = None if confirmed else transition.now + CONFIRM_MS
+    since = approved_at - TOGETHER_MS
     confirmation = Confirmation(
         number, transition.now, StartSource.ON_DEMAND, confirmed, check_at, since=since
     )

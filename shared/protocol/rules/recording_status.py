@@ -6,9 +6,9 @@ from __future__ import annotations
 from shared.protocol.events import FileFailed, FileLeft, RecordFailed, Remarked, Reported
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.command import DOUBT
+from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure
-from shared.protocol.state.session import TOGETHER
+from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 FAILED = "record_error"
@@ -35,7 +35,7 @@ def _is_of_what_was_stopped(transition: Transition, news: LastReport) -> bool:
     before, wanted = transition.record.last_report, transition.record.intent.wanted
     if before is None or before.what != STOPPED or wanted:
         return False
-    return news.recording and news.when <= before.at + DOUBT
+    return news.recording and news.when <= before.at + IN_DOUBT_MS
 
 
 def _runs(transition: Transition, what: str, time: int | None) -> None:
@@ -106,7 +106,7 @@ def _is_of_before(transition: Transition, time: int | None) -> bool:
         return True
     if confirmation and record.is_started and not confirmation.may_explain(time):
         return True
-    return time is not None and session is not None and time < session.began - TOGETHER
+    return time is not None and session is not None and time < session.began - TOGETHER_MS
 
 
 def file_left(transition: Transition, event: FileLeft) -> None:

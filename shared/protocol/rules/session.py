@@ -4,7 +4,7 @@ LIVE ──publish_done, a look that misses it──▶ ENDING ──two looks t
   ▲                                             │                                  │
   └──────────── a look that shows it ───────────┴──────────────────────────────────┘
 a later publish, or a list's time more than 5 s later: the next session, whatever the standing;
-but a publish that would end a wish for nothing: ENDING, and a look decides
+but a publish that would end an intent for nothing: ENDING, and a look decides
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import on_demand
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import StartSource
-from shared.protocol.state.session import TOGETHER, Session, SessionState
+from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import Command
 from shared.quick import replace
 
@@ -36,8 +36,9 @@ def published(transition: Transition, event: Published) -> None:
 
 
 def _follow(transition: Transition, session: Session, time: int) -> None:
-    """What signs a callback covers no `time`. Where this one would end a wish, and the rule makes
-    none in its place, a look has to see the publish first; nothing that is to start waits for it.
+    """What signs a callback covers no `time`. Where this one would end an intent, and the rule
+    makes none in its place, a look has to see the publish first; nothing that is to start waits for
+    it.
     """
     records = transition.settings.rule.on_publish is OnPublish.RECORD
     if records or not intent_rules.would_end(transition, time):
@@ -59,7 +60,7 @@ def _look_first(transition: Transition, session: Session, time: int) -> None:
 def _belongs(session: Session, time: int) -> bool:
     """An undated session may have begun at any time before it was opened."""
     apart = time - session.began
-    return apart <= TOGETHER and (session.is_undated or apart >= -TOGETHER)
+    return apart <= TOGETHER_MS and (session.is_undated or apart >= -TOGETHER_MS)
 
 
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
@@ -70,7 +71,7 @@ def _learn_time(transition: Transition, session: Session, time: int) -> None:
         _mark_ending(transition, Reason.PUBLISH_TIME_LEARNT)
     if (
         transition.record.intent.wanted
-        and time >= session.began - TOGETHER
+        and time >= session.began - TOGETHER_MS
         and not _covered(transition, time)
     ):
         transition.enqueue(Command.START, Reason.PUBLISH_TIME_LEARNT)
@@ -86,12 +87,12 @@ def _covered(transition: Transition, time: int) -> bool:
     )
     if confirmation and transition.record.is_started:
         return confirmation.source is StartSource.ACCEPTED and confirmation.since > time
-    if flight and flight.command is Command.START and flight.sent_at - TOGETHER > time:
+    if flight and flight.command is Command.START and flight.sent_at - TOGETHER_MS > time:
         return True
     return (
         pending is not None
         and pending.command is Command.START
-        and transition.now - TOGETHER > time
+        and transition.now - TOGETHER_MS > time
     )
 
 
@@ -150,7 +151,7 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
         )  # what it was, its recording may be paused now
     elif session.state is not SessionState.LIVE:
         transition.add_entry(Reason.UNPUBLISHED_TWICE)
-    elif event.time < session.began - TOGETHER:
+    elif event.time < session.began - TOGETHER_MS:
         transition.add_entry(Reason.UNPUBLISHED_LATE)
     elif session.last_unpublish_time is not None and event.time <= session.last_unpublish_time:
         transition.add_entry(Reason.UNPUBLISHED_TWICE)  # and found untrue since
@@ -191,7 +192,7 @@ def _missed(transition: Transition, asked_at: int) -> None:
     elif session.absent_at is None and asked_at >= session.off_since:
         transition.change_session(absent_at=asked_at)
         transition.add_entry(Reason.NOT_SEEN)
-    elif session.absent_at is not None and asked_at >= session.absent_at + TOGETHER:
+    elif session.absent_at is not None and asked_at >= session.absent_at + TOGETHER_MS:
         _end(transition)
 
 
@@ -211,7 +212,7 @@ def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
         _open(
             transition, Reason.PUBLISHED, time=session.unverified_publish_time, listed=published_at
         )
-    elif session is None or published_at - session.listed > TOGETHER:
+    elif session is None or published_at - session.listed > TOGETHER_MS:
         _open(transition, Reason.SEEN_ONLINE, listed=published_at)
     elif asked_at < session.off_since:
         transition.add_entry(Reason.SEEN_STALE)
@@ -236,7 +237,7 @@ def _is_told(session: Session, published_at: int) -> bool:
     they are; of two callbacks it shows the nearer one."""
     if (
         session.unverified_publish_time is None
-        or abs(published_at - session.unverified_publish_time) > TOGETHER
+        or abs(published_at - session.unverified_publish_time) > TOGETHER_MS
     ):
         return False
     if session.publish_time is not None:
@@ -245,7 +246,7 @@ def _is_told(session: Session, published_at: int) -> bool:
 
 
 def _is_listed(session: Session, published_at: int) -> bool:
-    return session.is_undated or session.listed - published_at <= TOGETHER
+    return session.is_undated or session.listed - published_at <= TOGETHER_MS
 
 
 def _still_there(transition: Transition, session: Session, published_at: int) -> None:

@@ -41,7 +41,8 @@ class Transition:
         self.change(intent=replace(self.record.intent, **fields))
 
     def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
-        """Raise the generation. Whatever of the old wish was never claimed is cancelled with it."""
+        """Raise the generation. Whatever of the old intent was never claimed is cancelled with
+        it."""
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
@@ -81,7 +82,7 @@ class Transition:
         return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
     def enqueue_wanted(self, reason: Reason) -> None:
-        """Send what the wish wants once more."""
+        """Send what the intent wants once more."""
         self.enqueue(Command.START if self.record.intent.wanted else Command.STOP, reason)
 
     def confirm(self, confirmation: Confirmation, time: int | None) -> None:

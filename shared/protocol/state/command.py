@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shared.protocol.reason import Reason
-from shared.protocol.state.session import TOGETHER
+from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 from shared.quick import dataclass
 
-DOUBT = 60_000
+IN_DOUBT_MS = 60_000
 """How long a request whose answer was never stored may still land."""
 
 
@@ -45,12 +45,12 @@ class Doubt:
 
     command: Command
     until: int
-    generation: int = 0  # of a restart: the wish that it was asked under
+    generation: int = 0  # of a restart: the intent that it was asked under
 
     def may_explain(self, time: int | None) -> bool:
         """Whether what Live says was so at `time` may be this attempt's doing; None tells nothing
         against it."""
-        return time is None or time >= self.until - DOUBT - TOGETHER
+        return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from shared.protocol.reason import Reason
-from shared.protocol.state.session import TOGETHER
+from shared.protocol.state.session import TOGETHER_MS
 from shared.quick import dataclass
 
 
@@ -67,7 +67,7 @@ class LastReport:
         if time is None:
             return False
         if self.what == STOPPED:
-            return time < self.at - TOGETHER
+            return time < self.at - TOGETHER_MS
         return self.time is not None and time < self.time
 
     def is_same(self, what: str, time: int | None) -> bool:

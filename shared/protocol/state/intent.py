@@ -10,7 +10,7 @@ from shared.quick import dataclass
 
 
 class Requester(str, Enum):
-    """Whose wish it is."""
+    """Whose intent it is."""
 
     NOBODY = "nobody"
     PERSON = "person"
@@ -25,7 +25,7 @@ class IfNotLive(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What people or policy want now. Every new wish raises `generation`.
+    """What people or policy want now. Every new intent raises `generation`.
 
     `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
     """

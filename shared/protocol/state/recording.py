@@ -8,7 +8,7 @@ from dataclasses import field
 from shared.protocol.state.command import Answer, Doubt, Flight, PendingCommand
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure
 from shared.protocol.state.intent import IdempotencyKey, Intent
-from shared.protocol.state.session import TOGETHER, Session, SessionState
+from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import StreamKey
 from shared.quick import dataclass
 
@@ -23,7 +23,7 @@ class StreamRecord:
     flight: Flight | None = None
     doubts: tuple[Doubt, ...] = ()
     session: Session | None = None
-    policy_session: int | None = None  # the last one that policy made a wish for
+    policy_session: int | None = None  # the last one that policy made an intent for
     confirmation: Confirmation | None = None
     failure: SessionFailure | None = None
     last_report: LastReport | None = None
@@ -72,7 +72,7 @@ class StreamRecord:
         intent, session = self.intent, self.session
         if intent.wanted or session is None:
             return False
-        if intent.held_session is not None and session.began - TOGETHER < intent.made_at:
+        if intent.held_session is not None and session.began - TOGETHER_MS < intent.made_at:
             return True  # it was there when the stop was made, whatever was known of it then
         if intent.held_session == session.number:
             return True
@@ -80,6 +80,6 @@ class StreamRecord:
         return before is not None and session.opened_at < before
 
     def held_at(self, now: int) -> bool:
-        """An explicit stop still keeps policy from making a wish."""
+        """An explicit stop still keeps policy from making an intent."""
         until = self.intent.held_until
         return self.is_held or (not self.intent.wanted and until is not None and now < until)

@@ -6,7 +6,7 @@ from enum import Enum
 
 from shared.quick import dataclass
 
-TOGETHER = 5_000
+TOGETHER_MS = 5_000
 """Two times that were told by different clocks, ours or Live's, may be one when this near."""
 
 

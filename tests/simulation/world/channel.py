@@ -76,8 +76,8 @@ class Channel:
         """The ingest ended: a running recording stops, its merge delay begins (live.md §6)."""
         self.seen = None
         if self.task.state is State.RECORDING:
-            told = self._switches.interruption_reports_pause
-            self.task.pause(at, State.INTERRUPTED, told=told)
+            reports = self._switches.interruption_reports_pause
+            self.task.pause(at, State.INTERRUPTED, reports=reports)
 
     def asked(self, at: int, session: Session, need_record: bool | None) -> None:
         """The on-demand callback was answered: None means failed or late, and what follows from
@@ -154,7 +154,7 @@ class Channel:
         if state is not State.NONE:
             dropped = state in PENDING and self._switches.restart_drops_paused_part
             self.task.close(at, leaves_file=not dropped)
-        self._begin(at, config, automatic=False, told=self._switches.restart_reports_start)
+        self._begin(at, config, automatic=False, reports=self._switches.restart_reports_start)
         return ""
 
     def _commandable(self, config: Config | None) -> bool:
@@ -182,10 +182,12 @@ class Channel:
         self._begin(at, config, automatic=False)
         return ""
 
-    def _begin(self, at: int, config: Config | None, *, automatic: bool, told: bool = True) -> None:
+    def _begin(
+        self, at: int, config: Config | None, *, automatic: bool, reports: bool = True
+    ) -> None:
         self.stopped = False
         if self._works(at):
-            self.task.begin(at, config or Config(), automatic=automatic, told=told)
+            self.task.begin(at, config or Config(), automatic=automatic, reports=reports)
 
     def _resume(self, at: int) -> None:
         self.stopped = False

@@ -9,8 +9,8 @@ from random import Random
 
 from .agenda import Agenda
 
-MINUTE = 60_000
-HOUR = 60 * MINUTE
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 DEFAULT_TIMEOUT_MS = 3_000
 
 
@@ -79,7 +79,7 @@ class Compute:
         timeout_ms: Mapping[str, int] | None = None,
         *,
         retries: int = 3,
-        age_ms: int = 5 * HOUR,
+        age_ms: int = 5 * HOUR_MS,
         cold_ms: tuple[int, int] = (200, 2_000),
     ) -> None:
         """timeout_ms by function, 3 s where it names none (§5); retries and age_ms are the
@@ -121,7 +121,7 @@ class Compute:
         function: str,
         payload: object = None,
         *,
-        every_ms: int = MINUTE,
+        every_ms: int = MINUTE_MS,
         jitter_ms: int = 1_000,
     ) -> None:
         """A timer trigger from `at` on: asynchronous calls, tried again on error (§3). How late a
@@ -169,7 +169,7 @@ class Compute:
         if invocation is not None:
             self._begun.append(invocation)
             return
-        wait = min(500 << min(queued.refused, 20), HOUR)
+        wait = min(500 << min(queued.refused, 20), HOUR_MS)
         queued.refused += 1
         self._enter_again(at + wait, queued)
 
@@ -185,7 +185,7 @@ class Compute:
         if again.attempt > self._retries:
             self.lost.append(again.payload)
         else:
-            self._enter_again(at + self._random.randint(0, MINUTE), again)
+            self._enter_again(at + self._random.randint(0, MINUTE_MS), again)
 
     def _enter_again(self, at: int, queued: Queued) -> None:
         if at - queued.since > self._age_ms:
@@ -227,5 +227,5 @@ class Compute:
 
     def _freeze(self, at: int, instance: Instance) -> None:
         instance.frozen_at = at
-        instance.idle_ms = self._random.randint(MINUTE, 6 * MINUTE)
+        instance.idle_ms = self._random.randint(MINUTE_MS, 6 * MINUTE_MS)
         self._idle.setdefault(instance.function, []).append(instance)

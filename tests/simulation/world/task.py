@@ -55,24 +55,24 @@ class Task:
         self._timer: Entry | None = None
         self._interval: Interval | None = None
 
-    def begin(self, at: int, config: Config, *, automatic: bool, told: bool = True) -> None:
+    def begin(self, at: int, config: Config, *, automatic: bool, reports: bool = True) -> None:
         """A new recording with a new file."""
         self.automatic = automatic
         self._config = config
         self._file_start = at
-        self._run(at, "record_started" if told else "")
+        self._run(at, "record_started" if reports else "")
 
     def resume(self, at: int, told_as: str = "record_resumed") -> None:
         """Within the merge delay: the same file goes on (live.md §6)."""
         self._run(at, told_as)
 
-    def pause(self, at: int, state: State, *, told: bool = True) -> None:
+    def pause(self, at: int, state: State, *, reports: bool = True) -> None:
         """The file appears only after the delay, 180 s unless configured (live.md §1.2, §6)."""
         self.state = state
         self._until = at
         self._end_interval(at)
         self._restart_timer(at + self._config.delay_ms, self._window_over)
-        if told:
+        if reports:
             self._witness.event(at, self.stream, "record_paused")
 
     def close(self, at: int, *, leaves_file: bool = True) -> None:
