@@ -39,7 +39,7 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BenchEnvironment:
     """Where a program runs: what is unpacked, who answers, and the store of either kind."""
 
     trees: Trees
@@ -70,23 +70,23 @@ class Place:
         )
         if ended.returncode != 0:
             raise Failure(f"{program.name} failed: {ended.stderr[-2000:]}")
-        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-        return told
+        figures: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return figures
 
 
 @contextmanager
-def place(runtime: str | None = None) -> Iterator[Place]:
+def bench_environment(runtime: str | None = None) -> Iterator[BenchEnvironment]:
     with tempfile.TemporaryDirectory(prefix="live-record-") as name:
         folder = Path(name)
         authority = Authority.made(folder)
         trees = _trees(folder, runtime or _runtime(), authority)
         with answering(authority) as live, Engine(folder / "engine") as engine:
             stores = {SQLITE: f"sqlite:///{folder}/records.db", REDIS: engine.url}
-            yield Place(trees, live, stores)
+            yield BenchEnvironment(trees, live, stores)
 
 
 def _runtime() -> str:
-    found = next((one for one in RUNTIMES if interpreter(one)), None)
+    found = next((runtime for runtime in RUNTIMES if interpreter(runtime)), None)
     if found is None:
         raise Failure(f"none of {', '.join(RUNTIMES)} is at hand: install one, with pyenv or uv")
     return found
@@ -121,18 +121,18 @@ def _warn(text: str) -> None:
 
 
 def machine(python: Path) -> dict[str, object]:
-    asked = [
+    command = [
         str(python),
         "-c",
         "import ssl, sys; print(sys.version.split()[0], ssl.OPENSSL_VERSION)",
     ]
-    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    versions = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     packages = ("alibabacloud-live20161101", "alibabacloud-tea-openapi", "darabonba-core")
     named = (*packages, "requests", "urllib3", "redis")
     return {
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpus": f"{os.cpu_count()} x {_cpu()}",
-        "python": said,
+        "python": versions,
         **{name: version(name) for name in named},
     }
 
@@ -144,7 +144,9 @@ def _cpu() -> str:
     return models[0] if models else platform.processor()
 
 
-def tell(figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool) -> None:
+def print_figures(
+    figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool
+) -> None:
     """The machine first, then the figures: with `--json` in one last line."""
     for name, value in about.items():
         print(f"{name}: {value}")

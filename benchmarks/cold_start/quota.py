@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PERIOD = 100_000
+PERIOD_US = 100_000
 """us, the kernel's default."""
 CGROUPS = Path("/sys/fs/cgroup")
 DROP = Path("/proc/sys/vm/drop_caches")
@@ -19,10 +19,14 @@ Join = Callable[[], None]
 @contextmanager
 def share_of_a_cpu(share: float) -> Iterator[Join | None]:
     """None where no control group can be made here."""
-    quota = str(round(PERIOD * share))
+    quota = str(round(PERIOD_US * share))
     for group, settings, members in (
-        (CGROUPS / "cpu", {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": quota}, "tasks"),
-        (CGROUPS, {"cpu.max": f"{quota} {PERIOD}"}, "cgroup.procs"),
+        (
+            CGROUPS / "cpu",
+            {"cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": quota},
+            "tasks",
+        ),
+        (CGROUPS, {"cpu.max": f"{quota} {PERIOD_US}"}, "cgroup.procs"),
     ):
         made = _made(group / f"live-record-{os.getpid()}", settings)
         if made is None:
