@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _FILE = 3, 0o100644
-_BEST = 9
+_COMPRESS_LEVEL = 9
 
 
 def names(folder: Path) -> Iterator[str]:
@@ -20,12 +20,12 @@ def names(folder: Path) -> Iterator[str]:
 
 def write(folder: Path, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=_BEST) as opened:
+    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=_COMPRESS_LEVEL) as opened:
         for name in names(folder):
-            entry = ZipInfo(name, _NO_TIME)
+            entry = ZipInfo(name, _FIXED_TIME)
             entry.create_system, entry.external_attr = _UNIX, _FILE << 16
             entry.compress_type = ZIP_DEFLATED
-            opened.writestr(entry, (folder / name).read_bytes(), compresslevel=_BEST)
+            opened.writestr(entry, (folder / name).read_bytes(), compresslevel=_COMPRESS_LEVEL)
 
 
 def tree_hash(folder: Path) -> str:

@@ -76,7 +76,7 @@ def build(
         made = Path(temporary, "code")
         shipped = _packages(package, runtime, whole)
         manifest = _make(made, runtime, shipped, checked, warn, whole=whole)
-        _take_the_place_of(folder, made)
+        _replace_folder(folder, made)
     packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
     return Packaged(folder, packed, manifest)
@@ -101,7 +101,7 @@ def _make(
     return manifest
 
 
-def _take_the_place_of(folder: Path, made: Path) -> None:
+def _replace_folder(folder: Path, made: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
 
@@ -111,10 +111,10 @@ def _packages(package: Package, runtime: str, whole: bool) -> list[Shipped]:
     pins = read_pins(package.pins.read_text(encoding="utf-8"), version)
     chosen = pins if whole or package.needed is None else only(pins, package.needed)
     shipped = [read_wheel(wheel) for wheel in wheels(chosen, version, STATE / "wheels")]
-    return shipped if whole else [_as_called(each) for each in shipped]
+    return shipped if whole else [_trim_sdk(each) for each in shipped]
 
 
-def _as_called(shipped: Shipped) -> Shipped:
+def _trim_sdk(shipped: Shipped) -> Shipped:
     if shipped.name != SDK:
         return shipped
     return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
@@ -125,7 +125,7 @@ def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
     files = {**ours, "policy.json": policy.encode()}
     for each in shipped:
         files |= {**each.files, **each.licences}
-    return files | roots.looked_up(files)
+    return files | roots.hashed_roots(files)
 
 
 def _our_sources() -> list[Path]:

@@ -78,12 +78,12 @@ def read_wheel(path: Path) -> Shipped:
         members = {
             name: wheel.read(name) for name in wheel.namelist() if not name.endswith("/")
         }  # fmt: skip
-    told = _metadata(members)
-    name, version = canonicalize_name(str(told["Name"])), str(told["Version"])
+    metadata = _read_metadata(members)
+    name, version = canonicalize_name(str(metadata["Name"])), str(metadata["Version"])
     return Shipped(
         name=name,
         version=version,
-        licence=_licence(told),
+        licence=_licence(metadata),
         files={path: data for path, data in members.items() if not _NOT_CODE.search(path)},
         licences={
             f"licenses/{name}-{version}/{path.rpartition('/')[2]}": data
@@ -93,19 +93,23 @@ def read_wheel(path: Path) -> Shipped:
     )
 
 
-def _metadata(members: Mapping[str, bytes]) -> Message:
+def _read_metadata(members: Mapping[str, bytes]) -> Message:
     text = next(data for name, data in members.items() if name.endswith(".dist-info/METADATA"))
     return Parser().parsestr(text.decode("utf-8"), headersonly=True)
 
 
-def _licence(told: Message) -> str:
+def _licence(metadata: Message) -> str:
     """A field may hold the whole text: its first line is its name."""
-    said = told["License-Expression"] or told["License"]
-    classified = [str(one) for one in told.get_all("Classifier", []) if "License ::" in str(one)]
-    said = said or (classified[0].rpartition(":: ")[2] if classified else "")
-    if not said:
-        raise Failure(f"{told['Name']} does not say under which licence it is given out")
-    return str(said).strip().splitlines()[0]
+    licence = metadata["License-Expression"] or metadata["License"]
+    classified = [
+        str(classifier)
+        for classifier in metadata.get_all("Classifier", [])
+        if "License ::" in str(classifier)
+    ]
+    licence = licence or (classified[0].rpartition(":: ")[2] if classified else "")
+    if not licence:
+        raise Failure(f"{metadata['Name']} does not say under which licence it is given out")
+    return str(licence).strip().splitlines()[0]
 
 
 def is_rare(path: str) -> bool:
@@ -115,19 +119,19 @@ def is_rare(path: str) -> bool:
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
     """The official SDK with the models of these actions alone, of 1,348 files: every byte that
     stays is as it came, but for the list of imports in `models/__init__.py`."""
-    statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
+    all_statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
     wanted = [f"{action}{part}" for action in actions for part in ("Request", "Response")]
-    kept: dict[str, str] = {}
+    needed: dict[str, str] = {}
     while wanted:
         name = wanted.pop()
-        if name in kept:
+        if name in needed:
             continue
-        if name not in statements:
+        if name not in all_statements:
             raise Failure(f"the SDK has no model {name}: is its pinned version the right one?")
-        kept[name] = statements[name]
-        wanted += _NAMED.findall(files[_file_of(kept[name])].decode("utf-8"))
-    left = {**_without_models(files), **_models(files, kept)}
-    return {**left, CLIENT: _client(files[CLIENT], actions)}
+        needed[name] = all_statements[name]
+        wanted += _NAMED.findall(files[_file_of(needed[name])].decode("utf-8"))
+    others = {**_without_models(files), **_models(files, needed)}
+    return {**others, CLIENT: _client(files[CLIENT], actions)}
 
 
 def _client(source: bytes, actions: Iterable[str]) -> bytes:
@@ -163,8 +167,8 @@ def _without_models(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: data for path, data in files.items() if not path.startswith(MODELS)}
 
 
-def _models(files: Mapping[str, bytes], kept: Mapping[str, str]) -> dict[str, bytes]:
+def _models(files: Mapping[str, bytes], needed: Mapping[str, str]) -> dict[str, bytes]:
     """In the order of their files, which is that of their dependence on nothing but strings."""
-    listed = "".join(f"{statement}\n" for statement in sorted(set(kept.values())))
-    chosen = {path: files[path] for path in sorted(map(_file_of, kept.values()))}
+    listed = "".join(f"{statement}\n" for statement in sorted(set(needed.values())))
+    chosen = {path: files[path] for path in sorted(map(_file_of, needed.values()))}
     return {f"{MODELS}__init__.py": listed.encode(), **chosen}

@@ -36,8 +36,8 @@ def read_pins(text: str, version: str) -> tuple[Pin, ...]:
 
 
 def _pin(line: str, version: str) -> Pin | None:
-    said, hashes, values = line.partition(" --hash")
-    required = Requirement(said)
+    requirement, hashes, values = line.partition(" --hash")
+    required = Requirement(requirement)
     if required.marker and not required.marker.evaluate({"python_version": version}):
         return None
     pinned = f"{required.name}{required.specifier}"
@@ -52,20 +52,20 @@ def wheels(pins: Sequence[Pin], version: str, cache: Path) -> tuple[Path, ...]:
     """Downloaded once for the same pins; in a folder of its own first, since builds may run side
     by side."""
     lines = "\n".join(pin.line for pin in pins)
-    kept = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
-    if not kept.exists():
+    cached = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
+    if not cached.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as temporary:
             _download(lines, version, Path(temporary))
-            _keep(Path(temporary, "wheels"), kept)
-    return tuple(sorted(kept.glob("*.whl")))
+            _move_into_cache(Path(temporary, "wheels"), cached)
+    return tuple(sorted(cached.glob("*.whl")))
 
 
-def _keep(made: Path, kept: Path) -> None:
+def _move_into_cache(made: Path, cached: Path) -> None:
     try:
-        made.rename(kept)
+        made.rename(cached)
     except OSError:
-        if not kept.exists():
+        if not cached.exists():
             raise
 
 

@@ -35,7 +35,7 @@ def _names(certificate: bytes) -> Iterator[str]:
     return (f"{read.subject_name_hash():08x}.{number}" for number in range(10_000))
 
 
-def looked_up(files: Mapping[str, bytes]) -> dict[str, bytes]:
+def hashed_roots(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """What is deployed of certifi's roots beside their bundle, by paths in the code folder."""
     bundle = files.get(str(BUNDLE), b"")
     return {str(FOLDER / name): certificate for name, certificate in by_name(bundle).items()}
