@@ -23,8 +23,8 @@ from shared.outbound.live import Credentials
 from shared.outbound.live.sdk import understand
 from shared.protocol.command_errors import LiveError, Retryable
 
-LIVE = "https://live.aliyuncs.com"
-STS = "https://sts.aliyuncs.com"
+LIVE_URL = "https://live.aliyuncs.com"
+STS_URL = "https://sts.aliyuncs.com"
 WHO_AM_I = "GetCallerIdentity"
 CONNECT_MS, READ_MS = 5_000, 10_000
 DEVELOPMENT = Credentials("dev", "dev-secret")
@@ -53,19 +53,19 @@ class Account:
     """`live` is the address of ApsaraVideo Live, `sts` of whoever knows whose a key is."""
 
     credentials: Credentials
-    live: str = LIVE
-    sts: str = STS
+    live: str = LIVE_URL
+    sts: str = STS_URL
 
-    def ask(self, action: str, **parameters: object) -> Json:
+    def ask(self, action: str, **params: object) -> Json:
         """What Live answered to `action`, with parameters named as on the wire; else Declined."""
         models, client = _client(self.live, self.credentials)
-        request = getattr(models, f"{action}Request")().from_map(parameters)
-        if unknown := parameters.keys() - request.to_map().keys():
+        request = getattr(models, f"{action}Request")().from_map(params)
+        if unknown := params.keys() - request.to_map().keys():
             raise TypeError(f"{action} takes no {', '.join(sorted(unknown))}")
         call = getattr(client, f"{_snake(action)}_with_options")
-        return self._answered(action, lambda: call(request, _runtime()).to_map())
+        return self._call(action, lambda: call(request, _runtime()).to_map())
 
-    def who(self) -> Json:
+    def caller_identity(self) -> Json:
         """STS GetCallerIdentity; its IdentityType is Account for the root key."""
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
@@ -82,9 +82,7 @@ class Account:
             body_type="json",
         )
         client = Client(_config(self.sts, self.credentials))
-        return self._answered(
-            WHO_AM_I, lambda: client.call_api(params, OpenApiRequest(), _runtime())
-        )
+        return self._call(WHO_AM_I, lambda: client.call_api(params, OpenApiRequest(), _runtime()))
 
     def clock(self) -> datetime | None:
         """Live's own, to the second; it tells it to anybody. None when it does not answer."""
@@ -94,7 +92,7 @@ class Account:
         except (requests.RequestException, KeyError, ValueError):
             return None
 
-    def _answered(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
+    def _call(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
         try:
             body = call()["body"]
         except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
@@ -162,9 +160,9 @@ def _snake(action: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", action).lower()
 
 
-def told(answer: Mapping[str, object], *path: str) -> list[Json]:
+def rows_at(document: Mapping[str, object], *path: str) -> list[Json]:
     """A list within lists, as RPC answers nest them; empty where Live leaves out any of them."""
-    found: object = answer
+    found: object = document
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []

@@ -12,20 +12,22 @@ class Failure(click.ClickException):
     """The sentence says what to do next."""
 
 
-class Refused(Failure):
+class StageRefusal(Failure):
     """The stage answered with a problem; `told` is its JSON."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        hint = f" ({told['hint']})" if told.get("hint") else ""
-        named = [str(one["field"]) for one in _faults(told) if "detail" not in one]
-        fields = f": {', '.join(named)}" if named else ""
-        super().__init__(f"{told.get('code', told.get('title'))}: {told['detail']}{fields}{hint}")
-        self.told = dict(told)
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        hint = f" ({problem['hint']})" if problem.get("hint") else ""
+        names = [str(error["field"]) for error in _field_errors(problem) if "detail" not in error]
+        fields = f": {', '.join(names)}" if names else ""
+        super().__init__(
+            f"{problem.get('code', problem.get('title'))}: {problem['detail']}{fields}{hint}"
+        )
+        self.problem = dict(problem)
 
 
-def _faults(told: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _field_errors(problem: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Something else than a stage may have answered."""
-    errors = told.get("errors")
-    for one in errors if isinstance(errors, list) else ():
-        if isinstance(one, dict) and "field" in one:
-            yield one
+    errors = problem.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict) and "field" in error:
+            yield error

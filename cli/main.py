@@ -50,7 +50,7 @@ def main() -> None:
     reach_directly()
 
 
-def _endings() -> Sequence[signal.Signals]:
+def _ending_signals() -> Sequence[signal.Signals]:
     """What else ends a command than Ctrl-C; a terminal that closes does, unless nohup says no."""
     closing = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return (signal.SIGTERM, signal.SIGHUP) if closing else (signal.SIGTERM,)
@@ -73,7 +73,7 @@ def demo(store: str) -> None:
 
     A stream is recorded, interrupted, resumed and stopped.
     """
-    for number in _endings():
+    for number in _ending_signals():
         signal.signal(number, lambda *_: sys.exit("It was ended before its time."))
     sys.exit(demonstration.run(store))
 
@@ -97,9 +97,9 @@ def demo(store: str) -> None:
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
     """Keep the whole stack up on this machine until Ctrl-C."""
-    told = threading.Event()
-    for number in (signal.SIGINT, *_endings()):
-        signal.signal(number, lambda *_: told.set())
+    ended = threading.Event()
+    for number in (signal.SIGINT, *_ending_signals()):
+        signal.signal(number, lambda *_: ended.set())
     folder = stages_file().resolve().parent / DEV
     with running(
         folder,
@@ -115,9 +115,9 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
         click.echo(f"recordings           {stack.folder / 'buckets'}")
         click.echo(f"store, clock, logs   {stack.folder}")
-        click.echo(f"development clock    {output.clock(stack.look('clock')['offset_ms'])}")
+        click.echo(f"development clock    {output.clock_offset(stack.get('clock')['offset_ms'])}")
         click.echo("Ctrl-C ends it.")
-        told.wait()
+        ended.wait()
 
 
 for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, play, policy, probe, push, setup):

@@ -10,7 +10,7 @@ import click
 from cli import stage_registry
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
-from cli.errors import Failure, Refused
+from cli.errors import Failure, StageRefusal
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from functions.file_view import LONGEST
@@ -57,26 +57,28 @@ def play(
     Newest first, for as long as --for says. The stage signs them where it names its bucket; for
     longer than 12h, and where it does not, your own access key does.
     """
-    target = stage_registry.with_live(stage_registry.chosen(stage, url, token, changes=False), None)
+    target = stage_registry.with_live(
+        stage_registry.resolve_target(stage, url, token, changes=False), None
+    )
     api = Api(target.url, target.token)
-    told = api.files(stream, limit)
-    rows = _by_the_stage(api, told["signed"], period, limit)
+    answer = api.files(stream, limit)
+    rows = _signed_by_stage(api, answer["signed"], period, limit)
     if rows is None:
-        rows = list(_by_own_key(target, stream, told["files"], period))
+        rows = list(_signed_by_own_key(target, stream, answer["files"], period))
     for row in rows:
-        _show(row)
+        _print_url(row)
     if not rows:
         click.echo("it has left no file")
 
 
-def _show(row: Json) -> None:
+def _print_url(row: Json) -> None:
     if row["url"] is None:
         click.echo(f"{row['uri']} lies in VOD and has no address here", err=True)
     else:
         click.echo(row["url"])
 
 
-def _by_the_stage(
+def _signed_by_stage(
     api: Api, path: str | None, period: timedelta, limit: int
 ) -> Sequence[Json] | None:
     """None where it cannot; why not is said."""
@@ -84,46 +86,48 @@ def _by_the_stage(
     if not path or ms > LONGEST:
         return None
     try:
-        return api.signed(path, written(ms), limit)
-    except Refused as refused:
+        return api.playback_urls(path, written(ms), limit)
+    except StageRefusal as refused:
         click.echo(f"the stage does not sign, your own access key does: {refused}", err=True)
         return None
 
 
-def _by_own_key(
-    target: Target, stream: str, left: Sequence[Json], period: timedelta
+def _signed_by_own_key(
+    target: Target, stream: str, rows: Sequence[Json], period: timedelta
 ) -> Iterator[Json]:
-    objects = [one for one in left if not one["uri"].startswith(VOD)]
+    objects = [row for row in rows if not row["uri"].startswith(VOD)]
     if objects:
         account = account_at(target.live)
         try:
-            bucket, endpoint = recorded_into(account, stream)
+            bucket, endpoint = bucket_of(account, stream)
         except Declined as declined:
             raise Failure(f"where {stream} is recorded into cannot be read: {declined}") from None
-    for one in left:
-        url = signed(account, bucket, endpoint, one["uri"], period) if one in objects else None
-        yield {**one, "url": url}
+    for row in rows:
+        url = (
+            presigned_url(account, bucket, endpoint, row["uri"], period) if row in objects else None
+        )
+        yield {**row, "url": url}
 
 
-def recorded_into(account: Account, stream: str) -> tuple[str, str]:
+def bucket_of(account: Account, stream: str) -> tuple[str, str]:
     """Bucket and endpoint of the configuration that a stream falls under; raises Declined."""
     from cli.setup.configurations import recordings
 
     domain, app, name = stream.split("/")
     fitting = [
-        (place, value)
-        for place, value in recordings(account, domain)
-        if place.kind == "oss" and place.app in (app, "*") and place.streams in (name, "*")
+        (target, value)
+        for target, value in recordings(account, domain)
+        if target.kind == "oss" and target.app in (app, "*") and target.streams in (name, "*")
     ]
     if not fitting:
         raise Failure(
             f"{stream} is recorded into no bucket: live-record setup says what is missing"
         )
-    _, value = max(fitting, key=lambda one: (one[0].streams != "*", one[0].app != "*"))
+    _, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))
     return str(value["OssBucket"]), str(value["OssEndpoint"])
 
 
-def signed(account: Account, bucket: str, endpoint: str, uri: str, period: timedelta) -> str:
+def presigned_url(account: Account, bucket: str, endpoint: str, uri: str, period: timedelta) -> str:
     """Nothing is asked of anyone for it; whether the key may read is seen when it is played."""
     import alibabacloud_oss_v2 as oss
 

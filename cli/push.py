@@ -35,8 +35,8 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     TO is an rtmp:// address, or a stream (domain/app/stream) of a stage on this machine. Without
     FILE it is a test picture of 4 s.
     """
-    file, to = _told_apart(file, to)
-    url = to if to.startswith(RTMP) else _address(stage, to)
+    file, to = _resolve_arguments(file, to)
+    url = to if to.startswith(RTMP) else _stage_url(stage, to)
     try:
         with file.open("rb") as opened:
             tags = _tags(opened)
@@ -50,7 +50,7 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     click.echo(f"{sent} tags sent")
 
 
-def _told_apart(file: Path, to: str | None) -> tuple[Path, str]:
+def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
     """One word that is no file is the stream that the test picture goes to."""
     if file.exists():
         return file, to or ROOM
@@ -77,8 +77,8 @@ def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
     return sent
 
 
-def _address(stage: str, stream: str) -> str:
-    rtmp = stage_registry.named(stage, None).rtmp
+def _stage_url(stage: str, stream: str) -> str:
+    rtmp = stage_registry.target_of(stage, None).rtmp
     if not rtmp:
         raise Failure(f"the stage {stage} has no RTMP port here: say the rtmp:// address")
     domain, app, name = Stream().convert(stream, None, None).split("/")

@@ -12,8 +12,8 @@ import click
 _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
 _PLAYLISTS = (".m3u8", ".flv")
-_ALIKE = 0.75
-_HOW = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
+_MIN_LIKENESS_RATIO = 0.75
+_USAGE = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
 
 
 class Stream(click.ParamType[str]):
@@ -33,13 +33,13 @@ def stream_of(text: str) -> str:
     """`domain/app/stream`. ValueError says how to write it."""
     scheme, divided, _ = text.partition("://")
     if divided and scheme.lower() not in (*_PUSHED, *_PLAYED):
-        raise ValueError(f"this kind of URL is not read: {_HOW}")
+        raise ValueError(f"this kind of URL is not read: {_USAGE}")
     domain, path = _parts(text) if divided else _bare(text)
     names = [domain, *(unquote(part) for part in path.strip("/").split("/"))]
     if divided and scheme.lower() in _PLAYED:
         names[-1] = _played(names[-1])
     if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
-        raise ValueError(f"a stream has three names: {_HOW}")
+        raise ValueError(f"a stream has three names: {_USAGE}")
     return "/".join(names)
 
 
@@ -48,7 +48,7 @@ def _parts(url: str) -> tuple[str, str]:
     try:
         address = urlsplit(url)
     except ValueError:
-        raise ValueError(f"this is no URL: {_HOW}") from None
+        raise ValueError(f"this is no URL: {_USAGE}") from None
     return address.hostname or "", address.path
 
 
@@ -62,7 +62,7 @@ def _bare(text: str) -> tuple[str, str]:
 def _played(name: str) -> str:
     path = PurePosixPath(name)
     if path.suffix not in _PLAYLISTS:
-        raise ValueError(f"this URL plays no .m3u8 and no .flv: {_HOW}")
+        raise ValueError(f"this URL plays no .m3u8 and no .flv: {_USAGE}")
     return path.stem
 
 
@@ -72,11 +72,14 @@ def path_of(stream: str) -> str:
 
 def nearest(stream: str, known: Collection[str]) -> str | None:
     """Among the streams that are known, the one that was probably meant."""
-    others = ((_likeness(stream, one), one) for one in known if one != stream)
-    return max(((how, one) for how, one in others if how >= _ALIKE), default=(0.0, None))[1]
+    others = ((_likeness(stream, name), name) for name in known if name != stream)
+    return max(
+        ((ratio, name) for ratio, name in others if ratio >= _MIN_LIKENESS_RATIO),
+        default=(0.0, None),
+    )[1]
 
 
-def _likeness(one: str, other: str) -> float:
+def _likeness(first: str, second: str) -> float:
     """From 0 to 1: of the two names that are least alike, for long domains always are."""
-    parts = zip(one.split("/"), other.split("/"), strict=True)
+    parts = zip(first.split("/"), second.split("/"), strict=True)
     return min(SequenceMatcher(None, *both).ratio() for both in parts)

@@ -19,9 +19,9 @@ CLEARED = (
 )
 """A deploy sends these empty where they are not said, so that what is set remotely is gone
 (facts/function-compute.md 6.1)."""
-MOST_VARIABLES = 4096
+MAX_VARIABLES_BYTES = 4096
 """Bytes of names and values (facts/function-compute.md 1.5)."""
-LEAST_GB, MOST_GB = 1, 4
+MIN_MEMORY_GB, MAX_MEMORY_GB = 1, 4
 """Of memory to one vCPU (facts/function-compute.md 5)."""
 Resource = Mapping[str, Any]
 
@@ -61,17 +61,17 @@ def _function(key: str, props: Resource) -> Iterator[str]:
 
 
 def _ratio(key: str, cpu: float, memory: int) -> Iterator[str]:
-    if not LEAST_GB <= memory / 1024 / cpu <= MOST_GB:
+    if not MIN_MEMORY_GB <= memory / 1024 / cpu <= MAX_MEMORY_GB:
         yield (
             f"{key} has {memory} MB to {cpu} vCPU: Function Compute takes"
-            f" {LEAST_GB} to {MOST_GB} GB to one vCPU"
+            f" {MIN_MEMORY_GB} to {MAX_MEMORY_GB} GB to one vCPU"
         )
 
 
 def _variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
-    if size > MOST_VARIABLES:
-        yield f"{key}.environmentVariables hold {size} bytes, more than {MOST_VARIABLES}"
+    if size > MAX_VARIABLES_BYTES:
+        yield f"{key}.environmentVariables hold {size} bytes, more than {MAX_VARIABLES_BYTES}"
 
 
 def _trigger(where: str, trigger: Resource) -> Iterator[str]:

@@ -39,7 +39,7 @@ def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None
     for function in functions:
         s.run(function, "version", "publish", "--description", named)
     for function in functions:
-        _lead(s, function, "latest", say)
+        _point_alias(s, function, "latest", say)
     say("triggers, routes, asynchronous calls, instances")
     say(s.run("deploy", "-y"))
 
@@ -60,15 +60,15 @@ def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
         if version is None:
             say(f"warning: {function} had no version in {before} and stays as it is")
         elif version.number != serving[function]:
-            _lead(s, function, str(version.number), say)
+            _point_alias(s, function, str(version.number), say)
 
 
-def _lead(s: Commands, function: str, version: str, say: Say) -> None:
+def _point_alias(s: Commands, function: str, version: str, say: Say) -> None:
     s.run(function, "alias", "publish", "--alias-name", ALIAS, "--version-id", version)
     say(f"{function}: {ALIAS} leads to {version}")
 
 
-def _ask(s: Commands, *words: str) -> list[dict[str, Any]]:
+def _ask_or_nothing(s: Commands, *words: str) -> list[dict[str, Any]]:
     """Nothing where there is no such thing yet, whether `s` says so or fails over it."""
     try:
         return s.ask(*words)
@@ -79,18 +79,18 @@ def _ask(s: Commands, *words: str) -> list[dict[str, Any]]:
 
 
 def _versions(s: Commands, function: str) -> list[Version]:
-    told = _ask(s, function, "version", "list")
+    rows = _ask_or_nothing(s, function, "version", "list")
     return [
         Version(int(each["versionId"]), str(each.get("description") or ""))
-        for each in told
+        for each in rows
         if str(each.get("versionId", "")).isdecimal()
     ]
 
 
 def _serving(s: Commands, function: str) -> int | None:
     """None for a function that was never released."""
-    told = _ask(s, function, "alias", "get", "--alias-name", ALIAS)
-    return next((int(each["versionId"]) for each in told if "versionId" in each), None)
+    rows = _ask_or_nothing(s, function, "alias", "get", "--alias-name", ALIAS)
+    return next((int(each["versionId"]) for each in rows if "versionId" in each), None)
 
 
 def _release_before(

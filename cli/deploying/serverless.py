@@ -13,7 +13,7 @@ from typing import Any
 from cli.deploying.stage import Stage
 from cli.errors import Failure
 
-_LAST = 2_000
+_LAST_CHARS = 2_000
 """Characters of what it said that are worth repeating."""
 
 
@@ -37,8 +37,8 @@ class Serverless:
             check=False,
         )
         if ended.returncode != 0:
-            said = ended.stdout.strip()[-_LAST:]
-            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {said}")
+            printed = ended.stdout.strip()[-_LAST_CHARS:]
+            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {printed}")
         return ended.stdout
 
     def ask(self, *words: str) -> list[dict[str, Any]]:

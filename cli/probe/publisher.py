@@ -11,7 +11,7 @@ import click
 
 from emulator.live import Remote, Unfit
 
-PATIENCE = 10.0
+END_TIMEOUT_S = 10.0
 """s that a program may take to end after it was told to."""
 
 
@@ -27,7 +27,7 @@ class Publisher(Protocol):
         ...
 
 
-class OnStandIn:
+class EmulatorPublisher:
     def __init__(self, address: str, domain: str, app: str, stream: str) -> None:
         self.control = Remote(address, domain=domain, app=app)
         self.stream = stream
@@ -48,7 +48,7 @@ class OnStandIn:
         return float(self.control.get("clock")["now_ms"]) / 1000
 
 
-class ByProgram:
+class ProgramPublisher:
     """A command line that pushes until it is ended, like ffmpeg's."""
 
     def __init__(self, command: str) -> None:
@@ -69,7 +69,7 @@ class ByProgram:
             return
         running.terminate()
         try:
-            running.wait(PATIENCE)
+            running.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
@@ -81,7 +81,7 @@ class ByProgram:
         return time.time()
 
 
-class ByHand:
+class ManualPublisher:
     def __init__(self, address: str) -> None:
         self._address = address
         self._pushes = False

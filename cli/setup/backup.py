@@ -14,7 +14,7 @@ from typing import Any
 
 from cli import stage_registry
 from cli.errors import Failure
-from cli.setup.configurations import Place, Value
+from cli.setup.configurations import ConfigTarget, Value
 
 FORMAT = 1
 
@@ -23,13 +23,13 @@ FORMAT = 1
 class Entry:
     """`before` is what stood there when setup first came by, `after` what it put there last."""
 
-    place: Place
+    target: ConfigTarget
     before: Value | None = field(repr=False)
     after: Value | None = field(repr=False)
 
 
 @dataclass(slots=True)
-class Kept:
+class Backup:
     """`forward` are the addresses that a take-over put into forward_to, by kind of callback."""
 
     path: Path
@@ -41,14 +41,14 @@ class Kept:
     def is_empty(self) -> bool:
         return not self.entries and not self.forward
 
-    def before(self, place: Place, now: Value | None, after: Value | None) -> None:
+    def before(self, target: ConfigTarget, now: Value | None, after: Value | None) -> None:
         """To be called, and stored, before `after` is put there. The first `before` stays."""
         for entry in self.entries:
-            if entry.place == place:
+            if entry.target == target:
                 entry.after = after
                 break
         else:
-            self.entries.append(Entry(place, now, after))
+            self.entries.append(Entry(target, now, after))
         self.store()
 
     def drop(self, entry: Entry) -> None:
@@ -63,12 +63,12 @@ class Kept:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".draft")
         with open(draft, "w", encoding="utf-8", opener=_private) as file:
-            json.dump(self._told(), file, indent=2, ensure_ascii=False)
+            json.dump(self._document(), file, indent=2, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.path)
 
-    def _told(self) -> dict[str, Any]:
+    def _document(self) -> dict[str, Any]:
         entries = [asdict(entry) for entry in self.entries]
         return {"format": FORMAT, "url": self.url, "forward": self.forward, "entries": entries}
 
@@ -77,23 +77,23 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def load_kept(name: str, url: str) -> Kept:
+def load_backup(name: str, url: str) -> Backup:
     """`name` is a stage's."""
     path = stage_registry.path().parent / "setup" / f"{name}.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Kept(path, url)
+        return Backup(path, url)
     except (OSError, ValueError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
-    if told.get("format") != FORMAT or told.get("url") != url:
+    if document.get("format") != FORMAT or document.get("url") != url:
         raise Failure(
-            f"{path} is about the stage at {told.get('url')}, not {url}: undo that one first, or"
-            " move the file away"
+            f"{path} is about the stage at {document.get('url')}, not {url}: undo that one first,"
+            " or move the file away"
         )
-    entries = [_entry(row) for row in told["entries"]]
-    return Kept(path, url, entries, dict(told["forward"]))
+    entries = [_entry(row) for row in document["entries"]]
+    return Backup(path, url, entries, dict(document["forward"]))
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(Place(**row["place"]), row["before"], row["after"])
+    return Entry(ConfigTarget(**row["target"]), row["before"], row["after"])

@@ -67,7 +67,7 @@ class Stage:
         hosts = {self.host, urlsplit(self.url).netloc} - {""}
         return urlsplit(url).netloc in hosts
 
-    def leads(self, url: str, flow: Flow) -> bool:
+    def points_to(self, url: str, flow: Flow) -> bool:
         """To the right function, with a path token that the stage knows."""
         if not self.is_ours(url):
             return False
@@ -81,7 +81,7 @@ class Stage:
         """The stage is asked by digest: no secret travels."""
         if (kind, secret) not in self._known:
             digest = hashlib.sha256(secret.encode()).hexdigest()
-            self._known[kind, secret] = self.api.examined(**{kind: digest})["matches"][kind] is True
+            self._known[kind, secret] = self.api.examine(**{kind: digest})["matches"][kind] is True
         return self._known[kind, secret]
 
     def secret(self, kind: Secret) -> str:
@@ -98,11 +98,11 @@ class Stage:
 
 
 def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
-    told = api.examined()
+    examined = api.examine()
     policy = api.policy()
-    settings = told["settings"]
+    settings = examined["settings"]
     return Stage(
-        name=told["stage"],
+        name=examined["stage"],
         url=target.url.rstrip("/"),
         host=settings["callback_host"],
         policy=_policy(policy["policy"]),
@@ -112,11 +112,11 @@ def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
         relays=settings["relays"],
         api=api,
         environment=environment,
-        is_development=_is_stand_in(target.live),
+        is_development=_is_emulator(target.live),
     )
 
 
-def _is_stand_in(live: str) -> bool:
+def _is_emulator(live: str) -> bool:
     return bool(live) and values.endpoint(live)[0] == "http"
 
 

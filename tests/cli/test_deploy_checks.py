@@ -99,14 +99,14 @@ WRONG: dict[str, tuple[Spoil, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_it_is_refused(sound: Resources, what: str) -> None:
-    spoil, said = WRONG[what]
+@pytest.mark.parametrize("case", WRONG)
+def test_it_is_refused(sound: Resources, case: str) -> None:
+    spoil, message = WRONG[case]
 
     found = spoilt(sound, spoil)
 
     assert len(found) == 1
-    assert found[0].startswith(said) or said in found[0]
+    assert found[0].startswith(message) or message in found[0]
 
 
 @pytest.mark.parametrize("name", CLEARED)

@@ -134,4 +134,7 @@ def _to_pace(tags: list[Tag], speed: float) -> float:
 
 
 def test_the_shipped_clip_is_pushed_where_no_file_is_named() -> None:
-    assert next(one for one in main.commands["push"].params if one.name == "file").default == CLIP
+    assert (
+        next(param for param in main.commands["push"].params if param.name == "file").default
+        == CLIP
+    )
