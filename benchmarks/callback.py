@@ -1,8 +1,8 @@
-"""How long Live waits for us: distinct streams at a fixed rate, beside a handler that does nothing.
+"""How long Live waits for us: distinct streams at a fixed rate, compared with an empty handler.
 
 `python -m benchmarks.callback --json`. Each latency counts from when the callback was due, so that
-a stall is not hidden by the callbacks that it held up. Instances are warmed; the run whose p99 is
-the median of three is told.
+a stall is not hidden by the callbacks that it delayed. Instances are warm; the run whose p99 is
+the median of three is reported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INGEST, KEY = "push.example.com", "dev-stream-key-0000"
 NOOP = Path(__file__).with_name("noop")
 
 RequestOf = Callable[[int], tuple[str, dict[str, str], dict[str, str]]]
-"""The nth callback: its address, query and headers."""
+"""Returns the nth callback: its address, query and headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ async def at_rate(
 async def flat_out(
     http: aiohttp.ClientSession, request_of: RequestOf, numbers: Iterator[int]
 ) -> int:
-    """Answers in the best second, asked by as many as keep every instance busy."""
+    """Return the answers in the best second, with enough workers to keep every instance busy."""
     seconds: dict[int, int] = {}
     ends = time.monotonic() + 3
 
@@ -111,7 +111,7 @@ async def measure(request_of: RequestOf) -> tuple[Run, int]:
 
 @contextmanager
 def noop(folder: Path) -> Iterator[str]:
-    """The address of a Function Compute that serves the handler that does nothing."""
+    """Run a Function Compute emulator with a handler that does nothing; yield its address."""
     template = folder / "s.yaml"
     template.write_text(json.dumps({"edition": "3.0.0", "resources": {"noop": _resource()}}))
     command = [sys.executable, "-m", "emulator.fc", "--template", str(template), "--port", "0"]

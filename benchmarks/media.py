@@ -1,8 +1,8 @@
-"""What it costs the stand-in to record many streams at once, and whether it loses a frame.
+"""What it costs the emulator to record many streams at once, and whether it loses a frame.
 
 `python -m benchmarks.media --json`. A second process pushes every stream in real time; each is
 recorded from its first frame on, and each file is read back: a frame that was sent and is in no
-file is lost. CPU and memory are the stand-in's alone.
+file is lost. CPU and memory are the emulator's alone.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Load:
 
 
 def push(url: str, tags: Sequence[Tag]) -> int:
-    """How many frames were sent; 0 when it was not let in, or not to the end."""
+    """Push the tags; return how many frames were sent, 0 if it was refused or cut off."""
     try:
         with Publisher(url) as publisher:
             for tag in paced(tags):
@@ -58,7 +58,7 @@ def push(url: str, tags: Sequence[Tag]) -> int:
 
 
 def tags_of(load: Load) -> list[Tag]:
-    """The clip again and again, from a key frame on: where every recording begins."""
+    """Return the looped clip from a key frame on, where every recording begins."""
     first = next(tag.timestamp for tag in clip() if tag.is_key_frame)
     tags = looped(tag for tag in clip() if not tag.is_frame or tag.timestamp >= first)
     pictures_per_s = 15
@@ -68,7 +68,7 @@ def tags_of(load: Load) -> list[Tag]:
 
 
 def filled(tag: Tag, size: int) -> Tag:
-    """A picture with a unit that decoders skip (H.264's filler data)."""
+    """Return the picture, filled up with a unit that decoders skip (H.264 filler data)."""
     missing = size - len(tag.payload) - 6
     if not (tag.is_video and tag.is_frame) or missing <= 0:
         return tag
@@ -84,7 +84,7 @@ def push_all(rtmp: str, load: Load) -> list[int]:
 
 
 def pushed_by_another(rtmp: str, load: Load) -> list[int]:
-    """In a process of their own, which measures nothing."""
+    """Push all streams from another process, which is not measured."""
     command = [sys.executable, "-m", "benchmarks.media", "--push", rtmp]
     done = subprocess.run([*command, *load.options], stdout=subprocess.PIPE, check=True, cwd=ROOT)
     sent: list[int] = json.loads(done.stdout)
@@ -92,7 +92,7 @@ def pushed_by_another(rtmp: str, load: Load) -> list[int]:
 
 
 class Emulator:
-    """A context manager; what it costs is read from /proc."""
+    """The emulator of Live in a process whose cost is read from /proc."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json"]
@@ -124,7 +124,7 @@ class Emulator:
         return Path(f"/proc/{self._process.pid}/{name}").read_text(encoding="utf-8")
 
     def recorded(self) -> list[dict[str, Any]]:
-        """Each stream's file, once its merge delay is over."""
+        """Return each stream's file after its merge delay."""
         self.control.advance(181)
         streams = self.control.get("state")["streams"]
         return [file for stream in streams for file in stream["kept"]]

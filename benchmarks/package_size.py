@@ -1,4 +1,4 @@
-"""How large the archive is that a deploy uploads, and how large it were without bytecode.
+"""The size of the archive that a deploy uploads, with and without bytecode.
 
 `python -m benchmarks.package_size --json`. Each figure is that of the larger of the runtimes.
 """
@@ -17,7 +17,7 @@ from cli.packaging.archive import write
 
 
 def sizes(runtime: str, folder: Path) -> tuple[int, int]:
-    """In bytes: without bytecode, and with it."""
+    """Return the bytes without bytecode, and with it."""
     made = build(runtime, into=folder, warn=lambda text: print(text, file=sys.stderr))
     source = folder / "source"
     with ZipFile(made.archive) as archive:

@@ -1,5 +1,8 @@
-"""What the figures of a cold and a warm call are taken from: the packaged archive, unpacked to a
-new path, beside every package of the official SDK as it comes, and a Live that answers at once."""
+"""The environment of cold_start and warm_call: the unpacked archive, the whole SDK, a fast Live.
+
+Both benchmarks call bench_environment(); the others use print_figures() and machine() at most. The
+archive is unpacked to a new path, so that nothing is cached from an earlier run.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ SQLITE, REDIS = "sqlite", "redis"
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Folders of code. Each trusts, with all that certifi trusts, the Live that answers at once."""
+    """Folders of code. Each trusts the benchmark's own server as well as certifi's roots."""
 
     python: Path
     ours: Path
@@ -40,7 +43,7 @@ class Trees:
 
 @dataclass(frozen=True, slots=True)
 class BenchEnvironment:
-    """Where a program runs: what is unpacked, who answers, and the store of either kind."""
+    """Where a program runs: the unpacked code, the address of Live, and a store of either kind."""
 
     trees: Trees
     live: str
@@ -60,7 +63,7 @@ class BenchEnvironment:
         }
 
     def run(self, program: Path, *arguments: str, store: str = SQLITE) -> dict[str, Any]:
-        """What a program in a Python of its own prints last."""
+        """Run a program in a Python of its own; return the JSON of its last line."""
         ended = subprocess.run(
             [str(self.trees.python), "-W", "ignore", str(program), *arguments],
             env=self.environment(store),
@@ -88,12 +91,12 @@ def bench_environment(runtime: str | None = None) -> Iterator[BenchEnvironment]:
 def _runtime() -> str:
     found = next((runtime for runtime in RUNTIMES if interpreter(runtime)), None)
     if found is None:
-        raise Failure(f"none of {', '.join(RUNTIMES)} is at hand: install one, with pyenv or uv")
+        raise Failure(f"none of {', '.join(RUNTIMES)} is installed. Install one with pyenv or uv.")
     return found
 
 
 def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
-    """The archive holds what our calls come by; the official SDK stands beside it, whole."""
+    """Unpack the archive, and the whole official SDK next to it."""
     slim = build(runtime, into=folder / "slim", warn=_warn)
     whole = build(runtime, into=folder / "whole", whole=True, warn=_warn)
     ours, uncompiled = folder / "unpacked", folder / "uncompiled"
@@ -104,12 +107,12 @@ def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
         _trust(tree, authority.root)
     python = interpreter(runtime)
     if python is None:
-        raise Failure(f"no {runtime} is at hand: install it, with pyenv or uv")
+        raise Failure(f"no {runtime} is installed. Install it with pyenv or uv.")
     return Trees(python.resolve(), ours, whole.folder, uncompiled, slim.archive)
 
 
 def _trust(tree: Path, root: str) -> None:
-    """As certifi would have it, were it one of its own."""
+    """Add a root as certifi would contain it."""
     with (tree / roots.BUNDLE).open("a", encoding="ascii") as bundle:
         bundle.write(root)
     for name, certificate in roots.by_name(root.encode("ascii")).items():
@@ -147,7 +150,7 @@ def _cpu() -> str:
 def print_figures(
     figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool
 ) -> None:
-    """The machine first, then the figures: with `--json` in one last line."""
+    """Print the machine, then the figures; with `as_json` in one last line."""
     for name, value in about.items():
         print(f"{name}: {value}")
     if as_json:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.store_growth --json`: what a callback costs the store as streams add up.
+"""`python -m benchmarks.store_growth --json`: what a callback costs as the store grows.
 
 A publish callback of a stream whose rule records it, carried through by the real recorder on the
 real store; only Live is not asked.
@@ -43,13 +43,13 @@ RULE = StreamSettings(rule=Rule(on_publish=OnPublish.RECORD))
 HOUR_MS = 3_600_000
 BATCH_ROWS = 1000
 RATE_PER_S = 1_000_000.0
-"""So that every callback gets its slot, and all of them do the same."""
+"""So high that every callback gets its slot and all do the same work."""
 ROUNDS = 20
-"""The two sizes are measured by turns: whatever else the machine does meets both."""
+"""The two sizes are measured in turns, so that other load on the machine affects both."""
 
 
 def settled(number: int) -> StreamRecord:
-    """A stream that is recorded and will be due in some hours."""
+    """Return a stream that is recorded and due in some hours."""
     key = StreamKey("live.example.com", "app", f"old{number:07d}")
     until = NOON_MS * 2 + number % HOUR_MS
     return StreamRecord(
@@ -61,7 +61,7 @@ def settled(number: int) -> StreamRecord:
 
 
 class CountingStore:
-    """How often the store was asked."""
+    """Counts the calls to the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -74,7 +74,7 @@ class CountingStore:
 
 
 class AcceptingLive:
-    """Accepts everything."""
+    """A Live that accepts every command."""
 
     def prepare(self) -> None:
         """Nothing to do."""
@@ -139,7 +139,7 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
 
 
 def fill_redis(store: RedisStore, numbers: range) -> None:
-    """Its file is written when all is in memory, and from then on at every save."""
+    """Fill the store in memory, then write its file, and from then on at every save."""
     store.save_or_claim(Save(0, settled(numbers.stop)))  # it knows the script now
     client, _ = store._ready()  # noqa: SLF001 - one round trip for many
     for start in range(numbers.start, numbers.stop, BATCH_ROWS):

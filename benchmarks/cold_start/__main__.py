@@ -31,7 +31,7 @@ from cli.errors import Failure
 HERE = Path(__file__).parent
 ROUNDS, QUOTA_ROUNDS, COLD_ROUNDS = 15, 5, 3
 CPU_SHARE = 0.35
-"""of a vCPU: what Serverless Devs gives a function of 512 MB (facts/function-compute.md 5)."""
+"""The share of a vCPU of a function of 512 MB (facts/function-compute.md 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Bench:
 
 
 def in_turn(takes: Sequence[Take], rounds: int, join: Join | None = None) -> list[Sample]:
-    """The median sample of each. The first round is for the page cache and counts for nothing."""
+    """Return the median sample of each. The first round warms the page cache and is dropped."""
     rows = [[take(join) for take in takes] for _ in range(rounds + 1)][1:]
     return [_median(samples) for samples in zip(*rows, strict=True)]
 
@@ -143,7 +143,7 @@ def _figures(suffix: str, ours: Sample, stock: Sample, floor: Sample) -> dict[st
 
 
 def under_quota(bench: Bench) -> dict[str, object]:
-    """Null where the machine gives no quota."""
+    """Measure with a share of a CPU; all figures are null if the machine gives no quota."""
     names = ("ours", "ours_redis", "stock", "floor")
     with share_of_a_cpu(CPU_SHARE) as join:
         if join is None:

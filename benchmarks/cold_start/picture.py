@@ -51,7 +51,7 @@ def owner(module: str) -> str:
 
 
 def imports(environment: BenchEnvironment, program: str) -> dict[str, int]:
-    """Us by module, the least of each."""
+    """Return the least time of each module, in us."""
     trees, least = environment.trees, dict[str, int]()
     code = trees.ours if program == "ours" else trees.stock
     for run in range(RUNS):
@@ -77,7 +77,7 @@ def _lines(text: str) -> list[tuple[str, int]]:
 
 
 def by_owner(least: Mapping[str, int]) -> dict[str, float]:
-    """In ms."""
+    """Return the time by owner, in ms."""
     found = dict.fromkeys((*OWNERS, REST), 0.0)
     for module, own in least.items():
         found[owner(module)] += own / 1000

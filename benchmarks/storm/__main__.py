@@ -22,7 +22,7 @@ from benchmarks.storm.stage import Options, Stage, running_stage
 from cli.local.stack import ROOT
 
 HEALING_S = 300.0
-"""s beyond the ideal after which whatever is not recorded counts as lost."""
+"""So long after the ideal time, whatever is not recorded counts as lost."""
 
 
 def main(argv: list[str]) -> int:
@@ -62,7 +62,7 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
         figures.wait_for(stage.live, options.streams, options.streams / options.rate + HEALING_S)
         if chaos:
             chaos.end()
-    time.sleep(1.0)  # whatever is still on its way is to be counted too
+    time.sleep(1.0)  # count what is still on its way too
     result = {
         **figures.of_wire(stage.live, options),
         **figures.of_callbacks(stage),
@@ -83,7 +83,7 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
 
 
 def _naive(stage: Stage, options: Options) -> dict[str, object]:
-    """The same storm on the same stand-in, its callbacks going nowhere."""
+    """Run the same storm on the same emulator with the naive loop, and callbacks to nowhere."""
     stage.live.reset()
     stage.live.notify(stream_url="", record_url="", on_demand_url="")
     stage.live.switch(limiter=options.limiter, throttle_mode=options.excess)
@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     add("--streams", type=int, default=2000)
     add("--instances", type=int, default=4, help="of stream_events, warmed")
     add("--store", choices=["sqlite", "redis"], default="redis")
-    add("--rate", type=float, default=50, help="of the lane, commands a second")
+    add("--rate", type=float, default=50, help="rate limit, commands a second")
     add("--publish-rate", type=float, default=150, help="streams a second that come up")
     add("--limiter", choices=["bucket", "sliding_second"], default="bucket")
     add("--excess", choices=["drop", "refuse"], default="drop", help="what exceeds the rate")

@@ -1,4 +1,4 @@
-"""What a storm came to, counted on the wire by the stand-in."""
+"""The figures of a storm, counted on the wire by the emulator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cli.local.stack import TOKEN
 from emulator.live import Remote
 
 AFTER_ALL_CALLS = 99_999_999
-"""A place in the list of calls that is behind all of them."""
+"""An index beyond the last call."""
 DOUBTED = {"answer_lost", "in_doubt"}
 
 Json = Mapping[str, Any]
 
 
 def wait_for(live: Remote, streams: int, timeout_s: float) -> None:
-    """Until all of them are recorded."""
+    """Wait until all streams are recorded."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         counters = live.get("calls", since=AFTER_ALL_CALLS, since_callback=AFTER_ALL_CALLS)[
@@ -71,7 +71,7 @@ def of_callbacks(stage: Stage) -> dict[str, object]:
 
 
 def unexplained(stage: Stage) -> int:
-    """Duplicates of a start whose answer was neither lost nor in doubt."""
+    """Count duplicates of a start whose answer was neither lost nor in doubt."""
     api, found = Api(stage.stack.fc, TOKEN), 0
     for duplicate in stage.live.get("calls", since=AFTER_ALL_CALLS)["duplicates"]:
         if duplicate["first_fault"] is None:

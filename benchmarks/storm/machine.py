@@ -1,4 +1,4 @@
-"""How busy the machine was: a storm's figures say little where everything waits for a processor."""
+"""How busy the machine was: a storm's figures mean little if everything waits for a processor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 NAP_S = 0.01
-"""s; whoever sleeps so long should wake up soon after."""
+"""How long the thread sleeps each time."""
 
 
 class WakeUpLateness(threading.Thread):

@@ -1,4 +1,4 @@
-"""The stage that a storm breaks over: the deployed functions, with the quotas of the event."""
+"""The stage of a storm: the deployed functions with the quotas of the event."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Stage:
         return state
 
     def store_bytes(self) -> int:
-        """What the engine holds in memory; 0 where there is none."""
+        """Return the bytes that the engine holds in memory; 0 without an engine."""
         if self.engine is None:
             return 0
         with redis.Redis.from_url(self.engine.url) as client:
@@ -94,7 +94,7 @@ def running_stage(folder: Path, options: Options) -> Iterator[Stage]:
 
 
 def _with_quota(instances: int) -> str:
-    """What one sets on the function of an event: more callbacks at once are answered 429."""
+    """Return s.yaml with a limit on the callbacks' instances; more callbacks are answered 429."""
     document = yaml.safe_load((ROOT / "s.yaml").read_text())
     props = document["resources"][CALLBACKS]["props"]
     props["concurrencyConfig"] = {"reservedConcurrency": instances}
@@ -102,8 +102,8 @@ def _with_quota(instances: int) -> str:
 
 
 def _warm(stage: Stage, instances: int) -> None:
-    """All of the instances have started before the storm, as an operator would have them, and the
-    three reconciles that a crowd takes."""
+    """Start all instances before the storm, as an operator would, and the three reconciles that a
+    burst takes."""
     _at_once(HELPERS_WANTED + 1, lambda: stage.fc(f"timer/{RECONCILE}", wait=True))
     url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
     while len(stage.function(CALLBACKS)["instances"]) < instances:

@@ -22,7 +22,7 @@ from shared.invocation.composition import app  # noqa: E402 - as above
 from shared.outbound.live.sdk_import import official  # noqa: E402 - as above
 
 PAUSE_S = 0.025
-"""s, a little more than the lane's 45 commands a second take."""
+"""A little longer than a slot of the rate limit of 45 commands a second."""
 WARM_UP_STARTS = 20
 EVENT = (
     '{"rawPath": "/v1/recordings/live.example.com/app/%s/start", "headers":'
@@ -49,7 +49,7 @@ def handle_start(stream: str) -> None:
 
 
 def send_start() -> None:
-    """By the official client alone, as the handler's own line would."""
+    """Send a start by the official client alone, as the handler does."""
     sdk, live = official(fast=True), app().live
     names = {"DomainName": "live.example.com", "AppName": "app", "StreamName": "room"}
     config = sdk.Config(
@@ -64,7 +64,7 @@ def send_start() -> None:
 
 
 def time_store_calls() -> list[float]:
-    """Every method of the store that a start comes by tells its CPU here."""
+    """Wrap the store's methods that a start calls; return the list their CPU times go to."""
     spent: list[float] = []
 
     def timed(method: Callable[..., object]) -> Callable[..., object]:
