@@ -1,4 +1,8 @@
-"""Putting a plan into force, and putting back what stood there before."""
+"""Applies a plan to Live and to the policy, and restores the backup.
+
+The setup command calls it; probe uses restore(). Each change must be in the backup before it is
+made, and forwarding must be in force before a callback URL is replaced.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from cli.setup.stage import Stage
 from shared.config.policy_cache import POLICY_AGE_MS
 
 POLICY_SETTLES_S = POLICY_AGE_MS / 1000 + 1
-"""s until every process of the stage forwards by the new policy."""
+"""After this time every process of the stage forwards by the new policy."""
 Say = Callable[[str], None]
 
 
@@ -28,7 +32,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """`wait` sleeps for so many seconds; `take_over`: also over what others have changed since."""
+    """Applies and undoes a plan. `wait` sleeps for some seconds; `take_over` also overwrites what
+    others have changed since."""
 
     stage: Stage
     account: Account
@@ -38,7 +43,7 @@ class Applier:
     take_over: bool = False
 
     def apply(self, plan: Plan) -> Outcome:
-        """As far as it comes: what failed is the last of it, and nothing after it was tried."""
+        """Apply the changes in order and stop at the first failure."""
         outcome = Outcome(left=[str(change.target) for change in plan.changes])
         try:
             self._forward(plan.forward)
@@ -51,7 +56,7 @@ class Applier:
         return outcome
 
     def _forward(self, targets: Mapping[str, str]) -> None:
-        """Before anything is replaced, whoever had the callbacks must keep getting them."""
+        """Put forward_to into the policy, so that the previous receivers keep getting callbacks."""
         new = {kind: url for kind, url in targets.items() if not self._forwards(kind)}
         if not new:
             return
@@ -67,7 +72,7 @@ class Applier:
         return self.stage.policy.forward_to.of(kind)
 
     def _change_policy(self, targets: Mapping[str, str]) -> None:
-        """An empty target is taken out. It is the newest policy that is changed."""
+        """Change forward_to of the newest policy; an empty target is removed."""
         now = self.stage.api.policy()
         both = {**now["policy"].get("forward_to", {}), **targets}
         policy = {name: part for name, part in now["policy"].items() if name != "forward_to"}
@@ -85,14 +90,14 @@ class Applier:
         self._store_as_read(change.target)
 
     def _store_as_read(self, target: ConfigTarget) -> None:
-        """As Live tells it, with what it filled in of its own."""
+        """Store the value as Live returns it, with the fields it filled in itself."""
         for entry in self.backup.entries:
             if entry.target == target:
                 entry.after = read(self.account, target)
         self.backup.store()
 
     def undo(self) -> Outcome:
-        """In the reverse order; what others have changed since is left, and said."""
+        """Restore the backup in reverse order; leave and report what others have changed since."""
         outcome = Outcome(left=[str(entry.target) for entry in reversed(self.backup.entries)])
         try:
             for entry in tuple(reversed(self.backup.entries)):
@@ -107,7 +112,7 @@ class Applier:
         return outcome
 
     def _remove_forwarding(self) -> list[str]:
-        """Only where it is still what the take-over put there; what was done, to be said."""
+        """Remove the take-over's own forward_to targets; return what was done as lines."""
         now = self.stage.api.policy()["policy"].get("forward_to", {})
         ours = {kind: "" for kind, url in self.backup.forward.items() if now.get(kind) == url}
         if ours:
@@ -121,9 +126,8 @@ class Applier:
 
 
 def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool = False) -> str:
-    """What to say of it: it begins with "put back" unless somebody else has changed it since.
-
-    Raises Declined."""
+    """Restore one entry; return a line that begins with "put back", or with "left" where somebody
+    else has changed it since. Raise Declined."""
     now, before = read(account, entry.target), entry.before
     if not take_over and not is_applied(now, entry.after) and now != before:
         return (
@@ -135,7 +139,7 @@ def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool =
         before = {**before, "NotifyReqAuth": now["NotifyReqAuth"]}
     write(account, entry.target, now, before)
     backup.drop(entry)
-    but = ", but for its key, which Live did not tell: set it" if hides_key else ""
+    but = ", but for its key, which Live does not show: set it" if hides_key else ""
     return f"put back: {entry.target}{but}"
 
 
@@ -144,8 +148,7 @@ def _hides_key(value: Value | None) -> bool:
 
 
 def is_applied(now: Value | None, wanted: Value | None) -> bool:
-    """Whether all of `wanted` stands there; Live may have filled in more, or keep a key to
-    itself."""
+    """Return True if Live has all of `wanted`; it may have filled in more, or not show a key."""
     if now is None or wanted is None:
         return now is wanted
     readable = {name for name in wanted if name not in (KEY, "NotifyReqAuth")} | (

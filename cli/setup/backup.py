@@ -1,6 +1,7 @@
-"""What stood at Live before setup changed it: a file for each stage, written before each change.
+"""What Live had before setup changed it: one file per stage, written before each change.
 
-It holds the keys of callbacks, since --undo has to put them back: only its owner can read it.
+Setup and probe write it, and restore from it. It holds callback keys, because undo has to set them
+again: only its owner may read the file.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from cli import stage_registry
 from cli.errors import Failure
 from cli.setup.configurations import ConfigTarget, Value
 
-FORMAT = 1
+FORMAT = 2
+"""The version of the file; since 2 an entry has `target`, which was `place`."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """`before` is what stood there when setup first came by, `after` what it put there last."""
+    """One target: `before` is its value before the first setup, `after` what setup last wrote."""
 
     target: ConfigTarget
     before: Value | None = field(repr=False)
@@ -30,7 +32,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Backup:
-    """`forward` are the addresses that a take-over put into forward_to, by kind of callback."""
+    """`forward`: the addresses that a take-over put into forward_to, by kind of callback."""
 
     path: Path
     url: str
@@ -42,7 +44,7 @@ class Backup:
         return not self.entries and not self.forward
 
     def before(self, target: ConfigTarget, now: Value | None, after: Value | None) -> None:
-        """To be called, and stored, before `after` is put there. The first `before` stays."""
+        """Store `now` before `after` is written to Live; an earlier `before` is kept."""
         for entry in self.entries:
             if entry.target == target:
                 entry.after = after
@@ -56,7 +58,7 @@ class Backup:
         self.store()
 
     def store(self) -> None:
-        """Whole or not at all, and on the disk when this returns."""
+        """Write the file atomically; it is on the disk when this returns."""
         if self.is_empty:
             self.path.unlink(missing_ok=True)
             return
@@ -78,7 +80,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def load_backup(name: str, url: str) -> Backup:
-    """`name` is a stage's."""
+    """Return the backup of the stage `name`, empty if there is none; raise Failure."""
     path = stage_registry.path().parent / "setup" / f"{name}.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -86,7 +88,12 @@ def load_backup(name: str, url: str) -> Backup:
         return Backup(path, url)
     except (OSError, ValueError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
-    if document.get("format") != FORMAT or document.get("url") != url:
+    if document.get("format") != FORMAT:
+        raise Failure(
+            f"{path} was written by another release of live-record. Undo with that release, or move"
+            " the file away."
+        )
+    if document.get("url") != url:
         raise Failure(
             f"{path} is about the stage at {document.get('url')}, not {url}: undo that one first,"
             " or move the file away"

@@ -1,4 +1,8 @@
-"""live-record setup: what Live has beside what the stage needs, and the one made the other."""
+"""`live-record setup`: shows how Live's configuration differs from a stage's needs, and applies it.
+
+cli.main adds the command. It parses options and prints; cli.setup.plan decides, cli.setup.apply
+changes. No key and no end of a callback URL may be printed.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +28,33 @@ _FORMATS = ("mp4", "flv")
 
 
 @click.command()
-@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
-@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
-@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
-@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
+@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
+@click.option(
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+)
+@click.option(
+    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+)
+@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option("--yes", is_flag=True, help="apply without asking")
-@click.option("--take-over", is_flag=True, help="also replace callback URLs that are not ours")
-@click.option("--undo", is_flag=True, help="put back what stood there before")
-@click.option("--manual", is_flag=True, help="make manual also what no rule of the policy is about")
-@click.option("--bucket", default="", help="of OSS, for recording configurations to be added")
-@click.option("--endpoint", default="", help="of the bucket, like oss-cn-shanghai.aliyuncs.com")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="also replace callback URLs that lead to other receivers; they are forwarded to",
+)
+@click.option("--undo", is_flag=True, help="restore what Live had before setup")
+@click.option("--manual", is_flag=True, help="also make manual what no policy rule covers")
+@click.option("--bucket", default="", help="OSS bucket of recording configurations to add")
+@click.option(
+    "--endpoint", default="", help="endpoint of the bucket, like oss-cn-shanghai.aliyuncs.com"
+)
 @click.option("--format", "formats", multiple=True, type=click.Choice(_FORMATS), default=["mp4"])
-@click.option("--json", "as_json", is_flag=True, help="the answer as JSON; changes only with --yes")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="print the result as JSON; changes nothing without --yes",
+)
 def setup(
     *,
     stage: str | None,
@@ -46,14 +65,14 @@ def setup(
     take_over: bool,
     undo: bool,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - the rest is Wanted's
+    **options: Any,  # noqa: ANN401 - the rest is SetupOptions'
 ) -> None:
-    """Configure Live as a stage needs it, or take that back.
+    """Configure Live as a stage needs it, or undo that.
 
-    It is about recording configurations and callbacks.
+    Recording configurations and callbacks are changed.
     """
     if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
-        raise click.UsageError("--bucket needs its --endpoint, like oss-cn-shanghai.aliyuncs.com")
+        raise click.UsageError("--bucket needs --endpoint, like oss-cn-shanghai.aliyuncs.com.")
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
@@ -72,13 +91,13 @@ def setup(
 
 
 def _wait() -> Callable[[float], None]:
-    """Whoever runs the command within a program may wait in another way."""
+    """Return how to wait; a program that runs the command may pass its own as `obj`."""
     wait = click.get_current_context().obj
     return wait if callable(wait) else time.sleep
 
 
 def _silent(_line: str) -> None:
-    """JSON is said once, at the end."""
+    """Print nothing: with --json the result is printed once, at the end."""
 
 
 def _setup(applier: Applier, options: SetupOptions, *, yes: bool, as_json: bool) -> None:
@@ -105,7 +124,7 @@ def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
 
 
 def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> None:
-    """Exit code 1 as long as anything is left."""
+    """Print the result; exit with 1 if anything is left, failed or blocked."""
     if as_json:
         output.as_json(_document(plan, outcome, backup))
     else:
@@ -117,15 +136,15 @@ def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> N
 
 def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
     if outcome.failed:
-        yield f"it ended with {outcome.failed}"
+        yield f"it failed: {outcome.failed}"
     for target in outcome.left:
         yield f"left: {target}"
     if not (plan.changes or plan.blocked or outcome.done or outcome.left):
         yield "nothing to do"
     if outcome.done and not backup.is_empty:
-        yield f"what stood there before is in {backup.path}, for --undo"
+        yield f"the previous configuration is in {backup.path}, for --undo"
     if outcome.done:
-        yield "streams that are live now keep what they began with, until they are published anew"
+        yield "streams that are live now keep the old configuration until their next publish"
 
 
 def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
@@ -145,7 +164,7 @@ def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """The whole difference, with nothing secret in it."""
+    """Yield the whole difference as lines, without secrets."""
     for change in plan.changes:
         yield f"{change.target}" + ("" if change.before else ": there is none, to be added")
         for difference in _differences(change):

@@ -1,7 +1,8 @@
-"""Live's configurations, each at its place, as plain parameters that can be put there again.
+"""Reads and writes Live's configurations: a ConfigTarget says which one, a Value is its parameters.
 
-A value is what the call that sets it would be sent, without the names that make up its place; None
-is that nothing stands there. Keys of callbacks are among them: kept and compared, never shown.
+Setup, probe and play call it. A Value is what the call that sets it would be sent, without the
+names of the target; None means that there is no such configuration. Values hold callback keys, so
+they are stored and compared but never shown.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from cli.account import Account, Declined, rows_at
 Kind = Literal["stream", "record", "oss", "vod"]
 Value = Mapping[str, Any]
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
-"""What Live says of a callback configuration that is not there, where it does not answer {}."""
+"""Codes with which Live may answer that there is no callback configuration, instead of {}."""
 KEY = "NotifyAuthKey"
 PAGE_ROWS = 30
 
@@ -31,15 +32,15 @@ _VOD = (
     "VodTranscodeGroupId",
 )
 _NOT_UPDATABLE = {"oss": ("OssBucket",), "vod": ("RecordContent", "SpaceId", "StorageLocation")}
-"""What an update does not take."""
+"""Parameters that an update cannot change."""
 _NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigTarget:
-    """`stream` stands on an ingest domain, all others on the streaming domain; only recording
-    configurations have an application and a stream, "*" for all. An application's configuration
-    may have been added without a stream; then none is named to it, which is for all too."""
+    """Which configuration: of kind `stream` on an ingest domain, of the others on the streaming
+    domain. Only recording configurations have an application and a stream, "*" for all; one that
+    was added without a stream has an empty `stream`, which means all as well."""
 
     kind: Kind
     domain: str
@@ -65,12 +66,12 @@ class ConfigTarget:
 
     @property
     def streams(self) -> str:
-        """The name, or "*"."""
+        """Return the name, or "*"."""
         return self.stream or "*"
 
 
 def read(account: Account, target: ConfigTarget) -> Value | None:
-    """Raises Declined."""
+    """Return the value that Live has, None for none; raise Declined."""
     match target.kind:
         case "stream":
             answer = _describe(account, "DescribeLiveStreamsNotifyUrlConfig", target.names)
@@ -83,7 +84,7 @@ def read(account: Account, target: ConfigTarget) -> Value | None:
 
 
 def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Value]]:
-    """All of a streaming domain's, into OSS and into VOD."""
+    """Yield all recording configurations of a streaming domain, into OSS and into VOD."""
     for row in _pages(account, "DescribeLiveRecordConfig", domain, "LiveAppRecordList"):
         yield _target_of("oss", domain, row), _oss(row)
     for row in _pages(account, "DescribeLiveRecordVodConfigs", domain, "LiveRecordVodConfigs"):
@@ -91,7 +92,7 @@ def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Va
 
 
 def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:
-    """Put `wanted` in the place of what stands there `now`; raises Declined."""
+    """Replace `now`, which Live has, by `wanted`; raise Declined."""
     if now == wanted:
         return
     if wanted is None:
@@ -140,7 +141,7 @@ def _describe(account: Account, action: str, names: Mapping[str, str]) -> Mappin
 
 
 def _stream(row: object) -> Value | None:
-    """SwitchNotifyUrl is told by no API."""
+    """Return an ingest callback configuration; no API returns its SwitchNotifyUrl."""
     if not isinstance(row, dict) or not (row.get("NotifyUrl") or row.get("ExceptionNotifyUrl")):
         return None
     value = _present_fields(row, "NotifyUrl", "ExceptionNotifyUrl")
@@ -161,7 +162,7 @@ def _record(row: object) -> Value | None:
 
 
 def _is_yes(value: object) -> bool:
-    """Live says yes and no where its own models have booleans (facts/live.md 3)."""
+    """Live returns yes and no where its own models have booleans (facts/live.md 3)."""
     return str(value).lower() in ("true", "yes")
 
 
@@ -172,7 +173,7 @@ def _target_of(kind: Kind, domain: str, row: Mapping[str, Any]) -> ConfigTarget:
 
 
 def _oss(row: Mapping[str, Any]) -> Value:
-    """facts/live.md 5: the answer spells it OnDemond."""
+    """The answer misspells OnDemand as OnDemond (facts/live.md 5)."""
     value = _present_fields(row, *_OSS) | {"OnDemand": row.get("OnDemond", row.get("OnDemand", 0))}
     value["RecordFormat"] = rows_at(row, "RecordFormatList", "RecordFormat")
     if transcoded := rows_at(row, "TranscodeRecordFormatList", "RecordFormat"):
@@ -214,7 +215,7 @@ def _needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
 
 
 def _object_names(value: Value) -> dict[str, tuple[str, ...]]:
-    """By format. One that is new has a name to be set, and an update cannot."""
+    """Return the object names by format; an update cannot set the name of a new format."""
     formats = (*value.get("RecordFormat", ()), *value.get("TranscodeRecordFormat", ()))
     return {entry["Format"]: tuple(entry.get(name, "") for name in _NAMES) for entry in formats}
 
@@ -232,7 +233,7 @@ def _update_params(target: ConfigTarget, wanted: Value) -> dict[str, Any]:
 
 
 def _wire_params(value: Value) -> dict[str, Any]:
-    """The SDK writes a boolean as True, where the documentation has true."""
+    """Return parameters as documented: booleans as true and false, nothing empty."""
     return {
         name: str(field).lower() if isinstance(field, bool) else field
         for name, field in value.items()

@@ -1,4 +1,7 @@
-"""What Live has and what a stage needs: the difference, place by place."""
+"""Compares what Live has with what a stage needs: a list of changes, target by target.
+
+The setup command calls compare(). It only reads; nothing is changed here.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ GLOB = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """What the person asks for beyond the policy. `manual`: also what records by itself, though no
-    rule of the policy is about it."""
+    """The command's options. `manual`: also make manual what records automatically though no rule
+    of the policy covers it."""
 
     take_over: bool = False
     manual: bool = False
@@ -39,8 +42,8 @@ class Change:
 
 @dataclass(slots=True)
 class Plan:
-    """`forward` is what a take-over records in the policy first, by kind of callback; `blocked`
-    says what is left as it is although the stage needs it changed, `notes` what to know."""
+    """`forward`: targets that a take-over first adds to the policy's forward_to, by kind of
+    callback; `blocked`: needed changes that are not made, and why; `notes`: what to know."""
 
     changes: list[Change] = field(default_factory=list)
     forward: dict[str, str] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Blocked(Exception):
 
 
 def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
-    """Raises Declined where Live does not say what it has."""
+    """Return the changes that make Live fit the stage; raise Declined where it cannot be read."""
     plan = Plan()
     for domain in stage.policy.domains:
         present = list(recordings(account, domain.streaming))
@@ -92,8 +95,8 @@ class _Callbacks:
         self._put(target, now, after, forward)
         if now is not None and now != after:
             self.plan.notes.append(
-                f"{target}: Live tells nobody its SwitchNotifyUrl, and setting the others may clear"
-                " it: where you use dual-stream ingest, set it again afterwards"
+                f"{target}: no API returns SwitchNotifyUrl, and setting the others may clear"
+                " it: if you use dual-stream ingest, set it again afterwards"
             )
 
     def record(self, account: Account, target: ConfigTarget, *, asks: bool) -> None:
@@ -133,8 +136,8 @@ class _Callbacks:
             return {}
         if not self.options.take_over:
             raise Blocked(
-                f"{name} leads to {redacted(present)}, which is not ours. --take-over records it as"
-                " forward_to of the policy and puts ours in its place"
+                f"{name} points to {redacted(present)}, which is not ours. --take-over adds it as"
+                " forward_to of the policy and replaces it by ours"
             )
         return self._forward(flow.replace("-", "_"), present, target)
 
@@ -142,32 +145,32 @@ class _Callbacks:
         if not self.stage.relays:
             raise Blocked(
                 "a take-over needs LIVE_RECORD_RELAY_URL and LIVE_RECORD_RELAY_KEY in the stage:"
-                " without them nobody passes callbacks on"
+                " without them no callback is forwarded"
             )
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
             raise Blocked(
                 f"callbacks are forwarded to {redacted(had)} already, and forward_to.{kind} holds"
-                f" one address: bring {redacted(url)} together with it first"
+                f" one address: merge {redacted(url)} with it first"
             )
         self.plan.notes.append(
-            f"{target}: what is passed on to {redacted(url)} keeps coming, signed with a key that"
+            f"{target}: callbacks are still forwarded to {redacted(url)}, signed with a key that"
             " the stage knows"
         )
         return {kind: url}
 
     def _record_key(self, now: Value | None, after: dict[str, Any], target: ConfigTarget) -> None:
-        """Where Live does not tell the key, it is set with whatever else changes."""
+        """Set the key; where Live does not show it, only together with another change."""
         if now is None or KEY in now or now.get("NotifyReqAuth") is False:
             self._key(after, "record_key", signs=True)
         elif now != after:
             after |= {"NotifyReqAuth": True, KEY: self.stage.secret("record_key")}
             self.plan.notes.append(
-                f"{target}: Live does not tell its key, so that --undo cannot put the key back"
+                f"{target}: Live does not show its key, so --undo cannot put the key back"
             )
 
     def _key(self, after: dict[str, Any], kind: Secret, *, signs: object) -> None:
-        """One that the stage knows stays: streams that are live go on signing with it."""
+        """Set the key unless the stage knows the present one: live streams still sign with it."""
         present = str(after.get(KEY, ""))
         if after.get("NotifyReqAuth") == signs and present and self.stage.knows(kind, present):
             return
@@ -199,7 +202,7 @@ class _Recordings:
                 after["OnDemand"] = MANUAL
             else:
                 self.plan.notes.append(
-                    f"{target} records by itself and no rule is about it: left alone (--manual"
+                    f"{target} records automatically and no rule covers it: left alone (--manual"
                     " makes it manual)"
                 )
         after["DelayTime"] = self.stage.merge_delay
@@ -209,7 +212,7 @@ class _Recordings:
         return after
 
     def _formats(self, target: ConfigTarget, value: Value) -> list[dict[str, Any]]:
-        """Under a name that two streams share, one overwrites the other's files."""
+        """Add {StreamName} to names that streams share: one would overwrite another's file."""
         formats = [dict(entry) for entry in value["RecordFormat"]] or self._new_formats()
         for entry in formats:
             prefix = entry.get("OssObjectPrefix", "")
@@ -218,7 +221,7 @@ class _Recordings:
         return formats
 
     def _is_ruled(self, target: ConfigTarget) -> bool:
-        """Whether a rule records by itself what this configuration is for."""
+        """Return True if a rule records streams of this configuration on publish."""
         return any(
             _matches(rule.match.app, target.app) and _matches(rule.match.stream, target.streams)
             for rule in self._rules()
@@ -231,7 +234,7 @@ class _Recordings:
                 yield rule
 
     def _missing(self, present: Sequence[ConfigTarget]) -> Iterator[tuple[str, str]]:
-        """The places that a rule needs and none of the present ones is for."""
+        """Yield (app, stream) of each rule that no present configuration covers."""
         apps = [(rule.match.app, rule.match.stream) for rule in self._rules()]
         if not apps and not present:
             apps = [("*", "*")]
@@ -247,7 +250,7 @@ class _Recordings:
                 yield names
 
     def _new(self, pattern: Sequence[Value]) -> Value:
-        """As another of the domain, unless the person says where to."""
+        """Return a value like that of another configuration, or into --bucket."""
         if self.options.bucket:
             where = {"OssBucket": self.options.bucket, "OssEndpoint": self.options.endpoint}
             formats = self._new_formats()
@@ -256,7 +259,7 @@ class _Recordings:
             formats = [dict(entry) for entry in pattern[0]["RecordFormat"]] or self._new_formats()
         else:
             raise Blocked(
-                "there is none, and no other of the domain to go by: say --bucket and --endpoint"
+                "there is none, and no other of the domain to copy. Pass --bucket and --endpoint."
             )
         return {
             **where,
@@ -274,7 +277,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _name_or_star(pattern: str) -> str:
-    """Live knows names and "*", and no other pattern."""
+    """Return "*" for any pattern: Live knows no other one."""
     return "*" if GLOB & set(pattern) else pattern
 
 
@@ -284,7 +287,7 @@ def _with_stream(prefix: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """The end of a callback URL is often a secret."""
+    """Return the URL without its path, which often ends in a secret."""
     head, _, path = url.partition("://")
     host, divided, rest = path.partition("/")
     return f"{head}://{host}/…" if divided and rest else url

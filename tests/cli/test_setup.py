@@ -1,4 +1,4 @@
-"""live-record setup, against a stage over HTTP and the stand-in's own configuration."""
+"""live-record setup, against a stage over HTTP and the emulator's own configuration."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_a_rule_without_a_configuration_gets_one_like_another_of_its_domain(
 def test_without_another_to_go_by_the_bucket_has_to_be_said(person: Person) -> None:
     person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
     refused = person.types("--yes")
-    assert (refused.exit_code, "say --bucket and --endpoint" in refused.output) == (1, True)
+    assert (refused.exit_code, "Pass --bucket and --endpoint." in refused.output) == (1, True)
     person.does("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     added = person.sees()[str(APP)]
     assert (added["OssBucket"], added["RecordFormat"][0]["Format"]) == ("dev-bucket", "mp4")
@@ -269,7 +269,7 @@ def test_what_a_rule_is_about_becomes_manual_and_what_none_is_about_is_left(
         person.control.post("recording", {**APP_OF_LIVE, "app": app, "on_demand": mode})
     shown = person.does()
     other = ConfigTarget("oss", "live.example.com", "else", "*")
-    assert "no rule is about it: left alone" in shown
+    assert "no rule covers it: left alone" in shown
     assert person.sees()[str(APP)]["OnDemand"] == 7
     assert (read(person.account, other) or {})["OnDemand"] == 0
     person.does("--manual")
@@ -296,7 +296,7 @@ def test_an_object_name_that_streams_share_gets_the_stream_in_it(person: Person)
     assert mp4["OssObjectPrefix"] == shared
 
 
-def test_a_configuration_into_vod_is_mended_in_its_own_words(person: Person) -> None:
+def test_a_configuration_into_vod_is_corrected_in_its_own_fields(person: Person) -> None:
     target = ConfigTarget("vod", "live.example.com", "app", "*")
     person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
     formats = [{"Format": "mp4", "AutoCompose": "ON", "Tags": "lesson"}]
@@ -500,6 +500,16 @@ def test_what_belongs_to_another_stage_is_not_undone(person: Person, no_stages: 
     no_stages.write_text(json.dumps({**document, "url": "https://prod.example.com"}))
     result = person.types("--undo", "--yes")
     assert (result.exit_code, "prod.example.com" in result.output) == (1, True)
+
+
+def test_a_backup_of_another_release_is_left_to_that_release(
+    person: Person, no_stages: Path
+) -> None:
+    person.does()
+    document = json.loads(no_stages.read_text())
+    no_stages.write_text(json.dumps({**document, "format": 1}))
+    result = person.types("--undo", "--yes")
+    assert (result.exit_code, "by another release" in result.output) == (1, True)
 
 
 # --- what can go wrong on the way
