@@ -1,4 +1,8 @@
-"""live-record probe: what no documentation says of Live, asked of the account itself."""
+"""`live-record probe`: runs the experiments with one test stream and writes a redacted report.
+
+cli.main adds the command. It chooses the test stream and who publishes it; cli.probe.run runs the
+experiments. It must not touch a stream that the policy records.
+"""
 
 from __future__ import annotations
 
@@ -31,28 +35,42 @@ from shared.protocol import StreamKey
 from shared.protocol.policy import OnPublish
 
 EMULATOR_PATIENCE_S, ACCOUNT_PATIENCE_S = 5.0, 30.0
-"""s of patience, unless told."""
+"""Default of --patience."""
 NAME = "live-record-probe"
 
 
 @click.command()
-@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
-@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
-@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
-@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
-@click.option("--stream", type=Stream(), help="the test stream, domain/app/stream; nothing else's")
-@click.option("--push", help="the command that pushes it; without, you are asked to")
-@click.option("--receive", help="the URL at which Live reaches --listen, for callback questions")
-@click.option("--listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT behind it")
-@click.option("--load", is_flag=True, help="also exceed the account's limit, for some seconds")
+@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
 @click.option(
-    "--only", multiple=True, type=click.Choice(list(ALL_EXPERIMENTS)), help="one question"
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
 )
-@click.option("--bucket", default="", help="of OSS, for the test stream's files")
-@click.option("--endpoint", default="", help="of the bucket")
-@click.option("--patience", type=float, help="seconds that an event may take")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default="facts-report.json")
-@click.option("--json", "as_json", is_flag=True, help="the report as JSON, too")
+@click.option(
+    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+)
+@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
+@click.option("--stream", type=Stream(), help="test stream, domain/app/stream, used by nobody else")
+@click.option("--push", help="command that pushes the stream; otherwise you are asked to")
+@click.option("--receive", help="URL at which Live reaches --listen, for callback experiments")
+@click.option(
+    "--listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT to receive callbacks on"
+)
+@click.option("--load", is_flag=True, help="also exceed the account's rate limit for some seconds")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(ALL_EXPERIMENTS)),
+    help="run only this experiment; repeatable",
+)
+@click.option("--bucket", default="", help="OSS bucket for the test stream's files")
+@click.option("--endpoint", default="", help="endpoint of the bucket")
+@click.option("--patience", type=float, help="how many seconds an event may take")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="facts-report.json",
+    help="file to write the report to",
+)
+@click.option("--json", "as_json", is_flag=True, help="also print the report as JSON")
 def probe(
     *,
     stage: str | None,
@@ -61,15 +79,15 @@ def probe(
     live: str | None,
     out: Path,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - the rest says how to ask
+    **options: Any,  # noqa: ANN401 - the rest are options of the run
 ) -> None:
-    """Ask Live what no documentation says, with one test stream.
+    """Find out by experiment how Live behaves.
 
-    What it answers is written down redacted.
+    It uses one test stream and writes a redacted report.
     """
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(
-            "this exceeds the limit of the whole account for some seconds: say --load too"
+            "This exceeds the whole account's rate limit for some seconds. Pass --load as well."
         )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
@@ -92,7 +110,7 @@ def probe(
 
 
 def _silent(_line: str) -> None:
-    """JSON is said once, at the end."""
+    """Print nothing: with --json the report is printed once, at the end."""
 
 
 def _run(
@@ -109,7 +127,7 @@ def _run(
         observations = select(OBSERVATIONS, only)
         if not isinstance(test_stream.publisher, EmulatorPublisher) and not options["receive"]:
             _record_unasked(
-                observations, report, "it needs --receive, a URL that leads to --listen"
+                observations, report, "it needs --receive, a URL that points to --listen"
             )
         elif observations:
             host, _, port = options["listen"].rpartition(":")
@@ -135,7 +153,7 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
     if row is None:
         raise Failure(f"{domain} is not in the policy of the stage")
     if stage.policy.rule(StreamKey(row.streaming, app, name)).on_publish is OnPublish.RECORD:
-        raise Failure("the policy records this stream by itself: name another with --stream")
+        raise Failure("The policy records this stream automatically. Name another with --stream.")
     ingest = (row.ingest or (row.streaming,))[0]
     is_emulator = stage.is_development
     return TestStream(
@@ -160,12 +178,14 @@ def _publisher(target: Target, push: str | None, names: tuple[str, str, str]) ->
     if target.live.startswith("http://"):
         return EmulatorPublisher(target.live, *names)
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody is there to push the stream: say --push COMMAND")
+        raise click.UsageError(
+            "Nobody can push the stream without a terminal. Pass --push COMMAND."
+        )
     return ManualPublisher("rtmp://" + "/".join(names))
 
 
 def _account_names(test_stream: TestStream, stage: Stage) -> dict[str, str]:
-    """What is the account's own."""
+    """Return the account's own names and what the report shows for them."""
     own = {test_stream.stream: "STREAM", test_stream.app: "APP"}
     for domain in stage.policy.domains:
         own |= dict.fromkeys(domain.names, "DOMAIN")
@@ -175,6 +195,6 @@ def _account_names(test_stream: TestStream, stage: Stage) -> dict[str, str]:
 def _report_document(report: Report, *, is_emulator: bool) -> dict[str, Any]:
     return {
         "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "asked": "a stand-in" if is_emulator else "ApsaraVideo Live",
+        "asked": "an emulator" if is_emulator else "ApsaraVideo Live",
         **report.document(),
     }

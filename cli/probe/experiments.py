@@ -1,5 +1,8 @@
-"""What probe asks, each question named like the stand-in's switch for it: here what commands and
-the lists of Live tell, without a callback receiver and without load."""
+"""The experiments that need commands and lists alone: no callback receiver, no load.
+
+cli.probe.run runs them. Each is named like the emulator's switch for the same question and returns
+the answer with its evidence; it may use the account through the test stream alone.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ Answer = tuple[Any, str]
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`fact` is the line of the platform's facts that is open; `needs` is "" or what a run must be
-    given for it: "receiver" or "load"."""
+    """`fact` is the open item of the platform's facts; `needs` is what a run needs for it:
+    "receiver", "load" or nothing."""
 
     fact: str
     question: str
@@ -90,7 +93,7 @@ def start_after_stop_within_delay(test_stream: TestStream) -> Answer:
 
 def start_after_interruption_within_delay(test_stream: TestStream) -> Answer:
     if _resumes_by_itself(test_stream):
-        raise Unanswered("a manual recording resumes by itself here: there is nothing to start")
+        raise Unanswered("a manual recording resumes automatically here: there is nothing to start")
     return _started_again(test_stream, "start within DelayTime of an interruption")
 
 
@@ -133,7 +136,7 @@ def _started_again(test_stream: TestStream, attempt: str) -> Answer:
 
 
 def stream_visible_after_publish_ms(test_stream: TestStream) -> Answer:
-    """From the publish itself: what is listed need not be found by commands, nor the other way."""
+    """Measure from the publish: commands may find a stream before or after it is listed."""
     test_stream.reset()
     test_stream.publisher.publish()
     test_stream.is_live = True
@@ -163,7 +166,7 @@ def online_list_lag_ms(test_stream: TestStream) -> Answer:
 
 
 def publish_time_offset_ms(test_stream: TestStream) -> Answer:
-    """Both are to the second."""
+    """Both times are whole seconds."""
     test_stream.reset()
     before = len(test_stream.publish_events())
     test_stream.publish()
@@ -188,7 +191,7 @@ def status_events_carry_time(test_stream: TestStream) -> Answer:
 
 
 def record_key_is_told(test_stream: TestStream) -> Answer:
-    """Of a configuration that signs; where it does not say so, nothing tells it from none."""
+    """Read a configuration that signs: one that does not has no key to return."""
     try:
         answer = test_stream.account.ask(
             "DescribeLiveRecordNotifyConfig", DomainName=test_stream.domain
@@ -198,7 +201,7 @@ def record_key_is_told(test_stream: TestStream) -> Answer:
     config = answer.get("LiveRecordNotifyConfig") or {}
     is_told = bool(config.get("NotifyAuthKey"))
     if not is_told and str(config.get("NotifyReqAuth", "")).lower() in ("false", "no"):
-        raise Unanswered("the configuration has no key that could be told: run setup first")
+        raise Unanswered("the configuration has no key to show: run setup first")
     return is_told, f"DescribeLiveRecordNotifyConfig has {', '.join(sorted(config))}"
 
 
@@ -230,7 +233,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "§1.2", "start within DelayTime of a stop", start_after_stop_within_delay
     ),
     "manual_resumes_within_delay": Experiment(
-        "§6", "whether a manual recording resumes by itself", manual_resumes_within_delay
+        "§6", "whether a manual recording resumes automatically", manual_resumes_within_delay
     ),
     "start_after_interruption_within_delay": Experiment(
         "§6", "start within DelayTime of an interruption", start_after_interruption_within_delay
@@ -239,6 +242,6 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "§4", "whether status events carry their time", status_events_carry_time
     ),
     "record_key_is_told": Experiment(
-        "§3", "whether the key of recording callbacks is told", record_key_is_told
+        "§3", "whether the key of recording callbacks is returned", record_key_is_told
     ),
 }

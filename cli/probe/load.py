@@ -1,6 +1,7 @@
-"""What only more commands than the account may send can tell: stops of an idle test stream.
+"""The experiments that exceed the account's rate limit: stops of the idle test stream.
 
-For some two seconds nobody else of the account gets a command through: it is asked only on demand.
+cli.probe.run runs them with --load alone: for about two seconds no other command of the account
+gets through.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from cli.probe.experiments import Answer, Experiment
 from cli.probe.test_stream import TestStream, Unanswered
 
 MAX_COMMANDS = 400
-"""Commands after which a limit has to have shown."""
+"""A limit must have shown after so many commands."""
 QUIET_S = 1.2
-"""s in which whatever counts has forgotten what came before."""
+"""After such a pause no limiter counts earlier commands."""
 WINDOW_S = 1.0
 MAX_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """`at` is in seconds since the first of them."""
+    """The answer to one command; `at` is in s since the first, `retry_after` in ms."""
 
     at: float
     code: str
@@ -32,7 +33,7 @@ class CommandAnswer:
 
     @property
     def is_over(self) -> bool:
-        """Refused for the rate of it, or never answered at all."""
+        """Refused by the rate limit, or not answered at all."""
         return self.code.startswith("Throttling") or self.is_dropped
 
     @property
@@ -58,24 +59,26 @@ def throttle_retry_after(test_stream: TestStream) -> Answer:
 
 
 def limiter(test_stream: TestStream) -> Answer:
-    """A bucket goes on at its rate once it is empty; a sliding second takes nothing until its first
-    command is a second old."""
+    """Tell a bucket, which takes commands at its rate once it is empty, from a sliding second,
+    which takes none until its first command is a second old."""
     for _ in range(MAX_TRIES):
         found = classify_limiter(_send_stops(test_stream, for_seconds=WINDOW_S * 0.9))
         if found is not None:
             return found
-    raise Unanswered("commands went out too slowly to fill the limit: ask from a faster line")
+    raise Unanswered(
+        "commands went out too slowly to fill the limit: run it over a faster connection"
+    )
 
 
 def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
-    """None when they came too slowly to tell, for the line or for this machine: one that stood
-    still may be answered when the second is over, and then either limit takes it."""
+    """Return the kind of limiter, or None if the answers came too slowly to tell: after the second
+    is over, either kind takes commands again."""
     full = next((answer.at for answer in answers if answer.is_over), None)
     if full is None or full > WINDOW_S / 2:
         return None
-    a_place = WINDOW_S / max(1, sum(answer.at < full for answer in answers))
+    slot_s = WINDOW_S / max(1, sum(answer.at < full for answer in answers))
     later = [answer for answer in answers if full < answer.at < WINDOW_S * 0.9]
-    if not later or later[-1].at < full + 2 * a_place:
+    if not later or later[-1].at < full + 2 * slot_s:
         return None
     taken = sum(not answer.is_over for answer in later)
     kind = "bucket" if taken else "sliding_second"
@@ -92,12 +95,12 @@ def _first_over_limit(test_stream: TestStream) -> CommandAnswer:
 def _first_refusal(test_stream: TestStream) -> CommandAnswer:
     found = _first_over_limit(test_stream)
     if found.is_dropped:
-        raise Unanswered("what is over the limit is not answered at all")
+        raise Unanswered("a command over the limit is not answered at all")
     return found
 
 
 def _send_stops(test_stream: TestStream, for_seconds: float = 0.0) -> list[CommandAnswer]:
-    """Until one is refused, or for so long."""
+    """Send stops until one is over the limit, or for `for_seconds`."""
     test_stream.reset()
     time.sleep(QUIET_S)
     began, answers = time.monotonic(), list[CommandAnswer]()
@@ -120,11 +123,11 @@ def _send_stop(test_stream: TestStream, began: float) -> CommandAnswer:
 
 LOAD_EXPERIMENTS: Mapping[str, Experiment] = {
     "throttle_mode": Experiment(
-        "§1.5", "whether what is over the limit is answered", throttle_mode, "load"
+        "§1.5", "whether a command over the limit is answered", throttle_mode, "load"
     ),
-    "throttle_status": Experiment("§1.5", "with which status", throttle_status, "load"),
+    "throttle_status": Experiment("§1.5", "with which HTTP status", throttle_status, "load"),
     "throttle_retry_after": Experiment(
-        "§1.5", "whether it says when to try again", throttle_retry_after, "load"
+        "§1.5", "whether it says when to retry", throttle_retry_after, "load"
     ),
     "limiter": Experiment("§1.5", "how the second is counted", limiter, "load"),
 }

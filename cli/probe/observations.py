@@ -1,5 +1,8 @@
-"""What only a callback receiver of one's own can tell. For as long as it is asked, the callbacks of
-the domain come to the receiver, so no other stream may be live there."""
+"""The experiments that need a callback receiver of probe's own.
+
+cli.probe.run runs them with --receive. While they run, all callbacks of the domain go to that
+receiver, so no other stream may be live on it.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,12 @@ from cli.setup.configurations import ConfigTarget, Value, read, write
 
 ASKS = 1
 RETRY_INTERVAL_S = 1.5
-"""s: more than Live leaves between two deliveries (facts/live.md 2)."""
+"""Longer than Live waits between two deliveries of a callback (facts/live.md 2)."""
 
 
 @dataclass(slots=True)
 class ObservedStream:
-    """A scene whose callbacks come to a receiver, with the keys that sign them."""
+    """The test stream with a receiver for its callbacks and the keys that sign them."""
 
     test_stream: TestStream
     receiver: Receiver
@@ -36,7 +39,7 @@ class ObservedStream:
     backup: Backup
 
     def put(self, target: ConfigTarget, wanted: Value | None) -> None:
-        """Written down first, so that it is put back even after a kill."""
+        """Write a configuration; it is in the backup first, so that even a kill loses nothing."""
         now = read(self.test_stream.account, target)
         self.backup.before(target, now, wanted)
         write(self.test_stream.account, target, now, wanted)
@@ -45,7 +48,7 @@ class ObservedStream:
         return f"{self.receiver.url}/{kind}"
 
     def configure_recording(self, **changes: object) -> None:
-        """The test stream's own configuration, another way for what is published next."""
+        """Change the test stream's own configuration; it applies from the next publish on."""
         now = read(self.test_stream.account, self.recording_target)
         self.put(self.recording_target, {**(now or {}), **changes})
 
@@ -54,7 +57,7 @@ class ObservedStream:
 def observing(
     test_stream: TestStream, receiver: Receiver, recording_target: ConfigTarget, backup: Backup
 ) -> Iterator[ObservedStream]:
-    """Unanswered when another stream is live on the domain."""
+    """Lead the domain's callbacks to the receiver; raise Unanswered if another stream is live."""
     _require_no_other_stream(test_stream)
     keys = secrets.token_hex(16), secrets.token_hex(16)
     observed = ObservedStream(test_stream, receiver, *keys, recording_target, backup)
@@ -98,7 +101,7 @@ def _record(observed: ObservedStream) -> Value:
 
 
 def absent_notify_config(observed: ObservedStream) -> Answer:
-    """The one moment at which there is none: it is put there again at once."""
+    """Remove the configuration, read it, and restore it at once."""
     target = ConfigTarget("record", observed.test_stream.domain)
     observed.put(target, None)
     try:
@@ -121,7 +124,7 @@ def callback_retry_on_5xx(observed: ObservedStream) -> Answer:
 
 
 def callback_resigns(observed: ObservedStream) -> Answer:
-    """Only of what was not answered is it known that it comes again."""
+    """Leave a callback unanswered: only then is it known to be sent again."""
     _publish_observed(observed, answers={"publish": [0]})
     if not _is_true_in_time(
         observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1, NO_ANSWER_S
@@ -164,10 +167,10 @@ def on_demand_failure_records(observed: ObservedStream) -> Answer:
 
 
 def remarks_carry_signature(observed: ObservedStream) -> Answer:
-    """Nobody can make the service itself raise an exception: only the stand-in does, when asked."""
+    """Only the emulator can be asked for an exception callback; the service cannot."""
     publisher = observed.test_stream.publisher
     if not isinstance(publisher, EmulatorPublisher):
-        raise Unanswered("an exception callback cannot be brought about: read one that happened")
+        raise Unanswered("an exception callback cannot be provoked: read one that happened")
     _publish_observed(observed)
     publisher.control.exception(observed.test_stream.stream)
     _require_callback(observed, "exception")
@@ -186,7 +189,7 @@ def _publish_observed(
 
 
 def _publish_on_demand(observed: ObservedStream, status: int) -> None:
-    """OnDemand 1 for the test stream alone, for as long as it takes."""
+    """Publish with OnDemand 1 for the test stream alone, and answer with `status`."""
     observed.test_stream.reset()
     observed.configure_recording(OnDemand=ASKS)
     try:
@@ -204,7 +207,7 @@ def _require_callback(observed: ObservedStream, kind: str) -> None:
 
 
 def _let_settle(observed: ObservedStream, kind: str) -> None:
-    """Until it comes no more: only after the last delivery does Live take it for failed."""
+    """Wait until no more arrives: Live gives the callback up only after its last delivery."""
     count = 0
     while len(observed.receiver.callbacks_of(kind)) > count:
         count = len(observed.receiver.callbacks_of(kind))
@@ -214,7 +217,7 @@ def _let_settle(observed: ObservedStream, kind: str) -> None:
 def _is_true_in_time(
     observed: ObservedStream, is_so: Callable[[], bool], longer: float = 0.0
 ) -> bool:
-    """The service's own second between two deliveries passes while it is waited."""
+    """Return True if it comes true in time, which includes Live's pause between deliveries."""
     test_stream = observed.test_stream
     try:
         test_stream.wait_until(is_so, RETRY_INTERVAL_S + longer + test_stream.patience, "")
@@ -225,7 +228,7 @@ def _is_true_in_time(
 
 OBSERVATIONS: Mapping[str, Experiment] = {
     "callback_retry_on_5xx": Experiment(
-        "§2", "whether a callback answered 500 comes again", callback_retry_on_5xx, "receiver"
+        "§2", "whether a callback answered 500 is sent again", callback_retry_on_5xx, "receiver"
     ),
     "callback_resigns": Experiment(
         "§3", "whether a repeated callback is signed anew", callback_resigns, "receiver"
@@ -237,10 +240,16 @@ OBSERVATIONS: Mapping[str, Experiment] = {
         "§5", "whether the on-demand callback is signed", on_demand_carries_signature, "receiver"
     ),
     "on_demand_failure_records": Experiment(
-        "§5", "what becomes of a failed on-demand callback", on_demand_failure_records, "receiver"
+        "§5",
+        "what happens after a failed on-demand callback",
+        on_demand_failure_records,
+        "receiver",
     ),
     "absent_notify_config": Experiment(
-        "§7", "how a callback configuration is told that is none", absent_notify_config, "receiver"
+        "§7",
+        "how Live reports a callback configuration that does not exist",
+        absent_notify_config,
+        "receiver",
     ),
     "remarks_carry_signature": Experiment(
         "§2.1", "whether exception callbacks are signed", remarks_carry_signature, "receiver"

@@ -1,4 +1,7 @@
-"""Whoever pushes the test stream: the stand-in's control plane, a program, or the person."""
+"""Who publishes the test stream: the emulator's control plane, a program, or a person.
+
+The test stream calls it. It reports Live's own clock as well, since the emulator's can be moved.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ import click
 from emulator.live import Remote, Unfit
 
 END_TIMEOUT_S = 10.0
-"""s that a program may take to end after it was told to."""
+"""How long a program may take to end after SIGTERM."""
 
 
 class Publisher(Protocol):
     def publish(self) -> None: ...
     def unpublish(self) -> None: ...
     def let_pass(self, seconds: float) -> None:
-        """That much of the service's own time."""
+        """Let so much of Live's time pass."""
         ...
 
     def now(self) -> float:
-        """The service's own, in seconds since the epoch."""
+        """Return Live's time, in seconds since the epoch."""
         ...
 
 
@@ -49,7 +52,7 @@ class EmulatorPublisher:
 
 
 class ProgramPublisher:
-    """A command line that pushes until it is ended, like ffmpeg's."""
+    """Runs a command line that pushes until it is terminated, like ffmpeg."""
 
     def __init__(self, command: str) -> None:
         self._command = shlex.split(command)

@@ -1,4 +1,7 @@
-"""A callback receiver of probe's own: it keeps what arrives, and answers as a question needs."""
+"""A callback receiver for probe: it keeps every callback and answers as an experiment needs.
+
+cli.probe.observations uses it. Callbacks hold secrets: none of them may be printed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 NO_ANSWER_S = 6.0
-"""s: longer than Live waits for an answer (facts/live.md 2)."""
+"""Longer than Live waits for an answer (facts/live.md 2)."""
 OK = 200
 NEED_RECORD_BODY = b'{"NeedRecord": false}'
 
@@ -41,8 +44,8 @@ class ReceivedCallback:
 
 @dataclass(slots=True)
 class Receiver:
-    """`url` is how Live reaches it. `answers` are statuses for the next callbacks of an event, or
-    of a kind that has none; 0 is no answer at all, and what is over is answered 200."""
+    """`url` is how Live reaches the receiver. `answers` are the statuses of the next answers, by
+    event, or by kind where there is no event; 0 means no answer, and the default is 200."""
 
     url: str
     callbacks: list[ReceivedCallback] = field(default_factory=list)
@@ -80,7 +83,7 @@ def _fields(query: str, body: bytes) -> Mapping[str, Any]:
 
 @contextmanager
 def receiving(host: str, port: int, public_url: str) -> Iterator[Receiver]:
-    """Listens until the block is left; without `public_url` it is reached where it listens."""
+    """Listen until the block ends; without `public_url`, Live uses the address it listens on."""
     receiver = Receiver(public_url.rstrip("/"))
     server = ThreadingHTTPServer((host, port), _handler(receiver))
     server.daemon_threads = True
@@ -109,6 +112,6 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
         do_POST = do_GET  # noqa: N815 - the library's name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
-            """Callbacks hold secrets: nothing of them is printed."""
+            """Print nothing: callbacks hold secrets."""
 
     return Handler

@@ -1,5 +1,8 @@
-"""One run of probe: the test stream's own configuration, question after question, everything put
-back, and a report that names nothing of the account's."""
+"""One run of probe: prepares the test stream's configuration, runs experiments, restores all.
+
+The probe command calls it. Whatever happens, the configuration is restored; the report must not
+name anything of the account.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ MANUAL = 7
 
 @dataclass(slots=True)
 class Report:
-    """`names` are what has to be hidden wherever it stands."""
+    """`names`: the account's own names, and what is written in their place."""
 
     names: Mapping[str, str]
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -98,27 +101,27 @@ def _run_experiment(
 def prepared(
     test_stream: TestStream, backup: Backup, where: Mapping[str, str], say: Say
 ) -> Iterator[ConfigTarget]:
-    """The test stream has a configuration of its own, and neither it nor anything else is left when
-    the block is, however that happens."""
+    """Give the test stream a recording configuration of its own; remove it, and restore everything
+    else, however the block ends."""
     restore_all(test_stream, backup, say)
     if test_stream.publish_time() is not None:
         raise Failure(
-            f"{test_stream.app}/{test_stream.stream} is live: probe takes a stream of its own"
+            f"{test_stream.app}/{test_stream.stream} is live: probe needs a stream of its own"
         )
-    test = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
+    target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
     value = _configuration(test_stream, where)
     try:
-        now = read(test_stream.account, test)
-        backup.before(test, now, value)
-        write(test_stream.account, test, now, value)
-        yield test
+        now = read(test_stream.account, target)
+        backup.before(target, now, value)
+        write(test_stream.account, target, now, value)
+        yield target
     finally:
         _end_everything(test_stream)
         restore_all(test_stream, backup, say)
 
 
 def _end_everything(test_stream: TestStream) -> None:
-    """Nothing goes on being recorded or pushed."""
+    """Stop recording and publishing the test stream."""
     for command in ("stop", "cancel_delay"):
         test_stream.command(command)
     test_stream.publisher.unpublish()
@@ -130,8 +133,8 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
             result = restore(test_stream.account, backup, entry)
         except Declined as declined:
             raise Failure(
-                f"{entry.target} could not be put back ({declined}): it is kept in {backup.path},"
-                " and the next probe begins with it"
+                f"{entry.target} could not be put back ({declined}). It is in {backup.path},"
+                " and the next probe begins by putting it back."
             ) from None
         if not result.startswith("put back"):
             backup.drop(entry)
@@ -139,11 +142,11 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
 
 
 def _configuration(test_stream: TestStream, where: Mapping[str, str]) -> Value:
-    """Into the bucket that another configuration of the domain records into, unless told."""
+    """Return the configuration, into `where` or the bucket of another of the domain's."""
     existing = [value for _, value in recordings(test_stream.account, test_stream.domain)]
     source = next((value for value in (where, *existing) if value.get("OssBucket")), None)
     if source is None:
-        raise Failure("no recording configuration to go by: say --bucket and --endpoint")
+        raise Failure("There is no recording configuration to copy. Pass --bucket and --endpoint.")
     return {
         "OssBucket": source["OssBucket"],
         "OssEndpoint": source["OssEndpoint"],

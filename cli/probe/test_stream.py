@@ -1,4 +1,8 @@
-"""The test stream, and what Live says and does about it: all that a question of probe may use."""
+"""The test stream: commands to it, and what Live lists and reports about it.
+
+Every experiment of probe works through it. It commands no other stream, and at most eight times a
+second, because the rate limit is the whole account's.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +20,24 @@ from cli.probe.publisher import Publisher
 OK = "OK"
 NOT_FOUND = ("StreamNotFound", "InvalidStream.NotFound")
 MERGE_DELAY_S = 15
-"""s: the shortest DelayTime that Live takes (facts/live.md 6)."""
+"""The shortest DelayTime that Live accepts (facts/live.md 6)."""
 LISTING_TIMEOUT_S = 90.0
-"""s that the online list may take to show or to lose the stream."""
+"""How long the online list may take to show or to drop the stream."""
 POLL_INTERVAL_S = 0.05
 COMMAND_INTERVAL_S = 0.12
-"""s between two commands of probe's own."""
+"""Between two commands of probe; the limit of 50/s is the whole account's."""
 
 Event = Mapping[str, Any]
 
 
 class Unanswered(Exception):
-    """Why a question could not be answered; the sentence goes into the report."""
+    """An experiment has no answer; the text says why and goes into the report."""
 
 
 @dataclass(slots=True)
 class TestStream:
-    """`patience` is how many seconds an event that has to come may take, and how long silence has
-    to last before it is an answer."""
+    """`patience` is in seconds: how long an expected event may take, and how long nothing must
+    happen before that is the answer."""
 
     account: Account
     domain: str
@@ -56,8 +60,7 @@ class TestStream:
         return {"DomainName": self.domain, "AppName": self.app, "StreamName": self.stream}
 
     def command(self, command: str, **changes: str) -> str:
-        """The code that was answered. The limit of 50/s is the whole account's: a sixth of it has
-        to do."""
+        """Send a command, COMMAND_INTERVAL_S after the last one; return the code, OK for 200."""
         time.sleep(max(0.0, self._last_command_at + COMMAND_INTERVAL_S - time.monotonic()))
         self._last_command_at = time.monotonic()
         try:
@@ -72,7 +75,7 @@ class TestStream:
             raise Unanswered(f"{command} was answered {code} where it had to be accepted")
 
     def reset(self) -> None:
-        """Offline, idle, and nothing of it pending."""
+        """Make the stream offline and idle, with no merge delay running."""
         if self.is_live:
             self.command("stop")
             self.command("cancel_delay")
@@ -88,7 +91,7 @@ class TestStream:
             time.sleep(self.visible_after_s + POLL_INTERVAL_S)
 
     def publish_and_time(self) -> float:
-        """Publish, and wait until it is listed: after how many seconds."""
+        """Publish, wait until the stream is listed, and return after how many seconds it was."""
         self.publisher.publish()
         self.is_live = True
         return self.wait_until(
@@ -103,7 +106,7 @@ class TestStream:
         )
 
     def publish_time(self) -> datetime | None:
-        """PublishTime of the stream, when it is online."""
+        """Return PublishTime of the online list, None while the stream is not listed."""
         filters = {"QueryType": "strict", "StreamType": "raw"}
         answer = self.account.ask("DescribeLiveStreamsOnlineList", **self.names, **filters)
         for row in rows_at(answer, "OnlineInfo", "LiveStreamOnlineInfo"):
@@ -112,8 +115,8 @@ class TestStream:
         return None
 
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> float:
-        """After how many seconds. It is looked for once more when they are over: this machine may
-        have stood still meanwhile."""
+        """Wait until `is_so`, and return how many seconds it took; raise Unanswered. It is called
+        once more after the time-out, since this machine may have been busy meanwhile."""
         began, is_over = time.monotonic(), False
         while not is_so():
             if is_over:
@@ -123,13 +126,13 @@ class TestStream:
         return time.monotonic() - began
 
     def recording_events(self) -> Counter[str]:
-        """Every recording callback so far, as its kind and the JSON that was sent. Two that are the
-        same in the same second count twice."""
+        """Count the recording callbacks so far, each as its kind and the JSON that was sent: two
+        equal ones in one second count twice."""
         rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
         return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
 
     def wait_for(self, kinds: tuple[str, ...], since: Counter[str]) -> str:
-        """The first of these kinds after `since`, as it was sent; empty when none comes."""
+        """Return the first of these kinds after `since`, as it was sent; "" if none comes."""
         try:
             self.wait_until(lambda: bool(self._events_of(kinds, since)), self.patience, "")
         except Unanswered:
@@ -147,7 +150,7 @@ class TestStream:
         return event
 
     def publish_events(self) -> list[Event]:
-        """The publish callbacks so far as they were sent, oldest first."""
+        """Return the publish callbacks so far as they were sent, oldest first."""
         rows = self._records(
             "DescribeLiveStreamsNotifyRecords",
             self.ingest,
@@ -159,7 +162,7 @@ class TestStream:
         return [json.loads(row["NotifyContent"]) for row in found]
 
     def _records(self, action: str, domain: str, *path: str) -> list[dict[str, Any]]:
-        """All that concern the stream alone."""
+        """Return Live's records of callbacks about this stream."""
         params = {
             "DomainName": domain,
             "AppName": self.app,

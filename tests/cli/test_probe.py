@@ -1,4 +1,4 @@
-"""live-record probe: against the stand-in it finds how each switch is set, and leaves nothing."""
+"""live-record probe: it finds how each switch of the emulator is set, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def person(stage: HttpStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return Person(stage, tmp_path)
 
 
-def test_every_switch_of_the_stand_in_is_a_question_or_never_answered_with_the_reason() -> None:
+def test_every_switch_of_the_emulator_is_an_experiment_or_unanswerable_with_the_reason() -> None:
     never = {name.partition(" ")[0] for name in UNANSWERABLE}
     switches = {field.name for field in fields(Switches)}
     assert switches - never == set(ALL_EXPERIMENTS)
@@ -113,7 +113,7 @@ def test_what_is_never_answered_is_documented_with_the_reason() -> None:
     ] == [f"* {name}: {why}" for name, why in UNANSWERABLE.items()]
 
 
-def test_every_question_is_documented_with_what_it_needs_and_no_other() -> None:
+def test_every_experiment_is_documented_with_what_it_needs_and_no_other() -> None:
     page = (ROOT / "docs/probe.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:5] for line in page.splitlines() if line.startswith("| `")]
     documented = {
@@ -323,7 +323,7 @@ def test_without_a_recording_configuration_it_has_to_be_told_the_bucket(person: 
     app = {"DomainName": "live.example.com", "AppName": "app"}
     person.account.ask("DeleteLiveAppRecordConfig", **app)
     result = person.types("--only", FEW[0])
-    assert (result.exit_code, "say --bucket and --endpoint" in result.output) == (1, True)
+    assert (result.exit_code, "Pass --bucket and --endpoint." in result.output) == (1, True)
     where = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     assert person.types("--only", FEW[0], *where).exit_code == 0
 
