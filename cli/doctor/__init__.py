@@ -1,4 +1,7 @@
-"""live-record doctor: whether a stage and the account around it are ready, before it matters."""
+"""`live-record doctor`: checks whether a stage and the account around it are ready to record.
+
+cli.main adds the command. It changes nothing, and it must report even when nothing answers.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,34 @@ from cli.errors import Failure
 from cli.stage_registry import Target
 
 STAGE_TIMEOUT_S = 8.0
-"""s that the stage may take for an answer: a cold instance needs some of them."""
+"""How long the stage may take to answer: a cold instance needs some seconds."""
 
 
 class NothingInspected(Failure):
-    """There is no such stage: no better than a fault, and click's own exit code too."""
+    """There is no such stage: exit code 2, like a fault and like click's usage errors."""
 
     exit_code = 2
 
 
 @click.command()
-@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
-@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
-@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, with the scope control")
-@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
+@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
+@click.option(
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+)
+@click.option(
+    "--token",
+    envvar="LIVE_RECORD_TOKEN",
+    help="API token with the scope control; overrides the one in stages.toml",
+)
+@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option(
     "--instances",
     default=DEFAULT_INSTANCES,
     show_default=True,
     type=click.IntRange(1),
-    help="of Function Compute that the region has",
+    help="quota of Function Compute instances in the region",
 )
-@click.option("--json", "as_json", is_flag=True, help="the findings as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the findings as JSON")
 def doctor(
     *,
     stage: str | None,
@@ -44,10 +53,10 @@ def doctor(
     instances: int,
     as_json: bool,
 ) -> None:
-    """Look at all that recording rests on, and say what mends it.
+    """Check what recording depends on, and name the fixes.
 
-    Changes nothing. Exits with 0 when all is well, 1 when there are warnings, 2 when there are
-    faults or nothing could be looked at.
+    Changes nothing. Exits with 0 if all is well, 1 if there are warnings, 2 if there are faults
+    or nothing could be checked.
     """
     try:
         target = stage_registry.with_live(
@@ -61,7 +70,7 @@ def doctor(
 
 
 def _inspect(target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
-    """The severity of the worst that was found."""
+    """Run all checks, print the findings and return the severity of the worst."""
     from cli.account import account_at
     from cli.api import Api
     from cli.doctor import report

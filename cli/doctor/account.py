@@ -1,4 +1,7 @@
-"""Who asks, and what they may ask."""
+"""The checks of the credentials: who calls, and what they may call.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def credentials(snapshot: Snapshot) -> Findings:
                 " ALIBABA_CLOUD_ACCESS_KEY_SECRET, of a RAM user"
             )
         else:
-            yield fault(f"whose they are could not be learnt: {identity.why}")
+            yield fault(f"their owner could not be determined: {identity.why}")
     elif identity.kind == "Account":
         yield fault(
             "they are the account's own root key, which may do everything and cannot be limited:"
@@ -28,7 +31,7 @@ def credentials(snapshot: Snapshot) -> Findings:
 
 
 def access(snapshot: Snapshot) -> Findings:
-    """Each action once, however often it was refused."""
+    """Report each refused action once."""
     for action in dict.fromkeys(
         unread.action for unread in snapshot.refused if unread.is_forbidden
     ):
@@ -50,7 +53,7 @@ def _grant_inspector(identity: Identity | Unread) -> str:
 
 
 def grant_command(policy: str, whom: str) -> str:
-    """The policies are those of deploy/ram."""
+    """Return the command that grants a policy of deploy/ram."""
     name = f"live-record-{policy}"
     attach, _, rest = whom.partition(" ")
     return (
@@ -76,5 +79,5 @@ def _is_unexplained(unread: Unread) -> bool:
 
 CHECKS = (
     Check("credentials", "the credentials are there, and no root key", credentials),
-    Check("access", "they may read all that doctor looks at", access),
+    Check("access", "they may read all that doctor checks", access),
 )

@@ -1,4 +1,7 @@
-"""What OSS says of a bucket that is recorded into, asked through its official SDK."""
+"""Reads from OSS, through its official SDK, what doctor checks about a recording bucket.
+
+The doctor command hands bucket() to its sources; play uses client(). It only reads.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from cli.doctor.snapshot import Bucket
 from shared.protocol.command_errors import LiveError, NeverSent
 
 TIMEOUT_S = 5
-"""s that it may take to connect, and to answer."""
+"""To connect, and again to answer."""
 NO_RULES = "NoSuchLifecycle"
 ELSEWHERE = "WrongEndpoint"
-"""Ours: OSS itself says AccessDenied and which endpoint it is only in words."""
+"""Our own code: OSS answers AccessDenied and names the right endpoint in its message alone."""
 
 
 def bucket(account: Account, name: str, endpoint: str) -> Bucket:
-    """`endpoint` is what the recording configuration says. Raises Declined."""
+    """Read a bucket at the `endpoint` of its recording configuration; raise Declined."""
     import alibabacloud_oss_v2 as oss
 
     sdk = client(oss, account, endpoint)
@@ -28,7 +31,7 @@ def bucket(account: Account, name: str, endpoint: str) -> Bucket:
 
 
 def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
-    """A stand-in plays OSS at its own address, whatever the endpoint is called."""
+    """Return a client of OSS; an emulator serves every endpoint at its own address."""
     config = oss.config.load_default()
     key = account.credentials
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(
@@ -44,7 +47,7 @@ def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - 
 
 
 def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN401 - as above
-    """The least number of days after which a rule that is on deletes; None where none does."""
+    """Return the least number of days after which an enabled rule deletes, None if none does."""
     request = oss.GetBucketLifecycleRequest(bucket=name)
     try:
         answer = _call("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))

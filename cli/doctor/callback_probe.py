@@ -1,7 +1,8 @@
-"""Calls a callback URL as Live would, about a domain that nobody has, so that nothing comes of it.
+"""Calls a callback URL as Live would, about a domain that cannot exist, so that nothing happens.
 
-Signed with the key that Live holds, one answer proves at once that the public address, the path
-token, the key, the host that is signed over and the clock are right.
+cli.doctor.collect calls it. The call is signed with the key that Live holds, so one answer proves
+the address, the path token, the key, the signed host and the clock. Only URLs of the stage may be
+called: a callback URL of somebody else's is left alone.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from cli.doctor.snapshot import Callback, CallbackProbe
 from shared.inbound.live_callbacks import sign
 
 NO_DOMAIN = "doctor.invalid"
-"""No domain can be called that (RFC 2606)."""
+"""A name that no domain can have (RFC 2606)."""
 TIMEOUT_S = 5.0
-"""s that Live itself waits (facts/live.md 2)."""
+"""As long as Live waits (facts/live.md 2)."""
 RELAYED = {"X-Live-Record-Relayed": "doctor"}
-"""So that nobody who had the callback before is told of it."""
+"""Marks the call as forwarded, so that it is not forwarded again."""
 OUR_FIELDS = {"ignored", "NeedRecord"}
-"""Fields of our answers to what is about no domain of ours."""
+"""Fields of our answers to callbacks about other domains."""
 PROBLEM = "application/problem+json"
 _STREAM_FIELDS = {"app": "doctor", "stream": "doctor"}
 
 
 def probe_stream_callback(callback: Callback, now_ms: int) -> CallbackProbe:
-    """Ingest callbacks are signed over the ingest domain that they name. `now` in ms."""
+    """Call an ingest callback URL; the signature covers the ingest domain in the query."""
     query = {"action": "publish", "app": NO_DOMAIN, "appname": "doctor", "id": "doctor"}
     seconds = str(now_ms // 1000)
     return _probe(
@@ -35,7 +36,7 @@ def probe_stream_callback(callback: Callback, now_ms: int) -> CallbackProbe:
 
 
 def probe_record_callback(callback: Callback, now_ms: int) -> CallbackProbe:
-    """Recording callbacks are signed over the host of their URL."""
+    """Call a recording callback URL; the signature covers the host of the URL."""
     body = {"domain": NO_DOMAIN, "event": "record_started", **_STREAM_FIELDS}
     return _probe(
         "POST", callback, _signature(callback, _host(callback.url), str(now_ms // 1000)), json=body
@@ -48,7 +49,7 @@ def probe_on_demand_callback(callback: Callback) -> CallbackProbe:
 
 
 def _host(url: str) -> str:
-    """Whether Live signs the port too is UNCONFIRMED; the stage takes both."""
+    """Return the host alone. Whether Live signs the port is UNCONFIRMED; the stage accepts both."""
     return urlsplit(url).hostname or ""
 
 

@@ -1,4 +1,7 @@
-"""Callback configurations: whether Live tells this stage, in a way that it can believe."""
+"""The checks of callback configurations: Live reports to this stage, in a way it can verify.
+
+cli.doctor.checks lists them. A finding must not show a key or the end of a callback URL.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def stream_callback(snapshot: Snapshot) -> Findings:
         for name, callback in domain.stream_callbacks.items():
             if callback is None:
                 yield fault(
-                    f"Live tells nobody when streams of {name} come and go",
+                    f"Live reports to nobody when streams of {name} come and go",
                     snapshot.fix_command(SETUP),
                 )
             elif not isinstance(callback, Unread):
@@ -32,7 +35,7 @@ def record_callback(snapshot: Snapshot) -> Findings:
         callback = domain.record_callback
         if callback is None:
             yield fault(
-                f"Live tells nobody what becomes of recordings of {domain.name}",
+                f"Live reports to nobody how recordings of {domain.name} go",
                 snapshot.fix_command(SETUP),
             )
         elif not isinstance(callback, Unread):
@@ -42,7 +45,7 @@ def record_callback(snapshot: Snapshot) -> Findings:
 
 
 def on_demand_callback(snapshot: Snapshot) -> Findings:
-    """facts/live.md 5: with OnDemand 1 and no OnDemandUrl nothing is recorded."""
+    """With OnDemand 1 and no OnDemandUrl, nothing is recorded (facts/live.md 5)."""
     for domain in snapshot.domains:
         callback = domain.record_callback
         asking = [config for config in domain.configurations if config.on_demand == ASKS]
@@ -60,7 +63,7 @@ def on_demand_callback(snapshot: Snapshot) -> Findings:
 
 
 def _address_findings(snapshot: Snapshot, url: str, path: str, subject: str) -> Iterator[Finding]:
-    """No URL is shown whole: its end is secret."""
+    """Yield what is wrong with a callback URL, without showing its end, which is secret."""
     host, path_of_url = urlsplit(url).netloc, urlsplit(url).path
     if host not in _hosts(snapshot):
         yield fault(
@@ -85,7 +88,7 @@ def status(snapshot: Snapshot) -> Findings:
         callback = domain.record_callback
         if isinstance(callback, Callback) and not callback.status:
             yield fault(
-                f"Live does not say when recordings of {domain.name} start, pause and fail"
+                f"Live does not report when recordings of {domain.name} start, pause and fail"
                 " (NeedStatusNotify is false)",
                 snapshot.fix_command(SETUP),
             )
@@ -112,7 +115,7 @@ def _key_findings(
 ) -> Iterator[Finding]:
     if callback.signs is False:
         yield fault(
-            f"Live does not sign {subject}, so they are all refused", snapshot.fix_command(SETUP)
+            f"Live does not sign {subject}, so they are all rejected", snapshot.fix_command(SETUP)
         )
     elif callback.key and snapshot.knows(kind, callback.key) is False:
         yield fault(
@@ -122,7 +125,7 @@ def _key_findings(
 
 
 def answers(snapshot: Snapshot) -> Findings:
-    """Each URL that leads to us was knocked at, from here, as Live would."""
+    """Each URL of this stage was called from here as Live would call it."""
     for probe in snapshot.probes.values():
         yield from _answer_findings(snapshot, probe, _redacted_url(probe.url))
 
@@ -149,7 +152,7 @@ def _answer_findings(snapshot: Snapshot, probe: CallbackProbe, address: str) -> 
 
 
 def _is_known(snapshot: Snapshot, probe: CallbackProbe) -> bool:
-    """Otherwise another check says what is wrong."""
+    """Return True if token and key are known; otherwise another check reports that."""
     kind = "stream_key" if STREAM in probe.url else "record_key"
     keys = [
         callback.key
@@ -175,7 +178,7 @@ def _deploy(snapshot: Snapshot) -> str:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Only what nothing has arrived after."""
+    """Report a lost callback only until the next of its kind arrives."""
     for domain in snapshot.domains:
         for record in () if isinstance(domain.lost, Unread) else domain.lost:
             yield warning(
@@ -190,7 +193,7 @@ _ERROR_FIXES = {
     "AccessDenied": "Live may not write to the bucket: authorise it for the bucket in the console",
     "UserDisable": "Live is not authorised to write to OSS: grant it in the console of Live",
     "StreamFormatError": "the stream's codec cannot be recorded: H.264, HEVC or MPEG-4, AAC or MP3",
-    "TsSegmenterFail": "Live could not cut the stream: publish it anew",
+    "TsSegmenterFail": "Live could not split the stream: publish it again",
     "PermissionDenied.ResourceAccess": "Live may not read what it is to convert: grant it OSS",
 }
 
@@ -199,52 +202,52 @@ def errors(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for record in () if isinstance(domain.broken, Unread) else domain.broken:
             fix = _ERROR_FIXES.get(record.code, "see docs/errors.md")
-            yield fault(f"the last recording of {record.stream} broke with {record.code}: {fix}")
+            yield fault(f"the last recording of {record.stream} failed with {record.code}: {fix}")
 
 
 CHECKS = (
     Check(
         "stream-callback",
-        "ingest callbacks come to this stage",
+        "ingest callbacks go to this stage",
         stream_callback,
         ("policy", "examined", "stream_callbacks"),
     ),
     Check(
         "record-callback",
-        "recording callbacks come to this stage",
+        "recording callbacks go to this stage",
         record_callback,
         ("policy", "examined", "record_callback"),
     ),
     Check(
         "on-demand-callback",
-        "Live asks this stage where it is to ask",
+        "Live asks this stage where OnDemand is 1",
         on_demand_callback,
         ("policy", "examined", "record_callback", "recordings", "vod"),
     ),
     Check(
         "status",
-        "Live says when recordings start, pause and fail",
+        "Live reports when recordings start, pause and fail",
         status,
         ("policy", "record_callback"),
     ),
     Check(
         "stream-key",
-        "ingest callbacks are signed with a key of ours",
+        "ingest callbacks are signed with a key of the stage",
         stream_key,
         ("policy", "examined", "stream_callbacks"),
     ),
     Check(
         "record-key",
-        "recording callbacks are signed with a key of ours",
+        "recording callbacks are signed with a key of the stage",
         record_key,
         ("policy", "examined", "record_callback"),
     ),
     Check(
         "answer",
-        "callback URLs answer at their public address, and believe Live",
+        "callback URLs answer at their public address, and accept Live's signature",
         answers,
         ("policy", "examined", "stream_callbacks", "record_callback"),
     ),
     Check("delivery", "the last callbacks of each kind arrived", delivery, ("policy", "lost")),
-    Check("errors", "no stream's last recording broke", errors, ("policy", "broken")),
+    Check("errors", "no stream's last recording failed", errors, ("policy", "broken")),
 )

@@ -1,4 +1,8 @@
-"""Looks at everything, changes nothing, and goes on whatever does not answer."""
+"""Collects the Snapshot: reads the stage, the account, buckets and callback URLs in parallel.
+
+The doctor command calls collect(). It changes nothing and raises nothing: what cannot be read
+becomes an Unread in the Snapshot.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +37,12 @@ from shared.protocol.durations import instant
 from shared.protocol.policy import Policy
 
 PARALLEL_REQUESTS = 12
-"""How many things are asked for side by side."""
+"""How many requests are sent at the same time."""
 NO_LIVE = Unread("Live's clock", "it does not answer")
 
 
 def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int]) -> Snapshot:
-    """All of it, within a few seconds. `now` gives ms, where the stage does not tell its own."""
+    """Return the Snapshot within a few seconds. `now_ms` is used if the stage does not answer."""
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         identity = pool.submit(sources.cloud, "who the credentials are of", "sts", _identity)
         health = pool.submit(sources.stage, "its health", sources.api.health)
@@ -74,13 +78,13 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
 
 
 def _identity(account: Account) -> Identity:
-    """Also the first call of the SDK, whose session no two threads should make at once
-    (facts/sdk.md B2)."""
+    """Return who the credentials are of. This is the SDK's first call: two threads must not create
+    its session at the same time (facts/sdk.md B2)."""
     return parse.identity(account.caller_identity())
 
 
 def _clock_offset(account: Account, examined: Json | Unread) -> int | Unread:
-    """How far the stage's clock is ahead of Live's, which tells whole seconds."""
+    """Return how many ms the stage's clock is ahead of Live's, which has whole seconds."""
     theirs = account.clock()
     if isinstance(examined, Unread) or theirs is None:
         return examined if isinstance(examined, Unread) else NO_LIVE
@@ -138,7 +142,7 @@ def _callbacks(domains: Sequence[Domain]) -> Iterator[tuple[str, Callback]]:
 def _probes(
     pool: ThreadPoolExecutor, domains: Sequence[Domain], hosts: set[str], now_ms: int
 ) -> Mapping[str, CallbackProbe]:
-    """Only what leads to this stage is called: whoever else has a callback is left alone."""
+    """Call the URLs that point to this stage, and no other: those are somebody else's."""
     futures: list[Any] = []
     for kind, callback in dict.fromkeys(_callbacks(domains)):
         if urlsplit(callback.url).netloc in hosts:
@@ -156,8 +160,8 @@ def _probes(
 def _known(
     sources: Sources, domains: Sequence[Domain], hosts: set[str]
 ) -> Mapping[str, bool | None]:
-    """What Live holds of the stage's secrets, asked about by their digests; only those of URLs
-    that lead to the stage are told even so."""
+    """Return for each secret that Live holds whether the stage knows it, asked by digest. Path
+    tokens are taken from URLs of the stage alone."""
     secrets = {"stream_key": set[str](), "record_key": set[str](), "path_token": set[str]()}
     for kind, callback in _callbacks(domains):
         secrets[f"{kind}_key"].add(callback.key)

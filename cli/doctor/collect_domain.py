@@ -1,4 +1,7 @@
-"""One domain of the policy as Live has it, everything about it asked for side by side."""
+"""Collects everything that Live has about one domain of the policy, in parallel.
+
+cli.doctor.collect calls it. It sends requests and leaves their parsing to cli.doctor.parse.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from shared.protocol.policy import Domain as Named
 T = TypeVar("T")
 DAY_MS = 86_400_000
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
-"""What Live may answer where there is no configuration; else it answers an empty one."""
+"""Codes that mean no configuration; Live may also answer an empty one."""
 MAX_PAGES = 20
 
 
 @dataclass(slots=True)
 class DomainCollector:
-    """`now` in ms, by the clock that Live's records of callbacks go by."""
+    """Reads one domain. `now_ms` is by the clock of Live's callback records."""
 
     sources: Sources
     pool: ThreadPoolExecutor
@@ -58,8 +61,8 @@ class DomainCollector:
         )
 
     def _ingest(self, mapping: Sequence[tuple[str, str]] | Unread) -> Sequence[str]:
-        """What both sides name; the streaming domain itself where there is none (facts/live.md
-        2)."""
+        """Return the ingest domains of both sides; the streaming domain itself if there is none
+        (facts/live.md 2)."""
         bound = () if isinstance(mapping, Unread) else mapping
         names = [*self.policy_domain.ingest, *(name for name, kind in bound if kind == "publish")]
         return list(dict.fromkeys(names)) or [self.policy_domain.streaming]
@@ -121,8 +124,8 @@ class DomainCollector:
         )
 
     def _callback_records(self, action: str, name: str) -> Sequence[Json] | Unread:
-        """The callbacks of the last day that Live keeps a record of, the first and the last page
-        of them: which of the two holds the newest, no source says."""
+        """Return Live's callback records of the last day, first and last page: no source documents
+        which of the two holds the newest."""
         span = {"StartTime": _utc(self.now_ms - DAY_MS), "EndTime": _utc(self.now_ms + 60_000)}
         params = {"DomainName": name, **span, "PageSize": 500}
         subject = "records of callbacks"

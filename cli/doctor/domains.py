@@ -1,4 +1,7 @@
-"""The policy's domains, as Live has them."""
+"""The checks of the policy's domains: they are Live's streaming domains, with their ingest domains.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ UNKNOWN = "InvalidDomain"
 
 
 def main(snapshot: Snapshot) -> Findings:
-    """facts/live.md 1.1: the API wants the main streaming domain, Type vhost."""
+    """The API needs the main streaming domain, Type vhost (facts/live.md 1.1)."""
     apply_policy = snapshot.fix_command("policy apply policy.toml")
     for domain in snapshot.domains:
         if isinstance(domain.mapping, Unread):
@@ -31,13 +34,13 @@ def main(snapshot: Snapshot) -> Findings:
 def _unread(name: str, unread: Unread, apply_policy: str) -> Finding:
     if unread.code.startswith(UNKNOWN):
         return fault(
-            f"{name} is no domain of this account: mend its name in policy.toml", apply_policy
+            f"{name} is no domain of this account: correct its name in policy.toml", apply_policy
         )
     return unreadable(unread)
 
 
 def mapping(snapshot: Snapshot) -> Findings:
-    """What an ingest callback says is an ingest domain: without it the callback is ignored."""
+    """An ingest callback names its ingest domain; if the policy does not, it is ignored."""
     if isinstance(snapshot.policy, Unread):
         return
     for domain, ours in zip(snapshot.domains, snapshot.policy.domains, strict=True):

@@ -1,4 +1,7 @@
-"""What doctor says: each thing that was looked at, how bad it is, and the command that mends it."""
+"""A check of doctor and what it reports: a Finding with its severity and the command that fixes it.
+
+Every module of checks builds these; cli.doctor.report prints them. Nothing here reads anything.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`mend` is a command, empty where no command mends it; `text` says what to do then."""
+    """`fix` is the command that fixes it; where it is empty, `text` says what to do."""
 
     severity: Severity
     text: str
@@ -32,9 +35,8 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`holds` is what it says when nothing is found, and what docs/doctor.md says that it looks
-    at. It `rests_on` these parts of what was seen: it is not said to hold while one of them could
-    not be read."""
+    """`holds` is reported if nothing is found, and documented in docs/doctor.md. `rests_on` names
+    parts of the Snapshot: if one of them could not be read, the check is not reported to hold."""
 
     name: str
     holds: str
@@ -42,7 +44,7 @@ class Check:
     rests_on: tuple[str, ...] = ()
 
     def findings(self, snapshot: Snapshot) -> Sequence[Finding]:
-        """At least one finding."""
+        """Return at least one finding."""
         unread = snapshot.unread(self.rests_on)
         found = [*([unreadable(*unread)] if unread else ()), *self.examine(snapshot)] or [
             Finding(Severity.OK, self.holds)
@@ -59,13 +61,13 @@ def fault(text: str, fix: str = "") -> Finding:
 
 
 def unreadable(*unread: Unread) -> Finding:
-    """Why they could not be read is said once, by the check `access` or `stage`."""
+    """Return a warning without the cause, which the check `access` or `stage` reports once."""
     names = ", ".join(source.subject for source in unread)
-    return warning(f"could not be looked at, because {names} could not be read")
+    return warning(f"could not be checked, because {names} could not be read")
 
 
 def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
-    """All of them, whatever the first of them find."""
+    """Return the findings of all checks, whatever the first ones find."""
     return [finding for check in checks for finding in check.findings(snapshot)]
 
 

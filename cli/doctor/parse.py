@@ -1,5 +1,8 @@
-"""Live's answers as plain values, in the shapes of the official SDK's models; what Live leaves out
-is left open."""
+"""Parses Live's answers, in the shapes of the official SDK's models, into the Snapshot's values.
+
+cli.doctor.collect and collect_domain call it. A field that Live leaves out stays None or empty; it
+must not become a guess.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from cli.doctor.snapshot import Callback, CallbackRecord, Format, Identity, Onli
 
 Json = Mapping[str, Any]
 YES = ("true", "yes")
-"""Live says either (facts/live.md 3)."""
+"""Live returns either (facts/live.md 3)."""
 
 
 def epoch_ms(text: object) -> int | None:
@@ -25,7 +28,7 @@ def epoch_ms(text: object) -> int | None:
 
 
 def identity(answer: Json) -> Identity:
-    """The Arn ends in user/NAME, assumed-role/NAME/SESSION or root."""
+    """Parse GetCallerIdentity; Arn ends in user/NAME, assumed-role/NAME/SESSION or root."""
     parts = str(answer.get("Arn") or "").rpartition(":")[2].split("/")
     return Identity(str(answer.get("IdentityType") or ""), parts[1] if len(parts) > 1 else "")
 
@@ -36,7 +39,7 @@ def mapping(answer: Json) -> Sequence[tuple[str, str]]:
 
 
 def recordings(answer: Json) -> Sequence[Recording]:
-    """Of DescribeLiveRecordConfig, whose OnDemand is misspelt (facts/live.md 5)."""
+    """Parse DescribeLiveRecordConfig, which misspells OnDemand (facts/live.md 5)."""
     found = rows_at(answer, "LiveAppRecordList", "LiveAppRecord")
     return [_recording(row, str(row.get("OssBucket") or "")) for row in found]
 
@@ -80,7 +83,7 @@ def record_callback(domain: str, answer: Json) -> Callback | None:
 
 
 def _callback(domain: str, row: object) -> Callback | None:
-    """An empty configuration is none; yes and true are both said."""
+    """Return None for an empty configuration."""
     if not isinstance(row, dict) or not row.get("NotifyUrl"):
         return None
     signs = row.get("NotifyReqAuth")
@@ -108,7 +111,7 @@ def online(answer: Json) -> Sequence[Online]:
 
 
 def notified(answer: Json) -> Sequence[Json]:
-    """Of both kinds of records, whose lists have different names (facts/live.md 7)."""
+    """Parse both kinds of callback records, whose lists differ in name (facts/live.md 7)."""
     found = rows_at(answer, "NotifyRecordsInfo", "LiveStreamNotifyRecordsInfo")
     return sorted(
         found or rows_at(answer, "CallbackList"), key=lambda row: str(row.get("NotifyTime"))
@@ -116,7 +119,7 @@ def notified(answer: Json) -> Sequence[Json]:
 
 
 def lost(records: Iterable[Json]) -> Sequence[CallbackRecord]:
-    """The newest callback of each kind, where it did not arrive; oldest first goes in."""
+    """Return the newest callback of each kind if it did not arrive; `records` oldest first."""
     newest = {str(row.get("NotifyType")): row for row in records}
     return [
         CallbackRecord(
@@ -131,7 +134,7 @@ ERRORS = ("record_error", "transformat_error")
 
 
 def broken(records: Iterable[Json]) -> Sequence[CallbackRecord]:
-    """The streams of which an error was the newest that was told."""
+    """Return the streams whose newest record is an error; `records` oldest first."""
     newest = {_stream(row): row for row in records}
     return [
         CallbackRecord(str(row.get("NotifyType")), stream, _code(row), str(row.get("NotifyTime")))

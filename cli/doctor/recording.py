@@ -1,4 +1,7 @@
-"""Recording configurations: whether there is one for what the policy wants, and where it leads."""
+"""The checks of recording configurations: the policy's streams have one, and it records well.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from shared.protocol.policy import OnPublish, Policy, Rule
 
 SETUP = "setup"
 SOON_DAYS = 7
-"""Days: recordings that a bucket deletes sooner surprise their owner."""
+"""If a bucket deletes recordings sooner, that is probably not intended."""
 
 
 def coverage(snapshot: Snapshot) -> Findings:
@@ -46,7 +49,7 @@ def _recorded(policy: Policy, domain: str) -> Iterator[Rule]:
 
 
 def _may_cover(rule: Rule, config: Recording) -> bool:
-    """Whether it is for some of the rule's streams."""
+    """Return True if the configuration covers some of the rule's streams."""
     return _matches(rule.match.app, config.app) and _matches(rule.match.stream, config.stream)
 
 
@@ -59,7 +62,7 @@ def mode(snapshot: Snapshot) -> Findings:
         for config in domain.configurations:
             if config.on_demand == AUTOMATIC:
                 yield warning(
-                    f"{config} records by itself (OnDemand 0): no rule, no stop that sticks and no"
+                    f"{config} records automatically (OnDemand 0): no rule, no lasting stop and no"
                     " max_duration applies to what it records. Manual is OnDemand 7",
                     snapshot.fix_command(_manual(snapshot, config)),
                 )
@@ -72,13 +75,13 @@ def mode(snapshot: Snapshot) -> Findings:
 
 
 def _manual(snapshot: Snapshot, config: Recording) -> str:
-    """What no rule is about, setup leaves alone unless it is told."""
+    """Return the setup command; it needs --manual where no rule covers the configuration."""
     rules = () if isinstance(snapshot.policy, Unread) else _recorded(snapshot.policy, config.domain)
     return SETUP if any(_may_cover(rule, config) for rule in rules) else f"{SETUP} --manual"
 
 
 def storage(snapshot: Snapshot) -> Findings:
-    """facts/live.md 6: a stream uses OSS or VOD, not both."""
+    """A stream uses OSS or VOD, not both (facts/live.md 6)."""
     for domain in snapshot.domains:
         if isinstance(domain.recordings, Unread) or isinstance(domain.vod, Unread):
             continue
@@ -109,7 +112,7 @@ def formats(snapshot: Snapshot) -> Findings:
             elif asks_others and config.on_demand == ASKS and names:
                 yield warning(
                     f"{config} records {names}: an answer of forward_to.on_demand that names none"
-                    " of these is taken for a no"
+                    " of these counts as a no"
                 )
 
 
@@ -163,7 +166,7 @@ def buckets(snapshot: Snapshot) -> Findings:
                 f"aliyun oss mb oss://{name} --endpoint {endpoint}",
             )
         else:
-            yield warning(f"the bucket {name} could not be looked at: {bucket.why}")
+            yield warning(f"the bucket {name} could not be checked: {bucket.why}")
 
 
 def lifecycle(snapshot: Snapshot) -> Findings:
@@ -180,19 +183,19 @@ def lifecycle(snapshot: Snapshot) -> Findings:
 
 
 def fresh(snapshot: Snapshot) -> Findings:
-    """facts/live.md 6: a configuration holds from the next publish on."""
+    """A configuration applies from the next publish on (facts/live.md 6)."""
     for domain in snapshot.domains:
         for stream in () if isinstance(domain.online, Unread) else domain.online:
             config = domain.configuration(stream.app, stream.stream)
             if config and config.created_ms is not None and config.created_ms > stream.published_ms:
                 yield warning(
                     f"{StreamKey(domain.name, stream.app, stream.stream)} was published before"
-                    f" the configuration {config} was made: it holds from its next publish on"
+                    f" the configuration {config} was made: it applies from the next publish on"
                 )
 
 
 def recorded(snapshot: Snapshot) -> Findings:
-    """OnDemand 7 records nothing unless somebody says so: what is live and wanted is recorded."""
+    """OnDemand 7 records nothing by itself: check that live streams set to record are recorded."""
     if isinstance(snapshot.policy, Unread) or isinstance(snapshot.listed, Unread):
         return
     known = {row["stream"]: row for row in snapshot.listed}
@@ -210,10 +213,10 @@ DELIBERATE_REASONS = {"held", "asked_stop", "time_over"}
 def _unrecorded(snapshot: Snapshot, stream: str, row: object) -> Iterator[Finding]:
     fix = snapshot.fix_command(f"start {stream}")
     if not isinstance(row, dict):
-        yield fault(f"{stream} is live and to be recorded, and the stage has not heard of it", fix)
+        yield fault(f"{stream} is live and set to record, and the stage does not know it", fix)
     elif row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in DELIBERATE_REASONS:
         why = row["reason"]["text"]
-        yield fault(f"{stream} is live and to be recorded, and is not: {why}", fix)
+        yield fault(f"{stream} is live and set to record, and is not recorded: {why}", fix)
 
 
 CHECKS = (
@@ -246,13 +249,13 @@ CHECKS = (
     ),
     Check(
         "delay",
-        "DelayTime is what the stage reckons with",
+        "DelayTime is the stage's merge delay",
         delay,
         ("examined", "policy", "recordings", "vod"),
     ),
     Check(
         "bucket",
-        "every bucket that is recorded into exists, and is where it is said",
+        "every recording bucket exists, at the configured endpoint",
         buckets,
         ("policy", "recordings"),
     ),
@@ -264,13 +267,13 @@ CHECKS = (
     ),
     Check(
         "fresh",
-        "live streams were published under the configuration that is now",
+        "live streams were published under the present configuration",
         fresh,
         ("online", "policy", "recordings", "vod"),
     ),
     Check(
         "recorded",
-        "what is live and wanted by a rule is recorded",
+        "what is live and set to record by a rule is recorded",
         recorded,
         ("policy", "listed", "online"),
     ),

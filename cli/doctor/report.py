@@ -1,4 +1,7 @@
-"""Findings as lines for people and as JSON for programs."""
+"""Formats findings as lines for people and as JSON for programs.
+
+The doctor command calls it. The JSON is documented in docs/doctor.md.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ SEVERITY_WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.FAULT
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """`exit` is the exit code that goes with it."""
+    """Return the findings; `exit` is the exit code."""
     rows = [
         {
             "check": finding.check,

@@ -1,4 +1,7 @@
-"""What doctor looked at, as plain values: the checks are functions of nothing else."""
+"""The Snapshot: everything that doctor has read, as plain values.
+
+cli.doctor.collect builds it and every check reads it. It knows neither requests nor answers.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ Json = Mapping[str, Any]
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
 """OnDemand of a recording configuration (facts/live.md 5)."""
 DEFAULT_INSTANCES = 100
-"""Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
+"""The default quota of Function Compute in a region (facts/function-compute.md 5)."""
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
-"""What refusals for want of a permission begin with."""
+"""Codes of missing permissions begin with one of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
     """Something that could not be read. `action` is its name in RAM, empty for what is no API of
-    Alibaba Cloud; `code` as it was answered, empty where nothing was."""
+    Alibaba Cloud; `code` is the answer's, empty without an answer."""
 
     subject: str
     why: str
@@ -52,7 +55,7 @@ class Format:
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recording configuration, into OSS or VOD; "*" stands for every application or stream.
-    Times in ms; `created` is None where Live does not say."""
+    `created_ms` is None where Live does not return it."""
 
     domain: str
     app: str
@@ -72,7 +75,7 @@ class Recording:
         return f"{self.domain}/{self.app}/{self.stream}"
 
     def rank(self) -> tuple[bool, bool]:
-        """Live takes the most particular one (facts/live.md 6)."""
+        """Return a sort key: Live uses the most specific one (facts/live.md 6)."""
         return self.stream != "*", self.app != "*"
 
     def covers(self, app: str, stream: str) -> bool:
@@ -81,8 +84,8 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback configuration of one domain. `signs` is None where Live does not say, `key` is
-    empty there; it is never shown."""
+    """A callback configuration of one domain. Where Live does not return them, `signs` is None and
+    `key` is empty; the key is never shown."""
 
     domain: str
     url: str
@@ -101,7 +104,7 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class CallbackRecord:
-    """A callback that Live kept a record of: which, and the code of the error that it told."""
+    """Live's record of one callback, with the code of the error that it reported."""
 
     kind: str
     stream: str
@@ -126,7 +129,7 @@ class Domain:
 
     @property
     def configurations(self) -> Sequence[Recording]:
-        """Of both kinds, as far as they could be read."""
+        """Return the configurations of both kinds, as far as they could be read."""
         both = (self.recordings, self.vod)
         return [
             configuration
@@ -136,7 +139,7 @@ class Domain:
         ]
 
     def configuration(self, app: str, stream: str) -> Recording | None:
-        """The one that holds for a stream."""
+        """Return the configuration that applies to a stream."""
         fitting = [
             configuration
             for configuration in self.configurations
@@ -162,8 +165,8 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class CallbackProbe:
-    """What a callback URL answered when doctor knocked at it, about a domain that nobody has and
-    signed with the key that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
+    """The answer of a callback URL to a call about a domain that nobody has, signed with the key
+    that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
     stage of live-record does."""
 
     url: str
@@ -175,9 +178,8 @@ class CallbackProbe:
 
 @dataclass(frozen=True, slots=True)
 class StageRef:
-    """The stage that is looked at. `named` are the options that name it in a command, `live` those
-    that name another ApsaraVideo Live, for the commands that ask it; `instances` is the region's
-    quota."""
+    """The stage that is checked. `options` name it in a command; `live` names an emulator, for the
+    commands that call Live; `instances` is the region's quota."""
 
     url: str
     options: str
@@ -187,9 +189,9 @@ class StageRef:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`clocks_apart` is how many ms the stage's clock is
-    ahead of Live's, `listed` what streams the stage knows.
-    `known` says of each secret that Live holds, as kind:secret, whether the stage knows it."""
+    """All that was read. `clock_offset_ms`: how far the stage's clock is ahead of Live's; `listed`:
+    the streams that the stage knows; `known`: for each secret that Live holds, as kind:secret,
+    whether the stage knows it."""
 
     stage_ref: StageRef
     identity: Identity | Unread
@@ -205,7 +207,7 @@ class Snapshot:
     refused: Sequence[Unread] = ()
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
-        """Of these parts, of the whole or of its domains, what could not be read."""
+        """Return what could not be read of these parts, of the Snapshot or of its domains."""
         found: dict[Unread, None] = {}
         for name in names:
             own = getattr(self, name, None)
@@ -219,7 +221,8 @@ class Snapshot:
         return f"live-record {command} {self.stage_ref.options}{live}"
 
     def knows(self, kind: str, secret: str) -> bool | None:
-        """`kind` is stream_key, record_key or path_token; None where nobody could say."""
+        """Return whether the stage knows a secret; None if that could not be read. `kind` is
+        stream_key, record_key or path_token."""
         return self.known.get(f"{kind}:{secret}")
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 - as GET /v1/doctor has it

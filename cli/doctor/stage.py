@@ -1,4 +1,7 @@
-"""The stage itself: whether it runs, keeps what it is told, and may do what it has to."""
+"""The checks of the stage itself: it runs, its store is durable, and its role allows its calls.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,22 @@ from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 UNKNOWN = "InvalidDomain"
-"""What the check of domains tells."""
+"""The check of domains reports it."""
 TIMER = "reconcile is called each minute by its timer"
 STALE_MS, LATE_MS = 180_000, 120_000
-"""ms after which a reconcile no longer runs, and after which what is due waits too long."""
+"""Reconcile is taken as stopped after the first; due commands wait too long after the second."""
 CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
-"""ms that a clock may be off; a callback is refused when it is 5 minutes (facts/live.md 3)."""
+"""A callback is rejected when the clocks differ by 5 minutes (facts/live.md 3)."""
 RECENT_MS = 3_600_000
-"""ms for which a callback that was not passed on is told."""
+"""How long a callback that was not forwarded is reported."""
 CALLBACK_S, STREAM_CALLBACKS = 0.1, 2
-"""s of an instance that a callback takes, and how many come as a stream begins."""
+"""How long an instance handles a callback, and how many callbacks a publish causes."""
 ROLE = grant_command("record-command", "ToRole --RoleName live-record-record-command")
 DEPLOY = "make deploy STAGE={}"
 
 
 def up(snapshot: Snapshot) -> Findings:
-    """What answers to nobody is said once."""
+    """Report each cause of an unreadable stage once."""
     unread_by_cause = {
         unread.why: unread
         for unread in (snapshot.health, snapshot.examined)
@@ -54,11 +57,11 @@ _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
 
 
 def _redis(settings: Json) -> Iterator[Finding]:
-    """What is promised is as durable as the engine (design.md 9)."""
+    """An accepted command is as durable as the engine of the store."""
     if settings.get("role", "master") != "master":
         yield fault("the store is a replica: give LIVE_RECORD_STORE the primary's address")
     if settings.get("aof_enabled") == "0":
-        lost = "a restart of the store forgets every wish: nothing is written to its disk"
+        lost = "a restart of the store forgets every intent: nothing is written to its disk"
         yield fault(lost, _CONFIG.format("appendonly", "yes"))
     elif settings.get("appendfsync") == "no":
         yield warning(
@@ -70,7 +73,7 @@ def _redis(settings: Json) -> Iterator[Finding]:
         lost = f"short of memory, the store throws records away (maxmemory-policy {evicts})"
         yield fault(lost, _CONFIG.format("maxmemory-policy", "noeviction"))
     if settings.get("aof_last_write_status", "ok") != "ok":
-        yield fault("the store could not write to its disk: look at its space")
+        yield fault("the store could not write to its disk: check the free space")
 
 
 def policy(snapshot: Snapshot) -> Findings:
@@ -92,7 +95,7 @@ def policy(snapshot: Snapshot) -> Findings:
 
 def timer(snapshot: Snapshot) -> Findings:
     if isinstance(snapshot.health, Unread) or "due" not in snapshot.health:
-        return  # without its store, which another check says
+        return  # without its store, which another check reports
     age, oldest = snapshot.health["reconciled_ms_ago"], snapshot.health["oldest_due_ms"]
     fix = _deploy(snapshot)
     if age is None:
@@ -123,13 +126,13 @@ def wake(snapshot: Snapshot) -> Findings:
 
 
 def relay(snapshot: Snapshot) -> Findings:
-    """Whoever had the callbacks before us is passed on what comes."""
+    """Callbacks are forwarded to the previous receivers."""
     lost = None if isinstance(snapshot.health, Unread) else snapshot.health.get("relay_lost_ms_ago")
     forwards = not isinstance(snapshot.policy, Unread) and snapshot.policy.forward_to != ForwardTo()
     if forwards and lost is not None and lost < RECENT_MS:
         yield warning(
-            f"a callback did not reach whoever had it before, {written(lost)} ago: see whether the"
-            " addresses of forward_to answer"
+            f"a callback did not reach its previous receiver, {written(lost)} ago: check whether"
+            " the addresses of forward_to answer"
         )
 
 
@@ -141,7 +144,7 @@ def secrets(snapshot: Snapshot) -> Findings:
     }
     for name, variable in without.items():
         if snapshot.setting(name) == 0:
-            yield fault(f"{variable} is unset, so every callback is refused", _deploy(snapshot))
+            yield fault(f"{variable} is unset, so every callback is rejected", _deploy(snapshot))
 
 
 def clock(snapshot: Snapshot) -> Findings:
@@ -150,13 +153,13 @@ def clock(snapshot: Snapshot) -> Findings:
         way = "ahead of" if offset_ms > 0 else "behind"
         text = f"the stage's clock is {written(abs(offset_ms))} {way} Live's"
         if abs(offset_ms) > CLOCK_FAULT_MS:
-            yield fault(f"{text}: genuine callbacks are refused")
+            yield fault(f"{text}: genuine callbacks are rejected")
         else:
-            yield warning(f"{text}: from 5m on, genuine callbacks are refused")
+            yield warning(f"{text}: from 5m on, genuine callbacks are rejected")
 
 
 def role(snapshot: Snapshot) -> Findings:
-    """The function's own permissions, which nobody else has."""
+    """Check the permissions of the functions' own role."""
     for entry in () if isinstance(snapshot.examined, Unread) else snapshot.examined["live"]:
         code = entry["code"] or UNKNOWN
         action = f"list the streams of {entry['domain']} to the function's role ({code})"
@@ -187,16 +190,16 @@ def instances(snapshot: Snapshot) -> Findings:
     needed, quota = math.ceil(size * STREAM_CALLBACKS * CALLBACK_S), snapshot.stage_ref.instances
     if needed > quota:
         yield warning(
-            f"{size} streams that begin within one second take {needed} instances, as reckoned, and"
-            f" the region is taken to have {quota} (nobody asked it: say --instances if it has"
-            " more): what is refused is learnt from"
-            " the online list, up to 90 s later. A higher quota is asked for at"
+            f"{size} streams that begin within one second take an estimated {needed} instances, and"
+            f" the region is assumed to have {quota} (it is not asked: pass --instances if it has"
+            " more). Streams whose callbacks are refused are detected in the online list, up to"
+            " 90 s later. Request a higher quota at"
             " https://quotas.console.aliyun.com (product: Function Compute)"
         )
 
 
 def _size(snapshot: Snapshot) -> int | None:
-    """How many streams may be recorded at once; None where nothing limits them."""
+    """Return how many streams may be recorded at once; None without a limit."""
     whole = snapshot.setting("max_concurrent")
     if isinstance(snapshot.policy, Unread):
         return whole if isinstance(whole, int) else None
@@ -219,14 +222,14 @@ CHECKS = (
     Check("policy", "the newest policy is in force, and acts", policy, ("examined", "policy")),
     Check("timer", TIMER, timer, ("health",)),
     Check("wake", "what cannot be done at once wakes a reconcile", wake, ("examined",)),
-    Check("relay", "callbacks reach whoever had them before", relay, ("health", "policy")),
+    Check("relay", "callbacks reach their previous receivers", relay, ("health", "policy")),
     Check(
         "secrets",
-        "the stage has keys and a path token to prove callbacks by",
+        "the stage has keys and a path token to verify callbacks with",
         secrets,
         ("examined",),
     ),
-    Check("clock", "the stage's clock goes with Live's", clock, ("clock_offset_ms",)),
+    Check("clock", "the stage's clock agrees with Live's", clock, ("clock_offset_ms",)),
     Check(
         "role",
         "the function's role may ask Live, and its commands are not refused",
@@ -235,8 +238,8 @@ CHECKS = (
     ),
     Check(
         "quota",
-        "reckoned, not asked of Function Compute: as many instances as --instances says do for"
-        " the policy's size",
+        "estimated, Function Compute is not asked: --instances instances suffice for the policy's"
+        " size",
         instances,
         ("examined", "policy"),
     ),

@@ -76,7 +76,7 @@ def formats(prefix: str = PREFIX) -> list[dict[str, Any]]:
 
 @dataclass
 class Ground:
-    """A stage between the stand-ins, an account, and somebody who types commands."""
+    """A stage between the emulators, an account, and somebody who types commands."""
 
     stack: Stack
     account: Account
@@ -323,7 +323,7 @@ def test_ten_of_the_faults_are_the_vendors_own() -> None:
 def found_or_planted_again(
     ground: Ground, check: str, plant: Plant
 ) -> tuple[int, list[dict[str, Any]]] | None:
-    """What the stage's own timer mends may be mended before anybody looks."""
+    """What the stage's own timer repairs may be repaired before doctor runs."""
     found = ground.finds(check)
     if found is None and plant is _unheard:
         plant(ground)
@@ -331,7 +331,7 @@ def found_or_planted_again(
 
 
 @pytest.mark.parametrize("fault", [*VENDOR, *OURS])
-def test_a_planted_fault_is_found_and_what_doctor_names_mends_it(
+def test_a_planted_fault_is_found_and_the_named_command_fixes_it(
     ground: Ground, fault: str
 ) -> None:
     check, plant = (VENDOR | OURS)[fault]
@@ -347,7 +347,7 @@ def test_a_planted_fault_is_found_and_what_doctor_names_mends_it(
 
 
 def test_doctor_only_reads_and_what_it_reads_is_documented(ground: Ground) -> None:
-    """The stand-in counts what came over the wire."""
+    """The emulator counts what came over the wire."""
     before = ground.live.calls()["next"]
     ground.doctor()
     asked = {call["action"] for call in ground.live.calls(since=before)["calls"]}
@@ -384,7 +384,7 @@ def test_a_clock_that_is_off_is_found(ground: Ground) -> None:
     assert code == 2
     (text,) = [finding["text"] for finding in found if finding["check"] == "clock"]
     match = re.fullmatch(
-        "the stage's clock is (.+) ahead of Live's: genuine callbacks are refused", text
+        "the stage's clock is (.+) ahead of Live's: genuine callbacks are rejected", text
     )
     assert match
     assert abs(duration(match[1]) - 400_000) <= (took + 1) * 1000
@@ -436,7 +436,7 @@ def test_a_key_that_live_does_not_tell_is_not_said_to_be_wrong(
 
 
 def test_a_callback_that_is_somebody_elses_is_never_called(ground: Ground) -> None:
-    """Doctor knocks at the stage alone."""
+    """Doctor calls the stage alone."""
     with receiving() as other:
         urls = {"NotifyUrl": f"{other.address}/record", "OnDemandUrl": f"{other.address}/ask"}
         ground.record_notify(**urls)

@@ -1,4 +1,4 @@
-"""Each check of doctor, as a function of what was looked at."""
+"""Each check of doctor, as a function of the Snapshot."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def with_policy(text: str) -> Snapshot:
     return replace(HEALTHY, policy=policy(text))
 
 
-def probed(url: str, status: int, **more: Any) -> Snapshot:  # noqa: ANN401 - as Knock has them
+def probed(url: str, status: int, **more: Any) -> Snapshot:  # noqa: ANN401 - as CallbackProbe has them
     fields = {"ours": True, "signed": True, **more}
     return replace(HEALTHY, probes={**HEALTHY.probes, url: CallbackProbe(url, status, **fields)})
 
@@ -187,11 +187,11 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
-    ("durable", FAULT, "forgets every wish", "redis-cli", lambda: engine(aof_enabled="0")),
+    ("durable", FAULT, "forgets every intent", "redis-cli", lambda: engine(aof_enabled="0")),
     ("durable", WARNING, "writes to disk", "redis-cli", lambda: engine(appendfsync="no")),
     ("durable", FAULT, "allkeys-lru", "redis-cli", lambda: engine(maxmemory_policy="allkeys-lru")),
     ("durable", FAULT, "replica", "", lambda: engine(role="slave")),
-    ("durable", FAULT, "its space", "", lambda: engine(aof_last_write_status="err")),
+    ("durable", FAULT, "the free space", "", lambda: engine(aof_last_write_status="err")),
     ("policy", FAULT, "not in force", APPLY, lambda: examined("policy", fault="rule: is wrong")),
     ("policy", WARNING, "only observes", APPLY, lambda: OBSERVED),
     (
@@ -313,7 +313,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "formats",
         WARNING,
-        "taken for a no",
+        "counts as a no",
         "",
         lambda: replace(domain(recordings=[ASKING]), policy=policy(FORWARDS)),
     ),
@@ -360,7 +360,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "has not heard of it",
+        "the stage does not know it",
         f"live-record start {LIVE}/classroom/lesson",
         lambda: domain(online=ONLINE),
     ),
@@ -374,7 +374,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "stream-callback",
         FAULT,
-        "tells nobody",
+        "reports to nobody",
         SETUP,
         lambda: domain(stream_callbacks={PUSH: None}),
     ),
@@ -394,7 +394,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         SETUP,
         lambda: replace(HEALTHY, known={**HEALTHY.known, "path_token:path-token": False}),
     ),
-    ("record-callback", FAULT, "tells nobody", SETUP, lambda: domain(record_callback=None)),
+    ("record-callback", FAULT, "reports to nobody", SETUP, lambda: domain(record_callback=None)),
     (
         "record-callback",
         FAULT,
@@ -466,14 +466,14 @@ def found(snapshot: Snapshot, check: str) -> list[Finding]:
     ]
 
 
-def test_a_healthy_stage_has_nothing_to_mend() -> None:
+def test_a_healthy_stage_has_nothing_to_fix() -> None:
     assert [
         finding for finding in examine(CHECKS, HEALTHY) if finding.severity is not Severity.OK
     ] == []
 
 
 @pytest.mark.parametrize(("check", "severity", "says", "fix", "change"), CASES)
-def test_what_is_wrong_is_found_with_what_mends_it(
+def test_what_is_wrong_is_found_with_the_command_that_fixes_it(
     check: str, severity: Severity, says: str, fix: str, change: Change
 ) -> None:
     findings = found(change(), check)
@@ -508,7 +508,7 @@ def test_a_check_says_once_what_it_could_not_look_at() -> None:
     dark = replace(HEALTHY, examined=AWAY, policy=replace(AWAY, subject="its policy"), listed=AWAY)
     (finding,) = found(dark, "quota")
 
-    assert finding.text == "could not be looked at, because the stage, its policy could not be read"
+    assert finding.text == "could not be checked, because the stage, its policy could not be read"
 
 
 def test_what_live_refused_is_not_said_to_be_well() -> None:
