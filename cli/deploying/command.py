@@ -1,4 +1,7 @@
-"""live-record check, deploy and rollback."""
+"""The commands check, deploy and rollback.
+
+cli.main adds them. They ask for confirmation and print; cli.deploying.release does the work.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ from emulator.fc.template import BadTemplate, environments
 
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
-_STAGE = click.option("--stage", required=True, help="one of env.yaml's")
-_YES = click.option("--yes", "sure", is_flag=True, help="do not ask")
+_STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")
+_YES = click.option("--yes", "sure", is_flag=True, help="do not ask for confirmation")
 
 
 @click.command()
@@ -46,13 +49,13 @@ def check() -> None:
     "--policy",
     "policy_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="of the stage, in place of policy.STAGE.toml or else policy.toml",
+    help="policy file; policy.STAGE.toml by default, or else policy.toml",
 )
 @_YES
 def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     """Check, package and deploy STAGE.
 
-    Last, its triggers and routes are led to what was deployed.
+    At the end its triggers and routes point to the new release.
     """
     runtime = runtime_of(os.environ)
     code, files_code = (folder_of(each, runtime) for each in PACKAGES)
@@ -69,7 +72,7 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
 @_STAGE
 @_YES
 def rollback(stage: str, sure: bool) -> None:
-    """Lead STAGE back to the release before the one that serves."""
+    """Roll STAGE back to the previous release."""
     target_stage = stage_named(stage, os.environ)
     s = Serverless(target_stage)
     _confirm(f"Roll {stage} back?", stage, sure)
@@ -88,7 +91,7 @@ def _named(made: Packaged, now: datetime) -> str:
 
 
 def _confirm(question: str, stage: str, sure: bool) -> None:
-    """What is being recorded goes on meanwhile; an error in the new release might end it."""
+    """Ask for confirmation, with a warning if the stage is recording."""
     warning = _activity_warning(stage)
     if warning:
         _say(f"warning: {warning}")
@@ -97,14 +100,14 @@ def _confirm(question: str, stage: str, sure: bool) -> None:
 
 
 def _activity_warning(stage: str) -> str:
-    """Nothing where the stage says that it does nothing."""
+    """Return a warning if the stage is recording or does not answer, else nothing."""
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
         phases = Api(target.url, target.token).list_recordings(1)["phases"]
     except click.ClickException as error:
-        return f"whether {stage} is recording is not known: {error.format_message()}"
+        return f"whether {stage} is recording is unknown: {error.format_message()}"
     counts = [f"{phases[phase]} {phase}" for phase in BUSY_PHASES if phases.get(phase)]
-    return f"{stage} is at work: {', '.join(counts)}" if counts else ""
+    return f"{stage} is in use: {', '.join(counts)}" if counts else ""
 
 
 def _say(text: str) -> None:

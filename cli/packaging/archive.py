@@ -1,4 +1,7 @@
-"""A zip of a folder whose bytes depend on nothing but the names and the bytes in the folder."""
+"""Writes a zip of a folder whose bytes depend on the names and contents of the files alone.
+
+cli.packaging.build calls it. No time stamp, owner or file order may get into the archive.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _COMPRESS_LEVEL = 9
 
 
 def names(folder: Path) -> Iterator[str]:
-    """In order, with forward slashes."""
+    """Return the files' paths in order, with forward slashes."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return iter(sorted(path.relative_to(folder).as_posix() for path in files))
 
@@ -29,7 +32,7 @@ def write(folder: Path, archive: Path) -> None:
 
 
 def tree_hash(folder: Path) -> str:
-    """Of the names and the bytes, however they are packed."""
+    """Return a hash of names and contents, independent of how they are packed."""
     digest = hashlib.sha256()
     for name in names(folder):
         data = hashlib.sha256((folder / name).read_bytes()).hexdigest()

@@ -1,4 +1,7 @@
-"""What of a wheel is deployed: its code and its licences, and of the SDK no more than we call."""
+"""Chooses what of a wheel is deployed: its code, its licences, and of the SDK only what we call.
+
+cli.packaging.build calls it. It reads wheels and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ NEEDED = frozenset(
         "urllib3",
     ]
 )
-"""What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
-is compiled: one archive would do for every Python but for its bytecode."""
+"""The packages that a synchronous call with given credentials imports (facts/sdk.md A5), and our
+own. All are pure Python: only the bytecode differs between runtimes."""
 
 RARE = tuple(
     name.replace(".", "/")
@@ -47,8 +50,8 @@ RARE = tuple(
         "urllib3.http2",
     )
 )
-"""Deployed without bytecode, since no call of ours imports it: were it imported after all, as in a
-stage that is told to import plainly, that would be slow."""
+"""Deployed without bytecode, since no call of ours imports it. A stage that is configured to import
+everything still can, but slowly."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
@@ -64,7 +67,7 @@ _NAMED = re.compile(r"\bmain_models\.(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """One distribution. `files` and `licences` are by their paths in the code folder."""
+    """What is deployed of one distribution; `files` and `licences` by path in the code folder."""
 
     name: str
     version: str
@@ -99,7 +102,7 @@ def _read_metadata(members: Mapping[str, bytes]) -> Message:
 
 
 def _licence(metadata: Message) -> str:
-    """A field may hold the whole text: its first line is its name."""
+    """Return the licence's name: the first line, since a field may hold the whole text."""
     licence = metadata["License-Expression"] or metadata["License"]
     classified = [
         str(classifier)
@@ -108,7 +111,7 @@ def _licence(metadata: Message) -> str:
     ]
     licence = licence or (classified[0].rpartition(":: ")[2] if classified else "")
     if not licence:
-        raise Failure(f"{metadata['Name']} does not say under which licence it is given out")
+        raise Failure(f"{metadata['Name']} does not declare its licence")
     return str(licence).strip().splitlines()[0]
 
 
@@ -117,8 +120,8 @@ def is_rare(path: str) -> bool:
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
-    """The official SDK with the models of these actions alone, of 1,348 files: every byte that
-    stays is as it came, but for the list of imports in `models/__init__.py`."""
+    """Return the official SDK with the models of these actions alone, of 1,348 files. Files are
+    unchanged but for the client's methods and the imports in `models/__init__.py`."""
     all_statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
     wanted = [f"{action}{part}" for action in actions for part in ("Request", "Response")]
     needed: dict[str, str] = {}
@@ -135,7 +138,7 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
 
 
 def _client(source: bytes, actions: Iterable[str]) -> bytes:
-    """Without the methods of other actions, which are all but a hundred of its 30,000 lines."""
+    """Remove the methods of other actions, all but about a hundred of 30,000 lines."""
     calls = {f"{_in_snake_case(action)}{end}" for action in actions for end in ENDS}
     lines = source.splitlines(keepends=True)
     (client,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
@@ -150,7 +153,7 @@ def _in_snake_case(action: str) -> str:
 
 
 def _imports(text: str) -> dict[str, str]:
-    """Each model's name, and the statement that imports it."""
+    """Return the import statement of each model by its name."""
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.ImportFrom) and node.level == 1:
@@ -168,7 +171,7 @@ def _without_models(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _models(files: Mapping[str, bytes], needed: Mapping[str, str]) -> dict[str, bytes]:
-    """In the order of their files, which is that of their dependence on nothing but strings."""
+    """Return the needed model files and an `__init__` that imports them."""
     listed = "".join(f"{statement}\n" for statement in sorted(set(needed.values())))
     chosen = {path: files[path] for path in sorted(map(_file_of, needed.values()))}
     return {f"{MODELS}__init__.py": listed.encode(), **chosen}

@@ -1,4 +1,4 @@
-"""A deploy and the way back, with a Serverless Devs that writes down what it is told."""
+"""A deploy and the way back, with a Serverless Devs that records its commands."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Function:
 
 @dataclass
 class Account:
-    """Serverless Devs as a deploy needs it: what it was told, and the versions that it keeps."""
+    """Serverless Devs as a deploy needs it: the commands it got, and the versions it has."""
 
     commands: list[str] = field(default_factory=list)
     functions: defaultdict[str, Function] = field(default_factory=lambda: defaultdict(Function))
@@ -254,7 +254,7 @@ def test_a_policy_that_the_stage_cannot_serve_is_refused() -> None:
 
 @pytest.fixture
 def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """With a Serverless Devs on PATH that keeps what it is told in a folder."""
+    """With a Serverless Devs on PATH that records its commands in a folder."""
     program = tmp_path / "s"
     program.write_text(f"#!{sys.executable} -IS\n{SERVERLESS_DEVS.read_text()}")
     program.chmod(0o755)
@@ -277,7 +277,7 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
     ("stage", "message"),
     [
         ("production", "there is no stage 'production' in env.yaml, only dev, staging, prod"),
-        ("", "say which stage of env.yaml: dev, staging, prod"),
+        ("", "No stage is named. Pass one of env.yaml: dev, staging, prod."),
     ],
 )
 def test_an_unknown_stage_is_refused(
@@ -294,7 +294,7 @@ def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
 ) -> None:
     result = says("rollback", "--stage", "prod", typed="n\n")
 
-    assert "whether prod is recording is not known" in result.output
+    assert "whether prod is recording is unknown" in result.output
     assert result.exit_code == 1
     assert not (tmp_path / "calls").exists()
 
@@ -365,6 +365,6 @@ def test_a_deploy_of_a_stage_that_records_says_so(
 
         result = says("deploy", "--stage", "prod", typed="n\n")
 
-    assert "prod is at work: 1 " in result.output
+    assert "prod is in use: 1 " in result.output
     assert result.exit_code == 1
     assert not (tmp_path / "calls").exists()

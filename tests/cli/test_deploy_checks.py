@@ -112,7 +112,7 @@ def test_it_is_refused(sound: Resources, case: str) -> None:
 @pytest.mark.parametrize("name", CLEARED)
 def test_what_a_deploy_would_clear_without_a_word_is_refused(sound: Resources, name: str) -> None:
     assert spoilt(sound, lambda props: props.pop(name)) == [
-        f"reconcile does not say {name}, so a deploy would clear it: say it, if only as empty"
+        f"reconcile omits {name}, so a deploy would clear it. Write it, even if it is empty."
     ]
 
 

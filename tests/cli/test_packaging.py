@@ -230,7 +230,7 @@ def packaged_in(clone: Path) -> tuple[bytes, ...]:
     return tuple(archive.read_bytes() for archive in made)
 
 
-def test_no_stand_in_and_no_test_is_deployed(package: Packaged) -> None:
+def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
     roots = {name.split("/")[0] for name in names(package)}
 
     assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
