@@ -1,4 +1,8 @@
-"""The HTTP API as a person calls it: one method per ask, and refusals as one clear sentence."""
+"""A client of a stage's HTTP API: one method per route.
+
+The stream and policy commands, setup, doctor and the demo call it. It raises a Failure whose text
+can be shown as it is; it knows nothing of how an answer is printed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Api:
-    """`url` is a stage's address; every method gives the answer's JSON, or ends in a Failure."""
+    """`url` is a stage's address. Every method returns the answer's JSON or raises a Failure."""
 
     def __init__(
         self, url: str, token: str, *, language: str = "en", timeout_s: float = TIMEOUT_S
@@ -44,13 +48,13 @@ class Api:
         return _require_fields(self._url, answer, "files", "signed")
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
-        """The same at addresses that play; `path` is what `files` says of them."""
+        """Return the file rows with playback URLs; `path` is `signed` of files()."""
         answer = self._call("GET", path, query={"for": period, "limit": limit})
         rows: list[Json] = _require_fields(self._url, answer, "files")["files"]
         return rows
 
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
-        """The first `limit` of them, gathered from as many pages as it takes."""
+        """Return the first `limit` streams, read page by page."""
         query = {name: value for name, value in filters.items() if value}
         rows: list[Json] = []
         page: Json = {"next": ""}
@@ -75,14 +79,14 @@ class Api:
         return _require_fields(self._url, self._call("GET", "/v1/health"), "ready", "why")
 
     def examine(self, **digests: str) -> Json:
-        """What only the stage can see; `digests` are SHA-256 of secrets that Live holds."""
+        """Return what only the stage can check; `digests` are SHA-256 of Live's secrets."""
         answer = self._call("GET", "/v1/doctor", query=digests)
         return _require_fields(
             self._url, answer, "stage", "settings", "store", "policy", "live", "matches"
         )
 
     def rejected_callbacks(self) -> Json:
-        """The callbacks that the instance which answers did not believe."""
+        """Return the callbacks that the answering instance rejected as unverified."""
         answer = self._call("GET", "/callbacks/stream/refused")
         return _require_fields(self._url, answer, "refused", "last")
 
@@ -105,7 +109,7 @@ class Api:
             )
             document = answer.json()
         except requests.ReadTimeout:
-            ambiguous = "" if method == "GET" else ": whether it did what was asked is not known"
+            ambiguous = "" if method == "GET" else ": whether it did what was asked is unknown"
             silent = f"{self._url} gave no answer within {self._timeout_s:g} s"
             raise Failure(silent + ambiguous) from None
         except requests.JSONDecodeError:
@@ -125,8 +129,8 @@ def _path(stream: str) -> str:
 
 
 def _require_fields(url: str, document: Json, *names: str) -> Json:
-    """Something else may listen where the stage is said to be."""
+    """Return the document, or raise a Failure where something else than a stage answered."""
     if any(name not in document for name in names):
-        error = document.get("errorMessage") or "what it says is not of live-record"
+        error = document.get("errorMessage") or "its answer lacks the expected fields"
         raise Failure(f"{url} does not answer as live-record does: {error}")
     return document

@@ -1,4 +1,7 @@
-"""What a command ends with when it cannot do what it was told: one sentence, exit code 1."""
+"""How a command fails: one sentence on stderr, exit code 1.
+
+Every module of the command line raises these; click prints them. They must not hold secrets.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import click
 
 
 class Failure(click.ClickException):
-    """The sentence says what to do next."""
+    """A command that cannot go on; its text says what was wrong and what to do next."""
 
 
 class StageRefusal(Failure):
-    """The stage answered with a problem; `told` is its JSON."""
+    """The stage refused the request; `problem` is its problem document (RFC 9457)."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         hint = f" ({problem['hint']})" if problem.get("hint") else ""
@@ -26,7 +29,7 @@ class StageRefusal(Failure):
 
 
 def _field_errors(problem: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Something else than a stage may have answered."""
+    """Yield the well-formed field errors; something other than a stage may have answered."""
     errors = problem.get("errors")
     for error in errors if isinstance(errors, list) else ():
         if isinstance(error, dict) and "field" in error:

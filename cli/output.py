@@ -1,4 +1,7 @@
-"""What the stage says, as lines for people or as JSON for programs."""
+"""The stage's answers, formatted as lines for people or as JSON for programs.
+
+The stream commands, policy, setup, doctor and probe call it. It sends no request.
+"""
 
 from __future__ import annotations
 
@@ -56,20 +59,20 @@ _PHASE_WORDS = {
 
 
 def reason_sentence(status: Json, rejected: Json | None) -> str:
-    """One sentence."""
+    """Return one sentence: whether the stream is recorded, and why."""
     words = _PHASE_WORDS.get(status["phase"], "is not recorded")
     more = _rejected_callback(status["stream"], rejected) if rejected else ""
     return f"{status['stream']} {words}: {status['reason']['text']}{more}"
 
 
 def _rejected_callback(stream: str, rejected: Json) -> str:
-    """A stream that no callback ever proved may be one whose callbacks nobody believes."""
+    """Return a clause about the newest rejected callback of a stream that was never live."""
     ours = [callback for callback in rejected["last"] if callback["stream"] == stream]
     if not ours:
         return ""
     newest = ours[0]
     return (
-        f"; and a callback that says it is about it was refused at {newest['at']},"
+        f"; and a callback that claims to be about it was refused at {newest['at']},"
         f" because nothing proved that Live sent it: {newest['why']}"
     )
 
@@ -98,7 +101,7 @@ def _phases_line(health: Json) -> str:
 
 
 def clock_offset(offset_ms: int) -> str:
-    """Of development: it stays where it was put, also for the next day's stack."""
+    """Describe the development clock, which keeps its offset over restarts of the stack."""
     if not offset_ms:
         return "as real time"
     way = "ahead of" if offset_ms > 0 else "behind"

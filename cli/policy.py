@@ -1,7 +1,7 @@
-"""What a policy does with a stream, what another one would change, and putting it in force.
+"""`live-record policy`: test a policy file, compare it with the policy in force, and apply it.
 
-A stage is asked over HTTP, as for everything else: its store may be where no laptop can reach it,
-and the stage checks a policy against its own settings.
+cli.main adds the group. A stage is asked over HTTP alone, since its store may be unreachable from
+a laptop and only the stage can check a policy against its own settings.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _file = click.argument("file", type=_FILE, default="policy.toml")
 
 @click.group()
 def policy() -> None:
-    """What is recorded of its own accord, and how."""
+    """Test, compare and apply the policy.
+
+    The policy says which streams are recorded automatically, and how.
+    """
 
 
 @policy.command("test")
@@ -38,7 +41,7 @@ def policy() -> None:
 @click.option("--file", type=_FILE, default="policy.toml", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="the answer as JSON")
 def test(stream: str, file: Path, as_json: bool) -> None:
-    """Which rule of FILE holds for STREAM (domain/app/stream), and what would happen."""
+    """Show which rule of FILE applies to STREAM (domain/app/stream), and what would happen."""
     read = read_policy(file)
     effect = policy_effect(read, _stream_key(read, stream))
     if as_json:
@@ -52,7 +55,7 @@ def test(stream: str, file: Path, as_json: bool) -> None:
 @policy.command("show")
 @of_stage(changes=False)
 def show_policy(api: Api, as_json: bool) -> None:
-    """The policy that is in force in a stage."""
+    """Show the policy in force in a stage."""
     answer = api.policy()
     if as_json:
         output.as_json(answer)
@@ -65,7 +68,7 @@ def show_policy(api: Api, as_json: bool) -> None:
 @_file
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
-    """What FILE would change for the streams that a stage knows of now."""
+    """Show what FILE would change for the streams that a stage knows now."""
     new, rows = read_policy(file), api.list_recordings(100_000)["recordings"]
     old = _load(api.policy()["policy"])
     changes = list(policy_changes(old, new, [row["stream"] for row in rows]))
@@ -107,14 +110,14 @@ def _stream_key(policy: Policy, stream: str) -> StreamKey:
 
 
 _FIRST_SECONDS_LOST = (
-    "its first seconds are lost: Live says that a stream is there once it has been connected for"
+    "its first seconds are lost: Live reports a stream once it has been connected for"
     " 2 s, and the start goes out then. A recording configuration with OnDemand 0 (automatic) or"
     " 1 (asks us) loses nothing"
 )
 _INTERRUPTED = {
     OnInterruption.RESUME: "interrupted: it is started again as soon as the stream returns",
-    OnInterruption.STOP: "interrupted: it is over, and the next publish begins another",
-    OnInterruption.FINALIZE: "interrupted: it is over, and its file appears at once",
+    OnInterruption.STOP: "interrupted: the recording ends, and the next publish begins another",
+    OnInterruption.FINALIZE: "interrupted: the recording ends, and its file appears at once",
 }
 
 
@@ -136,7 +139,7 @@ def _is_recorded(rule: Rule) -> bool:
 
 def _sentences(policy: Policy, rule: Rule) -> list[str]:
     if not _is_recorded(rule):
-        sentences = ["published: it is recorded only if somebody asks"]
+        sentences = ["published: it is recorded only on request"]
     else:
         sentences = [
             "published: it is recorded",
@@ -146,16 +149,18 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
         longest = written(rule.max_duration) if rule.max_duration else "the stage's max_duration"
         sentences.append(f"at the longest for {longest}, counted from the first start")
     if rule.max_concurrent is not None:
-        sentences.append(f"at most {rule.max_concurrent} at a time, further ones wait for a place")
+        sentences.append(f"at most {rule.max_concurrent} at a time, further ones wait")
     if rule.priority:
-        sentences.append(f"priority {rule.priority} when places or slots are short")
+        sentences.append(
+            f"priority {rule.priority} when the concurrency quota or the rate limit is short"
+        )
     if policy.mode is Mode.OBSERVE:
-        sentences.append('mode = "observe": all this is only written down, and nothing is sent')
+        sentences.append('mode = "observe": decisions are only recorded, and no command is sent')
     return sentences
 
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
-    """The mode, the targets, the domains, and each stream whose rule would be another."""
+    """Yield changes of mode, targets, domains, and of each stream whose rule would differ."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "domains": (_names(old), _names(new)),
@@ -180,6 +185,6 @@ def _rule_summary(policy: Policy, stream: str) -> str:
         return "its domain is not in the policy"
     rule = policy.rule(StreamKey(domain, app, name))
     longest = f", at most {written(rule.max_duration)}" if rule.max_duration else ""
-    places = f", {rule.max_concurrent} places" if rule.max_concurrent else ""
-    summary = f"{rule.on_publish.value}, {rule.on_interruption.value}{longest}{places}"
+    concurrent = f", {rule.max_concurrent} at a time" if rule.max_concurrent else ""
+    summary = f"{rule.on_publish.value}, {rule.on_interruption.value}{longest}{concurrent}"
     return f"{summary}, priority {rule.priority}" if rule.priority else summary

@@ -1,4 +1,8 @@
-"""A policy file as the command line reads it: all that is wrong with it is told, by its lines."""
+"""Reads a policy file and reports all of its mistakes, each with its line.
+
+The policy commands, deploy, the packaging and the local stack call it. The checks themselves are
+those of shared.config.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ from shared.protocol.policy import Policy
 
 
 def read_policy(file: Path) -> Policy:
-    """Every fault of it, each as FILE:LINE, ends in a Failure."""
+    """Return the policy, or raise a Failure with every fault as FILE:LINE."""
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return load_policy(text, kind=kind)
 
 
 def packed_policy(file: Path) -> str:
-    """The same as JSON, which every Python reads."""
+    """Return the policy as JSON, which every Python reads."""
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return policy_as_json(text, kind=kind)

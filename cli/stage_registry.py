@@ -1,4 +1,8 @@
-"""Where the stages are: a file with a table for each, or the options of one command."""
+"""Finds the stage a command is for: by its table in the stages file, or by --url and --token.
+
+Every command that calls a stage uses it, and `live-record dev` registers the development stage
+here. A table of another stage must never be changed or reformatted.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +27,13 @@ STATE = ROOT / ".live-record"
 FILE = "LIVE_RECORD_STAGES"
 DEV = "dev"
 _HEALTH_TIMEOUT_S = 1.0
-"""s that the development stage may take to say that it is up."""
+"""The development stage must answer within this time to be taken as up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`live` is the address of ApsaraVideo Live where it is not the service itself, and `rtmp`
-    where that takes in streams."""
+    """How a stage is reached. `live` is the address of an emulator of ApsaraVideo Live, empty for
+    the service itself; `rtmp` is where that emulator takes streams."""
 
     url: str
     token: str
@@ -40,25 +44,24 @@ class Target:
 def resolve_target(
     stage: str | None, url: str | None, token: str | None, *, changes: bool
 ) -> Target:
-    """The stage that the options name. Only what changes nothing may leave it open."""
+    """Return the stage that the options name. A command that only reads may leave it out and gets
+    the development stage if it is up."""
     if stage and url:
-        raise click.UsageError("say --stage or --url, not both")
+        raise click.UsageError("Pass either --stage or --url, not both.")
     if url:
         if not token:
-            raise click.UsageError(
-                "say the token that goes with --url: --token, or LIVE_RECORD_TOKEN"
-            )
+            raise click.UsageError("--url needs a token. Pass --token or set LIVE_RECORD_TOKEN.")
         return _checked(Target(url, token), "the stage of --url")
     if stage:
         return target_of(stage, token)
     if not changes and (dev := _dev_if_up()):
         return dev
     known = ", ".join(_read()) or "none yet"
-    raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
+    raise click.UsageError(f"No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
 
 
 def _checked(target: Target, where: str) -> Target:
-    """The same, where it can be called at all; `where` begins what is said otherwise."""
+    """Return the target, or raise a usage error that begins with `where`."""
     if not _is_address(target.url):
         raise click.UsageError(f"{where}: write its address like https://record.example.com")
     if not (target.token.isascii() and target.token.isprintable()):
@@ -86,7 +89,7 @@ def target_of(stage: str, token: str | None) -> Target:
 
 
 def _target(stage: str, table: Mapping[str, object], token: str | None) -> Target:
-    """`token_env` names a variable, so that the file need not hold the token itself."""
+    """Build a Target. `token_env` names a variable, so that the file need not hold the token."""
     url = table.get("url")
     stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))
     if not isinstance(url, str) or not (token or stored_token):
@@ -112,7 +115,7 @@ def _dev_if_up() -> Target | None:
 
 
 def with_live(target: Target, live: str | None) -> Target:
-    """Said on the command line, else by the stages file, else as a stage's own setting."""
+    """Return the target with Live's address: --live, else the stages file, else the variable."""
     endpoint = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
     return replace(target, live=endpoint)
 
@@ -135,12 +138,12 @@ def _read() -> dict[str, Mapping[str, object]]:
     return {name: table for name, table in document.items() if isinstance(table, dict)}
 
 
-def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
+def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
     return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def register(stage: str, target: Target) -> None:
-    """Write the stage's table anew and leave every other as it is."""
+    """Write the stage's table and leave every other one as it is."""
     fields = asdict(target)
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value]
     table = "".join([f"[{stage}]\n", *lines])

@@ -1,4 +1,8 @@
-"""What a person asks of a stage: one command for each route of its HTTP API, and why and watch."""
+"""The commands about streams: one for each route of the HTTP API, and why and watch.
+
+cli.main adds them. They parse options, call cli.api and print through cli.output; what a request
+means is decided by the stage alone.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from shared.protocol import Phase
 
 Command = Callable[..., None]
 _SERVER_ERROR_STATUS = 500
-"""The least status of HTTP that says so."""
+"""From here on, HTTP statuses blame the server."""
 CHOICES = {
     "on_interruption": click.Choice(["resume", "stop", "finalize"]),
     "if_not_live": click.Choice(["wait", "fail"]),
@@ -29,7 +33,8 @@ CHOICES = {
 
 
 def of_stage(*, changes: bool) -> Callable[[Command], Command]:
-    """Hands the command its `api` and how to `tell`; a refusal is JSON too where that is asked."""
+    """Add the options that name a stage and pass the command its `api`; print refusals as JSON
+    with --json."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -65,21 +70,27 @@ def _default_language() -> str:
 
 
 _OPTIONS: tuple[Callable[[Command], Command], ...] = (
-    click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev"),
-    click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name"),
-    click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's"),
-    click.option("--json", "as_json", is_flag=True, help="the answer as JSON"),
+    click.option(
+        "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
+    ),
+    click.option(
+        "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+    ),
+    click.option(
+        "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+    ),
+    click.option("--json", "as_json", is_flag=True, help="print the answer as JSON"),
     click.option(
         "--language",
         type=click.Choice(["en", "zh"]),
         default=_default_language,
-        help="of the texts",
+        help="language of the texts",
     ),
 )
 _stream = click.argument("stream", type=Stream())
 _limit = click.option("--limit", default=100, type=click.IntRange(1, 1000), show_default=True)
-_max_duration = click.option("--max-duration", help='how long, like "4h"')
-_until = click.option("--until", help="when to stop, RFC 3339")
+_max_duration = click.option("--max-duration", help='stop after this long, like "4h"')
+_until = click.option("--until", help="stop at this time, RFC 3339")
 _note = click.option("--note", help="free text that is kept in the stream's history")
 
 
@@ -92,7 +103,7 @@ _note = click.option("--note", help="free text that is kept in the stream's hist
 @_note
 @of_stage(changes=True)
 def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
-    """Record STREAM until told to stop.
+    """Record STREAM until it is stopped.
 
     STREAM is domain/app/stream, or the URL that it is pushed to or played by.
     """
@@ -101,12 +112,17 @@ def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
 
 @click.command()
 @_stream
-@click.option("--finalize", is_flag=True, help="let the file appear at once")
+@click.option(
+    "--finalize", is_flag=True, help="end the merge delay too, so that the file appears at once"
+)
 @click.option("--hold", help='how long no policy may start it again: "12h", or "session"')
 @_note
 @of_stage(changes=True)
 def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
-    """Stop recording STREAM, and keep policy off it."""
+    """Stop recording STREAM.
+
+    No policy starts it again for 12 hours, or for as long as --hold says.
+    """
     _print_status(api, api.ask(stream, "stop", **body), as_json)
 
 
@@ -124,7 +140,7 @@ def extend(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
 @_stream
 @of_stage(changes=True)
 def restart(api: Api, stream: str, as_json: bool) -> None:
-    """Cut STREAM's file now, and go on in a new one."""
+    """End STREAM's file and go on in a new one."""
     _print_status(api, api.ask(stream, "restart"), as_json)
 
 
@@ -132,7 +148,10 @@ def restart(api: Api, stream: str, as_json: bool) -> None:
 @_stream
 @of_stage(changes=True)
 def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
-    """Let STREAM's file appear now, without the wait after a stop."""
+    """Make STREAM's file appear now.
+
+    It does not wait for the merge delay after a stop.
+    """
     _print_status(api, api.ask(stream, "cancel_delay"), as_json)
 
 
@@ -140,7 +159,7 @@ def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
 @_stream
 @of_stage(changes=False)
 def status(api: Api, stream: str, as_json: bool) -> None:
-    """Where STREAM stands, and why."""
+    """Show the state of STREAM, and why."""
     _print_status(api, api.status(stream), as_json)
 
 
@@ -148,7 +167,7 @@ def status(api: Api, stream: str, as_json: bool) -> None:
 @_stream
 @of_stage(changes=False)
 def why(api: Api, stream: str, as_json: bool) -> None:
-    """Whether STREAM is recorded, and why, in one sentence."""
+    """Explain whether STREAM is recorded, and why."""
     answer = api.status(stream)
     rejected = None if answer["ever_live"] else api.rejected_callbacks()
     if as_json:
@@ -163,7 +182,7 @@ def why(api: Api, stream: str, as_json: bool) -> None:
 @_limit
 @of_stage(changes=False)
 def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
-    """What happened to STREAM and why, newest first."""
+    """List what happened to STREAM and why, newest first."""
     answer = api.history(stream, limit)
     output.rows(
         answer, "history", output.history_line, as_json, nothing="nothing has happened to it"
@@ -175,7 +194,7 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @_limit
 @of_stage(changes=False)
 def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
-    """The files that STREAM left, newest first."""
+    """List the files that STREAM was recorded into, newest first."""
     answer = api.files(stream, limit)
     output.rows(answer, "files", output.file_line, as_json, nothing="it has left no file")
 
@@ -187,24 +206,24 @@ def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @click.option("--limit", default=1000, type=click.IntRange(1), show_default=True)
 @of_stage(changes=False)
 def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> None:
-    """Every stream that the stage has heard of."""
+    """List every stream that the stage knows."""
     answer = api.list_recordings(limit, **filters)
     output.rows(answer, "recordings", output.status_line, as_json, nothing="no stream is known")
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="show it once and end")
+@click.option("--once", is_flag=True, help="print once and exit")
 @click.option("--every", default=2.0, type=click.FloatRange(0.2), show_default=True, help="s")
 @of_stage(changes=False)
 def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
-    """The stage and its streams, again and again until Ctrl-C."""
+    """Show the stage and its streams, refreshed until Ctrl-C."""
     while True:
         try:
             _print_overview(api, as_json=as_json, clear=not once)
         except Failure as failure:
             if once or not _is_transient(failure):
                 raise
-            click.echo(f"{failure.message}; looking again in {every:g} s", err=True)
+            click.echo(f"{failure.message}; retrying in {every:g} s", err=True)
         if once:
             return
         time.sleep(every)
@@ -221,7 +240,7 @@ def _print_overview(api: Api, *, as_json: bool, clear: bool) -> None:
 
 
 def _is_transient(failure: Failure) -> bool:
-    """What was asked was right: the stage, or the way to it, is in trouble."""
+    """Return True if the stage, or the way to it, is at fault and not the request."""
     return (
         not isinstance(failure, StageRefusal)
         or int(failure.problem["status"]) >= _SERVER_ERROR_STATUS
@@ -237,7 +256,7 @@ def _print_status(api: Api, answer: Json, as_json: bool) -> None:
 
 
 def _suggest_similar_name(api: Api, answer: Json) -> None:
-    """A name that was never live may be a slip of the pen."""
+    """Suggest a similar name if this one was never live: it may be mistyped."""
     if answer["ever_live"]:
         return
     known = [row["stream"] for row in api.list_recordings(1000)["recordings"] if row["ever_live"]]

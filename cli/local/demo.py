@@ -1,4 +1,8 @@
-"""`make demo`: a stream is recorded, interrupted, resumed and stopped; wire and files tell it."""
+"""`make demo`: records, interrupts, resumes and stops a stream, and checks the wire and the files.
+
+cli.main calls run(). It drives the stage through its public API and the emulator's control plane,
+as an operator and an encoder would.
+"""
 
 from __future__ import annotations
 
@@ -22,24 +26,24 @@ from cli.stage_registry import STATE
 STREAM = "live.example.com/app/room1"
 BUCKETS = STATE / "demo"
 OUTAGE_S = 1.0
-"""s that the network is gone for."""
+"""How long the network is down."""
 MIN_RECORDED_S = 1.5
-"""s of each session that are recorded, at the least."""
+"""Each session is recorded for at least so long."""
 STEP_TIMEOUT_S = 10.0
-"""s that any one step may take."""
+"""For any one step."""
 TOLERANCE_MS = 300
-"""ms by which the gap between two files may differ from the interruption on the wire, on a machine
-that never stands still."""
+"""By this the gap between two files may differ from the interruption on the wire; the scheduling
+latency of the machine is added."""
 
 
 def run(store: str) -> int:
-    """0 when the wire and the files show what was promised."""
+    """Run the demo; return 0 if the wire and the files show what was promised."""
     with (
         tempfile.TemporaryDirectory(prefix="live-record-") as folder,
         running(Path(folder), store=store, buckets=BUCKETS) as stack,
     ):
         api = Api(stack.fc, TOKEN)
-        _say("ApsaraVideo Live and Function Compute stand in on this machine.")
+        _say("ApsaraVideo Live and Function Compute are emulated on this machine.")
         stack.control("switches", start_after_interruption_within_delay="new_file")
         with SchedulingLatency() as latency:
             _play_scenario(stack, api)
@@ -91,11 +95,11 @@ def _wait_for_phase(api: Api, phase: str) -> None:
 
 
 def _wait_for_history(api: Api, code: str) -> None:
-    """The duplicate is on its way for itself; nothing but the history will show it."""
+    """Wait for a history entry: it alone shows that the duplicate callback has arrived."""
     deadline = time.monotonic() + STEP_TIMEOUT_S
     while code not in [line["code"] for line in api.history(STREAM)["history"]]:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"the history of {STREAM} never said {code}")
+            raise click.ClickException(f"the history of {STREAM} never had {code}")
         time.sleep(0.02)
 
 
@@ -108,7 +112,7 @@ def _wait_for_files(api: Api, count: int) -> None:
 
 
 def _wait_for_frames(stack: Stack) -> None:
-    """By the frames in the file: a machine that is busy pushes them late."""
+    """Wait for frames in the file, not for time: a busy machine pushes them late."""
     deadline = time.monotonic() + STEP_TIMEOUT_S
     while (_stream(stack)["recording"] or {}).get("filmed_ms", 0) < MIN_RECORDED_S * 1000:
         if time.monotonic() > deadline:
@@ -156,7 +160,7 @@ def _recorded_files(stack: Stack) -> Sequence[Mapping[str, Any]]:
 
 
 def _gap_ms(files: Sequence[Mapping[str, Any]]) -> int:
-    """Between the last frame of the first file and the first of the second, in ms."""
+    """Return the ms between the last frame of the first file and the first of the second."""
     if len(files) < 2:  # noqa: PLR2004 - a gap has two sides
         raise click.ClickException(f"two sessions left {len(files)} files")
     return int(files[1]["began_ms"]) - int(files[0]["ended_ms"])
@@ -173,15 +177,15 @@ def _print_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
     history = list(reversed(api.history(STREAM)["history"]))
     for line in history:
         click.echo(f"    {line['at'][11:23]}  {line['text']}")
-    _say("What went over the wire, counted by the stand-in, and why:")
+    _say("What went over the wire, counted by the emulator, and why:")
     for call, cause in zip(calls, causes(history), strict=True):
         answer = f"{call['status']} {call['code'] or 'OK'}"
         click.echo(f"    {call['command']:<12} {answer:<20} because {cause}")
 
 
 def causes(history: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Of what reached the wire, from the oldest line on: on a machine that stands still, a command
-    may miss its slot and is said to have been sent, and then that it never was."""
+    """Return the causes of the commands that reached the wire, oldest first. On a busy machine a
+    command may miss its slot: its entry `sent` is then followed by `never_sent`."""
     lines = zip_longest(history, history[1:], fillvalue={"code": ""})
     return [
         line["text"].partition("because: ")[2]

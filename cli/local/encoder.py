@@ -1,4 +1,7 @@
-"""An encoder in a thread: it pushes a clip again and again until it, or its network, is stopped."""
+"""An encoder in a thread: it pushes a clip in a loop until it, or its network, is stopped.
+
+The demo and the tests use it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 CLIP = Path(__file__).with_name("clip.flv")
-"""4 s of a test picture and a tone; docs/media.md says how it was made."""
+"""4 s of a test picture and a tone; docs/media.md describes how it was made."""
 
 
 def clip() -> Sequence[Tag]:
@@ -23,7 +26,7 @@ def clip() -> Sequence[Tag]:
 
 
 class Encoder:
-    """Let in, or refused for the reason in `refusal`, once the block is entered."""
+    """Accepted once the block is entered, or refused for the reason in `refusal`."""
 
     def __init__(self, url: str) -> None:
         self.refusal = ""
@@ -42,7 +45,7 @@ class Encoder:
         self._thread.join(PATIENCE)
 
     def cut(self) -> None:
-        """The network goes, without a word."""
+        """Drop the connection without closing the stream."""
         self._is_cut = True
         self.__exit__(None, None, None)
 

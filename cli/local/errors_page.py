@@ -1,6 +1,6 @@
-"""docs/errors.md, written from the tables that the code itself goes by.
+"""Writes docs/errors.md from the tables that the code itself uses.
 
-`python -m cli.local.errors_page` writes it; a test fails while it is stale.
+`python -m cli.local.errors_page` writes the page; a test fails while it is out of date.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def page() -> str:
 
 
 def _tree() -> Iterator[str]:
-    """The drawing in the docstring of shared/errors.py."""
+    """Yield the drawing of the docstring of shared/errors.py."""
     lines = (errors.__doc__ or "").splitlines()
     drawn = [line[4:] for line in lines if line.startswith("    ")]
     yield from ("## What can go wrong, by what the caller should do", "", "```text", *drawn, "```")
@@ -133,8 +133,8 @@ def _flying(command: Command) -> StreamRecord:
 
 def _causes() -> Iterator[str]:
     yield from ("## Every cause, in both languages", "")
-    yield "`because.code` of an answer and `code` of a line of history. A name in braces is filled"
-    yield from ("with the particulars of the line.", "")
+    yield "`reason.code` of an answer and `code` of a history entry. A name in braces is filled"
+    yield from ("with the details of the entry.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in Reason:
         english, chinese = TEXTS[code]

@@ -1,4 +1,8 @@
-"""The deployed functions between the two stand-ins, on this machine, each in its own process."""
+"""The local stack: the deployed functions between the two emulators, each in a process of its own.
+
+The commands dev and demo, the benchmarks and the journeys call running(). All processes end with
+the block, even when this process is killed.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +36,14 @@ FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
 TIMEOUT_S = 20.0
-"""s that a stand-in may take to listen, and to end."""
+"""For an emulator to listen, and to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the two stand-ins listen, and the folder with the store, the clock and the logs.
+    """The addresses of the two emulators, and the folder with the store, the clock and the logs.
 
-    `rtmp` is where streams are pushed to; none where the stand-in of Live is not ours.
+    `rtmp` is where streams are pushed to; empty if the emulator of Live is not ours.
     """
 
     fc: str
@@ -49,15 +53,15 @@ class Stack:
     pids: tuple[int, ...]
 
     def control(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        """Ask the Live stand-in for what the real service does not have."""
+        """Call the control plane of the Live emulator, which the real service does not have."""
         answer = self._ask("POST", path, json=body)
         if not answer.ok:
-            raise Failure(f"the stand-in refused {path}: {answer.text}")
+            raise Failure(f"the emulator refused {path}: {answer.text}")
         answer_body: dict[str, Any] = answer.json()
         return answer_body
 
     def calls(self) -> dict[str, Any]:
-        """What came over the wire, counted by the stand-in."""
+        """Return what came over the wire, as counted by the emulator."""
         return self.get("calls")
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -72,19 +76,19 @@ class Stack:
             return requests.request(method, url, timeout=TIMEOUT_S, **more)
         except requests.RequestException:
             log = self.folder / "functions.log"
-            raise Failure(f"the stand-in at {self.live} has gone: see {log}") from None
+            raise Failure(f"the emulator at {self.live} has gone: see {log}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A code folder, and a Python that gives it nothing but its own library."""
+    """A code folder, and a Python without packages of its own to run it."""
 
     code: Path
     python: str
 
 
 def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
-    """What s.yaml asks the environment for, filled with the development account."""
+    """Return the variables of s.yaml for the development account."""
     return {
         "LIVE_RECORD_STAGE": "dev",
         "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
@@ -123,11 +127,11 @@ def running(
     settings: Mapping[str, str] | None = None,
     deployed: Deployed | None = None,
 ) -> Iterator[Stack]:
-    """The whole stack until the block is left; port 0 takes a free one.
+    """Run the whole stack until the block ends; port 0 takes a free one.
 
-    `settings` go over those of the development account; `live` is the address of a stand-in that
+    `settings` go over those of the development account; `live` is the address of an emulator that
     runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
-    our own is started for it; `deployed` is what the functions run from in place of this checkout.
+    our own is started for it; with `deployed`, the functions run from there instead of here.
     """
     reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy)
@@ -161,17 +165,17 @@ def running(
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Two stacks on one store and one clock would be neither."""
+    """Lock the folder: two stacks must not share a store and a clock."""
     with (_writable(folder) / "lock").open("w") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            raise Failure(f"another stack works in {folder}: end it first (Ctrl-C)") from None
+            raise Failure(f"Another stack runs in {folder}. End it first (Ctrl-C).") from None
         yield
 
 
 def _writable(folder: Path) -> Path:
-    """The same, made where it was not."""
+    """Return the folder, created if it did not exist; raise a Failure if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -182,7 +186,7 @@ def _writable(folder: Path) -> Path:
 
 @contextmanager
 def _store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The setting for it; what it holds outlives a kill of the machine's every process."""
+    """Start the store if it needs a server, and yield its setting."""
     if kind == SQLITE:
         yield {}
         return
@@ -201,7 +205,7 @@ def _as_options(values: Mapping[str, str]) -> list[str]:
 
 
 class _Processes:
-    """The stand-ins that were started, and their log; all are ended together."""
+    """The emulators that were started, and their log; all end together."""
 
     def __init__(self, log: Path) -> None:
         self._path = log
@@ -223,7 +227,7 @@ class _Processes:
         return tuple(process.pid for process in self._running)
 
     def start(self, name: str, port: int, *options: str) -> dict[str, str]:
-        """Its address, and what else it says once it listens."""
+        """Start an emulator; return the JSON that it prints once it listens."""
         process = subprocess.Popen(
             [
                 sys.executable,
@@ -256,11 +260,11 @@ class _Processes:
             log.seek(self._began)
             log_text = log.read().strip()
         hint = f" {_OTHER_PORTS_HINT}" if "is in use" in log_text else ""
-        return f"the stand-in of {_NAMES[name]} did not start. {log_text}{hint}"
+        return f"the emulator of {_NAMES[name]} did not start. {log_text}{hint}"
 
 
 _OTHER_PORTS_HINT = (
-    "Is make dev up already? live-record dev takes others: --port (of Function Compute),"
+    "Does make dev run already? Pass other ports to live-record dev: --port,"
     " --live-port and --rtmp-port."
 )
 _OUR_OPTIONS = ("--json", OPTION)

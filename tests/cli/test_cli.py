@@ -309,7 +309,7 @@ def test_why_the_account_is_throttled(person: Person) -> None:
     assert "(queued)" in person.says("start", of("throttled"))
 
     assert "is not recorded yet: Live throttled start" in why(person, of("throttled"))
-    person.stack.control("clock", advance_ms=60_000)  # the lane was slowed for everybody
+    person.stack.control("clock", advance_ms=60_000)  # the rate limit was lowered for everybody
 
 
 def test_why_a_stop_still_holds(person: Person) -> None:
@@ -448,8 +448,8 @@ def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.M
     [
         (["--stage", "nowhere"], "there is no stage nowhere"),
         (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
-        (["--url", "http://x"], "say the token"),
-        ([], "say which stage"),
+        (["--url", "http://x"], "--url needs a token"),
+        ([], "No stage is named"),
     ],
 )
 def test_a_stage_that_cannot_be_told_is_a_usage_error(words: list[str], message: str) -> None:
@@ -521,7 +521,7 @@ def test_an_address_in_the_file_of_stages_that_is_none_is_named_with_its_stage(
 def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", timeout_s=0.05)
-        with pytest.raises(Failure, match="whether it did what was asked is not known"):
+        with pytest.raises(Failure, match="whether it did what was asked is unknown"):
             api.ask(of("room1"), "start")
         with pytest.raises(Failure, match=r"gave no answer within 0\.05 s$"):
             api.status(of("room1"))
@@ -582,11 +582,11 @@ def test_ports_that_cannot_be_are_refused() -> None:
 def test_a_folder_that_another_stack_works_in_is_left_to_it(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        with pytest.raises(Failure, match="another stack works in"), running(tmp_path):
+        with pytest.raises(Failure, match="Another stack runs in"), running(tmp_path):
             pytest.fail("it runs beside the other")
 
 
-def test_a_stand_in_that_has_gone_is_said_with_its_log(tmp_path: Path) -> None:
+def test_an_emulator_that_has_gone_is_reported_with_its_log(tmp_path: Path) -> None:
     gone = Stack("", "http://127.0.0.1:9", "", tmp_path, ())
     for ask in (gone.control, gone.get):
         with pytest.raises(Failure, match=r"has gone: see .*functions\.log"):

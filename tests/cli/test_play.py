@@ -42,7 +42,7 @@ def account(live: LiveInThread, secret: str = "dev-secret") -> Account:  # noqa:
 
 
 def the_second_ends() -> None:
-    """Addresses are dated to the second, the stand-in's clock is not."""
+    """Addresses are dated to the second, the emulator's clock is not."""
     time.sleep(1 - time.time() % 1)
 
 
@@ -96,7 +96,7 @@ def test_a_period_that_cannot_be_is_refused(period: str) -> None:
 
 
 NO_KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": ""}
-"""But at a stand-in, where the development key is everybody's own."""
+"""But at an emulator, where the development key is everybody's own."""
 BY_ROLE = "x-oss-security-token"
 POLICY = '[[domain]]\nstreaming = "live.example.com"\n'
 
@@ -162,4 +162,7 @@ def test_what_lies_in_vod_is_said_and_not_signed(stage: HttpStage, bucket: str) 
     leaves(stage, "vod:v-1")
     result = plays(stage, "--limit", "1")
 
-    assert (result.stdout, result.stderr) == ("", "vod:v-1 lies in VOD and has no address here\n")
+    assert (result.stdout, result.stderr) == (
+        "",
+        "vod:v-1 is in VOD and has no playback URL here\n",
+    )

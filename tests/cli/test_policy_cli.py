@@ -189,7 +189,7 @@ def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
     changes = {change["what"]: change["after"] for change in policy_changes(old, new, streams)}
     assert changes == {
         "mode": "observe",
-        "live.example.com/classroom/a": "record, finalize, at most 2h, 200 places, priority 3",
+        "live.example.com/classroom/a": "record, finalize, at most 2h, 200 at a time, priority 3",
     }
 
 

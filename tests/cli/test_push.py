@@ -90,7 +90,7 @@ def test_a_stream_that_is_published_already_says_how_to_end_that(
 
 def test_a_stage_without_a_port_says_what_to_do(live: LiveInThread, short: Path) -> None:
     register("dev", Target("http://127.0.0.1:9", "t"))
-    assert "say the rtmp:// address" in push(short).output
+    assert "Pass an rtmp:// address" in push(short).output
 
 
 @pytest.mark.parametrize(

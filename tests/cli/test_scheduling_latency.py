@@ -1,4 +1,4 @@
-"""A machine that stands still is told from a program that is late."""
+"""A busy machine is distinguished from a slow program."""
 
 from __future__ import annotations
 
