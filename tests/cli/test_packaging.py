@@ -153,7 +153,7 @@ def test_redis_is_spoken_to_from_the_archive_alone(
     program = (
         "import sys; sys.path[:0] = [sys.argv[1]]; "
         f"from shared.store import open_store; store = open_store('{engines('valkey')}', rate=45,"
-        " clock=lambda: 0); store.mark('here'); print(store.marked('here') is not None)"
+        " clock=lambda: 0); store.touch('here'); print(store.age_ms('here') is not None)"
     )
 
     assert output_of(runtime, program, built(runtime).folder) == "True"
