@@ -39,9 +39,12 @@ def policy() -> None:
 @policy.command("test")
 @click.argument("stream", type=Stream())
 @click.option("--file", type=_FILE, default="policy.toml", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="the answer as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def test(stream: str, file: Path, as_json: bool) -> None:
-    """Show which rule of FILE applies to STREAM (domain/app/stream), and what would happen."""
+    """Show which rule of FILE applies to STREAM.
+
+    It says what would happen to the stream domain/app/stream.
+    """
     read = read_policy(file)
     effect = policy_effect(read, _stream_key(read, stream))
     if as_json:

@@ -98,14 +98,20 @@ _note = click.option("--note", help="free text that is kept in the stream's hist
 @_stream
 @_max_duration
 @_until
-@click.option("--on-interruption", type=CHOICES["on_interruption"])
-@click.option("--if-not-live", type=CHOICES["if_not_live"])
+@click.option(
+    "--on-interruption",
+    type=CHOICES["on_interruption"],
+    help="when the stream drops: record it again, stop, or stop and publish the file at once",
+)
+@click.option(
+    "--if-not-live", type=CHOICES["if_not_live"], help="wait for the stream, or fail at once"
+)
 @_note
 @of_stage(changes=True)
 def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
     """Record STREAM until it is stopped.
 
-    STREAM is domain/app/stream, or the URL that it is pushed to or played by.
+    STREAM is domain/app/stream, or the URL it is published to or played from.
     """
     _print_status(api, api.ask(stream, "start", **body), as_json)
 
@@ -213,7 +219,13 @@ def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> 
 
 @click.command()
 @click.option("--once", is_flag=True, help="print once and exit")
-@click.option("--every", default=2.0, type=click.FloatRange(0.2), show_default=True, help="s")
+@click.option(
+    "--every",
+    default=2.0,
+    type=click.FloatRange(0.2),
+    show_default=True,
+    help="seconds between refreshes",
+)
 @of_stage(changes=False)
 def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
     """Show the stage and its streams, refreshed until Ctrl-C."""
