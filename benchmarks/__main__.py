@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark once, small enough for a laptop, each with its figures as JSON."""
+"""`make bench`: runs every benchmark once, small enough for a laptop, with figures as JSON."""
 
 from __future__ import annotations
 

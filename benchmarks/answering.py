@@ -1,6 +1,7 @@
-"""A Live that answers every request at once with 200, over TLS, in a process of its own.
+"""A server that answers every request at once with 200, over TLS, in a process of its own.
 
-`python -m benchmarks.answering CERTIFICATE` prints its port. What it costs is nobody's figure.
+benchmarks.packaged starts it in place of Live; `python -m benchmarks.answering CERTIFICATE` prints
+its port. It runs apart so that its own cost is in no figure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A root that is to be trusted, and the file of a certificate that it vouches for."""
+    """A root certificate to trust, and the file of a server certificate that it signed."""
 
     root: str
     certificate: Path
@@ -62,7 +63,7 @@ class Authority:
 
 @contextmanager
 def answering(authority: Authority) -> Iterator[str]:
-    """Its host and port."""
+    """Run the server and yield its host and port."""
     command = [sys.executable, "-m", "benchmarks.answering", str(authority.certificate)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

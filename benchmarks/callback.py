@@ -1,8 +1,8 @@
-"""How long Live waits for us: distinct streams at a fixed rate, beside a handler that does nothing.
+"""How long Live waits for us: distinct streams at a fixed rate, compared with an empty handler.
 
 `python -m benchmarks.callback --json`. Each latency counts from when the callback was due, so that
-a stall is not hidden by the callbacks that it held up. Instances are warmed; the run whose p99 is
-the median of three is told.
+a stall is not hidden by the callbacks that it delayed. Instances are warm; the run whose p99 is
+the median of three is reported.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import aiohttp
 from cli.local.stack import ROOT, running
 from shared.inbound.live_callbacks import sign
 
-RATE, SECONDS, RUNS = 100, 5, 3
+RATE_PER_S, DURATION_S, RUNS = 100, 5, 3
 WORKERS = 8
 INGEST, KEY = "push.example.com", "dev-stream-key-0000"
 NOOP = Path(__file__).with_name("noop")
 
-Ask = Callable[[int], tuple[str, dict[str, str], dict[str, str]]]
-"""The nth callback: its address, query and headers."""
+RequestOf = Callable[[int], tuple[str, dict[str, str], dict[str, str]]]
+"""Returns the nth callback: its address, query and headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Run:
     p99: float
 
 
-def publish(address: str) -> Ask:
-    def ask(number: int) -> tuple[str, dict[str, str], dict[str, str]]:
+def publish_request(address: str) -> RequestOf:
+    def request_of(number: int) -> tuple[str, dict[str, str], dict[str, str]]:
         now = str(int(time.time()))
         query = {"action": "publish", "app": INGEST, "appname": "app", "time": now}
         signature = sign(INGEST, now, KEY)
@@ -50,42 +50,48 @@ def publish(address: str) -> Ask:
         url = f"{address}/callbacks/stream/dev-path"
         return url, {**query, "id": f"stream{number}"}, headers
 
-    return ask
+    return request_of
 
 
-def nothing(address: str) -> Ask:
+def noop_request(address: str) -> RequestOf:
     return lambda number: (f"{address}/_fc/http/noop/", {"id": f"stream{number}"}, {})
 
 
-async def once(http: aiohttp.ClientSession, ask: Ask, number: int) -> None:
-    url, query, headers = ask(number)
+async def send_once(http: aiohttp.ClientSession, request_of: RequestOf, number: int) -> None:
+    url, query, headers = request_of(number)
     async with http.get(url, params=query, headers=headers) as answer:
         await answer.read()
         answer.raise_for_status()
 
 
-async def at_rate(http: aiohttp.ClientSession, ask: Ask, numbers: Iterator[int]) -> Run:
+async def at_rate(
+    http: aiohttp.ClientSession, request_of: RequestOf, numbers: Iterator[int]
+) -> Run:
     began = time.monotonic()
 
-    async def one(nth: int) -> float:
-        due = began + nth / RATE
+    async def send_when_due(nth: int) -> float:
+        due = began + nth / RATE_PER_S
         await asyncio.sleep(max(due - time.monotonic(), 0))
-        await once(http, ask, next(numbers))
+        await send_once(http, request_of, next(numbers))
         return (time.monotonic() - due) * 1000
 
-    taken = await asyncio.gather(*(one(nth) for nth in range(RATE * SECONDS)))
-    cuts = quantiles(taken, n=100, method="inclusive")
+    latencies = await asyncio.gather(
+        *(send_when_due(nth) for nth in range(RATE_PER_S * DURATION_S))
+    )
+    cuts = quantiles(latencies, n=100, method="inclusive")
     return Run(cuts[49], cuts[98])
 
 
-async def flat_out(http: aiohttp.ClientSession, ask: Ask, numbers: Iterator[int]) -> int:
-    """Answers in the best second, asked by as many as keep every instance busy."""
+async def flat_out(
+    http: aiohttp.ClientSession, request_of: RequestOf, numbers: Iterator[int]
+) -> int:
+    """Return the answers in the best second, with enough workers to keep every instance busy."""
     seconds: dict[int, int] = {}
     ends = time.monotonic() + 3
 
     async def worker() -> None:
         while time.monotonic() < ends:
-            await once(http, ask, next(numbers))
+            await send_once(http, request_of, next(numbers))
             second = int(time.monotonic())
             seconds[second] = seconds.get(second, 0) + 1
 
@@ -93,19 +99,19 @@ async def flat_out(http: aiohttp.ClientSession, ask: Ask, numbers: Iterator[int]
     return max(seconds.values())
 
 
-async def measure(ask: Ask) -> tuple[Run, int]:
+async def measure(request_of: RequestOf) -> tuple[Run, int]:
     numbers = count()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
-        await flat_out(http, ask, numbers)  # warms as many instances as it needs
-        runs = [await at_rate(http, ask, numbers) for _ in range(RUNS)]
-        best = await flat_out(http, ask, numbers)
+        await flat_out(http, request_of, numbers)  # warms as many instances as it needs
+        runs = [await at_rate(http, request_of, numbers) for _ in range(RUNS)]
+        best = await flat_out(http, request_of, numbers)
     return sorted(runs, key=lambda run: run.p99)[RUNS // 2], best
 
 
 @contextmanager
 def noop(folder: Path) -> Iterator[str]:
-    """The address of a Function Compute that serves the handler that does nothing."""
+    """Run a Function Compute emulator with a handler that does nothing; yield its address."""
     template = folder / "s.yaml"
     template.write_text(json.dumps({"edition": "3.0.0", "resources": {"noop": _resource()}}))
     command = [sys.executable, "-m", "emulator.fc", "--template", str(template), "--port", "0"]
@@ -140,16 +146,16 @@ def main() -> None:
     as_json = parser.parse_args().json
     with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
         with noop(Path(folder)) as address:
-            theirs, _ = asyncio.run(measure(nothing(address)))
+            theirs, _ = asyncio.run(measure(noop_request(address)))
         with running(Path(folder) / "stage") as stack:
-            ours, best = asyncio.run(measure(publish(stack.fc)))
-    told = {
+            ours, best = asyncio.run(measure(publish_request(stack.fc)))
+    figures = {
         "p50_ms": round(ours.p50, 1),
         "p99_ms": round(ours.p99, 1),
         "noop_p99_ms": round(theirs.p99, 1),
         "per_second_max": best,
     }
-    print(json.dumps(told) if as_json else "\n".join(f"{k} {v}" for k, v in told.items()))
+    print(json.dumps(figures) if as_json else "\n".join(f"{k} {v}" for k, v in figures.items()))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What it costs the stand-in to record many streams at once, and whether it loses a frame.
+"""What it costs the emulator to record many streams at once, and whether it loses a frame.
 
 `python -m benchmarks.media --json`. A second process pushes every stream in real time; each is
 recorded from its first frame on, and each file is read back: a frame that was sent and is in no
-file is lost. CPU and memory are the stand-in's alone.
+file is lost. CPU and memory are the emulator's alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from emulator.live import Remote
 from emulator.media.flv import Tag, read
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
 
-STREAMS, SECONDS, KBIT = 60, 20.0, 1_000
+STREAMS, DURATION_S, RATE_KBIT = 60, 20.0, 1_000
 TICKS = os.sysconf("SC_CLK_TCK")
 AUTOMATIC = {"domain": "live.example.com", "app": "app", "on_demand": 0, "formats": ["flv"]}
 """Recorded from its first frame on, so that every frame that is sent has to be found."""
@@ -46,7 +46,7 @@ class Load:
 
 
 def push(url: str, tags: Sequence[Tag]) -> int:
-    """How many frames were sent; 0 when it was not let in, or not to the end."""
+    """Push the tags; return how many frames were sent, 0 if it was refused or cut off."""
     try:
         with Publisher(url) as publisher:
             for tag in paced(tags):
@@ -58,7 +58,7 @@ def push(url: str, tags: Sequence[Tag]) -> int:
 
 
 def tags_of(load: Load) -> list[Tag]:
-    """The clip again and again, from a key frame on: where every recording begins."""
+    """Return the looped clip from a key frame on, where every recording begins."""
     first = next(tag.timestamp for tag in clip() if tag.is_key_frame)
     tags = looped(tag for tag in clip() if not tag.is_frame or tag.timestamp >= first)
     pictures_per_s = 15
@@ -68,7 +68,7 @@ def tags_of(load: Load) -> list[Tag]:
 
 
 def filled(tag: Tag, size: int) -> Tag:
-    """A picture with a unit that decoders skip (H.264's filler data)."""
+    """Return the picture, filled up with a unit that decoders skip (H.264 filler data)."""
     missing = size - len(tag.payload) - 6
     if not (tag.is_video and tag.is_frame) or missing <= 0:
         return tag
@@ -84,15 +84,15 @@ def push_all(rtmp: str, load: Load) -> list[int]:
 
 
 def pushed_by_another(rtmp: str, load: Load) -> list[int]:
-    """In a process of their own, which measures nothing."""
+    """Push all streams from another process, which is not measured."""
     command = [sys.executable, "-m", "benchmarks.media", "--push", rtmp]
     done = subprocess.run([*command, *load.options], stdout=subprocess.PIPE, check=True, cwd=ROOT)
     sent: list[int] = json.loads(done.stdout)
     return sent
 
 
-class StandIn:
-    """A context manager; what it costs is read from /proc."""
+class Emulator:
+    """The emulator of Live in a process whose cost is read from /proc."""
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json"]
@@ -104,9 +104,9 @@ class StandIn:
             cwd=ROOT,
         )
         line = self._process.stdout.readline() if self._process.stdout else ""
-        told = json.loads(line)
-        self.rtmp: str = told["rtmp"]
-        self.control = Remote(str(told["address"]))
+        started = json.loads(line)
+        self.rtmp: str = started["rtmp"]
+        self.control = Remote(str(started["address"]))
         self.control.notify(stream_url="", record_url="")
         self.control.post("recording", AUTOMATIC)
 
@@ -117,17 +117,17 @@ class StandIn:
 
     @property
     def peak_mb(self) -> float:
-        line = next(one for one in self._about("status").splitlines() if "VmHWM" in one)
+        line = next(line for line in self._about("status").splitlines() if "VmHWM" in line)
         return int(line.split()[1]) / 1024
 
-    def _about(self, what: str) -> str:
-        return Path(f"/proc/{self._process.pid}/{what}").read_text(encoding="utf-8")
+    def _about(self, name: str) -> str:
+        return Path(f"/proc/{self._process.pid}/{name}").read_text(encoding="utf-8")
 
     def recorded(self) -> list[dict[str, Any]]:
-        """Each stream's file, once its merge delay is over."""
+        """Return each stream's file after its merge delay."""
         self.control.advance(181)
         streams = self.control.get("state")["streams"]
-        return [kept for one in streams for kept in one["kept"]]
+        return [file for stream in streams for file in stream["kept"]]
 
     def end(self) -> None:
         self._process.terminate()
@@ -140,14 +140,14 @@ def frames_of(path: str) -> int:
 
 
 def measure(folder: Path, load: Load) -> dict[str, float]:
-    live = StandIn(folder)
+    live = Emulator(folder)
     try:
         before, began = live.cpu_s, time.monotonic()
         sent = pushed_by_another(live.rtmp, load)
         took = time.monotonic() - began
         cpu = (live.cpu_s - before) / took
-        kept = live.recorded()
-        return told(kept, sent, load.seconds) | {
+        files = live.recorded()
+        return figures(files, sent, load.seconds) | {
             "cpu_of_one_core": round(cpu, 3),
             "peak_mb": round(live.peak_mb, 1),
         }
@@ -155,18 +155,20 @@ def measure(folder: Path, load: Load) -> dict[str, float]:
         live.end()
 
 
-def told(kept: Sequence[dict[str, Any]], sent: Sequence[int], seconds: float) -> dict[str, float]:
-    found = sum(frames_of(one["path"]) for one in kept)
-    off = [abs(one["duration_ms"] / 1000 - seconds) for one in kept]
+def figures(
+    files: Sequence[dict[str, Any]], sent: Sequence[int], seconds: float
+) -> dict[str, float]:
+    frames = sum(frames_of(file["path"]) for file in files)
+    off = [abs(file["duration_ms"] / 1000 - seconds) for file in files]
     return {
         "streams": len(sent),
-        "files": len(kept),
+        "files": len(files),
         "seconds": seconds,
         "frames_sent": sum(sent),
-        "frames_recorded": found,
-        "frames_lost": sum(sent) - found,
+        "frames_recorded": frames,
+        "frames_lost": sum(sent) - frames,
         "longest_off_s": round(max(off, default=seconds), 3),
-        "mbit_per_s": round(sum(one["bytes"] for one in kept) * 8 / seconds / 1e6, 2),
+        "mbit_per_s": round(sum(file["bytes"] for file in files) * 8 / seconds / 1e6, 2),
     }
 
 
@@ -174,19 +176,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.media", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--streams", type=int, default=STREAMS)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--kbit", type=int, default=KBIT, help="per second, of each stream")
+    parser.add_argument("--seconds", type=float, default=DURATION_S)
+    parser.add_argument("--kbit", type=int, default=RATE_KBIT, help="per second, of each stream")
     parser.add_argument("--push", metavar="RTMP", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    load = Load(asked.streams, asked.seconds, asked.kbit)
-    if asked.push:
-        print(json.dumps(push_all(asked.push, load)))
+    arguments = parser.parse_args()
+    load = Load(arguments.streams, arguments.seconds, arguments.kbit)
+    if arguments.push:
+        print(json.dumps(push_all(arguments.push, load)))
         return 0
     with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
         found = measure(Path(folder), load)
-    print(json.dumps(found) if asked.json else "\n".join(f"{k} {v}" for k, v in found.items()))
-    whole = found["frames_lost"] == 0 and found["files"] == load.streams
-    return 0 if whole else 1
+    print(json.dumps(found) if arguments.json else "\n".join(f"{k} {v}" for k, v in found.items()))
+    is_complete = found["frames_lost"] == 0 and found["files"] == load.streams
+    return 0 if is_complete else 1
 
 
 if __name__ == "__main__":

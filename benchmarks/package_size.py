@@ -1,4 +1,4 @@
-"""How large the archive is that a deploy uploads, and how large it were without bytecode.
+"""The size of the archive that a deploy uploads, with and without bytecode.
 
 `python -m benchmarks.package_size --json`. Each figure is that of the larger of the runtimes.
 """
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
-from benchmarks.packaged import machine, tell
+from benchmarks.packaged import machine, print_figures
 from cli.packaging import RUNTIMES, build, interpreter
 from cli.packaging.archive import write
 
 
 def sizes(runtime: str, folder: Path) -> tuple[int, int]:
-    """In bytes: without bytecode, and with it."""
+    """Return the bytes without bytecode, and with it."""
     made = build(runtime, into=folder, warn=lambda text: print(text, file=sys.stderr))
     source = folder / "source"
     with ZipFile(made.archive) as archive:
@@ -31,12 +31,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one last line of JSON")
     as_json = parser.parse_args().json
     with tempfile.TemporaryDirectory(prefix="live-record-") as name:
-        found = {runtime: sizes(runtime, Path(name, runtime)) for runtime in RUNTIMES}
-    without, compiled = (max(column) for column in zip(*found.values(), strict=True))
+        size_of = {runtime: sizes(runtime, Path(name, runtime)) for runtime in RUNTIMES}
+    without, compiled = (max(column) for column in zip(*size_of.values(), strict=True))
     python = interpreter(RUNTIMES[0]) or Path(sys.executable)
-    each = {runtime: f"{size[1]} bytes" for runtime, size in found.items()}
+    each = {runtime: f"{size[1]} bytes" for runtime, size in size_of.items()}
     figures = {"bytes": without, "bytes_with_bytecode": compiled}
-    tell(figures, {**machine(python), **each}, as_json=as_json)
+    print_figures(figures, {**machine(python), **each}, as_json=as_json)
 
 
 if __name__ == "__main__":

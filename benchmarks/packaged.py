@@ -1,5 +1,8 @@
-"""What the figures of a cold and a warm call are taken from: the packaged archive, unpacked to a
-new path, beside every package of the official SDK as it comes, and a Live that answers at once."""
+"""The environment of cold_start and warm_call: the unpacked archive, the whole SDK, a fast Live.
+
+Both benchmarks call bench_environment(); the others use print_figures() and machine() at most. The
+archive is unpacked to a new path, so that nothing is cached from an earlier run.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ SQLITE, REDIS = "sqlite", "redis"
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Folders of code. Each trusts, with all that certifi trusts, the Live that answers at once."""
+    """Folders of code. Each trusts the benchmark's own server as well as certifi's roots."""
 
     python: Path
     ours: Path
@@ -39,8 +42,8 @@ class Trees:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a program runs: what is unpacked, who answers, and the store of either kind."""
+class BenchEnvironment:
+    """Where a program runs: the unpacked code, the address of Live, and a store of either kind."""
 
     trees: Trees
     live: str
@@ -60,7 +63,7 @@ class Place:
         }
 
     def run(self, program: Path, *arguments: str, store: str = SQLITE) -> dict[str, Any]:
-        """What a program in a Python of its own prints last."""
+        """Run a program in a Python of its own; return the JSON of its last line."""
         ended = subprocess.run(
             [str(self.trees.python), "-W", "ignore", str(program), *arguments],
             env=self.environment(store),
@@ -70,30 +73,30 @@ class Place:
         )
         if ended.returncode != 0:
             raise Failure(f"{program.name} failed: {ended.stderr[-2000:]}")
-        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-        return told
+        figures: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return figures
 
 
 @contextmanager
-def place(runtime: str | None = None) -> Iterator[Place]:
+def bench_environment(runtime: str | None = None) -> Iterator[BenchEnvironment]:
     with tempfile.TemporaryDirectory(prefix="live-record-") as name:
         folder = Path(name)
         authority = Authority.made(folder)
         trees = _trees(folder, runtime or _runtime(), authority)
         with answering(authority) as live, Engine(folder / "engine") as engine:
             stores = {SQLITE: f"sqlite:///{folder}/records.db", REDIS: engine.url}
-            yield Place(trees, live, stores)
+            yield BenchEnvironment(trees, live, stores)
 
 
 def _runtime() -> str:
-    found = next((one for one in RUNTIMES if interpreter(one)), None)
+    found = next((runtime for runtime in RUNTIMES if interpreter(runtime)), None)
     if found is None:
-        raise Failure(f"none of {', '.join(RUNTIMES)} is at hand: install one, with pyenv or uv")
+        raise Failure(f"none of {', '.join(RUNTIMES)} is installed. Install one with pyenv or uv.")
     return found
 
 
 def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
-    """The archive holds what our calls come by; the official SDK stands beside it, whole."""
+    """Unpack the archive, and the whole official SDK next to it."""
     slim = build(runtime, into=folder / "slim", warn=_warn)
     whole = build(runtime, into=folder / "whole", whole=True, warn=_warn)
     ours, uncompiled = folder / "unpacked", folder / "uncompiled"
@@ -104,12 +107,12 @@ def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
         _trust(tree, authority.root)
     python = interpreter(runtime)
     if python is None:
-        raise Failure(f"no {runtime} is at hand: install it, with pyenv or uv")
+        raise Failure(f"no {runtime} is installed. Install it with pyenv or uv.")
     return Trees(python.resolve(), ours, whole.folder, uncompiled, slim.archive)
 
 
 def _trust(tree: Path, root: str) -> None:
-    """As certifi would have it, were it one of its own."""
+    """Add a root as certifi would contain it."""
     with (tree / roots.BUNDLE).open("a", encoding="ascii") as bundle:
         bundle.write(root)
     for name, certificate in roots.by_name(root.encode("ascii")).items():
@@ -121,18 +124,18 @@ def _warn(text: str) -> None:
 
 
 def machine(python: Path) -> dict[str, object]:
-    asked = [
+    command = [
         str(python),
         "-c",
         "import ssl, sys; print(sys.version.split()[0], ssl.OPENSSL_VERSION)",
     ]
-    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    versions = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     packages = ("alibabacloud-live20161101", "alibabacloud-tea-openapi", "darabonba-core")
     named = (*packages, "requests", "urllib3", "redis")
     return {
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpus": f"{os.cpu_count()} x {_cpu()}",
-        "python": said,
+        "python": versions,
         **{name: version(name) for name in named},
     }
 
@@ -144,8 +147,10 @@ def _cpu() -> str:
     return models[0] if models else platform.processor()
 
 
-def tell(figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool) -> None:
-    """The machine first, then the figures: with `--json` in one last line."""
+def print_figures(
+    figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool
+) -> None:
+    """Print the machine, then the figures; with `as_json` in one last line."""
     for name, value in about.items():
         print(f"{name}: {value}")
     if as_json:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.store_growth --json`: what a callback costs the store as streams add up.
+"""`python -m benchmarks.store_growth --json`: what a callback costs as the store grows.
 
 A publish callback of a stream whose rule records it, carried through by the real recorder on the
 real store; only Live is not asked.
@@ -38,30 +38,30 @@ from shared.store.save_request import encode_save
 from shared.store.scripts import SAVE
 from shared.store.sqlite import SqliteStore, _put
 
-NOON = 1_763_800_000_000
+NOON_MS = 1_763_800_000_000
 RULE = StreamSettings(rule=Rule(on_publish=OnPublish.RECORD))
-HOUR = 3_600_000
-BATCH = 1000
-RATE = 1_000_000.0
-"""So that every callback gets its slot, and all of them do the same."""
+HOUR_MS = 3_600_000
+BATCH_ROWS = 1000
+RATE_PER_S = 1_000_000.0
+"""So high that every callback gets its slot and all do the same work."""
 ROUNDS = 20
-"""The two sizes are measured by turns: whatever else the machine does meets both."""
+"""The two sizes are measured in turns, so that other load on the machine affects both."""
 
 
 def settled(number: int) -> StreamRecord:
-    """A stream that is recorded and will be due in some hours."""
+    """Return a stream that is recorded and due in some hours."""
     key = StreamKey("live.example.com", "app", f"old{number:07d}")
-    until = NOON * 2 + number % HOUR
+    until = NOON_MS * 2 + number % HOUR_MS
     return StreamRecord(
         key,
         Intent(generation=1, wanted=True, until=until, session=1, claimed=True),
-        session=Session(1, NOON, time=NOON),
-        confirmation=Confirmation(1, NOON, StartSource.ACCEPTED, confirmed=True),
+        session=Session(1, NOON_MS, time=NOON_MS),
+        confirmation=Confirmation(1, NOON_MS, StartSource.ACCEPTED, confirmed=True),
     )
 
 
-class Counted:
-    """How often the store was asked."""
+class CountingStore:
+    """Counts the calls to the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -73,8 +73,8 @@ class Counted:
         return method
 
 
-class NoLive:
-    """Accepts everything."""
+class AcceptingLive:
+    """A Live that accepts every command."""
 
     def prepare(self) -> None:
         """Nothing to do."""
@@ -95,7 +95,7 @@ class NoLive:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """Round trips and microseconds of callbacks on one store."""
 
     store: Store
@@ -104,10 +104,10 @@ class Measured:
 
     def measure(self, callbacks: int) -> None:
         numbers = itertools.count()
-        counted = Counted(self.store)
+        counting_store = CountingStore(self.store)
         effect_handler = EffectHandler(
-            counted,
-            NoLive(),
+            counting_store,
+            AcceptingLive(),
             monotonic=time.monotonic,
             wait=lambda _seconds: None,
             report=lambda _event, _error: None,
@@ -115,15 +115,15 @@ class Measured:
         recorder = Recorder(lambda _key: RULE, lambda: f"f{next(numbers)}", 7300)
         for _ in range(callbacks):
             key = StreamKey("live.example.com", "app", f"new{time.monotonic_ns()}")
-            before, began = counted.asked, time.perf_counter()
+            before, began = counting_store.asked, time.perf_counter()
             run(
-                recorder.handle(key, Published(NOON), HandlingOptions(slot_wait_ms=1)),
+                recorder.handle(key, Published(NOON_MS), HandlingOptions(slot_wait_ms=1)),
                 effect_handler.perform,
             )
             self.took.append((time.perf_counter() - began) * 1e6)
-            self.trips.append(counted.asked - before)
+            self.trips.append(counting_store.asked - before)
 
-    def told(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         return {
             "round_trips": statistics.fmean(self.trips),
             "median_us": round(statistics.median(self.took)),
@@ -131,20 +131,20 @@ class Measured:
 
 
 def fill_sqlite(store: SqliteStore, numbers: range) -> None:
-    for start in range(numbers.start, numbers.stop, BATCH):
+    for start in range(numbers.start, numbers.stop, BATCH_ROWS):
         with store._writing() as db:  # noqa: SLF001 - one transaction for many
-            for number in range(start, min(start + BATCH, numbers.stop)):
+            for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
                 save = Save(0, settled(number))
-                _put(db, save.if_no_slot, 1, row_of(save.if_no_slot, save.quota, "", NOON))
+                _put(db, save.if_no_slot, 1, row_of(save.if_no_slot, save.quota, "", NOON_MS))
 
 
 def fill_redis(store: RedisStore, numbers: range) -> None:
-    """Its file is written when all is in memory, and from then on at every save."""
+    """Fill the store in memory, then write its file, and from then on at every save."""
     store.save_or_claim(Save(0, settled(numbers.stop)))  # it knows the script now
     client, _ = store._ready()  # noqa: SLF001 - one round trip for many
-    for start in range(numbers.start, numbers.stop, BATCH):
+    for start in range(numbers.start, numbers.stop, BATCH_ROWS):
         pipe = client.pipeline(transaction=False)
-        for number in range(start, min(start + BATCH, numbers.stop)):
+        for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
             save = Save(0, settled(number))
             keys = store.keys_of(save.key)
             pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", encode_save(save, 20))
@@ -154,7 +154,7 @@ def fill_redis(store: RedisStore, numbers: range) -> None:
         time.sleep(0.1)
 
 
-Stores = dict[str, list[Measured]]
+Stores = dict[str, list[Measurement]]
 """The one of few streams and the one of many, of each engine."""
 
 
@@ -164,35 +164,35 @@ def stores(folder: Path, sizes: Sequence[int]) -> Iterator[Stores]:
     with ExitStack() as stack:
         found: Stores = {"sqlite": [], "redis": []}
         for size in sizes:
-            sqlite = SqliteStore(f"{folder}/{size}.db", rate=RATE, clock=wall)
+            sqlite = SqliteStore(f"{folder}/{size}.db", rate=RATE_PER_S, clock=wall)
             fill_sqlite(sqlite, range(size))
             options = {"appendfsync": DURABLE["appendfsync"]}
             engine = stack.enter_context(Engine(folder / str(size), options=options))
-            redis = RedisStore(engine.url, stage="growth", rate=RATE)
+            redis = RedisStore(engine.url, stage="growth", rate=RATE_PER_S)
             fill_redis(redis, range(size))
-            found["sqlite"].append(Measured(sqlite, [], []))
-            found["redis"].append(Measured(redis, [], []))
+            found["sqlite"].append(Measurement(sqlite, [], []))
+            found["redis"].append(Measurement(redis, [], []))
         yield found
         for measured in chain.from_iterable(found.values()):
             measured.store.close()
 
 
-def main(arguments: list[str]) -> int:
-    given = _parser().parse_args(arguments)
-    sizes = (given.few, given.many)
-    told: dict[str, object] = {"few": given.few, "many": given.many}
+def main(argv: list[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    sizes = (arguments.few, arguments.many)
+    figures: dict[str, object] = {"few": arguments.few, "many": arguments.many}
     with tempfile.TemporaryDirectory(prefix="growth-") as name, stores(Path(name), sizes) as found:
         for kind, both in found.items():
             for _ in range(ROUNDS):
                 for measured in both:
-                    measured.measure(given.callbacks // ROUNDS)
-            few, many = (measured.told() for measured in both)
-            told |= {f"{kind}_{given.few}": few, f"{kind}_{given.many}": many}
-            told[f"ratio_{kind}"] = round(many["median_us"] / few["median_us"], 3)
-    if not given.json:
-        for label, value in told.items():
+                    measured.measure(arguments.callbacks // ROUNDS)
+            few, many = (measured.figures() for measured in both)
+            figures |= {f"{kind}_{arguments.few}": few, f"{kind}_{arguments.many}": many}
+            figures[f"ratio_{kind}"] = round(many["median_us"] / few["median_us"], 3)
+    if not arguments.json:
+        for label, value in figures.items():
             print(f"{label:>16}  {value}")
-    print(json.dumps(told))
+    print(json.dumps(figures))
     return 0
 
 

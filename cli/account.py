@@ -1,8 +1,7 @@
-"""The Alibaba Cloud account, asked with a person's own credentials.
+"""The Alibaba Cloud account, called with the operator's own credentials.
 
-What is deployed calls Live through shared.outbound.live alone, whose few actions its role is
-allowed; the configuration that setup changes and doctor reads is nothing that a function ever
-touches.
+Setup, doctor, probe and play call it. The deployed functions must not: they reach Live through
+shared.outbound.live alone, whose few actions their roles allow.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from shared.outbound.live import Credentials
 from shared.outbound.live.sdk import understand
 from shared.protocol.command_errors import LiveError, Retryable
 
-LIVE = "https://live.aliyuncs.com"
-STS = "https://sts.aliyuncs.com"
+LIVE_URL = "https://live.aliyuncs.com"
+STS_URL = "https://sts.aliyuncs.com"
 WHO_AM_I = "GetCallerIdentity"
 CONNECT_MS, READ_MS = 5_000, 10_000
 DEVELOPMENT = Credentials("dev", "dev-secret")
@@ -33,8 +32,8 @@ Json = dict[str, Any]
 
 
 class Declined(Exception):
-    """The account's answer was no, or none; `code` is its own where it gave one, `status` 0 where
-    there was no answer, `retry_after` in ms."""
+    """The account refused an action or did not answer. `code` is Alibaba Cloud's where there is
+    one; `status` is 0 without an answer; `retry_after` is in ms."""
 
     def __init__(self, action: str, error: LiveError) -> None:
         super().__init__(f"{action}: {error.code}: {error}")
@@ -50,23 +49,23 @@ class Declined(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`live` is the address of ApsaraVideo Live, `sts` of whoever knows whose a key is."""
+    """`live` is the address of ApsaraVideo Live, `sts` that of the Security Token Service."""
 
     credentials: Credentials
-    live: str = LIVE
-    sts: str = STS
+    live: str = LIVE_URL
+    sts: str = STS_URL
 
-    def ask(self, action: str, **parameters: object) -> Json:
-        """What Live answered to `action`, with parameters named as on the wire; else Declined."""
+    def ask(self, action: str, **params: object) -> Json:
+        """Call `action` of Live, with parameters named as on the wire; raise Declined."""
         models, client = _client(self.live, self.credentials)
-        request = getattr(models, f"{action}Request")().from_map(parameters)
-        if unknown := parameters.keys() - request.to_map().keys():
+        request = getattr(models, f"{action}Request")().from_map(params)
+        if unknown := params.keys() - request.to_map().keys():
             raise TypeError(f"{action} takes no {', '.join(sorted(unknown))}")
         call = getattr(client, f"{_snake(action)}_with_options")
-        return self._answered(action, lambda: call(request, _runtime()).to_map())
+        return self._call(action, lambda: call(request, _runtime()).to_map())
 
-    def who(self) -> Json:
-        """STS GetCallerIdentity; its IdentityType is Account for the root key."""
+    def caller_identity(self) -> Json:
+        """Call STS GetCallerIdentity; its IdentityType is Account for the root key."""
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
 
@@ -82,19 +81,17 @@ class Account:
             body_type="json",
         )
         client = Client(_config(self.sts, self.credentials))
-        return self._answered(
-            WHO_AM_I, lambda: client.call_api(params, OpenApiRequest(), _runtime())
-        )
+        return self._call(WHO_AM_I, lambda: client.call_api(params, OpenApiRequest(), _runtime()))
 
     def clock(self) -> datetime | None:
-        """Live's own, to the second; it tells it to anybody. None when it does not answer."""
+        """Return Live's time, to the second, from an unsigned request; None without an answer."""
         try:
             answer = requests.get(self.live, timeout=(CONNECT_MS / 1000, READ_MS / 1000))
             return parsedate_to_datetime(answer.headers["Date"])
         except (requests.RequestException, KeyError, ValueError):
             return None
 
-    def _answered(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
+    def _call(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
         try:
             body = call()["body"]
         except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
@@ -103,7 +100,7 @@ class Account:
 
 
 def account_at(live: str) -> Account:
-    """With the credentials of the environment; `live` is empty for the service itself."""
+    """Return the account of the environment's credentials; `live` is empty for the service."""
     if not live:
         return Account(_own_credentials())
     try:
@@ -111,13 +108,13 @@ def account_at(live: str) -> Account:
     except ValueError as error:
         raise Failure(f"the address of ApsaraVideo Live: {error}") from None
     address = f"{protocol}://{host}"
-    if protocol == "http":  # only a stand-in, which plays STS too
+    if protocol == "http":  # only an emulator, which emulates STS too
         return Account(_own_credentials(DEVELOPMENT), address, address)
     return Account(_own_credentials(), address)
 
 
 def _own_credentials(otherwise: Credentials | None = None) -> Credentials:
-    """The environment's, as every tool of Alibaba Cloud names them."""
+    """Return the credentials from Alibaba Cloud's usual environment variables."""
     names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
     found = Credentials(*(os.environ.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
     if not found.are_missing():
@@ -162,9 +159,9 @@ def _snake(action: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", action).lower()
 
 
-def told(answer: Mapping[str, object], *path: str) -> list[Json]:
-    """A list within lists, as RPC answers nest them; empty where Live leaves out any of them."""
-    found: object = answer
+def rows_at(document: Mapping[str, object], *path: str) -> list[Json]:
+    """Return the list at `path` of an RPC answer; empty where Live leaves out any part of it."""
+    found: object = document
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []

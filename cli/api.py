@@ -1,4 +1,8 @@
-"""The HTTP API as a person calls it: one method per ask, and refusals as one clear sentence."""
+"""A client of a stage's HTTP API: one method per route.
+
+The stream and policy commands, setup, doctor and the demo call it. It raises a Failure whose text
+can be shown as it is; it knows nothing of how an answer is printed.
+"""
 
 from __future__ import annotations
 
@@ -7,78 +11,84 @@ from typing import Any
 
 import requests
 
-from cli.errors import Failure, Refused
+from cli.errors import Failure, StageRefusal
 from cli.stream_names import path_of
 
-PATIENCE = 20.0
-PAGE = 1000
+TIMEOUT_S = 20.0
+PAGE_ROWS = 1000
 Json = dict[str, Any]
 
 
 class Api:
-    """`url` is a stage's address; every method gives the answer's JSON, or ends in a Failure."""
+    """`url` is a stage's address. Every method returns the answer's JSON or raises a Failure."""
 
     def __init__(
-        self, url: str, token: str, *, language: str = "en", patience: float = PATIENCE
+        self, url: str, token: str, *, language: str = "en", timeout_s: float = TIMEOUT_S
     ) -> None:
         self._url = url.rstrip("/")
-        self._patience = patience
+        self._timeout_s = timeout_s
         self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
 
-    def ask(self, stream: str, what: str, **body: object) -> Json:
-        sent = {name: value for name, value in body.items() if value not in (None, False, "")}
-        answer = self._call("POST", f"{_path(stream)}/{what}", body=sent)
-        return _need(self._url, answer, "stream", "phase", "outcome", "reason")
+    def ask(self, stream: str, command: str, **body: object) -> Json:
+        fields = {name: value for name, value in body.items() if value not in (None, False, "")}
+        answer = self._call("POST", f"{_path(stream)}/{command}", body=fields)
+        return _require_fields(self._url, answer, "stream", "phase", "outcome", "reason")
 
     def status(self, stream: str) -> Json:
-        return _need(self._url, self._call("GET", _path(stream)), "stream", "phase", "reason")
+        return _require_fields(
+            self._url, self._call("GET", _path(stream)), "stream", "phase", "reason"
+        )
 
     def history(self, stream: str, limit: int = 100) -> Json:
         answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
-        return _need(self._url, answer, "history")
+        return _require_fields(self._url, answer, "history")
 
     def files(self, stream: str, limit: int = 100) -> Json:
         answer = self._call("GET", f"{_path(stream)}/files", query={"limit": limit})
-        return _need(self._url, answer, "files", "signed")
+        return _require_fields(self._url, answer, "files", "signed")
 
-    def signed(self, path: str, period: str, limit: int) -> list[Json]:
-        """The same at addresses that play; `path` is what `files` says of them."""
+    def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
+        """Return the file rows with playback URLs; `path` is `signed` of files()."""
         answer = self._call("GET", path, query={"for": period, "limit": limit})
-        rows: list[Json] = _need(self._url, answer, "files")["files"]
+        rows: list[Json] = _require_fields(self._url, answer, "files")["files"]
         return rows
 
-    def listed(self, limit: int, **wanted: str | None) -> Json:
-        """The first `limit` of them, gathered from as many pages as it takes."""
-        query = {name: value for name, value in wanted.items() if value}
+    def list_recordings(self, limit: int, **filters: str | None) -> Json:
+        """Return the first `limit` streams, read page by page."""
+        query = {name: value for name, value in filters.items() if value}
         rows: list[Json] = []
         page: Json = {"next": ""}
         while page["next"] is not None and len(rows) < limit:
-            asked: dict[str, str | int] = {**query, "limit": min(limit - len(rows), PAGE)}
-            asked |= {"cursor": page["next"]} if page["next"] else {}
-            answer = self._call("GET", "/v1/recordings", query=asked)
-            page = _need(self._url, answer, "recordings", "next", "phases")
+            params: dict[str, str | int] = {**query, "limit": min(limit - len(rows), PAGE_ROWS)}
+            params |= {"cursor": page["next"]} if page["next"] else {}
+            answer = self._call("GET", "/v1/recordings", query=params)
+            page = _require_fields(self._url, answer, "recordings", "next", "phases")
             rows += page["recordings"]
         return {**page, "recordings": rows}
 
     def policy(self) -> Json:
-        return _need(self._url, self._call("GET", "/v1/policy"), "version", "policy")
+        return _require_fields(self._url, self._call("GET", "/v1/policy"), "version", "policy")
 
     def apply_policy(self, policy: Json, *, replaces: int) -> Json:
         body = {"policy": policy, "replaces": replaces}
-        return _need(self._url, self._call("POST", "/v1/policy/apply", body=body), "version")
+        return _require_fields(
+            self._url, self._call("POST", "/v1/policy/apply", body=body), "version"
+        )
 
     def health(self) -> Json:
-        return _need(self._url, self._call("GET", "/v1/health"), "ready", "why")
+        return _require_fields(self._url, self._call("GET", "/v1/health"), "ready", "why")
 
-    def examined(self, **digests: str) -> Json:
-        """What only the stage can see; `digests` are SHA-256 of secrets that Live holds."""
+    def examine(self, **digests: str) -> Json:
+        """Return what only the stage can check; `digests` are SHA-256 of Live's secrets."""
         answer = self._call("GET", "/v1/doctor", query=digests)
-        return _need(self._url, answer, "stage", "settings", "store", "policy", "live", "matches")
+        return _require_fields(
+            self._url, answer, "stage", "settings", "store", "policy", "live", "matches"
+        )
 
-    def refused(self) -> Json:
-        """The callbacks that the instance which answers did not believe."""
+    def rejected_callbacks(self) -> Json:
+        """Return the callbacks that the answering instance rejected as unverified."""
         answer = self._call("GET", "/callbacks/stream/refused")
-        return _need(self._url, answer, "refused", "last")
+        return _require_fields(self._url, answer, "refused", "last")
 
     def _call(
         self,
@@ -95,32 +105,32 @@ class Api:
                 json=body,
                 params=query,
                 headers=self._headers,
-                timeout=self._patience,
+                timeout=self._timeout_s,
             )
-            told = answer.json()
+            document = answer.json()
         except requests.ReadTimeout:
-            unknown = "" if method == "GET" else ": whether it did what was asked is not known"
-            silent = f"{self._url} gave no answer within {self._patience:g} s"
-            raise Failure(silent + unknown) from None
+            ambiguous = "" if method == "GET" else ": whether it did what was asked is unknown"
+            silent = f"{self._url} gave no answer within {self._timeout_s:g} s"
+            raise Failure(silent + ambiguous) from None
         except requests.JSONDecodeError:
             raise Failure(f"{self._url} answered {answer.status_code} and no JSON") from None
         except (requests.RequestException, UnicodeError) as error:
             kind = type(error).__name__
             raise Failure(f"{self._url} cannot be reached: is the stage up? ({kind})") from None
-        if not isinstance(told, dict):
+        if not isinstance(document, dict):
             raise Failure(f"{self._url} does not answer as live-record does: is it the stage?")
-        if not answer.ok and "detail" in told:
-            raise Refused(told)
-        return told
+        if not answer.ok and "detail" in document:
+            raise StageRefusal(document)
+        return document
 
 
 def _path(stream: str) -> str:
     return f"/v1/recordings/{path_of(stream)}"
 
 
-def _need(url: str, told: Json, *names: str) -> Json:
-    """Something else may listen where the stage is said to be."""
-    if any(name not in told for name in names):
-        said = told.get("errorMessage") or "what it says is not of live-record"
-        raise Failure(f"{url} does not answer as live-record does: {said}")
-    return told
+def _require_fields(url: str, document: Json, *names: str) -> Json:
+    """Return the document, or raise a Failure where something else than a stage answered."""
+    if any(name not in document for name in names):
+        error = document.get("errorMessage") or "its answer lacks the expected fields"
+        raise Failure(f"{url} does not answer as live-record does: {error}")
+    return document

@@ -1,4 +1,7 @@
-"""What a command ends with when it cannot do what it was told: one sentence, exit code 1."""
+"""How a command fails: one sentence on stderr, exit code 1.
+
+Every module of the command line raises these; click prints them. They must not hold secrets.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,25 @@ import click
 
 
 class Failure(click.ClickException):
-    """The sentence says what to do next."""
+    """A command that cannot go on; its text says what was wrong and what to do next."""
 
 
-class Refused(Failure):
-    """The stage answered with a problem; `told` is its JSON."""
+class StageRefusal(Failure):
+    """The stage refused the request; `problem` is its problem document (RFC 9457)."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        hint = f" ({told['hint']})" if told.get("hint") else ""
-        named = [str(one["field"]) for one in _faults(told) if "detail" not in one]
-        fields = f": {', '.join(named)}" if named else ""
-        super().__init__(f"{told.get('code', told.get('title'))}: {told['detail']}{fields}{hint}")
-        self.told = dict(told)
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        hint = f" ({problem['hint']})" if problem.get("hint") else ""
+        names = [str(error["field"]) for error in _field_errors(problem) if "detail" not in error]
+        fields = f": {', '.join(names)}" if names else ""
+        super().__init__(
+            f"{problem.get('code', problem.get('title'))}: {problem['detail']}{fields}{hint}"
+        )
+        self.problem = dict(problem)
 
 
-def _faults(told: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Something else than a stage may have answered."""
-    errors = told.get("errors")
-    for one in errors if isinstance(errors, list) else ():
-        if isinstance(one, dict) and "field" in one:
-            yield one
+def _field_errors(problem: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the well-formed field errors; something other than a stage may have answered."""
+    errors = problem.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict) and "field" in error:
+            yield error

@@ -1,4 +1,8 @@
-"""The live-record command."""
+"""The live-record command: its groups, and the commands dev, demo and emulator.
+
+The console script and `python -m cli.main` call main(). The other commands are in modules of their
+own and are only added here; whatever is slow to import must be imported within a command.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ from cli.stream_commands import COMMANDS
 
 
 class _Commands(click.Group):
-    """What a disk refuses one of them is a sentence, too."""
+    """Reports an OSError of any command as one sentence with the file's name."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -46,12 +50,12 @@ class _Commands(click.Group):
     package_name="live-record", prog_name="live-record", message="%(prog)s %(version)s"
 )
 def main() -> None:
-    """Say once that a stream is to be recorded, and it is recorded until told to stop."""
+    """Record live streams: start one once, and it is recorded until you stop it."""
     reach_directly()
 
 
-def _endings() -> Sequence[signal.Signals]:
-    """What else ends a command than Ctrl-C; a terminal that closes does, unless nohup says no."""
+def _ending_signals() -> Sequence[signal.Signals]:
+    """Return the signals besides SIGINT that end a command; SIGHUP unless nohup ignores it."""
     closing = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return (signal.SIGTERM, signal.SIGHUP) if closing else (signal.SIGTERM,)
 
@@ -62,7 +66,7 @@ _STORE = click.option(
     type=click.Choice([SQLITE, REDIS]),
     default=SQLITE,
     show_default=True,
-    help="where records are kept; for redis a server is started",
+    help="the store; with redis, a server is started",
 )
 
 
@@ -73,18 +77,20 @@ def demo(store: str) -> None:
 
     A stream is recorded, interrupted, resumed and stopped.
     """
-    for number in _endings():
-        signal.signal(number, lambda *_: sys.exit("It was ended before its time."))
+    for number in _ending_signals():
+        signal.signal(number, lambda *_: sys.exit("The demo was interrupted."))
     sys.exit(demonstration.run(store))
 
 
 @main.command()
-@click.option("--port", type=_PORT, default=FC_PORT, show_default=True, help="of Function Compute")
 @click.option(
-    "--live-port", type=_PORT, default=LIVE_PORT, show_default=True, help="of ApsaraVideo Live"
+    "--port", type=_PORT, default=FC_PORT, show_default=True, help="port of Function Compute"
 )
 @click.option(
-    "--rtmp-port", type=_PORT, help="to push streams to, 1935 if --live-port is the usual one"
+    "--live-port", type=_PORT, default=LIVE_PORT, show_default=True, help="port of ApsaraVideo Live"
+)
+@click.option(
+    "--rtmp-port", type=_PORT, help="port to push streams to; 1935 if --live-port is the default"
 )
 @_STORE
 @click.option(
@@ -93,13 +99,13 @@ def demo(store: str) -> None:
     type=click.Choice(RUNTIMES),
     is_flag=False,
     flag_value=RUNTIMES[0],
-    help="run from the archive of this runtime, with nothing else installed",
+    help="run the functions from the packaged archive of this runtime",
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
     """Keep the whole stack up on this machine until Ctrl-C."""
-    told = threading.Event()
-    for number in (signal.SIGINT, *_endings()):
-        signal.signal(number, lambda *_: told.set())
+    ended = threading.Event()
+    for number in (signal.SIGINT, *_ending_signals()):
+        signal.signal(number, lambda *_: ended.set())
     folder = stages_file().resolve().parent / DEV
     with running(
         folder,
@@ -115,9 +121,9 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
         click.echo(f"recordings           {stack.folder / 'buckets'}")
         click.echo(f"store, clock, logs   {stack.folder}")
-        click.echo(f"development clock    {output.clock(stack.look('clock')['offset_ms'])}")
+        click.echo(f"development clock    {output.clock_offset(stack.get('clock')['offset_ms'])}")
         click.echo("Ctrl-C ends it.")
-        told.wait()
+        ended.wait()
 
 
 for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, play, policy, probe, push, setup):
@@ -126,7 +132,7 @@ for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, play, policy, 
 
 @main.group()
 def emulator() -> None:
-    """The stand-ins, each alone."""
+    """Run one emulator alone."""
 
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -134,14 +140,16 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 @emulator.command("live")
 @click.option("--port", type=_PORT, default=LIVE_PORT, show_default=True, help="0 takes a free one")
-@click.option("--rtmp-port", type=_PORT, help="1935, or a free one where the port is not the usual")
+@click.option(
+    "--rtmp-port", type=_PORT, help="1935 by default; any free one if --port is not the default"
+)
 @click.option(
     "--buckets",
     type=click.Path(path_type=Path, file_okay=False),
     default=STATE / "buckets",
     help="the folder for recordings",
 )
-@click.option("--json", "as_json", is_flag=True, help="say the address as one line of JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the address as one line of JSON")
 @click.option("--account", type=_PATH, help="a TOML file instead of the development one")
 @click.option("--clock-file", type=_PATH, help="share the development clock through it")
 def emulator_live(
@@ -153,7 +161,7 @@ def emulator_live(
     account: Path | None,
     clock_file: Path | None,
 ) -> None:
-    """ApsaraVideo Live over HTTP and RTMP on loopback."""
+    """Emulate ApsaraVideo Live over HTTP and RTMP on loopback."""
     from emulator.live.server import listening, run
 
     where = listening(port, rtmp_port, buckets)
@@ -163,7 +171,10 @@ def emulator_live(
 @emulator.command("fc", context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def emulator_fc(options: tuple[str, ...]) -> None:
-    """Function Compute over HTTP on loopback. OPTIONS as `python -m emulator.fc --help` says."""
+    """Emulate Function Compute over HTTP on loopback.
+
+    OPTIONS are those of `python -m emulator.fc --help`.
+    """
     from emulator.fc.__main__ import main as run
 
     sys.exit(run(list(options)))

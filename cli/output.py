@@ -1,4 +1,7 @@
-"""What the stage says, as lines for people or as JSON for programs."""
+"""The stage's answers, formatted as lines for people or as JSON for programs.
+
+The stream commands, policy, setup, doctor and probe call it. It sends no request.
+"""
 
 from __future__ import annotations
 
@@ -13,40 +16,40 @@ from shared.protocol.durations import written
 Json = Mapping[str, Any]
 
 
-def as_json(told: Json) -> None:
-    click.echo(json.dumps(told, ensure_ascii=False))
+def as_json(document: Json) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False))
 
 
 def rows(
-    told: Json, name: str, row: Callable[[Json], str], plain_json: bool, *, nothing: str
+    answer: Json, field: str, line_of: Callable[[Json], str], plain_json: bool, *, nothing: str
 ) -> None:
     if plain_json:
-        as_json(told)
+        as_json(answer)
         return
-    for one in told[name]:
-        click.echo(row(one))
-    if not told[name]:
+    for row in answer[field]:
+        click.echo(line_of(row))
+    if not answer[field]:
         click.echo(nothing)
 
 
-def standing(told: Json) -> str:
-    outcome = f" ({told['outcome']})" if told.get("outcome") else ""
-    until = f" (until {told['until']})" if told.get("until") else ""
-    return f"{told['stream']}: {told['phase']}{outcome}, {told['reason']['text']}{until}"
+def status_line(row: Json) -> str:
+    outcome = f" ({row['outcome']})" if row.get("outcome") else ""
+    until = f" (until {row['until']})" if row.get("until") else ""
+    return f"{row['stream']}: {row['phase']}{outcome}, {row['reason']['text']}{until}"
 
 
-def line(told: Json) -> str:
-    times = f" (x{told['count']} until {told['last_at']})" if told["count"] > 1 else ""
-    return f"{told['at']}  {told['text']}{times}"
+def history_line(entry: Json) -> str:
+    times = f" (x{entry['count']} until {entry['last_at']})" if entry["count"] > 1 else ""
+    return f"{entry['at']}  {entry['text']}{times}"
 
 
-def file(told: Json) -> str:
-    ran = f"{told['start'] or '-'} to {told['stop'] or '-'}"
-    lasted = "" if told.get("duration") is None else f"  {told['duration']:.3f} s"
-    return f"{told.get('url') or told['uri']}  {ran}{lasted}"
+def file_line(row: Json) -> str:
+    ran = f"{row['start'] or '-'} to {row['stop'] or '-'}"
+    lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
+    return f"{row.get('url') or row['uri']}  {ran}{lasted}"
 
 
-_STANDS = {
+_PHASE_WORDS = {
     "recording": "is recorded",
     "unmanaged": "is recorded",
     "starting": "is not recorded yet",
@@ -55,33 +58,33 @@ _STANDS = {
 }
 
 
-def why(told: Json, refused: Json | None) -> str:
-    """One sentence."""
-    stands = _STANDS.get(told["phase"], "is not recorded")
-    more = _disbelieved(told["stream"], refused) if refused else ""
-    return f"{told['stream']} {stands}: {told['reason']['text']}{more}"
+def reason_sentence(status: Json, rejected: Json | None) -> str:
+    """Return one sentence: whether the stream is recorded, and why."""
+    words = _PHASE_WORDS.get(status["phase"], "is not recorded")
+    more = _rejected_callback(status["stream"], rejected) if rejected else ""
+    return f"{status['stream']} {words}: {status['reason']['text']}{more}"
 
 
-def _disbelieved(stream: str, refused: Json) -> str:
-    """A stream that no callback ever proved may be one whose callbacks nobody believes."""
-    ours = [one for one in refused["last"] if one["stream"] == stream]
+def _rejected_callback(stream: str, rejected: Json) -> str:
+    """Return a clause about the newest rejected callback of a stream that was never live."""
+    ours = [callback for callback in rejected["last"] if callback["stream"] == stream]
     if not ours:
         return ""
     newest = ours[0]
     return (
-        f"; and a callback that says it is about it was refused at {newest['at']},"
+        f"; and a callback that claims to be about it was refused at {newest['at']},"
         f" because nothing proved that Live sent it: {newest['why']}"
     )
 
 
 def overview(health: Json, recordings: Sequence[Json]) -> str:
     ready = "ready" if health["ready"] else f"not ready: {'; '.join(health['why'])}"
-    head = [f"The stage is {ready}.", _queue(health), _phases(health)]
-    busy = [standing(one) for one in recordings if one["phase"] != "idle"]
+    head = [f"The stage is {ready}.", _queue_line(health), _phases_line(health)]
+    busy = [status_line(row) for row in recordings if row["phase"] != "idle"]
     return "\n".join([*(part for part in head if part), "", *(busy or ["every stream is idle"])])
 
 
-def _queue(health: Json) -> str:
+def _queue_line(health: Json) -> str:
     if "due" not in health:
         return ""
     age = health["reconciled_ms_ago"]
@@ -92,13 +95,13 @@ def _queue(health: Json) -> str:
     return f"{ran}; {waits}; {used:g} of {allowed:g} commands a second are used"
 
 
-def _phases(health: Json) -> str:
+def _phases_line(health: Json) -> str:
     counted = [f"{count} {phase}" for phase, count in health.get("phases", {}).items() if count]
     return ", ".join(counted)
 
 
-def clock(offset_ms: int) -> str:
-    """Of development: it stays where it was put, also for the next day's stack."""
+def clock_offset(offset_ms: int) -> str:
+    """Describe the development clock, which keeps its offset over restarts of the stack."""
     if not offset_ms:
         return "as real time"
     way = "ahead of" if offset_ms > 0 else "behind"

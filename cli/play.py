@@ -1,4 +1,8 @@
-"""`live-record play`: an address for each file of a stream that plays for a while."""
+"""`live-record play`: playback URLs of a stream's files, presigned for a limited time.
+
+cli.main adds the command. The stage signs where it can; otherwise the operator's own access key
+does. No URL may be logged: whoever has one can download the file.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import click
 from cli import stage_registry
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
-from cli.errors import Failure, Refused
+from cli.errors import Failure, StageRefusal
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from functions.file_view import MAX_SIGNED_MS
@@ -18,7 +22,7 @@ from shared.protocol.durations import duration, written
 from shared.protocol.file import VOD
 
 LONGEST_MS = 7 * 24 * 3_600_000
-"""What OSS signs for at the most."""
+"""OSS signs for no longer."""
 
 
 class Period(click.ParamType[timedelta]):
@@ -38,11 +42,22 @@ class Period(click.ParamType[timedelta]):
 
 @click.command()
 @click.argument("stream", type=Stream())
-@click.option("--for", "period", type=Period(), default="1h", show_default=True)
+@click.option(
+    "--for",
+    "period",
+    type=Period(),
+    default="1h",
+    show_default=True,
+    help="how long the URLs are valid",
+)
 @click.option("--limit", default=10, type=click.IntRange(1, 1000), show_default=True)
-@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
-@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
-@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
+@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
+@click.option(
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+)
+@click.option(
+    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+)
 def play(
     *,
     stream: str,
@@ -52,79 +67,85 @@ def play(
     url: str | None,
     token: str | None,
 ) -> None:
-    """Addresses that play, of the files that STREAM left.
+    """Print playback URLs of STREAM's files, newest first.
 
-    Newest first, for as long as --for says. The stage signs them where it names its bucket; for
-    longer than 12h, and where it does not, your own access key does.
+    They are valid for as long as --for. The stage signs them if its bucket is configured; for
+    longer than 12h, or if it is not, your own access key does.
     """
-    target = stage_registry.with_live(stage_registry.chosen(stage, url, token, changes=False), None)
+    target = stage_registry.with_live(
+        stage_registry.resolve_target(stage, url, token, changes=False), None
+    )
     api = Api(target.url, target.token)
-    told = api.files(stream, limit)
-    rows = _by_the_stage(api, told["signed"], period, limit)
+    answer = api.files(stream, limit)
+    rows = _signed_by_stage(api, answer["signed"], period, limit)
     if rows is None:
-        rows = list(_by_own_key(target, stream, told["files"], period))
+        rows = list(_signed_by_own_key(target, stream, answer["files"], period))
     for row in rows:
-        _show(row)
+        _print_url(row)
     if not rows:
         click.echo("it has left no file")
 
 
-def _show(row: Json) -> None:
+def _print_url(row: Json) -> None:
     if row["url"] is None:
-        click.echo(f"{row['uri']} lies in VOD and has no address here", err=True)
+        click.echo(f"{row['uri']} is in VOD and has no playback URL here", err=True)
     else:
         click.echo(row["url"])
 
 
-def _by_the_stage(
+def _signed_by_stage(
     api: Api, path: str | None, period: timedelta, limit: int
 ) -> Sequence[Json] | None:
-    """None where it cannot; why not is said."""
+    """Return the rows with URLs signed by the stage, or None, with a message, if it cannot."""
     ms = period // timedelta(milliseconds=1)
     if not path or ms > MAX_SIGNED_MS:
         return None
     try:
-        return api.signed(path, written(ms), limit)
-    except Refused as refused:
+        return api.playback_urls(path, written(ms), limit)
+    except StageRefusal as refused:
         click.echo(f"the stage does not sign, your own access key does: {refused}", err=True)
         return None
 
 
-def _by_own_key(
-    target: Target, stream: str, left: Sequence[Json], period: timedelta
+def _signed_by_own_key(
+    target: Target, stream: str, rows: Sequence[Json], period: timedelta
 ) -> Iterator[Json]:
-    objects = [one for one in left if not one["uri"].startswith(VOD)]
+    objects = [row for row in rows if not row["uri"].startswith(VOD)]
     if objects:
         account = account_at(target.live)
         try:
-            bucket, endpoint = recorded_into(account, stream)
+            bucket, endpoint = bucket_of(account, stream)
         except Declined as declined:
-            raise Failure(f"where {stream} is recorded into cannot be read: {declined}") from None
-    for one in left:
-        url = signed(account, bucket, endpoint, one["uri"], period) if one in objects else None
-        yield {**one, "url": url}
+            raise Failure(
+                f"the recording configuration of {stream} cannot be read: {declined}"
+            ) from None
+    for row in rows:
+        url = (
+            presigned_url(account, bucket, endpoint, row["uri"], period) if row in objects else None
+        )
+        yield {**row, "url": url}
 
 
-def recorded_into(account: Account, stream: str) -> tuple[str, str]:
-    """Bucket and endpoint of the configuration that a stream falls under; raises Declined."""
+def bucket_of(account: Account, stream: str) -> tuple[str, str]:
+    """Return bucket and endpoint of the configuration that covers a stream; raise Declined."""
     from cli.setup.configurations import recordings
 
     domain, app, name = stream.split("/")
     fitting = [
-        (place, value)
-        for place, value in recordings(account, domain)
-        if place.kind == "oss" and place.app in (app, "*") and place.streams in (name, "*")
+        (target, value)
+        for target, value in recordings(account, domain)
+        if target.kind == "oss" and target.app in (app, "*") and target.streams in (name, "*")
     ]
     if not fitting:
         raise Failure(
-            f"{stream} is recorded into no bucket: live-record setup says what is missing"
+            f"{stream} is recorded into no bucket. Run live-record setup: it shows what is missing."
         )
-    _, value = max(fitting, key=lambda one: (one[0].streams != "*", one[0].app != "*"))
+    _, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))
     return str(value["OssBucket"]), str(value["OssEndpoint"])
 
 
-def signed(account: Account, bucket: str, endpoint: str, uri: str, period: timedelta) -> str:
-    """Nothing is asked of anyone for it; whether the key may read is seen when it is played."""
+def presigned_url(account: Account, bucket: str, endpoint: str, uri: str, period: timedelta) -> str:
+    """Presign locally, without a request: whether the key may read shows when the URL is used."""
     import alibabacloud_oss_v2 as oss
 
     from cli.doctor.bucket import client

@@ -1,7 +1,7 @@
-"""What a policy does with a stream, what another one would change, and putting it in force.
+"""`live-record policy`: test a policy file, compare it with the policy in force, and apply it.
 
-A stage is asked over HTTP, as for everything else: its store may be where no laptop can reach it,
-and the stage checks a policy against its own settings.
+cli.main adds the group. A stage is asked over HTTP alone, since its store may be unreachable from
+a laptop and only the stage can check a policy against its own settings.
 """
 
 from __future__ import annotations
@@ -30,45 +30,51 @@ _file = click.argument("file", type=_FILE, default="policy.toml")
 
 @click.group()
 def policy() -> None:
-    """What is recorded of its own accord, and how."""
+    """Test, compare and apply the policy.
+
+    The policy says which streams are recorded automatically, and how.
+    """
 
 
 @policy.command("test")
 @click.argument("stream", type=Stream())
 @click.option("--file", type=_FILE, default="policy.toml", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="the answer as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def test(stream: str, file: Path, as_json: bool) -> None:
-    """Which rule of FILE holds for STREAM (domain/app/stream), and what would happen."""
+    """Show which rule of FILE applies to STREAM.
+
+    It says what would happen to the stream domain/app/stream.
+    """
     read = read_policy(file)
-    told = tell(read, _key(read, stream))
+    effect = policy_effect(read, _stream_key(read, stream))
     if as_json:
-        output.as_json(told)
+        output.as_json(effect)
         return
-    click.echo(f"{told['stream']}: {told['rule']}")
-    for line in told["says"]:
-        click.echo(f"  {line}")
+    click.echo(f"{effect['stream']}: {effect['rule']}")
+    for sentence in effect["says"]:
+        click.echo(f"  {sentence}")
 
 
 @policy.command("show")
 @of_stage(changes=False)
 def show_policy(api: Api, as_json: bool) -> None:
-    """The policy that is in force in a stage."""
-    told = api.policy()
+    """Show the policy in force in a stage."""
+    answer = api.policy()
     if as_json:
-        output.as_json(told)
+        output.as_json(answer)
         return
-    version = f"version {told['version']}" if told["version"] else "the packaged one"
-    click.echo(f"# {version}\n{json.dumps(told['policy'], indent=2, ensure_ascii=False)}")
+    version = f"version {answer['version']}" if answer["version"] else "the packaged one"
+    click.echo(f"# {version}\n{json.dumps(answer['policy'], indent=2, ensure_ascii=False)}")
 
 
 @policy.command("diff")
 @_file
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
-    """What FILE would change for the streams that a stage knows of now."""
-    new, rows = read_policy(file), api.listed(100_000)["recordings"]
-    old = _parsed(api.policy()["policy"])
-    changes = list(changed(old, new, [row["stream"] for row in rows]))
+    """Show what FILE would change for the streams that a stage knows now."""
+    new, rows = read_policy(file), api.list_recordings(100_000)["recordings"]
+    old = _load(api.policy()["policy"])
+    changes = list(policy_changes(old, new, [row["stream"] for row in rows]))
     if as_json:
         output.as_json({"changes": changes, "streams": len(rows)})
         return
@@ -83,75 +89,81 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
 def apply(api: Api, file: Path, as_json: bool) -> None:
     """Put FILE in force in a stage, without a deploy, within ten seconds."""
     packed = json.loads(packed_policy(file))
-    told = api.apply_policy(packed, replaces=api.policy()["version"])
+    answer = api.apply_policy(packed, replaces=api.policy()["version"])
     if as_json:
-        output.as_json(told)
+        output.as_json(answer)
         return
-    click.echo(f"version {told['version']} is in force within 10 s; streams recorded now go on.")
+    click.echo(f"version {answer['version']} is in force within 10 s; streams recorded now go on.")
 
 
-def _parsed(document: Json) -> Policy:
+def _load(document: Json) -> Policy:
     try:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
         raise Failure(f"the stage runs a policy that this release cannot read: {error}") from None
 
 
-def _key(policy: Policy, stream: str) -> StreamKey:
+def _stream_key(policy: Policy, stream: str) -> StreamKey:
     domain, app, name = stream.split("/")
     streaming = policy.streaming(domain)
     if streaming is None:
-        known = ", ".join(one.streaming for one in policy.domains)
+        known = ", ".join(served.streaming for served in policy.domains)
         raise Failure(f"{domain} is not in the policy, which names {known}")
     return StreamKey(streaming, app, name)
 
 
-_LOSES = (
-    "its first seconds are lost: Live says that a stream is there once it has been connected for"
+_FIRST_SECONDS_LOST = (
+    "its first seconds are lost: Live reports a stream once it has been connected for"
     " 2 s, and the start goes out then. A recording configuration with OnDemand 0 (automatic) or"
     " 1 (asks us) loses nothing"
 )
 _INTERRUPTED = {
     OnInterruption.RESUME: "interrupted: it is started again as soon as the stream returns",
-    OnInterruption.STOP: "interrupted: it is over, and the next publish begins another",
-    OnInterruption.FINALIZE: "interrupted: it is over, and its file appears at once",
+    OnInterruption.STOP: "interrupted: the recording ends, and the next publish begins another",
+    OnInterruption.FINALIZE: "interrupted: the recording ends, and its file appears at once",
 }
 
 
-def tell(policy: Policy, key: StreamKey) -> Json:
+def policy_effect(policy: Policy, key: StreamKey) -> Json:
     rule = policy.rule(key)
     number = policy.rules.index(rule) + 1 if rule in policy.rules else 0
     name = f"rule #{number} ({rule.name})" if number else "no rule matches"
     return {
         "stream": str(key),
         "rule": name,
-        "records": _records(rule),
-        "says": _says(policy, rule),
+        "records": _is_recorded(rule),
+        "says": _sentences(policy, rule),
     }
 
 
-def _records(rule: Rule) -> bool:
+def _is_recorded(rule: Rule) -> bool:
     return rule.on_publish is OnPublish.RECORD
 
 
-def _says(policy: Policy, rule: Rule) -> list[str]:
-    if not _records(rule):
-        said = ["published: it is recorded only if somebody asks"]
+def _sentences(policy: Policy, rule: Rule) -> list[str]:
+    if not _is_recorded(rule):
+        sentences = ["published: it is recorded only on request"]
     else:
-        said = ["published: it is recorded", _LOSES, _INTERRUPTED[rule.on_interruption]]
+        sentences = [
+            "published: it is recorded",
+            _FIRST_SECONDS_LOST,
+            _INTERRUPTED[rule.on_interruption],
+        ]
         longest = written(rule.max_duration) if rule.max_duration else "the stage's max_duration"
-        said.append(f"at the longest for {longest}, counted from the first start")
+        sentences.append(f"at the longest for {longest}, counted from the first start")
     if rule.max_concurrent is not None:
-        said.append(f"at most {rule.max_concurrent} at a time, further ones wait for a place")
+        sentences.append(f"at most {rule.max_concurrent} at a time, further ones wait")
     if rule.priority:
-        said.append(f"priority {rule.priority} when places or slots are short")
+        sentences.append(
+            f"priority {rule.priority} when the concurrency quota or the rate limit is short"
+        )
     if policy.mode is Mode.OBSERVE:
-        said.append('mode = "observe": all this is only written down, and nothing is sent')
-    return said
+        sentences.append('mode = "observe": decisions are only recorded, and no command is sent')
+    return sentences
 
 
-def changed(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
-    """The mode, the targets, the domains, and each stream whose rule would be another."""
+def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
+    """Yield changes of mode, targets, domains, and of each stream whose rule would differ."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "domains": (_names(old), _names(new)),
@@ -160,22 +172,22 @@ def changed(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
             for kind in ("stream", "record", "on_demand")
         },
     }
-    each = {stream: (_does(old, stream), _does(new, stream)) for stream in streams}
-    for what, (before, after) in {**whole, **each}.items():
+    each = {stream: (_rule_summary(old, stream), _rule_summary(new, stream)) for stream in streams}
+    for name, (before, after) in {**whole, **each}.items():
         if before != after:
-            yield {"what": what, "before": before, "after": after}
+            yield {"what": name, "before": before, "after": after}
 
 
 def _names(policy: Policy) -> str:
     return ", ".join(name for domain in policy.domains for name in domain.names)
 
 
-def _does(policy: Policy, stream: str) -> str:
+def _rule_summary(policy: Policy, stream: str) -> str:
     domain, app, name = stream.split("/", 2)
     if policy.streaming(domain) is None:
         return "its domain is not in the policy"
     rule = policy.rule(StreamKey(domain, app, name))
     longest = f", at most {written(rule.max_duration)}" if rule.max_duration else ""
-    places = f", {rule.max_concurrent} places" if rule.max_concurrent else ""
-    how = f"{rule.on_publish.value}, {rule.on_interruption.value}{longest}{places}"
-    return f"{how}, priority {rule.priority}" if rule.priority else how
+    concurrent = f", {rule.max_concurrent} at a time" if rule.max_concurrent else ""
+    summary = f"{rule.on_publish.value}, {rule.on_interruption.value}{longest}{concurrent}"
+    return f"{summary}, priority {rule.priority}" if rule.priority else summary

@@ -1,4 +1,8 @@
-"""A policy file as the command line reads it: all that is wrong with it is told, by its lines."""
+"""Reads a policy file and reports all of its mistakes, each with its line.
+
+The policy commands, deploy, the packaging and the local stack call it. The checks themselves are
+those of shared.config.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +17,28 @@ from shared.protocol.policy import Policy
 
 
 def read_policy(file: Path) -> Policy:
-    """Every fault of it, each as FILE:LINE, ends in a Failure."""
-    text, kind = _text(file)
-    with _faults_told(file):
+    """Return the policy, or raise a Failure with every fault as FILE:LINE."""
+    text, kind = _read_text(file)
+    with _faults_as_failure(file):
         return load_policy(text, kind=kind)
 
 
 def packed_policy(file: Path) -> str:
-    """The same as JSON, which every Python reads."""
-    text, kind = _text(file)
-    with _faults_told(file):
+    """Return the policy as JSON, which every Python reads."""
+    text, kind = _read_text(file)
+    with _faults_as_failure(file):
         return policy_as_json(text, kind=kind)
 
 
 @contextmanager
-def _faults_told(file: Path) -> Iterator[None]:
+def _faults_as_failure(file: Path) -> Iterator[None]:
     try:
         yield
     except Misconfigured as error:
         raise Failure("\n".join(_line(file, fault) for fault in error.faults)) from None
 
 
-def _text(file: Path) -> tuple[str, Kind]:
+def _read_text(file: Path) -> tuple[str, Kind]:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
@@ -45,6 +49,6 @@ def _text(file: Path) -> tuple[str, Kind]:
 
 
 def _line(file: Path, fault: Fault) -> str:
-    place = f"{file}:{fault.line}" if fault.line else str(file)
+    position = f"{file}:{fault.line}" if fault.line else str(file)
     about = fault.field.removeprefix("policy").removeprefix(": ")
-    return f"{place}: {about}: {fault.detail}" if about else f"{place}: {fault.detail}"
+    return f"{position}: {about}: {fault.detail}" if about else f"{position}: {fault.detail}"

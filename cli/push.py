@@ -1,4 +1,7 @@
-"""`live-record push`: an FLV file goes out as a live stream, in real time."""
+"""`live-record push`: publishes an FLV file as a live stream, in real time.
+
+cli.main adds the command. It speaks RTMP through emulator.media; it does not ask a stage.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,20 @@ ROOM = "live.example.com/app/room1"
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=CLIP)
 @click.argument("to", required=False)
 @click.option(
-    "--stage", default=stage_registry.DEV, show_default=True, help="whose RTMP port it is, by name"
+    "--stage",
+    default=stage_registry.DEV,
+    show_default=True,
+    help="name of the stage whose RTMP port to use",
 )
-@click.option("--loop", is_flag=True, help="again and again, until Ctrl-C")
+@click.option("--loop", is_flag=True, help="repeat the file until Ctrl-C")
 def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     """Push FILE, an FLV file, in real time over RTMP to TO.
 
     TO is an rtmp:// address, or a stream (domain/app/stream) of a stage on this machine. Without
-    FILE it is a test picture of 4 s.
+    FILE, a test picture of 4 s is pushed.
     """
-    file, to = _told_apart(file, to)
-    url = to if to.startswith(RTMP) else _address(stage, to)
+    file, to = _resolve_arguments(file, to)
+    url = to if to.startswith(RTMP) else _stage_url(stage, to)
     try:
         with file.open("rb") as opened:
             tags = _tags(opened)
@@ -50,8 +56,8 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     click.echo(f"{sent} tags sent")
 
 
-def _told_apart(file: Path, to: str | None) -> tuple[Path, str]:
-    """One word that is no file is the stream that the test picture goes to."""
+def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
+    """Return file and destination: a single word that is no file is the destination."""
     if file.exists():
         return file, to or ROOM
     word = re.sub(":/+", "://", str(file), count=1)
@@ -61,7 +67,7 @@ def _told_apart(file: Path, to: str | None) -> tuple[Path, str]:
 
 
 def _tags(file: BinaryIO) -> Iterator[Tag]:
-    """Malformed at once where it is no FLV file, so that nobody is connected for it."""
+    """Return the tags; raise Malformed before anything is connected if this is no FLV file."""
     tags = read(file)
     return chain([tag for tag in (next(tags, None),) if tag], tags)
 
@@ -77,9 +83,9 @@ def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
     return sent
 
 
-def _address(stage: str, stream: str) -> str:
-    rtmp = stage_registry.named(stage, None).rtmp
+def _stage_url(stage: str, stream: str) -> str:
+    rtmp = stage_registry.target_of(stage, None).rtmp
     if not rtmp:
-        raise Failure(f"the stage {stage} has no RTMP port here: say the rtmp:// address")
+        raise Failure(f"the stage {stage} has no RTMP port here. Pass an rtmp:// address.")
     domain, app, name = Stream().convert(stream, None, None).split("/")
     return f"{rtmp}/{app}/{name}?vhost={domain}"

@@ -1,4 +1,8 @@
-"""Where the stages are: a file with a table for each, or the options of one command."""
+"""Finds the stage a command is for: by its table in the stages file, or by --url and --token.
+
+Every command that calls a stage uses it, and `live-record dev` registers the development stage
+here. A table of another stage must never be changed or reformatted.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +26,14 @@ from cli.local.stack import ROOT
 STATE = ROOT / ".live-record"
 FILE = "LIVE_RECORD_STAGES"
 DEV = "dev"
-_GLANCE = 1.0
-"""s that the development stage may take to say that it is up."""
+_HEALTH_TIMEOUT_S = 1.0
+"""The development stage must answer within this time to be taken as up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`live` is the address of ApsaraVideo Live where it is not the service itself, and `rtmp`
-    where that takes in streams."""
+    """How a stage is reached. `live` is the address of an emulator of ApsaraVideo Live, empty for
+    the service itself; `rtmp` is where that emulator takes streams."""
 
     url: str
     token: str
@@ -37,26 +41,27 @@ class Target:
     rtmp: str = ""
 
 
-def chosen(stage: str | None, url: str | None, token: str | None, *, changes: bool) -> Target:
-    """The stage that the options name. Only what changes nothing may leave it open."""
+def resolve_target(
+    stage: str | None, url: str | None, token: str | None, *, changes: bool
+) -> Target:
+    """Return the stage that the options name. A command that only reads may leave it out and gets
+    the development stage if it is up."""
     if stage and url:
-        raise click.UsageError("say --stage or --url, not both")
+        raise click.UsageError("Pass either --stage or --url, not both.")
     if url:
         if not token:
-            raise click.UsageError(
-                "say the token that goes with --url: --token, or LIVE_RECORD_TOKEN"
-            )
-        return _sound(Target(url, token), "the stage of --url")
+            raise click.UsageError("--url needs a token. Pass --token or set LIVE_RECORD_TOKEN.")
+        return _checked(Target(url, token), "the stage of --url")
     if stage:
-        return named(stage, token)
+        return target_of(stage, token)
     if not changes and (dev := _dev_if_up()):
         return dev
     known = ", ".join(_read()) or "none yet"
-    raise click.UsageError(f"say which stage: --stage NAME (known: {known}) or --url URL")
+    raise click.UsageError(f"No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
 
 
-def _sound(target: Target, where: str) -> Target:
-    """The same, where it can be called at all; `where` begins what is said otherwise."""
+def _checked(target: Target, where: str) -> Target:
+    """Return the target, or raise a usage error that begins with `where`."""
     if not _is_address(target.url):
         raise click.UsageError(f"{where}: write its address like https://record.example.com")
     if not (target.token.isascii() and target.token.isprintable()):
@@ -72,7 +77,7 @@ def _is_address(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def named(stage: str, token: str | None) -> Target:
+def target_of(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
         known = ", ".join(stages) or "none yet"
@@ -84,15 +89,17 @@ def named(stage: str, token: str | None) -> Target:
 
 
 def _target(stage: str, table: Mapping[str, object], token: str | None) -> Target:
-    """`token_env` names a variable, so that the file need not hold the token itself."""
+    """Build a Target. `token_env` names a variable, so that the file need not hold the token."""
     url = table.get("url")
-    kept = table.get("token") or os.environ.get(str(table.get("token_env", "")))
-    if not isinstance(url, str) or not (token or kept):
+    stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))
+    if not isinstance(url, str) or not (token or stored_token):
         raise click.UsageError(
             f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
         )
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
-    return _sound(Target(url, token or str(kept), live, rtmp), f"the stage {stage} in {path()}")
+    return _checked(
+        Target(url, token or str(stored_token), live, rtmp), f"the stage {stage} in {path()}"
+    )
 
 
 def _dev_if_up() -> Target | None:
@@ -101,16 +108,16 @@ def _dev_if_up() -> Target | None:
         return None
     target = _target(DEV, table, None)
     try:
-        answer = requests.get(f"{target.url}/v1/health", timeout=_GLANCE)
+        answer = requests.get(f"{target.url}/v1/health", timeout=_HEALTH_TIMEOUT_S)
     except requests.RequestException:
         return None
     return target if "ready" in answer.text else None
 
 
 def with_live(target: Target, live: str | None) -> Target:
-    """Said on the command line, else by the stages file, else as a stage's own setting."""
-    told = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
-    return replace(target, live=told)
+    """Return the target with Live's address: --live, else the stages file, else the variable."""
+    endpoint = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
+    return replace(target, live=endpoint)
 
 
 def path() -> Path:
@@ -125,20 +132,20 @@ def _read() -> dict[str, Mapping[str, object]]:
     except (OSError, ValueError) as error:
         raise Failure(f"{path()} cannot be read: {error}") from None
     try:
-        told: dict[str, Any] = _toml().loads(text)
+        document: dict[str, Any] = _toml().loads(text)
     except ValueError as error:
         raise Failure(f"{path()} is not TOML: {error}") from None
-    return {name: table for name, table in told.items() if isinstance(table, dict)}
+    return {name: table for name, table in document.items() if isinstance(table, dict)}
 
 
-def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
+def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
     return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def register(stage: str, target: Target) -> None:
-    """Write the stage's table anew and leave every other as it is."""
-    told = asdict(target)
-    lines = [f"{name} = {json.dumps(value)}\n" for name, value in told.items() if value]
+    """Write the stage's table and leave every other one as it is."""
+    fields = asdict(target)
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value]
     table = "".join([f"[{stage}]\n", *lines])
     try:
         _rewrite(path(), stage, table)

@@ -1,4 +1,8 @@
-"""What a person asks of a stage: one command for each route of its HTTP API, and why and watch."""
+"""The commands about streams: one for each route of the HTTP API, and why and watch.
+
+cli.main adds them. They parse options, call cli.api and print through cli.output; what a request
+means is decided by the stage alone.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ import click
 
 from cli import output, stage_registry
 from cli.api import Api, Json
-from cli.errors import Failure, Refused
+from cli.errors import Failure, StageRefusal
 from cli.stream_names import Stream, nearest
 from shared.protocol import Phase
 
 Command = Callable[..., None]
-_TROUBLE = 500
-"""The least status of HTTP that says so."""
+_SERVER_ERROR_STATUS = 500
+"""From here on, HTTP statuses blame the server."""
 CHOICES = {
     "on_interruption": click.Choice(["resume", "stop", "finalize"]),
     "if_not_live": click.Choice(["wait", "fail"]),
@@ -29,7 +33,8 @@ CHOICES = {
 
 
 def of_stage(*, changes: bool) -> Callable[[Command], Command]:
-    """Hands the command its `api` and how to `tell`; a refusal is JSON too where that is asked."""
+    """Add the options that name a stage and pass the command its `api`; print refusals as JSON
+    with --json."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -39,72 +44,92 @@ def of_stage(*, changes: bool) -> Callable[[Command], Command]:
             token: str | None,
             as_json: bool,
             language: str,
-            **given: Any,  # noqa: ANN401 - the command's own
+            **command_options: Any,  # noqa: ANN401 - the command's own
         ) -> None:
-            target = stage_registry.chosen(stage, url, token, changes=changes)
+            target = stage_registry.resolve_target(stage, url, token, changes=changes)
             api = Api(target.url, target.token, language=language)
             try:
-                command(api=api, as_json=as_json, **given)
-            except Refused as refused:
+                command(api=api, as_json=as_json, **command_options)
+            except StageRefusal as refused:
                 if not as_json:
                     raise
-                click.echo(json.dumps(refused.told, ensure_ascii=False))
+                click.echo(json.dumps(refused.problem, ensure_ascii=False))
                 sys.exit(1)
 
-        found: Command = run
+        decorated: Command = run
         for option in reversed(_OPTIONS):
-            found = option(found)
-        return found
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 
 
-def _usual_language() -> str:
-    speaks = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "zh" if speaks.lower().startswith("zh") else "en"
+def _default_language() -> str:
+    locale = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "zh" if locale.lower().startswith("zh") else "en"
 
 
 _OPTIONS: tuple[Callable[[Command], Command], ...] = (
-    click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev"),
-    click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name"),
-    click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's"),
-    click.option("--json", "as_json", is_flag=True, help="the answer as JSON"),
     click.option(
-        "--language", type=click.Choice(["en", "zh"]), default=_usual_language, help="of the texts"
+        "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
+    ),
+    click.option(
+        "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+    ),
+    click.option(
+        "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+    ),
+    click.option("--json", "as_json", is_flag=True, help="print the answer as JSON"),
+    click.option(
+        "--language",
+        type=click.Choice(["en", "zh"]),
+        default=_default_language,
+        help="language of the texts",
     ),
 )
 _stream = click.argument("stream", type=Stream())
 _limit = click.option("--limit", default=100, type=click.IntRange(1, 1000), show_default=True)
-_max_duration = click.option("--max-duration", help='how long, like "4h"')
-_until = click.option("--until", help="when to stop, RFC 3339")
-_reason = click.option("--reason", help="kept in the history")
+_max_duration = click.option("--max-duration", help='stop after this long, like "4h"')
+_until = click.option("--until", help="stop at this time, RFC 3339")
+_note = click.option("--note", help="free text that is kept in the stream's history")
 
 
 @click.command()
 @_stream
 @_max_duration
 @_until
-@click.option("--on-interruption", type=CHOICES["on_interruption"])
-@click.option("--if-not-live", type=CHOICES["if_not_live"])
-@_reason
+@click.option(
+    "--on-interruption",
+    type=CHOICES["on_interruption"],
+    help="when the stream drops: record it again, stop, or stop and publish the file at once",
+)
+@click.option(
+    "--if-not-live", type=CHOICES["if_not_live"], help="wait for the stream, or fail at once"
+)
+@_note
 @of_stage(changes=True)
 def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
-    """Record STREAM until told to stop.
+    """Record STREAM until it is stopped.
 
-    STREAM is domain/app/stream, or the URL that it is pushed to or played by.
+    STREAM is domain/app/stream, or the URL it is published to or played from.
     """
-    _asked(api, api.ask(stream, "start", **body), as_json)
+    _print_status(api, api.ask(stream, "start", **body), as_json)
 
 
 @click.command()
 @_stream
-@click.option("--finalize", is_flag=True, help="let the file appear at once")
+@click.option(
+    "--finalize", is_flag=True, help="end the merge delay too, so that the file appears at once"
+)
 @click.option("--hold", help='how long no policy may start it again: "12h", or "session"')
-@_reason
+@_note
 @of_stage(changes=True)
 def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
-    """Stop recording STREAM, and keep policy off it."""
-    _asked(api, api.ask(stream, "stop", **body), as_json)
+    """Stop recording STREAM.
+
+    No policy starts it again for 12 hours, or for as long as --hold says.
+    """
+    _print_status(api, api.ask(stream, "stop", **body), as_json)
 
 
 @click.command()
@@ -114,45 +139,48 @@ def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> Non
 @of_stage(changes=True)
 def extend(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
     """Move the end of STREAM's recording."""
-    _asked(api, api.ask(stream, "extend", **body), as_json)
+    _print_status(api, api.ask(stream, "extend", **body), as_json)
 
 
 @click.command()
 @_stream
 @of_stage(changes=True)
 def restart(api: Api, stream: str, as_json: bool) -> None:
-    """Cut STREAM's file now, and go on in a new one."""
-    _asked(api, api.ask(stream, "restart"), as_json)
+    """End STREAM's file and go on in a new one."""
+    _print_status(api, api.ask(stream, "restart"), as_json)
 
 
 @click.command("cancel-delay")
 @_stream
 @of_stage(changes=True)
 def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
-    """Let STREAM's file appear now, without the wait after a stop."""
-    _asked(api, api.ask(stream, "cancel_delay"), as_json)
+    """Make STREAM's file appear now.
+
+    It does not wait for the merge delay after a stop.
+    """
+    _print_status(api, api.ask(stream, "cancel_delay"), as_json)
 
 
 @click.command()
 @_stream
 @of_stage(changes=False)
 def status(api: Api, stream: str, as_json: bool) -> None:
-    """Where STREAM stands, and why."""
-    _asked(api, api.status(stream), as_json)
+    """Show the state of STREAM, and why."""
+    _print_status(api, api.status(stream), as_json)
 
 
 @click.command()
 @_stream
 @of_stage(changes=False)
 def why(api: Api, stream: str, as_json: bool) -> None:
-    """Whether STREAM is recorded, and why, in one sentence."""
-    told = api.status(stream)
-    disbelieved = None if told["ever_live"] else api.refused()
+    """Explain whether STREAM is recorded, and why."""
+    answer = api.status(stream)
+    rejected = None if answer["ever_live"] else api.rejected_callbacks()
     if as_json:
-        output.as_json({**told, "refused": disbelieved})
+        output.as_json({**answer, "refused": rejected})
         return
-    click.echo(output.why(told, disbelieved))
-    _mean(api, told)
+    click.echo(output.reason_sentence(answer, rejected))
+    _suggest_similar_name(api, answer)
 
 
 @click.command()
@@ -160,9 +188,11 @@ def why(api: Api, stream: str, as_json: bool) -> None:
 @_limit
 @of_stage(changes=False)
 def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
-    """What happened to STREAM and why, newest first."""
-    told = api.history(stream, limit)
-    output.rows(told, "history", output.line, as_json, nothing="nothing has happened to it")
+    """List what happened to STREAM and why, newest first."""
+    answer = api.history(stream, limit)
+    output.rows(
+        answer, "history", output.history_line, as_json, nothing="nothing has happened to it"
+    )
 
 
 @click.command()
@@ -170,9 +200,9 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @_limit
 @of_stage(changes=False)
 def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
-    """The files that STREAM left, newest first."""
-    told = api.files(stream, limit)
-    output.rows(told, "files", output.file, as_json, nothing="it has left no file")
+    """List the files that STREAM was recorded into, newest first."""
+    answer = api.files(stream, limit)
+    output.rows(answer, "files", output.file_line, as_json, nothing="it has left no file")
 
 
 @click.command("list")
@@ -181,61 +211,70 @@ def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @click.option("--app")
 @click.option("--limit", default=1000, type=click.IntRange(1), show_default=True)
 @of_stage(changes=False)
-def listed(api: Api, limit: int, as_json: bool, **wanted: str | None) -> None:
-    """Every stream that the stage has heard of."""
-    told = api.listed(limit, **wanted)
-    output.rows(told, "recordings", output.standing, as_json, nothing="no stream is known")
+def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List every stream that the stage knows."""
+    answer = api.list_recordings(limit, **filters)
+    output.rows(answer, "recordings", output.status_line, as_json, nothing="no stream is known")
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="show it once and end")
-@click.option("--every", default=2.0, type=click.FloatRange(0.2), show_default=True, help="s")
+@click.option("--once", is_flag=True, help="print once and exit")
+@click.option(
+    "--every",
+    default=2.0,
+    type=click.FloatRange(0.2),
+    show_default=True,
+    help="seconds between refreshes",
+)
 @of_stage(changes=False)
 def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
-    """The stage and its streams, again and again until Ctrl-C."""
+    """Show the stage and its streams, refreshed until Ctrl-C."""
     while True:
         try:
-            _look(api, as_json=as_json, clear=not once)
+            _print_overview(api, as_json=as_json, clear=not once)
         except Failure as failure:
-            if once or not _may_pass(failure):
+            if once or not _is_transient(failure):
                 raise
-            click.echo(f"{failure.message}; looking again in {every:g} s", err=True)
+            click.echo(f"{failure.message}; retrying in {every:g} s", err=True)
         if once:
             return
         time.sleep(every)
 
 
-def _look(api: Api, *, as_json: bool, clear: bool) -> None:
-    health, told = api.health(), api.listed(1000)
+def _print_overview(api: Api, *, as_json: bool, clear: bool) -> None:
+    health, answer = api.health(), api.list_recordings(1000)
     if as_json:
-        output.as_json({"health": health, **told})
+        output.as_json({"health": health, **answer})
         return
     if clear:
         click.clear()
-    click.echo(output.overview(health, told["recordings"]))
+    click.echo(output.overview(health, answer["recordings"]))
 
 
-def _may_pass(failure: Failure) -> bool:
-    """What was asked was right: the stage, or the way to it, is in trouble."""
-    return not isinstance(failure, Refused) or int(failure.told["status"]) >= _TROUBLE
+def _is_transient(failure: Failure) -> bool:
+    """Return True if the stage, or the way to it, is at fault and not the request."""
+    return (
+        not isinstance(failure, StageRefusal)
+        or int(failure.problem["status"]) >= _SERVER_ERROR_STATUS
+    )
 
 
-def _asked(api: Api, told: Json, as_json: bool) -> None:
+def _print_status(api: Api, answer: Json, as_json: bool) -> None:
     if as_json:
-        output.as_json(told)
+        output.as_json(answer)
         return
-    click.echo(output.standing(told))
-    _mean(api, told)
+    click.echo(output.status_line(answer))
+    _suggest_similar_name(api, answer)
 
 
-def _mean(api: Api, told: Json) -> None:
-    """A name that was never live may be a slip of the pen."""
-    if told["ever_live"]:
+def _suggest_similar_name(api: Api, answer: Json) -> None:
+    """Suggest a similar name if this one was never live: it may be mistyped."""
+    if answer["ever_live"]:
         return
-    known = [row["stream"] for row in api.listed(1000)["recordings"] if row["ever_live"]]
-    near = nearest(told["stream"], known)
+    known = [row["stream"] for row in api.list_recordings(1000)["recordings"] if row["ever_live"]]
+    near = nearest(answer["stream"], known)
     if near:
-        click.echo(f"{told['stream']} was never live: did you mean {near}?", err=True)
+        click.echo(f"{answer['stream']} was never live: did you mean {near}?", err=True)
 
 
 COMMANDS = (
@@ -248,6 +287,6 @@ COMMANDS = (
     why,
     history,
     files,
-    listed,
+    list_streams,
     watch,
 )

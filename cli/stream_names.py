@@ -1,4 +1,8 @@
-"""Which stream a person means: domain/app/stream, or the URL that it is pushed to or played by."""
+"""Parses the name of a stream: domain/app/stream, or the URL it is published to or played from.
+
+Every command with a STREAM argument uses it. Everything else in a URL may be secret: it is dropped
+here and never repeated in an error.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,13 @@ import click
 _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
 _PLAYLISTS = (".m3u8", ".flv")
-_ALIKE = 0.75
-_HOW = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
+_MIN_LIKENESS_RATIO = 0.75
+_USAGE = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
 
 
 class Stream(click.ParamType[str]):
-    """Whatever a URL carries beside the three names is secret: it is dropped at once, and no
-    complaint quotes it."""
+    """A STREAM argument. Whatever else a URL contains may be secret: it is dropped at once and
+    never quoted in an error."""
 
     name = "stream"
 
@@ -30,30 +34,30 @@ class Stream(click.ParamType[str]):
 
 
 def stream_of(text: str) -> str:
-    """`domain/app/stream`. ValueError says how to write it."""
+    """Return `domain/app/stream`; raise ValueError with how to write it."""
     scheme, divided, _ = text.partition("://")
     if divided and scheme.lower() not in (*_PUSHED, *_PLAYED):
-        raise ValueError(f"this kind of URL is not read: {_HOW}")
+        raise ValueError(f"this kind of URL is not read: {_USAGE}")
     domain, path = _parts(text) if divided else _bare(text)
     names = [domain, *(unquote(part) for part in path.strip("/").split("/"))]
     if divided and scheme.lower() in _PLAYED:
         names[-1] = _played(names[-1])
     if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
-        raise ValueError(f"a stream has three names: {_HOW}")
+        raise ValueError(f"a stream has three names: {_USAGE}")
     return "/".join(names)
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Without user, password, port, query and fragment."""
+    """Return host and path, without user, password, port, query and fragment."""
     try:
         address = urlsplit(url)
     except ValueError:
-        raise ValueError(f"this is no URL: {_HOW}") from None
+        raise ValueError(f"this is no URL: {_USAGE}") from None
     return address.hostname or "", address.path
 
 
 def _bare(text: str) -> tuple[str, str]:
-    """A push URL's parameters are secret even where its beginning was left out."""
+    """Split a name without a scheme. Its parameters may be secret as well and are dropped."""
     plain = text.partition("?")[0].partition("#")[0]
     domain, _, path = plain.strip("/").partition("/")
     return domain.rpartition("@")[2].partition(":")[0], path
@@ -62,7 +66,7 @@ def _bare(text: str) -> tuple[str, str]:
 def _played(name: str) -> str:
     path = PurePosixPath(name)
     if path.suffix not in _PLAYLISTS:
-        raise ValueError(f"this URL plays no .m3u8 and no .flv: {_HOW}")
+        raise ValueError(f"this URL plays no .m3u8 and no .flv: {_USAGE}")
     return path.stem
 
 
@@ -71,12 +75,15 @@ def path_of(stream: str) -> str:
 
 
 def nearest(stream: str, known: Collection[str]) -> str | None:
-    """Among the streams that are known, the one that was probably meant."""
-    others = ((_likeness(stream, one), one) for one in known if one != stream)
-    return max(((how, one) for how, one in others if how >= _ALIKE), default=(0.0, None))[1]
+    """Return the known stream that was probably meant, or None."""
+    others = ((_likeness(stream, name), name) for name in known if name != stream)
+    return max(
+        ((ratio, name) for ratio, name in others if ratio >= _MIN_LIKENESS_RATIO),
+        default=(0.0, None),
+    )[1]
 
 
-def _likeness(one: str, other: str) -> float:
-    """From 0 to 1: of the two names that are least alike, for long domains always are."""
-    parts = zip(one.split("/"), other.split("/"), strict=True)
+def _likeness(first: str, second: str) -> float:
+    """Return the ratio, 0 to 1, of the least similar part: long domains alone always look alike."""
+    parts = zip(first.split("/"), second.split("/"), strict=True)
     return min(SequenceMatcher(None, *both).ratio() for both in parts)

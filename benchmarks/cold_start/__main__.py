@@ -18,13 +18,20 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.cold_start.quota import Join, drop_cache, share_of_a_cpu
-from benchmarks.packaged import REDIS, SQLITE, Place, machine, place, tell
+from benchmarks.packaged import (
+    REDIS,
+    SQLITE,
+    BenchEnvironment,
+    bench_environment,
+    machine,
+    print_figures,
+)
 from cli.errors import Failure
 
 HERE = Path(__file__).parent
 ROUNDS, QUOTA_ROUNDS, COLD_ROUNDS = 15, 5, 3
-SHARE = 0.35
-"""of a vCPU: what Serverless Devs gives a function of 512 MB (facts/function-compute.md 5)."""
+CPU_SHARE = 0.35
+"""The share of a vCPU of a function of 512 MB (facts/function-compute.md 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +47,40 @@ Take = Callable[[Join | None], Sample]
 class Bench:
     """Each of its methods takes one sample."""
 
-    def __init__(self, where: Place) -> None:
-        self.where = where
+    def __init__(self, environment: BenchEnvironment) -> None:
+        self.environment = environment
         self._streams = count()
 
     def ours(self, join: Join | None = None, *, store: str = SQLITE) -> Sample:
         stream = f"stream{next(self._streams)}"
-        return self._run("ours.py", self.where.trees.ours, stream, join=join, store=store)
+        return self._run("ours.py", self.environment.trees.ours, stream, join=join, store=store)
 
     def ours_redis(self, join: Join | None = None) -> Sample:
         return self.ours(join, store=REDIS)
 
     def stock(self, join: Join | None = None) -> Sample:
-        return self._run("stock.py", self.where.trees.stock, join=join)
+        return self._run("stock.py", self.environment.trees.stock, join=join)
 
     def uncompiled(self, join: Join | None = None) -> Sample:
-        return self._run("stock.py", self.where.trees.uncompiled, join=join)
+        return self._run("stock.py", self.environment.trees.uncompiled, join=join)
 
     def floor(self, join: Join | None = None) -> Sample:
-        return self._run("floor.py", self.where.trees.stock, join=join)
+        return self._run("floor.py", self.environment.trees.stock, join=join)
 
     def _run(
         self, program: str, code: Path, *more: str, join: Join | None, store: str = SQLITE
     ) -> Sample:
-        command = [str(self.where.trees.python), "-W", "ignore", str(HERE / program), str(code)]
+        command = [
+            str(self.environment.trees.python),
+            "-W",
+            "ignore",
+            str(HERE / program),
+            str(code),
+        ]
         began = time.perf_counter()
         with subprocess.Popen(
             [*command, *more],
-            env=self.where.environment(store),
+            env=self.environment.environment(store),
             stdout=subprocess.PIPE,
             preexec_fn=join,  # noqa: PLW1509 - this program has one thread
             text=True,
@@ -77,30 +90,30 @@ class Bench:
             ms = (time.perf_counter() - began) * 1000
         if not line:
             raise Failure(f"{program} failed: see above")
-        told = json.loads(line)
-        return Sample(ms, told["cpu_ms"], told["rss_mb"])
+        usage = json.loads(line)
+        return Sample(ms, usage["cpu_ms"], usage["rss_mb"])
 
 
 def in_turn(takes: Sequence[Take], rounds: int, join: Join | None = None) -> list[Sample]:
-    """The median sample of each. The first round is for the page cache and counts for nothing."""
+    """Return the median sample of each. The first round warms the page cache and is dropped."""
     rows = [[take(join) for take in takes] for _ in range(rounds + 1)][1:]
     return [_median(samples) for samples in zip(*rows, strict=True)]
 
 
 def cold(bench: Bench, take: Take, join: Join | None) -> tuple[Sample, str]:
-    samples, how = [], ""
-    trees = bench.where.trees
+    samples, dropped_by = [], ""
+    trees = bench.environment.trees
     for _ in range(COLD_ROUNDS):
-        how = drop_cache([trees.ours, trees.uncompiled, trees.python.parents[1]])
+        dropped_by = drop_cache([trees.ours, trees.uncompiled, trees.python.parents[1]])
         samples.append(take(join))
-    return _median(samples), how
+    return _median(samples), dropped_by
 
 
 def _median(samples: Sequence[Sample]) -> Sample:
     return Sample(
-        median(one.ms for one in samples),
-        median(one.cpu_ms for one in samples),
-        median(one.rss_mb for one in samples),
+        median(sample.ms for sample in samples),
+        median(sample.cpu_ms for sample in samples),
+        median(sample.rss_mb for sample in samples),
     )
 
 
@@ -117,7 +130,7 @@ def warm_cache(bench: Bench, rounds: int) -> dict[str, float]:
 
 
 def _figures(suffix: str, ours: Sample, stock: Sample, floor: Sample) -> dict[str, float]:
-    told = {
+    figures = {
         "ours_ms": round(ours.ms, 1),
         "stock_ms": round(stock.ms, 1),
         "floor_ms": round(floor.ms, 1),
@@ -126,25 +139,28 @@ def _figures(suffix: str, ours: Sample, stock: Sample, floor: Sample) -> dict[st
         "rss_mb": ours.rss_mb,
         "stock_rss_mb": stock.rss_mb,
     }
-    return {f"{name}{suffix}": value for name, value in told.items()}
+    return {f"{name}{suffix}": value for name, value in figures.items()}
 
 
 def under_quota(bench: Bench) -> dict[str, object]:
-    """Null where the machine gives no quota."""
+    """Measure with a share of a CPU; all figures are null if the machine gives no quota."""
     names = ("ours", "ours_redis", "stock", "floor")
-    with share_of_a_cpu(SHARE) as join:
+    with share_of_a_cpu(CPU_SHARE) as join:
         if join is None:
             missing = {f"quota_{name}_ms": None for name in names}
             return {**missing, "quota_cold_ours_ms": None, "quota_cold_stock_uncompiled_ms": None}
         takes = (bench.ours, bench.ours_redis, bench.stock, bench.floor)
         samples = in_turn(takes, QUOTA_ROUNDS, join)
-        ours, how = cold(bench, bench.ours, join)
+        ours, dropped_by = cold(bench, bench.ours, join)
         uncompiled, _ = cold(bench, bench.uncompiled, join)
     return {
-        **{f"quota_{name}_ms": round(one.ms) for name, one in zip(names, samples, strict=True)},
+        **{
+            f"quota_{name}_ms": round(sample.ms)
+            for name, sample in zip(names, samples, strict=True)
+        },
         "quota_cold_ours_ms": round(ours.ms),
         "quota_cold_stock_uncompiled_ms": round(uncompiled.ms),
-        "cache_dropped_by": how,
+        "cache_dropped_by": dropped_by,
     }
 
 
@@ -154,13 +170,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="samples of each")
     parser.add_argument("--no-quota", action="store_true", help="no samples at 0.35 of a CPU")
     parser.add_argument("--runtime", help="python3.10 or python3.12; else the first at hand")
-    asked = parser.parse_args()
-    with place(asked.runtime) as where:
-        bench = Bench(where)
-        figures: dict[str, object] = {**warm_cache(bench, asked.rounds)}
-        if not asked.no_quota:
+    arguments = parser.parse_args()
+    with bench_environment(arguments.runtime) as environment:
+        bench = Bench(environment)
+        figures: dict[str, object] = {**warm_cache(bench, arguments.rounds)}
+        if not arguments.no_quota:
             figures |= under_quota(bench)
-        tell(figures, machine(where.trees.python), as_json=asked.json)
+        print_figures(figures, machine(environment.trees.python), as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,13 @@ sys.path[:1] = sys.argv[1:2]
 import requests  # noqa: E402 - from the whole package
 
 host = os.environ["LIVE_RECORD_LIVE_ENDPOINT"].partition("://")[2]
-asked = {
+params = {
     "AppName": "app",
     "Command": "start",
     "DomainName": "live.example.com",
     "StreamName": "room",
 }
-query = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(asked.items()))
+query = "&".join(f"{name}={quote(value, safe='-_.~')}" for name, value in sorted(params.items()))
 payload = hashlib.sha256(b"").hexdigest()
 headers = {
     "host": host,

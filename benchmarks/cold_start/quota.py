@@ -1,4 +1,4 @@
-"""A share of one CPU, and a page cache without what is to be read: where the machine allows it."""
+"""Limits a child to a share of one CPU, and drops the page cache, if the machine allows it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PERIOD = 100_000
-"""us, the kernel's default."""
+PERIOD_US = 100_000
+"""The kernel's default."""
 CGROUPS = Path("/sys/fs/cgroup")
 DROP = Path("/proc/sys/vm/drop_caches")
 
 Join = Callable[[], None]
-"""What a child does before its program: from then on it has no more than its share."""
+"""Runs in a child before its program, and limits it to the share."""
 
 
 @contextmanager
 def share_of_a_cpu(share: float) -> Iterator[Join | None]:
-    """None where no control group can be made here."""
-    quota = str(round(PERIOD * share))
+    """Yield a Join, or None if no control group can be created here."""
+    quota = str(round(PERIOD_US * share))
     for group, settings, members in (
-        (CGROUPS / "cpu", {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": quota}, "tasks"),
-        (CGROUPS, {"cpu.max": f"{quota} {PERIOD}"}, "cgroup.procs"),
+        (
+            CGROUPS / "cpu",
+            {"cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": quota},
+            "tasks",
+        ),
+        (CGROUPS, {"cpu.max": f"{quota} {PERIOD_US}"}, "cgroup.procs"),
     ):
         made = _made(group / f"live-record-{os.getpid()}", settings)
         if made is None:
@@ -51,7 +55,7 @@ def _made(group: Path, settings: dict[str, str]) -> Path | None:
 
 
 def drop_cache(folders: list[Path]) -> str:
-    """How: everything, as root; else the files of these folders, which anybody may."""
+    """Drop everything if this runs as root, else the files of these folders; return the method."""
     os.sync()
     try:
         DROP.write_text("3")

@@ -1,1 +1,1 @@
-"""A big event: many streams come up at once, on the deployed functions between the stand-ins."""
+"""A big event: many streams come up at once, on the deployed functions between the emulators."""

@@ -15,36 +15,37 @@ from pathlib import Path
 
 from benchmarks.storm import figures
 from benchmarks.storm.chaos import Chaos
-from benchmarks.storm.machine import Lateness
+from benchmarks.storm.machine import WakeUpLateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
-from benchmarks.storm.stage import Options, Stage, standing
+from benchmarks.storm.stage import Options, Stage, running_stage
 from cli.local.stack import ROOT
 
-HEALS = 300.0
-"""s beyond the ideal after which whatever is not recorded counts as lost."""
+HEALING_S = 300.0
+"""So long after the ideal time, whatever is not recorded counts as lost."""
 
 
-def main(arguments: list[str]) -> int:
-    given = parser().parse_args(arguments)
+def main(argv: list[str]) -> int:
+    arguments = parser().parse_args(argv)
     options = Options(
-        given.streams, given.instances, given.store, given.rate, given.publish_rate,
-        given.limiter, given.excess, given.thief, given.chaos,
+        arguments.streams, arguments.instances, arguments.store, arguments.rate,
+        arguments.publish_rate, arguments.limiter, arguments.excess, arguments.thief,
+        arguments.chaos,
     )  # fmt: skip
     with (
         tempfile.TemporaryDirectory(prefix="storm-") as name,
-        standing(Path(name), options) as stage,
+        running_stage(Path(name), options) as stage,
     ):
-        told = _storm(stage, options, given.seed)
-        if given.wire:
-            given.wire.write_text(json.dumps(stage.live.calls()))
-        if not given.no_naive and not options.chaos:
-            told["naive"] = _naive(stage, options)
-    if not given.json:
-        for name, value in told.items():
+        result = _storm(stage, options, arguments.seed)
+        if arguments.wire:
+            arguments.wire.write_text(json.dumps(stage.live.calls()))
+        if not arguments.no_naive and not options.chaos:
+            result["naive"] = _naive(stage, options)
+    if not arguments.json:
+        for name, value in result.items():
             print(f"{name:>22}  {value}")
-    print(json.dumps(told))
-    return 0 if told["lost"] == 0 else 1
+    print(json.dumps(result))
+    return 0 if result["lost"] == 0 else 1
 
 
 def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
@@ -53,16 +54,16 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
         target=publish, args=(stage.stack.live, options.streams, options.per_second)
     )
     empty = stage.store_bytes()
-    with _thief(stage, options.thief), Lateness() as machine:
+    with _thief(stage, options.thief), WakeUpLateness() as machine:
         if chaos:
             chaos.start()
         encoders.start()
         encoders.join()
-        figures.wait_for(stage.live, options.streams, options.streams / options.rate + HEALS)
+        figures.wait_for(stage.live, options.streams, options.streams / options.rate + HEALING_S)
         if chaos:
             chaos.end()
-    time.sleep(1.0)  # whatever is still on its way is to be counted too
-    told = {
+    time.sleep(1.0)  # count what is still on its way too
+    result = {
         **figures.of_wire(stage.live, options),
         **figures.of_callbacks(stage),
         "limiter": options.limiter,
@@ -70,19 +71,19 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
         "thief": options.thief,
         "store": options.store,
         "store_bytes_per_stream": (stage.store_bytes() - empty) // options.streams,
-        "machine_late_ms": round(machine.worst * 1000),
+        "machine_late_ms": round(machine.worst_s * 1000),
     }
     if chaos:
-        told |= {
+        result |= {
             "kills": chaos.kills,
             "store_restarts": chaos.restarts,
             "duplicates_unexplained": figures.unexplained(stage),
         }
-    return told
+    return result
 
 
 def _naive(stage: Stage, options: Options) -> dict[str, object]:
-    """The same storm on the same stand-in, its callbacks going nowhere."""
+    """Run the same storm on the same emulator with the naive loop, and callbacks to nowhere."""
     stage.live.reset()
     stage.live.notify(stream_url="", record_url="", on_demand_url="")
     stage.live.switch(limiter=options.limiter, throttle_mode=options.excess)
@@ -119,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     add("--streams", type=int, default=2000)
     add("--instances", type=int, default=4, help="of stream_events, warmed")
     add("--store", choices=["sqlite", "redis"], default="redis")
-    add("--rate", type=float, default=50, help="of the lane, commands a second")
+    add("--rate", type=float, default=50, help="rate limit, commands a second")
     add("--publish-rate", type=float, default=150, help="streams a second that come up")
     add("--limiter", choices=["bucket", "sliding_second"], default="bucket")
     add("--excess", choices=["drop", "refuse"], default="drop", help="what exceeds the rate")

@@ -12,12 +12,12 @@ FUNCTIONS = ("stream_events", "reconcile")
 
 
 class Chaos(threading.Thread):
-    def __init__(self, stage: Stage, restart_after: float, seed: int) -> None:
+    def __init__(self, stage: Stage, restart_after_s: float, seed: int) -> None:
         super().__init__(daemon=True)
         self.kills = 0
         self.restarts = 0
         self._stage = stage
-        self._restart_after = restart_after
+        self._restart_after_s = restart_after_s
         self._random = random.Random(seed)
         self._over = threading.Event()
 
@@ -27,7 +27,7 @@ class Chaos(threading.Thread):
         while not self._over.wait(1.0):
             second += 1
             self._kill()
-            if self._stage.engine and second == round(self._restart_after):
+            if self._stage.engine and second == round(self._restart_after_s):
                 self._stage.engine.kill()
                 self._stage.engine.start()
                 self.restarts += 1

@@ -1,4 +1,4 @@
-"""What a storm came to, counted on the wire by the stand-in."""
+"""The figures of a storm, counted on the wire by the emulator."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from cli.api import Api
 from cli.local.stack import TOKEN
 from emulator.live import Remote
 
-NOTHING = 99_999_999
-"""A place in the list of calls that is behind all of them."""
+AFTER_ALL_CALLS = 99_999_999
+"""An index beyond the last call."""
 DOUBTED = {"answer_lost", "in_doubt"}
 
 Json = Mapping[str, Any]
 
 
-def wait_for(live: Remote, streams: int, patience: float) -> None:
-    """Until all of them are recorded."""
-    deadline = time.monotonic() + patience
+def wait_for(live: Remote, streams: int, timeout_s: float) -> None:
+    """Wait until all streams are recorded."""
+    deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        counters = live.get("calls", since=NOTHING, since_callback=NOTHING)["counters"]
+        counters = live.get("calls", since=AFTER_ALL_CALLS, since_callback=AFTER_ALL_CALLS)[
+            "counters"
+        ]
         if counters["recording"] >= streams:
             return
         time.sleep(0.25)
 
 
 def of_wire(live: Remote, options: Options) -> dict[str, object]:
-    told = live.calls()
-    starts = [call for call in told["calls"] if _is_ours(call)]
-    publishes = [one for one in told["callbacks"] if one["event"] == "publish"]
+    wire = live.calls()
+    starts = [call for call in wire["calls"] if _is_ours(call)]
+    publishes = [callback for callback in wire["callbacks"] if callback["event"] == "publish"]
     began = publishes[0]["at_ms"] if publishes else starts[0]["at_ms"]
     first = {call["stream"]: call["at_ms"] for call in reversed(starts) if call["acted"]}
     drained = (max(first.values(), default=began) - began) / 1000
     ideal = (options.streams - 1) / options.rate
-    counters = told["counters"]
+    counters = wire["counters"]
     return {
         "streams": options.streams,
         "recorded": counters["recording"],
@@ -48,32 +50,34 @@ def of_wire(live: Remote, options: Options) -> dict[str, object]:
         "sent": len(starts),
         "throttled": counters.get("throttled", 0),
         "dropped": counters.get("dropped", 0),
-        "duplicates": len(told["duplicates"]),
+        "duplicates": len(wire["duplicates"]),
         "peak_per_s": counters["peak_per_second"],
     }
 
 
 def of_callbacks(stage: Stage) -> dict[str, object]:
-    told = stage.live.get("calls", since=NOTHING)["callbacks"]
-    took = sorted(one["took_ms"] or 0 for one in told)
+    callbacks = stage.live.get("calls", since=AFTER_ALL_CALLS)["callbacks"]
+    took_ms = sorted(callback["took_ms"] or 0 for callback in callbacks)
     return {
-        "callbacks": len(told),
-        "callback_p50_ms": _at(took, 0.5),
-        "callback_p99_ms": _at(took, 0.99),
-        "callback_timeouts": sum(one["trouble"] == "TimeoutError" for one in told),
-        "fc_429": sum(one["status"] == 429 for one in told),
-        "callbacks_failed": sum(one["status"] not in (200, 429) for one in told),
+        "callbacks": len(callbacks),
+        "callback_p50_ms": _quantile(took_ms, 0.5),
+        "callback_p99_ms": _quantile(took_ms, 0.99),
+        "callback_timeouts": sum(callback["trouble"] == "TimeoutError" for callback in callbacks),
+        "fc_429": sum(callback["status"] == 429 for callback in callbacks),
+        "callbacks_failed": sum(callback["status"] not in (200, 429) for callback in callbacks),
         "instances": len(stage.function(CALLBACKS)["instances"]),
         "reconciles": stage.function(RECONCILE)["coldStarts"],
     }
 
 
 def unexplained(stage: Stage) -> int:
-    """Duplicates of a start whose answer was neither lost nor in doubt."""
+    """Count duplicates of a start whose answer was neither lost nor in doubt."""
     api, found = Api(stage.stack.fc, TOKEN), 0
-    for one in stage.live.get("calls", since=NOTHING)["duplicates"]:
-        if one["first_fault"] is None:
-            lines = api.history(f"{one['domain']}/{one['app']}/{one['stream']}")["history"]
+    for duplicate in stage.live.get("calls", since=AFTER_ALL_CALLS)["duplicates"]:
+        if duplicate["first_fault"] is None:
+            lines = api.history(f"{duplicate['domain']}/{duplicate['app']}/{duplicate['stream']}")[
+                "history"
+            ]
             found += not DOUBTED & {line["code"] for line in lines}
     return found
 
@@ -82,5 +86,5 @@ def _is_ours(call: Json) -> bool:
     return call["action"] == "RealTimeRecordCommand" and not call["stream"].startswith("thief")
 
 
-def _at(values: Sequence[int], share: float) -> int:
+def _quantile(values: Sequence[int], share: float) -> int:
     return values[min(int(len(values) * share), len(values) - 1)] if values else 0

@@ -1,4 +1,4 @@
-"""How busy the machine was: a storm's figures say little where everything waits for a processor."""
+"""How busy the machine was: a storm's figures mean little if everything waits for a processor."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-NAP = 0.01
-"""s; whoever sleeps so long should wake up soon after."""
+NAP_S = 0.01
+"""How long the thread sleeps each time."""
 
 
-class Lateness(threading.Thread):
+class WakeUpLateness(threading.Thread):
     """How much later than asked for this machine wakes a thread, while it runs."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self._over = threading.Event()
-        self.worst = 0.0
+        self.worst_s = 0.0
 
     def run(self) -> None:
         while not self._over.is_set():
             began = time.monotonic()
-            time.sleep(NAP)
-            self.worst = max(self.worst, time.monotonic() - began - NAP)
+            time.sleep(NAP_S)
+            self.worst_s = max(self.worst_s, time.monotonic() - began - NAP_S)
 
     def __enter__(self) -> Self:
         self.start()

@@ -27,7 +27,7 @@ class Naive:
         self.gave_up = 0
 
     def storm(self, streams: int, per_second: float) -> None:
-        """The same streams at the same pace; it ends when the last one has given up or got it."""
+        """Start the same streams at the same rate; return when each has succeeded or given up."""
         self._live.prepare()
         began = time.monotonic()
         with ThreadPoolExecutor(THREADS) as pool:

@@ -1,5 +1,5 @@
-"""The encoders: they connect at an even pace, and so does a second process that spends of the
-account's rate."""
+"""The encoders, which publish at an even rate, and a second process that uses up part of the
+account's rate limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "room{:05d}"
 
 
 def publish(address: str, streams: int, per_second: float) -> None:
-    """One connection, one stream after the other, none sooner than its turn."""
+    """Publish one stream after the other over one connection, none before its time."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
     began = time.monotonic()
     for number in range(streams):
@@ -30,7 +30,7 @@ def publish(address: str, streams: int, per_second: float) -> None:
 
 
 def steal(address: str, per_second: float) -> None:
-    """Spends of the rate, for streams that nobody has, until it is killed."""
+    """Use up part of the rate limit, for streams that do not exist, until killed."""
     live = LiveClient(endpoint=urlsplit(address).netloc, protocol="http")
     live.prepare()
     print("ready", flush=True)

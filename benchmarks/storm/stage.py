@@ -1,4 +1,4 @@
-"""The stage that a storm breaks over: the deployed functions, with the quotas of the event."""
+"""The stage of a storm: the deployed functions with the quotas of the event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ match = { domain = "live.example.com" }
 on_publish = "record"
 """
 CALLBACKS, RECONCILE = "stream_events", "reconcile"
-TIMEOUT = 30.0
+TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +49,22 @@ class Stage:
     live: Remote
     engine: Engine | None
 
-    def fc(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        url = f"{self.stack.fc}/_fc/{what}"
-        ask = (
-            requests.post(url, json=body, timeout=TIMEOUT)
+    def fc(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        url = f"{self.stack.fc}/_fc/{path}"
+        answer = (
+            requests.post(url, json=body, timeout=TIMEOUT_S)
             if body
-            else requests.get(url, timeout=TIMEOUT)
+            else requests.get(url, timeout=TIMEOUT_S)
         )
-        told: dict[str, Any] = ask.json()
-        return told
+        document: dict[str, Any] = answer.json()
+        return document
 
     def function(self, name: str) -> dict[str, Any]:
-        told: dict[str, Any] = self.fc("state")["functions"][name]
-        return told
+        state: dict[str, Any] = self.fc("state")["functions"][name]
+        return state
 
     def store_bytes(self) -> int:
-        """What the engine holds in memory; 0 where there is none."""
+        """Return the bytes that the engine holds in memory; 0 without an engine."""
         if self.engine is None:
             return 0
         with redis.Redis.from_url(self.engine.url) as client:
@@ -72,7 +72,7 @@ class Stage:
 
 
 @contextmanager
-def standing(folder: Path, options: Options) -> Iterator[Stage]:
+def running_stage(folder: Path, options: Options) -> Iterator[Stage]:
     policy, template = folder / "policy.toml", folder / "s.yaml"
     policy.write_text(POLICY)
     template.write_text(_with_quota(options.instances))
@@ -94,7 +94,7 @@ def standing(folder: Path, options: Options) -> Iterator[Stage]:
 
 
 def _with_quota(instances: int) -> str:
-    """What one sets on the function of an event: more callbacks at once are answered 429."""
+    """Return s.yaml with a limit on the callbacks' instances; more callbacks are answered 429."""
     document = yaml.safe_load((ROOT / "s.yaml").read_text())
     props = document["resources"][CALLBACKS]["props"]
     props["concurrencyConfig"] = {"reservedConcurrency": instances}
@@ -102,15 +102,15 @@ def _with_quota(instances: int) -> str:
 
 
 def _warm(stage: Stage, instances: int) -> None:
-    """All of the instances have started before the storm, as an operator would have them, and the
-    three reconciles that a crowd takes."""
+    """Start all instances before the storm, as an operator would, and the three reconciles that a
+    burst takes."""
     _at_once(HELPING_RECONCILES + 1, lambda: stage.fc(f"timer/{RECONCILE}", wait=True))
     url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
     while len(stage.function(CALLBACKS)["instances"]) < instances:
-        _at_once(instances, lambda: requests.get(url, timeout=TIMEOUT))
+        _at_once(instances, lambda: requests.get(url, timeout=TIMEOUT_S))
 
 
-def _at_once(times: int, what: Callable[[], object]) -> None:
+def _at_once(times: int, call: Callable[[], object]) -> None:
     with ThreadPoolExecutor(times) as pool:
-        for asked in [pool.submit(what) for _ in range(times)]:
-            asked.result()
+        for future in [pool.submit(call) for _ in range(times)]:
+            future.result()

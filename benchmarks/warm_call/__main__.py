@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.packaged import REDIS, SQLITE, machine, place, tell
+from benchmarks.packaged import REDIS, SQLITE, bench_environment, machine, print_figures
 
 PROGRAM = Path(__file__).with_name("ours.py")
 STARTS = 120
 
 
-def figures(told: dict[str, float], suffix: str) -> dict[str, float]:
-    handler, sdk, store = told["handler_us"], told["sdk_us"], told["store_us"]
+def figures(measured: dict[str, float], suffix: str) -> dict[str, float]:
+    handler, sdk, store = measured["handler_us"], measured["sdk_us"], measured["store_us"]
     return {
         f"handler_us{suffix}": handler,
         f"sdk_us{suffix}": sdk,
@@ -32,13 +32,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one last line of JSON")
     parser.add_argument("--starts", type=int, default=STARTS, help="of each store")
     parser.add_argument("--runtime", help="python3.10 or python3.12; else the first at hand")
-    asked = parser.parse_args()
-    told: dict[str, object] = {}
-    with place(asked.runtime) as where:
+    arguments = parser.parse_args()
+    figures_of_all: dict[str, object] = {}
+    with bench_environment(arguments.runtime) as environment:
         for store, suffix in ((SQLITE, ""), (REDIS, "_redis")):
-            code = str(where.trees.ours)
-            told |= figures(where.run(PROGRAM, code, str(asked.starts), store=store), suffix)
-        tell(told, machine(where.trees.python), as_json=asked.json)
+            code = str(environment.trees.ours)
+            figures_of_all |= figures(
+                environment.run(PROGRAM, code, str(arguments.starts), store=store), suffix
+            )
+        print_figures(figures_of_all, machine(environment.trees.python), as_json=arguments.json)
 
 
 if __name__ == "__main__":

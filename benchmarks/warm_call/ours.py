@@ -21,9 +21,9 @@ import index  # noqa: E402 - from the archive
 from shared.invocation.composition import app  # noqa: E402 - as above
 from shared.outbound.live.sdk_import import official  # noqa: E402 - as above
 
-PAUSE = 0.025
-"""s, a little more than the lane's 45 commands a second take."""
-WARMING = 20
+PAUSE_S = 0.025
+"""A little longer than a slot of the rate limit of 45 commands a second."""
+WARM_UP_STARTS = 20
 EVENT = (
     '{"rawPath": "/v1/recordings/live.example.com/app/%s/start", "headers":'
     ' {"Authorization": "Bearer dev-token"}, "queryParameters": {}, "body": "",'
@@ -35,21 +35,21 @@ CONTEXT = SimpleNamespace(
 STORE = ("load", "save_or_claim", "get_policy", "age_ms", "touch", "may_wake_one", "phases")
 
 
-def cpu(work: Callable[[], object]) -> float:
-    time.sleep(PAUSE)
+def cpu(call: Callable[[], object]) -> float:
+    time.sleep(PAUSE_S)
     began = time.thread_time_ns()
-    work()
+    call()
     return (time.thread_time_ns() - began) / 1000
 
 
-def handled(stream: str) -> None:
+def handle_start(stream: str) -> None:
     answer = index.record_command((EVENT % stream).encode(), CONTEXT)
     if answer["statusCode"] != 200:
         sys.exit(f"the start was answered {answer}")
 
 
-def sent() -> None:
-    """By the official client alone, as the handler's own line would."""
+def send_start() -> None:
+    """Send a start by the official client alone, as the handler does."""
     sdk, live = official(fast=True), app().live
     names = {"DomainName": "live.example.com", "AppName": "app", "StreamName": "room"}
     config = sdk.Config(
@@ -63,8 +63,8 @@ def sent() -> None:
     sdk.call(config, "RealTimeRecordCommand", {**names, "Command": "start"}, sdk.RuntimeOptions())
 
 
-def store_timed() -> list[float]:
-    """Every method of the store that a start comes by tells its CPU here."""
+def time_store_calls() -> list[float]:
+    """Wrap the store's methods that a start calls; return the list their CPU times go to."""
     spent: list[float] = []
 
     def timed(method: Callable[..., object]) -> Callable[..., object]:
@@ -86,20 +86,20 @@ def store_timed() -> list[float]:
 
 index.initialize(CONTEXT)
 run = time.time_ns()
-for number in range(WARMING):
-    handled(f"warming{run}-{number}")
-    sent()
+for number in range(WARM_UP_STARTS):
+    handle_start(f"warming{run}-{number}")
+    send_start()
 pairs = [
-    (cpu(lambda number=number: handled(f"stream{run}-{number}")), cpu(sent))  # type: ignore[misc] # bound now
+    (cpu(lambda number=number: handle_start(f"stream{run}-{number}")), cpu(send_start))  # type: ignore[misc] # bound now
     for number in range(STARTS)
 ]
-spent = store_timed()
+spent = time_store_calls()
 per_start = []
 for number in range(STARTS // 4):
     spent.clear()
-    time.sleep(PAUSE)
-    handled(f"timed{run}-{number}")
+    time.sleep(PAUSE_S)
+    handle_start(f"timed{run}-{number}")
     per_start.append(sum(spent))
 handler, sdk = (median(column) for column in zip(*pairs, strict=True))
-told = f'"handler_us": {handler:.0f}, "sdk_us": {sdk:.0f}, "store_us": {median(per_start):.0f}'
-print(f"{{{told}}}", flush=True)
+figures = f'"handler_us": {handler:.0f}, "sdk_us": {sdk:.0f}, "store_us": {median(per_start):.0f}'
+print(f"{{{figures}}}", flush=True)

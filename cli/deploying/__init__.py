@@ -1,1 +1,1 @@
-"""From this checkout into an account: what s.yaml says is checked, deployed, and taken back."""
+"""Deploys this checkout into an account: checks s.yaml, releases, rolls back."""

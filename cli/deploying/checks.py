@@ -1,4 +1,7 @@
-"""What is wrong with a stage's s.yaml, before it is deployed: all of it at once."""
+"""Checks a stage's s.yaml before it is deployed and reports every fault at once.
+
+The commands check and deploy call faults(). It reads the template alone and asks no cloud.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ CLEARED = (
     "layers",
     "tracingConfig",
 )
-"""A deploy sends these empty where they are not said, so that what is set remotely is gone
+"""A deploy sends these empty if s.yaml omits them, which clears what is set remotely
 (facts/function-compute.md 6.1)."""
-MOST_VARIABLES = 4096
-"""Bytes of names and values (facts/function-compute.md 1.5)."""
-LEAST_GB, MOST_GB = 1, 4
-"""Of memory to one vCPU (facts/function-compute.md 5)."""
+MAX_VARIABLES_BYTES = 4096
+"""Names and values together (facts/function-compute.md 1.5)."""
+MIN_MEMORY_GB, MAX_MEMORY_GB = 1, 4
+"""Memory per vCPU (facts/function-compute.md 5)."""
 Resource = Mapping[str, Any]
 
 
@@ -48,7 +51,7 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
 def _cleared(key: str, props: Resource) -> Iterator[str]:
     for name in CLEARED:
         if name not in props:
-            yield f"{key} does not say {name}, so a deploy would clear it: say it, if only as empty"
+            yield f"{key} omits {name}, so a deploy would clear it. Write it, even if it is empty."
 
 
 def _function(key: str, props: Resource) -> Iterator[str]:
@@ -61,17 +64,17 @@ def _function(key: str, props: Resource) -> Iterator[str]:
 
 
 def _ratio(key: str, cpu: float, memory: int) -> Iterator[str]:
-    if not LEAST_GB <= memory / 1024 / cpu <= MOST_GB:
+    if not MIN_MEMORY_GB <= memory / 1024 / cpu <= MAX_MEMORY_GB:
         yield (
             f"{key} has {memory} MB to {cpu} vCPU: Function Compute takes"
-            f" {LEAST_GB} to {MOST_GB} GB to one vCPU"
+            f" {MIN_MEMORY_GB} to {MAX_MEMORY_GB} GB to one vCPU"
         )
 
 
 def _variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
-    if size > MOST_VARIABLES:
-        yield f"{key}.environmentVariables hold {size} bytes, more than {MOST_VARIABLES}"
+    if size > MAX_VARIABLES_BYTES:
+        yield f"{key}.environmentVariables hold {size} bytes, more than {MAX_VARIABLES_BYTES}"
 
 
 def _trigger(where: str, trigger: Resource) -> Iterator[str]:

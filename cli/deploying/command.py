@@ -1,4 +1,7 @@
-"""live-record check, deploy and rollback."""
+"""The commands check, deploy and rollback.
+
+cli.main adds them. They ask for confirmation and print; cli.deploying.release does the work.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.policy_file import packed_policy
 from emulator.fc.template import BadTemplate, environments
 
-BUSY = ("queued", "starting", "recording", "stopping")
+BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
-_STAGE = click.option("--stage", required=True, help="one of env.yaml's")
-_YES = click.option("--yes", "sure", is_flag=True, help="do not ask")
+_STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")
+_YES = click.option("--yes", "sure", is_flag=True, help="do not ask for confirmation")
 
 
 @click.command()
@@ -36,7 +39,7 @@ def check() -> None:
     except BadTemplate as error:
         raise Failure(str(error)) from None
     found = {name: faults(stage_named(name, os.environ).resources()) for name in names}
-    _refuse([f"{name}: {fault}" for name, each in found.items() for fault in each], "s.yaml")
+    _fail_on([f"{name}: {fault}" for name, each in found.items() for fault in each], "s.yaml")
     click.echo(f"s.yaml is sound in every stage: {', '.join(names)}")
 
 
@@ -46,40 +49,40 @@ def check() -> None:
     "--policy",
     "policy_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="of the stage, in place of policy.STAGE.toml or else policy.toml",
+    help="policy file; policy.STAGE.toml by default, or else policy.toml",
 )
 @_YES
 def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     """Check, package and deploy STAGE.
 
-    Last, its triggers and routes are led to what was deployed.
+    At the end its triggers and routes point to the new release.
     """
     runtime = runtime_of(os.environ)
     code, files_code = (folder_of(each, runtime) for each in PACKAGES)
-    there = stage_named(stage, os.environ, code=code, files_code=files_code)
-    s = Serverless(there)
+    target_stage = stage_named(stage, os.environ, code=code, files_code=files_code)
+    s = Serverless(target_stage)
     policy = policy_file or policy_of(stage)
-    _refuse(there.faults(packed_policy(policy)), f"the stage {stage}")
-    _ask(f"Deploy {stage}?", stage, sure)
+    _fail_on(target_stage.faults(packed_policy(policy)), f"the stage {stage}")
+    _confirm(f"Deploy {stage}?", stage, sure)
     made = [build(runtime, each, policy=policy, warn=_say) for each in PACKAGES]
-    release(s, there.functions(), _named(made[0], datetime.now(timezone.utc)), _say)
+    release(s, target_stage.functions(), _named(made[0], datetime.now(timezone.utc)), _say)
 
 
 @click.command()
 @_STAGE
 @_YES
 def rollback(stage: str, sure: bool) -> None:
-    """Lead STAGE back to the release before the one that serves."""
-    there = stage_named(stage, os.environ)
-    s = Serverless(there)
-    _ask(f"Roll {stage} back?", stage, sure)
-    roll_back(s, there.functions(), _say)
+    """Roll STAGE back to the previous release."""
+    target_stage = stage_named(stage, os.environ)
+    s = Serverless(target_stage)
+    _confirm(f"Roll {stage} back?", stage, sure)
+    roll_back(s, target_stage.functions(), _say)
 
 
-def _refuse(found: list[str], what: str) -> None:
+def _fail_on(found: list[str], subject: str) -> None:
     if found:
         listed = "".join(f"\n  {fault}" for fault in found)
-        raise Failure(f"{what} cannot be deployed:{listed}")
+        raise Failure(f"{subject} cannot be deployed:{listed}")
 
 
 def _named(made: Packaged, now: datetime) -> str:
@@ -87,24 +90,24 @@ def _named(made: Packaged, now: datetime) -> str:
     return f"{at} live-record {made.manifest['live_record']} {made.manifest['tree'][:12]}"
 
 
-def _ask(question: str, stage: str, sure: bool) -> None:
-    """What is being recorded goes on meanwhile; an error in the new release might end it."""
-    warning = _busy(stage)
+def _confirm(question: str, stage: str, sure: bool) -> None:
+    """Ask for confirmation, with a warning if the stage is recording."""
+    warning = _activity_warning(stage)
     if warning:
         _say(f"warning: {warning}")
     if not sure:
         click.confirm(question, abort=True)
 
 
-def _busy(stage: str) -> str:
-    """Nothing where the stage says that it does nothing."""
+def _activity_warning(stage: str) -> str:
+    """Return a warning if the stage is recording or does not answer, else nothing."""
     try:
-        target = stage_registry.chosen(stage, None, None, changes=True)
-        phases = Api(target.url, target.token).listed(1)["phases"]
+        target = stage_registry.resolve_target(stage, None, None, changes=True)
+        phases = Api(target.url, target.token).list_recordings(1)["phases"]
     except click.ClickException as error:
-        return f"whether {stage} is recording is not known: {error.format_message()}"
-    counts = [f"{phases[phase]} {phase}" for phase in BUSY if phases.get(phase)]
-    return f"{stage} is at work: {', '.join(counts)}" if counts else ""
+        return f"whether {stage} is recording is unknown: {error.format_message()}"
+    counts = [f"{phases[phase]} {phase}" for phase in BUSY_PHASES if phases.get(phase)]
+    return f"{stage} is in use: {', '.join(counts)}" if counts else ""
 
 
 def _say(text: str) -> None:

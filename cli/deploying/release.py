@@ -1,6 +1,7 @@
-"""A release is a version of every function, to which an alias leads; moving it back undoes it.
+"""A release: a version of every function, and an alias that points to it; a rollback moves it.
 
-All that is slow or may fail comes first: until the aliases are moved, what serves is what served.
+The deploy and rollback commands call it. Whatever is slow or may fail comes first: until the
+aliases are moved, the previous release serves.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _ABSENT = re.compile(r"\b(Function|Alias)NotFound\b")
 
 
 class Commands(Protocol):
-    """Serverless Devs, told by words; `ask` gives every mapping of its answer."""
+    """Serverless Devs: `run` returns its output, `ask` every mapping in its JSON output."""
 
     def run(self, *words: str) -> str: ...
     def ask(self, *words: str) -> list[dict[str, Any]]: ...
@@ -28,27 +29,27 @@ class Commands(Protocol):
 class Version:
     number: int
     release: str
-    """Its description, which begins with a time and so sorts by it."""
+    """The version's description; it begins with a time and sorts by it."""
 
 
 def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None:
-    """`named` begins with the time, and is what each version is described by."""
+    """Release all functions; `named` describes each version and begins with the time."""
     for function in functions:
         say(f"{function}: code and configuration")
         s.run(function, "deploy", "--function", "-y")
     for function in functions:
         s.run(function, "version", "publish", "--description", named)
     for function in functions:
-        _lead(s, function, "latest", say)
+        _point_alias(s, function, "latest", say)
     say("triggers, routes, asynchronous calls, instances")
     say(s.run("deploy", "-y"))
 
 
 def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
-    """To the release before the one that serves; a second one goes one further back.
+    """Point the aliases to the release before the serving one; a second call goes further back.
 
-    A function that had no version then stays as it is: nothing leads to it from a release that
-    did not know it.
+    A function that had no version in that release stays as it is: nothing in that release calls
+    it.
     """
     versions = {function: _versions(s, function) for function in functions}
     serving = {function: _serving(s, function) for function in functions}
@@ -60,16 +61,16 @@ def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
         if version is None:
             say(f"warning: {function} had no version in {before} and stays as it is")
         elif version.number != serving[function]:
-            _lead(s, function, str(version.number), say)
+            _point_alias(s, function, str(version.number), say)
 
 
-def _lead(s: Commands, function: str, version: str, say: Say) -> None:
+def _point_alias(s: Commands, function: str, version: str, say: Say) -> None:
     s.run(function, "alias", "publish", "--alias-name", ALIAS, "--version-id", version)
-    say(f"{function}: {ALIAS} leads to {version}")
+    say(f"{function}: {ALIAS} points to {version}")
 
 
-def _ask(s: Commands, *words: str) -> list[dict[str, Any]]:
-    """Nothing where there is no such thing yet, whether `s` says so or fails over it."""
+def _ask_or_nothing(s: Commands, *words: str) -> list[dict[str, Any]]:
+    """Ask, and return nothing if it does not exist yet, for which `s` may also fail."""
     try:
         return s.ask(*words)
     except Failure as error:
@@ -79,25 +80,25 @@ def _ask(s: Commands, *words: str) -> list[dict[str, Any]]:
 
 
 def _versions(s: Commands, function: str) -> list[Version]:
-    told = _ask(s, function, "version", "list")
+    rows = _ask_or_nothing(s, function, "version", "list")
     return [
         Version(int(each["versionId"]), str(each.get("description") or ""))
-        for each in told
+        for each in rows
         if str(each.get("versionId", "")).isdecimal()
     ]
 
 
 def _serving(s: Commands, function: str) -> int | None:
-    """None for a function that was never released."""
-    told = _ask(s, function, "alias", "get", "--alias-name", ALIAS)
-    return next((int(each["versionId"]) for each in told if "versionId" in each), None)
+    """Return the serving version, None for a function that was never released."""
+    rows = _ask_or_nothing(s, function, "alias", "get", "--alias-name", ALIAS)
+    return next((int(each["versionId"]) for each in rows if "versionId" in each), None)
 
 
 def _release_before(
     versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None]
 ) -> str:
-    """Before the newest that serves. A function that did not change may have no version of that,
-    and one that serves its first cannot go back: it does not count."""
+    """Return the release before the newest serving one. A function that serves its first version
+    cannot go back and does not count."""
     if all(number is None for number in serving.values()):
         raise Failure(f"no function has an alias {ALIAS}: nothing was released yet")
     releases = {function: [each.release for each in known] for function, known in versions.items()}

@@ -1,4 +1,7 @@
-"""The `s` of Serverless Devs, for one stage."""
+"""Runs `s` of Serverless Devs for one stage.
+
+The deploy and rollback commands use it through the protocol Commands of cli.deploying.release.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from typing import Any
 from cli.deploying.stage import Stage
 from cli.errors import Failure
 
-_LAST = 2_000
-"""Characters of what it said that are worth repeating."""
+_LAST_CHARS = 2_000
+"""How much of the output a Failure repeats."""
 
 
 class Serverless:
@@ -22,10 +25,12 @@ class Serverless:
         self._stage = stage
         self._program = shutil.which("s", path=stage.environment.get("PATH"))
         if self._program is None:
-            raise Failure("Serverless Devs is not here: npm install -g @serverless-devs/s")
+            raise Failure(
+                "Serverless Devs is not installed. Run npm install -g @serverless-devs/s."
+            )
 
     def run(self, *words: str) -> str:
-        """What it printed; a Failure with its last words."""
+        """Return the output; raise a Failure with the end of it."""
         which = ("-t", str(self._stage.template), "--env", self._stage.name)
         ended = subprocess.run(
             [str(self._program), *words, *which],
@@ -37,18 +42,18 @@ class Serverless:
             check=False,
         )
         if ended.returncode != 0:
-            said = ended.stdout.strip()[-_LAST:]
-            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {said}")
+            printed = ended.stdout.strip()[-_LAST_CHARS:]
+            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {printed}")
         return ended.stdout
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
-        """Every mapping in what it answered, however deep: the shape around them is its own."""
+        """Return every mapping in the JSON output, however deep: its shape is undocumented."""
         printed = self.run(*words, "-o", "json")
         return [found for value in _values(printed) for found in _mappings(value)]
 
 
 def _values(printed: str) -> Iterator[object]:
-    """The JSON among the lines of its log, which begin with a bracket as well."""
+    """Yield the JSON values between log lines, some of which begin with a bracket as well."""
     for found in re.finditer(r"^[\[{]", printed, re.MULTILINE):
         with suppress(json.JSONDecodeError):
             yield json.JSONDecoder().raw_decode(printed, found.start())[0]

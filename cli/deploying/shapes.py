@@ -1,5 +1,8 @@
-"""What the properties of fc3 and fc3-domain look like (facts/function-compute.md 6.1): the keys and
-the types that Serverless Devs' own schema lets pass whatever they are."""
+"""The schema of fc3 and fc3-domain (facts/function-compute.md 6.1), and a check against it.
+
+cli.deploying.checks calls misfits(). It checks keys and types, which Serverless Devs' own schema
+lets pass; it knows nothing of our functions.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A mapping that has these keys alone, those that are needed among them."""
+    """A mapping with the needed keys, optional ones, and no others."""
 
     optional: Mapping[str, Any]
     needed: Mapping[str, Any]
@@ -22,7 +25,7 @@ def keys(optional: Mapping[str, Any] | None = None, /, **needed: object) -> Keys
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number of that range, unless `step` is a part of one."""
+    """A number of that range, in steps."""
 
     low: float
     high: float
@@ -36,7 +39,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """Every item of a list; at least one where `some` says so."""
+    """A list whose items have one shape; not empty if `some`."""
 
     shape: object
     some: bool = False
@@ -72,8 +75,8 @@ _PROVISION = keys(
 )
 
 
-def _hook(longest: int) -> Keys:
-    return keys(handler=TEXT, timeout=Number(1, longest))
+def _hook(max_timeout_s: int) -> Keys:
+    return keys(handler=TEXT, timeout=Number(1, max_timeout_s))
 
 
 TRIGGER = keys(
@@ -150,7 +153,7 @@ DOMAIN = keys(
 
 
 def misfits(value: object, shape: object, where: str) -> Iterator[str]:
-    """What does not fit, each in one line."""
+    """Yield what does not fit the shape, one line each."""
     if isinstance(shape, Keys):
         yield from _keys(value, shape, where)
     elif isinstance(shape, Each):

@@ -1,4 +1,7 @@
-"""One stage as s.yaml and env.yaml have it, with what it still lacks to be deployed."""
+"""A stage as s.yaml and env.yaml define it, and what it still lacks to be deployed.
+
+The commands check, deploy and rollback call it. It reads files and the environment, no cloud.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from shared.config import Settings, load_stage_policy
 from shared.errors import Misconfigured
 
 ALIAS = "release"
-"""What the triggers and the routes of a deployed stage lead to."""
+"""The triggers and routes of a deployed stage point to this alias."""
 NEEDED = (
     "STORE",
     "API_TOKENS",
@@ -29,14 +32,14 @@ NEEDED = (
     "LOG_PROJECT",
     "LOG_STORE",
 )
-"""Empty, a stage would serve nobody, refuse every callback or leave no trace."""
+"""Without these a stage would serve nobody, reject every callback or log nothing."""
 _EMPTY_BY_DEFAULT = re.compile(r"\$\{env\('(\w+)', ''\)\}")
 _ON_FUNCTION_COMPUTE = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "-"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`environment` is what s.yaml's `${env()}` sees."""
+    """`environment` holds the variables of s.yaml's `${env()}`."""
 
     name: str
     template: Path
@@ -53,7 +56,7 @@ class Stage:
         return tuple(key for key, each in resources if each.get("component") == "fc3")
 
     def missing(self) -> Iterator[str]:
-        """The variables that are needed and empty."""
+        """Yield the required variables that are empty."""
         overlays = environments(self.template.with_name("env.yaml"))[self.name].get("overlays")
         names = [f"LIVE_RECORD_{name}" for name in NEEDED]
         for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):
@@ -61,7 +64,7 @@ class Stage:
                 yield f"{name} is empty"
 
     def faults(self, policy: str) -> list[str]:
-        """All that stands in the way of a deploy, in one go. `policy` is the stage's, as JSON."""
+        """Return everything that prevents a deploy. `policy` is the stage's, as JSON."""
         resources = self.resources()
         missing = list(self.missing())
         named = {fault.partition(" ")[0] for fault in missing}
@@ -74,14 +77,14 @@ class Stage:
 
 
 def _variables(resources: Mapping[str, Any]) -> Mapping[str, str]:
-    """Every function has the same."""
+    """Return the variables of the first function; all have the same."""
     functions = [each["props"] for each in resources.values() if each.get("component") == "fc3"]
     found: Mapping[str, str] = functions[0].get("environmentVariables") or {}
     return found
 
 
 def _refusals(variables: Mapping[str, str], policy: str) -> Iterator[Any]:
-    """What the functions themselves would say once they are there."""
+    """Yield the faults for which the deployed functions would refuse to serve."""
     try:
         settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE})
         load_stage_policy(policy, kind="json", settings=settings)
@@ -97,10 +100,10 @@ def stage_named(
     code: Path | None = None,
     files_code: Path | None = None,
 ) -> Stage:
-    """Failure for one that env.yaml has not: Serverless Devs would deploy the stage dev instead."""
+    """Return the stage, or raise a Failure: Serverless Devs would deploy dev for an unknown one."""
     known = environments(template.with_name("env.yaml"))
     if not name:
-        raise Failure(f"say which stage of env.yaml: {', '.join(known)}")
+        raise Failure(f"No stage is named. Pass one of env.yaml: {', '.join(known)}.")
     if name not in known:
         raise Failure(f"there is no stage {name!r} in env.yaml, only {', '.join(known)}")
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
@@ -117,6 +120,6 @@ def runtime_of(environment: Mapping[str, str]) -> str:
 
 
 def policy_of(name: str) -> Path:
-    """`policy.STAGE.toml` where there is one."""
+    """Return `policy.STAGE.toml` if there is one, else policy.toml."""
     own = ROOT / f"policy.{name}.toml"
     return own if own.exists() else ROOT / "policy.toml"

@@ -1,4 +1,7 @@
-"""live-record doctor: whether a stage and the account around it are ready, before it matters."""
+"""`live-record doctor`: checks whether a stage and the account around it are ready to record.
+
+cli.main adds the command. It changes nothing, and it must report even when nothing answers.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +11,39 @@ import time
 import click
 
 from cli import output, stage_registry
-from cli.doctor.snapshot import INSTANCES, Where
+from cli.doctor.snapshot import DEFAULT_INSTANCES, StageRef
 from cli.errors import Failure
 from cli.stage_registry import Target
 
-PATIENCE = 8.0
-"""s that the stage may take for an answer: a cold instance needs some of them."""
+STAGE_TIMEOUT_S = 8.0
+"""How long the stage may take to answer: a cold instance needs some seconds."""
 
 
-class Unlooked(Failure):
-    """There is no such stage: no better than a fault, and click's own exit code too."""
+class NothingInspected(Failure):
+    """There is no such stage: exit code 2, like a fault and like click's usage errors."""
 
     exit_code = 2
 
 
 @click.command()
-@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
-@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
-@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, with the scope control")
-@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
+@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
+@click.option(
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+)
+@click.option(
+    "--token",
+    envvar="LIVE_RECORD_TOKEN",
+    help="API token with the scope control; overrides the one in stages.toml",
+)
+@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option(
     "--instances",
-    default=INSTANCES,
+    default=DEFAULT_INSTANCES,
     show_default=True,
     type=click.IntRange(1),
-    help="of Function Compute that the region has",
+    help="quota of Function Compute instances in the region",
 )
-@click.option("--json", "as_json", is_flag=True, help="the findings as JSON")
+@click.option("--json", "as_json", is_flag=True, help="print the findings as JSON")
 def doctor(
     *,
     stage: str | None,
@@ -44,40 +53,40 @@ def doctor(
     instances: int,
     as_json: bool,
 ) -> None:
-    """Look at all that recording rests on, and say what mends it.
+    """Check what recording depends on, and name the fixes.
 
-    Changes nothing. Exits with 0 when all is well, 1 when there are warnings, 2 when there are
-    faults or nothing could be looked at.
+    Changes nothing. Exits with 0 if all is well, 1 if there are warnings, 2 if there are faults
+    or nothing could be checked.
     """
     try:
         target = stage_registry.with_live(
-            stage_registry.chosen(stage, url, token, changes=False), live
+            stage_registry.resolve_target(stage, url, token, changes=False), live
         )
     except Failure as error:
-        raise Unlooked(error.message) from None
-    named = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
-    where = Where(target.url, named, f" --live {live}" if live else "", instances)
-    sys.exit(_looked(target, where, as_json=as_json))
+        raise NothingInspected(error.message) from None
+    options = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
+    stage_ref = StageRef(target.url, options, f" --live {live}" if live else "", instances)
+    sys.exit(_inspect(target, stage_ref, as_json=as_json))
 
 
-def _looked(target: Target, where: Where, *, as_json: bool) -> int:
-    """The severity of the worst that was found."""
+def _inspect(target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
+    """Run all checks, print the findings and return the severity of the worst."""
     from cli.account import account_at
     from cli.api import Api
     from cli.doctor import report
     from cli.doctor.bucket import bucket
     from cli.doctor.checks import CHECKS
-    from cli.doctor.collect import look
+    from cli.doctor.collect import collect
     from cli.doctor.finding import examine, worst
-    from cli.doctor.sources import Reader
+    from cli.doctor.sources import Sources
 
-    reader = Reader(Api(target.url, target.token, patience=PATIENCE), None, bucket)
+    sources = Sources(Api(target.url, target.token, timeout_s=STAGE_TIMEOUT_S), None, bucket)
     try:
-        reader.account = account_at(target.live)
+        sources.account = account_at(target.live)
     except Failure as error:
-        reader.why = error.message
-    seen = look(reader, where, now=_now)
-    findings = examine(CHECKS, seen)
+        sources.why = error.message
+    snapshot = collect(sources, stage_ref, now_ms=_now_ms)
+    findings = examine(CHECKS, snapshot)
     if as_json:
         output.as_json(report.as_json(findings))
     else:
@@ -85,5 +94,5 @@ def _looked(target: Target, where: Where, *, as_json: bool) -> int:
     return int(worst(findings))
 
 
-def _now() -> int:
+def _now_ms() -> int:
     return time.time_ns() // 1_000_000

@@ -1,16 +1,19 @@
-"""Who asks, and what they may ask."""
+"""The checks of the credentials: who calls, and what they may call.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
 from cli.doctor.finding import Check, Findings, fault, warning
-from cli.doctor.snapshot import Identity, Seen, Unread
+from cli.doctor.snapshot import Identity, Snapshot, Unread
 from cli.doctor.sources import NOBODY
 
 INSPECTOR = "live-record-inspector"
 
 
-def credentials(seen: Seen) -> Findings:
-    identity = seen.identity
+def credentials(snapshot: Snapshot) -> Findings:
+    identity = snapshot.identity
     if isinstance(identity, Unread):
         if identity.code == NOBODY:
             yield fault(
@@ -18,7 +21,7 @@ def credentials(seen: Seen) -> Findings:
                 " ALIBABA_CLOUD_ACCESS_KEY_SECRET, of a RAM user"
             )
         else:
-            yield fault(f"whose they are could not be learnt: {identity.why}")
+            yield fault(f"their owner could not be determined: {identity.why}")
     elif identity.kind == "Account":
         yield fault(
             "they are the account's own root key, which may do everything and cannot be limited:"
@@ -27,26 +30,30 @@ def credentials(seen: Seen) -> Findings:
         )
 
 
-def access(seen: Seen) -> Findings:
-    """Each action once, however often it was refused."""
-    for action in dict.fromkeys(one.action for one in seen.refused if one.is_forbidden):
+def access(snapshot: Snapshot) -> Findings:
+    """Report each refused action once."""
+    for action in dict.fromkeys(
+        unread.action for unread in snapshot.refused if unread.is_forbidden
+    ):
         yield fault(
             f"these credentials may not {action}: it takes 1 to 2 minutes until a policy holds",
-            _grant(seen.identity),
+            _grant_inspector(snapshot.identity),
         )
-    for one in {one.why: one for one in seen.refused if _is_other(one)}.values():
-        yield warning(f"{one.what} could not be read: {one.why}")
+    for unread in {
+        unread.why: unread for unread in snapshot.refused if _is_unexplained(unread)
+    }.values():
+        yield warning(f"{unread.subject} could not be read: {unread.why}")
 
 
-def _grant(identity: Identity | Unread) -> str:
+def _grant_inspector(identity: Identity | Unread) -> str:
     name = "NAME" if isinstance(identity, Unread) else identity.name or "NAME"
     if not isinstance(identity, Unread) and identity.kind == "AssumedRoleUser":
-        return granting("inspector", f"ToRole --RoleName {name}")
-    return granting("inspector", f"ToUser --UserName {name}")
+        return grant_command("inspector", f"ToRole --RoleName {name}")
+    return grant_command("inspector", f"ToUser --UserName {name}")
 
 
-def granting(policy: str, whom: str) -> str:
-    """The policies are those of deploy/ram."""
+def grant_command(policy: str, whom: str) -> str:
+    """Return the command that grants a policy of deploy/ram."""
     name = f"live-record-{policy}"
     attach, _, rest = whom.partition(" ")
     return (
@@ -56,7 +63,7 @@ def granting(policy: str, whom: str) -> str:
     )
 
 
-TOLD_ELSEWHERE = (
+REPORTED_ELSEWHERE = (
     NOBODY,
     "InvalidDomain",
     "CodeConfigNotFound",
@@ -66,11 +73,11 @@ TOLD_ELSEWHERE = (
 )
 
 
-def _is_other(one: Unread) -> bool:
-    return not one.is_forbidden and not one.code.startswith(TOLD_ELSEWHERE)
+def _is_unexplained(unread: Unread) -> bool:
+    return not unread.is_forbidden and not unread.code.startswith(REPORTED_ELSEWHERE)
 
 
 CHECKS = (
     Check("credentials", "the credentials are there, and no root key", credentials),
-    Check("access", "they may read all that doctor looks at", access),
+    Check("access", "they may read all that doctor checks", access),
 )

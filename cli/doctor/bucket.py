@@ -1,58 +1,61 @@
-"""What OSS says of a bucket that is recorded into, asked through its official SDK."""
+"""Reads from OSS, through its official SDK, what doctor checks about a recording bucket.
+
+The doctor command hands bucket() to its sources; play uses client(). It only reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from cli.account import LIVE, Account, Declined
+from cli.account import LIVE_URL, Account, Declined
 from cli.doctor.snapshot import Bucket
 from shared.protocol.command_errors import LiveError, NeverSent
 
-PATIENCE = 5
-"""s that it may take to connect, and to answer."""
+TIMEOUT_S = 5
+"""To connect, and again to answer."""
 NO_RULES = "NoSuchLifecycle"
 ELSEWHERE = "WrongEndpoint"
-"""Ours: OSS itself says AccessDenied and which endpoint it is only in words."""
+"""Our own code: OSS answers AccessDenied and names the right endpoint in its message alone."""
 
 
 def bucket(account: Account, name: str, endpoint: str) -> Bucket:
-    """`endpoint` is what the recording configuration says. Raises Declined."""
+    """Read a bucket at the `endpoint` of its recording configuration; raise Declined."""
     import alibabacloud_oss_v2 as oss
 
     sdk = client(oss, account, endpoint)
-    told = _asked(
+    info = _call(
         "GetBucketInfo", lambda: sdk.get_bucket_info(oss.GetBucketInfoRequest(bucket=name))
     ).bucket_info
-    return Bucket(name, told.extranet_endpoint or "", _expires(oss, sdk, name))
+    return Bucket(name, info.extranet_endpoint or "", _shortest_expiry(oss, sdk, name))
 
 
 def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
-    """A stand-in plays OSS at its own address, whatever the endpoint is called."""
+    """Return a client of OSS; an emulator serves every endpoint at its own address."""
     config = oss.config.load_default()
     key = account.credentials
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(
         key.access_key_id, key.access_key_secret, key.security_token or None
     )
-    plays = account.live != LIVE and account.live.startswith("http://")
-    config.endpoint = account.live if plays else f"https://{endpoint}"
-    config.use_path_style = plays
+    is_emulator = account.live != LIVE_URL and account.live.startswith("http://")
+    config.endpoint = account.live if is_emulator else f"https://{endpoint}"
+    config.use_path_style = is_emulator
     config.region = endpoint.partition(".")[0].removeprefix("oss-").removesuffix("-internal")
     config.retry_max_attempts = 1
-    config.connect_timeout = config.readwrite_timeout = PATIENCE
+    config.connect_timeout = config.readwrite_timeout = TIMEOUT_S
     return oss.Client(config)
 
 
-def _expires(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN401 - as above
-    """The least number of days after which a rule that is on deletes; None where none does."""
+def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN401 - as above
+    """Return the least number of days after which an enabled rule deletes, None if none does."""
     request = oss.GetBucketLifecycleRequest(bucket=name)
     try:
-        told = _asked("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))
+        answer = _call("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))
     except Declined as error:
         if error.code == NO_RULES:
             return None
         raise
-    return min(_days(told.lifecycle_configuration.rules or ()), default=None)
+    return min(_days(answer.lifecycle_configuration.rules or ()), default=None)
 
 
 def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above
@@ -61,14 +64,14 @@ def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above
             yield int(rule.expiration.days)
 
 
-def _asked(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
+def _call(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
-        raise Declined(action, _understood(error)) from None
+        raise Declined(action, _error_of(error)) from None
 
 
-def _understood(error: Exception) -> LiveError:
+def _error_of(error: Exception) -> LiveError:
     unwrap = getattr(error, "unwrap", None)
     cause = unwrap() if unwrap else error
     code, message = getattr(cause, "code", None), str(getattr(cause, "message", ""))

@@ -1,7 +1,8 @@
-"""Calls a callback URL as Live would, about a domain that nobody has, so that nothing comes of it.
+"""Calls a callback URL as Live would, about a domain that cannot exist, so that nothing happens.
 
-Signed with the key that Live holds, one answer proves at once that the public address, the path
-token, the key, the host that is signed over and the clock are right.
+cli.doctor.collect calls it. The call is signed with the key that Live holds, so one answer proves
+the address, the path token, the key, the signed host and the clock. Only URLs of the stage may be
+called: a callback URL of somebody else's is left alone.
 """
 
 from __future__ import annotations
@@ -10,76 +11,80 @@ from urllib.parse import urlsplit
 
 import requests
 
-from cli.doctor.snapshot import Callback, Knock
+from cli.doctor.snapshot import Callback, CallbackProbe
 from shared.inbound.live_callbacks import sign
 
-NOBODY = "doctor.invalid"
-"""No domain can be called that (RFC 2606)."""
-PATIENCE = 5.0
-"""s that Live itself waits (facts/live.md 2)."""
+NO_DOMAIN = "doctor.invalid"
+"""A name that no domain can have (RFC 2606)."""
+TIMEOUT_S = 5.0
+"""As long as Live waits (facts/live.md 2)."""
 RELAYED = {"X-Live-Record-Relayed": "doctor"}
-"""So that nobody who had the callback before is told of it."""
-OURS = {"ignored", "NeedRecord"}
-"""Fields of our answers to what is about no domain of ours."""
+"""Marks the call as forwarded, so that it is not forwarded again."""
+OUR_FIELDS = {"ignored", "NeedRecord"}
+"""Fields of our answers to callbacks about other domains."""
 PROBLEM = "application/problem+json"
-_MARKS = {"app": "doctor", "stream": "doctor"}
+_STREAM_FIELDS = {"app": "doctor", "stream": "doctor"}
 
 
-def at_stream(told: Callback, now: int) -> Knock:
-    """Ingest callbacks are signed over the ingest domain that they name. `now` in ms."""
-    query = {"action": "publish", "app": NOBODY, "appname": "doctor", "id": "doctor"}
-    seconds = str(now // 1000)
-    return _knock("GET", told, _signature(told, NOBODY, seconds), params={**query, "time": seconds})
+def probe_stream_callback(callback: Callback, now_ms: int) -> CallbackProbe:
+    """Call an ingest callback URL; the signature covers the ingest domain in the query."""
+    query = {"action": "publish", "app": NO_DOMAIN, "appname": "doctor", "id": "doctor"}
+    seconds = str(now_ms // 1000)
+    return _probe(
+        "GET", callback, _signature(callback, NO_DOMAIN, seconds), params={**query, "time": seconds}
+    )
 
 
-def at_record(told: Callback, now: int) -> Knock:
-    """Recording callbacks are signed over the host of their URL."""
-    body = {"domain": NOBODY, "event": "record_started", **_MARKS}
-    return _knock("POST", told, _signature(told, _host(told.url), str(now // 1000)), json=body)
+def probe_record_callback(callback: Callback, now_ms: int) -> CallbackProbe:
+    """Call a recording callback URL; the signature covers the host of the URL."""
+    body = {"domain": NO_DOMAIN, "event": "record_started", **_STREAM_FIELDS}
+    return _probe(
+        "POST", callback, _signature(callback, _host(callback.url), str(now_ms // 1000)), json=body
+    )
 
 
-def at_on_demand(told: Callback) -> Knock:
-    query = {"domain": NOBODY, "vbitrate": "2000", "codec": "h264", **_MARKS}
-    return _knock("GET", told, {}, url=told.on_demand_url, params=query)
+def probe_on_demand_callback(callback: Callback) -> CallbackProbe:
+    query = {"domain": NO_DOMAIN, "vbitrate": "2000", "codec": "h264", **_STREAM_FIELDS}
+    return _probe("GET", callback, {}, url=callback.on_demand_url, params=query)
 
 
 def _host(url: str) -> str:
-    """Whether Live signs the port too is UNCONFIRMED; the stage takes both."""
+    """Return the host alone. Whether Live signs the port is UNCONFIRMED; the stage accepts both."""
     return urlsplit(url).hostname or ""
 
 
-def _signature(told: Callback, over: str, seconds: str) -> dict[str, str]:
-    if not told.key:
+def _signature(callback: Callback, signed_name: str, seconds: str) -> dict[str, str]:
+    if not callback.key:
         return {}
-    signature = sign(over, seconds, told.key)
+    signature = sign(signed_name, seconds, callback.key)
     return {"ALI-LIVE-TIMESTAMP": seconds, "ALI-LIVE-SIGNATURE": signature}
 
 
-def _knock(
+def _probe(
     method: str,
-    told: Callback,
+    callback: Callback,
     signature: dict[str, str],
     *,
     url: str = "",
     params: dict[str, str] | None = None,
     json: dict[str, str] | None = None,
-) -> Knock:
-    url = url or told.url
+) -> CallbackProbe:
+    url = url or callback.url
     headers = {**RELAYED, **signature}
     try:
         answer = requests.request(
-            method, url, params=params, json=json, headers=headers, timeout=PATIENCE,
+            method, url, params=params, json=json, headers=headers, timeout=TIMEOUT_S,
             allow_redirects=False,
         )  # fmt: skip
     except (requests.RequestException, UnicodeError) as error:
-        return Knock(url, 0, ours=False, signed=bool(signature), why=type(error).__name__)
-    return Knock(url, answer.status_code, ours=_is_ours(answer), signed=bool(signature))
+        return CallbackProbe(url, 0, ours=False, signed=bool(signature), why=type(error).__name__)
+    return CallbackProbe(url, answer.status_code, ours=_is_ours(answer), signed=bool(signature))
 
 
 def _is_ours(answer: requests.Response) -> bool:
     try:
-        told = answer.json()
+        body = answer.json()
     except requests.JSONDecodeError:
         return False
     is_problem = answer.headers.get("Content-Type") == PROBLEM
-    return isinstance(told, dict) and (is_problem or bool(OURS & set(told)))
+    return isinstance(body, dict) and (is_problem or bool(OUR_FIELDS & set(body)))

@@ -1,4 +1,7 @@
-"""Callback configurations: whether Live tells this stage, in a way that it can believe."""
+"""The checks of callback configurations: Live reports to this stage, in a way it can verify.
+
+cli.doctor.checks lists them. A finding must not show a key or the end of a callback URL.
+"""
 
 from __future__ import annotations
 
@@ -6,217 +9,245 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.snapshot import ASKS, Callback, Json, Knock, Seen, Unread
+from cli.doctor.snapshot import ASKS, Callback, CallbackProbe, Json, Snapshot, Unread
 from cli.doctor.stage import DEPLOY
 
 SETUP, TAKE_OVER = "setup", "setup --take-over"
 STREAM, RECORD, ON_DEMAND = "/callbacks/stream/", "/callbacks/record/", "/callbacks/on-demand/"
 
 
-def stream_callback(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        for name, told in domain.stream_callbacks.items():
-            if told is None:
+def stream_callback(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        for name, callback in domain.stream_callbacks.items():
+            if callback is None:
                 yield fault(
-                    f"Live tells nobody when streams of {name} come and go", seen.mend(SETUP)
+                    f"Live reports to nobody when streams of {name} come and go",
+                    snapshot.fix_command(SETUP),
                 )
-            elif not isinstance(told, Unread):
-                yield from _ours(seen, told.url, STREAM, f"the ingest callbacks of {name} go")
+            elif not isinstance(callback, Unread):
+                yield from _address_findings(
+                    snapshot, callback.url, STREAM, f"the ingest callbacks of {name} go"
+                )
 
 
-def record_callback(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        told = domain.record_callback
-        if told is None:
+def record_callback(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        callback = domain.record_callback
+        if callback is None:
             yield fault(
-                f"Live tells nobody what becomes of recordings of {domain.name}", seen.mend(SETUP)
+                f"Live reports to nobody how recordings of {domain.name} go",
+                snapshot.fix_command(SETUP),
             )
-        elif not isinstance(told, Unread):
-            yield from _ours(seen, told.url, RECORD, f"the recording callbacks of {domain.name} go")
+        elif not isinstance(callback, Unread):
+            yield from _address_findings(
+                snapshot, callback.url, RECORD, f"the recording callbacks of {domain.name} go"
+            )
 
 
-def on_demand_callback(seen: Seen) -> Findings:
-    """facts/live.md 5: with OnDemand 1 and no OnDemandUrl nothing is recorded."""
-    for domain in seen.domains:
-        told = domain.record_callback
-        asking = [one for one in domain.configurations if one.on_demand == ASKS]
-        if isinstance(told, Unread) or not asking:
+def on_demand_callback(snapshot: Snapshot) -> Findings:
+    """With OnDemand 1 and no OnDemandUrl, nothing is recorded (facts/live.md 5)."""
+    for domain in snapshot.domains:
+        callback = domain.record_callback
+        asking = [config for config in domain.configurations if config.on_demand == ASKS]
+        if isinstance(callback, Unread) or not asking:
             continue
-        if told is None or not told.on_demand_url:
+        if callback is None or not callback.on_demand_url:
             yield fault(
                 f"{asking[0]} asks before it records (OnDemand 1), and there is no OnDemandUrl to"
                 " ask: nothing is recorded",
-                seen.mend(SETUP),
+                snapshot.fix_command(SETUP),
             )
         else:
-            what = f"whether to record streams of {domain.name} is asked"
-            yield from _ours(seen, told.on_demand_url, ON_DEMAND, what)
+            subject = f"whether to record streams of {domain.name} is asked"
+            yield from _address_findings(snapshot, callback.on_demand_url, ON_DEMAND, subject)
 
 
-def _ours(seen: Seen, url: str, path: str, what: str) -> Iterator[Finding]:
-    """No URL is shown whole: its end is secret."""
-    host, ends = urlsplit(url).netloc, urlsplit(url).path
-    if host not in _hosts(seen):
-        yield fault(f"{what} to {host or 'nowhere'}, not to this stage", seen.mend(TAKE_OVER))
-    elif not ends.startswith(path):
-        yield fault(f"{what} to this stage, but not to {path}", seen.mend(SETUP))
-    elif seen.knows("path_token", ends.rpartition("/")[2]) is False:
+def _address_findings(snapshot: Snapshot, url: str, path: str, subject: str) -> Iterator[Finding]:
+    """Yield what is wrong with a callback URL, without showing its end, which is secret."""
+    host, path_of_url = urlsplit(url).netloc, urlsplit(url).path
+    if host not in _hosts(snapshot):
         yield fault(
-            f"{what} to this stage with a path token that it does not know", seen.mend(SETUP)
+            f"{subject} to {host or 'nowhere'}, not to this stage", snapshot.fix_command(TAKE_OVER)
+        )
+    elif not path_of_url.startswith(path):
+        yield fault(f"{subject} to this stage, but not to {path}", snapshot.fix_command(SETUP))
+    elif snapshot.knows("path_token", path_of_url.rpartition("/")[2]) is False:
+        yield fault(
+            f"{subject} to this stage with a path token that it does not know",
+            snapshot.fix_command(SETUP),
         )
 
 
-def _hosts(seen: Seen) -> set[str]:
-    host = seen.setting("callback_host") or ""
-    return {urlsplit(seen.where.url).netloc, host} - {""}
+def _hosts(snapshot: Snapshot) -> set[str]:
+    host = snapshot.setting("callback_host") or ""
+    return {urlsplit(snapshot.stage_ref.url).netloc, host} - {""}
 
 
-def status(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        told = domain.record_callback
-        if isinstance(told, Callback) and not told.status:
+def status(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        callback = domain.record_callback
+        if isinstance(callback, Callback) and not callback.status:
             yield fault(
-                f"Live does not say when recordings of {domain.name} start, pause and fail"
+                f"Live does not report when recordings of {domain.name} start, pause and fail"
                 " (NeedStatusNotify is false)",
-                seen.mend(SETUP),
+                snapshot.fix_command(SETUP),
             )
 
 
-def stream_key(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        for name, told in domain.stream_callbacks.items():
-            if isinstance(told, Callback):
-                yield from _key(seen, told, "stream_key", f"the ingest callbacks of {name}")
+def stream_key(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        for name, callback in domain.stream_callbacks.items():
+            if isinstance(callback, Callback):
+                yield from _key_findings(
+                    snapshot, callback, "stream_key", f"the ingest callbacks of {name}"
+                )
 
 
-def record_key(seen: Seen) -> Findings:
-    for domain in seen.domains:
+def record_key(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
         if isinstance(domain.record_callback, Callback):
-            what = f"the recording callbacks of {domain.name}"
-            yield from _key(seen, domain.record_callback, "record_key", what)
+            subject = f"the recording callbacks of {domain.name}"
+            yield from _key_findings(snapshot, domain.record_callback, "record_key", subject)
 
 
-def _key(seen: Seen, told: Callback, kind: str, what: str) -> Iterator[Finding]:
-    if told.signs is False:
-        yield fault(f"Live does not sign {what}, so they are all refused", seen.mend(SETUP))
-    elif told.key and seen.knows(kind, told.key) is False:
-        yield fault(f"{what} are signed with a key that the stage does not know", seen.mend(SETUP))
+def _key_findings(
+    snapshot: Snapshot, callback: Callback, kind: str, subject: str
+) -> Iterator[Finding]:
+    if callback.signs is False:
+        yield fault(
+            f"Live does not sign {subject}, so they are all rejected", snapshot.fix_command(SETUP)
+        )
+    elif callback.key and snapshot.knows(kind, callback.key) is False:
+        yield fault(
+            f"{subject} are signed with a key that the stage does not know",
+            snapshot.fix_command(SETUP),
+        )
 
 
-def answers(seen: Seen) -> Findings:
-    """Each URL that leads to us was knocked at, from here, as Live would."""
-    for knock in seen.knocks.values():
-        yield from _answer(seen, knock, _place(knock.url))
+def answers(snapshot: Snapshot) -> Findings:
+    """Each URL of this stage was called from here as Live would call it."""
+    for probe in snapshot.probes.values():
+        yield from _answer_findings(snapshot, probe, _redacted_url(probe.url))
 
 
-def _place(url: str) -> str:
+def _redacted_url(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}/…"
 
 
-def _answer(seen: Seen, knock: Knock, place: str) -> Iterator[Finding]:
-    if knock.status == 0:
-        yield fault(f"nothing answers at {place}: {knock.why}")
-    elif not knock.ours:
-        yield fault(f"{place} answers {knock.status}, and not as live-record does", _deploy(seen))
-    elif knock.signed and knock.status == 401 and _is_known(seen, knock):  # noqa: PLR2004 - Unauthorized
+def _answer_findings(snapshot: Snapshot, probe: CallbackProbe, address: str) -> Iterator[Finding]:
+    if probe.status == 0:
+        yield fault(f"nothing answers at {address}: {probe.why}")
+    elif not probe.ours:
         yield fault(
-            f"{place} refuses what Live signs, although it knows the key: LIVE_RECORD_CALLBACK_HOST"
-            f" is {seen.setting('callback_host') or 'unset'}, and is to be the host of this URL",
-            _deploy(seen),
+            f"{address} answers {probe.status}, and not as live-record does", _deploy(snapshot)
+        )
+    elif probe.signed and probe.status == 401 and _is_known(snapshot, probe):  # noqa: PLR2004 - Unauthorized
+        yield fault(
+            f"{address} refuses what Live signs, although it knows the key:"
+            f" LIVE_RECORD_CALLBACK_HOST is {snapshot.setting('callback_host') or 'unset'}, and has"
+            " to be the host of this URL",
+            _deploy(snapshot),
         )
 
 
-def _is_known(seen: Seen, knock: Knock) -> bool:
-    """Otherwise another check says what is wrong."""
-    kind = "stream_key" if STREAM in knock.url else "record_key"
-    keys = [told.key for told in _told(seen) if knock.url in (told.url, told.on_demand_url)]
-    token = urlsplit(knock.url).path.rpartition("/")[2]
-    return bool(seen.knows("path_token", token)) and all(seen.knows(kind, key) for key in keys)
+def _is_known(snapshot: Snapshot, probe: CallbackProbe) -> bool:
+    """Return True if token and key are known; otherwise another check reports that."""
+    kind = "stream_key" if STREAM in probe.url else "record_key"
+    keys = [
+        callback.key
+        for callback in _callbacks(snapshot)
+        if probe.url in (callback.url, callback.on_demand_url)
+    ]
+    token = urlsplit(probe.url).path.rpartition("/")[2]
+    return bool(snapshot.knows("path_token", token)) and all(
+        snapshot.knows(kind, key) for key in keys
+    )
 
 
-def _told(seen: Seen) -> Iterator[Callback]:
-    for domain in seen.domains:
-        for told in (domain.record_callback, *domain.stream_callbacks.values()):
-            if isinstance(told, Callback):
-                yield told
+def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
+    for domain in snapshot.domains:
+        for callback in (domain.record_callback, *domain.stream_callbacks.values()):
+            if isinstance(callback, Callback):
+                yield callback
 
 
-def _deploy(seen: Seen) -> str:
-    examined: Json | Unread = seen.examined
+def _deploy(snapshot: Snapshot) -> str:
+    examined: Json | Unread = snapshot.examined
     return "" if isinstance(examined, Unread) else DEPLOY.format(examined["stage"])
 
 
-def delivery(seen: Seen) -> Findings:
-    """Only what nothing has arrived after."""
-    for domain in seen.domains:
-        for one in () if isinstance(domain.lost, Unread) else domain.lost:
+def delivery(snapshot: Snapshot) -> Findings:
+    """Report a lost callback only until the next of its kind arrives."""
+    for domain in snapshot.domains:
+        for record in () if isinstance(domain.lost, Unread) else domain.lost:
             yield warning(
-                f"the last callback of {domain.name} about {one.kind} did not arrive ({one.at}"
-                f" {one.stream}: {one.code or 'no answer'}); the next that does clears this"
+                f"the last callback of {domain.name} about {record.kind} did not arrive"
+                f" ({record.at} {record.stream}: {record.code or 'no answer'}); the next that does"
+                " clears this"
             )
 
 
-_MENDS = {
+_ERROR_FIXES = {
     "BucketNotFound": "the bucket of its recording configuration does not exist",
     "AccessDenied": "Live may not write to the bucket: authorise it for the bucket in the console",
     "UserDisable": "Live is not authorised to write to OSS: grant it in the console of Live",
     "StreamFormatError": "the stream's codec cannot be recorded: H.264, HEVC or MPEG-4, AAC or MP3",
-    "TsSegmenterFail": "Live could not cut the stream: publish it anew",
+    "TsSegmenterFail": "Live could not split the stream: publish it again",
     "PermissionDenied.ResourceAccess": "Live may not read what it is to convert: grant it OSS",
 }
 
 
-def errors(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        for one in () if isinstance(domain.broken, Unread) else domain.broken:
-            why = _MENDS.get(one.code, "see docs/errors.md")
-            yield fault(f"the last recording of {one.stream} broke with {one.code}: {why}")
+def errors(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        for record in () if isinstance(domain.broken, Unread) else domain.broken:
+            fix = _ERROR_FIXES.get(record.code, "see docs/errors.md")
+            yield fault(f"the last recording of {record.stream} failed with {record.code}: {fix}")
 
 
 CHECKS = (
     Check(
         "stream-callback",
-        "ingest callbacks come to this stage",
+        "ingest callbacks go to this stage",
         stream_callback,
         ("policy", "examined", "stream_callbacks"),
     ),
     Check(
         "record-callback",
-        "recording callbacks come to this stage",
+        "recording callbacks go to this stage",
         record_callback,
         ("policy", "examined", "record_callback"),
     ),
     Check(
         "on-demand-callback",
-        "Live asks this stage where it is to ask",
+        "Live asks this stage where OnDemand is 1",
         on_demand_callback,
         ("policy", "examined", "record_callback", "recordings", "vod"),
     ),
     Check(
         "status",
-        "Live says when recordings start, pause and fail",
+        "Live reports when recordings start, pause and fail",
         status,
         ("policy", "record_callback"),
     ),
     Check(
         "stream-key",
-        "ingest callbacks are signed with a key of ours",
+        "ingest callbacks are signed with a key of the stage",
         stream_key,
         ("policy", "examined", "stream_callbacks"),
     ),
     Check(
         "record-key",
-        "recording callbacks are signed with a key of ours",
+        "recording callbacks are signed with a key of the stage",
         record_key,
         ("policy", "examined", "record_callback"),
     ),
     Check(
         "answer",
-        "callback URLs answer at their public address, and believe Live",
+        "callback URLs answer at their public address, and accept Live's signature",
         answers,
         ("policy", "examined", "stream_callbacks", "record_callback"),
     ),
     Check("delivery", "the last callbacks of each kind arrived", delivery, ("policy", "lost")),
-    Check("errors", "no stream's last recording broke", errors, ("policy", "broken")),
+    Check("errors", "no stream's last recording failed", errors, ("policy", "broken")),
 )

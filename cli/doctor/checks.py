@@ -1,4 +1,7 @@
-"""Every check, in the order in which they are told: what the later ones rest on comes first."""
+"""All checks, in the order in which they are reported: a check comes after those it depends on.
+
+The doctor command runs them; a test compares them with docs/doctor.md.
+"""
 
 from __future__ import annotations
 

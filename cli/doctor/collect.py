@@ -1,4 +1,8 @@
-"""Looks at everything, changes nothing, and goes on whatever does not answer."""
+"""Collects the Snapshot: reads the stage, the account, buckets and callback URLs in parallel.
+
+The doctor command calls collect(). It changes nothing and raises nothing: what cannot be read
+becomes an Unread in the Snapshot.
+"""
 
 from __future__ import annotations
 
@@ -13,60 +17,74 @@ from urllib.parse import urlsplit
 from cli.account import Account
 from cli.api import Api
 from cli.doctor import callback_probe, parse
-from cli.doctor.collect_domain import DomainReading
-from cli.doctor.snapshot import Bucket, Callback, Domain, Identity, Json, Knock, Seen, Unread, Where
-from cli.doctor.sources import Reader
+from cli.doctor.collect_domain import DomainCollector
+from cli.doctor.snapshot import (
+    Bucket,
+    Callback,
+    CallbackProbe,
+    Domain,
+    Identity,
+    Json,
+    Snapshot,
+    StageRef,
+    Unread,
+)
+from cli.doctor.sources import Sources
 from cli.errors import Failure
 from shared.config import load_policy
 from shared.errors import Misconfigured
 from shared.protocol.durations import instant
 from shared.protocol.policy import Policy
 
-AT_ONCE = 12
-"""How many things are asked for side by side."""
+PARALLEL_REQUESTS = 12
+"""How many requests are sent at the same time."""
 NO_LIVE = Unread("Live's clock", "it does not answer")
 
 
-def look(reader: Reader, where: Where, *, now: Callable[[], int]) -> Seen:
-    """All of it, within a few seconds. `now` gives ms, where the stage does not tell its own."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        identity = pool.submit(reader.cloud, "who the credentials are of", "sts", _identity)
-        health = pool.submit(reader.stage, "its health", reader.api.health)
-        listed = pool.submit(reader.stage, "its streams", lambda: _listed(reader.api))
-        asked = pool.submit(reader.stage, "its policy", lambda: _policy(reader.api))
-        examined = reader.stage("the stage", reader.api.examined)
-        apart = reader.cloud("Live's clock", "live", lambda account: _apart(account, examined))
-        at = now() if isinstance(examined, Unread) else instant(examined["now"])
-        policy, who = asked.result(), identity.result()
-        named = () if isinstance(policy, Unread) else policy.domains
-        domains = [DomainReading(reader, pool, one, at).read() for one in named]
-        hosts = _hosts(where.url, examined)
-        buckets = _buckets(reader, pool, domains)
-        knocks = _knocks(pool, domains, hosts, at)
-        return Seen(
-            where=where,
+def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int]) -> Snapshot:
+    """Return the Snapshot within a few seconds. `now_ms` is used if the stage does not answer."""
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        identity = pool.submit(sources.cloud, "who the credentials are of", "sts", _identity)
+        health = pool.submit(sources.stage, "its health", sources.api.health)
+        listed = pool.submit(sources.stage, "its streams", lambda: _listed(sources.api))
+        policy_future = pool.submit(sources.stage, "its policy", lambda: _policy(sources.api))
+        examined = sources.stage("the stage", sources.api.examine)
+        clock_offset = sources.cloud(
+            "Live's clock", "live", lambda account: _clock_offset(account, examined)
+        )
+        at = now_ms() if isinstance(examined, Unread) else instant(examined["now"])
+        policy, who = policy_future.result(), identity.result()
+        policy_domains = () if isinstance(policy, Unread) else policy.domains
+        domains = [
+            DomainCollector(sources, pool, domain, at).collect() for domain in policy_domains
+        ]
+        hosts = _hosts(stage_ref.url, examined)
+        buckets = _buckets(sources, pool, domains)
+        probes = _probes(pool, domains, hosts, at)
+        return Snapshot(
+            stage_ref=stage_ref,
             identity=who,
-            clocks_apart=apart,
+            clock_offset_ms=clock_offset,
             health=health.result(),
             examined=examined,
             policy=policy,
             listed=listed.result(),
             domains=domains,
             buckets=buckets,
-            knocks=knocks,
-            known=_known(reader, domains, hosts),
-            refused=reader.refused,
+            probes=probes,
+            known=_known(sources, domains, hosts),
+            refused=sources.refused,
         )
 
 
 def _identity(account: Account) -> Identity:
-    """Also the first call of the SDK, whose session no two threads should make at once
-    (facts/sdk.md B2)."""
-    return parse.identity(account.who())
+    """Return who the credentials are of. This is the SDK's first call: two threads must not create
+    its session at the same time (facts/sdk.md B2)."""
+    return parse.identity(account.caller_identity())
 
 
-def _apart(account: Account, examined: Json | Unread) -> int | Unread:
-    """How far the stage's clock is ahead of Live's, which tells whole seconds."""
+def _clock_offset(account: Account, examined: Json | Unread) -> int | Unread:
+    """Return how many ms the stage's clock is ahead of Live's, which has whole seconds."""
     theirs = account.clock()
     if isinstance(examined, Unread) or theirs is None:
         return examined if isinstance(examined, Unread) else NO_LIVE
@@ -75,7 +93,7 @@ def _apart(account: Account, examined: Json | Unread) -> int | Unread:
 
 
 def _listed(api: Api) -> Sequence[Json]:
-    rows: Sequence[Json] = api.listed(100_000)["recordings"]
+    rows: Sequence[Json] = api.list_recordings(100_000)["recordings"]
     return rows
 
 
@@ -87,76 +105,84 @@ def _policy(api: Api) -> Policy:
 
 
 def _hosts(url: str, examined: Json | Unread) -> set[str]:
-    told = "" if isinstance(examined, Unread) else examined["settings"]["callback_host"]
-    return {urlsplit(url).netloc, told} - {""}
+    callback_host = "" if isinstance(examined, Unread) else examined["settings"]["callback_host"]
+    return {urlsplit(url).netloc, callback_host} - {""}
 
 
 def _buckets(
-    reader: Reader, pool: ThreadPoolExecutor, domains: Sequence[Domain]
+    sources: Sources, pool: ThreadPoolExecutor, domains: Sequence[Domain]
 ) -> Mapping[tuple[str, str], Bucket | Unread]:
     wanted = dict.fromkeys(
-        (one.bucket, one.endpoint)
+        (config.bucket, config.endpoint)
         for domain in domains
-        for one in domain.configurations
-        if not one.is_vod
+        for config in domain.configurations
+        if not config.is_vod
     )
-    asked = {
+    futures = {
         (name, endpoint): pool.submit(
-            reader.cloud,
+            sources.cloud,
             f"the bucket {name}",
             "oss",
-            lambda account, name=name, endpoint=endpoint: reader.bucket(account, name, endpoint),
+            lambda account, name=name, endpoint=endpoint: sources.bucket(account, name, endpoint),
         )
         for name, endpoint in wanted
     }
-    return {place: future.result() for place, future in asked.items()}
+    return {location: future.result() for location, future in futures.items()}
 
 
 def _callbacks(domains: Sequence[Domain]) -> Iterator[tuple[str, Callback]]:
     for domain in domains:
-        for told in domain.stream_callbacks.values():
-            if isinstance(told, Callback):
-                yield "stream", told
+        for callback in domain.stream_callbacks.values():
+            if isinstance(callback, Callback):
+                yield "stream", callback
         if isinstance(domain.record_callback, Callback):
             yield "record", domain.record_callback
 
 
-def _knocks(
-    pool: ThreadPoolExecutor, domains: Sequence[Domain], hosts: set[str], now: int
-) -> Mapping[str, Knock]:
-    """Only what leads to this stage is called: whoever else has a callback is left alone."""
-    asked: list[Any] = []
-    for kind, told in dict.fromkeys(_callbacks(domains)):
-        if urlsplit(told.url).netloc in hosts:
-            knock = callback_probe.at_stream if kind == "stream" else callback_probe.at_record
-            asked.append(pool.submit(knock, told, now))
-        if told.on_demand_url and urlsplit(told.on_demand_url).netloc in hosts:
-            asked.append(pool.submit(callback_probe.at_on_demand, told))
-    return {knock.url: knock for knock in (future.result() for future in asked)}
+def _probes(
+    pool: ThreadPoolExecutor, domains: Sequence[Domain], hosts: set[str], now_ms: int
+) -> Mapping[str, CallbackProbe]:
+    """Call the URLs that point to this stage, and no other: those are somebody else's."""
+    futures: list[Any] = []
+    for kind, callback in dict.fromkeys(_callbacks(domains)):
+        if urlsplit(callback.url).netloc in hosts:
+            probe = (
+                callback_probe.probe_stream_callback
+                if kind == "stream"
+                else callback_probe.probe_record_callback
+            )
+            futures.append(pool.submit(probe, callback, now_ms))
+        if callback.on_demand_url and urlsplit(callback.on_demand_url).netloc in hosts:
+            futures.append(pool.submit(callback_probe.probe_on_demand_callback, callback))
+    return {probe.url: probe for probe in (future.result() for future in futures)}
 
 
-def _known(reader: Reader, domains: Sequence[Domain], hosts: set[str]) -> Mapping[str, bool | None]:
-    """What Live holds of the stage's secrets, asked about by their digests; only those of URLs
-    that lead to the stage are told even so."""
+def _known(
+    sources: Sources, domains: Sequence[Domain], hosts: set[str]
+) -> Mapping[str, bool | None]:
+    """Return for each secret that Live holds whether the stage knows it, asked by digest. Path
+    tokens are taken from URLs of the stage alone."""
     secrets = {"stream_key": set[str](), "record_key": set[str](), "path_token": set[str]()}
-    for kind, told in _callbacks(domains):
-        secrets[f"{kind}_key"].add(told.key)
-        urls = (url for url in (told.url, told.on_demand_url) if urlsplit(url).netloc in hosts)
+    for kind, callback in _callbacks(domains):
+        secrets[f"{kind}_key"].add(callback.key)
+        urls = (
+            url for url in (callback.url, callback.on_demand_url) if urlsplit(url).netloc in hosts
+        )
         secrets["path_token"] |= {_token(url) for url in urls}
     names = list(secrets)
     found: dict[str, bool | None] = {}
-    for row in zip_longest(*(sorted(one - {""}) for one in secrets.values())):
-        asked = {name: secret for name, secret in zip(names, row, strict=True) if secret}
-        found |= _asked(reader, asked)
+    for row in zip_longest(*(sorted(values - {""}) for values in secrets.values())):
+        present = {name: secret for name, secret in zip(names, row, strict=True) if secret}
+        found |= _match_secrets(sources, present)
     return found
 
 
-def _asked(reader: Reader, secrets: Mapping[str, str]) -> Mapping[str, bool | None]:
+def _match_secrets(sources: Sources, secrets: Mapping[str, str]) -> Mapping[str, bool | None]:
     digests = {name: sha256(secret.encode()).hexdigest() for name, secret in secrets.items()}
-    told = reader.stage("its secrets", lambda: reader.api.examined(**digests))
-    if isinstance(told, Unread):
+    examined = sources.stage("its secrets", lambda: sources.api.examine(**digests))
+    if isinstance(examined, Unread):
         return {}
-    return {f"{name}:{secret}": told["matches"][name] for name, secret in secrets.items()}
+    return {f"{name}:{secret}": examined["matches"][name] for name, secret in secrets.items()}
 
 
 def _token(url: str) -> str:

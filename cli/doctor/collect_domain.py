@@ -1,4 +1,7 @@
-"""One domain of the policy as Live has it, everything about it asked for side by side."""
+"""Collects everything that Live has about one domain of the policy, in parallel.
+
+cli.doctor.collect calls it. It sends requests and leaves their parsing to cli.doctor.parse.
+"""
 
 from __future__ import annotations
 
@@ -9,73 +12,77 @@ from datetime import datetime, timezone
 from typing import TypeVar
 
 from cli.doctor import parse
-from cli.doctor.snapshot import Callback, Domain, Json, Online, Recording, Told, Unread
-from cli.doctor.sources import Reader
+from cli.doctor.snapshot import Callback, CallbackRecord, Domain, Json, Online, Recording, Unread
+from cli.doctor.sources import Sources
 from shared.protocol.policy import Domain as Named
 
 T = TypeVar("T")
-DAY = 86_400_000
+DAY_MS = 86_400_000
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
-"""What Live may answer where there is no configuration; else it answers an empty one."""
-MOST_PAGES = 20
+"""Codes that mean no configuration; Live may also answer an empty one."""
+MAX_PAGES = 20
 
 
 @dataclass(slots=True)
-class DomainReading:
-    """`now` in ms, by the clock that Live's records of callbacks go by."""
+class DomainCollector:
+    """Reads one domain. `now_ms` is by the clock of Live's callback records."""
 
-    reader: Reader
+    sources: Sources
     pool: ThreadPoolExecutor
-    named: Named
-    now: int
+    policy_domain: Named
+    now_ms: int
 
-    def read(self) -> Domain:
-        name = self.named.streaming
+    def collect(self) -> Domain:
+        name = self.policy_domain.streaming
         mapping = self._ask("domain mapping", "DescribeLiveDomainMapping", parse.mapping)
         recordings = self.pool.submit(self._recordings)
         vod = self.pool.submit(self._vod)
         record = self.pool.submit(self._record_callback)
         online = self.pool.submit(self._online)
-        told = self.pool.submit(self._told, "DescribeLiveRecordNotifyRecords", name)
+        record_log = self.pool.submit(
+            self._callback_records, "DescribeLiveRecordNotifyRecords", name
+        )
         names = self._ingest(mapping)
-        streams = {one: self.pool.submit(self._stream_callback, one) for one in names}
-        heard = [self.pool.submit(self._told, _STREAM_RECORDS, one) for one in names]
-        records = told.result()
+        streams = {ingest: self.pool.submit(self._stream_callback, ingest) for ingest in names}
+        stream_records = [
+            self.pool.submit(self._callback_records, _STREAM_RECORDS, ingest) for ingest in names
+        ]
+        records = record_log.result()
         return Domain(
             name=name,
             mapping=mapping,
             recordings=recordings.result(),
             vod=vod.result(),
             record_callback=record.result(),
-            stream_callbacks={one: future.result() for one, future in streams.items()},
+            stream_callbacks={ingest: future.result() for ingest, future in streams.items()},
             online=online.result(),
-            lost=_lost([records, *(future.result() for future in heard)]),
+            lost=_lost([records, *(future.result() for future in stream_records)]),
             broken=records if isinstance(records, Unread) else parse.broken(records),
         )
 
     def _ingest(self, mapping: Sequence[tuple[str, str]] | Unread) -> Sequence[str]:
-        """What both sides name; the streaming domain itself where there is none (facts/live.md
-        2)."""
+        """Return the ingest domains of both sides; the streaming domain itself if there is none
+        (facts/live.md 2)."""
         bound = () if isinstance(mapping, Unread) else mapping
-        names = [*self.named.ingest, *(name for name, kind in bound if kind == "publish")]
-        return list(dict.fromkeys(names)) or [self.named.streaming]
+        names = [*self.policy_domain.ingest, *(name for name, kind in bound if kind == "publish")]
+        return list(dict.fromkeys(names)) or [self.policy_domain.streaming]
 
     def _ask(
-        self, what: str, action: str, read: Callable[[Json], T], **parameters: object
+        self, subject: str, action: str, parse_answer: Callable[[Json], T], **parameters: object
     ) -> T | Unread:
-        asked = {"DomainName": self.named.streaming, **parameters}
-        return self.reader.cloud(
-            f"the {what} of {asked['DomainName']}",
+        params = {"DomainName": self.policy_domain.streaming, **parameters}
+        return self.sources.cloud(
+            f"the {subject} of {params['DomainName']}",
             "live",
-            lambda account: read(account.ask(action, **asked)),
+            lambda account: parse_answer(account.ask(action, **params)),
         )
 
-    def _pages(self, what: str, action: str, size: int, rows: Callable[[Json], Sequence[T]],
+    def _pages(self, subject: str, action: str, size: int, rows: Callable[[Json], Sequence[T]],
                **parameters: object) -> Sequence[T] | Unread:  # fmt: skip
         found: list[T] = []
-        for page in range(1, MOST_PAGES):
-            place = {"PageNum": page, "PageSize": size, **parameters}
-            more = self._ask(what, action, rows, **place)
+        for page in range(1, MAX_PAGES):
+            page_params = {"PageNum": page, "PageSize": size, **parameters}
+            more = self._ask(subject, action, rows, **page_params)
             if isinstance(more, Unread):
                 return more
             found += more
@@ -92,17 +99,17 @@ class DomainReading:
         return self._pages("recording configurations into VOD", action, 100, parse.vod)
 
     def _online(self) -> Sequence[Online] | Unread:
-        how = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
+        filters = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
         action = "DescribeLiveStreamsOnlineList"
-        return self._pages("list of live streams", action, 3000, parse.online, **how)
+        return self._pages("list of live streams", action, 3000, parse.online, **filters)
 
     def _record_callback(self) -> Callback | Unread | None:
-        name = self.named.streaming
+        name = self.policy_domain.streaming
         return _none_if_absent(
             self._ask(
                 "recording callbacks",
                 "DescribeLiveRecordNotifyConfig",
-                lambda told: parse.record_callback(name, told),
+                lambda answer: parse.record_callback(name, answer),
             )
         )
 
@@ -111,36 +118,36 @@ class DomainReading:
             self._ask(
                 "ingest callbacks",
                 "DescribeLiveStreamsNotifyUrlConfig",
-                lambda told: parse.stream_callback(ingest, told),
+                lambda answer: parse.stream_callback(ingest, answer),
                 DomainName=ingest,
             )
         )
 
-    def _told(self, action: str, name: str) -> Sequence[Json] | Unread:
-        """The callbacks of the last day that Live keeps a record of, the first and the last page
-        of them: which of the two holds the newest, no source says."""
-        span = {"StartTime": _utc(self.now - DAY), "EndTime": _utc(self.now + 60_000)}
-        asked = {"DomainName": name, **span, "PageSize": 500}
-        what = "records of callbacks"
-        first = self._ask(what, action, lambda told: told, **asked, PageNumber=1)
+    def _callback_records(self, action: str, name: str) -> Sequence[Json] | Unread:
+        """Return Live's callback records of the last day, first and last page: no source documents
+        which of the two holds the newest."""
+        span = {"StartTime": _utc(self.now_ms - DAY_MS), "EndTime": _utc(self.now_ms + 60_000)}
+        params = {"DomainName": name, **span, "PageSize": 500}
+        subject = "records of callbacks"
+        first = self._ask(subject, action, lambda answer: answer, **params, PageNumber=1)
         if isinstance(first, Unread):
             return first
         last = first.get("TotalPage") or 1
         if last == 1:
             return parse.notified(first)
-        more = self._ask(what, action, parse.notified, **asked, PageNumber=last)
+        more = self._ask(subject, action, parse.notified, **params, PageNumber=last)
         return more if isinstance(more, Unread) else [*parse.notified(first), *more]
 
 
 _STREAM_RECORDS = "DescribeLiveStreamsNotifyRecords"
 
 
-def _none_if_absent(told: Callback | Unread | None) -> Callback | Unread | None:
-    return None if isinstance(told, Unread) and told.code in ABSENT else told
+def _none_if_absent(callback: Callback | Unread | None) -> Callback | Unread | None:
+    return None if isinstance(callback, Unread) and callback.code in ABSENT else callback
 
 
-def _lost(each: Sequence[Sequence[Json] | Unread]) -> Sequence[Told] | Unread:
-    found: list[Told] = []
+def _lost(each: Sequence[Sequence[Json] | Unread]) -> Sequence[CallbackRecord] | Unread:
+    found: list[CallbackRecord] = []
     for records in each:
         if isinstance(records, Unread):
             return records

@@ -1,55 +1,63 @@
-"""The policy's domains, as Live has them."""
+"""The checks of the policy's domains: they are Live's streaming domains, with their ingest domains.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.doctor.finding import Check, Finding, Findings, fault, unseen, warning
-from cli.doctor.snapshot import Domain, Seen, Unread
+from cli.doctor.finding import Check, Finding, Findings, fault, unreadable, warning
+from cli.doctor.snapshot import Domain, Snapshot, Unread
 
 UNKNOWN = "InvalidDomain"
 
 
-def main(seen: Seen) -> Findings:
-    """facts/live.md 1.1: the API wants the main streaming domain, Type vhost."""
-    again = seen.mend("policy apply policy.toml")
-    for domain in seen.domains:
+def main(snapshot: Snapshot) -> Findings:
+    """The API needs the main streaming domain, Type vhost (facts/live.md 1.1)."""
+    apply_policy = snapshot.fix_command("policy apply policy.toml")
+    for domain in snapshot.domains:
         if isinstance(domain.mapping, Unread):
-            yield _unread(domain.name, domain.mapping, again)
+            yield _unread(domain.name, domain.mapping, apply_policy)
             continue
         mains = [name for name, kind in domain.mapping if kind == "vhost"]
         if domain.name not in mains:
             kind = dict(domain.mapping).get(domain.name, "another")
-            what = "an ingest domain" if kind == "publish" else f"of type {kind}"
+            description = "an ingest domain" if kind == "publish" else f"of type {kind}"
             instead = f": in policy.toml, write {mains[0]}" if mains else ", bound to none"
-            yield fault(f"{domain.name} is {what}, not a main streaming domain{instead}", again)
+            yield fault(
+                f"{domain.name} is {description}, not a main streaming domain{instead}",
+                apply_policy,
+            )
 
 
-def _unread(name: str, unread: Unread, again: str) -> Finding:
+def _unread(name: str, unread: Unread, apply_policy: str) -> Finding:
     if unread.code.startswith(UNKNOWN):
-        return fault(f"{name} is no domain of this account: mend its name in policy.toml", again)
-    return unseen(unread)
+        return fault(
+            f"{name} is no domain of this account: correct its name in policy.toml", apply_policy
+        )
+    return unreadable(unread)
 
 
-def mapping(seen: Seen) -> Findings:
-    """What an ingest callback says is an ingest domain: without it the callback is ignored."""
-    if isinstance(seen.policy, Unread):
+def mapping(snapshot: Snapshot) -> Findings:
+    """An ingest callback names its ingest domain; if the policy does not, it is ignored."""
+    if isinstance(snapshot.policy, Unread):
         return
-    for domain, ours in zip(seen.domains, seen.policy.domains, strict=True):
+    for domain, ours in zip(snapshot.domains, snapshot.policy.domains, strict=True):
         if not isinstance(domain.mapping, Unread) and any(
             name == domain.name and kind == "vhost" for name, kind in domain.mapping
         ):
-            yield from _bound(seen, domain, ours.ingest)
+            yield from _bound(snapshot, domain, ours.ingest)
 
 
-def _bound(seen: Seen, domain: Domain, named: tuple[str, ...]) -> Iterator[Finding]:
+def _bound(snapshot: Snapshot, domain: Domain, named: tuple[str, ...]) -> Iterator[Finding]:
     theirs = {name.lower() for name in domain.ingest}
     ours = {name.lower() for name in named}
     for name in sorted(theirs - ours):
         yield fault(
             f"streams are pushed to {name} too, which the policy does not name: their callbacks"
             f" are ignored. Add it to ingest of {domain.name} in policy.toml",
-            seen.mend("policy apply policy.toml"),
+            snapshot.fix_command("policy apply policy.toml"),
         )
     for name in sorted(ours - theirs):
         yield fault(

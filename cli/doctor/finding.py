@@ -1,4 +1,7 @@
-"""What doctor says: each thing that was looked at, how bad it is, and the command that mends it."""
+"""A check of doctor and what it reports: a Finding with its severity and the command that fixes it.
+
+Every module of checks builds these; cli.doctor.report prints them. Nothing here reads anything.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from cli.doctor.snapshot import Seen, Unread
+from cli.doctor.snapshot import Snapshot, Unread
 
 
 class Severity(IntEnum):
@@ -19,11 +22,11 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`mend` is a command, empty where no command mends it; `text` says what to do then."""
+    """`fix` is the command that fixes it; where it is empty, `text` says what to do."""
 
     severity: Severity
     text: str
-    mend: str = ""
+    fix: str = ""
     check: str = ""
 
 
@@ -32,42 +35,41 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`holds` is what it says when nothing is found, and what docs/doctor.md says that it looks
-    at. It `rests_on` these parts of what was seen: it is not said to hold while one of them could
-    not be read."""
+    """`holds` is reported if nothing is found, and documented in docs/doctor.md. `rests_on` names
+    parts of the Snapshot: if one of them could not be read, the check is not reported to hold."""
 
     name: str
     holds: str
-    examine: Callable[[Seen], Findings]
+    examine: Callable[[Snapshot], Findings]
     rests_on: tuple[str, ...] = ()
 
-    def told(self, seen: Seen) -> Sequence[Finding]:
-        """At least one finding."""
-        dark = seen.unread(self.rests_on)
-        found = [*([unseen(*dark)] if dark else ()), *self.examine(seen)] or [
+    def findings(self, snapshot: Snapshot) -> Sequence[Finding]:
+        """Return at least one finding."""
+        unread = snapshot.unread(self.rests_on)
+        found = [*([unreadable(*unread)] if unread else ()), *self.examine(snapshot)] or [
             Finding(Severity.OK, self.holds)
         ]
-        return [replace(one, check=self.name) for one in found]
+        return [replace(finding, check=self.name) for finding in found]
 
 
-def warning(text: str, mend: str = "") -> Finding:
-    return Finding(Severity.WARNING, text, mend)
+def warning(text: str, fix: str = "") -> Finding:
+    return Finding(Severity.WARNING, text, fix)
 
 
-def fault(text: str, mend: str = "") -> Finding:
-    return Finding(Severity.FAULT, text, mend)
+def fault(text: str, fix: str = "") -> Finding:
+    return Finding(Severity.FAULT, text, fix)
 
 
-def unseen(*unread: Unread) -> Finding:
-    """Why they could not be read is said once, by the check `access` or `stage`."""
-    what = ", ".join(one.what for one in unread)
-    return warning(f"could not be looked at, because {what} could not be read")
+def unreadable(*unread: Unread) -> Finding:
+    """Return a warning without the cause, which the check `access` or `stage` reports once."""
+    names = ", ".join(source.subject for source in unread)
+    return warning(f"could not be checked, because {names} could not be read")
 
 
-def examine(checks: Sequence[Check], seen: Seen) -> list[Finding]:
-    """All of them, whatever the first of them find."""
-    return [one for check in checks for one in check.told(seen)]
+def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
+    """Return the findings of all checks, whatever the first ones find."""
+    return [finding for check in checks for finding in check.findings(snapshot)]
 
 
 def worst(findings: Sequence[Finding]) -> Severity:
-    return max((one.severity for one in findings), default=Severity.OK)
+    return max((finding.severity for finding in findings), default=Severity.OK)

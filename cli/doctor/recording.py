@@ -1,4 +1,7 @@
-"""Recording configurations: whether there is one for what the policy wants, and where it leads."""
+"""The checks of recording configurations: the policy's streams have one, and it records well.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,36 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Recording, Seen, Unread
+from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Recording, Snapshot, Unread
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
 from shared.protocol.policy import OnPublish, Policy, Rule
 
 SETUP = "setup"
-SOON = 7
-"""Days: recordings that a bucket deletes sooner surprise their owner."""
+SOON_DAYS = 7
+"""If a bucket deletes recordings sooner, that is probably not intended."""
 
 
-def present(seen: Seen) -> Findings:
-    for domain in seen.domains:
+def coverage(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
         is_whole = not isinstance(domain.recordings, Unread) and not isinstance(domain.vod, Unread)
         if is_whole and not domain.configurations:
             yield fault(
                 f"{domain.name} has no recording configuration, so every start is refused with"
                 " CodeConfigNotFound: name the bucket that is to be recorded into",
-                seen.mend(f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"),
+                snapshot.fix_command(f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"),
             )
-        elif is_whole and not isinstance(seen.policy, Unread):
-            yield from _missing(seen, domain, seen.policy)
+        elif is_whole and not isinstance(snapshot.policy, Unread):
+            yield from _missing(snapshot, domain, snapshot.policy)
 
 
-def _missing(seen: Seen, domain: Domain, policy: Policy) -> Iterator[Finding]:
+def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
     for rule in _recorded(policy, domain.name):
-        if not any(_may_hold(rule, one) for one in domain.configurations):
+        if not any(_may_cover(rule, config) for config in domain.configurations):
             yield fault(
                 f"no recording configuration of {domain.name} is for the streams of the rule"
                 f" {rule.name}: every start is refused with CodeConfigNotFound",
-                seen.mend(SETUP),
+                snapshot.fix_command(SETUP),
             )
 
 
@@ -45,114 +48,117 @@ def _recorded(policy: Policy, domain: str) -> Iterator[Rule]:
             yield rule
 
 
-def _may_hold(rule: Rule, one: Recording) -> bool:
-    """Whether it is for some of the rule's streams."""
-    return _meet(rule.match.app, one.app) and _meet(rule.match.stream, one.stream)
+def _may_cover(rule: Rule, config: Recording) -> bool:
+    """Return True if the configuration covers some of the rule's streams."""
+    return _matches(rule.match.app, config.app) and _matches(rule.match.stream, config.stream)
 
 
-def _meet(pattern: str, name: str) -> bool:
+def _matches(pattern: str, name: str) -> bool:
     return name == "*" or fnmatchcase(name, pattern)
 
 
-def mode(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        for one in domain.configurations:
-            if one.on_demand == AUTOMATIC:
+def mode(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        for config in domain.configurations:
+            if config.on_demand == AUTOMATIC:
                 yield warning(
-                    f"{one} records by itself (OnDemand 0): no rule, no stop that sticks and no"
+                    f"{config} records automatically (OnDemand 0): no rule, no lasting stop and no"
                     " max_duration applies to what it records. Manual is OnDemand 7",
-                    seen.mend(_manual(seen, one)),
+                    snapshot.fix_command(_manual(snapshot, config)),
                 )
-            elif one.on_demand == PUSH_URL:
+            elif config.on_demand == PUSH_URL:
                 yield warning(
-                    f"{one} records what its push URL asks for (OnDemand 2), whatever the policy"
+                    f"{config} records what its push URL asks for (OnDemand 2), whatever the policy"
                     " says. Manual is OnDemand 7",
-                    seen.mend(_manual(seen, one)),
+                    snapshot.fix_command(_manual(snapshot, config)),
                 )
 
 
-def _manual(seen: Seen, one: Recording) -> str:
-    """What no rule is about, setup leaves alone unless it is told."""
-    rules = () if isinstance(seen.policy, Unread) else _recorded(seen.policy, one.domain)
-    return SETUP if any(_may_hold(rule, one) for rule in rules) else f"{SETUP} --manual"
+def _manual(snapshot: Snapshot, config: Recording) -> str:
+    """Return the setup command; it needs --manual where no rule covers the configuration."""
+    rules = () if isinstance(snapshot.policy, Unread) else _recorded(snapshot.policy, config.domain)
+    return SETUP if any(_may_cover(rule, config) for rule in rules) else f"{SETUP} --manual"
 
 
-def storage(seen: Seen) -> Findings:
-    """facts/live.md 6: a stream uses OSS or VOD, not both."""
-    for domain in seen.domains:
+def storage(snapshot: Snapshot) -> Findings:
+    """A stream uses OSS or VOD, not both (facts/live.md 6)."""
+    for domain in snapshot.domains:
         if isinstance(domain.recordings, Unread) or isinstance(domain.vod, Unread):
             continue
-        places = {(one.app, one.stream) for one in domain.recordings}
-        for one in domain.vod:
-            if (one.app, one.stream) in places:
+        oss_targets = {(config.app, config.stream) for config in domain.recordings}
+        for config in domain.vod:
+            if (config.app, config.stream) in oss_targets:
                 yield warning(
-                    f"{one} is configured for OSS and for VOD, and a stream uses only one of them",
-                    f"aliyun live DeleteLiveRecordVodConfig --DomainName {one.domain}"
-                    f" --AppName '{one.app}' --StreamName '{one.stream}'",
+                    f"{config} is configured for OSS and for VOD, and a stream uses only one of"
+                    " them",
+                    f"aliyun live DeleteLiveRecordVodConfig --DomainName {config.domain}"
+                    f" --AppName '{config.app}' --StreamName '{config.stream}'",
                 )
 
 
-def formats(seen: Seen) -> Findings:
-    asks_others = not isinstance(seen.policy, Unread) and bool(seen.policy.forward_to.on_demand)
-    for domain in seen.domains:
-        for one in domain.configurations:
-            names = ", ".join(dict.fromkeys(form.name for form in one.formats))
-            if not names and not one.is_vod:
+def formats(snapshot: Snapshot) -> Findings:
+    asks_others = not isinstance(snapshot.policy, Unread) and bool(
+        snapshot.policy.forward_to.on_demand
+    )
+    for domain in snapshot.domains:
+        for config in domain.configurations:
+            names = ", ".join(dict.fromkeys(form.name for form in config.formats))
+            if not names and not config.is_vod:
                 yield fault(
-                    f"{one} names no format for the stream itself: only what is transcoded is"
+                    f"{config} names no format for the stream itself: only what is transcoded is"
                     " recorded",
-                    seen.mend(SETUP),
+                    snapshot.fix_command(SETUP),
                 )
-            elif asks_others and one.on_demand == ASKS and names:
+            elif asks_others and config.on_demand == ASKS and names:
                 yield warning(
-                    f"{one} records {names}: an answer of forward_to.on_demand that names none of"
-                    " these is taken for a no"
+                    f"{config} records {names}: an answer of forward_to.on_demand that names none"
+                    " of these counts as a no"
                 )
 
 
-def names(seen: Seen) -> Findings:
-    for domain in seen.domains:
-        for one in domain.configurations:
-            shared = [form.name for form in one.formats if _is_shared(one, form.prefix)]
+def names(snapshot: Snapshot) -> Findings:
+    for domain in snapshot.domains:
+        for config in domain.configurations:
+            shared = [form.name for form in config.formats if _is_shared(config, form.prefix)]
             if shared:
                 yield warning(
-                    f"{one}: the object name of {', '.join(shared)} does not hold {{StreamName}},"
-                    " so two streams may write the same file",
-                    seen.mend(SETUP),
+                    f"{config}: the object name of {', '.join(shared)} does not hold"
+                    " {StreamName}, so two streams may write the same file",
+                    snapshot.fix_command(SETUP),
                 )
 
 
-def _is_shared(one: Recording, prefix: str) -> bool:
-    return one.stream == "*" and bool(prefix) and "{StreamName}" not in prefix
+def _is_shared(config: Recording, prefix: str) -> bool:
+    return config.stream == "*" and bool(prefix) and "{StreamName}" not in prefix
 
 
-def delay(seen: Seen) -> Findings:
-    ours = seen.setting("merge_delay_ms")
+def delay(snapshot: Snapshot) -> Findings:
+    ours = snapshot.setting("merge_delay_ms")
     if ours is None:
         return
-    for domain in seen.domains:
-        for one in domain.configurations:
-            if one.delay is not None and one.delay != ours:
+    for domain in snapshot.domains:
+        for config in domain.configurations:
+            if config.delay_ms is not None and config.delay_ms != ours:
                 yield warning(
-                    f"{one} waits {written(one.delay)} for an interrupted stream (DelayTime), and"
-                    f" LIVE_RECORD_MERGE_DELAY says {written(ours)}",
-                    seen.mend(SETUP),
+                    f"{config} waits {written(config.delay_ms)} for an interrupted stream"
+                    f" (DelayTime), and LIVE_RECORD_MERGE_DELAY says {written(ours)}",
+                    snapshot.fix_command(SETUP),
                 )
 
 
-def buckets(seen: Seen) -> Findings:
-    for (name, endpoint), bucket in seen.buckets.items():
+def buckets(snapshot: Snapshot) -> Findings:
+    for (name, endpoint), bucket in snapshot.buckets.items():
         if not isinstance(bucket, Unread):
             if bucket.endpoint and bucket.endpoint != endpoint:
                 yield fault(
                     f"the bucket {name} is at {bucket.endpoint}, and the recording configuration"
                     f" says {endpoint}",
-                    seen.mend(f"{SETUP} --endpoint {bucket.endpoint}"),
+                    snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}"),
                 )
         elif bucket.code == "WrongEndpoint":
             yield fault(
                 f"the bucket {name} is not at {endpoint}: see where it is in the console of OSS",
-                seen.mend(f"{SETUP} --endpoint oss-REGION.aliyuncs.com"),
+                snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com"),
             )
         elif bucket.code == "NoSuchBucket":
             yield fault(
@@ -160,60 +166,64 @@ def buckets(seen: Seen) -> Findings:
                 f"aliyun oss mb oss://{name} --endpoint {endpoint}",
             )
         else:
-            yield warning(f"the bucket {name} could not be looked at: {bucket.why}")
+            yield warning(f"the bucket {name} could not be checked: {bucket.why}")
 
 
-def lifecycle(seen: Seen) -> Findings:
-    for bucket in seen.buckets.values():
-        if not isinstance(bucket, Unread) and bucket.expires is not None and bucket.expires < SOON:
+def lifecycle(snapshot: Snapshot) -> Findings:
+    for bucket in snapshot.buckets.values():
+        if (
+            not isinstance(bucket, Unread)
+            and bucket.expires_days is not None
+            and bucket.expires_days < SOON_DAYS
+        ):
             yield warning(
-                f"the bucket {bucket.name} deletes recordings after {bucket.expires} days: its"
+                f"the bucket {bucket.name} deletes recordings after {bucket.expires_days} days: its"
                 " lifecycle rules are in the console of OSS"
             )
 
 
-def fresh(seen: Seen) -> Findings:
-    """facts/live.md 6: a configuration holds from the next publish on."""
-    for domain in seen.domains:
+def fresh(snapshot: Snapshot) -> Findings:
+    """A configuration applies from the next publish on (facts/live.md 6)."""
+    for domain in snapshot.domains:
         for stream in () if isinstance(domain.online, Unread) else domain.online:
-            one = domain.configuration(stream.app, stream.stream)
-            if one and one.created is not None and one.created > stream.published:
+            config = domain.configuration(stream.app, stream.stream)
+            if config and config.created_ms is not None and config.created_ms > stream.published_ms:
                 yield warning(
                     f"{StreamKey(domain.name, stream.app, stream.stream)} was published before"
-                    f" the configuration {one} was made: it holds from its next publish on"
+                    f" the configuration {config} was made: it applies from the next publish on"
                 )
 
 
-def recorded(seen: Seen) -> Findings:
-    """OnDemand 7 records nothing unless somebody says so: what is live and wanted is recorded."""
-    if isinstance(seen.policy, Unread) or isinstance(seen.listed, Unread):
+def recorded(snapshot: Snapshot) -> Findings:
+    """OnDemand 7 records nothing by itself: check that live streams set to record are recorded."""
+    if isinstance(snapshot.policy, Unread) or isinstance(snapshot.listed, Unread):
         return
-    known = {row["stream"]: row for row in seen.listed}
-    for domain in seen.domains:
+    known = {row["stream"]: row for row in snapshot.listed}
+    for domain in snapshot.domains:
         for stream in () if isinstance(domain.online, Unread) else domain.online:
             key = StreamKey(domain.name, stream.app, stream.stream)
-            if seen.policy.rule(key).on_publish is OnPublish.RECORD:
-                yield from _unrecorded(seen, str(key), known.get(str(key)))
+            if snapshot.policy.rule(key).on_publish is OnPublish.RECORD:
+                yield from _unrecorded(snapshot, str(key), known.get(str(key)))
 
 
-STILL = {"idle", "failed", "waiting"}
-SAID_SO = {"held", "asked_stop", "time_over"}
+NOT_RECORDED_PHASES = {"idle", "failed", "waiting"}
+DELIBERATE_REASONS = {"held", "asked_stop", "time_over"}
 
 
-def _unrecorded(seen: Seen, stream: str, row: object) -> Iterator[Finding]:
-    mend = seen.mend(f"start {stream}")
+def _unrecorded(snapshot: Snapshot, stream: str, row: object) -> Iterator[Finding]:
+    fix = snapshot.fix_command(f"start {stream}")
     if not isinstance(row, dict):
-        yield fault(f"{stream} is live and to be recorded, and the stage has not heard of it", mend)
-    elif row["phase"] in STILL and row["reason"]["code"] not in SAID_SO:
+        yield fault(f"{stream} is live and set to record, and the stage does not know it", fix)
+    elif row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in DELIBERATE_REASONS:
         why = row["reason"]["text"]
-        yield fault(f"{stream} is live and to be recorded, and is not: {why}", mend)
+        yield fault(f"{stream} is live and set to record, and is not recorded: {why}", fix)
 
 
 CHECKS = (
     Check(
         "recording",
         "what the policy records has a recording configuration",
-        present,
+        coverage,
         ("policy", "recordings", "vod"),
     ),
     Check(
@@ -239,13 +249,13 @@ CHECKS = (
     ),
     Check(
         "delay",
-        "DelayTime is what the stage reckons with",
+        "DelayTime is the stage's merge delay",
         delay,
         ("examined", "policy", "recordings", "vod"),
     ),
     Check(
         "bucket",
-        "every bucket that is recorded into exists, and is where it is said",
+        "every recording bucket exists, at the configured endpoint",
         buckets,
         ("policy", "recordings"),
     ),
@@ -257,13 +267,13 @@ CHECKS = (
     ),
     Check(
         "fresh",
-        "live streams were published under the configuration that is now",
+        "live streams were published under the present configuration",
         fresh,
         ("online", "policy", "recordings", "vod"),
     ),
     Check(
         "recorded",
-        "what is live and wanted by a rule is recorded",
+        "what is live and set to record by a rule is recorded",
         recorded,
         ("policy", "listed", "online"),
     ),

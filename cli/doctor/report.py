@@ -1,4 +1,7 @@
-"""Findings as lines for people and as JSON for programs."""
+"""Formats findings as lines for people and as JSON for programs.
+
+The doctor command calls it. The JSON is documented in docs/doctor.md.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +10,44 @@ from typing import Any
 
 from cli.doctor.finding import Finding, Severity, worst
 
-WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.FAULT: "fault"}
+SEVERITY_WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.FAULT: "fault"}
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """`exit` is the exit code that goes with it."""
+    """Return the findings; `exit` is the exit code."""
     rows = [
         {
-            "check": one.check,
-            "severity": WORDS[one.severity],
-            "text": one.text,
-            "mend": one.mend or None,
+            "check": finding.check,
+            "severity": SEVERITY_WORDS[finding.severity],
+            "text": finding.text,
+            "fix": finding.fix or None,
         }
-        for one in findings
+        for finding in findings
     ]
-    return {"findings": rows, "severity": WORDS[worst(findings)], "exit": int(worst(findings))}
+    return {
+        "findings": rows,
+        "severity": SEVERITY_WORDS[worst(findings)],
+        "exit": int(worst(findings)),
+    }
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    width = max((len(one.check) for one in findings), default=0)
-    for one in findings:
-        yield f"{WORDS[one.severity]:7}  {one.check:{width}}  {one.text}"
-        if one.mend:
-            yield f"{'':7}  {'':{width}}  mend: {one.mend}"
+    width = max((len(finding.check) for finding in findings), default=0)
+    for finding in findings:
+        yield f"{SEVERITY_WORDS[finding.severity]:7}  {finding.check:{width}}  {finding.text}"
+        if finding.fix:
+            yield f"{'':7}  {'':{width}}  fix: {finding.fix}"
     yield ""
-    yield _sum(findings)
+    yield _summary(findings)
 
 
-def _sum(findings: Sequence[Finding]) -> str:
-    faults = sum(one.severity is Severity.FAULT for one in findings)
-    warnings = sum(one.severity is Severity.WARNING for one in findings)
+def _summary(findings: Sequence[Finding]) -> str:
+    faults = sum(finding.severity is Severity.FAULT for finding in findings)
+    warnings = sum(finding.severity is Severity.WARNING for finding in findings)
     if not faults and not warnings:
-        return f"{len(findings)} checks, and nothing to mend."
+        return f"{len(findings)} checks, and nothing to fix."
     return f"{_count(faults, 'fault')} and {_count(warnings, 'warning')}."
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

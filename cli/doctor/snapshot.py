@@ -1,4 +1,7 @@
-"""What doctor looked at, as plain values: the checks are functions of nothing else."""
+"""The Snapshot: everything that doctor has read, as plain values.
+
+cli.doctor.collect builds it and every check reads it. It knows neither requests nor answers.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ Json = Mapping[str, Any]
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
 """OnDemand of a recording configuration (facts/live.md 5)."""
-INSTANCES = 100
-"""Of Function Compute, in a region, by default (facts/function-compute.md 5)."""
+DEFAULT_INSTANCES = 100
+"""The default quota of Function Compute in a region (facts/function-compute.md 5)."""
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
-"""What refusals for want of a permission begin with."""
+"""Codes of missing permissions begin with one of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
     """Something that could not be read. `action` is its name in RAM, empty for what is no API of
-    Alibaba Cloud; `code` as it was answered, empty where nothing was."""
+    Alibaba Cloud; `code` is the answer's, empty without an answer."""
 
-    what: str
+    subject: str
     why: str
     action: str = ""
     code: str = ""
@@ -52,17 +55,17 @@ class Format:
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recording configuration, into OSS or VOD; "*" stands for every application or stream.
-    Times in ms; `created` is None where Live does not say."""
+    `created_ms` is None where Live does not return it."""
 
     domain: str
     app: str
     stream: str
     on_demand: int | None
-    delay: int | None
+    delay_ms: int | None
     formats: tuple[Format, ...] = ()
     bucket: str = ""
     endpoint: str = ""
-    created: int | None = None
+    created_ms: int | None = None
 
     @property
     def is_vod(self) -> bool:
@@ -72,7 +75,7 @@ class Recording:
         return f"{self.domain}/{self.app}/{self.stream}"
 
     def rank(self) -> tuple[bool, bool]:
-        """Live takes the most particular one (facts/live.md 6)."""
+        """Return a sort key: Live uses the most specific one (facts/live.md 6)."""
         return self.stream != "*", self.app != "*"
 
     def covers(self, app: str, stream: str) -> bool:
@@ -81,8 +84,8 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback configuration of one domain. `signs` is None where Live does not say, `key` is
-    empty there; it is never shown."""
+    """A callback configuration of one domain. Where Live does not return them, `signs` is None and
+    `key` is empty; the key is never shown."""
 
     domain: str
     url: str
@@ -96,12 +99,12 @@ class Callback:
 class Online:
     app: str
     stream: str
-    published: int
+    published_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A callback that Live kept a record of: which, and the code of the error that it told."""
+class CallbackRecord:
+    """Live's record of one callback, with the code of the error that it reported."""
 
     kind: str
     stream: str
@@ -121,18 +124,27 @@ class Domain:
     record_callback: Callback | Unread | None
     stream_callbacks: Mapping[str, Callback | Unread | None]
     online: Sequence[Online] | Unread = ()
-    lost: Sequence[Told] | Unread = ()
-    broken: Sequence[Told] | Unread = ()
+    lost: Sequence[CallbackRecord] | Unread = ()
+    broken: Sequence[CallbackRecord] | Unread = ()
 
     @property
     def configurations(self) -> Sequence[Recording]:
-        """Of both kinds, as far as they could be read."""
+        """Return the configurations of both kinds, as far as they could be read."""
         both = (self.recordings, self.vod)
-        return [one for told in both if not isinstance(told, Unread) for one in told]
+        return [
+            configuration
+            for configurations in both
+            if not isinstance(configurations, Unread)
+            for configuration in configurations
+        ]
 
     def configuration(self, app: str, stream: str) -> Recording | None:
-        """The one that holds for a stream."""
-        fitting = [one for one in self.configurations if one.covers(app, stream)]
+        """Return the configuration that applies to a stream."""
+        fitting = [
+            configuration
+            for configuration in self.configurations
+            if configuration.covers(app, stream)
+        ]
         return max(fitting, key=Recording.rank, default=None)
 
     @property
@@ -148,13 +160,13 @@ class Bucket:
 
     name: str
     endpoint: str
-    expires: int | None = None
+    expires_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
-    """What a callback URL answered when doctor knocked at it, about a domain that nobody has and
-    signed with the key that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
+class CallbackProbe:
+    """The answer of a callback URL to a call about a domain that nobody has, signed with the key
+    that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
     stage of live-record does."""
 
     url: str
@@ -165,52 +177,52 @@ class Knock:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """The stage that is looked at. `named` are the options that name it in a command, `live` those
-    that name another ApsaraVideo Live, for the commands that ask it; `instances` is the region's
-    quota."""
+class StageRef:
+    """The stage that is checked. `options` name it in a command; `live` names an emulator, for the
+    commands that call Live; `instances` is the region's quota."""
 
     url: str
-    named: str
+    options: str
     live: str = ""
-    instances: int = INSTANCES
+    instances: int = DEFAULT_INSTANCES
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """`clocks_apart` is how many ms the stage's clock is
-    ahead of Live's, `listed` what streams the stage knows.
-    `known` says of each secret that Live holds, as kind:secret, whether the stage knows it."""
+class Snapshot:
+    """All that was read. `clock_offset_ms`: how far the stage's clock is ahead of Live's; `listed`:
+    the streams that the stage knows; `known`: for each secret that Live holds, as kind:secret,
+    whether the stage knows it."""
 
-    where: Where
+    stage_ref: StageRef
     identity: Identity | Unread
-    clocks_apart: int | Unread
+    clock_offset_ms: int | Unread
     health: Json | Unread
     examined: Json | Unread
     policy: Policy | Unread
     listed: Sequence[Json] | Unread
     domains: Sequence[Domain] = ()
     buckets: Mapping[tuple[str, str], Bucket | Unread] = field(default_factory=dict)
-    knocks: Mapping[str, Knock] = field(default_factory=dict)
+    probes: Mapping[str, CallbackProbe] = field(default_factory=dict)
     known: Mapping[str, bool | None] = field(default_factory=dict, repr=False)
     refused: Sequence[Unread] = ()
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
-        """Of these parts, of the whole or of its domains, what could not be read."""
+        """Return what could not be read of these parts, of the Snapshot or of its domains."""
         found: dict[Unread, None] = {}
         for name in names:
             own = getattr(self, name, None)
             parts = [own] if name in self.__slots__ else [getattr(d, name) for d in self.domains]
             each = chain.from_iterable(p.values() if isinstance(p, Mapping) else [p] for p in parts)
-            found |= {one: None for one in each if isinstance(one, Unread)}
+            found |= {part: None for part in each if isinstance(part, Unread)}
         return list(found)
 
-    def mend(self, command: str) -> str:
-        live = self.where.live if command.startswith("setup") else ""
-        return f"live-record {command} {self.where.named}{live}"
+    def fix_command(self, command: str) -> str:
+        live = self.stage_ref.live if command.startswith("setup") else ""
+        return f"live-record {command} {self.stage_ref.options}{live}"
 
     def knows(self, kind: str, secret: str) -> bool | None:
-        """`kind` is stream_key, record_key or path_token; None where nobody could say."""
+        """Return whether the stage knows a secret; None if that could not be read. `kind` is
+        stream_key, record_key or path_token."""
         return self.known.get(f"{kind}:{secret}")
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 - as GET /v1/doctor has it

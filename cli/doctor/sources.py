@@ -1,4 +1,7 @@
-"""Asks the stage and the account; what cannot be read becomes an Unread, never an error."""
+"""Where doctor reads from: the stage's API, the account, OSS.
+
+The collectors call it. What cannot be read is returned as an Unread, never raised.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from cli.errors import Failure
 
 T = TypeVar("T")
 NOBODY = "InvalidCredentials"
-"""Ours: there are no credentials to ask with."""
+"""Our own code: there are no credentials to call with."""
 
 
 @dataclass(slots=True)
-class Reader:
-    """`account` is None without credentials, which `why` says."""
+class Sources:
+    """`account` is None without credentials; then `why` is the cause."""
 
     api: Api
     account: Account | None
@@ -26,19 +29,19 @@ class Reader:
     why: str = ""
     refused: list[Unread] = field(default_factory=list)
 
-    def stage(self, what: str, read: Callable[[], T]) -> T | Unread:
+    def stage(self, subject: str, read: Callable[[], T]) -> T | Unread:
         try:
             return read()
         except Failure as error:
-            return Unread(what, str(error))
+            return Unread(subject, str(error))
 
-    def cloud(self, what: str, service: str, read: Callable[[Account], T]) -> T | Unread:
-        """`service` is that of RAM: live, oss or sts."""
+    def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
+        """Read from the account; `service` is its name in RAM: live, oss or sts."""
         try:
             if self.account is not None:
                 return read(self.account)
-            unread = Unread(what, self.why, "", NOBODY)
+            unread = Unread(subject, self.why, "", NOBODY)
         except Declined as error:
-            unread = Unread(what, str(error), f"{service}:{error.action}", error.code)
+            unread = Unread(subject, str(error), f"{service}:{error.action}", error.code)
         self.refused.append(unread)
         return unread

@@ -1,4 +1,8 @@
-"""`make demo`: a stream is recorded, interrupted, resumed and stopped; wire and files tell it."""
+"""`make demo`: records, interrupts, resumes and stops a stream, and checks the wire and the files.
+
+cli.main calls run(). It drives the stage through its public API and the emulator's control plane,
+as an operator and an encoder would.
+"""
 
 from __future__ import annotations
 
@@ -15,60 +19,60 @@ import click
 
 from cli.api import Api
 from cli.local.encoder import Encoder
-from cli.local.scheduling_latency import Stillness
+from cli.local.scheduling_latency import SchedulingLatency
 from cli.local.stack import TOKEN, Stack, running
 from cli.stage_registry import STATE
 
 STREAM = "live.example.com/app/room1"
 BUCKETS = STATE / "demo"
-AWAY = 1.0
-"""s that the network is gone for."""
-SHOWN = 1.5
-"""s of each session that are recorded, at the least."""
-PATIENCE = 10.0
-"""s that any one step may take."""
-NEAR = 300
-"""ms by which the gap between two files may differ from the interruption on the wire, on a machine
-that never stands still."""
+OUTAGE_S = 1.0
+"""How long the network is down."""
+MIN_RECORDED_S = 1.5
+"""Each session is recorded for at least so long."""
+STEP_TIMEOUT_S = 10.0
+"""For any one step."""
+TOLERANCE_MS = 300
+"""By this the gap between two files may differ from the interruption on the wire; the scheduling
+latency of the machine is added."""
 
 
 def run(store: str) -> int:
-    """0 when the wire and the files show what was promised."""
+    """Run the demo; return 0 if the wire and the files show what was promised."""
     with (
         tempfile.TemporaryDirectory(prefix="live-record-") as folder,
         running(Path(folder), store=store, buckets=BUCKETS) as stack,
     ):
         api = Api(stack.fc, TOKEN)
-        _say("ApsaraVideo Live and Function Compute stand in on this machine.")
+        _say("ApsaraVideo Live and Function Compute are emulated on this machine.")
         stack.control("switches", start_after_interruption_within_delay="new_file")
-        with Stillness() as stillness:
-            _play(stack, api)
-        result = _report(stack, api, NEAR + stillness.longest_ms)
+        with SchedulingLatency() as latency:
+            _play_scenario(stack, api)
+        result = _report(stack, api, TOLERANCE_MS + latency.longest_ms)
     click.echo(json.dumps(result))
     return 0 if result["result"] == "ok" else 1
 
 
-def _play(stack: Stack, api: Api) -> None:
+def _play_scenario(stack: Stack, api: Api) -> None:
     url = f"{stack.rtmp}/app/room1?vhost=push.example.com"
     _say(f"An operator asks for {STREAM}, which is not live yet.")
-    _told(api.ask(STREAM, "start", reason="morning show"))
+    _print_status(api.ask(STREAM, "start", note="morning show"))
     _say("An encoder pushes over RTMP; 2 s later Live's signed callback reaches the function.")
     with _encoder(url) as encoder:
-        _until(api, "recording")
-        _until_filmed(stack)
+        _wait_for_phase(api, "recording")
+        _wait_for_frames(stack)
         _say("The network drops: Live stops the recording, and would never start it again.")
         encoder.cut()
-    time.sleep(AWAY)
+    time.sleep(OUTAGE_S)
     _say("The encoder reconnects; the callback comes twice, as callbacks may.")
     stack.control("callbacks", do="duplicate", event="publish", times=1)
     with _encoder(url):
-        _until_told(api, "published_twice")
-        _until(api, "recording")
-        _until_filmed(stack)
+        _wait_for_history(api, "published_twice")
+        _wait_for_phase(api, "recording")
+        _wait_for_frames(stack)
         _say("The operator stops it, and wants the file at once.")
-        _told(api.ask(STREAM, "stop", finalize=True, reason="show is over"))
-        _until(api, "idle")
-        _until_left(api, 2)
+        _print_status(api.ask(STREAM, "stop", finalize=True, note="show is over"))
+        _wait_for_phase(api, "idle")
+        _wait_for_files(api, 2)
 
 
 @contextmanager
@@ -79,105 +83,109 @@ def _encoder(url: str) -> Iterator[Encoder]:
         yield encoder
 
 
-def _until(api: Api, phase: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _wait_for_phase(api: Api, phase: str) -> None:
+    deadline = time.monotonic() + STEP_TIMEOUT_S
     while (answer := api.status(STREAM))["phase"] != phase:
         if time.monotonic() > deadline:
             raise click.ClickException(
                 f"{STREAM} is {answer['phase']} and not {phase}: {answer['reason']['text']}"
             )
         time.sleep(0.02)
-    _told(answer)
+    _print_status(answer)
 
 
-def _until_told(api: Api, code: str) -> None:
-    """The duplicate is on its way for itself; nothing but the history will show it."""
-    deadline = time.monotonic() + PATIENCE
+def _wait_for_history(api: Api, code: str) -> None:
+    """Wait for a history entry: it alone shows that the duplicate callback has arrived."""
+    deadline = time.monotonic() + STEP_TIMEOUT_S
     while code not in [line["code"] for line in api.history(STREAM)["history"]]:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"the history of {STREAM} never said {code}")
+            raise click.ClickException(f"the history of {STREAM} never had {code}")
         time.sleep(0.02)
 
 
-def _until_left(api: Api, count: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+def _wait_for_files(api: Api, count: int) -> None:
+    deadline = time.monotonic() + STEP_TIMEOUT_S
     while len(api.files(STREAM)["files"]) < count:
         if time.monotonic() > deadline:
             raise click.ClickException(f"{STREAM} never left {count} files")
         time.sleep(0.02)
 
 
-def _until_filmed(stack: Stack) -> None:
-    """By the frames in the file: a machine that is busy pushes them late."""
-    deadline = time.monotonic() + PATIENCE
-    while (_stream(stack)["recording"] or {}).get("filmed_ms", 0) < SHOWN * 1000:
+def _wait_for_frames(stack: Stack) -> None:
+    """Wait for frames in the file, not for time: a busy machine pushes them late."""
+    deadline = time.monotonic() + STEP_TIMEOUT_S
+    while (_stream(stack)["recording"] or {}).get("filmed_ms", 0) < MIN_RECORDED_S * 1000:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"{STREAM} was not recorded for {SHOWN} s")
+            raise click.ClickException(f"{STREAM} was not recorded for {MIN_RECORDED_S} s")
         time.sleep(0.02)
 
 
-def _report(stack: Stack, api: Api, near: int) -> dict[str, Any]:
-    calls, told = _wire(stack), stack.calls()
-    _tell_history(api, calls)
-    kept = _kept(stack)
-    _tell_files(kept)
-    publishes = [_ms(c) for c in told["callbacks"] if c["event"] == "publish"]
-    gone = next(_ms(c) for c in told["callbacks"] if c["event"] == "publish_done")
-    first, again = [_ms(call) for call in calls if call["code"] is None][:2]
-    duplicates = len(told["duplicates"])
+def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
+    calls, wire = _commands_sent(stack), stack.calls()
+    _print_history(api, calls)
+    files = _recorded_files(stack)
+    _print_files(files)
+    publishes = [_at_ms(c) for c in wire["callbacks"] if c["event"] == "publish"]
+    gone = next(_at_ms(c) for c in wire["callbacks"] if c["event"] == "publish_done")
+    first, again = [_at_ms(call) for call in calls if call["code"] is None][:2]
+    duplicates = len(wire["duplicates"])
     expected = ["start", "start", "start", "stop", "cancel_delay"]
-    gap = _gap(kept)
-    right = [call["command"] for call in calls] == expected and duplicates == 0
-    click.echo(f"    between them {gap} ms; on the wire nothing was recorded for {again - gone} ms")
+    gap_ms = _gap_ms(files)
+    is_as_expected = [call["command"] for call in calls] == expected and duplicates == 0
+    click.echo(
+        f"    between them {gap_ms} ms; on the wire nothing was recorded for {again - gone} ms"
+    )
     return {
-        "result": "ok" if right and abs(gap - (again - gone)) <= near else "wrong",
+        "result": "ok"
+        if is_as_expected and abs(gap_ms - (again - gone)) <= tolerance_ms
+        else "wrong",
         "publish_to_start_ms": first - publishes[0],
         "interruption_to_restart_ms": again - gone,
         "republish_to_start_ms": again - publishes[1],
         "commands_sent": len(calls),
         "duplicates_sent": duplicates,
-        "files": [{"path": one["path"], "duration": one["duration_ms"] / 1000} for one in kept],
+        "files": [{"path": file["path"], "duration": file["duration_ms"] / 1000} for file in files],
     }
 
 
 def _stream(stack: Stack) -> Mapping[str, Any]:
-    told: Mapping[str, Any]
-    (told,) = stack.look("state", stream="room1")["streams"]
-    return told
+    stream: Mapping[str, Any]
+    (stream,) = stack.get("state", stream="room1")["streams"]
+    return stream
 
 
-def _kept(stack: Stack) -> Sequence[Mapping[str, Any]]:
-    kept: list[Mapping[str, Any]] = _stream(stack)["kept"]
-    return kept
+def _recorded_files(stack: Stack) -> Sequence[Mapping[str, Any]]:
+    files: list[Mapping[str, Any]] = _stream(stack)["kept"]
+    return files
 
 
-def _gap(kept: Sequence[Mapping[str, Any]]) -> int:
-    """Between the last frame of the first file and the first of the second, in ms."""
-    if len(kept) < 2:  # noqa: PLR2004 - a gap has two sides
-        raise click.ClickException(f"two sessions left {len(kept)} files")
-    return int(kept[1]["began_ms"]) - int(kept[0]["ended_ms"])
+def _gap_ms(files: Sequence[Mapping[str, Any]]) -> int:
+    """Return the ms between the last frame of the first file and the first of the second."""
+    if len(files) < 2:  # noqa: PLR2004 - a gap has two sides
+        raise click.ClickException(f"two sessions left {len(files)} files")
+    return int(files[1]["began_ms"]) - int(files[0]["ended_ms"])
 
 
-def _tell_files(kept: Sequence[Mapping[str, Any]]) -> None:
+def _print_files(files: Sequence[Mapping[str, Any]]) -> None:
     _say("What was recorded; ffplay, mpv and VLC play it:")
-    for one in kept:
-        click.echo(f"    {one['duration_ms'] / 1000:6.3f} s  ffplay {one['path']}")
+    for file in files:
+        click.echo(f"    {file['duration_ms'] / 1000:6.3f} s  ffplay {file['path']}")
 
 
-def _tell_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
+def _print_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
     _say("What happened, by the stream's own history:")
     history = list(reversed(api.history(STREAM)["history"]))
     for line in history:
         click.echo(f"    {line['at'][11:23]}  {line['text']}")
-    _say("What went over the wire, counted by the stand-in, and why:")
+    _say("What went over the wire, counted by the emulator, and why:")
     for call, cause in zip(calls, causes(history), strict=True):
         answer = f"{call['status']} {call['code'] or 'OK'}"
         click.echo(f"    {call['command']:<12} {answer:<20} because {cause}")
 
 
 def causes(history: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Of what reached the wire, from the oldest line on: on a machine that stands still, a command
-    may miss its slot and is said to have been sent, and then that it never was."""
+    """Return the causes of the commands that reached the wire, oldest first. On a busy machine a
+    command may miss its slot: its entry `sent` is then followed by `never_sent`."""
     lines = zip_longest(history, history[1:], fillvalue={"code": ""})
     return [
         line["text"].partition("because: ")[2]
@@ -186,12 +194,12 @@ def causes(history: Sequence[Mapping[str, Any]]) -> Sequence[str]:
     ]
 
 
-def _wire(stack: Stack) -> Sequence[Mapping[str, Any]]:
+def _commands_sent(stack: Stack) -> Sequence[Mapping[str, Any]]:
     calls: list[Mapping[str, Any]] = stack.calls()["calls"]
     return [call for call in calls if call["action"] == "RealTimeRecordCommand"]
 
 
-def _ms(event: Mapping[str, Any]) -> int:
+def _at_ms(event: Mapping[str, Any]) -> int:
     return int(event["at_ms"])
 
 
@@ -199,5 +207,5 @@ def _say(text: str) -> None:
     click.echo(f"\n{text}")
 
 
-def _told(answer: Mapping[str, Any]) -> None:
+def _print_status(answer: Mapping[str, Any]) -> None:
     click.echo(f"    -> {answer['phase']}: {answer['reason']['text']}")

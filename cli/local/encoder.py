@@ -1,4 +1,7 @@
-"""An encoder in a thread: it pushes a clip again and again until it, or its network, is stopped."""
+"""An encoder in a thread: it pushes a clip in a loop until it, or its network, is stopped.
+
+The demo and the tests use it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.media.flv import Tag, read
-from emulator.media.publisher import PATIENCE, NotTaken, Publisher, looped, paced
+from emulator.media.publisher import PATIENCE_S, NotTaken, Publisher, looped, paced
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 CLIP = Path(__file__).with_name("clip.flv")
-"""4 s of a test picture and a tone; docs/media.md says how it was made."""
+"""4 s of a test picture and a tone; docs/media.md describes how it was made."""
 
 
 def clip() -> Sequence[Tag]:
@@ -23,7 +26,7 @@ def clip() -> Sequence[Tag]:
 
 
 class Encoder:
-    """Let in, or refused for the reason in `refusal`, once the block is entered."""
+    """Accepted once the block is entered, or refused for the reason in `refusal`."""
 
     def __init__(self, url: str) -> None:
         self.refusal = ""
@@ -34,15 +37,15 @@ class Encoder:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._answered.wait(PATIENCE)
+        self._answered.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_raised: object) -> None:
         self._enough.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(PATIENCE_S)
 
     def cut(self) -> None:
-        """The network goes, without a word."""
+        """Drop the connection without closing the stream."""
         self._is_cut = True
         self.__exit__(None, None, None)
 

@@ -1,6 +1,6 @@
-"""docs/errors.md, written from the tables that the code itself goes by.
+"""Writes docs/errors.md from the tables that the code itself uses.
 
-`python -m cli.local.errors_page` writes it; a test fails while it is stale.
+`python -m cli.local.errors_page` writes the page; a test fails while it is out of date.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def page() -> str:
 
 
 def _tree() -> Iterator[str]:
-    """The drawing in the docstring of shared/errors.py."""
+    """Yield the drawing of the docstring of shared/errors.py."""
     lines = (errors.__doc__ or "").splitlines()
     drawn = [line[4:] for line in lines if line.startswith("    ")]
     yield from ("## What can go wrong, by what the caller should do", "", "```text", *drawn, "```")
@@ -102,22 +102,22 @@ def _row(code: str, kind: str, answer: Accepted | LiveError) -> str:
 
 
 _ORDER = (Command.START, Command.STOP, Command.RESTART, Command.CANCEL_DELAY)
-_NOW = 1_000_000_000
+_NOW_MS = 1_000_000_000
 
 
 def _meaning(command: Command, answer: Accepted | LiveError) -> str:
-    after = decide(_flying(command), CommandSettled("f", answer), _NOW, StreamSettings()).record
-    told = [after.answer.reason.value if after.answer else "-"]
-    told += ["in doubt for 60 s"] if after.doubts else []
+    after = decide(_flying(command), CommandSettled("f", answer), _NOW_MS, StreamSettings()).record
+    parts = [after.answer.reason.value if after.answer else "-"]
+    parts += ["in doubt for 60 s"] if after.doubts else []
     if after.failure:
-        told.append("this session has failed")
+        parts.append("this session has failed")
     if after.pending:
-        wait = (after.pending.not_before - _NOW) / 1000
+        wait_s = (after.pending.not_before - _NOW_MS) / 1000
         again = (
             "again" if after.pending.command is command else f"then {after.pending.command.value}"
         )
-        told.append(f"{again} after {wait:g} s" if wait else again)
-    return ", ".join(told)
+        parts.append(f"{again} after {wait_s:g} s" if wait_s else again)
+    return ", ".join(parts)
 
 
 def _flying(command: Command) -> StreamRecord:
@@ -126,15 +126,15 @@ def _flying(command: Command) -> StreamRecord:
     why = Reason.ASKED_START if starts else Reason.ASKED_STOP
     intent = Intent(1, wanted=starts, requester=Requester.PERSON, reason=why, claimed=True)
     key = StreamKey("live.example.com", "app", "room1")
-    record = StreamRecord(key, intent, session=Session(1, _NOW - 60_000, time=_NOW - 60_000))
-    flight = Flight("f", command, why, 1, 1, _NOW, 0, _NOW, _NOW + 7_300)
+    record = StreamRecord(key, intent, session=Session(1, _NOW_MS - 60_000, time=_NOW_MS - 60_000))
+    flight = Flight("f", command, why, 1, 1, _NOW_MS, 0, _NOW_MS, _NOW_MS + 7_300)
     return replace(record, flight=flight, ever_claimed=True)
 
 
 def _causes() -> Iterator[str]:
     yield from ("## Every cause, in both languages", "")
-    yield "`because.code` of an answer and `code` of a line of history. A name in braces is filled"
-    yield from ("with the particulars of the line.", "")
+    yield "`reason.code` of an answer and `code` of a history entry. A name in braces is filled"
+    yield from ("with the details of the entry.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in Reason:
         english, chinese = TEXTS[code]

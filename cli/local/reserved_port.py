@@ -1,4 +1,7 @@
-"""A free port for a server that begins to listen later."""
+"""Reserves a free port for a server that begins to listen later.
+
+The local stack and the Redis server use it.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ HOST = "127.0.0.1"
 
 
 class ReservedPort:
-    """The port that was asked for, or with 0 a free one: where the system can, as Linux does, that
-    is given to nobody else until it is left, while a server that sets SO_REUSEADDR, as they do, may
-    listen there."""
+    """The given port, or with 0 a free one. On Linux a free one is given to nobody else until it is
+    released, while a server that sets SO_REUSEADDR, as servers do, may listen on it."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
@@ -26,24 +28,24 @@ class ReservedPort:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        self.leave()
+        self.release()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _take(self) -> None:
-        self._socket = _bound(0)
+        self._socket = _bind(0)
         self.port = self._socket.getsockname()[1]
         try:
-            with _bound(self.port) as server:
+            with _bind(self.port) as server:
                 server.listen()
         except OSError:
-            self.leave()  # here it would be in the way of the server itself
+            self.release()  # on other systems the reservation would block the server itself
 
 
-def _bound(port: int) -> socket.socket:
+def _bind(port: int) -> socket.socket:
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

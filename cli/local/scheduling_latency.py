@@ -1,4 +1,7 @@
-"""How long this machine stands still at a time, where what is timed goes by its clock."""
+"""Measures scheduling latency: how long this machine runs none of our threads at a time.
+
+The demo and timing tests use it, so that a busy machine is not taken for a slow program.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-STEP = 0.01
-"""s between two looks at the clock."""
+STEP_S = 0.01
+"""Between two readings of the clock."""
 
 
-class Stillness:
-    """A context manager whose thread does nothing but look at the clock.
+class SchedulingLatency:
+    """A context manager whose thread does nothing but read the clock.
 
-    `longest_ms` is by how much a look was later than it should have been, at the most.
+    `longest_ms` is the most by which a reading was late.
     """
 
     def __init__(self) -> None:
         self.longest_ms = 0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="stillness", daemon=True)
+        self._thread = threading.Thread(
+            target=self._measure, name="scheduling-latency", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -32,9 +37,9 @@ class Stillness:
         self._over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         before = time.monotonic()
-        while not self._over.wait(STEP):
+        while not self._over.wait(STEP_S):
             now = time.monotonic()
-            self.longest_ms = max(self.longest_ms, round((now - before - STEP) * 1000))
+            self.longest_ms = max(self.longest_ms, round((now - before - STEP_S) * 1000))
             before = now

@@ -1,4 +1,8 @@
-"""The deployed functions between the two stand-ins, on this machine, each in its own process."""
+"""The local stack: the deployed functions between the two emulators, each in a process of its own.
+
+The commands dev and demo, the benchmarks and the journeys call running(). All processes end with
+the block, even when this process is killed.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +35,15 @@ ROOT = Path(__file__).resolve().parents[2]
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
-PATIENCE = 20.0
-"""s that a stand-in may take to listen, and to end."""
+TIMEOUT_S = 20.0
+"""For an emulator to listen, and to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the two stand-ins listen, and the folder with the store, the clock and the logs.
+    """The addresses of the two emulators, and the folder with the store, the clock and the logs.
 
-    `rtmp` is where streams are pushed to; none where the stand-in of Live is not ours.
+    `rtmp` is where streams are pushed to; empty if the emulator of Live is not ours.
     """
 
     fc: str
@@ -48,43 +52,43 @@ class Stack:
     folder: Path
     pids: tuple[int, ...]
 
-    def control(self, what: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        """Ask the Live stand-in for what the real service does not have."""
-        answer = self._ask("POST", what, json=body)
+    def control(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+        """Call the control plane of the Live emulator, which the real service does not have."""
+        answer = self._ask("POST", path, json=body)
         if not answer.ok:
-            raise Failure(f"the stand-in refused {what}: {answer.text}")
-        told: dict[str, Any] = answer.json()
-        return told
+            raise Failure(f"the emulator refused {path}: {answer.text}")
+        answer_body: dict[str, Any] = answer.json()
+        return answer_body
 
     def calls(self) -> dict[str, Any]:
-        """What came over the wire, counted by the stand-in."""
-        return self.look("calls")
+        """Return what came over the wire, as counted by the emulator."""
+        return self.get("calls")
 
-    def look(self, what: str, **query: str) -> dict[str, Any]:
-        answer = self._ask("GET", what, params=query)
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        answer = self._ask("GET", path, params=query)
         answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        return told
+        answer_body: dict[str, Any] = answer.json()
+        return answer_body
 
-    def _ask(self, method: str, what: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
-        url = f"{self.live}/_control/{what}"
+    def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
+        url = f"{self.live}/_control/{path}"
         try:
-            return requests.request(method, url, timeout=PATIENCE, **more)
+            return requests.request(method, url, timeout=TIMEOUT_S, **more)
         except requests.RequestException:
             log = self.folder / "functions.log"
-            raise Failure(f"the stand-in at {self.live} has gone: see {log}") from None
+            raise Failure(f"the emulator at {self.live} has gone: see {log}") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A code folder, and a Python that gives it nothing but its own library."""
+    """A code folder, and a Python without packages of its own to run it."""
 
     code: Path
     python: str
 
 
 def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
-    """What s.yaml asks the environment for, filled with the development account."""
+    """Return the variables of s.yaml for the development account."""
     return {
         "LIVE_RECORD_STAGE": "dev",
         "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
@@ -123,11 +127,11 @@ def running(
     settings: Mapping[str, str] | None = None,
     deployed: Deployed | None = None,
 ) -> Iterator[Stack]:
-    """The whole stack until the block is left; port 0 takes a free one.
+    """Run the whole stack until the block ends; port 0 takes a free one.
 
-    `settings` go over those of the development account; `live` is the address of a stand-in that
+    `settings` go over those of the development account; `live` is the address of an emulator that
     runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
-    our own is started for it; `deployed` is what the functions run from in place of this checkout.
+    our own is started for it; with `deployed`, the functions run from there instead of here.
     """
     reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy)
@@ -135,7 +139,7 @@ def running(
     buckets = _writable(buckets or _writable(folder) / "buckets")
     with (
         _alone_in(folder),
-        ReservedPort(fc_port) as fc_place,
+        ReservedPort(fc_port) as fc_reserved,
         _Processes(folder / "functions.log") as processes,
         _store(store, folder) as stored,
     ):
@@ -144,14 +148,16 @@ def running(
         if not live:
             media = ["--buckets", str(buckets)]
             media += [] if rtmp_port is None else ["--rtmp-port", str(rtmp_port)]
-            told = processes.start("live", live_port, *clock, *media)
-            live, rtmp = told["address"], told["rtmp"]
-        values = dev_settings(folder, fc=f"http://127.0.0.1:{fc_place.port}", live=live)
-        place = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
-        options = _as_options({**values, **place, **stored, **(settings or {})})
+            started = processes.start("live", live_port, *clock, *media)
+            live, rtmp = started["address"], started["rtmp"]
+        settings_of_dev = dev_settings(folder, fc=f"http://127.0.0.1:{fc_reserved.port}", live=live)
+        code = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
+        options = _as_options({**settings_of_dev, **code, **stored, **(settings or {})})
         options += ["--python", deployed.python] if deployed else []
-        told = processes.start("fc", fc_place.port, "--template", str(template), *clock, *options)
-        fc = told["address"]
+        started = processes.start(
+            "fc", fc_reserved.port, "--template", str(template), *clock, *options
+        )
+        fc = started["address"]
         stack = Stack(fc, live, rtmp, folder, processes.pids())
         stack.control("notify", **_callback_urls(fc))
         yield stack
@@ -159,17 +165,17 @@ def running(
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Two stacks on one store and one clock would be neither."""
+    """Lock the folder: two stacks must not share a store and a clock."""
     with (_writable(folder) / "lock").open("w") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            raise Failure(f"another stack works in {folder}: end it first (Ctrl-C)") from None
+            raise Failure(f"Another stack runs in {folder}. End it first (Ctrl-C).") from None
         yield
 
 
 def _writable(folder: Path) -> Path:
-    """The same, made where it was not."""
+    """Return the folder, created if it did not exist; raise a Failure if it is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -180,7 +186,7 @@ def _writable(folder: Path) -> Path:
 
 @contextmanager
 def _store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The setting for it; what it holds outlives a kill of the machine's every process."""
+    """Start the store if it needs a server, and yield its setting."""
     if kind == SQLITE:
         yield {}
         return
@@ -199,7 +205,7 @@ def _as_options(values: Mapping[str, str]) -> list[str]:
 
 
 class _Processes:
-    """The stand-ins that were started, and their log; all are ended together."""
+    """The emulators that were started, and their log; all end together."""
 
     def __init__(self, log: Path) -> None:
         self._path = log
@@ -221,9 +227,17 @@ class _Processes:
         return tuple(process.pid for process in self._running)
 
     def start(self, name: str, port: int, *options: str) -> dict[str, str]:
-        """Its address, and what else it says once it listens."""
+        """Start an emulator; return the JSON that it prints once it listens."""
         process = subprocess.Popen(
-            [sys.executable, "-m", f"emulator.{name}", "--port", str(port), *_AS_OURS, *options],
+            [
+                sys.executable,
+                "-m",
+                f"emulator.{name}",
+                "--port",
+                str(port),
+                *_OUR_OPTIONS,
+                *options,
+            ],
             stdin=subprocess.PIPE,  # which ends with us, even when we are killed
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -235,31 +249,31 @@ class _Processes:
         self._running.append(process)
         line = process.stdout.readline() if process.stdout else ""
         if not line:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_S)
             raise Failure(self._last_words(name))
-        told: dict[str, str] = json.loads(line)
-        return told
+        started: dict[str, str] = json.loads(line)
+        return started
 
     def _last_words(self, name: str) -> str:
         self._log.flush()
         with self._path.open(encoding="utf-8") as log:
             log.seek(self._began)
-            said = log.read().strip()
-        hint = f" {_OTHERS}" if "is in use" in said else ""
-        return f"the stand-in of {_NAMES[name]} did not start. {said}{hint}"
+            log_text = log.read().strip()
+        hint = f" {_OTHER_PORTS_HINT}" if "is in use" in log_text else ""
+        return f"the emulator of {_NAMES[name]} did not start. {log_text}{hint}"
 
 
-_OTHERS = (
-    "Is make dev up already? live-record dev takes others: --port (of Function Compute),"
+_OTHER_PORTS_HINT = (
+    "Does make dev run already? Pass other ports to live-record dev: --port,"
     " --live-port and --rtmp-port."
 )
-_AS_OURS = ("--json", OPTION)
+_OUR_OPTIONS = ("--json", OPTION)
 _NAMES = {"live": "ApsaraVideo Live", "fc": "Function Compute"}
 
 
 def _await_end(process: subprocess.Popen[str]) -> None:
     try:
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

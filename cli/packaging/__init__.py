@@ -1,4 +1,7 @@
-"""What is deployed: the code folder that s.yaml points to, and its archive."""
+"""The package that is deployed: the code folder that s.yaml points to, and its archive.
+
+The commands package, deploy and dev call build().
+"""
 
 from cli.packaging.build import FILES, MAIN, PACKAGES, Package, Packaged, Warn, build, folder_of
 from cli.packaging.python import RUNTIMES, interpreter

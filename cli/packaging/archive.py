@@ -1,4 +1,7 @@
-"""A zip of a folder whose bytes depend on nothing but the names and the bytes in the folder."""
+"""Writes a zip of a folder whose bytes depend on the names and contents of the files alone.
+
+cli.packaging.build calls it. No time stamp, owner or file order may get into the archive.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _FILE = 3, 0o100644
-_BEST = 9
+_COMPRESS_LEVEL = 9
 
 
 def names(folder: Path) -> Iterator[str]:
-    """In order, with forward slashes."""
+    """Return the files' paths in order, with forward slashes."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return iter(sorted(path.relative_to(folder).as_posix() for path in files))
 
 
 def write(folder: Path, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=_BEST) as opened:
+    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=_COMPRESS_LEVEL) as opened:
         for name in names(folder):
-            entry = ZipInfo(name, _NO_TIME)
+            entry = ZipInfo(name, _FIXED_TIME)
             entry.create_system, entry.external_attr = _UNIX, _FILE << 16
             entry.compress_type = ZIP_DEFLATED
-            opened.writestr(entry, (folder / name).read_bytes(), compresslevel=_BEST)
+            opened.writestr(entry, (folder / name).read_bytes(), compresslevel=_COMPRESS_LEVEL)
 
 
 def tree_hash(folder: Path) -> str:
-    """Of the names and the bytes, however they are packed."""
+    """Return a hash of names and contents, independent of how they are packed."""
     digest = hashlib.sha256()
     for name in names(folder):
         data = hashlib.sha256((folder / name).read_bytes()).hexdigest()

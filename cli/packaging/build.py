@@ -1,4 +1,8 @@
-"""Puts the code folder together: ours, the policy as JSON, the pinned packages, a manifest."""
+"""Builds the code folder and its archive: our code, the policy, the pinned packages, a manifest.
+
+The commands package, deploy and dev call build(). Two builds of the same sources must be the same
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ SDK = "alibabacloud-live20161101"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """Its folder and its archive begin with `prefix`; of what `pins` names it takes what is
-    `needed`, or all."""
+    """What is deployed together. Folder and archive begin with `prefix`; of the packages in `pins`
+    it takes those `needed`, or all."""
 
     prefix: str
     pins: Path
@@ -39,7 +43,7 @@ class Package:
 
 MAIN = Package("", PINS, NEEDED)
 FILES = Package("files-", PINS.with_name("files.txt"), None)
-"""Of the function `files`: OSS's SDK in place of Live's."""
+"""The package of the function `files`: OSS's SDK instead of Live's."""
 PACKAGES = (MAIN, FILES)
 
 
@@ -49,7 +53,7 @@ def folder_of(package: Package, runtime: str, into: Path = ROOT) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """The code folder, its archive, and what its manifest says."""
+    """The code folder, its archive, and the content of its manifest."""
 
     folder: Path
     archive: Path
@@ -65,10 +69,10 @@ def build(
     whole: bool = False,
     warn: Warn,
 ) -> Packaged:
-    """Of the main package `build/RUNTIME` and `dist/live-record-RUNTIME.zip` under `into`.
+    """Build a package: for the main one `build/RUNTIME` and `dist/live-record-RUNTIME.zip`.
 
-    With `whole`, every package that the official SDK asks for; without, what our calls come by.
-    Raises Failure.
+    Both are under `into`. With `whole`, it has every package that the official SDK requires;
+    without, only what our calls use. Raise Failure.
     """
     checked, folder = packed_policy(policy), folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +80,7 @@ def build(
         made = Path(temporary, "code")
         shipped = _packages(package, runtime, whole)
         manifest = _make(made, runtime, shipped, checked, warn, whole=whole)
-        _take_the_place_of(folder, made)
+        _replace_folder(folder, made)
     packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
     return Packaged(folder, packed, manifest)
@@ -93,7 +97,7 @@ def _make(
     if python:
         compile_all(folder, python, _to_compile(shipped, whole))
     else:
-        warn(f"no {runtime} is at hand: without its bytecode a cold start takes far longer")
+        warn(f"no {runtime} is installed: without its bytecode a cold start takes far longer")
     manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for made in folder.rglob("*"):
@@ -101,7 +105,7 @@ def _make(
     return manifest
 
 
-def _take_the_place_of(folder: Path, made: Path) -> None:
+def _replace_folder(folder: Path, made: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     made.rename(folder)
 
@@ -111,10 +115,10 @@ def _packages(package: Package, runtime: str, whole: bool) -> list[Shipped]:
     pins = read_pins(package.pins.read_text(encoding="utf-8"), version)
     chosen = pins if whole or package.needed is None else only(pins, package.needed)
     shipped = [read_wheel(wheel) for wheel in wheels(chosen, version, STATE / "wheels")]
-    return shipped if whole else [_as_called(each) for each in shipped]
+    return shipped if whole else [_trim_sdk(each) for each in shipped]
 
 
-def _as_called(shipped: Shipped) -> Shipped:
+def _trim_sdk(shipped: Shipped) -> Shipped:
     if shipped.name != SDK:
         return shipped
     return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
@@ -125,7 +129,7 @@ def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
     files = {**ours, "policy.json": policy.encode()}
     for each in shipped:
         files |= {**each.files, **each.licences}
-    return files | roots.looked_up(files)
+    return files | roots.hashed_roots(files)
 
 
 def _our_sources() -> list[Path]:
@@ -133,7 +137,7 @@ def _our_sources() -> list[Path]:
 
 
 def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
-    """All but what no call of ours imports."""
+    """Return the files to compile: without `whole`, only those that our calls import."""
     files = [path.relative_to(ROOT).as_posix() for path in _our_sources()]
     files += [path for each in shipped for path in each.files if path.endswith(".py")]
     return sorted(path for path in files if whole or not is_rare(path))
@@ -142,7 +146,7 @@ def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
 def _manifest(
     folder: Path, runtime: str, shipped: Sequence[Shipped], *, bytecode: bool
 ) -> dict[str, Any]:
-    """`tree` is the hash of all that the folder holds beside the manifest itself."""
+    """Return the manifest; `tree` is the hash of everything else in the folder."""
     return {
         "live_record": version_of("live-record"),
         "runtime": runtime,

@@ -1,8 +1,8 @@
-"""Bytecode as it is deployed. A program of its own, run by the very Python that will load it.
+"""Compiles bytecode: a program of its own, run by the very Python that will load the result.
 
-`python bytecode.py FOLDER CODE`, and on its input the path of each file in the folder. CODE is what
-a traceback will name. It is unchecked: a time stamp dies with the unpacking, and costs the cold
-start with it (facts/sdk.md A3). It is without docstrings, which nothing reads.
+cli.packaging.python starts it as `python bytecode.py FOLDER CODE`, with the path of each file on
+its input; CODE is the folder that tracebacks name. The bytecode is unchecked, since a time stamp
+would not survive unpacking (facts/sdk.md A3), and has no docstrings. It may import nothing of ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 
 UNCHECKED = (1).to_bytes(4, "little")
-"""By the hash of its source, which is never looked at (PEP 552)."""
+"""Flags of hash-based bytecode whose source is never checked (PEP 552)."""
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 

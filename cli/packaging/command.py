@@ -1,4 +1,7 @@
-"""live-record package, and what dev runs from it."""
+"""`live-record package`, and the unpacked archive that `dev --package` runs from.
+
+cli.main adds the command. cli.packaging.build does the work.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,18 @@ from cli.packaging.python import RUNTIMES, interpreter
     multiple=True,
     default=RUNTIMES,
     show_default=True,
-    help="of Function Compute",
+    help="runtime of Function Compute; repeatable",
 )
 @click.option(
     "--policy",
     "policy_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     default=ROOT / "policy.toml",
-    help="of the stage, in place of policy.toml",
+    help="policy file to package",
 )
-@click.option("--whole", is_flag=True, help="with all that the official SDK asks for")
+@click.option("--whole", is_flag=True, help="include all that the official SDK requires")
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
-    """Make the code folders and the archives that are deployed."""
+    """Build the code folders and the archives to deploy."""
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
@@ -42,7 +45,7 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:
-    """The archive as it is now, in a folder of its own."""
+    """Build the archive, unpack it into `folder` and return how to run it."""
     shutil.rmtree(folder, ignore_errors=True)
     with ZipFile(build(runtime, warn=_warn).archive) as archive:
         archive.extractall(folder)

@@ -1,4 +1,7 @@
-"""What of a wheel is deployed: its code and its licences, and of the SDK no more than we call."""
+"""Chooses what of a wheel is deployed: its code, its licences, and of the SDK only what we call.
+
+cli.packaging.build calls it. It reads wheels and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ NEEDED = frozenset(
         "urllib3",
     ]
 )
-"""What a synchronous call with credentials at hand comes by (facts/sdk.md A5), and ours. None of it
-is compiled: one archive would do for every Python but for its bytecode."""
+"""The packages that a synchronous call with given credentials imports (facts/sdk.md A5), and our
+own. All are pure Python: only the bytecode differs between runtimes."""
 
 RARE = tuple(
     name.replace(".", "/")
@@ -47,8 +50,8 @@ RARE = tuple(
         "urllib3.http2",
     )
 )
-"""Deployed without bytecode, since no call of ours imports it: were it imported after all, as in a
-stage that is told to import plainly, that would be slow."""
+"""Deployed without bytecode, since no call of ours imports it. A stage that is configured to import
+everything still can, but slowly."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
@@ -64,7 +67,7 @@ _NAMED = re.compile(r"\bmain_models\.(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """One distribution. `files` and `licences` are by their paths in the code folder."""
+    """What is deployed of one distribution; `files` and `licences` by path in the code folder."""
 
     name: str
     version: str
@@ -78,12 +81,12 @@ def read_wheel(path: Path) -> Shipped:
         members = {
             name: wheel.read(name) for name in wheel.namelist() if not name.endswith("/")
         }  # fmt: skip
-    told = _metadata(members)
-    name, version = canonicalize_name(str(told["Name"])), str(told["Version"])
+    metadata = _read_metadata(members)
+    name, version = canonicalize_name(str(metadata["Name"])), str(metadata["Version"])
     return Shipped(
         name=name,
         version=version,
-        licence=_licence(told),
+        licence=_licence(metadata),
         files={path: data for path, data in members.items() if not _NOT_CODE.search(path)},
         licences={
             f"licenses/{name}-{version}/{path.rpartition('/')[2]}": data
@@ -93,19 +96,23 @@ def read_wheel(path: Path) -> Shipped:
     )
 
 
-def _metadata(members: Mapping[str, bytes]) -> Message:
+def _read_metadata(members: Mapping[str, bytes]) -> Message:
     text = next(data for name, data in members.items() if name.endswith(".dist-info/METADATA"))
     return Parser().parsestr(text.decode("utf-8"), headersonly=True)
 
 
-def _licence(told: Message) -> str:
-    """A field may hold the whole text: its first line is its name."""
-    said = told["License-Expression"] or told["License"]
-    classified = [str(one) for one in told.get_all("Classifier", []) if "License ::" in str(one)]
-    said = said or (classified[0].rpartition(":: ")[2] if classified else "")
-    if not said:
-        raise Failure(f"{told['Name']} does not say under which licence it is given out")
-    return str(said).strip().splitlines()[0]
+def _licence(metadata: Message) -> str:
+    """Return the licence's name: the first line, since a field may hold the whole text."""
+    licence = metadata["License-Expression"] or metadata["License"]
+    classified = [
+        str(classifier)
+        for classifier in metadata.get_all("Classifier", [])
+        if "License ::" in str(classifier)
+    ]
+    licence = licence or (classified[0].rpartition(":: ")[2] if classified else "")
+    if not licence:
+        raise Failure(f"{metadata['Name']} does not declare its licence")
+    return str(licence).strip().splitlines()[0]
 
 
 def is_rare(path: str) -> bool:
@@ -113,25 +120,25 @@ def is_rare(path: str) -> bool:
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
-    """The official SDK with the models of these actions alone, of 1,348 files: every byte that
-    stays is as it came, but for the list of imports in `models/__init__.py`."""
-    statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
+    """Return the official SDK with the models of these actions alone, of 1,348 files. Files are
+    unchanged but for the client's methods and the imports in `models/__init__.py`."""
+    all_statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
     wanted = [f"{action}{part}" for action in actions for part in ("Request", "Response")]
-    kept: dict[str, str] = {}
+    needed: dict[str, str] = {}
     while wanted:
         name = wanted.pop()
-        if name in kept:
+        if name in needed:
             continue
-        if name not in statements:
+        if name not in all_statements:
             raise Failure(f"the SDK has no model {name}: is its pinned version the right one?")
-        kept[name] = statements[name]
-        wanted += _NAMED.findall(files[_file_of(kept[name])].decode("utf-8"))
-    left = {**_without_models(files), **_models(files, kept)}
-    return {**left, CLIENT: _client(files[CLIENT], actions)}
+        needed[name] = all_statements[name]
+        wanted += _NAMED.findall(files[_file_of(needed[name])].decode("utf-8"))
+    others = {**_without_models(files), **_models(files, needed)}
+    return {**others, CLIENT: _client(files[CLIENT], actions)}
 
 
 def _client(source: bytes, actions: Iterable[str]) -> bytes:
-    """Without the methods of other actions, which are all but a hundred of its 30,000 lines."""
+    """Remove the methods of other actions, all but about a hundred of 30,000 lines."""
     calls = {f"{_in_snake_case(action)}{end}" for action in actions for end in ENDS}
     lines = source.splitlines(keepends=True)
     (client,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
@@ -146,7 +153,7 @@ def _in_snake_case(action: str) -> str:
 
 
 def _imports(text: str) -> dict[str, str]:
-    """Each model's name, and the statement that imports it."""
+    """Return the import statement of each model by its name."""
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.ImportFrom) and node.level == 1:
@@ -163,8 +170,8 @@ def _without_models(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: data for path, data in files.items() if not path.startswith(MODELS)}
 
 
-def _models(files: Mapping[str, bytes], kept: Mapping[str, str]) -> dict[str, bytes]:
-    """In the order of their files, which is that of their dependence on nothing but strings."""
-    listed = "".join(f"{statement}\n" for statement in sorted(set(kept.values())))
-    chosen = {path: files[path] for path in sorted(map(_file_of, kept.values()))}
+def _models(files: Mapping[str, bytes], needed: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the needed model files and an `__init__` that imports them."""
+    listed = "".join(f"{statement}\n" for statement in sorted(set(needed.values())))
+    chosen = {path: files[path] for path in sorted(map(_file_of, needed.values()))}
     return {f"{MODELS}__init__.py": listed.encode(), **chosen}

@@ -1,4 +1,7 @@
-"""The pinned packages of a runtime, and their wheels, held against their hashes by pip."""
+"""The pinned packages of a runtime, and their wheels, verified against their hashes by pip.
+
+cli.packaging.build calls it. Nothing may be downloaded without a hash.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +25,22 @@ PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """`line` is as pip reads it, with the hashes."""
+    """A pinned package; `line` is pip's, with the hashes."""
 
     name: str
     line: str
 
 
 def read_pins(text: str, version: str) -> tuple[Pin, ...]:
-    """Those that this version of Python needs: pip itself would go by the one it runs on."""
+    """Return the pins for a version of Python; pip itself would use the version it runs on."""
     lines = text.replace("\\\n", "").splitlines()
     pins = (_pin(line, version) for line in lines if line and not line.startswith("#"))
     return tuple(pin for pin in pins if pin)
 
 
 def _pin(line: str, version: str) -> Pin | None:
-    said, hashes, values = line.partition(" --hash")
-    required = Requirement(said)
+    requirement, hashes, values = line.partition(" --hash")
+    required = Requirement(requirement)
     if required.marker and not required.marker.evaluate({"python_version": version}):
         return None
     pinned = f"{required.name}{required.specifier}"
@@ -49,23 +52,23 @@ def only(pins: Sequence[Pin], names: Collection[str]) -> tuple[Pin, ...]:
 
 
 def wheels(pins: Sequence[Pin], version: str, cache: Path) -> tuple[Path, ...]:
-    """Downloaded once for the same pins; in a folder of its own first, since builds may run side
-    by side."""
+    """Return the wheels, downloaded once for the same pins. They are renamed into the cache at the
+    end, since two builds may run at the same time."""
     lines = "\n".join(pin.line for pin in pins)
-    kept = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
-    if not kept.exists():
+    cached = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
+    if not cached.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as temporary:
             _download(lines, version, Path(temporary))
-            _keep(Path(temporary, "wheels"), kept)
-    return tuple(sorted(kept.glob("*.whl")))
+            _move_into_cache(Path(temporary, "wheels"), cached)
+    return tuple(sorted(cached.glob("*.whl")))
 
 
-def _keep(made: Path, kept: Path) -> None:
+def _move_into_cache(made: Path, cached: Path) -> None:
     try:
-        made.rename(kept)
+        made.rename(cached)
     except OSError:
-        if not kept.exists():
+        if not cached.exists():
             raise
 
 
@@ -89,4 +92,4 @@ def _pip(verb: str, *options: str | Path) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(f"pip {verb} did not do what requirements/*.txt say: {ended.stderr}")
+        raise Failure(f"pip {verb} failed for requirements/*.txt: {ended.stderr}")

@@ -1,4 +1,7 @@
-"""The Pythons at hand, and the bytecode that only the very minor version of a runtime can make."""
+"""Finds a Python of a runtime's minor version, and compiles bytecode with it.
+
+The packaging and deploy commands call it. Only the very minor version can make its bytecode.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from pathlib import Path
 from cli.errors import Failure
 
 RUNTIMES = ("python3.10", "python3.12")
-"""Function Compute's built-in ones (facts/function-compute.md 4)."""
+"""The built-in runtimes of Function Compute (facts/function-compute.md 4)."""
 CODE = "/code"
-"""Where Function Compute puts it, and so what a traceback names."""
+"""The code folder on Function Compute, which tracebacks name."""
 _WHICH = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"
 
 
@@ -20,7 +23,7 @@ _COMPILER = Path(__file__).with_name("bytecode.py")
 
 
 def interpreter(runtime: str) -> Path | None:
-    """A CPython of this very minor version: on PATH, or where pyenv and uv keep theirs."""
+    """Return a CPython of this minor version: on PATH, of pyenv or of uv; None if there is none."""
     return next((found for found in _candidates(runtime) if _is(found, runtime)), None)
 
 
@@ -35,7 +38,7 @@ def _candidates(runtime: str) -> Iterator[Path]:
 
 
 def _is(python: Path, runtime: str) -> bool:
-    """A shim may be there for what is not."""
+    """Run the Python to check its version: a shim may exist for one that is not installed."""
     if not os.access(python, os.X_OK):
         return False
     ended = subprocess.run(
@@ -45,8 +48,8 @@ def _is(python: Path, runtime: str) -> bool:
 
 
 def compile_all(folder: Path, python: Path, files: Iterable[str]) -> None:
-    """`files` by their paths in the folder. The same bytes each time, so with a hash seed;
-    without columns, which only draw the carets under a line and weigh a seventh."""
+    """Compile `files`, paths in the folder. A fixed hash seed makes the bytes reproducible; column
+    positions, a seventh of the size, only draw carets in tracebacks and are left out."""
     ended = subprocess.run(
         [python, "-S", _COMPILER, folder, CODE],
         input="".join(f"{file}\n" for file in files),

@@ -1,7 +1,7 @@
-"""certifi's roots in a folder that OpenSSL looks them up in: `HASH.N`, by the name of the root.
+"""certifi's root certificates as one file each, `HASH.N`, as OpenSSL looks them up in a folder.
 
-Reading all of them is a tenth of a cold start, and a connection needs one:
-shared/outbound/live/connection.py.
+cli.packaging.build calls it. Reading the whole bundle is a tenth of a cold start, and a connection
+needs one root: shared/outbound/live/connection.py uses the folder.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _CERTIFICATE = re.compile(
 
 
 def by_name(bundle: bytes) -> dict[str, bytes]:
-    """Each certificate of a PEM file under the name of the file that OpenSSL opens for it, the same
-    in OpenSSL 1.0 to 3. Several of one name are numbered in the order of the bundle."""
+    """Return each certificate of a PEM file by the name of the file that OpenSSL looks it up in,
+    the same in OpenSSL 1.0 to 3. Equal names are numbered in the order of the bundle."""
     found: dict[str, bytes] = {}
     for certificate in _CERTIFICATE.findall(bundle):
         found[next(name for name in _names(certificate) if name not in found)] = certificate
@@ -35,7 +35,7 @@ def _names(certificate: bytes) -> Iterator[str]:
     return (f"{read.subject_name_hash():08x}.{number}" for number in range(10_000))
 
 
-def looked_up(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """What is deployed of certifi's roots beside their bundle, by paths in the code folder."""
+def hashed_roots(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return certifi's roots as single files, by path in the code folder."""
     bundle = files.get(str(BUNDLE), b"")
     return {str(FOLDER / name): certificate for name, certificate in by_name(bundle).items()}

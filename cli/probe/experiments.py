@@ -1,5 +1,8 @@
-"""What probe asks, each question named like the stand-in's switch for it: here what commands and
-the lists of Live tell, without a callback receiver and without load."""
+"""The experiments that need commands and lists alone: no callback receiver, no load.
+
+cli.probe.run runs them. Each is named like the emulator's switch for the same question and returns
+the answer with its evidence; it may use the account through the test stream alone.
+"""
 
 from __future__ import annotations
 
@@ -9,61 +12,68 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.account import Declined
-from cli.probe.test_stream import LONGEST, NOT_FOUND, OK, PACE, Scene, Unanswered
+from cli.probe.test_stream import (
+    COMMAND_INTERVAL_S,
+    LISTING_TIMEOUT_S,
+    NOT_FOUND,
+    OK,
+    TestStream,
+    Unanswered,
+)
 
-Found = tuple[Any, str]
+Answer = tuple[Any, str]
 """The answer, and what it was read from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """`fact` is the line of the platform's facts that is open; `needs` is "" or what a run must be
-    given for it: "receiver" or "load"."""
+class Experiment:
+    """`fact` is the open item of the platform's facts; `needs` is what a run needs for it:
+    "receiver", "load" or nothing."""
 
     fact: str
-    asks: str
-    answer: Callable[[Any], Found]
+    question: str
+    answer: Callable[[Any], Answer]
     needs: str = ""
 
 
-def wrong_domain_code(scene: Scene) -> Found:
-    code = scene.command("start", DomainName=scene.ingest)
+def wrong_domain_code(test_stream: TestStream) -> Answer:
+    code = test_stream.command("start", DomainName=test_stream.ingest)
     return code, f"a start for the ingest domain: {code}"
 
 
-def stop_when_offline(scene: Scene) -> Found:
-    return _offline(scene, "stop")
+def stop_when_offline(test_stream: TestStream) -> Answer:
+    return _offline(test_stream, "stop")
 
 
-def cancel_delay_when_offline(scene: Scene) -> Found:
-    return _offline(scene, "cancel_delay")
+def cancel_delay_when_offline(test_stream: TestStream) -> Answer:
+    return _offline(test_stream, "cancel_delay")
 
 
-def _offline(scene: Scene, command: str) -> Found:
-    scene.fresh()
-    code = scene.command(command)
+def _offline(test_stream: TestStream, command: str) -> Answer:
+    test_stream.reset()
+    code = test_stream.command(command)
     return _word(code), f"{command} while the stream is offline: {code}"
 
 
-def stop_when_idle(scene: Scene) -> Found:
-    return _idle(scene, "stop")
+def stop_when_idle(test_stream: TestStream) -> Answer:
+    return _idle(test_stream, "stop")
 
 
-def cancel_delay_without_stop(scene: Scene) -> Found:
-    return _idle(scene, "cancel_delay")
+def cancel_delay_without_stop(test_stream: TestStream) -> Answer:
+    return _idle(test_stream, "cancel_delay")
 
 
-def _idle(scene: Scene, command: str) -> Found:
-    scene.fresh()
-    scene.come()
-    code = scene.command(command)
+def _idle(test_stream: TestStream, command: str) -> Answer:
+    test_stream.reset()
+    test_stream.publish()
+    code = test_stream.command(command)
     return _word(code), f"{command} while nothing is recorded: {code}"
 
 
-def restart_before_start(scene: Scene) -> Found:
-    scene.fresh()
-    scene.come()
-    code = scene.command("restart")
+def restart_before_start(test_stream: TestStream) -> Answer:
+    test_stream.reset()
+    test_stream.publish()
+    code = test_stream.command("restart")
     return "ok" if code == OK else "error", f"restart before any start: {code}"
 
 
@@ -73,110 +83,125 @@ def _word(code: str) -> str:
     return "StreamNotFound" if code in NOT_FOUND else code
 
 
-def start_after_stop_within_delay(scene: Scene) -> Found:
-    _record(scene)
-    before = scene.heard()
-    scene.must("stop")
-    scene.must_hear("record_paused", before)
-    return _started_again(scene, "start within DelayTime of a stop")
+def start_after_stop_within_delay(test_stream: TestStream) -> Answer:
+    _record(test_stream)
+    before = test_stream.recording_events()
+    test_stream.require("stop")
+    test_stream.require_event("record_paused", before)
+    return _started_again(test_stream, "start within DelayTime of a stop")
 
 
-def start_after_interruption_within_delay(scene: Scene) -> Found:
-    if _resumes_by_itself(scene):
-        raise Unanswered("a manual recording resumes by itself here: there is nothing to start")
-    return _started_again(scene, "start within DelayTime of an interruption")
+def start_after_interruption_within_delay(test_stream: TestStream) -> Answer:
+    if _resumes_by_itself(test_stream):
+        raise Unanswered("a manual recording resumes automatically here: there is nothing to start")
+    return _started_again(test_stream, "start within DelayTime of an interruption")
 
 
-def manual_resumes_within_delay(scene: Scene) -> Found:
-    resumes = _resumes_by_itself(scene)
-    seen = "record_resumed" if resumes else "nothing"
-    return resumes, f"interrupted and back within DelayTime, no command sent: {seen}"
+def manual_resumes_within_delay(test_stream: TestStream) -> Answer:
+    resumes = _resumes_by_itself(test_stream)
+    event = "record_resumed" if resumes else "nothing"
+    return resumes, f"interrupted and back within DelayTime, no command sent: {event}"
 
 
-def _record(scene: Scene) -> None:
-    scene.fresh()
-    scene.come()
-    before = scene.heard()
-    scene.must("start")
-    scene.must_hear("record_started", before)
+def _record(test_stream: TestStream) -> None:
+    test_stream.reset()
+    test_stream.publish()
+    before = test_stream.recording_events()
+    test_stream.require("start")
+    test_stream.require_event("record_started", before)
 
 
-def _resumes_by_itself(scene: Scene) -> bool:
-    _record(scene)
-    before = scene.heard()
-    scene.go()
-    scene.must_hear("record_paused", before)
-    before = scene.heard()
-    scene.come()
-    return bool(scene.wait_for(("record_resumed",), before))
+def _resumes_by_itself(test_stream: TestStream) -> bool:
+    _record(test_stream)
+    before = test_stream.recording_events()
+    test_stream.unpublish()
+    test_stream.require_event("record_paused", before)
+    before = test_stream.recording_events()
+    test_stream.publish()
+    return bool(test_stream.wait_for(("record_resumed",), before))
 
 
-def _started_again(scene: Scene, what: str) -> Found:
-    before = scene.heard()
-    code = scene.command("start")
+def _started_again(test_stream: TestStream, attempt: str) -> Answer:
+    before = test_stream.recording_events()
+    code = test_stream.command("start")
     if code == "TaskAlreadyStarted":
-        return "already_started", f"{what}: {code}"
+        return "already_started", f"{attempt}: {code}"
     if code != OK:
-        return code, f"{what}: {code}"
-    event = scene.wait_for(("record_resumed", "record_started"), before).partition(" ")[0]
+        return code, f"{attempt}: {code}"
+    event = test_stream.wait_for(("record_resumed", "record_started"), before).partition(" ")[0]
     answers = {"record_resumed": "resumes", "record_started": "new_file"}
     if event not in answers:
-        raise Unanswered(f"{what}: accepted, and no event followed")
-    return answers[event], f"{what}: accepted, then {event}"
+        raise Unanswered(f"{attempt}: accepted, and no event followed")
+    return answers[event], f"{attempt}: accepted, then {event}"
 
 
-def stream_visible_after_publish_ms(scene: Scene) -> Found:
-    """From the publish itself: what is listed need not be found by commands, nor the other way."""
-    scene.fresh()
-    scene.publisher.publish()
-    scene.is_live = True
+def stream_visible_after_publish_ms(test_stream: TestStream) -> Answer:
+    """Measure from the publish: commands may find a stream before or after it is listed."""
+    test_stream.reset()
+    test_stream.publisher.publish()
+    test_stream.is_live = True
     began = time.monotonic()
-    scene.until(lambda: scene.command("start") not in NOT_FOUND, LONGEST, "no start is accepted")
+    test_stream.wait_until(
+        lambda: test_stream.command("start") not in NOT_FOUND,
+        LISTING_TIMEOUT_S,
+        "no start is accepted",
+    )
     took = _ms(time.monotonic() - began)
-    scene.visible_after = took / 1000
-    scene.until(lambda: scene.listed() is not None, LONGEST, "the stream is not listed")
-    return took, f"a start each {_ms(PACE)} ms from the publish on: accepted after {took} ms"
+    test_stream.visible_after_s = took / 1000
+    test_stream.wait_until(
+        lambda: test_stream.publish_time() is not None,
+        LISTING_TIMEOUT_S,
+        "the stream is not listed",
+    )
+    return (
+        took,
+        f"a start each {_ms(COMMAND_INTERVAL_S)} ms from the publish on: accepted after {took} ms",
+    )
 
 
-def online_list_lag_ms(scene: Scene) -> Found:
-    scene.fresh()
-    took = _ms(scene.appear())
+def online_list_lag_ms(test_stream: TestStream) -> Answer:
+    test_stream.reset()
+    took = _ms(test_stream.publish_and_time())
     return took, f"listed {took} ms after the publish"
 
 
-def publish_time_offset_ms(scene: Scene) -> Found:
-    """Both are to the second."""
-    scene.fresh()
-    before = len(scene.published())
-    scene.come()
-    listed = scene.listed()
+def publish_time_offset_ms(test_stream: TestStream) -> Answer:
+    """Both times are whole seconds."""
+    test_stream.reset()
+    before = len(test_stream.publish_events())
+    test_stream.publish()
+    listed = test_stream.publish_time()
     otherwise = "Live has no record of the publish callback"
-    scene.until(lambda: len(scene.published()) > before, scene.patience, otherwise)
+    test_stream.wait_until(
+        lambda: len(test_stream.publish_events()) > before, test_stream.patience, otherwise
+    )
     if listed is None:
         raise Unanswered("the stream went away")
-    offset = _ms(listed.timestamp() - int(scene.published()[-1]["time"]))
+    offset = _ms(listed.timestamp() - int(test_stream.publish_events()[-1]["time"]))
     return offset, f"PublishTime is {offset} ms after the callback's time"
 
 
-def status_events_carry_time(scene: Scene) -> Found:
-    scene.fresh()
-    scene.come()
-    before = scene.heard()
-    scene.must("start")
-    event = scene.must_hear("record_started", before)
+def status_events_carry_time(test_stream: TestStream) -> Answer:
+    test_stream.reset()
+    test_stream.publish()
+    before = test_stream.recording_events()
+    test_stream.require("start")
+    event = test_stream.require_event("record_started", before)
     return "time" in event, f"record_started has {', '.join(sorted(event))}"
 
 
-def record_key_is_told(scene: Scene) -> Found:
-    """Of a configuration that signs; where it does not say so, nothing tells it from none."""
+def record_key_is_told(test_stream: TestStream) -> Answer:
+    """Read a configuration that signs: one that does not has no key to return."""
     try:
-        told = scene.account.ask("DescribeLiveRecordNotifyConfig", DomainName=scene.domain)
+        answer = test_stream.account.ask(
+            "DescribeLiveRecordNotifyConfig", DomainName=test_stream.domain
+        )
     except Declined as declined:
         raise Unanswered(f"DescribeLiveRecordNotifyConfig: {declined.code}") from None
-    config = told.get("LiveRecordNotifyConfig") or {}
+    config = answer.get("LiveRecordNotifyConfig") or {}
     is_told = bool(config.get("NotifyAuthKey"))
     if not is_told and str(config.get("NotifyReqAuth", "")).lower() in ("false", "no"):
-        raise Unanswered("the configuration has no key that could be told: run setup first")
+        raise Unanswered("the configuration has no key to show: run setup first")
     return is_told, f"DescribeLiveRecordNotifyConfig has {', '.join(sorted(config))}"
 
 
@@ -184,39 +209,39 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-QUESTIONS: Mapping[str, Question] = {
-    "stream_visible_after_publish_ms": Question(
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "stream_visible_after_publish_ms": Experiment(
         "§11", "how soon after a publish a start finds the stream", stream_visible_after_publish_ms
     ),
-    "online_list_lag_ms": Question("§7", "how soon the online list shows it", online_list_lag_ms),
-    "publish_time_offset_ms": Question(
+    "online_list_lag_ms": Experiment("§7", "how soon the online list shows it", online_list_lag_ms),
+    "publish_time_offset_ms": Experiment(
         "§2, §7", "how far PublishTime is from the callback's time", publish_time_offset_ms
     ),
-    "wrong_domain_code": Question(
+    "wrong_domain_code": Experiment(
         "§1.3", "what a command for the ingest domain is answered", wrong_domain_code
     ),
-    "stop_when_offline": Question("§1.2", "stop while offline", stop_when_offline),
-    "cancel_delay_when_offline": Question(
+    "stop_when_offline": Experiment("§1.2", "stop while offline", stop_when_offline),
+    "cancel_delay_when_offline": Experiment(
         "§1.2", "cancel_delay while offline", cancel_delay_when_offline
     ),
-    "stop_when_idle": Question("§1.2", "stop while nothing is recorded", stop_when_idle),
-    "cancel_delay_without_stop": Question(
+    "stop_when_idle": Experiment("§1.2", "stop while nothing is recorded", stop_when_idle),
+    "cancel_delay_without_stop": Experiment(
         "§1.2", "cancel_delay without a stop before", cancel_delay_without_stop
     ),
-    "restart_before_start": Question("§1.2", "restart before any start", restart_before_start),
-    "start_after_stop_within_delay": Question(
+    "restart_before_start": Experiment("§1.2", "restart before any start", restart_before_start),
+    "start_after_stop_within_delay": Experiment(
         "§1.2", "start within DelayTime of a stop", start_after_stop_within_delay
     ),
-    "manual_resumes_within_delay": Question(
-        "§6", "whether a manual recording resumes by itself", manual_resumes_within_delay
+    "manual_resumes_within_delay": Experiment(
+        "§6", "whether a manual recording resumes automatically", manual_resumes_within_delay
     ),
-    "start_after_interruption_within_delay": Question(
+    "start_after_interruption_within_delay": Experiment(
         "§6", "start within DelayTime of an interruption", start_after_interruption_within_delay
     ),
-    "status_events_carry_time": Question(
+    "status_events_carry_time": Experiment(
         "§4", "whether status events carry their time", status_events_carry_time
     ),
-    "record_key_is_told": Question(
-        "§3", "whether the key of recording callbacks is told", record_key_is_told
+    "record_key_is_told": Experiment(
+        "§3", "whether the key of recording callbacks is returned", record_key_is_told
     ),
 }

@@ -1,6 +1,7 @@
-"""What only more commands than the account may send can tell: stops of an idle test stream.
+"""The experiments that exceed the account's rate limit: stops of the idle test stream.
 
-For some two seconds nobody else of the account gets a command through: it is asked only on demand.
+cli.probe.run runs them with --load alone: for about two seconds no other command of the account
+gets through.
 """
 
 from __future__ import annotations
@@ -10,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.account import Declined
-from cli.probe.experiments import Found, Question
-from cli.probe.test_stream import Scene, Unanswered
+from cli.probe.experiments import Answer, Experiment
+from cli.probe.test_stream import TestStream, Unanswered
 
-MOST = 400
-"""Commands after which a limit has to have shown."""
-QUIET = 1.2
-"""s in which whatever counts has forgotten what came before."""
-WINDOW = 1.0
-TRIES = 3
+MAX_COMMANDS = 400
+"""A limit must have shown after so many commands."""
+QUIET_S = 1.2
+"""After such a pause no limiter counts earlier commands."""
+WINDOW_S = 1.0
+MAX_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """`at` is in seconds since the first of them."""
+class CommandAnswer:
+    """The answer to one command; `at` is in s since the first, `retry_after` in ms."""
 
     at: float
     code: str
@@ -32,7 +33,7 @@ class Answered:
 
     @property
     def is_over(self) -> bool:
-        """Refused for the rate of it, or never answered at all."""
+        """Refused by the rate limit, or not answered at all."""
         return self.code.startswith("Throttling") or self.is_dropped
 
     @property
@@ -40,91 +41,93 @@ class Answered:
         return self.status == 0 and not self.code.startswith("Throttling")
 
 
-def throttle_mode(scene: Scene) -> Found:
-    one = _over(scene)
-    mode = "drop" if one.is_dropped else "refuse"
-    return mode, f"over the limit: {one.code or 'no answer'}"
+def throttle_mode(test_stream: TestStream) -> Answer:
+    answer = _first_over_limit(test_stream)
+    mode = "drop" if answer.is_dropped else "refuse"
+    return mode, f"over the limit: {answer.code or 'no answer'}"
 
 
-def throttle_status(scene: Scene) -> Found:
-    one = _refused(scene)
-    return one.status, f"{one.code} came with status {one.status}"
+def throttle_status(test_stream: TestStream) -> Answer:
+    answer = _first_refusal(test_stream)
+    return answer.status, f"{answer.code} came with status {answer.status}"
 
 
-def throttle_retry_after(scene: Scene) -> Found:
-    one = _refused(scene)
-    said = one.retry_after or None
-    return said, f"{one.code}: x-acs-retry-after {said or 'absent'}"
+def throttle_retry_after(test_stream: TestStream) -> Answer:
+    answer = _first_refusal(test_stream)
+    retry_after_ms = answer.retry_after or None
+    return retry_after_ms, f"{answer.code}: x-acs-retry-after {retry_after_ms or 'absent'}"
 
 
-def limiter(scene: Scene) -> Found:
-    """A bucket goes on at its rate once it is empty; a sliding second takes nothing until its first
-    command is a second old."""
-    for _ in range(TRIES):
-        found = told_apart(_sent(scene, for_seconds=WINDOW * 0.9))
+def limiter(test_stream: TestStream) -> Answer:
+    """Tell a bucket, which takes commands at its rate once it is empty, from a sliding second,
+    which takes none until its first command is a second old."""
+    for _ in range(MAX_TRIES):
+        found = classify_limiter(_send_stops(test_stream, for_seconds=WINDOW_S * 0.9))
         if found is not None:
             return found
-    raise Unanswered("commands went out too slowly to fill the limit: ask from a faster line")
+    raise Unanswered(
+        "commands went out too slowly to fill the limit: run it over a faster connection"
+    )
 
 
-def told_apart(answers: Sequence[Answered]) -> Found | None:
-    """None when they came too slowly to tell, for the line or for this machine: one that stood
-    still may be answered when the second is over, and then either limit takes it."""
-    full = next((one.at for one in answers if one.is_over), None)
-    if full is None or full > WINDOW / 2:
+def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
+    """Return the kind of limiter, or None if the answers came too slowly to tell: after the second
+    is over, either kind takes commands again."""
+    full = next((answer.at for answer in answers if answer.is_over), None)
+    if full is None or full > WINDOW_S / 2:
         return None
-    a_place = WINDOW / max(1, sum(one.at < full for one in answers))
-    later = [one for one in answers if full < one.at < WINDOW * 0.9]
-    if not later or later[-1].at < full + 2 * a_place:
+    slot_s = WINDOW_S / max(1, sum(answer.at < full for answer in answers))
+    later = [answer for answer in answers if full < answer.at < WINDOW_S * 0.9]
+    if not later or later[-1].at < full + 2 * slot_s:
         return None
-    taken = sum(not one.is_over for one in later)
+    taken = sum(not answer.is_over for answer in later)
     kind = "bucket" if taken else "sliding_second"
     return kind, f"after the first refusal {taken} of {len(later)} were taken within the second"
 
 
-def _over(scene: Scene) -> Answered:
-    found = next((one for one in _sent(scene) if one.is_over), None)
+def _first_over_limit(test_stream: TestStream) -> CommandAnswer:
+    found = next((answer for answer in _send_stops(test_stream) if answer.is_over), None)
     if found is None:
-        raise Unanswered(f"{MOST} commands were all taken")
+        raise Unanswered(f"{MAX_COMMANDS} commands were all taken")
     return found
 
 
-def _refused(scene: Scene) -> Answered:
-    found = _over(scene)
+def _first_refusal(test_stream: TestStream) -> CommandAnswer:
+    found = _first_over_limit(test_stream)
     if found.is_dropped:
-        raise Unanswered("what is over the limit is not answered at all")
+        raise Unanswered("a command over the limit is not answered at all")
     return found
 
 
-def _sent(scene: Scene, for_seconds: float = 0.0) -> list[Answered]:
-    """Until one is refused, or for so long."""
-    scene.fresh()
-    time.sleep(QUIET)
-    began, answers = time.monotonic(), list[Answered]()
-    while len(answers) < MOST and (
+def _send_stops(test_stream: TestStream, for_seconds: float = 0.0) -> list[CommandAnswer]:
+    """Send stops until one is over the limit, or for `for_seconds`."""
+    test_stream.reset()
+    time.sleep(QUIET_S)
+    began, answers = time.monotonic(), list[CommandAnswer]()
+    while len(answers) < MAX_COMMANDS and (
         time.monotonic() < began + for_seconds
         or (not for_seconds and not (answers and answers[-1].is_over))
     ):
-        answers.append(_one(scene, began))
+        answers.append(_send_stop(test_stream, began))
     return answers
 
 
-def _one(scene: Scene, began: float) -> Answered:
+def _send_stop(test_stream: TestStream, began: float) -> CommandAnswer:
     try:
-        scene.account.ask("RealTimeRecordCommand", **scene.names, Command="stop")
+        test_stream.account.ask("RealTimeRecordCommand", **test_stream.names, Command="stop")
     except Declined as declined:
         at = time.monotonic() - began
-        return Answered(at, declined.code, declined.status, declined.retry_after)
-    return Answered(time.monotonic() - began, "OK", 200, 0)
+        return CommandAnswer(at, declined.code, declined.status, declined.retry_after)
+    return CommandAnswer(time.monotonic() - began, "OK", 200, 0)
 
 
-LOAD: Mapping[str, Question] = {
-    "throttle_mode": Question(
-        "§1.5", "whether what is over the limit is answered", throttle_mode, "load"
+LOAD_EXPERIMENTS: Mapping[str, Experiment] = {
+    "throttle_mode": Experiment(
+        "§1.5", "whether a command over the limit is answered", throttle_mode, "load"
     ),
-    "throttle_status": Question("§1.5", "with which status", throttle_status, "load"),
-    "throttle_retry_after": Question(
-        "§1.5", "whether it says when to try again", throttle_retry_after, "load"
+    "throttle_status": Experiment("§1.5", "with which HTTP status", throttle_status, "load"),
+    "throttle_retry_after": Experiment(
+        "§1.5", "whether it says when to retry", throttle_retry_after, "load"
     ),
-    "limiter": Question("§1.5", "how the second is counted", limiter, "load"),
+    "limiter": Experiment("§1.5", "how the second is counted", limiter, "load"),
 }

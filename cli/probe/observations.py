@@ -1,5 +1,8 @@
-"""What only a callback receiver of one's own can tell. For as long as it is asked, the callbacks of
-the domain come to the receiver, so no other stream may be live there."""
+"""The experiments that need a callback receiver of probe's own.
+
+cli.probe.run runs them with --receive. While they run, all callbacks of the domain go to that
+receiver, so no other stream may be live on it.
+"""
 
 from __future__ import annotations
 
@@ -11,62 +14,64 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from cli.account import Declined, told
-from cli.probe.experiments import Found, Question
-from cli.probe.publisher import OnStandIn
-from cli.probe.receiver import HOLD, Receiver
-from cli.probe.test_stream import Scene, Unanswered
-from cli.setup.backup import Kept
-from cli.setup.configurations import Place, Value, read, write
+from cli.account import Declined, rows_at
+from cli.probe.experiments import Answer, Experiment
+from cli.probe.publisher import EmulatorPublisher
+from cli.probe.receiver import NO_ANSWER_S, Receiver
+from cli.probe.test_stream import TestStream, Unanswered
+from cli.setup.backup import Backup
+from cli.setup.configurations import ConfigTarget, Value, read, write
 
 ASKS = 1
-ROUND = 1.5
-"""s: more than Live leaves between two deliveries (facts/live.md 2)."""
+RETRY_INTERVAL_S = 1.5
+"""Longer than Live waits between two deliveries of a callback (facts/live.md 2)."""
 
 
 @dataclass(slots=True)
-class Hearing:
-    """A scene whose callbacks come to a receiver, with the keys that sign them."""
+class ObservedStream:
+    """The test stream with a receiver for its callbacks and the keys that sign them."""
 
-    scene: Scene
+    test_stream: TestStream
     receiver: Receiver
     stream_key: str
     record_key: str
-    test: Place
-    kept: Kept
+    recording_target: ConfigTarget
+    backup: Backup
 
-    def put(self, place: Place, wanted: Value | None) -> None:
-        """Written down first, so that it is put back even after a kill."""
-        now = read(self.scene.account, place)
-        self.kept.before(place, now, wanted)
-        write(self.scene.account, place, now, wanted)
+    def put(self, target: ConfigTarget, wanted: Value | None) -> None:
+        """Write a configuration; it is in the backup first, so that even a kill loses nothing."""
+        now = read(self.test_stream.account, target)
+        self.backup.before(target, now, wanted)
+        write(self.test_stream.account, target, now, wanted)
 
     def url(self, kind: str) -> str:
         return f"{self.receiver.url}/{kind}"
 
-    def recording(self, **changes: object) -> None:
-        """The test stream's own configuration, another way for what is published next."""
-        now = read(self.scene.account, self.test)
-        self.put(self.test, {**(now or {}), **changes})
+    def configure_recording(self, **changes: object) -> None:
+        """Change the test stream's own configuration; it applies from the next publish on."""
+        now = read(self.test_stream.account, self.recording_target)
+        self.put(self.recording_target, {**(now or {}), **changes})
 
 
 @contextmanager
-def hearing(scene: Scene, receiver: Receiver, test: Place, kept: Kept) -> Iterator[Hearing]:
-    """Unanswered when another stream is live on the domain."""
-    _need_quiet(scene)
+def observing(
+    test_stream: TestStream, receiver: Receiver, recording_target: ConfigTarget, backup: Backup
+) -> Iterator[ObservedStream]:
+    """Lead the domain's callbacks to the receiver; raise Unanswered if another stream is live."""
+    _require_no_other_stream(test_stream)
     keys = secrets.token_hex(16), secrets.token_hex(16)
-    found = Hearing(scene, receiver, *keys, test, kept)
-    found.put(Place("stream", scene.ingest), _stream(found))
-    found.put(Place("record", scene.domain), _record(found))
-    yield found
+    observed = ObservedStream(test_stream, receiver, *keys, recording_target, backup)
+    observed.put(ConfigTarget("stream", test_stream.ingest), _stream(observed))
+    observed.put(ConfigTarget("record", test_stream.domain), _record(observed))
+    yield observed
 
 
-def _need_quiet(scene: Scene) -> None:
-    answer = scene.account.ask("DescribeLiveStreamsOnlineList", DomainName=scene.domain)
+def _require_no_other_stream(test_stream: TestStream) -> None:
+    answer = test_stream.account.ask("DescribeLiveStreamsOnlineList", DomainName=test_stream.domain)
     others = {
         str(row.get("StreamName"))
-        for row in told(answer, "OnlineInfo", "LiveStreamOnlineInfo")
-        if (row.get("AppName"), row.get("StreamName")) != (scene.app, scene.stream)
+        for row in rows_at(answer, "OnlineInfo", "LiveStreamOnlineInfo")
+        if (row.get("AppName"), row.get("StreamName")) != (test_stream.app, test_stream.stream)
         and str(row.get("Transcoded", "no")) != "yes"
     }
     if others:
@@ -76,163 +81,177 @@ def _need_quiet(scene: Scene) -> None:
         )
 
 
-def _stream(found: Hearing) -> Value:
+def _stream(observed: ObservedStream) -> Value:
     return {
-        "NotifyUrl": found.url("stream"),
-        "ExceptionNotifyUrl": found.url("exception"),
+        "NotifyUrl": observed.url("stream"),
+        "ExceptionNotifyUrl": observed.url("exception"),
         "NotifyReqAuth": "yes",
-        "NotifyAuthKey": found.stream_key,
+        "NotifyAuthKey": observed.stream_key,
     }
 
 
-def _record(found: Hearing) -> Value:
+def _record(observed: ObservedStream) -> Value:
     return {
-        "NotifyUrl": found.url("record"),
-        "OnDemandUrl": found.url("on-demand"),
+        "NotifyUrl": observed.url("record"),
+        "OnDemandUrl": observed.url("on-demand"),
         "NeedStatusNotify": True,
         "NotifyReqAuth": True,
-        "NotifyAuthKey": found.record_key,
+        "NotifyAuthKey": observed.record_key,
     }
 
 
-def absent_notify_config(here: Hearing) -> Found:
-    """The one moment at which there is none: it is put there again at once."""
-    place = Place("record", here.scene.domain)
-    here.put(place, None)
+def absent_notify_config(observed: ObservedStream) -> Answer:
+    """Remove the configuration, read it, and restore it at once."""
+    target = ConfigTarget("record", observed.test_stream.domain)
+    observed.put(target, None)
     try:
-        here.scene.account.ask("DescribeLiveRecordNotifyConfig", **place.names)
-        said = "empty"
+        observed.test_stream.account.ask("DescribeLiveRecordNotifyConfig", **target.names)
+        outcome = "empty"
     except Declined as declined:
-        said = "refused"
-        return said, f"DescribeLiveRecordNotifyConfig of none: {declined.code}"
+        outcome = "refused"
+        return outcome, f"DescribeLiveRecordNotifyConfig of none: {declined.code}"
     finally:
-        here.put(place, _record(here))
-    return said, "DescribeLiveRecordNotifyConfig of none: 200, with nothing in it"
+        observed.put(target, _record(observed))
+    return outcome, "DescribeLiveRecordNotifyConfig of none: 200, with nothing in it"
 
 
-def callback_retry_on_5xx(here: Hearing) -> Found:
-    _begin(here, answers={"publish": [500]})
-    again = _comes(here, lambda: len(here.receiver.of("stream", "publish")) > 1)
+def callback_retry_on_5xx(observed: ObservedStream) -> Answer:
+    _publish_observed(observed, answers={"publish": [500]})
+    again = _is_true_in_time(
+        observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1
+    )
     return again, f"a publish callback answered 500 came {'again' if again else 'once'}"
 
 
-def callback_resigns(here: Hearing) -> Found:
-    """Only of what was not answered is it known that it comes again."""
-    _begin(here, answers={"publish": [0]})
-    if not _comes(here, lambda: len(here.receiver.of("stream", "publish")) > 1, HOLD):
+def callback_resigns(observed: ObservedStream) -> Answer:
+    """Leave a callback unanswered: only then is it known to be sent again."""
+    _publish_observed(observed, answers={"publish": [0]})
+    if not _is_true_in_time(
+        observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1, NO_ANSWER_S
+    ):
         raise Unanswered("a publish callback without an answer came only once")
-    first, second = here.receiver.of("stream", "publish")[:2]
+    first, second = observed.receiver.callbacks_of("stream", "publish")[:2]
     anew = first.timestamp != second.timestamp
     return anew, f"the second delivery's timestamp is {'another' if anew else 'the same'}"
 
 
-def record_signature_host(here: Hearing) -> Found:
-    parts = urlsplit(here.receiver.url)
+def record_signature_host(observed: ObservedStream) -> Answer:
+    parts = urlsplit(observed.receiver.url)
     if parts.port is None:
         raise Unanswered("the receiver's URL names no port: give --receive one that does")
-    _begin(here)
-    here.scene.must("start")
-    _need(here, "record")
-    one = here.receiver.of("record")[0]
+    _publish_observed(observed)
+    observed.test_stream.require("start")
+    _require_callback(observed, "record")
+    callback = observed.receiver.callbacks_of("record")[0]
     for name, host in (("host", parts.hostname), ("host_with_port", parts.netloc)):
-        signed = f"{host}|{one.timestamp}|{here.record_key}"
-        if hashlib.md5(signed.encode(), usedforsecurity=False).hexdigest() == one.signature:
-            return name, f"the signature of {one.event or 'a file'} is over the {name}"
+        signed = f"{host}|{callback.timestamp}|{observed.record_key}"
+        if hashlib.md5(signed.encode(), usedforsecurity=False).hexdigest() == callback.signature:
+            return name, f"the signature of {callback.event or 'a file'} is over the {name}"
     raise Unanswered("the signature is over neither the host nor the host with its port")
 
 
-def on_demand_carries_signature(here: Hearing) -> Found:
-    _ask(here, 200)
-    _need(here, "on-demand")
-    one = here.receiver.of("on-demand")[0]
-    signed = bool(one.signature)
+def on_demand_carries_signature(observed: ObservedStream) -> Answer:
+    _publish_on_demand(observed, 200)
+    _require_callback(observed, "on-demand")
+    callback = observed.receiver.callbacks_of("on-demand")[0]
+    signed = bool(callback.signature)
     return signed, f"ALI-LIVE-SIGNATURE {'came' if signed else 'did not come'} with the question"
 
 
-def on_demand_failure_records(here: Hearing) -> Found:
-    before = here.scene.heard()
-    _ask(here, 500)
-    _let_settle(here, "on-demand")
-    records = bool(here.scene.wait_for(("record_started",), before))
+def on_demand_failure_records(observed: ObservedStream) -> Answer:
+    before = observed.test_stream.recording_events()
+    _publish_on_demand(observed, 500)
+    _let_settle(observed, "on-demand")
+    records = bool(observed.test_stream.wait_for(("record_started",), before))
     return records, f"asked and answered 500: {'recorded' if records else 'not recorded'}"
 
 
-def remarks_carry_signature(here: Hearing) -> Found:
-    """Nobody can make the service itself raise an exception: only the stand-in does, when asked."""
-    publisher = here.scene.publisher
-    if not isinstance(publisher, OnStandIn):
-        raise Unanswered("an exception callback cannot be brought about: read one that happened")
-    _begin(here)
-    publisher.control.exception(here.scene.stream)
-    _need(here, "exception")
-    signed = bool(here.receiver.of("exception")[0].signature)
+def remarks_carry_signature(observed: ObservedStream) -> Answer:
+    """Only the emulator can be asked for an exception callback; the service cannot."""
+    publisher = observed.test_stream.publisher
+    if not isinstance(publisher, EmulatorPublisher):
+        raise Unanswered("an exception callback cannot be provoked: read one that happened")
+    _publish_observed(observed)
+    publisher.control.exception(observed.test_stream.stream)
+    _require_callback(observed, "exception")
+    signed = bool(observed.receiver.callbacks_of("exception")[0].signature)
     return signed, f"ALI-LIVE-SIGNATURE {'came' if signed else 'did not come'} with an exception"
 
 
-def _begin(here: Hearing, answers: Mapping[str, list[int]] | None = None) -> None:
-    here.scene.fresh()
-    here.receiver.clear()
-    here.receiver.answers.update(answers or {})
-    here.scene.come()
-    _need(here, "stream")
+def _publish_observed(
+    observed: ObservedStream, answers: Mapping[str, list[int]] | None = None
+) -> None:
+    observed.test_stream.reset()
+    observed.receiver.clear()
+    observed.receiver.answers.update(answers or {})
+    observed.test_stream.publish()
+    _require_callback(observed, "stream")
 
 
-def _ask(here: Hearing, status: int) -> None:
-    """OnDemand 1 for the test stream alone, for as long as it takes."""
-    here.scene.fresh()
-    here.recording(OnDemand=ASKS)
+def _publish_on_demand(observed: ObservedStream, status: int) -> None:
+    """Publish with OnDemand 1 for the test stream alone, and answer with `status`."""
+    observed.test_stream.reset()
+    observed.configure_recording(OnDemand=ASKS)
     try:
-        here.receiver.clear()
-        here.receiver.answers["on-demand"] = [status] * 10
-        here.scene.come()
-        _need(here, "on-demand")
+        observed.receiver.clear()
+        observed.receiver.answers["on-demand"] = [status] * 10
+        observed.test_stream.publish()
+        _require_callback(observed, "on-demand")
     finally:
-        here.recording(OnDemand=7)
+        observed.configure_recording(OnDemand=7)
 
 
-def _need(here: Hearing, kind: str) -> None:
-    if not _comes(here, lambda: bool(here.receiver.of(kind))):
+def _require_callback(observed: ObservedStream, kind: str) -> None:
+    if not _is_true_in_time(observed, lambda: bool(observed.receiver.callbacks_of(kind))):
         raise Unanswered(f"no {kind} callback came to the receiver: can Live reach it?")
 
 
-def _let_settle(here: Hearing, kind: str) -> None:
-    """Until it comes no more: only after the last delivery does Live take it for failed."""
-    seen = 0
-    while len(here.receiver.of(kind)) > seen:
-        seen = len(here.receiver.of(kind))
-        time.sleep(ROUND)
+def _let_settle(observed: ObservedStream, kind: str) -> None:
+    """Wait until no more arrives: Live gives the callback up only after its last delivery."""
+    count = 0
+    while len(observed.receiver.callbacks_of(kind)) > count:
+        count = len(observed.receiver.callbacks_of(kind))
+        time.sleep(RETRY_INTERVAL_S)
 
 
-def _comes(here: Hearing, is_so: Callable[[], bool], longer: float = 0.0) -> bool:
-    """The service's own second between two deliveries passes while it is waited."""
-    scene = here.scene
+def _is_true_in_time(
+    observed: ObservedStream, is_so: Callable[[], bool], longer: float = 0.0
+) -> bool:
+    """Return True if it comes true in time, which includes Live's pause between deliveries."""
+    test_stream = observed.test_stream
     try:
-        scene.until(is_so, ROUND + longer + scene.patience, "")
+        test_stream.wait_until(is_so, RETRY_INTERVAL_S + longer + test_stream.patience, "")
     except Unanswered:
         return False
     return True
 
 
-RECEIVED: Mapping[str, Question] = {
-    "callback_retry_on_5xx": Question(
-        "§2", "whether a callback answered 500 comes again", callback_retry_on_5xx, "receiver"
+OBSERVATIONS: Mapping[str, Experiment] = {
+    "callback_retry_on_5xx": Experiment(
+        "§2", "whether a callback answered 500 is sent again", callback_retry_on_5xx, "receiver"
     ),
-    "callback_resigns": Question(
+    "callback_resigns": Experiment(
         "§3", "whether a repeated callback is signed anew", callback_resigns, "receiver"
     ),
-    "record_signature_host": Question(
+    "record_signature_host": Experiment(
         "§3", "whether the port is part of the signed host", record_signature_host, "receiver"
     ),
-    "on_demand_carries_signature": Question(
+    "on_demand_carries_signature": Experiment(
         "§5", "whether the on-demand callback is signed", on_demand_carries_signature, "receiver"
     ),
-    "on_demand_failure_records": Question(
-        "§5", "what becomes of a failed on-demand callback", on_demand_failure_records, "receiver"
+    "on_demand_failure_records": Experiment(
+        "§5",
+        "what happens after a failed on-demand callback",
+        on_demand_failure_records,
+        "receiver",
     ),
-    "absent_notify_config": Question(
-        "§7", "how a callback configuration is told that is none", absent_notify_config, "receiver"
+    "absent_notify_config": Experiment(
+        "§7",
+        "how Live reports a callback configuration that does not exist",
+        absent_notify_config,
+        "receiver",
     ),
-    "remarks_carry_signature": Question(
+    "remarks_carry_signature": Experiment(
         "§2.1", "whether exception callbacks are signed", remarks_carry_signature, "receiver"
     ),
 }

@@ -1,4 +1,7 @@
-"""Whoever pushes the test stream: the stand-in's control plane, a program, or the person."""
+"""Who publishes the test stream: the emulator's control plane, a program, or a person.
+
+The test stream calls it. It reports Live's own clock as well, since the emulator's can be moved.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,23 @@ import click
 
 from emulator.live import Remote, Unfit
 
-PATIENCE = 10.0
-"""s that a program may take to end after it was told to."""
+END_TIMEOUT_S = 10.0
+"""How long a program may take to end after SIGTERM."""
 
 
 class Publisher(Protocol):
     def publish(self) -> None: ...
     def unpublish(self) -> None: ...
     def let_pass(self, seconds: float) -> None:
-        """That much of the service's own time."""
+        """Let so much of Live's time pass."""
         ...
 
     def now(self) -> float:
-        """The service's own, in seconds since the epoch."""
+        """Return Live's time, in seconds since the epoch."""
         ...
 
 
-class OnStandIn:
+class EmulatorPublisher:
     def __init__(self, address: str, domain: str, app: str, stream: str) -> None:
         self.control = Remote(address, domain=domain, app=app)
         self.stream = stream
@@ -48,8 +51,8 @@ class OnStandIn:
         return float(self.control.get("clock")["now_ms"]) / 1000
 
 
-class ByProgram:
-    """A command line that pushes until it is ended, like ffmpeg's."""
+class ProgramPublisher:
+    """Runs a command line that pushes until it is terminated, like ffmpeg."""
 
     def __init__(self, command: str) -> None:
         self._command = shlex.split(command)
@@ -69,7 +72,7 @@ class ByProgram:
             return
         running.terminate()
         try:
-            running.wait(PATIENCE)
+            running.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             running.kill()
             running.wait()
@@ -81,7 +84,7 @@ class ByProgram:
         return time.time()
 
 
-class ByHand:
+class ManualPublisher:
     def __init__(self, address: str) -> None:
         self._address = address
         self._pushes = False

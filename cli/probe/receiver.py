@@ -1,4 +1,7 @@
-"""A callback receiver of probe's own: it keeps what arrives, and answers as a question needs."""
+"""A callback receiver for probe: it keeps every callback and answers as an experiment needs.
+
+cli.probe.observations uses it. Callbacks hold secrets: none of them may be printed.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-HOLD = 6.0
-"""s: longer than Live waits for an answer (facts/live.md 2)."""
+NO_ANSWER_S = 6.0
+"""Longer than Live waits for an answer (facts/live.md 2)."""
 OK = 200
-NEED = b'{"NeedRecord": false}'
+NEED_RECORD_BODY = b'{"NeedRecord": false}'
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ReceivedCallback:
     """`kind` is the last part of the path: stream, record, on-demand, exception or switch."""
 
     kind: str
     headers: Mapping[str, str]
-    told: Mapping[str, Any]
+    fields: Mapping[str, Any]
 
     @property
     def signature(self) -> str:
@@ -36,47 +39,51 @@ class Arrived:
 
     @property
     def event(self) -> str:
-        return str(self.told.get("action") or self.told.get("event") or "")
+        return str(self.fields.get("action") or self.fields.get("event") or "")
 
 
 @dataclass(slots=True)
 class Receiver:
-    """`url` is how Live reaches it. `answers` are statuses for the next callbacks of an event, or
-    of a kind that has none; 0 is no answer at all, and what is over is answered 200."""
+    """`url` is how Live reaches the receiver. `answers` are the statuses of the next answers, by
+    event, or by kind where there is no event; 0 means no answer, and the default is 200."""
 
     url: str
-    arrived: list[Arrived] = field(default_factory=list)
+    callbacks: list[ReceivedCallback] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
 
-    def of(self, kind: str, event: str = "") -> list[Arrived]:
-        return [one for one in self.arrived if one.kind == kind and event in ("", one.event)]
+    def callbacks_of(self, kind: str, event: str = "") -> list[ReceivedCallback]:
+        return [
+            callback
+            for callback in self.callbacks
+            if callback.kind == kind and event in ("", callback.event)
+        ]
 
     def clear(self) -> None:
-        self.arrived.clear()
+        self.callbacks.clear()
         self.answers.clear()
 
-    def take(self, request: BaseHTTPRequestHandler) -> int:
+    def receive(self, request: BaseHTTPRequestHandler) -> int:
         parts = urlsplit(request.path)
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in request.headers.items()}
         kind = parts.path.rpartition("/")[2]
-        arrived = Arrived(kind, headers, _told(parts.query, body))
-        self.arrived.append(arrived)
-        waiting = self.answers.get(arrived.event or kind)
+        callbacks = ReceivedCallback(kind, headers, _fields(parts.query, body))
+        self.callbacks.append(callbacks)
+        waiting = self.answers.get(callbacks.event or kind)
         return waiting.pop(0) if waiting else OK
 
 
-def _told(query: str, body: bytes) -> Mapping[str, Any]:
+def _fields(query: str, body: bytes) -> Mapping[str, Any]:
     try:
-        said = json.loads(body or b"{}")
+        body_fields = json.loads(body or b"{}")
     except ValueError:
-        said = {}
-    return {**dict(parse_qsl(query)), **(said if isinstance(said, dict) else {})}
+        body_fields = {}
+    return {**dict(parse_qsl(query)), **(body_fields if isinstance(body_fields, dict) else {})}
 
 
 @contextmanager
 def receiving(host: str, port: int, public_url: str) -> Iterator[Receiver]:
-    """Listens until the block is left; without `public_url` it is reached where it listens."""
+    """Listen until the block ends; without `public_url`, Live uses the address it listens on."""
     receiver = Receiver(public_url.rstrip("/"))
     server = ThreadingHTTPServer((host, port), _handler(receiver))
     server.daemon_threads = True
@@ -93,18 +100,18 @@ def receiving(host: str, port: int, public_url: str) -> Iterator[Receiver]:
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status = receiver.take(self)
+            status = receiver.receive(self)
             if not status:
-                time.sleep(HOLD)
+                time.sleep(NO_ANSWER_S)
                 return
             self.send_response(status)
-            self.send_header("Content-Length", str(len(NEED)))
+            self.send_header("Content-Length", str(len(NEED_RECORD_BODY)))
             self.end_headers()
-            self.wfile.write(NEED)
+            self.wfile.write(NEED_RECORD_BODY)
 
         do_POST = do_GET  # noqa: N815 - the library's name
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
-            """Callbacks hold secrets: nothing of them is printed."""
+            """Print nothing: callbacks hold secrets."""
 
     return Handler

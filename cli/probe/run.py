@@ -1,5 +1,8 @@
-"""One run of probe: the test stream's own configuration, question after question, everything put
-back, and a report that names nothing of the account's."""
+"""One run of probe: prepares the test stream's configuration, runs experiments, restores all.
+
+The probe command calls it. Whatever happens, the configuration is restored; the report must not
+name anything of the account.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from typing import Any
 
 from cli.account import Declined
 from cli.errors import Failure
-from cli.probe.experiments import QUESTIONS, Question
-from cli.probe.load import LOAD
-from cli.probe.observations import RECEIVED, Hearing
-from cli.probe.test_stream import DELAY, Scene, Unanswered
-from cli.setup.apply import put_back
-from cli.setup.backup import Kept
-from cli.setup.configurations import Place, Value, read, recordings, write
+from cli.probe.experiments import EXPERIMENTS, Experiment
+from cli.probe.load import LOAD_EXPERIMENTS
+from cli.probe.observations import OBSERVATIONS, ObservedStream
+from cli.probe.test_stream import MERGE_DELAY_S, TestStream, Unanswered
+from cli.setup.apply import restore
+from cli.setup.backup import Backup
+from cli.setup.configurations import ConfigTarget, Value, read, recordings, write
 
-ALL: Mapping[str, Question] = {**QUESTIONS, **RECEIVED, **LOAD}
-NEVER: Mapping[str, str] = {
+ALL_EXPERIMENTS: Mapping[str, Experiment] = {**EXPERIMENTS, **OBSERVATIONS, **LOAD_EXPERIMENTS}
+UNANSWERABLE: Mapping[str, str] = {
     "second_publisher (§2.1)": "it takes two programs that push the same stream at once",
     "whether RAM takes acs:live or acs:cdn for RealTimeRecordCommand (§1.4)": (
         "it takes a policy changed between two calls: docs of RAM list both"
@@ -35,108 +38,126 @@ MANUAL = 7
 
 @dataclass(slots=True)
 class Report:
-    """`names` are what has to be hidden wherever it stands."""
+    """`names`: the account's own names, and what is written in their place."""
 
     names: Mapping[str, str]
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     unanswered: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def answered(self, name: str, answer: object, evidence: str) -> None:
-        told = {"answer": answer, "evidence": self._hidden(evidence)}
-        self.answers[name] = {**told, **_about(name)}
+    def record_answer(self, name: str, answer: object, evidence: str) -> None:
+        entry = {"answer": answer, "evidence": self._redacted(evidence)}
+        self.answers[name] = {**entry, **_about(name)}
 
-    def missed(self, name: str, why: str) -> None:
-        self.unanswered[name] = {"why": self._hidden(why), **_about(name)}
+    def record_unanswered(self, name: str, why: str) -> None:
+        self.unanswered[name] = {"why": self._redacted(why), **_about(name)}
 
-    def told(self) -> dict[str, Any]:
-        return {"answers": self.answers, "unanswered": self.unanswered, "never": dict(NEVER)}
+    def document(self) -> dict[str, Any]:
+        return {"answers": self.answers, "unanswered": self.unanswered, "never": dict(UNANSWERABLE)}
 
-    def _hidden(self, text: str) -> str:
+    def _redacted(self, text: str) -> str:
         for secret, shown in sorted(self.names.items(), key=lambda pair: -len(pair[0])):
             text = text.replace(secret, shown)
         return text
 
 
 def _about(name: str) -> dict[str, str]:
-    return {"asks": ALL[name].asks, "fact": f"facts/live.md {ALL[name].fact}"}
+    return {
+        "asks": ALL_EXPERIMENTS[name].question,
+        "fact": f"facts/live.md {ALL_EXPERIMENTS[name].fact}",
+    }
 
 
 Say = Callable[[str], None]
 
 
-def ask(
-    scene: Scene | Hearing, questions: Mapping[str, Question], report: Report, say: Say
+def run_experiments(
+    test_stream: TestStream | ObservedStream,
+    experiments: Mapping[str, Experiment],
+    report: Report,
+    say: Say,
 ) -> None:
-    for name, question in questions.items():
-        _ask(scene, name, question, report, say)
+    for name, experiment in experiments.items():
+        _run_experiment(test_stream, name, experiment, report, say)
 
 
-def _ask(scene: Scene | Hearing, name: str, question: Question, report: Report, say: Say) -> None:
+def _run_experiment(
+    test_stream: TestStream | ObservedStream,
+    name: str,
+    experiment: Experiment,
+    report: Report,
+    say: Say,
+) -> None:
     try:
-        answer, evidence = question.answer(scene)
+        answer, evidence = experiment.answer(test_stream)
     except (Unanswered, Declined) as why:
-        report.missed(name, str(why))
+        report.record_unanswered(name, str(why))
         say(f"{name}: not answered: {why}")
     else:
-        report.answered(name, answer, evidence)
+        report.record_answer(name, answer, evidence)
         say(f"{name}: {answer}")
 
 
 @contextmanager
-def prepared(scene: Scene, kept: Kept, where: Mapping[str, str], say: Say) -> Iterator[Place]:
-    """The test stream has a configuration of its own, and neither it nor anything else is left when
-    the block is, however that happens."""
-    put_all_back(scene, kept, say)
-    if scene.listed() is not None:
-        raise Failure(f"{scene.app}/{scene.stream} is live: probe takes a stream of its own")
-    test = Place("oss", scene.domain, scene.app, scene.stream)
-    value = _configuration(scene, where)
+def prepared(
+    test_stream: TestStream, backup: Backup, where: Mapping[str, str], say: Say
+) -> Iterator[ConfigTarget]:
+    """Give the test stream a recording configuration of its own; remove it, and restore everything
+    else, however the block ends."""
+    restore_all(test_stream, backup, say)
+    if test_stream.publish_time() is not None:
+        raise Failure(
+            f"{test_stream.app}/{test_stream.stream} is live: probe needs a stream of its own"
+        )
+    target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
+    value = _configuration(test_stream, where)
     try:
-        now = read(scene.account, test)
-        kept.before(test, now, value)
-        write(scene.account, test, now, value)
-        yield test
+        now = read(test_stream.account, target)
+        backup.before(target, now, value)
+        write(test_stream.account, target, now, value)
+        yield target
     finally:
-        _leave(scene)
-        put_all_back(scene, kept, say)
+        _end_everything(test_stream)
+        restore_all(test_stream, backup, say)
 
 
-def _leave(scene: Scene) -> None:
-    """Nothing goes on being recorded or pushed."""
+def _end_everything(test_stream: TestStream) -> None:
+    """Stop recording and publishing the test stream."""
     for command in ("stop", "cancel_delay"):
-        scene.command(command)
-    scene.publisher.unpublish()
+        test_stream.command(command)
+    test_stream.publisher.unpublish()
 
 
-def put_all_back(scene: Scene, kept: Kept, say: Say) -> None:
-    for entry in tuple(reversed(kept.entries)):
+def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
+    for entry in tuple(reversed(backup.entries)):
         try:
-            said = put_back(scene.account, kept, entry)
+            result = restore(test_stream.account, backup, entry)
         except Declined as declined:
             raise Failure(
-                f"{entry.place} could not be put back ({declined}): it is kept in {kept.path},"
-                " and the next probe begins with it"
+                f"{entry.target} could not be put back ({declined}). It is in {backup.path},"
+                " and the next probe begins by putting it back."
             ) from None
-        if not said.startswith("put back"):
-            kept.drop(entry)
-            say(said)
+        if not result.startswith("put back"):
+            backup.drop(entry)
+            say(result)
 
 
-def _configuration(scene: Scene, where: Mapping[str, str]) -> Value:
-    """Into the bucket that another configuration of the domain records into, unless told."""
-    held = [value for _, value in recordings(scene.account, scene.domain)]
-    found = next((one for one in (where, *held) if one.get("OssBucket")), None)
-    if found is None:
-        raise Failure("no recording configuration to go by: say --bucket and --endpoint")
+def _configuration(test_stream: TestStream, where: Mapping[str, str]) -> Value:
+    """Return the configuration, into `where` or the bucket of another of the domain's."""
+    existing = [value for _, value in recordings(test_stream.account, test_stream.domain)]
+    source = next((value for value in (where, *existing) if value.get("OssBucket")), None)
+    if source is None:
+        raise Failure("There is no recording configuration to copy. Pass --bucket and --endpoint.")
     return {
-        "OssBucket": found["OssBucket"],
-        "OssEndpoint": found["OssEndpoint"],
+        "OssBucket": source["OssBucket"],
+        "OssEndpoint": source["OssEndpoint"],
         "OnDemand": MANUAL,
-        "DelayTime": DELAY,
+        "DelayTime": MERGE_DELAY_S,
         "RecordFormat": [{"Format": "mp4", "OssObjectPrefix": OBJECT_NAME}],
     }
 
 
-def chosen(questions: Mapping[str, Question], only: Iterable[str]) -> dict[str, Question]:
-    wanted = set(only)
-    return {name: one for name, one in questions.items() if not wanted or name in wanted}
+def select(experiments: Mapping[str, Experiment], only: Iterable[str]) -> dict[str, Experiment]:
+    names = set(only)
+    return {
+        name: experiment for name, experiment in experiments.items() if not names or name in names
+    }

@@ -1,4 +1,8 @@
-"""The test stream, and what Live says and does about it: all that a question of probe may use."""
+"""The test stream: commands to it, and what Live lists and reports about it.
+
+Every experiment of probe works through it. It commands no other stream, and at most eight times a
+second, because the rate limit is the whole account's.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +14,30 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from cli.account import Account, Declined, told
+from cli.account import Account, Declined, rows_at
 from cli.probe.publisher import Publisher
 
 OK = "OK"
 NOT_FOUND = ("StreamNotFound", "InvalidStream.NotFound")
-DELAY = 15
-"""s: the shortest DelayTime that Live takes (facts/live.md 6)."""
-LONGEST = 90.0
-"""s that the online list may take to show or to lose the stream."""
-STEP = 0.05
-PACE = 0.12
-"""s between two commands of probe's own."""
+MERGE_DELAY_S = 15
+"""The shortest DelayTime that Live accepts (facts/live.md 6)."""
+LISTING_TIMEOUT_S = 90.0
+"""How long the online list may take to show or to drop the stream."""
+POLL_INTERVAL_S = 0.05
+COMMAND_INTERVAL_S = 0.12
+"""Between two commands of probe; the limit of 50/s is the whole account's."""
 
 Event = Mapping[str, Any]
 
 
 class Unanswered(Exception):
-    """Why a question could not be answered; the sentence goes into the report."""
+    """An experiment has no answer; the text says why and goes into the report."""
 
 
 @dataclass(slots=True)
-class Scene:
-    """`patience` is how many seconds an event that has to come may take, and how long silence has
-    to last before it is an answer."""
+class TestStream:
+    """`patience` is in seconds: how long an expected event may take, and how long nothing must
+    happen before that is the answer."""
 
     account: Account
     domain: str
@@ -44,9 +48,9 @@ class Scene:
     patience: float
     is_live: bool = False
     was_recorded: bool = False
-    visible_after: float = 0.0
+    visible_after_s: float = 0.0
     began: float = field(default=0.0)
-    _sent: float = field(default=0.0)
+    _last_command_at: float = field(default=0.0)
 
     def __post_init__(self) -> None:
         self.began = self.publisher.now()
@@ -56,10 +60,9 @@ class Scene:
         return {"DomainName": self.domain, "AppName": self.app, "StreamName": self.stream}
 
     def command(self, command: str, **changes: str) -> str:
-        """The code that was answered. The limit of 50/s is the whole account's: a sixth of it has
-        to do."""
-        time.sleep(max(0.0, self._sent + PACE - time.monotonic()))
-        self._sent = time.monotonic()
+        """Send a command, COMMAND_INTERVAL_S after the last one; return the code, OK for 200."""
+        time.sleep(max(0.0, self._last_command_at + COMMAND_INTERVAL_S - time.monotonic()))
+        self._last_command_at = time.monotonic()
         try:
             self.account.ask("RealTimeRecordCommand", **{**self.names, **changes}, Command=command)
         except Declined as declined:
@@ -67,83 +70,87 @@ class Scene:
         self.was_recorded = self.was_recorded or command in ("start", "restart")
         return OK
 
-    def must(self, command: str) -> None:
+    def require(self, command: str) -> None:
         if (code := self.command(command)) != OK:
             raise Unanswered(f"{command} was answered {code} where it had to be accepted")
 
-    def fresh(self) -> None:
-        """Offline, idle, and nothing of it pending."""
+    def reset(self) -> None:
+        """Make the stream offline and idle, with no merge delay running."""
         if self.is_live:
             self.command("stop")
             self.command("cancel_delay")
-            self.go()
+            self.unpublish()
         if self.was_recorded:
-            self.publisher.let_pass(DELAY + 1)
+            self.publisher.let_pass(MERGE_DELAY_S + 1)
         self.was_recorded = False
 
-    def come(self) -> None:
+    def publish(self) -> None:
         """Publish, and wait until commands find the stream."""
-        self.appear()
-        if self.visible_after:
-            time.sleep(self.visible_after + STEP)
+        self.publish_and_time()
+        if self.visible_after_s:
+            time.sleep(self.visible_after_s + POLL_INTERVAL_S)
 
-    def appear(self) -> float:
-        """Publish, and wait until it is listed: after how many seconds."""
+    def publish_and_time(self) -> float:
+        """Publish, wait until the stream is listed, and return after how many seconds it was."""
         self.publisher.publish()
         self.is_live = True
-        return self.until(lambda: self.listed() is not None, LONGEST, "the stream is not listed")
+        return self.wait_until(
+            lambda: self.publish_time() is not None, LISTING_TIMEOUT_S, "the stream is not listed"
+        )
 
-    def go(self) -> None:
+    def unpublish(self) -> None:
         self.publisher.unpublish()
         self.is_live = False
-        self.until(lambda: self.listed() is None, LONGEST, "the stream stays listed")
+        self.wait_until(
+            lambda: self.publish_time() is None, LISTING_TIMEOUT_S, "the stream stays listed"
+        )
 
-    def listed(self) -> datetime | None:
-        """PublishTime of the stream, when it is online."""
-        how = {"QueryType": "strict", "StreamType": "raw"}
-        answer = self.account.ask("DescribeLiveStreamsOnlineList", **self.names, **how)
-        for row in told(answer, "OnlineInfo", "LiveStreamOnlineInfo"):
+    def publish_time(self) -> datetime | None:
+        """Return PublishTime of the online list, None while the stream is not listed."""
+        filters = {"QueryType": "strict", "StreamType": "raw"}
+        answer = self.account.ask("DescribeLiveStreamsOnlineList", **self.names, **filters)
+        for row in rows_at(answer, "OnlineInfo", "LiveStreamOnlineInfo"):
             if row.get("StreamName") == self.stream:
                 return _time(row.get("PublishTime"))
         return None
 
-    def until(self, is_so: Callable[[], bool], longest: float, otherwise: str) -> float:
-        """After how many seconds. It is looked for once more when they are over: this machine may
-        have stood still meanwhile."""
+    def wait_until(self, is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> float:
+        """Wait until `is_so`, and return how many seconds it took; raise Unanswered. It is called
+        once more after the time-out, since this machine may have been busy meanwhile."""
         began, is_over = time.monotonic(), False
         while not is_so():
             if is_over:
-                raise Unanswered(f"{otherwise} after {longest:.0f} s")
-            time.sleep(STEP)
-            is_over = time.monotonic() > began + longest
+                raise Unanswered(f"{otherwise} after {timeout_s:.0f} s")
+            time.sleep(POLL_INTERVAL_S)
+            is_over = time.monotonic() > began + timeout_s
         return time.monotonic() - began
 
-    def heard(self) -> Counter[str]:
-        """Every recording callback so far, as its kind and the JSON that was sent. Two that are the
-        same in the same second count twice."""
+    def recording_events(self) -> Counter[str]:
+        """Count the recording callbacks so far, each as its kind and the JSON that was sent: two
+        equal ones in one second count twice."""
         rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
         return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
 
     def wait_for(self, kinds: tuple[str, ...], since: Counter[str]) -> str:
-        """The first of these kinds after `since`, as it was sent; empty when none comes."""
+        """Return the first of these kinds after `since`, as it was sent; "" if none comes."""
         try:
-            self.until(lambda: bool(self._heard_of(kinds, since)), self.patience, "")
+            self.wait_until(lambda: bool(self._events_of(kinds, since)), self.patience, "")
         except Unanswered:
             return ""
-        return self._heard_of(kinds, since)[0]
+        return self._events_of(kinds, since)[0]
 
-    def _heard_of(self, kinds: tuple[str, ...], since: Counter[str]) -> list[str]:
-        return [line for line in self.heard() - since if line.partition(" ")[0] in kinds]
+    def _events_of(self, kinds: tuple[str, ...], since: Counter[str]) -> list[str]:
+        return [line for line in self.recording_events() - since if line.partition(" ")[0] in kinds]
 
-    def must_hear(self, kind: str, since: Counter[str]) -> Event:
+    def require_event(self, kind: str, since: Counter[str]) -> Event:
         found = self.wait_for((kind,), since)
         if not found:
             raise Unanswered(f"Live reported no {kind} within {self.patience:.0f} s")
         event: Event = json.loads(found.partition(" ")[2])
         return event
 
-    def published(self) -> list[Event]:
-        """The publish callbacks so far as they were sent, oldest first."""
+    def publish_events(self) -> list[Event]:
+        """Return the publish callbacks so far as they were sent, oldest first."""
         rows = self._records(
             "DescribeLiveStreamsNotifyRecords",
             self.ingest,
@@ -155,8 +162,8 @@ class Scene:
         return [json.loads(row["NotifyContent"]) for row in found]
 
     def _records(self, action: str, domain: str, *path: str) -> list[dict[str, Any]]:
-        """All that concern the stream alone."""
-        asked = {
+        """Return Live's records of callbacks about this stream."""
+        params = {
             "DomainName": domain,
             "AppName": self.app,
             "StreamName": self.stream,
@@ -165,7 +172,7 @@ class Scene:
             "PageNumber": 1,
             "PageSize": 500,
         }
-        return told(self.account.ask(action, **asked), *path)
+        return rows_at(self.account.ask(action, **params), *path)
 
 
 def _utc(at: float) -> str:

@@ -1,4 +1,8 @@
-"""Putting a plan into force, and putting back what stood there before."""
+"""Applies a plan to Live and to the policy, and restores the backup.
+
+The setup command calls it; probe uses restore(). Each change must be in the backup before it is
+made, and forwarding must be in force before a callback URL is replaced.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,14 @@ from typing import Any
 
 from cli.account import Account, Declined
 from cli.errors import Failure
-from cli.setup.backup import Entry, Kept
-from cli.setup.configurations import KEY, Place, Value, read, write
-from cli.setup.plan import Change, Plan, shown
+from cli.setup.backup import Backup, Entry
+from cli.setup.configurations import KEY, ConfigTarget, Value, read, write
+from cli.setup.plan import Change, Plan, redacted
 from cli.setup.stage import Stage
 from shared.config.policy_cache import POLICY_AGE_MS
 
-SETTLES = POLICY_AGE_MS / 1000 + 1
-"""s until every process of the stage forwards by the new policy."""
+POLICY_SETTLES_S = POLICY_AGE_MS / 1000 + 1
+"""After this time every process of the stage forwards by the new policy."""
 Say = Callable[[str], None]
 
 
@@ -27,47 +31,48 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """`wait` sleeps for so many seconds; `take_over`: also over what others have changed since."""
+class Applier:
+    """Applies and undoes a plan. `wait` sleeps for some seconds; `take_over` also overwrites what
+    others have changed since."""
 
     stage: Stage
     account: Account
-    kept: Kept
+    backup: Backup
     say: Say
     wait: Callable[[float], None]
     take_over: bool = False
 
     def apply(self, plan: Plan) -> Outcome:
-        """As far as it comes: what failed is the last of it, and nothing after it was tried."""
-        outcome = Outcome(left=[str(change.place) for change in plan.changes])
+        """Apply the changes in order and stop at the first failure."""
+        outcome = Outcome(left=[str(change.target) for change in plan.changes])
         try:
             self._forward(plan.forward)
             for change in plan.changes:
-                self._put(change)
+                self._apply_change(change)
                 outcome.done.append(outcome.left.pop(0))
-                self.say(f"done: {change.place}")
+                self.say(f"done: {change.target}")
         except (Declined, Failure) as error:
             outcome.failed = str(error)
         return outcome
 
     def _forward(self, targets: Mapping[str, str]) -> None:
-        """Before anything is replaced, whoever had the callbacks must keep getting them."""
+        """Put forward_to into the policy, so that the previous receivers keep getting callbacks."""
         new = {kind: url for kind, url in targets.items() if not self._forwards(kind)}
         if not new:
             return
-        self.kept.forward |= new
-        self.kept.store()
+        self.backup.forward |= new
+        self.backup.store()
         self._change_policy(new)
         for kind, url in new.items():
-            self.say(f"done: forward_to.{kind} of the policy is {shown(url)}")
-        self.say(f"waiting {SETTLES:.0f} s until all of the stage forwards by it")
-        self.wait(SETTLES)
+            self.say(f"done: forward_to.{kind} of the policy is {redacted(url)}")
+        self.say(f"waiting {POLICY_SETTLES_S:.0f} s until all of the stage forwards by it")
+        self.wait(POLICY_SETTLES_S)
 
     def _forwards(self, kind: str) -> str:
         return self.stage.policy.forward_to.of(kind)
 
     def _change_policy(self, targets: Mapping[str, str]) -> None:
-        """An empty target is taken out. It is the newest policy that is changed."""
+        """Change forward_to of the newest policy; an empty target is removed."""
         now = self.stage.api.policy()
         both = {**now["policy"].get("forward_to", {}), **targets}
         policy = {name: part for name, part in now["policy"].items() if name != "forward_to"}
@@ -75,83 +80,81 @@ class Work:
             policy["forward_to"] = {kind: url for kind, url in both.items() if url}
         self.stage.api.apply_policy(policy, replaces=now["version"])
 
-    def _put(self, change: Change) -> None:
-        self.kept.before(change.place, change.before, change.after)
+    def _apply_change(self, change: Change) -> None:
+        self.backup.before(change.target, change.before, change.after)
         try:
-            write(self.account, change.place, change.before, change.after)
+            write(self.account, change.target, change.before, change.after)
         except Declined:
-            if not holds(read(self.account, change.place), change.after):
+            if not is_applied(read(self.account, change.target), change.after):
                 raise  # it may have acted although no answer came
-        self._remember(change.place)
+        self._store_as_read(change.target)
 
-    def _remember(self, place: Place) -> None:
-        """As Live tells it, with what it filled in of its own."""
-        for entry in self.kept.entries:
-            if entry.place == place:
-                entry.after = read(self.account, place)
-        self.kept.store()
+    def _store_as_read(self, target: ConfigTarget) -> None:
+        """Store the value as Live returns it, with the fields it filled in itself."""
+        for entry in self.backup.entries:
+            if entry.target == target:
+                entry.after = read(self.account, target)
+        self.backup.store()
 
     def undo(self) -> Outcome:
-        """In the reverse order; what others have changed since is left, and said."""
-        outcome = Outcome(left=[str(entry.place) for entry in reversed(self.kept.entries)])
+        """Restore the backup in reverse order; leave and report what others have changed since."""
+        outcome = Outcome(left=[str(entry.target) for entry in reversed(self.backup.entries)])
         try:
-            for entry in tuple(reversed(self.kept.entries)):
-                said = put_back(self.account, self.kept, entry, take_over=self.take_over)
-                self.say(said)
-                (outcome.done if said.startswith("put back") else outcome.left).append(said)
-                outcome.left.remove(str(entry.place))
-            if not outcome.left and self.kept.forward:
-                outcome.done += self._forward_no_more()
+            for entry in tuple(reversed(self.backup.entries)):
+                result = restore(self.account, self.backup, entry, take_over=self.take_over)
+                self.say(result)
+                (outcome.done if result.startswith("put back") else outcome.left).append(result)
+                outcome.left.remove(str(entry.target))
+            if not outcome.left and self.backup.forward:
+                outcome.done += self._remove_forwarding()
         except (Declined, Failure) as error:
             outcome.failed = str(error)
         return outcome
 
-    def _forward_no_more(self) -> list[str]:
-        """Only where it is still what the take-over put there; what was done, to be said."""
+    def _remove_forwarding(self) -> list[str]:
+        """Remove the take-over's own forward_to targets; return what was done as lines."""
         now = self.stage.api.policy()["policy"].get("forward_to", {})
-        ours = {kind: "" for kind, url in self.kept.forward.items() if now.get(kind) == url}
+        ours = {kind: "" for kind, url in self.backup.forward.items() if now.get(kind) == url}
         if ours:
             self._change_policy(ours)
-        self.kept.forward = {}
-        self.kept.store()
+        self.backup.forward = {}
+        self.backup.store()
         done = [f"put back: forward_to of the policy, without {', '.join(ours)}"] if ours else []
         for line in done:
             self.say(line)
         return done
 
 
-def put_back(account: Account, kept: Kept, entry: Entry, *, take_over: bool = False) -> str:
-    """What to say of it: it begins with "put back" unless somebody else has changed it since.
-
-    Raises Declined."""
-    now, before = read(account, entry.place), entry.before
-    if not take_over and not holds(now, entry.after) and now != before:
+def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool = False) -> str:
+    """Restore one entry; return a line that begins with "put back", or with "left" where somebody
+    else has changed it since. Raise Declined."""
+    now, before = read(account, entry.target), entry.before
+    if not take_over and not is_applied(now, entry.after) and now != before:
         return (
-            f"left: {entry.place} was changed since by somebody else (--take-over puts it back"
+            f"left: {entry.target} was changed since by somebody else (--take-over puts it back"
             " all the same)"
         )
-    hides_key = entry.place.kind == "record" and _hides_key(before)
+    hides_key = entry.target.kind == "record" and _hides_key(before)
     if hides_key and before is not None and now is not None and "NotifyReqAuth" in now:
         before = {**before, "NotifyReqAuth": now["NotifyReqAuth"]}
-    write(account, entry.place, now, before)
-    kept.drop(entry)
-    but = ", but for its key, which Live did not tell: set it" if hides_key else ""
-    return f"put back: {entry.place}{but}"
+    write(account, entry.target, now, before)
+    backup.drop(entry)
+    but = ", but for its key, which Live does not show: set it" if hides_key else ""
+    return f"put back: {entry.target}{but}"
 
 
 def _hides_key(value: Value | None) -> bool:
     return value is not None and not {"NotifyReqAuth", KEY} & value.keys()
 
 
-def holds(now: Value | None, wanted: Value | None) -> bool:
-    """Whether all of `wanted` stands there; Live may have filled in more, or keep a key to
-    itself."""
+def is_applied(now: Value | None, wanted: Value | None) -> bool:
+    """Return True if Live has all of `wanted`; it may have filled in more, or not show a key."""
     if now is None or wanted is None:
         return now is wanted
-    told = {name for name in wanted if name not in (KEY, "NotifyReqAuth")} | (
+    readable = {name for name in wanted if name not in (KEY, "NotifyReqAuth")} | (
         {KEY, "NotifyReqAuth"} & now.keys() & wanted.keys()
     )
-    return all(_fits(now.get(name), wanted[name]) for name in told)
+    return all(_fits(now.get(name), wanted[name]) for name in readable)
 
 
 def _fits(now: Any, wanted: Any) -> bool:  # noqa: ANN401 - whatever a configuration holds

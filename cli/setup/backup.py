@@ -1,6 +1,7 @@
-"""What stood at Live before setup changed it: a file for each stage, written before each change.
+"""What Live had before setup changed it: one file per stage, written before each change.
 
-It holds the keys of callbacks, since --undo has to put them back: only its owner can read it.
+Setup and probe write it, and restore from it. It holds callback keys, because undo has to set them
+again: only its owner may read the file.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ from typing import Any
 
 from cli import stage_registry
 from cli.errors import Failure
-from cli.setup.configurations import Place, Value
+from cli.setup.configurations import ConfigTarget, Value
 
-FORMAT = 1
+FORMAT = 2
+"""The version of the file; since 2 an entry has `target`, which was `place`."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """`before` is what stood there when setup first came by, `after` what it put there last."""
+    """One target: `before` is its value before the first setup, `after` what setup last wrote."""
 
-    place: Place
+    target: ConfigTarget
     before: Value | None = field(repr=False)
     after: Value | None = field(repr=False)
 
 
 @dataclass(slots=True)
-class Kept:
-    """`forward` are the addresses that a take-over put into forward_to, by kind of callback."""
+class Backup:
+    """`forward`: the addresses that a take-over put into forward_to, by kind of callback."""
 
     path: Path
     url: str
@@ -41,14 +43,14 @@ class Kept:
     def is_empty(self) -> bool:
         return not self.entries and not self.forward
 
-    def before(self, place: Place, now: Value | None, after: Value | None) -> None:
-        """To be called, and stored, before `after` is put there. The first `before` stays."""
+    def before(self, target: ConfigTarget, now: Value | None, after: Value | None) -> None:
+        """Store `now` before `after` is written to Live; an earlier `before` is kept."""
         for entry in self.entries:
-            if entry.place == place:
+            if entry.target == target:
                 entry.after = after
                 break
         else:
-            self.entries.append(Entry(place, now, after))
+            self.entries.append(Entry(target, now, after))
         self.store()
 
     def drop(self, entry: Entry) -> None:
@@ -56,19 +58,19 @@ class Kept:
         self.store()
 
     def store(self) -> None:
-        """Whole or not at all, and on the disk when this returns."""
+        """Write the file atomically; it is on the disk when this returns."""
         if self.is_empty:
             self.path.unlink(missing_ok=True)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".draft")
         with open(draft, "w", encoding="utf-8", opener=_private) as file:
-            json.dump(self._told(), file, indent=2, ensure_ascii=False)
+            json.dump(self._document(), file, indent=2, ensure_ascii=False)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self.path)
 
-    def _told(self) -> dict[str, Any]:
+    def _document(self) -> dict[str, Any]:
         entries = [asdict(entry) for entry in self.entries]
         return {"format": FORMAT, "url": self.url, "forward": self.forward, "entries": entries}
 
@@ -77,23 +79,28 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def load_kept(name: str, url: str) -> Kept:
-    """`name` is a stage's."""
+def load_backup(name: str, url: str) -> Backup:
+    """Return the backup of the stage `name`, empty if there is none; raise Failure."""
     path = stage_registry.path().parent / "setup" / f"{name}.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Kept(path, url)
+        return Backup(path, url)
     except (OSError, ValueError) as error:
         raise Failure(f"{path} cannot be read: {error}") from None
-    if told.get("format") != FORMAT or told.get("url") != url:
+    if document.get("format") != FORMAT:
         raise Failure(
-            f"{path} is about the stage at {told.get('url')}, not {url}: undo that one first, or"
-            " move the file away"
+            f"{path} was written by another release of live-record. Undo with that release, or move"
+            " the file away."
         )
-    entries = [_entry(row) for row in told["entries"]]
-    return Kept(path, url, entries, dict(told["forward"]))
+    if document.get("url") != url:
+        raise Failure(
+            f"{path} is about the stage at {document.get('url')}, not {url}: undo that one first,"
+            " or move the file away"
+        )
+    entries = [_entry(row) for row in document["entries"]]
+    return Backup(path, url, entries, dict(document["forward"]))
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(Place(**row["place"]), row["before"], row["after"])
+    return Entry(ConfigTarget(**row["target"]), row["before"], row["after"])

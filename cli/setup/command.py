@@ -1,4 +1,8 @@
-"""live-record setup: what Live has beside what the stage needs, and the one made the other."""
+"""`live-record setup`: shows how Live's configuration differs from a stage's needs, and applies it.
+
+cli.main adds the command. It parses options and prints; cli.setup.plan decides, cli.setup.apply
+changes. No key and no end of a callback URL may be printed.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +18,43 @@ from cli import output, stage_registry
 from cli.account import Declined, account_at
 from cli.api import Api
 from cli.errors import Failure
-from cli.setup.apply import Outcome, Work
-from cli.setup.backup import Kept, load_kept
+from cli.setup.apply import Applier, Outcome
+from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import KEY, Value
-from cli.setup.plan import Change, Plan, Wanted, compare, shown
+from cli.setup.plan import Change, Plan, SetupOptions, compare, redacted
 from cli.setup.stage import stage_of
 
 _FORMATS = ("mp4", "flv")
 
 
 @click.command()
-@click.option("--stage", help="one of .live-record/stages.toml; make dev registers dev")
-@click.option("--url", envvar="LIVE_RECORD_URL", help="of a stage that the file does not name")
-@click.option("--token", envvar="LIVE_RECORD_TOKEN", help="of the API, in place of the file's")
-@click.option("--live", help="the address of ApsaraVideo Live, where it is a stand-in")
+@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
+@click.option(
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
+)
+@click.option(
+    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+)
+@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option("--yes", is_flag=True, help="apply without asking")
-@click.option("--take-over", is_flag=True, help="also replace callback URLs that are not ours")
-@click.option("--undo", is_flag=True, help="put back what stood there before")
-@click.option("--manual", is_flag=True, help="make manual also what no rule of the policy is about")
-@click.option("--bucket", default="", help="of OSS, for recording configurations to be added")
-@click.option("--endpoint", default="", help="of the bucket, like oss-cn-shanghai.aliyuncs.com")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="also replace callback URLs that lead to other receivers; they are forwarded to",
+)
+@click.option("--undo", is_flag=True, help="restore what Live had before setup")
+@click.option("--manual", is_flag=True, help="also make manual what no policy rule covers")
+@click.option("--bucket", default="", help="OSS bucket of recording configurations to add")
+@click.option(
+    "--endpoint", default="", help="endpoint of the bucket, like oss-cn-shanghai.aliyuncs.com"
+)
 @click.option("--format", "formats", multiple=True, type=click.Choice(_FORMATS), default=["mp4"])
-@click.option("--json", "as_json", is_flag=True, help="the answer as JSON; changes only with --yes")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="print the result as JSON; changes nothing without --yes",
+)
 def setup(
     *,
     stage: str | None,
@@ -46,109 +65,112 @@ def setup(
     take_over: bool,
     undo: bool,
     as_json: bool,
-    **given: Any,  # noqa: ANN401 - the rest is Wanted's
+    **options: Any,  # noqa: ANN401 - the rest is SetupOptions'
 ) -> None:
-    """Configure Live as a stage needs it, or take that back.
+    """Configure Live as a stage needs it, or undo that.
 
-    It is about recording configurations and callbacks.
+    Recording configurations and callbacks are changed.
     """
-    if bool(given["bucket"]) != bool(given["endpoint"]) and given["bucket"]:
-        raise click.UsageError("--bucket needs its --endpoint, like oss-cn-shanghai.aliyuncs.com")
-    target = stage_registry.with_live(stage_registry.chosen(stage, url, token, changes=True), live)
+    if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
+        raise click.UsageError("--bucket needs --endpoint, like oss-cn-shanghai.aliyuncs.com.")
+    target = stage_registry.with_live(
+        stage_registry.resolve_target(stage, url, token, changes=True), live
+    )
     found = stage_of(target, Api(target.url, target.token), os.environ)
     account = account_at(target.live)
-    kept = load_kept(found.name, found.url)
+    backup = load_backup(found.name, found.url)
     say = _silent if as_json else click.echo
-    work = Work(found, account, kept, say, _wait(), take_over)
+    applier = Applier(found, account, backup, say, _wait(), take_over)
     try:
         if undo:
-            _undo(work, yes=yes, as_json=as_json)
+            _undo(applier, yes=yes, as_json=as_json)
         else:
-            _setup(work, Wanted(take_over=take_over, **given), yes=yes, as_json=as_json)
+            _setup(applier, SetupOptions(take_over=take_over, **options), yes=yes, as_json=as_json)
     except Declined as declined:
         raise Failure(_advice(declined)) from None
 
 
 def _wait() -> Callable[[float], None]:
-    """Whoever runs the command within a program may wait in another way."""
-    told = click.get_current_context().obj
-    return told if callable(told) else time.sleep
+    """Return how to wait; a program that runs the command may pass its own as `obj`."""
+    wait = click.get_current_context().obj
+    return wait if callable(wait) else time.sleep
 
 
 def _silent(_line: str) -> None:
-    """JSON is said once, at the end."""
+    """Print nothing: with --json the result is printed once, at the end."""
 
 
-def _setup(work: Work, wanted: Wanted, *, yes: bool, as_json: bool) -> None:
-    plan = compare(work.stage, work.account, wanted)
-    for line in lines(plan):
-        work.say(line)
-    outcome = Outcome(left=[str(change.place) for change in plan.changes])
-    if plan.changes and _agreed(yes=yes, as_json=as_json):
-        outcome = work.apply(plan)
-    _end(plan, outcome, work.kept, as_json=as_json)
+def _setup(applier: Applier, options: SetupOptions, *, yes: bool, as_json: bool) -> None:
+    plan = compare(applier.stage, applier.account, options)
+    for line in plan_lines(plan):
+        applier.say(line)
+    outcome = Outcome(left=[str(change.target) for change in plan.changes])
+    if plan.changes and _is_confirmed(yes=yes, as_json=as_json):
+        outcome = applier.apply(plan)
+    _finish(plan, outcome, applier.backup, as_json=as_json)
 
 
-def _undo(work: Work, *, yes: bool, as_json: bool) -> None:
-    for entry in reversed(work.kept.entries):
-        work.say(f"to be put back: {entry.place}")
-    outcome = Outcome(left=[str(entry.place) for entry in work.kept.entries])
-    if not work.kept.is_empty and _agreed(yes=yes, as_json=as_json):
-        outcome = work.undo()
-    _end(Plan(), outcome, work.kept, as_json=as_json)
+def _undo(applier: Applier, *, yes: bool, as_json: bool) -> None:
+    for entry in reversed(applier.backup.entries):
+        applier.say(f"to be put back: {entry.target}")
+    outcome = Outcome(left=[str(entry.target) for entry in applier.backup.entries])
+    if not applier.backup.is_empty and _is_confirmed(yes=yes, as_json=as_json):
+        outcome = applier.undo()
+    _finish(Plan(), outcome, applier.backup, as_json=as_json)
 
 
-def _agreed(*, yes: bool, as_json: bool) -> bool:
+def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
     return yes or (not as_json and click.confirm("Do it?"))
 
 
-def _end(plan: Plan, outcome: Outcome, kept: Kept, *, as_json: bool) -> None:
-    """Exit code 1 as long as anything is left."""
+def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> None:
+    """Print the result; exit with 1 if anything is left, failed or blocked."""
     if as_json:
-        output.as_json(_told(plan, outcome, kept))
+        output.as_json(_document(plan, outcome, backup))
     else:
-        for line in _summary(plan, outcome, kept):
+        for line in _summary(plan, outcome, backup):
             click.echo(line)
     if outcome.left or outcome.failed or plan.blocked:
         sys.exit(1)
 
 
-def _summary(plan: Plan, outcome: Outcome, kept: Kept) -> Iterator[str]:
+def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
     if outcome.failed:
-        yield f"it ended with {outcome.failed}"
-    for place in outcome.left:
-        yield f"left: {place}"
+        yield f"it failed: {outcome.failed}"
+    for target in outcome.left:
+        yield f"left: {target}"
     if not (plan.changes or plan.blocked or outcome.done or outcome.left):
         yield "nothing to do"
-    if outcome.done and not kept.is_empty:
-        yield f"what stood there before is in {kept.path}, for --undo"
+    if outcome.done and not backup.is_empty:
+        yield f"the previous configuration is in {backup.path}, for --undo"
     if outcome.done:
-        yield "streams that are live now keep what they began with, until they are published anew"
+        yield "streams that are live now keep the old configuration until their next publish"
 
 
-def _told(plan: Plan, outcome: Outcome, kept: Kept) -> dict[str, Any]:
+def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
     return {
         "changes": [
-            {"place": str(one.place), "what": list(_differences(one))} for one in plan.changes
+            {"target": str(change.target), "what": list(_differences(change))}
+            for change in plan.changes
         ],
-        "forward_to": {kind: shown(url) for kind, url in plan.forward.items()},
+        "forward_to": {kind: redacted(url) for kind, url in plan.forward.items()},
         "blocked": plan.blocked,
         "notes": plan.notes,
         "done": outcome.done,
         "left": outcome.left,
         "failed": outcome.failed,
-        "kept": "" if kept.is_empty else str(kept.path),
+        "backup": "" if backup.is_empty else str(backup.path),
     }
 
 
-def lines(plan: Plan) -> Iterator[str]:
-    """The whole difference, with nothing secret in it."""
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield the whole difference as lines, without secrets."""
     for change in plan.changes:
-        yield f"{change.place}" + ("" if change.before else ": there is none, to be added")
+        yield f"{change.target}" + ("" if change.before else ": there is none, to be added")
         for difference in _differences(change):
             yield f"  {difference}"
     for kind, url in plan.forward.items():
-        yield f"policy: forward_to.{kind} will be {shown(url)}"
+        yield f"policy: forward_to.{kind} will be {redacted(url)}"
     for note in plan.notes:
         yield f"note: {note}"
     for sentence in plan.blocked:
@@ -159,24 +181,24 @@ def _differences(change: Change) -> Iterator[str]:
     before, after = change.before or {}, change.after or {}
     for name in (*after, *(name for name in before if name not in after)):
         if before.get(name) != after.get(name):
-            yield f"{name}: {_said(before, name)} -> {_said(after, name)}"
+            yield f"{name}: {_shown_value(before, name)} -> {_shown_value(after, name)}"
 
 
-def _said(value: Value, name: str) -> str:
+def _shown_value(value: Value, name: str) -> str:
     if value.get(name) in (None, ""):
         return "none"
     if name == KEY:
         return "one that is not shown"
-    said = value[name]
-    if isinstance(said, list):
-        return ", ".join(_format(one) for one in said)
-    return shown(str(said)) if name.endswith("Url") else str(said)
+    shown = value[name]
+    if isinstance(shown, list):
+        return ", ".join(_format(entry) for entry in shown)
+    return redacted(str(shown)) if name.endswith("Url") else str(shown)
 
 
-def _format(one: object) -> str:
-    if not isinstance(one, dict):
-        return str(one)
-    return f"{one.get('Format')} as {one.get('OssObjectPrefix') or 'Live names it'}"
+def _format(entry: object) -> str:
+    if not isinstance(entry, dict):
+        return str(entry)
+    return f"{entry.get('Format')} as {entry.get('OssObjectPrefix') or 'Live names it'}"
 
 
 def _advice(declined: Declined) -> str:

@@ -1,7 +1,8 @@
-"""Live's configurations, each at its place, as plain parameters that can be put there again.
+"""Reads and writes Live's configurations: a ConfigTarget says which one, a Value is its parameters.
 
-A value is what the call that sets it would be sent, without the names that make up its place; None
-is that nothing stands there. Keys of callbacks are among them: kept and compared, never shown.
+Setup, probe and play call it. A Value is what the call that sets it would be sent, without the
+names of the target; None means that there is no such configuration. Values hold callback keys, so
+they are stored and compared but never shown.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cli.account import Account, Declined, told
+from cli.account import Account, Declined, rows_at
 
 Kind = Literal["stream", "record", "oss", "vod"]
 Value = Mapping[str, Any]
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
-"""What Live says of a callback configuration that is not there, where it does not answer {}."""
+"""Codes with which Live may answer that there is no callback configuration, instead of {}."""
 KEY = "NotifyAuthKey"
-PAGE = 30
+PAGE_ROWS = 30
 
 _OSS = ("OssBucket", "OssEndpoint", "DelayTime", "StartTime", "EndTime")
 _VOD = (
@@ -30,16 +31,16 @@ _VOD = (
     "StorageLocation",
     "VodTranscodeGroupId",
 )
-_KEPT_BY_UPDATE = {"oss": ("OssBucket",), "vod": ("RecordContent", "SpaceId", "StorageLocation")}
-"""What an update does not take."""
+_NOT_UPDATABLE = {"oss": ("OssBucket",), "vod": ("RecordContent", "SpaceId", "StorageLocation")}
+"""Parameters that an update cannot change."""
 _NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`stream` stands on an ingest domain, all others on the streaming domain; only recording
-    configurations have an application and a stream, "*" for all. An application's configuration
-    may have been added without a stream; then none is named to it, which is for all too."""
+class ConfigTarget:
+    """Which configuration: of kind `stream` on an ingest domain, of the others on the streaming
+    domain. Only recording configurations have an application and a stream, "*" for all; one that
+    was added without a stream has an empty `stream`, which means all as well."""
 
     kind: Kind
     domain: str
@@ -65,44 +66,46 @@ class Place:
 
     @property
     def streams(self) -> str:
-        """The name, or "*"."""
+        """Return the name, or "*"."""
         return self.stream or "*"
 
 
-def read(account: Account, place: Place) -> Value | None:
-    """Raises Declined."""
-    match place.kind:
+def read(account: Account, target: ConfigTarget) -> Value | None:
+    """Return the value that Live has, None for none; raise Declined."""
+    match target.kind:
         case "stream":
-            answer = _described(account, "DescribeLiveStreamsNotifyUrlConfig", place.names)
+            answer = _describe(account, "DescribeLiveStreamsNotifyUrlConfig", target.names)
             return _stream(answer.get("LiveStreamsNotifyConfig"))
         case "record":
-            answer = _described(account, "DescribeLiveRecordNotifyConfig", place.names)
+            answer = _describe(account, "DescribeLiveRecordNotifyConfig", target.names)
             return _record(answer.get("LiveRecordNotifyConfig"))
         case _:
-            return dict(recordings(account, place.domain)).get(place)
+            return dict(recordings(account, target.domain)).get(target)
 
 
-def recordings(account: Account, domain: str) -> Iterator[tuple[Place, Value]]:
-    """All of a streaming domain's, into OSS and into VOD."""
+def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Value]]:
+    """Yield all recording configurations of a streaming domain, into OSS and into VOD."""
     for row in _pages(account, "DescribeLiveRecordConfig", domain, "LiveAppRecordList"):
-        yield _place("oss", domain, row), _oss(row)
+        yield _target_of("oss", domain, row), _oss(row)
     for row in _pages(account, "DescribeLiveRecordVodConfigs", domain, "LiveRecordVodConfigs"):
-        yield _place("vod", domain, row), _vod(row)
+        yield _target_of("vod", domain, row), _vod(row)
 
 
-def write(account: Account, place: Place, now: Value | None, wanted: Value | None) -> None:
-    """Put `wanted` in the place of what stands there `now`; raises Declined."""
+def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:
+    """Replace `now`, which Live has, by `wanted`; raise Declined."""
     if now == wanted:
         return
     if wanted is None:
-        account.ask(_ACTIONS[place.kind]["delete"], **place.names)
-    elif place.kind == "stream" or now is None:
-        account.ask(_ACTIONS[place.kind]["add"], **place.names, **_sent(wanted))
-    elif place.kind in _KEPT_BY_UPDATE and _needs_new(place, now, wanted):
-        account.ask(_ACTIONS[place.kind]["delete"], **place.names)
-        account.ask(_ACTIONS[place.kind]["add"], **place.names, **_sent(wanted))
+        account.ask(_ACTIONS[target.kind]["delete"], **target.names)
+    elif target.kind == "stream" or now is None:
+        account.ask(_ACTIONS[target.kind]["add"], **target.names, **_wire_params(wanted))
+    elif target.kind in _NOT_UPDATABLE and _needs_new(target, now, wanted):
+        account.ask(_ACTIONS[target.kind]["delete"], **target.names)
+        account.ask(_ACTIONS[target.kind]["add"], **target.names, **_wire_params(wanted))
     else:
-        account.ask(_ACTIONS[place.kind]["update"], **place.names, **_updated(place, wanted))
+        account.ask(
+            _ACTIONS[target.kind]["update"], **target.names, **_update_params(target, wanted)
+        )
 
 
 _ACTIONS: Mapping[Kind, Mapping[str, str]] = {
@@ -128,17 +131,7 @@ _ACTIONS: Mapping[Kind, Mapping[str, str]] = {
 }
 
 
-def same(one: Value | None, other: Value | None) -> bool:
-    """A key that Live does not tell is taken to be the one that was set."""
-    if one is None or other is None:
-        return one is other
-    hidden = {KEY, "NotifyReqAuth"} if not {KEY} & one.keys() & other.keys() else set()
-    return {k: v for k, v in one.items() if k not in hidden} == {
-        k: v for k, v in other.items() if k not in hidden
-    }
-
-
-def _described(account: Account, action: str, names: Mapping[str, str]) -> Mapping[str, Any]:
+def _describe(account: Account, action: str, names: Mapping[str, str]) -> Mapping[str, Any]:
     try:
         return account.ask(action, **names)
     except Declined as declined:
@@ -148,37 +141,42 @@ def _described(account: Account, action: str, names: Mapping[str, str]) -> Mappi
 
 
 def _stream(row: object) -> Value | None:
-    """SwitchNotifyUrl is told by no API."""
+    """Return an ingest callback configuration; no API returns its SwitchNotifyUrl."""
     if not isinstance(row, dict) or not (row.get("NotifyUrl") or row.get("ExceptionNotifyUrl")):
         return None
-    value = _given(row, "NotifyUrl", "ExceptionNotifyUrl")
-    return value | {"NotifyReqAuth": str(row.get("NotifyReqAuth") or "no"), **_given(row, KEY)}
+    value = _present_fields(row, "NotifyUrl", "ExceptionNotifyUrl")
+    return value | {
+        "NotifyReqAuth": str(row.get("NotifyReqAuth") or "no"),
+        **_present_fields(row, KEY),
+    }
 
 
 def _record(row: object) -> Value | None:
     if not isinstance(row, dict) or not (row.get("NotifyUrl") or row.get("OnDemandUrl")):
         return None
-    value = _given(row, "NotifyUrl", "OnDemandUrl")
+    value = _present_fields(row, "NotifyUrl", "OnDemandUrl")
     value["NeedStatusNotify"] = _is_yes(row.get("NeedStatusNotify"))
     if row.get("NotifyReqAuth") is not None:
         value["NotifyReqAuth"] = _is_yes(row["NotifyReqAuth"])
-    return value | _given(row, KEY)
+    return value | _present_fields(row, KEY)
 
 
 def _is_yes(value: object) -> bool:
-    """Live says yes and no where its own models have booleans (facts/live.md 3)."""
+    """Live returns yes and no where its own models have booleans (facts/live.md 3)."""
     return str(value).lower() in ("true", "yes")
 
 
-def _place(kind: Kind, domain: str, row: Mapping[str, Any]) -> Place:
-    return Place(kind, domain, str(row.get("AppName") or "*"), str(row.get("StreamName") or ""))
+def _target_of(kind: Kind, domain: str, row: Mapping[str, Any]) -> ConfigTarget:
+    return ConfigTarget(
+        kind, domain, str(row.get("AppName") or "*"), str(row.get("StreamName") or "")
+    )
 
 
 def _oss(row: Mapping[str, Any]) -> Value:
-    """facts/live.md 5: the answer spells it OnDemond."""
-    value = _given(row, *_OSS) | {"OnDemand": row.get("OnDemond", row.get("OnDemand", 0))}
-    value["RecordFormat"] = told(row, "RecordFormatList", "RecordFormat")
-    if transcoded := told(row, "TranscodeRecordFormatList", "RecordFormat"):
+    """The answer misspells OnDemand as OnDemond (facts/live.md 5)."""
+    value = _present_fields(row, *_OSS) | {"OnDemand": row.get("OnDemond", row.get("OnDemand", 0))}
+    value["RecordFormat"] = rows_at(row, "RecordFormatList", "RecordFormat")
+    if transcoded := rows_at(row, "TranscodeRecordFormatList", "RecordFormat"):
         value["TranscodeRecordFormat"] = transcoded
         templates = row.get("TranscodeTemplates")
         listed = templates.get("Templates") if isinstance(templates, dict) else None
@@ -187,15 +185,15 @@ def _oss(row: Mapping[str, Any]) -> Value:
 
 
 def _vod(row: Mapping[str, Any]) -> Value:
-    value = _given(row, *_VOD) | {"OnDemand": row.get("OnDemand", 0)}
-    if formats := told(row, "RecordFormatList", "RecordFormat"):
+    value = _present_fields(row, *_VOD) | {"OnDemand": row.get("OnDemand", 0)}
+    if formats := rows_at(row, "RecordFormatList", "RecordFormat"):
         value["RecordFormat"] = formats
     if templates := row.get("TranscodeTemplates"):
         value["TranscodeTemplates"] = str(templates).split(",")
     return value
 
 
-def _given(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _present_fields(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: row[name] for name in names if row.get(name) not in (None, "")}
 
 
@@ -204,40 +202,40 @@ def _pages(account: Account, action: str, domain: str, outer: str) -> Iterator[M
     inner = outer.removesuffix("List").removesuffix("s")
     while more:
         page += 1
-        answer = account.ask(action, DomainName=domain, PageNum=page, PageSize=PAGE)
-        rows = told(answer, outer, inner)
+        answer = account.ask(action, DomainName=domain, PageNum=page, PageSize=PAGE_ROWS)
+        rows = rows_at(answer, outer, inner)
         yield from rows
-        more = len(rows) == PAGE
+        more = len(rows) == PAGE_ROWS
 
 
-def _needs_new(place: Place, now: Value, wanted: Value) -> bool:
-    kept = _KEPT_BY_UPDATE[place.kind]
-    moved = any(now.get(name) != wanted.get(name) for name in kept)
+def _needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
+    fixed = _NOT_UPDATABLE[target.kind]
+    moved = any(now.get(name) != wanted.get(name) for name in fixed)
     return moved or _object_names(now) != _object_names(wanted)
 
 
 def _object_names(value: Value) -> dict[str, tuple[str, ...]]:
-    """By format. One that is new has a name to be set, and an update cannot."""
+    """Return the object names by format; an update cannot set the name of a new format."""
     formats = (*value.get("RecordFormat", ()), *value.get("TranscodeRecordFormat", ()))
-    return {one["Format"]: tuple(one.get(name, "") for name in _NAMES) for one in formats}
+    return {entry["Format"]: tuple(entry.get(name, "") for name in _NAMES) for entry in formats}
 
 
-def _updated(place: Place, wanted: Value) -> dict[str, Any]:
-    kept = _KEPT_BY_UPDATE.get(place.kind, ())
-    sent = _sent({name: value for name, value in wanted.items() if name not in kept})
+def _update_params(target: ConfigTarget, wanted: Value) -> dict[str, Any]:
+    fixed = _NOT_UPDATABLE.get(target.kind, ())
+    sent = _wire_params({name: value for name, value in wanted.items() if name not in fixed})
     for formats in ("RecordFormat", "TranscodeRecordFormat"):
-        if formats in sent and place.kind == "oss":
+        if formats in sent and target.kind == "oss":
             sent[formats] = [
-                {name: value for name, value in one.items() if name not in _NAMES}
-                for one in sent[formats]
+                {name: value for name, value in entry.items() if name not in _NAMES}
+                for entry in sent[formats]
             ]
     return sent
 
 
-def _sent(value: Value) -> dict[str, Any]:
-    """The SDK writes a boolean as True, where the documentation has true."""
+def _wire_params(value: Value) -> dict[str, Any]:
+    """Return parameters as documented: booleans as true and false, nothing empty."""
     return {
-        name: str(one).lower() if isinstance(one, bool) else one
-        for name, one in value.items()
-        if one not in ("", [], None)
+        name: str(field).lower() if isinstance(field, bool) else field
+        for name, field in value.items()
+        if field not in ("", [], None)
     }

@@ -1,4 +1,7 @@
-"""What Live has and what a stage needs: the difference, place by place."""
+"""Compares what Live has with what a stage needs: a list of changes, target by target.
+
+The setup command calls compare(). It only reads; nothing is changed here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from cli.account import Account
-from cli.setup.configurations import KEY, Place, Value, read, recordings
+from cli.setup.configurations import KEY, ConfigTarget, Value, read, recordings
 from cli.setup.stage import Secret, Stage, Unusable
 from shared.protocol.policy import Domain, OnPublish, Rule
 
@@ -19,9 +22,9 @@ GLOB = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the person asks for beyond the policy. `manual`: also what records by itself, though no
-    rule of the policy is about it."""
+class SetupOptions:
+    """The command's options. `manual`: also make manual what records automatically though no rule
+    of the policy covers it."""
 
     take_over: bool = False
     manual: bool = False
@@ -32,136 +35,142 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    place: Place
+    target: ConfigTarget
     before: Value | None = field(repr=False)
     after: Value | None = field(repr=False)
 
 
 @dataclass(slots=True)
 class Plan:
-    """`forward` is what a take-over records in the policy first, by kind of callback; `blocked`
-    says what is left as it is although the stage needs it changed, `notes` what to know."""
+    """`forward`: targets that a take-over first adds to the policy's forward_to, by kind of
+    callback; `blocked`: needed changes that are not made, and why; `notes`: what to know."""
 
     changes: list[Change] = field(default_factory=list)
     forward: dict[str, str] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def put(self, place: Place, before: Value | None, after: Value) -> None:
+    def put(self, target: ConfigTarget, before: Value | None, after: Value) -> None:
         if before != after:
-            self.changes.append(Change(place, before, after))
+            self.changes.append(Change(target, before, after))
 
 
 class Blocked(Exception):
     pass
 
 
-def compare(stage: Stage, account: Account, wanted: Wanted) -> Plan:
-    """Raises Declined where Live does not say what it has."""
+def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
+    """Return the changes that make Live fit the stage; raise Declined where it cannot be read."""
     plan = Plan()
     for domain in stage.policy.domains:
-        held = list(recordings(account, domain.streaming))
-        _Recordings(stage, domain, wanted, plan).compare(held)
-        asks = any(value.get("OnDemand") == ASKS for _, value in held)
-        callbacks = _Callbacks(stage, wanted, plan)
-        callbacks.record(account, Place("record", domain.streaming), asks=asks)
+        present = list(recordings(account, domain.streaming))
+        _Recordings(stage, domain, options, plan).compare(present)
+        asks = any(value.get("OnDemand") == ASKS for _, value in present)
+        callbacks = _Callbacks(stage, options, plan)
+        callbacks.record(account, ConfigTarget("record", domain.streaming), asks=asks)
         for ingest in domain.ingest or (domain.streaming,):
-            callbacks.stream(account, Place("stream", ingest))
+            callbacks.stream(account, ConfigTarget("stream", ingest))
     return plan
 
 
 @dataclass(slots=True)
 class _Callbacks:
     stage: Stage
-    wanted: Wanted
+    options: SetupOptions
     plan: Plan
 
-    def stream(self, account: Account, place: Place) -> None:
-        now = read(account, place)
+    def stream(self, account: Account, target: ConfigTarget) -> None:
+        now = read(account, target)
         after = dict(now or {})
         try:
-            forward = self._url(after, "NotifyUrl", "stream", place)
+            forward = self._url(after, "NotifyUrl", "stream", target)
             if not after.get("ExceptionNotifyUrl"):
                 after["ExceptionNotifyUrl"] = self.stage.callback("exception")
             elif self.stage.is_ours(after["ExceptionNotifyUrl"]):
-                self._url(after, "ExceptionNotifyUrl", "exception", place)
+                self._url(after, "ExceptionNotifyUrl", "exception", target)
             self._key(after, "stream_key", signs="yes")
         except (Blocked, Unusable) as why:
-            self.plan.blocked.append(f"{place}: {why}")
+            self.plan.blocked.append(f"{target}: {why}")
             return
-        self._put(place, now, after, forward)
+        self._put(target, now, after, forward)
         if now is not None and now != after:
             self.plan.notes.append(
-                f"{place}: Live tells nobody its SwitchNotifyUrl, and setting the others may clear"
-                " it: where you use dual-stream ingest, set it again afterwards"
+                f"{target}: no API returns SwitchNotifyUrl, and setting the others may clear"
+                " it: if you use dual-stream ingest, set it again afterwards"
             )
 
-    def record(self, account: Account, place: Place, *, asks: bool) -> None:
-        now = read(account, place)
+    def record(self, account: Account, target: ConfigTarget, *, asks: bool) -> None:
+        now = read(account, target)
         after = dict(now or {})
         forward: dict[str, str] = {}
         try:
-            forward |= self._url(after, "NotifyUrl", "record", place)
+            forward |= self._url(after, "NotifyUrl", "record", target)
             if asks or self.stage.is_ours(after.get("OnDemandUrl", "")):
-                forward |= self._url(after, "OnDemandUrl", "on-demand", place)
+                forward |= self._url(after, "OnDemandUrl", "on-demand", target)
             after["NeedStatusNotify"] = True
-            self._record_key(now, after, place)
+            self._record_key(now, after, target)
         except (Blocked, Unusable) as why:
-            self.plan.blocked.append(f"{place}: {why}")
+            self.plan.blocked.append(f"{target}: {why}")
             return
-        self._put(place, now, after, forward)
+        self._put(target, now, after, forward)
 
     def _put(
-        self, place: Place, now: Value | None, after: Value, forward: Mapping[str, str]
+        self, target: ConfigTarget, now: Value | None, after: Value, forward: Mapping[str, str]
     ) -> None:
         self.plan.forward.update(forward)
-        self.plan.put(place, now, after)
+        self.plan.put(target, now, after)
 
-    def _url(self, after: dict[str, Any], name: str, flow: Any, place: Place) -> dict[str, str]:  # noqa: ANN401 - a Flow
-        """What has to be forwarded from now on, if anything."""
+    def _url(
+        self,
+        after: dict[str, Any],
+        name: str,
+        flow: Any,  # noqa: ANN401 - a Flow
+        target: ConfigTarget,
+    ) -> dict[str, str]:
+        """Return what has to be forwarded from now on: {kind: URL}, or nothing."""
         present = after.get(name, "")
-        if self.stage.leads(present, flow):
+        if self.stage.points_to(present, flow):
             return {}
         after[name] = self.stage.callback(flow)
         if not present or self.stage.is_ours(present):
             return {}
-        if not self.wanted.take_over:
+        if not self.options.take_over:
             raise Blocked(
-                f"{name} leads to {shown(present)}, which is not ours. --take-over records it as"
-                " forward_to of the policy and puts ours in its place"
+                f"{name} points to {redacted(present)}, which is not ours. --take-over adds it as"
+                " forward_to of the policy and replaces it by ours"
             )
-        return self._forward(flow.replace("-", "_"), present, place)
+        return self._forward(flow.replace("-", "_"), present, target)
 
-    def _forward(self, kind: str, url: str, place: Place) -> dict[str, str]:
+    def _forward(self, kind: str, url: str, target: ConfigTarget) -> dict[str, str]:
         if not self.stage.relays:
             raise Blocked(
                 "a take-over needs LIVE_RECORD_RELAY_URL and LIVE_RECORD_RELAY_KEY in the stage:"
-                " without them nobody passes callbacks on"
+                " without them no callback is forwarded"
             )
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
             raise Blocked(
-                f"callbacks are forwarded to {shown(had)} already, and forward_to.{kind} holds one"
-                f" address: bring {shown(url)} together with it first"
+                f"callbacks are forwarded to {redacted(had)} already, and forward_to.{kind} holds"
+                f" one address: merge {redacted(url)} with it first"
             )
         self.plan.notes.append(
-            f"{place}: what is passed on to {shown(url)} keeps coming, signed with a key that the"
-            " stage knows"
+            f"{target}: callbacks are still forwarded to {redacted(url)}, signed with a key that"
+            " the stage knows"
         )
         return {kind: url}
 
-    def _record_key(self, now: Value | None, after: dict[str, Any], place: Place) -> None:
-        """Where Live does not tell the key, it is set with whatever else changes."""
+    def _record_key(self, now: Value | None, after: dict[str, Any], target: ConfigTarget) -> None:
+        """Set the key; where Live does not show it, only together with another change."""
         if now is None or KEY in now or now.get("NotifyReqAuth") is False:
             self._key(after, "record_key", signs=True)
         elif now != after:
             after |= {"NotifyReqAuth": True, KEY: self.stage.secret("record_key")}
             self.plan.notes.append(
-                f"{place}: Live does not tell its key, so that --undo cannot put the key back"
+                f"{target}: Live does not show its key, so --undo cannot put the key back"
             )
 
     def _key(self, after: dict[str, Any], kind: Secret, *, signs: object) -> None:
-        """One that the stage knows stays: streams that are live go on signing with it."""
+        """Set the key unless the stage knows the present one: live streams still sign with it."""
         present = str(after.get(KEY, ""))
         if after.get("NotifyReqAuth") == signs and present and self.stage.knows(kind, present):
             return
@@ -172,49 +181,49 @@ class _Callbacks:
 class _Recordings:
     stage: Stage
     domain: Domain
-    wanted: Wanted
+    options: SetupOptions
     plan: Plan
 
-    def compare(self, held: Sequence[tuple[Place, Value]]) -> None:
-        for place, value in held:
-            self.plan.put(place, value, self._mended(place, value))
-        for app, stream in self._missing([place for place, _ in held]):
-            place = Place("oss", self.domain.streaming, app, stream)
-            pattern = [value for one, value in held if one.kind == "oss"]
+    def compare(self, present: Sequence[tuple[ConfigTarget, Value]]) -> None:
+        for target, value in present:
+            self.plan.put(target, value, self._corrected(target, value))
+        for app, stream in self._missing([target for target, _ in present]):
+            target = ConfigTarget("oss", self.domain.streaming, app, stream)
+            pattern = [value for other, value in present if other.kind == "oss"]
             try:
-                self.plan.put(place, None, self._new(pattern))
+                self.plan.put(target, None, self._new(pattern))
             except Blocked as why:
-                self.plan.blocked.append(f"{place}: {why}")
+                self.plan.blocked.append(f"{target}: {why}")
 
-    def _mended(self, place: Place, value: Value) -> Value:
+    def _corrected(self, target: ConfigTarget, value: Value) -> Value:
         after = dict(value)
         if value.get("OnDemand") in (AUTOMATIC, PUSH_URL):
-            if self.wanted.manual or self._is_ruled(place):
+            if self.options.manual or self._is_ruled(target):
                 after["OnDemand"] = MANUAL
             else:
                 self.plan.notes.append(
-                    f"{place} records by itself and no rule is about it: left alone (--manual"
+                    f"{target} records automatically and no rule covers it: left alone (--manual"
                     " makes it manual)"
                 )
         after["DelayTime"] = self.stage.merge_delay
-        if place.kind == "oss":
-            after["RecordFormat"] = self._formats(place, value)
-            after["OssEndpoint"] = self.wanted.endpoint or value.get("OssEndpoint", "")
+        if target.kind == "oss":
+            after["RecordFormat"] = self._formats(target, value)
+            after["OssEndpoint"] = self.options.endpoint or value.get("OssEndpoint", "")
         return after
 
-    def _formats(self, place: Place, value: Value) -> list[dict[str, Any]]:
-        """Under a name that two streams share, one overwrites the other's files."""
-        formats = [dict(one) for one in value["RecordFormat"]] or self._new_formats()
-        for one in formats:
-            prefix = one.get("OssObjectPrefix", "")
-            if place.streams == "*" and prefix and "{StreamName}" not in prefix:
-                one["OssObjectPrefix"] = _with_stream(prefix)
+    def _formats(self, target: ConfigTarget, value: Value) -> list[dict[str, Any]]:
+        """Add {StreamName} to names that streams share: one would overwrite another's file."""
+        formats = [dict(entry) for entry in value["RecordFormat"]] or self._new_formats()
+        for entry in formats:
+            prefix = entry.get("OssObjectPrefix", "")
+            if target.streams == "*" and prefix and "{StreamName}" not in prefix:
+                entry["OssObjectPrefix"] = _with_stream(prefix)
         return formats
 
-    def _is_ruled(self, place: Place) -> bool:
-        """Whether a rule records by itself what this configuration is for."""
+    def _is_ruled(self, target: ConfigTarget) -> bool:
+        """Return True if a rule records streams of this configuration on publish."""
         return any(
-            _meets(rule.match.app, place.app) and _meets(rule.match.stream, place.streams)
+            _matches(rule.match.app, target.app) and _matches(rule.match.stream, target.streams)
             for rule in self._rules()
         )
 
@@ -224,30 +233,33 @@ class _Recordings:
             if rule.on_publish is OnPublish.RECORD and fnmatchcase(self.domain.streaming, pattern):
                 yield rule
 
-    def _missing(self, held: Sequence[Place]) -> Iterator[tuple[str, str]]:
-        """The places that a rule needs and none of the present ones is for."""
+    def _missing(self, present: Sequence[ConfigTarget]) -> Iterator[tuple[str, str]]:
+        """Yield (app, stream) of each rule that no present configuration covers."""
         apps = [(rule.match.app, rule.match.stream) for rule in self._rules()]
-        if not apps and not held:
+        if not apps and not present:
             apps = [("*", "*")]
         added: set[tuple[str, str]] = set()
         for app, stream in apps:
-            is_there = any(_meets(app, one.app) and _meets(stream, one.streams) for one in held)
-            place = (_plain(app), _plain(stream))
-            if not is_there and place not in added:
-                added.add(place)
-                yield place
+            is_there = any(
+                _matches(app, existing.app) and _matches(stream, existing.streams)
+                for existing in present
+            )
+            names = (_name_or_star(app), _name_or_star(stream))
+            if not is_there and names not in added:
+                added.add(names)
+                yield names
 
     def _new(self, pattern: Sequence[Value]) -> Value:
-        """As another of the domain, unless the person says where to."""
-        if self.wanted.bucket:
-            where = {"OssBucket": self.wanted.bucket, "OssEndpoint": self.wanted.endpoint}
+        """Return a value like that of another configuration, or into --bucket."""
+        if self.options.bucket:
+            where = {"OssBucket": self.options.bucket, "OssEndpoint": self.options.endpoint}
             formats = self._new_formats()
         elif pattern:
             where = {name: pattern[0][name] for name in ("OssBucket", "OssEndpoint")}
-            formats = [dict(one) for one in pattern[0]["RecordFormat"]] or self._new_formats()
+            formats = [dict(entry) for entry in pattern[0]["RecordFormat"]] or self._new_formats()
         else:
             raise Blocked(
-                "there is none, and no other of the domain to go by: say --bucket and --endpoint"
+                "there is none, and no other of the domain to copy. Pass --bucket and --endpoint."
             )
         return {
             **where,
@@ -257,15 +269,15 @@ class _Recordings:
         }
 
     def _new_formats(self) -> list[dict[str, Any]]:
-        return [{"Format": name, "OssObjectPrefix": OBJECT_NAME} for name in self.wanted.formats]
+        return [{"Format": name, "OssObjectPrefix": OBJECT_NAME} for name in self.options.formats]
 
 
-def _meets(pattern: str, name: str) -> bool:
+def _matches(pattern: str, name: str) -> bool:
     return name == "*" or fnmatchcase(name, pattern)
 
 
-def _plain(pattern: str) -> str:
-    """Live knows names and "*", and no other pattern."""
+def _name_or_star(pattern: str) -> str:
+    """Return "*" for any pattern: Live knows no other one."""
     return "*" if GLOB & set(pattern) else pattern
 
 
@@ -274,8 +286,8 @@ def _with_stream(prefix: str) -> str:
     return f"{folder}{divided}{{StreamName}}/{name}" if divided else f"{{StreamName}}/{prefix}"
 
 
-def shown(url: str) -> str:
-    """The end of a callback URL is often a secret."""
+def redacted(url: str) -> str:
+    """Return the URL without its path, which often ends in a secret."""
     head, _, path = url.partition("://")
     host, divided, rest = path.partition("/")
     return f"{head}://{host}/…" if divided and rest else url

@@ -1,4 +1,7 @@
-"""What a stage says of itself, and the secrets that Live is to hold for it."""
+"""A stage as setup sees it: its settings, its policy, and the secrets that Live has to hold for it.
+
+Setup and probe call it. A secret is compared with the stage's own by digest and never sent there.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ PATHS: Mapping[Flow, str] = {
 
 
 class Unusable(Exception):
-    """A secret that Live cannot be given; the sentence says what to do."""
+    """A secret that must not be given to Live; the text says what to do."""
 
 
 @dataclass(slots=True)
@@ -60,15 +63,15 @@ class Stage:
 
     @property
     def address(self) -> str:
-        """Recording callbacks are signed over the host that the stage was told."""
+        """The stage's address with its callback host, over which recording callbacks are signed."""
         return f"{urlsplit(self.url).scheme}://{self.host or urlsplit(self.url).netloc}"
 
     def is_ours(self, url: str) -> bool:
         hosts = {self.host, urlsplit(self.url).netloc} - {""}
         return urlsplit(url).netloc in hosts
 
-    def leads(self, url: str, flow: Flow) -> bool:
-        """To the right function, with a path token that the stage knows."""
+    def points_to(self, url: str, flow: Flow) -> bool:
+        """Return True if the URL points to the function of `flow` with a valid path token."""
         if not self.is_ours(url):
             return False
         path, _, token = urlsplit(url).path.rpartition("/")
@@ -78,14 +81,14 @@ class Stage:
         return f"{self.address}{PATHS[flow]}{self.secret('path_token')}"
 
     def knows(self, kind: Secret, secret: str) -> bool:
-        """The stage is asked by digest: no secret travels."""
+        """Return True if the stage knows the secret; only its digest is sent."""
         if (kind, secret) not in self._known:
             digest = hashlib.sha256(secret.encode()).hexdigest()
-            self._known[kind, secret] = self.api.examined(**{kind: digest})["matches"][kind] is True
+            self._known[kind, secret] = self.api.examine(**{kind: digest})["matches"][kind] is True
         return self._known[kind, secret]
 
     def secret(self, kind: Secret) -> str:
-        """The first that the environment names, which the stage must know too; else Unusable."""
+        """Return the first secret in the environment; raise Unusable if the stage rejects it."""
         name = VARIABLES[kind]
         found = self.environment.get(name, "").replace(",", " ").split()
         if not found and self.is_development:
@@ -98,11 +101,11 @@ class Stage:
 
 
 def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
-    told = api.examined()
+    examined = api.examine()
     policy = api.policy()
-    settings = told["settings"]
+    settings = examined["settings"]
     return Stage(
-        name=told["stage"],
+        name=examined["stage"],
         url=target.url.rstrip("/"),
         host=settings["callback_host"],
         policy=_policy(policy["policy"]),
@@ -112,11 +115,11 @@ def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
         relays=settings["relays"],
         api=api,
         environment=environment,
-        is_development=_is_stand_in(target.live),
+        is_development=_is_emulator(target.live),
     )
 
 
-def _is_stand_in(live: str) -> bool:
+def _is_emulator(live: str) -> bool:
     return bool(live) and values.endpoint(live)[0] == "http"
 
 

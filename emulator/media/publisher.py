@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0
 """How long the other side may take to answer or to read."""
-PATIENCE = PATIENCE_S  # the name that cli/local/encoder.py still imports
 THE_STREAM, CONTROL, COMMANDS, MEDIA = 1, 2, 3, 4
 READ_BYTES = 65_536
 NO_ADDRESS = "an address is rtmp://host/app/stream"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from cli.account import Account, Declined, account_at, told
+from cli.account import Account, Declined, account_at, rows_at
 from cli.errors import Failure
 from emulator.live import LiveInThread, Remote
 from shared.outbound.live import Credentials
@@ -31,7 +31,7 @@ def account(address: str, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 def test_any_action_is_asked_by_its_own_name_and_those_of_its_parameters(account: Account) -> None:
     answer = account.ask("DescribeLiveRecordConfig", **LIVE)
-    (rule,) = told(answer, "LiveAppRecordList", "LiveAppRecord")
+    (rule,) = rows_at(answer, "LiveAppRecordList", "LiveAppRecord")
     assert (rule["AppName"], rule["OnDemond"]) == ("app", 7)
 
 
@@ -59,7 +59,7 @@ def test_no_answer_is_a_refusal_too_and_holds_no_secret() -> None:
 
 
 def test_the_account_says_whose_the_key_is(account: Account) -> None:
-    assert account.who()["IdentityType"] == "RAMUser"
+    assert account.caller_identity()["IdentityType"] == "RAMUser"
 
 
 @pytest.mark.parametrize("skew", [-1_200, 0, 1_200])

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 
 from cli import output, stage_registry
 from cli.api import Api
-from cli.errors import Failure, Refused
+from cli.errors import Failure, StageRefusal
 from cli.local.stack import ROOT, TOKEN, Stack, running
 from cli.main import main
 from cli.stage_registry import Target, register
@@ -72,14 +72,14 @@ class Person:
         return result.stdout.strip()
 
     def json(self, *words: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.types(*words, "--json").stdout)
-        return told
+        document: dict[str, Any] = json.loads(self.types(*words, "--json").stdout)
+        return document
 
     def publishes(self, stream: str, app: str = "app") -> None:
         self.stack.control("publish", domain=PUSHED, app=app, stream=stream, wait=True)
 
-    def fails(self, stream: str, code: str, **how: int) -> None:
-        self.stack.control("fail", code=code, stream=stream, times=100, **how)
+    def fails(self, stream: str, code: str, **more: int) -> None:
+        self.stack.control("fail", code=code, stream=stream, times=100, **more)
 
 
 @pytest.fixture
@@ -130,6 +130,13 @@ def test_history_and_files_are_lines(person: Person) -> None:
     assert person.says("files", of("lines")) == "it has left no file"
 
 
+def test_a_note_is_kept_in_the_history(person: Person) -> None:
+    person.publishes("noted")
+    person.says("start", of("noted"), "--note", "morning show")
+
+    assert "morning show" in json.dumps(person.json("history", of("noted")))
+
+
 def test_texts_are_chinese_where_that_is_asked(person: Person) -> None:
     assert "没有人要求录制该流" in person.says("why", of("nobody"), "--language", "zh")
 
@@ -148,7 +155,7 @@ def test_a_long_list_is_gathered_from_its_pages(
 ) -> None:
     for number in range(3):
         person.publishes(f"page{number}", app="pages")
-    monkeypatch.setattr("cli.api.PAGE", 2)
+    monkeypatch.setattr("cli.api.PAGE_ROWS", 2)
 
     assert len(person.says("list", "--app", "pages").splitlines()) == 3
 
@@ -223,16 +230,16 @@ def test_how_long_an_event_may_last_is_refused_where_the_stage_would_cut_it(
 
 
 def why(person: Person, stream: str) -> str:
-    said = person.says("why", stream)
-    assert len(said.splitlines()) == 1
-    return said
+    sentence = person.says("why", stream)
+    assert len(sentence.splitlines()) == 1
+    return sentence
 
 
 def until_why(person: Person, stream: str, text: str) -> None:
     """What was queued is sent by the reconcile that was woken."""
     deadline = time.monotonic() + 15
-    while text not in (said := why(person, stream)):
-        assert time.monotonic() < deadline, said
+    while text not in (sentence := why(person, stream)):
+        assert time.monotonic() < deadline, sentence
         time.sleep(0.05)
 
 
@@ -277,10 +284,10 @@ def forge(stack: Stack, stream: str) -> int:
 
 def test_why_a_callback_was_not_believed(person: Person) -> None:
     assert forge(person.stack, "forged") == 401
-    said = why(person, of("forged"))
+    sentence = why(person, of("forged"))
 
-    assert "refused" in said
-    assert "nothing proved that Live sent it: the timestamp is outside the window" in said
+    assert "refused" in sentence
+    assert "nothing proved that Live sent it: the timestamp is outside the window" in sentence
     assert "refused" not in why(person, of("another"))
 
 
@@ -302,7 +309,7 @@ def test_why_the_account_is_throttled(person: Person) -> None:
     assert "(queued)" in person.says("start", of("throttled"))
 
     assert "is not recorded yet: Live throttled start" in why(person, of("throttled"))
-    person.stack.control("clock", advance_ms=60_000)  # the lane was slowed for everybody
+    person.stack.control("clock", advance_ms=60_000)  # the rate limit was lowered for everybody
 
 
 def test_why_a_stop_still_holds(person: Person) -> None:
@@ -373,11 +380,11 @@ def test_what_names_no_stream_is_a_usage_error_that_quotes_no_secret(name: str) 
 
 def test_a_secret_of_a_url_goes_no_further(person: Person) -> None:
     pasted = f"rtmp://{PUSHED}/app/pasted?auth_key=hush-hush"
-    said = person.types("start", pasted)
+    started = person.types("start", pasted)
 
-    assert said.exit_code == 0
-    assert of("pasted") in said.stdout
-    assert "hush" not in said.output
+    assert started.exit_code == 0
+    assert of("pasted") in started.stdout
+    assert "hush" not in started.output
     assert "hush" not in (person.stack.folder / "functions.log").read_text()
 
 
@@ -428,25 +435,27 @@ def test_a_new_file_of_stages_is_nobody_else_s_to_read(no_stages: Path) -> None:
 def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_stages.write_text('[show]\nurl = "https://show"\ntoken_env = "SHOW_TOKEN"\n')
     with pytest.raises(click.UsageError, match="token_env that is set"):
-        stage_registry.chosen("show", None, None, changes=True)
+        stage_registry.resolve_target("show", None, None, changes=True)
     monkeypatch.setenv("SHOW_TOKEN", "from the variable")
 
-    assert stage_registry.chosen("show", None, None, changes=True).token == "from the variable"
+    assert (
+        stage_registry.resolve_target("show", None, None, changes=True).token == "from the variable"
+    )
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--stage", "nowhere"], "there is no stage nowhere"),
         (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
-        (["--url", "http://x"], "say the token"),
-        ([], "say which stage"),
+        (["--url", "http://x"], "--url needs a token"),
+        ([], "No stage is named"),
     ],
 )
-def test_a_stage_that_cannot_be_told_is_a_usage_error(words: list[str], said: str) -> None:
+def test_a_stage_that_cannot_be_told_is_a_usage_error(words: list[str], message: str) -> None:
     result = run("stop", of("room1"), *words)
 
-    assert (result.exit_code, said in result.stderr) == (2, True)
+    assert (result.exit_code, message in result.stderr) == (2, True)
 
 
 def test_a_file_of_stages_that_cannot_be_read_says_so(no_stages: Path) -> None:
@@ -511,8 +520,8 @@ def test_an_address_in_the_file_of_stages_that_is_none_is_named_with_its_stage(
 
 def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", patience=0.05)
-        with pytest.raises(Failure, match="whether it did what was asked is not known"):
+        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", timeout_s=0.05)
+        with pytest.raises(Failure, match="whether it did what was asked is unknown"):
             api.ask(of("room1"), "start")
         with pytest.raises(Failure, match=r"gave no answer within 0\.05 s$"):
             api.status(of("room1"))
@@ -533,15 +542,15 @@ def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:
 
 
 def test_settings_that_are_wrong_are_named_where_the_stage_names_them() -> None:
-    told = {"code": "Misconfigured", "detail": "settings are wrong", "hint": "see the log"}
+    problem = {"code": "Misconfigured", "detail": "settings are wrong", "hint": "see the log"}
     rate, store = ({"field": f"LIVE_RECORD_{name}"} for name in ("RATE", "STORE"))
-    named = Refused({**told, "errors": [rate, store]}).message
+    message = StageRefusal({**problem, "errors": [rate, store]}).message
 
-    assert named == (
+    assert message == (
         "Misconfigured: settings are wrong: LIVE_RECORD_RATE, LIVE_RECORD_STORE (see the log)"
     )
-    assert Refused(
-        {**told, "errors": [1, {"field": "a", "detail": "settings are wrong"}]}
+    assert StageRefusal(
+        {**problem, "errors": [1, {"field": "a", "detail": "settings are wrong"}]}
     ).message == ("Misconfigured: settings are wrong (see the log)")
 
 
@@ -573,13 +582,13 @@ def test_ports_that_cannot_be_are_refused() -> None:
 def test_a_folder_that_another_stack_works_in_is_left_to_it(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         flock(lock, LOCK_EX)
-        with pytest.raises(Failure, match="another stack works in"), running(tmp_path):
+        with pytest.raises(Failure, match="Another stack runs in"), running(tmp_path):
             pytest.fail("it runs beside the other")
 
 
-def test_a_stand_in_that_has_gone_is_said_with_its_log(tmp_path: Path) -> None:
+def test_an_emulator_that_has_gone_is_reported_with_its_log(tmp_path: Path) -> None:
     gone = Stack("", "http://127.0.0.1:9", "", tmp_path, ())
-    for ask in (gone.control, gone.look):
+    for ask in (gone.control, gone.get):
         with pytest.raises(Failure, match=r"has gone: see .*functions\.log"):
             ask("state")
 
@@ -642,8 +651,8 @@ def keeping_it_up() -> tuple[subprocess.Popen[str], str]:
         cwd=ROOT,
     )
     assert dev.stdout is not None
-    told = iter(dev.stdout.readline, "")
-    return dev, next(line for line in told if line.startswith("Function Compute")).split()[2]
+    lines = iter(dev.stdout.readline, "")
+    return dev, next(line for line in lines if line.startswith("Function Compute")).split()[2]
 
 
 @pytest.mark.slow
@@ -653,21 +662,21 @@ def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: P
     dev.send_signal(signal.SIGINT)
     dev.communicate(timeout=30)
 
-    kept = stage_registry._read()["dev"]
-    assert (kept["url"], kept["token"]) == (address, TOKEN)
-    assert set(kept) == {"url", "token", "live", "rtmp"}
+    registered = stage_registry._read()["dev"]
+    assert (registered["url"], registered["token"]) == (address, TOKEN)
+    assert set(registered) == {"url", "token", "live", "rtmp"}
     assert (dev.returncode, listed.exit_code) == (0, 0)
 
 
 def test_a_file_s_line_says_how_long_it_lasts_where_that_is_known() -> None:
-    told = {"uri": "a.mp4", "start": None, "stop": None, "url": None}
+    row = {"uri": "a.mp4", "start": None, "stop": None, "url": None}
 
-    assert output.file({**told, "duration": 59.403}) == "a.mp4  - to -  59.403 s"
-    assert output.file({**told, "duration": None}) == "a.mp4  - to -"
+    assert output.file_line({**row, "duration": 59.403}) == "a.mp4  - to -  59.403 s"
+    assert output.file_line({**row, "duration": None}) == "a.mp4  - to -"
 
 
 def test_a_development_clock_that_was_left_elsewhere_is_said() -> None:
-    assert output.clock(0) == "as real time"
-    assert output.clock(5_400_000).startswith("1h30m ahead of real time")
-    assert output.clock(-60_000).startswith("1m behind real time")
-    assert '{"offset_ms": 0}' in output.clock(1)
+    assert output.clock_offset(0) == "as real time"
+    assert output.clock_offset(5_400_000).startswith("1h30m ahead of real time")
+    assert output.clock_offset(-60_000).startswith("1m behind real time")
+    assert '{"offset_ms": 0}' in output.clock_offset(1)

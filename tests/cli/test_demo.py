@@ -20,8 +20,8 @@ def pictures(path: Path) -> int:
 
 
 def test_a_command_that_missed_its_slot_is_no_call_that_has_a_cause() -> None:
-    told = ["asked_start", "sent because: a", "never_sent", "sent because: b", "accepted"]
-    lines = [{"code": line.partition(" ")[0], "text": line} for line in told]
+    texts = ["asked_start", "sent because: a", "never_sent", "sent because: b", "accepted"]
+    lines = [{"code": line.partition(" ")[0], "text": line} for line in texts]
     assert causes(lines) == ["b"]
     assert causes(lines[:4]) == ["b"]
 
@@ -31,11 +31,11 @@ def test_the_demo_leaves_two_files_of_one_intent_of_which_every_frame_is_read() 
     command = [sys.executable, "-m", "cli.main", "demo"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert (told["result"], len(told["files"])) == ("ok", 2)
-    assert (told["commands_sent"], told["duplicates_sent"]) == (5, 0)
-    for file in map(Path, (one["path"] for one in told["files"])):
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert (report["result"], len(report["files"])) == ("ok", 2)
+    assert (report["commands_sent"], report["duplicates_sent"]) == (5, 0)
+    for file in map(Path, (row["path"] for row in report["files"])):
         assert decode(file) == Decoded(pictures(file), "")
         assert f"ffplay {file}" in done.stdout
         file.unlink()
-    assert all(one["duration"] > 1 for one in told["files"])
+    assert all(row["duration"] > 1 for row in report["files"])

@@ -1,4 +1,4 @@
-"""A deploy and the way back, with a Serverless Devs that writes down what it is told."""
+"""A deploy and the way back, with a Serverless Devs that records its commands."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class Function:
 
 @dataclass
 class Account:
-    """Serverless Devs as a deploy needs it: what it was told, and the versions that it keeps."""
+    """Serverless Devs as a deploy needs it: the commands it got, and the versions it has."""
 
-    told: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     functions: defaultdict[str, Function] = field(default_factory=lambda: defaultdict(Function))
     refuses: str = ""
     has_no: str = ""
 
     def run(self, *words: str) -> str:
-        self.told.append(" ".join(words))
-        if self.refuses and self.refuses in self.told[-1]:
+        self.commands.append(" ".join(words))
+        if self.refuses and self.refuses in self.commands[-1]:
             raise Failure("no such permission")
         function = self.functions[words[0]]
         if words[1:3] == ("version", "publish"):
@@ -94,15 +94,15 @@ def released(account: Account, named: str, functions: Sequence[str] = ("api", "t
 
 
 def back(account: Account, functions: Sequence[str] = ("api", "timer")) -> list[str]:
-    said: list[str] = []
-    roll_back(account, functions, said.append)
-    return said
+    lines: list[str] = []
+    roll_back(account, functions, lines.append)
+    return lines
 
 
 def test_the_alias_moves_only_when_every_version_is_there(account: Account) -> None:
     released(account, FIRST)
 
-    assert account.told == [
+    assert account.commands == [
         "api deploy --function -y",
         "timer deploy --function -y",
         f"api version publish --description {FIRST}",
@@ -161,10 +161,10 @@ def test_a_function_without_a_version_of_the_newest_release_stays_where_it_is(
 def test_a_function_that_had_no_version_then_is_left_and_said(account: Account) -> None:
     released(account, FIRST)
     released(account, SECOND, ["api", "timer", "files"])
-    said = back(account, ["api", "timer", "files"])
+    lines = back(account, ["api", "timer", "files"])
 
     assert account.serving == {"api": 1, "timer": 1, "files": 1}
-    assert f"warning: files had no version in {FIRST} and stays as it is" in said
+    assert f"warning: files had no version in {FIRST} and stays as it is" in lines
 
 
 def test_it_holds_up_no_further_rollback(account: Account) -> None:
@@ -185,10 +185,10 @@ def test_a_function_that_was_never_released_is_left_too(account: Account, absent
     for named in (FIRST, SECOND):
         released(account, named)
     account.has_no = absent
-    said = back(account, ["api", "timer", "files"])
+    lines = back(account, ["api", "timer", "files"])
 
     assert account.serving == {"api": 1, "timer": 1}
-    assert any(line.startswith("warning: files ") for line in said)
+    assert any(line.startswith("warning: files ") for line in lines)
 
 
 def test_there_is_nothing_before_the_first_release(account: Account) -> None:
@@ -233,9 +233,9 @@ UNKNOWN_REJECTION = {
 }
 
 
-@pytest.mark.parametrize("what", UNKNOWN_REJECTION)
-def test_what_the_functions_would_refuse_is_refused_before(what: str) -> None:
-    name, value = UNKNOWN_REJECTION[what]
+@pytest.mark.parametrize("case", UNKNOWN_REJECTION)
+def test_what_the_functions_would_refuse_is_refused_before(case: str) -> None:
+    name, value = UNKNOWN_REJECTION[case]
     (found,) = faults(**{name: value})
 
     assert found.startswith(f"{name} ")
@@ -254,7 +254,7 @@ def test_a_policy_that_the_stage_cannot_serve_is_refused() -> None:
 
 @pytest.fixture
 def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """With a Serverless Devs on PATH that keeps what it is told in a folder."""
+    """With a Serverless Devs on PATH that records its commands in a folder."""
     program = tmp_path / "s"
     program.write_text(f"#!{sys.executable} -IS\n{SERVERLESS_DEVS.read_text()}")
     program.chmod(0o755)
@@ -274,19 +274,19 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
 
 @pytest.mark.parametrize("command", ["deploy", "rollback"])
 @pytest.mark.parametrize(
-    ("stage", "said"),
+    ("stage", "message"),
     [
         ("production", "there is no stage 'production' in env.yaml, only dev, staging, prod"),
-        ("", "say which stage of env.yaml: dev, staging, prod"),
+        ("", "No stage is named. Pass one of env.yaml: dev, staging, prod."),
     ],
 )
 def test_an_unknown_stage_is_refused(
-    says: Callable[..., Result], command: str, stage: str, said: str
+    says: Callable[..., Result], command: str, stage: str, message: str
 ) -> None:
     result = says(command, "--stage", stage, "--yes")
 
     assert result.exit_code == 1
-    assert result.output == f"Error: {said}\n"
+    assert result.output == f"Error: {message}\n"
 
 
 def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
@@ -294,7 +294,7 @@ def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
 ) -> None:
     result = says("rollback", "--stage", "prod", typed="n\n")
 
-    assert "whether prod is recording is not known" in result.output
+    assert "whether prod is recording is unknown" in result.output
     assert result.exit_code == 1
     assert not (tmp_path / "calls").exists()
 
@@ -365,6 +365,6 @@ def test_a_deploy_of_a_stage_that_records_says_so(
 
         result = says("deploy", "--stage", "prod", typed="n\n")
 
-    assert "prod is at work: 1 " in result.output
+    assert "prod is in use: 1 " in result.output
     assert result.exit_code == 1
     assert not (tmp_path / "calls").exists()

@@ -99,20 +99,20 @@ WRONG: dict[str, tuple[Spoil, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_it_is_refused(sound: Resources, what: str) -> None:
-    spoil, said = WRONG[what]
+@pytest.mark.parametrize("case", WRONG)
+def test_it_is_refused(sound: Resources, case: str) -> None:
+    spoil, message = WRONG[case]
 
     found = spoilt(sound, spoil)
 
     assert len(found) == 1
-    assert found[0].startswith(said) or said in found[0]
+    assert found[0].startswith(message) or message in found[0]
 
 
 @pytest.mark.parametrize("name", CLEARED)
 def test_what_a_deploy_would_clear_without_a_word_is_refused(sound: Resources, name: str) -> None:
     assert spoilt(sound, lambda props: props.pop(name)) == [
-        f"reconcile does not say {name}, so a deploy would clear it: say it, if only as empty"
+        f"reconcile omits {name}, so a deploy would clear it. Write it, even if it is empty."
     ]
 
 

@@ -67,7 +67,7 @@ OSS_CONFIG: dict[str, Any] = {
     "DelayTime": 180,
 }
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
-PLACE = {"DomainName": LIVE, "AppName": "app", "StreamName": "*"}
+CONFIG_NAMES = {"DomainName": LIVE, "AppName": "app", "StreamName": "*"}
 
 
 def formats(prefix: str = PREFIX) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def formats(prefix: str = PREFIX) -> list[dict[str, Any]]:
 
 @dataclass
 class Ground:
-    """A stage between the stand-ins, an account, and somebody who types commands."""
+    """A stage between the emulators, an account, and somebody who types commands."""
 
     stack: Stack
     account: Account
@@ -95,9 +95,9 @@ class Ground:
 
     def doctor(self) -> tuple[int, list[dict[str, Any]]]:
         code, output = self.types("doctor", "--stage", STAGE, "--json")
-        told = json.loads(output)
-        assert told["exit"] == code
-        return code, [one for one in told["findings"] if one["severity"] != "ok"]
+        report = json.loads(output)
+        assert report["exit"] == code
+        return code, [finding for finding in report["findings"] if finding["severity"] != "ok"]
 
     def phase(self, stream: str) -> str:
         _, output = self.types("status", f"{LIVE}/app/{stream}", "--stage", STAGE, "--json")
@@ -106,7 +106,7 @@ class Ground:
     def finds(self, check: str) -> tuple[int, list[dict[str, Any]]] | None:
         """What is found, once it is: an applied policy is in force within 10 s."""
         code, found = self.doctor()
-        return (code, found) if check in [one["check"] for one in found] else None
+        return (code, found) if check in [finding["check"] for finding in found] else None
 
     def apply(self, policy: str) -> None:
         (self.folder / "policy.toml").write_text(policy)
@@ -138,29 +138,31 @@ class Ground:
         return oss.Client(config)
 
     def put_config(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
-        told = _without_none(
+        params = _without_none(
             {**OSS_CONFIG, "OssBucket": "dev-bucket", "RecordFormat": formats(), **changed}
         )
         with suppress(Declined):
-            self.account.ask("DeleteLiveAppRecordConfig", **{**PLACE, "AppName": told["AppName"]})
-        self.account.ask("AddLiveAppRecordConfig", **told)
+            self.account.ask(
+                "DeleteLiveAppRecordConfig", **{**CONFIG_NAMES, "AppName": params["AppName"]}
+            )
+        self.account.ask("AddLiveAppRecordConfig", **params)
 
     def record_notify(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
-        told = self.account.ask("DescribeLiveRecordNotifyConfig", DomainName=LIVE)
-        now = told["LiveRecordNotifyConfig"]
+        answer = self.account.ask("DescribeLiveRecordNotifyConfig", DomainName=LIVE)
+        now = answer["LiveRecordNotifyConfig"]
         flags = {name: str(now[name]).lower() for name in ("NeedStatusNotify", "NotifyReqAuth")}
         wanted = _without_none({**now, **flags, **changed})
         self.account.ask("UpdateLiveRecordNotifyConfig", **wanted)
 
     def stream_notify(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
-        told = self.account.ask("DescribeLiveStreamsNotifyUrlConfig", DomainName=PUSH)
+        answer = self.account.ask("DescribeLiveStreamsNotifyUrlConfig", DomainName=PUSH)
         self.account.ask(
-            "SetLiveStreamsNotifyUrlConfig", **{**told["LiveStreamsNotifyConfig"], **changed}
+            "SetLiveStreamsNotifyUrlConfig", **{**answer["LiveStreamsNotifyConfig"], **changed}
         )
 
 
 def _without_none(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: one for name, one in value.items() if one is not None}
+    return {name: field for name, field in value.items() if field is not None}
 
 
 def _named(options: Sequence[str]) -> dict[str, str]:
@@ -200,16 +202,16 @@ def ground(whole: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
     register(STAGE, Target(whole.stack.fc, TOKEN, whole.stack.live))
     yield whole
     whole.live.switch(absent_notify_config="empty", record_key_is_told=True)
-    for one in whole.live.get("state")["streams"]:
-        if one["live"]:
-            whole.live.unpublish(one["stream"], wait=True)
+    for stream in whole.live.get("state")["streams"]:
+        if stream["live"]:
+            whole.live.unpublish(stream["stream"], wait=True)
 
 
 Plant = Callable[[Ground], object]
 
 
 def _delete_config(ground: Ground) -> None:
-    ground.account.ask("DeleteLiveAppRecordConfig", **PLACE)
+    ground.account.ask("DeleteLiveAppRecordConfig", **CONFIG_NAMES)
 
 
 def _only_transcoded(ground: Ground) -> None:
@@ -222,8 +224,8 @@ def _no_one_to_ask(ground: Ground) -> None:
 
 
 def _both_storages(ground: Ground) -> None:
-    told = {**PLACE, "VodTranscodeGroupId": "group", "OnDemand": 7}
-    ground.account.ask("AddLiveRecordVodConfig", **told)
+    params = {**CONFIG_NAMES, "VodTranscodeGroupId": "group", "OnDemand": 7}
+    ground.account.ask("AddLiveRecordVodConfig", **params)
 
 
 def _policy_of_an_ingest_domain(ground: Ground) -> None:
@@ -321,7 +323,7 @@ def test_ten_of_the_faults_are_the_vendors_own() -> None:
 def found_or_planted_again(
     ground: Ground, check: str, plant: Plant
 ) -> tuple[int, list[dict[str, Any]]] | None:
-    """What the stage's own timer mends may be mended before anybody looks."""
+    """What the stage's own timer repairs may be repaired before doctor runs."""
     found = ground.finds(check)
     if found is None and plant is _unheard:
         plant(ground)
@@ -329,7 +331,7 @@ def found_or_planted_again(
 
 
 @pytest.mark.parametrize("fault", [*VENDOR, *OURS])
-def test_a_planted_fault_is_found_and_what_doctor_names_mends_it(
+def test_a_planted_fault_is_found_and_the_named_command_fixes_it(
     ground: Ground, fault: str
 ) -> None:
     check, plant = (VENDOR | OURS)[fault]
@@ -337,18 +339,18 @@ def test_a_planted_fault_is_found_and_what_doctor_names_mends_it(
 
     plant(ground)
     code, found = eventually(lambda: found_or_planted_again(ground, check, plant))
-    assert code == max(SEVERITIES.index(one["severity"]) for one in found)
+    assert code == max(SEVERITIES.index(finding["severity"]) for finding in found)
 
-    for command in dict.fromkeys(one["mend"] for one in found if one["mend"]):
+    for command in dict.fromkeys(finding["fix"] for finding in found if finding["fix"]):
         ground.execute(command)
     assert eventually(lambda: ground.doctor() == (0, []))
 
 
 def test_doctor_only_reads_and_what_it_reads_is_documented(ground: Ground) -> None:
-    """The stand-in counts what came over the wire."""
+    """The emulator counts what came over the wire."""
     before = ground.live.calls()["next"]
     ground.doctor()
-    asked = {one["action"] for one in ground.live.calls(since=before)["calls"]}
+    asked = {call["action"] for call in ground.live.calls(since=before)["calls"]}
 
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
     documented = set(re.findall(r"`(?:live|oss):(\w+)`", page))
@@ -366,9 +368,9 @@ def test_a_permission_that_is_missing_is_named_and_nothing_is_said_to_be_well_wi
     requests.delete(f"{ground.stack.live}/_control/fail", timeout=10)
 
     assert code == 2
-    named = [one["text"] for one in found if one["check"] == "access"]
+    named = [finding["text"] for finding in found if finding["check"] == "access"]
     assert ["live:DescribeLiveRecordNotifyConfig" in text for text in named] == [True]
-    assert {"record-callback", "status", "record-key"} <= {one["check"] for one in found}
+    assert {"record-callback", "status", "record-key"} <= {finding["check"] for finding in found}
 
 
 def test_a_clock_that_is_off_is_found(ground: Ground) -> None:
@@ -380,12 +382,12 @@ def test_a_clock_that_is_off_is_found(ground: Ground) -> None:
     ground.live.skew(0)
 
     assert code == 2
-    (text,) = [one["text"] for one in found if one["check"] == "clock"]
-    told = re.fullmatch(
-        "the stage's clock is (.+) ahead of Live's: genuine callbacks are refused", text
+    (text,) = [finding["text"] for finding in found if finding["check"] == "clock"]
+    match = re.fullmatch(
+        "the stage's clock is (.+) ahead of Live's: genuine callbacks are rejected", text
     )
-    assert told
-    assert abs(duration(told[1]) - 400_000) <= (took + 1) * 1000
+    assert match
+    assert abs(duration(match[1]) - 400_000) <= (took + 1) * 1000
 
 
 def test_what_could_not_be_converted_is_told_until_the_next_recording_begins(
@@ -394,11 +396,11 @@ def test_what_could_not_be_converted_is_told_until_the_next_recording_begins(
     ground.live.publish("breaks", wait=True)
     eventually(lambda: ground.phase("breaks") == "recording")
     error = {"code": "PermissionDenied.ResourceAccess", "message": "no"}
-    told = {"event": "transformat_error", "error_info": error, "file_info": {"uri": "x.flv"}}
-    ground.live.record_event("breaks", "transformat_error", **told)
+    event = {"event": "transformat_error", "error_info": error, "file_info": {"uri": "x.flv"}}
+    ground.live.record_event("breaks", "transformat_error", **event)
     code, found = eventually(lambda: ground.finds("errors"))
-    said = [one["text"] for one in found if one["check"] == "errors"]
-    assert (code, ["grant it OSS" in text for text in said]) == (2, [True])
+    texts = [finding["text"] for finding in found if finding["check"] == "errors"]
+    assert (code, ["grant it OSS" in text for text in texts]) == (2, [True])
 
     ground.live.unpublish("breaks", wait=True)
     ground.live.publish("breaks", wait=True)
@@ -416,7 +418,7 @@ def test_a_configuration_that_is_not_there_is_known_however_live_says_so(
     code, found = ground.doctor()
     ground.execute(f"live-record setup --stage {STAGE}")
 
-    assert {(one["check"], one["severity"]) for one in found} == {
+    assert {(finding["check"], finding["severity"]) for finding in found} == {
         ("stream-callback", "fault"),
         ("record-callback", "fault"),
     }
@@ -424,20 +426,22 @@ def test_a_configuration_that_is_not_there_is_known_however_live_says_so(
     assert ground.doctor() == (0, [])
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_key_that_live_does_not_tell_is_not_said_to_be_wrong(ground: Ground, told: bool) -> None:
-    ground.live.switch(record_key_is_told=told)
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_key_that_live_does_not_tell_is_not_said_to_be_wrong(
+    ground: Ground, is_told: bool
+) -> None:
+    ground.live.switch(record_key_is_told=is_told)
 
     assert ground.doctor() == (0, [])
 
 
 def test_a_callback_that_is_somebody_elses_is_never_called(ground: Ground) -> None:
-    """Doctor knocks at the stage alone."""
+    """Doctor calls the stage alone."""
     with receiving() as other:
         urls = {"NotifyUrl": f"{other.address}/record", "OnDemandUrl": f"{other.address}/ask"}
         ground.record_notify(**urls)
         code, found = ground.doctor()
-        for command in dict.fromkeys(one["mend"] for one in found if one["mend"]):
+        for command in dict.fromkeys(finding["fix"] for finding in found if finding["fix"]):
             ground.execute(command)
 
     assert code == 2

@@ -1,4 +1,4 @@
-"""Each check of doctor, as a function of what was looked at."""
+"""Each check of doctor, as a function of the Snapshot."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from cli.doctor.finding import Finding, Severity, examine, worst
 from cli.doctor.snapshot import (
     Bucket,
     Callback,
+    CallbackProbe,
+    CallbackRecord,
     Domain,
     Format,
     Identity,
-    Knock,
     Online,
     Recording,
-    Seen,
-    Told,
+    Snapshot,
+    StageRef,
     Unread,
-    Where,
 )
 from shared.config import load_policy
 from shared.protocol.policy import Policy
@@ -93,17 +93,19 @@ def policy(text: str = POLICY) -> Policy:
     return load_policy(text, kind="toml")
 
 
-HEALTHY = Seen(
-    where=Where(URL, "--stage prod"),
+HEALTHY = Snapshot(
+    stage_ref=StageRef(URL, "--stage prod"),
     identity=Identity("RAMUser", "ada"),
-    clocks_apart=200,
+    clock_offset_ms=200,
     health=HEALTH,
     examined=EXAMINED,
     policy=policy(),
     listed=[],
     domains=[DOMAIN],
     buckets={BUCKET: Bucket(*BUCKET)},
-    knocks={url: Knock(url, status, ours=True, signed=True) for url, status in GOOD.items()},
+    probes={
+        url: CallbackProbe(url, status, ours=True, signed=True) for url, status in GOOD.items()
+    },
     known={
         "stream_key:stream-key": True,
         "record_key:record-key": True,
@@ -114,37 +116,37 @@ AWAY = Unread("the stage", "nothing answers")
 UNKNOWN_REJECTION = Unread(
     "the domain's mapping", "Forbidden.RAM", "live:DescribeLiveDomainMapping", "Forbidden.RAM"
 )
-Change = Callable[[], Seen]
+Change = Callable[[], Snapshot]
 
 
-def examined(part: str, **changed: object) -> Seen:
+def examined(part: str, **changed: object) -> Snapshot:
     return replace(HEALTHY, examined={**EXAMINED, part: {**EXAMINED[part], **changed}})
 
 
-def engine(**settings: str) -> Seen:
+def engine(**settings: str) -> Snapshot:
     return examined("store", settings={**EXAMINED["store"]["settings"], **settings})
 
 
-def domain(**changed: Any) -> Seen:  # noqa: ANN401 - as Domain has them
+def domain(**changed: Any) -> Snapshot:  # noqa: ANN401 - as Domain has them
     return replace(HEALTHY, domains=[replace(DOMAIN, **changed)])
 
 
-def configured(**changed: Any) -> Seen:  # noqa: ANN401 - as Recording has them
+def configured(**changed: Any) -> Snapshot:  # noqa: ANN401 - as Recording has them
     return domain(recordings=[replace(CONFIGURATION, **changed)])
 
 
-def with_policy(text: str) -> Seen:
+def with_policy(text: str) -> Snapshot:
     return replace(HEALTHY, policy=policy(text))
 
 
-def knocked(url: str, status: int, **how: Any) -> Seen:  # noqa: ANN401 - as Knock has them
-    told = {"ours": True, "signed": True, **how}
-    return replace(HEALTHY, knocks={**HEALTHY.knocks, url: Knock(url, status, **told)})
+def probed(url: str, status: int, **more: Any) -> Snapshot:  # noqa: ANN401 - as CallbackProbe has them
+    fields = {"ours": True, "signed": True, **more}
+    return replace(HEALTHY, probes={**HEALTHY.probes, url: CallbackProbe(url, status, **fields)})
 
 
 def listed(code: str = "never_asked", phase: str = "idle") -> list[dict[str, Any]]:
-    because = {"code": code, "text": "so it is"}
-    return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "reason": because}]
+    reason = {"code": code, "text": "so it is"}
+    return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "reason": reason}]
 
 
 ONLINE = [Online("classroom", "lesson", NOON)]
@@ -185,11 +187,11 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
-    ("durable", FAULT, "forgets every wish", "redis-cli", lambda: engine(aof_enabled="0")),
+    ("durable", FAULT, "forgets every intent", "redis-cli", lambda: engine(aof_enabled="0")),
     ("durable", WARNING, "writes to disk", "redis-cli", lambda: engine(appendfsync="no")),
     ("durable", FAULT, "allkeys-lru", "redis-cli", lambda: engine(maxmemory_policy="allkeys-lru")),
     ("durable", FAULT, "replica", "", lambda: engine(role="slave")),
-    ("durable", FAULT, "its space", "", lambda: engine(aof_last_write_status="err")),
+    ("durable", FAULT, "the free space", "", lambda: engine(aof_last_write_status="err")),
     ("policy", FAULT, "not in force", APPLY, lambda: examined("policy", fault="rule: is wrong")),
     ("policy", WARNING, "only observes", APPLY, lambda: OBSERVED),
     (
@@ -222,8 +224,8 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, health=RELAY_LOST, policy=policy(FORWARDS)),
     ),
     ("secrets", FAULT, "RECORD_KEYS is unset", DEPLOY, lambda: examined("settings", record_keys=0)),
-    ("clock", WARNING, "1m ahead", "", lambda: replace(HEALTHY, clocks_apart=60_000)),
-    ("clock", FAULT, "5m behind", "", lambda: replace(HEALTHY, clocks_apart=-300_000)),
+    ("clock", WARNING, "1m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=60_000)),
+    ("clock", FAULT, "5m behind", "", lambda: replace(HEALTHY, clock_offset_ms=-300_000)),
     (
         "role",
         FAULT,
@@ -243,7 +245,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         WARNING,
         "40 instances",
         "",
-        lambda: replace(HEALTHY, where=Where(URL, "--stage prod", instances=10)),
+        lambda: replace(HEALTHY, stage_ref=StageRef(URL, "--stage prod", instances=10)),
     ),
     (
         "domain",
@@ -311,7 +313,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "formats",
         WARNING,
-        "taken for a no",
+        "counts as a no",
         "",
         lambda: replace(domain(recordings=[ASKING]), policy=policy(FORWARDS)),
     ),
@@ -322,7 +324,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         SETUP,
         lambda: configured(formats=(Format("mp4", "{StartTime}"),)),
     ),
-    ("delay", WARNING, "waits 30s", SETUP, lambda: configured(delay=30_000)),
+    ("delay", WARNING, "waits 30s", SETUP, lambda: configured(delay_ms=30_000)),
     (
         "bucket",
         FAULT,
@@ -346,7 +348,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         WARNING,
         "after 2 days",
         "",
-        lambda: replace(HEALTHY, buckets={BUCKET: Bucket(*BUCKET, expires=2)}),
+        lambda: replace(HEALTHY, buckets={BUCKET: Bucket(*BUCKET, expires_days=2)}),
     ),
     (
         "fresh",
@@ -358,7 +360,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "has not heard of it",
+        "the stage does not know it",
         f"live-record start {LIVE}/classroom/lesson",
         lambda: domain(online=ONLINE),
     ),
@@ -372,7 +374,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "stream-callback",
         FAULT,
-        "tells nobody",
+        "reports to nobody",
         SETUP,
         lambda: domain(stream_callbacks={PUSH: None}),
     ),
@@ -392,7 +394,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         SETUP,
         lambda: replace(HEALTHY, known={**HEALTHY.known, "path_token:path-token": False}),
     ),
-    ("record-callback", FAULT, "tells nobody", SETUP, lambda: domain(record_callback=None)),
+    ("record-callback", FAULT, "reports to nobody", SETUP, lambda: domain(record_callback=None)),
     (
         "record-callback",
         FAULT,
@@ -435,43 +437,49 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         FAULT,
         "nothing answers",
         "",
-        lambda: knocked(RECORD_URL, 0, ours=False, why="refused"),
+        lambda: probed(RECORD_URL, 0, ours=False, why="refused"),
     ),
-    ("answer", FAULT, "not as live-record", DEPLOY, lambda: knocked(RECORD_URL, 404, ours=False)),
-    ("answer", FAULT, "LIVE_RECORD_CALLBACK_HOST", DEPLOY, lambda: knocked(RECORD_URL, 401)),
+    ("answer", FAULT, "not as live-record", DEPLOY, lambda: probed(RECORD_URL, 404, ours=False)),
+    ("answer", FAULT, "LIVE_RECORD_CALLBACK_HOST", DEPLOY, lambda: probed(RECORD_URL, 401)),
     (
         "delivery",
         WARNING,
         "did not arrive",
         "",
-        lambda: domain(lost=[Told("publish", "a/b/c", "no answer", "now")]),
+        lambda: domain(lost=[CallbackRecord("publish", "a/b/c", "no answer", "now")]),
     ),
     (
         "errors",
         FAULT,
         "BucketNotFound",
         "",
-        lambda: domain(broken=[Told("record_error", "a/b/c", "BucketNotFound", "now")]),
+        lambda: domain(broken=[CallbackRecord("record_error", "a/b/c", "BucketNotFound", "now")]),
     ),
 )
 
 
-def found(seen: Seen, check: str) -> list[Finding]:
-    return [one for one in examine(CHECKS, seen) if one.check == check and one.severity]
+def found(snapshot: Snapshot, check: str) -> list[Finding]:
+    return [
+        finding
+        for finding in examine(CHECKS, snapshot)
+        if finding.check == check and finding.severity
+    ]
 
 
-def test_a_healthy_stage_has_nothing_to_mend() -> None:
-    assert [one for one in examine(CHECKS, HEALTHY) if one.severity is not Severity.OK] == []
+def test_a_healthy_stage_has_nothing_to_fix() -> None:
+    assert [
+        finding for finding in examine(CHECKS, HEALTHY) if finding.severity is not Severity.OK
+    ] == []
 
 
-@pytest.mark.parametrize(("check", "severity", "says", "mend", "change"), CASES)
-def test_what_is_wrong_is_found_with_what_mends_it(
-    check: str, severity: Severity, says: str, mend: str, change: Change
+@pytest.mark.parametrize(("check", "severity", "says", "fix", "change"), CASES)
+def test_what_is_wrong_is_found_with_the_command_that_fixes_it(
+    check: str, severity: Severity, says: str, fix: str, change: Change
 ) -> None:
     findings = found(change(), check)
 
-    assert [one.severity for one in findings if says in one.text] == [severity]
-    assert all(one.mend.startswith(mend) for one in findings)
+    assert [finding.severity for finding in findings if says in finding.text] == [severity]
+    assert all(finding.fix.startswith(fix) for finding in findings)
 
 
 def test_every_check_is_shown_to_find_something() -> None:
@@ -482,7 +490,7 @@ def test_every_check_says_something_whatever_could_not_be_read() -> None:
     dark = replace(
         HEALTHY,
         identity=NOBODY,
-        clocks_apart=AWAY,
+        clock_offset_ms=AWAY,
         health=AWAY,
         examined=AWAY,
         policy=AWAY,
@@ -491,20 +499,20 @@ def test_every_check_says_something_whatever_could_not_be_read() -> None:
     )
     findings = examine(CHECKS, dark)
 
-    assert [one.check for one in findings if one.severity is Severity.OK] == ["access"]
+    assert [finding.check for finding in findings if finding.severity is Severity.OK] == ["access"]
     assert worst(findings) is Severity.FAULT
 
 
 def test_a_check_says_once_what_it_could_not_look_at() -> None:
     """A stage that is away darkens most of them: one line of each is enough."""
-    dark = replace(HEALTHY, examined=AWAY, policy=replace(AWAY, what="its policy"), listed=AWAY)
-    (told,) = found(dark, "quota")
+    dark = replace(HEALTHY, examined=AWAY, policy=replace(AWAY, subject="its policy"), listed=AWAY)
+    (finding,) = found(dark, "quota")
 
-    assert told.text == "could not be looked at, because the stage, its policy could not be read"
+    assert finding.text == "could not be checked, because the stage, its policy could not be read"
 
 
 def test_what_live_refused_is_not_said_to_be_well() -> None:
-    refused = replace(UNKNOWN_REJECTION, what="the recording configurations")
+    refused = replace(UNKNOWN_REJECTION, subject="the recording configurations")
     dark = replace(
         DOMAIN,
         mapping=UNKNOWN_REJECTION,
@@ -516,9 +524,9 @@ def test_what_live_refused_is_not_said_to_be_well() -> None:
         lost=refused,
         broken=refused,
     )
-    findings = examine(CHECKS, replace(HEALTHY, domains=[dark], buckets={}, knocks={}))
+    findings = examine(CHECKS, replace(HEALTHY, domains=[dark], buckets={}, probes={}))
 
-    silent = {one.check for one in findings if one.severity is Severity.OK}
+    silent = {finding.check for finding in findings if finding.severity is Severity.OK}
     about_domains = {
         check.name
         for check in CHECKS
@@ -529,14 +537,20 @@ def test_what_live_refused_is_not_said_to_be_well() -> None:
 
 def test_no_finding_shows_a_key_or_a_path_token() -> None:
     secrets = ("stream-key", "record-key", "path-token")
-    texts = [f"{one.text} {one.mend}" for *_, change in CASES for one in examine(CHECKS, change())]
+    texts = [
+        f"{finding.text} {finding.fix}"
+        for *_, change in CASES
+        for finding in examine(CHECKS, change())
+    ]
 
     assert [text for text in texts for secret in secrets if secret in text] == []
 
 
 def test_a_command_that_asks_live_is_told_where_live_is() -> None:
-    elsewhere = Where(URL, "--url https://fc.example.com", " --live http://127.0.0.1:9001")
-    seen = replace(HEALTHY, where=elsewhere)
+    elsewhere = StageRef(URL, "--url https://fc.example.com", " --live http://127.0.0.1:9001")
+    snapshot = replace(HEALTHY, stage_ref=elsewhere)
 
-    assert seen.mend("setup").endswith("--url https://fc.example.com --live http://127.0.0.1:9001")
-    assert seen.mend("start a/b/c").endswith("--url https://fc.example.com")
+    assert snapshot.fix_command("setup").endswith(
+        "--url https://fc.example.com --live http://127.0.0.1:9001"
+    )
+    assert snapshot.fix_command("start a/b/c").endswith("--url https://fc.example.com")

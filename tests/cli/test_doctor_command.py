@@ -31,29 +31,29 @@ def doctor(*words: str) -> Result:
 
 def checked(*words: str) -> dict[str, str]:
     """The text of each check, of its last finding."""
-    told = json.loads(doctor("--url", NOWHERE, "--token", "x", "--json", *words).stdout)
-    return {one["check"]: one["text"] for one in told["findings"]}
+    report = json.loads(doctor("--url", NOWHERE, "--token", "x", "--json", *words).stdout)
+    return {finding["check"]: finding["text"] for finding in report["findings"]}
 
 
 def test_everything_is_looked_at_where_nothing_answers() -> None:
     result = doctor("--url", NOWHERE, "--token", "x")
 
     assert result.exit_code == 2
-    said = set(re.findall(r"^(?:ok|warning|fault) +(\S+)", result.stdout, re.MULTILINE))
-    assert {check.name for check in CHECKS} <= said
+    reported = set(re.findall(r"^(?:ok|warning|fault) +(\S+)", result.stdout, re.MULTILINE))
+    assert {check.name for check in CHECKS} <= reported
 
 
 def test_without_credentials_it_says_which_to_set() -> None:
-    said = checked()
+    texts = checked()
 
-    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in said["credentials"]
-    assert "cannot be reached" in said["stage"]
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in texts["credentials"]
+    assert "cannot be reached" in texts["stage"]
 
 
 def test_a_live_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = checked("--live", NOWHERE)
+    texts = checked("--live", NOWHERE)
 
-    assert "NeverSent" in said["credentials"]
+    assert "NeverSent" in texts["credentials"]
 
 
 def test_a_stage_that_no_file_names_is_no_better_than_a_fault() -> None:

@@ -28,7 +28,7 @@ def test_the_mode_is_read_however_it_is_spelt(name: str) -> None:
     row = {"DomainName": "live.example.com", "OssBucket": "b", name: 7, "DelayTime": 180}
     (read,) = parse.recordings({"LiveAppRecordList": {"LiveAppRecord": [row]}})
 
-    assert (read.on_demand, read.delay, read.app, read.stream) == (7, 180_000, "*", "*")
+    assert (read.on_demand, read.delay_ms, read.app, read.stream) == (7, 180_000, "*", "*")
 
 
 @pytest.mark.parametrize("answer", [{}, {"LiveAppRecordList": {}}, {"LiveAppRecordList": None}])
@@ -37,10 +37,10 @@ def test_a_list_that_is_left_out_is_empty(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "signs"), [("yes", True), (True, True), ("no", False), (False, False), (None, None)]
+    ("value", "signs"), [("yes", True), (True, True), ("no", False), (False, False), (None, None)]
 )
-def test_whether_it_signs_is_read_in_every_form(said: object, signs: bool | None) -> None:
-    row = {"NotifyUrl": "https://fc.example.com/x", "NotifyReqAuth": said}
+def test_whether_it_signs_is_read_in_every_form(value: object, signs: bool | None) -> None:
+    row = {"NotifyUrl": "https://fc.example.com/x", "NotifyReqAuth": value}
     read = parse.record_callback("live.example.com", {"LiveRecordNotifyConfig": row})
 
     assert read is not None
@@ -68,7 +68,7 @@ def test_a_lost_callback_is_told_until_the_next_of_its_kind_arrives() -> None:
     lost, later = notified("record_started", 1, "failed"), notified("record_started", 2)
     other = notified("record_paused", 3)
 
-    assert [one.kind for one in parse.lost([lost, other])] == ["record_started"]
+    assert [record.kind for record in parse.lost([lost, other])] == ["record_started"]
     assert parse.lost([lost, later, other]) == []
 
 
@@ -76,7 +76,7 @@ def test_a_broken_recording_is_told_until_something_else_is() -> None:
     content = '{"error_info": {"code": "BucketNotFound"}}'
     error, later = notified("record_error", 1, content=content), notified("record_started", 2)
 
-    assert [(one.stream, one.code) for one in parse.broken([error])] == [
+    assert [(record.stream, record.code) for record in parse.broken([error])] == [
         ("live.example.com/app/room", "BucketNotFound")
     ]
     assert parse.broken([error, later]) == []
@@ -84,9 +84,9 @@ def test_a_broken_recording_is_told_until_something_else_is() -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "no JSON", '{"error_info": 7}'])
 def test_an_error_that_cannot_be_read_is_told_by_its_kind(content: str) -> None:
-    (one,) = parse.broken([notified("record_error", 1, content=content)])
+    (record,) = parse.broken([notified("record_error", 1, content=content)])
 
-    assert one.code == "record_error"
+    assert record.code == "record_error"
 
 
 def test_records_are_read_oldest_first_from_both_kinds_of_answer() -> None:

@@ -18,8 +18,8 @@ def test_this_machine_is_reached_directly_and_all_else_as_before(own: str) -> No
         for name, value in {**NOWHERE, "no_proxy": "", "NO_PROXY": own}.items():
             environment.setenv(name, value)
         words = ["list", "--url", live.address, "--token", "t"]
-        said = CliRunner().invoke(main, words).output
+        output = CliRunner().invoke(main, words).output
 
-        assert "does not answer as live-record does" in said  # a stand-in of Live, no stage
+        assert "does not answer as live-record does" in output  # an emulator of Live, no stage
         assert should_bypass_proxies("http://intern.example.com/", no_proxy=None) == bool(own)
         assert should_bypass_proxies("http://record.example.com/", no_proxy=None) == (own == "*")

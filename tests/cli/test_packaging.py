@@ -81,7 +81,7 @@ def unpacked(package: Packaged, folder: Path) -> Path:
     return folder
 
 
-def said(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
+def output_of(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
     """By that Python, which has no package but those of the folder."""
     ended = subprocess.run(
         [str(interpreter(runtime)), "-I", "-S", "-B", "-c", program, str(code)],
@@ -102,7 +102,7 @@ def names(package: Packaged) -> list[str]:
 def test_the_package_answers_with_nothing_else_installed(
     built: Build, runtime: str, tmp_path: Path
 ) -> None:
-    answer = said(runtime, ASK, unpacked(built(runtime), tmp_path)).splitlines()[-1]
+    answer = output_of(runtime, ASK, unpacked(built(runtime), tmp_path)).splitlines()[-1]
 
     assert answer.startswith("503 {")
     assert "LIVE_RECORD_STORE" in answer
@@ -112,7 +112,7 @@ def test_the_package_of_files_signs_with_nothing_else_installed(
     built: Build, runtime: str, tmp_path: Path
 ) -> None:
     code = unpacked(built(runtime, FILES), tmp_path)
-    refused, url = said(runtime, SIGN, code).splitlines()[-2:]
+    refused, url = output_of(runtime, SIGN, code).splitlines()[-2:]
 
     assert refused.startswith("503 {")
     assert url.startswith("https://a-bucket.oss-cn-shanghai.aliyuncs.com/a.flv?")
@@ -153,10 +153,10 @@ def test_redis_is_spoken_to_from_the_archive_alone(
     program = (
         "import sys; sys.path[:0] = [sys.argv[1]]; "
         f"from shared.store import open_store; store = open_store('{engines('valkey')}', rate=45,"
-        " clock=lambda: 0); store.mark('here'); print(store.marked('here') is not None)"
+        " clock=lambda: 0); store.touch('here'); print(store.age_ms('here') is not None)"
     )
 
-    assert said(runtime, program, built(runtime).folder) == "True"
+    assert output_of(runtime, program, built(runtime).folder) == "True"
 
 
 DEPLOYED = {
@@ -175,13 +175,15 @@ UNKNOWN_REJECTION = {
 }
 
 
-@pytest.mark.parametrize("what", UNKNOWN_REJECTION)
+@pytest.mark.parametrize("case", UNKNOWN_REJECTION)
 def test_a_deployed_stage_that_is_unfit_refuses_to_serve_and_says_why(
-    built: Build, runtime: str, what: str
+    built: Build, runtime: str, case: str
 ) -> None:
     """Why is in the log, which is the first line; the answer names the setting alone."""
-    name, value, why = UNKNOWN_REJECTION[what]
-    log, answer = said(runtime, ASK, built(runtime).folder, {**DEPLOYED, name: value}).splitlines()
+    name, value, why = UNKNOWN_REJECTION[case]
+    log, answer = output_of(
+        runtime, ASK, built(runtime).folder, {**DEPLOYED, name: value}
+    ).splitlines()
 
     assert json.loads(log)["event"] == "settings.refused"
     assert name in log
@@ -197,11 +199,11 @@ def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
     code = unpacked(built(runtime), tmp_path)
     (code / "shared/protocol/durations.py").write_text("raise SystemExit('compiled anew')")
 
-    assert said(runtime, HOUR, code) == "3600000"
+    assert output_of(runtime, HOUR, code) == "3600000"
 
 
 def test_the_quick_way_is_the_one_taken_from_the_archive(built: Build, runtime: str) -> None:
-    assert said(runtime, WAY, built(runtime).folder) == "fast"
+    assert output_of(runtime, WAY, built(runtime).folder) == "fast"
 
 
 def test_two_clones_make_the_same_bytes(tmp_path: Path) -> None:
@@ -228,7 +230,7 @@ def packaged_in(clone: Path) -> tuple[bytes, ...]:
     return tuple(archive.read_bytes() for archive in made)
 
 
-def test_no_stand_in_and_no_test_is_deployed(package: Packaged) -> None:
+def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
     roots = {name.split("/")[0] for name in names(package)}
 
     assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots

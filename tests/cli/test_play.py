@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from cli.account import Account
 from cli.main import main
-from cli.play import recorded_into, signed
+from cli.play import bucket_of, presigned_url
 from emulator.live import LiveInThread, Remote
 from shared.engine.recorder import HandlingOptions
 from shared.invocation.invocation import Invocation
@@ -42,18 +42,18 @@ def account(live: LiveInThread, secret: str = "dev-secret") -> Account:  # noqa:
 
 
 def the_second_ends() -> None:
-    """Addresses are dated to the second, the stand-in's clock is not."""
+    """Addresses are dated to the second, the emulator's clock is not."""
     time.sleep(1 - time.time() % 1)
 
 
 def test_a_signed_address_plays(live: LiveInThread) -> None:
-    bucket, endpoint = recorded_into(account(live), ROOM)
-    url = signed(account(live), bucket, endpoint, KEY, HOUR)
+    bucket, endpoint = bucket_of(account(live), ROOM)
+    url = presigned_url(account(live), bucket, endpoint, KEY, HOUR)
     assert (bucket, requests.get(url, timeout=5).content) == ("dev-bucket", b"FLV")
 
 
 def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
-    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    url = presigned_url(account(live), *bucket_of(account(live), ROOM), KEY, HOUR)
     the_second_ends()
     Remote(live.address).advance(3_601)
     assert requests.get(url, timeout=5).status_code == 403
@@ -61,7 +61,7 @@ def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
 
 def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread) -> None:
     Remote(live.address).advance(30 * 86_400)
-    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    url = presigned_url(account(live), *bucket_of(account(live), ROOM), KEY, HOUR)
     assert requests.get(url, timeout=5).content == b"FLV"
 
 
@@ -75,14 +75,14 @@ def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread) -> None:
     ],
 )
 def test_what_was_changed_does_not_play(live: LiveInThread, old: str, new: str) -> None:
-    url = signed(account(live), *recorded_into(account(live), ROOM), KEY, HOUR)
+    url = presigned_url(account(live), *bucket_of(account(live), ROOM), KEY, HOUR)
     assert old in url
     assert requests.get(url.replace(old, new), timeout=5).status_code == 403
 
 
 def test_nor_does_what_another_key_signed(live: LiveInThread) -> None:
-    into = recorded_into(account(live), ROOM)
-    url = signed(account(live, "guess"), *into, KEY, HOUR)
+    into = bucket_of(account(live), ROOM)
+    url = presigned_url(account(live, "guess"), *into, KEY, HOUR)
     assert requests.get(url, timeout=5).status_code == 403
 
 
@@ -96,7 +96,7 @@ def test_a_period_that_cannot_be_is_refused(period: str) -> None:
 
 
 NO_KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": ""}
-"""But at a stand-in, where the development key is everybody's own."""
+"""But at an emulator, where the development key is everybody's own."""
 BY_ROLE = "x-oss-security-token"
 POLICY = '[[domain]]\nstreaming = "live.example.com"\n'
 
@@ -131,9 +131,9 @@ def leaves(stage: HttpStage, uri: str) -> None:
 def plays(stage: HttpStage, *options: str, **env: str) -> Result:
     words = ["play", ROOM, "--url", stage.url, "--token", TOKEN, *options]
     env = {"LIVE_RECORD_LIVE_ENDPOINT": stage.live, **NO_KEY, **env}
-    told = CliRunner().invoke(main, words, env=env)
-    assert told.exit_code == 0, told.output
-    return told
+    result = CliRunner().invoke(main, words, env=env)
+    assert result.exit_code == 0, result.output
+    return result
 
 
 def test_the_stage_signs_where_it_can_and_nobody_needs_a_key(stage: HttpStage) -> None:
@@ -149,17 +149,20 @@ def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
         names_bucket(stage, "")
     if why == "it has no role":
         stage.role = SimpleNamespace(**dict.fromkeys(vars(ROLE), ""))
-    told = plays(stage, "--for", why if why == "13h" else "1h")
+    result = plays(stage, "--for", why if why == "13h" else "1h")
 
-    assert requests.get(told.stdout.strip(), timeout=5).content == b"FLV"
-    assert BY_ROLE not in told.stdout
-    assert ("no role" in told.stderr) == (why == "it has no role")
+    assert requests.get(result.stdout.strip(), timeout=5).content == b"FLV"
+    assert BY_ROLE not in result.stdout
+    assert ("no role" in result.stderr) == (why == "it has no role")
 
 
 @pytest.mark.parametrize("bucket", ["dev-bucket", ""])
 def test_what_lies_in_vod_is_said_and_not_signed(stage: HttpStage, bucket: str) -> None:
     names_bucket(stage, bucket)
     leaves(stage, "vod:v-1")
-    told = plays(stage, "--limit", "1")
+    result = plays(stage, "--limit", "1")
 
-    assert (told.stdout, told.stderr) == ("", "vod:v-1 lies in VOD and has no address here\n")
+    assert (result.stdout, result.stderr) == (
+        "",
+        "vod:v-1 is in VOD and has no playback URL here\n",
+    )

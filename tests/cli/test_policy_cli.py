@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from cli.local.stack import TOKEN
 from cli.main import main
-from cli.policy import changed
+from cli.policy import policy_changes
 from shared.config import load_policy
 from shared.config.lines import json_lines, line_of, toml_lines
 from shared.config.policy_dump import as_document
@@ -153,32 +153,32 @@ def test_a_part_that_is_not_there_stands_where_its_table_begins() -> None:
 
 
 def test_it_says_which_rule_holds_and_what_recording_on_publish_loses(file: Path) -> None:
-    told = run("test", "push.example.com/classroom/lesson", "--file", file)
+    result = run("test", "push.example.com/classroom/lesson", "--file", file)
 
-    assert told.exit_code == 0
-    assert "rule #1 (live.example.com/classroom/*)" in told.output
-    assert "first seconds are lost" in told.output
-    assert "at the longest for 4h" in told.output
+    assert result.exit_code == 0
+    assert "rule #1 (live.example.com/classroom/*)" in result.output
+    assert "first seconds are lost" in result.output
+    assert "at the longest for 4h" in result.output
 
 
 def test_it_says_that_no_rule_matches(file: Path) -> None:
-    told = json.loads(run("test", "live.example.com/app/a", "--file", file, "--json").output)
+    effect = json.loads(run("test", "live.example.com/app/a", "--file", file, "--json").output)
 
-    assert (told["rule"], told["records"]) == ("no rule matches", False)
+    assert (effect["rule"], effect["records"]) == ("no rule matches", False)
 
 
 def test_a_domain_that_the_policy_does_not_name_is_told(file: Path) -> None:
-    told = run("test", "else.example.com/app/a", "--file", file)
+    result = run("test", "else.example.com/app/a", "--file", file)
 
-    assert (told.exit_code, "names live.example.com" in told.output) == (1, True)
+    assert (result.exit_code, "names live.example.com" in result.output) == (1, True)
 
 
 def test_a_wrong_file_is_told_as_a_compiler_would(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(WRONG)
-    told = run("test", "live.example.com/app/a", "--file", tmp_path / "p.toml")
+    result = run("test", "live.example.com/app/a", "--file", tmp_path / "p.toml")
 
-    assert told.exit_code == 1
-    assert f"{tmp_path}/p.toml:11: rule #1 max_duration: write it like" in told.output
+    assert result.exit_code == 1
+    assert f"{tmp_path}/p.toml:11: rule #1 max_duration: write it like" in result.output
 
 
 def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
@@ -186,10 +186,10 @@ def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
     new = load_policy('mode = "observe"' + POLICY.replace('"4h"', '"2h"'), kind="toml")
     streams = ["live.example.com/classroom/a", "live.example.com/app/b"]
 
-    changes = {one["what"]: one["after"] for one in changed(old, new, streams)}
+    changes = {change["what"]: change["after"] for change in policy_changes(old, new, streams)}
     assert changes == {
         "mode": "observe",
-        "live.example.com/classroom/a": "record, finalize, at most 2h, 200 places, priority 3",
+        "live.example.com/classroom/a": "record, finalize, at most 2h, 200 at a time, priority 3",
     }
 
 

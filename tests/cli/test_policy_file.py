@@ -52,9 +52,9 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes | None, file: Path) 
 
 
 def test_the_commands_that_are_about_the_file_say_the_same(file: Path) -> None:
-    told = CliRunner().invoke(main, ["policy", "test", STREAM, "--file", str(file)])
-    assert NAMED in told.output
+    result = CliRunner().invoke(main, ["policy", "test", STREAM, "--file", str(file)])
+    assert NAMED in result.output
 
     file.unlink()
-    told = CliRunner().invoke(main, ["policy", "test", STREAM, "--file", str(file)])
-    assert "No such file" in told.output
+    result = CliRunner().invoke(main, ["policy", "test", STREAM, "--file", str(file)])
+    assert "No such file" in result.output

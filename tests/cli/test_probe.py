@@ -1,4 +1,4 @@
-"""live-record probe: against the stand-in it finds how each switch is set, and leaves nothing."""
+"""live-record probe: it finds how each switch of the emulator is set, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cli import stage_registry
 from cli.account import account_at
 from cli.local.stack import ROOT
 from cli.main import main
-from cli.probe.load import LOAD, Answered, told_apart
-from cli.probe.run import ALL, NEVER
-from cli.setup.configurations import Place, read, recordings
+from cli.probe.load import LOAD_EXPERIMENTS, CommandAnswer, classify_limiter
+from cli.probe.run import ALL_EXPERIMENTS, UNANSWERABLE
+from cli.setup.configurations import ConfigTarget, read, recordings
 from cli.stage_registry import Target, register
 from emulator.live import load_account
 from emulator.live.account import Manners
@@ -48,19 +48,19 @@ class Person:
         self.account = account_at(stage.live)
 
     def types(self, *words: str) -> Result:
-        told = ["probe", "--stage", "dev", "--out", str(self.report), *words]
-        result = CliRunner().invoke(main, told)
+        command = ["probe", "--stage", "dev", "--out", str(self.report), *words]
+        result = CliRunner().invoke(main, command)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         return result
 
     def asks(self, *names: str, patience: float = 1.0) -> dict[str, Any]:
         """The report of a run that asked only these."""
         only = [word for name in names for word in ("--only", name)]
-        load = ["--load"] if set(names) & set(LOAD) else []
+        load = ["--load"] if set(names) & set(LOAD_EXPERIMENTS) else []
         result = self.types(*only, *load, "--patience", str(patience))
         assert result.exit_code == 0, result.output
-        told: dict[str, Any] = json.loads(self.report.read_text())
-        return told
+        report: dict[str, Any] = json.loads(self.report.read_text())
+        return report
 
     def measures(self, name: str) -> int:
         """In ms; its stream is gone from the list before anybody measures again."""
@@ -73,8 +73,11 @@ class Person:
 
     def sees(self) -> list[Any]:
         """All that Live has."""
-        callbacks = (Place("stream", "push.example.com"), Place("record", "live.example.com"))
-        held = [read(self.account, place) for place in callbacks]
+        callbacks = (
+            ConfigTarget("stream", "push.example.com"),
+            ConfigTarget("record", "live.example.com"),
+        )
+        held = [read(self.account, target) for target in callbacks]
         return [*held, *recordings(self.account, "live.example.com")]
 
 
@@ -96,25 +99,30 @@ def person(stage: HttpStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return Person(stage, tmp_path)
 
 
-def test_every_switch_of_the_stand_in_is_a_question_or_never_answered_with_the_reason() -> None:
-    never = {name.partition(" ")[0] for name in NEVER}
-    switches = {one.name for one in fields(Switches)}
-    assert switches - never == set(ALL)
-    assert not never & set(ALL)
+def test_every_switch_of_the_emulator_is_an_experiment_or_unanswerable_with_the_reason() -> None:
+    never = {name.partition(" ")[0] for name in UNANSWERABLE}
+    switches = {field.name for field in fields(Switches)}
+    assert switches - never == set(ALL_EXPERIMENTS)
+    assert not never & set(ALL_EXPERIMENTS)
 
 
 def test_what_is_never_answered_is_documented_with_the_reason() -> None:
     page = (ROOT / "docs/probe.md").read_text(encoding="utf-8")
-    assert [f"* {name}: {why}" for name, why in NEVER.items() if f"* {name}: {why}" in page] == [
-        f"* {name}: {why}" for name, why in NEVER.items()
-    ]
+    assert [
+        f"* {name}: {why}" for name, why in UNANSWERABLE.items() if f"* {name}: {why}" in page
+    ] == [f"* {name}: {why}" for name, why in UNANSWERABLE.items()]
 
 
-def test_every_question_is_documented_with_what_it_needs_and_no_other() -> None:
+def test_every_experiment_is_documented_with_what_it_needs_and_no_other() -> None:
     page = (ROOT / "docs/probe.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:5] for line in page.splitlines() if line.startswith("| `")]
-    told = {name.strip(" `"): (asks.strip(), bool(needs.strip())) for name, asks, _, needs in rows}
-    assert told == {name: (one.asks, bool(one.needs)) for name, one in ALL.items()}
+    documented = {
+        name.strip(" `"): (asks.strip(), bool(needs.strip())) for name, asks, _, needs in rows
+    }
+    assert documented == {
+        name: (experiment.question, bool(experiment.needs))
+        for name, experiment in ALL_EXPERIMENTS.items()
+    }
 
 
 BOTH_WAYS: list[tuple[str, object]] = [
@@ -197,10 +205,10 @@ def test_it_measures_how_long_a_publish_takes_to_be_known(
     assert (measured[1] >= MEASURED_MS * 0.9) is (played > 0), measured
 
 
-def second(*taken: float, refused: Sequence[float]) -> list[Answered]:
-    answers = [Answered(at, "OK", 200, 0) for at in taken]
-    answers += [Answered(at, "Throttling.User", 400, 0) for at in refused]
-    return sorted(answers, key=lambda one: one.at)
+def second(*taken: float, refused: Sequence[float]) -> list[CommandAnswer]:
+    answers = [CommandAnswer(at, "OK", 200, 0) for at in taken]
+    answers += [CommandAnswer(at, "Throttling.User", 400, 0) for at in refused]
+    return sorted(answers, key=lambda answer: answer.at)
 
 
 TEN = [0.01 * number for number in range(1, 11)]
@@ -208,15 +216,15 @@ TEN = [0.01 * number for number in range(1, 11)]
 
 def test_a_limit_is_told_by_what_was_answered_within_the_second() -> None:
     refused = [0.12, 0.24, 0.36, 0.48]
-    bucket = told_apart(second(*TEN, 0.2, 0.3, 0.4, refused=refused))
-    sliding = told_apart(second(*TEN, 1.2, refused=refused))
+    bucket = classify_limiter(second(*TEN, 0.2, 0.3, 0.4, refused=refused))
+    sliding = classify_limiter(second(*TEN, 1.2, refused=refused))
     assert (bucket or "?")[0] == "bucket"
     assert (sliding or "?")[0] == "sliding_second"
 
 
 @pytest.mark.parametrize("refused", [[], [0.12], [0.12, 1.2], [0.7, 0.8]])
 def test_what_was_answered_too_slowly_tells_nothing_of_a_limit(refused: list[float]) -> None:
-    assert told_apart(second(*TEN, 1.1, refused=refused)) is None
+    assert classify_limiter(second(*TEN, 1.1, refused=refused)) is None
 
 
 @pytest.mark.slow
@@ -226,8 +234,8 @@ def test_one_run_finds_how_all_of_them_are_set(person: Person) -> None:
     result = person.types("--load", "--patience", "1")
     assert result.exit_code == 0, result.output
     report = json.loads(person.report.read_text())
-    set_so = {name: one["value"] for name, one in person.control.get("switches").items()}
-    found = {name: one["answer"] for name, one in report["answers"].items()}
+    set_so = {name: entry["value"] for name, entry in person.control.get("switches").items()}
+    found = {name: entry["answer"] for name, entry in report["answers"].items()}
     hidden = {"throttle_status", "throttle_retry_after"}
     assert set(report["unanswered"]) <= hidden, report["unanswered"]
     assert {n: found[n] for n in found if n not in MEASURED} == {
@@ -262,7 +270,7 @@ def test_only_the_test_stream_is_ever_commanded_and_all_is_put_back(person: Pers
     poll(lambda: (person.control.state("other")["recording"] or {}).get("state") == "recording")
     before, calls = person.sees(), person.control.calls()["next"]
     person.asks(*FEW, "stop_when_idle", "callback_resigns")
-    commanded = {one["stream"] for one in person.control.calls(calls)["calls"] if one["command"]}
+    commanded = {call["stream"] for call in person.control.calls(calls)["calls"] if call["command"]}
     assert commanded == {"test"}
     assert person.control.state("other")["recording"]["state"] == "recording"
     assert person.sees() == before
@@ -273,7 +281,7 @@ def test_callbacks_of_others_are_never_led_away(person: Person) -> None:
     calls = person.control.calls()["next"]
     report = person.asks("callback_resigns")
     assert "other streams are live" in report["unanswered"]["callback_resigns"]["why"]
-    wrote = [one["action"] for one in person.control.calls(calls)["calls"]]
+    wrote = [call["action"] for call in person.control.calls(calls)["calls"]]
     assert "SetLiveStreamsNotifyUrlConfig" not in wrote
 
 
@@ -315,7 +323,7 @@ def test_without_a_recording_configuration_it_has_to_be_told_the_bucket(person: 
     app = {"DomainName": "live.example.com", "AppName": "app"}
     person.account.ask("DeleteLiveAppRecordConfig", **app)
     result = person.types("--only", FEW[0])
-    assert (result.exit_code, "say --bucket and --endpoint" in result.output) == (1, True)
+    assert (result.exit_code, "Pass --bucket and --endpoint." in result.output) == (1, True)
     where = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     assert person.types("--only", FEW[0], *where).exit_code == 0
 

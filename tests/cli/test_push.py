@@ -90,7 +90,7 @@ def test_a_stream_that_is_published_already_says_how_to_end_that(
 
 def test_a_stage_without_a_port_says_what_to_do(live: LiveInThread, short: Path) -> None:
     register("dev", Target("http://127.0.0.1:9", "t"))
-    assert "say the rtmp:// address" in push(short).output
+    assert "Pass an rtmp:// address" in push(short).output
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,7 @@ def _to_pace(tags: list[Tag], speed: float) -> float:
 
 
 def test_the_shipped_clip_is_pushed_where_no_file_is_named() -> None:
-    assert next(one for one in main.commands["push"].params if one.name == "file").default == CLIP
+    assert (
+        next(param for param in main.commands["push"].params if param.name == "file").default
+        == CLIP
+    )

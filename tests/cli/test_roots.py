@@ -27,10 +27,10 @@ def roots() -> dict[str, bytes]:
 def test_a_root_has_the_name_that_openssl_rehash_gives_it(
     roots: dict[str, bytes], name: str, subject: str
 ) -> None:
-    told = BUNDLE.decode("ascii").partition(f'# Label: "{subject}"')[2]
+    labelled = BUNDLE.decode("ascii").partition(f'# Label: "{subject}"')[2]
     assert (
         roots[name].decode("ascii")
-        == PEM + told.partition(PEM)[2].partition("\n\n")[0].rstrip() + "\n"
+        == PEM + labelled.partition(PEM)[2].partition("\n\n")[0].rstrip() + "\n"
     )
 
 
@@ -39,5 +39,5 @@ def test_no_root_is_left_out(roots: dict[str, bytes]) -> None:
 
 
 def test_roots_of_one_name_are_numbered() -> None:
-    one = by_name(BUNDLE)["4042bcee.0"]
-    assert by_name(one + one) == {"4042bcee.0": one, "4042bcee.1": one}
+    root = by_name(BUNDLE)["4042bcee.0"]
+    assert by_name(root + root) == {"4042bcee.0": root, "4042bcee.1": root}

@@ -1,4 +1,4 @@
-"""A machine that stands still is told from a program that is late."""
+"""A busy machine is distinguished from a slow program."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.local.scheduling_latency import Stillness
+from cli.local.scheduling_latency import SchedulingLatency
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def alone() -> Iterator[None]:
 
 @pytest.mark.usefixtures("alone")
 def test_how_long_it_stood_still_is_the_longest_of_the_times() -> None:
-    with Stillness() as stillness:
+    with SchedulingLatency() as latency:
         for seconds in (0.05, 0.2, 0.1):
             time.sleep(0.05)
             ends = time.monotonic() + seconds
             while time.monotonic() < ends:
                 pass
-    assert stillness.longest_ms >= 180
+    assert latency.longest_ms >= 180
 
 
 def test_where_it_never_stood_still_it_says_so() -> None:
@@ -36,6 +36,6 @@ def test_where_it_never_stood_still_it_says_so() -> None:
 
 
 def _stood_still() -> int:
-    with Stillness() as stillness:
+    with SchedulingLatency() as latency:
         time.sleep(0.1)
-    return stillness.longest_ms
+    return latency.longest_ms

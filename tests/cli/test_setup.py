@@ -1,4 +1,4 @@
-"""live-record setup, against a stage over HTTP and the stand-in's own configuration."""
+"""live-record setup, against a stage over HTTP and the emulator's own configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from cli import stage_registry
 from cli.account import Account, account_at
 from cli.main import main
-from cli.setup.configurations import Place, read, recordings, write
+from cli.setup.configurations import ConfigTarget, read, recordings, write
 from cli.stage_registry import Target, register
 from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
@@ -33,10 +33,10 @@ OTHERS = {
     "record_url": "https://old.example.com/record/s3cret",
     "on_demand_url": "https://old.example.com/ask/s3cret",
 }
-STREAM = Place("stream", "push.example.com")
-RECORD = Place("record", "live.example.com")
-APP = Place("oss", "live.example.com", "app", "*")
-PLACE = {"domain": "live.example.com", "app": "app"}
+STREAM = ConfigTarget("stream", "push.example.com")
+RECORD = ConfigTarget("record", "live.example.com")
+APP = ConfigTarget("oss", "live.example.com", "app", "*")
+APP_OF_LIVE = {"domain": "live.example.com", "app": "app"}
 WRITES = ("Add", "Set", "Update", "Delete")
 
 
@@ -49,8 +49,8 @@ class Person:
         self.control = stage.remote
 
     def types(self, *words: str, answer: str = "") -> Result:
-        told = ["setup", "--stage", "dev", *words]
-        result = CliRunner().invoke(main, told, input=answer, obj=self.waited.append)
+        command = ["setup", "--stage", "dev", *words]
+        result = CliRunner().invoke(main, command, input=answer, obj=self.waited.append)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         return result
 
@@ -60,11 +60,11 @@ class Person:
         return result.output
 
     def sees(self) -> dict[str, Any]:
-        return {str(place): read(self.account, place) for place in (STREAM, RECORD, APP)}
+        return {str(target): read(self.account, target) for target in (STREAM, RECORD, APP)}
 
     def policy(self) -> dict[str, Any]:
-        told: dict[str, Any] = self._asked("/v1/policy")["policy"]
-        return told
+        policy: dict[str, Any] = self._asked("/v1/policy")["policy"]
+        return policy
 
     def recording(self, stream: str) -> dict[str, Any]:
         return self._asked(f"/v1/recordings/live.example.com/app/{stream}")
@@ -72,12 +72,12 @@ class Person:
     def _asked(self, path: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         answer = requests.get(f"{self.stage.url}{path}", headers=headers, timeout=9)
-        told: dict[str, Any] = answer.json()
-        return told
+        document: dict[str, Any] = answer.json()
+        return document
 
     def wrote(self) -> list[str]:
         calls = self.control.calls()["calls"]
-        return [one["action"] for one in calls if one["action"].startswith(WRITES)]
+        return [call["action"] for call in calls if call["action"].startswith(WRITES)]
 
 
 @pytest.fixture(autouse=True)
@@ -130,14 +130,14 @@ def test_live_is_told_where_to_call_and_signs_with_a_key_that_the_stage_knows(
     person: Person,
 ) -> None:
     person.does()
-    seen, url = person.sees(), person.stage.url
-    assert seen[str(STREAM)] == {
+    configured, url = person.sees(), person.stage.url
+    assert configured[str(STREAM)] == {
         "NotifyUrl": f"{url}/callbacks/stream/dev-path",
         "ExceptionNotifyUrl": f"{url}/callbacks/stream/exception/dev-path",
         "NotifyReqAuth": "yes",
         "NotifyAuthKey": "dev-stream-key-0000",
     }
-    assert seen[str(RECORD)] == {
+    assert configured[str(RECORD)] == {
         "NotifyUrl": f"{url}/callbacks/record/dev-path",
         "NeedStatusNotify": True,
         "NotifyReqAuth": True,
@@ -147,8 +147,8 @@ def test_live_is_told_where_to_call_and_signs_with_a_key_that_the_stage_knows(
 
 def test_the_first_stream_after_it_is_recorded_and_confirmed_by_live(person: Person) -> None:
     person.does()
-    told = person.control.publish("room", wait=True)
-    assert told["callback"]["status"] == 200
+    published = person.control.publish("room", wait=True)
+    assert published["callback"]["status"] == 200
     poll(lambda: person.recording("room")["confirmed"] is True)
 
 
@@ -181,10 +181,14 @@ def test_no_key_and_no_path_token_is_ever_printed(owner: Person, as_json: tuple[
 
 
 def test_it_says_the_same_as_json(person: Person) -> None:
-    told = json.loads(person.types("--json").stdout)
-    assert [one["place"] for one in told["changes"]] == told["left"] == [str(RECORD), str(STREAM)]
-    told = json.loads(person.types("--json", "--yes").stdout)
-    assert (told["done"], told["left"]) == ([str(RECORD), str(STREAM)], [])
+    document = json.loads(person.types("--json").stdout)
+    assert (
+        [change["target"] for change in document["changes"]]
+        == document["left"]
+        == [str(RECORD), str(STREAM)]
+    )
+    document = json.loads(person.types("--json", "--yes").stdout)
+    assert (document["done"], document["left"]) == ([str(RECORD), str(STREAM)], [])
 
 
 @pytest.mark.parametrize("absent", ["empty", "refused"])
@@ -244,7 +248,7 @@ def test_a_rule_without_a_configuration_gets_one_like_another_of_its_domain(
         person = person_at(stage)
         without_callbacks(person.account)
         person.does()
-        added = read(person.account, Place("oss", "live.example.com", "classroom", "*"))
+        added = read(person.account, ConfigTarget("oss", "live.example.com", "classroom", "*"))
     assert added is not None
     assert (added["OssBucket"], added["OnDemand"], added["DelayTime"]) == ("dev-bucket", 7, 180)
 
@@ -252,7 +256,7 @@ def test_a_rule_without_a_configuration_gets_one_like_another_of_its_domain(
 def test_without_another_to_go_by_the_bucket_has_to_be_said(person: Person) -> None:
     person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
     refused = person.types("--yes")
-    assert (refused.exit_code, "say --bucket and --endpoint" in refused.output) == (1, True)
+    assert (refused.exit_code, "Pass --bucket and --endpoint." in refused.output) == (1, True)
     person.does("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     added = person.sees()[str(APP)]
     assert (added["OssBucket"], added["RecordFormat"][0]["Format"]) == ("dev-bucket", "mp4")
@@ -262,10 +266,10 @@ def test_what_a_rule_is_about_becomes_manual_and_what_none_is_about_is_left(
     person: Person,
 ) -> None:
     for app, mode in (("app", 0), ("else", 0)):
-        person.control.post("recording", {**PLACE, "app": app, "on_demand": mode})
-    said = person.does()
-    other = Place("oss", "live.example.com", "else", "*")
-    assert "no rule is about it: left alone" in said
+        person.control.post("recording", {**APP_OF_LIVE, "app": app, "on_demand": mode})
+    shown = person.does()
+    other = ConfigTarget("oss", "live.example.com", "else", "*")
+    assert "no rule covers it: left alone" in shown
     assert person.sees()[str(APP)]["OnDemand"] == 7
     assert (read(person.account, other) or {})["OnDemand"] == 0
     person.does("--manual")
@@ -274,9 +278,9 @@ def test_what_a_rule_is_about_becomes_manual_and_what_none_is_about_is_left(
 
 def test_the_merge_delay_becomes_that_of_the_stage_and_all_else_stays(person: Person) -> None:
     before = person.sees()[str(APP)]
-    formats = [one["Format"] for one in before["RecordFormat"]]
+    formats = [entry["Format"] for entry in before["RecordFormat"]]
     other = {"on_demand": 7, "delay_seconds": 60, "formats": formats}
-    person.control.post("recording", {**PLACE, **other})
+    person.control.post("recording", {**APP_OF_LIVE, **other})
     person.does()
     assert person.sees()[str(APP)] == before
 
@@ -292,18 +296,18 @@ def test_an_object_name_that_streams_share_gets_the_stream_in_it(person: Person)
     assert mp4["OssObjectPrefix"] == shared
 
 
-def test_a_configuration_into_vod_is_mended_in_its_own_words(person: Person) -> None:
-    place = Place("vod", "live.example.com", "app", "*")
+def test_a_configuration_into_vod_is_corrected_in_its_own_fields(person: Person) -> None:
+    target = ConfigTarget("vod", "live.example.com", "app", "*")
     person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
     formats = [{"Format": "mp4", "AutoCompose": "ON", "Tags": "lesson"}]
     rest = {"RecordFormat": formats, "CycleDuration": 600, "StorageLocation": "out.example.com"}
-    person.account.ask("AddLiveRecordVodConfig", **place.names, OnDemand=0, DelayTime=60, **rest)
-    before = read(person.account, place)
+    person.account.ask("AddLiveRecordVodConfig", **target.names, OnDemand=0, DelayTime=60, **rest)
+    before = read(person.account, target)
     person.does()
-    now = read(person.account, place) or {}
+    now = read(person.account, target) or {}
     assert (now["OnDemand"], now["DelayTime"], now["RecordFormat"]) == (7, 180, formats)
     person.does("--undo")
-    assert read(person.account, place) == before
+    assert read(person.account, target) == before
 
 
 UNNAMED = {
@@ -317,14 +321,14 @@ UNNAMED = {
 
 def test_a_configuration_that_names_no_stream_is_changed_without_naming_one() -> None:
     wire = Wire()
-    told = {"RequestId": "1", "LiveAppRecordList": {"LiveAppRecord": [UNNAMED]}}
-    wire.script(json_reply(told), json_reply({"RequestId": "2"}))
+    listing = {"RequestId": "1", "LiveAppRecordList": {"LiveAppRecord": [UNNAMED]}}
+    wire.script(json_reply(listing), json_reply({"RequestId": "2"}))
     account = account_at(f"http://{wire.endpoint}")
-    ((place, value),) = recordings(account, "live.example.com")
-    write(account, place, value, {**value, "OnDemand": 7})
+    ((target, value),) = recordings(account, "live.example.com")
+    write(account, target, value, {**value, "OnDemand": 7})
     wire.close()
     changed = wire.seen[-1].query
-    assert (str(place), changed["OnDemand"]) == (str(APP), "7")
+    assert (str(target), changed["OnDemand"]) == (str(APP), "7")
     assert "StreamName" not in changed
 
 
@@ -485,17 +489,27 @@ def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Per
     owner.control.notify(record_key="TheirKey01234567")
     owner.control.switch(record_key_is_told=False)
     assert "--undo cannot put the key back" in owner.does("--take-over")
-    said = owner.does("--undo")
-    assert "but for its key" in said
+    shown = owner.does("--undo")
+    assert "but for its key" in shown
     assert owner.sees()[str(RECORD)]["NotifyUrl"] == OTHERS["record_url"]
 
 
 def test_what_belongs_to_another_stage_is_not_undone(person: Person, no_stages: Path) -> None:
     person.does()
-    told = json.loads(no_stages.read_text())
-    no_stages.write_text(json.dumps({**told, "url": "https://prod.example.com"}))
+    document = json.loads(no_stages.read_text())
+    no_stages.write_text(json.dumps({**document, "url": "https://prod.example.com"}))
     result = person.types("--undo", "--yes")
     assert (result.exit_code, "prod.example.com" in result.output) == (1, True)
+
+
+def test_a_backup_of_another_release_is_left_to_that_release(
+    person: Person, no_stages: Path
+) -> None:
+    person.does()
+    document = json.loads(no_stages.read_text())
+    no_stages.write_text(json.dumps({**document, "format": 1}))
+    result = person.types("--undo", "--yes")
+    assert (result.exit_code, "by another release" in result.output) == (1, True)
 
 
 # --- what can go wrong on the way

@@ -60,10 +60,10 @@ class Stage:
         return [line["code"] for line in reversed(lines)]
 
     def publish(self, stream: str, **more: object) -> Json:
-        return self.live.publish(stream, slot_wait_ms=True, **more)
+        return self.live.publish(stream, wait=True, **more)
 
     def unpublish(self, stream: str, **more: object) -> Json:
-        return self.live.unpublish(stream, slot_wait_ms=True, **more)
+        return self.live.unpublish(stream, wait=True, **more)
 
     def forge_end(self, stream: str) -> None:
         """A signed publish_done of a stream that is live, as a refused second publisher leaves."""
