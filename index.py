@@ -46,8 +46,8 @@ def files(event: bytes, context: object) -> dict[str, object]:
 
 
 def initialize(context: object) -> None:
-    """Once per instance, before its first event (facts/function-compute.md 1.3): load all that the
-    event would wait for."""
+    """Once per instance, before its first event (docs/platform/function-compute.md §1.3): load all
+    that the event would wait for."""
     from shared.lazy_imports import without_collector
 
     with without_collector():

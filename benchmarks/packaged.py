@@ -52,7 +52,7 @@ class BenchEnvironment:
     def environment(self, store: str) -> dict[str, str]:
         return {
             "PATH": os.environ.get("PATH", ""),
-            "PYTHONDONTWRITEBYTECODE": "1",  # as Function Compute is to be set (facts/sdk.md A3)
+            "PYTHONDONTWRITEBYTECODE": "1",  # as the deployed one (docs/platform/sdk.md §A3)
             "ALIBABA_CLOUD_ACCESS_KEY_ID": "dev",
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret",
             "ALIBABA_CLOUD_SECURITY_TOKEN": "dev-security-token",

@@ -10,7 +10,8 @@ from shared.protocol.file import VOD, File
 
 HOUR_MS = 3_600_000
 MAX_SIGNED_MS = 12 * HOUR_MS
-"""ms. The role's credentials last 36 h (facts/function-compute.md), and an address no longer."""
+"""ms. The role's credentials last 36 h (docs/platform/function-compute.md), and an address no
+longer."""
 
 
 def _period(value: object) -> int:

@@ -22,7 +22,7 @@ from shared.quick import dataclass
 from shared.store.store_errors import StoreUnavailable
 
 BUDGET_S = 2.5
-"""s; Live's own patience with this call is UNCONFIRMED (facts/live.md 5)."""
+"""s; Live's own patience with this call is UNCONFIRMED (docs/platform/live.md §5)."""
 TIMEOUT_S = 0.8
 """s that whoever answered before us has for it."""
 
@@ -138,7 +138,8 @@ _CONTAINERS = {"mp4": "Mp4", "flv": "Flv", "m3u8": "M3U8"}
 
 
 def _read(body: bytes) -> OnDemandAnswer | None:
-    """Only what Live understands (facts/live.md 5): the answer is cut off at 2,048 bytes."""
+    """Only what Live understands (docs/platform/live.md §5): the answer is cut off at 2,048
+    bytes."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):

@@ -12,7 +12,7 @@ from shared.outbound.relay import Kind
 from shared.protocol import Reported
 
 BUDGET_S = 3.0
-"""s within which Live has its answer; it waits 5 (facts/live.md 4)."""
+"""s within which Live has its answer; it waits 5 (docs/platform/live.md §4)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:

@@ -14,14 +14,14 @@ from shared.outbound.relay import KEY_HEADER, KIND_HEADER, Kind
 
 BUDGET_S = 12.0
 TIMEOUT_S = 5.0
-"""s that Live itself would wait (facts/live.md 2)."""
+"""s that Live itself would wait (docs/platform/live.md §2)."""
 UNDELIVERED_STATUS = 502
 _LATER_STATUSES = (408, 429)
 
 
 class NotForwarded(Exception):
     """Raised out of the handler: what an asynchronous call raises is tried again
-    (facts/function-compute.md 3), what it answers is not."""
+    (docs/platform/function-compute.md §3), what it answers is not."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:

@@ -15,7 +15,7 @@ from shared.protocol import Remarked
 from shared.protocol.durations import rfc3339
 
 BUDGET_S = 3.0
-"""s within which Live has its answer; it waits 5 (facts/live.md 2)."""
+"""s within which Live has its answer; it waits 5 (docs/platform/live.md §2)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -56,7 +56,7 @@ def _claimed(invocation: Invocation, request: Request) -> str:
 
 
 def _told(invocation: Invocation, request: Request) -> Response:
-    """Ingest callbacks are GET; exceptions and switches are POST (facts/live.md 2.1)."""
+    """Ingest callbacks are GET; exceptions and switches are POST (docs/platform/live.md §2.1)."""
     if request.method == "POST":
         return _remark(invocation, request)
     callback = prove(invocation, request)

@@ -30,7 +30,7 @@
 
 `LiveError`s exist apart from the SDK's own exceptions because what a person or the protocol
 does next depends on these kinds alone, and the SDK's classes cut across them: a throttling
-may be any of three of its classes (facts/sdk.md B4).
+may be any of three of its classes (docs/platform/sdk.md §B4).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What happened, as JSON lines with stable names (`noun.past`) and without secrets.
 
 Plain lines on the standard output, because Function Compute's root logger has a handler of its
-own, which would put a prefix before the JSON (facts/function-compute.md 1.6).
+own, which would put a prefix before the JSON (docs/platform/function-compute.md §1.6).
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ def _from(first: T, step: Callable[[], T]) -> Iterator[T]:
 def _repeat(
     steps: Iterator[T], retry_in: Callable[[T], int | None], deadline: Deadline, sleep: Sleep
 ) -> T:
-    """Importing tenacity takes 10 to 27 ms (facts/sdk.md D), which most callbacks never need."""
+    """Importing tenacity takes 10 to 27 ms (docs/platform/sdk.md §D), which most callbacks never
+    need."""
     from tenacity import RetryCallState, Retrying, retry_if_result
 
     def result(state: RetryCallState) -> T:

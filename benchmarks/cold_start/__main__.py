@@ -31,7 +31,7 @@ from cli.errors import Failure
 HERE = Path(__file__).parent
 ROUNDS, QUOTA_ROUNDS, COLD_ROUNDS = 15, 5, 3
 CPU_SHARE = 0.35
-"""The share of a vCPU of a function of 512 MB (facts/function-compute.md 5)."""
+"""The share of a vCPU of a function of 512 MB (docs/platform/function-compute.md §5)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The schema of fc3 and fc3-domain (facts/function-compute.md 6.1), and a check against it.
+"""The schema of fc3 and fc3-domain (docs/platform/function-compute.md §6.1), and a check against
+it.
 
 cli.deploying.checks calls misfits(). It checks keys and types, which Serverless Devs' own schema
 lets pass; it knows nothing of our functions.

@@ -17,7 +17,7 @@ from shared.inbound.live_callbacks import sign
 NO_DOMAIN = "doctor.invalid"
 """A name that no domain can have (RFC 2606)."""
 TIMEOUT_S = 5.0
-"""As long as Live waits (facts/live.md 2)."""
+"""As long as Live waits (docs/platform/live.md §2)."""
 RELAYED = {"X-Live-Record-Relayed": "doctor"}
 """Marks the call as forwarded, so that it is not forwarded again."""
 OUR_FIELDS = {"ignored", "NeedRecord"}

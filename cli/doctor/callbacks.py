@@ -45,7 +45,7 @@ def record_callback(snapshot: Snapshot) -> Findings:
 
 
 def on_demand_callback(snapshot: Snapshot) -> Findings:
-    """With OnDemand 1 and no OnDemandUrl, nothing is recorded (facts/live.md 5)."""
+    """With OnDemand 1 and no OnDemandUrl, nothing is recorded (docs/platform/live.md §5)."""
     for domain in snapshot.domains:
         callback = domain.record_callback
         asking = [config for config in domain.configurations if config.on_demand == ASKS]

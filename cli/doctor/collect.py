@@ -79,7 +79,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
 
 def _identity(account: Account) -> Identity:
     """Return who the credentials are of. This is the SDK's first call: two threads must not create
-    its session at the same time (facts/sdk.md B2)."""
+    its session at the same time (docs/platform/sdk.md §B2)."""
     return parse.identity(account.caller_identity())
 
 

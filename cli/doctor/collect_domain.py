@@ -62,7 +62,7 @@ class DomainCollector:
 
     def _ingest(self, mapping: Sequence[tuple[str, str]] | Unread) -> Sequence[str]:
         """Return the ingest domains of both sides; the streaming domain itself if there is none
-        (facts/live.md 2)."""
+        (docs/platform/live.md §2)."""
         bound = () if isinstance(mapping, Unread) else mapping
         names = [*self.policy_domain.ingest, *(name for name, kind in bound if kind == "publish")]
         return list(dict.fromkeys(names)) or [self.policy_domain.streaming]

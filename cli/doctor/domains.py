@@ -14,7 +14,7 @@ UNKNOWN = "InvalidDomain"
 
 
 def main(snapshot: Snapshot) -> Findings:
-    """The API needs the main streaming domain, Type vhost (facts/live.md 1.1)."""
+    """The API needs the main streaming domain, Type vhost (docs/platform/live.md §1.1)."""
     apply_policy = snapshot.fix_command("policy apply policy.toml")
     for domain in snapshot.domains:
         if isinstance(domain.mapping, Unread):

@@ -16,7 +16,7 @@ from cli.doctor.snapshot import Callback, CallbackRecord, Format, Identity, Onli
 
 Json = Mapping[str, Any]
 YES = ("true", "yes")
-"""Live returns either (facts/live.md 3)."""
+"""Live returns either (docs/platform/live.md §3)."""
 
 
 def epoch_ms(text: object) -> int | None:
@@ -39,7 +39,7 @@ def mapping(answer: Json) -> Sequence[tuple[str, str]]:
 
 
 def recordings(answer: Json) -> Sequence[Recording]:
-    """Parse DescribeLiveRecordConfig, which misspells OnDemand (facts/live.md 5)."""
+    """Parse DescribeLiveRecordConfig, which misspells OnDemand (docs/platform/live.md §5)."""
     found = rows_at(answer, "LiveAppRecordList", "LiveAppRecord")
     return [_recording(row, str(row.get("OssBucket") or "")) for row in found]
 
@@ -111,7 +111,8 @@ def online(answer: Json) -> Sequence[Online]:
 
 
 def notified(answer: Json) -> Sequence[Json]:
-    """Parse both kinds of callback records, whose lists differ in name (facts/live.md 7)."""
+    """Parse both kinds of callback records, whose lists differ in name (docs/platform/live.md
+    §7)."""
     found = rows_at(answer, "NotifyRecordsInfo", "LiveStreamNotifyRecordsInfo")
     return sorted(
         found or rows_at(answer, "CallbackList"), key=lambda row: str(row.get("NotifyTime"))

@@ -81,7 +81,7 @@ def _manual(snapshot: Snapshot, config: Recording) -> str:
 
 
 def storage(snapshot: Snapshot) -> Findings:
-    """A stream uses OSS or VOD, not both (facts/live.md 6)."""
+    """A stream uses OSS or VOD, not both (docs/platform/live.md §6)."""
     for domain in snapshot.domains:
         if isinstance(domain.recordings, Unread) or isinstance(domain.vod, Unread):
             continue
@@ -183,7 +183,7 @@ def lifecycle(snapshot: Snapshot) -> Findings:
 
 
 def fresh(snapshot: Snapshot) -> Findings:
-    """A configuration applies from the next publish on (facts/live.md 6)."""
+    """A configuration applies from the next publish on (docs/platform/live.md §6)."""
     for domain in snapshot.domains:
         for stream in () if isinstance(domain.online, Unread) else domain.online:
             config = domain.configuration(stream.app, stream.stream)

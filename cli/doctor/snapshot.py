@@ -15,9 +15,9 @@ from shared.protocol.policy import Policy
 Json = Mapping[str, Any]
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
-"""OnDemand of a recording configuration (facts/live.md 5)."""
+"""OnDemand of a recording configuration (docs/platform/live.md §5)."""
 DEFAULT_INSTANCES = 100
-"""The default quota of Function Compute in a region (facts/function-compute.md 5)."""
+"""The default quota of Function Compute in a region (docs/platform/function-compute.md §5)."""
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 """Codes of missing permissions begin with one of these."""
 
@@ -75,7 +75,7 @@ class Recording:
         return f"{self.domain}/{self.app}/{self.stream}"
 
     def rank(self) -> tuple[bool, bool]:
-        """Return a sort key: Live uses the most specific one (facts/live.md 6)."""
+        """Return a sort key: Live uses the most specific one (docs/platform/live.md §6)."""
         return self.stream != "*", self.app != "*"
 
     def covers(self, app: str, stream: str) -> bool:

@@ -20,7 +20,7 @@ TIMER = "reconcile is called each minute by its timer"
 STALE_MS, LATE_MS = 180_000, 120_000
 """Reconcile is taken as stopped after the first; due commands wait too long after the second."""
 CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
-"""A callback is rejected when the clocks differ by 5 minutes (facts/live.md 3)."""
+"""A callback is rejected when the clocks differ by 5 minutes (docs/platform/live.md §3)."""
 RECENT_MS = 3_600_000
 """How long a callback that was not forwarded is reported."""
 CALLBACK_S, STREAM_CALLBACKS = 0.1, 2
@@ -183,7 +183,7 @@ def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
 
 def instances(snapshot: Snapshot) -> Findings:
     """How many instances it takes when everything that the policy allows begins within a second.
-    Function Compute answers 429 beyond its quota (facts/function-compute.md 5)."""
+    Function Compute answers 429 beyond its quota (docs/platform/function-compute.md §5)."""
     size = _size(snapshot)
     if size is None:
         return

@@ -2,7 +2,8 @@
 
 cli.packaging.python starts it as `python bytecode.py FOLDER CODE`, with the path of each file on
 its input; CODE is the folder that tracebacks name. The bytecode is unchecked, since a time stamp
-would not survive unpacking (facts/sdk.md A3), and has no docstrings. It may import nothing of ours.
+would not survive unpacking (docs/platform/sdk.md §A3), and has no docstrings. It may import nothing
+of ours.
 """
 
 from __future__ import annotations

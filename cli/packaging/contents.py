@@ -38,8 +38,8 @@ NEEDED = frozenset(
         "urllib3",
     ]
 )
-"""The packages that a synchronous call with given credentials imports (facts/sdk.md A5), and our
-own. All are pure Python: only the bytecode differs between runtimes."""
+"""The packages that a synchronous call with given credentials imports (docs/platform/sdk.md §A5),
+and our own. All are pure Python: only the bytecode differs between runtimes."""
 
 RARE = tuple(
     name.replace(".", "/")

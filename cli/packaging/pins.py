@@ -20,7 +20,7 @@ from cli.errors import Failure
 
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
 """The built-in runtimes are x86_64 alone; glibc is 2.28 on Debian 10, which is python3.10's
-(facts/function-compute.md 4)."""
+(docs/platform/function-compute.md §4)."""
 
 
 @dataclass(frozen=True, slots=True)

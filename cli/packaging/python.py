@@ -13,7 +13,7 @@ from pathlib import Path
 from cli.errors import Failure
 
 RUNTIMES = ("python3.10", "python3.12")
-"""The built-in runtimes of Function Compute (facts/function-compute.md 4)."""
+"""The built-in runtimes of Function Compute (docs/platform/function-compute.md §4)."""
 CODE = "/code"
 """The code folder on Function Compute, which tracebacks name."""
 _WHICH = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"

@@ -24,7 +24,7 @@ from cli.setup.configurations import ConfigTarget, Value, read, write
 
 ASKS = 1
 RETRY_INTERVAL_S = 1.5
-"""Longer than Live waits between two deliveries of a callback (facts/live.md 2)."""
+"""Longer than Live waits between two deliveries of a callback (docs/platform/live.md §2)."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 NO_ANSWER_S = 6.0
-"""Longer than Live waits for an answer (facts/live.md 2)."""
+"""Longer than Live waits for an answer (docs/platform/live.md §2)."""
 OK = 200
 NEED_RECORD_BODY = b'{"NeedRecord": false}'
 

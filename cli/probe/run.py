@@ -63,7 +63,7 @@ class Report:
 def _about(name: str) -> dict[str, str]:
     return {
         "asks": ALL_EXPERIMENTS[name].question,
-        "fact": f"facts/live.md {ALL_EXPERIMENTS[name].fact}",
+        "fact": f"docs/platform/live.md {ALL_EXPERIMENTS[name].fact}",
     }
 
 

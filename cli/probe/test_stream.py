@@ -20,7 +20,7 @@ from cli.probe.publisher import Publisher
 OK = "OK"
 NOT_FOUND = ("StreamNotFound", "InvalidStream.NotFound")
 MERGE_DELAY_S = 15
-"""The shortest DelayTime that Live accepts (facts/live.md 6)."""
+"""The shortest DelayTime that Live accepts (docs/platform/live.md §6)."""
 LISTING_TIMEOUT_S = 90.0
 """How long the online list may take to show or to drop the stream."""
 POLL_INTERVAL_S = 0.05

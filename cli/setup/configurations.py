@@ -162,7 +162,7 @@ def _record(row: object) -> Value | None:
 
 
 def _is_yes(value: object) -> bool:
-    """Live returns yes and no where its own models have booleans (facts/live.md 3)."""
+    """Live returns yes and no where its own models have booleans (docs/platform/live.md §3)."""
     return str(value).lower() in ("true", "yes")
 
 
@@ -173,7 +173,7 @@ def _target_of(kind: Kind, domain: str, row: Mapping[str, Any]) -> ConfigTarget:
 
 
 def _oss(row: Mapping[str, Any]) -> Value:
-    """The answer misspells OnDemand as OnDemond (facts/live.md 5)."""
+    """The answer misspells OnDemand as OnDemond (docs/platform/live.md §5)."""
     value = _present_fields(row, *_OSS) | {"OnDemand": row.get("OnDemond", row.get("OnDemand", 0))}
     value["RecordFormat"] = rows_at(row, "RecordFormatList", "RecordFormat")
     if transcoded := rows_at(row, "TranscodeRecordFormatList", "RecordFormat"):

@@ -16,7 +16,7 @@ from cli.setup.stage import Secret, Stage, Unusable
 from shared.protocol.policy import Domain, OnPublish, Rule
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
-"""OnDemand of a recording configuration (facts/live.md 5)."""
+"""OnDemand of a recording configuration (docs/platform/live.md §5)."""
 OBJECT_NAME = "record/{AppName}/{StreamName}/{EscapedStartTime}_{EscapedEndTime}"
 GLOB = frozenset("*?[")
 

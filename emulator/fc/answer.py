@@ -1,6 +1,6 @@
 """HTTP responses made from what functions and the platform return.
 
-server.py and control.py call it for every request (facts/function-compute.md §2.2, §2.3).
+server.py and control.py call it for every request (docs/platform/function-compute.md §2.2, §2.3).
 It does no I/O and knows no request.
 """
 
@@ -40,7 +40,8 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
 
 
 def platform_error(status: HTTPStatus, code: str, message: str) -> Answer:
-    """Return an error of the platform (facts §2.3; shape of the page `error-codes`)."""
+    """Return an error of the platform (docs/platform/function-compute.md §2.3; shape of the page
+    `error-codes`)."""
     content = {"errorCode": code, "errorMessage": message}
     return json_answer(status, content, {"X-Fc-Error-Type": "FcCommonError"})
 

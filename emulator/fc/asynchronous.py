@@ -1,4 +1,5 @@
-"""Asynchronous invocations and their retries (facts/function-compute.md §3, Async invocation).
+"""Asynchronous invocations and their retries (docs/platform/function-compute.md §3, Async
+invocation).
 
 server.py submits HTTP calls to it, timers.py submits timer events.
 It stores nothing: what is pending when the emulator ends is lost.

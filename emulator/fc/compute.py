@@ -84,7 +84,7 @@ class Compute:
     async def _initialize(self, instance: Instance, request_id: str) -> Reply | None:
         """Run the initializer, once per instance; return its reply if it failed.
 
-        After a failure the next call gets a new instance (facts §1.3).
+        After a failure the next call gets a new instance (docs/platform/function-compute.md §1.3).
         """
         hook = instance.function.initializer
         if instance.initialized or hook is None:

@@ -90,7 +90,7 @@ class Timer:
 
 @dataclass(frozen=True)
 class Function:
-    """One fc3 resource; defaults are those of fc3 (facts/function-compute.md §5, §6.1)."""
+    """One fc3 resource; defaults are those of fc3 (docs/platform/function-compute.md §5, §6.1)."""
 
     key: str
     name: str
@@ -268,7 +268,7 @@ def _code(props: Props, folder: Path) -> Path:
 
 
 def _environment(props: Props) -> Mapping[str, str]:
-    """Return the variables: 4 KB in all, FC_ reserved (facts/function-compute.md §1.5)."""
+    """Return the variables: 4 KB in all, FC_ reserved (docs/platform/function-compute.md §1.5)."""
     variables = props.strings("environmentVariables")
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size > _MAX_ENVIRONMENT_BYTES:
@@ -294,7 +294,7 @@ def _reserved(props: Props) -> int | None:
 
 
 def _http_methods(triggers: list[Props]) -> frozenset[str]:
-    """Return the methods of the HTTP trigger (facts/function-compute.md §2.3, §2.4).
+    """Return the methods of the HTTP trigger (docs/platform/function-compute.md §2.3, §2.4).
 
     There is at most one, and the emulator supports anonymous ones only.
     """
@@ -330,7 +330,8 @@ def _schedule(config: Props) -> Schedule | None:
 
 
 def _domain(props: Props) -> list[Route]:
-    """Return a domain's routes (devsapp/fc3-domain src/schema.json; facts §6.1, customDomain)."""
+    """Return a domain's routes (devsapp/fc3-domain src/schema.json;
+    docs/platform/function-compute.md §6.1, customDomain)."""
     props.allow_only(_DOMAIN_PROPS)
     props.text("region")
     props.text("protocol")

@@ -1,6 +1,6 @@
 """The events that functions receive: of HTTP requests and of timers.
 
-server.py and timers.py call it (facts/function-compute.md §2.1, §3).
+server.py and timers.py call it (docs/platform/function-compute.md §2.1, §3).
 It does no I/O and reads no clock.
 """
 
@@ -57,7 +57,7 @@ def http_event(
 
 
 def timer_event(name: str, payload: str, at: datetime) -> bytes:
-    """Return the event of a timer trigger (facts/function-compute.md §3, Timer)."""
+    """Return the event of a timer trigger (docs/platform/function-compute.md §3, Timer)."""
     event = {"triggerTime": rfc3339(at), "triggerName": name, "payload": payload}
     return json.dumps(event).encode()
 

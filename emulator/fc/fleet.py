@@ -1,4 +1,5 @@
-"""All instances of the account and the quotas that limit them (facts/function-compute.md §5).
+"""All instances of the account and the quotas that limit them (docs/platform/function-compute.md
+§5).
 
 compute.py acquires and releases instances; run.py recycles the idle ones.
 It must not know events, payloads or HTTP.
@@ -118,7 +119,7 @@ class Fleet:
         self._run_in_background(self._stop(instance))
 
     async def _stop(self, instance: Instance) -> None:
-        """Run the preStop hook, then stop the instance (facts/function-compute.md §1.3)."""
+        """Run the preStop hook, then stop the instance (docs/platform/function-compute.md §1.3)."""
         hook = instance.function.pre_stop
         if hook is not None:
             with suppress(Gone, TimedOut):

@@ -68,7 +68,7 @@ class Wire:
 
 
 class LogFormat(logging.Formatter):
-    """The log format of facts/function-compute.md §1.6."""
+    """The log format of docs/platform/function-compute.md §1.6."""
 
     request_id = ""
 
@@ -79,7 +79,8 @@ class LogFormat(logging.Formatter):
 
 
 class Context:
-    """The handler's context; its shape depends on the runtime (facts/function-compute.md §1.4)."""
+    """The handler's context; its shape depends on the runtime (docs/platform/function-compute.md
+    §1.4)."""
 
     def __init__(self, config: Mapping[str, Any], request_id: str, retry_count: int) -> None:
         self.request_id = request_id
@@ -134,7 +135,8 @@ class Runtime:
     def _answer(self, meta: Mapping[str, Any], payload: bytes) -> tuple[bool, bytes]:
         """Call the handler; return whether it failed, and its payload.
 
-        Only Exception is caught: sys.exit() ends the instance (facts §1.1).
+        Only Exception is caught: sys.exit() ends the instance (docs/platform/function-compute.md
+        §1.1).
         """
         try:
             handler = self._handler(meta["handler"])
@@ -153,7 +155,8 @@ class Runtime:
 
 
 def load(name: str) -> _Handler:
-    """Import a handler (facts/function-compute.md §1.1 for errorType, §1.2 for the string)."""
+    """Import a handler (docs/platform/function-compute.md §1.1 for errorType, §1.2 for the
+    string)."""
     module_name, dot, function = name.rpartition(".")
     if not dot or not module_name or not function:
         raise LoadError("InvalidHandleName", f"Invalid handler '{name}'")
@@ -192,7 +195,8 @@ def _from_path(name: str) -> ModuleType:
 
 
 def as_bytes(result: object) -> bytes:
-    """Return text and bytes as they are, the rest as JSON (facts/function-compute.md §1.1)."""
+    """Return text and bytes as they are, the rest as JSON (docs/platform/function-compute.md
+    §1.1)."""
     if isinstance(result, bytes):
         return result
     if isinstance(result, str):
@@ -227,7 +231,7 @@ def _stack(error: BaseException) -> list[list[str]]:
 
 
 def _on_timeout(_signal: int, _frame: FrameType | None) -> None:
-    """Dump every thread's stack into the log and exit (facts/function-compute.md §1.1)."""
+    """Dump every thread's stack into the log and exit (docs/platform/function-compute.md §1.1)."""
     faulthandler.dump_traceback()
     os._exit(_TIMED_OUT_EXIT_CODE)
 

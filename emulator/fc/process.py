@@ -114,7 +114,8 @@ class Instance:
         self._wire.close()
 
     def time_out(self) -> None:
-        """Send SIGTERM, on which the process logs its stacks, then kill it (facts §1.1)."""
+        """Send SIGTERM, on which the process logs its stacks, then kill it
+        (docs/platform/function-compute.md §1.1)."""
         self._child.kill(signal.SIGTERM)
         asyncio.get_running_loop().call_later(_KILL_GRACE_S, self.kill)
 
@@ -238,7 +239,8 @@ def _meta(
 
 
 def _environment(function: Function, settings: Settings, instance_id: str) -> dict[str, str]:
-    """Return the declared variables and those that FC adds (facts §1.5), none of ours."""
+    """Return the declared variables and those that FC adds (docs/platform/function-compute.md
+    §1.5), none of ours."""
     version = "FC_FUNCTION_VERSION" if function.runtime == "python3.12" else "FC_VER_ID"
     return {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -74,7 +74,7 @@ class Cron:
 
 
 def parse_schedule(expression: str) -> Schedule:
-    """Parse an expression (facts/function-compute.md §3, Timer); raise ValueError."""
+    """Parse an expression (docs/platform/function-compute.md §3, Timer); raise ValueError."""
     if expression.startswith("@"):
         return _parse_every(expression)
     zone, fields = _zone_and_fields(expression)

@@ -58,7 +58,8 @@ class Server:
         self._routes = Routes(compute.deployment.routes)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; each response has X-Fc-Request-Id (facts §2.3)."""
+        """Answer one request; each response has X-Fc-Request-Id (docs/platform/function-compute.md
+        §2.3)."""
         request_id = new_request_id()
         try:
             answer = await self._answer(request, request_id)
@@ -84,7 +85,8 @@ class Server:
     async def _answer_domain(
         self, call: Call, headers: Mapping[str, str], request_id: str
     ) -> Answer:
-        """Call the function that the route names; it needs no HTTP trigger (facts §2.3)."""
+        """Call the function that the route names; it needs no HTTP trigger
+        (docs/platform/function-compute.md §2.3)."""
         route = self._routes.find(call.host, call.method, call.path)
         function = self._compute.deployment.function(route.function) if route else None
         if route is None or function is None:
@@ -146,7 +148,7 @@ class Server:
             raise throttled from error
 
     def _accept_async(self, function: Function, event: bytes, request_id: str) -> Answer:
-        """Accept an asynchronous call (facts/function-compute.md §2.3: 128 KB, §3: 202)."""
+        """Accept an asynchronous call (docs/platform/function-compute.md §2.3: 128 KB, §3: 202)."""
         if len(event) > _MAX_ASYNC_BYTES:
             raise _too_large(_MAX_ASYNC_BYTES)
         self._calls.submit(function, event, request_id)
@@ -161,7 +163,8 @@ class Server:
 
 
 def _check_head(request: web.BaseRequest) -> None:
-    """Check the limits: 8 KB of headers, 4 KB of path and query (facts §2.3)."""
+    """Check the limits: 8 KB of headers, 4 KB of path and query (docs/platform/function-compute.md
+    §2.3)."""
     if len(request.raw_path) > _MAX_TARGET_BYTES:
         message = f"path and query exceed {_MAX_TARGET_BYTES} bytes"
         raise PlatformError(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)

@@ -21,7 +21,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings. The last three are UNCONFIRMED in facts/function-compute.md."""
+    """The settings. The last three are UNCONFIRMED in docs/platform/function-compute.md."""
 
     quota: int = 100
     idle_seconds: float = 180

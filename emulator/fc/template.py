@@ -1,6 +1,6 @@
 """The reader of Serverless Devs 3 templates: resolves variables, templates and overlays.
 
-deployment.py and the deploy commands of the CLI call it (facts/function-compute.md §7).
+deployment.py and the deploy commands of the CLI call it (docs/platform/function-compute.md §7).
 It must not know which properties a function has.
 """
 
@@ -32,7 +32,7 @@ class Unresolved(Exception):
 
 
 def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> dict[str, Any]:
-    """Return the resolved resources (facts/function-compute.md §7).
+    """Return the resolved resources (docs/platform/function-compute.md §7).
 
     With an `environment`, apply its overlays from the env.yaml in the same folder.
     """

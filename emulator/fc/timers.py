@@ -1,4 +1,4 @@
-"""The timer triggers, on the development clock (facts/function-compute.md §3, Timer).
+"""The timer triggers, on the development clock (docs/platform/function-compute.md §3, Timer).
 
 run.py ticks it; the control plane fires single timers.
 It submits events and never waits for a function.

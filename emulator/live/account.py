@@ -20,7 +20,7 @@ else:
 
 DEVELOPMENT = Path(__file__).with_name("account.toml")
 
-AUTOMATIC, ASK, PUSH_URL, MANUAL = 0, 1, 2, 7  # OnDemand, facts/live.md §5
+AUTOMATIC, ASK, PUSH_URL, MANUAL = 0, 1, 2, 7  # OnDemand, docs/platform/live.md §5
 
 
 REFUSED, TAKES_OVER = "refused", "takes_over"
@@ -60,7 +60,7 @@ DEVELOPMENT_BUCKET = Bucket("dev-bucket", OSS_ENDPOINT)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A recording configuration; "*" stands for all apps or all streams (facts/live.md §6).
+    """A recording configuration; "*" stands for all apps or all streams (docs/platform/live.md §6).
 
     `api_fields` holds the rest of it, as the fields that the Describe API returns.
     """
@@ -103,7 +103,7 @@ class Notify:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """Timing and retries of callback delivery (facts/live.md §2)."""
+    """Timing and retries of callback delivery (docs/platform/live.md §2)."""
 
     publish_delay_ms: int = 0
     timeout_ms: int = 5_000
@@ -113,7 +113,7 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """Settings of RTMP ingest (facts/live.md §2 Timing).
+    """Settings of RTMP ingest (docs/platform/live.md §2 Timing).
 
     With an `auth_key`, publish URLs must be signed. A signature is valid for `auth_valid_s` from
     the time that it names. The effect of a second publisher of a stream is UNCONFIRMED.

@@ -30,7 +30,7 @@ def version_of(action: str) -> str:
 
 
 def _record_command(live: Live, params: Mapping[str, str], call: Call) -> Json:
-    """Carry out RealTimeRecordCommand (facts/live.md §1)."""
+    """Carry out RealTimeRecordCommand (docs/platform/live.md §1)."""
     key = _command_key(live, params)
     stream = live.streams.find(key)
     session = stream.live if stream else None
@@ -60,7 +60,7 @@ def _command_key(live: Live, params: Mapping[str, str]) -> StreamKey:
 
 
 def _streaming_domain(live: Live, name: str) -> None:
-    """Raise unless the name is a main streaming domain (facts/live.md §1.1)."""
+    """Raise unless the name is a main streaming domain (docs/platform/live.md §1.1)."""
     domain = live.domain(name)
     if domain is None or domain.streaming != name:
         raise ApiError(live.switches.wrong_domain_code)

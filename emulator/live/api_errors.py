@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES: Mapping[str, tuple[int, str]] = {
-    # facts/live.md §1.3; messages are templates that begin with %s and are never to be parsed
+    # docs/platform/live.md §1.3; messages are templates that begin with %s and are never to be
+    # parsed
     "MissingParam": (400, "%s, a mandatory parameter is missing."),
     "MalformedParam": (400, "%s, a parameter is malformed."),
     "CodeConfigNotFound": (400, "%s, no effective recording configuration was found."),
     "StreamNotFound": (409, "%s, the stream does not exist or is not being ingested."),
     "TaskAlreadyStarted": (409, "%s, the recording task has already been started."),
     "InternalError": (500, "%s, the request processing has failed due to some unknown error."),
-    # facts/live.md §1.3, the older names and those of all Live APIs
+    # docs/platform/live.md §1.3, the older names and those of all Live APIs
     "InvalidDomain.NotFound": (404, "The domain provided does not exist in our records."),
     "InvalidStream.NotFound": (404, "The specified stream does not exist."),
     "InvalidConfig.NotFound": (404, "The specified recording configuration does not exist."),
@@ -27,7 +28,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "ConfigAlreadyExists": (400, "The configuration already exists."),
     # the documented errors of AddLiveRecordNotifyConfig
     "InvalidNotifyUrl.Malformed": (400, "Specified NotifyUrl is invalid."),
-    # facts/live.md §1.5
+    # docs/platform/live.md §1.5
     "Throttling": (400, "Request was denied due to request throttling."),
     "Throttling.User": (400, "Request was denied due to user flow control."),
     "Throttling.Api": (400, "Request was denied due to api flow control."),

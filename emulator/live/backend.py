@@ -110,18 +110,20 @@ class Live:
         return self.domains.find(name)
 
     def need_streaming(self, name: str) -> None:
-        """Raise unless the name is a main streaming domain (facts/live.md §1.1)."""
+        """Raise unless the name is a main streaming domain (docs/platform/live.md §1.1)."""
         if self.domains.kind(name) != STREAMING:
             raise ApiError("InvalidDomain.NotFound")
 
     def recording_error(self, rule: Rule) -> tuple[str, str] | None:
-        """Return code and message if this rule breaks a recording at once (facts/live.md §4)."""
+        """Return code and message if this rule breaks a recording at once (docs/platform/live.md
+        §4)."""
         if rule.storage == "oss" and rule.bucket not in self.buckets:
             return "BucketNotFound", "Bucket not found"
         return None
 
     def ingest_of(self, domain: str) -> str:
-        """Return the ingest domain, or the streaming domain if none is bound (facts/live.md §2)."""
+        """Return the ingest domain, or the streaming domain if none is bound (docs/platform/live.md
+        §2)."""
         found = self.domain(domain)
         if found is None or domain in found.ingest or not found.ingest:
             return domain
@@ -132,7 +134,7 @@ class Live:
         return max(fitting, key=Rule.rank, default=None)
 
     def set_rule(self, rule: Rule) -> None:
-        """Set a rule; it applies from the next publish on (facts/live.md §6)."""
+        """Set a rule; it applies from the next publish on (docs/platform/live.md §6)."""
         previous = self.rule_at(rule.place, rule.storage)
         self.rules = (*(other for other in self.rules if other is not previous), rule)
 
@@ -220,7 +222,7 @@ class Live:
         return session, receipt
 
     def break_recording(self, key: StreamKey, code: str, message: str) -> bool:
-        """Post record_error (facts/live.md §4); return True if a recording was broken."""
+        """Post record_error (docs/platform/live.md §4); return True if a recording was broken."""
         broke = self.recordings.fail(self.streams.of(key), self.clock.now_ms())
         error = {"code": code, "message": message}
         self.post_record_callback(
@@ -235,7 +237,8 @@ class Live:
         return receipt
 
     def _follow_push_url(self, stream: Stream, session: Session, at: int) -> None:
-        """Record if the push URL has `record_config={"NeedRecord":true}` (facts/live.md §5)."""
+        """Record if the push URL has `record_config={"NeedRecord":true}` (docs/platform/live.md
+        §5)."""
         record_config = session.arguments.get("record_config", "").encode()
         if session.rule and session.rule.on_demand == PUSH_URL and _needs_record(record_config):
             self.recordings.begin(stream, session, at)
@@ -261,7 +264,8 @@ class Live:
         *,
         sends_callback: bool,
     ) -> None:
-        """Post the publish callback if the publisher is still there (facts/live.md §2 Timing)."""
+        """Post the publish callback if the publisher is still there (docs/platform/live.md §2
+        Timing)."""
         session.announced = session.ended_ms is None
         if session.announced and sends_callback:
             self._post_ingest("publish", stream, session, session.time, receipt)
@@ -276,7 +280,8 @@ class Live:
         time: int,
         receipt: asyncio.Future[Receipt],
     ) -> None:
-        """Post a stream callback (facts/live.md §2): `app` is its ingest domain, not the app."""
+        """Post a stream callback (docs/platform/live.md §2): `app` is its ingest domain, not the
+        app."""
         _, app, name = stream.key
         query = {
             "action": action,
@@ -294,7 +299,7 @@ class Live:
         )
 
     def switch(self, key: StreamKey) -> tuple[Session, asyncio.Future[Receipt]]:
-        """Let one of two publishers leave; the stream stays live (facts/live.md §2.1)."""
+        """Let one of two publishers leave; the stream stays live (docs/platform/live.md §2.1)."""
         stream = self.streams.of(key)
         session = stream.live
         if session is None:
@@ -307,7 +312,7 @@ class Live:
     def post_incident(
         self, kind: str, domain: str, key: StreamKey, code: int, message: str
     ) -> None:
-        """Post an exception or switch callback (facts/live.md §2.1; fields UNCONFIRMED)."""
+        """Post an exception or switch callback (docs/platform/live.md §2.1; fields UNCONFIRMED)."""
         ingest = self.ingest_of(domain)
         notify = self.notify.of_stream(ingest)
         url = notify.switch_url if kind == "switch" else notify.exception_url
@@ -317,7 +322,7 @@ class Live:
         self.courier.post(Callback(kind, key, url, ingest, signing, body=body))
 
     def post_record_callback(self, key: StreamKey, event: str, body: Mapping[str, object]) -> None:
-        """Post a recording callback (facts/live.md §4).
+        """Post a recording callback (docs/platform/live.md §4).
 
         Status events are posted only if NeedStatusNotify is set.
         """
@@ -331,7 +336,8 @@ class Live:
         )
 
     def _record_key(self, key: StreamKey) -> str:
-        """Return the signing key; a live stream keeps the one it began with (facts/live.md §3)."""
+        """Return the signing key; a live stream keeps the one it began with (docs/platform/live.md
+        §3)."""
         stream = self.streams.find(key)
         if stream is not None and stream.sessions:
             return stream.sessions[-1].record_key
@@ -342,7 +348,8 @@ class Live:
         return host_of(url, with_port=with_port)
 
     def _ask_on_demand(self, stream: Stream, session: Session) -> None:
-        """Post the on-demand query, once, when the stream begins (facts/live.md §5, OnDemand 1)."""
+        """Post the on-demand query, once, when the stream begins (docs/platform/live.md §5,
+        OnDemand 1)."""
         url = self.notify.of_record(stream.key.domain).on_demand_url
         if not url or session.rule is None or session.rule.on_demand != ASK:
             return
@@ -378,7 +385,7 @@ def _needs_record(answer: bytes) -> bool:
 
 
 def _requested_rule(rule: Rule, answer: bytes) -> Rule | None:
-    """Return the rule that the answer asks for (facts/live.md §5).
+    """Return the rule that the answer asks for (docs/platform/live.md §5).
 
     Format is intersected with the rule's formats; Interval overrides its cycle.
     """

@@ -26,7 +26,7 @@ from emulator.live.signatures import callback_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches
 
-MAX_ANSWER_BYTES = 2048  # facts/live.md §5: a longer one is cut off
+MAX_ANSWER_BYTES = 2048  # docs/platform/live.md §5: a longer one is cut off
 OK, FIRST_SERVER_ERROR = 200, 500
 
 
@@ -62,7 +62,7 @@ class Callback:
 
 
 class Courier:
-    """Delivers callbacks without promising an order (facts/live.md §2).
+    """Delivers callbacks without promising an order (docs/platform/live.md §2).
 
     A callback waits 5 s for an answer, is retried five times, 1 s apart, and then is lost.
     """
@@ -222,7 +222,7 @@ def host_of(url: str, *, with_port: bool = False) -> str:
 
 
 def _signature_headers(callback: Callback, signed_at: int) -> dict[str, str]:
-    """Return the signature headers (facts/live.md §3)."""
+    """Return the signature headers (docs/platform/live.md §3)."""
     if not callback.signing_key:
         return {}
     signature = callback_signature(callback.signed_for, signed_at, callback.signing_key)

@@ -1,4 +1,4 @@
-"""Callback configurations, one for each domain (facts/live.md §2 to §5).
+"""Callback configurations, one for each domain (docs/platform/live.md §2 to §5).
 
 backend.py reads URL and key here; notify_configs.py and the control plane change them.
 A changed URL applies at once, a changed key from the next publish on (§3).

@@ -1,4 +1,4 @@
-"""The API actions on callback configurations (facts/live.md §2, §4, §7).
+"""The API actions on callback configurations (docs/platform/live.md §2, §4, §7).
 
 actions.py lists them by their names on the wire.
 A parameter that a call omits is cleared: no document says that it would be kept.
@@ -112,7 +112,8 @@ def _absent_config(live: Live, name: str) -> Json:
 
 
 def _ingest_domain(live: Live, params: Params) -> str:
-    """Return the ingest domain, or the streaming domain if none is bound (facts/live.md §2)."""
+    """Return the ingest domain, or the streaming domain if none is bound (docs/platform/live.md
+    §2)."""
     parameters.need(params, "DomainName")
     name = params["DomainName"]
     if live.domains.kind(name) != INGEST and live.ingest_of(name) != name:

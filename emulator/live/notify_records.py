@@ -1,4 +1,4 @@
-"""The callback history that Live keeps for seven days (facts/live.md §7).
+"""The callback history that Live keeps for seven days (docs/platform/live.md §7).
 
 callbacks.py adds to it; actions.py queries it.
 It must not know how a callback was delivered, only how that ended.

@@ -25,7 +25,7 @@ from emulator.media.push import PublishRejected, Push
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001
-"""The code of the exception callback for such a URL (facts/live.md §2.1)."""
+"""The code of the exception callback for such a URL (docs/platform/live.md §2.1)."""
 MAX_ENDED = 1_000
 MAX_LINE_CHARS = 1_000
 LOCAL = "localhost"
@@ -70,7 +70,8 @@ class Publishers:
         print(line.encode("unicode_escape").decode("ascii"), file=sys.stderr, flush=True)
 
     def _locate(self, push: Push) -> tuple[str, StreamKey]:
-        """Return ingest domain and stream; `vhost` overrides the URL's host (facts/live.md §2)."""
+        """Return ingest domain and stream; `vhost` overrides the URL's host (docs/platform/live.md
+        §2)."""
         name = push.arguments.get("vhost") or self._by_host(push.host)
         domain = self._live.domain(name)
         if domain is None:

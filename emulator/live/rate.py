@@ -12,7 +12,7 @@ from emulator.live.switches import Switches
 
 
 class Limiter:
-    """50/s per account (facts/live.md §1.5), as a token bucket or a sliding second."""
+    """50/s per account (docs/platform/live.md §1.5), as a token bucket or a sliding second."""
 
     def __init__(self, per_second: int, switches: Switches) -> None:
         self._per_second = per_second

@@ -1,7 +1,7 @@
 """The API actions on recording rules, into OSS and into VOD.
 
 actions.py lists them by their names on the wire.
-A rule applies from the next publish on (facts/live.md §6).
+A rule applies from the next publish on (docs/platform/live.md §6).
 A parameter that an update omits is cleared: no document says that it would be kept.
 """
 
@@ -142,7 +142,7 @@ def _existing_rule(live: Live, params: Params, storage: str) -> Rule:
 
 
 def _add_rule(live: Live, rule: Rule) -> Json:
-    """Add a rule, one for each domain, application and stream (facts/live.md §6)."""
+    """Add a rule, one for each domain, application and stream (docs/platform/live.md §6)."""
     if live.rule_at(rule.place, rule.storage) is not None:
         raise ApiError("ConfigAlreadyExists")
     live.set_rule(rule)

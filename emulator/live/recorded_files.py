@@ -96,7 +96,7 @@ def _prefix(rule: Rule, container: str) -> str:
 
 
 def file_callback_body(recording: Recording, uri: str, span: Span) -> dict[str, object]:
-    """Return the body of the file callback, which has no `event` (facts/live.md §4)."""
+    """Return the body of the file callback, which has no `event` (docs/platform/live.md §4)."""
     passed = {k: v for k, v in recording.arguments.items() if k.startswith("callback_")}
     return {
         "uri": uri,

@@ -25,7 +25,7 @@ FindError = Callable[[Rule], tuple[str, str] | None]
 
 
 class Recordings:
-    """The task states of facts/live.md §1.2 and the merge delay of §6.
+    """The task states of docs/platform/live.md §1.2 and the merge delay of §6.
 
     idle --start--> running --stop, interruption--> paused --delay, cancel_delay--> file, idle
     """
@@ -63,7 +63,7 @@ class Recordings:
     def on_stream_started(self, stream: Stream, session: Session, at: int) -> None:
         """Resume an interrupted recording, or begin an automatic one.
 
-        An interrupted recording resumes within the merge delay (facts/live.md §6).
+        An interrupted recording resumes within the merge delay (docs/platform/live.md §6).
         """
         pending = stream.recording
         is_automatic = session.rule is not None and session.rule.on_demand == 0
@@ -179,7 +179,7 @@ class Recordings:
             self._finish(stream, at)
 
     def _cut_when_full(self, stream: Stream, recording: Recording, at: int) -> None:
-        """Schedule the split at the end of the cycle (facts/live.md §6 CycleDuration)."""
+        """Schedule the split at the end of the cycle (docs/platform/live.md §6 CycleDuration)."""
         since = recording.running_since_ms
         if recording.rule.cycle_ms:
             due = at + max(0, recording.rule.cycle_ms - recording.recorded_ms)

@@ -67,7 +67,7 @@ def read_claim(wire: Wire) -> Claim:
 
 
 def callback_signature(domain: str, timestamp: int, key: str) -> str:
-    """Return the signature of a callback (facts/live.md §3)."""
+    """Return the signature of a callback (docs/platform/live.md §3)."""
     return hashlib.md5(f"{domain}|{timestamp}|{key}".encode()).hexdigest()
 
 
@@ -81,7 +81,7 @@ def sign_rpc(string_to_sign: str, secret: str) -> str:
 
 
 class Gate:
-    """Admits calls that are signed, in time and not replayed (facts/live.md §1.1, §1.5)."""
+    """Admits calls that are signed, in time and not replayed (docs/platform/live.md §1.1, §1.5)."""
 
     def __init__(self, account: Account) -> None:
         self._account = account

@@ -80,7 +80,7 @@ class Switches:
                 "value": getattr(self, switch.name),
                 "values": _allowed_values(switch) or _allowed_text(switch),
                 "default": switch.default,
-                "fact": f"facts/live.md {_type_and_fact(switch)[1]}",
+                "fact": f"docs/platform/live.md {_type_and_fact(switch)[1]}",
             }
             for switch in fields(self)
         }

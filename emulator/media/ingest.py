@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
         self._on_end(self)
 
     def _watch(self) -> None:
-        """End the connection if nothing came for too long (facts/live.md §2 Timing)."""
+        """End the connection if nothing came for too long (docs/platform/live.md §2 Timing)."""
         now = self._loop.time()
         timeout_s = self._timeouts.begin_s if self._feed is None else self._timeouts.idle_s
         due = (self._began if self._feed is None else self._last_received) + timeout_s

@@ -174,7 +174,7 @@ def _heard(answer: Answer) -> Accepted | LiveError | None:
 
 
 def _error(result: AskResult) -> LiveError | None:
-    """Live's answer, where it means that the ask itself came to nothing (design.md 5)."""
+    """Live's answer, where it means that the ask itself came to nothing (docs/errors.md)."""
     answer, asked = result.answer, result.asked
     if not isinstance(answer, LiveError):
         return None

@@ -40,7 +40,8 @@ def policy(text: str) -> str:
 
 
 def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
-    """Live takes alphanumerics (facts/live.md 2 and 4); the hyphen is for the stand-in's."""
+    """Live takes alphanumerics (docs/platform/live.md §2 and 4); the hyphen is for the
+    stand-in's."""
     return _each(
         rf"[A-Za-z0-9-]{{16,{longest}}}",
         f"each key has 16 to {longest} letters and digits, as in Live's callback configuration",
@@ -85,7 +86,7 @@ def rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         raise ValueError(otherwise) from None
-    if not 1 <= rate <= 50:  # noqa: PLR2004 - facts/live.md 1.5
+    if not 1 <= rate <= 50:  # noqa: PLR2004 - docs/platform/live.md §1.5
         raise ValueError(otherwise)
     return rate
 
@@ -139,7 +140,7 @@ def mode(text: str) -> Mode:
 
 
 def merge_delay(text: str) -> int:
-    """Live's DelayTime is from 15 s to 6 h (facts/live.md 6)."""
+    """Live's DelayTime is from 15 s to 6 h (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
         raise ValueError("it is from 15s to 6h, the same as DelayTime in Live's configuration")

@@ -42,11 +42,12 @@ POLL_SLOT_WAIT_MS = 1_000
 
 OVERLAP_MS = 180_000
 """ms before the last reading that the next one begins: Live tries for some 35 s before it gives a
-callback up (facts/live.md 2), and how soon it tells of that is UNCONFIRMED;"""
+callback up (docs/platform/live.md §2), and how soon it tells of that is UNCONFIRMED;"""
 AHEAD_MS = 60_000
 """and by which Live's clock may be ahead of ours."""
 MAX_REPLAY_AGE_MS = 6 * 24 * 3_600_000
-"""ms that a reading goes back at the most; Live remembers for seven days (facts/live.md 7)."""
+"""ms that a reading goes back at the most; Live remembers for seven days (docs/platform/live.md
+§7)."""
 
 
 @dataclass(frozen=True, slots=True)

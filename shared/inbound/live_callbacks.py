@@ -25,7 +25,7 @@ class StreamAction(str, Enum):
 
 
 class RecordState(str, Enum):
-    """There is no record_stopped: the end shows as a file (facts/live.md 4)."""
+    """There is no record_stopped: the end shows as a file (docs/platform/live.md §4)."""
 
     STARTED = "record_started"
     PAUSED = "record_paused"
@@ -109,7 +109,7 @@ _VOD_COMPLETE = "AddLiveRecordVideoComplete"
 
 
 def sign(domain: str, timestamp: int | str, key: str) -> str:
-    """ALI-LIVE-SIGNATURE as ApsaraVideo Live makes it (facts/live.md 3)."""
+    """ALI-LIVE-SIGNATURE as ApsaraVideo Live makes it (docs/platform/live.md §3)."""
     content = _bytes(f"{domain}|{timestamp}|{key}")
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -146,7 +146,7 @@ def verify(
     """Raises UnverifiedCallback, and nothing else, unless one of the keys signed one of the
     domains.
 
-    Neither query nor body is covered by the signature (facts/live.md 3).
+    Neither query nor body is covered by the signature (docs/platform/live.md §3).
     """
     given = {name.lower(): value for name, value in headers.items()}
     timestamp = given.get("ali-live-timestamp", "")
@@ -229,7 +229,7 @@ class _PayloadReader:
 
 
 def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
-    """`app` is the ingest domain here and `appname` the application (facts/live.md 2)."""
+    """`app` is the ingest domain here and `appname` the application (docs/platform/live.md §2)."""
     read = _PayloadReader(query)
     event = StreamEvent(
         action=read.action(),
@@ -243,12 +243,12 @@ def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
 
 
 def parse_on_demand(query: Mapping[str, str]) -> OnDemandAsk:
-    """Here `domain`, `app` and `stream` are what their names say (facts/live.md 5)."""
+    """Here `domain`, `app` and `stream` are what their names say (docs/platform/live.md §5)."""
     return OnDemandAsk(*_names(query))
 
 
 def parse_record_event(body: bytes) -> RecordEvent:
-    """A file has no `event` but a `uri`, or a `VideoId` in VOD (facts/live.md 4)."""
+    """A file has no `event` but a `uri`, or a `VideoId` in VOD (docs/platform/live.md §4)."""
     payload = _object(body)
     if _text(payload, "uri", 1):
         return _file(payload)
@@ -271,7 +271,7 @@ _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "stre
 
 
 def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
-    """Whatever fields it has (facts/live.md 2.1): what can be told from them, is."""
+    """Whatever fields it has (docs/platform/live.md §2.1): what can be told from them, is."""
     says = _object(body)
     plain = {name.lower().replace("_", ""): value for name, value in says.items()}
     codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]

@@ -79,7 +79,7 @@ def _timed(event: Event, at: int | None) -> Event:
 
 
 def _kept(content: str, streaming: Streaming) -> Meaning | None:
-    """Of an ingest callback Live keeps the query as JSON (facts/live.md 7)."""
+    """Of an ingest callback Live keeps the query as JSON (docs/platform/live.md §7)."""
     try:
         payload = json.loads(content)
         if isinstance(payload, dict) and "action" in payload:

@@ -1,5 +1,5 @@
 """The callbacks that this instance refused since it began: in memory alone, since what is not
-proved genuine may change nothing (design.md 11)."""
+proved genuine may change nothing (docs/reliability.md)."""
 
 from __future__ import annotations
 

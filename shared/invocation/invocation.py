@@ -201,7 +201,7 @@ class Invocation:
     def dispatcher(self, options: HandlingOptions) -> Dispatcher:
         """Return what sends all that is due, as far as `options` allow."""
         app = self.app
-        app.live.prepare()  # before there are threads (facts/sdk.md B2)
+        app.live.prepare()  # before there are threads (docs/platform/sdk.md §B2)
         self._dispatcher = Dispatcher(
             app.store,
             lambda: self._run(app.recorder.drain_one(options)),

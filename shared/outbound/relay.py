@@ -87,8 +87,9 @@ def is_taken(status: int) -> bool:
 
 
 def onward(target: str, callback: ForwardedCallback) -> Outgoing:
-    """The callback as its target expects it from Live itself (facts/live.md 3): ingest callbacks
-    are signed over the ingest domain and so stay as they are, the others over the target's host."""
+    """The callback as its target expects it from Live itself (docs/platform/live.md §3): ingest
+    callbacks are signed over the ingest domain and so stay as they are, the others over the
+    target's host."""
     headers = {**_own(callback.headers), RELAYED_HEADER: "1"}
     if callback.kind is not Kind.STREAM and callback.sign is not None:
         headers |= callback.sign(urlsplit(target).hostname or "")

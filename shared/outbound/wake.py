@@ -44,5 +44,5 @@ class Wake:
                 self._post(Outgoing("POST", self._url, self._headers()))
 
     def _headers(self) -> dict[str, str]:
-        """`X-Fc-Invocation-Type: Async` answers at once (facts/function-compute.md 3)."""
+        """`X-Fc-Invocation-Type: Async` answers at once (docs/platform/function-compute.md §3)."""
         return {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}

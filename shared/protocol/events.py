@@ -109,7 +109,8 @@ class CommandSettled:
 @dataclass(frozen=True, slots=True)
 class Reported:
     """Live says what the recording does: it runs (`record_started`, `record_resumed`) or not. Since
-    when, by its own clock, it may say too (`time`); that it does is UNCONFIRMED (facts/live.md 4).
+    when, by its own clock, it may say too (`time`); that it does is UNCONFIRMED
+    (docs/platform/live.md §4).
     """
 
     what: str
@@ -129,7 +130,7 @@ class RecordFailed:
 @dataclass(frozen=True, slots=True)
 class FileLeft:
     """A file appeared; its recording ran from `start` to `stop`. `duration` (ms) is what the file
-    itself holds, where Live tells: it need not be `stop` - `start` (facts/live.md 4)."""
+    itself holds, where Live tells: it need not be `stop` - `start` (docs/platform/live.md §4)."""
 
     uri: str
     start: int

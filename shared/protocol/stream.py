@@ -8,7 +8,7 @@ from shared.quick import dataclass
 
 
 class Command(str, Enum):
-    """The values are what goes over the wire (facts/live.md 1.2)."""
+    """The values are what goes over the wire (docs/platform/live.md §1.2)."""
 
     START = "start"
     STOP = "stop"

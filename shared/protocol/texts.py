@@ -302,7 +302,7 @@ MENDS: Mapping[str, tuple[str, str]] = {
     "InvalidParameter.ResourceContentBad": _SOURCE,
     "InvalidParameter.ResourceNotFound": _SOURCE,
 }
-"""What mends each error of recording that Live documents (facts/live.md 4)."""
+"""What mends each error of recording that Live documents (docs/platform/live.md §4)."""
 
 
 class _Particulars(dict[str, "str | int"]):

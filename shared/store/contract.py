@@ -151,6 +151,6 @@ class Condition:
 COMMANDS, POLLS = "commands", "polls"
 """The lanes: what changes a recording, and what only asks."""
 POLL_RATE_PER_S = 50
-"""Looks a second; Live allows 166 (facts/live.md 7)."""
+"""Looks a second; Live allows 166 (docs/platform/live.md §7)."""
 RECHECK_MS = 300_000
 """ms after which a start that waits for a place is tried again, in case a cap was raised."""

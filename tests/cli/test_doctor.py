@@ -2,7 +2,7 @@
 content again once the commands that it names have been executed.
 
 Nothing here knows doctor but by its command. Those of the vendor's own diagnosis are marked with
-the step that looks for them (facts/live.md, SKILL).
+the step that looks for them (docs/platform/live.md, SKILL).
 """
 
 from __future__ import annotations

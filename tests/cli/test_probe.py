@@ -254,7 +254,7 @@ def test_a_question_is_answered_as_the_switch_is_set(person: Person, played: str
     person.control.switch(stop_when_offline=played)
     report = person.asks("stop_when_offline")
     assert report["answers"]["stop_when_offline"]["answer"] == played
-    assert report["answers"]["stop_when_offline"]["fact"] == "facts/live.md §1.2"
+    assert report["answers"]["stop_when_offline"]["fact"] == "docs/platform/live.md §1.2"
 
 
 def test_the_report_names_nothing_of_the_account(person: Person) -> None:

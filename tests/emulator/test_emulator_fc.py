@@ -34,7 +34,7 @@ def fc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FcInThread]:
         yield running
 
 
-# --- events, facts §2.1
+# --- events, docs/platform/function-compute.md §2.1
 
 
 def test_a_request_becomes_the_documented_event(fc: FcInThread) -> None:
@@ -132,7 +132,7 @@ def test_a_trigger_refuses_a_method_it_does_not_take(fc: FcInThread) -> None:
     assert ask(fc, "PUT", "/_fc/http/text").status == 403
 
 
-# --- answers, facts §2.2 and §2.3
+# --- answers, docs/platform/function-compute.md §2.2 and §2.3
 
 
 def returned(fc: FcInThread, answer: object) -> Got:
@@ -215,7 +215,7 @@ def test_a_returned_value_is_sent_as_the_runtime_would(
     assert (got.status, got.body) == (200, body)
 
 
-# --- errors, facts §1.1 and §2.3
+# --- errors, docs/platform/function-compute.md §1.1 and §2.3
 
 
 def test_what_a_handler_raises_is_told_in_the_documented_body(fc: FcInThread) -> None:

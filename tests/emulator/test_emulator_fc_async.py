@@ -1,4 +1,4 @@
-"""Asynchronous calls, timers and their schedules (facts §3)."""
+"""Asynchronous calls, timers and their schedules (docs/platform/function-compute.md §3)."""
 
 import json
 import re

@@ -1,4 +1,5 @@
-"""Instances: how many, how long, their environment, hooks, context and log (facts §1.3-6, §5)."""
+"""Instances: how many, how long, their environment, hooks, context and log
+(docs/platform/function-compute.md §1.3-6, §5)."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""The s.yaml it reads (facts §6.1, §7), and the program."""
+"""The s.yaml it reads (docs/platform/function-compute.md §6.1, §7), and the program."""
 
 import json
 import os

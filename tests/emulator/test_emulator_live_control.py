@@ -129,7 +129,7 @@ def test_unknown_switches_and_values_are_all_named(control: Remote) -> None:
 def test_each_switch_tells_its_values_its_default_and_its_fact(control: Remote) -> None:
     for switch in control.get("switches").values():
         assert switch["value"] == switch["default"]
-        assert switch["fact"].startswith("facts/live.md §")
+        assert switch["fact"].startswith("docs/platform/live.md §")
         assert switch["values"]
 
 

@@ -1,4 +1,5 @@
-"""ApsaraVideo Live as far as the protocol can see it (facts/live.md 1.2, 6): pure, like the rest.
+"""ApsaraVideo Live as far as the protocol can see it (docs/platform/live.md §1.2, 6): pure, like
+the rest.
 
 Where the facts say UNCONFIRMED there is a switch, and the scenarios have it both ways.
 """

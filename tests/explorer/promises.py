@@ -1,4 +1,5 @@
-"""What must always hold (design.md 3 and 11), judged by the truth rather than by the record."""
+"""What must always hold (docs/protocol.md, docs/reliability.md), judged by the truth rather than by
+the record."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ from tests.explorer.scenario import Scenario
 from tests.explorer.world import FAR, NEVER, NOW, UNCLEAR, Live, Memory, Request, Task
 
 TOO_LONG = 1_000
-"""How long after its end an intent may still stand: 75 s (design.md 11.3) are for a slow timer, and
-here everything is done when it is due."""
+"""How long after its end an intent may still stand: 75 s (docs/reliability.md, promise 3) are for a
+slow timer, and here everything is done when it is due."""
 TOGETHER_MS = 5_000
 
 

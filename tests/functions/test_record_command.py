@@ -86,7 +86,7 @@ def while_waiting(
     monkeypatch.setattr(retry, "wait", wait)
 
 
-# --- what each answer of Live's becomes (design.md 5 and 6)
+# --- what each answer of Live's becomes (docs/errors.md)
 
 
 def test_a_start_of_a_live_stream_is_accepted(live: Stage) -> None:

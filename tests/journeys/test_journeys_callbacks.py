@@ -1,5 +1,5 @@
 """Every callback that Live sends, over the real HTTP edge, in any order: what sections 2 to 5 of
-facts/live.md say, row by row, and what users suffer from."""
+docs/platform/live.md say, row by row, and what users suffer from."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ AGAIN = ("throttled", "StreamNotLive", *DOUBTED)
 
 @dataclass
 class TinyLive:
-    """facts/live.md 1.2 and 6: a manual recording that an interruption pauses for good."""
+    """docs/platform/live.md §1.2 and 6: a manual recording that an interruption pauses for good."""
 
     already_when_paused: bool
     began: int | None = None
@@ -236,7 +236,7 @@ class History:
 
     @property
     def _lives_time(self) -> int | None:
-        """facts/live.md 4: whether status events say when is UNCONFIRMED."""
+        """docs/platform/live.md §4: whether status events say when is UNCONFIRMED."""
         return (self.now + self.skew) // S * S if self.tells_time else None
 
     def _tell(self, kind: str, event: Event) -> None:
@@ -381,8 +381,8 @@ class History:
 
     @property
     def _more_starts(self) -> int:
-        """What design.md 3 asks for besides. A newer intent: who asks for a start after a stop has
-        one. The echo of a stop in doubt, early and when its doubt ends. The start in place of a
+        """What docs/protocol.md asks for besides. A newer intent: who asks for a start after a stop
+        has one. The echo of a stop in doubt, early and when its doubt ends. The start in place of a
         restart of ours, which was to prove an unconfirmed start and is never repeated."""
         asks = self.reasons[Reason.ASKED_START] + self.reasons[Reason.ASKED_AGAIN]
         doubted_stops = sum(self.counts[f"stop {fate}"] for fate in DOUBTED)

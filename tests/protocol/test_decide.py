@@ -1,4 +1,4 @@
-"""The protocol of one stream as sentences: design.md section 3, told to the pure `decide`."""
+"""The protocol of one stream as sentences: docs/protocol.md, told to the pure `decide`."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_a_start_sent_and_accepted_since_the_session_ended_opens_another() -> No
 
 def test_a_stop_that_meets_a_stream_just_back_and_not_found_yet_goes_out_again() -> None:
     """Whether an interrupted recording resumes by itself, and how soon the recorder knows the
-    stream, are both UNCONFIRMED (facts/live.md 6, 11)."""
+    stream, are both UNCONFIRMED (docs/platform/live.md §6, 11)."""
     story = recording().passes(MINUTE).unpublish().stop().answer(NOT_FOUND).passes(SECOND)
     story.publish().answer(NOT_FOUND)
     assert story.sent == ["start", "stop", "stop"]
@@ -90,7 +90,8 @@ def test_a_stop_for_the_session_does_not_hold_for_one_that_begins_later() -> Non
 
 
 def test_a_doubtful_restart_of_what_is_not_managed_leads_to_no_stop() -> None:
-    """Asked by a person of a recording that nobody asked us to manage (design.md 11.8)."""
+    """Asked by a person of a recording that nobody asked us to manage (docs/reliability.md, promise
+    8)."""
     story = Story().publish().happens(RUNS).happens(RestartAsked("ann")).answer(InDoubt())
     story.passes(SECOND).happens(RUNS).passes(2 * MINUTE)
 
@@ -132,7 +133,7 @@ def until_interrupted(settings: StreamSettings | None = None) -> Story:
 
 
 def test_a_publish_told_with_a_later_time_alone_ends_nothing() -> None:
-    """It may be replayed: the signature covers no payload (design.md 7)."""
+    """It may be replayed: the signature covers no payload (docs/platform/live.md §3)."""
     story = until_interrupted().publish().passes(5 * SECOND).seen(NOON)
 
     assert story.record.intent.wanted

@@ -117,7 +117,7 @@ def test_every_lint_rule_that_is_ignored_has_its_reason_beside_it() -> None:
 
 
 def test_no_requirements_file_names_a_registry() -> None:
-    files = [*ROOT.glob("requirements/*.txt"), *ROOT.glob("tests/*/package-lock.json")]
+    files = [*ROOT.glob("requirements/*.txt"), *ROOT.glob("tests/**/package-lock.json")]
 
     assert files
     assert [file.name for file in files if "://" in _without_funding(file.read_text())] == []

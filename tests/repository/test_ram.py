@@ -45,7 +45,8 @@ OF_A_DOMAIN = {
     "RealTimeRecordCommand",
 }
 """Those whose resource the documentation prints, as acs:cdn here and as acs:live there
-(facts/live.md 1.4). The others are documented for all resources, or for none that is known."""
+(docs/platform/live.md §1.4). The others are documented for all resources, or for none that is
+known."""
 BOTH_FORMS = {"acs:cdn:*:*:domain/*", "acs:live:*:*:domain/*"}
 
 

@@ -68,7 +68,7 @@ def test_a_time_out_is_the_budget_of_the_code_and_time_to_answer(
 
 
 def test_no_callback_is_worked_on_for_longer_than_live_waits(deployment: Deployment) -> None:
-    """facts/live.md 2: 5 s."""
+    """docs/platform/live.md §2: 5 s."""
     callbacks = ("stream_events", "record_events", "on_demand")
 
     assert {deployment.functions[key].timeout for key in callbacks} == {5}

@@ -1,4 +1,4 @@
-"""Bad days in virtual time, each from its seed: every promise of design.md 11 is watched."""
+"""Bad days in virtual time, each from its seed: every promise of docs/reliability.md is watched."""
 
 from __future__ import annotations
 

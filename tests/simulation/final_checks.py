@@ -1,4 +1,5 @@
-"""What must hold in the end, once nothing has gone wrong for a while (design.md 3 and 11)."""
+"""What must hold in the end, once nothing has gone wrong for a while (docs/protocol.md,
+docs/reliability.md)."""
 
 from __future__ import annotations
 
@@ -30,45 +31,45 @@ def judge(sim: Simulation) -> None:
 
 def judge_secrets(text: str) -> None:
     if any(secret in text for secret in SECRETS):
-        raise Broken("11.6", "a secret is where it can be read")
+        raise Broken("promise 6", "a secret is where it can be read")
 
 
 def judge_line(line: str) -> None:
     """A line of the deployed log: no secret, and no stack trace."""
     judge_secrets(line)
     if '"request.crashed"' in line:
-        raise Broken("11.7", line)
+        raise Broken("promise 7", line)
 
 
 def _at_rest(record: StreamRecord) -> None:
     if record.flight is not None:
-        raise Broken("E", "a command is in flight for ever")
+        raise Broken("at rest", "a command is in flight for ever")
     if record.doubts:
-        raise Broken("E", "a request is in doubt for ever")
+        raise Broken("at rest", "a request is in doubt for ever")
     pending = record.pending
     if pending is not None and not pending.over_quota:
-        raise Broken("E", f"a {pending.command.value} is owed for ever")
+        raise Broken("at rest", f"a {pending.command.value} is owed for ever")
 
 
 def _judge_session(sim: Simulation, stream: Stream, record: StreamRecord) -> None:
     live, session = sim.live.is_live(stream), record.session
     if session is None or session.state is SessionState.ENDED:
         if live:
-            raise Broken("E", "a live stream is not known to be live")
+            raise Broken("at rest", "a live stream is not known to be live")
     elif not live:
-        raise Broken("E", "a stream that has gone is still thought to be live")
+        raise Broken("at rest", "a stream that has gone is still thought to be live")
 
 
 def _judge_intent(sim: Simulation, stream: Stream, record: StreamRecord) -> None:
     intent = record.intent
     if intent.wanted and intent.until is not None and intent.until < sim.clock.now - 75_000:
-        raise Broken("11.3", "an intent stands long after its time")
+        raise Broken("promise 3", "an intent stands long after its time")
     since = sim.judge.watch(record.key).accepted_live_since
     beside = sim.live.switches.second_publisher is not SecondPublisher.REFUSED
     bound = intent.wanted and intent.on_interruption is not OnInterruption.RESUME
     goes_on = since is None or sim.live.live_since(stream) == since
     if bound and intent.session and not beside and not goes_on:
-        raise Broken("3", "an intent outlived the session it belonged to")
+        raise Broken("protocol", "an intent outlived the session it belonged to")
 
 
 def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watch: Watch) -> None:
@@ -77,13 +78,13 @@ def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watc
     wanted, waits = record.intent.wanted, record.pending is not None and record.pending.over_quota
     missed = wanted and live.is_visible(stream) and not runs
     if missed and not _is_excused(sim, stream, record, watch):
-        raise Broken("11.1", "what is wanted and live is not recorded")
+        raise Broken("promise 1", "what is wanted and live is not recorded")
     ours = watch.ours and not watch.adrift and not live.is_automatic(stream)
     if runs and ours and not wanted:
-        raise Broken("11.2", "what nobody wants is recorded for ever")
+        raise Broken("promise 2", "what nobody wants is recorded for ever")
     says_so = phase(record) in (Phase.RECORDING, Phase.FAILED)
     if runs and wanted and not waits and not says_so:
-        raise Broken("E", "it is recorded, and the record does not say so")
+        raise Broken("at rest", "it is recorded, and the record does not say so")
 
 
 def _is_excused(sim: Simulation, stream: Stream, record: StreamRecord, watch: Watch) -> bool:

@@ -1,5 +1,5 @@
-"""What must always hold (design.md 3 and 11), judged while a run goes on: by the truth about Live,
-and by what was stored, claimed and put on the wire."""
+"""What must always hold (docs/protocol.md, docs/reliability.md), judged while a run goes on: by the
+truth about Live, and by what was stored, claimed and put on the wire."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 RATE = 45.0
-"""The lane's (design.md 10)."""
+"""The lane's."""
 SOON = 2_000
 LEARNT = 90_000
 STOPPED = 75_000
@@ -106,18 +106,18 @@ class Judge:
     def _judge_source(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         genuine = process.request.genuine
         if genuine in ("forged", "wrong path", "garbage"):
-            raise Broken("11.6", f"a callback that is {genuine} changed the record")
+            raise Broken("promise 6", f"a callback that is {genuine} changed the record")
         if genuine != "replayed":
             return
         self.watch(after.key).replayed = True
         ended = before.intent.wanted and not after.intent.wanted
         if ended and after.intent.reason is Reason.SESSION_OVER:
-            raise Broken("11.6", "a replayed callback ended what somebody wants")
+            raise Broken("promise 6", "a replayed callback ended what somebody wants")
 
     def _new_intent(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         intent, watch = after.intent, self.watch(after.key)
         if intent.generation < before.intent.generation:
-            raise Broken("11.4", "an intent was overwritten by an older one")
+            raise Broken("promise 4", "an intent was overwritten by an older one")
         if intent.reason is Reason.ASKED_STOP:
             asked = process.request.asked
             watch.held = True
@@ -131,7 +131,7 @@ class Judge:
         elif intent.reason is Reason.ASKED_START:
             watch.held = False
         elif intent.requester is Requester.POLICY and self._is_held(after.key, watch):
-            raise Broken("11.2", "policy made an intent while an explicit stop holds")
+            raise Broken("promise 2", "policy made an intent while an explicit stop holds")
         elif intent.reason is Reason.SESSION_OVER:
             self._judge_end(process, after, watch)
         watch.accepted_live_since = None
@@ -154,9 +154,9 @@ class Judge:
         if since is None:
             if self.sim.plan.config.mode is OnDemand.CALLBACK:
                 return  # told to record it, no start of ours was accepted
-            raise Broken("3", "an intent ended with a session that it never belonged to")
+            raise Broken("protocol", "an intent ended with a session that it never belonged to")
         if self.sim.live.live_since(_stream(after.key)) == since:
-            raise Broken("3", "an intent ended with a session that goes on")
+            raise Broken("protocol", "an intent ended with a session that goes on")
 
     def _judge_late_news(
         self, process: Process, before: StreamRecord, after: StreamRecord, save: Save
@@ -173,14 +173,14 @@ class Judge:
         known = since is not None and _is_of(session, since)
         late = since is not None and time < since - TOGETHER_MS - 1_000
         if known and late and after.session.state is not SessionState.LIVE:
-            raise Broken("3", "a publish_done of an older session was acted on")
+            raise Broken("protocol", "a publish_done of an older session was acted on")
 
     # --- claims ---------------------------------------------------------------------------------
 
     def _judge_slot(self, saved: Claimed) -> None:
         slot = self.sim.clock.now + saved.slot_in
         if slot < self._slot + 1000 / RATE - 1:
-            raise Broken("11.5", "two slots are nearer than the rate allows")
+            raise Broken("promise 5", "two slots are nearer than the rate allows")
         self._slot = slot
 
     def _judge_claim(
@@ -193,15 +193,17 @@ class Judge:
             and self.sim.clock.now < holder.lease_until
             and not self._settles(process, holder)
         ):
-            raise Broken("3", f"a {command.value} was claimed while another holds the flight")
+            raise Broken(
+                "protocol", f"a {command.value} was claimed while another holds the flight"
+            )
         if after.intent.generation == 0 and flight.reason not in _ASKED:
-            raise Broken("11.8", f"a {command.value} for what nobody asked us to manage")
+            raise Broken("promise 8", f"a {command.value} for what nobody asked us to manage")
         if command is Command.START:
             self._judge_start(after, flight, watch)
         elif command is Command.RESTART:
             self._judge_restart(after, flight)
         elif after.intent.wanted:
-            raise Broken("11.2", f"a {command.value} was claimed against the intent")
+            raise Broken("promise 2", f"a {command.value} was claimed against the intent")
         elif command is Command.STOP:
             watch.stop_claimed_at = self.sim.clock.now
 
@@ -212,20 +214,20 @@ class Judge:
 
     def _judge_start(self, after: StreamRecord, flight: Flight, watch: Watch) -> None:
         if not after.intent.wanted:
-            raise Broken("11.2", "a start was claimed that nobody wants")
+            raise Broken("promise 2", "a start was claimed that nobody wants")
         session = after.session
         over = session is not None and session.state is SessionState.ENDED
         if over and flight.reason not in _ASKED_START:
-            raise Broken("3", "a start was claimed for a session that is over")
+            raise Broken("protocol", "a start was claimed for a session that is over")
         if flight.reason is Reason.PUBLISHED and session and session.time is not None:
             since = watch.published.setdefault(session.time, flight.since)
             if since != flight.since:
-                raise Broken("3", "one publish, told twice, was started twice")
+                raise Broken("protocol", "one publish, told twice, was started twice")
 
     @staticmethod
     def _judge_restart(after: StreamRecord, flight: Flight) -> None:
         if flight.reason is not Reason.ASKED_RESTART and not after.intent.wanted:
-            raise Broken("11.2", "a restart of our own was claimed that nobody wants")
+            raise Broken("promise 2", "a restart of our own was claimed that nobody wants")
 
     def _expect_claim(self, after: StreamRecord) -> None:
         """A start that is owed is claimed within 2 s and its turn, while nothing goes wrong."""
@@ -251,24 +253,24 @@ class Judge:
         )
         late = still and record.flight is None and pending and pending.not_before <= asked_at
         if late and self.troubled_at < asked_at - TOGETHER_MS:
-            raise Broken("11.1", "a start that was owed was not claimed in time")
+            raise Broken("promise 1", "a start that was owed was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
         """A stop is claimed at most 75 s after `until`."""
         intent = self.sim.store.load(key).record.intent
         if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER_MS:
-            raise Broken("11.3", "75 s after `until` nothing was stopped")
+            raise Broken("promise 3", "75 s after `until` nothing was stopped")
 
     # --- the wire -------------------------------------------------------------------------------
 
     def sent_unclaimed(self, command: Command) -> None:
-        raise Broken("3", f"a {command.value} was sent before it was saved")
+        raise Broken("protocol", f"a {command.value} was sent before it was saved")
 
     def sent(self, flight: Flight) -> None:
         if flight.id not in self.claimed:
-            raise Broken("3", f"a {flight.command.value} was sent before it was saved")
+            raise Broken("protocol", f"a {flight.command.value} was sent before it was saved")
         if flight.id in self.on_wire:
-            raise Broken("3", f"one claim, and its {flight.command.value} was sent twice")
+            raise Broken("protocol", f"one claim, and its {flight.command.value} was sent twice")
         self.on_wire.add(flight.id)
         self.sim.commands += 1
         self._judge_rate()
@@ -278,7 +280,7 @@ class Judge:
         now = self.sim.clock.now
         self._sent_at = [at for at in self._sent_at if at > now - 1000] + [now]
         if len(self._sent_at) > 51:
-            raise Broken("11.5", "more commands in one second than Live takes")
+            raise Broken("promise 5", "more commands in one second than Live takes")
 
     def arrived(self, key: StreamKey, flight: Flight, answer: Answer | None) -> None:
         """Whose the recording is, from now on."""
@@ -306,10 +308,10 @@ class Judge:
             return
         watch.restarted.add(flight.id)
         if len(watch.restarted) > watch.restarts:
-            raise Broken("11.4", "a restart was done more often than it was asked for")
+            raise Broken("promise 4", "a restart was done more often than it was asked for")
 
     def refused(self, key: StreamKey, flight: Flight) -> None:
-        """With a code that nobody documented: a stop is then taken for over (design.md 5)."""
+        """With a code that nobody documented: a stop is then taken for over (docs/errors.md)."""
         if flight.command is Command.STOP:
             self.watch(key).adrift = True
 
@@ -328,7 +330,7 @@ class Judge:
             return
         session = self.sim.store.load(StreamKey(*stream)).record.session
         if session is None or session.state is SessionState.ENDED:
-            raise Broken("11.1", "a live stream was not known of within 90 s")
+            raise Broken("promise 1", "a live stream was not known of within 90 s")
 
     def delivered(self, callback: Callback) -> None:
         """Whoever overhears one knows a signature."""
@@ -345,12 +347,12 @@ class Judge:
             )
             stored = stored or _repeats(process)
             if not stored:
-                raise Broken("11.4", "a stop was answered with yes, and is not stored")
+                raise Broken("promise 4", "a stop was answered with yes, and is not stored")
         if isinstance(request.asked, StartAsked):
             stored = any(a.wanted for _, a in intents) or _repeats(process)
             failed = request.asked.if_not_live is IfNotLive.FAIL
             if not stored and not failed:
-                raise Broken("11.4", "a start was answered with yes, and is not stored")
+                raise Broken("promise 4", "a start was answered with yes, and is not stored")
 
     def restart_asked(self, key: StreamKey) -> None:
         self.watch(key).restarts += 1

@@ -157,7 +157,7 @@ class Simulation:
         end = NOON + LASTS + LONGEST_QUIET
         while self._alive or self._under_way or self._is_due_soon():
             if self.clock.now >= end:
-                raise Broken("E", "something is due for ever")
+                raise Broken("at rest", "something is due for ever")
             self._play(self.clock.now + 15_000)
 
     def _is_due_soon(self) -> bool:
@@ -260,11 +260,11 @@ class Simulation:
             self.compute.finished(self.clock.now, assigned, ended)
         self._judge_lines()
         if request.function == "on_demand" and reply is not None and status != 200:
-            raise Broken("11.7", "an on-demand ask was not answered with 200")
+            raise Broken("promise 7", "an on-demand ask was not answered with 200")
         if failed:
             self.trouble()
         elif request.genuine == "forged" and status != 401:
-            raise Broken("11.6", "a forged callback was not refused")
+            raise Broken("promise 6", "a forged callback was not refused")
         elif request.asked is not None and status in (200, 202):
             self.judge.asked(process)
         if process.answered:

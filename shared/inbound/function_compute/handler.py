@@ -18,7 +18,7 @@ from shared.logs import Log
 
 def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
     """Key id, secret and token, of the context up to python3.10, of the environment after it
-    (facts/function-compute.md 1.4); all empty where the function has no role.
+    (docs/platform/function-compute.md §1.4); all empty where the function has no role.
     """
     given = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")

@@ -1,6 +1,6 @@
 """Function Compute's event bytes as a Request, a timer's call or an invocation.
 
-The shapes are facts/function-compute.md 2.1 and 3.
+The shapes are docs/platform/function-compute.md §2.1 and 3.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 
 class Headers(Mapping[str, str]):
-    """Looked up in any case: Function Compute changes it (facts/function-compute.md 2.1)."""
+    """Looked up in any case: Function Compute changes it (docs/platform/function-compute.md
+    §2.1)."""
 
     __slots__ = ("_values",)
 

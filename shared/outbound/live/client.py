@@ -18,7 +18,7 @@ SLACK_MS = 5_000
 LEASE_MS = CONNECT_MS + READ_MS + SLACK_MS
 
 PAGE_ROWS = 3_000
-"""The largest that DescribeLiveStreamsOnlineList gives (facts/live.md 7)."""
+"""The largest that DescribeLiveStreamsOnlineList gives (docs/platform/live.md §7)."""
 
 NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordNotifyRecords"]
 
@@ -164,7 +164,7 @@ def _utc(ms: int) -> str:
 
 
 def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
-    """facts/live.md 7: the two answers name their lists differently."""
+    """docs/platform/live.md §7: the two answers name their lists differently."""
     info = answer.get("NotifyRecordsInfo")
     found = info.get("LiveStreamNotifyRecordsInfo") if isinstance(info, dict) else None
     records = answer.get("CallbackList") if found is None else found

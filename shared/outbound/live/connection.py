@@ -1,4 +1,5 @@
-"""The HTTP session that the SDK is made to use, without the traps of its own (facts/sdk.md A4, B4).
+"""The HTTP session that the SDK is made to use, without the traps of its own (docs/platform/sdk.md
+§A4, B4).
 
 Imported together with the SDK only: it costs as much as `requests` does.
 """

@@ -1,6 +1,7 @@
-"""What an answer of Live's means: the left column of design.md 5, as a table of codes.
+"""What an answer of Live's means: the left column of docs/errors.md, as a table of codes.
 
-The messages are templates that begin with `%s`: only the code is ever read (facts/live.md 1.3).
+The messages are templates that begin with `%s`: only the code is ever read (docs/platform/live.md
+§1.3).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
     }
 )
 """Code, or how it begins, to error. The status plays no part: a throttling is 400 as often as
-429 (facts/live.md 1.5), and each code has had several."""
+429 (docs/platform/live.md §1.5), and each code has had several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class LiveEndpoint:
 
     def prepare(self) -> None:
         """Import the SDK and make its session now, before a slot is taken: no claim may wait for
-        either, and threads that are first to need the session make one each (facts/sdk.md B2)."""
+        either, and threads that are first to need the session make one each (docs/platform/sdk.md
+        §B2)."""
         official(fast=self.fast)
         _session(self.protocol, self.endpoint)
 
@@ -87,7 +88,8 @@ class LiveEndpoint:
 
 
 def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> object:
-    """A client per call costs 7 us, and all of them share their connections (facts/sdk.md B1)."""
+    """A client per call costs 7 us, and all of them share their connections (docs/platform/sdk.md
+    §B1)."""
     return sdk.Config(
         access_key_id=credentials.access_key_id,
         access_key_secret=credentials.access_key_secret,
@@ -186,5 +188,5 @@ READINGS: Mapping[str, Callable[[Exception, Credentials], LiveError]] = MappingP
         "TeaException": _unanswered,
     }
 )
-"""Every class of exception that the SDK has (facts/sdk.md B4), by name, since naming the class
-itself would import it."""
+"""Every class of exception that the SDK has (docs/platform/sdk.md §B4), by name, since naming the
+class itself would import it."""

@@ -1,8 +1,8 @@
 """The official SDK, imported in the quickest way that works.
 
 As its documentation says, that takes half a second and 70 MB: 1,348 files of models, aiohttp and
-what it needs, every kind of credentials (facts/sdk.md A1). A synchronous call with credentials at
-hand uses none of it.
+what it needs, every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with
+credentials at hand uses none of it.
 """
 
 from __future__ import annotations

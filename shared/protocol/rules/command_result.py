@@ -1,4 +1,4 @@
-"""What an answer to a command means for the record: design.md section 5, row by row."""
+"""What an answer to a command means for the record: docs/errors.md, row by row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from shared.protocol.stream import Command
 from shared.quick import replace
 
 JUST_PUBLISHED_MS = 30_000
-"""How long a published stream may be unknown to the recorder (facts/live.md 11, UNCONFIRMED)."""
+"""How long a published stream may be unknown to the recorder (docs/platform/live.md §11,
+UNCONFIRMED)."""
 
 
 def settle(transition: Transition, sent: CommandSettled) -> None:
@@ -111,7 +112,7 @@ def _by_person(transition: Transition) -> bool:
 
 def _may_be_paused(transition: Transition, flight: Flight) -> bool:
     """TaskAlreadyStarted may mean a paused task within the merge delay of a stop or interruption
-    (facts/live.md 6, UNCONFIRMED)."""
+    (docs/platform/live.md §6, UNCONFIRMED)."""
     since = transition.record.paused_since
     return since > 0 and flight.sent_at - since < transition.settings.merge_delay
 

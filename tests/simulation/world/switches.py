@@ -25,7 +25,7 @@ class SecondPublisher(Enum):
 
 
 class Excess(Enum):
-    """What happens to a call over the quota (live.md §1.5, design.md §12)."""
+    """What happens to a call over the quota (live.md §1.5)."""
 
     REFUSED = "answered Throttling.User"
     DROPPED = "never answered"
