@@ -50,7 +50,7 @@ def handle_start(stream: str) -> None:
 
 def send_start() -> None:
     """Send a start by the official client alone, as the handler does."""
-    sdk, live = official(fast=True), app().live
+    sdk, live = official(lazy_imports=True), app().live
     names = {"DomainName": "live.example.com", "AppName": "app", "StreamName": "room"}
     config = sdk.Config(
         access_key_id=os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"],

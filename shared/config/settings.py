@@ -49,7 +49,7 @@ class Settings:
     oss_protocol: str
     relay_key: str = field(repr=False)
     on_demand_default: bool
-    fast: bool
+    lazy_imports: bool
     dev_clock: str
     mode: Mode
     max_duration: int
@@ -148,7 +148,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         oss_protocol=oss_protocol,
         relay_key=read.take("RELAY_KEY", values.own_key),
         on_demand_default=read.take("ON_DEMAND_DEFAULT", values.flag, "false"),
-        fast=read.take("FAST", values.flag, "true"),
+        lazy_imports=read.take("LAZY_IMPORTS", values.flag, "true"),
         dev_clock=read.take("DEV_CLOCK", str),
         mode=read.take("MODE", values.mode, Mode.ACT.value),
         max_duration=read.take("MAX_DURATION", duration, "12h"),

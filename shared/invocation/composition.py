@@ -36,10 +36,12 @@ def build(settings: Settings, clock: Clock) -> App:
         clock=clock,
         stage=settings.stage,
         ahead=lambda: dev_offset(settings.dev_clock),
-        fast=settings.fast,
+        lazy_imports=settings.lazy_imports,
     )
     live = LiveClient(
-        endpoint=settings.live_endpoint, protocol=settings.live_protocol, fast=settings.fast
+        endpoint=settings.live_endpoint,
+        protocol=settings.live_protocol,
+        lazy_imports=settings.lazy_imports,
     )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
     policies = PolicyCache(store, _policy(settings), clock=clock, log=log)

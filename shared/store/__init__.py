@@ -25,7 +25,7 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     clock: Callable[[], int],
     stage: str = "dev",
     ahead: Callable[[], int] | None = None,
-    fast: bool = True,
+    lazy_imports: bool = True,
 ) -> Store:
     """`rate` is the lane's, in commands a second; nothing is opened before the first use, and only
     the engine that the URL names is imported.
@@ -41,8 +41,8 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
         from shared.store.redis import RedisStore
 
         if ahead is None:
-            return RedisStore(url, stage=stage, rate=rate, clock=clock, fast=fast)
-        return RedisStore(url, stage=stage, rate=rate, ahead=ahead, fast=fast)
+            return RedisStore(url, stage=stage, rate=rate, clock=clock, lazy_imports=lazy_imports)
+        return RedisStore(url, stage=stage, rate=rate, ahead=ahead, lazy_imports=lazy_imports)
     raise Misconfigured(
         [Fault("LIVE_RECORD_STORE", f"write it as redis://… or {SQLITE}absolute/path")]
     )

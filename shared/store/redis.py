@@ -72,14 +72,14 @@ class RedisStore:
         rate: float,
         ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
-        fast: bool = True,
+        lazy_imports: bool = True,
     ) -> None:
         self._url, asked = _without_stage(url)
         self._prefix = f"live-record:{{{asked or stage}}}:"
         self._interval = 1000 / rate
         self._ahead = ahead
         self._clock = clock
-        self._fast = fast
+        self._lazy_imports = lazy_imports
         self._client: redis_py.Redis | None = None
         self._direct: RawConnection | None = None
 
@@ -318,7 +318,7 @@ class RedisStore:
 
     def _connect(self, host: str, port: int) -> redis_py.Redis:
         """Imported now: a stage on SQLite never pays for it."""
-        redis = import_redis(fast=self._fast)
+        redis = import_redis(lazy_imports=self._lazy_imports)
         where: dict[str, Any] = {"host": host, "port": port} if host else {}
         client: redis_py.Redis = redis.Redis.from_url(
             self._url,

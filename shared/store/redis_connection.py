@@ -20,12 +20,12 @@ UNUSED = (
 )
 
 
-def import_redis(*, fast: bool) -> ModuleType:
-    ways = (_fast, _plain) if fast else (_plain, _fast)
+def import_redis(*, lazy_imports: bool) -> ModuleType:
+    ways = (_lazy, _plain) if lazy_imports else (_plain, _lazy)
     return first_working(ways, ["redis"])
 
 
-def _fast() -> ModuleType:
+def _lazy() -> ModuleType:
     with without_collector(), stub_imports([*UNUSED, *LATER]):
         return _plain()
 

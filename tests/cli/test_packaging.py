@@ -37,7 +37,7 @@ WAY = """
 import sys
 sys.path[:0] = [sys.argv[1]]
 from shared.outbound.live.sdk_import import official
-print(official(fast=True).way)
+print(official(lazy_imports=True).way)
 """
 SIGN = """
 import sys
@@ -130,14 +130,14 @@ def test_each_package_carries_the_sdk_of_its_own_functions_alone(
     assert sdks(FILES) == {"alibabacloud_oss_v2", "Crypto"}
 
 
-@pytest.mark.parametrize("fast", ["true", "false"])
+@pytest.mark.parametrize("lazy_imports", ["true", "false"])
 def test_a_stream_is_recorded_by_the_archive_alone(
-    built: Build, runtime: str, fast: str, tmp_path: Path
+    built: Build, runtime: str, lazy_imports: str, tmp_path: Path
 ) -> None:
     """Also with the fast import switched off: what the plain one needs is not there."""
     code = unpacked(built(runtime), tmp_path / "code")
     deployed = Deployed(code, str(interpreter(runtime)))
-    settings = {"LIVE_RECORD_FAST": fast}
+    settings = {"LIVE_RECORD_LAZY_IMPORTS": lazy_imports}
     with running(tmp_path / "stage", deployed=deployed, settings=settings) as stack:
         stage = Stage(stack, Remote(stack.live))
         stage.publish("room1")
@@ -203,7 +203,7 @@ def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
 
 
 def test_the_quick_way_is_the_one_taken_from_the_archive(built: Build, runtime: str) -> None:
-    assert output_of(runtime, WAY, built(runtime).folder) == "fast"
+    assert output_of(runtime, WAY, built(runtime).folder) == "lazy"
 
 
 def test_two_clones_make_the_same_bytes(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ class Probed:
         self.requests = [(one.method, one.query, dict(one.headers)) for one in seen]
 
 
-def probe(wire: Wire, fast: str, named: str = "", *, before: Path | None = None) -> Probed:
+def probe(wire: Wire, lazy_imports: str, named: str = "", *, before: Path | None = None) -> Probed:
     """With the packages of the folder `before` in place of the installed ones."""
     wire.script(*[ACCEPTED] * len(get_args(Action)), *WRONG, ACCEPTED)
     ended = subprocess.run(
@@ -80,7 +80,7 @@ def probe(wire: Wire, fast: str, named: str = "", *, before: Path | None = None)
             "-m",
             "tests.support.sdk_import_probe",
             wire.endpoint,
-            fast,
+            lazy_imports,
             str(len(WRONG)),
             named,
         ],
@@ -101,20 +101,20 @@ def plain(wire: Wire) -> Probed:
 
 
 def test_the_quick_way_sends_the_same_and_understands_the_same(wire: Wire, plain: Probed) -> None:
-    quick = probe(wire, "fast")
-    assert (quick.way, plain.way) == ("fast", "plain")
+    quick = probe(wire, "lazy")
+    assert (quick.way, plain.way) == ("lazy", "plain")
     assert quick.requests == plain.requests
     assert quick.answers == plain.answers
     assert len(quick.requests) == len(get_args(Action)) + len(WRONG)
 
 
 def test_the_quick_way_loads_nothing_of_what_is_heavy(wire: Wire, plain: Probed) -> None:
-    assert probe(wire, "fast").loaded == []
+    assert probe(wire, "lazy").loaded == []
     assert len(plain.loaded) > 3
 
 
 def test_the_quick_way_has_every_model_of_the_plain_one(wire: Wire, plain: Probed) -> None:
-    found = probe(wire, "fast", "names").models
+    found = probe(wire, "lazy", "names").models
     assert len(found) > 1_000
     assert found == plain.models
 
@@ -153,20 +153,20 @@ def changed(folder: Path, package: str, file: str, text: str) -> Path:
 def test_an_sdk_that_uses_what_is_left_out_is_imported_as_it_comes(
     wire: Wire, tmp_path: Path, file: str, text: str
 ) -> None:
-    other = probe(wire, "fast", before=changed(tmp_path, "darabonba", file, text))
-    assert other.way != "fast"
+    other = probe(wire, "lazy", before=changed(tmp_path, "darabonba", file, text))
+    assert other.way != "lazy"
     if other.way == "plain":
         assert other.answers[0] == [{"RequestId": "R-1"}]
 
 
-@pytest.mark.parametrize("fast", ["fast", "plain"])
+@pytest.mark.parametrize("lazy", ["lazy", "plain"])
 def test_without_the_products_client_the_cores_own_call_does_the_same(
-    wire: Wire, plain: Probed, tmp_path: Path, fast: str
+    wire: Wire, plain: Probed, tmp_path: Path, lazy_imports: str
 ) -> None:
     package = "alibabacloud_live20161101"
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text("raise RuntimeError('not what you know')\n")
-    generic = probe(wire, fast, before=tmp_path)
+    generic = probe(wire, lazy_imports, before=tmp_path)
     assert generic.way == "generic"
     assert generic.requests == plain.requests
     assert generic.answers[0] == plain.answers[0]
@@ -187,6 +187,6 @@ def test_the_newest_release_is_reached_the_quick_way_too(wire: Wire, tmp_path: P
     if ended.returncode != 0:
         pytest.skip(f"the newest release cannot be fetched: {ended.stderr[-200:]}")
     newest = probe(wire, "plain", before=tmp_path)
-    quick = probe(wire, "fast", before=tmp_path)
-    assert (quick.way, newest.way) == ("fast", "plain")
+    quick = probe(wire, "lazy", before=tmp_path)
+    assert (quick.way, newest.way) == ("lazy", "plain")
     assert (quick.requests, quick.answers) == (newest.requests, newest.answers)

@@ -1,4 +1,4 @@
-"""Every pointer leads somewhere: links of the pages, files and sections that code and pages name."""
+"""Every pointer leads somewhere: links of pages, and the files and sections that are named."""
 
 from __future__ import annotations
 

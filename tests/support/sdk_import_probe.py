@@ -54,14 +54,16 @@ def models() -> dict[str, str]:
     return {name: f"{kind.__module__}.{kind.__qualname__}" for name, kind in found.items()}
 
 
-def main(endpoint: str, fast: str, steps: str, named: str = "") -> None:
-    sdk = official(fast=fast == "fast")
+def main(endpoint: str, lazy_imports: str, steps: str, named: str = "") -> None:
+    sdk = official(lazy_imports=lazy_imports == "lazy")
     loaded = sorted(set(HEAVY) & set(sys.modules))
     from alibabacloud_tea_openapi.utils import Utils
 
     Utils.get_nonce = lambda: "the same"
     Utils.get_timestamp = lambda: "2026-11-22T10:00:00Z"
-    live = LiveClient(endpoint=endpoint, protocol="http", read_timeout=2_000, fast=fast == "fast")
+    live = LiveClient(
+        endpoint=endpoint, protocol="http", read_timeout=2_000, lazy_imports=lazy_imports == "lazy"
+    )
     answers = [ask(live, action) for action in get_args(Action)]
     answers += [ask(live, "RealTimeRecordCommand") for _ in range(int(steps))]
     found = models() if named else {}

@@ -43,21 +43,21 @@ class Credentials:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveEndpoint:
     """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
-    time to answer within 3 s. `http` is for the stand-in; without `fast` the SDK is imported as it
-    comes."""
+    time to answer within 3 s. `http` is for the stand-in; without `lazy_imports` the SDK is
+    imported as it comes."""
 
     endpoint: str = "live.aliyuncs.com"
     protocol: str = "https"
     region: str = "cn-shanghai"
     connect_timeout: int = CONNECT_MS
     read_timeout: int = READ_MS
-    fast: bool = True
+    lazy_imports: bool = True
 
     def prepare(self) -> None:
         """Import the SDK and make its session now, before a slot is taken: no claim may wait for
         either, and threads that are first to need the session make one each (docs/platform/sdk.md
         §B2)."""
-        official(fast=self.fast)
+        official(lazy_imports=self.lazy_imports)
         _session(self.protocol, self.endpoint)
 
     def ask(
@@ -80,7 +80,7 @@ class LiveEndpoint:
     def _call(
         self, action: Action, parameters: Mapping[str, object], credentials: Credentials
     ) -> Mapping[str, object]:
-        sdk = official(fast=self.fast)
+        sdk = official(lazy_imports=self.lazy_imports)
         runtime = sdk.RuntimeOptions(
             connect_timeout=self.connect_timeout, read_timeout=self.read_timeout
         )

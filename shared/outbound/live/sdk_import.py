@@ -23,8 +23,8 @@ Action = Literal[
     "DescribeLiveStreamsNotifyRecords",
     "DescribeLiveRecordNotifyRecords",
 ]
-Way = Literal["fast", "plain", "generic"]
-"""`fast` leaves out what is unused, `plain` leaves out nothing, and `generic` is the core's own
+Way = Literal["lazy", "plain", "generic"]
+"""`lazy` leaves out what is unused, `plain` leaves out nothing, and `generic` is the core's own
 call for every API, for a package that has neither the one nor the other."""
 
 PACKAGES = (
@@ -68,21 +68,21 @@ class Official:
 _LOADING = Lock()
 
 
-def official(*, fast: bool) -> Official:
+def official(*, lazy_imports: bool) -> Official:
     """The same for as long as the process lives."""
     with _LOADING:
-        return _load(fast=fast)
+        return _load(lazy_imports=lazy_imports)
 
 
 @cache
-def _load(*, fast: bool) -> Official:
-    quick, plain = (lambda: _rehearsed(_fast())), (lambda: _rehearsed(_plain()))
-    return first_working([quick, plain, _generic] if fast else [plain, _generic], PACKAGES)
+def _load(*, lazy_imports: bool) -> Official:
+    quick, plain = (lambda: _rehearsed(_lazy())), (lambda: _rehearsed(_plain()))
+    return first_working([quick, plain, _generic] if lazy_imports else [plain, _generic], PACKAGES)
 
 
-def _fast() -> Official:
+def _lazy() -> Official:
     with without_collector(), stub_imports([*UNUSED, *LATER], [MODELS]):
-        return _product("fast")
+        return _product("lazy")
 
 
 def _plain() -> Official:
