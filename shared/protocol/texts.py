@@ -261,8 +261,15 @@ TEXTS: Mapping[Reason, tuple[str, str]] = {
 
 def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
     """The note in words. A particular that is itself a code is put in words too."""
-    template = TEXTS[entry.code][1 if language is Language.CHINESE else 0]
-    about = {"mend": _mend(entry, language), "rule": entry.about.get("who", "-"), **entry.about}
+    known = entry.code if entry.code in TEXTS else Reason.UNKNOWN
+    template = TEXTS[known][1 if language is Language.CHINESE else 0]
+    named = {"code": entry.code.value} if known is Reason.UNKNOWN else {}
+    about = {
+        "mend": _mend(entry, language),
+        "rule": entry.about.get("who", "-"),
+        **entry.about,
+        **named,
+    }
     if about.get("reason") in _BY_VALUE:
         cause = TEXTS[_BY_VALUE[str(about["reason"])]][1 if language is Language.CHINESE else 0]
         about["reason"] = cause.format_map(_Particulars(about))

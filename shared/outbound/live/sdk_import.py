@@ -14,8 +14,9 @@ from functools import cache
 from threading import Lock
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from shared.lazy_imports import StubUsedTooEarly, first_working, stub_imports, without_collector
-from shared.quick import dataclass
 
 Action = Literal[
     "RealTimeRecordCommand",
@@ -55,8 +56,7 @@ LATER = (
 """Used in rare cases only, and then imported: they are at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Official:
+class Official(Struct, frozen=True):
     """`call(config, action, parameters, runtime)` gives `headers`, `statusCode` and `body`."""
 
     way: Way
