@@ -136,12 +136,12 @@ class Clock(Ground):
         mind = self.mind
         return one._replace(
             paused=one.paused - ms,
-            event=mind.earlier("happenings", one.event, ms, true_ms),
+            event=mind.earlier("events", one.event, ms, true_ms),
             replies=tuple(mind.earlier("replies", reply, ms, true_ms) for reply in one.replies),
         )
 
     def _mail_later(self, mail: Mail, ms: int, true_ms: int) -> Mail:
-        event = self.mind.earlier("happenings", mail.event, ms, true_ms)
+        event = self.mind.earlier("events", mail.event, ms, true_ms)
         return mail._replace(event=event, requester=mail.requester - ms)
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from shared.protocol import Command, Phase, StreamKey
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
-from shared.protocol.state.intent import Intent
+from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.texts import text as in_words
 from shared.store import Store, open_store
@@ -141,7 +141,8 @@ def test_a_reason_from_a_later_release_is_kept_and_written_back() -> None:
 
 
 def test_a_requester_from_a_later_release_is_kept_and_written_back() -> None:
-    text = to_json(wanted(KEY)).replace('"person"', '"schedule"')
+    by_person = Intent(generation=1, wanted=True, requester=Requester.PERSON)
+    text = to_json(StreamRecord(KEY, by_person)).replace('"person"', '"schedule"')
 
     assert to_json(from_json(KEY, text)) == text
     assert "schedule" in text
