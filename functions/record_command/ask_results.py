@@ -14,6 +14,7 @@ from functions.record_command import representations
 from functions.record_command.routes import ApiRequest
 from shared import retry
 from shared.engine.recorder import HandleResult
+from shared.inbound.catalogue import text as in_words
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import KeyReused, WrongState
 from shared.protocol import (
@@ -43,7 +44,6 @@ from shared.protocol.command_errors import (
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
 from shared.protocol.state.intent import IfNotLive
-from shared.protocol.texts import text as in_words
 from shared.store.contract import Loaded
 
 

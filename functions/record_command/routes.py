@@ -8,12 +8,12 @@ from typing import Any
 from msgspec import Struct
 
 from shared.inbound.authorization import authorize, stream_of
+from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
 from shared.inbound.request_fields import Field, read
 from shared.invocation.invocation import Invocation
 from shared.protocol import StreamKey
-from shared.protocol.texts import Language
 
 SIGNED = "/v1/files"
 """What the function `files` answers; described with the rest, since it is one API."""

@@ -1,4 +1,7 @@
-"""The stable codes for why something was done, not done, or ignored. Their texts: texts.py."""
+"""The stable codes for why something was done, not done, or ignored.
+
+Every room uses them. Their sentences are data: shared/inbound/catalogue.
+"""
 
 from __future__ import annotations
 

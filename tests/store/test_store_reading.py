@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from shared.inbound.catalogue import text as in_words
 from shared.protocol import Command, Phase, StreamKey
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.texts import text as in_words
 from shared.store import Store, open_store
 from shared.store.codec import entry_from_json, from_json, to_json
 from shared.store.contract import Conflict, Filter, Save
