@@ -27,7 +27,7 @@ from shared.outbound.live.sdk_import import Action
 Warn = Callable[[str], None]
 PINS = ROOT / "requirements" / "runtime.txt"
 OURS = ("functions", "shared")
-KINDS = ("*.py", "*.lua")
+KINDS = ("*.py", "*.lua", "*.json")
 MANIFEST = "manifest.json"
 SDK = "alibabacloud-live20161101"
 
@@ -134,7 +134,7 @@ def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
 
 
 def _our_files() -> list[Path]:
-    """Return our code, and the Lua scripts that the store reads beside it."""
+    """Return our code, the Lua scripts that the store reads, and the catalogue of texts."""
     trees = (path for tree in OURS for kind in KINDS for path in (ROOT / tree).rglob(kind))
     return [ROOT / "index.py", *trees]
 

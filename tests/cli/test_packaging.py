@@ -17,7 +17,6 @@ from cli.local.stack import ROOT, Deployed, running
 from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build, interpreter
 from emulator.live import Remote
 from shared.outbound.live.connection import ROOTS
-from shared.store.scripts import FOLDER
 from tests.support.journey import Stage
 
 pytestmark = pytest.mark.slow
@@ -239,10 +238,11 @@ def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
     assert [name for name in names(package) if "/tests/" in name or "/SelfTest/" in name] == []
 
 
-def test_every_script_of_the_redis_store_is_deployed(package: Packaged) -> None:
-    scripts = {path.relative_to(ROOT).as_posix() for path in FOLDER.glob("*.lua")}
+def test_every_script_and_every_text_of_ours_is_deployed(package: Packaged) -> None:
+    data = [path for kind in ("*.lua", "*.json") for path in (ROOT / "shared").rglob(kind)]
 
-    assert scripts == {name for name in names(package) if name.endswith(".lua")}
+    assert len(data) > 10
+    assert {path.relative_to(ROOT).as_posix() for path in data} <= set(names(package))
 
 
 def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
