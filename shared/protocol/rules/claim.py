@@ -10,7 +10,7 @@ from shared.protocol.stream import Command
 
 
 def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
-    """The record with what it owes on the wire; None while that must not or need not be.
+    """Return the record with its pending command in flight; None if that must not or need not be.
 
     The store adds the slot and the lease.
     """
