@@ -1,6 +1,6 @@
 """Retries and waits, never past the deadline: the only module that does either.
 
-Invocations use it. It knows no error: the caller says what to repeat, and when.
+Invocations use it. It knows no error: the caller decides what to repeat, and when.
 """
 
 from __future__ import annotations

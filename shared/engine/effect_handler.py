@@ -42,7 +42,7 @@ NEARLY_FREE_MS = 150
 THROTTLE_PAUSE_MS, MAX_THROTTLE_PAUSE_MS = 200, 2_000
 """ms for which the rate limit gives no slot once Live has throttled."""
 POLL_SLOT_WAIT_MS = 1_000
-"""ms that a poll waits for its slot; after that it has failed, which says nothing."""
+"""ms that a poll waits for its slot; after that it has failed, which proves nothing."""
 
 OVERLAP_MS = 180_000
 """ms before the last read back at which the next one begins. Live tries for some 35 s before it

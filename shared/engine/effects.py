@@ -91,7 +91,7 @@ class Send(Effect[CommandResult], frozen=True):
 
 
 class QueryOnline(Effect[Polled | None], frozen=True):
-    """Polls one stream. None: the poll failed, which says nothing about the stream."""
+    """Polls one stream. None: the poll failed, which proves nothing about the stream."""
 
     key: StreamKey
     asked_at: int
@@ -106,13 +106,13 @@ class OnlineSnapshot(Struct, frozen=True):
 
 
 class ListOnline(Effect[OnlineSnapshot | None], frozen=True):
-    """Reads a domain's online list. None: the list failed, which says nothing about any stream."""
+    """Reads a domain's online list. None: it failed, which proves nothing about any stream."""
 
     domain: str
 
 
 class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
-    """Reads what Live could not deliver lately. None: the read failed, which says nothing."""
+    """Reads what Live could not deliver lately. None: the read failed, which proves nothing."""
 
     source: CallbackSource
 

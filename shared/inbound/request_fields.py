@@ -114,7 +114,7 @@ def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def preference(name: str, doc: str, *, example: str) -> Field:
-    """Return a field of a Prefer header: the seconds of its `wait`. None stands for no preference,
+    """Return a field of a Prefer header: the seconds of its `wait`. None means no preference,
     which anything unreadable counts as (RFC 7240)."""
 
     def read(value: object) -> int | None:
