@@ -115,6 +115,8 @@ class EffectHandler:
     def _save(self, save: Save) -> Saved:
         if save.if_slot:
             self._live.prepare()
+        # before ── the store gives the slot, `slot_in` ms ahead ── after: the slot lies between
+        # before + slot_in and after + slot_in. Send no later than LATE_S after the earlier bound.
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
         if isinstance(saved, Claimed) and saved.record.flight:

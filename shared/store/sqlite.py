@@ -73,6 +73,8 @@ class SqliteStore:
         return Loaded(from_json(key, row[1]), row[0], now)
 
     def save_or_claim(self, save: Save) -> Saved:
+        # Version, slot and quota are read and written in one transaction: two writers of one
+        # version, or two starts for the last quota, would otherwise both succeed.
         with self._writing() as db:
             now = self._clock()
             version, rule = _before(db, save.key)

@@ -18,6 +18,8 @@ POLL_AGAIN_MS = 60_000
 def next_poll(session: Session) -> int | None:
     if session.state is not SessionState.ENDING:
         return None
+    # off_since ── +5 s ── +15 s ── +30 s ── +90 s ── then every 60 s, but at least 5 s after the
+    # first poll that missed the stream: two polls closer together count as one.
     planned = (
         *POLL_AFTER_MS,
         POLL_AFTER_MS[-1] + (session.polls - len(POLL_AFTER_MS) + 1) * POLL_AGAIN_MS,

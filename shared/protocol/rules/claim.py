@@ -37,6 +37,7 @@ def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         return replace(flying, intent=replace(record.intent, claimed=True))
     if pending.command is not Command.STOP:
         return flying
+    # From the claim on, Live may have paused: a TaskAlreadyStarted soon after may mean that pause.
     return replace(flying, stopped_at=max(record.stopped_at or 0, now))
 
 

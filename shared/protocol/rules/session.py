@@ -67,7 +67,7 @@ def _belongs(session: Session, time: int) -> bool:
 
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
     """Take the publish time of a session that was known before its callback. The callback may be
-    of a reconnect, so the start is sent again."""
+    of a reconnect, so the start is sent again unless one covers the publish."""
     transition.change_session(time=time)
     transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
     if transition.record.is_off:
@@ -190,6 +190,8 @@ def _missed(transition: Transition, asked_at: int) -> None:
     session = transition.record.session
     if session is None or session.state is SessionState.ENDED or asked_at < session.opened_at:
         return
+    # off_since ── first poll after it that misses: absent_at ── a second, 5 s later or more: ENDED
+    # A poll that was requested before off_since proves nothing about the time after it.
     if session.state is SessionState.LIVE:
         _mark_ending(transition, Reason.NOT_SEEN)
     elif session.absent_at is None and asked_at >= session.off_since:

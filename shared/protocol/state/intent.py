@@ -27,7 +27,8 @@ class IfNotLive(str, Enum):
 class Intent(Struct, frozen=True, omit_defaults=True):
     """The desired state of one stream. Every new intent raises `generation`.
 
-    `until` and `max_duration` end a recording; the `held_` fields keep policy from starting one.
+    `until` and `max_duration` end an intent that wants a recording; the `held_` fields of one that
+    does not keep policy from making a new one.
     """
 
     generation: int = 0
