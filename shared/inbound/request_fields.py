@@ -1,4 +1,8 @@
-"""What a request may carry: one declaration that checks it and describes it."""
+"""The fields of a request: one declaration both checks a field and describes it.
+
+The functions of the HTTP API declare theirs with it; the OpenAPI document is made from the same
+declarations.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ Schema = Mapping[str, Any]
 
 
 class Field(Struct, frozen=True):
-    """`read` turns the sent value into ours; its ValueError says what to write instead."""
+    """One field. `read` converts the sent value; its ValueError says what to write instead."""
 
     name: str
     read: Callable[[Any], Any]
@@ -37,7 +41,7 @@ def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def _storable(value: str) -> bool:
-    """Printable, and no lone surrogates, which no store and no log would take."""
+    """Return True for printable text. No store and no log takes a lone surrogate, for example."""
     return all(character.isprintable() for character in value)
 
 
@@ -69,18 +73,18 @@ DURATION: Schema = {
 
 
 def span(name: str, doc: str, *, example: str) -> Field:
-    """In ms once read."""
+    """Return a field that holds a duration, in ms once read."""
     return Field(name, duration, DURATION, doc, example)
 
 
 def moment(name: str, doc: str) -> Field:
-    """In ms since the epoch once read."""
+    """Return a field that holds an instant, in ms since the epoch once read."""
     schema = {"type": "string", "format": "date-time"}
     return Field(name, instant, schema, doc, "2026-11-22T20:00:00Z")
 
 
 def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
-    """Of a query, so it comes as text."""
+    """Return a field of a query that holds a whole number, which is sent as text."""
 
     def read(value: object) -> int:
         if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
@@ -98,7 +102,7 @@ LIMIT = whole("limit", "how many at the most", least=1, most=MAX_ROWS, example=D
 
 
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
-    """Of a header: never empty."""
+    """Return a field of a header, whose text may not be empty."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= longest or not _storable(value):
@@ -110,8 +114,8 @@ def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def preference(name: str, doc: str, *, example: str) -> Field:
-    """The seconds that `wait` of a Prefer header says; what cannot be read is no preference at
-    all (RFC 7240)."""
+    """Return a field of a Prefer header: the seconds of its `wait`. None means no preference,
+    which anything unreadable counts as (RFC 7240)."""
 
     def read(value: object) -> int | None:
         for part in str(value).split(","):
@@ -125,7 +129,7 @@ def preference(name: str, doc: str, *, example: str) -> Field:
 
 
 def read(fields: Iterable[Field], sent: Mapping[str, Any], *, where: str) -> dict[str, Any]:
-    """Every field that was sent, read; one BadRequest that names every fault."""
+    """Return the value of every field that was sent. Raise one BadRequest with every fault."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     faults: list[Fault] = []

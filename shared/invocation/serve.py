@@ -1,4 +1,7 @@
-"""Every input of a function gets an answer."""
+"""Serves one call of a function: every input gets an answer.
+
+The functions' handlers call it. It knows no function and no rule.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ Answer = Callable[..., dict[str, object]]
 
 
 def serve(respond: Respond, event: bytes, context: object, *, seconds: float) -> dict[str, object]:
-    """The whole of an HTTP function: every input gets an answer of ours."""
+    """Return the answer of an HTTP function to any input. `seconds` is its budget."""
     return _serve(function_compute.answer, respond, event, context, seconds)
 
 
 def serve_any(
     respond: Respond, event: bytes, context: object, *, seconds: float
 ) -> dict[str, object]:
-    """As `serve`, for a function that a timer or the API calls too."""
+    """Return the same as `serve`, for a function that a timer or the API calls too."""
     return _serve(function_compute.answer_any, respond, event, context, seconds)
 
 

@@ -1,4 +1,7 @@
-"""Every input gets an answer of ours: no stack trace, and no 5xx that does not say why."""
+"""Answers every input of a function: no stack trace, and no 5xx that does not say why.
+
+`shared.invocation.serve` calls it. It knows no function and no rule.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from shared.logs import Log
 
 
 def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
-    """Key id, secret and token, of the context up to python3.10, of the environment after it
-    (docs/platform/function-compute.md §1.4); all empty where the function has no role.
+    """Return key id, secret and token: from the context up to python3.10, from the environment
+    after it (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
     """
     given = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")
@@ -41,7 +44,7 @@ def log_context(context: object) -> dict[str, str]:
 def answer(
     respond: Callable[[Request], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """What Function Compute gets from a function that is called over HTTP, whatever comes in."""
+    """Return the answer of a function that is called over HTTP, whatever comes in."""
 
     def over_http(trigger: TriggerEvent) -> Response:
         if not isinstance(trigger, Request):
@@ -54,7 +57,7 @@ def answer(
 def answer_any(
     respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """As `answer`, for a function that timers and the API call too."""
+    """Return the same as `answer`, for a function that timers and the API call too."""
     who = log_context(context)
     log = log.bind(**who)
     try:

@@ -1,4 +1,4 @@
-"""When a command is sent again, and how its answer is remembered."""
+"""When a command is retried, and how its answer is remembered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.protocol.stream import Command
 
 
 def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None:
-    """Send it again if it is still what the intent needs and nothing newer is owed."""
+    """Enqueue the command again if the intent still needs it and nothing newer is pending."""
     intent = transition.record.intent
     needed = {
         Command.START: intent.wanted,
@@ -33,7 +33,7 @@ def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None
 
 
 def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
-    """How long before the next attempt, in ms."""
+    """Return the delay before the next attempt, in ms."""
     if isinstance(answer, OperatorActionNeeded):
         return int(min(15_000 * 2**attempts, 300_000))
     if isinstance(answer, UnknownRejection):

@@ -25,9 +25,10 @@ class IfNotLive(str, Enum):
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):
-    """What people or policy want now. Every new intent raises `generation`.
+    """The desired state of one stream. Every new intent raises `generation`.
 
-    `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
+    `until` and `max_duration` end an intent that wants a recording; the `held_` fields of one that
+    does not keep policy from making a new one.
     """
 
     generation: int = 0
@@ -51,7 +52,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):
-    """An ask that carried an Idempotency-Key. `digest` tells another body from the same one."""
+    """The Idempotency-Key of a request. `digest` tells requests with different bodies apart."""
 
     key: str
     digest: str
