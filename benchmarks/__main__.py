@@ -1,4 +1,7 @@
-"""`make bench`: runs every benchmark once, small enough for a laptop, with figures as JSON."""
+"""Runs every benchmark once, small enough for a laptop, and prints the figures as JSON.
+
+`make bench` calls it. Each benchmark runs in a process of its own.
+"""
 
 from __future__ import annotations
 

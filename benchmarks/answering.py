@@ -1,7 +1,7 @@
-"""A server that answers every request at once with 200, over TLS, in a process of its own.
+"""A TLS server that answers every request at once with 200, in place of Live.
 
-benchmarks.packaged starts it in place of Live; `python -m benchmarks.answering CERTIFICATE` prints
-its port. It runs apart so that its own cost is in no figure.
+benchmarks.packaged starts it; `python -m benchmarks.answering CERTIFICATE` prints its port. It must
+run in a process of its own, so that no figure includes its cost.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """Requests without a body, one after another."""
+    """One connection: answers requests without a body, one after another."""
 
     def handle(self) -> None:
         server = self.server
         assert isinstance(server, _Server)  # noqa: S101 - for the type checker
-        # else the first answer waits 40 ms: for the client to have acknowledged the TLS tickets
+        # otherwise the first answer waits 40 ms until the client acknowledges the TLS tickets
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with server.context.wrap_socket(self.request, server_side=True) as line:
             received = b""

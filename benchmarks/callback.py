@@ -1,8 +1,8 @@
-"""How long Live waits for us: distinct streams at a fixed rate, compared with an empty handler.
+"""Measures how long Live waits for the answer to a callback, compared with an empty handler.
 
-`python -m benchmarks.callback --json`. Each latency counts from when the callback was due, so that
-a stall is not hidden by the callbacks that it delayed. Instances are warm; the run whose p99 is
-the median of three is reported.
+`python -m benchmarks.callback --json` sends callbacks of distinct streams at a fixed rate to warm
+instances. A latency counts from the time a callback was due, so that the callbacks which a stall
+delays show it. The figures are those of the run whose p99 is the median of three.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INGEST, KEY = "push.example.com", "dev-stream-key-0000"
 NOOP = Path(__file__).with_name("noop")
 
 RequestOf = Callable[[int], tuple[str, dict[str, str], dict[str, str]]]
-"""Returns the nth callback: its address, query and headers."""
+"""Returns the nth callback: its URL, query and headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ async def at_rate(
 async def flat_out(
     http: aiohttp.ClientSession, request_of: RequestOf, numbers: Iterator[int]
 ) -> int:
-    """Return the answers in the best second, with enough workers to keep every instance busy."""
+    """Return the number of answers in the best second, with enough workers for all instances."""
     seconds: dict[int, int] = {}
     ends = time.monotonic() + 3
 
@@ -103,7 +103,7 @@ async def measure(request_of: RequestOf) -> tuple[Run, int]:
     numbers = count()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
-        await flat_out(http, request_of, numbers)  # warms as many instances as it needs
+        await flat_out(http, request_of, numbers)  # warms as many instances as the runs need
         runs = [await at_rate(http, request_of, numbers) for _ in range(RUNS)]
         best = await flat_out(http, request_of, numbers)
     return sorted(runs, key=lambda run: run.p99)[RUNS // 2], best

@@ -1,7 +1,7 @@
 """The live-record command: its groups, and the commands dev, demo and emulator.
 
 The console script and `python -m cli.main` call main(). The other commands are in modules of their
-own and are only added here; whatever is slow to import must be imported within a command.
+own and are only added here; modules that are slow to import must be imported within a command.
 """
 
 from __future__ import annotations
@@ -66,16 +66,16 @@ _STORE = click.option(
     type=click.Choice([SQLITE, REDIS]),
     default=SQLITE,
     show_default=True,
-    help="the store; with redis, a server is started",
+    help="type of the store; redis starts a server on this machine",
 )
 
 
 @main.command()
 @_STORE
 def demo(store: str) -> None:
-    """Run the main job once on this machine.
+    """Show the main workflow on this machine.
 
-    A stream is recorded, interrupted, resumed and stopped.
+    A stream is recorded, interrupted, resumed and stopped. No cloud account is needed.
     """
     for number in _ending_signals():
         signal.signal(number, lambda *_: sys.exit("The demo was interrupted."))
@@ -84,13 +84,23 @@ def demo(store: str) -> None:
 
 @main.command()
 @click.option(
-    "--port", type=_PORT, default=FC_PORT, show_default=True, help="port of Function Compute"
+    "--port",
+    type=_PORT,
+    default=FC_PORT,
+    show_default=True,
+    help="HTTP port of the Function Compute emulator",
 )
 @click.option(
-    "--live-port", type=_PORT, default=LIVE_PORT, show_default=True, help="port of ApsaraVideo Live"
+    "--live-port",
+    type=_PORT,
+    default=LIVE_PORT,
+    show_default=True,
+    help="HTTP port of the ApsaraVideo Live emulator",
 )
 @click.option(
-    "--rtmp-port", type=_PORT, help="port to push streams to; 1935 if --live-port is the default"
+    "--rtmp-port",
+    type=_PORT,
+    help="port to push streams to; 1935 if --live-port is the default, else any free port",
 )
 @_STORE
 @click.option(
@@ -99,10 +109,10 @@ def demo(store: str) -> None:
     type=click.Choice(RUNTIMES),
     is_flag=False,
     flag_value=RUNTIMES[0],
-    help="run the functions from the packaged archive of this runtime",
+    help="build the archive for this runtime and run the functions from it",
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
-    """Keep the whole stack up on this machine until Ctrl-C."""
+    """Run a complete development stage on this machine until Ctrl-C."""
     ended = threading.Event()
     for number in (signal.SIGINT, *_ending_signals()):
         signal.signal(number, lambda *_: ended.set())
@@ -122,7 +132,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         click.echo(f"recordings           {stack.folder / 'buckets'}")
         click.echo(f"store, clock, logs   {stack.folder}")
         click.echo(f"development clock    {output.clock_offset(stack.get('clock')['offset_ms'])}")
-        click.echo("Ctrl-C ends it.")
+        click.echo("Press Ctrl-C to stop.")
         ended.wait()
 
 
@@ -132,26 +142,34 @@ for _command in (*COMMANDS, *deploying.COMMANDS, doctor, package, play, policy, 
 
 @main.group()
 def emulator() -> None:
-    """Run one emulator alone."""
+    """Run one of the emulators alone."""
 
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 @emulator.command("live")
-@click.option("--port", type=_PORT, default=LIVE_PORT, show_default=True, help="0 takes a free one")
 @click.option(
-    "--rtmp-port", type=_PORT, help="1935 by default; any free one if --port is not the default"
+    "--port", type=_PORT, default=LIVE_PORT, show_default=True, help="HTTP port; 0 takes a free one"
+)
+@click.option(
+    "--rtmp-port",
+    type=_PORT,
+    help="port to push streams to; 1935 if --port is the default, else any free port",
 )
 @click.option(
     "--buckets",
     type=click.Path(path_type=Path, file_okay=False),
     default=STATE / "buckets",
-    help="the folder for recordings",
+    help="folder to store recordings in",
 )
 @click.option("--json", "as_json", is_flag=True, help="print the address as one line of JSON")
-@click.option("--account", type=_PATH, help="a TOML file instead of the development one")
-@click.option("--clock-file", type=_PATH, help="share the development clock through it")
+@click.option(
+    "--account", type=_PATH, help="TOML file of the account to emulate; default: development"
+)
+@click.option(
+    "--clock-file", type=_PATH, help="file that shares the development clock with other programs"
+)
 def emulator_live(
     *,
     port: int,

@@ -70,7 +70,7 @@ def program(kind: str) -> str:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """The address of a server of that kind; it is started when first asked for."""
+    """Yield a function that starts a server of a kind on first use and returns its address."""
     running: dict[str, Engine] = {}
 
     def url(kind: str) -> str:
@@ -100,8 +100,10 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[
 def another_store(
     request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[[str], str], clock: Clock
 ) -> Iterator[OpenStore]:
-    """Opens one more client of the same store, as another instance would. "memory" is the one that
-    tests/simulation goes by, under the contract of the others."""
+    """Yield a function that opens one more client of the same store, as another instance would.
+
+    "memory" is the store of tests/simulation, which has to meet the same contract.
+    """
     shared, opened = Shared(), list[Store]()
     url = "" if request.param == "memory" else _url(request.param, tmp_path, engines)
 
@@ -125,7 +127,7 @@ def store(another_store: OpenStore) -> Store:
 def owing(
     command: Command, *, key: StreamKey = KEY, at: int = NOON, since: int = NOON
 ) -> StreamRecord:
-    """A record that owes one command."""
+    """Return a record with one pending command."""
     intent = Intent(generation=1, wanted=command is Command.START, reason=Reason.ASKED_START)
     return StreamRecord(key, intent, PendingCommand(command, Reason.ASKED_START, 1, since, at))
 

@@ -34,8 +34,11 @@ SDK = "alibabacloud-live20161101"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is deployed together. Folder and archive begin with `prefix`; of the packages in `pins`
-    it takes those `needed`, or all."""
+    """A set of code to deploy as one archive.
+
+    The names of folder and archive begin with `prefix`. It contains the packages of the file
+    `pins` that are `needed`, or all of them if that is None.
+    """
 
     prefix: str
     pins: Path
@@ -70,10 +73,10 @@ def build(
     whole: bool = False,
     warn: Warn,
 ) -> Packaged:
-    """Build a package: for the main one `build/RUNTIME` and `dist/live-record-RUNTIME.zip`.
+    """Build a package; return its folder `build/RUNTIME` and `dist/live-record-RUNTIME.zip`.
 
-    Both are under `into`. With `whole`, it has every package that the official SDK requires;
-    without, only what our calls use. Raise Failure.
+    Both are under `into`. With `whole`, the package has everything that the official SDK requires,
+    otherwise only what our calls use. Raise Failure if the policy or a pinned package is wrong.
     """
     checked, folder = packed_policy(policy), folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +101,10 @@ def _make(
     if python:
         compile_all(folder, python, _to_compile(shipped, whole))
     else:
-        warn(f"no {runtime} is installed: without its bytecode a cold start takes far longer")
+        warn(
+            f"{runtime} is not installed, so the package has no bytecode and a cold start takes far"
+            f" longer. Install {runtime} and build again."
+        )
     manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for made in folder.rglob("*"):
@@ -140,7 +146,7 @@ def _our_files() -> list[Path]:
 
 
 def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
-    """Return the files to compile: without `whole`, only those that our calls import."""
+    """Return the paths of the files to compile; without `whole`, those that our calls import."""
     files = [path.relative_to(ROOT).as_posix() for path in _our_files()]
     files += [path for each in shipped for path in each.files]
     code = (path for path in files if path.endswith(".py"))
@@ -150,7 +156,7 @@ def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
 def _manifest(
     folder: Path, runtime: str, shipped: Sequence[Shipped], *, bytecode: bool
 ) -> dict[str, Any]:
-    """Return the manifest; `tree` is the hash of everything else in the folder."""
+    """Return the manifest; its `tree` is the hash of everything else in the folder."""
     return {
         "live_record": version_of("live-record"),
         "runtime": runtime,

@@ -1,6 +1,6 @@
-"""`live-record package`, and the unpacked archive that `dev --package` runs from.
+"""`live-record package`, and the unpacked archive that `dev --package` runs.
 
-cli.main adds the command. cli.packaging.build does the work.
+cli.main adds the command. It parses options; cli.packaging.build does the work.
 """
 
 from __future__ import annotations
@@ -35,9 +35,13 @@ from cli.packaging.python import RUNTIMES, interpreter
     default=ROOT / "policy.toml",
     help="policy file to package",
 )
-@click.option("--whole", is_flag=True, help="include all that the official SDK requires")
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="include everything that the official SDK requires, not only what live-record uses",
+)
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
-    """Build the code folders and the archives to deploy."""
+    """Build the code folders and archives that a deploy uploads."""
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
@@ -45,7 +49,7 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:
-    """Build the archive, unpack it into `folder` and return how to run it."""
+    """Build the archive and unpack it into `folder`; return the folder and its interpreter."""
     shutil.rmtree(folder, ignore_errors=True)
     with ZipFile(build(runtime, warn=_warn).archive) as archive:
         archive.extractall(folder)

@@ -1,7 +1,7 @@
 """The settings of the emulator that s.yaml does not have.
 
 __main__.py fills them from options, tests from keywords.
-They hold values only.
+They hold values only and must not act.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def test_history_and_files_are_lines(person: Person) -> None:
 
     newest = person.says("history", of("lines")).splitlines()[0]
     assert newest.endswith(("Live accepted start", "Live reports that it records (record_started)"))
-    assert person.says("files", of("lines")) == "it has left no file"
+    assert person.says("files", of("lines")) == "the stream has no files yet"
 
 
 def test_a_note_is_kept_in_the_history(person: Person) -> None:
@@ -147,7 +147,7 @@ def test_the_list_is_narrowed(person: Person) -> None:
     assert person.says("list", "--app", "narrow", "--phase", "idle").startswith(
         of("narrow", "narrow")
     )
-    assert person.says("list", "--app", "narrow", "--phase", "failed") == "no stream is known"
+    assert person.says("list", "--app", "narrow", "--phase", "failed") == "no streams"
 
 
 def test_a_long_list_is_gathered_from_its_pages(
@@ -198,7 +198,7 @@ def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
     shown = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", *options)
     once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
 
-    assert shown.output.count("is the stage up?") == 2
+    assert shown.output.count("Check that the stage is up.") == 2
     assert (len(waits), once.exit_code) == (2, 1)
 
 
@@ -236,7 +236,7 @@ def why(person: Person, stream: str) -> str:
 
 
 def until_why(person: Person, stream: str, text: str) -> None:
-    """What was queued is sent by the reconcile that was woken."""
+    """Call `why` until its sentence contains the text; fail after 15 s."""
     deadline = time.monotonic() + 15
     while text not in (sentence := why(person, stream)):
         assert time.monotonic() < deadline, sentence
@@ -286,9 +286,9 @@ def test_why_a_callback_was_not_believed(person: Person) -> None:
     assert forge(person.stack, "forged") == 401
     sentence = why(person, of("forged"))
 
-    assert "refused" in sentence
+    assert "was rejected at" in sentence
     assert "nothing proved that Live sent it: the timestamp is outside the window" in sentence
-    assert "refused" not in why(person, of("another"))
+    assert "was rejected" not in why(person, of("another"))
 
 
 def test_what_was_not_believed_is_told_to_nobody_without_a_token(person: Person) -> None:
@@ -391,9 +391,9 @@ def test_a_secret_of_a_url_goes_no_further(person: Person) -> None:
 def test_a_stream_that_was_never_seen_may_be_another(person: Person) -> None:
     person.publishes("keynote")
 
-    assert f"did you mean {of('keynote')}?" in person.types("why", of("keynot")).stderr
+    assert f"Did you mean {of('keynote')}?" in person.types("why", of("keynot")).stderr
     for other in ("quite-another-name-xyz", "zz", "房间"):
-        assert "did you mean" not in person.types("why", of(other)).stderr
+        assert "Did you mean" not in person.types("why", of(other)).stderr
 
 
 # --- stages
@@ -446,7 +446,7 @@ def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--stage", "nowhere"], "there is no stage nowhere"),
+        (["--stage", "nowhere"], "There is no stage nowhere"),
         (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
         (["--url", "http://x"], "--url needs a token"),
         ([], "No stage is named"),
@@ -499,7 +499,7 @@ def test_an_address_that_is_none_says_how_to_write_one(url: str) -> None:
 
     assert result.exit_code == 2
     assert "https://" in result.stderr
-    assert "is the stage up?" not in result.stderr
+    assert "Check that the stage is up." not in result.stderr
 
 
 @pytest.mark.parametrize("token", ["ключ", "a\nb"])
@@ -507,7 +507,7 @@ def test_a_token_that_cannot_be_sent_is_said_without_showing_it(token: str) -> N
     result = run("list", "--url", "http://127.0.0.1:9", "--token", token)
 
     assert (result.exit_code, token in result.output) == (2, False)
-    assert "the token" in result.stderr
+    assert "The token" in result.stderr
 
 
 def test_an_address_in_the_file_of_stages_that_is_none_is_named_with_its_stage(
@@ -515,13 +515,13 @@ def test_an_address_in_the_file_of_stages_that_is_none_is_named_with_its_stage(
 ) -> None:
     no_stages.write_text('[show]\nurl = "record.example.com"\ntoken = "t"\n')
 
-    assert f"the stage show in {no_stages}" in run("list", "--stage", "show").stderr
+    assert f"The stage show in {no_stages}" in run("list", "--stage", "show").stderr
 
 
 def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", timeout_s=0.05)
-        with pytest.raises(Failure, match="whether it did what was asked is unknown"):
+        with pytest.raises(Failure, match="Whether it carried out the request is unknown"):
             api.ask(of("room1"), "start")
         with pytest.raises(Failure, match=r"gave no answer within 0\.05 s$"):
             api.status(of("room1"))
@@ -531,7 +531,7 @@ def test_a_stage_that_is_not_there_says_so() -> None:
     result = run("status", of("room1"), "--url", "http://127.0.0.1:9", "--token", "t")
 
     assert result.exit_code == 1
-    assert "is the stage up?" in result.stderr
+    assert "Check that the stage is up." in result.stderr
 
 
 def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:

@@ -19,7 +19,7 @@ PATIENCE_S = 300
 
 @pytest.fixture(scope="session")
 def installed() -> Path:
-    """The directory to run in, with the locked packages; kept while the lock is the same."""
+    """Return the folder to run in, with the locked packages; reinstall only if the lock changed."""
     with (NODE / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # test workers install one after the other
         _install(hashlib.sha256(lock.read()).hexdigest())

@@ -42,7 +42,8 @@ def library() -> ctypes.CDLL:
 
 @contextmanager
 def connected(rtmp: ctypes.CDLL, url: str) -> Iterator[int]:
-    """The URL has to outlive the connection."""
+    """Yield a publishing session of librtmp; the buffer with the URL must outlive the
+    connection."""
     session, address = rtmp.RTMP_Alloc(), ctypes.create_string_buffer(url.encode())
     rtmp.RTMP_Init(session)
     try:

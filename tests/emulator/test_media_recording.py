@@ -56,7 +56,7 @@ class Studio:
         return int(self.control.get("clock")["now_ms"])
 
     def films(self, frames: int = 6) -> None:
-        """Waits until so much more is written."""
+        """Wait until about so many more frames are written."""
         draft = Path(self.state["recording"]["draft"])
         until(draft.exists, "the first frame")
         size = draft.stat().st_size
@@ -71,13 +71,13 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 
 def plays(path: str | Path) -> bool:
-    """A foreign decoder reads every frame of it, and there are some."""
+    """Return True if a foreign decoder reads every frame without an error, at least one."""
     decoded = decode(path)
     return decoded == Decoded(decoded.frames, "") and decoded.frames > 0
 
 
 def sent(path: str, kind: int) -> list[bytes]:
-    """What is in a file of one kind, as the encoder sent it."""
+    """Return the payloads of the file's frames of one kind, as the encoder sent them."""
     with Path(path).open("rb") as file:
         return [tag.payload for tag in read(file) if tag.kind == kind and tag.is_frame]
 

@@ -122,7 +122,7 @@ def handed(
     query: Mapping[str, str] | None = None,
     body: str = "",
 ) -> Got:
-    """What the function relay gets when a callback is handed to it."""
+    """Return the answer of the function relay to a callback that is handed to it."""
     ours = {"X-Live-Record-Relay": RELAY_KEY, "X-Live-Record-Kind": kind}
     return edge.call(
         function, "POST", "/relay", headers={**headers, **ours}, query=query, body=body

@@ -40,7 +40,7 @@ def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) 
 
 
 def recorded(stage: Stage) -> str:
-    """The one file that a pushed stream left."""
+    """Record a pushed stream and return the URI of its only file."""
     stage.ask("room1", "start")
     with Encoder(f"{stage.stack.rtmp}/app/room1?vhost=push.example.com") as encoder:
         assert encoder.refusal == ""

@@ -77,7 +77,7 @@ class Both:
         assert all(each.result().ok for each in asked)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """What a busy machine left over is for the timers of either."""
+        """Run the timers of both releases until `holds`; fail after 90 s."""
         deadline = time.monotonic() + 90
         while not holds():
             assert time.monotonic() < deadline, "it never came true"

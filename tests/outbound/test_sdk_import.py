@@ -130,7 +130,7 @@ def installed(name: str) -> Path:
 
 
 def changed(folder: Path, package: str, file: str, text: str) -> Path:
-    """A copy of the package with a file that ends in this text."""
+    """Copy the package with a file that ends in this text; return the folder of the copy."""
     copy = folder / package
     shutil.copytree(installed(package), copy, ignore=shutil.ignore_patterns("__pycache__"))
     with (copy / file).open("a", encoding="utf-8") as opened:

@@ -253,7 +253,8 @@ def _publish_twice() -> tuple[Patch, ...]:
 
 
 def _refusals_never_healed() -> tuple[Patch, ...]:
-    """What Function Compute refused with 429 is never looked for."""
+    """Patch resync to find no differences, so that a callback refused with 429 is never made up
+    for."""
     return ((resync, "_differences", lambda _snapshot: ()),)
 
 
@@ -347,7 +348,7 @@ def _doubt_taken_for_unsent() -> tuple[Patch, ...]:
 
 
 def _failed_query_is_absence() -> tuple[Patch, ...]:
-    """What Live did not answer is taken for: no such stream is online."""
+    """Patch queries so that a failed one counts as "no such stream is online"."""
     real_look, real_list = EffectHandler._query_online, EffectHandler._list
 
     def looked(self: EffectHandler, key: StreamKey, asked_at: int) -> object:

@@ -146,7 +146,8 @@ class Judge:
         return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
 
     def _judge_end(self, process: Process, after: StreamRecord, watch: Watch) -> None:
-        """The session that an intent belonged to is over, so it must be over in truth."""
+        """Raise Broken if an intent ended with a session that goes on or that it never belonged
+        to."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         if beside or watch.replayed or process.request.sent or watch.adrift:
@@ -230,7 +231,8 @@ class Judge:
             raise Broken("promise 2", "a restart of our own was claimed that nobody wants")
 
     def _expect_claim(self, after: StreamRecord) -> None:
-        """A start that is owed is claimed within 2 s and its turn, while nothing goes wrong."""
+        """Expect that a pending start is claimed within 2 s and its turn, while nothing goes
+        wrong."""
         pending, now = after.pending, self.sim.clock.now
         if (
             pending is None
@@ -256,7 +258,8 @@ class Judge:
             raise Broken("promise 1", "a start that was owed was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
-        """A stop is claimed at most 75 s after `until`."""
+        """Raise Broken if 75 s after `until` no stop has been decided, without trouble before
+        `until`."""
         intent = self.sim.store.load(key).record.intent
         if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER_MS:
             raise Broken("promise 3", "75 s after `until` nothing was stopped")
@@ -318,7 +321,7 @@ class Judge:
     # --- callbacks and asks ---------------------------------------------------------------------
 
     def came(self, stream: Stream) -> None:
-        """A stream that goes on is known of within 90 s, whatever was lost."""
+        """Expect that a stream that goes on is known within 90 s, whatever was lost."""
         since = self.sim.live.live_since(stream)
         if since is not None:
             self.sim.clock.at(self.sim.clock.now + LEARNT, self._is_known, stream, since)
@@ -337,7 +340,7 @@ class Judge:
         self.sim.strangers.overhears(callback)
 
     def asked(self, process: Process) -> None:
-        """What a person was told is done, is stored."""
+        """Raise Broken if a request that a person had a yes for is not stored."""
         request = process.request
         assert request.key is not None
         intents = [(before.intent, after.intent) for before, after in process.saves]
@@ -358,7 +361,7 @@ class Judge:
         self.watch(key).restarts += 1
 
     def lost(self, keys: set[StreamKey]) -> None:
-        """The last writes of these are gone; what they promised is not owed any more."""
+        """Forget what the lost last writes of these streams promised."""
         self._slot = 0.0
         for key in keys:
             watch, intent = self.watch(key), self.sim.store.load(key).record.intent
@@ -373,7 +376,8 @@ class Judge:
 
 
 def _repeats(process: Process) -> bool:
-    """The same key again answers the present state and changes nothing."""
+    """Return True for a request with an idempotency key, which may repeat one and change
+    nothing."""
     asked = process.request.asked
     return asked is not None and asked.idempotency_key is not None
 
@@ -383,7 +387,7 @@ def _is_of(session: Session, since: int) -> bool:
 
 
 def _is_yes(flight: Flight, answer: Accepted | LiveError) -> bool:
-    """A recording of this session is there now, by a start or a restart of ours."""
+    """Return True if our start or restart made sure that this session is being recorded."""
     already = flight.command is Command.START and isinstance(answer, AlreadyStarted)
     begins = flight.command in (Command.START, Command.RESTART)
     return already or (begins and isinstance(answer, Accepted))

@@ -34,7 +34,7 @@ _LISTS = re.compile(r"reconcile#\d+\s+lists")
 
 
 def found(bug: str) -> Result:
-    """The first seed that shows it; SystemExit where none does."""
+    """Return the result of the first seed that shows the bug; raise SystemExit if none does."""
     with BUGS[bug].put_in():
         for seed in SEEDS:
             result = Simulation(draw(seed)).run()

@@ -29,7 +29,7 @@ def run(seed: int, *, story: bool = False) -> Result:
 
 @cache
 def found(bug: str, seeds: range) -> Result | None:
-    """The first seed that shows it."""
+    """Return the result of the first seed that shows the bug, None if none does."""
     with BUGS[bug].put_in():
         return next((result for seed in seeds if (result := run(seed)).broken), None)
 

@@ -328,7 +328,8 @@ def until(happened: Callable[[], bool]) -> None:
 
 @contextmanager
 def counting(port: int) -> Iterator[tuple[int, list[bytes]]]:
-    """A way to that port which keeps what is asked on it: whatever is said before an answer."""
+    """Yield the port of a proxy to `port`, and the list of the requests: the first data after each
+    answer."""
     asked: list[bytes] = []
     is_answered = [True]
 
@@ -361,7 +362,7 @@ def carry(one: socket.socket, other: socket.socket, heard: Callable[[bytes], Non
 
 @contextmanager
 def saying(answer: bytes) -> Iterator[int]:
-    """A server that says the same to everything."""
+    """Yield the port of a server that sends the same answer to everything."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

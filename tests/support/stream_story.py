@@ -99,7 +99,7 @@ class Story:
         return self
 
     def goes_off(self) -> Story:
-        """The stream goes, and two looks miss it."""
+        """End the stream, and let two polls miss it."""
         self.unpublish().passes(5 * SECOND).missed()
         return self.passes(10 * SECOND).missed()
 
