@@ -94,12 +94,13 @@ def _set_end(transition: Transition, max_duration: int | None, until: int | None
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """The end counts from the first accepted start and survives reconnects."""
+    """The end counts from the first accepted start and survives reconnects; it sends a stop, also
+    where no start of this very intent was claimed: Live may have accepted one of an older."""
     intent = transition.record.intent
     ceiling = transition.settings.max_duration
     limit = at + min(intent.max_duration or ceiling, ceiling)
     until = limit if intent.until is None else min(intent.until, at + ceiling)
-    transition.change_intent(first_accepted_at=at, until=until)
+    transition.change_intent(first_accepted_at=at, until=until, claimed=True)
 
 
 def stop(transition: Transition, asked: StopAsked) -> None:
