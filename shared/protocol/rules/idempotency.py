@@ -5,13 +5,11 @@ from __future__ import annotations
 from shared.protocol.events import HOUR_MS, Event
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.intent import IdempotencyKey
+from shared.protocol.state.intent import MAX_KEYS, IdempotencyKey
 from shared.quick import replace
 
 KEY_AGE_MS = 24 * HOUR_MS
-"""How long an Idempotency-Key is remembered,"""
-MAX_KEYS = 100
-"""unless so many newer ones were used: a record does not grow without end."""
+"""How long an Idempotency-Key is remembered, unless MAX_KEYS newer ones were used."""
 
 
 def is_repeated_request(transition: Transition, event: Event) -> bool:

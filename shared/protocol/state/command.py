@@ -9,6 +9,8 @@ from shared.quick import dataclass
 
 IN_DOUBT_MS = 60_000
 """How long a request whose answer was never stored may still land."""
+MAX_DOUBTS_ENTRIES = 12
+"""How many requests in doubt a record remembers: more are asked for only by a crowd."""
 
 
 @dataclass(frozen=True, slots=True)

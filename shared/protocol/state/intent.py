@@ -8,6 +8,9 @@ from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 from shared.quick import dataclass
 
+MAX_KEYS = 100
+"""How many Idempotency-Keys a record remembers: it does not grow without end."""
+
 
 class Requester(str, Enum):
     """Whose intent it is."""
