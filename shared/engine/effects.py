@@ -139,6 +139,14 @@ class TakeDue(Effect[Sequence[StreamKey]]):
     hold: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReportBroken(Effect[None]):
+    """A decision left these invariants broken. Nothing waits for it and nothing follows from it."""
+
+    key: StreamKey
+    names: tuple[str, ...]
+
+
 Steps = Generator[Effect[Any], Any, T]
 
 
