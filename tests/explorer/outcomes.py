@@ -41,8 +41,8 @@ class Outcome:
 
 def explored(kind: Kind, name: str) -> Outcome:
     if kind is Kind.RULE:
-        with RULES[name].removed():
-            return _searched(kind, name, Search(RULES[name].scenario))
+        with RULES[name].removed():  # a promise has to miss it, whatever the record says
+            return _searched(kind, name, Search(RULES[name].scenario, invariants=False))
     table = scenarios.DEEP if kind is Kind.DEEP else scenarios.DEFAULT
     return _searched(kind, name, Search(table[name]))
 
