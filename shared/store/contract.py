@@ -99,7 +99,7 @@ class Filter:
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A session that has not ended: when the online list says it began, if it was listed yet, and
-    whether it is doubted."""
+    whether it is doubted: whether a list that shows nothing new decides something, too."""
 
     key: StreamKey
     listed: int | None
@@ -109,7 +109,8 @@ class Watched:
 def watched_of(record: StreamRecord) -> Watched:
     session = record.session
     doubted = session is None or session.state is not SessionState.LIVE or session.start_not_found
-    return Watched(record.key, session.publish_time if session else None, doubted)
+    listed = session.publish_time if session else None
+    return Watched(record.key, listed, doubted or record.lacks_start)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shared.protocol import Command, Phase, Reason, RestartAsked
 from shared.protocol.command_errors import InDoubt, NoRecordConfig
+from shared.store.contract import watched_of
 from tests.conftest import NOON
 from tests.support.stream_story import SECOND, Story, by_rule, recording
 
@@ -71,3 +72,13 @@ def test_a_crowd_of_requests_without_an_answer_does_not_make_the_record_grow() -
             story.answer()
     assert story.record.doubts == ()
     assert story.sent[-1] == "stop"
+
+
+def test_what_a_stage_observed_is_started_once_it_acts_and_a_list_shows_it() -> None:
+    story = Story(replace(by_rule(), observe=True)).publish().passes(MINUTE)
+    assert story.seen(NOON).sent == []
+    assert watched_of(story.record).doubted
+
+    story.settings = by_rule()
+    assert story.passes(MINUTE).seen(NOON).sent == ["start"]
+    assert not watched_of(story.record).doubted

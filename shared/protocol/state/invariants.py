@@ -269,11 +269,7 @@ def confirmed_implies_no_check(record: StreamRecord) -> bool:
 
 def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
     """What is wanted and live is started, has failed, or has a command waiting or on the wire."""
-    session = record.session
-    if not record.intent.wanted or session is None or session.state is not SessionState.LIVE:
-        return True
-    is_under_way = record.pending is not None or record.flight is not None
-    return is_under_way or record.is_started or record.has_failed
+    return not record.lacks_start
 
 
 def unproved_implies_check(record: StreamRecord) -> bool:
