@@ -30,7 +30,7 @@ from shared.protocol.stream import Command
 from shared.quick import replace
 
 JUST_PUBLISHED_MS = 30_000
-"""How long a published stream may be unknown to the recorder (docs/platform/live.md §11,
+"""How long a published stream may be unknown to Live's recorder (docs/platform/live.md §11,
 UNCONFIRMED)."""
 
 

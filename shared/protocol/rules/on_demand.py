@@ -14,9 +14,10 @@ from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
 FRESH_MS = 60_000
-"""How long an answer is taken for one about the session that opens next."""
+"""How long an on-demand answer counts for the session that opens next."""
 CONFIRM_MS = 10_000
-"""How long Live's silence about a session that it was told to record is believed."""
+"""How long a session that Live was told to record may go without a report before a start goes
+out."""
 
 
 def is_asked(record: StreamRecord, now: int) -> bool | None:

@@ -8,7 +8,7 @@ from shared.protocol.stream import Command
 from shared.quick import dataclass
 
 IN_DOUBT_MS = 60_000
-"""How long a request whose answer was never stored may still land."""
+"""How long after it was sent a request whose answer was never stored may still land."""
 MAX_DOUBTS_ENTRIES = 12
 """How many requests in doubt a record remembers: more are asked for only by a crowd."""
 

@@ -49,7 +49,7 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording holds nothing back and finalizes nothing."""
+    """An intent that wants a recording keeps policy off nothing and finalizes nothing."""
     intent = record.intent
     return not intent.wanted or (
         intent.held_until is None
@@ -138,7 +138,7 @@ def over_quota_implies_start(record: StreamRecord) -> bool:
 
 
 def unmanaged_implies_asked(record: StreamRecord) -> bool:
-    """What nobody asked us to manage gets no command but the ones that a person asks for."""
+    """A stream that nobody asked us to manage gets only the commands that a person asks for."""
     if record.intent.generation:
         return True
     pending, flight = record.pending, record.flight
@@ -166,7 +166,7 @@ def generations_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def sent_implies_ever_claimed(record: StreamRecord) -> bool:
-    """What is on the wire, in doubt or answered was claimed, and the record knows for ever."""
+    """What is on the wire, in doubt or answered was claimed, and the record remembers that."""
     return record.ever_claimed or (
         record.flight is None and not record.doubts and record.answer is None
     )
@@ -217,7 +217,7 @@ def session_numbers_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def live_implies_no_poll_planned(record: StreamRecord) -> bool:
-    """A live session is not in question: nothing counts its polls or since when it is off."""
+    """A live session is not in question: it has no time of its end and no polls to come."""
     session = record.session
     if session is None or session.state is not SessionState.LIVE:
         return True
@@ -225,7 +225,7 @@ def live_implies_no_poll_planned(record: StreamRecord) -> bool:
 
 
 def not_live_implies_interrupted(record: StreamRecord) -> bool:
-    """A session that is ending or has ended says since when, and what it was may be paused."""
+    """A session that is ending or has ended says since when, and its recording may be paused."""
     session = record.session
     if session is None or session.state is SessionState.LIVE:
         return True

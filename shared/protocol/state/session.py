@@ -7,7 +7,8 @@ from enum import Enum
 from shared.quick import dataclass
 
 TOGETHER_MS = 5_000
-"""Two times that were told by different clocks, ours or Live's, may be one when this near."""
+"""Two times of one event may differ by as much, where they are of different clocks, ours and
+Live's; two polls that do not show a stream are at least as far apart."""
 
 
 class SessionState(str, Enum):
