@@ -44,8 +44,8 @@ def break_record(there: Edge | Stage, key: StreamKey = KEY) -> None:
 
 
 def logged(lines: Sequence[str]) -> list[dict[str, Any]]:
-    told = [json.loads(line) for text in lines for line in text.splitlines()]
-    return [line for line in told if line["event"] == "invariant.broken"]
+    entries = [json.loads(line) for text in lines for line in text.splitlines()]
+    return [entry for entry in entries if entry["event"] == "invariant.broken"]
 
 
 def test_a_request_succeeds_and_one_line_names_the_stream_and_what_is_broken(
