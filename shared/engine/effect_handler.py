@@ -22,6 +22,7 @@ from shared.engine.effects import (
     QueryOnline,
     ReadUndelivered,
     RecordStore,
+    ReportBroken,
     SaveOrClaim,
     Send,
     TakeDue,
@@ -74,15 +75,18 @@ class EffectHandler:
         wait: Callable[[float], None],
         report: Callable[[str, Exception], None],
         on_free_slot: Callable[[], None] = lambda: None,
+        report_broken: Callable[[StreamKey, tuple[str, ...]], None] = lambda _key, _names: None,
     ) -> None:
         """Keep the collaborators. `wait` takes seconds; `on_free_slot` is called when the next slot
-        is near, so that one more worker would find work; `report` gets the error of a request."""
+        is near, so that one more worker would find work; `report` gets the error of a request,
+        `report_broken` the invariants that a decision left broken."""
         self._store = store
         self._live = live
         self._monotonic = monotonic
         self._wait = wait
         self._report = report
         self._on_free_slot = on_free_slot
+        self._report_broken = report_broken
         self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
@@ -95,14 +99,16 @@ class EffectHandler:
                 return self._send(key, flight)
             case QueryOnline(key=key, asked_at=asked_at):
                 return self._query_online(key, asked_at)
-            case ListOnline() | ReadUndelivered() | TouchSource():
+            case ReportBroken(key=key, names=names):
+                return self._report_broken(key, names)
+            case ListOnline() | ReadUndelivered() | TouchSource() | TakeDue():
                 return self._perform_at_large(effect)
-            case TakeDue(limit=limit, hold=hold):
-                return self._store.take_due(limit, hold)
             case _:
                 raise AssertionError(effect)
 
-    def _perform_at_large(self, effect: ListOnline | ReadUndelivered | TouchSource) -> Any:  # noqa: ANN401 - as above
+    def _perform_at_large(
+        self, effect: ListOnline | ReadUndelivered | TouchSource | TakeDue
+    ) -> Any:  # noqa: ANN401 - as above
         """Perform an effect that concerns no single stream."""
         match effect:
             case ListOnline(domain=domain):
@@ -111,6 +117,8 @@ class EffectHandler:
                 return self._read_undelivered(source)
             case TouchSource(source=source):
                 return self._store.touch(source.timestamp)
+            case TakeDue(limit=limit, hold=hold):
+                return self._store.take_due(limit, hold)
 
     def _save(self, save: Save) -> Saved:
         if save.if_slot:

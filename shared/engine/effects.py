@@ -130,6 +130,13 @@ class TakeDue(Effect[Sequence[StreamKey]], frozen=True):
     hold: int
 
 
+class ReportBroken(Effect[None], frozen=True):
+    """A decision left these invariants broken. Nothing waits for it and nothing follows from it."""
+
+    key: StreamKey
+    names: tuple[str, ...]
+
+
 Steps = Generator[Effect[Any], Any, T]
 
 

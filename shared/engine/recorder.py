@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from shared.engine.effects import (
     Load,
     QueryOnline,
+    ReportBroken,
     SaveOrClaim,
     Send,
     Steps,
@@ -38,6 +39,7 @@ from shared.protocol import (
 from shared.protocol.command_errors import LiveError
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
+from shared.protocol.state.invariants import broken
 from shared.protocol.stream import Command
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 
@@ -94,6 +96,7 @@ class _DecisionStep(Struct, frozen=True):
     entries: tuple[HistoryEntry, ...]
     refused: Reason | None
     query_online: bool
+    broken: tuple[str, ...]
     claimed: Claimed | None = None
     next_slot_in_ms: float = 0.0
 
@@ -117,10 +120,12 @@ class Recorder:
         following: Event | None = event
         known: Loaded | None = None
         next_slot_in_ms = 0.0
+        not_held: tuple[str, ...] = ()
         while following is not None:
             step = yield from self._decide(key, following, options, known)
             entries, refused = (*entries, *step.entries), refused or step.refused
             following, known, next_slot_in_ms = None, None, step.next_slot_in_ms
+            not_held = not_held or step.broken
             flight = step.record.flight
             if step.claimed is not None and flight is not None:
                 heard = yield from do(Send(key, flight))
@@ -129,6 +134,8 @@ class Recorder:
                 known = Loaded(step.record, step.claimed.version, heard.at)
             elif step.query_online and options.may_query_live:
                 following = yield from do(QueryOnline(key, step.now))
+        if not_held:
+            yield from do(ReportBroken(key, not_held))
         return HandleResult(step.record, step.now, entries, refused, sent, next_slot_in_ms)
 
     def _decide(
@@ -148,6 +155,7 @@ class Recorder:
                 decision.entries,
                 decision.refused,
                 decision.query_online,
+                broken(decision.record, observe=settings.observe),
             )
             if_slot = self._claim(decision.record, loaded.now, options)
             tells = decision.entries and (options.record_no_ops or _is_of_a_file(event))

@@ -88,6 +88,7 @@ class Invocation:
             wait=app.wait,
             report=self._report,
             on_free_slot=self._start_worker,
+            report_broken=self._report_broken,
         )
 
     @cached_property
@@ -227,6 +228,10 @@ class Invocation:
 
     def _report(self, event: str, error: Exception) -> None:
         self.log.warning(event, error=error)
+
+    def _report_broken(self, key: StreamKey, names: tuple[str, ...]) -> None:
+        """Log it and go on: a person has to find the rule that is wrong."""
+        self.log.error("invariant.broken", stream=str(key), names=list(names))
 
     def _run(self, steps: Steps[T]) -> T:
         return run(steps, self._effects.perform)

@@ -94,7 +94,7 @@ class Filter(Struct, frozen=True):
 
 class Watched(Struct, frozen=True):
     """A session that has not ended: its publish time in the online list (ms; None if it was not
-    listed yet), and whether it is doubted that the stream is live."""
+    listed yet), and whether a list that shows nothing new decides something, too."""
 
     key: StreamKey
     listed: int | None
@@ -104,7 +104,8 @@ class Watched(Struct, frozen=True):
 def watched_of(record: StreamRecord) -> Watched:
     session = record.session
     doubted = session is None or session.state is not SessionState.LIVE or session.start_not_found
-    return Watched(record.key, session.publish_time if session else None, doubted)
+    listed = session.publish_time if session else None
+    return Watched(record.key, listed, doubted or record.lacks_start)
 
 
 class PolicyCopy(Struct, frozen=True):

@@ -269,6 +269,18 @@ def _unmanaged_stopped() -> tuple[Patch, ...]:
     return ((recording_status, "_runs", runs),)
 
 
+def _older_commands_kept() -> tuple[Patch, ...]:
+    """A newer intent does not cancel what the older one left waiting; the claim refuses it."""
+    real = Transition.new_intent
+
+    def new_intent(self: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        before = self.record.pending
+        real(self, **fields)
+        self.change(pending=before)
+
+    return ((Transition, "new_intent", new_intent),)
+
+
 # --- the door -----------------------------------------------------------------------------------
 
 
@@ -385,6 +397,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("no pace", _no_pace),
         Bug("what is due is never done", _nothing_due),
         Bug("unmanaged recording stopped", _unmanaged_stopped),
+        Bug("command of an older intent kept", _older_commands_kept),
         Bug("unproved callback believed", _unproved_believed),
         Bug("stack trace", _stack_trace),
         Bug("doubt ends early", _doubt_too_short),

@@ -18,6 +18,7 @@ from shared.protocol.command_errors import AlreadyStarted, LiveError
 from shared.protocol.events import StartAsked, StopAsked
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.intent import Requester
+from shared.protocol.state.invariants import broken
 from shared.protocol.state.session import Session, SessionState
 from shared.store.contract import Claimed, Save, Stored
 from tests.simulation.stream_watch import Broken, Watch
@@ -82,6 +83,8 @@ class Judge:
             self._judge_claim(process, before, after, flight)
         elif after.pending and after.pending is not before.pending:
             self._expect_claim(after)
+        if not_held := broken(after):
+            raise Broken("invariant", ", ".join(not_held))
         self.sim.story_of(process, before, after)
 
     def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:

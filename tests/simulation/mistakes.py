@@ -12,6 +12,7 @@ from tests.simulation.__main__ import explained
 from tests.simulation.bugs import BUGS
 from tests.simulation.plan import draw
 from tests.simulation.simulation import Result, Simulation
+from tests.support.marked_page import between
 
 SEEDS = range(500)
 TOLD = (
@@ -66,15 +67,6 @@ def _story(bug: str, seed: int, switches: str, lines: list[str]) -> Iterator[str
     )
     yield from (f"### {bug.capitalize()}", "", f"Seed {seed}; {switches}{cut}.", "")
     yield from ("```text", *rows[-HISTORY_MAX_ENTRIES:], "```", "")
-
-
-def between(text: str, mark: str, lines: Iterator[str]) -> str:
-    """`text` with the lines in place of those between `<!-- mark -->` and `<!-- /mark -->`."""
-    begins, ends = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-    before, rest = text.split(begins)
-    after = rest.split(ends)[1]
-    answer = "\n".join(lines).rstrip()
-    return f"{before}{begins}\n{answer}\n\n{ends}{after}"
 
 
 def main() -> None:

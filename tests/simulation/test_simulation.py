@@ -127,6 +127,7 @@ PROMISES = {
     "promise 7",
     "promise 8",
     "protocol",
+    "invariant",
     "at rest",
 }
 FOUND = {
@@ -139,9 +140,11 @@ FOUND = {
     "promise 7": "stack trace",
     "promise 8": "unmanaged recording stopped",
     "protocol": "lease ignored",
+    "invariant": "command of an older intent kept",
     "at rest": "until ignored",
 }
-"""A mistake for each promise, "at rest" for what holds in the end: the check of it can fail."""
+"""A mistake for each promise, "invariant" for what holds of each record, "at
+rest" for what holds in the end: the check of it can fail."""
 
 
 @pytest.mark.slow

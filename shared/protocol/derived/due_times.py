@@ -13,6 +13,7 @@ from shared.protocol.stream import Command
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
 """When an ending session is polled, counted from when it was marked as ending (`off_since`)."""
 POLL_AGAIN_MS = 60_000
+"""How often it is polled after that; a list that still shows an older publish by then is right."""
 
 
 def next_poll(session: Session) -> int | None:

@@ -24,7 +24,7 @@ from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.command import IN_DOUBT_MS, Doubt, Flight
+from shared.protocol.state.command import IN_DOUBT_MS, MAX_DOUBTS_ENTRIES, Doubt, Flight
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IfNotLive, Requester
 from shared.protocol.state.session import SessionState
@@ -65,11 +65,30 @@ def lapse(transition: Transition, flight: Flight) -> None:
 def doubt(transition: Transition, flight: Flight) -> None:
     generation = flight.generation if flight.command is Command.RESTART else 0
     doubtful = Doubt(flight.command, flight.sent_at + IN_DOUBT_MS, generation)
-    transition.change(doubts=(*transition.record.doubts, doubtful))
+    transition.change(doubts=_within_bounds((*transition.record.doubts, doubtful)))
     if flight.command is Command.RESTART:
         transition.change(restart_doubted=True)
+        _start_in_its_place(transition)
     if flight.command is Command.STOP:
-        transition.change(stopped_at=doubtful.until)  # when it may have stopped at the latest
+        latest = max(transition.record.stopped_at or 0, doubtful.until)
+        transition.change(stopped_at=latest)  # when it may have stopped at the latest
+
+
+def _start_in_its_place(transition: Transition) -> None:
+    """A restart took the place of the start of this session, and it may never have arrived."""
+    record = transition.record
+    if record.intent.wanted and not record.is_started and not record.has_failed:
+        transition.enqueue_if_idle(Command.START, Reason.RESTART_UNKNOWN)
+
+
+def _within_bounds(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
+    """Leave out the oldest one too many. A later one of the same command outlasts it, so that what
+    is wanted still goes out once neither can land."""
+    if len(doubts) <= MAX_DOUBTS_ENTRIES:
+        return doubts
+    kinds = [(doubt.command, doubt.generation) for doubt in doubts]
+    excess = next((place for place, kind in enumerate(kinds) if kind in kinds[place + 1 :]), 0)
+    return (*doubts[:excess], *doubts[excess + 1 :])
 
 
 def _start(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
@@ -146,8 +165,9 @@ def _has_just_come(transition: Transition) -> bool:
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
+    """A start that is refused fails its session, unless Live has accepted one in it before."""
     command_retry.remember_answer(transition, flight, answer, _code(answer))
-    if transition.record.intent.wanted:
+    if transition.record.intent.wanted and not transition.record.is_started:
         number = transition.record.session_number
         transition.change(
             failure=SessionFailure(number, _code(answer), answer.code, transition.now)

@@ -15,7 +15,8 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 CONFIRM_MS = 10_000
-"""How long Live may be silent about an accepted start before it is checked."""
+"""How long an accepted start may go without a report, where reports are known to come, or where the
+start may have found a paused recording."""
 
 
 _STARTED = {

@@ -7,12 +7,10 @@ from msgspec.structs import replace
 from shared.protocol.events import HOUR_MS, Event
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.intent import IdempotencyKey
+from shared.protocol.state.intent import MAX_KEYS, IdempotencyKey
 
 KEY_AGE_MS = 24 * HOUR_MS
-"""How long an Idempotency-Key is remembered."""
-MAX_KEYS = 100
-"""Keys that one record remembers at most, so that it does not grow without limit."""
+"""How long an Idempotency-Key is remembered, unless MAX_KEYS newer ones were used."""
 
 
 def is_repeated_request(transition: Transition, event: Event) -> bool:

@@ -94,12 +94,15 @@ def _set_end(transition: Transition, max_duration: int | None, until: int | None
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """Set the end, counted from the first accepted start (ms), so that it survives reconnects."""
+    """Set the end, counted from the first accepted start (ms), so that it survives reconnects.
+
+    The end sends a stop also where this intent claimed no start: Live may have accepted an older
+    one."""
     intent = transition.record.intent
     ceiling = transition.settings.max_duration
     limit = at + min(intent.max_duration or ceiling, ceiling)
     until = limit if intent.until is None else min(intent.until, at + ceiling)
-    transition.change_intent(first_accepted_at=at, until=until)
+    transition.change_intent(first_accepted_at=at, until=until, claimed=True)
 
 
 def stop(transition: Transition, asked: StopAsked) -> None:

@@ -14,7 +14,7 @@ from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
 FRESH_MS = 60_000
-"""How long an answer counts for the session that opens next."""
+"""How long an on-demand answer counts for the session that opens next."""
 CONFIRM_MS = 10_000
 """How long Live may be silent about a session that it should record before a start is sent."""
 

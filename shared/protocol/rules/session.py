@@ -265,5 +265,6 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
     )
     if doubted:
         transition.add_entry(Reason.SEEN_AGAIN)
-    if not intent_rules.by_policy(transition, says_why_not=doubted) and doubted:
+    lacks_start = transition.record.lacks_start and not transition.settings.observe
+    if not intent_rules.by_policy(transition, says_why_not=doubted) and (doubted or lacks_start):
         _meet_intent(transition, Reason.SEEN_AGAIN)

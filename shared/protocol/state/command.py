@@ -9,7 +9,9 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 IN_DOUBT_MS = 60_000
-"""How long a request without a stored answer may still land."""
+"""How long after it was sent a request whose answer was never stored may still land."""
+MAX_DOUBTS_ENTRIES = 12
+"""Requests in doubt that one record remembers; more are reached only in a burst."""
 
 
 class PendingCommand(Struct, frozen=True, omit_defaults=True):

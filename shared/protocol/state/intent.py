@@ -9,6 +9,9 @@ from msgspec import Struct
 from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import OpenEnum, Reason
 
+MAX_KEYS = 100
+"""How many Idempotency-Keys a record remembers: it does not grow without end."""
+
 
 class Requester(OpenEnum):
     """Whose intent it is."""

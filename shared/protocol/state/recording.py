@@ -65,6 +65,16 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return self.failure is not None and self.failure.session == self.session_number
 
     @property
+    def lacks_start(self) -> bool:
+        """Wanted and live, and nothing was started, has failed or is under way: a stage that only
+        observed leaves it so."""
+        session = self.session
+        if not self.intent.wanted or session is None or session.state is not SessionState.LIVE:
+            return False
+        is_under_way = self.pending is not None or self.flight is not None
+        return not (is_under_way or self.is_started or self.has_failed)
+
+    @property
     def is_held(self) -> bool:
         """Return True if a hold covers the present session. `held_at` adds holds that time ends."""
         intent, session = self.intent, self.session

@@ -7,7 +7,8 @@ from enum import Enum
 from msgspec import Struct
 
 TOGETHER_MS = 5_000
-"""Two times by different clocks, ours or Live's, may be the same moment if they are this near."""
+"""Two times by different clocks, ours or Live's, may be the same moment if they are this near; two
+polls that do not show a stream are at least as far apart."""
 
 
 class SessionState(str, Enum):
