@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,19 @@ from cli.errors import Failure
 
 _LAST_CHARS = 2_000
 """How much of the output a Failure repeats."""
+_ACCESS = "LIVE_RECORD_ACCESS"
+_BEFORE_ACCESS = (
+    "AccountID",
+    "AccessKeyID",
+    "AccessKeySecret",
+    "serverless_devs_access_cicd_alias_name",
+)
+"""`s` prefers these to any --access (docs/platform/function-compute.md §7)."""
+_NO_ACCESS = "Not found access"
+_ACCESS_HINT = (
+    f"Set {_ACCESS} to a name of `s config get`, or export AccountID, AccessKeyID and"
+    " AccessKeySecret."
+)
 
 
 class Serverless:
@@ -28,28 +41,45 @@ class Serverless:
             raise Failure(
                 "Serverless Devs is not installed. Run npm install -g @serverless-devs/s."
             )
+        access = stage.environment.get(_ACCESS, "").strip()
+        self._options = ["-t", str(stage.template), "--env", stage.name]
+        self._options += ["--access", access] if access else []
+        self._environment = _environment(stage.environment, chosen=bool(access))
 
     def run(self, *words: str) -> str:
         """Return the output; raise a Failure with the end of it."""
-        which = ("-t", str(self._stage.template), "--env", self._stage.name)
         ended = subprocess.run(
-            [str(self._program), *words, *which],
-            env=dict(self._stage.environment),
+            [str(self._program), *words, *self._options],
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
         )
         if ended.returncode != 0:
             printed = ended.stdout.strip()[-_LAST_CHARS:]
-            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {printed}")
+            hint = f"\n{_ACCESS_HINT}" if _NO_ACCESS in printed else ""
+            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {printed}{hint}")
         return ended.stdout
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
-        """Return every mapping in the JSON output, however deep: its shape is undocumented."""
-        printed = self.run(*words, "-o", "json")
-        return [found for value in _values(printed) for found in _mappings(value)]
+        """Return every mapping in the JSON output, however deep: its shape is undocumented.
+
+        With `-o json`, `s` ends with 0 and prints no result if it failed, so an empty output is
+        asked for once more without it (docs/platform/function-compute.md §6.2).
+        """
+        values = list(_values(self.run(*words, "-o", "json")))
+        if not values:
+            self.run(*words)
+        return [found for value in values for found in _mappings(value)]
+
+
+def _environment(ours: Mapping[str, str], *, chosen: bool) -> dict[str, str]:
+    """Return the environment of `s`, without other credentials if the access was chosen."""
+    left_out = _BEFORE_ACCESS if chosen else ()
+    return {name: value for name, value in ours.items() if name not in left_out}
 
 
 def _values(printed: str) -> Iterator[object]:
