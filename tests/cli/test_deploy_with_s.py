@@ -18,6 +18,13 @@ pytestmark = pytest.mark.slow
 
 FUNCTIONS = ("stream_events", "reconcile")
 FIRST, SECOND = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2))
+SECRETS = {
+    "LIVE_RECORD_STORE": "rediss://user:hush-hush@store.example.com:6380/0",
+    "LIVE_RECORD_API_TOKENS": 'ops:read+control:s3cr3t"s3cr3t',
+    "LIVE_RECORD_STREAM_KEYS": "K3yK3yK3yK3yK3y0",
+    "LIVE_RECORD_WAKE_KEY": "unguessable-wake-1",
+}
+PARTS = ("hush-hush", "s3cr3t", "K3yK3yK3yK3yK3y0", "unguessable-wake-1", "secret-of-default")
 OTHER_KEY = {
     "AccountID": "1234567890123456",
     "AccessKeyID": "key-of-variables",
@@ -120,3 +127,32 @@ def test_without_a_key_a_deploy_and_a_rollback_say_how_to_name_one(home: Path, a
         release(s, FUNCTIONS, FIRST, lambda _text: None)
     with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
         roll_back(s, FUNCTIONS, lambda _text: None)
+
+
+def shown_by(home: Path, **more: str) -> str:
+    """Return all that a person sees of a release: what is said, and the failure if it fails."""
+    said: list[str] = []
+    try:
+        release(serverless(home, **SECRETS, **more), FUNCTIONS, FIRST, said.append)
+    except Failure as error:
+        said.append(error.format_message())
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("fails", "expected"),
+    [
+        ("", "urlInternet: https://reconcile.example.com"),
+        ("reconcile deploy", "s reconcile deploy --function -y ended with 101: refused:"),
+    ],
+)
+def test_no_secret_is_shown_or_left_in_a_file(home: Path, fails: str, expected: str) -> None:
+    add_access(home, "default")
+    shown = shown_by(home, S_FAILS=fails)
+    records = [home / "calls", *home.glob("*.json")]
+    left = [file for file in home.rglob("*") if file.is_file() and file not in records]
+    texts = [shown, *(file.read_text(errors="replace") for file in left)]
+
+    assert expected in shown
+    assert [part for part in PARTS if any(part in text for text in texts)] == []
+    assert list((home / ".s" / "logs").glob("live-record-*")) == []
