@@ -23,6 +23,7 @@ RECONCILED = "reconciled"
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
+    """Answer a wake-up over HTTP; raise InvocationFailed if a timer's run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 

@@ -29,6 +29,10 @@ from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.store import open_store
 
+CODE = Path(__file__).resolve().parents[2]
+"""The folder of the code, where index.py lies. No source says in which folder a handler starts
+(docs/platform/function-compute.md §1.2)."""
+
 
 def build(settings: Settings, clock: Clock) -> App:
     """Return the app for these settings. Nothing is connected to yet."""
@@ -71,7 +75,8 @@ def build(settings: Settings, clock: Clock) -> App:
 
 
 def _policy(settings: Settings) -> Policy:
-    path = Path(settings.policy)
+    """Return the packaged policy; a relative path begins at the folder of the code."""
+    path = CODE / settings.policy
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -243,7 +243,10 @@ def begin(process: Process, app: App) -> None:
         else:
             respond, seconds, with_answer = _FUNCTIONS[request.function]
             event = request.event()
-            reply = answer_in(app, with_answer, respond, event, context, seconds=seconds)
+            try:
+                reply = answer_in(app, with_answer, respond, event, context, seconds=seconds)
+            except function_compute.InvocationFailed:
+                reply = {"statusCode": 500, "body": ""}
         process.dead = True
         sim.ended(process, reply)
 

@@ -1,4 +1,5 @@
-"""Answers every input of a function: no stack trace, and no 5xx that does not say why.
+"""Answers every request over HTTP: no stack trace, and no 5xx that does not say why. Raises the
+failure of a timer's call, since nobody reads its answer.
 
 `shared.invocation.serve` calls it. It knows no function and no rule.
 """
@@ -8,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared.errors import Fault, LiveRecordError
-from shared.inbound.function_compute.request import Request, TriggerEvent, parse, text_of
+from shared.inbound.function_compute.request import (
+    Invoked,
+    Request,
+    TimerEvent,
+    TriggerEvent,
+    parse,
+    text_of,
+)
 from shared.inbound.function_compute.response import Response, problem
 from shared.inbound.request_errors import (
     BadRequest,
@@ -17,6 +25,14 @@ from shared.inbound.request_errors import (
     UnverifiedCallback,
 )
 from shared.logs import Log
+
+
+class InvocationFailed(Exception):
+    """Fails a call of a timer or of the API, so that Function Compute counts it and tries it again
+    (docs/platform/function-compute.md §3.2). Its text is fit for any reader."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: the function's log says why")
 
 
 def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
@@ -57,18 +73,30 @@ def answer(
 def answer_any(
     respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """Return the same as `answer`, for a function that timers and the API call too."""
+    """Return the same as `answer`, for a function that timers and the API call too. Raise
+    InvocationFailed if their call fails."""
     who = log_context(context)
     log = log.bind(**who)
+    trigger: TriggerEvent | None = None
     try:
         trigger = parse(event)
         response = respond(trigger)
         sent = response.to_fc()
     except Exception as error:  # noqa: BLE001 - what an uncaught one becomes is UNCONFIRMED
         _tell(log, error)
+        if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
+            raise InvocationFailed(error) from None
         return problem(error, who["request_id"]).to_fc()
     log.info("request.answered", status=response.status, **_asked(trigger))
     return sent
+
+
+def is_http(event: bytes | str) -> bool:
+    """Return True for a request over HTTP, also for one that cannot be read."""
+    try:
+        return isinstance(parse(event), Request)
+    except RequestError:
+        return True
 
 
 def _asked(trigger: TriggerEvent) -> dict[str, str]:
