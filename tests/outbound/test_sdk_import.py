@@ -159,7 +159,7 @@ def test_an_sdk_that_uses_what_is_left_out_is_imported_as_it_comes(
         assert other.answers[0] == [{"RequestId": "R-1"}]
 
 
-@pytest.mark.parametrize("lazy", ["lazy", "plain"])
+@pytest.mark.parametrize("lazy_imports", ["lazy", "plain"])
 def test_without_the_products_client_the_cores_own_call_does_the_same(
     wire: Wire, plain: Probed, tmp_path: Path, lazy_imports: str
 ) -> None:
