@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 """For an emulator to listen, and to end."""
 
 

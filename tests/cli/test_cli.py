@@ -237,7 +237,7 @@ def why(person: Person, stream: str) -> str:
 
 def until_why(person: Person, stream: str, text: str) -> None:
     """What was queued is sent by the reconcile that was woken."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while text not in (sentence := why(person, stream)):
         assert time.monotonic() < deadline, sentence
         time.sleep(0.05)
@@ -279,7 +279,7 @@ def forge(stack: Stack, stream: str) -> int:
     query = {"action": "publish", "app": PUSHED, "appname": "app", "id": stream, "time": "1"}
     headers = {"ALI-LIVE-TIMESTAMP": "1", "ALI-LIVE-SIGNATURE": "0" * 32}
     url = f"{stack.fc}/callbacks/stream/dev-path"
-    return requests.get(url, params=query, headers=headers, timeout=10).status_code
+    return requests.get(url, params=query, headers=headers, timeout=60).status_code
 
 
 def test_why_a_callback_was_not_believed(person: Person) -> None:
@@ -294,7 +294,7 @@ def test_why_a_callback_was_not_believed(person: Person) -> None:
 def test_what_was_not_believed_is_told_to_nobody_without_a_token(person: Person) -> None:
     url = f"{person.stack.fc}/callbacks/stream/refused"
 
-    assert requests.get(url, timeout=10).status_code == 401
+    assert requests.get(url, timeout=60).status_code == 401
 
 
 def test_why_the_stream_is_not_live(person: Person) -> None:
@@ -630,14 +630,14 @@ def test_nothing_of_the_stack_outlives_whoever_keeps_it_up(ending: str) -> None:
     dev, address = keeping_it_up()
     assert answers(address)
     dev.send_signal(signal.Signals[ending])
-    dev.communicate(timeout=30)
+    dev.communicate(timeout=120)
 
     assert eventually(lambda: not answers(address))
 
 
 def answers(address: str) -> bool:
     try:
-        return requests.get(f"{address}/_fc/state", timeout=5).ok
+        return requests.get(f"{address}/_fc/state", timeout=60).ok
     except requests.ConnectionError:
         return False
 
@@ -660,7 +660,7 @@ def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: P
     dev, address = keeping_it_up()
     listed = run("list", "--json")
     dev.send_signal(signal.SIGINT)
-    dev.communicate(timeout=30)
+    dev.communicate(timeout=120)
 
     registered = stage_registry._read()["dev"]
     assert (registered["url"], registered["token"]) == (address, TOKEN)

@@ -56,7 +56,7 @@ class Theirs:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def until(self, count: int) -> list[Arrived]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(self.arrived) < count:
             assert time.monotonic() < deadline, f"only {len(self.arrived)} arrived"
             time.sleep(0.02)
