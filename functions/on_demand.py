@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+
+from msgspec import Struct, field
 
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks
@@ -18,7 +19,6 @@ from shared.outbound.relay import Kind
 from shared.protocol import OnDemandAnswered, StreamKey
 from shared.protocol.policy import OnPublish
 from shared.protocol.rules.on_demand import is_asked
-from shared.quick import dataclass
 from shared.store.store_errors import StoreUnavailable
 
 BUDGET_S = 2.5
@@ -27,8 +27,7 @@ TIMEOUT_S = 0.8
 """s that whoever answered before us has for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnDemandAnswer:
+class OnDemandAnswer(Struct, frozen=True):
     """`interval` and `formats` are only ever whoever's answered before us."""
 
     need_record: bool

@@ -1,1 +1,0 @@
-import shared.quick  # noqa: F401 - before anybody imports dataclasses, which it loads without inspect

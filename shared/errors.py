@@ -25,7 +25,8 @@
     | | · Unavailable
     | · InDoubt                  it may have acted, or may yet
     | · OperatorActionNeeded     credentials, permissions or clock: an operator must act
-    + StoreUnavailable           stored or not, nobody knows: the happening may be repeated
+    + StoreUnavailable           stored or not, nobody knows: the event may be repeated
+    | · NewerFormat              a later release wrote the record: it is not touched
     + Misconfigured              the settings cannot be served with, every fault at once
 
 `LiveError`s exist apart from the SDK's own exceptions because what a person or the protocol
@@ -37,15 +38,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 
 class LiveRecordError(Exception):
     """Everything that is raised on purpose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing that is wrong: where, and what to do about it. `line` is a file's, 0 for none."""
 
     field: str

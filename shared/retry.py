@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -14,8 +14,7 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """`at` is in the seconds of `clock`."""
 
     at: float

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from shared import errors
 from shared.errors import Misconfigured
+from shared.inbound.catalogue import Language, catalogue
 from shared.inbound.function_compute.response import ANSWERS
 from shared.inbound.request_errors import RequestError
 from shared.outbound.live.error_codes import CODES
@@ -30,7 +32,6 @@ from shared.protocol.command_errors import LiveError
 from shared.protocol.state.command import Flight
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session
-from shared.protocol.texts import TEXTS
 from shared.store.store_errors import StoreUnavailable
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
@@ -137,7 +138,7 @@ def _causes() -> Iterator[str]:
     yield from ("with the details of the entry.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in Reason:
-        english, chinese = TEXTS[code]
+        english, chinese = (catalogue(each).reasons[code.value] for each in Language)
         yield f"| `{code.value}` | {english} | {chinese} |"
     yield ""
 

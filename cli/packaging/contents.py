@@ -32,6 +32,7 @@ NEEDED = frozenset(
         "certifi",
         "darabonba-core",
         "idna",
+        "msgspec",
         "redis",
         "requests",
         "tenacity",
@@ -39,7 +40,7 @@ NEEDED = frozenset(
     ]
 )
 """The packages that a synchronous call with given credentials imports (docs/platform/sdk.md §A5),
-and our own. All are pure Python: only the bytecode differs between runtimes."""
+and our own. All but msgspec are pure Python: only the bytecode differs between runtimes."""
 
 RARE = tuple(
     name.replace(".", "/")

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from functions.record_command import representations
 from functions.record_command.routes import ApiRequest
 from shared import retry
 from shared.engine.recorder import HandleResult
+from shared.inbound.catalogue import text as in_words
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import KeyReused, WrongState
 from shared.protocol import (
@@ -40,8 +44,6 @@ from shared.protocol.command_errors import (
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
 from shared.protocol.state.intent import IfNotLive
-from shared.protocol.texts import text as in_words
-from shared.quick import dataclass, replace
 from shared.store.contract import Loaded
 
 
@@ -68,8 +70,7 @@ _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
 """The commands whose answers are the ask's own; others may go out on the way."""
 
 
-@dataclass(frozen=True, slots=True)
-class AskResult:
+class AskResult(Struct, frozen=True):
     """Where the stream stands, and what Live last answered to a command of the ask's own."""
 
     asked: Asked

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from functions.file_view import is_object, shown
+from shared.inbound.catalogue import Language, text
 from shared.protocol import StreamRecord, StreamSettings, phase
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
@@ -14,7 +15,6 @@ from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.session import Session
-from shared.protocol.texts import Language, text
 from shared.store.contract import HistoryLine
 
 Json = dict[str, Any]

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
+from msgspec import Struct
+
 from shared.inbound.authorization import authorize, stream_of
+from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
 from shared.inbound.request_fields import Field, read
 from shared.invocation.invocation import Invocation
 from shared.protocol import StreamKey
-from shared.protocol.texts import Language
-from shared.quick import dataclass
 
 SIGNED = "/v1/files"
 """What the function `files` answers; described with the rest, since it is one API."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
+class ApiRequest(Struct, frozen=True):
     """One request, proved, checked and read."""
 
     invocation: Invocation
@@ -38,8 +37,7 @@ class ApiRequest:
         return self.key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """`scope` is what the token must allow, None for no token at all. `answers` names the schema
     of each status that is no error, `errors` the statuses besides those that `refusals` adds."""
 
@@ -52,7 +50,7 @@ class Route:
     errors: Sequence[int] = ()
     body: Sequence[Field] = ()
     query: Sequence[Field] = ()
-    headers: Sequence[Field] = field(default=())
+    headers: Sequence[Field] = ()
 
     @property
     def name(self) -> str:

@@ -6,12 +6,14 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from enum import Enum
 from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
@@ -26,7 +28,6 @@ from shared.protocol.policy import (
     Policy,
     Rule,
 )
-from shared.quick import dataclass, replace
 
 Kind = Literal["json", "toml"]
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -102,8 +103,7 @@ def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Pyt
         raise Misconfigured([Fault("policy", detail)]) from error
 
 
-@dataclass(slots=True)
-class _Table:
+class _Table(Struct):
     """One table of the file: what was taken out of it, and everything wrong with it so far."""
 
     fields: Mapping[str, object]

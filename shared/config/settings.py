@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from shared.config import values
 from shared.config.suggestions import did_you_mean
@@ -13,7 +14,6 @@ from shared.config.tokens import Tokens, read_tokens
 from shared.errors import Fault, Misconfigured
 from shared.protocol.durations import duration
 from shared.protocol.policy import Mode, Policy
-from shared.quick import dataclass
 
 PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
@@ -24,30 +24,29 @@ _UNGUESSABLE_CHARS: Final = 16
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """Durations are in ms. `max_duration` is the ceiling of every recording of the stage."""
 
     stage: str
-    store: str = field(repr=False)
+    store: str
     policy: str
     api_tokens: Tokens
-    stream_keys: tuple[str, ...] = field(repr=False)
-    record_keys: tuple[str, ...] = field(repr=False)
-    path_tokens: tuple[str, ...] = field(repr=False)
+    stream_keys: tuple[str, ...]
+    record_keys: tuple[str, ...]
+    path_tokens: tuple[str, ...]
     callback_host: str
     rate: float
     max_concurrent: int | None
     live_endpoint: str
     live_protocol: str
     wake_url: str
-    wake_key: str = field(repr=False)
+    wake_key: str
     relay_url: str
     files_url: str
     bucket: str
     oss_endpoint: str
     oss_protocol: str
-    relay_key: str = field(repr=False)
+    relay_key: str
     on_demand_default: bool
     lazy_imports: bool
     dev_clock: str
@@ -55,6 +54,10 @@ class Settings:
     max_duration: int
     hold: int
     merge_delay: int
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return "Settings(…)"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:

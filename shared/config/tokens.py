@@ -6,10 +6,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import field
 from typing import NamedTuple
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 SCOPES = ("read", "control")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -23,16 +22,18 @@ class Caller(NamedTuple):
     scopes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """Only the digest is kept, so that no dump of the settings can give a token away."""
 
     caller: Caller
-    digest: bytes = field(repr=False)
+    digest: bytes
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return f"Token({self.caller!r}, …)"
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
     def scopes(self, bearer: str) -> Caller | None:

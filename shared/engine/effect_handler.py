@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from msgspec import Struct
+
 from shared.engine.effects import (
     CallbackSource,
     CommandResult,
@@ -25,7 +27,6 @@ from shared.engine.effects import (
 )
 from shared.protocol import Accepted, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
-from shared.quick import dataclass
 from shared.store.contract import Claimed, Save, Saved
 from shared.store.store_errors import StoreUnavailable
 
@@ -50,8 +51,7 @@ MAX_REPLAY_AGE_MS = 6 * 24 * 3_600_000
 §7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Slot:
+class _Slot(Struct, frozen=True):
     """When a flight's slot comes, in s by this machine's clock: the store gave it at some moment
     between our asking and its answer."""
 

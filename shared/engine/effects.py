@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
 
+from msgspec import Struct
+
 from shared.protocol import Accepted, Event, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError
 from shared.protocol.stream import Command
-from shared.quick import dataclass
 from shared.store.contract import Loaded, Save, Saved, Watched
 
 T = TypeVar("T")
@@ -48,8 +49,7 @@ Undelivered = tuple[StreamKey, Event]
 """What a callback that did not come would have said."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallbackSource:
+class CallbackSource(Struct, frozen=True):
     """The callbacks that are configured on one domain: those about streams on an ingest domain
     (`is_ingest`), those about recordings on a streaming domain."""
 
@@ -62,24 +62,19 @@ class CallbackSource:
         return f"read back:{'stream' if self.is_ingest else 'record'}:{self.domain}"
 
 
-class Effect(Generic[T]):
+class Effect(Struct, Generic[T], frozen=True):
     """What a generator wants done; `T` is what it gets back."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Load(Effect[Loaded]):
+class Load(Effect[Loaded], frozen=True):
     key: StreamKey
 
 
-@dataclass(frozen=True, slots=True)
-class SaveOrClaim(Effect[Saved]):
+class SaveOrClaim(Effect[Saved], frozen=True):
     save: Save
 
 
-@dataclass(frozen=True, slots=True)
-class CommandResult:
+class CommandResult(Struct, frozen=True):
     """What came of a command, and when: ms by the store's clock, told from that of its claim and
     the time that has passed since. Never ahead of the store's."""
 
@@ -87,22 +82,19 @@ class CommandResult:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send(Effect[CommandResult]):
+class Send(Effect[CommandResult], frozen=True):
     key: StreamKey
     flight: Flight
 
 
-@dataclass(frozen=True, slots=True)
-class QueryOnline(Effect[Polled | None]):
+class QueryOnline(Effect[Polled | None], frozen=True):
     """None: the look failed, which says nothing about the stream."""
 
     key: StreamKey
     asked_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class OnlineSnapshot:
+class OnlineSnapshot(Struct, frozen=True):
     """What was online, asked at `asked_at`, and the sessions that we thought were."""
 
     asked_at: int
@@ -110,29 +102,25 @@ class OnlineSnapshot:
     watched: Sequence[Watched]
 
 
-@dataclass(frozen=True, slots=True)
-class ListOnline(Effect[OnlineSnapshot | None]):
+class ListOnline(Effect[OnlineSnapshot | None], frozen=True):
     """None: the list failed, which says nothing about any stream."""
 
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReadUndelivered(Effect["Sequence[Undelivered] | None"]):
+class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
     """What of this source Live could not deliver lately; None: nobody knows, which says nothing."""
 
     source: CallbackSource
 
 
-@dataclass(frozen=True, slots=True)
-class TouchSource(Effect[None]):
+class TouchSource(Effect[None], frozen=True):
     """All that was read back of this source is stored."""
 
     source: CallbackSource
 
 
-@dataclass(frozen=True, slots=True)
-class TakeDue(Effect[Sequence[StreamKey]]):
+class TakeDue(Effect[Sequence[StreamKey]], frozen=True):
     """Nobody else is handed them for `hold` ms, or until they are saved."""
 
     limit: int

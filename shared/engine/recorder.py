@@ -7,7 +7,9 @@ production; whoever explores or simulates performs them as it likes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.engine.effects import (
     Load,
@@ -37,7 +39,6 @@ from shared.protocol.command_errors import LiveError
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.stream import Command
-from shared.quick import dataclass, replace
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 
 TAKEN_FOR_MS = 2_000
@@ -46,8 +47,7 @@ SOON_MS = 15_000
 """A reconcile stays for what is due this soon."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandleResult:
+class HandleResult(Struct, frozen=True):
     """Where the stream stands now, and what was sent on the way with Live's answer to it.
 
     `next_slot_in_ms` is how far away the slot was that was not waited for.
@@ -78,19 +78,17 @@ class HandleResult:
         return pending.not_before - self.now <= SOON_MS
 
 
-@dataclass(frozen=True, slots=True)
-class HandlingOptions:
+class HandlingOptions(Struct, frozen=True):
     """How much one kind of invocation may do: wait for a slot (ms), look, send at all, write down
     what makes no difference."""
 
     slot_wait_ms: int = 0
     may_query_live: bool = False
-    may_send: Callable[[], bool] = field(default=lambda: True)
+    may_send: Callable[[], bool] = lambda: True
     record_no_ops: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _DecisionStep:
+class _DecisionStep(Struct, frozen=True):
     record: StreamRecord
     now: int
     entries: tuple[HistoryEntry, ...]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 from shared.engine.effects import (
     CallbackSource,
     ListOnline,
@@ -20,7 +22,6 @@ from shared.engine.effects import (
 )
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import Polled, StreamKey
-from shared.quick import replace
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
 """What a comparison finds is sent with the rest of what is due: in order, by many workers."""

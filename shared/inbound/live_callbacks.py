@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
+from msgspec import Struct
+
 from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
 from shared.protocol.durations import instant
-from shared.quick import dataclass
 
 TIMESTAMP, SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
 _SECONDS = re.compile(r"[0-9]{1,11}")
@@ -32,8 +33,7 @@ class RecordState(str, Enum):
     RESUMED = "record_resumed"
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(Struct, frozen=True):
     action: StreamAction
     ingest_domain: str
     app: str
@@ -41,8 +41,7 @@ class StreamEvent:
     time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordStatus:
+class RecordStatus(Struct, frozen=True):
     domain: str
     app: str
     stream: str
@@ -50,8 +49,7 @@ class RecordStatus:
     time_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class FileStored:
+class FileStored(Struct, frozen=True):
     """A `uri` in the bucket, or a `video_id` in VOD; the other one is empty."""
 
     domain: str
@@ -64,8 +62,7 @@ class FileStored:
     stop_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFailure:
+class RecordFailure(Struct, frozen=True):
     domain: str
     app: str
     stream: str
@@ -76,20 +73,17 @@ class RecordFailure:
     time_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownEvent:
+class UnknownEvent(Struct, frozen=True):
     event: str
 
 
-@dataclass(frozen=True, slots=True)
-class OnDemandAsk:
+class OnDemandAsk(Struct, frozen=True):
     domain: str
     app: str
     stream: str
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """An exception or a switch, of whose fields none is CONFIRMED: `says` is all of them, `what`
     a code that may be kept; the names are empty where they cannot be told."""
 

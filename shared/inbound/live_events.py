@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from shared.inbound import live_callbacks
 from shared.inbound.live_callbacks import (
     FileStored,
@@ -29,7 +31,6 @@ from shared.protocol import (
     Unpublished,
 )
 from shared.protocol.file import VOD
-from shared.quick import replace
 
 Meaning: TypeAlias = tuple[StreamKey, Event]
 Streaming: TypeAlias = Callable[[str], "str | None"]

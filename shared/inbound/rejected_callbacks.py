@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 KEPT_ENTRIES = 20
 _MAX_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedCallback:
+class RejectedCallback(Struct, frozen=True):
     """`claimed` is what it said that it was about, which proves nothing. `at` in ms."""
 
     claimed: str

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from shared.errors import Fault
 from shared.inbound.request_errors import BadRequest
 from shared.protocol.durations import duration, instant
-from shared.quick import dataclass
 
 Schema = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """`read` turns the sent value into ours; its ValueError says what to write instead."""
 
     name: str

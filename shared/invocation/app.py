@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from shared.config import Settings
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
 from shared.engine.recorder import Recorder
@@ -18,14 +20,12 @@ from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
-from shared.quick import dataclass
 from shared.store import Store
 
 Clock = Callable[[], int]
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(Struct, frozen=True):
     """`clock` gives ms since the epoch, `monotonic` seconds; `wait` takes seconds."""
 
     settings: Settings

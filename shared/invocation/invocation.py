@@ -12,6 +12,9 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from shared import retry
 from shared.config.policy_cache import PolicyCache
 from shared.engine.dispatcher import Dispatcher
@@ -26,7 +29,6 @@ from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind
 from shared.protocol import Accepted, Command, Event, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, StreamNotLive
-from shared.quick import dataclass, replace
 from shared.retry import Deadline
 
 REPLAY_BUDGET_S = 10.0
@@ -35,8 +37,7 @@ HELP_EVERY_S = 1.0
 """Between two wake-up calls of a comparison that lasts."""
 
 
-@dataclass(frozen=True, slots=True)
-class _LiveAsRole:
+class _LiveAsRole(Struct, frozen=True):
     """The Live API with the credentials of one invocation: they are rotated under us."""
 
     live: LiveClient

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from urllib.parse import urlsplit
 
-from shared.quick import dataclass
+from msgspec import Struct, field
 
 MAX_ANSWER_BYTES = 2048
 """Nobody we call has more to say."""
@@ -16,12 +15,15 @@ class Unanswered(Exception):
     """Nothing that could be read came back in time. It says which kind of trouble, and no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return f"Outgoing({self.method!r}, …)"
 
 
 def call(what: Outgoing, *, patience: float) -> tuple[int, bytes]:

@@ -6,11 +6,10 @@ Only the package of the function `files` has the SDK, which is imported when it 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 TIMEOUT_S = 2
 """s to connect, and to answer: every size is asked for within the one budget of the function."""
@@ -31,16 +30,19 @@ class NoSize(Exception):
         self.is_silent = is_silent
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """`protocol` http is the stand-in's. The key is of one invocation, and may be temporary."""
 
     name: str
     endpoint: str
     protocol: str
     key_id: str
-    secret: str = field(repr=False)
-    token: str = field(default="", repr=False)
+    secret: str
+    token: str = ""
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return f"Bucket({self.name!r}, …)"
 
     def open(self) -> Opened:
         """Nothing is sent for it."""

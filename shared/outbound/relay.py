@@ -7,13 +7,13 @@ is in nobody's store and in no log: it holds the push URL's secrets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from enum import Enum
 from urllib.parse import urlencode, urlsplit
 
+from msgspec import Struct
+
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
-from shared.quick import dataclass
 
 KEY_HEADER = "X-Live-Record-Relay"
 KIND_HEADER = "X-Live-Record-Kind"
@@ -37,16 +37,19 @@ Sign = Callable[[str], Mapping[str, str]]
 """Return the headers that sign a callback for this host."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardedCallback:
+class ForwardedCallback(Struct, frozen=True):
     """A genuine callback as it reached us. `sign` signs it anew for another host; None where Live
     did not sign it."""
 
     kind: Kind
-    headers: Mapping[str, str] = field(repr=False)
-    query: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    sign: Sign | None = field(default=None, repr=False)
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    sign: Sign | None = None
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return f"ForwardedCallback({self.kind.value!r}, …)"
 
     @property
     def is_relayed(self) -> bool:
@@ -54,14 +57,17 @@ class ForwardedCallback:
         return RELAYED_HEADER in self.headers
 
 
-@dataclass(slots=True)
-class Relay:
+class Relay(Struct):
     """Hands callbacks to the function `relay` by an asynchronous call; `missed` counts those that
     could not be."""
 
     url: str
-    key: str = field(repr=False)
+    key: str
     missed: int = 0
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return "Relay(…)"
 
     def hand(self, callback: ForwardedCallback) -> None:
         """Raises Unanswered where nobody took it: it is lost then, and our own answer is not."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from shared.protocol.command_errors import LiveError
 from shared.protocol.policy import OnInterruption, Rule
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive
-from shared.quick import dataclass
 
 HOUR_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
+class StreamSettings(Struct, frozen=True):
     """What a stage and its policy say about one stream. Durations in ms."""
 
     rule: Rule = field(default_factory=Rule)
@@ -26,8 +25,7 @@ class StreamSettings:
     max_concurrent: int | None = None  # of the whole account
 
 
-@dataclass(frozen=True, slots=True)
-class StartAsked:
+class StartAsked(Struct, frozen=True):
     """A person wants the stream recorded. `max_duration` in ms, `until` a time."""
 
     who: str
@@ -39,8 +37,7 @@ class StartAsked:
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(Struct, frozen=True):
     """`hold` in ms, None for the stage's; `hold_session` holds for the session of now alone."""
 
     who: str
@@ -51,63 +48,54 @@ class StopAsked:
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendAsked:
+class ExtendAsked(Struct, frozen=True):
     who: str
     max_duration: int | None = None
     until: int | None = None
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RestartAsked:
+class RestartAsked(Struct, frozen=True):
     who: str
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelDelayAsked:
+class CancelDelayAsked(Struct, frozen=True):
     who: str
     idempotency_key: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """Live's callback says so; `time` is the callback's own."""
 
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unpublished:
+class Unpublished(Struct, frozen=True):
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Polled:
+class Polled(Struct, frozen=True):
     """The online list, asked at `asked_at`, shows the stream since `published`, or does not."""
 
     published: int | None
     asked_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """Live answered 200."""
 
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSettled:
+class CommandSettled(Struct, frozen=True):
     """The outcome of the command that went out as this flight."""
 
     flight: str
     answer: Accepted | LiveError
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Struct, frozen=True):
     """Live says what the recording does: it runs (`record_started`, `record_resumed`) or not. Since
     when, by its own clock, it may say too (`time`); that it does is UNCONFIRMED
     (docs/platform/live.md §4).
@@ -118,8 +106,7 @@ class Reported:
     time: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFailed:
+class RecordFailed(Struct, frozen=True):
     """Live accepted the start and could not record after all; `time` as in `Reported`."""
 
     code: str
@@ -127,8 +114,7 @@ class RecordFailed:
     time: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileLeft:
+class FileLeft(Struct, frozen=True):
     """A file appeared; its recording ran from `start` to `stop`. `duration` (ms) is what the file
     itself holds, where Live tells: it need not be `stop` - `start` (docs/platform/live.md §4)."""
 
@@ -138,8 +124,7 @@ class FileLeft:
     duration: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileFailed:
+class FileFailed(Struct, frozen=True):
     """A file was lost on its way into another format or place; the recording itself goes on."""
 
     event: str
@@ -148,15 +133,13 @@ class FileFailed:
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class OnDemandAnswered:
+class OnDemandAnswered(Struct, frozen=True):
     """Live asked, as the stream began, whether to record it; this is what it was told."""
 
     need_record: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Remarked:
+class Remarked(Struct, frozen=True):
     """Live says something that changes nothing: an exception (`is_exception`) in the stream, or a
     switch between its two publishers. `what` is fit to be kept."""
 
@@ -164,8 +147,7 @@ class Remarked:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(Struct, frozen=True):
     """Nothing happened but time."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from enum import Enum
 from fnmatch import fnmatchcase
 
+from msgspec import Struct, field
+
 from shared.protocol.stream import StreamKey
-from shared.quick import dataclass
 
 
 class Mode(str, Enum):
@@ -32,8 +32,7 @@ class OnInterruption(str, Enum):
     FINALIZE = "finalize"
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """One main streaming domain, and the ingest and sub-streaming domains that lead to it."""
 
     streaming: str
@@ -45,8 +44,7 @@ class Domain:
         return (self.streaming, *self.ingest, *self.sub)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """Globs; a domain is compared in lower case, application and stream as they are."""
 
     domain: str = "*"
@@ -68,8 +66,7 @@ class Match:
         return f"{self.domain}/{self.app}/{self.stream}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`max_duration` is in ms, None for the stage's ceiling; a higher `priority` goes first."""
 
     match: Match = field(default_factory=Match)
@@ -85,8 +82,7 @@ class Rule:
         return str(self.match)
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardTo:
+class ForwardTo(Struct, frozen=True):
     """Who had Live's callbacks before us, by kind; empty where nobody had."""
 
     stream: str = ""
@@ -100,8 +96,7 @@ class ForwardTo:
 _NO_RULE = Rule()
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     domains: tuple[Domain, ...] = ()
     rules: tuple[Rule, ...] = ()
     mode: Mode = Mode.ACT

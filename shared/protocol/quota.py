@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ConcurrencyQuota:
+class ConcurrencyQuota(Struct, frozen=True):
     """Under which rule a stream counts, how many streams may be recorded at once under it and in
     all (None: any number), and how urgent it is where places or slots are short."""
 

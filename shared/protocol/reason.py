@@ -1,15 +1,30 @@
-"""The stable codes for why something was done, not done, or ignored. Their texts: texts.py."""
+"""The stable codes for why something was done, not done, or ignored.
+
+Every room uses them. Their sentences are data: shared/inbound/catalogue.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from enum import Enum
 
-from shared.quick import dataclass
+from msgspec import Struct, field
 
 
-class Reason(str, Enum):
+class OpenEnum(str, Enum):
+    """Values that describe and decide nothing. One that a later release wrote is kept as it is, so
+    that it is written back unchanged."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> OpenEnum | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
+
+
+class Reason(OpenEnum):
     # what people and policy want
     NEVER_ASKED = "never_asked"
     ASKED_START = "asked_start"
@@ -96,8 +111,7 @@ class Reason(str, Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True, omit_defaults=True):
     """One line of a stream's history: the code, and the particulars its text needs."""
 
     code: Reason

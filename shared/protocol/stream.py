@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 
 class Command(str, Enum):
@@ -16,8 +16,7 @@ class Command(str, Enum):
     CANCEL_DELAY = "cancel_delay"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StreamKey:
+class StreamKey(Struct, frozen=True, order=True):
     """`domain` is the main streaming domain, the one the API wants, never the ingest domain."""
 
     domain: str

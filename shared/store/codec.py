@@ -1,115 +1,67 @@
-"""Records as JSON and back, driven by the dataclasses themselves.
+"""Records and history as JSON and back.
 
-Unknown fields are passed over and missing ones take their defaults, so that a release and the one
-before it read each other's records.
+The engines use it. What a later release wrote is read as far as this one knows it: unknown fields
+are passed over, missing ones take their defaults, and a greater format is refused.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
-from enum import Enum
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
 
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
+from shared.store.store_errors import NewerFormat
 
 FORMAT_NUMBER = 1
 
 
+class _Document(Struct, frozen=True):
+    format: int
+    record: StreamRecord
+
+
+class _Format(Struct, frozen=True):
+    format: int = 0
+
+
 def to_json(record: StreamRecord) -> str:
-    """Without the key and the version, which the store keeps beside it."""
-    document = _plain(record)
-    del document["key"]
-    return json.dumps({"format": FORMAT_NUMBER, **document}, separators=(",", ":"))
+    """Return the record without the version, which the store keeps beside it. Fields at their
+    defaults are left out: most of most records are."""
+    return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()
 
 
 def from_json(key: StreamKey, text: str) -> StreamRecord:
-    document = json.loads(text)
-    document["key"] = {"domain": key.domain, "app": key.app, "stream": key.stream}
-    record = _reader(StreamRecord)(document)
-    assert isinstance(record, StreamRecord)  # noqa: S101 - for the type checker
-    return record
+    """Return the record. Raise NewerFormat where a later release wrote it in another format, and
+    msgspec.ValidationError where it holds a state that this release does not know."""
+    try:
+        document: _Document = _documents().decode(text)
+    except msgspec.ValidationError as error:
+        _refuse_newer(key, text, error)
+        raise
+    _refuse_newer(key, text, None, document.format)
+    return document.record
+
+
+def _refuse_newer(
+    key: StreamKey, text: str, error: Exception | None, number: int | None = None
+) -> None:
+    written = msgspec.json.decode(text, type=_Format).format if number is None else number
+    if written > FORMAT_NUMBER:
+        raise NewerFormat(f"{key}: format {written} is of a later release") from error
+
+
+@cache
+def _documents() -> msgspec.json.Decoder[_Document]:
+    return msgspec.json.Decoder(_Document)
 
 
 def entry_to_json(entry: HistoryEntry) -> str:
-    return json.dumps(dict(entry.about), separators=(",", ":"), sort_keys=True)
+    return msgspec.json.encode(entry.about, order="deterministic").decode()
 
 
 def entry_from_json(code: str, about: str) -> HistoryEntry:
-    """A code that a later release noted keeps its name among the particulars."""
-    known = _code(code)
-    particulars = json.loads(about)
-    return HistoryEntry(
-        known, particulars if known is not Reason.UNKNOWN else {**particulars, "code": code}
-    )
-
-
-def _code(value: str) -> Reason:
-    try:
-        return Reason(value)
-    except ValueError:
-        return Reason.UNKNOWN
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any part of a record
-    """Defaults are left out: most fields of most records are at theirs."""
-    kind: Any = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if issubclass(kind, Enum):
-        return value.value
-    if issubclass(kind, tuple):
-        return [_plain(part) for part in value]
-    document = {}
-    for name, default in _defaults(kind):
-        part = getattr(value, name)
-        if part is not default and part != default:
-            document[name] = part if type(part) in _AS_THEY_ARE else _plain(part)
-    return document
-
-
-_AS_THEY_ARE = frozenset((str, int, float, bool, NoneType))
-
-
-@cache
-def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
-    return tuple((field.name, field.default) for field in fields(kind))
-
-
-Reader = Callable[[Any], Any]
-
-
-@cache
-def _reader(hint: Any) -> Reader:  # noqa: ANN401 - a type hint
-    """How a value of this type is made from its JSON."""
-    if is_dataclass(hint):
-        return _dataclass_reader(hint)
-    if get_origin(hint) in (Union, UnionType):
-        inner = next(part for part in get_args(hint) if part is not NoneType)
-        return _optional(_reader(inner))
-    if get_origin(hint) is tuple:
-        item = _reader(get_args(hint)[0])
-        return lambda value: tuple(item(part) for part in value)
-    if hint is Reason:
-        return _code
-    return hint if isinstance(hint, type) and issubclass(hint, Enum) else lambda value: value
-
-
-def _optional(read: Reader) -> Reader:
-    return lambda value: None if value is None else read(value)
-
-
-def _dataclass_reader(kind: Any) -> Reader:  # noqa: ANN401 - a dataclass
-    hints = get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
-
-    def read(document: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a `kind`
-        known = {name: readers[name](value) for name, value in document.items() if name in readers}
-        return kind(**known)
-
-    return read
+    return HistoryEntry(Reason(code), msgspec.json.decode(about))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.quick import replace
 from shared.store.contract import RECHECK_MS, Save
 
 MINUTE_MS = 60_000

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
@@ -13,11 +14,9 @@ from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
-from shared.quick import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """`version` is 0 and `record` empty for a stream never heard of."""
 
     record: StreamRecord
@@ -25,8 +24,7 @@ class Loaded:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(Struct, frozen=True):
     """Replace version `version` by `flying` if the lane has a slot within `wait` ms, else by
     `queued`. A flight's lease lasts `lease` ms from its slot. Of `files` each (domain, uri) is
     kept once, however often it is told of.
@@ -50,18 +48,16 @@ class Save:
         return self.if_no_slot.key
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """`queued` is what the store holds now, or `waiting` if it is `full`. `lane_in` is how far
     away, in ms, the slot was that was not waited for."""
 
     version: int
     over_quota: bool = False
-    next_slot_in_ms: float = field(default=0.0, compare=False)
+    next_slot_in_ms: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """`record` flies, its flight complete; its slot comes in `slot_in` ms."""
 
     version: int
@@ -69,16 +65,14 @@ class Claimed:
     slot_in: float
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Somebody else saved first: nothing was stored, load and decide again."""
 
 
 Saved: TypeAlias = Stored | Claimed | Conflict
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
+class HistoryLine(Struct, frozen=True):
     """One line of history; `count` repeats of it ended at `last_at`."""
 
     entry: HistoryEntry
@@ -87,8 +81,7 @@ class HistoryLine:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Which records to list; None takes all."""
 
     phase: Phase | None = None
@@ -96,8 +89,7 @@ class Filter:
     app: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """A session that has not ended: when the online list says it began, if it was listed yet, and
     whether it is doubted."""
 
@@ -112,8 +104,7 @@ def watched_of(record: StreamRecord) -> Watched:
     return Watched(record.key, session.publish_time if session else None, doubted)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyCopy:
+class PolicyCopy(Struct, frozen=True):
     """A policy that was applied to a running stage, as JSON; versions count from 1."""
 
     version: int
@@ -121,16 +112,14 @@ class PolicyCopy:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """What waits to be done: how much is due, and for how many ms the oldest has been."""
 
     depth: int
     oldest: int
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """How much of a lane is used: slots a second over the last minute, of `rate` that there are,
     and how far ahead (ms) the next free one is."""
 
@@ -139,8 +128,7 @@ class Use:
     ahead: float
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """What an engine says of how safely it keeps things, under its own names and in its own
     words; what it does not tell is left out."""
 

@@ -7,12 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from msgspec.structs import replace
+
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
 from shared.protocol.state.command import Flight
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.quick import replace
 from shared.store import scripts
 from shared.store.codec import entry_from_json, from_json
 from shared.store.contract import (

@@ -6,6 +6,8 @@ import json
 import secrets
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File
@@ -13,7 +15,6 @@ from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.quick import replace
 from shared.store.codec import entry_to_json, to_json
 from shared.store.contract import Save, watched_of
 

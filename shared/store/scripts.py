@@ -9,20 +9,20 @@ that an engine out of memory refuses: nothing is ever half done.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field
 
-from shared.quick import dataclass
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
 from shared.store.contract import RECHECK_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     text: str
-    digest: str = field(init=False)
+    digest: str = ""
 
     def __post_init__(self) -> None:
         digest = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - the protocol's
-        object.__setattr__(self, "digest", digest)
+        force_setattr(self, "digest", digest)
 
 
 # ARGV[1] is "+" and how many ms the stage's clock is ahead of the engine's own, or "=" and the

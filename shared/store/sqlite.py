@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import RLock
 
+from msgspec.structs import replace
+
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.quick import replace
 from shared.store import command_queue
 from shared.store.codec import entry_from_json, entry_to_json, from_json, to_json
 from shared.store.contract import (

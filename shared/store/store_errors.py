@@ -7,3 +7,7 @@ from shared.errors import LiveRecordError
 
 class StoreUnavailable(LiveRecordError):
     pass
+
+
+class NewerFormat(StoreUnavailable):
+    """A record that a later release wrote in a format of its own: it is not touched."""

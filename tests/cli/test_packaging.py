@@ -134,7 +134,7 @@ def test_each_package_carries_the_sdk_of_its_own_functions_alone(
 def test_a_stream_is_recorded_by_the_archive_alone(
     built: Build, runtime: str, lazy_imports: str, tmp_path: Path
 ) -> None:
-    """Also with the fast import switched off: what the plain one needs is not there."""
+    """Also with the lazy import switched off: what the plain one needs is not there."""
     code = unpacked(built(runtime), tmp_path / "code")
     deployed = Deployed(code, str(python_of(runtime)))
     settings = {"LIVE_RECORD_LAZY_IMPORTS": lazy_imports}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from shared.outbound.live import LiveClient
 from shared.outbound.live.client import UndeliveredCallback

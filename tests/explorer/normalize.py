@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.protocol import StreamRecord, StreamSettings
 from shared.protocol.policy import OnInterruption
@@ -15,7 +17,7 @@ from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session, SessionState
 from tests.explorer.world import FAR, NOW
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
 OLD = 300_000
 """No rule looks back further; every merge delay of a scenario is shorter."""
 YOUNG = 120_000
@@ -35,15 +37,15 @@ def earlier(value: T, ms: int, true_ms: int) -> T:
     """The same in `ms` from now: every field that is a time by its name, at any depth. Live's own
     times move by `true_ms`."""
     changes: dict[str, Any] = {}
-    for name, is_time in _parts(cast("Any", type(value))):
+    for name, is_time in _parts(type(value)):
         part = getattr(value, name)
         if is_time and isinstance(part, int) and part:
             changes[name] = part - true_ms if name in _TRUE_TIMES else _clamped(part, ms)
-        elif is_dataclass(part):
+        elif isinstance(part, Struct):
             changes[name] = earlier(part, ms, true_ms)
-        elif isinstance(part, tuple) and part and is_dataclass(part[0]):
+        elif isinstance(part, tuple) and part and isinstance(part[0], Struct):
             changes[name] = tuple(earlier(one, ms, true_ms) for one in part)
-    return replace(value, **changes) if changes else value  # type: ignore[type-var] # a dataclass
+    return replace(value, **changes) if changes else value
 
 
 def _clamped(time: int, ms: int) -> int:
@@ -51,8 +53,8 @@ def _clamped(time: int, ms: int) -> int:
 
 
 @cache
-def _parts(kind: type) -> tuple[tuple[str, bool], ...]:
-    return tuple((field.name, bool(_TIME.match(field.name))) for field in fields(kind))
+def _parts(kind: type[Struct]) -> tuple[tuple[str, bool], ...]:
+    return tuple((name, bool(_TIME.match(name))) for name in kind.__struct_fields__)
 
 
 def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:

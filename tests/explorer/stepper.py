@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from shared.engine.effects import CommandResult, Effect, Load, QueryOnline, SaveOrClaim, Send
 from shared.engine.recorder import HandlingOptions, Recorder

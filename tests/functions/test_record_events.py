@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from functions import record_events
+from shared.inbound.catalogue import Language, catalogue, text
 from shared.protocol import FileLeft, Phase, StartAsked, phase
 from shared.protocol.reason import Reason
-from shared.protocol.texts import MENDS, Language, text
 from tests.conftest import KEY, NOON, Clock
 from tests.support.callback_stage import HOST, INGEST, RECORD_KEY, TOKEN, Edge
 
@@ -62,8 +62,8 @@ def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recordin
 
     assert phase(recording.record()) is Phase.FAILED
     newest = recording.app.store.history(KEY, 1)[0].entry
-    assert MENDS["BucketNotFound"][0] in text(newest)
-    assert MENDS["BucketNotFound"][1] in text(newest, Language.CHINESE)
+    for language in Language:
+        assert catalogue(language).fixes["BucketNotFound"] in text(newest, language)
 
 
 @pytest.mark.parametrize(

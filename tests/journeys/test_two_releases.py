@@ -20,19 +20,14 @@ from tests.support.journey import Stage
 
 pytestmark = pytest.mark.slow
 STREAMS = [f"room{number}" for number in range(12)]
-WRITES = """    document = _plain(record)
-    del document["key"]
-    return json.dumps({"format": FORMAT, **document}"""
-WROTE = """    document = _plain(record)
-    del document["key"]
-    document.pop("approved_on_demand_at", None)
-    document["lease"] = {"by": "somebody", "until": 1}
-    return json.dumps({"format": FORMAT, **document}"""
-READS = """    document = json.loads(text)
+WRITES = "    return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()\n"
+WROTE = """    document = msgspec.to_builtins(_Document(0, record))
+    document["record"].pop("approved_on_demand_at", None)
+    document["record"]["lease"] = {"by": "somebody", "until": 1}
+    return msgspec.json.encode(document).decode()
 """
-READ = """    document = json.loads(text)
-    document.pop("approved_on_demand_at", None)
-"""
+READS = "    return document.record\n"
+READ = "    return msgspec.structs.replace(document.record, approved_on_demand_at=None)\n"
 
 
 def release_before(folder: Path) -> Path:
@@ -43,7 +38,7 @@ def release_before(folder: Path) -> Path:
     shutil.copy(ROOT / "index.py", folder)
     codec = folder / "shared" / "store" / "codec.py"
     text = codec.read_text(encoding="utf-8")
-    for now, then in (("FORMAT = 1", "FORMAT = 0"), (WRITES, WROTE), (READS, READ)):
+    for now, then in ((WRITES, WROTE), (READS, READ)):
         assert now in text
         text = text.replace(now, then)
     codec.write_text(text, encoding="utf-8")

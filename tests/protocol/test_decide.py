@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
+from shared.inbound.catalogue import text
 from shared.protocol import (
     CancelDelayAsked,
     Command,
@@ -44,7 +44,6 @@ from shared.protocol.derived.explain import explain
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.session import SessionState
-from shared.protocol.texts import text
 from tests.conftest import KEY, NOON, owing, saving
 from tests.support.stream_story import FINALIZES, RECORDS, SECOND, STOPS, Story, by_rule, recording
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from unittest import mock
+
+from msgspec.structs import replace
 
 from functions import on_demand, record_events
 from functions.record_command import commands
@@ -90,7 +92,7 @@ def _no_conflicts() -> tuple[Patch, ...]:
 def _conflict_taken_for_saved() -> tuple[Patch, ...]:
     """Whoever saves second believes that it is done."""
 
-    class Never(Conflict):
+    class Never(Conflict, frozen=True):
         pass
 
     def after(step: Any, save: Save, saved: Any) -> object:  # noqa: ANN401 - as the real one

@@ -7,8 +7,10 @@ deployed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import RLock
+
+from msgspec.structs import replace
 
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import Phase, phase

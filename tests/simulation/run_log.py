@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 
-from shared.protocol import StreamRecord
+from msgspec.structs import fields
+
+from shared.protocol import Asked, StreamRecord
 from shared.protocol.state.session import Session
 
 Line = tuple[int, str, str]
 """When (ms since the beginning), who, and what."""
 
 
-def ask_text(ask: object) -> str:
+def ask_text(ask: Asked) -> str:
     """StartAsked(who="ann", until=5) is "start until=5"."""
     name = type(ask).__name__.removesuffix("Asked").lower()
     said = [
         f"{one.name}={_plain(getattr(ask, one.name))}"
-        for one in fields(ask)  # type: ignore[arg-type] # an ask is a dataclass
+        for one in fields(ask)
         if one.name not in ("who", "idempotency_key")
         and getattr(ask, one.name) not in (None, one.default)
     ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from greenlet import getcurrent
+from msgspec.structs import replace
 
 from shared.invocation.app import App
 from shared.protocol import Flight, RestartAsked, StreamKey, StreamRecord, due_at

@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from shared.errors import Misconfigured
 from shared.protocol import Command, StreamKey
@@ -107,7 +107,9 @@ def test_without_a_free_slot_the_command_is_queued(store: Store) -> None:
     store.save_or_claim(claiming(owing(Command.START)))
     waiting = owing(Command.START, key=OTHER)
 
-    assert store.save_or_claim(claiming(waiting)) == Stored(1)
+    saved = store.save_or_claim(claiming(waiting))
+    assert isinstance(saved, Stored)
+    assert (saved.version, saved.over_quota) == (1, False)
     assert store.load(OTHER).record == waiting
 
 

@@ -7,20 +7,22 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from shared.inbound.catalogue import text as in_words
 from shared.protocol import Command, Phase, StreamKey
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
-from shared.protocol.state.intent import Intent
+from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
 from shared.store.codec import entry_from_json, from_json, to_json
 from shared.store.contract import Conflict, Filter, Save
+from shared.store.store_errors import NewerFormat
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 
 FIRST = File("record/1.mp4", NOON, NOON + 60_000)
@@ -127,13 +129,35 @@ def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock
     assert len(store.history(other, 10)) == 1
 
 
-def test_a_cause_from_a_later_release_is_read_as_unknown() -> None:
-    assert entry_from_json("later", '{"n":1}') == HistoryEntry(
-        Reason.UNKNOWN, {"n": 1, "code": "later"}
-    )
+def test_a_reason_from_a_later_release_is_kept_and_written_back() -> None:
+    entry = entry_from_json("later", '{"n":1}')
+    assert (entry.code.value, entry.about) == ("later", {"n": 1})
+    assert in_words(entry) == "a later release noted this, and this one does not know it: later"
     text = to_json(wanted(KEY)).replace("asked_start", "later")
 
-    assert from_json(KEY, text).intent.reason is Reason.UNKNOWN
+    record = from_json(KEY, text)
+    assert record.intent.reason.value == "later"
+    assert to_json(record) == text
+
+
+def test_a_requester_from_a_later_release_is_kept_and_written_back() -> None:
+    by_person = Intent(generation=1, wanted=True, requester=Requester.PERSON)
+    text = to_json(StreamRecord(KEY, by_person)).replace('"person"', '"schedule"')
+
+    assert to_json(from_json(KEY, text)) == text
+    assert "schedule" in text
+
+
+def test_a_record_in_a_later_format_is_refused_and_not_touched() -> None:
+    text = to_json(wanted(KEY)).replace('"format":1', '"format":2')
+
+    with pytest.raises(NewerFormat, match="format 2"):
+        from_json(KEY, text)
+
+
+def test_a_later_format_is_told_also_where_it_makes_no_sense_to_this_release() -> None:
+    with pytest.raises(NewerFormat):
+        from_json(KEY, '{"format":2,"record":{"session":{"state":"resting"}}}')
 
 
 WRITER = """
@@ -141,18 +165,18 @@ import sys
 from shared.store.contract import Conflict
 from tests.conftest import NOON, KEY, saving
 from tests.store.test_store_reading import wanted
-from shared.protocol.reason import Code, Note
+from shared.protocol.reason import HistoryEntry, Reason
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from msgspec.structs import replace
 from shared.store import open_store
 store = open_store(sys.argv[1], rate=50, clock=lambda: NOON)
 for n in range(100):
     saved = Conflict()
     while isinstance(saved, Conflict):
         version = store.load(KEY).version
-        note = Note(Code.PUBLISHED, {"session": n, "who": sys.argv[2]})
-        saved = store.save_or_claim(replace(saving(wanted(KEY), version=version), notes=(note,)))
+        entry = HistoryEntry(Reason.PUBLISHED, {"session": n, "who": sys.argv[2]})
+        saved = store.save_or_claim(replace(saving(wanted(KEY), version=version), entries=(entry,)))
 store.close()
 """
 

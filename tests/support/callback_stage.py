@@ -6,10 +6,12 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from functions import on_demand, record_events, stream_events
 from shared.config import Settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from shared.protocol import (
     Accepted,
@@ -114,7 +114,7 @@ def recording(settings: StreamSettings | None = None) -> Story:
 
 
 def by_rule(**rule: object) -> StreamSettings:
-    return StreamSettings(rule=replace(RECORDS, **rule))  # type: ignore[arg-type] # a Rule's own fields
+    return StreamSettings(rule=replace(RECORDS, **rule))
 
 
 STOPS = OnInterruption.STOP

@@ -10,13 +10,13 @@ import binascii
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import Final, NoReturn
 from urllib.parse import unquote
 
+from msgspec import Struct, field
+
 from shared.errors import Fault
 from shared.inbound.request_errors import BadRequest, TooLarge, UnsupportedMediaType
-from shared.quick import dataclass
 
 MAX_BODY_BYTES: Final = 16 * 1024
 
@@ -40,8 +40,7 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """`path` is decoded; `request_id` is Function Compute's."""
 
     method: str
@@ -53,15 +52,13 @@ class Request:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TimerEvent:
+class TimerEvent(Struct, frozen=True):
     name: str
     time: str
     payload: str
 
 
-@dataclass(frozen=True, slots=True)
-class Invoked:
+class Invoked(Struct, frozen=True):
     """Called through the API: the payload is whatever the caller sent."""
 
     payload: bytes

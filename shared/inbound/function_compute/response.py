@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Final
+
+from msgspec import Struct, field
 
 from shared.errors import LiveRecordError, Misconfigured
 from shared.inbound.request_errors import (
@@ -31,8 +32,7 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
-from shared.quick import dataclass
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import NewerFormat, StoreUnavailable
 
 _PHRASES: Final = {
     400: "Bad Request",
@@ -51,8 +51,7 @@ _PHRASES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A `body` that is not a string is sent as JSON."""
 
     status: int
@@ -73,8 +72,7 @@ class Response:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     """How an error is answered. Without a code of its own it keeps the error's; without a
     detail it says the error's own words, which must then be fit for any reader."""
 
@@ -118,6 +116,14 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     StoreUnavailable: _Row(
         503,
         "StoreUnavailable",
+        "the store does not answer; whether this was stored before is not known",
+        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
+        " lest it undo a stop that came between",
+        1,
+    ),
+    NewerFormat: _Row(
+        503,
+        "NewerFormat",
         "the store does not answer; whether this was stored before is not known",
         "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
         " lest it undo a stop that came between",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime, timezone
 from typing import Literal
+
+from msgspec import Struct
 
 from shared.outbound.live.sdk import CONNECT_MS, READ_MS, Credentials, LiveEndpoint
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import InDoubt
-from shared.quick import dataclass
 
 SLACK_MS = 5_000
 """What a request may be on its way beyond both time-outs: names looked up, a slow gateway."""
@@ -23,14 +23,17 @@ PAGE_ROWS = 3_000
 NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordNotifyRecords"]
 
 
-@dataclass(frozen=True, slots=True)
-class UndeliveredCallback:
+class UndeliveredCallback(Struct, frozen=True):
     """A callback that nobody took: `content` is what it would have said, as Live keeps it. It holds
     the push URL's secrets. `at` is when Live tried, in ms, where it can be read."""
 
     kind: str
-    content: str = field(repr=False)
+    content: str
     at: int | None = None
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return f"UndeliveredCallback({self.kind!r}, …, {self.at})"
 
 
 Pace = Callable[[], None]
@@ -45,8 +48,7 @@ Online = tuple[StreamKey, int]
 """A stream, and when it was published, in ms since the epoch."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LiveClient(LiveEndpoint):
+class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
     """Every method raises LiveError and nothing else. Nothing is kept between calls but the SDK's
     own connections, so one client serves any number of threads."""
 

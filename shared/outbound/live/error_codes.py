@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from http import HTTPStatus
 from types import MappingProxyType
 
+from msgspec import Struct
+
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
@@ -25,7 +27,6 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
-from shared.quick import dataclass
 
 CODES: Mapping[str, type[LiveError]] = MappingProxyType(
     {
@@ -59,8 +60,7 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
 429 (docs/platform/live.md §1.5), and each code has had several."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """A refusal as Live worded it; `retry_after` is in ms, whatever its header's name suggests."""
 
     code: str

@@ -7,28 +7,31 @@ a claim of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType
 
+from msgspec import Struct
+
 from shared.outbound.live.error_codes import Refusal
 from shared.outbound.live.sdk_import import Action, Official, official
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, OperatorActionNeeded
-from shared.quick import dataclass
 
 CONNECT_MS = 800
 READ_MS = 1_500
 MAX_MESSAGE_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """Of one invocation: temporary ones change under a running process."""
 
     access_key_id: str
-    access_key_secret: str = field(repr=False)
-    security_token: str = field(default="", repr=False)
+    access_key_secret: str
+    security_token: str = ""
+
+    def __repr__(self) -> str:
+        """Secrets stay out of it."""
+        return f"Credentials({self.access_key_id!r}, …)"
 
     def are_missing(self) -> bool:
         return not (self.access_key_id and self.access_key_secret)
@@ -40,8 +43,7 @@ class Credentials:
         return text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LiveEndpoint:
+class LiveEndpoint(Struct, frozen=True, kw_only=True):
     """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
     time to answer within 3 s. `http` is for the stand-in; without `lazy_imports` the SDK is
     imported as it comes."""

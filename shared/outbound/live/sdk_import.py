@@ -14,8 +14,9 @@ from functools import cache
 from threading import Lock
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from shared.lazy_imports import StubUsedTooEarly, first_working, stub_imports, without_collector
-from shared.quick import dataclass
 
 Action = Literal[
     "RealTimeRecordCommand",
@@ -23,9 +24,8 @@ Action = Literal[
     "DescribeLiveStreamsNotifyRecords",
     "DescribeLiveRecordNotifyRecords",
 ]
-Way = Literal["lazy", "plain", "generic"]
-"""`lazy` leaves out what is unused, `plain` leaves out nothing, and `generic` is the core's own
-call for every API, for a package that has neither the one nor the other."""
+Way = Literal["lazy", "plain"]
+"""`lazy` leaves out what is unused, `plain` leaves out nothing."""
 
 PACKAGES = (
     "Tea",
@@ -55,8 +55,7 @@ LATER = (
 """Used in rare cases only, and then imported: they are at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Official:
+class Official(Struct, frozen=True):
     """`call(config, action, parameters, runtime)` gives `headers`, `statusCode` and `body`."""
 
     way: Way
@@ -76,8 +75,10 @@ def official(*, lazy_imports: bool) -> Official:
 
 @cache
 def _load(*, lazy_imports: bool) -> Official:
-    quick, plain = (lambda: _rehearsed(_lazy())), (lambda: _rehearsed(_plain()))
-    return first_working([quick, plain, _generic] if lazy_imports else [plain, _generic], PACKAGES)
+    """The other way is for a release that is not what we know, or for a package that leaves out
+    what the plain import needs."""
+    lazy, plain = (lambda: _rehearsed(_lazy())), (lambda: _rehearsed(_plain()))
+    return first_working([lazy, plain] if lazy_imports else [plain, lazy], PACKAGES)
 
 
 def _lazy() -> Official:
@@ -102,36 +103,6 @@ def _product(way: Way) -> Official:
         return answer
 
     return _ready(way, call)
-
-
-def _generic() -> Official:
-    with without_collector(), stub_imports(UNUSED):  # the rest is at hand
-        from alibabacloud_tea_openapi.client import Client
-        from alibabacloud_tea_openapi.utils import Utils
-        from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
-
-        def call(
-            config: object, action: Action, parameters: Mapping[str, object], runtime: object
-        ) -> Mapping[str, Any]:
-            request = OpenApiRequest(query=Utils.query(parameters))
-            params = Params(action=action, **RPC)
-            answer: Mapping[str, Any] = Client(config).call_api(params, request, runtime)
-            return answer
-
-        return _ready("generic", call)
-
-
-RPC: Mapping[str, str] = {
-    "version": "2016-11-01",
-    "protocol": "HTTPS",
-    "pathname": "/",
-    "method": "POST",
-    "auth_type": "AK",
-    "style": "RPC",
-    "req_body_type": "formData",
-    "body_type": "json",
-}
-"""What the product's client says of each of our actions."""
 
 
 def _ready(way: Way, call: Callable[..., Mapping[str, Any]]) -> Official:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.state.command import Flight
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
-from shared.quick import replace
 
 
 def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:

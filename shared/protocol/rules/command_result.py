@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
@@ -27,7 +29,6 @@ from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailu
 from shared.protocol.state.intent import IfNotLive, Requester
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
-from shared.quick import replace
 
 JUST_PUBLISHED_MS = 30_000
 """How long a published stream may be unknown to the recorder (docs/platform/live.md §11,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from shared.protocol.derived.due_times import NEVER_LIVE_MS, next_poll
 from shared.protocol.events import (
     CancelDelayAsked,
@@ -32,14 +35,12 @@ from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
-from shared.quick import dataclass, replace
 
 CONFIRM_AGAIN_MS = 60_000
 """A start that Live accepted is not repeated sooner, confirmed or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """`look`: the online list should be asked now. `refused`: the ask was turned down, and why."""
 
     record: StreamRecord

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.events import HOUR_MS, Event
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import IdempotencyKey
-from shared.quick import replace
 
 KEY_AGE_MS = 24 * HOUR_MS
 """How long an Idempotency-Key is remembered,"""

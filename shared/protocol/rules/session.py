@@ -9,6 +9,8 @@ but a publish that would end an intent for nothing: ENDING, and a look decides
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.derived.due_times import POLL_AGAIN_MS
 from shared.protocol.events import Polled, Published, Unpublished
 from shared.protocol.policy import OnPublish
@@ -19,7 +21,6 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import Command
-from shared.quick import replace
 
 
 def published(transition: Transition, event: Published) -> None:

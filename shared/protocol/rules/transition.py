@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
@@ -11,7 +13,6 @@ from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
-from shared.quick import replace
 
 _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from shared.protocol.reason import Reason
 from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
-from shared.quick import dataclass
 
 IN_DOUBT_MS = 60_000
 """How long a request whose answer was never stored may still land."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingCommand:
+class PendingCommand(Struct, frozen=True, omit_defaults=True):
     """The command that should go out next. Nobody has it on the wire yet."""
 
     command: Command
@@ -24,8 +24,7 @@ class PendingCommand:
     over_quota: bool = False  # every place is taken: it waits for one to come free
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(Struct, frozen=True, omit_defaults=True):
     """The one command that may be on the wire. `sent_at` is its pace slot."""
 
     id: str
@@ -39,8 +38,7 @@ class Flight:
     lease_until: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True, omit_defaults=True):
     """An attempt whose answer was never stored: until then it may still land."""
 
     command: Command
@@ -53,8 +51,7 @@ class Doubt:
         return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, omit_defaults=True):
     """What Live last said to a command of ours. `code` is Live's own."""
 
     command: Command

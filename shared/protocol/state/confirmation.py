@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from msgspec import Struct
 
-from shared.protocol.reason import Reason
+from shared.protocol.reason import OpenEnum, Reason
 from shared.protocol.state.session import TOGETHER_MS
-from shared.quick import dataclass
 
 
-class StartSource(str, Enum):
+class StartSource(OpenEnum):
     """What proves that a session was started: Live's answer to a start, or ours to its asking."""
 
     ACCEPTED = "accepted"
@@ -18,8 +17,7 @@ class StartSource(str, Enum):
     ON_DEMAND = "on_demand"  # Live asked and was told to; no command of ours was needed
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(Struct, frozen=True, omit_defaults=True):
     """A start that Live answered with yes. `check_at` is when silence must be doubted; what Live
     says was so before `since`, by its clock, is of a recording before."""
 
@@ -37,8 +35,7 @@ class Confirmation:
         return time is None or time >= self.since
 
 
-@dataclass(frozen=True, slots=True)
-class SessionFailure:
+class SessionFailure(Struct, frozen=True, omit_defaults=True):
     """Why this session is not recorded although it is wanted."""
 
     session: int
@@ -48,8 +45,7 @@ class SessionFailure:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LastReport:
+class LastReport(Struct, frozen=True, omit_defaults=True):
     """What Live last reported of the recording itself: heard at `at`, and so since `time`, by its
     own clock and where it said so. Our own accepted stop counts as such a report."""
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 
+from msgspec import Struct
+
 from shared.protocol.policy import OnInterruption
-from shared.protocol.reason import Reason
-from shared.quick import dataclass
+from shared.protocol.reason import OpenEnum, Reason
 
 
-class Requester(str, Enum):
+class Requester(OpenEnum):
     """Whose intent it is."""
 
     NOBODY = "nobody"
@@ -23,8 +24,7 @@ class IfNotLive(str, Enum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True, omit_defaults=True):
     """What people or policy want now. Every new intent raises `generation`.
 
     `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
@@ -50,8 +50,7 @@ class Intent:
     held_opening_before: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
+class IdempotencyKey(Struct, frozen=True, omit_defaults=True):
     """An ask that carried an Idempotency-Key. `digest` tells another body from the same one."""
 
     key: str

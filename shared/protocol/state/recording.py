@@ -3,18 +3,16 @@ only a session's two times are Live's own."""
 
 from __future__ import annotations
 
-from dataclasses import field
+from msgspec import Struct, field
 
 from shared.protocol.state.command import Answer, Doubt, Flight, PendingCommand
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import StreamKey
-from shared.quick import dataclass
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRecord:
+class StreamRecord(Struct, frozen=True, omit_defaults=True):
     """One stream's record: what is wanted, what may be under way, what is known."""
 
     key: StreamKey

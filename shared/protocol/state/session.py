@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from shared.quick import dataclass
+from msgspec import Struct
 
 TOGETHER_MS = 5_000
 """Two times that were told by different clocks, ours or Live's, may be one when this near."""
@@ -16,8 +16,7 @@ class SessionState(str, Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True, omit_defaults=True):
     """One publish. `time` is the callback's, `publish_time` the online list's."""
 
     number: int

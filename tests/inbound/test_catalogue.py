@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
+from shared.inbound.catalogue import Language, catalogue, text
 from shared.protocol import (
     CancelDelayAsked,
     Command,
@@ -56,10 +57,9 @@ from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
 from shared.protocol.state.session import Session
-from shared.protocol.texts import TEXTS, Language, text
 from tests.conftest import KEY, NOON
 
-SUPPLIED = {"mend"}
+SUPPLIED = {"fix"}
 """What `text` itself adds."""
 ELSEWHERE = {
     Reason.QUEUED,  # explain
@@ -179,18 +179,29 @@ def walked() -> tuple[HistoryEntry, ...]:
 
 @pytest.mark.parametrize("code", list(Reason))
 def test_every_code_has_both_texts_with_the_same_particulars(code: Reason) -> None:
-    english, chinese = TEXTS[code]
+    english, chinese = (catalogue(language).reasons[code.value] for language in Language)
 
     assert english.isascii()
     assert not chinese.isascii()
     assert holes(english) == holes(chinese)
 
 
+def test_no_language_has_a_sentence_that_another_lacks() -> None:
+    english, chinese = map(catalogue, Language)
+
+    assert set(english.reasons) == set(chinese.reasons) == {code.value for code in Reason}
+    assert set(english.fixes) == set(chinese.fixes)
+
+
 def test_what_is_noted_supplies_every_particular_of_its_text() -> None:
     lacking = {
         note.code: missing
         for note in walked()
-        if (missing := holes(TEXTS[note.code][0]) - SUPPLIED - set(note.about))
+        if (
+            missing := holes(catalogue(Language.ENGLISH).reasons[note.code.value])
+            - SUPPLIED
+            - set(note.about)
+        )
     }
 
     assert lacking == {}

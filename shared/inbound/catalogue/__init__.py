@@ -1,0 +1,62 @@
+"""Reasons in words, English and Chinese: the sentences are data, one file for each language.
+
+The answers of the API use it. A sentence names the particulars that its history entry carries;
+`reasons` are by code, `fixes` by Live's code for a failed recording (docs/platform/live.md §4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from shared.protocol.reason import HistoryEntry, Reason
+
+
+class Language(str, Enum):
+    ENGLISH = "en"
+    CHINESE = "zh"
+
+
+class Catalogue(Struct, frozen=True):
+    """The sentences of one language; `other_fix` is for a code without a fix of its own."""
+
+    reasons: Mapping[str, str]
+    fixes: Mapping[str, str]
+    other_fix: str
+
+
+@cache
+def catalogue(language: Language) -> Catalogue:
+    """Return the sentences, read once a process."""
+    file = Path(__file__).with_name(f"{language.value}.json")
+    return msgspec.json.decode(file.read_bytes(), type=Catalogue)
+
+
+def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
+    """Return the entry in words. A particular that is itself a reason is put in words too."""
+    words, about = catalogue(language), _particulars(entry, language)
+    cause = words.reasons.get(str(about.get("reason")))
+    if cause is not None:
+        about["reason"] = cause.format_map(about)
+    template = words.reasons.get(entry.code.value) or words.reasons[Reason.UNKNOWN.value]
+    return template.format_map(about)
+
+
+class _Particulars(dict[str, "str | int"]):
+    """A particular that another release did not note is shown as a dash."""
+
+    def __missing__(self, name: str) -> str:
+        return "-"
+
+
+def _particulars(entry: HistoryEntry, language: Language) -> _Particulars:
+    words = catalogue(language)
+    fix = words.fixes.get(str(entry.about.get("code")), words.other_fix)
+    unknown = {} if entry.code.value in words.reasons else {"code": entry.code.value}
+    rule = entry.about.get("who", "-")
+    return _Particulars({"fix": fix, "rule": rule, **entry.about, **unknown})
