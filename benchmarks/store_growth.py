@@ -35,7 +35,7 @@ from shared.store.command_queue import row_of
 from shared.store.contract import Save
 from shared.store.redis import RedisStore
 from shared.store.save_request import encode_save
-from shared.store.scripts import SAVE
+from shared.store.scripts import SAVE_OR_CLAIM
 from shared.store.sqlite import SqliteStore, _put
 
 NOON_MS = 1_763_800_000_000
@@ -147,7 +147,7 @@ def fill_redis(store: RedisStore, numbers: range) -> None:
         for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
             save = Save(0, settled(number))
             keys = store.keys_of(save.key)
-            pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", encode_save(save, 20))
+            pipe.evalsha(SAVE_OR_CLAIM.digest, len(keys), *keys, "+0", encode_save(save, 20))
         pipe.execute()
     client.config_set("appendonly", "yes")
     while client.info("persistence")["aof_rewrite_in_progress"]:

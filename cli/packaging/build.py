@@ -27,6 +27,7 @@ from shared.outbound.live.sdk_import import Action
 Warn = Callable[[str], None]
 PINS = ROOT / "requirements" / "runtime.txt"
 OURS = ("functions", "shared")
+KINDS = ("*.py", "*.lua", "*.json")
 MANIFEST = "manifest.json"
 SDK = "alibabacloud-live20161101"
 
@@ -125,22 +126,25 @@ def _trim_sdk(shipped: Shipped) -> Shipped:
 
 
 def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
-    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_sources()}
+    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_files()}
     files = {**ours, "policy.json": policy.encode()}
     for each in shipped:
         files |= {**each.files, **each.licences}
     return files | roots.hashed_roots(files)
 
 
-def _our_sources() -> list[Path]:
-    return [ROOT / "index.py", *(path for tree in OURS for path in (ROOT / tree).rglob("*.py"))]
+def _our_files() -> list[Path]:
+    """Return our code, the Lua scripts that the store reads, and the catalogue of texts."""
+    trees = (path for tree in OURS for kind in KINDS for path in (ROOT / tree).rglob(kind))
+    return [ROOT / "index.py", *trees]
 
 
 def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
     """Return the files to compile: without `whole`, only those that our calls import."""
-    files = [path.relative_to(ROOT).as_posix() for path in _our_sources()]
-    files += [path for each in shipped for path in each.files if path.endswith(".py")]
-    return sorted(path for path in files if whole or not is_rare(path))
+    files = [path.relative_to(ROOT).as_posix() for path in _our_files()]
+    files += [path for each in shipped for path in each.files]
+    code = (path for path in files if path.endswith(".py"))
+    return sorted(path for path in code if whole or not is_rare(path))
 
 
 def _manifest(

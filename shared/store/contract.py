@@ -140,5 +140,7 @@ COMMANDS, POLLS = "commands", "polls"
 """The lanes: what changes a recording, and what only asks."""
 POLL_RATE_PER_S = 50
 """Looks a second; Live allows 166 (docs/platform/live.md §7)."""
+HISTORY_MAX_ENTRIES = 1000
+"""Lines of history that are kept of one stream."""
 RECHECK_MS = 300_000
 """ms after which a start that waits for a place is tried again, in case a cap was raised."""

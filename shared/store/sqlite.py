@@ -18,6 +18,7 @@ from shared.store import command_queue
 from shared.store.codec import entry_from_json, entry_to_json, from_json, to_json
 from shared.store.contract import (
     COMMANDS,
+    HISTORY_MAX_ENTRIES,
     POLL_RATE_PER_S,
     POLLS,
     Claimed,
@@ -41,8 +42,6 @@ from shared.store.store_errors import StoreUnavailable
 SAFETY = ("journal_mode", "synchronous")
 BUSY_S = 2.0
 """s that a writer waits for another before it gives up."""
-HISTORY_MAX_ENTRIES = 1000
-"""of history that are kept of one stream."""
 
 
 class SqliteStore:

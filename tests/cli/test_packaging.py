@@ -238,6 +238,13 @@ def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
     assert [name for name in names(package) if "/tests/" in name or "/SelfTest/" in name] == []
 
 
+def test_every_script_and_every_text_of_ours_is_deployed(package: Packaged) -> None:
+    data = [path for kind in ("*.lua", "*.json") for path in (ROOT / "shared").rglob(kind)]
+
+    assert len(data) > 10
+    assert {path.relative_to(ROOT).as_posix() for path in data} <= set(names(package))
+
+
 def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
     certifi = built(runtime).folder / "certifi"
     bundle = (certifi / "cacert.pem").read_text(encoding="ascii")

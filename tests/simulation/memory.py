@@ -21,6 +21,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store.contract import (
     COMMANDS,
+    HISTORY_MAX_ENTRIES,
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
@@ -41,7 +42,6 @@ from shared.store.contract import (
 )
 
 ACCOUNT = "account"
-HISTORY_MAX_ENTRIES = 1000
 MINUTE_MS = 60_000
 NEVER = 1 << 62
 

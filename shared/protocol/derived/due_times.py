@@ -56,12 +56,12 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
     return times
 
 
-_RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
+PRIORITY_OF = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
 
 
 def command_priority(record: StreamRecord) -> int:
     """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
-    return _RANK[record.pending.command] if record.pending else 0
+    return PRIORITY_OF[record.pending.command] if record.pending else 0
 
 
 _BEGINS = (Command.START, Command.RESTART)
