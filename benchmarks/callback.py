@@ -23,7 +23,8 @@ from statistics import quantiles
 
 import aiohttp
 
-from cli.local.stack import ROOT, running
+from cli.local.stack import running
+from cli.paths import ROOT
 from emulator.shutdown import OPTION
 from shared.inbound.live_callbacks import sign
 

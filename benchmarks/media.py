@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.local.encoder import clip
-from cli.local.stack import ROOT
 from cli.local.tether import run_tethered
+from cli.paths import ROOT
 from emulator.live import Remote
 from emulator.media.flv import Tag, read
 from emulator.media.publisher import NotTaken, Publisher, looped, paced

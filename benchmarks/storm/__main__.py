@@ -19,8 +19,8 @@ from benchmarks.storm.machine import WakeUpLateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
 from benchmarks.storm.stage import Options, Stage, running_stage
-from cli.local.stack import ROOT
 from cli.local.tether import Tether
+from cli.paths import ROOT
 
 HEALING_S = 300.0
 """So long after the ideal time, whatever is not recorded counts as lost."""

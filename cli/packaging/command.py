@@ -13,9 +13,10 @@ from zipfile import ZipFile
 
 import click
 
-from cli.local.stack import ROOT, Deployed
+from cli.local.stack import Deployed
 from cli.packaging.build import PACKAGES, build
 from cli.packaging.python import RUNTIMES, interpreter
+from cli.paths import need_checkout, policy_file
 
 
 @click.command()
@@ -32,12 +33,13 @@ from cli.packaging.python import RUNTIMES, interpreter
     "--policy",
     "policy_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    default=ROOT / "policy.toml",
+    default=policy_file,
     help="policy file to package",
 )
 @click.option("--whole", is_flag=True, help="include all that the official SDK requires")
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
     """Build the code folders and the archives to deploy."""
+    need_checkout("package")
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6

@@ -23,8 +23,9 @@ from click.testing import CliRunner, Result
 from cli import output, stage_registry
 from cli.api import Api
 from cli.errors import Failure, StageRefusal
-from cli.local.stack import ROOT, TOKEN, Stack, running
+from cli.local.stack import TOKEN, Stack, running
 from cli.main import main
+from cli.paths import ROOT
 from cli.stage_registry import Target, register
 from cli.stream_names import stream_of
 from tests.support.compute_emulator import eventually
@@ -328,7 +329,7 @@ def test_why_the_credentials_are_refused(person: Person) -> None:
 
     assert refused.exit_code == 1
     assert "UpstreamAuth" in refused.stderr
-    assert "an operator must mend that" in why(person, of("locked"))
+    assert "an operator must fix that" in why(person, of("locked"))
 
 
 def test_why_its_time_is_over(person: Person) -> None:
@@ -571,7 +572,9 @@ def test_the_list_of_commands_cuts_no_sentence_off() -> None:
 
 
 def test_every_command_has_a_sentence_of_help() -> None:
-    assert [name for name, command in main.commands.items() if not command.help] == []
+    context = click.Context(main)
+    commands = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    assert [name for name, command in commands.items() if not (command and command.help)] == []
 
 
 def test_ports_that_cannot_be_are_refused() -> None:

@@ -13,8 +13,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from cli.local.stack import ROOT, Deployed, running
+from cli.local.stack import Deployed, running
 from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
+from cli.paths import ROOT
 from emulator.live import Remote
 from shared.outbound.live.connection import ROOTS
 from tests.support.journey import Stage

@@ -15,9 +15,10 @@ from cli.local.tether import run_tethered
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from cli.local.redis_server import Engine
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it in the background
 engine = Engine(Path(sys.argv[1]))
 engine.start()
 print(engine.pid, flush=True)

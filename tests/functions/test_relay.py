@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from cli.local.stack import ROOT, running
+from cli.local.stack import running
+from cli.paths import ROOT
 from emulator.live import Remote
 from functions import relay as function
 from functions import stream_events
