@@ -95,8 +95,8 @@ def test_what_the_scale_page_says_of_the_pace_follows_from_the_code() -> None:
     in_a_second = math.floor((1 + LATE_S) * rate) + 1
     bunched = math.floor((50 - (1 + LATE_S) * rate) / rate * 1000)
 
-    assert f"{in_a_second} with a limit of {rate}" in text
-    assert f"{bunched} ms with a limit of {rate}" in text
+    assert f"{in_a_second} with a rate limit of {rate}" in text
+    assert f"{bunched} ms with a rate limit of {rate}" in text
     assert f"passed by {LATE_S * 1000:.0f} ms" in text
     assert f"| {rate} |" in read("docs/settings.md")
 
