@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
+
+from cli.local.tether import run_tethered
 
 RUNS = (
     ("package_size", "--json"),
@@ -24,7 +25,7 @@ def main() -> int:
     for name, *options in RUNS:
         print(f"benchmarks.{name} {' '.join(options)}", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", *options]
-        codes.append(subprocess.run(command, check=False).returncode)
+        codes.append(run_tethered(command).returncode)
     return max(codes)
 
 

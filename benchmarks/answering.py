@@ -18,6 +18,8 @@ from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
 
+from cli.local.tether import Tether
+
 HOST = "127.0.0.1"
 BODY = b'{"RequestId": "16A96B9A-F203-4EC5-8E43-CB92E68F4CD8"}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
@@ -65,11 +67,13 @@ class Authority:
 def answering(authority: Authority) -> Iterator[str]:
     """Run the server and yield its host and port."""
     command = [sys.executable, "-m", "benchmarks.answering", str(authority.certificate)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    tether = Tether(process)
     try:
         port = process.stdout.readline().strip() if process.stdout else ""
         yield f"{HOST}:{port}"
     finally:
+        tether.release()
         process.terminate()
         process.communicate()
 

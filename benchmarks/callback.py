@@ -23,7 +23,9 @@ from statistics import quantiles
 
 import aiohttp
 
-from cli.local.stack import ROOT, running
+from cli.local.stack import running
+from cli.paths import ROOT
+from emulator.shutdown import OPTION
 from shared.inbound.live_callbacks import sign
 
 RATE_PER_S, DURATION_S, RUNS = 100, 5, 3
@@ -116,7 +118,12 @@ def noop(folder: Path) -> Iterator[str]:
     template.write_text(json.dumps({"edition": "3.0.0", "resources": {"noop": _resource()}}))
     command = [sys.executable, "-m", "emulator.fc", "--template", str(template), "--port", "0"]
     process = subprocess.Popen(
-        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True
+        [*command, "--json", OPTION],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        text=True,
     )
     try:
         line = process.stdout.readline() if process.stdout else ""

@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from cli.local.encoder import clip
-from cli.local.stack import ROOT
+from cli.local.tether import run_tethered
+from cli.paths import ROOT
 from emulator.live import Remote
 from emulator.media.flv import Tag, read
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
+from emulator.shutdown import OPTION
 
 STREAMS, DURATION_S, RATE_KBIT = 60, 20.0, 1_000
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -86,7 +88,8 @@ def push_all(rtmp: str, load: Load) -> list[int]:
 def pushed_by_another(rtmp: str, load: Load) -> list[int]:
     """Push all streams from another process, which is not measured; return the frames of each."""
     command = [sys.executable, "-m", "benchmarks.media", "--push", rtmp]
-    done = subprocess.run([*command, *load.options], stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    done = run_tethered([*command, *load.options], stdout=subprocess.PIPE, cwd=ROOT)
+    done.check_returncode()
     sent: list[int] = json.loads(done.stdout)
     return sent
 
@@ -95,9 +98,10 @@ class Emulator:
     """The emulator of Live in a process whose cost is read from /proc."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json"]
+        command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json", OPTION]
         self._process = subprocess.Popen(
             [*command, "--buckets", str(folder)],
+            stdin=subprocess.PIPE,  # which ends with us, and with it the emulator
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -21,9 +21,9 @@ import click
 import requests
 
 from cli.errors import Failure
-from cli.local.stack import ROOT
+from cli.paths import state_folder
 
-STATE = ROOT / ".live-record"
+STATE = state_folder()
 FILE = "LIVE_RECORD_STAGES"
 DEV = "dev"
 _HEALTH_TIMEOUT_S = 1.0

@@ -297,18 +297,3 @@ def _suggest_similar_name(api: Api, answer: Json) -> None:
     near = nearest(answer["stream"], known)
     if near:
         click.echo(f"{answer['stream']} was never live. Did you mean {near}?", err=True)
-
-
-COMMANDS = (
-    start,
-    stop,
-    extend,
-    restart,
-    cancel_delay,
-    status,
-    why,
-    history,
-    files,
-    list_streams,
-    watch,
-)

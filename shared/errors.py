@@ -1,7 +1,7 @@
 """What can go wrong, by what the caller should do about it.
 
     LiveRecordError
-    + RequestError               mend the request: it is answered with its own status
+    + RequestError               fix the request: it is answered with its own status
     | · BadRequest               400, every bad field at once
     | · Unauthorized             401, who are you
     | · Forbidden                403, not allowed to you

@@ -23,7 +23,8 @@ from benchmarks.storm.machine import WakeUpLateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
 from benchmarks.storm.stage import Options, Stage, running_stage
-from cli.local.stack import ROOT
+from cli.local.tether import Tether
+from cli.paths import ROOT
 
 HEALING_S = 300.0
 """A stream that is not recorded so long after the ideal time counts as lost."""
@@ -108,12 +109,16 @@ def _thief(stage: Stage, per_second: float) -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-m", "benchmarks.storm.publishers", stage.stack.live]
-    thief = subprocess.Popen([*command, str(per_second)], cwd=ROOT, stdout=subprocess.PIPE)
+    thief = subprocess.Popen(
+        [*command, str(per_second)], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    )
+    tether = Tether(thief)
     try:
         if thief.stdout:
             thief.stdout.readline()
         yield
     finally:
+        tether.release()
         thief.kill()
         thief.communicate()
 

@@ -17,7 +17,8 @@ import requests
 import yaml
 
 from cli.local.redis_server import DURABLE, Engine
-from cli.local.stack import REDIS, ROOT, Stack, running
+from cli.local.stack import REDIS, Stack, running
+from cli.paths import ROOT
 from emulator.live import Remote
 from shared.engine.dispatcher import HELPING_RECONCILES
 

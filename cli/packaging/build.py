@@ -15,11 +15,11 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, get_args
 
-from cli.local.stack import ROOT
 from cli.packaging import archive, roots
 from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
+from cli.paths import ROOT
 from cli.policy_file import packed_policy
 from cli.stage_registry import STATE
 from shared.outbound.live.sdk_import import Action

@@ -13,9 +13,10 @@ from zipfile import ZipFile
 
 import click
 
-from cli.local.stack import ROOT, Deployed
+from cli.local.stack import Deployed
 from cli.packaging.build import PACKAGES, build
 from cli.packaging.python import RUNTIMES, interpreter
+from cli.paths import need_checkout, policy_file
 
 
 @click.command()
@@ -32,7 +33,7 @@ from cli.packaging.python import RUNTIMES, interpreter
     "--policy",
     "policy_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    default=ROOT / "policy.toml",
+    default=policy_file,
     help="policy file to package",
 )
 @click.option(
@@ -42,6 +43,7 @@ from cli.packaging.python import RUNTIMES, interpreter
 )
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
     """Build the code folders and archives that a deploy uploads."""
+    need_checkout("package")
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6

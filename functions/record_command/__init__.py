@@ -43,7 +43,7 @@ def _asks(what: str, summary: str, errors: Sequence[int], body: Sequence[Field] 
 
 
 ROUTES: tuple[Route, ...] = (
-    _asks("start", "Record this stream until told to stop", (409, 502), commands.START),
+    _asks("start", "Record this stream until it is stopped", (409, 502), commands.START),
     _asks(
         "stop", "Stop recording it, and keep policy from starting it again", (502,), commands.STOP
     ),
@@ -81,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
         path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}",
         scope="read",
         respond=queries.elsewhere,
-        summary="The files that the stream left, with sizes and with addresses that play",
+        summary="The files that the stream left, with sizes and playback URLs",
         answers={200: "SignedFiles"},
         errors=(409,),
         query=QUERY,

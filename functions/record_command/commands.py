@@ -120,7 +120,7 @@ def _check_end(request: ApiRequest) -> None:
     if until is None:
         return
     if "max_duration" in request.body:
-        raise BadRequest([Fault("until", "stands beside max_duration: write one of them")])
+        raise BadRequest([Fault("until", "send either until or max_duration, not both")])
     left = until - request.invocation.app.clock()
     if left <= 0:
         raise BadRequest([Fault("until", "is past: write a time to come")])

@@ -83,7 +83,7 @@ _HEALTH: dict[str, Schema] = {
     },
     "relay_lost_ms_ago": {
         **_maybe(_COUNT),
-        "description": "when a callback last did not reach whoever had it before, at the first"
+        "description": "when a callback last did not reach the previous receiver, at the first"
         " try or for good; null: never. To the minute",
     },
     "phases": _PHASES,
@@ -190,8 +190,8 @@ SCHEMAS: Mapping[str, Schema] = {
         ),
         signed={
             **_maybe(_TEXT),
-            "description": "where the same is told with addresses that play; null where the stage"
-            " names no bucket",
+            "description": "where the same files are listed with playback URLs; null where the"
+            " stage names no bucket",
         },
     ),
     "SignedFiles": _object(

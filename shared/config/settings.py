@@ -207,7 +207,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
         yield _fault("API_TOKENS", f"holds a development secret: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":
         yield Fault(
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the stand-in's: give the function a role"
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the emulator's: give the function a role"
         )
 
 

@@ -102,7 +102,7 @@ def count_or_none(text: str) -> int | None:
 def endpoint(text: str) -> tuple[str, str]:
     protocol, _, host = text.rpartition("://")
     if protocol not in {"", "http", "https"} or not re.fullmatch(_HOST, host):
-        raise ValueError("give a host like live.aliyuncs.com, or for the stand-in http://host:port")
+        raise ValueError("give a host like live.aliyuncs.com, or for the emulator http://host:port")
     return protocol or "https", host
 
 
@@ -121,7 +121,7 @@ def oss_endpoint(text: str) -> tuple[str, str]:
     if text and not is_stand_in and not (is_theirs and protocol in {"", "https"}):
         raise ValueError(
             "give the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com, or for the"
-            " stand-in http://host:port"
+            " emulator http://host:port"
         )
     return protocol or "https", host
 

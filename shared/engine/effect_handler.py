@@ -180,7 +180,7 @@ class EffectHandler:
     def _take_poll_slot(self) -> None:
         slot_in = self._store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
-            raise NeverSent("NoSlot", "the looks' lane is booked up")
+            raise NeverSent("NoSlot", "the rate limit of polls is used up")
         self._wait(slot_in / 1000)
 
     def _query_online(self, key: StreamKey, asked_at: int) -> Polled | None:

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from cli import stage_registry
 from cli.account import account_at
-from cli.local.stack import ROOT
 from cli.main import main
+from cli.paths import ROOT
 from cli.probe.load import LOAD_EXPERIMENTS, CommandAnswer, classify_limiter
 from cli.probe.run import ALL_EXPERIMENTS, UNANSWERABLE
 from cli.setup.configurations import ConfigTarget, read, recordings

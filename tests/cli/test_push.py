@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -134,7 +135,6 @@ def _to_pace(tags: list[Tag], speed: float) -> float:
 
 
 def test_the_shipped_clip_is_pushed_where_no_file_is_named() -> None:
-    assert (
-        next(param for param in main.commands["push"].params if param.name == "file").default
-        == CLIP
-    )
+    command = main.get_command(click.Context(main), "push")
+    assert command is not None
+    assert next(param for param in command.params if param.name == "file").default == CLIP

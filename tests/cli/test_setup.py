@@ -71,7 +71,7 @@ class Person:
 
     def _asked(self, path: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        answer = requests.get(f"{self.stage.url}{path}", headers=headers, timeout=9)
+        answer = requests.get(f"{self.stage.url}{path}", headers=headers, timeout=60)
         document: dict[str, Any] = answer.json()
         return document
 

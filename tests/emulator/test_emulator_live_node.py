@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from emulator.live import LiveInThread, Remote
+from tests.support.programs import path_with_node
 
 NODE = Path(__file__).with_name("node")
-PATIENCE_S = 300
+PATIENCE_S = 600
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +33,22 @@ def _install(wanted: str) -> None:
     mark = NODE / "node_modules" / ".locked"
     if mark.is_file() and mark.read_text() == wanted:
         return
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=NODE, check=True, capture_output=True, timeout=PATIENCE_S)
+    options = ["--ignore-scripts", "--no-audit", "--no-fund"]
+    run_node("npm", "ci", *options).check_returncode()
     mark.write_text(wanted)
+
+
+def run_node(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = path_with_node()
+    return subprocess.run(
+        [shutil.which(program, path=path) or program, *arguments],
+        cwd=NODE,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
 
 @pytest.fixture
@@ -48,10 +64,8 @@ def client(request: pytest.FixtureRequest) -> str:
 
 
 def record(installed: Path, client: str, live: LiveInThread, *arguments: str) -> list[str]:
-    command = ["node", "record.js", client, live.address, *arguments]
-    ended = subprocess.run(
-        command, cwd=installed, capture_output=True, text=True, timeout=60, check=False
-    )
+    assert installed == NODE
+    ended = run_node("node", "record.js", client, live.address, *arguments)
     assert ended.returncode == 0, ended.stderr
     codes: list[str] = json.loads(ended.stdout)
     return codes

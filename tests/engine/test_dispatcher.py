@@ -194,7 +194,7 @@ def queue(instance: Instance, rooms: int) -> list[StreamKey]:
 
 def sends(live: SlowLive, rooms: Sequence[StreamKey], *instances: Instance) -> None:
     """Each of them once, in the end: where the machine is busy a slot is missed now and then."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     with ThreadPoolExecutor(len(instances)) as pool:
         while len(live.sent) < len(rooms) and time.monotonic() < deadline:
             list(pool.map(lambda one: one.drain(), instances))

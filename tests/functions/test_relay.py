@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from cli.local.stack import ROOT, running
+from cli.local.stack import running
+from cli.paths import ROOT
 from emulator.live import Remote
 from functions import relay as function
 from functions import stream_events
@@ -56,7 +57,7 @@ class Theirs:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def until(self, count: int) -> list[Arrived]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(self.arrived) < count:
             assert time.monotonic() < deadline, f"only {len(self.arrived)} arrived"
             time.sleep(0.02)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.local.stack import ROOT, dev_settings
+from cli.local.stack import dev_settings
+from cli.paths import ROOT
 from cli.policy_file import packed_policy
 from emulator.fc import FcInThread, Settings
 from tests.support.compute_emulator import ask

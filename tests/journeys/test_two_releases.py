@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from cli.local.redis_server import Engine
-from cli.local.stack import REDIS, ROOT, SQLITE, Stack, running
+from cli.local.stack import REDIS, SQLITE, Stack, running
+from cli.paths import ROOT
 from emulator.live import Remote
 from tests.support.journey import Stage
 

@@ -15,6 +15,7 @@ from tests.support.real_serverless_devs import environment
 
 ROOT = Path(__file__).parents[2]
 S_YAML = ROOT / "s.yaml"
+PATIENCE_S = 600
 STAGES = environments(ROOT / "env.yaml")
 HERE = {"LIVE_RECORD_CODE": str(ROOT), "LIVE_RECORD_FILES_CODE": str(ROOT)}
 FUNCTIONS = (
@@ -196,7 +197,7 @@ def _previewed(stage: str, given: dict[str, str], home: Path) -> dict[str, Any]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     rendered = json.loads(preview.stdout[preview.stdout.index("{\n") :])
     return dict(rendered["resources"])

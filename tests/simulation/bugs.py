@@ -391,7 +391,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("duplicate publish starts again", _publish_twice),
         Bug("no compare-and-set", _no_conflicts),
         Bug("conflict taken for saved", _conflict_taken_for_saved),
-        Bug("publish_done believed without a look", _publish_done_believed),
+        Bug("publish_done believed without a poll", _publish_done_believed),
         Bug("intent outlives its session", _intent_outlives),
         Bug("the end of an intent sends no stop", _ends_in_silence),
         Bug("no pace", _no_pace),

@@ -226,7 +226,7 @@ class Judge:
         if flight.reason is Reason.PUBLISHED and session and session.time is not None:
             since = watch.published.setdefault(session.time, flight.since)
             if since != flight.since:
-                raise Broken("protocol", "one publish, told twice, was started twice")
+                raise Broken("protocol", "one publish, reported twice, was started twice")
 
     @staticmethod
     def _judge_restart(after: StreamRecord, flight: Flight) -> None:
@@ -258,7 +258,7 @@ class Judge:
         )
         late = still and record.flight is None and pending and pending.not_before <= asked_at
         if late and self.troubled_at < asked_at - TOGETHER_MS:
-            raise Broken("promise 1", "a start that was owed was not claimed in time")
+            raise Broken("promise 1", "a pending start was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
         """Raise Broken if 75 s after `until` no stop has been decided, without trouble before

@@ -48,7 +48,8 @@ def table(results: dict[str, Result]) -> Iterator[str]:
     yield "| mistake | seed | what is seen broken first |"
     yield "|---|---|---|"
     for bug, result in results.items():
-        yield f"| {bug} | {result.seed} | {result.broken} |"
+        seen, _, _ = str(result.broken).partition(": {")  # a log line names this machine's paths
+        yield f"| {bug} | {result.seed} | {seen} |"
 
 
 def stories(results: dict[str, Result]) -> Iterator[str]:

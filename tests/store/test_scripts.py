@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.local.stack import ROOT
+from cli.paths import ROOT
 from shared.store.redis import RedisStore
 from shared.store.scripts import ALL, FOLDER, RATE_LIMIT, SAVE_OR_CLAIM, Script
 from tests.conftest import KEY

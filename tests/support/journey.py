@@ -17,7 +17,7 @@ from shared.inbound.live_callbacks import sign
 
 DOMAIN = "live.example.com"
 INGEST = "push.example.com"
-PATIENCE = 10.0
+PATIENCE = 120.0
 Json = dict[str, Any]
 
 

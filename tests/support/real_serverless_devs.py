@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.programs import path_with_node
 
 ROOT = Path(__file__).parents[2]
 PINNED = ROOT / "tests" / "repository" / "node_s"
@@ -23,9 +23,6 @@ COMPONENT = ROOT / "tests" / "fixtures" / "fc3.js"
 
 def installed_program() -> Path:
     """Return the program, installed in a folder of its own first: tests run side by side."""
-    if shutil.which("npm") is None:
-        assert os.environ.get("CI") != "true", "npm is needed for the tests of s.yaml"
-        pytest.skip("npm is not installed")
     lock = hashlib.sha256((PINNED / "package-lock.json").read_bytes()).hexdigest()[:12]
     installed = ROOT / ".live-record" / "node-s" / lock
     if not installed.exists():
@@ -40,7 +37,10 @@ def _install(installed: Path) -> None:
         folder.mkdir()
         for name in ("package.json", "package-lock.json"):
             shutil.copy(PINNED / name, folder)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
+        path = path_with_node()
+        npm = shutil.which("npm", path=path) or "npm"
+        command = [npm, "ci", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
         try:
             folder.rename(installed)
         except OSError:
@@ -52,7 +52,7 @@ def environment(home: Path) -> dict[str, str]:
     processes in the background that report usage and look for updates."""
     folder = installed_program().parent
     return {
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{folder}{os.pathsep}{path_with_node()}",
         "HOME": str(home),
         "serverless_devs_config_home": str(home),
         "S_FOLDER": str(home),

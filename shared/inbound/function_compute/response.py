@@ -114,7 +114,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         502,
         "UpstreamAuth",
         "ApsaraVideo Live refused live-record's own credentials, permissions or clock",
-        "an operator has to mend it; the function's log says what Live answered",
+        "an operator must fix it; the function's log says what Live answered",
     ),
     StoreUnavailable: _Row(
         503,
