@@ -49,7 +49,7 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording keeps policy off nothing and finalizes nothing."""
+    """An intent that wants a recording holds no policy back and finalizes nothing."""
     intent = record.intent
     return not intent.wanted or (
         intent.held_until is None
