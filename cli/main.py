@@ -112,7 +112,7 @@ def demo(store: str) -> None:
     help="build the archive for this runtime and run the functions from it",
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
-    """Run a complete development stage on this machine until Ctrl-C."""
+    """Run a development stage on this machine until Ctrl-C."""
     ended = threading.Event()
     for number in (signal.SIGINT, *_ending_signals()):
         signal.signal(number, lambda *_: ended.set())
