@@ -81,7 +81,7 @@ def demo(store: str) -> None:
     help="build the archive for this runtime and run the functions from it",
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
-    """Run a complete development stage on this machine until Ctrl-C."""
+    """Run a development stage on this machine until Ctrl-C."""
     if runtime:
         need_checkout("dev --package")
     ended = threading.Event()

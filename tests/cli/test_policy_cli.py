@@ -230,7 +230,7 @@ def test_a_policy_that_is_applied_holds_within_ten_seconds_and_without_a_deploy(
 
     assert "live.example.com/app/before: ignore" in run("diff", file, *at).output
     applied = run("apply", file, *at)
-    assert (applied.exit_code, "version 1" in applied.output) == (0, True)
+    assert (applied.exit_code, "Version 1" in applied.output) == (0, True)
     here.live.advance(10)
     here.publish("after")
     here.until(lambda: here.sent("after") == ["start"])
