@@ -79,3 +79,11 @@ def test_no_message_uses_a_private_word(tree: str) -> None:
 @pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda file: file.name)
 def test_no_sentence_of_the_history_uses_a_private_word(catalogue: Path) -> None:
     assert banned_in(catalogue.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if ".zh-CN" in page.name], ids=lambda page: page.name
+)
+def test_a_chinese_page_has_chinese_punctuation(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if re.search(r"[\u4e00-\u9fff][,;:!?(]", line)] == []
