@@ -12,11 +12,12 @@ from shared.inbound.function_compute.request import (
     json_body,
     parse,
 )
-from shared.inbound.function_compute.response import Response, problem
+from shared.inbound.function_compute.response import Problem, Response, problem
 
 __all__ = [
     "Headers",
     "Invoked",
+    "Problem",
     "Request",
     "Response",
     "TimerEvent",

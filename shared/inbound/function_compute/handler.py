@@ -57,14 +57,17 @@ def answer_any(
     """As `answer`, for a function that timers and the API call too."""
     who = log_context(context)
     log = log.bind(**who)
+    trigger: TriggerEvent | None = None
     try:
         trigger = parse(event)
         response = respond(trigger)
         sent = response.to_fc()
+        log.info("request.answered", status=response.status, **_asked(trigger))
     except Exception as error:  # noqa: BLE001 - what an uncaught one becomes is UNCONFIRMED
         _tell(log, error)
-        return problem(error, who["request_id"]).to_fc()
-    log.info("request.answered", status=response.status, **_asked(trigger))
+        sent = problem(error, who["request_id"]).to_fc()
+    if isinstance(trigger, Request) and trigger.method == "HEAD":
+        return {**sent, "body": ""}
     return sent
 
 
