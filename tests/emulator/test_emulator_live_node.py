@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -12,27 +10,16 @@ from pathlib import Path
 import pytest
 
 from emulator.live import LiveInThread, Remote
+from tests.support.node_packages import install
 
 NODE = Path(__file__).with_name("node")
-PATIENCE_S = 300
 
 
 @pytest.fixture(scope="session")
 def installed() -> Path:
-    """The directory to run in, with the locked packages; kept while the lock is the same."""
-    with (NODE / "package-lock.json").open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test workers install one after the other
-        _install(hashlib.sha256(lock.read()).hexdigest())
+    """The directory to run in, with the locked packages."""
+    install(NODE)
     return NODE
-
-
-def _install(wanted: str) -> None:
-    mark = NODE / "node_modules" / ".locked"
-    if mark.is_file() and mark.read_text() == wanted:
-        return
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=NODE, check=True, capture_output=True, timeout=PATIENCE_S)
-    mark.write_text(wanted)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ besides."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -29,9 +30,11 @@ from shared.inbound.request_fields import Field, read
 from shared.protocol.durations import DURATION_PATTERN, MAX_MS, instant, rfc3339
 from shared.protocol.policy import Domain, Policy
 from tests.conftest import NOON, Clock
+from tests.support.node_packages import install
 from tests.support.scripted_stage import Stage, described
 
 EVERY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES]
+REDOCLY = Path(__file__).with_name("redocly")
 AHEAD = rfc3339(NOON + DAY_MS)
 POLICY = Policy((Domain("live.example.com"),))
 
@@ -261,3 +264,26 @@ def test_the_description_costs_nothing_until_it_is_asked_for() -> None:
     )
 
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_redocly_recommends_nothing_else(stage: Stage, tmp_path: Path) -> None:
+    install(REDOCLY)
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(stage.ask("GET", "/v1/openapi.json").json))
+    command = ["node", "node_modules/@redocly/cli/bin/cli.js", "lint", str(file)]
+    ran = subprocess.run(
+        [*command, "--extends", "recommended", "--format", "json"],
+        cwd=REDOCLY,
+        env={**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (ran.returncode, json.loads(ran.stdout)["problems"]) == (0, []), ran.stderr
+
+
+def test_the_lock_of_redocly_names_no_registry() -> None:
+    assert "resolved" not in (REDOCLY / "package-lock.json").read_text()
