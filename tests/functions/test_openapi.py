@@ -16,9 +16,11 @@ from unicodedata import ucd_3_2_0
 
 import jsonschema_rs
 import pytest
+import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cli.local.stack import TOKEN, Stack, running
 from functions.record_command import ROUTES
 from functions.record_command.openapi import DAY_MS
 from functions.record_command.routes import Route
@@ -31,7 +33,7 @@ from shared.protocol.durations import DURATION_PATTERN, MAX_MS, instant, rfc3339
 from shared.protocol.policy import Domain, Policy
 from tests.conftest import NOON, Clock
 from tests.support.node_packages import install
-from tests.support.scripted_stage import Stage, described
+from tests.support.scripted_stage import ROOT, Stage, described
 
 EVERY = [pytest.param(route, id=f"{route.method} {route.path}") for route in ROUTES]
 REDOCLY = Path(__file__).with_name("redocly")
@@ -287,3 +289,47 @@ def test_redocly_recommends_nothing_else(stage: Stage, tmp_path: Path) -> None:
 
 def test_the_lock_of_redocly_names_no_registry() -> None:
     assert "resolved" not in (REDOCLY / "package-lock.json").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # it takes one minute of a processor that it has to itself
+def test_schemathesis_finds_nothing_that_is_not_excused(tmp_path: Path) -> None:
+    """Every check of it, in every phase, over Function Compute: tests/support says what of it is
+    excused, and why."""
+    with running(tmp_path / "stack") as stack:
+        ran = schemathesis_of(stack, tmp_path)
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert ran.returncode == 0, ran.stdout
+    assert report["operations"]["tested"] == len(ROUTES)
+
+
+def schemathesis_of(stack: Stack, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The document is handed over as a file, lest its own operation be left out."""
+    document = requests.get(f"{stack.fc}/v1/openapi.json", timeout=20)
+    (folder / "openapi.json").write_bytes(document.content)
+    (folder / "schemathesis.toml").write_text(f'[auth.openapi.token]\nbearer = "{TOKEN}"\n')
+    options = {
+        "--url": stack.fc,
+        "--checks": "all",
+        "--phases": "examples,coverage,fuzzing,stateful",
+        "--max-examples": "30",
+        "--seed": "1",
+        "--generation-database": "none",
+        "--report": "json",
+        "--report-json-path": "report.json",
+    }
+    program = [sys.executable, "-m", "schemathesis.cli", "run", "openapi.json"]
+    return subprocess.run(
+        [*program, "--continue-on-failure", "--no-color", *chain.from_iterable(options.items())],
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_excuses",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
