@@ -1,4 +1,4 @@
-# make demo runs the main job once; make test proves everything. Both set themselves up.
+# make demo runs the main job once; make test tests it. Both set themselves up.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,8 +6,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 PINS := requirements/$(if $(filter 3.10,$(VERSION)),dev-3.10.txt,dev.txt)
 STORE := sqlite
 READY := $(VENV)/.ready-$(VERSION)
+NODE := $(VENV)/.node-$(VERSION)
+SPLIT := -n 2 --dist loadfile
 
-.PHONY: setup demo dev check test bench package deploy rollback clean
+.PHONY: setup demo dev check test prove bench package deploy rollback clean
 
 setup: $(READY)
 
@@ -15,6 +17,12 @@ $(READY): $(PINS) pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r $(PINS)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The official Node client and Serverless Devs run on the installed Node, or else on a wheel's.
+$(NODE): $(READY) requirements/node.txt
+	command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check \
+	    -r requirements/node.txt
 	touch $@
 
 demo: $(READY)
@@ -30,11 +38,16 @@ check: $(READY)
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	EXAMPLES=$(EXAMPLES) $(BIN)/pytest --quiet -n 2 --dist loadscope -m "not slow and not cloud"
+	EXAMPLES=$(EXAMPLES) $(BIN)/pytest --quiet -n 2 --dist loadscope \
+	    -m "not slow and not prove and not cloud"
 
-test: $(READY)
+test: $(READY) $(NODE)
 	$(MAKE) check EXAMPLES=ours
-	$(BIN)/pytest --quiet -n 2 --dist loadfile -m "slow and not cloud"
+	$(BIN)/pytest --quiet $(SPLIT) -m "slow and not prove and not cloud"
+
+# Exhaustive tests, and those that need Debian's programs (.ci/run installs them).
+prove: $(READY)
+	$(BIN)/pytest --quiet $(SPLIT) -m "prove and not cloud"
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -1,9 +1,13 @@
-"""`make bench`: runs every benchmark once, small enough for a laptop, with figures as JSON."""
+"""Runs every benchmark once, small enough for a laptop, and prints the figures as JSON.
+
+`make bench` calls it. Each benchmark runs in a process of its own.
+"""
 
 from __future__ import annotations
 
-import subprocess
 import sys
+
+from cli.local.tether import run_tethered
 
 RUNS = (
     ("package_size", "--json"),
@@ -21,7 +25,7 @@ def main() -> int:
     for name, *options in RUNS:
         print(f"benchmarks.{name} {' '.join(options)}", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", *options]
-        codes.append(subprocess.run(command, check=False).returncode)
+        codes.append(run_tethered(command).returncode)
     return max(codes)
 
 

@@ -1,7 +1,7 @@
-"""A server that answers every request at once with 200, over TLS, in a process of its own.
+"""A TLS server that answers every request at once with 200, in place of Live.
 
-benchmarks.packaged starts it in place of Live; `python -m benchmarks.answering CERTIFICATE` prints
-its port. It runs apart so that its own cost is in no figure.
+benchmarks.packaged starts it; `python -m benchmarks.answering CERTIFICATE` prints its port. It must
+run in a process of its own, so that no figure includes its cost.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
+
+from cli.local.tether import Tether
 
 HOST = "127.0.0.1"
 BODY = b'{"RequestId": "16A96B9A-F203-4EC5-8E43-CB92E68F4CD8"}'
@@ -65,11 +67,13 @@ class Authority:
 def answering(authority: Authority) -> Iterator[str]:
     """Run the server and yield its host and port."""
     command = [sys.executable, "-m", "benchmarks.answering", str(authority.certificate)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    tether = Tether(process)
     try:
         port = process.stdout.readline().strip() if process.stdout else ""
         yield f"{HOST}:{port}"
     finally:
+        tether.release()
         process.terminate()
         process.communicate()
 
@@ -84,12 +88,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """Requests without a body, one after another."""
+    """One connection: answers requests without a body, one after another."""
 
     def handle(self) -> None:
         server = self.server
         assert isinstance(server, _Server)  # noqa: S101 - for the type checker
-        # else the first answer waits 40 ms: for the client to have acknowledged the TLS tickets
+        # otherwise the first answer waits 40 ms until the client acknowledges the TLS tickets
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with server.context.wrap_socket(self.request, server_side=True) as line:
             received = b""

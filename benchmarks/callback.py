@@ -1,8 +1,8 @@
-"""How long Live waits for us: distinct streams at a fixed rate, compared with an empty handler.
+"""Measures how long Live waits for the answer to a callback, compared with an empty handler.
 
-`python -m benchmarks.callback --json`. Each latency counts from when the callback was due, so that
-a stall is not hidden by the callbacks that it delayed. Instances are warm; the run whose p99 is
-the median of three is reported.
+`python -m benchmarks.callback --json` sends callbacks of distinct streams at a fixed rate to warm
+instances. A latency counts from the time a callback was due, so that the callbacks which a stall
+delays show it. The figures are those of the run whose p99 is the median of three.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from statistics import quantiles
 
 import aiohttp
 
-from cli.local.stack import ROOT, running
+from cli.local.stack import running
+from cli.paths import ROOT
+from emulator.shutdown import OPTION
 from shared.inbound.live_callbacks import sign
 
 RATE_PER_S, DURATION_S, RUNS = 100, 5, 3
@@ -32,7 +34,7 @@ INGEST, KEY = "push.example.com", "dev-stream-key-0000"
 NOOP = Path(__file__).with_name("noop")
 
 RequestOf = Callable[[int], tuple[str, dict[str, str], dict[str, str]]]
-"""Returns the nth callback: its address, query and headers."""
+"""Returns the nth callback: its URL, query and headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ async def at_rate(
 async def flat_out(
     http: aiohttp.ClientSession, request_of: RequestOf, numbers: Iterator[int]
 ) -> int:
-    """Return the answers in the best second, with enough workers to keep every instance busy."""
+    """Return the number of answers in the best second, with enough workers for all instances."""
     seconds: dict[int, int] = {}
     ends = time.monotonic() + 3
 
@@ -103,7 +105,7 @@ async def measure(request_of: RequestOf) -> tuple[Run, int]:
     numbers = count()
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as http:
-        await flat_out(http, request_of, numbers)  # warms as many instances as it needs
+        await flat_out(http, request_of, numbers)  # warms as many instances as the runs need
         runs = [await at_rate(http, request_of, numbers) for _ in range(RUNS)]
         best = await flat_out(http, request_of, numbers)
     return sorted(runs, key=lambda run: run.p99)[RUNS // 2], best
@@ -116,7 +118,12 @@ def noop(folder: Path) -> Iterator[str]:
     template.write_text(json.dumps({"edition": "3.0.0", "resources": {"noop": _resource()}}))
     command = [sys.executable, "-m", "emulator.fc", "--template", str(template), "--port", "0"]
     process = subprocess.Popen(
-        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True
+        [*command, "--json", OPTION],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        text=True,
     )
     try:
         line = process.stdout.readline() if process.stdout else ""

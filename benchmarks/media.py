@@ -1,8 +1,8 @@
-"""What it costs the emulator to record many streams at once, and whether it loses a frame.
+"""Measures what it costs the emulator to record many streams at once, and counts lost frames.
 
-`python -m benchmarks.media --json`. A second process pushes every stream in real time; each is
-recorded from its first frame on, and each file is read back: a frame that was sent and is in no
-file is lost. CPU and memory are the emulator's alone.
+`python -m benchmarks.media --json` pushes every stream in real time from a second process. Each
+stream is recorded from its first frame on; a frame that was sent but is in no file is lost. CPU and
+memory are those of the emulator alone.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from cli.local.encoder import clip
-from cli.local.stack import ROOT
+from cli.local.tether import run_tethered
+from cli.paths import ROOT
 from emulator.live import Remote
 from emulator.media.flv import Tag, read
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
+from emulator.shutdown import OPTION
 
 STREAMS, DURATION_S, RATE_KBIT = 60, 20.0, 1_000
 TICKS = os.sysconf("SC_CLK_TCK")
 AUTOMATIC = {"domain": "live.example.com", "app": "app", "on_demand": 0, "formats": ["flv"]}
-"""Recorded from its first frame on, so that every frame that is sent has to be found."""
+"""Automatic recording begins at the first frame, so that every frame sent has to be in a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Load:
     streams: int
     seconds: float
     kbit: int
-    """kbit/s of each stream, to which its pictures are filled up."""
+    """Bit rate of each stream in kbit/s, reached by filling up its pictures."""
 
     @property
     def options(self) -> list[str]:
@@ -46,7 +48,7 @@ class Load:
 
 
 def push(url: str, tags: Sequence[Tag]) -> int:
-    """Push the tags; return how many frames were sent, 0 if it was refused or cut off."""
+    """Push the tags; return the number of frames sent, 0 if the push was refused or broken off."""
     try:
         with Publisher(url) as publisher:
             for tag in paced(tags):
@@ -68,7 +70,7 @@ def tags_of(load: Load) -> list[Tag]:
 
 
 def filled(tag: Tag, size: int) -> Tag:
-    """Return the picture, filled up with a unit that decoders skip (H.264 filler data)."""
+    """Return the tag; a picture is filled up to `size` bytes with a unit that decoders skip."""
     missing = size - len(tag.payload) - 6
     if not (tag.is_video and tag.is_frame) or missing <= 0:
         return tag
@@ -84,9 +86,10 @@ def push_all(rtmp: str, load: Load) -> list[int]:
 
 
 def pushed_by_another(rtmp: str, load: Load) -> list[int]:
-    """Push all streams from another process, which is not measured."""
+    """Push all streams from another process, which is not measured; return the frames of each."""
     command = [sys.executable, "-m", "benchmarks.media", "--push", rtmp]
-    done = subprocess.run([*command, *load.options], stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    done = run_tethered([*command, *load.options], stdout=subprocess.PIPE, cwd=ROOT)
+    done.check_returncode()
     sent: list[int] = json.loads(done.stdout)
     return sent
 
@@ -95,9 +98,10 @@ class Emulator:
     """The emulator of Live in a process whose cost is read from /proc."""
 
     def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json"]
+        command = [sys.executable, "-m", "emulator.live", "--port", "0", "--json", OPTION]
         self._process = subprocess.Popen(
             [*command, "--buckets", str(folder)],
+            stdin=subprocess.PIPE,  # which ends with us, and with it the emulator
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -124,7 +128,7 @@ class Emulator:
         return Path(f"/proc/{self._process.pid}/{name}").read_text(encoding="utf-8")
 
     def recorded(self) -> list[dict[str, Any]]:
-        """Return each stream's file after its merge delay."""
+        """Let the merge delay pass and return all files."""
         self.control.advance(181)
         streams = self.control.get("state")["streams"]
         return [file for stream in streams for file in stream["kept"]]

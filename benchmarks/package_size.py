@@ -1,6 +1,7 @@
-"""The size of the archive that a deploy uploads, with and without bytecode.
+"""Measures the size of the archive that a deploy uploads, with and without bytecode.
 
-`python -m benchmarks.package_size --json`. Each figure is that of the larger of the runtimes.
+`python -m benchmarks.package_size --json` builds the archive of each runtime. Each figure is that
+of the largest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cli.packaging.archive import write
 
 
 def sizes(runtime: str, folder: Path) -> tuple[int, int]:
-    """Return the bytes without bytecode, and with it."""
+    """Return the archive's size without bytecode and with it, in bytes."""
     made = build(runtime, into=folder, warn=lambda text: print(text, file=sys.stderr))
     source = folder / "source"
     with ZipFile(made.archive) as archive:

@@ -32,7 +32,7 @@ SQLITE, REDIS = "sqlite", "redis"
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Folders of code. Each trusts the benchmark's own server as well as certifi's roots."""
+    """Folders of code that trust the benchmark's own server as well as certifi's roots."""
 
     python: Path
     ours: Path
@@ -43,7 +43,7 @@ class Trees:
 
 @dataclass(frozen=True, slots=True)
 class BenchEnvironment:
-    """Where a program runs: the unpacked code, the address of Live, and a store of either kind."""
+    """The environment of a program: the code, the address of Live, and a store of each kind."""
 
     trees: Trees
     live: str
@@ -63,7 +63,7 @@ class BenchEnvironment:
         }
 
     def run(self, program: Path, *arguments: str, store: str = SQLITE) -> dict[str, Any]:
-        """Run a program in a Python of its own; return the JSON of its last line."""
+        """Run a program in a new process; return the JSON of its last line; raise Failure."""
         ended = subprocess.run(
             [str(self.trees.python), "-W", "ignore", str(program), *arguments],
             env=self.environment(store),
@@ -96,7 +96,7 @@ def _runtime() -> str:
 
 
 def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
-    """Unpack the archive, and the whole official SDK next to it."""
+    """Unpack the archive and the whole official SDK, with and without bytecode."""
     slim = build(runtime, into=folder / "slim", warn=_warn)
     whole = build(runtime, into=folder / "whole", whole=True, warn=_warn)
     ours, uncompiled = folder / "unpacked", folder / "uncompiled"
@@ -112,7 +112,7 @@ def _trees(folder: Path, runtime: str, authority: Authority) -> Trees:
 
 
 def _trust(tree: Path, root: str) -> None:
-    """Add a root as certifi would contain it."""
+    """Add a root certificate to a tree in the form of certifi's."""
     with (tree / roots.BUNDLE).open("a", encoding="ascii") as bundle:
         bundle.write(root)
     for name, certificate in roots.by_name(root.encode("ascii")).items():
@@ -150,7 +150,7 @@ def _cpu() -> str:
 def print_figures(
     figures: Mapping[str, object], about: Mapping[str, object], *, as_json: bool
 ) -> None:
-    """Print the machine, then the figures; with `as_json` in one last line."""
+    """Print the machine, then the figures, with `as_json` as one last line of JSON."""
     for name, value in about.items():
         print(f"{name}: {value}")
     if as_json:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.store_growth --json`: what a callback costs as the store grows.
+"""Measures what a callback costs as the store grows.
 
-A publish callback of a stream whose rule records it, carried through by the real recorder on the
-real store; only Live is not asked.
+`python -m benchmarks.store_growth --json` handles publish callbacks of streams that a rule records,
+with the real recorder and the real stores. It does not call Live.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from shared.store.command_queue import row_of
 from shared.store.contract import Save
 from shared.store.redis import RedisStore
 from shared.store.save_request import encode_save
-from shared.store.scripts import SAVE
+from shared.store.scripts import SAVE_OR_CLAIM
 from shared.store.sqlite import SqliteStore, _put
 
 NOON_MS = 1_763_800_000_000
@@ -43,13 +43,13 @@ RULE = StreamSettings(rule=Rule(on_publish=OnPublish.RECORD))
 HOUR_MS = 3_600_000
 BATCH_ROWS = 1000
 RATE_PER_S = 1_000_000.0
-"""So high that every callback gets its slot and all do the same work."""
+"""A rate so high that every callback gets its slot, so that all do the same work."""
 ROUNDS = 20
-"""The two sizes are measured in turns, so that other load on the machine affects both."""
+"""The two sizes are measured in turn, so that other load on the machine affects both."""
 
 
 def settled(number: int) -> StreamRecord:
-    """Return a stream that is recorded and due in some hours."""
+    """Return the record of a stream that is being recorded and is due in some hours."""
     key = StreamKey("live.example.com", "app", f"old{number:07d}")
     until = NOON_MS * 2 + number % HOUR_MS
     return StreamRecord(
@@ -77,7 +77,7 @@ class AcceptingLive:
     """A Live that accepts every command."""
 
     def prepare(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def send(self, _command: Command, _key: StreamKey) -> str:
         return "R"
@@ -139,15 +139,15 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
 
 
 def fill_redis(store: RedisStore, numbers: range) -> None:
-    """Fill the store in memory, then write its file, and from then on at every save."""
-    store.save_or_claim(Save(0, settled(numbers.stop)))  # it knows the script now
+    """Fill the store in memory, then switch on its file and wait until it is written."""
+    store.save_or_claim(Save(0, settled(numbers.stop)))  # loads the script for evalsha
     client, _ = store._ready()  # noqa: SLF001 - one round trip for many
     for start in range(numbers.start, numbers.stop, BATCH_ROWS):
         pipe = client.pipeline(transaction=False)
         for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
             save = Save(0, settled(number))
             keys = store.keys_of(save.key)
-            pipe.evalsha(SAVE.digest, len(keys), *keys, "+0", encode_save(save, 20))
+            pipe.evalsha(SAVE_OR_CLAIM.digest, len(keys), *keys, "+0", encode_save(save, 20))
         pipe.execute()
     client.config_set("appendonly", "yes")
     while client.info("persistence")["aof_rewrite_in_progress"]:
@@ -155,7 +155,7 @@ def fill_redis(store: RedisStore, numbers: range) -> None:
 
 
 Stores = dict[str, list[Measurement]]
-"""The one of few streams and the one of many, of each engine."""
+"""By engine, the measurement with few streams and the one with many."""
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class Declined(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`live` is the address of ApsaraVideo Live, `sts` that of the Security Token Service."""
+    """A client of the account; `live` is the address of ApsaraVideo Live, `sts` that of STS."""
 
     credentials: Credentials
     live: str = LIVE_URL
@@ -65,7 +65,7 @@ class Account:
         return self._call(action, lambda: call(request, _runtime()).to_map())
 
     def caller_identity(self) -> Json:
-        """Call STS GetCallerIdentity; its IdentityType is Account for the root key."""
+        """Return STS GetCallerIdentity; its IdentityType is Account for the root key."""
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
 
@@ -100,13 +100,16 @@ class Account:
 
 
 def account_at(live: str) -> Account:
-    """Return the account of the environment's credentials; `live` is empty for the service."""
+    """Return the account of the environment's credentials; an empty `live` is the real service.
+
+    Raise Failure if `live` is no address or credentials are missing.
+    """
     if not live:
         return Account(_own_credentials())
     try:
         protocol, host = values.endpoint(live)
     except ValueError as error:
-        raise Failure(f"the address of ApsaraVideo Live: {error}") from None
+        raise Failure(f"The address of ApsaraVideo Live is invalid: {error}") from None
     address = f"{protocol}://{host}"
     if protocol == "http":  # only an emulator, which emulates STS too
         return Account(_own_credentials(DEVELOPMENT), address, address)
@@ -114,16 +117,19 @@ def account_at(live: str) -> Account:
 
 
 def _own_credentials(otherwise: Credentials | None = None) -> Credentials:
-    """Return the credentials from Alibaba Cloud's usual environment variables."""
+    """Return the credentials of Alibaba Cloud's usual environment variables, else `otherwise`.
+
+    Raise Failure if there are neither.
+    """
     names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
     found = Credentials(*(os.environ.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
     if not found.are_missing():
         return found
     if otherwise is None:
         raise Failure(
-            "there are no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and"
-            " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user, with ALIBABA_CLOUD_SECURITY_TOKEN"
-            " where they are temporary"
+            "There are no credentials. Set ALIBABA_CLOUD_ACCESS_KEY_ID and"
+            " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user, and ALIBABA_CLOUD_SECURITY_TOKEN"
+            " if they are temporary."
         )
     return otherwise
 
@@ -160,7 +166,7 @@ def _snake(action: str) -> str:
 
 
 def rows_at(document: Mapping[str, object], *path: str) -> list[Json]:
-    """Return the list at `path` of an RPC answer; empty where Live leaves out any part of it."""
+    """Return the list at `path` of an RPC answer; it is empty if Live omits any part of `path`."""
     found: object = document
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None

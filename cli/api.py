@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Api:
-    """`url` is a stage's address. Every method returns the answer's JSON or raises a Failure."""
+    """A client of the stage at `url`; each method returns the answer's JSON or raises Failure."""
 
     def __init__(
         self, url: str, token: str, *, language: str = "en", timeout_s: float = TIMEOUT_S
@@ -109,16 +109,20 @@ class Api:
             )
             document = answer.json()
         except requests.ReadTimeout:
-            ambiguous = "" if method == "GET" else ": whether it did what was asked is unknown"
+            ambiguous = "" if method == "GET" else ". Whether it carried out the request is unknown"
             silent = f"{self._url} gave no answer within {self._timeout_s:g} s"
             raise Failure(silent + ambiguous) from None
         except requests.JSONDecodeError:
-            raise Failure(f"{self._url} answered {answer.status_code} and no JSON") from None
+            raise Failure(
+                f"{self._url} answered {answer.status_code} without JSON. Check the address."
+            ) from None
         except (requests.RequestException, UnicodeError) as error:
             kind = type(error).__name__
-            raise Failure(f"{self._url} cannot be reached: is the stage up? ({kind})") from None
+            raise Failure(
+                f"{self._url} cannot be reached ({kind}). Check that the stage is up."
+            ) from None
         if not isinstance(document, dict):
-            raise Failure(f"{self._url} does not answer as live-record does: is it the stage?")
+            raise Failure(f"{self._url} does not answer as live-record does. Check the address.")
         if not answer.ok and "detail" in document:
             raise StageRefusal(document)
         return document
@@ -129,7 +133,7 @@ def _path(stream: str) -> str:
 
 
 def _require_fields(url: str, document: Json, *names: str) -> Json:
-    """Return the document, or raise a Failure where something else than a stage answered."""
+    """Return the document; raise Failure if something other than a stage answered."""
     if any(name not in document for name in names):
         error = document.get("errorMessage") or "its answer lacks the expected fields"
         raise Failure(f"{url} does not answer as live-record does: {error}")

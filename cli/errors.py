@@ -1,4 +1,4 @@
-"""How a command fails: one sentence on stderr, exit code 1.
+"""The errors that end a command: a text on stderr and exit code 1.
 
 Every module of the command line raises these; click prints them. They must not hold secrets.
 """
@@ -12,7 +12,7 @@ import click
 
 
 class Failure(click.ClickException):
-    """A command that cannot go on; its text says what was wrong and what to do next."""
+    """The command cannot go on; the text names what was wrong and what to do next."""
 
 
 class StageRefusal(Failure):

@@ -72,7 +72,7 @@ def _rejected_callback(stream: str, rejected: Json) -> str:
         return ""
     newest = ours[0]
     return (
-        f"; and a callback that claims to be about it was refused at {newest['at']},"
+        f"; and a callback that claims to be about it was rejected at {newest['at']},"
         f" because nothing proved that Live sent it: {newest['why']}"
     )
 
@@ -101,8 +101,9 @@ def _phases_line(health: Json) -> str:
 
 
 def clock_offset(offset_ms: int) -> str:
-    """Describe the development clock, which keeps its offset over restarts of the stack."""
+    """Return a text for the development clock, whose offset survives a restart of the stack."""
     if not offset_ms:
         return "as real time"
     way = "ahead of" if offset_ms > 0 else "behind"
-    return f'{written(abs(offset_ms))} {way} real time (/_control/clock, {{"offset_ms": 0}}: back)'
+    reset = 'to reset it: POST {"offset_ms": 0} to /_control/clock'
+    return f"{written(abs(offset_ms))} {way} real time ({reset})"

@@ -1,7 +1,7 @@
-"""`live-record play`: playback URLs of a stream's files, presigned for a limited time.
+"""`live-record play`: prints playback URLs of a stream's files, presigned for a limited time.
 
-cli.main adds the command. The stage signs where it can; otherwise the operator's own access key
-does. No URL may be logged: whoever has one can download the file.
+cli.main adds the command. The stage signs if it can; otherwise the operator's own access key
+signs. No URL may be logged: anybody who has it can download the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.protocol.durations import duration, written
 from shared.protocol.file import VOD
 
 LONGEST_MS = 7 * 24 * 3_600_000
-"""OSS signs for no longer."""
+"""The longest validity of a presigned URL of OSS."""
 
 
 class Period(click.ParamType[timedelta]):
@@ -36,7 +36,11 @@ class Period(click.ParamType[timedelta]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not 0 < ms <= LONGEST_MS:
-            self.fail("OSS signs for 7 days at the most", param, ctx)
+            self.fail(
+                "A presigned URL of OSS is valid for at most 7 days. Pass a shorter duration.",
+                param,
+                ctx,
+            )
         return timedelta(milliseconds=ms)
 
 
@@ -50,7 +54,13 @@ class Period(click.ParamType[timedelta]):
     show_default=True,
     help="how long the URLs are valid",
 )
-@click.option("--limit", default=10, type=click.IntRange(1, 1000), show_default=True)
+@click.option(
+    "--limit",
+    default=10,
+    type=click.IntRange(1, 1000),
+    show_default=True,
+    help="largest number of files",
+)
 @click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
 @click.option(
     "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
@@ -69,8 +79,8 @@ def play(
 ) -> None:
     """Print playback URLs of STREAM's files, newest first.
 
-    They are valid for as long as --for. The stage signs them if its bucket is configured; for
-    longer than 12h, or if it is not, your own access key does.
+    The URLs are valid for as long as --for. The stage signs them if its bucket is configured and
+    --for is at most 12h; otherwise your own access key signs them.
     """
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=False), None
@@ -83,7 +93,7 @@ def play(
     for row in rows:
         _print_url(row)
     if not rows:
-        click.echo("it has left no file")
+        click.echo("the stream has no files yet")
 
 
 def _print_url(row: Json) -> None:
@@ -96,14 +106,14 @@ def _print_url(row: Json) -> None:
 def _signed_by_stage(
     api: Api, path: str | None, period: timedelta, limit: int
 ) -> Sequence[Json] | None:
-    """Return the rows with URLs signed by the stage, or None, with a message, if it cannot."""
+    """Return the rows with URLs signed by the stage; print why and return None if it refuses."""
     ms = period // timedelta(milliseconds=1)
     if not path or ms > MAX_SIGNED_MS:
         return None
     try:
         return api.playback_urls(path, written(ms), limit)
     except StageRefusal as refused:
-        click.echo(f"the stage does not sign, your own access key does: {refused}", err=True)
+        click.echo(f"The stage refused to sign; using your own access key. {refused}", err=True)
         return None
 
 
@@ -117,7 +127,7 @@ def _signed_by_own_key(
             bucket, endpoint = bucket_of(account, stream)
         except Declined as declined:
             raise Failure(
-                f"the recording configuration of {stream} cannot be read: {declined}"
+                f"The recording configuration of {stream} cannot be read: {declined}"
             ) from None
     for row in rows:
         url = (
@@ -127,7 +137,10 @@ def _signed_by_own_key(
 
 
 def bucket_of(account: Account, stream: str) -> tuple[str, str]:
-    """Return bucket and endpoint of the configuration that covers a stream; raise Declined."""
+    """Return bucket and endpoint of the configuration that applies to a stream.
+
+    Raise Declined if the account refuses to list them, Failure if no configuration applies.
+    """
     from cli.setup.configurations import recordings
 
     domain, app, name = stream.split("/")
@@ -138,14 +151,15 @@ def bucket_of(account: Account, stream: str) -> tuple[str, str]:
     ]
     if not fitting:
         raise Failure(
-            f"{stream} is recorded into no bucket. Run live-record setup: it shows what is missing."
+            f"No recording configuration stores {stream} in a bucket. Run live-record setup to see"
+            " what is missing."
         )
     _, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))
     return str(value["OssBucket"]), str(value["OssEndpoint"])
 
 
 def presigned_url(account: Account, bucket: str, endpoint: str, uri: str, period: timedelta) -> str:
-    """Presign locally, without a request: whether the key may read shows when the URL is used."""
+    """Return a presigned URL, made without a request; a missing permission shows on its use."""
     import alibabacloud_oss_v2 as oss
 
     from cli.doctor.bucket import client

@@ -1,7 +1,7 @@
 """`live-record policy`: test a policy file, compare it with the policy in force, and apply it.
 
-cli.main adds the group. A stage is asked over HTTP alone, since its store may be unreachable from
-a laptop and only the stage can check a policy against its own settings.
+cli.main adds the group. It reaches a stage over HTTP alone: a laptop may not reach the store, and
+only the stage can check a policy against its own settings.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ _file = click.argument("file", type=_FILE, default="policy.toml")
 def policy() -> None:
     """Test, compare and apply the policy.
 
-    The policy says which streams are recorded automatically, and how.
+    The policy determines which streams are recorded automatically, and how.
     """
 
 
 @policy.command("test")
 @click.argument("stream", type=Stream())
-@click.option("--file", type=_FILE, default="policy.toml", show_default=True)
+@click.option(
+    "--file", type=_FILE, default="policy.toml", show_default=True, help="policy file to test"
+)
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def test(stream: str, file: Path, as_json: bool) -> None:
-    """Show which rule of FILE applies to STREAM.
+    """Show which rule of a policy file applies to STREAM.
 
-    It says what would happen to the stream domain/app/stream.
+    It explains what would happen to the stream domain/app/stream.
     """
     read = read_policy(file)
     effect = policy_effect(read, _stream_key(read, stream))
@@ -63,7 +65,7 @@ def show_policy(api: Api, as_json: bool) -> None:
     if as_json:
         output.as_json(answer)
         return
-    version = f"version {answer['version']}" if answer["version"] else "the packaged one"
+    version = f"version {answer['version']}" if answer["version"] else "the packaged policy"
     click.echo(f"# {version}\n{json.dumps(answer['policy'], indent=2, ensure_ascii=False)}")
 
 
@@ -71,7 +73,7 @@ def show_policy(api: Api, as_json: bool) -> None:
 @_file
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
-    """Show what FILE would change for the streams that a stage knows now."""
+    """Show what FILE would change for the streams that a stage knows."""
     new, rows = read_policy(file), api.list_recordings(100_000)["recordings"]
     old = _load(api.policy()["policy"])
     changes = list(policy_changes(old, new, [row["stream"] for row in rows]))
@@ -80,27 +82,30 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
         return
     for change in changes:
         click.echo(f"{change['what']}: {change['before']} -> {change['after']}")
-    click.echo(f"{len(changes)} changes; {len(rows)} streams are known now.")
+    click.echo(f"{len(changes)} changes; the stage knows {len(rows)} streams.")
 
 
 @policy.command("apply")
 @_file
 @of_stage(changes=True)
 def apply(api: Api, file: Path, as_json: bool) -> None:
-    """Put FILE in force in a stage, without a deploy, within ten seconds."""
+    """Apply FILE to a stage within ten seconds, without a deploy."""
     packed = json.loads(packed_policy(file))
     answer = api.apply_policy(packed, replaces=api.policy()["version"])
     if as_json:
         output.as_json(answer)
         return
-    click.echo(f"version {answer['version']} is in force within 10 s; streams recorded now go on.")
+    click.echo(f"Version {answer['version']} is in force within 10 s. Running recordings continue.")
 
 
 def _load(document: Json) -> Policy:
     try:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
-        raise Failure(f"the stage runs a policy that this release cannot read: {error}") from None
+        raise Failure(
+            f"The stage runs a policy that this release cannot read: {error}. Use the release that"
+            " the stage runs."
+        ) from None
 
 
 def _stream_key(policy: Policy, stream: str) -> StreamKey:
@@ -108,17 +113,17 @@ def _stream_key(policy: Policy, stream: str) -> StreamKey:
     streaming = policy.streaming(domain)
     if streaming is None:
         known = ", ".join(served.streaming for served in policy.domains)
-        raise Failure(f"{domain} is not in the policy, which names {known}")
+        raise Failure(f"The policy does not contain {domain}; it names {known}.")
     return StreamKey(streaming, app, name)
 
 
 _FIRST_SECONDS_LOST = (
-    "its first seconds are lost: Live reports a stream once it has been connected for"
-    " 2 s, and the start goes out then. A recording configuration with OnDemand 0 (automatic) or"
-    " 1 (asks us) loses nothing"
+    "its first seconds are lost: Live reports a stream only after 2 s of connection, and the start"
+    " is sent then. A recording configuration with OnDemand 0 (automatic) or 1 (on-demand"
+    " callback) loses nothing"
 )
 _INTERRUPTED = {
-    OnInterruption.RESUME: "interrupted: it is started again as soon as the stream returns",
+    OnInterruption.RESUME: "interrupted: the recording is started again when the stream returns",
     OnInterruption.STOP: "interrupted: the recording ends, and the next publish begins another",
     OnInterruption.FINALIZE: "interrupted: the recording ends, and its file appears at once",
 }
@@ -152,7 +157,7 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
         longest = written(rule.max_duration) if rule.max_duration else "the stage's max_duration"
         sentences.append(f"at the longest for {longest}, counted from the first start")
     if rule.max_concurrent is not None:
-        sentences.append(f"at most {rule.max_concurrent} at a time, further ones wait")
+        sentences.append(f"at most {rule.max_concurrent} streams at a time; further ones wait")
     if rule.priority:
         sentences.append(
             f"priority {rule.priority} when the concurrency quota or the rate limit is short"
@@ -163,7 +168,7 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
 
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
-    """Yield changes of mode, targets, domains, and of each stream whose rule would differ."""
+    """Yield each change of the mode, the domains, a forward_to target, or a stream's rule."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "domains": (_names(old), _names(new)),

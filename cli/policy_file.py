@@ -1,4 +1,4 @@
-"""Reads a policy file and reports all of its mistakes, each with its line.
+"""Reads a policy file and reports all its mistakes, each with its line.
 
 The policy commands, deploy, the packaging and the local stack call it. The checks themselves are
 those of shared.config.
@@ -17,14 +17,14 @@ from shared.protocol.policy import Policy
 
 
 def read_policy(file: Path) -> Policy:
-    """Return the policy, or raise a Failure with every fault as FILE:LINE."""
+    """Return the policy; raise Failure with every fault as FILE:LINE."""
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return load_policy(text, kind=kind)
 
 
 def packed_policy(file: Path) -> str:
-    """Return the policy as JSON, which every Python reads."""
+    """Return the policy as JSON, since the functions have no TOML parser on Python 3.10."""
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return policy_as_json(text, kind=kind)

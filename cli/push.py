@@ -1,6 +1,6 @@
 """`live-record push`: publishes an FLV file as a live stream, in real time.
 
-cli.main adds the command. It speaks RTMP through emulator.media; it does not ask a stage.
+cli.main adds the command. It speaks RTMP through emulator.media and must not call a stage.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ ROOM = "live.example.com/app/room1"
     show_default=True,
     help="name of the stage whose RTMP port to use",
 )
-@click.option("--loop", is_flag=True, help="repeat the file until Ctrl-C")
+@click.option("--loop", is_flag=True, help="repeat FILE until Ctrl-C")
 def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     """Push FILE, an FLV file, in real time over RTMP to TO.
 
-    TO is an rtmp:// address, or a stream (domain/app/stream) of a stage on this machine. Without
-    FILE, a test picture of 4 s is pushed.
+    TO is an rtmp:// URL, or a stream (domain/app/stream) of a stage on this machine. Without FILE,
+    a test picture of 4 s is pushed.
     """
     file, to = _resolve_arguments(file, to)
     url = to if to.startswith(RTMP) else _stage_url(stage, to)
@@ -47,17 +47,17 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
         with file.open("rb") as opened:
             tags = _tags(opened)
             with Publisher(url) as publisher:
-                click.echo(f"{url.partition('?')[0]} takes {file.name}")
+                click.echo(f"pushing {file.name} to {url.partition('?')[0]}")
                 sent = _send(publisher, looped(tags) if loop else tags)
     except Malformed as error:
         raise Failure(f"{file} cannot be pushed: {error}") from None
     except NotTaken as refused:
-        raise Failure(f"{url.partition('?')[0]} does not take it: {refused}") from None
+        raise Failure(f"{url.partition('?')[0]} rejected the stream: {refused}") from None
     click.echo(f"{sent} tags sent")
 
 
 def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
-    """Return file and destination: a single word that is no file is the destination."""
+    """Return file and destination; a single argument that is no file is the destination."""
     if file.exists():
         return file, to or ROOM
     word = re.sub(":/+", "://", str(file), count=1)
@@ -67,7 +67,7 @@ def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
 
 
 def _tags(file: BinaryIO) -> Iterator[Tag]:
-    """Return the tags; raise Malformed before anything is connected if this is no FLV file."""
+    """Return the tags; raise Malformed at once, before any connection, if this is no FLV file."""
     tags = read(file)
     return chain([tag for tag in (next(tags, None),) if tag], tags)
 
@@ -86,6 +86,6 @@ def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
 def _stage_url(stage: str, stream: str) -> str:
     rtmp = stage_registry.target_of(stage, None).rtmp
     if not rtmp:
-        raise Failure(f"the stage {stage} has no RTMP port here. Pass an rtmp:// address.")
+        raise Failure(f"The stage {stage} has no RTMP port here. Pass an rtmp:// URL as TO.")
     domain, app, name = Stream().convert(stream, None, None).split("/")
     return f"{rtmp}/{app}/{name}?vhost={domain}"

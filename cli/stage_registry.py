@@ -1,4 +1,4 @@
-"""Finds the stage a command is for: by its table in the stages file, or by --url and --token.
+"""Finds the stage that a command is for, in the stages file or by --url and --token.
 
 Every command that calls a stage uses it, and `live-record dev` registers the development stage
 here. A table of another stage must never be changed or reformatted.
@@ -21,19 +21,22 @@ import click
 import requests
 
 from cli.errors import Failure
-from cli.local.stack import ROOT
+from cli.paths import state_folder
 
-STATE = ROOT / ".live-record"
+STATE = state_folder()
 FILE = "LIVE_RECORD_STAGES"
 DEV = "dev"
 _HEALTH_TIMEOUT_S = 1.0
-"""The development stage must answer within this time to be taken as up."""
+"""The development stage counts as up if it answers within this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How a stage is reached. `live` is the address of an emulator of ApsaraVideo Live, empty for
-    the service itself; `rtmp` is where that emulator takes streams."""
+    """The addresses and the API token of a stage.
+
+    `live` is the address of the Live emulator, empty for the real service; `rtmp` is the
+    emulator's address to push streams to.
+    """
 
     url: str
     token: str
@@ -44,14 +47,16 @@ class Target:
 def resolve_target(
     stage: str | None, url: str | None, token: str | None, *, changes: bool
 ) -> Target:
-    """Return the stage that the options name. A command that only reads may leave it out and gets
-    the development stage if it is up."""
+    """Return the stage that the options name; raise a usage error if none is found.
+
+    Without options, a command that only reads gets the development stage if it is up.
+    """
     if stage and url:
         raise click.UsageError("Pass either --stage or --url, not both.")
     if url:
         if not token:
             raise click.UsageError("--url needs a token. Pass --token or set LIVE_RECORD_TOKEN.")
-        return _checked(Target(url, token), "the stage of --url")
+        return _checked(Target(url, token), "--url")
     if stage:
         return target_of(stage, token)
     if not changes and (dev := _dev_if_up()):
@@ -61,11 +66,15 @@ def resolve_target(
 
 
 def _checked(target: Target, where: str) -> Target:
-    """Return the target, or raise a usage error that begins with `where`."""
+    """Return the target; raise a usage error that begins with `where` if a value is malformed."""
     if not _is_address(target.url):
-        raise click.UsageError(f"{where}: write its address like https://record.example.com")
+        raise click.UsageError(
+            f"{where}: The address is no URL. Write it like https://record.example.com."
+        )
     if not (target.token.isascii() and target.token.isprintable()):
-        raise click.UsageError(f"{where}: the token is one line of ASCII")
+        raise click.UsageError(
+            f"{where}: The token is malformed. It must be one line of printable ASCII."
+        )
     return target
 
 
@@ -82,23 +91,27 @@ def target_of(stage: str, token: str | None) -> Target:
     if stage not in stages:
         known = ", ".join(stages) or "none yet"
         raise click.UsageError(
-            f"there is no stage {stage} in {path()} (known: {known}): make dev adds dev, a table"
-            f' [{stage}] with url = "https://…" adds one that is deployed (docs/deploy.md)'
+            f"There is no stage {stage} in {path()} (known: {known}). Run make dev to add dev, or"
+            f' add a table [{stage}] with url = "https://…" for a deployed one (docs/deploy.md).'
         )
     return _target(stage, stages[stage], token)
 
 
 def _target(stage: str, table: Mapping[str, object], token: str | None) -> Target:
-    """Build a Target. `token_env` names a variable, so that the file need not hold the token."""
+    """Return the Target of a table in the stages file; raise a usage error if it is incomplete.
+
+    `token_env` of the table names an environment variable, so that the file need not hold a token.
+    """
     url = table.get("url")
     stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))
     if not isinstance(url, str) or not (token or stored_token):
         raise click.UsageError(
-            f"the stage {stage} in {path()} needs a url, and a token or a token_env that is set"
+            f"The stage {stage} in {path()} is incomplete. Give it a url, and a token or a"
+            " token_env that is set."
         )
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
     return _checked(
-        Target(url, token or str(stored_token), live, rtmp), f"the stage {stage} in {path()}"
+        Target(url, token or str(stored_token), live, rtmp), f"The stage {stage} in {path()}"
     )
 
 
@@ -115,7 +128,10 @@ def _dev_if_up() -> Target | None:
 
 
 def with_live(target: Target, live: str | None) -> Target:
-    """Return the target with Live's address: --live, else the stages file, else the variable."""
+    """Return the target with Live's address.
+
+    The order is --live, the stages file, then LIVE_RECORD_LIVE_ENDPOINT; empty is the real service.
+    """
     endpoint = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
     return replace(target, live=endpoint)
 
@@ -143,7 +159,7 @@ def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
 
 
 def register(stage: str, target: Target) -> None:
-    """Write the stage's table and leave every other one as it is."""
+    """Write the stage's table and leave all others unchanged; raise Failure if it cannot."""
     fields = asdict(target)
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value]
     table = "".join([f"[{stage}]\n", *lines])

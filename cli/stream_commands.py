@@ -1,7 +1,7 @@
 """The commands about streams: one for each route of the HTTP API, and why and watch.
 
-cli.main adds them. They parse options, call cli.api and print through cli.output; what a request
-means is decided by the stage alone.
+cli.main adds them. They parse options, call cli.api and print through cli.output. The stage alone
+decides what a request means.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.protocol import Phase
 
 Command = Callable[..., None]
 _SERVER_ERROR_STATUS = 500
-"""From here on, HTTP statuses blame the server."""
+"""HTTP statuses from here on are errors of the server."""
 CHOICES = {
     "on_interruption": click.Choice(["resume", "stop", "finalize"]),
     "if_not_live": click.Choice(["wait", "fail"]),
@@ -33,8 +33,11 @@ CHOICES = {
 
 
 def of_stage(*, changes: bool) -> Callable[[Command], Command]:
-    """Add the options that name a stage and pass the command its `api`; print refusals as JSON
-    with --json."""
+    """Return a decorator that adds the options that name a stage and passes the command its `api`.
+
+    `changes`: the command changes something, so that it must name its stage. With --json, a
+    refusal is printed as JSON.
+    """
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -84,14 +87,20 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         "--language",
         type=click.Choice(["en", "zh"]),
         default=_default_language,
-        help="language of the texts",
+        help="language of the stage's texts; by default that of your locale",
     ),
 )
 _stream = click.argument("stream", type=Stream())
-_limit = click.option("--limit", default=100, type=click.IntRange(1, 1000), show_default=True)
-_max_duration = click.option("--max-duration", help='stop after this long, like "4h"')
-_until = click.option("--until", help="stop at this time, RFC 3339")
-_note = click.option("--note", help="free text that is kept in the stream's history")
+_limit = click.option(
+    "--limit",
+    default=100,
+    type=click.IntRange(1, 1000),
+    show_default=True,
+    help="largest number of rows",
+)
+_max_duration = click.option("--max-duration", help='stop after this duration, such as "4h"')
+_until = click.option("--until", help="stop at this time (RFC 3339)")
+_note = click.option("--note", help="free text to store in the stream's history")
 
 
 @click.command()
@@ -101,10 +110,13 @@ _note = click.option("--note", help="free text that is kept in the stream's hist
 @click.option(
     "--on-interruption",
     type=CHOICES["on_interruption"],
-    help="when the stream drops: record it again, stop, or stop and publish the file at once",
+    help="what to do when the stream drops: record it again when it returns (resume), end the"
+    " recording (stop), or end it and write the file at once (finalize)",
 )
 @click.option(
-    "--if-not-live", type=CHOICES["if_not_live"], help="wait for the stream, or fail at once"
+    "--if-not-live",
+    type=CHOICES["if_not_live"],
+    help="what to do when the stream is offline: wait for it, or fail at once",
 )
 @_note
 @of_stage(changes=True)
@@ -119,15 +131,19 @@ def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
 @click.command()
 @_stream
 @click.option(
-    "--finalize", is_flag=True, help="end the merge delay too, so that the file appears at once"
+    "--finalize", is_flag=True, help="also end the merge delay, so that the file appears at once"
 )
-@click.option("--hold", help='how long no policy may start it again: "12h", or "session"')
+@click.option(
+    "--hold",
+    help='how long no policy rule may start it again: a duration such as "12h", or "session" for'
+    " the rest of this publish",
+)
 @_note
 @of_stage(changes=True)
 def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
     """Stop recording STREAM.
 
-    No policy starts it again for 12 hours, or for as long as --hold says.
+    No policy rule starts it again for 12 hours, or for the time given by --hold.
     """
     _print_status(api, api.ask(stream, "stop", **body), as_json)
 
@@ -138,7 +154,7 @@ def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> Non
 @_until
 @of_stage(changes=True)
 def extend(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
-    """Move the end of STREAM's recording."""
+    """Change the time at which STREAM's recording ends."""
     _print_status(api, api.ask(stream, "extend", **body), as_json)
 
 
@@ -146,7 +162,7 @@ def extend(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
 @_stream
 @of_stage(changes=True)
 def restart(api: Api, stream: str, as_json: bool) -> None:
-    """End STREAM's file and go on in a new one."""
+    """Finish STREAM's file and continue in a new one."""
     _print_status(api, api.ask(stream, "restart"), as_json)
 
 
@@ -154,9 +170,9 @@ def restart(api: Api, stream: str, as_json: bool) -> None:
 @_stream
 @of_stage(changes=True)
 def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
-    """Make STREAM's file appear now.
+    """End STREAM's merge delay now.
 
-    It does not wait for the merge delay after a stop.
+    The file of a stopped recording then appears at once.
     """
     _print_status(api, api.ask(stream, "cancel_delay"), as_json)
 
@@ -191,7 +207,7 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
     """List what happened to STREAM and why, newest first."""
     answer = api.history(stream, limit)
     output.rows(
-        answer, "history", output.history_line, as_json, nothing="nothing has happened to it"
+        answer, "history", output.history_line, as_json, nothing="the stream has no history yet"
     )
 
 
@@ -202,19 +218,25 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
     """List the files that STREAM was recorded into, newest first."""
     answer = api.files(stream, limit)
-    output.rows(answer, "files", output.file_line, as_json, nothing="it has left no file")
+    output.rows(answer, "files", output.file_line, as_json, nothing="the stream has no files yet")
 
 
 @click.command("list")
-@click.option("--phase", type=CHOICES["phase"])
-@click.option("--domain")
-@click.option("--app")
-@click.option("--limit", default=1000, type=click.IntRange(1), show_default=True)
+@click.option("--phase", type=CHOICES["phase"], help="list only streams in this phase")
+@click.option("--domain", help="list only streams of this domain")
+@click.option("--app", help="list only streams of this application")
+@click.option(
+    "--limit",
+    default=1000,
+    type=click.IntRange(1),
+    show_default=True,
+    help="largest number of streams",
+)
 @of_stage(changes=False)
 def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> None:
     """List every stream that the stage knows."""
     answer = api.list_recordings(limit, **filters)
-    output.rows(answer, "recordings", output.status_line, as_json, nothing="no stream is known")
+    output.rows(answer, "recordings", output.status_line, as_json, nothing="no streams")
 
 
 @click.command()
@@ -268,25 +290,10 @@ def _print_status(api: Api, answer: Json, as_json: bool) -> None:
 
 
 def _suggest_similar_name(api: Api, answer: Json) -> None:
-    """Suggest a similar name if this one was never live: it may be mistyped."""
+    """Print a similar stream's name if this stream was never live: its name may be mistyped."""
     if answer["ever_live"]:
         return
     known = [row["stream"] for row in api.list_recordings(1000)["recordings"] if row["ever_live"]]
     near = nearest(answer["stream"], known)
     if near:
-        click.echo(f"{answer['stream']} was never live: did you mean {near}?", err=True)
-
-
-COMMANDS = (
-    start,
-    stop,
-    extend,
-    restart,
-    cancel_delay,
-    status,
-    why,
-    history,
-    files,
-    list_streams,
-    watch,
-)
+        click.echo(f"{answer['stream']} was never live. Did you mean {near}?", err=True)

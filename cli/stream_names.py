@@ -1,7 +1,7 @@
 """Parses the name of a stream: domain/app/stream, or the URL it is published to or played from.
 
-Every command with a STREAM argument uses it. Everything else in a URL may be secret: it is dropped
-here and never repeated in an error.
+Every command with a STREAM argument uses it. Everything else in a URL may be secret: this module
+drops it and must not repeat it in an error.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
 _PLAYLISTS = (".m3u8", ".flv")
 _MIN_LIKENESS_RATIO = 0.75
-_USAGE = "name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL"
+_USAGE = "Name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL."
 
 
 class Stream(click.ParamType[str]):
-    """A STREAM argument. Whatever else a URL contains may be secret: it is dropped at once and
-    never quoted in an error."""
+    """The type of a STREAM argument; its value is domain/app/stream."""
 
     name = "stream"
 
@@ -34,16 +33,16 @@ class Stream(click.ParamType[str]):
 
 
 def stream_of(text: str) -> str:
-    """Return `domain/app/stream`; raise ValueError with how to write it."""
+    """Return `domain/app/stream`; raise ValueError whose text explains how to write it."""
     scheme, divided, _ = text.partition("://")
     if divided and scheme.lower() not in (*_PUSHED, *_PLAYED):
-        raise ValueError(f"this kind of URL is not read: {_USAGE}")
+        raise ValueError(f"This kind of URL does not name a stream. {_USAGE}")
     domain, path = _parts(text) if divided else _bare(text)
     names = [domain, *(unquote(part) for part in path.strip("/").split("/"))]
     if divided and scheme.lower() in _PLAYED:
         names[-1] = _played(names[-1])
     if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
-        raise ValueError(f"a stream has three names: {_USAGE}")
+        raise ValueError(f"A stream has three names. {_USAGE}")
     return "/".join(names)
 
 
@@ -52,12 +51,12 @@ def _parts(url: str) -> tuple[str, str]:
     try:
         address = urlsplit(url)
     except ValueError:
-        raise ValueError(f"this is no URL: {_USAGE}") from None
+        raise ValueError(f"This is no URL. {_USAGE}") from None
     return address.hostname or "", address.path
 
 
 def _bare(text: str) -> tuple[str, str]:
-    """Split a name without a scheme. Its parameters may be secret as well and are dropped."""
+    """Return host and path of a name without a scheme, without its parameters."""
     plain = text.partition("?")[0].partition("#")[0]
     domain, _, path = plain.strip("/").partition("/")
     return domain.rpartition("@")[2].partition(":")[0], path
@@ -66,7 +65,7 @@ def _bare(text: str) -> tuple[str, str]:
 def _played(name: str) -> str:
     path = PurePosixPath(name)
     if path.suffix not in _PLAYLISTS:
-        raise ValueError(f"this URL plays no .m3u8 and no .flv: {_USAGE}")
+        raise ValueError(f"This URL plays neither .m3u8 nor .flv. {_USAGE}")
     return path.stem
 
 
@@ -75,7 +74,7 @@ def path_of(stream: str) -> str:
 
 
 def nearest(stream: str, known: Collection[str]) -> str | None:
-    """Return the known stream that was probably meant, or None."""
+    """Return the most similar of the known streams, None if none is similar enough."""
     others = ((_likeness(stream, name), name) for name in known if name != stream)
     return max(
         ((ratio, name) for ratio, name in others if ratio >= _MIN_LIKENESS_RATIO),
@@ -84,6 +83,9 @@ def nearest(stream: str, known: Collection[str]) -> str | None:
 
 
 def _likeness(first: str, second: str) -> float:
-    """Return the ratio, 0 to 1, of the least similar part: long domains alone always look alike."""
+    """Return the similarity, 0 to 1, of the least similar part.
+
+    The domain alone does not count: long domains are always similar.
+    """
     parts = zip(first.split("/"), second.split("/"), strict=True)
     return min(SequenceMatcher(None, *both).ratio() for both in parts)

@@ -1,7 +1,7 @@
 """The shutdown signal of an emulator that runs as a program.
 
 The `run` functions of emulator.fc and emulator.live await it.
-It knows nothing of what is being shut down.
+It must not know what is being shut down.
 """
 
 from __future__ import annotations

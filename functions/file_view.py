@@ -1,4 +1,7 @@
-"""A file that a stream left, as the API shows it."""
+"""A recorded file as the API shows it, and the query of the requests for files.
+
+The functions files and record_command use it. It requests nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from shared.protocol.file import VOD, File
 
 HOUR_MS = 3_600_000
 MAX_SIGNED_MS = 12 * HOUR_MS
-"""ms. The role's credentials last 36 h (docs/platform/function-compute.md), and an address no
+"""ms. The role's credentials last 36 h (docs/platform/function-compute.md), and a presigned URL no
 longer."""
 
 
@@ -28,11 +31,11 @@ QUERY: tuple[Field, ...] = (
     LIMIT,
     Field("for", _period, DURATION_TEXT, "how long the addresses play: 12h at most", "1h"),
 )
-"""Of those who want addresses that play; `for` is in ms once read."""
+"""The query of a request for playback URLs; `for` is in ms once read."""
 
 
 def is_object(left: File) -> bool:
-    """Whether it lies in the bucket; what was recorded to VOD does not."""
+    """Return True if the file is in the bucket, False if it was recorded to VOD."""
     return not left.uri.startswith(VOD)
 
 
@@ -75,7 +78,7 @@ def view_of(left: File) -> FileView:
 
 
 def _seconds(left: File) -> float | None:
-    """What Live told of it; else by its times, where they are known."""
+    """Return the duration that Live reported; else that of its times, or None without them."""
     if left.duration is not None:
         return left.duration / 1000
     return max(left.stop - left.start, 0) / 1000 if left.start else None

@@ -1,4 +1,7 @@
-"""Every file of a stream, with its size, and an address signed with the function's own role."""
+"""Lists the files of a stream: each with its size, and a URL presigned with the function's role.
+
+People and programs call it over HTTP. It reads files and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,9 @@ from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 
 BUDGET_S = 12.0
-"""s within which a person has an answer."""
+"""s within which a person gets an answer."""
 MAX_SIZES = 100
-"""How many sizes one request asks for; each is a request to OSS."""
+"""How many sizes one call reads at most; each is a request to OSS."""
 _PATH = "/v1/files/"
 _PATH_PARTS = 3
 
@@ -39,7 +42,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def prepare() -> None:
-    """As `app.prepare`, without Live's SDK, which this function's package does not have."""
+    """Load what the first event needs, without Live's SDK, which this package does not have."""
     composition.prepare(live=False)
     oss.prepare()
 
@@ -59,7 +62,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _stream(invocation: Invocation, path: str) -> StreamKey:
-    """The route may have taken its own part off the path."""
+    """Return the stream of the path. The route may have cut its own prefix off it."""
     names = path.rstrip("/").removeprefix(_PATH).removeprefix("/").split("/")
     if len(names) != _PATH_PARTS:
         raise NotFound(f"there is no {path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}")
@@ -93,7 +96,7 @@ def _signed(
 
 
 class _Sizes:
-    """Asks for so many, as long as there is time and OSS answers."""
+    """Reads at most MAX_SIZES sizes, while there is time and OSS answers."""
 
     def __init__(self, invocation: Invocation, opened: Opened) -> None:
         self._call, self._opened = invocation, opened

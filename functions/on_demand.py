@@ -1,4 +1,7 @@
-"""Live asks, as a stream begins, whether to record it: any answer but 200 would mean no."""
+"""Answers Live, which asks as a stream begins whether to record it.
+
+Live calls it over HTTP. It must answer 200 in time: any other answer means no.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ from shared.store.store_errors import StoreUnavailable
 BUDGET_S = 2.5
 """s; Live's own patience with this call is UNCONFIRMED (docs/platform/live.md §5)."""
 TIMEOUT_S = 0.8
-"""s that whoever answered before us has for it."""
+"""s that the previous callback receiver has to answer."""
 
 
 class OnDemandAnswer(Struct, frozen=True):
-    """`interval` and `formats` are only ever whoever's answered before us."""
+    """An answer to Live. Only the previous callback receiver gives `interval` and `formats`."""
 
     need_record: bool
     interval: Mapping[str, int] = field(default_factory=dict)
@@ -46,7 +49,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    """Once the path token holds, this answers 200 whatever happens."""
+    """Return an answer of 200 whatever happens, once the path token is valid."""
     live_callbacks.path_token(request.path, invocation.app.settings.path_tokens)
     try:
         said = _say(invocation, request)
@@ -75,8 +78,8 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
 
 
 def _is_proved(invocation: Invocation, request: Request) -> bool:
-    """Whether it is signed is UNCONFIRMED: a signature that is there has to hold. One that does
-    not is still answered, and changes nothing."""
+    """Return False for an invalid signature. Whether Live signs is UNCONFIRMED, so that a request
+    without a signature counts as proved. An unproved one is answered too, and changes nothing."""
     if not live_callbacks.is_signed(request.headers):
         return True
     settings = invocation.app.settings
@@ -94,7 +97,8 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
 def _decide(
     invocation: Invocation, key: StreamKey, before: OnDemandAnswer | None, *, stores: bool
 ) -> OnDemandAnswer:
-    """An intent or a hold first, then whoever answered before us, then the rule."""
+    """Return the answer of the intent or a hold, else of the previous receiver, else of the rule.
+    In observe mode only the previous receiver's answer counts."""
     loaded, stream_settings = invocation.app.store.load(key), invocation.app.stream_settings(key)
     asked = is_asked(loaded.record, loaded.now)
     rule = OnDemandAnswer(stream_settings.rule.on_publish is OnPublish.RECORD)
@@ -105,7 +109,8 @@ def _decide(
 
 
 def _store(invocation: Invocation, key: StreamKey, ours: OnDemandAnswer) -> None:
-    """Not stored, the publish will send a start that Live needs no more: that is all."""
+    """Store the answer. If that fails, the publish will send a start that Live no longer needs,
+    and nothing else is lost."""
     try:
         invocation.handle(
             key, OnDemandAnswered(ours.need_record), HandlingOptions(may_send=lambda: False)
@@ -115,7 +120,8 @@ def _store(invocation: Invocation, key: StreamKey, ours: OnDemandAnswer) -> None
 
 
 def _ask_before(invocation: Invocation, request: Request) -> OnDemandAnswer | None:
-    """Whoever had this callback before; None while the policy names nobody, or it is silent."""
+    """Return the previous receiver's answer; None if the policy names none, or if it gives no
+    valid answer in time."""
     target = invocation.app.policy.forward_to.on_demand
     callback = invocation.forwarded(Kind.ON_DEMAND, request)
     if not target or callback.is_relayed:
@@ -137,8 +143,8 @@ _CONTAINERS = {"mp4": "Mp4", "flv": "Flv", "m3u8": "M3U8"}
 
 
 def _read(body: bytes) -> OnDemandAnswer | None:
-    """Only what Live understands (docs/platform/live.md §5): the answer is cut off at 2,048
-    bytes."""
+    """Return an answer with only what Live understands (docs/platform/live.md §5), or None: the
+    body is cut off at 2,048 bytes."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):

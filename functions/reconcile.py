@@ -1,4 +1,7 @@
-"""Every minute and when woken: what is due, doubtful, unseen, over time."""
+"""Sends what is due, and compares the records with Live's online lists and lost callbacks.
+
+The timer runs all of it every minute. A wake-up call runs the sending alone.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,21 @@ from shared.invocation.invocation import Invocation
 from shared.outbound.wake import KEY_HEADER
 
 BUDGET_S = 70.0
-"""s that one run works at the most: the next minute's is there by then."""
+"""s that one run works at most: by then the run of the next minute has begun."""
 SLOT_WAIT_MS = 250
-"""So far ahead a slot is taken."""
+"""How far ahead a slot is taken at most."""
 RECONCILED = "reconciled"
 """The timestamp of the last reconcile, for health."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
+    """Answer a wake-up over HTTP; raise InvocationFailed if a timer's run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
-    """A timer and the API are let in by Function Compute itself; HTTP needs our own key, and only
-    wakes us for what is due."""
+    """Reconcile; return what was done. Function Compute itself authorizes a timer and the API. HTTP
+    needs our own key, and only sends what is due."""
     options = HandlingOptions(
         slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=invocation.has_time
     )

@@ -1,4 +1,7 @@
-"""Live says that a recording started, paused, resumed or failed, or that it left a file."""
+"""Receives Live's recording callbacks: started, paused, resumed, failed, or a file was stored.
+
+Live calls it over HTTP. It changes nothing before the signature is verified.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from shared.outbound.relay import Kind
 from shared.protocol import Reported
 
 BUDGET_S = 3.0
-"""s within which Live has its answer; it waits 5 (docs/platform/live.md §4)."""
+"""s within which Live gets its answer; it waits 5 (docs/platform/live.md §4)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -38,7 +41,7 @@ def _take(invocation: Invocation, callback: RecordEvent) -> Response:
 
 
 def prove(invocation: Invocation, request: Request) -> RecordEvent:
-    """Path token and signature first; what it says is read only then."""
+    """Return the callback. Verify path token and signature first; parse the body only then."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens)
     live_callbacks.verify(
@@ -51,7 +54,7 @@ def prove(invocation: Invocation, request: Request) -> RecordEvent:
 
 
 def _ignored(invocation: Invocation, callback: RecordEvent) -> Response:
-    """Whatever Live may come to send is no reason to be called again."""
+    """Return an answer of 200: Live must not repeat a callback that we do not know."""
     if isinstance(callback, UnknownEvent):
         invocation.log.warning("callback.ignored", why="an event nobody knows", kind=callback.event)
         return Response(200, {"ignored": "this event is not known"})

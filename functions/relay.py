@@ -1,4 +1,7 @@
-"""Passes a genuine callback on to whoever had it before; Function Compute tries again for us."""
+"""Forwards a genuine callback to its previous receiver; Function Compute retries for us.
+
+Our other functions call it asynchronously, with our own key. It stores no callback.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ _LATER_STATUSES = (408, 429)
 
 
 class NotForwarded(Exception):
-    """Raised out of the handler: what an asynchronous call raises is tried again
-    (docs/platform/function-compute.md §3), what it answers is not."""
+    """Raised out of the handler: Function Compute retries an asynchronous call that raises
+    (docs/platform/function-compute.md §3), but not one that answers."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -48,7 +51,8 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
-    """A target that says no will say it again; one that is in trouble may not."""
+    """Return the answer for a target's status. A target that refuses would refuse again; one that
+    is in trouble is tried again."""
     if status >= 500 or status in _LATER_STATUSES:  # noqa: PLR2004 - the server errors of HTTP
         invocation.log.warning("relay.failed", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()

@@ -1,4 +1,7 @@
-"""Live says that a stream was published or went away; and what it remarks about streams."""
+"""Receives Live's ingest callbacks: a stream was published or ended, an exception, a switch.
+
+Live calls it over HTTP. It changes nothing before the signature is verified.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from shared.protocol import Remarked
 from shared.protocol.durations import rfc3339
 
 BUDGET_S = 3.0
-"""s within which Live has its answer; it waits 5 (docs/platform/live.md §2)."""
+"""s within which Live gets its answer; it waits 5 (docs/platform/live.md §2)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -36,7 +39,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _refused(invocation: Invocation, request: Request) -> Response:
-    """For whoever may read the API: what this instance did not believe."""
+    """Return what this instance rejected, to callers whose token may read the API."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     caller = (
         invocation.app.settings.api_tokens.scopes(token) if scheme.lower() == "bearer" else None
@@ -56,7 +59,8 @@ def _claimed(invocation: Invocation, request: Request) -> str:
 
 
 def _told(invocation: Invocation, request: Request) -> Response:
-    """Ingest callbacks are GET; exceptions and switches are POST (docs/platform/live.md §2.1)."""
+    """Return the answer to a callback. Ingest callbacks are GET; exceptions and switches are POST
+    (docs/platform/live.md §2.1)."""
     if request.method == "POST":
         return _remark(invocation, request)
     callback = prove(invocation, request)
@@ -78,7 +82,7 @@ def _take(invocation: Invocation, callback: StreamEvent) -> Response:
 
 
 def prove(invocation: Invocation, request: Request) -> StreamEvent:
-    """Path token and signature first; what it says is read only then."""
+    """Return the callback. Verify path token and signature first; parse the query only then."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens)
     domains = [request.query.get("app", "")]
@@ -95,8 +99,8 @@ def _who(callback: StreamEvent) -> dict[str, str]:
 
 
 def _remark(invocation: Invocation, request: Request) -> Response:
-    """Its fields are UNCONFIRMED and so is whether it is signed: it is logged, and where it is
-    proved and names its stream, it is one more line of the history."""
+    """Log an exception or a switch, and add it to the history if it is signed and names its
+    stream. Its fields are UNCONFIRMED, and so is whether Live signs it."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens)
     proved = live_callbacks.is_signed(request.headers)

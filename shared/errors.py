@@ -1,7 +1,7 @@
 """What can go wrong, by what the caller should do about it.
 
     LiveRecordError
-    + RequestError               mend the request: it is answered with its own status
+    + RequestError               fix the request: it is answered with its own status
     | · BadRequest               400, every bad field at once
     | · Unauthorized             401, who are you
     | · Forbidden                403, not allowed to you
@@ -29,9 +29,9 @@
     | · NewerFormat              a later release wrote the record: it is not touched
     + Misconfigured              the settings cannot be served with, every fault at once
 
-`LiveError`s exist apart from the SDK's own exceptions because what a person or the protocol
-does next depends on these kinds alone, and the SDK's classes cut across them: a throttling
-may be any of three of its classes (docs/platform/sdk.md §B4).
+`LiveError`s are separate from the SDK's own exceptions. A person or the protocol acts on
+these kinds alone, and the SDK's classes do not match them: a throttling may be any of three
+of its classes (docs/platform/sdk.md §B4).
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ from msgspec import Struct
 
 
 class LiveRecordError(Exception):
-    """Everything that is raised on purpose."""
+    """The base of all errors that are raised on purpose."""
 
 
 class Fault(Struct, frozen=True):
-    """One thing that is wrong: where, and what to do about it. `line` is a file's, 0 for none."""
+    """One fault: where it is, and what to do about it. `line` is a line of a file, 0 for none."""
 
     field: str
     detail: str

@@ -1,8 +1,8 @@
 """Imports a package without the heavy modules that it names and our calls never use.
 
-While `standing_in` lasts, importing one of them gives a stand-in, which fetches the real one when
-something of it is first used. What cannot wait, such as a base class, is a Surprise: the caller
-then imports everything as it comes.
+Inside `stub_imports`, importing one of them gives a stub, which imports the real module when it is
+first used. What cannot wait, such as a base class, raises StubUsedTooEarly: the caller then imports
+everything.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _WORD = re.compile(r"[A-Z]+[^A-Z]*")
 
 
 class StubUsedTooEarly(ImportError):
-    """Something is used of a module while that module is being left out."""
+    """A stub was used while its module is still left out."""
 
 
-class _StubModule(ModuleType):  # stands in for a module
+class _StubModule(ModuleType):  # in place of a module
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever is asked for
         if name.startswith("__"):
             raise AttributeError(name)
         return _Name(self.__name__, name)
 
 
-class _Name:  # stands in for what a module has under that name
+class _Name:  # in place of what a module has under that name
     def __init__(self, module: str, name: str) -> None:
         self._at = module, name
 
@@ -59,12 +59,12 @@ class _Name:  # stands in for what a module has under that name
         raise StubUsedTooEarly(f"{self._at} is used as a base")
 
     def __instancecheck__(self, instance: object) -> bool:
-        """Of a module that nobody has loaded there are no instances."""
+        """Return False while the real module is not loaded: then there are no instances."""
         return self._at[0] in sys.modules and isinstance(instance, self._real())
 
 
 class _LazyPackage(ModuleType):
-    """A package of one class a file: a file is imported when its class is asked for."""
+    """A package with one class per file. A file is imported when its class is first used."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
         if name.startswith("__") and name != "__all__":
@@ -108,8 +108,8 @@ class _Finder(MetaPathFinder, Loader):
 
 @contextmanager
 def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterator[None]:
-    """For the names of modules that are not imported yet. To be used by one thread alone: for as
-    long as it lasts, every other thread would be given the stand-ins too."""
+    """Replace modules that are not imported yet: `unused` by stubs, `one_by_one` by packages that
+    import class by class. Use it in one thread alone: every other thread would get the stubs."""
     finder = _Finder(unused, one_by_one)
     sys.meta_path.insert(0, finder)
     try:
@@ -124,8 +124,8 @@ def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Itera
 
 
 def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T:
-    """What the first of them gives that raises nothing; between two, `packages` are forgotten, so
-    that nothing stays half imported. What the last one raises is raised."""
+    """Return the result of the first way that raises nothing; raise what the last one raises.
+    Between two ways `packages` are unloaded, so that nothing stays half imported."""
     for way in ways[:-1]:
         try:
             return way()
@@ -138,7 +138,8 @@ def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """What is imported is there to stay: looking for garbage in it is time lost, then and later."""
+    """Pause the garbage collector, and exempt what was imported meanwhile. It stays for good, so
+    looking for garbage in it costs time and finds none, now and later."""
     on = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,8 @@
-"""What happened, as JSON lines with stable names (`noun.past`) and without secrets.
+"""The log: JSON lines with stable event names (`noun.past`) and without secrets.
 
-Plain lines on the standard output, because Function Compute's root logger has a handler of its
-own, which would put a prefix before the JSON (docs/platform/function-compute.md §1.6).
+It writes to the standard output and not through `logging`: Function Compute's root logger has a
+handler of its own, which would put a prefix before the JSON (docs/platform/function-compute.md
+§1.6). The protocol must not use it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _SIGNS: Final = (
     *("auth_key", "usrargs", "rtmp", "authoriz", "bearer", "secret", "signature"),
     *("securitytoken", "security_token", "passw", "://", "/callbacks/"),
 )
-"""Without one of these, none of the patterns is in a text: most texts are one plain word."""
+"""Without one of these in a text, none of the patterns matches. Most texts are one plain word."""
 _HARMLESS: Final = (int, bool, NoneType)
 _PLAIN: Final = (str, int, float, NoneType, Enum)
 _SEVERAL: Final = (list, tuple, set, frozenset)
@@ -52,7 +53,7 @@ _SEVERAL: Final = (list, tuple, set, frozenset)
 
 @lru_cache(maxsize=512)
 def _is_telling(name: str) -> bool:
-    """A field of this name holds a secret."""
+    """Return True if a field of this name holds a secret."""
     return _TELLING.search(name) is not None
 
 
@@ -62,7 +63,8 @@ def to_stdout(line: str) -> None:
 
 
 class Log:
-    """`now` is in ms; `hide` are the secrets that must not be seen even where nothing tells."""
+    """A log. `now` is in ms. `hide`: literal secrets to redact wherever they occur, even in fields
+    whose name gives no hint; those of six characters or fewer are ignored."""
 
     def __init__(
         self, write: Callable[[str], object], *, now: Callable[[], int], hide: Iterable[str] = ()
@@ -73,7 +75,7 @@ class Log:
         self._bound: dict[str, object] = {}
 
     def bind(self, **fields: object) -> Log:
-        """The same log with these fields in every line."""
+        """Return a log that adds these fields to every line."""
         log = Log(self._write, now=self._now, hide=self._hide)
         log._bound = {**self._bound, **fields}
         return log
@@ -88,13 +90,13 @@ class Log:
         self._line("error", event, fields)
 
     def story(self, events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
-        """A line of its own for each, written together."""
+        """Write one line for each event, all in one write."""
         with suppress(Exception):  # as below
             if lines := [self._text_of("info", event, fields) for event, fields in events]:
                 self._write("\n".join(lines))
 
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
-        with suppress(Exception):  # a log that fails must not fail what it tells of
+        with suppress(Exception):  # a log that fails must not fail its caller
             self._write(self._text_of(level, event, fields))
 
     def _text_of(self, level: str, event: str, fields: Mapping[str, object]) -> str:
@@ -106,8 +108,8 @@ class Log:
         return json.dumps({**head, **plain, **head})
 
     def _plain(self, fields: Mapping[str, object]) -> dict[str, object] | None:
-        """The fields as they are, where nothing in them is to be hidden, cut or written otherwise:
-        so it is with nearly all lines. None where it has to be looked at closely."""
+        """Return the fields unchanged if nothing in them must be redacted, cut or converted, which
+        holds for nearly all lines; else None."""
         texts: list[str] = []
         plain = _as_they_are(fields, texts, depth=2)
         text = "\n".join(texts)
@@ -134,7 +136,7 @@ class Log:
         return shown
 
     def _shown(self, value: object, longest: int, depth: int) -> object:
-        if isinstance(value, _PLAIN):  # first, since most are, and an abstract class asks slowly
+        if isinstance(value, _PLAIN):  # first: most are, and an abstract class is slow
             plain = _plain(value)
             return self._text(plain, longest) if isinstance(plain, str) else plain
         if isinstance(value, (Mapping, *_SEVERAL)) and depth > _MAX_LEVELS:
@@ -155,7 +157,8 @@ class Log:
 
 
 def _is_suspect(text: str) -> bool:
-    """It has to be looked at closely: beyond ASCII a letter may count as another."""
+    """Return True if the patterns must be tried. Beyond ASCII they always must: when case is
+    ignored, a letter there may count as another one."""
     small = text.lower()
     return not text.isascii() or any(sign in small for sign in _SIGNS)
 
@@ -163,8 +166,8 @@ def _is_suspect(text: str) -> bool:
 def _as_they_are(
     fields: Mapping[str, object], texts: list[str], depth: int
 ) -> dict[str, object] | None:
-    """None where a field's name tells of a secret, or its value is not plain. `texts` gets all that
-    could hold one."""
+    """Return the fields unchanged; None if a name hints at a secret or a value is not plain. All
+    texts that could hold a secret are added to `texts`."""
     shown: dict[str, object] = {}
     for name, value in fields.items():
         if type(name) is not str or _is_telling(name):

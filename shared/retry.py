@@ -1,4 +1,7 @@
-"""Trying again and waiting, never past the deadline: the only module that does either."""
+"""Retries and waits, never past the deadline: the only module that does either.
+
+Invocations use it. It knows no error: the caller decides what to repeat, and when.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from msgspec import Struct
 
 T = TypeVar("T")
 Clock = Callable[[], float]
-"""A monotonic one, in seconds."""
+"""A monotonic clock, in seconds."""
 Sleep = Callable[[float], None]
 
 
 class Deadline(Struct, frozen=True):
-    """`at` is in the seconds of `clock`."""
+    """The end of a budget. `at` is in the seconds of `clock`."""
 
     at: float
     clock: Clock
@@ -43,10 +46,10 @@ def while_again(
     *,
     sleep: Sleep = wait,
 ) -> T:
-    """The last thing that `step` returned, once there is nothing to repeat or no time to.
+    """Call `step` until `retry_in` returns None or the deadline would pass; return its last result.
 
-    `retry_in` says in how many ms the step is to be repeated after what it returned, None for
-    never. What `step` raises is let through.
+    `retry_in` gets a result and returns in how many ms to repeat the step, None for never. What
+    `step` raises is passed on.
     """
     first = step()
     pause = retry_in(first)
@@ -64,8 +67,8 @@ def _from(first: T, step: Callable[[], T]) -> Iterator[T]:
 def _repeat(
     steps: Iterator[T], retry_in: Callable[[T], int | None], deadline: Deadline, sleep: Sleep
 ) -> T:
-    """Importing tenacity takes 10 to 27 ms (docs/platform/sdk.md §D), which most callbacks never
-    need."""
+    """Repeat with tenacity. Its import takes 10 to 27 ms (docs/platform/sdk.md §D), so it is here:
+    most callbacks never repeat."""
     from tenacity import RetryCallState, Retrying, retry_if_result
 
     def result(state: RetryCallState) -> T:

@@ -32,6 +32,8 @@ settings.register_profile("quick", settings.get_profile("ours"), max_examples=30
 settings.load_profile(os.environ.get("EXAMPLES", "ours"))
 
 KEY = StreamKey("live.example.com", "app", "room1")
+EXHAUSTIVE_S = 3 * 3600
+"""For an exhaustive test, which takes minutes: a hang ends, a slow machine does not fail."""
 NOON = 1_763_800_000_000
 
 
@@ -54,23 +56,23 @@ def clock() -> Clock:
 
 
 OpenStore = Callable[[], Store]
-ENGINES = ("sqlite", "valkey", "redis")
+ENGINES = ("sqlite", "valkey", pytest.param("redis", marks=pytest.mark.prove))
 PATIENT = "socket_timeout=30&socket_connect_timeout=30"
 """What a store promises does not depend on how busy the machine is; tests/store/test_store_redis.py
 has what it says of an engine that does not answer in time."""
 
 
 def program(kind: str) -> str:
-    """Of the server; CI has every kind of it, and skips none."""
+    """Return the server's program: Valkey comes with a wheel, `.ci/run` installs Redis."""
     found = valkey() if kind == "valkey" else redis()
     if found is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {kind}-server here")
+        pytest.fail(f"There is no {kind}-server here. Install it.")
     return found
 
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """The address of a server of that kind; it is started when first asked for."""
+    """Yield a function that starts a server of a kind on first use and returns its address."""
     running: dict[str, Engine] = {}
 
     def url(kind: str) -> str:
@@ -100,8 +102,10 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[
 def another_store(
     request: pytest.FixtureRequest, tmp_path: Path, engines: Callable[[str], str], clock: Clock
 ) -> Iterator[OpenStore]:
-    """Opens one more client of the same store, as another instance would. "memory" is the one that
-    tests/simulation goes by, under the contract of the others."""
+    """Yield a function that opens one more client of the same store, as another instance would.
+
+    "memory" is the store of tests/simulation, which has to meet the same contract.
+    """
     shared, opened = Shared(), list[Store]()
     url = "" if request.param == "memory" else _url(request.param, tmp_path, engines)
 
@@ -125,7 +129,7 @@ def store(another_store: OpenStore) -> Store:
 def owing(
     command: Command, *, key: StreamKey = KEY, at: int = NOON, since: int = NOON
 ) -> StreamRecord:
-    """A record that owes one command."""
+    """Return a record with one pending command."""
     intent = Intent(generation=1, wanted=command is Command.START, reason=Reason.ASKED_START)
     return StreamRecord(key, intent, PendingCommand(command, Reason.ASKED_START, 1, since, at))
 

@@ -1,8 +1,8 @@
-"""From a fresh process to the first command answered, over TLS, through the real handler.
+"""Measures a cold start: a new process sends its first command over TLS by the real handler.
 
-`python -m benchmarks.cold_start --json`. Beside it: the official SDK imported as its documentation
-says, doing the bare call, and `requests` alone doing it. One sample of each in turn; medians.
-Times are the wall's, from before the process is started until its answer is there.
+`python -m benchmarks.cold_start --json` compares it with the official SDK, imported as documented,
+and with `requests` alone, both with the bare call. The figures are medians of samples taken in
+turn, in wall time from before the start of the process until its answer has come.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Take = Callable[[Join | None], Sample]
 
 
 class Bench:
-    """Each of its methods takes one sample."""
+    """Takes the samples; each method runs one program once."""
 
     def __init__(self, environment: BenchEnvironment) -> None:
         self.environment = environment
@@ -85,7 +85,7 @@ class Bench:
             preexec_fn=join,  # noqa: PLW1509 - this program has one thread
             text=True,
         ) as process:
-            lines = process.stdout or ()  # the handler logs there too
+            lines = process.stdout or ()  # the handler logs to stdout, too
             line = next((line for line in lines if "rss_mb" in line), "")
             ms = (time.perf_counter() - began) * 1000
         if not line:
@@ -95,7 +95,7 @@ class Bench:
 
 
 def in_turn(takes: Sequence[Take], rounds: int, join: Join | None = None) -> list[Sample]:
-    """Return the median sample of each. The first round warms the page cache and is dropped."""
+    """Return the median sample of each, without the first round, which warms the page cache."""
     rows = [[take(join) for take in takes] for _ in range(rounds + 1)][1:]
     return [_median(samples) for samples in zip(*rows, strict=True)]
 
@@ -143,7 +143,7 @@ def _figures(suffix: str, ours: Sample, stock: Sample, floor: Sample) -> dict[st
 
 
 def under_quota(bench: Bench) -> dict[str, object]:
-    """Measure with a share of a CPU; all figures are null if the machine gives no quota."""
+    """Return the figures with a share of a CPU; they are null if the machine allows no quota."""
     names = ("ours", "ours_redis", "stock", "floor")
     with share_of_a_cpu(CPU_SHARE) as join:
         if join is None:

@@ -1,4 +1,7 @@
-"""The same request by `requests` alone, signed by hand (ACS3-HMAC-SHA256): `floor.py CODE`."""
+"""A program that sends the start by `requests` alone, signed by hand (ACS3-HMAC-SHA256).
+
+benchmarks.cold_start runs it as `floor.py CODE`. It must not import the SDK.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A fresh instance and its first start: `python ours.py CODE STREAM`, through the real handler."""
+"""A program that handles the first start of a new instance by the real handler.
+
+benchmarks.cold_start runs it as `ours.py CODE STREAM`. It must import from the archive only.
+"""
 
 from __future__ import annotations
 

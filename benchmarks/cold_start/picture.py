@@ -1,8 +1,8 @@
-"""Where the imports of a cold start spend their time, as a table and as docs/cold-start.svg.
+"""Shows where the imports of a cold start spend their time, as a table and as docs/cold-start.svg.
 
-`python -m benchmarks.cold_start.picture docs/cold-start.svg`. By `-X importtime`: each module's own
-time, the least of several runs, added up by what it belongs to. What comes after the imports, such
-as reading the trusted roots and the call itself, is not in it.
+`python -m benchmarks.cold_start.picture docs/cold-start.svg` sums up the modules' own times by
+their owner: the shortest of several runs with `-X importtime`. It does not count the work after the
+imports, such as reading the trusted roots and the call itself.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def owner(module: str) -> str:
 
 
 def imports(environment: BenchEnvironment, program: str) -> dict[str, int]:
-    """Return the least time of each module, in us."""
+    """Return the shortest import time of each module, in us."""
     trees, least = environment.trees, dict[str, int]()
     code = trees.ours if program == "ours" else trees.stock
     for run in range(RUNS):
@@ -70,7 +70,7 @@ def imports(environment: BenchEnvironment, program: str) -> dict[str, int]:
 
 
 def _lines(text: str) -> list[tuple[str, int]]:
-    """`import time: self [us] | cumulative | imported package`."""
+    """Return module and own time in us of lines such as `import time: 99 | 120 | package`."""
     rows = [line.removeprefix("import time:").split("|") for line in text.splitlines()]
     timed = [row for row in rows if len(row) == 3 and row[0].strip().isdigit()]
     return [(name.strip(), int(own)) for own, _, name in timed]

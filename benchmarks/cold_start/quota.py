@@ -1,4 +1,7 @@
-"""Limits a child to a share of one CPU, and drops the page cache, if the machine allows it."""
+"""Limits a child process to a share of one CPU, and drops the page cache.
+
+benchmarks.cold_start calls it. It must not fail on a machine that allows neither.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PERIOD_US = 100_000
-"""The kernel's default."""
+"""The default period of the kernel."""
 CGROUPS = Path("/sys/fs/cgroup")
 DROP = Path("/proc/sys/vm/drop_caches")
 
 Join = Callable[[], None]
-"""Runs in a child before its program, and limits it to the share."""
+"""A function that a child runs before its program, to limit itself to the share."""
 
 
 @contextmanager
@@ -55,7 +58,7 @@ def _made(group: Path, settings: dict[str, str]) -> Path | None:
 
 
 def drop_cache(folders: list[Path]) -> str:
-    """Drop everything if this runs as root, else the files of these folders; return the method."""
+    """Drop the whole page cache as root, else the folders' files; return the name of the method."""
     os.sync()
     try:
         DROP.write_text("3")

@@ -1,4 +1,7 @@
-"""The bare call, with the official SDK imported as its documentation says: `stock.py CODE`."""
+"""A program that sends the start by the official SDK, imported as its documentation shows.
+
+benchmarks.cold_start runs it as `stock.py CODE`. It must not import our code.
+"""
 
 from __future__ import annotations
 

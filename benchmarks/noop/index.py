@@ -1,4 +1,7 @@
-"""A handler that does nothing: what a callback costs before live-record is reached."""
+"""A handler that does nothing: the cost of a callback without live-record.
+
+benchmarks.callback deploys it to the emulator of Function Compute. It must import nothing.
+"""
 
 from __future__ import annotations
 

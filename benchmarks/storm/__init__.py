@@ -1,1 +1,4 @@
-"""A big event: many streams come up at once, on the deployed functions between the emulators."""
+"""The storm benchmark: a big event whose many streams begin at once, between the emulators.
+
+`python -m benchmarks.storm` runs it with the deployed functions.
+"""

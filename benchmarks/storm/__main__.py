@@ -1,4 +1,8 @@
-"""`python -m benchmarks.storm --streams 2000 --instances 4 --store redis --json`: many at once."""
+"""Measures how fast and how completely a burst of streams is recorded, against a naive loop.
+
+`python -m benchmarks.storm --streams 2000 --instances 4 --store redis --json`. It exits with 1 if a
+stream is not recorded.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,11 @@ from benchmarks.storm.machine import WakeUpLateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
 from benchmarks.storm.stage import Options, Stage, running_stage
-from cli.local.stack import ROOT
+from cli.local.tether import Tether
+from cli.paths import ROOT
 
 HEALING_S = 300.0
-"""So long after the ideal time, whatever is not recorded counts as lost."""
+"""A stream that is not recorded so long after the ideal time counts as lost."""
 
 
 def main(argv: list[str]) -> int:
@@ -62,7 +67,7 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
         figures.wait_for(stage.live, options.streams, options.streams / options.rate + HEALING_S)
         if chaos:
             chaos.end()
-    time.sleep(1.0)  # count what is still on its way too
+    time.sleep(1.0)  # so that commands on their way are counted, too
     result = {
         **figures.of_wire(stage.live, options),
         **figures.of_callbacks(stage),
@@ -83,7 +88,7 @@ def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
 
 
 def _naive(stage: Stage, options: Options) -> dict[str, object]:
-    """Run the same storm on the same emulator with the naive loop, and callbacks to nowhere."""
+    """Run the same storm on the same emulator with the naive loop, without callbacks."""
     stage.live.reset()
     stage.live.notify(stream_url="", record_url="", on_demand_url="")
     stage.live.switch(limiter=options.limiter, throttle_mode=options.excess)
@@ -104,12 +109,16 @@ def _thief(stage: Stage, per_second: float) -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-m", "benchmarks.storm.publishers", stage.stack.live]
-    thief = subprocess.Popen([*command, str(per_second)], cwd=ROOT, stdout=subprocess.PIPE)
+    thief = subprocess.Popen(
+        [*command, str(per_second)], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    )
+    tether = Tether(thief)
     try:
         if thief.stdout:
             thief.stdout.readline()
         yield
     finally:
+        tether.release()
         thief.kill()
         thief.communicate()
 

@@ -1,5 +1,7 @@
-"""What goes wrong in a storm: an instance killed each second, a restart of the store, lost
-answers."""
+"""The faults of a storm: an instance killed each second, a restart of the store, lost answers.
+
+benchmarks.storm starts it with --chaos.
+"""
 
 from __future__ import annotations
 

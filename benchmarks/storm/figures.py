@@ -1,4 +1,8 @@
-"""The figures of a storm, counted on the wire by the emulator."""
+"""The figures of a storm, as the emulator counts them on the wire.
+
+benchmarks.storm calls it. It must not take a figure from live-record itself, except for the history
+that explains a duplicate.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ Json = Mapping[str, Any]
 
 
 def wait_for(live: Remote, streams: int, timeout_s: float) -> None:
-    """Wait until all streams are recorded."""
+    """Wait until so many streams are recorded, or until the time is over."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         counters = live.get("calls", since=AFTER_ALL_CALLS, since_callback=AFTER_ALL_CALLS)[
@@ -71,7 +75,7 @@ def of_callbacks(stage: Stage) -> dict[str, object]:
 
 
 def unexplained(stage: Stage) -> int:
-    """Count duplicates of a start whose answer was neither lost nor in doubt."""
+    """Return the number of duplicates of a start whose answer was neither lost nor in doubt."""
     api, found = Api(stage.stack.fc, TOKEN), 0
     for duplicate in stage.live.get("calls", since=AFTER_ALL_CALLS)["duplicates"]:
         if duplicate["first_fault"] is None:

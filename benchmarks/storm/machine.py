@@ -1,4 +1,7 @@
-"""How busy the machine was: a storm's figures mean little if everything waits for a processor."""
+"""Measures how busy the machine is: a storm's figures mean little if it has no free processor.
+
+benchmarks.storm runs it during the storm.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 NAP_S = 0.01
-"""How long the thread sleeps each time."""
+"""The length of one sleep."""
 
 
 class WakeUpLateness(threading.Thread):
-    """How much later than asked for this machine wakes a thread, while it runs."""
+    """A thread that measures how late the machine wakes it; `worst_s` is the longest delay."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,7 @@
-"""What one writes without live-record: each callback calls the API, and tenacity tries again."""
+"""The naive loop to compare with: each callback calls the API, and tenacity retries.
+
+benchmarks.storm runs it on the same emulator.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import LiveError
 
 THREADS = 100
-"""As many instances as an account has."""
+"""The default quota of instances of an account."""
 ATTEMPTS = 5
 
 

@@ -1,5 +1,7 @@
-"""The encoders, which publish at an even rate, and a second process that uses up part of the
-account's rate limit."""
+"""The encoders, which publish at an even rate, and a thief of the account's rate limit.
+
+benchmarks.storm calls publish() in a thread and starts the thief as a program of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ NAME = "room{:05d}"
 
 
 def publish(address: str, streams: int, per_second: float) -> None:
-    """Publish one stream after the other over one connection, none before its time."""
+    """Publish one stream after the other over one connection, at `per_second`."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
     began = time.monotonic()
     for number in range(streams):
@@ -30,7 +32,7 @@ def publish(address: str, streams: int, per_second: float) -> None:
 
 
 def steal(address: str, per_second: float) -> None:
-    """Use up part of the rate limit, for streams that do not exist, until killed."""
+    """Send starts of streams that do not exist, to use up part of the rate limit, until killed."""
     live = LiveClient(endpoint=urlsplit(address).netloc, protocol="http")
     live.prepare()
     print("ready", flush=True)

@@ -1,4 +1,7 @@
-"""The stage of a storm: the deployed functions with the quotas of the event."""
+"""The stage of a storm: the deployed functions with the quotas of the event.
+
+benchmarks.storm starts it. It changes s.yaml only in a copy.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ import requests
 import yaml
 
 from cli.local.redis_server import DURABLE, Engine
-from cli.local.stack import REDIS, ROOT, Stack, running
+from cli.local.stack import REDIS, Stack, running
+from cli.paths import ROOT
 from emulator.live import Remote
 from shared.engine.dispatcher import HELPING_RECONCILES
 
@@ -102,8 +106,8 @@ def _with_quota(instances: int) -> str:
 
 
 def _warm(stage: Stage, instances: int) -> None:
-    """Start all instances before the storm, as an operator would, and the three reconciles that a
-    burst takes."""
+    """Start all instances before the storm, as an operator would, and the instances of all
+    reconciles that share a burst."""
     _at_once(HELPING_RECONCILES + 1, lambda: stage.fc(f"timer/{RECONCILE}", wait=True))
     url = f"{stage.stack.fc}/callbacks/stream/not-the-token"
     while len(stage.function(CALLBACKS)["instances"]) < instances:

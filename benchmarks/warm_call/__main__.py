@@ -1,8 +1,8 @@
-"""What a start costs a warm instance: CPU of the handler, and of the official client in it.
+"""Measures the CPU that a start costs a warm instance: in the handler, and in the official client.
 
-`python -m benchmarks.warm_call --json`. From the packaged archive, over TLS, to a Live that answers
-at once; on SQLite and on Redis. `ours_over_sdk` is all that is not the SDK, the store included, by
-what the SDK takes.
+`python -m benchmarks.warm_call --json` runs the packaged archive on SQLite and on Redis, over TLS,
+against a Live that answers at once. `ours_over_sdk` is the CPU outside the SDK, the store included,
+divided by that of the SDK.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Starts handled by a warm instance, one after another: `python ours.py CODE STARTS`.
+"""A program that handles starts in a warm instance and prints medians of its CPU time, in us.
 
-In turn with each, the official client alone sends one. Both come after a pause, so that neither
-waits for its slot or finds the caches as the other left them. CPU of this thread, medians, in us.
+benchmarks.warm_call runs it as `ours.py CODE STARTS`. In turn with each start, the official client
+alone sends one. A pause before each keeps it from waiting for its slot and from finding the caches
+as the other left them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from shared.invocation.composition import app  # noqa: E402 - as above
 from shared.outbound.live.sdk_import import official  # noqa: E402 - as above
 
 PAUSE_S = 0.025
-"""A little longer than a slot of the rate limit of 45 commands a second."""
+"""A little longer than one slot of the rate limit of 45 commands a second."""
 WARM_UP_STARTS = 20
 EVENT = (
     '{"rawPath": "/v1/recordings/live.example.com/app/%s/start", "headers":'
@@ -64,7 +65,7 @@ def send_start() -> None:
 
 
 def time_store_calls() -> list[float]:
-    """Wrap the store's methods that a start calls; return the list their CPU times go to."""
+    """Wrap the store's methods that a start calls; return the list of their CPU times."""
     spent: list[float] = []
 
     def timed(method: Callable[..., object]) -> Callable[..., object]:

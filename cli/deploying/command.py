@@ -19,8 +19,8 @@ from cli.deploying.release import release, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import policy_of, runtime_of, stage_named
 from cli.errors import Failure
-from cli.local.stack import ROOT
 from cli.packaging import PACKAGES, Packaged, build, folder_of
+from cli.paths import ROOT, need_checkout
 from cli.policy_file import packed_policy
 from emulator.fc.template import BadTemplate, environments
 
@@ -33,6 +33,7 @@ _YES = click.option("--yes", "sure", is_flag=True, help="do not ask for confirma
 @click.command()
 def check() -> None:
     """Check s.yaml and env.yaml as every stage would be deployed."""
+    need_checkout("check")
     template = ROOT / "s.yaml"
     try:
         names = list(environments(template.with_name("env.yaml")))
@@ -57,6 +58,7 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
 
     At the end its triggers and routes point to the new release.
     """
+    need_checkout("deploy")
     runtime = runtime_of(os.environ)
     code, files_code = (folder_of(each, runtime) for each in PACKAGES)
     target_stage = stage_named(stage, os.environ, code=code, files_code=files_code)
@@ -73,6 +75,7 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
 @_YES
 def rollback(stage: str, sure: bool) -> None:
     """Roll STAGE back to the previous release."""
+    need_checkout("rollback")
     target_stage = stage_named(stage, os.environ)
     s = Serverless(target_stage)
     _confirm(f"Roll {stage} back?", stage, sure)
@@ -112,6 +115,3 @@ def _activity_warning(stage: str) -> str:
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
-
-
-COMMANDS: tuple[click.Command, ...] = (check, deploy, rollback)

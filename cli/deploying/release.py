@@ -7,7 +7,7 @@ aliases are moved, the previous release serves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,11 +15,12 @@ from cli.deploying.stage import ALIAS
 from cli.errors import Failure
 
 Say = Callable[[str], None]
+_ADDRESS = re.compile(r"\b(urlInternet|urlIntranet|domainName)\b['\"]?:\s*['\"]?([^\s'\",]+)")
 _ABSENT = re.compile(r"\b(Function|Alias)NotFound\b")
 
 
 class Commands(Protocol):
-    """Serverless Devs: `run` returns its output, `ask` every mapping in its JSON output."""
+    """Serverless Devs: `run` returns its redacted output, `ask` every mapping in its JSON."""
 
     def run(self, *words: str) -> str: ...
     def ask(self, *words: str) -> list[dict[str, Any]]: ...
@@ -42,7 +43,8 @@ def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None
     for function in functions:
         _point_alias(s, function, "latest", say)
     say("triggers, routes, asynchronous calls, instances")
-    say(s.run("deploy", "-y"))
+    for address in _addresses(s.run("deploy", "-y")):
+        say(address)
 
 
 def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
@@ -62,6 +64,12 @@ def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
             say(f"warning: {function} had no version in {before} and stays as it is")
         elif version.number != serving[function]:
             _point_alias(s, function, str(version.number), say)
+
+
+def _addresses(printed: str) -> Iterator[str]:
+    """Yield the addresses of triggers and domains. The rest repeats what was deployed, with every
+    environment variable."""
+    yield from dict.fromkeys(f"{name}: {value}" for name, value in _ADDRESS.findall(printed))
 
 
 def _point_alias(s: Commands, function: str, version: str, say: Say) -> None:

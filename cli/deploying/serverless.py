@@ -1,23 +1,42 @@
 """Runs `s` of Serverless Devs for one stage.
 
-The deploy and rollback commands use it through the protocol Commands of cli.deploying.release.
+The deploy and rollback commands use it through the protocol Commands of cli.deploying.release. No
+secret may leave it: `s` prints those of the stage in clear, and keeps a log of what it printed.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from cli.deploying.redaction import Redactor
 from cli.deploying.stage import Stage
 from cli.errors import Failure
 
 _LAST_CHARS = 2_000
 """How much of the output a Failure repeats."""
+_ERROR = re.compile(r"Error Message:\s*(.*?)\s*(?:A complete log of this run|\Z)", re.DOTALL)
+"""`s` ends with it. Before it stands what the component printed: all that it deploys."""
+_ACCESS = "LIVE_RECORD_ACCESS"
+_BEFORE_ACCESS = (
+    "AccountID",
+    "AccessKeyID",
+    "AccessKeySecret",
+    "serverless_devs_access_cicd_alias_name",
+)
+"""`s` prefers these to any --access (docs/platform/function-compute.md §7)."""
+_NO_ACCESS = "Not found access"
+_ACCESS_HINT = (
+    f"Set {_ACCESS} to a name of `s config get`, or export AccountID, AccessKeyID and"
+    " AccessKeySecret."
+)
 
 
 class Serverless:
@@ -28,28 +47,71 @@ class Serverless:
             raise Failure(
                 "Serverless Devs is not installed. Run npm install -g @serverless-devs/s."
             )
+        access = stage.environment.get(_ACCESS, "").strip()
+        self._options = ["-t", str(stage.template), "--env", stage.name]
+        self._options += ["--access", access] if access else []
+        self._environment = _environment(stage.environment, chosen=bool(access))
+        self._redact = Redactor(stage.environment)
 
     def run(self, *words: str) -> str:
-        """Return the output; raise a Failure with the end of it."""
-        which = ("-t", str(self._stage.template), "--env", self._stage.name)
-        ended = subprocess.run(
-            [str(self._program), *words, *which],
-            env=dict(self._stage.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if ended.returncode != 0:
-            printed = ended.stdout.strip()[-_LAST_CHARS:]
-            raise Failure(f"s {' '.join(words)} ended with {ended.returncode}: {printed}")
-        return ended.stdout
+        """Return the redacted output; raise a Failure with the error that `s` ended with."""
+        return self._redact(self._run(*words))
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
-        """Return every mapping in the JSON output, however deep: its shape is undocumented."""
-        printed = self.run(*words, "-o", "json")
-        return [found for value in _values(printed) for found in _mappings(value)]
+        """Return every mapping in the JSON output, however deep: its shape is undocumented.
+
+        With `-o json`, `s` ends with 0 and prints no result if it failed, so an empty output is
+        asked for once more without it (docs/platform/function-compute.md §6.2).
+        """
+        values = list(_values(self._run(*words, "-o", "json")))
+        if not values:
+            self._run(*words)
+        return [found for value in values for found in _mappings(value)]
+
+    def _run(self, *words: str) -> str:
+        """Return the output as it is, with secrets; leave no log behind."""
+        trace = f"live-record-{secrets.token_hex(8)}"
+        try:
+            ended = subprocess.run(
+                [str(self._program), *words, *self._options],
+                env={**self._environment, "serverless_devs_traceid": trace},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+            )
+        finally:
+            for home in _homes(self._environment):
+                shutil.rmtree(home / "logs" / trace, ignore_errors=True)
+        if ended.returncode != 0:
+            raise self._failure(words, ended.returncode, ended.stdout)
+        return ended.stdout
+
+    def _failure(self, words: tuple[str, ...], code: int, printed: str) -> Failure:
+        """Redact before the end is taken: half of a secret would not be recognized."""
+        clean = self._redact(printed)
+        errors = _ERROR.findall(clean)
+        end = ("\n".join(errors) or clean.strip())[-_LAST_CHARS:]
+        hint = f"\n{_ACCESS_HINT}" if _NO_ACCESS in end else ""
+        return Failure(f"s {' '.join(words)} ended with {code}: {end}{hint}")
+
+
+def _environment(ours: Mapping[str, str], *, chosen: bool) -> dict[str, str]:
+    """Return the environment of `s`, without other credentials if the access was chosen."""
+    left_out = _BEFORE_ACCESS if chosen else ()
+    return {name: value for name, value in ours.items() if name not in left_out}
+
+
+def _homes(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the folders in which `s` may keep its logs."""
+    config = environment.get("serverless_devs_config_home") or environment.get("HOME")
+    base = Path(config) if config else Path.home()
+    yield from (base / ".s", base / ".cache" / ".s")
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        own = json.loads((base / ".s" / "config" / "s.json").read_text(encoding="utf-8"))
+        yield Path(str(own["workspace"]).replace("~", str(base), 1))
 
 
 def _values(printed: str) -> Iterator[object]:

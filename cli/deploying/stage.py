@@ -13,8 +13,8 @@ from typing import Any
 
 from cli.deploying import checks
 from cli.errors import Failure
-from cli.local.stack import ROOT
 from cli.packaging import RUNTIMES
+from cli.paths import ROOT
 from emulator.fc.template import BadTemplate, environments, load_template
 from shared.config import Settings, load_stage_policy
 from shared.errors import Misconfigured

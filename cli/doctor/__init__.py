@@ -1,6 +1,6 @@
 """`live-record doctor`: checks whether a stage and the account around it are ready to record.
 
-cli.main adds the command. It changes nothing, and it must report even when nothing answers.
+cli.main adds the command. It must change nothing, and must report findings even if nothing answers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from cli.errors import Failure
 from cli.stage_registry import Target
 
 STAGE_TIMEOUT_S = 8.0
-"""How long the stage may take to answer: a cold instance needs some seconds."""
+"""Time limit for the stage's answers; a cold instance needs some seconds."""
 
 
 class NothingInspected(Failure):
-    """There is no such stage: exit code 2, like a fault and like click's usage errors."""
+    """No stage was checked: exit code 2, like a fault and like click's usage errors."""
 
     exit_code = 2
 
@@ -41,7 +41,7 @@ class NothingInspected(Failure):
     default=DEFAULT_INSTANCES,
     show_default=True,
     type=click.IntRange(1),
-    help="quota of Function Compute instances in the region",
+    help="your quota of Function Compute instances in the region",
 )
 @click.option("--json", "as_json", is_flag=True, help="print the findings as JSON")
 def doctor(
@@ -53,10 +53,10 @@ def doctor(
     instances: int,
     as_json: bool,
 ) -> None:
-    """Check what recording depends on, and name the fixes.
+    """Check what recording depends on, and print the fixes.
 
-    Changes nothing. Exits with 0 if all is well, 1 if there are warnings, 2 if there are faults
-    or nothing could be checked.
+    The command changes nothing. It exits with 0 if all is well, 1 if there are warnings, 2 if there
+    are faults or nothing could be checked.
     """
     try:
         target = stage_registry.with_live(
@@ -70,7 +70,7 @@ def doctor(
 
 
 def _inspect(target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
-    """Run all checks, print the findings and return the severity of the worst."""
+    """Run all checks, print the findings and return the exit code."""
     from cli.account import account_at
     from cli.api import Api
     from cli.doctor import report

@@ -1,4 +1,4 @@
-"""The checks of the credentials: who calls, and what they may call.
+"""The checks of the credentials: their owner, and what they may call.
 
 cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
 """
@@ -17,26 +17,27 @@ def credentials(snapshot: Snapshot) -> Findings:
     if isinstance(identity, Unread):
         if identity.code == NOBODY:
             yield fault(
-                "there are no credentials: set ALIBABA_CLOUD_ACCESS_KEY_ID and"
-                " ALIBABA_CLOUD_ACCESS_KEY_SECRET, of a RAM user"
+                "there are no credentials. Set ALIBABA_CLOUD_ACCESS_KEY_ID and"
+                " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user"
             )
         else:
-            yield fault(f"their owner could not be determined: {identity.why}")
+            yield fault(f"the owner of the credentials could not be determined: {identity.why}")
     elif identity.kind == "Account":
         yield fault(
-            "they are the account's own root key, which may do everything and cannot be limited:"
-            " make a RAM user and a key of its own, and delete the root key",
+            "the credentials are the account's root key, which may do everything and cannot be"
+            " limited. Create a RAM user with its own key, and delete the root key",
             f"aliyun ram CreateUser --UserName {INSPECTOR}",
         )
 
 
 def access(snapshot: Snapshot) -> Findings:
-    """Report each refused action once."""
+    """Yield one finding for each refused action and each other cause."""
     for action in dict.fromkeys(
         unread.action for unread in snapshot.refused if unread.is_forbidden
     ):
         yield fault(
-            f"these credentials may not {action}: it takes 1 to 2 minutes until a policy holds",
+            f"these credentials may not call {action}. A new RAM policy takes effect after 1 to 2"
+            " minutes",
             _grant_inspector(snapshot.identity),
         )
     for unread in {
@@ -53,7 +54,7 @@ def _grant_inspector(identity: Identity | Unread) -> str:
 
 
 def grant_command(policy: str, whom: str) -> str:
-    """Return the command that grants a policy of deploy/ram."""
+    """Return the aliyun command that grants a policy of deploy/ram to a user or role."""
     name = f"live-record-{policy}"
     attach, _, rest = whom.partition(" ")
     return (
@@ -78,6 +79,6 @@ def _is_unexplained(unread: Unread) -> bool:
 
 
 CHECKS = (
-    Check("credentials", "the credentials are there, and no root key", credentials),
-    Check("access", "they may read all that doctor checks", access),
+    Check("credentials", "there are credentials, and not the root key", credentials),
+    Check("access", "the credentials may read everything that doctor checks", access),
 )

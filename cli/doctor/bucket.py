@@ -13,14 +13,14 @@ from cli.doctor.snapshot import Bucket
 from shared.protocol.command_errors import LiveError, NeverSent
 
 TIMEOUT_S = 5
-"""To connect, and again to answer."""
+"""For the connection, and again for the answer."""
 NO_RULES = "NoSuchLifecycle"
 ELSEWHERE = "WrongEndpoint"
-"""Our own code: OSS answers AccessDenied and names the right endpoint in its message alone."""
+"""Our own code. OSS answers AccessDenied, and names the right endpoint only in its message."""
 
 
 def bucket(account: Account, name: str, endpoint: str) -> Bucket:
-    """Read a bucket at the `endpoint` of its recording configuration; raise Declined."""
+    """Return what OSS has about the bucket at this endpoint; raise Declined."""
     import alibabacloud_oss_v2 as oss
 
     sdk = client(oss, account, endpoint)
@@ -31,7 +31,7 @@ def bucket(account: Account, name: str, endpoint: str) -> Bucket:
 
 
 def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
-    """Return a client of OSS; an emulator serves every endpoint at its own address."""
+    """Return a client of OSS; with an emulator, every endpoint is the emulator's address."""
     config = oss.config.load_default()
     key = account.credentials
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(
@@ -47,7 +47,7 @@ def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - 
 
 
 def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN401 - as above
-    """Return the least number of days after which an enabled rule deletes, None if none does."""
+    """Return after how many days the first enabled rule deletes objects; None if none does."""
     request = oss.GetBucketLifecycleRequest(bucket=name)
     try:
         answer = _call("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))

@@ -1,8 +1,8 @@
 """Calls a callback URL as Live would, about a domain that cannot exist, so that nothing happens.
 
 cli.doctor.collect calls it. The call is signed with the key that Live holds, so one answer proves
-the address, the path token, the key, the signed host and the clock. Only URLs of the stage may be
-called: a callback URL of somebody else's is left alone.
+the address, the path token, the key, the signed host and the clock. It must call only URLs of the
+stage, never those of another receiver.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from shared.inbound.live_callbacks import sign
 NO_DOMAIN = "doctor.invalid"
 """A name that no domain can have (RFC 2606)."""
 TIMEOUT_S = 5.0
-"""As long as Live waits (docs/platform/live.md §2)."""
+"""The time that Live waits for an answer (docs/platform/live.md §2)."""
 RELAYED = {"X-Live-Record-Relayed": "doctor"}
-"""Marks the call as forwarded, so that it is not forwarded again."""
+"""Marks the call as forwarded already, so that the stage does not forward it."""
 OUR_FIELDS = {"ignored", "NeedRecord"}
 """Fields of our answers to callbacks about other domains."""
 PROBLEM = "application/problem+json"
@@ -27,7 +27,7 @@ _STREAM_FIELDS = {"app": "doctor", "stream": "doctor"}
 
 
 def probe_stream_callback(callback: Callback, now_ms: int) -> CallbackProbe:
-    """Call an ingest callback URL; the signature covers the ingest domain in the query."""
+    """Call an ingest callback URL and return the answer; the signature covers the ingest domain."""
     query = {"action": "publish", "app": NO_DOMAIN, "appname": "doctor", "id": "doctor"}
     seconds = str(now_ms // 1000)
     return _probe(
@@ -36,7 +36,7 @@ def probe_stream_callback(callback: Callback, now_ms: int) -> CallbackProbe:
 
 
 def probe_record_callback(callback: Callback, now_ms: int) -> CallbackProbe:
-    """Call a recording callback URL; the signature covers the host of the URL."""
+    """Call a recording callback URL and return the answer; the signature covers the URL's host."""
     body = {"domain": NO_DOMAIN, "event": "record_started", **_STREAM_FIELDS}
     return _probe(
         "POST", callback, _signature(callback, _host(callback.url), str(now_ms // 1000)), json=body
@@ -49,7 +49,10 @@ def probe_on_demand_callback(callback: Callback) -> CallbackProbe:
 
 
 def _host(url: str) -> str:
-    """Return the host alone. Whether Live signs the port is UNCONFIRMED; the stage accepts both."""
+    """Return the host without its port.
+
+    Whether Live signs the port is UNCONFIRMED; the stage accepts both.
+    """
     return urlsplit(url).hostname or ""
 
 

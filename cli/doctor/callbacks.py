@@ -1,4 +1,4 @@
-"""The checks of callback configurations: Live reports to this stage, in a way it can verify.
+"""The checks of callback configurations: Live calls this stage, with signatures it can verify.
 
 cli.doctor.checks lists them. A finding must not show a key or the end of a callback URL.
 """
@@ -21,7 +21,7 @@ def stream_callback(snapshot: Snapshot) -> Findings:
         for name, callback in domain.stream_callbacks.items():
             if callback is None:
                 yield fault(
-                    f"Live reports to nobody when streams of {name} come and go",
+                    f"Live reports to nobody when streams of {name} start and end",
                     snapshot.fix_command(SETUP),
                 )
             elif not isinstance(callback, Unread):
@@ -45,7 +45,8 @@ def record_callback(snapshot: Snapshot) -> Findings:
 
 
 def on_demand_callback(snapshot: Snapshot) -> Findings:
-    """With OnDemand 1 and no OnDemandUrl, nothing is recorded (docs/platform/live.md §5)."""
+    """Yield a fault for OnDemand 1 without our OnDemandUrl: then Live records nothing
+    (docs/platform/live.md §5)."""
     for domain in snapshot.domains:
         callback = domain.record_callback
         asking = [config for config in domain.configurations if config.on_demand == ASKS]
@@ -53,17 +54,20 @@ def on_demand_callback(snapshot: Snapshot) -> Findings:
             continue
         if callback is None or not callback.on_demand_url:
             yield fault(
-                f"{asking[0]} asks before it records (OnDemand 1), and there is no OnDemandUrl to"
-                " ask: nothing is recorded",
+                f"{asking[0]} records on demand (OnDemand 1), but there is no OnDemandUrl: nothing"
+                " is recorded",
                 snapshot.fix_command(SETUP),
             )
         else:
-            subject = f"whether to record streams of {domain.name} is asked"
+            subject = f"the on-demand callbacks of {domain.name} go"
             yield from _address_findings(snapshot, callback.on_demand_url, ON_DEMAND, subject)
 
 
 def _address_findings(snapshot: Snapshot, url: str, path: str, subject: str) -> Iterator[Finding]:
-    """Yield what is wrong with a callback URL, without showing its end, which is secret."""
+    """Yield a fault if the callback URL is not ours or not valid; its end, a secret, is not shown.
+
+    `subject` begins the fault's sentence, such as "the ingest callbacks of DOMAIN go".
+    """
     host, path_of_url = urlsplit(url).netloc, urlsplit(url).path
     if host not in _hosts(snapshot):
         yield fault(
@@ -125,7 +129,7 @@ def _key_findings(
 
 
 def answers(snapshot: Snapshot) -> Findings:
-    """Each URL of this stage was called from here as Live would call it."""
+    """Yield a fault for each URL of the stage that did not answer the call that Live would make."""
     for probe in snapshot.probes.values():
         yield from _answer_findings(snapshot, probe, _redacted_url(probe.url))
 
@@ -144,15 +148,15 @@ def _answer_findings(snapshot: Snapshot, probe: CallbackProbe, address: str) -> 
         )
     elif probe.signed and probe.status == 401 and _is_known(snapshot, probe):  # noqa: PLR2004 - Unauthorized
         yield fault(
-            f"{address} refuses what Live signs, although it knows the key:"
-            f" LIVE_RECORD_CALLBACK_HOST is {snapshot.setting('callback_host') or 'unset'}, and has"
-            " to be the host of this URL",
+            f"{address} rejects Live's signature, although it knows the key."
+            f" LIVE_RECORD_CALLBACK_HOST is {snapshot.setting('callback_host') or 'unset'}; set it"
+            " to the host of this URL",
             _deploy(snapshot),
         )
 
 
 def _is_known(snapshot: Snapshot, probe: CallbackProbe) -> bool:
-    """Return True if token and key are known; otherwise another check reports that."""
+    """Return True if the stage knows the token and the key; otherwise another check reports it."""
     kind = "stream_key" if STREAM in probe.url else "record_key"
     keys = [
         callback.key
@@ -178,23 +182,23 @@ def _deploy(snapshot: Snapshot) -> str:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Report a lost callback only until the next of its kind arrives."""
+    """Yield a warning for each kind of callback whose newest one did not arrive."""
     for domain in snapshot.domains:
         for record in () if isinstance(domain.lost, Unread) else domain.lost:
             yield warning(
                 f"the last callback of {domain.name} about {record.kind} did not arrive"
-                f" ({record.at} {record.stream}: {record.code or 'no answer'}); the next that does"
-                " clears this"
+                f" ({record.at} {record.stream}: {record.code or 'no answer'}). The next one that"
+                " arrives clears this warning"
             )
 
 
 _ERROR_FIXES = {
-    "BucketNotFound": "the bucket of its recording configuration does not exist",
-    "AccessDenied": "Live may not write to the bucket: authorise it for the bucket in the console",
-    "UserDisable": "Live is not authorised to write to OSS: grant it in the console of Live",
-    "StreamFormatError": "the stream's codec cannot be recorded: H.264, HEVC or MPEG-4, AAC or MP3",
-    "TsSegmenterFail": "Live could not split the stream: publish it again",
-    "PermissionDenied.ResourceAccess": "Live may not read what it is to convert: grant it OSS",
+    "BucketNotFound": "the bucket of its recording configuration does not exist. Create it",
+    "AccessDenied": "Live may not write to the bucket. Authorise it for the bucket in the console",
+    "UserDisable": "Live is not authorised to write to OSS. Authorise it in the console of Live",
+    "StreamFormatError": "Live cannot record its codec. Use H.264, HEVC or MPEG-4; AAC or MP3",
+    "TsSegmenterFail": "Live could not split the stream. Publish it again",
+    "PermissionDenied.ResourceAccess": "Live may not read the file to convert: grant it OSS",
 }
 
 

@@ -1,4 +1,4 @@
-"""All checks, in the order in which they are reported: a check comes after those it depends on.
+"""The list of all checks, in the order of the report: a check comes after those it depends on.
 
 The doctor command runs them; a test compares them with docs/doctor.md.
 """

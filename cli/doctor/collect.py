@@ -1,7 +1,7 @@
 """Collects the Snapshot: reads the stage, the account, buckets and callback URLs in parallel.
 
-The doctor command calls collect(). It changes nothing and raises nothing: what cannot be read
-becomes an Unread in the Snapshot.
+The doctor command calls collect(). It must change nothing and raise nothing: a part that cannot be
+read becomes an Unread in the Snapshot.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from shared.protocol.durations import instant
 from shared.protocol.policy import Policy
 
 PARALLEL_REQUESTS = 12
-"""How many requests are sent at the same time."""
+"""The largest number of requests at the same time."""
 NO_LIVE = Unread("Live's clock", "it does not answer")
 
 
 def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int]) -> Snapshot:
-    """Return the Snapshot within a few seconds. `now_ms` is used if the stage does not answer."""
+    """Return the Snapshot, usually within seconds; `now_ms` is the clock if no stage answers."""
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        identity = pool.submit(sources.cloud, "who the credentials are of", "sts", _identity)
+        identity = pool.submit(sources.cloud, "the owner of the credentials", "sts", _identity)
         health = pool.submit(sources.stage, "its health", sources.api.health)
         listed = pool.submit(sources.stage, "its streams", lambda: _listed(sources.api))
         policy_future = pool.submit(sources.stage, "its policy", lambda: _policy(sources.api))
@@ -78,13 +78,16 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
 
 
 def _identity(account: Account) -> Identity:
-    """Return who the credentials are of. This is the SDK's first call: two threads must not create
-    its session at the same time (docs/platform/sdk.md §B2)."""
+    """Return the owner of the credentials.
+
+    This is the SDK's first call, and the only one until it has returned: two threads must not
+    create the SDK's session at the same time (docs/platform/sdk.md §B2).
+    """
     return parse.identity(account.caller_identity())
 
 
 def _clock_offset(account: Account, examined: Json | Unread) -> int | Unread:
-    """Return how many ms the stage's clock is ahead of Live's, which has whole seconds."""
+    """Return how far the stage's clock is ahead of Live's, in ms; Live reports whole seconds."""
     theirs = account.clock()
     if isinstance(examined, Unread) or theirs is None:
         return examined if isinstance(examined, Unread) else NO_LIVE
@@ -142,7 +145,7 @@ def _callbacks(domains: Sequence[Domain]) -> Iterator[tuple[str, Callback]]:
 def _probes(
     pool: ThreadPoolExecutor, domains: Sequence[Domain], hosts: set[str], now_ms: int
 ) -> Mapping[str, CallbackProbe]:
-    """Call the URLs that point to this stage, and no other: those are somebody else's."""
+    """Call the callback URLs that point to this stage, and no others; return the answers by URL."""
     futures: list[Any] = []
     for kind, callback in dict.fromkeys(_callbacks(domains)):
         if urlsplit(callback.url).netloc in hosts:
@@ -160,8 +163,10 @@ def _probes(
 def _known(
     sources: Sources, domains: Sequence[Domain], hosts: set[str]
 ) -> Mapping[str, bool | None]:
-    """Return for each secret that Live holds whether the stage knows it, asked by digest. Path
-    tokens are taken from URLs of the stage alone."""
+    """Return for each secret that Live holds, as "kind:secret", whether the stage knows it.
+
+    Only digests are sent. Path tokens are taken from URLs of the stage alone.
+    """
     secrets = {"stream_key": set[str](), "record_key": set[str](), "path_token": set[str]()}
     for kind, callback in _callbacks(domains):
         secrets[f"{kind}_key"].add(callback.key)

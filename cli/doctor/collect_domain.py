@@ -1,6 +1,6 @@
 """Collects everything that Live has about one domain of the policy, in parallel.
 
-cli.doctor.collect calls it. It sends requests and leaves their parsing to cli.doctor.parse.
+cli.doctor.collect calls it. It sends requests and must leave the parsing to cli.doctor.parse.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from shared.protocol.policy import Domain as Named
 T = TypeVar("T")
 DAY_MS = 86_400_000
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
-"""Codes that mean no configuration; Live may also answer an empty one."""
+"""Codes that mean "no configuration"; Live may also return an empty one."""
 MAX_PAGES = 20
 
 
 @dataclass(slots=True)
 class DomainCollector:
-    """Reads one domain. `now_ms` is by the clock of Live's callback records."""
+    """Reads one domain; `now_ms` is the end of the day whose callback records it reads."""
 
     sources: Sources
     pool: ThreadPoolExecutor
@@ -61,7 +61,7 @@ class DomainCollector:
         )
 
     def _ingest(self, mapping: Sequence[tuple[str, str]] | Unread) -> Sequence[str]:
-        """Return the ingest domains of both sides; the streaming domain itself if there is none
+        """Return the ingest domains of the policy and of Live, else the streaming domain itself
         (docs/platform/live.md §2)."""
         bound = () if isinstance(mapping, Unread) else mapping
         names = [*self.policy_domain.ingest, *(name for name, kind in bound if kind == "publish")]
@@ -124,8 +124,10 @@ class DomainCollector:
         )
 
     def _callback_records(self, action: str, name: str) -> Sequence[Json] | Unread:
-        """Return Live's callback records of the last day, first and last page: no source documents
-        which of the two holds the newest."""
+        """Return the first and last page of Live's callback records of the last day.
+
+        No source documents which of the two pages holds the newest.
+        """
         span = {"StartTime": _utc(self.now_ms - DAY_MS), "EndTime": _utc(self.now_ms + 60_000)}
         params = {"DomainName": name, **span, "PageSize": 500}
         subject = "records of callbacks"

@@ -1,4 +1,4 @@
-"""The checks of the policy's domains: they are Live's streaming domains, with their ingest domains.
+"""The checks of the policy's domains: streaming domains of the account with their ingest domains.
 
 cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
 """
@@ -14,7 +14,10 @@ UNKNOWN = "InvalidDomain"
 
 
 def main(snapshot: Snapshot) -> Findings:
-    """The API needs the main streaming domain, Type vhost (docs/platform/live.md §1.1)."""
+    """Yield a fault for each domain that is no main streaming domain, Type vhost.
+
+    The API accepts no other (docs/platform/live.md §1.1).
+    """
     apply_policy = snapshot.fix_command("policy apply policy.toml")
     for domain in snapshot.domains:
         if isinstance(domain.mapping, Unread):
@@ -24,7 +27,7 @@ def main(snapshot: Snapshot) -> Findings:
         if domain.name not in mains:
             kind = dict(domain.mapping).get(domain.name, "another")
             description = "an ingest domain" if kind == "publish" else f"of type {kind}"
-            instead = f": in policy.toml, write {mains[0]}" if mains else ", bound to none"
+            instead = f". In policy.toml, write {mains[0]}" if mains else ", bound to none"
             yield fault(
                 f"{domain.name} is {description}, not a main streaming domain{instead}",
                 apply_policy,
@@ -34,13 +37,16 @@ def main(snapshot: Snapshot) -> Findings:
 def _unread(name: str, unread: Unread, apply_policy: str) -> Finding:
     if unread.code.startswith(UNKNOWN):
         return fault(
-            f"{name} is no domain of this account: correct its name in policy.toml", apply_policy
+            f"{name} is no domain of this account. Correct its name in policy.toml", apply_policy
         )
     return unreadable(unread)
 
 
 def mapping(snapshot: Snapshot) -> Findings:
-    """An ingest callback names its ingest domain; if the policy does not, it is ignored."""
+    """Yield the ingest domains that only Live or only the policy binds to a streaming domain.
+
+    The stage ignores the callbacks of an ingest domain that the policy does not name.
+    """
     if isinstance(snapshot.policy, Unread):
         return
     for domain, ours in zip(snapshot.domains, snapshot.policy.domains, strict=True):
@@ -55,24 +61,24 @@ def _bound(snapshot: Snapshot, domain: Domain, named: tuple[str, ...]) -> Iterat
     ours = {name.lower() for name in named}
     for name in sorted(theirs - ours):
         yield fault(
-            f"streams are pushed to {name} too, which the policy does not name: their callbacks"
-            f" are ignored. Add it to ingest of {domain.name} in policy.toml",
+            f"streams are pushed to {name} too, which the policy does not name, so that their"
+            f" callbacks are ignored. Add it to ingest of {domain.name} in policy.toml",
             snapshot.fix_command("policy apply policy.toml"),
         )
     for name in sorted(ours - theirs):
         yield fault(
-            f"nothing pushed to {name} reaches {domain.name}: Live does not bind the two",
+            f"no stream pushed to {name} reaches {domain.name}: Live does not bind the two",
             f"aliyun live AddLiveDomainMapping --PushDomain {name} --PullDomain {domain.name}",
         )
     if not theirs and not ours:
-        yield warning(f"{domain.name} has no ingest domain: it is pushed to by itself")
+        yield warning(f"{domain.name} has no ingest domain: streams are pushed to it directly")
 
 
 CHECKS = (
     Check("domain", "each domain of the policy is a main streaming domain", main, ("policy",)),
     Check(
         "mapping",
-        "Live binds the same ingest domains to it as the policy does",
+        "Live and the policy bind the same ingest domains to each domain",
         mapping,
         ("policy", "mapping"),
     ),

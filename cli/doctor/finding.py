@@ -1,6 +1,6 @@
-"""A check of doctor and what it reports: a Finding with its severity and the command that fixes it.
+"""The types of doctor: a Check, and a Finding with its severity and the command that fixes it.
 
-Every module of checks builds these; cli.doctor.report prints them. Nothing here reads anything.
+Every module of checks builds these; cli.doctor.report prints them. They must not send requests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cli.doctor.snapshot import Snapshot, Unread
 
 
 class Severity(IntEnum):
-    """Also the exit code: that of the worst finding."""
+    """The severity of a finding; that of the worst finding is the exit code."""
 
     OK = 0
     WARNING = 1
@@ -22,7 +22,7 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`fix` is the command that fixes it; where it is empty, `text` says what to do."""
+    """One line of the report; `fix` is a command, or empty if `text` explains what to do."""
 
     severity: Severity
     text: str
@@ -35,8 +35,11 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`holds` is reported if nothing is found, and documented in docs/doctor.md. `rests_on` names
-    parts of the Snapshot: if one of them could not be read, the check is not reported to hold."""
+    """One check of the Snapshot.
+
+    `holds` is the text of the ok finding, documented in docs/doctor.md. `rests_on` names parts of
+    the Snapshot; the check is not ok if one of them could not be read.
+    """
 
     name: str
     holds: str
@@ -44,7 +47,7 @@ class Check:
     rests_on: tuple[str, ...] = ()
 
     def findings(self, snapshot: Snapshot) -> Sequence[Finding]:
-        """Return at least one finding."""
+        """Return the findings, at least one."""
         unread = snapshot.unread(self.rests_on)
         found = [*([unreadable(*unread)] if unread else ()), *self.examine(snapshot)] or [
             Finding(Severity.OK, self.holds)
@@ -61,13 +64,16 @@ def fault(text: str, fix: str = "") -> Finding:
 
 
 def unreadable(*unread: Unread) -> Finding:
-    """Return a warning without the cause, which the check `access` or `stage` reports once."""
+    """Return a warning that names what could not be read.
+
+    It omits the cause, which the check `access` or `stage` reports once.
+    """
     names = ", ".join(source.subject for source in unread)
     return warning(f"could not be checked, because {names} could not be read")
 
 
 def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
-    """Return the findings of all checks, whatever the first ones find."""
+    """Return the findings of all checks; a fault does not end the examination."""
     return [finding for check in checks for finding in check.findings(snapshot)]
 
 

@@ -1,7 +1,7 @@
 """Parses Live's answers, in the shapes of the official SDK's models, into the Snapshot's values.
 
-cli.doctor.collect and collect_domain call it. A field that Live leaves out stays None or empty; it
-must not become a guess.
+cli.doctor.collect and collect_domain call it. A field that Live omits stays None or empty; it must
+not be guessed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cli.doctor.snapshot import Callback, CallbackRecord, Format, Identity, Onli
 
 Json = Mapping[str, Any]
 YES = ("true", "yes")
-"""Live returns either (docs/platform/live.md §3)."""
+"""Live returns both spellings (docs/platform/live.md §3)."""
 
 
 def epoch_ms(text: object) -> int | None:
@@ -28,7 +28,7 @@ def epoch_ms(text: object) -> int | None:
 
 
 def identity(answer: Json) -> Identity:
-    """Parse GetCallerIdentity; Arn ends in user/NAME, assumed-role/NAME/SESSION or root."""
+    """Return the caller; the Arn ends in user/NAME, assumed-role/NAME/SESSION or root."""
     parts = str(answer.get("Arn") or "").rpartition(":")[2].split("/")
     return Identity(str(answer.get("IdentityType") or ""), parts[1] if len(parts) > 1 else "")
 
@@ -39,7 +39,7 @@ def mapping(answer: Json) -> Sequence[tuple[str, str]]:
 
 
 def recordings(answer: Json) -> Sequence[Recording]:
-    """Parse DescribeLiveRecordConfig, which misspells OnDemand (docs/platform/live.md §5)."""
+    """Return the configurations; the answer misspells OnDemand (docs/platform/live.md §5)."""
     found = rows_at(answer, "LiveAppRecordList", "LiveAppRecord")
     return [_recording(row, str(row.get("OssBucket") or "")) for row in found]
 
@@ -83,7 +83,7 @@ def record_callback(domain: str, answer: Json) -> Callback | None:
 
 
 def _callback(domain: str, row: object) -> Callback | None:
-    """Return None for an empty configuration."""
+    """Return the callback configuration; None for an empty one."""
     if not isinstance(row, dict) or not row.get("NotifyUrl"):
         return None
     signs = row.get("NotifyReqAuth")
@@ -111,8 +111,8 @@ def online(answer: Json) -> Sequence[Online]:
 
 
 def notified(answer: Json) -> Sequence[Json]:
-    """Parse both kinds of callback records, whose lists differ in name (docs/platform/live.md
-    §7)."""
+    """Return the callback records, oldest first; the name of their list depends on their kind
+    (docs/platform/live.md §7)."""
     found = rows_at(answer, "NotifyRecordsInfo", "LiveStreamNotifyRecordsInfo")
     return sorted(
         found or rows_at(answer, "CallbackList"), key=lambda row: str(row.get("NotifyTime"))
@@ -120,7 +120,7 @@ def notified(answer: Json) -> Sequence[Json]:
 
 
 def lost(records: Iterable[Json]) -> Sequence[CallbackRecord]:
-    """Return the newest callback of each kind if it did not arrive; `records` oldest first."""
+    """Return the newest callback of each kind if it did not arrive; `records` are oldest first."""
     newest = {str(row.get("NotifyType")): row for row in records}
     return [
         CallbackRecord(
@@ -135,7 +135,7 @@ ERRORS = ("record_error", "transformat_error")
 
 
 def broken(records: Iterable[Json]) -> Sequence[CallbackRecord]:
-    """Return the streams whose newest record is an error; `records` oldest first."""
+    """Return the newest record of each stream if it is an error; `records` are oldest first."""
     newest = {_stream(row): row for row in records}
     return [
         CallbackRecord(str(row.get("NotifyType")), stream, _code(row), str(row.get("NotifyTime")))

@@ -1,4 +1,4 @@
-"""The checks of recording configurations: the policy's streams have one, and it records well.
+"""The checks of recording configurations: the policy's streams have one, and it suits the policy.
 
 cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
 """
@@ -16,7 +16,7 @@ from shared.protocol.policy import OnPublish, Policy, Rule
 
 SETUP = "setup"
 SOON_DAYS = 7
-"""If a bucket deletes recordings sooner, that is probably not intended."""
+"""A lifecycle rule that deletes recordings sooner is probably a mistake."""
 
 
 def coverage(snapshot: Snapshot) -> Findings:
@@ -25,7 +25,7 @@ def coverage(snapshot: Snapshot) -> Findings:
         if is_whole and not domain.configurations:
             yield fault(
                 f"{domain.name} has no recording configuration, so every start is refused with"
-                " CodeConfigNotFound: name the bucket that is to be recorded into",
+                " CodeConfigNotFound. Name the bucket to record into",
                 snapshot.fix_command(f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"),
             )
         elif is_whole and not isinstance(snapshot.policy, Unread):
@@ -36,7 +36,7 @@ def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Fin
     for rule in _recorded(policy, domain.name):
         if not any(_may_cover(rule, config) for config in domain.configurations):
             yield fault(
-                f"no recording configuration of {domain.name} is for the streams of the rule"
+                f"no recording configuration of {domain.name} covers the streams of the rule"
                 f" {rule.name}: every start is refused with CodeConfigNotFound",
                 snapshot.fix_command(SETUP),
             )
@@ -62,26 +62,27 @@ def mode(snapshot: Snapshot) -> Findings:
         for config in domain.configurations:
             if config.on_demand == AUTOMATIC:
                 yield warning(
-                    f"{config} records automatically (OnDemand 0): no rule, no lasting stop and no"
-                    " max_duration applies to what it records. Manual is OnDemand 7",
+                    f"{config} records automatically (OnDemand 0): rules, stops and max_duration do"
+                    " not apply to it. Make it manual (OnDemand 7)",
                     snapshot.fix_command(_manual(snapshot, config)),
                 )
             elif config.on_demand == PUSH_URL:
                 yield warning(
-                    f"{config} records what its push URL asks for (OnDemand 2), whatever the policy"
-                    " says. Manual is OnDemand 7",
+                    f"{config} records as the push URL demands (OnDemand 2), whatever the policy"
+                    " is. Make it manual (OnDemand 7)",
                     snapshot.fix_command(_manual(snapshot, config)),
                 )
 
 
 def _manual(snapshot: Snapshot, config: Recording) -> str:
-    """Return the setup command; it needs --manual where no rule covers the configuration."""
+    """Return the setup command, with --manual if no rule covers the configuration."""
     rules = () if isinstance(snapshot.policy, Unread) else _recorded(snapshot.policy, config.domain)
     return SETUP if any(_may_cover(rule, config) for rule in rules) else f"{SETUP} --manual"
 
 
 def storage(snapshot: Snapshot) -> Findings:
-    """A stream uses OSS or VOD, not both (docs/platform/live.md §6)."""
+    """Yield a warning for each configuration for both OSS and VOD: a stream uses only one of them
+    (docs/platform/live.md §6)."""
     for domain in snapshot.domains:
         if isinstance(domain.recordings, Unread) or isinstance(domain.vod, Unread):
             continue
@@ -89,7 +90,7 @@ def storage(snapshot: Snapshot) -> Findings:
         for config in domain.vod:
             if (config.app, config.stream) in oss_targets:
                 yield warning(
-                    f"{config} is configured for OSS and for VOD, and a stream uses only one of"
+                    f"{config} is configured for OSS and for VOD, but a stream uses only one of"
                     " them",
                     f"aliyun live DeleteLiveRecordVodConfig --DomainName {config.domain}"
                     f" --AppName '{config.app}' --StreamName '{config.stream}'",
@@ -105,7 +106,7 @@ def formats(snapshot: Snapshot) -> Findings:
             names = ", ".join(dict.fromkeys(form.name for form in config.formats))
             if not names and not config.is_vod:
                 yield fault(
-                    f"{config} names no format for the stream itself: only what is transcoded is"
+                    f"{config} names no format for the original stream: only transcoded streams are"
                     " recorded",
                     snapshot.fix_command(SETUP),
                 )
@@ -141,7 +142,7 @@ def delay(snapshot: Snapshot) -> Findings:
             if config.delay_ms is not None and config.delay_ms != ours:
                 yield warning(
                     f"{config} waits {written(config.delay_ms)} for an interrupted stream"
-                    f" (DelayTime), and LIVE_RECORD_MERGE_DELAY says {written(ours)}",
+                    f" (DelayTime), but LIVE_RECORD_MERGE_DELAY is {written(ours)}",
                     snapshot.fix_command(SETUP),
                 )
 
@@ -151,13 +152,13 @@ def buckets(snapshot: Snapshot) -> Findings:
         if not isinstance(bucket, Unread):
             if bucket.endpoint and bucket.endpoint != endpoint:
                 yield fault(
-                    f"the bucket {name} is at {bucket.endpoint}, and the recording configuration"
-                    f" says {endpoint}",
+                    f"the bucket {name} is at {bucket.endpoint}, but the recording configuration"
+                    f" names {endpoint}",
                     snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}"),
                 )
         elif bucket.code == "WrongEndpoint":
             yield fault(
-                f"the bucket {name} is not at {endpoint}: see where it is in the console of OSS",
+                f"the bucket {name} is not at {endpoint}. The console of OSS shows its endpoint",
                 snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com"),
             )
         elif bucket.code == "NoSuchBucket":
@@ -177,25 +178,31 @@ def lifecycle(snapshot: Snapshot) -> Findings:
             and bucket.expires_days < SOON_DAYS
         ):
             yield warning(
-                f"the bucket {bucket.name} deletes recordings after {bucket.expires_days} days: its"
-                " lifecycle rules are in the console of OSS"
+                f"the bucket {bucket.name} deletes recordings after {bucket.expires_days} days."
+                " Check its lifecycle rules in the console of OSS"
             )
 
 
 def fresh(snapshot: Snapshot) -> Findings:
-    """A configuration applies from the next publish on (docs/platform/live.md §6)."""
+    """Yield a warning for each live stream that is older than its configuration.
+
+    A configuration applies from the next publish on (docs/platform/live.md §6).
+    """
     for domain in snapshot.domains:
         for stream in () if isinstance(domain.online, Unread) else domain.online:
             config = domain.configuration(stream.app, stream.stream)
             if config and config.created_ms is not None and config.created_ms > stream.published_ms:
                 yield warning(
                     f"{StreamKey(domain.name, stream.app, stream.stream)} was published before"
-                    f" the configuration {config} was made: it applies from the next publish on"
+                    f" the configuration {config} was created, which applies from its next publish"
                 )
 
 
 def recorded(snapshot: Snapshot) -> Findings:
-    """OnDemand 7 records nothing by itself: check that live streams set to record are recorded."""
+    """Yield a fault for each live stream that a rule records and that is not recorded.
+
+    Manual recording (OnDemand 7) needs a command to start.
+    """
     if isinstance(snapshot.policy, Unread) or isinstance(snapshot.listed, Unread):
         return
     known = {row["stream"]: row for row in snapshot.listed}
@@ -213,22 +220,22 @@ DELIBERATE_REASONS = {"held", "asked_stop", "time_over"}
 def _unrecorded(snapshot: Snapshot, stream: str, row: object) -> Iterator[Finding]:
     fix = snapshot.fix_command(f"start {stream}")
     if not isinstance(row, dict):
-        yield fault(f"{stream} is live and set to record, and the stage does not know it", fix)
+        yield fault(f"{stream} is live and set to record, but the stage does not know it", fix)
     elif row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in DELIBERATE_REASONS:
         why = row["reason"]["text"]
-        yield fault(f"{stream} is live and set to record, and is not recorded: {why}", fix)
+        yield fault(f"{stream} is live and set to record, but is not recorded: {why}", fix)
 
 
 CHECKS = (
     Check(
         "recording",
-        "what the policy records has a recording configuration",
+        "every rule that records has a recording configuration",
         coverage,
         ("policy", "recordings", "vod"),
     ),
     Check(
         "on-demand",
-        "recordings are manual, or asked for on demand",
+        "every recording configuration is manual or on demand",
         mode,
         ("policy", "recordings", "vod"),
     ),
@@ -240,7 +247,7 @@ CHECKS = (
     ),
     Check(
         "formats",
-        "every recording configuration names a format for the stream itself",
+        "every recording configuration names a format for the original stream",
         formats,
         ("policy", "recordings", "vod"),
     ),
@@ -273,7 +280,7 @@ CHECKS = (
     ),
     Check(
         "recorded",
-        "what is live and set to record by a rule is recorded",
+        "every live stream that a rule records is recorded",
         recorded,
         ("policy", "listed", "online"),
     ),

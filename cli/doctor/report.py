@@ -1,6 +1,6 @@
 """Formats findings as lines for people and as JSON for programs.
 
-The doctor command calls it. The JSON is documented in docs/doctor.md.
+The doctor command calls it. docs/doctor.md documents the JSON. It must not print.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SEVERITY_WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.FAULT
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return the findings; `exit` is the exit code."""
+    """Return the findings as a document; its `exit` is the exit code."""
     rows = [
         {
             "check": finding.check,
@@ -45,7 +45,7 @@ def _summary(findings: Sequence[Finding]) -> str:
     faults = sum(finding.severity is Severity.FAULT for finding in findings)
     warnings = sum(finding.severity is Severity.WARNING for finding in findings)
     if not faults and not warnings:
-        return f"{len(findings)} checks, and nothing to fix."
+        return f"{len(findings)} checks, nothing to fix."
     return f"{_count(faults, 'fault')} and {_count(warnings, 'warning')}."
 
 

@@ -1,6 +1,6 @@
 """The Snapshot: everything that doctor has read, as plain values.
 
-cli.doctor.collect builds it and every check reads it. It knows neither requests nor answers.
+cli.doctor.collect builds it and every check reads it. It must know neither requests nor answers.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Something that could not be read. `action` is its name in RAM, empty for what is no API of
-    Alibaba Cloud; `code` is the answer's, empty without an answer."""
+    """A part that could not be read.
+
+    `action` is the action's name in RAM, empty if Alibaba Cloud was not called; `code` is the error
+    code of the answer, empty without an answer.
+    """
 
     subject: str
     why: str
@@ -39,8 +42,10 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """As GetCallerIdentity has it: `kind` is Account for the root key, RAMUser or
-    AssumedRoleUser; `name` that of the RAM user or role."""
+    """The owner of the credentials.
+
+    `kind` is Account (the root key), RAMUser or AssumedRoleUser; `name` is the RAM user or role.
+    """
 
     kind: str
     name: str = ""
@@ -55,7 +60,9 @@ class Format:
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recording configuration, into OSS or VOD; "*" stands for every application or stream.
-    `created_ms` is None where Live does not return it."""
+
+    `created_ms` is None if Live does not return it.
+    """
 
     domain: str
     app: str
@@ -84,8 +91,10 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """A callback configuration of one domain. Where Live does not return them, `signs` is None and
-    `key` is empty; the key is never shown."""
+    """A callback configuration of one domain; its key is never shown.
+
+    If Live does not return them, `signs` is None and `key` is empty.
+    """
 
     domain: str
     url: str
@@ -104,7 +113,7 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class CallbackRecord:
-    """Live's record of one callback, with the code of the error that it reported."""
+    """Live's record of a callback that was lost or that reported an error, with the code."""
 
     kind: str
     stream: str
@@ -114,8 +123,10 @@ class CallbackRecord:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A streaming domain of the policy, as Live has it. `mapping` is (name, type); a
-    configuration that there is none of is None."""
+    """A streaming domain of the policy, as Live has it.
+
+    `mapping` holds (name, type); a configuration that does not exist is None.
+    """
 
     name: str
     mapping: Sequence[tuple[str, str]] | Unread
@@ -156,7 +167,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """`expires` is the least of days after which a rule deletes recordings, None for never."""
+    """A bucket; `expires_days` is the shortest expiry of its rules, None if none deletes."""
 
     name: str
     endpoint: str
@@ -165,9 +176,11 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class CallbackProbe:
-    """The answer of a callback URL to a call about a domain that nobody has, signed with the key
-    that Live holds. `status` 0: nothing answered; `ours`: it speaks as a
-    stage of live-record does."""
+    """The answer of a callback URL to a call of doctor's.
+
+    `status` is 0 without an answer; `ours`: the answer has the form of a live-record stage's;
+    `signed`: the call was signed with the key that Live holds.
+    """
 
     url: str
     status: int
@@ -178,8 +191,11 @@ class CallbackProbe:
 
 @dataclass(frozen=True, slots=True)
 class StageRef:
-    """The stage that is checked. `options` name it in a command; `live` names an emulator, for the
-    commands that call Live; `instances` is the region's quota."""
+    """The stage that is checked.
+
+    `options` are the command options that name it; `live` is the option that names an emulator, for
+    commands that call Live; `instances` is the region's quota.
+    """
 
     url: str
     options: str
@@ -189,9 +205,12 @@ class StageRef:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that was read. `clock_offset_ms`: how far the stage's clock is ahead of Live's; `listed`:
-    the streams that the stage knows; `known`: for each secret that Live holds, as kind:secret,
-    whether the stage knows it."""
+    """Everything that was read.
+
+    `clock_offset_ms`: how far the stage's clock is ahead of Live's; `examined`: the answer of GET
+    /v1/doctor; `listed`: the streams that the stage knows; `known`: for each secret that Live
+    holds, as "kind:secret", whether the stage knows it; `refused`: failed calls of the account.
+    """
 
     stage_ref: StageRef
     identity: Identity | Unread
@@ -207,7 +226,7 @@ class Snapshot:
     refused: Sequence[Unread] = ()
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
-        """Return what could not be read of these parts, of the Snapshot or of its domains."""
+        """Return the Unread values of these parts of the Snapshot or of its domains."""
         found: dict[Unread, None] = {}
         for name in names:
             own = getattr(self, name, None)
@@ -221,8 +240,10 @@ class Snapshot:
         return f"live-record {command} {self.stage_ref.options}{live}"
 
     def knows(self, kind: str, secret: str) -> bool | None:
-        """Return whether the stage knows a secret; None if that could not be read. `kind` is
-        stream_key, record_key or path_token."""
+        """Return whether the stage knows a secret; None if that could not be read.
+
+        `kind` is stream_key, record_key or path_token.
+        """
         return self.known.get(f"{kind}:{secret}")
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 - as GET /v1/doctor has it

@@ -1,6 +1,6 @@
-"""Where doctor reads from: the stage's API, the account, OSS.
+"""The sources that doctor reads: the stage's API, the account, OSS.
 
-The collectors call it. What cannot be read is returned as an Unread, never raised.
+The collectors call it. It must not raise: a failed read returns an Unread.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from cli.errors import Failure
 
 T = TypeVar("T")
 NOBODY = "InvalidCredentials"
-"""Our own code: there are no credentials to call with."""
+"""Our own error code for missing credentials."""
 
 
 @dataclass(slots=True)
 class Sources:
-    """`account` is None without credentials; then `why` is the cause."""
+    """Reads and collects refusals; without credentials `account` is None and `why` is the cause."""
 
     api: Api
     account: Account | None
@@ -36,7 +36,10 @@ class Sources:
             return Unread(subject, str(error))
 
     def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
-        """Read from the account; `service` is its name in RAM: live, oss or sts."""
+        """Return what `read` returns, or an Unread, which is also added to `refused`.
+
+        `service` is the service's name in RAM: live, oss or sts.
+        """
         try:
             if self.account is not None:
                 return read(self.account)

@@ -1,4 +1,4 @@
-"""The checks of the stage itself: it runs, its store is durable, and its role allows its calls.
+"""The checks of the stage itself: it runs, its store is durable, its role allows its calls.
 
 cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
 """
@@ -15,22 +15,22 @@ from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 UNKNOWN = "InvalidDomain"
-"""The check of domains reports it."""
-TIMER = "reconcile is called each minute by its timer"
+"""An error code that the check of domains reports."""
+TIMER = "the timer calls reconcile every minute"
 STALE_MS, LATE_MS = 180_000, 120_000
-"""Reconcile is taken as stopped after the first; due commands wait too long after the second."""
+"""Reconcile counts as stopped after the first; a due command is late after the second."""
 CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
 """A callback is rejected when the clocks differ by 5 minutes (docs/platform/live.md §3)."""
 RECENT_MS = 3_600_000
-"""How long a callback that was not forwarded is reported."""
+"""A failed forwarding of a callback is reported for this time."""
 CALLBACK_S, STREAM_CALLBACKS = 0.1, 2
-"""How long an instance handles a callback, and how many callbacks a publish causes."""
+"""The time of an instance for one callback, and the number of callbacks of a publish."""
 ROLE = grant_command("record-command", "ToRole --RoleName live-record-record-command")
 DEPLOY = "make deploy STAGE={}"
 
 
 def up(snapshot: Snapshot) -> Findings:
-    """Report each cause of an unreadable stage once."""
+    """Yield one fault for each cause of an unreadable stage."""
     unread_by_cause = {
         unread.why: unread
         for unread in (snapshot.health, snapshot.examined)
@@ -42,7 +42,7 @@ def up(snapshot: Snapshot) -> Findings:
 
 def store(snapshot: Snapshot) -> Findings:
     if not isinstance(snapshot.examined, Unread) and not snapshot.examined["store"]["writable"]:
-        yield fault(f"the store takes no writes: {snapshot.examined['store']['why']}")
+        yield fault(f"the store accepts no writes: {snapshot.examined['store']['why']}")
 
 
 def durable(snapshot: Snapshot) -> Findings:
@@ -57,23 +57,23 @@ _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
 
 
 def _redis(settings: Json) -> Iterator[Finding]:
-    """An accepted command is as durable as the engine of the store."""
+    """Yield what makes the engine lose an accepted command: no persistence, eviction, errors."""
     if settings.get("role", "master") != "master":
-        yield fault("the store is a replica: give LIVE_RECORD_STORE the primary's address")
+        yield fault("the store is a replica. Set LIVE_RECORD_STORE to the primary's address")
     if settings.get("aof_enabled") == "0":
-        lost = "a restart of the store forgets every intent: nothing is written to its disk"
+        lost = "a restart of the store loses every intent: nothing is written to its disk"
         yield fault(lost, _CONFIG.format("appendonly", "yes"))
     elif settings.get("appendfsync") == "no":
         yield warning(
-            "the store leaves it to its system when it writes to disk",
+            "the store lets the operating system decide when to write to disk",
             _CONFIG.format("appendfsync", "everysec"),
         )
     evicts = settings.get("maxmemory_policy", "noeviction")
     if evicts != "noeviction":
-        lost = f"short of memory, the store throws records away (maxmemory-policy {evicts})"
+        lost = f"the store evicts records when memory runs short (maxmemory-policy {evicts})"
         yield fault(lost, _CONFIG.format("maxmemory-policy", "noeviction"))
     if settings.get("aof_last_write_status", "ok") != "ok":
-        yield fault("the store could not write to its disk: check the free space")
+        yield fault("the store could not write to its disk. Check the free space")
 
 
 def policy(snapshot: Snapshot) -> Findings:
@@ -81,14 +81,14 @@ def policy(snapshot: Snapshot) -> Findings:
     if not isinstance(snapshot.examined, Unread):
         if snapshot.examined["policy"]["fault"]:
             yield fault(
-                "the store's newest policy is not in force, the one before it is:"
+                "the store's newest policy is not in force, but the one before it:"
                 f" {snapshot.examined['policy']['fault']}",
                 apply_policy,
             )
         if snapshot.examined["mode"] == Mode.OBSERVE.value:
             yield warning(
-                "the stage only observes: it sends no command. In policy.toml and in"
-                " LIVE_RECORD_MODE, mode is to be act",
+                "the stage only observes and sends no commands. Set mode to act in policy.toml and"
+                " in LIVE_RECORD_MODE",
                 apply_policy,
             )
 
@@ -100,14 +100,14 @@ def timer(snapshot: Snapshot) -> Findings:
     fix = _deploy(snapshot)
     if age is None:
         yield fault(
-            "reconcile has never run: a minute after a deploy it has, unless its timer is off", fix
+            "reconcile has never run, although it should within a minute of a deploy. Check that"
+            " its timer is enabled",
+            fix,
         )
     elif age > STALE_MS:
-        yield fault(f"reconcile last ran {written(age)} ago: its timer is to be enabled", fix)
+        yield fault(f"reconcile last ran {written(age)} ago. Check that its timer is enabled", fix)
     elif oldest > LATE_MS:
-        yield warning(
-            f"something has waited for {written(oldest)}: {snapshot.health['due']} are due"
-        )
+        yield warning(f"{snapshot.health['due']} streams are due, the oldest for {written(oldest)}")
 
 
 def _deploy(snapshot: Snapshot) -> str:
@@ -119,20 +119,20 @@ def _deploy(snapshot: Snapshot) -> str:
 def wake(snapshot: Snapshot) -> Findings:
     if snapshot.setting("wakes") is False:
         yield warning(
-            "what cannot be done at once waits for the timer: give LIVE_RECORD_WAKE_URL the"
-            " address of reconcile's own HTTP trigger",
+            "a command that cannot be sent at once waits for the timer. Set LIVE_RECORD_WAKE_URL to"
+            " the address of reconcile's HTTP trigger",
             _deploy(snapshot),
         )
 
 
 def relay(snapshot: Snapshot) -> Findings:
-    """Callbacks are forwarded to the previous receivers."""
+    """Yield a warning if a callback recently failed to reach its previous receiver."""
     lost = None if isinstance(snapshot.health, Unread) else snapshot.health.get("relay_lost_ms_ago")
     forwards = not isinstance(snapshot.policy, Unread) and snapshot.policy.forward_to != ForwardTo()
     if forwards and lost is not None and lost < RECENT_MS:
         yield warning(
-            f"a callback did not reach its previous receiver, {written(lost)} ago: check whether"
-            " the addresses of forward_to answer"
+            f"a callback did not reach its previous receiver, {written(lost)} ago. Check that the"
+            " addresses of forward_to answer"
         )
 
 
@@ -155,17 +155,17 @@ def clock(snapshot: Snapshot) -> Findings:
         if abs(offset_ms) > CLOCK_FAULT_MS:
             yield fault(f"{text}: genuine callbacks are rejected")
         else:
-            yield warning(f"{text}: from 5m on, genuine callbacks are rejected")
+            yield warning(f"{text}: at 5m, genuine callbacks will be rejected")
 
 
 def role(snapshot: Snapshot) -> Findings:
-    """Check the permissions of the functions' own role."""
+    """Yield a fault for each call or command that Live refuses to the functions' own role."""
     for entry in () if isinstance(snapshot.examined, Unread) else snapshot.examined["live"]:
         code = entry["code"] or UNKNOWN
         action = f"list the streams of {entry['domain']} to the function's role ({code})"
         if code.startswith(FORBIDDEN):
             needs = "live:DescribeLiveStreamsOnlineList"
-            yield fault(f"Live refuses to {action}: it needs {needs}", ROLE)
+            yield fault(f"Live refuses to {action}: the role needs {needs}", ROLE)
         elif not code.startswith(UNKNOWN):
             yield fault(f"Live does not {action}")
     if not isinstance(snapshot.listed, Unread):
@@ -182,8 +182,11 @@ def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
 
 
 def instances(snapshot: Snapshot) -> Findings:
-    """How many instances it takes when everything that the policy allows begins within a second.
-    Function Compute answers 429 beyond its quota (docs/platform/function-compute.md §5)."""
+    """Yield a warning if the quota of instances is too small for the largest burst.
+
+    The burst is that all streams which the policy allows begin within one second. Function Compute
+    answers 429 beyond its quota (docs/platform/function-compute.md §5).
+    """
     size = _size(snapshot)
     if size is None:
         return
@@ -191,15 +194,15 @@ def instances(snapshot: Snapshot) -> Findings:
     if needed > quota:
         yield warning(
             f"{size} streams that begin within one second take an estimated {needed} instances, and"
-            f" the region is assumed to have {quota} (it is not asked: pass --instances if it has"
-            " more). Streams whose callbacks are refused are detected in the online list, up to"
-            " 90 s later. Request a higher quota at"
+            f" the region is assumed to have {quota} (pass --instances if it has more). Streams"
+            " whose callbacks are refused are detected in the online list, up to 90 s later."
+            " Request a higher quota at"
             " https://quotas.console.aliyun.com (product: Function Compute)"
         )
 
 
 def _size(snapshot: Snapshot) -> int | None:
-    """Return how many streams may be recorded at once; None without a limit."""
+    """Return how many streams may be recorded at the same time; None without a limit."""
     whole = snapshot.setting("max_concurrent")
     if isinstance(snapshot.policy, Unread):
         return whole if isinstance(whole, int) else None
@@ -212,16 +215,16 @@ def _size(snapshot: Snapshot) -> int | None:
 
 CHECKS = (
     Check("stage", "the stage answers, and its settings are sound", up),
-    Check("store", "the store answers and takes writes", store, ("examined",)),
+    Check("store", "the store answers and accepts writes", store, ("examined",)),
     Check(
         "durable",
-        "a restart of the store forgets nothing, and it evicts nothing",
+        "the store loses nothing in a restart and evicts nothing",
         durable,
         ("examined",),
     ),
-    Check("policy", "the newest policy is in force, and acts", policy, ("examined", "policy")),
+    Check("policy", "the newest policy is in force, in mode act", policy, ("examined", "policy")),
     Check("timer", TIMER, timer, ("health",)),
-    Check("wake", "what cannot be done at once wakes a reconcile", wake, ("examined",)),
+    Check("wake", "commands that cannot be sent at once wake a reconcile", wake, ("examined",)),
     Check("relay", "callbacks reach their previous receivers", relay, ("health", "policy")),
     Check(
         "secrets",
@@ -232,14 +235,13 @@ CHECKS = (
     Check("clock", "the stage's clock agrees with Live's", clock, ("clock_offset_ms",)),
     Check(
         "role",
-        "the function's role may ask Live, and its commands are not refused",
+        "the function's role may call Live, and its commands are not refused",
         role,
         ("examined", "listed"),
     ),
     Check(
         "quota",
-        "estimated, Function Compute is not asked: --instances instances suffice for the policy's"
-        " size",
+        "by estimate, --instances instances suffice for the policy's largest burst",
         instances,
         ("examined", "policy"),
     ),

@@ -29,7 +29,7 @@ OUTAGE_S = 1.0
 """How long the network is down."""
 MIN_RECORDED_S = 1.5
 """Each session is recorded for at least so long."""
-STEP_TIMEOUT_S = 10.0
+STEP_TIMEOUT_S = 60.0
 """For any one step."""
 TOLERANCE_MS = 300
 """By this the gap between two files may differ from the interruption on the wire; the scheduling

@@ -30,6 +30,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.state.command import Flight
+from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session
 from shared.store.store_errors import StoreUnavailable
@@ -122,14 +123,16 @@ def _meaning(command: Command, answer: Accepted | LiveError) -> str:
 
 
 def _flying(command: Command) -> StreamRecord:
-    """A command on the wire, long after its stream went live."""
+    """A command on the wire, long after its stream went live; a restart, of what is recorded."""
     starts = command in (Command.START, Command.RESTART)
     why = Reason.ASKED_START if starts else Reason.ASKED_STOP
     intent = Intent(1, wanted=starts, requester=Requester.PERSON, reason=why, claimed=True)
     key = StreamKey("live.example.com", "app", "room1")
     record = StreamRecord(key, intent, session=Session(1, _NOW_MS - 60_000, time=_NOW_MS - 60_000))
     flight = Flight("f", command, why, 1, 1, _NOW_MS, 0, _NOW_MS, _NOW_MS + 7_300)
-    return replace(record, flight=flight, ever_claimed=True)
+    recorded = Confirmation(1, _NOW_MS - 50_000, StartSource.ACCEPTED, confirmed=True)
+    confirmation = recorded if command is Command.RESTART else None
+    return replace(record, flight=flight, ever_claimed=True, confirmation=confirmation)
 
 
 def _causes() -> Iterator[str]:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 from cli.errors import Failure
 from cli.local.reserved_port import HOST, ReservedPort
+from cli.local.tether import Tether
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 """To answer after the start, and to end."""
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 """Options with which an acknowledged write survives a kill."""
@@ -50,7 +51,10 @@ def _runs(program: Path) -> bool:
 
 
 class Engine:
-    """One server process; its data is in `folder` and survives a restart."""
+    """One server process; its data is in `folder` and survives a restart.
+
+    The process ends with the one that started it, also if that one is killed.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Engine:
         self._program = program or valkey() or redis()
         self._options = {"save": "", "loglevel": "warning", **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._tether: Tether | None = None
 
     @property
     def url(self) -> str:
@@ -92,6 +97,7 @@ class Engine:
             self._process = subprocess.Popen(
                 [self._program, *options], stdout=log, stderr=log, start_new_session=True
             )
+        self._tether = Tether(self._process)
         deadline = time.monotonic() + TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -100,6 +106,7 @@ class Engine:
             time.sleep(0.01)
 
     def stop(self) -> None:
+        self._release_tether()
         if self._process is not None:
             self._process.terminate()
             try:
@@ -111,9 +118,15 @@ class Engine:
 
     def kill(self) -> None:
         """Kill the process, so that it can write nothing more."""
+        self._release_tether()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def _release_tether(self) -> None:
+        if self._tether is not None:
+            self._tether.release()
+            self._tether = None
 
     def _answers(self) -> bool:
         """Return True if it is ready: PONG or NOAUTH, but not LOADING."""

@@ -25,17 +25,17 @@ from cli.errors import Failure
 from cli.local.no_proxy import reach_directly
 from cli.local.redis_server import DURABLE, Engine
 from cli.local.reserved_port import ReservedPort
+from cli.paths import ROOT, S_YAML, policy_file
 from cli.policy_file import packed_policy
 from emulator.shutdown import OPTION
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
-ROOT = Path(__file__).resolve().parents[2]
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 """For an emulator to listen, and to end."""
 
 
@@ -121,8 +121,8 @@ def running(
     rtmp_port: int | None = None,
     live: str = "",
     buckets: Path | None = None,
-    policy: Path = ROOT / "policy.toml",
-    template: Path = ROOT / "s.yaml",
+    policy: Path | None = None,
+    template: Path = S_YAML,
     store: str = SQLITE,
     settings: Mapping[str, str] | None = None,
     deployed: Deployed | None = None,
@@ -134,7 +134,7 @@ def running(
     our own is started for it; with `deployed`, the functions run from there instead of here.
     """
     reach_directly()
-    folder, packed = folder.resolve(), packed_policy(policy)
+    folder, packed = folder.resolve(), packed_policy(policy or policy_file())
     clock = ("--clock-file", str(folder / "clock.json"))
     buckets = _writable(buckets or _writable(folder) / "buckets")
     with (

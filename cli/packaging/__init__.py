@@ -1,4 +1,4 @@
-"""The package that is deployed: the code folder that s.yaml points to, and its archive.
+"""Builds what is deployed: the code folder that s.yaml names, and its archive.
 
 The commands package, deploy and dev call build().
 """

@@ -1,4 +1,4 @@
-"""Writes a zip of a folder whose bytes depend on the names and contents of the files alone.
+"""Writes a reproducible zip: its bytes depend only on the names and contents of the files.
 
 cli.packaging.build calls it. No time stamp, owner or file order may get into the archive.
 """
@@ -16,7 +16,7 @@ _COMPRESS_LEVEL = 9
 
 
 def names(folder: Path) -> Iterator[str]:
-    """Return the files' paths in order, with forward slashes."""
+    """Return the files' sorted paths, relative to the folder, with forward slashes."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return iter(sorted(path.relative_to(folder).as_posix() for path in files))
 
@@ -32,7 +32,7 @@ def write(folder: Path, archive: Path) -> None:
 
 
 def tree_hash(folder: Path) -> str:
-    """Return a hash of names and contents, independent of how they are packed."""
+    """Return a SHA-256 of the files' names and contents, independent of the compression."""
     digest = hashlib.sha256()
     for name in names(folder):
         data = hashlib.sha256((folder / name).read_bytes()).hexdigest()

@@ -15,11 +15,11 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, get_args
 
-from cli.local.stack import ROOT
 from cli.packaging import archive, roots
 from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
+from cli.paths import ROOT
 from cli.policy_file import packed_policy
 from cli.stage_registry import STATE
 from shared.outbound.live.sdk_import import Action
@@ -27,14 +27,18 @@ from shared.outbound.live.sdk_import import Action
 Warn = Callable[[str], None]
 PINS = ROOT / "requirements" / "runtime.txt"
 OURS = ("functions", "shared")
+KINDS = ("*.py", "*.lua", "*.json")
 MANIFEST = "manifest.json"
 SDK = "alibabacloud-live20161101"
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What is deployed together. Folder and archive begin with `prefix`; of the packages in `pins`
-    it takes those `needed`, or all."""
+    """A set of code to deploy as one archive.
+
+    The names of folder and archive begin with `prefix`. It contains the packages of the file
+    `pins` that are `needed`, or all of them if that is None.
+    """
 
     prefix: str
     pins: Path
@@ -69,10 +73,10 @@ def build(
     whole: bool = False,
     warn: Warn,
 ) -> Packaged:
-    """Build a package: for the main one `build/RUNTIME` and `dist/live-record-RUNTIME.zip`.
+    """Build a package; return its folder `build/RUNTIME` and `dist/live-record-RUNTIME.zip`.
 
-    Both are under `into`. With `whole`, it has every package that the official SDK requires;
-    without, only what our calls use. Raise Failure.
+    Both are under `into`. With `whole`, the package has everything that the official SDK requires,
+    otherwise only what our calls use. Raise Failure if the policy or a pinned package is wrong.
     """
     checked, folder = packed_policy(policy), folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +101,10 @@ def _make(
     if python:
         compile_all(folder, python, _to_compile(shipped, whole))
     else:
-        warn(f"no {runtime} is installed: without its bytecode a cold start takes far longer")
+        warn(
+            f"{runtime} is not installed, so the package has no bytecode and a cold start takes far"
+            f" longer. Install {runtime} and build again."
+        )
     manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for made in folder.rglob("*"):
@@ -125,28 +132,31 @@ def _trim_sdk(shipped: Shipped) -> Shipped:
 
 
 def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
-    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_sources()}
+    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_files()}
     files = {**ours, "policy.json": policy.encode()}
     for each in shipped:
         files |= {**each.files, **each.licences}
     return files | roots.hashed_roots(files)
 
 
-def _our_sources() -> list[Path]:
-    return [ROOT / "index.py", *(path for tree in OURS for path in (ROOT / tree).rglob("*.py"))]
+def _our_files() -> list[Path]:
+    """Return our code, the Lua scripts that the store reads, and the catalogue of texts."""
+    trees = (path for tree in OURS for kind in KINDS for path in (ROOT / tree).rglob(kind))
+    return [ROOT / "index.py", *trees]
 
 
 def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
-    """Return the files to compile: without `whole`, only those that our calls import."""
-    files = [path.relative_to(ROOT).as_posix() for path in _our_sources()]
-    files += [path for each in shipped for path in each.files if path.endswith(".py")]
-    return sorted(path for path in files if whole or not is_rare(path))
+    """Return the paths of the files to compile; without `whole`, those that our calls import."""
+    files = [path.relative_to(ROOT).as_posix() for path in _our_files()]
+    files += [path for each in shipped for path in each.files]
+    code = (path for path in files if path.endswith(".py"))
+    return sorted(path for path in code if whole or not is_rare(path))
 
 
 def _manifest(
     folder: Path, runtime: str, shipped: Sequence[Shipped], *, bytecode: bool
 ) -> dict[str, Any]:
-    """Return the manifest; `tree` is the hash of everything else in the folder."""
+    """Return the manifest; its `tree` is the hash of everything else in the folder."""
     return {
         "live_record": version_of("live-record"),
         "runtime": runtime,

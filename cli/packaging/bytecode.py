@@ -1,9 +1,8 @@
-"""Compiles bytecode: a program of its own, run by the very Python that will load the result.
+"""A program that compiles bytecode; it runs on the Python version that will load the bytecode.
 
-cli.packaging.python starts it as `python bytecode.py FOLDER CODE`, with the path of each file on
-its input; CODE is the folder that tracebacks name. The bytecode is unchecked, since a time stamp
-would not survive unpacking (docs/platform/sdk.md §A3), and has no docstrings. It may import nothing
-of ours.
+cli.packaging.python starts it as `python bytecode.py FOLDER CODE` and writes the files' paths to
+its input; CODE is the folder that tracebacks name. Bytecode has no docstrings and is unchecked: a
+time stamp would not survive unpacking (docs/platform/sdk.md §A3). It must not import our modules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`live-record package`, and the unpacked archive that `dev --package` runs from.
+"""`live-record package`, and the unpacked archive that `dev --package` runs.
 
-cli.main adds the command. cli.packaging.build does the work.
+cli.main adds the command. It parses options; cli.packaging.build does the work.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from zipfile import ZipFile
 
 import click
 
-from cli.local.stack import ROOT, Deployed
+from cli.local.stack import Deployed
 from cli.packaging.build import PACKAGES, build
 from cli.packaging.python import RUNTIMES, interpreter
+from cli.paths import need_checkout, policy_file
 
 
 @click.command()
@@ -32,12 +33,17 @@ from cli.packaging.python import RUNTIMES, interpreter
     "--policy",
     "policy_file",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    default=ROOT / "policy.toml",
+    default=policy_file,
     help="policy file to package",
 )
-@click.option("--whole", is_flag=True, help="include all that the official SDK requires")
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="include everything that the official SDK requires, not only what live-record uses",
+)
 def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
-    """Build the code folders and the archives to deploy."""
+    """Build the code folders and archives that a deploy uploads."""
+    need_checkout("package")
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
@@ -45,7 +51,7 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:
-    """Build the archive, unpack it into `folder` and return how to run it."""
+    """Build the archive and unpack it into `folder`; return the folder and its interpreter."""
     shutil.rmtree(folder, ignore_errors=True)
     with ZipFile(build(runtime, warn=_warn).archive) as archive:
         archive.extractall(folder)

@@ -1,4 +1,4 @@
-"""Chooses what of a wheel is deployed: its code, its licences, and of the SDK only what we call.
+"""Selects the deployed files of a wheel: code, licences, and of the SDK only the actions we call.
 
 cli.packaging.build calls it. It reads wheels and writes nothing.
 """
@@ -39,8 +39,9 @@ NEEDED = frozenset(
         "urllib3",
     ]
 )
-"""The packages that a synchronous call with given credentials imports (docs/platform/sdk.md §A5),
-and our own. All but msgspec are pure Python: only the bytecode differs between runtimes."""
+"""The packages that a synchronous SDK call with given credentials imports
+(docs/platform/sdk.md §A5), and those that we import. All but msgspec are pure Python, so that only
+the bytecode differs between runtimes."""
 
 RARE = tuple(
     name.replace(".", "/")
@@ -51,8 +52,8 @@ RARE = tuple(
         "urllib3.http2",
     )
 )
-"""Deployed without bytecode, since no call of ours imports it. A stage that is configured to import
-everything still can, but slowly."""
+"""Modules to deploy without bytecode, because our calls do not import them. A stage that is
+configured to import everything still can, more slowly."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
@@ -68,7 +69,7 @@ _NAMED = re.compile(r"\bmain_models\.(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What is deployed of one distribution; `files` and `licences` by path in the code folder."""
+    """The deployed part of one distribution; `files` and `licences` by path in the code folder."""
 
     name: str
     version: str
@@ -103,7 +104,7 @@ def _read_metadata(members: Mapping[str, bytes]) -> Message:
 
 
 def _licence(metadata: Message) -> str:
-    """Return the licence's name: the first line, since a field may hold the whole text."""
+    """Return the licence's name, the first line of a field that may hold the whole text."""
     licence = metadata["License-Expression"] or metadata["License"]
     classified = [
         str(classifier)
@@ -112,7 +113,9 @@ def _licence(metadata: Message) -> str:
     ]
     licence = licence or (classified[0].rpartition(":: ")[2] if classified else "")
     if not licence:
-        raise Failure(f"{metadata['Name']} does not declare its licence")
+        raise Failure(
+            f"{metadata['Name']} does not declare its licence. Check whether it may be deployed."
+        )
     return str(licence).strip().splitlines()[0]
 
 
@@ -121,8 +124,11 @@ def is_rare(path: str) -> bool:
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:
-    """Return the official SDK with the models of these actions alone, of 1,348 files. Files are
-    unchanged but for the client's methods and the imports in `models/__init__.py`."""
+    """Return the official SDK reduced from 1,348 files to the models of these actions.
+
+    Files are unchanged except for the client's methods and the imports of `models/__init__.py`.
+    Raise Failure if the SDK lacks a model.
+    """
     all_statements = _imports(files[f"{MODELS}__init__.py"].decode("utf-8"))
     wanted = [f"{action}{part}" for action in actions for part in ("Request", "Response")]
     needed: dict[str, str] = {}
@@ -131,7 +137,7 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
         if name in needed:
             continue
         if name not in all_statements:
-            raise Failure(f"the SDK has no model {name}: is its pinned version the right one?")
+            raise Failure(f"The SDK has no model {name}. Check its pinned version.")
         needed[name] = all_statements[name]
         wanted += _NAMED.findall(files[_file_of(needed[name])].decode("utf-8"))
     others = {**_without_models(files), **_models(files, needed)}
@@ -139,7 +145,10 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
 
 
 def _client(source: bytes, actions: Iterable[str]) -> bytes:
-    """Remove the methods of other actions, all but about a hundred of 30,000 lines."""
+    """Return the client's source without the methods of other actions.
+
+    About a hundred of 30,000 lines remain.
+    """
     calls = {f"{_in_snake_case(action)}{end}" for action in actions for end in ENDS}
     lines = source.splitlines(keepends=True)
     (client,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
@@ -154,7 +163,7 @@ def _in_snake_case(action: str) -> str:
 
 
 def _imports(text: str) -> dict[str, str]:
-    """Return the import statement of each model by its name."""
+    """Return the import statements of the models, by model name."""
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.ImportFrom) and node.level == 1:
@@ -172,7 +181,7 @@ def _without_models(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _models(files: Mapping[str, bytes], needed: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the needed model files and an `__init__` that imports them."""
+    """Return the needed model files and an `__init__.py` that imports their models."""
     listed = "".join(f"{statement}\n" for statement in sorted(set(needed.values())))
     chosen = {path: files[path] for path in sorted(map(_file_of, needed.values()))}
     return {f"{MODELS}__init__.py": listed.encode(), **chosen}

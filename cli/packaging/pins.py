@@ -1,6 +1,6 @@
-"""The pinned packages of a runtime, and their wheels, verified against their hashes by pip.
+"""Reads the pinned packages of a runtime and downloads their wheels, whose hashes pip verifies.
 
-cli.packaging.build calls it. Nothing may be downloaded without a hash.
+cli.packaging.build calls it. It must not download anything without a hash.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ from packaging.utils import canonicalize_name
 from cli.errors import Failure
 
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_28_x86_64")
-"""The built-in runtimes are x86_64 alone; glibc is 2.28 on Debian 10, which is python3.10's
-(docs/platform/function-compute.md §4)."""
+"""Platforms of the built-in runtimes, which are x86_64 only. The oldest glibc is 2.28, that of
+python3.10 on Debian 10 (docs/platform/function-compute.md §4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A pinned package; `line` is pip's, with the hashes."""
+    """A pinned package; `line` is its line for pip, with the hashes."""
 
     name: str
     line: str
 
 
 def read_pins(text: str, version: str) -> tuple[Pin, ...]:
-    """Return the pins for a version of Python; pip itself would use the version it runs on."""
+    """Return the pins whose markers match this version of Python.
+
+    pip itself would evaluate the markers for the version that it runs on.
+    """
     lines = text.replace("\\\n", "").splitlines()
     pins = (_pin(line, version) for line in lines if line and not line.startswith("#"))
     return tuple(pin for pin in pins if pin)
@@ -52,8 +55,10 @@ def only(pins: Sequence[Pin], names: Collection[str]) -> tuple[Pin, ...]:
 
 
 def wheels(pins: Sequence[Pin], version: str, cache: Path) -> tuple[Path, ...]:
-    """Return the wheels, downloaded once for the same pins. They are renamed into the cache at the
-    end, since two builds may run at the same time."""
+    """Return the paths of the wheels; the same pins are downloaded only once.
+
+    The folder is renamed into the cache at the end, because two builds may run at the same time.
+    """
     lines = "\n".join(pin.line for pin in pins)
     cached = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"
     if not cached.exists():
@@ -92,4 +97,4 @@ def _pip(verb: str, *options: str | Path) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(f"pip {verb} failed for requirements/*.txt: {ended.stderr}")
+        raise Failure(f"pip {verb} failed for requirements/*.txt. Its output: {ended.stderr}")

@@ -1,6 +1,7 @@
 """Finds a Python of a runtime's minor version, and compiles bytecode with it.
 
-The packaging and deploy commands call it. Only the very minor version can make its bytecode.
+The packaging and deploy commands call it. Bytecode is only valid for the minor version of the
+Python that made it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from cli.errors import Failure
 RUNTIMES = ("python3.10", "python3.12")
 """The built-in runtimes of Function Compute (docs/platform/function-compute.md §4)."""
 CODE = "/code"
-"""The code folder on Function Compute, which tracebacks name."""
+"""The path of the code folder on Function Compute; tracebacks name it."""
 _WHICH = "import sys; print('%d.%d' % sys.version_info[:2], sys.implementation.name)"
 
 
@@ -23,7 +24,7 @@ _COMPILER = Path(__file__).with_name("bytecode.py")
 
 
 def interpreter(runtime: str) -> Path | None:
-    """Return a CPython of this minor version: on PATH, of pyenv or of uv; None if there is none."""
+    """Return a CPython of this minor version from PATH, pyenv or uv; None if there is none."""
     return next((found for found in _candidates(runtime) if _is(found, runtime)), None)
 
 
@@ -38,7 +39,7 @@ def _candidates(runtime: str) -> Iterator[Path]:
 
 
 def _is(python: Path, runtime: str) -> bool:
-    """Run the Python to check its version: a shim may exist for one that is not installed."""
+    """Return True if the Python runs and has the version; a shim may exist for a missing one."""
     if not os.access(python, os.X_OK):
         return False
     ended = subprocess.run(
@@ -48,8 +49,11 @@ def _is(python: Path, runtime: str) -> bool:
 
 
 def compile_all(folder: Path, python: Path, files: Iterable[str]) -> None:
-    """Compile `files`, paths in the folder. A fixed hash seed makes the bytes reproducible; column
-    positions, a seventh of the size, only draw carets in tracebacks and are left out."""
+    """Compile `files`, paths relative to the folder; raise Failure.
+
+    A fixed hash seed makes the bytes reproducible. Column positions are omitted: they are a seventh
+    of the size and only draw carets in tracebacks.
+    """
     ended = subprocess.run(
         [python, "-S", _COMPILER, folder, CODE],
         input="".join(f"{file}\n" for file in files),
@@ -59,4 +63,6 @@ def compile_all(folder: Path, python: Path, files: Iterable[str]) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(f"{python} could not compile the package: {ended.stdout}{ended.stderr}")
+        raise Failure(
+            f"{python} could not compile the package. Its output: {ended.stdout}{ended.stderr}"
+        )

@@ -1,7 +1,7 @@
-"""certifi's root certificates as one file each, `HASH.N`, as OpenSSL looks them up in a folder.
+"""Splits certifi's root certificates into one file each, named `HASH.N` for OpenSSL's lookup.
 
-cli.packaging.build calls it. Reading the whole bundle is a tenth of a cold start, and a connection
-needs one root: shared/outbound/live/connection.py uses the folder.
+cli.packaging.build calls it; shared/outbound/live/connection.py uses the folder. A connection needs
+one root, and reading the whole bundle takes a tenth of a cold start.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ _CERTIFICATE = re.compile(
 
 
 def by_name(bundle: bytes) -> dict[str, bytes]:
-    """Return each certificate of a PEM file by the name of the file that OpenSSL looks it up in,
-    the same in OpenSSL 1.0 to 3. Equal names are numbered in the order of the bundle."""
+    """Return the certificates of a PEM file, by the file name under which OpenSSL finds each.
+
+    The names are the same in OpenSSL 1.0 to 3. N counts equal hashes in the order of the bundle.
+    """
     found: dict[str, bytes] = {}
     for certificate in _CERTIFICATE.findall(bundle):
         found[next(name for name in _names(certificate) if name not in found)] = certificate
@@ -36,6 +38,6 @@ def _names(certificate: bytes) -> Iterator[str]:
 
 
 def hashed_roots(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return certifi's roots as single files, by path in the code folder."""
+    """Return certifi's roots as single files, by path in the code folder; none without certifi."""
     bundle = files.get(str(BUNDLE), b"")
     return {str(FOLDER / name): certificate for name, certificate in by_name(bundle).items()}

@@ -1,1 +1,1 @@
-"""`live-record probe`: finds out by experiment what no documentation says about Live."""
+"""`live-record probe`: finds out by experiment what no documentation of Live describes."""

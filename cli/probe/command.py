@@ -1,6 +1,6 @@
 """`live-record probe`: runs the experiments with one test stream and writes a redacted report.
 
-cli.main adds the command. It chooses the test stream and who publishes it; cli.probe.run runs the
+cli.main adds the command. It chooses the test stream and its publisher; cli.probe.run runs the
 experiments. It must not touch a stream that the policy records.
 """
 
@@ -35,7 +35,7 @@ from shared.protocol import StreamKey
 from shared.protocol.policy import OnPublish
 
 EMULATOR_PATIENCE_S, ACCOUNT_PATIENCE_S = 5.0, 30.0
-"""Default of --patience."""
+"""Defaults of --patience."""
 NAME = "live-record-probe"
 
 
@@ -48,13 +48,23 @@ NAME = "live-record-probe"
     "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
 )
 @click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
-@click.option("--stream", type=Stream(), help="test stream, domain/app/stream, used by nobody else")
-@click.option("--push", help="command that pushes the stream; otherwise you are asked to")
-@click.option("--receive", help="URL at which Live reaches --listen, for callback experiments")
+@click.option(
+    "--stream", type=Stream(), help="test stream, domain/app/stream, that nobody else uses"
+)
+@click.option(
+    "--push", help="command that pushes the test stream; without it, probe asks you to push"
+)
+@click.option(
+    "--receive", help="public URL that reaches --listen; experiments with callbacks need it"
+)
 @click.option(
     "--listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT to receive callbacks on"
 )
-@click.option("--load", is_flag=True, help="also exceed the account's rate limit for some seconds")
+@click.option(
+    "--load",
+    is_flag=True,
+    help="also run experiments that exceed the whole account's rate limit for some seconds",
+)
 @click.option(
     "--only",
     multiple=True,
@@ -63,7 +73,7 @@ NAME = "live-record-probe"
 )
 @click.option("--bucket", default="", help="OSS bucket for the test stream's files")
 @click.option("--endpoint", default="", help="endpoint of the bucket")
-@click.option("--patience", type=float, help="how many seconds an event may take")
+@click.option("--patience", type=float, help="seconds to wait for an expected event")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -83,11 +93,12 @@ def probe(
 ) -> None:
     """Find out by experiment how Live behaves.
 
-    It uses one test stream and writes a redacted report.
+    Probe uses one test stream and writes a report without the account's names.
     """
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(
-            "This exceeds the whole account's rate limit for some seconds. Pass --load as well."
+            "This experiment exceeds the whole account's rate limit for some seconds. Pass --load"
+            " as well."
         )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
@@ -106,7 +117,10 @@ def probe(
     if as_json:
         output.as_json(text)
     else:
-        click.echo(f"{len(report.answers)} answered, {len(report.unanswered)} not; {out}")
+        click.echo(
+            f"{len(report.answers)} experiments answered, {len(report.unanswered)} not answered."
+            f" The report is in {out}."
+        )
 
 
 def _silent(_line: str) -> None:
@@ -151,7 +165,9 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
     streaming = stage.policy.streaming(domain)
     row = next((served for served in stage.policy.domains if served.streaming == streaming), None)
     if row is None:
-        raise Failure(f"{domain} is not in the policy of the stage")
+        raise Failure(
+            f"The stage's policy does not contain {domain}. Name a stream of one of its domains."
+        )
     if stage.policy.rule(StreamKey(row.streaming, app, name)).on_publish is OnPublish.RECORD:
         raise Failure("The policy records this stream automatically. Name another with --stream.")
     ingest = (row.ingest or (row.streaming,))[0]
@@ -185,7 +201,7 @@ def _publisher(target: Target, push: str | None, names: tuple[str, str, str]) ->
 
 
 def _account_names(test_stream: TestStream, stage: Stage) -> dict[str, str]:
-    """Return the account's own names and what the report shows for them."""
+    """Return the account's own names, each with the word that replaces it in the report."""
     own = {test_stream.stream: "STREAM", test_stream.app: "APP"}
     for domain in stage.policy.domains:
         own |= dict.fromkeys(domain.names, "DOMAIN")

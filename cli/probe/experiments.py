@@ -22,13 +22,15 @@ from cli.probe.test_stream import (
 )
 
 Answer = tuple[Any, str]
-"""The answer, and what it was read from."""
+"""The answer, and the evidence for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """`fact` is the open item of the platform's facts; `needs` is what a run needs for it:
-    "receiver", "load" or nothing."""
+    """One open question about Live and the function that answers it.
+
+    `fact` is the section of docs/platform/live.md; `needs` is "receiver", "load" or empty.
+    """
 
     fact: str
     question: str
@@ -93,7 +95,7 @@ def start_after_stop_within_delay(test_stream: TestStream) -> Answer:
 
 def start_after_interruption_within_delay(test_stream: TestStream) -> Answer:
     if _resumes_by_itself(test_stream):
-        raise Unanswered("a manual recording resumes automatically here: there is nothing to start")
+        raise Unanswered("a manual recording resumes automatically, so there is nothing to start")
     return _started_again(test_stream, "start within DelayTime of an interruption")
 
 
@@ -136,7 +138,7 @@ def _started_again(test_stream: TestStream, attempt: str) -> Answer:
 
 
 def stream_visible_after_publish_ms(test_stream: TestStream) -> Answer:
-    """Measure from the publish: commands may find a stream before or after it is listed."""
+    """Return how many ms after the publish a start is accepted; the list may lag or lead."""
     test_stream.reset()
     test_stream.publisher.publish()
     test_stream.is_live = True
@@ -166,7 +168,7 @@ def online_list_lag_ms(test_stream: TestStream) -> Answer:
 
 
 def publish_time_offset_ms(test_stream: TestStream) -> Answer:
-    """Both times are whole seconds."""
+    """Return how far PublishTime is after the callback's time, in ms; both are whole seconds."""
     test_stream.reset()
     before = len(test_stream.publish_events())
     test_stream.publish()
@@ -191,7 +193,10 @@ def status_events_carry_time(test_stream: TestStream) -> Answer:
 
 
 def record_key_is_told(test_stream: TestStream) -> Answer:
-    """Read a configuration that signs: one that does not has no key to return."""
+    """Return whether Live returns the key of recording callbacks.
+
+    Raise Unanswered if the configuration does not sign, because then it has no key.
+    """
     try:
         answer = test_stream.account.ask(
             "DescribeLiveRecordNotifyConfig", DomainName=test_stream.domain
@@ -201,7 +206,7 @@ def record_key_is_told(test_stream: TestStream) -> Answer:
     config = answer.get("LiveRecordNotifyConfig") or {}
     is_told = bool(config.get("NotifyAuthKey"))
     if not is_told and str(config.get("NotifyReqAuth", "")).lower() in ("false", "no"):
-        raise Unanswered("the configuration has no key to show: run setup first")
+        raise Unanswered("the configuration has no key to return. Run setup first")
     return is_told, f"DescribeLiveRecordNotifyConfig has {', '.join(sorted(config))}"
 
 

@@ -1,6 +1,6 @@
 """The experiments that exceed the account's rate limit: stops of the idle test stream.
 
-cli.probe.run runs them with --load alone: for about two seconds no other command of the account
+cli.probe.run runs them only with --load: for about two seconds no other command of the account
 gets through.
 """
 
@@ -15,9 +15,9 @@ from cli.probe.experiments import Answer, Experiment
 from cli.probe.test_stream import TestStream, Unanswered
 
 MAX_COMMANDS = 400
-"""A limit must have shown after so many commands."""
+"""After so many accepted commands the experiment gives up."""
 QUIET_S = 1.2
-"""After such a pause no limiter counts earlier commands."""
+"""After this pause no limiter counts earlier commands."""
 WINDOW_S = 1.0
 MAX_TRIES = 3
 
@@ -33,7 +33,7 @@ class CommandAnswer:
 
     @property
     def is_over(self) -> bool:
-        """Refused by the rate limit, or not answered at all."""
+        """True if the rate limit refused the command or nothing answered."""
         return self.code.startswith("Throttling") or self.is_dropped
 
     @property
@@ -59,20 +59,23 @@ def throttle_retry_after(test_stream: TestStream) -> Answer:
 
 
 def limiter(test_stream: TestStream) -> Answer:
-    """Tell a bucket, which takes commands at its rate once it is empty, from a sliding second,
-    which takes none until its first command is a second old."""
+    """Return "bucket" or "sliding_second"; raise Unanswered if commands were sent too slowly.
+
+    An empty token bucket accepts commands at its rate. A sliding second accepts none until its
+    first command is one second old.
+    """
     for _ in range(MAX_TRIES):
         found = classify_limiter(_send_stops(test_stream, for_seconds=WINDOW_S * 0.9))
         if found is not None:
             return found
-    raise Unanswered(
-        "commands went out too slowly to fill the limit: run it over a faster connection"
-    )
+    raise Unanswered("commands were sent too slowly to reach the limit. Use a faster connection")
 
 
 def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
-    """Return the kind of limiter, or None if the answers came too slowly to tell: after the second
-    is over, either kind takes commands again."""
+    """Return the kind of limiter, or None if the answers came too slowly to tell.
+
+    After one second, either kind accepts commands again.
+    """
     full = next((answer.at for answer in answers if answer.is_over), None)
     if full is None or full > WINDOW_S / 2:
         return None
@@ -82,13 +85,13 @@ def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
         return None
     taken = sum(not answer.is_over for answer in later)
     kind = "bucket" if taken else "sliding_second"
-    return kind, f"after the first refusal {taken} of {len(later)} were taken within the second"
+    return kind, f"after the first refusal, {taken} of {len(later)} were accepted in that second"
 
 
 def _first_over_limit(test_stream: TestStream) -> CommandAnswer:
     found = next((answer for answer in _send_stops(test_stream) if answer.is_over), None)
     if found is None:
-        raise Unanswered(f"{MAX_COMMANDS} commands were all taken")
+        raise Unanswered(f"all {MAX_COMMANDS} commands were accepted")
     return found
 
 
@@ -100,7 +103,7 @@ def _first_refusal(test_stream: TestStream) -> CommandAnswer:
 
 
 def _send_stops(test_stream: TestStream, for_seconds: float = 0.0) -> list[CommandAnswer]:
-    """Send stops until one is over the limit, or for `for_seconds`."""
+    """Send stops until one is over the limit, or for `for_seconds`; return the answers."""
     test_stream.reset()
     time.sleep(QUIET_S)
     began, answers = time.monotonic(), list[CommandAnswer]()
@@ -127,7 +130,7 @@ LOAD_EXPERIMENTS: Mapping[str, Experiment] = {
     ),
     "throttle_status": Experiment("§1.5", "with which HTTP status", throttle_status, "load"),
     "throttle_retry_after": Experiment(
-        "§1.5", "whether it says when to retry", throttle_retry_after, "load"
+        "§1.5", "whether the answer has a time to retry", throttle_retry_after, "load"
     ),
     "limiter": Experiment("§1.5", "how the second is counted", limiter, "load"),
 }

@@ -1,7 +1,7 @@
 """The experiments that need a callback receiver of probe's own.
 
 cli.probe.run runs them with --receive. While they run, all callbacks of the domain go to that
-receiver, so no other stream may be live on it.
+receiver, so they must not run while another stream is live on the domain.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ObservedStream:
     backup: Backup
 
     def put(self, target: ConfigTarget, wanted: Value | None) -> None:
-        """Write a configuration; it is in the backup first, so that even a kill loses nothing."""
+        """Write a configuration after its backup, so that a kill loses nothing."""
         now = read(self.test_stream.account, target)
         self.backup.before(target, now, wanted)
         write(self.test_stream.account, target, now, wanted)
@@ -57,7 +57,10 @@ class ObservedStream:
 def observing(
     test_stream: TestStream, receiver: Receiver, recording_target: ConfigTarget, backup: Backup
 ) -> Iterator[ObservedStream]:
-    """Lead the domain's callbacks to the receiver; raise Unanswered if another stream is live."""
+    """Point the domain's callbacks to the receiver; raise Unanswered if another stream is live.
+
+    The caller restores them from the backup.
+    """
     _require_no_other_stream(test_stream)
     keys = secrets.token_hex(16), secrets.token_hex(16)
     observed = ObservedStream(test_stream, receiver, *keys, recording_target, backup)
@@ -76,8 +79,8 @@ def _require_no_other_stream(test_stream: TestStream) -> None:
     }
     if others:
         raise Unanswered(
-            f"{len(others)} other streams are live on the domain, and their callbacks would come to"
-            " probe: ask this when none is"
+            f"{len(others)} other streams are live on the domain, and probe would take their"
+            " callbacks. Run this when none is live"
         )
 
 
@@ -101,7 +104,7 @@ def _record(observed: ObservedStream) -> Value:
 
 
 def absent_notify_config(observed: ObservedStream) -> Answer:
-    """Remove the configuration, read it, and restore it at once."""
+    """Return how Live answers a read of a missing configuration, which is restored at once."""
     target = ConfigTarget("record", observed.test_stream.domain)
     observed.put(target, None)
     try:
@@ -120,11 +123,12 @@ def callback_retry_on_5xx(observed: ObservedStream) -> Answer:
     again = _is_true_in_time(
         observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1
     )
-    return again, f"a publish callback answered 500 came {'again' if again else 'once'}"
+    return again, f"a publish callback answered 500 was {'retried' if again else 'not retried'}"
 
 
 def callback_resigns(observed: ObservedStream) -> Answer:
-    """Leave a callback unanswered: only then is it known to be sent again."""
+    """Return whether Live signs a retry anew; only a callback without an answer is sure to be
+    retried."""
     _publish_observed(observed, answers={"publish": [0]})
     if not _is_true_in_time(
         observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1, NO_ANSWER_S
@@ -138,7 +142,7 @@ def callback_resigns(observed: ObservedStream) -> Answer:
 def record_signature_host(observed: ObservedStream) -> Answer:
     parts = urlsplit(observed.receiver.url)
     if parts.port is None:
-        raise Unanswered("the receiver's URL names no port: give --receive one that does")
+        raise Unanswered("the receiver's URL has no port. Pass --receive a URL with one")
     _publish_observed(observed)
     observed.test_stream.require("start")
     _require_callback(observed, "record")
@@ -155,7 +159,7 @@ def on_demand_carries_signature(observed: ObservedStream) -> Answer:
     _require_callback(observed, "on-demand")
     callback = observed.receiver.callbacks_of("on-demand")[0]
     signed = bool(callback.signature)
-    return signed, f"ALI-LIVE-SIGNATURE {'came' if signed else 'did not come'} with the question"
+    return signed, f"the on-demand callback has {'an' if signed else 'no'} ALI-LIVE-SIGNATURE"
 
 
 def on_demand_failure_records(observed: ObservedStream) -> Answer:
@@ -163,19 +167,23 @@ def on_demand_failure_records(observed: ObservedStream) -> Answer:
     _publish_on_demand(observed, 500)
     _let_settle(observed, "on-demand")
     records = bool(observed.test_stream.wait_for(("record_started",), before))
-    return records, f"asked and answered 500: {'recorded' if records else 'not recorded'}"
+    outcome = "recorded" if records else "not recorded"
+    return records, f"the on-demand callback was answered 500: {outcome}"
 
 
 def remarks_carry_signature(observed: ObservedStream) -> Answer:
-    """Only the emulator can be asked for an exception callback; the service cannot."""
+    """Return whether an exception callback is signed; raise Unanswered without an emulator.
+
+    The service itself cannot be made to send an exception callback.
+    """
     publisher = observed.test_stream.publisher
     if not isinstance(publisher, EmulatorPublisher):
-        raise Unanswered("an exception callback cannot be provoked: read one that happened")
+        raise Unanswered("an exception callback cannot be provoked. Read one that happened")
     _publish_observed(observed)
     publisher.control.exception(observed.test_stream.stream)
     _require_callback(observed, "exception")
     signed = bool(observed.receiver.callbacks_of("exception")[0].signature)
-    return signed, f"ALI-LIVE-SIGNATURE {'came' if signed else 'did not come'} with an exception"
+    return signed, f"the exception callback has {'an' if signed else 'no'} ALI-LIVE-SIGNATURE"
 
 
 def _publish_observed(
@@ -203,11 +211,11 @@ def _publish_on_demand(observed: ObservedStream, status: int) -> None:
 
 def _require_callback(observed: ObservedStream, kind: str) -> None:
     if not _is_true_in_time(observed, lambda: bool(observed.receiver.callbacks_of(kind))):
-        raise Unanswered(f"no {kind} callback came to the receiver: can Live reach it?")
+        raise Unanswered(f"no {kind} callback reached the receiver. Check that Live can reach it")
 
 
 def _let_settle(observed: ObservedStream, kind: str) -> None:
-    """Wait until no more arrives: Live gives the callback up only after its last delivery."""
+    """Wait until no more callbacks arrive: Live records the outcome after its last delivery."""
     count = 0
     while len(observed.receiver.callbacks_of(kind)) > count:
         count = len(observed.receiver.callbacks_of(kind))
@@ -217,7 +225,7 @@ def _let_settle(observed: ObservedStream, kind: str) -> None:
 def _is_true_in_time(
     observed: ObservedStream, is_so: Callable[[], bool], longer: float = 0.0
 ) -> bool:
-    """Return True if it comes true in time, which includes Live's pause between deliveries."""
+    """Return True if `is_so` becomes true within the patience and Live's pause between retries."""
     test_stream = observed.test_stream
     try:
         test_stream.wait_until(is_so, RETRY_INTERVAL_S + longer + test_stream.patience, "")
@@ -228,10 +236,10 @@ def _is_true_in_time(
 
 OBSERVATIONS: Mapping[str, Experiment] = {
     "callback_retry_on_5xx": Experiment(
-        "§2", "whether a callback answered 500 is sent again", callback_retry_on_5xx, "receiver"
+        "§2", "whether a callback answered 500 is retried", callback_retry_on_5xx, "receiver"
     ),
     "callback_resigns": Experiment(
-        "§3", "whether a repeated callback is signed anew", callback_resigns, "receiver"
+        "§3", "whether a retried callback is signed anew", callback_resigns, "receiver"
     ),
     "record_signature_host": Experiment(
         "§3", "whether the port is part of the signed host", record_signature_host, "receiver"

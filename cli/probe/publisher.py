@@ -1,6 +1,6 @@
-"""Who publishes the test stream: the emulator's control plane, a program, or a person.
+"""The publishers of the test stream: the emulator's control plane, a program, or a person.
 
-The test stream calls it. It reports Live's own clock as well, since the emulator's can be moved.
+The test stream calls it. A publisher also reports Live's clock, since the emulator's can be moved.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import click
 from emulator.live import Remote, Unfit
 
 END_TIMEOUT_S = 10.0
-"""How long a program may take to end after SIGTERM."""
+"""Time limit for a program to end after SIGTERM."""
 
 
 class Publisher(Protocol):
     def publish(self) -> None: ...
     def unpublish(self) -> None: ...
     def let_pass(self, seconds: float) -> None:
-        """Let so much of Live's time pass."""
+        """Wait until so much of Live's time has passed."""
         ...
 
     def now(self) -> float:
@@ -90,13 +90,13 @@ class ManualPublisher:
         self._pushes = False
 
     def publish(self) -> None:
-        click.echo(f"push now to {self._address} (with its auth_key, where the domain wants one)")
-        click.pause("press any key once it pushes")
+        click.echo(f"Push now to {self._address} (with an auth_key if the domain requires one).")
+        click.pause("Press any key once the push has begun.")
         self._pushes = True
 
     def unpublish(self) -> None:
         if self._pushes:
-            click.pause("end the push now, and press any key once it has ended")
+            click.pause("Stop the push now, and press any key once it has stopped.")
             self._pushes = False
 
     def let_pass(self, seconds: float) -> None:

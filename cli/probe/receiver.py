@@ -1,6 +1,6 @@
 """A callback receiver for probe: it keeps every callback and answers as an experiment needs.
 
-cli.probe.observations uses it. Callbacks hold secrets: none of them may be printed.
+cli.probe.observations uses it. It must not print a callback, because callbacks hold secrets.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ class ReceivedCallback:
 
 @dataclass(slots=True)
 class Receiver:
-    """`url` is how Live reaches the receiver. `answers` are the statuses of the next answers, by
-    event, or by kind where there is no event; 0 means no answer, and the default is 200."""
+    """Keeps the callbacks received; `url` is the address at which Live reaches the receiver.
+
+    `answers` holds the statuses of the next answers by event, or by kind for callbacks without an
+    event; 0 means no answer, and the default is 200.
+    """
 
     url: str
     callbacks: list[ReceivedCallback] = field(default_factory=list)
@@ -83,7 +86,7 @@ def _fields(query: str, body: bytes) -> Mapping[str, Any]:
 
 @contextmanager
 def receiving(host: str, port: int, public_url: str) -> Iterator[Receiver]:
-    """Listen until the block ends; without `public_url`, Live uses the address it listens on."""
+    """Yield a Receiver that listens until the block ends; its URL is `public_url` unless empty."""
     receiver = Receiver(public_url.rstrip("/"))
     server = ThreadingHTTPServer((host, port), _handler(receiver))
     server.daemon_threads = True

@@ -1,7 +1,7 @@
 """One run of probe: prepares the test stream's configuration, runs experiments, restores all.
 
-The probe command calls it. Whatever happens, the configuration is restored; the report must not
-name anything of the account.
+The probe command calls it. It restores the configuration whatever happens. The report must not
+contain names of the account.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cli.setup.configurations import ConfigTarget, Value, read, recordings, writ
 
 ALL_EXPERIMENTS: Mapping[str, Experiment] = {**EXPERIMENTS, **OBSERVATIONS, **LOAD_EXPERIMENTS}
 UNANSWERABLE: Mapping[str, str] = {
-    "second_publisher (§2.1)": "it takes two programs that push the same stream at once",
+    "second_publisher (§2.1)": "it needs two programs that push the same stream at once",
     "whether RAM takes acs:live or acs:cdn for RealTimeRecordCommand (§1.4)": (
         "it takes a policy changed between two calls: docs of RAM list both"
     ),
@@ -38,7 +38,7 @@ MANUAL = 7
 
 @dataclass(slots=True)
 class Report:
-    """`names`: the account's own names, and what is written in their place."""
+    """The report; `names` maps the account's own names to the words that replace them."""
 
     names: Mapping[str, str]
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -101,12 +101,15 @@ def _run_experiment(
 def prepared(
     test_stream: TestStream, backup: Backup, where: Mapping[str, str], say: Say
 ) -> Iterator[ConfigTarget]:
-    """Give the test stream a recording configuration of its own; remove it, and restore everything
-    else, however the block ends."""
+    """Add a recording configuration of the test stream's own for the duration of the block.
+
+    However the block ends, all configurations are restored. Raise Failure if the stream is live.
+    """
     restore_all(test_stream, backup, say)
     if test_stream.publish_time() is not None:
         raise Failure(
-            f"{test_stream.app}/{test_stream.stream} is live: probe needs a stream of its own"
+            f"{test_stream.app}/{test_stream.stream} is live, but probe needs a stream of its own."
+            " Name another with --stream."
         )
     target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
     value = _configuration(test_stream, where)
@@ -133,16 +136,17 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
             result = restore(test_stream.account, backup, entry)
         except Declined as declined:
             raise Failure(
-                f"{entry.target} could not be put back ({declined}). It is in {backup.path},"
-                " and the next probe begins by putting it back."
+                f"{entry.target} could not be restored ({declined}). It is stored in {backup.path},"
+                " and the next probe restores it first."
             ) from None
-        if not result.startswith("put back"):
+        if not result.startswith("restored"):
             backup.drop(entry)
             say(result)
 
 
 def _configuration(test_stream: TestStream, where: Mapping[str, str]) -> Value:
-    """Return the configuration, into `where` or the bucket of another of the domain's."""
+    """Return the configuration for the bucket `where`, else that of another configuration of the
+    domain; raise Failure if there is none."""
     existing = [value for _, value in recordings(test_stream.account, test_stream.domain)]
     source = next((value for value in (where, *existing) if value.get("OssBucket")), None)
     if source is None:

@@ -1,7 +1,7 @@
-"""The test stream: commands to it, and what Live lists and reports about it.
+"""The test stream: sends commands to it, and reads what Live lists and reports about it.
 
-Every experiment of probe works through it. It commands no other stream, and at most eight times a
-second, because the rate limit is the whole account's.
+Every experiment of probe uses it. It must not send commands to another stream, nor more than eight
+a second, because the rate limit is the whole account's.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ NOT_FOUND = ("StreamNotFound", "InvalidStream.NotFound")
 MERGE_DELAY_S = 15
 """The shortest DelayTime that Live accepts (docs/platform/live.md §6)."""
 LISTING_TIMEOUT_S = 90.0
-"""How long the online list may take to show or to drop the stream."""
+"""Time limit for the online list to show or drop the stream."""
 POLL_INTERVAL_S = 0.05
 COMMAND_INTERVAL_S = 0.12
-"""Between two commands of probe; the limit of 50/s is the whole account's."""
+"""Shortest time between two commands of probe; the limit of 50/s is the whole account's."""
 
 Event = Mapping[str, Any]
 
 
 class Unanswered(Exception):
-    """An experiment has no answer; the text says why and goes into the report."""
+    """An experiment has no answer; its text explains why and goes into the report."""
 
 
 @dataclass(slots=True)
 class TestStream:
-    """`patience` is in seconds: how long an expected event may take, and how long nothing must
-    happen before that is the answer."""
+    """The test stream and its state.
+
+    `patience` is the time limit for an expected event, in s; after that time without an event,
+    "nothing" is the answer.
+    """
 
     account: Account
     domain: str
@@ -72,7 +75,7 @@ class TestStream:
 
     def require(self, command: str) -> None:
         if (code := self.command(command)) != OK:
-            raise Unanswered(f"{command} was answered {code} where it had to be accepted")
+            raise Unanswered(f"{command} was answered {code}, but had to be accepted")
 
     def reset(self) -> None:
         """Make the stream offline and idle, with no merge delay running."""
@@ -91,7 +94,7 @@ class TestStream:
             time.sleep(self.visible_after_s + POLL_INTERVAL_S)
 
     def publish_and_time(self) -> float:
-        """Publish, wait until the stream is listed, and return after how many seconds it was."""
+        """Publish, wait until the stream is listed, and return how many seconds that took."""
         self.publisher.publish()
         self.is_live = True
         return self.wait_until(
@@ -115,8 +118,10 @@ class TestStream:
         return None
 
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> float:
-        """Wait until `is_so`, and return how many seconds it took; raise Unanswered. It is called
-        once more after the time-out, since this machine may have been busy meanwhile."""
+        """Wait until `is_so()`; return how many seconds it took; raise Unanswered on a time-out.
+
+        It is called once more after the time-out, because this machine may have been busy.
+        """
         began, is_over = time.monotonic(), False
         while not is_so():
             if is_over:
@@ -126,13 +131,15 @@ class TestStream:
         return time.monotonic() - began
 
     def recording_events(self) -> Counter[str]:
-        """Count the recording callbacks so far, each as its kind and the JSON that was sent: two
-        equal ones in one second count twice."""
+        """Return the recording callbacks so far, each as its kind and the JSON sent, with counts.
+
+        Two equal callbacks in one second count twice.
+        """
         rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
         return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
 
     def wait_for(self, kinds: tuple[str, ...], since: Counter[str]) -> str:
-        """Return the first of these kinds after `since`, as it was sent; "" if none comes."""
+        """Return the first callback of these kinds that is not in `since`; "" if none comes."""
         try:
             self.wait_until(lambda: bool(self._events_of(kinds, since)), self.patience, "")
         except Unanswered:

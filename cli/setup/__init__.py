@@ -1,1 +1,1 @@
-"""`live-record setup`: configures Live as a stage needs it, and can undo it."""
+"""`live-record setup`: configures Live as a stage needs it, and can undo that."""

@@ -19,7 +19,7 @@ from cli.setup.stage import Stage
 from shared.config.policy_cache import POLICY_AGE_MS
 
 POLICY_SETTLES_S = POLICY_AGE_MS / 1000 + 1
-"""After this time every process of the stage forwards by the new policy."""
+"""After this time every process of the stage uses the new policy."""
 Say = Callable[[str], None]
 
 
@@ -32,8 +32,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Applies and undoes a plan. `wait` sleeps for some seconds; `take_over` also overwrites what
-    others have changed since."""
+    """Applies and undoes a plan.
+
+    `wait` sleeps for that many seconds. With `take_over`, undo also overwrites what others have
+    changed since.
+    """
 
     stage: Stage
     account: Account
@@ -43,7 +46,7 @@ class Applier:
     take_over: bool = False
 
     def apply(self, plan: Plan) -> Outcome:
-        """Apply the changes in order and stop at the first failure."""
+        """Apply the changes in order, stop at the first failure, and return what was done."""
         outcome = Outcome(left=[str(change.target) for change in plan.changes])
         try:
             self._forward(plan.forward)
@@ -56,7 +59,10 @@ class Applier:
         return outcome
 
     def _forward(self, targets: Mapping[str, str]) -> None:
-        """Put forward_to into the policy, so that the previous receivers keep getting callbacks."""
+        """Add the targets to forward_to, so that the previous receivers keep getting callbacks.
+
+        Return once every process of the stage uses the new policy.
+        """
         new = {kind: url for kind, url in targets.items() if not self._forwards(kind)}
         if not new:
             return
@@ -65,14 +71,14 @@ class Applier:
         self._change_policy(new)
         for kind, url in new.items():
             self.say(f"done: forward_to.{kind} of the policy is {redacted(url)}")
-        self.say(f"waiting {POLICY_SETTLES_S:.0f} s until all of the stage forwards by it")
+        self.say(f"waiting {POLICY_SETTLES_S:.0f} s until the whole stage uses the new policy")
         self.wait(POLICY_SETTLES_S)
 
     def _forwards(self, kind: str) -> str:
         return self.stage.policy.forward_to.of(kind)
 
     def _change_policy(self, targets: Mapping[str, str]) -> None:
-        """Change forward_to of the newest policy; an empty target is removed."""
+        """Merge the targets into forward_to of the newest policy; an empty one is removed."""
         now = self.stage.api.policy()
         both = {**now["policy"].get("forward_to", {}), **targets}
         policy = {name: part for name, part in now["policy"].items() if name != "forward_to"}
@@ -86,24 +92,27 @@ class Applier:
             write(self.account, change.target, change.before, change.after)
         except Declined:
             if not is_applied(read(self.account, change.target), change.after):
-                raise  # it may have acted although no answer came
+                raise  # Live may have carried the call out although it did not answer
         self._store_as_read(change.target)
 
     def _store_as_read(self, target: ConfigTarget) -> None:
-        """Store the value as Live returns it, with the fields it filled in itself."""
+        """Store the value as Live returns it, with the fields that Live filled in."""
         for entry in self.backup.entries:
             if entry.target == target:
                 entry.after = read(self.account, target)
         self.backup.store()
 
     def undo(self) -> Outcome:
-        """Restore the backup in reverse order; leave and report what others have changed since."""
+        """Restore the backup in reverse order; return what was restored and what was left.
+
+        An entry that somebody else has changed since is left.
+        """
         outcome = Outcome(left=[str(entry.target) for entry in reversed(self.backup.entries)])
         try:
             for entry in tuple(reversed(self.backup.entries)):
                 result = restore(self.account, self.backup, entry, take_over=self.take_over)
                 self.say(result)
-                (outcome.done if result.startswith("put back") else outcome.left).append(result)
+                (outcome.done if result.startswith("restored") else outcome.left).append(result)
                 outcome.left.remove(str(entry.target))
             if not outcome.left and self.backup.forward:
                 outcome.done += self._remove_forwarding()
@@ -112,35 +121,37 @@ class Applier:
         return outcome
 
     def _remove_forwarding(self) -> list[str]:
-        """Remove the take-over's own forward_to targets; return what was done as lines."""
+        """Remove the forward_to targets that the take-over added; return lines about it."""
         now = self.stage.api.policy()["policy"].get("forward_to", {})
         ours = {kind: "" for kind, url in self.backup.forward.items() if now.get(kind) == url}
         if ours:
             self._change_policy(ours)
         self.backup.forward = {}
         self.backup.store()
-        done = [f"put back: forward_to of the policy, without {', '.join(ours)}"] if ours else []
+        done = [f"restored: forward_to of the policy, without {', '.join(ours)}"] if ours else []
         for line in done:
             self.say(line)
         return done
 
 
 def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool = False) -> str:
-    """Restore one entry; return a line that begins with "put back", or with "left" where somebody
-    else has changed it since. Raise Declined."""
+    """Restore one entry; return a line that begins with "restored" or "left"; raise Declined.
+
+    An entry is left if somebody else has changed it since, unless `take_over` is set.
+    """
     now, before = read(account, entry.target), entry.before
     if not take_over and not is_applied(now, entry.after) and now != before:
         return (
-            f"left: {entry.target} was changed since by somebody else (--take-over puts it back"
-            " all the same)"
+            f"left: {entry.target} was changed by somebody else since (--take-over restores it"
+            " anyway)"
         )
     hides_key = entry.target.kind == "record" and _hides_key(before)
     if hides_key and before is not None and now is not None and "NotifyReqAuth" in now:
         before = {**before, "NotifyReqAuth": now["NotifyReqAuth"]}
     write(account, entry.target, now, before)
     backup.drop(entry)
-    but = ", but for its key, which Live does not show: set it" if hides_key else ""
-    return f"put back: {entry.target}{but}"
+    but = ", but for its key, which Live does not return. Set the key again" if hides_key else ""
+    return f"restored: {entry.target}{but}"
 
 
 def _hides_key(value: Value | None) -> bool:
@@ -148,7 +159,7 @@ def _hides_key(value: Value | None) -> bool:
 
 
 def is_applied(now: Value | None, wanted: Value | None) -> bool:
-    """Return True if Live has all of `wanted`; it may have filled in more, or not show a key."""
+    """Return True if Live has all of `wanted`; it may have more fields, or not return a key."""
     if now is None or wanted is None:
         return now is wanted
     readable = {name for name in wanted if name not in (KEY, "NotifyReqAuth")} | (

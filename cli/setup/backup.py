@@ -1,7 +1,7 @@
-"""What Live had before setup changed it: one file per stage, written before each change.
+"""The backup of Live's configuration: one file per stage, written before each change.
 
-Setup and probe write it, and restore from it. It holds callback keys, because undo has to set them
-again: only its owner may read the file.
+Setup and probe write it and restore from it. It holds callback keys, because undo has to set them
+again: only its owner may be able to read the file.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cli.errors import Failure
 from cli.setup.configurations import ConfigTarget, Value
 
 FORMAT = 2
-"""The version of the file; since 2 an entry has `target`, which was `place`."""
+"""The version of the file's format; in 2, `place` of an entry was renamed to `target`."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One target: `before` is its value before the first setup, `after` what setup last wrote."""
+    """One target: `before` is its value before the first setup, `after` the last one written."""
 
     target: ConfigTarget
     before: Value | None = field(repr=False)
@@ -32,7 +32,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Backup:
-    """`forward`: the addresses that a take-over put into forward_to, by kind of callback."""
+    """The backup of one stage, or of probe.
+
+    `forward` holds the addresses that a take-over added to forward_to, by kind of callback.
+    """
 
     path: Path
     url: str
@@ -44,7 +47,7 @@ class Backup:
         return not self.entries and not self.forward
 
     def before(self, target: ConfigTarget, now: Value | None, after: Value | None) -> None:
-        """Store `now` before `after` is written to Live; an earlier `before` is kept."""
+        """Store `now`, to be called before `after` is written to Live; keep an earlier `before`."""
         for entry in self.entries:
             if entry.target == target:
                 entry.after = after
@@ -58,7 +61,7 @@ class Backup:
         self.store()
 
     def store(self) -> None:
-        """Write the file atomically; it is on the disk when this returns."""
+        """Write the file atomically and flush it to the disk; remove it if nothing is left."""
         if self.is_empty:
             self.path.unlink(missing_ok=True)
             return
@@ -80,7 +83,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def load_backup(name: str, url: str) -> Backup:
-    """Return the backup of the stage `name`, empty if there is none; raise Failure."""
+    """Return the backup of the stage `name`, an empty one if there is no file.
+
+    Raise Failure if the file is unreadable, of another release, or about another stage.
+    """
     path = stage_registry.path().parent / "setup" / f"{name}.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -95,8 +101,8 @@ def load_backup(name: str, url: str) -> Backup:
         )
     if document.get("url") != url:
         raise Failure(
-            f"{path} is about the stage at {document.get('url')}, not {url}: undo that one first,"
-            " or move the file away"
+            f"{path} is about the stage at {document.get('url')}, not {url}. Undo the setup of that"
+            " stage first, or move the file away."
         )
     entries = [_entry(row) for row in document["entries"]]
     return Backup(path, url, entries, dict(document["forward"]))

@@ -1,7 +1,7 @@
-"""`live-record setup`: shows how Live's configuration differs from a stage's needs, and applies it.
+"""`live-record setup`: shows how Live's configuration differs from a stage's needs, and changes it.
 
 cli.main adds the command. It parses options and prints; cli.setup.plan decides, cli.setup.apply
-changes. No key and no end of a callback URL may be printed.
+changes. It must not print a key or the end of a callback URL.
 """
 
 from __future__ import annotations
@@ -36,19 +36,30 @@ _FORMATS = ("mp4", "flv")
     "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
 )
 @click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
-@click.option("--yes", is_flag=True, help="apply without asking")
+@click.option("--yes", is_flag=True, help="apply the changes without asking")
 @click.option(
     "--take-over",
     is_flag=True,
-    help="also replace callback URLs that lead to other receivers; they are forwarded to",
+    help="also replace callback URLs of other receivers; the stage forwards callbacks to them",
 )
-@click.option("--undo", is_flag=True, help="restore what Live had before setup")
-@click.option("--manual", is_flag=True, help="also make manual what no policy rule covers")
-@click.option("--bucket", default="", help="OSS bucket of recording configurations to add")
+@click.option("--undo", is_flag=True, help="restore the configuration from before the first setup")
 @click.option(
-    "--endpoint", default="", help="endpoint of the bucket, like oss-cn-shanghai.aliyuncs.com"
+    "--manual",
+    is_flag=True,
+    help="also switch automatic recording configurations to manual if no policy rule covers them",
 )
-@click.option("--format", "formats", multiple=True, type=click.Choice(_FORMATS), default=["mp4"])
+@click.option("--bucket", default="", help="OSS bucket for recording configurations to add")
+@click.option(
+    "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(_FORMATS),
+    default=["mp4"],
+    help="file format of recording configurations to add; repeatable",
+)
 @click.option(
     "--json",
     "as_json",
@@ -69,10 +80,12 @@ def setup(
 ) -> None:
     """Configure Live as a stage needs it, or undo that.
 
-    Recording configurations and callbacks are changed.
+    Setup shows the changes to recording configurations and callbacks, asks, and applies them.
     """
     if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
-        raise click.UsageError("--bucket needs --endpoint, like oss-cn-shanghai.aliyuncs.com.")
+        raise click.UsageError(
+            "--bucket needs --endpoint. Pass one such as oss-cn-shanghai.aliyuncs.com."
+        )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
@@ -91,7 +104,7 @@ def setup(
 
 
 def _wait() -> Callable[[float], None]:
-    """Return how to wait; a program that runs the command may pass its own as `obj`."""
+    """Return the function to sleep with; a program may pass its own as click's `obj`."""
     wait = click.get_current_context().obj
     return wait if callable(wait) else time.sleep
 
@@ -112,7 +125,7 @@ def _setup(applier: Applier, options: SetupOptions, *, yes: bool, as_json: bool)
 
 def _undo(applier: Applier, *, yes: bool, as_json: bool) -> None:
     for entry in reversed(applier.backup.entries):
-        applier.say(f"to be put back: {entry.target}")
+        applier.say(f"to restore: {entry.target}")
     outcome = Outcome(left=[str(entry.target) for entry in applier.backup.entries])
     if not applier.backup.is_empty and _is_confirmed(yes=yes, as_json=as_json):
         outcome = applier.undo()
@@ -120,11 +133,11 @@ def _undo(applier: Applier, *, yes: bool, as_json: bool) -> None:
 
 
 def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
-    return yes or (not as_json and click.confirm("Do it?"))
+    return yes or (not as_json and click.confirm("Apply these changes?"))
 
 
 def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> None:
-    """Print the result; exit with 1 if anything is left, failed or blocked."""
+    """Print the result; exit with 1 if anything was left, failed or is blocked."""
     if as_json:
         output.as_json(_document(plan, outcome, backup))
     else:
@@ -136,13 +149,13 @@ def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> N
 
 def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
     if outcome.failed:
-        yield f"it failed: {outcome.failed}"
+        yield f"failed: {outcome.failed}"
     for target in outcome.left:
         yield f"left: {target}"
     if not (plan.changes or plan.blocked or outcome.done or outcome.left):
         yield "nothing to do"
     if outcome.done and not backup.is_empty:
-        yield f"the previous configuration is in {backup.path}, for --undo"
+        yield f"the previous configuration is stored in {backup.path}, for --undo"
     if outcome.done:
         yield "streams that are live now keep the old configuration until their next publish"
 
@@ -164,9 +177,9 @@ def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield the whole difference as lines, without secrets."""
+    """Yield the whole plan as lines, without secrets."""
     for change in plan.changes:
-        yield f"{change.target}" + ("" if change.before else ": there is none, to be added")
+        yield f"{change.target}" + ("" if change.before else ": does not exist, will be added")
         for difference in _differences(change):
             yield f"  {difference}"
     for kind, url in plan.forward.items():
@@ -188,7 +201,7 @@ def _shown_value(value: Value, name: str) -> str:
     if value.get(name) in (None, ""):
         return "none"
     if name == KEY:
-        return "one that is not shown"
+        return "(hidden)"
     shown = value[name]
     if isinstance(shown, list):
         return ", ".join(_format(entry) for entry in shown)
@@ -198,10 +211,10 @@ def _shown_value(value: Value, name: str) -> str:
 def _format(entry: object) -> str:
     if not isinstance(entry, dict):
         return str(entry)
-    return f"{entry.get('Format')} as {entry.get('OssObjectPrefix') or 'Live names it'}"
+    return f"{entry.get('Format')} as {entry.get('OssObjectPrefix') or 'named by Live'}"
 
 
 def _advice(declined: Declined) -> str:
     if declined.is_forbidden:
-        return f"{declined}: give these credentials the action live:{declined.action}"
+        return f"{declined}. Grant these credentials the action live:{declined.action}."
     return str(declined)

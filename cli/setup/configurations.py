@@ -1,8 +1,8 @@
-"""Reads and writes Live's configurations: a ConfigTarget says which one, a Value is its parameters.
+"""Reads and writes Live's configurations: a ConfigTarget names one, a Value is its parameters.
 
-Setup, probe and play call it. A Value is what the call that sets it would be sent, without the
-names of the target; None means that there is no such configuration. Values hold callback keys, so
-they are stored and compared but never shown.
+Setup, probe and play call it. A Value holds the parameters of the call that sets the configuration,
+without the target's names; None means that the configuration does not exist. A Value may hold a
+callback key and must not be printed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cli.account import Account, Declined, rows_at
 Kind = Literal["stream", "record", "oss", "vod"]
 Value = Mapping[str, Any]
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
-"""Codes with which Live may answer that there is no callback configuration, instead of {}."""
+"""Codes that Live may return if there is no callback configuration, instead of {}."""
 KEY = "NotifyAuthKey"
 PAGE_ROWS = 30
 
@@ -38,9 +38,12 @@ _NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 
 @dataclass(frozen=True, slots=True)
 class ConfigTarget:
-    """Which configuration: of kind `stream` on an ingest domain, of the others on the streaming
-    domain. Only recording configurations have an application and a stream, "*" for all; one that
-    was added without a stream has an empty `stream`, which means all as well."""
+    """The address of one configuration: `stream` is on an ingest domain, the other kinds on a
+    streaming domain.
+
+    Only recording configurations have an application and a stream, "*" for all. An empty `stream`
+    means all, too: the configuration was added without a stream.
+    """
 
     kind: Kind
     domain: str
@@ -66,12 +69,12 @@ class ConfigTarget:
 
     @property
     def streams(self) -> str:
-        """Return the name, or "*"."""
+        """Return the stream's name, "*" for all."""
         return self.stream or "*"
 
 
 def read(account: Account, target: ConfigTarget) -> Value | None:
-    """Return the value that Live has, None for none; raise Declined."""
+    """Return the value that Live has, None if there is none; raise Declined."""
     match target.kind:
         case "stream":
             answer = _describe(account, "DescribeLiveStreamsNotifyUrlConfig", target.names)
@@ -84,7 +87,7 @@ def read(account: Account, target: ConfigTarget) -> Value | None:
 
 
 def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Value]]:
-    """Yield all recording configurations of a streaming domain, into OSS and into VOD."""
+    """Yield the recording configurations of a streaming domain, for OSS and VOD; raise Declined."""
     for row in _pages(account, "DescribeLiveRecordConfig", domain, "LiveAppRecordList"):
         yield _target_of("oss", domain, row), _oss(row)
     for row in _pages(account, "DescribeLiveRecordVodConfigs", domain, "LiveRecordVodConfigs"):
@@ -92,7 +95,10 @@ def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Va
 
 
 def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:
-    """Replace `now`, which Live has, by `wanted`; raise Declined."""
+    """Replace `now`, the value that Live has, with `wanted`; raise Declined.
+
+    A change that no update can make deletes the configuration and adds it again.
+    """
     if now == wanted:
         return
     if wanted is None:
@@ -141,7 +147,10 @@ def _describe(account: Account, action: str, names: Mapping[str, str]) -> Mappin
 
 
 def _stream(row: object) -> Value | None:
-    """Return an ingest callback configuration; no API returns its SwitchNotifyUrl."""
+    """Return an ingest callback configuration, None for an empty one.
+
+    No API returns its SwitchNotifyUrl.
+    """
     if not isinstance(row, dict) or not (row.get("NotifyUrl") or row.get("ExceptionNotifyUrl")):
         return None
     value = _present_fields(row, "NotifyUrl", "ExceptionNotifyUrl")
@@ -162,7 +171,8 @@ def _record(row: object) -> Value | None:
 
 
 def _is_yes(value: object) -> bool:
-    """Live returns yes and no where its own models have booleans (docs/platform/live.md §3)."""
+    """Return True for true and yes: Live's answers have yes and no where its models have booleans
+    (docs/platform/live.md §3)."""
     return str(value).lower() in ("true", "yes")
 
 
@@ -173,7 +183,8 @@ def _target_of(kind: Kind, domain: str, row: Mapping[str, Any]) -> ConfigTarget:
 
 
 def _oss(row: Mapping[str, Any]) -> Value:
-    """The answer misspells OnDemand as OnDemond (docs/platform/live.md §5)."""
+    """Return a configuration for OSS; the answer misspells OnDemand as OnDemond
+    (docs/platform/live.md §5)."""
     value = _present_fields(row, *_OSS) | {"OnDemand": row.get("OnDemond", row.get("OnDemand", 0))}
     value["RecordFormat"] = rows_at(row, "RecordFormatList", "RecordFormat")
     if transcoded := rows_at(row, "TranscodeRecordFormatList", "RecordFormat"):
@@ -233,7 +244,7 @@ def _update_params(target: ConfigTarget, wanted: Value) -> dict[str, Any]:
 
 
 def _wire_params(value: Value) -> dict[str, Any]:
-    """Return parameters as documented: booleans as true and false, nothing empty."""
+    """Return the parameters as Live documents them: booleans as true and false, no empty ones."""
     return {
         name: str(field).lower() if isinstance(field, bool) else field
         for name, field in value.items()

@@ -1,6 +1,6 @@
-"""Compares what Live has with what a stage needs: a list of changes, target by target.
+"""Compares Live's configuration with what a stage needs, and lists the changes.
 
-The setup command calls compare(). It only reads; nothing is changed here.
+The setup command calls compare(). It must not change anything.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ GLOB = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """The command's options. `manual`: also make manual what records automatically though no rule
-    of the policy covers it."""
+    """The options of the command.
+
+    `manual`: also switch automatic configurations to manual if no policy rule covers them.
+    """
 
     take_over: bool = False
     manual: bool = False
@@ -42,8 +44,12 @@ class Change:
 
 @dataclass(slots=True)
 class Plan:
-    """`forward`: targets that a take-over first adds to the policy's forward_to, by kind of
-    callback; `blocked`: needed changes that are not made, and why; `notes`: what to know."""
+    """The changes to make.
+
+    `forward`: the addresses that a take-over first adds to the policy's forward_to, by kind of
+    callback; `blocked`: needed changes that setup cannot make, and why; `notes`: what the operator
+    should know.
+    """
 
     changes: list[Change] = field(default_factory=list)
     forward: dict[str, str] = field(default_factory=dict)
@@ -60,7 +66,7 @@ class Blocked(Exception):
 
 
 def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
-    """Return the changes that make Live fit the stage; raise Declined where it cannot be read."""
+    """Return the changes that Live needs for the stage; raise Declined if Live cannot be read."""
     plan = Plan()
     for domain in stage.policy.domains:
         present = list(recordings(account, domain.streaming))
@@ -127,7 +133,10 @@ class _Callbacks:
         flow: Any,  # noqa: ANN401 - a Flow
         target: ConfigTarget,
     ) -> dict[str, str]:
-        """Return what has to be forwarded from now on: {kind: URL}, or nothing."""
+        """Set the URL of field `name` to ours; return the URL to forward to, as {kind: URL}.
+
+        The result is empty if there was no URL or it is ours. Raise Blocked without --take-over.
+        """
         present = after.get(name, "")
         if self.stage.points_to(present, flow):
             return {}
@@ -136,22 +145,22 @@ class _Callbacks:
             return {}
         if not self.options.take_over:
             raise Blocked(
-                f"{name} points to {redacted(present)}, which is not ours. --take-over adds it as"
-                " forward_to of the policy and replaces it by ours"
+                f"{name} points to {redacted(present)}, which is not ours. Pass --take-over to add"
+                " it to the policy's forward_to and replace it with ours"
             )
         return self._forward(flow.replace("-", "_"), present, target)
 
     def _forward(self, kind: str, url: str, target: ConfigTarget) -> dict[str, str]:
         if not self.stage.relays:
             raise Blocked(
-                "a take-over needs LIVE_RECORD_RELAY_URL and LIVE_RECORD_RELAY_KEY in the stage:"
-                " without them no callback is forwarded"
+                "the stage cannot forward callbacks. Set LIVE_RECORD_RELAY_URL and"
+                " LIVE_RECORD_RELAY_KEY, deploy it, and run setup again"
             )
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
             raise Blocked(
                 f"callbacks are forwarded to {redacted(had)} already, and forward_to.{kind} holds"
-                f" one address: merge {redacted(url)} with it first"
+                f" one address. Merge the receiver at {redacted(url)} into it first"
             )
         self.plan.notes.append(
             f"{target}: callbacks are still forwarded to {redacted(url)}, signed with a key that"
@@ -160,17 +169,17 @@ class _Callbacks:
         return {kind: url}
 
     def _record_key(self, now: Value | None, after: dict[str, Any], target: ConfigTarget) -> None:
-        """Set the key; where Live does not show it, only together with another change."""
+        """Set the key; if Live does not return the present one, only along with another change."""
         if now is None or KEY in now or now.get("NotifyReqAuth") is False:
             self._key(after, "record_key", signs=True)
         elif now != after:
             after |= {"NotifyReqAuth": True, KEY: self.stage.secret("record_key")}
             self.plan.notes.append(
-                f"{target}: Live does not show its key, so --undo cannot put the key back"
+                f"{target}: Live does not return its key, so --undo cannot restore the key"
             )
 
     def _key(self, after: dict[str, Any], kind: Secret, *, signs: object) -> None:
-        """Set the key unless the stage knows the present one: live streams still sign with it."""
+        """Set the key unless the stage knows the present one; live streams keep the present key."""
         present = str(after.get(KEY, ""))
         if after.get("NotifyReqAuth") == signs and present and self.stage.knows(kind, present):
             return
@@ -203,7 +212,7 @@ class _Recordings:
             else:
                 self.plan.notes.append(
                     f"{target} records automatically and no rule covers it: left alone (--manual"
-                    " makes it manual)"
+                    " switches it to manual)"
                 )
         after["DelayTime"] = self.stage.merge_delay
         if target.kind == "oss":
@@ -212,7 +221,10 @@ class _Recordings:
         return after
 
     def _formats(self, target: ConfigTarget, value: Value) -> list[dict[str, Any]]:
-        """Add {StreamName} to names that streams share: one would overwrite another's file."""
+        """Return the formats, with {StreamName} in object names that several streams share.
+
+        Without it one stream could overwrite another's file.
+        """
         formats = [dict(entry) for entry in value["RecordFormat"]] or self._new_formats()
         for entry in formats:
             prefix = entry.get("OssObjectPrefix", "")
@@ -234,7 +246,10 @@ class _Recordings:
                 yield rule
 
     def _missing(self, present: Sequence[ConfigTarget]) -> Iterator[tuple[str, str]]:
-        """Yield (app, stream) of each rule that no present configuration covers."""
+        """Yield (app, stream) of each rule that no present configuration covers, "*" for any.
+
+        A domain without rules and configurations yields ("*", "*").
+        """
         apps = [(rule.match.app, rule.match.stream) for rule in self._rules()]
         if not apps and not present:
             apps = [("*", "*")]
@@ -250,7 +265,7 @@ class _Recordings:
                 yield names
 
     def _new(self, pattern: Sequence[Value]) -> Value:
-        """Return a value like that of another configuration, or into --bucket."""
+        """Return a value for --bucket, or like that of another configuration; raise Blocked."""
         if self.options.bucket:
             where = {"OssBucket": self.options.bucket, "OssEndpoint": self.options.endpoint}
             formats = self._new_formats()
@@ -259,7 +274,8 @@ class _Recordings:
             formats = [dict(entry) for entry in pattern[0]["RecordFormat"]] or self._new_formats()
         else:
             raise Blocked(
-                "there is none, and no other of the domain to copy. Pass --bucket and --endpoint."
+                "it does not exist, and the domain has no other to copy. Pass --bucket and"
+                " --endpoint."
             )
         return {
             **where,
@@ -277,7 +293,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _name_or_star(pattern: str) -> str:
-    """Return "*" for any pattern: Live knows no other one."""
+    """Return "*" for a pattern, because Live knows no other, and a plain name unchanged."""
     return "*" if GLOB & set(pattern) else pattern
 
 

@@ -1,6 +1,6 @@
-"""A stage as setup sees it: its settings, its policy, and the secrets that Live has to hold for it.
+"""A stage as setup needs it: its settings, its policy, and the secrets to configure in Live.
 
-Setup and probe call it. A secret is compared with the stage's own by digest and never sent there.
+Setup and probe call it. It must not send a secret to the stage, only the secret's digest.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ PATHS: Mapping[Flow, str] = {
 
 
 class Unusable(Exception):
-    """A secret that must not be given to Live; the text says what to do."""
+    """A secret must not be configured in Live; the text explains what to do."""
 
 
 @dataclass(slots=True)
 class Stage:
-    """`merge_delay` is in seconds, as Live's DelayTime is."""
+    """The settings and policy of a stage; `merge_delay` is in seconds, like Live's DelayTime."""
 
     name: str
     url: str
@@ -63,7 +63,7 @@ class Stage:
 
     @property
     def address(self) -> str:
-        """The stage's address with its callback host, over which recording callbacks are signed."""
+        """The stage's address with its callback host, which signs recording callbacks."""
         return f"{urlsplit(self.url).scheme}://{self.host or urlsplit(self.url).netloc}"
 
     def is_ours(self, url: str) -> bool:
@@ -81,22 +81,25 @@ class Stage:
         return f"{self.address}{PATHS[flow]}{self.secret('path_token')}"
 
     def knows(self, kind: Secret, secret: str) -> bool:
-        """Return True if the stage knows the secret; only its digest is sent."""
+        """Return True if the stage knows the secret; only its digest is sent, once."""
         if (kind, secret) not in self._known:
             digest = hashlib.sha256(secret.encode()).hexdigest()
             self._known[kind, secret] = self.api.examine(**{kind: digest})["matches"][kind] is True
         return self._known[kind, secret]
 
     def secret(self, kind: Secret) -> str:
-        """Return the first secret in the environment; raise Unusable if the stage rejects it."""
+        """Return the first secret of that kind in the environment.
+
+        Raise Unusable if there is none or the stage does not know it.
+        """
         name = VARIABLES[kind]
         found = self.environment.get(name, "").replace(",", " ").split()
         if not found and self.is_development:
             found = [DEVELOPMENT[kind]]
         if not found:
-            raise Unusable(f"set {name} as it was when the stage was deployed")
+            raise Unusable(f"{name} is unset. Set it as it was when the stage was deployed")
         if not self.knows(kind, found[0]):
-            raise Unusable(f"the stage does not know the first of {name}: deploy it first")
+            raise Unusable(f"the stage does not know the first of {name}. Deploy it first")
         return found[0]
 
 
@@ -127,4 +130,7 @@ def _policy(document: Json) -> Policy:
     try:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
-        raise Failure(f"the stage runs a policy that this release cannot read: {error}") from None
+        raise Failure(
+            f"The stage runs a policy that this release cannot read: {error}. Use the release that"
+            " the stage runs."
+        ) from None

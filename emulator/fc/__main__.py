@@ -35,6 +35,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         clock_file=options.clock_file,
         until_input_ends=options.until_input_ends,
         python=options.python,
+        working_directory=options.working_directory,
         strip_prefix=options.strip_prefix,
         base64_always=options.base64_always,
         error_status=options.error_status,
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--idle-seconds", type=float, default=defaults.idle_seconds)
     add("--access-key-id", default=account.access_key_id, help="of the functions' role")
     add("--access-key-secret", default=account.access_key_secret)
+    add("--working-directory", type=Path, help="of the instances; that of the code by default")
     add("--strip-prefix", action="store_true", help="take a route's prefix off the path")
     add("--base64-always", action="store_true", help="hand every body over in base64")
     add("--error-status", type=int, default=defaults.error_status, help="when a handler raises")

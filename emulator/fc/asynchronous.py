@@ -41,7 +41,7 @@ class AsyncCalls:
     async def _deliver(self, function: Function, event: bytes, request_id: str) -> bool:
         """Invoke until the function returns, its retries are used up or the event is too old.
 
-        An error uses up a retry. Being throttled uses up time only.
+        An error uses up a retry; throttling uses up time only.
         """
         now = asyncio.get_running_loop().time
         deadline = now() + function.async_max_age

@@ -78,7 +78,7 @@ class Instance:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            cwd=self.function.code,
+            cwd=settings.working_directory or self.function.code,
             env=_environment(self.function, settings, self.id),
             pass_fds=(theirs.fileno(),),
             start_new_session=True,

@@ -99,7 +99,7 @@ class Server:
     async def _answer_trigger(
         self, call: Call, headers: Mapping[str, str], request_id: str
     ) -> Answer:
-        """Call the function in /_fc/http/{function}/..., which replaces its host name."""
+        """Call the function in /_fc/http/{function}/..., a path that replaces its host name."""
         name, slash, rest = call.path.removeprefix(_OWN_TRIGGER).partition("/")
         function = self._function(name)
         if call.method not in function.http_methods:

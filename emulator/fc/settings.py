@@ -1,7 +1,7 @@
 """The settings of the emulator that s.yaml does not have.
 
 __main__.py fills them from options, tests from keywords.
-They hold values only.
+They hold values only and must not act.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings. The last three are UNCONFIRMED in docs/platform/function-compute.md."""
+    """The settings. The last four are UNCONFIRMED in docs/platform/function-compute.md."""
 
     quota: int = 100
     idle_seconds: float = 180
@@ -33,6 +33,7 @@ class Settings:
     python: str = ""
     """The instances' interpreter, with the standard library only; unset, it is the emulator's own,
     with all its packages."""
+    working_directory: Path | None = None  # §1.2: where does a handler start? None: in its code
     strip_prefix: bool = False  # §2.1: is a route's prefix taken off the path?
     base64_always: bool = False  # §2.1: which bodies count as binary?
     error_status: int = 502  # §2.3: what an HTTP client gets when a handler raises

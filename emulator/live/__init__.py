@@ -1,7 +1,7 @@
 """An emulator of ApsaraVideo Live over HTTP on loopback, for laptops and tests only.
 
 The command line, the benchmarks and the tests import it from here.
-It knows the service as docs/platform/live.md describes it, and nothing of live-record.
+It implements the service that docs/platform/live.md describes, and must not know live-record.
 """
 
 from emulator.live.account import Account, load_account

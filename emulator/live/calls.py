@@ -75,7 +75,7 @@ class Calls:
     def note_command(self, call: Call, stream: Stream, session: Session | None) -> None:
         """Note a duplicate: two starts without a stop between, or two stops without a start.
 
-        Call it for commands that were accepted or whose effect was there already.
+        Call it for commands that Live accepted or whose effect existed already.
         """
         match call.command:
             case "start":

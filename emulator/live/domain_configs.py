@@ -17,7 +17,8 @@ REGION = "cn-shanghai"
 
 
 def mapping(live: Live, params: Params) -> Json:
-    """DescribeLiveDomainMapping: `vhost` is the streaming domain (docs/platform/live.md §1.1)."""
+    """Answer DescribeLiveDomainMapping; `vhost` is the streaming domain (docs/platform/live.md
+    §1.1)."""
     parameters.need(params, "DomainName")
     name = params["DomainName"]
     kind = live.domains.kind(name)

@@ -17,7 +17,7 @@ Json = dict[str, object]
 
 
 def online_list(live: Live, params: Mapping[str, str]) -> Json:
-    """DescribeLiveStreamsOnlineList: by default fuzzy, transcoded streams included (§7)."""
+    """Answer DescribeLiveStreamsOnlineList: by default fuzzy, with transcoded streams (§7)."""
     page, size = number(params, "PageNum", 1, 10**6), number(params, "PageSize", 2000, 3000)
     rows = list(_rows(live, params))
     shown = rows[(page - 1) * size : page * size]

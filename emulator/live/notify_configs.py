@@ -1,7 +1,7 @@
 """The API actions on callback configurations (docs/platform/live.md §2, §4, §7).
 
 actions.py lists them by their names on the wire.
-A parameter that a call omits is cleared: no document says that it would be kept.
+A parameter that a call omits is cleared, because no document states that it would be kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def set_stream(live: Live, params: Params) -> Json:
 
 
 def describe_stream(live: Live, params: Params) -> Json:
-    """DescribeLiveStreamsNotifyUrlConfig. No API returns SwitchNotifyUrl."""
+    """Answer DescribeLiveStreamsNotifyUrlConfig; no API returns SwitchNotifyUrl."""
     domain = _ingest_domain(live, params)
     current = live.notify.stream.get(domain)
     if current is None:
@@ -143,7 +143,7 @@ def _is_web(value: str) -> bool:
 
 
 def _key(params: Params, max_chars: int) -> str:
-    """Return the key: letters and digits.
+    """Return the key, which must be letters and digits.
 
     The development keys have hyphens, so that nobody can deploy them.
     """

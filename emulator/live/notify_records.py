@@ -46,7 +46,7 @@ class NotifyRecords:
         self._records.clear()
 
     def stream_records(self, params: Mapping[str, str], now_ms: int) -> Json:
-        """Return stream callbacks by ingest domain. The answer says PageNum, not PageNumber."""
+        """Return stream callbacks by ingest domain; the answer has PageNum, not PageNumber."""
         rows = [
             record for record in self._matching(params, now_ms) if record.event in INGEST_EVENTS
         ]

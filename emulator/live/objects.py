@@ -1,7 +1,7 @@
 """The contents of the buckets: a folder for each bucket.
 
 recorded_files.py writes objects; object_server.py reads them.
-No path may ever lead out of its bucket's folder.
+It must never return a path outside a bucket's folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DRAFTS = ".drafts"
 
 
 class Outside(Exception):
-    """The name leads out of its bucket, or is no name."""
+    """The name points outside its bucket, or is no valid name."""
 
 
 class Objects:

@@ -2,7 +2,7 @@
 
 actions.py lists them by their names on the wire.
 A rule applies from the next publish on (docs/platform/live.md §6).
-A parameter that an update omits is cleared: no document says that it would be kept.
+A parameter that an update omits is cleared, because no document states that it would be kept.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ VOD_WORDS = (
 
 
 def add(live: Live, params: Params) -> Json:
-    """AddLiveAppRecordConfig. A missing bucket is detected only when a recording begins."""
+    """Answer AddLiveAppRecordConfig; a missing bucket shows only when a recording begins."""
     parameters.need(params, "DomainName", "AppName", "OssBucket", "OssEndpoint")
     return _add_rule(live, _oss_rule(live, params, params["OssBucket"]))
 
 
 def update(live: Live, params: Params) -> Json:
-    """UpdateLiveAppRecordConfig, which takes neither a bucket nor object names."""
+    """Answer UpdateLiveAppRecordConfig, which takes neither a bucket nor object names."""
     parameters.need(params, "DomainName", "AppName", "OssEndpoint")
     before = _existing_rule(live, params, OSS)
     rule = _oss_rule(live, params, before.bucket, before)
@@ -243,7 +243,7 @@ def _cycle_s(row: Json) -> int:
 
 
 def _keep_names(formats: list[Json], before: Rule) -> None:
-    """Keep the object names: an update cannot set them."""
+    """Add the present object names to the new formats, because an update cannot set them."""
     existing = before.api_fields.get("RecordFormatList")
     rows = existing.get("RecordFormat", []) if isinstance(existing, dict) else []
     names = {row["Format"]: row for row in rows}

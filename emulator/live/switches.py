@@ -39,7 +39,7 @@ class Switches:
     throttle_status: Annotated[Literal[400, 429], "§1.5 Throttling.User"] = 400
     throttle_retry_after: Annotated[int | None, "§1.5 x-acs-retry-after, milliseconds"] = None
     online_list_lag_ms: Annotated[int, "§7 how fresh the online list is"] = 0
-    publish_time_offset_ms: Annotated[int, "§2 time beside §7 PublishTime"] = 0
+    publish_time_offset_ms: Annotated[int, "§2 time and §7 PublishTime"] = 0
     callback_retry_on_5xx: Annotated[bool, "§2 retry on non-200"] = False
     callback_resigns: Annotated[bool, "§3 does a retry re-sign"] = True
     record_signature_host: Annotated[Literal["host", "host_with_port"], "§3 part of the host"] = (

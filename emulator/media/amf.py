@@ -1,7 +1,7 @@
 """AMF0, the encoding of RTMP commands and of FLV metadata.
 
 ingest.py, publisher.py and flv.py read and write it.
-Whatever the bytes are, reading them raises nothing but Malformed.
+Reading must raise nothing but Malformed, whatever the bytes are.
 """
 
 from __future__ import annotations

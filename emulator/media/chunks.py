@@ -1,4 +1,4 @@
-"""RTMP's chunk stream: messages cut into chunks of several interleaved streams.
+"""RTMP's chunk stream: messages split into chunks of several interleaved streams.
 
 ingest.py and publisher.py feed bytes in and take messages out.
 It does no I/O; bytes that are wrong raise Malformed.
@@ -18,7 +18,7 @@ EXTENDED_TIMESTAMP = 0xFFFFFF
 HEADER_BYTES = (11, 7, 3, 0)
 DEFAULT_CHUNK_BYTES = 128
 MAX_PENDING_BYTES = 8 * 2**20
-"""For all messages that have begun and not ended; a key frame is far smaller."""
+"""Limit for all unfinished messages together; a key frame is far smaller."""
 MAX_STREAMS = 64
 TIMESTAMP_WRAP_MS = 2**32
 """Timestamps are ms in 32 bits, and begin anew after 49 days."""

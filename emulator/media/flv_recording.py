@@ -56,7 +56,7 @@ class FlvRecording:
 
     @property
     def duration_ms(self) -> int:
-        """The time to the end of the last frame."""
+        """The time until the end of the last frame."""
         return max((at + self._steps.get(kind, 0) for kind, at in self._last.items()), default=0)
 
     def take(self, tag: Tag, source: Source, now_ms: int) -> None:
@@ -79,7 +79,7 @@ class FlvRecording:
             self._writer = None
 
     def _begin_at(self, tag: Tag, source: Source, now_ms: int) -> bool:
-        """Begin with this tag; return False if it is not one to begin with."""
+        """Begin with this tag; return False if a file cannot begin with it."""
         if source.has_video and not tag.is_key_frame:
             return False
         if self._writer is None:

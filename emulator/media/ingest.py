@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-            raise PublishRejected("it does not read what it is told")
+            raise PublishRejected("it does not read its replies")
         self._transport.write(data)
 
 

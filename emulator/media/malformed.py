@@ -8,4 +8,4 @@ from __future__ import annotations
 
 
 class Malformed(Exception):
-    """Bytes are not in their format; the text says how."""
+    """Bytes are not in their format; the text explains how."""

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 PATIENCE_S = 10.0
-"""How long the other side may take to answer or to read."""
+"""Time limit for the server to answer or to read."""
 THE_STREAM, CONTROL, COMMANDS, MEDIA = 1, 2, 3, 4
 READ_BYTES = 65_536
 NO_ADDRESS = "an address is rtmp://host/app/stream"
 
 
 class NotTaken(Exception):
-    """The server does not accept the stream, or not any longer; the text says why."""
+    """The server does not accept the stream, or no longer does; the text explains why."""
 
 
 class Publisher:

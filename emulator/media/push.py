@@ -15,11 +15,11 @@ from emulator.media.flv import Tag
 from emulator.media.malformed import Malformed
 
 MAX_ADDRESS_CHARS = 2_048
-"""For app, URL and stream name together."""
+"""Limit for app, URL and stream name together."""
 
 
 class PublishRejected(Exception):
-    """A publisher is not admitted, or not any longer; the text says why."""
+    """A publisher is not admitted, or no longer is; the text explains why."""
 
 
 @dataclass(frozen=True, slots=True)

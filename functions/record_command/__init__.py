@@ -70,7 +70,7 @@ def _document(request: ApiRequest) -> Response:
 ROUTES: tuple[Route, ...] = (
     _asks(
         "start",
-        "Record this stream until told to stop",
+        "Record this stream until it is stopped",
         (409, 502),
         commands.START,
         commands.END_OF_START,
@@ -118,7 +118,7 @@ ROUTES: tuple[Route, ...] = (
         path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}",
         scope="read",
         respond=queries.elsewhere,
-        summary="The files that the stream left, with sizes and with addresses that play",
+        summary="The files that the stream left, with sizes and playback URLs",
         answers={200: SignedFilesView},
         errors=(409,),
         query=QUERY,

@@ -145,7 +145,7 @@ class FilesView(Struct, frozen=True, forbid_unknown_fields=True):
     signed: Annotated[
         str | None,
         Meta(
-            description="the path that lists the same files with playback URLs; null where the"
+            description="where the same files are listed with playback URLs; null where the"
             " stage names no bucket"
         ),
     ]
@@ -196,7 +196,7 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     relay_lost_ms_ago: Annotated[
         Count | UnsetType | None,
         Meta(
-            description="when a callback last did not reach whoever had it before, at the first try"
+            description="when a callback last did not reach the previous receiver, at the first try"
             " or for good; null: never. To the minute"
         ),
     ] = UNSET

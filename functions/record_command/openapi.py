@@ -37,7 +37,7 @@ _PROBLEMS: Mapping[int, str] = {
     415: "The body is not JSON",
     422: "The Idempotency-Key was used with another request",
     500: "live-record failed",
-    502: "Live refuses live-record's own credentials: an operator has to mend that",
+    502: "Live refuses live-record's own credentials: an operator must fix that",
     503: "The store does not answer, or the stage's settings are wrong",
 }
 _TOO_MANY = "Function Compute's own: no instance is free, and the account may have no more"
@@ -73,8 +73,8 @@ def document(routes: Sequence[Route], now: int) -> DocumentView:
         info={
             "title": "live-record",
             "version": VERSION,
-            "description": "Say once that a stream is to be recorded, and it is recorded until"
-            " told to stop. Any other path is answered 404, any other method 405 with Allow.",
+            "description": "Start a stream once, and it is recorded until it is stopped. Any other"
+            " path is answered 404, any other method 405 with Allow.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         servers=[{"url": "/"}],

@@ -1,4 +1,4 @@
-"""What a stage is run with, typed and frozen; all mistakes are reported at once."""
+"""The configuration of a stage, typed and frozen; all mistakes are reported at once."""
 
 from __future__ import annotations
 

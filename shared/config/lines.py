@@ -1,4 +1,7 @@
-"""On which line of a policy file each of its parts stands; read only when something is wrong."""
+"""The line of each part of a policy file, TOML or JSON, for the error messages.
+
+`policy_file` calls it, only when something is wrong. It checks nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 Path = tuple[str | int, ...]
-"""Names, and after the name of a list the number in it, from 1."""
+"""Names, and after the name of a list the number of the entry, from 1."""
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*=(.*)""")
@@ -18,7 +21,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 def line_of(path: Path, lines: Mapping[Path, int]) -> int:
-    """Of the part itself, or of the nearest one around it; 0 where nothing is known."""
+    """Return the line of the part, or of the nearest one around it; 0 if none is known."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
@@ -26,7 +29,8 @@ def line_of(path: Path, lines: Mapping[Path, int]) -> int:
 
 
 def toml_lines(text: str) -> dict[Path, int]:
-    """What stands inside a value, as in an inline table, is on the line where the value begins."""
+    """Return the line of each part. What is inside a value, such as an inline table, has no line
+    of its own."""
     found: dict[Path, int] = {}
     counted: Counter[str] = Counter()
     here: Path = ()
@@ -42,7 +46,7 @@ def toml_lines(text: str) -> dict[Path, int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """The lines that begin a header or a key; those that go on with a value are passed over."""
+    """Yield the lines that begin a header or a key, and leave out those that continue a value."""
     depth, quote = 0, ""
     for number, line in enumerate(text.splitlines(), 1):
         if depth == 0 and not quote:
@@ -54,7 +58,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _unquoted(line: str, quote: str) -> tuple[str, str]:
-    """The line without strings and comments, and which long string is open at its end."""
+    """Return the line without strings and comments, and the quote of a long string still open."""
     if quote:
         _, closed, line = line.partition(quote)
         if not closed:
@@ -81,7 +85,7 @@ def _parts(name: str) -> list[str]:
 
 
 def json_lines(text: str) -> dict[Path, int]:
-    """Of JSON that can be read."""
+    """Return the line of each part of valid JSON."""
     found: dict[Path, int] = {}
     path: list[str | int | None] = []
     for token in _TOKEN.finditer(text):

@@ -1,7 +1,7 @@
-"""What a process knows of its environment beyond its settings, read from the store now and then.
+"""Caches of what a process reads from the store now and then, beyond its settings.
 
-The policy in force, what was seen to work for a domain, and the settings of one stream that follow
-from both. Every invocation uses them; none of them may fail because the store does.
+They hold the policy in force, what has been found to work for a domain, and the settings of one
+stream that follow from both. Every invocation uses them; none may fail because the store does.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from shared.store.contract import PolicyCopy
 from shared.store.store_errors import StoreUnavailable
 
 POLICY_AGE_MS = 10_000
-"""For so long a policy is taken to be the newest."""
+"""How long a policy counts as the newest."""
 RELAY_LOST = "relay lost"
 """The timestamp of the latest callback that its previous receiver did not get."""
 TIMESTAMP_AGE_MS = 60_000
-"""For so long a timestamp that was not there is taken not to be there."""
+"""How long a timestamp that was missing counts as missing."""
 
 
 class PolicySource(Protocol):
@@ -36,12 +36,12 @@ class TimestampStore(Protocol):
 
 
 class PolicyCache:
-    """The policy in force. The store is asked now and then, never each time."""
+    """The policy in force. It is read from the store now and then, never each time."""
 
     def __init__(
         self, source: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
     ) -> None:
-        """`packaged` is the policy while the store has none. `clock` gives ms since the epoch."""
+        """Use `packaged` while the store has no policy. `clock` gives ms since the epoch."""
         self._source = source
         self._log = log
         self._policy = packaged
@@ -50,12 +50,12 @@ class PolicyCache:
 
     @property
     def version(self) -> int:
-        """Of the policy in force; 0 is the packaged one."""
+        """Return the version of the policy in force; 0 is the packaged one."""
         return self._version
 
     def policy(self) -> Policy:
-        """Return the store's newest, at most ten seconds old; the last one known while the store
-        is down."""
+        """Return the store's newest policy, at most ten seconds old; the last one known while the
+        store is down."""
         if self._asked.may_ask("policy", POLICY_AGE_MS):
             try:
                 self._take(self._source.get_policy())
@@ -64,7 +64,7 @@ class PolicyCache:
         return self._policy
 
     def forget(self) -> None:
-        """Ask the store again: the policy was changed here and now."""
+        """Read the store at the next call: this process has just changed the policy."""
         self._asked.forget("policy")
 
     def _take(self, copy: PolicyCopy | None) -> None:
@@ -78,7 +78,7 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """What was seen to work, or not to: status callbacks by domain, and the relay."""
+    """What has been found to work, or to fail: status callbacks by domain, and the relay."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -98,7 +98,7 @@ class DomainCapabilities:
         return domain in self._with_status
 
     def record_status_callback(self, domain: str) -> None:
-        """Remember it, once a process. It is never worth failing for."""
+        """Remember, once a process, that a status event was received. Never raise for the store."""
         if self.has_status_callbacks(domain):
             return
         if self._touch(f"status:{domain}"):
@@ -119,7 +119,7 @@ class DomainCapabilities:
 
 
 class _LastAsked:
-    """When each question was last put to the store."""
+    """When each name was last read from the store."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
@@ -137,7 +137,7 @@ class _LastAsked:
 
 
 class StreamSettingsCache:
-    """The settings of a stream. While one event is handled they are asked for several times."""
+    """The settings of a stream. The latest are kept, since one event needs them several times."""
 
     def __init__(
         self, settings: Settings, policies: PolicyCache, capabilities: DomainCapabilities

@@ -1,4 +1,4 @@
-"""A policy as its file would say it: what is left at its default is left out."""
+"""A policy as the document of its file; values at their defaults are left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RULE = Rule()
 
 
 def as_document(policy: Policy) -> Table:
-    """`load_policy` reads it back as the same policy."""
+    """Return a document that `load_policy` reads back as the same policy."""
     mode: Table = {"mode": policy.mode.value} if policy.mode is not Mode.ACT else {}
     targets = _forward_to(policy.forward_to)
     document = {

@@ -1,4 +1,7 @@
-"""The policy file, TOML or JSON, as a Policy; every mistake in it is reported at once."""
+"""The policy file, TOML or JSON, as a Policy; every mistake in it is reported at once.
+
+It checks what the file alone shows; `stage_policy` checks the rest.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ E = TypeVar("E", bound=Enum)
 
 
 def load_policy(text: str, *, kind: Kind, ours: Sequence[str] = ()) -> Policy:
-    """Misconfigured says everything that is wrong, and on which line.
+    """Return the policy. Raise Misconfigured with every fault and its line.
 
     `ours` are the hosts that lead to this stage: forwarding to them would go round in circles.
     """
@@ -62,7 +65,7 @@ def load_policy(text: str, *, kind: Kind, ours: Sequence[str] = ()) -> Policy:
 
 
 def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
-    """What only shows between parts; a part that is wrong would not be itself there."""
+    """Yield the faults between parts. Parts with faults of their own are not compared."""
     wrong = {part for path, _ in found for part in path}
     if "domain" not in wrong:
         yield from _domain_faults(policy)
@@ -78,7 +81,7 @@ def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
 
 
 def policy_as_json(text: str, *, kind: Kind) -> str:
-    """What is packaged: checked, and in the one format that every Python reads."""
+    """Return the policy for the package: checked, and in the format that every Python reads."""
     load_policy(text, kind=kind)
     return json.dumps(_parsed(text, kind), ensure_ascii=False, indent=2)
 
@@ -104,7 +107,7 @@ def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Pyt
 
 
 class _Table(Struct):
-    """One table of the file: what was taken out of it, and everything wrong with it so far."""
+    """One table of the file: which names were read, and every fault found so far."""
 
     fields: Mapping[str, object]
     path: tuple[str | int, ...] = ()
@@ -132,7 +135,7 @@ class _Table(Struct):
         return _Table(fields, (*self.path, name), self.faults)
 
     def tables(self, name: str) -> Iterator[_Table]:
-        """Each is called by its number in the file, from 1."""
+        """Yield each table of a list. Its path holds its number in the file, from 1."""
         nothing: Sequence[Mapping[str, object]] = ()
         for number, fields in enumerate(self.take(name, _objects, nothing), 1):
             yield _Table(fields, (*self.path, name, number), self.faults)
@@ -148,7 +151,7 @@ class _Table(Struct):
 
 
 def _written(path: tuple[str | int, ...]) -> str:
-    """("rule", 1, "match", "app") is "rule #1 match.app"."""
+    """Return a path in words: ("rule", 1, "match", "app") is "rule #1 match.app"."""
     parts = [f" #{part} " if isinstance(part, int) else f".{part}" for part in path]
     return "".join(parts).replace(" .", " ").strip(" .")
 
@@ -181,7 +184,7 @@ def _is_address(url: SplitResult) -> bool:
 
 
 def _named(host: str, port: int | None) -> set[str]:
-    """As the settings may name it: on its default port also without any."""
+    """Return each form that the settings may name: on a default port also without the port."""
     with_port = {f"{host}:{port}"} if port else {host, f"{host}:443", f"{host}:80"}
     return with_port | ({host} if port in {80, 443} else set())
 
@@ -300,7 +303,7 @@ def _no_such(policy: Policy, pattern: str) -> str:
 
 
 def _covers(wide: Match, narrow: Match) -> bool:
-    """For certain: where it only might, nothing is said."""
+    """Return True if `wide` surely matches all that `narrow` does, False if it only may."""
     pairs = (
         (wide.domain.lower(), narrow.domain.lower()),
         (wide.app, narrow.app),

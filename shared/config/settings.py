@@ -1,4 +1,7 @@
-"""The settings of a stage, from an environment whose names begin with LIVE_RECORD_."""
+"""The settings of a stage, from the environment variables that begin with LIVE_RECORD_.
+
+Composition and the command line read them. The environment is passed in, never read here.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ T = TypeVar("T")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Durations are in ms. `max_duration` is the ceiling of every recording of the stage."""
+    """A stage's settings. Durations are in ms; `max_duration` is the ceiling of every recording."""
 
     stage: str
     store: str
@@ -56,12 +59,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     merge_delay: int
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return "Settings(…)"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Misconfigured says everything that is wrong, and what to do about it."""
+        """Return the settings. Raise Misconfigured with every fault and what to do about each."""
         read = _EnvironmentReader(env)
         settings = _settings(read)
         faults = [*read.faults, *read.unknown()]
@@ -73,13 +76,13 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """What leads to this stage itself."""
+        """Return the hosts that lead to this stage itself."""
         own = (urlsplit(self.wake_url).netloc, urlsplit(self.relay_url).netloc)
         return tuple(host for host in (self.callback_host, *own) if host)
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no log may show, wherever it stands."""
+        """Return the secrets that no log may show, wherever they occur."""
         password = urlsplit(self.store).password or ""
         own = (self.wake_key, self.relay_key, password)
         keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, *own)
@@ -87,19 +90,19 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def mode_of(settings: Settings, policy: Policy) -> Mode:
-    """It is enough that one of them only wants to observe."""
+    """Return OBSERVE if the settings or the policy have it, else ACT."""
     return Mode.OBSERVE if Mode.OBSERVE in (settings.mode, policy.mode) else Mode.ACT
 
 
 def names() -> tuple[str, ...]:
-    """Every variable that is read, in order."""
+    """Return the name of every variable that is read, in order."""
     read = _EnvironmentReader({})
     _settings(read)
     return tuple(read.taken)
 
 
 class _EnvironmentReader:
-    """Takes variables one by one, and remembers their faults; what is empty counts as unset."""
+    """Reads variables one by one and collects their faults. An empty one counts as unset."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
@@ -109,7 +112,7 @@ class _EnvironmentReader:
     def take(
         self, name: str, read: Callable[[str], T], default: str = "", *, missing: str = ""
     ) -> T:
-        """After a fault it is the default that is returned, for the sake of the faults to come."""
+        """Return the value, or after a fault the default, so that later faults are found too."""
         self.taken.append(PREFIX + name)
         value = self._env.get(PREFIX + name, "").strip()
         if missing and not value:
@@ -161,8 +164,8 @@ def _settings(read: _EnvironmentReader) -> Settings:
 
 
 def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """What each setting alone does not show. Only a stand-in has a development clock, so one is
-    what tells it from Function Compute itself, where five functions are five file systems.
+    """Yield the faults that no setting shows alone. Only an emulator has a development clock, which
+    tells it from Function Compute itself, where each function has a file system of its own.
     """
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
     in_cloud = on_fc and not settings.dev_clock
@@ -183,7 +186,7 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
 
 
 def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """What no deployed stage may have."""
+    """Yield the settings that no deployed stage may have."""
     if settings.dev_clock:
         yield _fault("DEV_CLOCK", f"is for the stage {DEV} on a laptop alone: unset it")
     protocols = {"LIVE_ENDPOINT": settings.live_protocol, "OSS_ENDPOINT": settings.oss_protocol}
@@ -204,7 +207,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
         yield _fault("API_TOKENS", f"holds a development secret: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":
         yield Fault(
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the stand-in's: give the function a role"
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the emulator's: give the function a role"
         )
 
 

@@ -1,4 +1,7 @@
-"""A policy as one stage can serve it: what the file alone does not show."""
+"""A policy that is checked against one stage's settings too, which its file alone does not show.
+
+Composition, the policy's API and the command line load policies through it.
+"""
 
 from __future__ import annotations
 

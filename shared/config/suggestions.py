@@ -1,4 +1,4 @@
-"""What a name that nobody knows was probably meant to be."""
+"""What an unknown name was probably meant to be, for the error messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 
 def did_you_mean(name: str, known: Collection[str], *, prefix: str = "") -> str:
-    """The `prefix` that all have in common makes none of them more alike."""
+    """Return what to write instead of an unknown name, compared without the common `prefix`."""
     import difflib
 
     bare = [one.removeprefix(prefix) for one in known]

@@ -1,4 +1,7 @@
-"""The API's tokens: who may do what, found by digest and in constant time."""
+"""The API's tokens: which caller has which scopes, found by digest and in constant time.
+
+The settings read them; `inbound.authorization` and the functions look callers up.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,13 @@ class Caller(NamedTuple):
 
 
 class Token(Struct, frozen=True):
-    """Only the digest is kept, so that no dump of the settings can give a token away."""
+    """One token. Only its digest is kept, so that no dump of the settings can show the token."""
 
     caller: Caller
     digest: bytes
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return f"Token({self.caller!r}, …)"
 
 
@@ -50,7 +53,7 @@ def digest_of(token: str) -> bytes:
 
 
 def read_tokens(text: str) -> Tokens:
-    """ValueError, which quotes none of them, unless each one can be used."""
+    """Return the tokens. Raise ValueError, which quotes none of them, unless all can be used."""
     tokens = [_token(entry, n) for n, entry in enumerate(_entries(text), 1)]
     names = [token.caller.name for token in tokens]
     twice = sorted({name for name in names if names.count(name) > 1})

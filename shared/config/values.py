@@ -1,6 +1,6 @@
 """The readers of single settings: each returns its value or raises ValueError with what to do.
 
-None of them quotes what was written: it may be a secret.
+`settings` calls them. None of them quotes the text that it reads: it may be a secret.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def policy(text: str) -> str:
 
 
 def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
-    """Live takes alphanumerics (docs/platform/live.md §2 and 4); the hyphen is for the
-    stand-in's."""
+    """Return a reader of keys. Live takes alphanumerics (docs/platform/live.md §2 and 4); the
+    hyphen is for the emulator's keys."""
     return _each(
         rf"[A-Za-z0-9-]{{16,{longest}}}",
         f"each key has 16 to {longest} letters and digits, as in Live's callback configuration",
@@ -102,7 +102,7 @@ def count_or_none(text: str) -> int | None:
 def endpoint(text: str) -> tuple[str, str]:
     protocol, _, host = text.rpartition("://")
     if protocol not in {"", "http", "https"} or not re.fullmatch(_HOST, host):
-        raise ValueError("give a host like live.aliyuncs.com, or for the stand-in http://host:port")
+        raise ValueError("give a host like live.aliyuncs.com, or for the emulator http://host:port")
     return protocol or "https", host
 
 
@@ -113,14 +113,15 @@ def bucket(text: str) -> str:
 
 
 def oss_endpoint(text: str) -> tuple[str, str]:
-    """Of the public network: what is signed for `-internal` plays inside the region alone."""
+    """Return protocol and host of a public endpoint: a URL that is signed for `-internal` works
+    inside the region alone."""
     protocol, _, host = text.rpartition("://")
     is_theirs = re.fullmatch(r"oss-[a-z0-9-]+(?<!-internal)\.aliyuncs\.com", host)
     is_stand_in = protocol == "http" and re.fullmatch(_HOST, host)
     if text and not is_stand_in and not (is_theirs and protocol in {"", "https"}):
         raise ValueError(
             "give the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com, or for the"
-            " stand-in http://host:port"
+            " emulator http://host:port"
         )
     return protocol or "https", host
 
@@ -140,7 +141,7 @@ def mode(text: str) -> Mode:
 
 
 def merge_delay(text: str) -> int:
-    """Live's DelayTime is from 15 s to 6 h (docs/platform/live.md §6)."""
+    """Return the delay in ms. Live's DelayTime is from 15 s to 6 h (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
         raise ValueError("it is from 15s to 6h, the same as DelayTime in Live's configuration")

@@ -15,14 +15,14 @@ from shared.engine.workers import MAX_WORKERS, Workers
 from shared.store.store_errors import StoreUnavailable
 
 HELPING_RECONCILES = 2
-"""Reconciles that stand by whoever sends a burst."""
+"""Reconciles that help the one that sends a burst."""
 LINGER_MS = 2_000
-"""A reconcile stays so long after its last work, for the wake-up call that was swallowed meanwhile
-by the limit of one a second."""
+"""How long a reconcile stays after its last work, in place of a wake-up call that the limit of one
+a second has suppressed meanwhile."""
 IDLE_POLL_MS = 200
 MIN_PAUSE_MS = 5
 STORE_PAUSE_S = 0.5
-"""Before a store is asked again that was away: most are back soon (a fail-over)."""
+"""Pause before an unavailable store is tried again: most are back soon (a fail-over)."""
 
 
 class DueTimes(Protocol):
@@ -45,8 +45,8 @@ class Dispatcher:
         wait: Callable[[float], None],
         report: Callable[[str, Exception], None],
     ) -> None:
-        """`drain_one` handles the first stream that is due; None when none is. `backfill` looks for
-        streams that nobody reported. `wait` takes seconds."""
+        """Keep the collaborators. `drain_one` handles the first stream that is due; it returns None
+        if none is. `backfill` finds streams that no callback reported. `wait` takes seconds."""
         self._queue = queue
         self._drain_one = drain_one
         self._slot_wait_ms = slot_wait_ms
@@ -63,18 +63,18 @@ class Dispatcher:
         self._error: BaseException | None = None
 
     def run(self, workers: Workers, has_time: Callable[[], bool]) -> int:
-        """Send what is due; return how much was done. What there is no time for is left to a
-        successor, which is woken."""
+        """Send what is due; return how many streams were handled. Wake a successor for what there
+        is no time for."""
         self._has_time = has_time
         done = 0
         due_in_ms: int | None = 0
-        while has_time() and due_in_ms == 0:  # 0: somebody relied on us just now
+        while has_time() and due_in_ms == 0:  # 0: due while we still counted as at work
             try:
                 self._lease.begin()
                 done += self._run_until_idle(workers)
                 self._lease.end()
                 due_in_ms = self._queue.next_due()
-            except StoreUnavailable as error:  # noqa: PERF203 - each turn of it is seconds long
+            except StoreUnavailable as error:  # noqa: PERF203 - each round is seconds long
                 self._report("store.unavailable", error)
                 self._wait(STORE_PAUSE_S)
         if not has_time() and due_in_ms is not None and due_in_ms <= SOON_MS:
@@ -96,8 +96,8 @@ class Dispatcher:
         return done
 
     def drain(self, workers: Workers) -> int:
-        """Send until nothing is due; return how much was done. Raise what a worker raised, once
-        all have ended.
+        """Send until nothing is due; return how many streams were handled. Raise what a worker
+        raised, once all workers have ended.
 
         One worker begins. Each that finds the next slot near starts one more, and each ends when
         nothing is due any more or when the others have the coming slots booked up.
@@ -117,7 +117,8 @@ class Dispatcher:
         self._start(self._drain_while_due)
 
     def _have_ended(self, workers: Workers) -> bool:
-        """Wait for at most a heartbeat. From the end on nobody is started any more."""
+        """Wait for a heartbeat at most; return True once all workers have ended. After that, none
+        is started."""
         with workers.signal as _:
             ended = workers.signal.wait_for(lambda: self.running == 0, self._lease.heartbeat_s)
             if ended:
@@ -125,8 +126,8 @@ class Dispatcher:
         return ended
 
     def _beat(self) -> None:
-        """Each heartbeat of a drain, which only a burst makes last so long: three reconciles
-        share a burst, and if some are killed, whoever is left wakes the next."""
+        """Wake helpers and read the lists again if needed, once a heartbeat. Only a burst lasts so
+        long: three reconciles share it, and if some are killed, one that is left wakes another."""
         if self._lease.begin() < HELPING_RECONCILES:
             self._wake()
         self._backfill_timer.note_burst()
@@ -155,7 +156,8 @@ class Dispatcher:
             workers.signal.notify()
 
     def _drain_while_due(self) -> int:
-        """One worker: the first stream that is due, and the next, until none is."""
+        """Handle one stream that is due after the other, as one worker, until none is due or the
+        others have booked the coming slots; return how many were handled."""
         done = 0
         while self._has_time() and (handled := self._drain_one()) is not None:
             booked_ms = handled.next_slot_in_ms - self._slot_wait_ms

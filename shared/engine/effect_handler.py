@@ -1,4 +1,7 @@
-"""Performs what the recorder wants done, on a real store and a real Live API."""
+"""Performs the recorder's effects on a real store and a real Live API.
+
+Each invocation has one. It waits for slots and reports failures, and decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from shared.engine.effects import (
     QueryOnline,
     ReadUndelivered,
     RecordStore,
+    ReportBroken,
     SaveOrClaim,
     Send,
     TakeDue,
@@ -31,29 +35,29 @@ from shared.store.contract import Claimed, Save, Saved
 from shared.store.store_errors import StoreUnavailable
 
 LATE_S = 0.05
-"""s by which a slot may have passed before its command is given up unsent: what is later meets the
-slots that follow it. A lane of 45 then never puts more than 48 into any second, and the two that
-are left of the account's 50 are for what the way to Live adds."""
+"""s by which a slot may have passed before its command is given up unsent: a later one meets the
+slots that follow it. A rate limit of 45 then never puts more than 48 commands into any second, and
+the two that are left of the account's 50 allow for what the way to Live adds."""
 NEARLY_FREE_MS = 150
-"""ms ahead; a lane that is booked no further than that could feed one more sender."""
+"""ms ahead. A rate limit that is booked no further than that can feed one more worker."""
 THROTTLE_PAUSE_MS, MAX_THROTTLE_PAUSE_MS = 200, 2_000
-"""ms for which the lane gives no slot once Live has throttled."""
+"""ms for which the rate limit gives no slot once Live has throttled."""
 POLL_SLOT_WAIT_MS = 1_000
-"""ms that a look waits for its slot; after that it has failed, which says nothing."""
+"""ms that a poll waits for its slot; after that it has failed, which proves nothing."""
 
 OVERLAP_MS = 180_000
-"""ms before the last reading that the next one begins: Live tries for some 35 s before it gives a
-callback up (docs/platform/live.md §2), and how soon it tells of that is UNCONFIRMED;"""
+"""ms before the last read back at which the next one begins. Live tries for some 35 s before it
+gives a callback up (docs/platform/live.md §2); how soon it then lists it is UNCONFIRMED."""
 AHEAD_MS = 60_000
-"""and by which Live's clock may be ahead of ours."""
+"""ms by which Live's clock may be ahead of ours: a read back ends that far in the future."""
 MAX_REPLAY_AGE_MS = 6 * 24 * 3_600_000
-"""ms that a reading goes back at the most; Live remembers for seven days (docs/platform/live.md
-§7)."""
+"""ms that a read back reaches into the past at most; Live remembers seven days
+(docs/platform/live.md §7)."""
 
 
 class _Slot(Struct, frozen=True):
-    """When a flight's slot comes, in s by this machine's clock: the store gave it at some moment
-    between our asking and its answer."""
+    """The bounds of a flight's slot, in s by this machine's clock: the store gave the slot at some
+    moment between our request and its answer."""
 
     earliest: float
     latest: float
@@ -71,15 +75,18 @@ class EffectHandler:
         wait: Callable[[float], None],
         report: Callable[[str, Exception], None],
         on_free_slot: Callable[[], None] = lambda: None,
+        report_broken: Callable[[StreamKey, tuple[str, ...]], None] = lambda _key, _names: None,
     ) -> None:
-        """`wait` takes seconds; `on_free_slot` is called when the next slot is near, so that one
-        more worker would find work; `report` gets what went wrong with a request."""
+        """Keep the collaborators. `wait` takes seconds; `on_free_slot` is called when the next slot
+        is near, so that one more worker would find work; `report` gets the error of a request,
+        `report_broken` the invariants that a decision left broken."""
         self._store = store
         self._live = live
         self._monotonic = monotonic
         self._wait = wait
         self._report = report
         self._on_free_slot = on_free_slot
+        self._report_broken = report_broken
         self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
@@ -92,15 +99,17 @@ class EffectHandler:
                 return self._send(key, flight)
             case QueryOnline(key=key, asked_at=asked_at):
                 return self._query_online(key, asked_at)
-            case ListOnline() | ReadUndelivered() | TouchSource():
+            case ReportBroken(key=key, names=names):
+                return self._report_broken(key, names)
+            case ListOnline() | ReadUndelivered() | TouchSource() | TakeDue():
                 return self._perform_at_large(effect)
-            case TakeDue(limit=limit, hold=hold):
-                return self._store.take_due(limit, hold)
             case _:
                 raise AssertionError(effect)
 
-    def _perform_at_large(self, effect: ListOnline | ReadUndelivered | TouchSource) -> Any:  # noqa: ANN401 - as above
-        """What is of no single stream."""
+    def _perform_at_large(
+        self, effect: ListOnline | ReadUndelivered | TouchSource | TakeDue
+    ) -> Any:  # noqa: ANN401 - as above
+        """Perform an effect that concerns no single stream."""
         match effect:
             case ListOnline(domain=domain):
                 return self._list(domain)
@@ -108,10 +117,14 @@ class EffectHandler:
                 return self._read_undelivered(source)
             case TouchSource(source=source):
                 return self._store.touch(source.timestamp)
+            case TakeDue(limit=limit, hold=hold):
+                return self._store.take_due(limit, hold)
 
     def _save(self, save: Save) -> Saved:
         if save.if_slot:
             self._live.prepare()
+        # before ── the store gives the slot, `slot_in` ms ahead ── after: the slot lies between
+        # before + slot_in and after + slot_in. Send no later than LATE_S after the earlier bound.
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
         if isinstance(saved, Claimed) and saved.record.flight:
@@ -141,12 +154,13 @@ class EffectHandler:
             return error
 
     def _slow(self, error: Throttled) -> None:
-        """Somebody else spends of the same rate: let it fill up. Best effort: its answer counts."""
+        """Pause the rate limit, which someone else uses too. A store that is away is ignored."""
         with suppress(StoreUnavailable):
             self._store.slow(min(max(error.retry_after, THROTTLE_PAUSE_MS), MAX_THROTTLE_PAUSE_MS))
 
     def _list(self, domain: str) -> OnlineSnapshot | None:
-        """What we know is read first: a session that opens meanwhile is none that we missed."""
+        """Return the snapshot, or None. Read the sessions first, then the time, then the list: a
+        session that opens in between cannot look offline."""
         watched, asked_at = self._store.watched(domain), self._store.now()
         try:
             return OnlineSnapshot(asked_at, dict(self._live.online(domain)), watched)
@@ -166,7 +180,7 @@ class EffectHandler:
     def _take_poll_slot(self) -> None:
         slot_in = self._store.poll_slot(POLL_SLOT_WAIT_MS)
         if slot_in is None:
-            raise NeverSent("NoSlot", "the looks' lane is booked up")
+            raise NeverSent("NoSlot", "the rate limit of polls is used up")
         self._wait(slot_in / 1000)
 
     def _query_online(self, key: StreamKey, asked_at: int) -> Polled | None:

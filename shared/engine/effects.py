@@ -1,4 +1,7 @@
-"""What a generator of the recorder may want done, and of whom: the effects, the store, Live."""
+"""The effects that the recorder's generators yield, and the store and Live API that serve them.
+
+`EffectHandler`, the explorer and the simulation perform them. Nothing here does any I/O.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ T = TypeVar("T")
 
 
 class RecordStore(Protocol):
-    """The few atomic promises a record needs: see the contract suite in
+    """The few atomic operations that a record needs: see the contract suite in
     tests/store/test_store.py."""
 
     def load(self, key: StreamKey) -> Loaded: ...
@@ -31,10 +34,10 @@ class RecordStore(Protocol):
 
 
 class LiveApi(Protocol):
-    """All but `prepare` raise a LiveError. `find` gives the stream's PublishTime in ms, None when
-    it is offline; `online` those of all of a domain's streams. `undelivered` is what the callbacks
-    of the source would have said that Live gave up between two times (ms); it calls `pace` before
-    each request. `prepare` does what is slow, before a slot is taken."""
+    """The Live API. All but `prepare` raise a LiveError. `find` returns the stream's PublishTime
+    in ms, None if it is offline; `online` returns those of all of a domain's streams. `undelivered`
+    returns the events of the source's callbacks that Live gave up between two times (ms); it calls
+    `take_poll_slot` before each request. `prepare` does what is slow, before a slot is taken."""
 
     def prepare(self) -> None: ...
     def send(self, command: Command, key: StreamKey) -> str: ...
@@ -46,7 +49,7 @@ class LiveApi(Protocol):
 
 
 Undelivered = tuple[StreamKey, Event]
-"""What a callback that did not come would have said."""
+"""The stream and the event of a callback that was not delivered."""
 
 
 class CallbackSource(Struct, frozen=True):
@@ -58,12 +61,12 @@ class CallbackSource(Struct, frozen=True):
 
     @property
     def timestamp(self) -> str:
-        """Under which the store remembers until when they were read back."""
+        """Return the name under which the store remembers when they were last read back."""
         return f"read back:{'stream' if self.is_ingest else 'record'}:{self.domain}"
 
 
 class Effect(Struct, Generic[T], frozen=True):
-    """What a generator wants done; `T` is what it gets back."""
+    """What a generator wants done; `T` is the type of the reply."""
 
 
 class Load(Effect[Loaded], frozen=True):
@@ -75,8 +78,8 @@ class SaveOrClaim(Effect[Saved], frozen=True):
 
 
 class CommandResult(Struct, frozen=True):
-    """What came of a command, and when: ms by the store's clock, told from that of its claim and
-    the time that has passed since. Never ahead of the store's."""
+    """The answer to a command, and when it came: ms by the store's clock, computed from the
+    flight's slot and the time that has passed since. Never ahead of the store's clock."""
 
     answer: Accepted | LiveError
     at: int
@@ -88,14 +91,14 @@ class Send(Effect[CommandResult], frozen=True):
 
 
 class QueryOnline(Effect[Polled | None], frozen=True):
-    """None: the look failed, which says nothing about the stream."""
+    """Polls one stream. None: the poll failed, which proves nothing about the stream."""
 
     key: StreamKey
     asked_at: int
 
 
 class OnlineSnapshot(Struct, frozen=True):
-    """What was online, asked at `asked_at`, and the sessions that we thought were."""
+    """The online list, read after `asked_at`, and the sessions that had not ended before it."""
 
     asked_at: int
     online: Mapping[StreamKey, int]
@@ -103,35 +106,42 @@ class OnlineSnapshot(Struct, frozen=True):
 
 
 class ListOnline(Effect[OnlineSnapshot | None], frozen=True):
-    """None: the list failed, which says nothing about any stream."""
+    """Reads a domain's online list. None: it failed, which proves nothing about any stream."""
 
     domain: str
 
 
 class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
-    """What of this source Live could not deliver lately; None: nobody knows, which says nothing."""
+    """Reads what Live could not deliver lately. None: the read failed, which proves nothing."""
 
     source: CallbackSource
 
 
 class TouchSource(Effect[None], frozen=True):
-    """All that was read back of this source is stored."""
+    """Notes that all that was read back of this source is stored."""
 
     source: CallbackSource
 
 
 class TakeDue(Effect[Sequence[StreamKey]], frozen=True):
-    """Nobody else is handed them for `hold` ms, or until they are saved."""
+    """Takes due streams. No other worker gets them for `hold` ms, or until they are saved."""
 
     limit: int
     hold: int
+
+
+class ReportBroken(Effect[None], frozen=True):
+    """A decision left these invariants broken. Nothing waits for it and nothing follows from it."""
+
+    key: StreamKey
+    names: tuple[str, ...]
 
 
 Steps = Generator[Effect[Any], Any, T]
 
 
 def do(effect: Effect[T]) -> Steps[T]:
-    """The effect's own result type, which a bare yield cannot tell."""
+    """Yield the effect and return its reply, in the effect's own type, which a bare yield loses."""
     return cast("T", (yield effect))
 
 

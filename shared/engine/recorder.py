@@ -1,7 +1,7 @@
 """Carries an event through: load, decide, save or claim, send, and what follows from the answer.
 
 `handle` and `drain_one` are generators that yield effects. `EffectHandler` performs the effects in
-production; whoever explores or simulates performs them as it likes.
+production; the explorer and the simulation perform them in their own ways.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from shared.engine.effects import (
     Load,
     QueryOnline,
+    ReportBroken,
     SaveOrClaim,
     Send,
     Steps,
@@ -38,19 +39,20 @@ from shared.protocol import (
 from shared.protocol.command_errors import LiveError
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
+from shared.protocol.state.invariants import broken
 from shared.protocol.stream import Command
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 
 TAKEN_FOR_MS = 2_000
-"""After so long what a killed worker had taken is handed out again."""
+"""After how long the streams that a killed worker had taken are handed out again."""
 SOON_MS = 15_000
-"""A reconcile stays for what is due this soon."""
+"""A reconcile stays for what is due within this time."""
 
 
 class HandleResult(Struct, frozen=True):
-    """Where the stream stands now, and what was sent on the way with Live's answer to it.
+    """The stream's record now, and the commands that were sent, with Live's answers.
 
-    `next_slot_in_ms` is how far away the slot was that was not waited for.
+    `next_slot_in_ms` is the distance of a slot that was too far away to wait for.
     """
 
     record: StreamRecord
@@ -62,8 +64,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def again_in(self) -> int | None:
-        """In how many ms a command is to be tried again; None when none is, or when it only waits
-        for its turn."""
+        """Return in how many ms a command is to be retried; None if none is, or if it only waits
+        for a slot."""
         pending = self.record.pending
         if pending is None or self.record.flight or pending.not_before <= self.now:
             return None
@@ -71,7 +73,7 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def waits(self) -> bool:
-        """A command is owed soon and nobody is sending it: a reconcile should come."""
+        """Return True if a command is due soon and nobody sends it: a reconcile should be woken."""
         pending = self.record.pending
         if pending is None or self.record.flight or pending.over_quota:
             return False
@@ -79,8 +81,8 @@ class HandleResult(Struct, frozen=True):
 
 
 class HandlingOptions(Struct, frozen=True):
-    """How much one kind of invocation may do: wait for a slot (ms), look, send at all, write down
-    what makes no difference."""
+    """What one kind of invocation may do: how long to wait for a slot (ms), whether to poll Live,
+    whether to send at all, and whether to record events that change nothing."""
 
     slot_wait_ms: int = 0
     may_query_live: bool = False
@@ -94,6 +96,7 @@ class _DecisionStep(Struct, frozen=True):
     entries: tuple[HistoryEntry, ...]
     refused: Reason | None
     query_online: bool
+    broken: tuple[str, ...]
     claimed: Claimed | None = None
     next_slot_in_ms: float = 0.0
 
@@ -110,17 +113,19 @@ class Recorder:
         self._lease = lease
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> Steps[HandleResult]:
-        """Everything that follows from one happening, as far as `manner` allows."""
+        """Do all that follows from one event, as far as `options` allow; return the outcome."""
         entries: tuple[HistoryEntry, ...] = ()
         refused: Reason | None = None
         sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
         following: Event | None = event
         known: Loaded | None = None
         next_slot_in_ms = 0.0
+        not_held: tuple[str, ...] = ()
         while following is not None:
             step = yield from self._decide(key, following, options, known)
             entries, refused = (*entries, *step.entries), refused or step.refused
             following, known, next_slot_in_ms = None, None, step.next_slot_in_ms
+            not_held = not_held or step.broken
             flight = step.record.flight
             if step.claimed is not None and flight is not None:
                 heard = yield from do(Send(key, flight))
@@ -129,13 +134,16 @@ class Recorder:
                 known = Loaded(step.record, step.claimed.version, heard.at)
             elif step.query_online and options.may_query_live:
                 following = yield from do(QueryOnline(key, step.now))
+        if not_held:
+            yield from do(ReportBroken(key, not_held))
         return HandleResult(step.record, step.now, entries, refused, sent, next_slot_in_ms)
 
     def _decide(
         self, key: StreamKey, event: Event, options: HandlingOptions, known: Loaded | None
     ) -> Steps[_DecisionStep]:
-        """Save before send; whoever saves second decides anew on what the first one left. What is
-        `known` is not loaded: should it be so no more, the save tells."""
+        """Decide about the event and save the result, before anything is sent. After a conflict,
+        decide anew on what the other writer saved. `known` spares the first load; if it is
+        outdated, the save detects that."""
         while True:
             loaded = known or (yield from do(Load(key)))
             known = None
@@ -147,6 +155,7 @@ class Recorder:
                 decision.entries,
                 decision.refused,
                 decision.query_online,
+                broken(decision.record, observe=settings.observe),
             )
             if_slot = self._claim(decision.record, loaded.now, options)
             tells = decision.entries and (options.record_no_ops or _is_of_a_file(event))
@@ -193,7 +202,7 @@ class Recorder:
         )
 
     def drain_one(self, options: HandlingOptions) -> Steps[HandleResult | None]:
-        """Handle the first stream that is due; return None where none is."""
+        """Handle the first stream that is due; return None if none is."""
         keys = yield from do(TakeDue(1, TAKEN_FOR_MS))
         if not keys:
             return None
@@ -222,12 +231,12 @@ def _with_over_quota(record: StreamRecord, *, over_quota: bool) -> StreamRecord:
 
 
 def _is_of_a_file(event: Event) -> bool:
-    """It is worth telling although no record changes by it."""
+    """Return True for an event that is worth a line of history although no record changes by it."""
     return isinstance(event, FileLeft | FileFailed)
 
 
 def _left(event: Event) -> tuple[File, ...]:
-    """The file that is kept with the record, in one step."""
+    """Return the file that is stored together with the record, in one write."""
     if isinstance(event, FileLeft):
         return (File(event.uri, event.start, event.stop, event.duration),)
     return ()

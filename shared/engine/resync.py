@@ -1,6 +1,6 @@
-"""Holds what ApsaraVideo Live says against what is stored, and feeds each difference.
+"""Compares what ApsaraVideo Live reports with what is stored, and feeds each difference.
 
-Callbacks only make live-record faster; this heals whatever they did not bring. The function
+Callbacks only make live-record faster; this repairs whatever they did not bring. The function
 reconcile runs it. It decides nothing itself: every difference goes through `Recorder.handle`.
 """
 
@@ -24,11 +24,11 @@ from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import Polled, StreamKey
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
-"""What a comparison finds is sent with the rest of what is due: in order, by many workers."""
+"""A comparison only stores. Its commands are sent with the rest: in order, by many workers."""
 ONLY_STORE_NEWS = replace(ONLY_STORE, record_no_ops=False)
-"""What is replayed was often known by then, or is read again."""
+"""Replayed events are often known by then, or read twice: those add nothing to the history."""
 REMEMBERED_EVENTS = 20_000
-"""Events that one process knows to have replayed; forgetting one costs a load."""
+"""Events that one process remembers to have replayed; forgetting one costs a load."""
 
 
 class Resync:
@@ -61,8 +61,8 @@ class Resync:
     def replay(
         self, sources: Sequence[CallbackSource], may_go_on: Callable[[], bool]
     ) -> Steps[int]:
-        """Feed what Live could not deliver; return how much of it there was. What there is no time
-        for is read again next time."""
+        """Feed the events that Live could not deliver; return how many were fed. What there is no
+        time for is read again next time."""
         fed = 0
         for source in sources:
             undelivered = yield from do(ReadUndelivered(source))

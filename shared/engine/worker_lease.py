@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 ENOUGH_RECONCILES = 4
-"""At work at once: one more that is woken would only be in their way."""
+"""Reconciles at work at once. One more would only be in their way."""
 ALIVE_MS = 2_000
-"""For so long a reconcile that fell silent still counts as at work."""
+"""How long a reconcile without heartbeats still counts as at work."""
 WAKE_PAUSE_MS = 1_500
-"""Between two wake-up calls, whoever makes them: each instance that starts costs."""
+"""Pause between two wake-up calls of all instances: each instance that starts costs."""
 HEARTBEAT_S = 1.0
 BACKFILL_AGAIN_MS = 10_000
-"""Between two reads of the online lists while a burst is being sent."""
+"""Pause between two reads of the online lists while a burst is being sent."""
 
 
 class WorkerRegistry(Protocol):
@@ -32,7 +32,7 @@ class Timestamps(Protocol):
 
 
 class WorkerLease:
-    """One reconcile at work, known to the others while it gives signs of life."""
+    """The registration of one reconcile at work, visible to the others while it is renewed."""
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class WorkerLease:
         return self._registry.register("reconcile", self._who, self._alive_ms)
 
     def heartbeat(self) -> None:
-        """Renew if the last sign of life is a heartbeat old."""
+        """Renew if the last renewal is a heartbeat old."""
         if self._monotonic() - self._last >= self.heartbeat_s:
             self.begin()
 
     def may_wake_one(self) -> bool:
-        """Return True if a reconcile should be woken, and nobody woke one just now."""
+        """Return True if too few reconciles are at work, and no wake-up call was made just now."""
         return self._registry.may_wake_one("reconcile", ENOUGH_RECONCILES, WAKE_PAUSE_MS)
 
     def end(self) -> None:
@@ -71,9 +71,9 @@ class WorkerLease:
 class BackfillTimer:
     """When the online lists are read again because of a burst.
 
-    While many streams come up at once, Function Compute probably refuses some callbacks for want
-    of instances. Whoever sends the burst reads the lists meanwhile, and once more at its end, no
-    matter who is killed in between.
+    While many streams come up at once, Function Compute probably refuses some callbacks for lack
+    of instances. The reconciles that send the burst read the lists meanwhile, and once more at its
+    end, no matter which of them is killed in between.
     """
 
     def __init__(self, timestamps: Timestamps) -> None:
@@ -83,15 +83,15 @@ class BackfillTimer:
         self._timestamps.touch("burst")
 
     def note_resync(self) -> None:
-        """From now on: a stream that comes up later may be missed."""
+        """Note that the lists are read from now on: a stream that comes up later may be missed."""
         self._timestamps.touch("resync")
 
     def may_run_again(self) -> bool:
-        """Return True if nobody has read the lists for a while."""
+        """Return True if the lists have not been read for BACKFILL_AGAIN_MS."""
         age_ms = self._timestamps.age_ms("resync")
         return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
-        """Return True if nobody has read the lists since there was a burst."""
+        """Return True if the lists have not been read since the last burst."""
         burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
         return burst_ms is not None and (resync_ms is None or burst_ms < resync_ms)

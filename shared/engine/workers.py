@@ -1,6 +1,6 @@
 """Where the workers of one drain run: threads of this process.
 
-The dispatcher starts them. Whoever simulates hands it workers of its own that take turns.
+The dispatcher starts them. A simulation passes it workers of its own, which take turns.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Protocol
 
 MAX_WORKERS = 64
 THREAD_TURN_S = 0.0005
-"""After so long a thread that computes lets another one run. While the list of a burst is read,
-each of a worker's dozen steps from its slot to the wire would otherwise wait 5 ms."""
+"""After how long a computing thread lets another one run. With Python's own 5 ms, each of a
+worker's dozen steps from its slot to the wire would wait that long while a burst's list is read."""
 
 
 class Signal(Protocol):
-    """What `threading.Condition` does."""
+    """The part of `threading.Condition` that the dispatcher uses."""
 
     def __enter__(self) -> bool: ...
     def __exit__(
@@ -33,7 +33,7 @@ class Signal(Protocol):
 
 
 class Workers(Protocol):
-    """Runs jobs side by side while it is entered; leaving it waits for those that still run."""
+    """Runs jobs concurrently while it is entered; leaving it waits for those that still run."""
 
     @property
     def signal(self) -> Signal: ...
@@ -48,7 +48,7 @@ class Workers(Protocol):
 
 
 class ThreadWorkers:
-    """One thread for each job."""
+    """Workers that are threads, one for each job."""
 
     def __init__(self) -> None:
         self.signal: Signal = Condition()

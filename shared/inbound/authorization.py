@@ -1,4 +1,7 @@
-"""Who asks, and about which stream: what every function of the HTTP API finds out first."""
+"""Who calls, and about which stream: the first checks of every function of the HTTP API.
+
+It knows tokens and domains, and nothing of recordings.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from shared.protocol.policy import Policy
 
 
 def authorize(tokens: Tokens, request: Request, scope: str) -> str:
-    """The name of the token that was sent; Unauthorized or Forbidden where it may not do this."""
+    """Return the name of the token that was sent. Raise Unauthorized for a missing or unknown
+    token, Forbidden for one without `scope`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
@@ -41,7 +45,8 @@ NAME: Schema = {
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
-    """`values` are domain, app and stream; BadRequest names every one that is no name."""
+    """Return the stream of `values`: domain, app and stream. Raise BadRequest, which names every
+    invalid one, or NotFound for a domain that is not of this stage."""
     faults = [
         Fault(name, reason)
         for name, value in zip(("domain", "app", "stream"), values, strict=True)
@@ -54,7 +59,8 @@ def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
 
 
 def streaming(policy: Policy, domain: str) -> str:
-    """The main streaming domain that an ingest, sub- or main streaming domain leads to."""
+    """Return the main streaming domain of an ingest, sub- or main streaming domain. Raise NotFound
+    for a domain that the policy does not name."""
     found = policy.streaming(domain)
     if found is None:
         known = ", ".join(one.streaming for one in policy.domains)

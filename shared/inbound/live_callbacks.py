@@ -1,4 +1,8 @@
-"""Who sent a callback, and what it says happened. Live's own words stay in here."""
+"""Live's callbacks: the check of their signature, and their fields as typed events.
+
+The functions that receive callbacks and the replay of undelivered ones use it. Live's own field
+names and codes stay in here.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,8 @@ class StreamAction(str, Enum):
 
 
 class RecordState(str, Enum):
-    """There is no record_stopped: the end shows as a file (docs/platform/live.md §4)."""
+    """What Live reports of a recording. There is no record_stopped: a file marks the end
+    (docs/platform/live.md §4)."""
 
     STARTED = "record_started"
     PAUSED = "record_paused"
@@ -50,7 +55,7 @@ class RecordStatus(Struct, frozen=True):
 
 
 class FileStored(Struct, frozen=True):
-    """A `uri` in the bucket, or a `video_id` in VOD; the other one is empty."""
+    """A stored file: a `uri` in the bucket or a `video_id` in VOD; the other one is empty."""
 
     domain: str
     app: str
@@ -84,8 +89,8 @@ class OnDemandAsk(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """An exception or a switch, of whose fields none is CONFIRMED: `says` is all of them, `what`
-    a code that may be kept; the names are empty where they cannot be told."""
+    """An exception or a switch; none of its fields is CONFIRMED. `says` holds all of them, `what`
+    is a code that may be stored; the names are empty if the body does not give all three."""
 
     is_exception: bool
     what: str
@@ -103,7 +108,7 @@ _VOD_COMPLETE = "AddLiveRecordVideoComplete"
 
 
 def sign(domain: str, timestamp: int | str, key: str) -> str:
-    """ALI-LIVE-SIGNATURE as ApsaraVideo Live makes it (docs/platform/live.md §3)."""
+    """Return ALI-LIVE-SIGNATURE as ApsaraVideo Live computes it (docs/platform/live.md §3)."""
     content = _bytes(f"{domain}|{timestamp}|{key}")
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -111,8 +116,8 @@ def sign(domain: str, timestamp: int | str, key: str) -> str:
 def resign(
     headers: Mapping[str, str], key: str, now: int
 ) -> Callable[[str], dict[str, str]] | None:
-    """Return a function that signs the callback of these headers for another host, at `now` (ms);
-    None for a callback that claims no signature, or without a key."""
+    """Return a function that signs the callback with these headers for another host, at `now`
+    (ms); None for an unsigned callback, or without a key."""
     if not key or not is_signed(headers):
         return None
     second = str(now // 1000)
@@ -120,13 +125,14 @@ def resign(
 
 
 def signing_hosts(callback_host: str) -> tuple[str, ...]:
-    """What a recording callback may be signed over: whether the port is part is UNCONFIRMED."""
+    """Return the hosts that Live may sign a recording callback over. Whether the port is part of
+    the host is UNCONFIRMED, so both forms count."""
     bare = callback_host.partition(":")[0]
     return tuple(host for host in dict.fromkeys((callback_host, bare)) if host)
 
 
 AHEAD_S = 60
-"""s by which the clocks within Live may differ: far more than they do."""
+"""s by which clocks within Live may differ; the real difference is far smaller."""
 
 
 def verify(
@@ -137,8 +143,8 @@ def verify(
     now: int,
     window_s: int = 300,
 ) -> None:
-    """Raises UnverifiedCallback, and nothing else, unless one of the keys signed one of the
-    domains.
+    """Raise UnverifiedCallback, and nothing else, unless one of the keys signed one of the domains
+    within `window_s` of `now` (ms).
 
     Neither query nor body is covered by the signature (docs/platform/live.md §3).
     """
@@ -156,21 +162,23 @@ def verify(
 
 
 def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
-    """Raises UnverifiedCallback for an event later than its signature: that one was replayed, with
-    a time of somebody's own, which would make whatever Live says until then look late."""
+    """Raise UnverifiedCallback for an event later than its signature: it was replayed with a
+    forged time, which would make every real event up to that time look late.
+
+    Call it after `verify`, which has checked the timestamp."""
     given = {name.lower(): value for name, value in headers.items()}
     if time_ms > (int(given["ali-live-timestamp"]) + AHEAD_S) * 1000:
         raise UnverifiedCallback("its time is later than its signature's")
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
-    """Whether it claims to be: not every kind of callback is known to be signed."""
+    """Return True if a signature is claimed: not every kind of callback is known to be signed."""
     given = {name.lower() for name in headers}
     return bool(given & {"ali-live-timestamp", "ali-live-signature"})
 
 
 def path_token(path: str, tokens: Sequence[str]) -> None:
-    """Raises UnverifiedCallback unless the path ends in one of the tokens."""
+    """Raise UnverifiedCallback unless the path ends in one of the tokens."""
     if not _is_one_of(path.rstrip("/").rpartition("/")[2], [token for token in tokens if token]):
         raise UnverifiedCallback("the path ends in none of the tokens")
 
@@ -185,14 +193,14 @@ def _bytes(text: str) -> bytes:
 
 
 class _PayloadReader:
-    """Takes fields out of what Live sent, and remembers everything that is wrong with them."""
+    """Reads fields from what Live sent, and collects every fault in them."""
 
     def __init__(self, source: Mapping[str, object]) -> None:
         self._source = source
         self._faults: list[str] = []
 
     def name(self, *fields: str) -> str:
-        """The first of the fields that is there: a name that can be part of a stream's key."""
+        """Return the first field that is present if it may be part of a stream's key, else ""."""
         value = next((self._source[field] for field in fields if field in self._source), None)
         if isinstance(value, str) and _NAME.fullmatch(value) and value.isprintable():
             return value
@@ -223,7 +231,8 @@ class _PayloadReader:
 
 
 def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
-    """`app` is the ingest domain here and `appname` the application (docs/platform/live.md §2)."""
+    """Return the event of an ingest callback, or raise MalformedCallback. `app` is the ingest
+    domain here and `appname` the application (docs/platform/live.md §2)."""
     read = _PayloadReader(query)
     event = StreamEvent(
         action=read.action(),
@@ -237,12 +246,14 @@ def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
 
 
 def parse_on_demand(query: Mapping[str, str]) -> OnDemandAsk:
-    """Here `domain`, `app` and `stream` are what their names say (docs/platform/live.md §5)."""
+    """Return the stream that Live asks about, or raise MalformedCallback. Here `domain`, `app` and
+    `stream` mean what their names say (docs/platform/live.md §5)."""
     return OnDemandAsk(*_names(query))
 
 
 def parse_record_event(body: bytes) -> RecordEvent:
-    """A file has no `event` but a `uri`, or a `VideoId` in VOD (docs/platform/live.md §4)."""
+    """Return the event of a recording callback, or raise MalformedCallback. A file has no `event`
+    but a `uri`, or a `VideoId` in VOD (docs/platform/live.md §4)."""
     payload = _object(body)
     if _text(payload, "uri", 1):
         return _file(payload)
@@ -265,7 +276,8 @@ _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "stre
 
 
 def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
-    """Whatever fields it has (docs/platform/live.md §2.1): what can be told from them, is."""
+    """Return what can be read from an exception or a switch, whatever its fields are
+    (docs/platform/live.md §2.1). Raise MalformedCallback if the body is no JSON object."""
     says = _object(body)
     plain = {name.lower().replace("_", ""): value for name, value in says.items()}
     codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]
@@ -340,7 +352,8 @@ def _text(payload: object, field: str, longest: int) -> str:
 
 
 def _moment(value: object) -> int | None:
-    """Seconds or an RFC 3339 time, in ms; None where it is neither: the event matters more."""
+    """Return seconds or an RFC 3339 time in ms; None for anything else, since the event counts
+    without its time too."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return round(value * 1000) if 0 <= value < _NEVER_S else None
     try:

@@ -1,4 +1,7 @@
-"""What Live's callbacks mean here: each event as a happening of a stream that the policy names."""
+"""Live's callbacks as events of the protocol, for the streams of domains that the policy names.
+
+The functions that receive callbacks and the replay of undelivered ones use it. It decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,11 @@ from shared.protocol.file import VOD
 
 Meaning: TypeAlias = tuple[StreamKey, Event]
 Streaming: TypeAlias = Callable[[str], "str | None"]
-"""The main streaming domain that a domain leads to: Policy.streaming."""
+"""Returns the main streaming domain of any domain of the policy: Policy.streaming."""
 
 
 def of_stream(callback: StreamEvent, streaming: Streaming) -> Meaning | None:
-    """None: of a domain that the policy does not name."""
+    """Return the stream and its event; None for a domain that the policy does not name."""
     domain = streaming(callback.ingest_domain)
     if domain is None:
         return None
@@ -48,7 +51,8 @@ def of_stream(callback: StreamEvent, streaming: Streaming) -> Meaning | None:
 
 
 def of_record(callback: RecordEvent, streaming: Streaming) -> Meaning | None:
-    """None: an event that nobody knows, or of a domain that the policy does not name."""
+    """Return the stream and its event; None for an unknown event or for a domain that the policy
+    does not name."""
     if isinstance(callback, UnknownEvent):
         return None
     domain = streaming(callback.domain)
@@ -58,12 +62,12 @@ def of_record(callback: RecordEvent, streaming: Streaming) -> Meaning | None:
 
 
 def undelivered(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
-    """What callbacks that Live gave up would have said, in the order given: of each its content and
-    when Live tried to deliver it (ms). What cannot be read, or is of no stream of ours, is left
-    out.
+    """Return the events of callbacks that Live gave up, in the given order and without repeats.
+    `kept` gives each one's content and when Live tried to deliver it (ms). Content that cannot be
+    read, or is of no stream of ours, is left out.
 
-    Where the content does not say since when it is so, the time of the try stands for it: each of
-    them must be told from what has happened since, and from itself when it is read again.
+    An event without a time of its own takes the time of the try: it can then be ordered against
+    later events, and is the same event when it is read again.
     """
     found: dict[Meaning, None] = {}
     for content, at in kept:
@@ -80,7 +84,8 @@ def _timed(event: Event, at: int | None) -> Event:
 
 
 def _kept(content: str, streaming: Streaming) -> Meaning | None:
-    """Of an ingest callback Live keeps the query as JSON (docs/platform/live.md §7)."""
+    """Return the stream and event of the content, or None. Live keeps the query of an ingest
+    callback as JSON (docs/platform/live.md §7)."""
     try:
         payload = json.loads(content)
         if isinstance(payload, dict) and "action" in payload:
@@ -92,7 +97,7 @@ def _kept(content: str, streaming: Streaming) -> Meaning | None:
 
 
 def of_remark(remark: Remark, streaming: Streaming) -> StreamKey | None:
-    """None: it does not say which stream it is about."""
+    """Return the stream of a remark; None if it names no stream of the policy's domains."""
     domain = streaming(remark.domain) if remark.domain else None
     return StreamKey(domain, remark.app, remark.stream) if domain else None
 
@@ -109,7 +114,8 @@ def _reported(callback: RecordStatus | FileStored | live_callbacks.RecordFailure
 
 
 def _file(callback: FileStored) -> FileLeft:
-    """Whatever Live leaves out counts as long ago: it must not prove a recording of now."""
+    """Return the file's event. A time that Live leaves out counts as long ago: it must not confirm
+    the recording that runs now."""
     start = callback.start_ms or 0
     stop = callback.stop_ms if callback.stop_ms is not None else start + (callback.duration_ms or 0)
     return FileLeft(callback.uri or f"{VOD}{callback.video_id}", start, stop, callback.duration_ms)

@@ -1,5 +1,8 @@
-"""The callbacks that this instance refused since it began: in memory alone, since what is not
-proved genuine may change nothing (docs/reliability.md)."""
+"""The callbacks that this instance rejected since it started.
+
+stream_events keeps and shows them. They stay in memory alone, since an unverified callback may
+change nothing (docs/reliability.md).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _MAX_CHARS = 300
 
 
 class RejectedCallback(Struct, frozen=True):
-    """`claimed` is what it said that it was about, which proves nothing. `at` in ms."""
+    """One rejected callback. `claimed` is the stream that it named, unproved. `at` is in ms."""
 
     claimed: str
     why: str
@@ -21,7 +24,7 @@ class RejectedCallback(Struct, frozen=True):
 
 
 class RejectedCallbacks:
-    """Every refusal counts, the newest few are kept. Another instance has its own."""
+    """Counts every rejection and keeps the newest few. Each instance has its own."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -33,5 +36,5 @@ class RejectedCallbacks:
         self._last.append(RejectedCallback(named, why, at))
 
     def last(self) -> Sequence[RejectedCallback]:
-        """Newest first."""
+        """Return the kept ones, newest first."""
         return tuple(reversed(self._last))

@@ -1,4 +1,7 @@
-"""What can be wrong with a request or a callback, each with its status."""
+"""What can be wrong with a request, each error with its status, and with a callback.
+
+Whatever reads a request raises them; `function_compute.response` answers them.
+"""
 
 from __future__ import annotations
 

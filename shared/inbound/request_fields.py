@@ -1,4 +1,8 @@
-"""What a request may carry: one declaration that checks it and describes it."""
+"""The fields of a request: one declaration both checks a field and describes it.
+
+The functions of the HTTP API declare theirs with it; the OpenAPI document is made from the same
+declarations.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from shared.errors import Fault
 from shared.inbound.request_errors import BadRequest
 from shared.protocol.durations import (
     DURATION_PATTERN,
-    MAX_MS,
+    MAX_DURATION_MS,
     ZERO_PATTERN,
     duration,
     instant,
@@ -24,8 +28,10 @@ says yes to, but for the space."""
 
 
 class Field(Struct, frozen=True):
-    """`read` turns the sent value into ours; its ValueError says what to write instead. Without an
-    example it is a time, whose example has to lie ahead of whoever reads it."""
+    """One field. `read` converts the sent value; its ValueError says what to write instead.
+
+    A field without an example is a time: its example has to lie ahead of whoever reads it.
+    """
 
     name: str
     read: Callable[[Any], Any]
@@ -67,7 +73,7 @@ def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def _storable(value: str) -> bool:
-    """Printable, and no lone surrogates, which no store and no log would take."""
+    """Return True for printable text. No store and no log takes a lone surrogate, for example."""
     return all(character.isprintable() for character in value)
 
 
@@ -95,23 +101,23 @@ DURATION_TEXT: Schema = {
     "not": {"pattern": ZERO_PATTERN},
 }
 DURATION: Schema = {
-    "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_MS // 1000}, DURATION_TEXT]
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_DURATION_MS // 1000}, DURATION_TEXT]
 }
 
 
 def span(name: str, doc: str, *, example: str) -> Field:
-    """In ms once read."""
+    """Return a field that holds a duration, in ms once read."""
     return Field(name, duration, DURATION, doc, example)
 
 
 def moment(name: str, doc: str) -> Field:
-    """In ms since the epoch once read."""
+    """Return a field that holds an instant, in ms since the epoch once read."""
     schema = {"type": "string", "format": "date-time"}
     return Field(name, instant, schema, doc, example=None)
 
 
 def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
-    """Of a query, so it comes as text."""
+    """Return a field of a query that holds a whole number, which is sent as text."""
 
     def read(value: object) -> int:
         if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
@@ -129,7 +135,7 @@ LIMIT = whole("limit", "how many at the most", least=1, most=MAX_ROWS, example=D
 
 
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
-    """Of a header: never empty."""
+    """Return a field of a header, whose text may not be empty."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= longest or not _storable(value):
@@ -146,8 +152,8 @@ def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def preference(name: str, doc: str, *, example: str) -> Field:
-    """The seconds that `wait` of a Prefer header says; what cannot be read is no preference at
-    all (RFC 7240)."""
+    """Return a field of a Prefer header: the seconds of its `wait`. None means no preference,
+    which anything unreadable counts as (RFC 7240)."""
 
     def read(value: object) -> int | None:
         for part in str(value).split(","):
@@ -163,7 +169,7 @@ def preference(name: str, doc: str, *, example: str) -> Field:
 def read(
     fields: Iterable[Field], sent: Mapping[str, Any], *, where: str, one_of: OneOf | None = None
 ) -> dict[str, Any]:
-    """Every field that was sent, read; one BadRequest that names every fault."""
+    """Return the value of every field that was sent. Raise one BadRequest with every fault."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     faults = [

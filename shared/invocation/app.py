@@ -26,7 +26,8 @@ Clock = Callable[[], int]
 
 
 class App(Struct, frozen=True):
-    """`clock` gives ms since the epoch, `monotonic` seconds; `wait` takes seconds."""
+    """The parts of one process. `clock` gives ms since the epoch, `monotonic` seconds; `wait` takes
+    seconds."""
 
     settings: Settings
     policies: PolicyCache
@@ -47,5 +48,5 @@ class App(Struct, frozen=True):
 
     @property
     def policy(self) -> Policy:
-        """The one in force: it may change from one moment to the next."""
+        """Return the policy in force, which may change between two calls."""
         return self.policies.policy()

@@ -1,5 +1,7 @@
-"""Puts the pieces together: the only place that names them all, reads the environment and the
-clock."""
+"""The composition root: the only module that names all parts and puts them together.
+
+`serve` calls it. It reads the settings' environment and the wall clock, which all else is given.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,13 @@ from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.store import open_store
 
+CODE = Path(__file__).resolve().parents[2]
+"""The folder of the code, where index.py lies. No source says in which folder a handler starts
+(docs/platform/function-compute.md §1.2)."""
+
 
 def build(settings: Settings, clock: Clock) -> App:
-    """Nothing is connected to yet."""
+    """Return the app for these settings. Nothing is connected to yet."""
     store = open_store(
         settings.store,
         rate=settings.rate,
@@ -69,7 +75,8 @@ def build(settings: Settings, clock: Clock) -> App:
 
 
 def _policy(settings: Settings) -> Policy:
-    path = Path(settings.policy)
+    """Return the packaged policy; a relative path begins at the folder of the code."""
+    path = CODE / settings.policy
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -80,14 +87,14 @@ def _policy(settings: Settings) -> Policy:
 
 @cache
 def app() -> App:
-    """Built on the first event, once per process. Raises Misconfigured each time until it can."""
+    """Return the process's app, built at the first event. Raise Misconfigured until that works."""
     settings = Settings.from_env(os.environ)  # noqa: TID251 - its place
     return build(settings, dev_clock(settings.dev_clock) if settings.dev_clock else wall_clock)
 
 
 def prepare(*, live: bool = True) -> None:
     """Load what the first event would wait for; without `live`, for a function that never calls
-    it. Wrong settings are told at the event itself."""
+    Live. Wrong settings are reported at the event itself."""
     with suppress(Misconfigured):
         ours = app()
         if live:
@@ -100,12 +107,12 @@ def wall_clock() -> int:
 
 
 def dev_clock(file: str) -> Clock:
-    """Real time plus the offset that the stand-ins keep in a file."""
+    """Return a clock of real time plus the offset that the emulators keep in a file."""
     return lambda: wall_clock() + dev_offset(file)
 
 
 def dev_offset(file: str) -> int:
-    """In ms; 0 where there is no such file."""
+    """Return the offset in ms; 0 without a readable file."""
     import json
 
     if not file:

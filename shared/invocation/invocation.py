@@ -32,13 +32,13 @@ from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.retry import Deadline
 
 REPLAY_BUDGET_S = 10.0
-"""A minute, for what was not delivered: what is due waits meanwhile."""
+"""s that one replay of undelivered callbacks may take: what is due waits meanwhile."""
 HELP_EVERY_S = 1.0
-"""Between two wake-up calls of a comparison that lasts."""
+"""s between two wake-up calls of a long resync."""
 
 
 class _LiveAsRole(Struct, frozen=True):
-    """The Live API with the credentials of one invocation: they are rotated under us."""
+    """The Live API with the credentials of one invocation: they change while the process runs."""
 
     live: LiveClient
     credentials: Credentials
@@ -59,7 +59,7 @@ class _LiveAsRole(Struct, frozen=True):
     def undelivered(
         self, source: CallbackSource, since: int, until: int, take_poll_slot: Callable[[], None]
     ) -> Sequence[Undelivered]:
-        """What the callbacks say of streams that the policy does not name is left out."""
+        """Return the undelivered events of the source, for the domains that the policy names."""
         from shared.inbound import live_events
 
         options: Any = {"credentials": self.credentials, "take_poll_slot": take_poll_slot}
@@ -88,6 +88,7 @@ class Invocation:
             wait=app.wait,
             report=self._report,
             on_free_slot=self._start_worker,
+            report_broken=self._report_broken,
         )
 
     @cached_property
@@ -103,14 +104,14 @@ class Invocation:
         return Deadline.after(HELP_EVERY_S, clock=self.app.monotonic)
 
     def has_time(self) -> bool:
-        """Return True if enough is left to send a command and get its answer."""
+        """Return True if enough time is left to send a command and get its answer."""
         sending_s = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
         return self.deadline.left() > sending_s
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
-        """Handle an event, and try again where Live says so, as long as the budget lasts.
+        """Handle an event, and retry its command while Live's answer and the budget allow.
 
-        What the deadline cuts off stays due, and a reconcile is woken to go on with it.
+        A command that the deadline cuts off stays due, and a reconcile is woken to send it.
         """
         sent: list[tuple[Command, Accepted | LiveError]] = []
 
@@ -157,13 +158,13 @@ class Invocation:
             self.app.capabilities.record_lost_relay()
 
     def online(self, domain: str) -> Sequence[Online]:
-        """Return what Live lists for a domain when the function's own role asks. Raise a
+        """Return Live's online list of a domain, read with the function's own role. Raise a
         LiveError."""
         return self._live.online(domain)
 
     def resync(self, *, only_unknown: bool = False) -> int:
-        """Hold the online list of every domain of the policy against the records; return how many
-        differences there were. What follows from them is sent with the rest of what is due."""
+        """Compare the online list of every domain of the policy with the records; return how many
+        differences there were. The resulting commands are sent with the rest of what is due."""
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
         each = (
@@ -181,7 +182,8 @@ class Invocation:
         return self.has_time()
 
     def replay_undelivered(self) -> int:
-        """Read back what Live could not deliver, of every domain that the policy names."""
+        """Replay the callbacks that Live could not deliver, of every domain that the policy names;
+        return how many there were."""
         domains = self.app.policy.domains
         budget = Deadline.after(REPLAY_BUDGET_S, clock=self.app.monotonic)
         sources = [
@@ -200,7 +202,7 @@ class Invocation:
         return needed
 
     def dispatcher(self, options: HandlingOptions) -> Dispatcher:
-        """Return what sends all that is due, as far as `options` allow."""
+        """Return the dispatcher, which sends all that is due as far as `options` allow."""
         app = self.app
         app.live.prepare()  # before there are threads (docs/platform/sdk.md §B2)
         self._dispatcher = Dispatcher(
@@ -227,6 +229,10 @@ class Invocation:
     def _report(self, event: str, error: Exception) -> None:
         self.log.warning(event, error=error)
 
+    def _report_broken(self, key: StreamKey, names: tuple[str, ...]) -> None:
+        """Log it and go on: a person has to find the rule that is wrong."""
+        self.log.error("invariant.broken", stream=str(key), names=list(names))
+
     def _run(self, steps: Steps[T]) -> T:
         return run(steps, self._effects.perform)
 
@@ -236,7 +242,7 @@ def _retry_in(handled: HandleResult) -> int | None:
 
 
 def _retry_in_callback(handled: HandleResult) -> int | None:
-    """Only for a stream that Live does not know yet: in a storm an instance that waits is one that
-    answers no callback, and Function Compute refuses those with 429."""
+    """Return a delay only for a stream that Live does not know yet. In a burst, an instance that
+    waits answers no callback, and Function Compute refuses further ones with 429."""
     unknown = handled.sent and isinstance(handled.sent[-1][1], StreamNotLive)
     return handled.again_in if unknown else None

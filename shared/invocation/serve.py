@@ -1,4 +1,8 @@
-"""Every input of a function gets an answer."""
+"""Serves one call of a function: every input gets an answer; only a timer's run that could do
+nothing fails.
+
+The functions' handlers call it. It knows no function and no rule.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,15 @@ Answer = Callable[..., dict[str, object]]
 
 
 def serve(respond: Respond, event: bytes, context: object, *, seconds: float) -> dict[str, object]:
-    """The whole of an HTTP function: every input gets an answer of ours."""
+    """Return the answer of an HTTP function to any input. `seconds` is its budget."""
     return _serve(function_compute.answer, respond, event, context, seconds)
 
 
 def serve_any(
     respond: Respond, event: bytes, context: object, *, seconds: float
 ) -> dict[str, object]:
-    """As `serve`, for a function that a timer or the API calls too."""
+    """Return the same as `serve`, for a function that a timer or the API calls too. Raise
+    InvocationFailed if their call fails: Function Compute takes any answer for a success."""
     return _serve(function_compute.answer_any, respond, event, context, seconds)
 
 
@@ -40,6 +45,8 @@ def _serve(
     except Misconfigured as error:
         log = Log(to_stdout, now=wall_clock)
         log.error("settings.refused", faults=list(map(str, error.faults)))
+        if answer is function_compute.answer_any and not function_compute.is_http(event):
+            raise function_compute.InvocationFailed(error) from None
         return function_compute.problem(
             error, function_compute.log_context(context)["request_id"]
         ).to_fc()

@@ -1,4 +1,7 @@
-"""Short HTTP calls of ours to anyone but Live: answered within their patience, or given up."""
+"""Short HTTP calls to anyone but Live: answered within their patience, or given up.
+
+The wake-up call, the relay and on_demand use it. It retries nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 MAX_ANSWER_BYTES = 2048
-"""Nobody we call has more to say."""
+"""bytes of an answer that are read; no service that we call answers with more."""
 
 
 class Unanswered(Exception):
-    """Nothing that could be read came back in time. It says which kind of trouble, and no more."""
+    """No readable answer came in time. The text names the kind of failure, and no address."""
 
 
 class Outgoing(Struct, frozen=True):
@@ -22,12 +25,12 @@ class Outgoing(Struct, frozen=True):
     body: bytes = b""
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return f"Outgoing({self.method!r}, …)"
 
 
 def call(what: Outgoing, *, patience: float) -> tuple[int, bytes]:
-    """Status and body; raises Unanswered. `patience` is in s, for connecting and for each read."""
+    """Return status and body; raise Unanswered. `patience` (s) is for connecting and each read."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
     address = urlsplit(what.url)

@@ -1,6 +1,7 @@
-"""The stage's bucket, through the official OSS SDK: addresses that play, and sizes.
+"""The stage's bucket, through the official OSS SDK: playback URLs and sizes.
 
-Only the package of the function `files` has the SDK, which is imported when it is first needed.
+The function `files` uses it. Only that function's package has the SDK, which is imported when it
+is first needed.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any
 from msgspec import Struct
 
 TIMEOUT_S = 2
-"""s to connect, and to answer: every size is asked for within the one budget of the function."""
+"""s to connect, and to read: all sizes are requested within the one budget of the function."""
 _NOWHERE = "cn-shanghai"
-"""The region that is signed for where the endpoint names none: the stand-in does not care."""
+"""The region to sign for if the endpoint names none: the emulator does not care."""
 
 
 def prepare() -> None:
@@ -23,7 +24,8 @@ def prepare() -> None:
 
 
 class NoSize(Exception):
-    """Says why, in words that are fit for any reader. `is_silent`: OSS does not answer at all."""
+    """There is no size. The text says why and is fit for any reader. `is_silent`: OSS does not
+    answer at all."""
 
     def __init__(self, why: str, *, is_silent: bool = False) -> None:
         super().__init__(why)
@@ -31,7 +33,7 @@ class NoSize(Exception):
 
 
 class Bucket(Struct, frozen=True):
-    """`protocol` http is the stand-in's. The key is of one invocation, and may be temporary."""
+    """A bucket, and the key of one invocation, which may be temporary. http is the emulator's."""
 
     name: str
     endpoint: str
@@ -41,11 +43,11 @@ class Bucket(Struct, frozen=True):
     token: str = ""
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return f"Bucket({self.name!r}, …)"
 
     def open(self) -> Opened:
-        """Nothing is sent for it."""
+        """Return a client for the bucket. Nothing is sent."""
         import alibabacloud_oss_v2 as oss
 
         config = oss.config.load_default()
@@ -64,12 +66,13 @@ class Opened:
         self._name, self._oss, self._client = name, oss, client
 
     def signed(self, uri: str, period: int) -> str:
-        """An address that plays for so many ms, if the key may read the object and lasts."""
+        """Return a presigned URL that is valid for `period` ms, if the key lasts as long and may
+        read the object."""
         request = self._oss.GetObjectRequest(bucket=self._name, key=uri)
         return str(self._client.presign(request, expires=timedelta(milliseconds=period)).url)
 
     def size(self, uri: str) -> int:
-        """In bytes; NoSize where OSS does not tell."""
+        """Return the size in bytes, or raise NoSize."""
         request = self._oss.HeadObjectRequest(bucket=self._name, key=uri)
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
@@ -80,7 +83,8 @@ def _region(endpoint: str) -> str:
 
 
 def _asked(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
-    """The SDK's own exceptions go no further: their text may hold what was signed."""
+    """Return what `call` returns, or raise NoSize. The SDK's own exceptions go no further: their
+    text may hold what was signed."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no size

@@ -1,7 +1,8 @@
-"""Genuine callbacks on their way to whoever had them before: handed over at once, sent on later.
+"""Forwards genuine callbacks to their previous receiver: handed over at once, sent on later.
 
-ApsaraVideo Live knows one URL per kind of callback, and users have it already. What is handed over
-is in nobody's store and in no log: it holds the push URL's secrets.
+ApsaraVideo Live knows one URL per kind of callback, and users have one set already. Invocations
+hand callbacks over; the functions relay and on_demand send them on. A forwarded callback is in no
+store and in no log: it holds the push URL's secrets.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from shared.outbound.http import Outgoing, Unanswered
 KEY_HEADER = "X-Live-Record-Relay"
 KIND_HEADER = "X-Live-Record-Kind"
 RELAYED_HEADER = "X-Live-Record-Relayed"
-"""On what was sent on: a target that is live-record again goes no further with it."""
+"""Marks a forwarded callback: a target that is another live-record does not forward it again."""
 TIMEOUT_S = 0.3
-"""s that handing over may take."""
+"""s that handing a callback over may take."""
 _KEPT = ("content-type", "user-agent")
 _SIGNED = ("ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE")
 
 
 class Kind(str, Enum):
-    """The values are the names under `[forward_to]` in the policy."""
+    """The kinds of callback. The values are the names under `[forward_to]` in the policy."""
 
     STREAM = "stream"
     RECORD = "record"
@@ -34,12 +35,12 @@ class Kind(str, Enum):
 
 
 Sign = Callable[[str], Mapping[str, str]]
-"""Return the headers that sign a callback for this host."""
+"""Returns the headers that sign a callback for the given host."""
 
 
 class ForwardedCallback(Struct, frozen=True):
-    """A genuine callback as it reached us. `sign` signs it anew for another host; None where Live
-    did not sign it."""
+    """A genuine callback as it reached us. `sign` signs it anew for another host; None if Live did
+    not sign it, or if there is no key."""
 
     kind: Kind
     headers: Mapping[str, str]
@@ -48,29 +49,30 @@ class ForwardedCallback(Struct, frozen=True):
     sign: Sign | None = None
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return f"ForwardedCallback({self.kind.value!r}, …)"
 
     @property
     def is_relayed(self) -> bool:
-        """Return True for what another live-record has sent on already."""
+        """Return True if another live-record has forwarded it already."""
         return RELAYED_HEADER in self.headers
 
 
 class Relay(Struct):
-    """Hands callbacks to the function `relay` by an asynchronous call; `missed` counts those that
-    could not be."""
+    """Hands callbacks to the function `relay` by an asynchronous call. `missed` counts the failed
+    calls."""
 
     url: str
     key: str
     missed: int = 0
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return "Relay(…)"
 
     def hand(self, callback: ForwardedCallback) -> None:
-        """Raises Unanswered where nobody took it: it is lost then, and our own answer is not."""
+        """Hand the callback over, or raise Unanswered: the callback is lost then, and our answer to
+        Live is not affected."""
         headers = {
             **_own(callback.headers),
             "X-Fc-Invocation-Type": "Async",
@@ -93,9 +95,9 @@ def is_taken(status: int) -> bool:
 
 
 def onward(target: str, callback: ForwardedCallback) -> Outgoing:
-    """The callback as its target expects it from Live itself (docs/platform/live.md §3): ingest
-    callbacks are signed over the ingest domain and so stay as they are, the others over the
-    target's host."""
+    """Return the callback as its target expects it from Live itself (docs/platform/live.md §3).
+    Ingest callbacks are signed over the ingest domain, so their signature stays valid; the others
+    are signed anew, over the target's host."""
     headers = {**_own(callback.headers), RELAYED_HEADER: "1"}
     if callback.kind is not Kind.STREAM and callback.sign is not None:
         headers |= callback.sign(urlsplit(target).hostname or "")
@@ -104,7 +106,7 @@ def onward(target: str, callback: ForwardedCallback) -> Outgoing:
 
 
 def _own(headers: Mapping[str, str]) -> dict[str, str]:
-    """Live's own headers; the others belong to the way that the callback took."""
+    """Return Live's own headers; the others belong to the hops that the callback took."""
     named = {name: headers[name] for name in headers if name.lower() in _KEPT}
     signed = {name: headers[name] for name in _SIGNED if name in headers}
     return {**named, **signed}

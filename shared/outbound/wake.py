@@ -1,4 +1,7 @@
-"""Wakes a reconcile when something waits: asynchronous, best effort, never the only path."""
+"""The wake-up call of reconcile: asynchronous, best effort, never the only path.
+
+Invocations and the dispatcher make it when something is due. The timer starts reconcile without it.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from shared.outbound.http import Outgoing, Unanswered
 
 KEY_HEADER = "X-Live-Record-Wake"
 WAKE_EVERY_S = 1.0
-"""s between two wakes of one instance."""
+"""s between two wake-up calls of one instance, at least."""
 TIMEOUT_S = 0.3
-"""s that a wake may take."""
+"""s that a wake-up call may take."""
 
 
 def _call(wake_up: Outgoing) -> None:
@@ -20,7 +23,7 @@ def _call(wake_up: Outgoing) -> None:
 
 
 class Wake:
-    """Calls reconcile's own HTTP trigger; an empty `url` means that the timer alone serves."""
+    """Calls reconcile's own HTTP trigger. With an empty `url` the timer alone starts reconcile."""
 
     def __init__(
         self,
@@ -44,5 +47,6 @@ class Wake:
                 self._post(Outgoing("POST", self._url, self._headers()))
 
     def _headers(self) -> dict[str, str]:
-        """`X-Fc-Invocation-Type: Async` answers at once (docs/platform/function-compute.md §3)."""
+        """Return the headers. With `X-Fc-Invocation-Type: Async` Function Compute answers at once
+        (docs/platform/function-compute.md §3)."""
         return {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}

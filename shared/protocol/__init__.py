@@ -1,4 +1,7 @@
-"""What a recording is, what can happen to it, and what follows: pure, no clock and no I/O."""
+"""The protocol of one stream: its state, its events, and the rules that connect them.
+
+The engine, the store and the functions use it. It is pure: no clock, no I/O, no logging.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from shared.errors import LiveRecordError
 
 
 class LiveError(LiveRecordError):
-    """`code` is Live's own where it gave one, `request_id` too; `status` is 0 when unknown."""
+    """`code` and `request_id` are Live's own if it gave them; `status` is 0 if unknown."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class UnknownRejection(LiveError):
 
 
 class Retryable(LiveError):
-    """`retry_after` is in ms; 0 when Live did not say."""
+    """The command had no effect. `retry_after` is in ms; 0 if Live did not say."""
 
     def __init__(
         self,

@@ -11,24 +11,25 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 DURATION_PATTERN = f"^(?:{_SECONDS.pattern}|{_DURATION.pattern})$"
 ZERO_PATTERN = "^[0dhms]*$"
 """As regular expressions of JSON Schema: a text of the first that is none of the second is a
-duration, unless it is longer than `MAX_MS`."""
+duration, unless it is longer than `MAX_DURATION_MS`."""
 _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-MAX_MS = 3650 * _UNITS["d"]
+MAX_DURATION_MS = 3650 * _UNITS["d"]
+"""The longest duration that can be written."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MS = timedelta(milliseconds=1)
 
 
 def duration(value: object) -> int:
-    """What "12h30m" or "180s" says, or a number of seconds, in ms. ValueError for all else."""
+    """Return "12h30m", "180s" or a number of seconds in ms. Raise ValueError for all else."""
     total = 0
     if isinstance(value, str):
         total = _read(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         total = value * 1000
-    if not 0 < total <= MAX_MS:
+    if not 0 < total <= MAX_DURATION_MS:
         raise ValueError('write it like "4h", "90m" or "12h30m", or as whole seconds')
     return total
 
@@ -42,7 +43,7 @@ def _read(text: str) -> int:
 
 
 def written(ms: int) -> str:
-    """The duration as `duration` reads it: 45000000 is "12h30m"; less than a second is "0s"."""
+    """Return ms as `duration` reads them: 45000000 is "12h30m"; less than a second is "0s"."""
     text = ""
     for name, unit in _UNITS.items():
         count, ms = divmod(ms, unit)
@@ -51,7 +52,7 @@ def written(ms: int) -> str:
 
 
 def instant(text: object) -> int:
-    """An RFC 3339 time in ms since the epoch. ValueError where it has no offset or no sense."""
+    """Return an RFC 3339 time in ms since the epoch. Raise ValueError if it is invalid."""
     found = _INSTANT.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError("write it as RFC 3339, like 2026-01-02T03:04:05Z")
@@ -64,6 +65,6 @@ def instant(text: object) -> int:
 
 
 def rfc3339(ms: int) -> str:
-    """UTC, with a fraction only where there is one."""
+    """Return ms since the epoch in UTC, with a fraction only if there is one."""
     moment = (_EPOCH + ms * _MS).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"

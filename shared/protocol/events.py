@@ -14,13 +14,13 @@ HOUR_MS = 3_600_000
 
 
 class StreamSettings(Struct, frozen=True):
-    """What a stage and its policy say about one stream. Durations in ms."""
+    """The settings of one stream, from its stage and the policy. Durations in ms."""
 
     rule: Rule = field(default_factory=Rule)
     max_duration: int = 12 * HOUR_MS
     hold: int = 12 * HOUR_MS
     merge_delay: int = 180_000
-    status_known: bool = False  # status callbacks have been seen to work for the domain
+    status_known: bool = False  # status callbacks are known to work for the domain
     observe: bool = False
     max_concurrent: int | None = None  # of the whole account
 
@@ -38,7 +38,8 @@ class StartAsked(Struct, frozen=True):
 
 
 class StopAsked(Struct, frozen=True):
-    """`hold` in ms, None for the stage's; `hold_session` holds for the session of now alone."""
+    """A person wants no recording. `hold` in ms, None for the stage's; `hold_session` holds for
+    the present session alone."""
 
     who: str
     note: str = ""
@@ -66,7 +67,7 @@ class CancelDelayAsked(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """Live's callback says so; `time` is the callback's own."""
+    """Live's callback reports a publish; `time` is the callback's own."""
 
     time: int
 
@@ -76,7 +77,8 @@ class Unpublished(Struct, frozen=True):
 
 
 class Polled(Struct, frozen=True):
-    """The online list, asked at `asked_at`, shows the stream since `published`, or does not."""
+    """A poll: the online list, requested at `asked_at`, shows the stream since `published`, or
+    does not show it (None)."""
 
     published: int | None
     asked_at: int
@@ -89,15 +91,15 @@ class Accepted(Struct, frozen=True):
 
 
 class CommandSettled(Struct, frozen=True):
-    """The outcome of the command that went out as this flight."""
+    """The answer to the command of this flight."""
 
     flight: str
     answer: Accepted | LiveError
 
 
 class Reported(Struct, frozen=True):
-    """Live says what the recording does: it runs (`record_started`, `record_resumed`) or not. Since
-    when, by its own clock, it may say too (`time`); that it does is UNCONFIRMED
+    """Live reports that the recording runs (`record_started`, `record_resumed`) or does not. `time`
+    is since when, by Live's clock, if Live says so; that it does is UNCONFIRMED
     (docs/platform/live.md §4).
     """
 
@@ -115,8 +117,8 @@ class RecordFailed(Struct, frozen=True):
 
 
 class FileLeft(Struct, frozen=True):
-    """A file appeared; its recording ran from `start` to `stop`. `duration` (ms) is what the file
-    itself holds, where Live tells: it need not be `stop` - `start` (docs/platform/live.md §4)."""
+    """A file was stored; its recording ran from `start` to `stop`. `duration` (ms) is that of the
+    file, if Live gives it: it need not be `stop` - `start` (docs/platform/live.md §4)."""
 
     uri: str
     start: int
@@ -134,14 +136,14 @@ class FileFailed(Struct, frozen=True):
 
 
 class OnDemandAnswered(Struct, frozen=True):
-    """Live asked, as the stream began, whether to record it; this is what it was told."""
+    """Live asked, as the stream began, whether to record it; `need_record` was the answer."""
 
     need_record: bool
 
 
 class Remarked(Struct, frozen=True):
-    """Live says something that changes nothing: an exception (`is_exception`) in the stream, or a
-    switch between its two publishers. `what` is fit to be kept."""
+    """Live reports what changes nothing: an exception (`is_exception`) in the stream, or a switch
+    between its two publishers. `what` may be stored."""
 
     is_exception: bool
     what: str

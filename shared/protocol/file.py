@@ -1,16 +1,16 @@
-"""A file that a recording left."""
+"""A file that a recording left, in a bucket or in VOD."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 VOD = "vod:"
-"""What the name of a file begins with that lies in VOD and in no bucket."""
+"""Prefix of the name of a file that is in VOD and in no bucket."""
 
 
 class File(Struct, frozen=True):
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock. `duration`
-    (ms) is None where Live, or the release that stored it, told none."""
+    (ms) is None if Live, or the release that stored the file, gave none."""
 
     uri: str
     start: int

@@ -1,4 +1,4 @@
-"""What to do with a stream of its own accord: domains, and rules of which the first match holds."""
+"""The policy: the domains, and the automatic actions, by rules of which the first match holds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from shared.protocol.stream import StreamKey
 
 
 class Mode(str, Enum):
-    """`OBSERVE`: everything is received, decided and logged, nothing is sent."""
+    """Whether to act. `OBSERVE`: everything is received, decided and logged, nothing is sent."""
 
     ACT = "act"
     OBSERVE = "observe"
 
 
 class OnPublish(str, Enum):
-    """`IGNORE`: only what was asked for is recorded."""
+    """What a publish causes. `IGNORE`: only what was asked for is recorded."""
 
     RECORD = "record"
     IGNORE = "ignore"
@@ -45,7 +45,7 @@ class Domain(Struct, frozen=True):
 
 
 class Match(Struct, frozen=True):
-    """Globs; a domain is compared in lower case, application and stream as they are."""
+    """Globs for streams; a domain is compared in lower case, application and stream as they are."""
 
     domain: str = "*"
     app: str = "*"
@@ -59,7 +59,7 @@ class Match(Struct, frozen=True):
         )
 
     def is_of(self, domain: str) -> bool:
-        """Whether it may hold for streams of that domain."""
+        """Return True if it may match streams of that domain."""
         return fnmatchcase(domain.lower(), self.domain.lower())
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class Match(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """`max_duration` is in ms, None for the stage's ceiling; a higher `priority` goes first."""
+    """A rule. `max_duration` is in ms, None for the stage's; a higher `priority` goes first."""
 
     match: Match = field(default_factory=Match)
     on_publish: OnPublish = OnPublish.IGNORE
@@ -78,12 +78,12 @@ class Rule(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Unique within a policy and the same from release to release: caps are counted by it."""
+        """Return a name that is unique in a policy and stable over releases: quotas count by it."""
         return str(self.match)
 
 
 class ForwardTo(Struct, frozen=True):
-    """Who had Live's callbacks before us, by kind; empty where nobody had."""
+    """The previous receivers of Live's callbacks, by kind; empty if there was none."""
 
     stream: str = ""
     record: str = ""
@@ -106,7 +106,7 @@ class Policy(Struct, frozen=True):
         return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)
 
     def streaming(self, domain: str) -> str | None:
-        """The main streaming domain that an ingest, sub- or main streaming domain leads to."""
+        """Return the main streaming domain of an ingest, sub- or main streaming domain, or None."""
         wanted = domain.lower()
         for candidate in self.domains:
             if wanted in (name.lower() for name in candidate.names):

@@ -12,8 +12,8 @@ from msgspec import Struct, field
 
 
 class OpenEnum(str, Enum):
-    """Values that describe and decide nothing. One that a later release wrote is kept as it is, so
-    that it is written back unchanged."""
+    """Values that describe and decide nothing. A value that a later release wrote is kept, so that
+    it is written back unchanged."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenEnum | None:

@@ -1,4 +1,4 @@
-"""Which stream, and what can be commanded about it: the API's own words."""
+"""The key of a stream and the commands about it, in the Live API's own words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Command(str, Enum):
-    """The values are what goes over the wire (docs/platform/live.md §1.2)."""
+    """The commands. The values are sent as they are (docs/platform/live.md §1.2)."""
 
     START = "start"
     STOP = "stop"
@@ -17,7 +17,7 @@ class Command(str, Enum):
 
 
 class StreamKey(Struct, frozen=True, order=True):
-    """`domain` is the main streaming domain, the one the API wants, never the ingest domain."""
+    """A stream. `domain` is the main streaming domain, as the API wants, not the ingest domain."""
 
     domain: str
     app: str

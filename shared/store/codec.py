@@ -1,7 +1,7 @@
 """Records and history as JSON and back.
 
-The engines use it. What a later release wrote is read as far as this one knows it: unknown fields
-are passed over, missing ones take their defaults, and a greater format is refused.
+Both engines use it. It reads what a later release wrote as far as this one knows it: unknown fields
+are ignored, missing ones take their defaults, and a greater format is refused.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class _Format(Struct, frozen=True):
 
 
 def to_json(record: StreamRecord) -> str:
-    """Return the record without the version, which the store keeps beside it. Fields at their
-    defaults are left out: most of most records are."""
+    """Return the record without the version, which the store keeps separately. Fields at their
+    defaults are left out, which are most fields of most records."""
     return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()
 
 

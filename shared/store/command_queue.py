@@ -1,4 +1,7 @@
-"""Who goes next, in SQLite: what is due, the lanes' slots, the places under the caps."""
+"""The order of commands, in SQLite: what is due, the rate limits' slots, the quotas.
+
+Only `sqlite.py` calls it, inside its transactions. Redis does the same in `scripts.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ MINUTE_MS = 60_000
 ACCOUNT = "account"
 
 Row = tuple[int | None, int, int, int, int, str | None, str]
-"""due_at, in_line, command_priority, priority, since, rule, waits: the record's place in every
+"""due_at, in_line, command_priority, priority, since, rule, waits: the record's position in every
 order."""
 
 
 def take_slot(
     db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, wait: int
 ) -> tuple[float, bool]:
-    """GCRA with a burst of one: the next free slot, and whether it is taken: not when it is more
-    than `wait` ms away."""
+    """Return the next free slot, and whether it was taken: not if it is more than `wait` ms away.
+    This is GCRA with a burst of one."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
@@ -42,7 +45,7 @@ def take_slot(
 
 
 def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
-    """What was taken in the minute of `now`, and in the one before it."""
+    """Return the slots taken in the minute of `now`, and in the minute before it."""
     passed = now // MINUTE_MS - minute
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
@@ -56,7 +59,7 @@ def slow(db: sqlite3.Connection, rate_limit: str, *, until: int) -> None:
 
 
 def use(db: sqlite3.Connection, rate_limit: str, now: int) -> tuple[float, float]:
-    """Slots a second over the last minute, and how far ahead (ms) the next free one is."""
+    """Return slots a second over the last minute, and how far ahead (ms) the next free one is."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
@@ -69,7 +72,7 @@ def use(db: sqlite3.Connection, rate_limit: str, now: int) -> tuple[float, float
 def take_due(
     db: sqlite3.Connection, now: int, *, limit: int, hold: int
 ) -> Sequence[tuple[str, str, str]]:
-    """The first in line; nobody else is handed them for `hold` ms, or until they are saved."""
+    """Return the first in line. No other worker gets them for `hold` ms or until they are saved."""
     db.execute("UPDATE record SET in_line=1 WHERE due_at <= ? AND NOT in_line", (now,))
     rows: list[tuple[str, str, str]] = db.execute(
         "SELECT domain, app, stream FROM record WHERE in_line"
@@ -84,7 +87,7 @@ def take_due(
 
 
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
-    """Which cap keeps this flight from taking a place; empty when it may, or has one already."""
+    """Return the scope whose quota blocks this flight; "" if none does or it counts already."""
     if save.if_no_quota is None or rule is not None:
         return ""
     for scope, cap in _caps(save.quota):
@@ -106,7 +109,7 @@ def _taken(db: sqlite3.Connection, scope: str) -> int:
 
 
 def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
-    """How many that wait for a place there are more urgent, or as urgent and older."""
+    """Return how many that wait for this quota are more urgent, or as urgent and older."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
     queue_position = (-save.quota.priority, since, *_columns(save.key))
     (found,) = db.execute(
@@ -118,7 +121,7 @@ def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
 
 
 def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) -> Row:
-    """A start that waits for a place is not due until one comes free."""
+    """Return the row. A start that waits for quota is due when some is freed, or in RECHECK_MS."""
     due = due_at(record)
     if waits:
         due = min(due_at(replace(record, pending=None)) or now + RECHECK_MS, now + RECHECK_MS)
@@ -131,7 +134,7 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
 def move(
     db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
-    """Count the place given up and the one taken, by their rules, and wake whoever waits."""
+    """Count the quota released and the quota taken, by their rules, and make waiting starts due."""
     if before == after:
         return
     for name, change in ((before, -1), (after, 1)):
@@ -150,7 +153,7 @@ def _count(db: sqlite3.Connection, scope: str, change: int) -> None:
 
 
 def _wake(db: sqlite3.Connection, scope: str, free: int, now: int) -> None:
-    """As many as there are places, the most urgent first; each still has to take its own."""
+    """Make `free` waiting starts due, the most urgent first. Each still has to claim its quota."""
     rows = db.execute(
         "SELECT domain, app, stream FROM record WHERE waits=?"
         " ORDER BY -priority, since, domain, app, stream LIMIT ?",

@@ -1,4 +1,7 @@
-"""What is handed to a store and what it hands back. Times in ms, by the store's own clock."""
+"""What a store takes and what it returns. Times are in ms, by the store's own clock.
+
+Both engines implement it, and the recorder and the functions use it. It knows no database.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from shared.protocol.stream import StreamKey
 
 
 class Loaded(Struct, frozen=True):
-    """`version` is 0 and `record` empty for a stream never heard of."""
+    """A stored record. For an unknown stream `version` is 0 and `record` is empty."""
 
     record: StreamRecord
     version: int
@@ -25,13 +28,13 @@ class Loaded(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """Replace version `version` by `flying` if the lane has a slot within `wait` ms, else by
-    `queued`. A flight's lease lasts `lease` ms from its slot. Of `files` each (domain, uri) is
-    kept once, however often it is told of.
+    """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
+    `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. Of
+    `files` each (domain, uri) is stored once, however often it is reported.
 
-    With `waiting` the flight needs one of the places too: whoever takes none yet is refused where
-    they are all taken, or wanted by someone more urgent, and `waiting` is stored until one comes
-    free."""
+    With `if_no_quota` the flight must fit into the quota too. A stream that does not count against
+    it yet is refused if the quota is used up, or if more urgent streams wait for the rest of it.
+    `if_no_quota` is stored then."""
 
     version: int
     if_no_slot: StreamRecord
@@ -49,8 +52,8 @@ class Save(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """`queued` is what the store holds now, or `waiting` if it is `full`. `lane_in` is how far
-    away, in ms, the slot was that was not waited for."""
+    """The store now holds `if_no_slot`, or `if_no_quota` if it is `over_quota`. `next_slot_in_ms`
+    is the distance of a slot that was too far away to wait for."""
 
     version: int
     over_quota: bool = False
@@ -58,7 +61,7 @@ class Stored(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """`record` flies, its flight complete; its slot comes in `slot_in` ms."""
+    """The store now holds `record`, with its flight complete; the slot comes in `slot_in` ms."""
 
     version: int
     record: StreamRecord
@@ -66,14 +69,14 @@ class Claimed(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """Somebody else saved first: nothing was stored, load and decide again."""
+    """Another writer saved first. Nothing was stored: load and decide again."""
 
 
 Saved: TypeAlias = Stored | Claimed | Conflict
 
 
 class HistoryLine(Struct, frozen=True):
-    """One line of history; `count` repeats of it ended at `last_at`."""
+    """One line of history, which occurred `count` times in a row, last at `last_at`."""
 
     entry: HistoryEntry
     at: int
@@ -82,7 +85,7 @@ class HistoryLine(Struct, frozen=True):
 
 
 class Filter(Struct, frozen=True):
-    """Which records to list; None takes all."""
+    """Which records to list; None matches all."""
 
     phase: Phase | None = None
     domain: str | None = None
@@ -90,8 +93,8 @@ class Filter(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """A session that has not ended: when the online list says it began, if it was listed yet, and
-    whether it is doubted."""
+    """A session that has not ended: its publish time in the online list (ms; None if it was not
+    listed yet), and whether a list that shows nothing new decides something, too."""
 
     key: StreamKey
     listed: int | None
@@ -101,7 +104,8 @@ class Watched(Struct, frozen=True):
 def watched_of(record: StreamRecord) -> Watched:
     session = record.session
     doubted = session is None or session.state is not SessionState.LIVE or session.start_not_found
-    return Watched(record.key, session.publish_time if session else None, doubted)
+    listed = session.publish_time if session else None
+    return Watched(record.key, listed, doubted or record.lacks_start)
 
 
 class PolicyCopy(Struct, frozen=True):
@@ -113,15 +117,15 @@ class PolicyCopy(Struct, frozen=True):
 
 
 class Queue(Struct, frozen=True):
-    """What waits to be done: how much is due, and for how many ms the oldest has been."""
+    """How many streams are due, and for how many ms the oldest has been."""
 
     depth: int
     oldest: int
 
 
 class Use(Struct, frozen=True):
-    """How much of a lane is used: slots a second over the last minute, of `rate` that there are,
-    and how far ahead (ms) the next free one is."""
+    """How much of a rate limit is used: slots a second over the last minute, of `rate` that there
+    are, and how far ahead (ms) the next free one is."""
 
     rate: float
     used: float
@@ -129,16 +133,18 @@ class Use(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """What an engine says of how safely it keeps things, under its own names and in its own
-    words; what it does not tell is left out."""
+    """An engine's settings for the safety of its data, under its own names and in its own words;
+    a setting that it does not show is left out."""
 
     engine: str
     settings: Mapping[str, str]
 
 
 COMMANDS, POLLS = "commands", "polls"
-"""The lanes: what changes a recording, and what only asks."""
+"""The rate limits: of the commands that change a recording, and of the polls."""
 POLL_RATE_PER_S = 50
-"""Looks a second; Live allows 166 (docs/platform/live.md §7)."""
+"""Polls a second; Live allows 166 (docs/platform/live.md §7)."""
+HISTORY_MAX_ENTRIES = 1000
+"""Entries of history that are kept for one stream."""
 RECHECK_MS = 300_000
-"""ms after which a start that waits for a place is tried again, in case a cap was raised."""
+"""ms after which a start that waits for quota is tried again, in case the quota was raised."""

@@ -98,7 +98,7 @@ class RedisStore:
     def save_or_claim(self, save: Save) -> Saved:
         """Safe to repeat: the engine knows a save that it has answered already by its token."""
         keys = self.keys_of(save.key)
-        kind, *details = self._run(scripts.SAVE, keys, encode_save(save, self._interval))
+        kind, *details = self._run(scripts.SAVE_OR_CLAIM, keys, encode_save(save, self._interval))
         if kind == "conflict":
             return Conflict()
         version, away, sent, lease = details
@@ -109,9 +109,10 @@ class RedisStore:
     def keys_of(self, key: StreamKey) -> list[str]:
         """All that a save touches, in the order of its script."""
         return [
+            *self._keys(f"limit:{COMMANDS}"),
             *(self._of(kind, key) for kind in ("record", "history", "files")),
-            *self._keys("later", "line", "lined", f"limit:{COMMANDS}", "counts", "names"),
-            *self._keys("phases", "waits", "uris", f"watched:{key.domain}"),
+            *self._keys("later", "line", "lined", "counts", "names", "phases", "waits", "uris"),
+            *self._keys(f"watched:{key.domain}"),
         ]
 
     def poll_slot(self, wait: int) -> float | None:
@@ -122,11 +123,11 @@ class RedisStore:
 
     def slow(self, ms: int) -> None:
         """Give no slot to a command for so long: Live said that there are too many."""
-        self._run(scripts.SLOW, self._keys(f"limit:{COMMANDS}"), ms)
+        self._run(scripts.DELAY_SLOTS, self._keys(f"limit:{COMMANDS}"), ms)
 
     def use(self) -> Use:
         """How much of the commands' lane is used."""
-        used, ahead = self._run(scripts.USE, self._keys(f"limit:{COMMANDS}"))
+        used, ahead = self._run(scripts.RATE_LIMIT_USE, self._keys(f"limit:{COMMANDS}"))
         return Use(1000 / self._interval, float(used), float(ahead))
 
     def register(self, name: str, who: str, ms: int) -> int:
@@ -149,11 +150,11 @@ class RedisStore:
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
     def next_due(self) -> int | None:
-        _, _, away = self._run(scripts.QUEUE, self._keys("later", "line", "lined"))
+        _, _, away = self._run(scripts.QUEUE_STATE, self._keys("later", "line", "lined"))
         return None if away is None else int(away)
 
     def queue(self) -> Queue:
-        depth, oldest, _ = self._run(scripts.QUEUE, self._keys("later", "line", "lined"))
+        depth, oldest, _ = self._run(scripts.QUEUE_STATE, self._keys("later", "line", "lined"))
         return Queue(depth, int(oldest) if depth else 0)
 
     def now(self) -> int:
@@ -261,7 +262,7 @@ class RedisStore:
 
     def age_ms(self, name: str) -> int | None:
         """How many ms ago that was last marked."""
-        ago = self._run(scripts.AGE, self._keys("timestamps"), name)
+        ago = self._run(scripts.AGE_MS, self._keys("timestamps"), name)
         return None if ago is None else int(ago)
 
     def close(self) -> None:
@@ -282,9 +283,10 @@ class RedisStore:
         """By its digest; an engine that does not know the script is given its text."""
         from redis.exceptions import NoScriptError
 
+        digest = script.digest  # a file that is missing must not look like an engine that is away
         given = (len(keys), *keys, self._time(), *args)
         try:
-            return self._asked(lambda _, direct: direct.execute("EVALSHA", script.digest, *given))
+            return self._asked(lambda _, direct: direct.execute("EVALSHA", digest, *given))
         except NoScriptError:
             return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *given))
 

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
+from shared.protocol.derived.due_times import (
+    PRIORITY_OF,
+    command_priority,
+    counts_against_quota,
+    due_at,
+)
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.stream import StreamKey
+from shared.protocol.stream import Command, StreamKey
 from shared.store.codec import entry_to_json, to_json
-from shared.store.contract import Save, watched_of
+from shared.store.contract import HISTORY_MAX_ENTRIES, RECHECK_MS, Save, watched_of
 
 POSITION_PREFIX_CHARS = 1 + 3 + 14
 """How many characters of an order stand before the name: command_priority, priority, age."""
@@ -50,6 +55,9 @@ def encode_save(save: Save, interval: float) -> str:
         "entries": [f"{entry.code.value} {entry_to_json(entry)}" for entry in save.entries],
         "no_quota": f"{Reason.NO_QUOTA.value} {entry_to_json(HistoryEntry(Reason.NO_QUOTA))}",
         "files": [_file(domain, file) for file in save.files],
+        "start_priority": str(PRIORITY_OF[Command.START]),
+        "recheck_ms": RECHECK_MS,
+        "history_max_entries": HISTORY_MAX_ENTRIES,
     }
     if save.if_slot:
         request["if_slot"] = _variant(save.if_slot, due_at(replace(save.if_slot, flight=None)))

@@ -1,4 +1,7 @@
-"""The embedded store for one machine: one SQLite file, any number of processes."""
+"""The embedded store for one machine: one SQLite file, any number of processes.
+
+`open_store` makes it. Each operation that writes is one transaction.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from shared.store import command_queue
 from shared.store.codec import entry_from_json, entry_to_json, from_json, to_json
 from shared.store.contract import (
     COMMANDS,
+    HISTORY_MAX_ENTRIES,
     POLL_RATE_PER_S,
     POLLS,
     Claimed,
@@ -40,23 +44,21 @@ from shared.store.store_errors import StoreUnavailable
 
 SAFETY = ("journal_mode", "synchronous")
 BUSY_S = 2.0
-"""s that a writer waits for another before it gives up."""
-HISTORY_MAX_ENTRIES = 1000
-"""of history that are kept of one stream."""
+"""s that a writer waits for another one before it gives up."""
 
 
 class SqliteStore:
-    """`rate` is the lane's, a second; `clock` gives ms, and is the clock of the whole store."""
+    """A store. `rate` is in commands a second; `clock` gives ms, and is the whole store's clock."""
 
     def __init__(self, path: str, *, rate: float, clock: Callable[[], int]) -> None:
         self._path = path
         self._interval = 1000 / rate
         self._clock = clock
-        self._lock = RLock()  # senders are threads
+        self._lock = RLock()  # workers are threads
         self._connection: sqlite3.Connection | None = None
 
     def prepare(self) -> None:
-        """There is nothing to import."""
+        """Do nothing: there is nothing to import."""
 
     def load(self, key: StreamKey) -> Loaded:
         with self._reading() as db:
@@ -70,6 +72,8 @@ class SqliteStore:
         return Loaded(from_json(key, row[1]), row[0], now)
 
     def save_or_claim(self, save: Save) -> Saved:
+        # Version, slot and quota are read and written in one transaction: two writers of one
+        # version, or two starts for the last quota, would otherwise both succeed.
         with self._writing() as db:
             now = self._clock()
             version, rule = _before(db, save.key)
@@ -88,7 +92,7 @@ class SqliteStore:
     def _choose(
         self, db: sqlite3.Connection, save: Save, rule: str | None, now: int
     ) -> tuple[Stored | Claimed, StreamRecord, str]:
-        """Which of its records is stored, and which cap it waits for."""
+        """Return the outcome, the record to store, and the scope whose quota it waits for or ""."""
         stored = Stored(save.version + 1)
         if save.if_slot is None:
             return stored, save.if_no_slot, ""
@@ -104,7 +108,8 @@ class SqliteStore:
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def poll_slot(self, wait: int) -> float | None:
-        """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
+        """Take the polls' next slot; return in how many ms it comes. Take none and return None if
+        it is more than `wait` ms away."""
         with self._writing() as db:
             now = self._clock()
             slot, taken = command_queue.take_slot(
@@ -113,17 +118,17 @@ class SqliteStore:
         return max(slot - now, 0.0) if taken else None
 
     def slow(self, ms: int) -> None:
-        """Give no slot to a command for so long: Live said that there are too many."""
+        """Give no slot to a command for `ms`: Live has throttled."""
         with self._writing() as db:
             command_queue.slow(db, COMMANDS, until=self._clock() + ms)
 
     def use(self) -> Use:
-        """How much of the commands' lane is used."""
+        """Return how much of the commands' rate limit is used."""
         with self._reading() as db:
             return Use(1000 / self._interval, *command_queue.use(db, COMMANDS, self._clock()))
 
     def register(self, name: str, who: str, ms: int) -> int:
-        """Say that we are at work, for so long unless said again; how many others are."""
+        """Register or renew a worker for `ms` from now; return how many others are registered."""
         with self._writing() as db:
             now = self._clock()
             db.execute("DELETE FROM worker WHERE until <= ?", (now,))
@@ -134,8 +139,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
-        let slots go by; and nobody was called within `ms`."""
+        """Return True, once within `ms`, if one more worker should be woken: none is at work, or
+        fewer than `most` are and they leave slots unused."""
         mark = f"summoned {name}"
         with self._writing() as db:
             now = self._clock()
@@ -155,8 +160,8 @@ class SqliteStore:
             db.execute("DELETE FROM worker WHERE name=? AND id=?", (name, who))
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Stops before restarts before starts, then the most urgent, then whoever has waited
-        longest. Nobody else is handed them for `hold` ms, or until they are saved."""
+        """Return streams that are due: stops before restarts before starts, then by priority, then
+        the oldest. No other worker gets them for `hold` ms, or until they are saved."""
         with self._writing() as db:
             rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
@@ -167,7 +172,7 @@ class SqliteStore:
         return None if at is None else max(int(at) - self._clock(), 0)
 
     def watched(self, domain: str) -> Sequence[Watched]:
-        """The sessions of a domain that have not ended."""
+        """Return the sessions of a domain that have not ended."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT app, stream, document FROM record WHERE domain=? AND watched", (domain,)
@@ -179,7 +184,7 @@ class SqliteStore:
         return self._clock()
 
     def condition(self) -> Condition:
-        """How safely it keeps what it is given."""
+        """Return the settings that decide how safely data is kept."""
         with self._reading() as db:
             pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in SAFETY}
         return Condition("sqlite", {name: str(value) for name, value in pragmas.items()})
@@ -195,8 +200,8 @@ class SqliteStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord]:
-        """In the order of their keys, those behind `after`: a page stays where it is whatever is
-        added before it."""
+        """Return records in the order of their keys, from behind `after` on: records that are added
+        before a page do not move it."""
         asked: list[tuple[str, str]] = [
             (f"{name}=?", value)
             for name, value in (
@@ -217,13 +222,13 @@ class SqliteStore:
         return [from_json(StreamKey(*row[:3]), row[3]) for row in rows]
 
     def phases(self) -> Mapping[Phase, int]:
-        """How many records stand in each phase."""
+        """Return how many records are in each phase."""
         with self._reading() as db:
             rows = db.execute("SELECT phase, count(*) FROM record GROUP BY phase").fetchall()
         return {Phase(row[0]): int(row[1]) for row in rows}
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
-        """Newest first."""
+        """Return a stream's files, newest first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT uri, start, stop, duration FROM file WHERE domain=? AND app=? AND stream=?"
@@ -233,7 +238,7 @@ class SqliteStore:
         return [File(*row) for row in rows]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
-        """Newest first."""
+        """Return a stream's history, newest first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT code, about, at, last_at, count FROM history"
@@ -243,19 +248,19 @@ class SqliteStore:
         return [HistoryLine(entry_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
     def touch(self, name: str) -> None:
-        """Remember that this happened now."""
+        """Set the timestamp of this name to now."""
         with self._writing() as db:
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
 
     def age_ms(self, name: str) -> int | None:
-        """How many ms ago that was last marked."""
+        """Return how many ms ago the timestamp was set; None if it never was."""
         with self._reading() as db:
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
         return self._clock() - row[0] if row else None
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
-        """The next version; None when version `replaces` is no longer the newest. 0: there is
-        none yet."""
+        """Store the next version and return it; return None if `replaces` is no longer the newest
+        version. 0: there is none yet."""
         with self._writing() as db:
             (newest,) = db.execute("SELECT coalesce(max(version), 0) FROM policy").fetchone()
             if newest != replaces:
@@ -265,7 +270,7 @@ class SqliteStore:
         return copy
 
     def get_policy(self) -> PolicyCopy | None:
-        """The newest version."""
+        """Return the newest version, or None."""
         with self._reading() as db:
             row = db.execute(
                 "SELECT version, document, at FROM policy ORDER BY version DESC LIMIT 1"
@@ -287,7 +292,7 @@ class SqliteStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, all of it or nothing."""
+        """Yield a connection inside one transaction: all of it is stored, or nothing."""
         with self._reading() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -314,7 +319,7 @@ def _columns(key: StreamKey) -> tuple[str, str, str]:
 
 
 def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
-    """The version that is stored, and the rule under which it takes a place."""
+    """Return the stored version, and the rule under which it counts against quotas, or None."""
     row: tuple[int, str | None] | None = db.execute(
         "SELECT version, rule FROM record WHERE domain=? AND app=? AND stream=?", _columns(key)
     ).fetchone()
@@ -322,7 +327,7 @@ def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
 
 
 def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
-    """The slot and the lease are the store's to give."""
+    """Return the record with the slot and the lease that the store gives its flight."""
     if flying.flight is None:
         raise ValueError("a record that flies has a flight")
     sent_at = round(slot)
@@ -340,7 +345,7 @@ _PUT = (
     f" VALUES (?,?,?{',?' * len(_KEPT)}) ON CONFLICT (domain, app, stream) DO UPDATE SET"
     f" {', '.join(f'{name}=excluded.{name}' for name in _KEPT)}"
 )
-"""What an index holds and does not change is not written again, as REPLACE would."""
+"""An upsert: unlike REPLACE, it does not rewrite index entries that do not change."""
 
 
 def _put(
@@ -353,7 +358,7 @@ def _put(
 def _append(
     db: sqlite3.Connection, key: StreamKey, entries: Sequence[HistoryEntry], now: int
 ) -> None:
-    """A note that repeats the newest one is counted, not written again."""
+    """Append entries to the history. One that repeats the newest one is counted, not added."""
     if not entries:
         return
     last = db.execute(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.local.demo import causes
+from cli.local.tether import run_tethered
 from emulator.media.flv import read
 from tests.support.pushed_recording import Decoded, decode
 
@@ -29,7 +30,7 @@ def test_a_command_that_missed_its_slot_is_no_call_that_has_a_cause() -> None:
 @pytest.mark.slow
 def test_the_demo_leaves_two_files_of_one_intent_of_which_every_frame_is_read() -> None:
     command = [sys.executable, "-m", "cli.main", "demo"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run_tethered(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
     assert (report["result"], len(report["files"])) == ("ok", 2)

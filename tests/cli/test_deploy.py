@@ -42,6 +42,12 @@ SOUND = {
 POLICY = '{"domain": [{"streaming": "live.example.com"}]}'
 
 
+SECRETS = (
+    *("hush", "s3cr3t-s3cr3t", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y2"),
+    *("unguessable-path-1", "unguessable-wake-1", "unguessable-relay-1"),
+)
+
+
 @dataclass
 class Function:
     versions: list[str] = field(default_factory=list)
@@ -55,6 +61,7 @@ class Account:
     commands: list[str] = field(default_factory=list)
     functions: defaultdict[str, Function] = field(default_factory=lambda: defaultdict(Function))
     refuses: str = ""
+    prints: str = ""
     has_no: str = ""
 
     def run(self, *words: str) -> str:
@@ -67,7 +74,7 @@ class Account:
         elif words[1:3] == ("alias", "publish"):
             latest = words[-1] == "latest"
             function.serves = len(function.versions) if latest else int(words[-1])
-        return ""
+        return self.prints
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
         if words[0] == self.has_no:
@@ -120,6 +127,20 @@ def test_a_deploy_that_fails_changes_nothing_that_serves(account: Account) -> No
         released(account, SECOND)
 
     assert account.serving == {"api": 1, "timer": 1}
+
+
+def test_of_what_was_printed_only_the_addresses_are_shown(account: Account) -> None:
+    account.prints = (
+        'environmentVariables:\n  LIVE_RECORD_STORE: "hush"\n'
+        "triggers:\n  - urlInternet:  https://a.example.com\n    qualifier: release\n"
+        '{"domainName": "fc.example.com", "protocol": "HTTP"}\n'
+        "  - urlInternet: https://a.example.com\n"
+    )
+    lines: list[str] = []
+    release(account, ["api"], FIRST, lines.append)
+
+    assert lines[-2:] == ["urlInternet: https://a.example.com", "domainName: fc.example.com"]
+    assert "hush" not in "".join(lines)
 
 
 def test_a_rollback_leads_back_to_the_release_before(account: Account) -> None:
@@ -343,8 +364,9 @@ def test_a_stage_is_deployed_twice_and_rolled_back(
     says: Callable[..., Result], tmp_path: Path
 ) -> None:
     for command in ("deploy", "deploy", "rollback"):
-        result = says(command, "--stage", "prod", "--yes")
+        result = says(command, "--stage", "prod", "--yes", LIVE_RECORD_RELAY_KEY=SECRETS[-1])
         assert result.exit_code == 0, result.output
+        assert [secret for secret in SECRETS if secret in result.output] == []
     made = calls(tmp_path)
     last = made[-1]["words"]
 
@@ -352,6 +374,14 @@ def test_a_stage_is_deployed_twice_and_rolled_back(
     assert {call["env"]["LIVE_RECORD_STAGE"] for call in made} == {"prod"}
     assert last[1:7] == ["alias", "publish", "--alias-name", "release", "--version-id", "1"]
     assert last[-2:] == ["--env", "prod"]
+
+
+def test_a_rollback_that_fails_shows_no_secret(says: Callable[..., Result]) -> None:
+    result = says("rollback", "--stage", "prod", "--yes", S_FAILS="list")
+
+    assert result.exit_code == 1
+    assert "version list -o json ended with 101: refused:" in result.output
+    assert [secret for secret in SECRETS if secret in result.output] == []
 
 
 @pytest.mark.slow

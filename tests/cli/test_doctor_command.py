@@ -30,7 +30,7 @@ def doctor(*words: str) -> Result:
 
 
 def checked(*words: str) -> dict[str, str]:
-    """The text of each check, of its last finding."""
+    """Return the text of each check's last finding."""
     report = json.loads(doctor("--url", NOWHERE, "--token", "x", "--json", *words).stdout)
     return {finding["check"]: finding["text"] for finding in report["findings"]}
 
@@ -60,7 +60,7 @@ def test_a_stage_that_no_file_names_is_no_better_than_a_fault() -> None:
     result = doctor("--stage", "prod")
 
     assert result.exit_code == 2
-    assert "there is no stage prod" in result.output
+    assert "There is no stage prod" in result.output
 
 
 def test_a_file_of_stages_that_cannot_be_read_is_no_better_than_a_fault(tmp_path: Path) -> None:

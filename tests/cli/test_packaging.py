@@ -13,11 +13,13 @@ from zipfile import ZipFile
 
 import pytest
 
-from cli.local.stack import ROOT, Deployed, running
-from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build, interpreter
+from cli.local.stack import Deployed, running
+from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
+from cli.paths import ROOT
 from emulator.live import Remote
 from shared.outbound.live.connection import ROOTS
 from tests.support.journey import Stage
+from tests.support.programs import RUNTIME_PARAMS, python_of
 
 pytestmark = pytest.mark.slow
 ASK = """
@@ -68,10 +70,9 @@ def package(request: pytest.FixtureRequest, built: Build, runtime: str) -> Packa
     return built(runtime, which)
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(params=RUNTIME_PARAMS)
 def runtime(request: pytest.FixtureRequest) -> str:
-    if interpreter(request.param) is None:
-        pytest.skip(f"no {request.param} is at hand")
+    python_of(request.param)
     return str(request.param)
 
 
@@ -84,7 +85,7 @@ def unpacked(package: Packaged, folder: Path) -> Path:
 def output_of(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
     """By that Python, which has no package but those of the folder."""
     ended = subprocess.run(
-        [str(interpreter(runtime)), "-I", "-S", "-B", "-c", program, str(code)],
+        [str(python_of(runtime)), "-I", "-S", "-B", "-c", program, str(code)],
         capture_output=True,
         text=True,
         check=False,
@@ -136,7 +137,7 @@ def test_a_stream_is_recorded_by_the_archive_alone(
 ) -> None:
     """Also with the lazy import switched off: what the plain one needs is not there."""
     code = unpacked(built(runtime), tmp_path / "code")
-    deployed = Deployed(code, str(interpreter(runtime)))
+    deployed = Deployed(code, str(python_of(runtime)))
     settings = {"LIVE_RECORD_LAZY_IMPORTS": lazy_imports}
     with running(tmp_path / "stage", deployed=deployed, settings=settings) as stack:
         stage = Stage(stack, Remote(stack.live))
@@ -236,6 +237,13 @@ def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
     assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
     assert not roots & {"emulator", "tests", "cli", "benchmarks"}
     assert [name for name in names(package) if "/tests/" in name or "/SelfTest/" in name] == []
+
+
+def test_every_script_and_every_text_of_ours_is_deployed(package: Packaged) -> None:
+    data = [path for kind in ("*.lua", "*.json") for path in (ROOT / "shared").rglob(kind)]
+
+    assert len(data) > 10
+    assert {path.relative_to(ROOT).as_posix() for path in data} <= set(names(package))
 
 
 def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from cli import stage_registry
 from cli.account import account_at
-from cli.local.stack import ROOT
 from cli.main import main
+from cli.paths import ROOT
 from cli.probe.load import LOAD_EXPERIMENTS, CommandAnswer, classify_limiter
 from cli.probe.run import ALL_EXPERIMENTS, UNANSWERABLE
 from cli.setup.configurations import ConfigTarget, read, recordings
@@ -54,7 +54,7 @@ class Person:
         return result
 
     def asks(self, *names: str, patience: float = 1.0) -> dict[str, Any]:
-        """The report of a run that asked only these."""
+        """Run only these experiments and return the report."""
         only = [word for name in names for word in ("--only", name)]
         load = ["--load"] if set(names) & set(LOAD_EXPERIMENTS) else []
         result = self.types(*only, *load, "--patience", str(patience))
@@ -313,7 +313,7 @@ def test_what_could_not_be_put_back_is_put_back_by_the_next_run(person: Person) 
     before = person.sees()
     person.control.fail(code="ServiceUnavailable", action="DeleteLiveAppRecordConfig")
     result = person.types("--only", FEW[0])
-    assert (result.exit_code, "could not be put back" in result.output) == (1, True)
+    assert (result.exit_code, "could not be restored" in result.output) == (1, True)
     assert person.sees() != before
     person.asks(FEW[0])
     assert person.sees() == before

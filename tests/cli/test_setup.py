@@ -71,7 +71,7 @@ class Person:
 
     def _asked(self, path: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        answer = requests.get(f"{self.stage.url}{path}", headers=headers, timeout=9)
+        answer = requests.get(f"{self.stage.url}{path}", headers=headers, timeout=60)
         document: dict[str, Any] = answer.json()
         return document
 
@@ -89,7 +89,7 @@ def no_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def add_with_name(account: Account, name: str) -> None:
-    """A name cannot be changed by an update."""
+    """Set the object name by deleting and adding the configuration; an update cannot change it."""
     bucket = {"OssBucket": "dev-bucket", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
     formats = [{"Format": "mp4", "OssObjectPrefix": name}]
     account.ask("DeleteLiveAppRecordConfig", **APP.names)
@@ -386,7 +386,7 @@ def test_a_take_over_that_came_no_further_than_the_policy_is_undone(owner: Perso
     before, policy = owner.sees(), owner.policy()
     CliRunner().invoke(main, ["setup", "--stage", "dev", "--yes", "--take-over"], obj=interrupted)
     assert (owner.sees(), owner.policy() == policy) == (before, False)
-    assert "put back: forward_to of the policy" in owner.does("--undo")
+    assert "restored: forward_to of the policy" in owner.does("--undo")
     assert owner.policy() == policy
 
 
@@ -488,7 +488,7 @@ def test_undo_with_nothing_to_undo_says_so(person: Person) -> None:
 def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Person) -> None:
     owner.control.notify(record_key="TheirKey01234567")
     owner.control.switch(record_key_is_told=False)
-    assert "--undo cannot put the key back" in owner.does("--take-over")
+    assert "--undo cannot restore the key" in owner.does("--take-over")
     shown = owner.does("--undo")
     assert "but for its key" in shown
     assert owner.sees()[str(RECORD)]["NotifyUrl"] == OTHERS["record_url"]
@@ -519,4 +519,4 @@ def test_a_permission_that_is_missing_is_named_with_the_action_to_allow(person: 
     person.control.fail(code="Forbidden.RAM", action="DescribeLiveRecordConfig")
     result = person.types("--yes")
     assert (result.exit_code, person.sees()[str(RECORD)]) == (1, None)
-    assert "give these credentials the action live:DescribeLiveRecordConfig" in result.output
+    assert "Grant these credentials the action live:DescribeLiveRecordConfig" in result.output

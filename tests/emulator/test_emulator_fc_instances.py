@@ -9,6 +9,7 @@ import pytest
 
 from emulator.fc import FcInThread
 from tests.support.compute_emulator import (
+    HANDLERS,
     Got,
     Json,
     Stage,
@@ -118,6 +119,12 @@ def test_a_child_sees_the_declared_environment_and_no_more(
     assert environment["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "dev"
     ours = {n for n in environment if not n.startswith(("FC_", "ALIBABA_CLOUD_"))}
     assert ours - {"LC_CTYPE"} == {"MINE", "PATH", "LANG", "PYTHONIOENCODING"}
+
+
+def test_it_starts_in_the_folder_of_its_code_or_in_another(stage: Stage, tmp_path: Path) -> None:
+    for directory, expected in ((None, HANDLERS), (tmp_path, tmp_path)):
+        with stage.run(stage.function("where"), working_directory=directory) as fc:
+            assert invoke(fc, "where").body.decode() == str(expected)
 
 
 def test_a_function_without_a_role_has_no_credentials(stage: Stage) -> None:

@@ -98,7 +98,7 @@ def address_of(program: subprocess.Popen[str]) -> str:
 def end(program: subprocess.Popen[str], number: signal.Signals) -> tuple[str, str]:
     """To the whole group, as Ctrl-C in a terminal does."""
     os.killpg(program.pid, number)
-    return program.communicate(timeout=15)
+    return program.communicate(timeout=120)
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_a_port_in_use_is_one_sentence(stage: Stage) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         program = start(stage.deploys(stage.function("pid")), "--port", str(port))
-        out, err = program.communicate(timeout=15)
+        out, err = program.communicate(timeout=120)
 
     assert (program.returncode, out) == (1, "")
     assert err == f"Port {port} is in use; choose another with --port, or end what listens there.\n"
@@ -150,7 +150,7 @@ def test_a_port_in_use_is_one_sentence(stage: Stage) -> None:
 
 def test_a_wrong_s_yaml_ends_the_program_with_its_faults(stage: Stage) -> None:
     program = start(stage.deploys(stage.function("pid", timeout=0, memory=1)))
-    _, err = program.communicate(timeout=15)
+    _, err = program.communicate(timeout=120)
 
     assert program.returncode == 1
     assert "timeout" in err

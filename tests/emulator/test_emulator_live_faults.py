@@ -19,7 +19,7 @@ from tests.emulator.test_emulator_live_sdks import OK, PresentSdk
 
 @pytest.fixture(autouse=True)
 def _stock_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK as it comes, whatever session our own client gave it earlier in this process."""
+    """Reset the SDK's session, which our own client may have replaced earlier in this process."""
     from darabonba import core
 
     monkeypatch.setattr(core, "Session", requests.Session)
@@ -172,7 +172,8 @@ def test_the_peak_is_that_of_any_second() -> None:
 
 @pytest.fixture
 def slow() -> Iterator[LiveInThread]:
-    """An account of one command a second, so that even a busy machine exceeds it."""
+    """Yield an emulator that accepts one command a second, a limit that a busy machine can
+    exceed."""
     with LiveInThread(replace(load_account(), commands_per_second=1)) as running:
         yield running
 

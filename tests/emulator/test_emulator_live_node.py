@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from emulator.live import LiveInThread, Remote
-from tests.support.node_packages import install
+from tests.support.node_packages import install, run_node
 
 NODE = Path(__file__).with_name("node")
 
 
 @pytest.fixture(scope="session")
 def installed() -> Path:
-    """The directory to run in, with the locked packages."""
+    """Return the folder to run in, with the locked packages; reinstall only if the lock changed."""
     install(NODE)
     return NODE
 
@@ -35,10 +34,8 @@ def client(request: pytest.FixtureRequest) -> str:
 
 
 def record(installed: Path, client: str, live: LiveInThread, *arguments: str) -> list[str]:
-    command = ["node", "record.js", client, live.address, *arguments]
-    ended = subprocess.run(
-        command, cwd=installed, capture_output=True, text=True, timeout=60, check=False
-    )
+    assert installed == NODE
+    ended = run_node(NODE, "node", "record.js", client, live.address, *arguments)
     assert ended.returncode == 0, ended.stderr
     codes: list[str] = json.loads(ended.stdout)
     return codes

@@ -41,7 +41,7 @@ class Port:
 
     @property
     def reasons(self) -> list[str]:
-        document = requests.get(f"{self.address}/_control/publishers", timeout=5).json()
+        document = requests.get(f"{self.address}/_control/publishers", timeout=60).json()
         return [connection["reason"] for connection in document["ended"]]
 
     def is_live(self, stream: str) -> bool:
@@ -246,5 +246,5 @@ def test_with_a_key_only_a_signed_address_is_taken(
 def test_no_key_is_ever_told(port: Port, capfd: pytest.CaptureFixture[str]) -> None:
     push_once(f"{port.rtmp}/app/room?auth_key=hush")
     port.ends_with("the publisher ended it")
-    answer: Any = requests.get(f"{port.address}/_control/publishers", timeout=5).text
+    answer: Any = requests.get(f"{port.address}/_control/publishers", timeout=60).text
     assert "hush" not in answer + capfd.readouterr().err

@@ -56,7 +56,7 @@ class Studio:
         return int(self.control.get("clock")["now_ms"])
 
     def films(self, frames: int = 6) -> None:
-        """Waits until so much more is written."""
+        """Wait until about so many more frames are written."""
         draft = Path(self.state["recording"]["draft"])
         until(draft.exists, "the first frame")
         size = draft.stat().st_size
@@ -71,13 +71,13 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 
 def plays(path: str | Path) -> bool:
-    """A foreign decoder reads every frame of it, and there are some."""
+    """Return True if a foreign decoder reads every frame without an error, at least one."""
     decoded = decode(path)
     return decoded == Decoded(decoded.frames, "") and decoded.frames > 0
 
 
 def sent(path: str, kind: int) -> list[bytes]:
-    """What is in a file of one kind, as the encoder sent it."""
+    """Return the payloads of the file's frames of one kind, as the encoder sent them."""
     with Path(path).open("rb") as file:
         return [tag.payload for tag in read(file) if tag.kind == kind and tag.is_frame]
 
@@ -207,12 +207,12 @@ def test_the_object_is_served_and_ranges_of_it_too(studio: Studio) -> None:
     (kept,) = studio.kept
     url = f"{studio.address}/{kept['bucket']}/{kept['uri']}"
     whole, part = (
-        requests.get(url, timeout=5),
-        requests.get(url, headers={"Range": "bytes=0-3"}, timeout=5),
+        requests.get(url, timeout=60),
+        requests.get(url, headers={"Range": "bytes=0-3"}, timeout=60),
     )
     assert whole.content == Path(kept["path"]).read_bytes()
     assert (part.status_code, part.content) == (206, b"FLV\1")
-    assert requests.get(url + "x", timeout=5).status_code == 404
+    assert requests.get(url + "x", timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_nothing_outside_a_bucket_is_served(studio: Studio, path: str) -> None:
     request = requests.Request("GET", studio.address).prepare()
     request.url = f"{studio.address}/{path}"
     with requests.Session() as session:
-        assert session.send(request, timeout=5).status_code in (400, 404)
+        assert session.send(request, timeout=60).status_code in (400, 404)
 
 
 def test_names_that_lead_out_of_the_bucket_are_not_written(studio: Studio, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_full_disk_ends_that_publisher_with_the_reason_and_no_other(studio: St
         assert not studio.state["live"]
         assert studio.state["recording"] is None
     assert other.refusal == ""
-    ended = requests.get(f"{studio.address}/_control/publishers", timeout=5).json()["ended"]
+    ended = requests.get(f"{studio.address}/_control/publishers", timeout=60).json()["ended"]
     assert "the recording could not be written: File too large" in [
         path["reason"] for path in ended
     ]

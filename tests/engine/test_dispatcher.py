@@ -161,7 +161,7 @@ class Instance:
         return self.dispatcher.drain(ThreadWorkers())
 
     def claimed(self, key: StreamKey) -> Send:
-        """What is about to be sent, once it has its slot."""
+        """Handle a start up to the effect Send and return it: the command has its slot."""
         steps, reply = self.recorder.handle(key, StartAsked("ann"), PATIENT), None
         while not isinstance(effect := steps.send(reply), Send):
             reply = self.effect_handler.perform(effect)
@@ -194,7 +194,7 @@ def queue(instance: Instance, rooms: int) -> list[StreamKey]:
 
 def sends(live: SlowLive, rooms: Sequence[StreamKey], *instances: Instance) -> None:
     """Each of them once, in the end: where the machine is busy a slot is missed now and then."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     with ThreadPoolExecutor(len(instances)) as pool:
         while len(live.sent) < len(rooms) and time.monotonic() < deadline:
             list(pool.map(lambda one: one.drain(), instances))
@@ -219,7 +219,10 @@ class SharedTime:
             self._ends.remove(ends)
 
     def _passes(self, at: Dispatcher) -> None:
-        """A sender that has ended says so to nobody here."""
+        """Move the clock to the next end of a worker if all workers wait, else wait a moment.
+
+        An ended worker does not notify.
+        """
         if len(self._ends) == at.running and min(self._ends) > self._clock.now:
             self._clock.now = min(self._ends)
             self._changed.notify_all()
@@ -396,7 +399,7 @@ class Registry:
         return HELPING_RECONCILES
 
     def touch(self, _name: str) -> None:
-        """A burst is going on."""
+        """Ignore the timestamp: a burst is going on."""
 
     def age_ms(self, _name: str) -> int | None:
         return 0

@@ -17,11 +17,13 @@ Step = tuple[Label, World]
 
 
 class Ground:
-    """A scenario, and the real Recorder under its terms."""
+    """A scenario, and the real Recorder under its terms. `invariants`: one that is broken is a
+    violation."""
 
-    def __init__(self, scenario: Scenario, mind: Mind) -> None:
+    def __init__(self, scenario: Scenario, mind: Mind, *, invariants: bool = True) -> None:
         self.scenario = scenario
         self.mind = mind
+        self.judges_invariants = invariants
         self.delay = scenario.settings.merge_delay
         self.asks = tuple(mind.event(ask) for ask in scenario.asks)
         self.tick = mind.event(TimePassed())

@@ -89,6 +89,8 @@ class Moves(Wire, Clock):
         old, new = mind.records[rest.record], mind.records[transition.record]
         change = Change(old, new, event, one.publish, rest.live, self.scenario)
         memory = promises.handled(memory, change)
+        if self.judges_invariants and transition.broken:
+            raise promises.Broken(f"invariants: {', '.join(transition.broken)}")
         after = rest._replace(
             record=transition.record,
             memory=memory,

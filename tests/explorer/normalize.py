@@ -116,7 +116,8 @@ def _bare_session(session: Session, intent: Intent) -> Session:
     if session.state is SessionState.ENDING:
         return replace(session, opened_at=opened_at)
     off_since = session.off_since and max(session.off_since, NOW - YOUNG)
-    return replace(session, opened_at=opened_at, off_since=off_since, polls=0, absent_at=None)
+    absent_at = off_since if session.state is SessionState.ENDED else None
+    return replace(session, opened_at=opened_at, off_since=off_since, polls=0, absent_at=absent_at)
 
 
 def _bare_started(

@@ -60,9 +60,7 @@ class Clock(Ground):
         if behind is None:
             return
         times = [behind.instances[place].paused for place in range(len(behind.instances))]
-        times += [mail.requester for mail in behind.mail] + [
-            request.until for request in world.wire
-        ]
+        times += [mail.until for mail in behind.mail] + [request.until for request in world.wire]
         times += self._truths_times(world) + ([] if due is None else [due])
         if not world.quiet:
             times.append(world.minute)
@@ -79,8 +77,7 @@ class Clock(Ground):
             one if one.paused else one._replace(paused=NOW + FROZEN) for one in world.instances
         )
         mail = tuple(
-            one if one.requester > NOW else one._replace(requester=NOW + LATEST)
-            for one in world.mail
+            one if one.until > NOW else one._replace(until=NOW + LATEST) for one in world.mail
         )
         still = sum(one is not other for one, other in zip(instances, world.instances, strict=True))
         late = sum(one is not other for one, other in zip(mail, world.mail, strict=True))
@@ -142,7 +139,7 @@ class Clock(Ground):
 
     def _mail_later(self, mail: Mail, ms: int, true_ms: int) -> Mail:
         event = self.mind.earlier("events", mail.event, ms, true_ms)
-        return mail._replace(event=event, requester=mail.requester - ms)
+        return mail._replace(event=event, until=mail.until - ms)
 
 
 def _memory_later(memory: Memory, ms: int) -> Memory:

@@ -235,7 +235,7 @@ REMOVALS = (
     ),
     Removal(
         "unmanaged is left alone",
-        "A recording that nobody asked us to manage is never stopped or cut of our own accord",
+        "A recording that nobody asked us to manage is never stopped or split automatically",
         _stops_what_it_sees,
         Scenario("", before=LIVE, script=(FOREIGN,), settings=STATUS),
     ),

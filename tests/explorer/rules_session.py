@@ -182,8 +182,8 @@ REMOVALS = (
         Scenario("", **_RETURNING),
     ),
     Removal(
-        "a publish told of ends nothing unseen",
-        "before an event may end what someone wants, look",
+        "a reported publish ends nothing unverified",
+        "before an event may end an intent, the online list is polled",
         _publish_is_believed,
         Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),
@@ -232,8 +232,8 @@ REMOVALS = (
         ),
     ),
     Removal(
-        "a look may mark it ending",
-        "Any other, and a minute's look that misses the stream, only marks it `ending`",
+        "a poll may mark it ending",
+        "Any other, and a minute's poll that misses the stream, only marks it `ending`",
         _absence_is_nothing,
         Scenario("", **_OVER, script=(RETURNS[0],), **_one(Fault.LOSE)),
     ),
@@ -258,7 +258,7 @@ REMOVALS = (
         Scenario("", before=LIVE, script=RETURNS),
     ),
     Removal(
-        "a refused start is looked into",
+        "a refused start is checked",
         "so does any presence after a start answered StreamNotFound",
         _refusal_is_nothing,
         Scenario("", (START,), before=LIVE, aged=False, **_one(Fault.NOT_YET)),

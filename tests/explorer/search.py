@@ -33,10 +33,10 @@ class Explored:
 
 
 class Search:
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, invariants: bool = True) -> None:
         self.scenario = scenario
         self.mind = Mind(scenario.settings)
-        self.moves = Moves(scenario, self.mind)
+        self.moves = Moves(scenario, self.mind, invariants=invariants)
         self.worlds: list[World] = []
         self.numbers: dict[World, int] = {}
         self.parents: list[int] = []
@@ -117,7 +117,7 @@ class Search:
     def _first(self) -> World:
         scenario = self.scenario
         alone = replace(scenario, asks=(), script=(), fine=False)
-        moves = Moves(alone, self.mind)
+        moves = Moves(alone, self.mind, invariants=self.moves.judges_invariants)
         world = moves.start()._replace(faults=0, polls=0)
         for action in scenario.before:
             if isinstance(action, ScriptStep):

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from shared.engine.effects import CommandResult, Effect, Load, QueryOnline, SaveOrClaim, Send
+from shared.engine.effects import (
+    CommandResult,
+    Effect,
+    Load,
+    QueryOnline,
+    ReportBroken,
+    SaveOrClaim,
+    Send,
+)
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import (
     Accepted,
@@ -20,6 +28,7 @@ from shared.protocol import (
     due_at,
 )
 from shared.protocol.command_errors import LiveError
+from shared.protocol.state.invariants import broken
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 from tests.explorer.normalize import Pool, bare, earlier
 from tests.explorer.world import FAR, KEY, LEASE, NOW, Instance
@@ -43,12 +52,14 @@ class Wants(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """Load and save as one step. `replies`: the answered effects, if the instance goes on."""
+    """Load and save as one step. `replies`: the answered effects, if the instance goes on;
+    `broken`: the invariants that do not hold of what was decided."""
 
     record: int
     saved: bool
     claimed: bool
     replies: tuple[int, ...] | None
+    broken: tuple[str, ...] = ()
 
 
 class Mind:
@@ -114,7 +125,8 @@ class Mind:
         after = self.record(stored)
         reply = Stored(1) if flying is None else Claimed(1, self.records[after], 0)
         then = one._replace(replies=(*one.replies, self.replies.put(reply)))
-        return Transition(after, True, flying is not None, self._goes_on(then))
+        not_held = broken(wanted.save.if_no_slot, observe=self._stream_settings.observe)
+        return Transition(after, True, flying is not None, self._goes_on(then), not_held)
 
     def _goes_on(self, one: Instance) -> tuple[int, ...] | None:
         return None if self.wants(one).what is None else one.replies
@@ -192,7 +204,7 @@ def _flying(record: StreamRecord) -> StreamRecord:
 
 def _wants(effect: Effect[Any] | None) -> Wants:
     match effect:
-        case None:
+        case None | ReportBroken():  # the last thing that it does
             return Wants(None)
         case SaveOrClaim(save=save):
             return Wants(SaveOrClaim, save=save)

@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from cli.local.tether import run_tethered
+from tests.conftest import EXHAUSTIVE_S
 from tests.explorer.outcomes import Kind, Outcome, explored
 from tests.explorer.rules import RULES
 
+ROOT = Path(__file__).resolve().parents[2]
 ENOUGH = 200_000
 
 
@@ -26,14 +30,14 @@ def test_the_heart_of_the_protocol_is_missed_when_it_is_taken_out(name: str) -> 
     assert explored(Kind.RULE, name).promise is not None
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)  # it takes two minutes of two processors that it has to itself
+@pytest.mark.prove
+@pytest.mark.timeout(EXHAUSTIVE_S)
 def test_no_promise_breaks_in_any_situation_of_the_whole_table() -> None:
-    run = subprocess.run(
+    run = run_tethered(
         [sys.executable, "-m", "tests.explorer", "--json"],
-        capture_output=True,
-        check=False,
-        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
     )
     report = json.loads(run.stdout)
 

@@ -1,7 +1,7 @@
 """A situation of the small model: what Live does, what is on its way, who is in the middle of what.
 
 Everything is made of integers and tuples, so that a million situations hash quickly: records,
-happenings and replies are numbers in the pools of `mind`. The clock stands still at `NOW`; when
+events and replies are numbers in the pools of `mind`. The clock stands still at `NOW`; when
 time passes, everything else moves into the past.
 """
 
@@ -78,7 +78,7 @@ class Mail(NamedTuple):
 
     event: int
     publish: int
-    requester: int  # must be delivered by then; 0: at once
+    until: int  # must be delivered by then; 0: at once
 
 
 class Instance(NamedTuple):

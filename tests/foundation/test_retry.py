@@ -34,7 +34,7 @@ def clock() -> Time:
 
 
 def answers(*pauses: int | None) -> tuple[list[int | None], Callable[[], int | None]]:
-    """A step that returns these one after the other, and those it has returned so far."""
+    """Return a step that returns these values in turn, and the list of those returned so far."""
     to_come, given = iter(pauses), list[int | None]()
 
     def step() -> int | None:

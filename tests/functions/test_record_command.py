@@ -46,7 +46,7 @@ LONG = HOUR_MS
 
 @pytest.fixture
 def stage(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Waiting takes no time of ours, but of the stage's clock."""
+    """Yield a stage where waiting moves the stage's clock and takes no real time."""
 
     def wait(seconds: float) -> None:
         clock.pass_ms(round(seconds * 1000))
@@ -60,7 +60,8 @@ def stage(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def live(stage: Stage) -> Stage:
-    """The stream is live, and has been for longer than Live takes to notice."""
+    """Return the stage with a stream that has been live for 60 s, longer than Live takes to list
+    it."""
     stage.happens(Published(NOON))
     stage.clock.pass_ms(60_000)
     return stage
@@ -856,7 +857,7 @@ def test_a_command_on_the_wire_is_shown_and_a_second_ask_waits_for_it(live: Stag
 
 
 def _until_sent(stage: Stage, steps: Steps[HandleResult]) -> Iterator[Send]:
-    """The effects are performed but the send, which stays on the wire."""
+    """Perform the effects up to the first Send and yield it unperformed: it stays on the wire."""
     effect = next(steps)
     while not isinstance(effect, Send):
         effect = steps.send(stage.call()._effects.perform(effect))

@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from cli.local.stack import ROOT, running
+from cli.local.stack import running
+from cli.paths import ROOT
 from emulator.live import Remote
 from functions import relay as function
 from functions import stream_events
@@ -56,7 +57,7 @@ class Theirs:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
 
     def until(self, count: int) -> list[Arrived]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while len(self.arrived) < count:
             assert time.monotonic() < deadline, f"only {len(self.arrived)} arrived"
             time.sleep(0.02)
@@ -122,7 +123,7 @@ def handed(
     query: Mapping[str, str] | None = None,
     body: str = "",
 ) -> Got:
-    """What the function relay gets when a callback is handed to it."""
+    """Return the answer of the function relay to a callback that is handed to it."""
     ours = {"X-Live-Record-Relay": RELAY_KEY, "X-Live-Record-Kind": kind}
     return edge.call(
         function, "POST", "/relay", headers={**headers, **ours}, query=query, body=body

@@ -417,6 +417,24 @@ def test_a_timer_reaches_a_function_that_takes_it() -> None:
     assert "nightly" in str(sent["body"])
 
 
+@pytest.mark.parametrize("event", [json.dumps(TIMER), "whatever an API call sends"])
+@pytest.mark.parametrize("error", [StoreUnavailable("hush"), ValueError("hush")], ids=repr)
+def test_a_timer_s_failure_is_raised_for_nobody_reads_its_answer(
+    error: Exception, event: str
+) -> None:
+    lines: list[str] = []
+    log = Log(lines.append, now=lambda: 0)
+
+    def respond(_trigger: object) -> Response:
+        raise error
+
+    with pytest.raises(function_compute.InvocationFailed) as raised:
+        function_compute.answer_any(respond, event, None, log=log)
+    assert str(raised.value) == f"{type(error).__name__}: the function's log says why"
+    assert raised.value.__cause__ is None
+    assert len(lines) == 1
+
+
 @given(st.binary() | st.dictionaries(st.sampled_from(list(EVENT)), _VALUES))
 def test_every_event_gets_an_answer(payload: object) -> None:
     whole = {**EVENT, **payload} if isinstance(payload, dict) else None

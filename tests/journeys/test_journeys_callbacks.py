@@ -26,7 +26,7 @@ def now(here: Stage) -> int:
 
 
 def ingest(here: Stage, stream: str, *, signed: str = INGEST, **query: object) -> requests.Response:
-    """A callback of our own making, signed over the domain given."""
+    """Send a publish callback of our own, signed over the domain `signed`; return the answer."""
     payload = {
         "action": "publish",
         "app": INGEST,
@@ -51,7 +51,7 @@ def recorded(here: Stage, stream: str) -> None:
 
 
 def until_live_again(here: Stage, stream: str) -> None:
-    """A look has found it there, and what that called for is sent and answered."""
+    """Wait until a poll has found the stream live and it is recorded."""
     here.until(lambda: here.status(stream)["session"]["state"] == "live")
     here.until_phase(stream, "recording")
 

@@ -22,8 +22,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def _day(here: Stage) -> None:
-    """A lesson by rule that drops and returns, a show that a person starts and stops, a stream that
-    nobody wants, an on-demand question, a lost callback; reconcile comes every hour."""
+    """Simulate a day with an hourly reconcile.
+
+    A rule's lesson drops and returns, a person starts and stops a show, nobody records the
+    stranger, one stream sends an on-demand callback, and the callback of another is lost.
+    """
     on_demand = {"domain": "live.example.com", "app": "app", "stream": "asks", "on_demand": 1}
     here.live.post("recording", on_demand)
     here.ask("show", "start", max_duration="2h")

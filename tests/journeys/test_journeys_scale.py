@@ -9,7 +9,8 @@ import pytest
 import requests
 import yaml
 
-from cli.local.stack import REDIS, ROOT, SQLITE, running
+from cli.local.stack import REDIS, SQLITE, running
+from cli.paths import ROOT
 from emulator.live import Remote
 from tests.support.journey import PATIENCE, Stage
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from cli.local.redis_server import Engine
-from cli.local.stack import REDIS, ROOT, SQLITE, Stack, running
+from cli.local.stack import REDIS, SQLITE, Stack, running
+from cli.paths import ROOT
 from emulator.live import Remote
 from tests.support.journey import Stage
 
@@ -77,7 +78,7 @@ class Both:
         assert all(each.result().ok for each in asked)
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """What a busy machine left over is for the timers of either."""
+        """Run the timers of both releases until `holds`; fail after 90 s."""
         deadline = time.monotonic() + 90
         while not holds():
             assert time.monotonic() < deadline, "it never came true"

@@ -43,6 +43,7 @@ from shared.protocol.command_errors import (
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from shared.protocol.rules.on_demand import is_asked
 from shared.protocol.state.confirmation import StartSource
+from shared.protocol.state.invariants import broken
 from tests.conftest import KEY, NOON
 
 S = 1000
@@ -306,6 +307,8 @@ class History:
     def happens(self, event: Event) -> None:
         decision = decide(self.record, event, self.now, self.settings)
         self.record = decision.record
+        names = broken(self.record)
+        assert not names, f"{names}: {self.record}"
         self.reasons.update(note.code for note in decision.entries)
         if decision.query_online:
             self._look()

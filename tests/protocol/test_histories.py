@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from shared.protocol import Reason, due_at
+from tests.conftest import EXHAUSTIVE_S
 from tests.protocol.histories import History
 
 KINDS = (
@@ -81,7 +82,8 @@ def test_a_hundred_histories_end_as_they_were_intended() -> None:
         check(History(seed).run(), seed)
 
 
-@pytest.mark.slow
+@pytest.mark.prove
+@pytest.mark.timeout(EXHAUSTIVE_S)
 def test_ten_thousand_histories_end_as_they_were_intended_and_none_of_a_kind_is_missing() -> None:
     counts: Counter[str] = Counter()
     for seed in range(10_000):

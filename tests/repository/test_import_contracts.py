@@ -72,7 +72,7 @@ def contracts() -> list[str]:
 
 
 def broken(report: str) -> list[str]:
-    """A long name goes on in the report's next line."""
+    """Return the names of the broken contracts; the report wraps a long name onto the next line."""
     flat = " ".join(report.split())
     return [name for name in contracts() if f"{name} BROKEN" in flat]
 

@@ -26,7 +26,8 @@ MADE_UP = ("shared/novelty.py",)
 
 
 def texts() -> Iterator[tuple[Path, str]]:
-    files = [file for tree in CODE for file in sorted((ROOT / tree).rglob("*.py"))]
+    kinds = ("*.py", "*.lua")
+    files = [file for tree in CODE for kind in kinds for file in sorted((ROOT / tree).rglob(kind))]
     for file in [*files, *PAGES, ROOT / "s.yaml", ROOT / "env.yaml", ROOT / "Makefile"]:
         if file != Path(__file__):
             yield file.relative_to(ROOT), file.read_text(encoding="utf-8")

@@ -1,24 +1,22 @@
 """The project's own s.yaml: what it deploys, and that Serverless Devs reads it as we do."""
 
-import hashlib
 import json
-import os
-import shutil
 import subprocess
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from emulator.fc.deployment import Deployment, load_deployment
 from emulator.fc.template import environments, load_template
+from tests.support.real_serverless_devs import environment
 
 ROOT = Path(__file__).parents[2]
 S_YAML = ROOT / "s.yaml"
+PATIENCE_S = 600
 STAGES = environments(ROOT / "env.yaml")
-PINNED = Path(__file__).parent / "node_s"
 HERE = {"LIVE_RECORD_CODE": str(ROOT), "LIVE_RECORD_FILES_CODE": str(ROOT)}
 FUNCTIONS = (
     "record_command",
@@ -166,6 +164,14 @@ def test_no_secret_stands_in_either_file() -> None:
         assert f"LIVE_RECORD_{name}: ${{env('LIVE_RECORD_{name}', '')}}" in text
 
 
+def test_neither_file_names_an_access() -> None:
+    """`s` never expands one at the root and ignores one on a resource: the deploy passes it."""
+    named = [each.get("access") for each in load_template(S_YAML, {}).values()]
+
+    assert yaml.safe_load(S_YAML.read_text()).get("access") is None
+    assert {*named, *(each.get("access") for each in STAGES.values())} == {None}
+
+
 GIVEN = {
     "defaults": {},
     "given": {"LIVE_RECORD_REGION": "cn-beijing", "LIVE_RECORD_API_TOKENS": 'a: ["b", {"c": 1}] #'},
@@ -184,41 +190,14 @@ def test_serverless_devs_renders_every_stage_as_we_do(
 
 
 def _previewed(stage: str, given: dict[str, str], home: Path) -> dict[str, Any]:
-    path = {"PATH": os.environ["PATH"], "HOME": str(home)}
     preview = subprocess.run(
-        [_serverless_devs(), "preview", "-t", S_YAML, "--env", stage, "-o", "json"],
-        env={**path, "serverless_devs_config_home": str(home), **given},
+        ["s", "preview", "-t", S_YAML, "--env", stage, "-o", "json"],
+        env={**environment(home), **given},
         cwd=home,
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     rendered = json.loads(preview.stdout[preview.stdout.index("{\n") :])
     return dict(rendered["resources"])
-
-
-def _serverless_devs() -> Path:
-    """Installed once per lock file; in a folder of its own first, since tests run side by side."""
-    if shutil.which("npm") is None:
-        assert os.environ.get("CI") != "true", "npm is needed for the tests of s.yaml"
-        pytest.skip("npm is not installed")
-    lock = hashlib.sha256((PINNED / "package-lock.json").read_bytes()).hexdigest()[:12]
-    installed = ROOT / ".live-record" / "node-s" / lock
-    if not installed.exists():
-        _install(installed)
-    return installed / "node_modules" / ".bin" / "s"
-
-
-def _install(installed: Path) -> None:
-    installed.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=installed.parent) as temporary:
-        folder = Path(temporary, "node")
-        folder.mkdir()
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(PINNED / name, folder)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
-        try:
-            folder.rename(installed)
-        except OSError:
-            assert installed.exists()

@@ -95,7 +95,7 @@ class Report:
 
 
 def explained(plan: Plan, result: Result) -> Iterator[str]:
-    """The story of a failing seed, as short as it can be made."""
+    """Yield the lines of the shortest story that breaks like this failing seed."""
     shrinker = Shrinker(plan, str(result.broken))
     shortest = shrinker.run()
     yield f"seed {plan.seed}, made shorter; the whole of it: --seed {plan.seed} --story"

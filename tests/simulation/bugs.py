@@ -253,7 +253,8 @@ def _publish_twice() -> tuple[Patch, ...]:
 
 
 def _refusals_never_healed() -> tuple[Patch, ...]:
-    """What Function Compute refused with 429 is never looked for."""
+    """Patch resync to find no differences, so that a callback refused with 429 is never made up
+    for."""
     return ((resync, "_differences", lambda _snapshot: ()),)
 
 
@@ -266,6 +267,18 @@ def _unmanaged_stopped() -> tuple[Patch, ...]:
             transition.enqueue_if_idle(Command.STOP, Reason.UNMANAGED)
 
     return ((recording_status, "_runs", runs),)
+
+
+def _older_commands_kept() -> tuple[Patch, ...]:
+    """A newer intent does not cancel what the older one left waiting; the claim refuses it."""
+    real = Transition.new_intent
+
+    def new_intent(self: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one
+        before = self.record.pending
+        real(self, **fields)
+        self.change(pending=before)
+
+    return ((Transition, "new_intent", new_intent),)
 
 
 # --- the door -----------------------------------------------------------------------------------
@@ -347,7 +360,7 @@ def _doubt_taken_for_unsent() -> tuple[Patch, ...]:
 
 
 def _failed_query_is_absence() -> tuple[Patch, ...]:
-    """What Live did not answer is taken for: no such stream is online."""
+    """Patch queries so that a failed one counts as "no such stream is online"."""
     real_look, real_list = EffectHandler._query_online, EffectHandler._list
 
     def looked(self: EffectHandler, key: StreamKey, asked_at: int) -> object:
@@ -378,12 +391,13 @@ BUGS: Mapping[str, Bug] = {
         Bug("duplicate publish starts again", _publish_twice),
         Bug("no compare-and-set", _no_conflicts),
         Bug("conflict taken for saved", _conflict_taken_for_saved),
-        Bug("publish_done believed without a look", _publish_done_believed),
+        Bug("publish_done believed without a poll", _publish_done_believed),
         Bug("intent outlives its session", _intent_outlives),
         Bug("the end of an intent sends no stop", _ends_in_silence),
         Bug("no pace", _no_pace),
         Bug("what is due is never done", _nothing_due),
         Bug("unmanaged recording stopped", _unmanaged_stopped),
+        Bug("command of an older intent kept", _older_commands_kept),
         Bug("unproved callback believed", _unproved_believed),
         Bug("stack trace", _stack_trace),
         Bug("doubt ends early", _doubt_too_short),

@@ -112,7 +112,10 @@ class Lots:
         self.rates = self._swarm()
 
     def _swarm(self) -> dict[Fault, float]:
-        """Some faults, often and together, find more than all of them at once."""
+        """Return rates for a random subset of the faults.
+
+        A few frequent faults find more than all of them together.
+        """
         draw = stream_of_chance(self.seed, "rates")
         likely = draw.choice((0.0, 0.1, 0.25, 0.5))
         rates = {}

@@ -186,7 +186,7 @@ class SimulatedLive:
             if isinstance(found, LiveError):
                 raise found
             shown = "online" if found else "-"
-            self._sim.tell(turn.process.name, "looks at", key.stream, shown)
+            self._sim.tell(turn.process.name, "polls", key.stream, shown)
             return found
 
         published: int | None = current().step("find", self._takes_ms(80), act, struck=True)

@@ -35,7 +35,7 @@ def judge_secrets(text: str) -> None:
 
 
 def judge_line(line: str) -> None:
-    """A line of the deployed log: no secret, and no stack trace."""
+    """Raise Broken if a line of the deployed log holds a secret or a crash."""
     judge_secrets(line)
     if '"request.crashed"' in line:
         raise Broken("promise 7", line)

@@ -201,14 +201,14 @@ class TurnWorkers:
         """There is nothing to open."""
 
     def __exit__(self, *_: object) -> None:
-        """The dispatcher leaves once all have ended."""
+        """Do nothing: the dispatcher leaves once all workers have ended."""
 
     def start(self, job: Callable[[], None]) -> None:
         self._process.start(job)
 
 
 def _settle_again(invocation: Invocation, request: Request) -> function_compute.Response:
-    """The same answer of Live's once more, as from a proxy that repeats itself."""
+    """Handle Live's answer a second time, as if a proxy had repeated it."""
     assert request.key is not None
     assert request.sent is not None
     invocation.handle(request.key, request.sent, HandlingOptions())
@@ -243,7 +243,10 @@ def begin(process: Process, app: App) -> None:
         else:
             respond, seconds, with_answer = _FUNCTIONS[request.function]
             event = request.event()
-            reply = answer_in(app, with_answer, respond, event, context, seconds=seconds)
+            try:
+                reply = answer_in(app, with_answer, respond, event, context, seconds=seconds)
+            except function_compute.InvocationFailed:
+                reply = {"statusCode": 500, "body": ""}
         process.dead = True
         sim.ended(process, reply)
 
@@ -260,7 +263,7 @@ def _again(app: App, request: Request) -> dict[str, object]:
 
 
 def need_record(reply: Mapping[str, object]) -> bool:
-    """What an on-demand answer tells Live; False for every other answer."""
+    """Return NeedRecord of an on-demand answer; False for every other answer."""
     try:
         body = json.loads(str(reply["body"]))
     except ValueError:

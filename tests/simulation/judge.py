@@ -18,6 +18,7 @@ from shared.protocol.command_errors import AlreadyStarted, LiveError
 from shared.protocol.events import StartAsked, StopAsked
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.intent import Requester
+from shared.protocol.state.invariants import broken
 from shared.protocol.state.session import Session, SessionState
 from shared.store.contract import Claimed, Save, Stored
 from tests.simulation.stream_watch import Broken, Watch
@@ -82,6 +83,8 @@ class Judge:
             self._judge_claim(process, before, after, flight)
         elif after.pending and after.pending is not before.pending:
             self._expect_claim(after)
+        if not_held := broken(after):
+            raise Broken("invariant", ", ".join(not_held))
         self.sim.story_of(process, before, after)
 
     def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
@@ -146,7 +149,8 @@ class Judge:
         return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
 
     def _judge_end(self, process: Process, after: StreamRecord, watch: Watch) -> None:
-        """The session that an intent belonged to is over, so it must be over in truth."""
+        """Raise Broken if an intent ended with a session that goes on or that it never belonged
+        to."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         if beside or watch.replayed or process.request.sent or watch.adrift:
@@ -222,7 +226,7 @@ class Judge:
         if flight.reason is Reason.PUBLISHED and session and session.time is not None:
             since = watch.published.setdefault(session.time, flight.since)
             if since != flight.since:
-                raise Broken("protocol", "one publish, told twice, was started twice")
+                raise Broken("protocol", "one publish, reported twice, was started twice")
 
     @staticmethod
     def _judge_restart(after: StreamRecord, flight: Flight) -> None:
@@ -230,7 +234,8 @@ class Judge:
             raise Broken("promise 2", "a restart of our own was claimed that nobody wants")
 
     def _expect_claim(self, after: StreamRecord) -> None:
-        """A start that is owed is claimed within 2 s and its turn, while nothing goes wrong."""
+        """Expect that a pending start is claimed within 2 s and its turn, while nothing goes
+        wrong."""
         pending, now = after.pending, self.sim.clock.now
         if (
             pending is None
@@ -253,10 +258,11 @@ class Judge:
         )
         late = still and record.flight is None and pending and pending.not_before <= asked_at
         if late and self.troubled_at < asked_at - TOGETHER_MS:
-            raise Broken("promise 1", "a start that was owed was not claimed in time")
+            raise Broken("promise 1", "a pending start was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
-        """A stop is claimed at most 75 s after `until`."""
+        """Raise Broken if 75 s after `until` no stop has been decided, without trouble before
+        `until`."""
         intent = self.sim.store.load(key).record.intent
         if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER_MS:
             raise Broken("promise 3", "75 s after `until` nothing was stopped")
@@ -318,7 +324,7 @@ class Judge:
     # --- callbacks and asks ---------------------------------------------------------------------
 
     def came(self, stream: Stream) -> None:
-        """A stream that goes on is known of within 90 s, whatever was lost."""
+        """Expect that a stream that goes on is known within 90 s, whatever was lost."""
         since = self.sim.live.live_since(stream)
         if since is not None:
             self.sim.clock.at(self.sim.clock.now + LEARNT, self._is_known, stream, since)
@@ -337,7 +343,7 @@ class Judge:
         self.sim.strangers.overhears(callback)
 
     def asked(self, process: Process) -> None:
-        """What a person was told is done, is stored."""
+        """Raise Broken if a request that a person had a yes for is not stored."""
         request = process.request
         assert request.key is not None
         intents = [(before.intent, after.intent) for before, after in process.saves]
@@ -358,7 +364,7 @@ class Judge:
         self.watch(key).restarts += 1
 
     def lost(self, keys: set[StreamKey]) -> None:
-        """The last writes of these are gone; what they promised is not owed any more."""
+        """Forget what the lost last writes of these streams promised."""
         self._slot = 0.0
         for key in keys:
             watch, intent = self.watch(key), self.sim.store.load(key).record.intent
@@ -373,7 +379,8 @@ class Judge:
 
 
 def _repeats(process: Process) -> bool:
-    """The same key again answers the present state and changes nothing."""
+    """Return True for a request with an idempotency key, which may repeat one and change
+    nothing."""
     asked = process.request.asked
     return asked is not None and asked.idempotency_key is not None
 
@@ -383,7 +390,7 @@ def _is_of(session: Session, since: int) -> bool:
 
 
 def _is_yes(flight: Flight, answer: Accepted | LiveError) -> bool:
-    """A recording of this session is there now, by a start or a restart of ours."""
+    """Return True if our start or restart made sure that this session is being recorded."""
     already = flight.command is Command.START and isinstance(answer, AlreadyStarted)
     begins = flight.command in (Command.START, Command.RESTART)
     return already or (begins and isinstance(answer, Accepted))

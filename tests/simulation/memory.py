@@ -21,6 +21,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store.contract import (
     COMMANDS,
+    HISTORY_MAX_ENTRIES,
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
@@ -41,7 +42,6 @@ from shared.store.contract import (
 )
 
 ACCOUNT = "account"
-HISTORY_MAX_ENTRIES = 1000
 MINUTE_MS = 60_000
 NEVER = 1 << 62
 
@@ -342,7 +342,8 @@ class MemoryStore:
 
 
 def _row(record: StreamRecord, version: int, quota: ConcurrencyQuota, waits: str, now: int) -> Row:
-    """A start that waits for a place is not due until one comes free."""
+    """Return the row of a record; a start that waits for a quota is due at its next recheck
+    only."""
     due = due_at(record)
     if waits:
         due = min(due_at(replace(record, pending=None)) or NEVER, now + RECHECK_MS)
@@ -366,7 +367,7 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
-    """The slot and the lease are the store's to give."""
+    """Return the record with the slot and the lease, which only the store can give its flight."""
     if flying.flight is None:
         raise ValueError("a record that flies has a flight")
     sent_at = round(slot)
@@ -375,7 +376,7 @@ def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
 
 
 def _append(entries: list[HistoryLine], entry: HistoryEntry, now: int) -> None:
-    """A note that repeats the newest one is counted, not written again."""
+    """Append the entry; one that repeats the newest is counted instead."""
     last = entries[-1] if entries else None
     if last is not None and last.entry == entry:
         entries[-1] = replace(last, last_at=now, count=last.count + 1)

@@ -12,6 +12,7 @@ from tests.simulation.__main__ import explained
 from tests.simulation.bugs import BUGS
 from tests.simulation.plan import draw
 from tests.simulation.simulation import Result, Simulation
+from tests.support.marked_page import between
 
 SEEDS = range(500)
 TOLD = (
@@ -34,7 +35,7 @@ _LISTS = re.compile(r"reconcile#\d+\s+lists")
 
 
 def found(bug: str) -> Result:
-    """The first seed that shows it; SystemExit where none does."""
+    """Return the result of the first seed that shows the bug; raise SystemExit if none does."""
     with BUGS[bug].put_in():
         for seed in SEEDS:
             result = Simulation(draw(seed)).run()
@@ -47,7 +48,8 @@ def table(results: dict[str, Result]) -> Iterator[str]:
     yield "| mistake | seed | what is seen broken first |"
     yield "|---|---|---|"
     for bug, result in results.items():
-        yield f"| {bug} | {result.seed} | {result.broken} |"
+        seen, _, _ = str(result.broken).partition(": {")  # a log line names this machine's paths
+        yield f"| {bug} | {result.seed} | {seen} |"
 
 
 def stories(results: dict[str, Result]) -> Iterator[str]:
@@ -66,15 +68,6 @@ def _story(bug: str, seed: int, switches: str, lines: list[str]) -> Iterator[str
     )
     yield from (f"### {bug.capitalize()}", "", f"Seed {seed}; {switches}{cut}.", "")
     yield from ("```text", *rows[-HISTORY_MAX_ENTRIES:], "```", "")
-
-
-def between(text: str, mark: str, lines: Iterator[str]) -> str:
-    """`text` with the lines in place of those between `<!-- mark -->` and `<!-- /mark -->`."""
-    begins, ends = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-    before, rest = text.split(begins)
-    after = rest.split(ends)[1]
-    answer = "\n".join(lines).rstrip()
-    return f"{before}{begins}\n{answer}\n\n{ends}{after}"
 
 
 def main() -> None:

@@ -112,7 +112,8 @@ class Wire:
         return {StreamKey(*row.stream): row.publish_time for row in rows}
 
     def undelivered(self, domain: str, since: int, until: int) -> list[tuple[str, int]] | LiveError:
-        """What Live gave up, as it keeps it: the content of each callback, and when it tried."""
+        """Return Live's records of lost callbacks: the content of each, and the time of its
+        attempt."""
         failed = self._fails("")
         if failed:
             return failed

@@ -36,7 +36,7 @@ def difference(before: StreamRecord, after: StreamRecord) -> Iterator[str]:
     if _standing(after.session) != _standing(before.session):
         yield f"session {_standing(after.session)}"
     if after.pending and after.pending != before.pending:
-        yield f"owes {after.pending.command.value}, because {after.pending.reason.value}"
+        yield f"pending: {after.pending.command.value}, because {after.pending.reason.value}"
     if before.flight and (after.flight is None or after.flight.id != before.flight.id):
         yield f"{before.flight.command.value} ({before.flight.id}) is settled"
     if after.flight and (before.flight is None or after.flight.id != before.flight.id):

@@ -26,7 +26,7 @@ class Shrinker:
     runs: int = field(default=0)
 
     def run(self) -> Result:
-        """The story of the shortest that was found."""
+        """Shrink the plan and return the result of the shortest one found, with its story."""
         self._plainer()
         for number in range(len(self.plan.streams)):
             self._try(replace(self.plan, deeds=self._deeds_but(number)), self.without)

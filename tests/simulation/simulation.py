@@ -206,7 +206,7 @@ class Simulation:
     # --- invocations ----------------------------------------------------------------------------
 
     def invoke(self, request: Request, answered: Answered | None) -> None:
-        """A synchronous call. 429 when the account has no instance left."""
+        """Invoke the function synchronously; answer 429 if the account has no instance left."""
         invocation = self.compute.invoke(self.clock.now, request.function, request)
         if invocation is None:
             self.trouble()
@@ -247,7 +247,7 @@ class Simulation:
         return f"f{self._flights}"
 
     def logged(self, line: str) -> None:
-        """A line of the deployed log: kept until the simulation may judge it."""
+        """Keep a line of the deployed log until the simulation may judge it."""
         self._lines.append(line)
 
     def ended(self, process: Process, reply: Mapping[str, object] | None) -> None:
@@ -284,7 +284,7 @@ class Simulation:
     # --- asks -----------------------------------------------------------------------------------
 
     def ask(self, deed: Deed, *, once: bool = False, tries: int = 5) -> None:
-        """A person asks; and again, where there was no instance for it."""
+        """Send a person's request; retry it after 2 s on 429, 500 and 503."""
         assert deed.ask is not None
         key = StreamKey(*self.plan.streams[deed.stream])
         asked = deed.ask

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 
 class Broken(Exception):
-    """A promise that was not kept: its number in docs/reliability.md, or "protocol", and what
-    happened."""
+    """A promise that was not kept: its number in docs/reliability.md, "protocol" or
+    "invariant", and what happened."""
 
     def __init__(self, promise: str, words: str) -> None:
         super().__init__(f"{promise}: {words}")

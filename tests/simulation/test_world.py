@@ -49,7 +49,7 @@ def code(live: Live, at: int, command: str, **more: object) -> str | None:
 
 
 def recorded(switches: Switches = PLAIN) -> Live:
-    """A live whose room has been recorded since T0."""
+    """Return a Live whose room has been recorded since T0."""
     live = a_live(switches)
     live.publish(T0, ROOM)
     assert code(live, T0, "start") == "200"

@@ -30,6 +30,6 @@ class Clock:
         return self._heap[0][0] if self._heap else None
 
     def step(self) -> None:
-        """The next one happens."""
+        """Move to the next entry's time and run it."""
         self.now, _, act, args = heappop(self._heap)
         act(*args)

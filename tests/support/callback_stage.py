@@ -86,7 +86,7 @@ class Edge:
         return self.app.store.load(key).record
 
     def history(self, key: StreamKey = KEY) -> Sequence[str]:
-        """The codes, oldest first."""
+        """Return the codes, oldest first."""
         entries = self.app.store.history(key, 100)
         return [entry.entry.code.value for entry in reversed(entries)]
 

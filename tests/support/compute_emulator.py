@@ -45,7 +45,7 @@ def ask(
 ) -> Got:
     address = fc if isinstance(fc, str) else fc.address
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in headers or []:
         connection.putheader(name, value)
@@ -69,9 +69,9 @@ def start_later(fc: FcInThread, function: str) -> Got:
 
 
 def eventually(what: Callable[[], Json]) -> Json:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come about within 15 s"
+        assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
     return found
 

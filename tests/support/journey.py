@@ -17,7 +17,7 @@ from shared.inbound.live_callbacks import sign
 
 DOMAIN = "live.example.com"
 INGEST = "push.example.com"
-PATIENCE = 10.0
+PATIENCE = 120.0
 Json = dict[str, Any]
 
 
@@ -55,7 +55,7 @@ class Stage:
         return body
 
     def history(self, stream: str) -> Sequence[str]:
-        """The codes, oldest first."""
+        """Return the codes, oldest first."""
         lines = self.call("GET", self.url(stream, "/history")).json()["history"]
         return [line["code"] for line in reversed(lines)]
 
@@ -66,7 +66,7 @@ class Stage:
         return self.live.unpublish(stream, wait=True, **more)
 
     def forge_end(self, stream: str) -> None:
-        """A signed publish_done of a stream that is live, as a refused second publisher leaves."""
+        """Send a signed publish_done of a live stream, as after a refused second publisher."""
         now = str(int(self.live.get("clock")["now_ms"]) // 1000)
         query = {"action": "publish_done", "app": INGEST, "appname": "app", "id": stream}
         signature = sign(INGEST, now, "dev-stream-key-0000")
@@ -78,7 +78,7 @@ class Stage:
         ).raise_for_status()
 
     def sent(self, stream: str) -> Sequence[str]:
-        """The commands that came over the wire, counted by the stand-in."""
+        """Return the commands sent over the wire, as logged by the emulator."""
         calls = self.live.calls()["calls"]
         return [call["command"] for call in calls if call["stream"] == stream and call["command"]]
 
@@ -93,7 +93,7 @@ class Stage:
             time.sleep(0.02)
 
     def until_sent(self, stream: str, *commands: str) -> None:
-        """These and no others came over the wire, whichever of several reconciles sent them."""
+        """Wait until these commands, and no others, were sent, whichever reconcile sent them."""
         self.until(lambda: len(self.sent(stream)) >= len(commands))
         assert self.sent(stream) == list(commands)
 
@@ -104,7 +104,7 @@ class Stage:
         self.until(lambda: bool(self.status(stream)["phase"] == phase))
 
     def reconcile(self) -> None:
-        """The timer fires, and its run has ended when this returns."""
+        """Fire the timer and wait for the end of its run."""
         url = f"{self.stack.fc}/_fc/timer/reconcile"
         answer = requests.post(url, json={"wait": True}, timeout=100)
         assert [fired["ok"] for fired in answer.json()["fired"]] == [True], answer.text

@@ -1,13 +1,17 @@
-"""Installs the npm packages of a folder of the tests, as its lock file pins them."""
+"""Installs and runs the npm packages of a folder of the tests, as its lock file pins them."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
-PATIENCE_S = 300
+from tests.support.programs import path_with_node
+
+PATIENCE_S = 600
 
 
 def install(folder: Path) -> None:
@@ -18,6 +22,21 @@ def install(folder: Path) -> None:
         mark = folder / "node_modules" / ".locked"
         if mark.is_file() and mark.read_text() == wanted:
             return
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=PATIENCE_S)
+        options = ["--ignore-scripts", "--no-audit", "--no-fund"]
+        run_node(folder, "npm", "ci", *options).check_returncode()
         mark.write_text(wanted)
+
+
+def run_node(
+    folder: Path, program: str, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    path = path_with_node()
+    return subprocess.run(
+        [shutil.which(program, path=path) or program, *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import imageio_ffmpeg
 
-PATIENCE = 15.0
+PATIENCE = 120.0
 
 
 @cache

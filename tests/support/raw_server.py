@@ -42,7 +42,7 @@ def http(
     content_type: str = "application/json;charset=utf-8",
     headers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A whole HTTP answer, as bytes that a test can cut short."""
+    """Return a whole HTTP response as bytes, which a test can cut short."""
     content = body.encode() if isinstance(body, str) else body
     fields = {
         "Content-Type": content_type,

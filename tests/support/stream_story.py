@@ -25,6 +25,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
+from shared.protocol.state.invariants import broken
 from tests.conftest import KEY, NOON
 
 LEASE = 8_000
@@ -52,6 +53,8 @@ class Story:
         self.record, self.refused = decision.record, decision.refused
         self.reasons += [note.code for note in decision.entries]
         self.polls += decision.query_online
+        names = broken(self.record, observe=self.settings.observe)
+        assert not names, f"{names}: {self.record}"
         self._claim()
         return self
 
@@ -99,7 +102,7 @@ class Story:
         return self
 
     def goes_off(self) -> Story:
-        """The stream goes, and two looks miss it."""
+        """End the stream, and let two polls miss it."""
         self.unpublish().passes(5 * SECOND).missed()
         return self.passes(10 * SECOND).missed()
 

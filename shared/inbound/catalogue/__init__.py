@@ -48,7 +48,7 @@ def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
 
 
 class _Particulars(dict[str, "str | int"]):
-    """A particular that another release did not note is shown as a dash."""
+    """The particulars of an entry; one that another release did not note shows as a dash."""
 
     def __missing__(self, name: str) -> str:
         return "-"

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from shared.inbound.function_compute.handler import answer, answer_any, credentials_of, log_context
+from shared.inbound.function_compute.handler import (
+    InvocationFailed,
+    answer,
+    answer_any,
+    credentials_of,
+    is_http,
+    log_context,
+)
 from shared.inbound.function_compute.request import (
     Headers,
     Invoked,
@@ -16,6 +23,7 @@ from shared.inbound.function_compute.response import Problem, Response, problem
 
 __all__ = [
     "Headers",
+    "InvocationFailed",
     "Invoked",
     "Problem",
     "Request",
@@ -25,6 +33,7 @@ __all__ = [
     "answer",
     "answer_any",
     "credentials_of",
+    "is_http",
     "json_body",
     "log_context",
     "parse",

@@ -1,11 +1,22 @@
-"""Every input gets an answer of ours: no stack trace, and no 5xx that does not say why."""
+"""Answers every request over HTTP: no stack trace, and no 5xx that does not say why. Raises the
+failure of a timer's call, since nobody reads its answer.
+
+`shared.invocation.serve` calls it. It knows no function and no rule.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from shared.errors import Fault, LiveRecordError
-from shared.inbound.function_compute.request import Request, TriggerEvent, parse, text_of
+from shared.inbound.function_compute.request import (
+    Invoked,
+    Request,
+    TimerEvent,
+    TriggerEvent,
+    parse,
+    text_of,
+)
 from shared.inbound.function_compute.response import Response, problem
 from shared.inbound.request_errors import (
     BadRequest,
@@ -16,9 +27,17 @@ from shared.inbound.request_errors import (
 from shared.logs import Log
 
 
+class InvocationFailed(Exception):
+    """Fails a call of a timer or of the API, so that Function Compute counts it and tries it again
+    (docs/platform/function-compute.md §3.2). Its text is fit for any reader."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: the function's log says why")
+
+
 def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
-    """Key id, secret and token, of the context up to python3.10, of the environment after it
-    (docs/platform/function-compute.md §1.4); all empty where the function has no role.
+    """Return key id, secret and token: from the context up to python3.10, from the environment
+    after it (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
     """
     given = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")
@@ -41,7 +60,7 @@ def log_context(context: object) -> dict[str, str]:
 def answer(
     respond: Callable[[Request], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """What Function Compute gets from a function that is called over HTTP, whatever comes in."""
+    """Return the answer of a function that is called over HTTP, whatever comes in."""
 
     def over_http(trigger: TriggerEvent) -> Response:
         if not isinstance(trigger, Request):
@@ -54,7 +73,8 @@ def answer(
 def answer_any(
     respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """As `answer`, for a function that timers and the API call too."""
+    """Return the same as `answer`, for a function that timers and the API call too. Raise
+    InvocationFailed if their call fails."""
     who = log_context(context)
     log = log.bind(**who)
     trigger: TriggerEvent | None = None
@@ -62,13 +82,24 @@ def answer_any(
         trigger = parse(event)
         response = respond(trigger)
         sent = response.to_fc()
-        log.info("request.answered", status=response.status, **_asked(trigger))
     except Exception as error:  # noqa: BLE001 - what an uncaught one becomes is UNCONFIRMED
         _tell(log, error)
+        if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
+            raise InvocationFailed(error) from None
         sent = problem(error, who["request_id"]).to_fc()
+    else:
+        log.info("request.answered", status=response.status, **_asked(trigger))
     if isinstance(trigger, Request) and trigger.method == "HEAD":
         return {**sent, "body": ""}
     return sent
+
+
+def is_http(event: bytes | str) -> bool:
+    """Return True for a request over HTTP, also for one that cannot be read."""
+    try:
+        return isinstance(parse(event), Request)
+    except RequestError:
+        return True
 
 
 def _asked(trigger: TriggerEvent) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Function Compute's event bytes as a Request, a timer's call or an invocation.
+"""Function Compute's event bytes, parsed into a Request, a timer's event or an invocation.
 
-The shapes are docs/platform/function-compute.md §2.1 and 3.
+The handler calls `parse`. The shapes are docs/platform/function-compute.md §2.1 and 3.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_WHOLE_NUMBER = 2**53
 
 
 class Headers(Mapping[str, str]):
-    """Looked up in any case: Function Compute changes it (docs/platform/function-compute.md
+    """Headers, found in any case: Function Compute changes it (docs/platform/function-compute.md
     §2.1)."""
 
     __slots__ = ("_values",)
@@ -42,7 +42,7 @@ class Headers(Mapping[str, str]):
 
 
 class Request(Struct, frozen=True):
-    """`path` is decoded; `request_id` is Function Compute's."""
+    """An HTTP request. `path` is decoded; `request_id` is Function Compute's."""
 
     method: str
     path: str
@@ -60,7 +60,7 @@ class TimerEvent(Struct, frozen=True):
 
 
 class Invoked(Struct, frozen=True):
-    """Called through the API: the payload is whatever the caller sent."""
+    """A call through the API. The payload is whatever the caller sent."""
 
     payload: bytes
 
@@ -69,7 +69,7 @@ TriggerEvent = Request | TimerEvent | Invoked
 
 
 def parse(event: bytes | str) -> TriggerEvent:
-    """BadRequest and TooLarge are all that leaves it."""
+    """Return what triggered the function. Raise BadRequest or TooLarge, and nothing else."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
     try:
         document = json.loads(payload)
@@ -122,12 +122,12 @@ def _texts(document: Mapping[str, object], name: str) -> dict[str, str]:
 
 
 def text_of(value: object) -> str:
-    """Of a plain value; empty for anything else."""
+    """Return a plain value as text; "" for anything else."""
     return str(value) if isinstance(value, str | int | float) else ""
 
 
 def json_body(request: Request) -> dict[str, object]:
-    """The fields of the body; none where there is no body."""
+    """Return the body's fields; {} without a body. Raise BadRequest or UnsupportedMediaType."""
     if not request.body.strip():
         return {}
     _require_json(request.headers.get("content-type", ""))

@@ -1,4 +1,7 @@
-"""What Function Compute sends on, and how each error is answered (RFC 9457)."""
+"""The answer that Function Compute sends, and the answer to each kind of error (RFC 9457).
+
+The handler and the functions use it. An error's text reaches a caller only if its row allows it.
+"""
 
 from __future__ import annotations
 
@@ -53,14 +56,14 @@ _PHRASES: Final = {
 
 
 class Response(Struct, frozen=True):
-    """A `body` that is not a string is sent as JSON: a Struct, or what JSON knows."""
+    """An HTTP answer. A `body` that is not a string is sent as JSON: a Struct, or a dict."""
 
     status: int
     body: object = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_fc(self) -> dict[str, object]:
-        """Always the full object: what its shorthands do is UNCONFIRMED."""
+        """Return the full response object: what Function Compute's shorthands do is UNCONFIRMED."""
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
         text = self.body if isinstance(self.body, str) else _json(self.body)
         return {
@@ -100,8 +103,8 @@ class Problem(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class _Row(Struct, frozen=True):
-    """How an error is answered. Without a code of its own it keeps the error's; without a
-    detail it says the error's own words, which must then be fit for any reader."""
+    """The answer to one kind of error. An empty `code` keeps the error's own code. An empty
+    `detail` shows the error's own text, which must then be fit for any reader."""
 
     status: int
     code: str = ""
@@ -116,7 +119,7 @@ _OURS: Final = "live-record failed at this request"
 ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Exception: _Row(500, "InternalError", _OURS),
     LiveRecordError: _Row(500, "InternalError", _OURS),
-    RequestError: _Row(0),  # it brings its own
+    RequestError: _Row(0),  # it has its own status
     UnverifiedCallback: _Row(401, "UnverifiedCallback", "not proved to come from ApsaraVideo Live"),
     MalformedCallback: _Row(400, "MalformedParam"),
     LiveError: _Row(502),
@@ -138,7 +141,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         502,
         "UpstreamAuth",
         "ApsaraVideo Live refused live-record's own credentials, permissions or clock",
-        "an operator has to mend it; the function's log says what Live answered",
+        "an operator must fix it; the function's log says what Live answered",
     ),
     StoreUnavailable: _Row(
         503,
@@ -163,7 +166,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
 
 
 def problem(error: Exception, request_id: str = "") -> Response:
-    """RFC 9457. `request_id` is Function Compute's, said where Live gave none."""
+    """Return the RFC 9457 answer. `request_id` is Function Compute's, used where Live gave none."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
     body = Problem(
@@ -181,7 +184,8 @@ def problem(error: Exception, request_id: str = "") -> Response:
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
-    """Live's documented InternalError keeps its status, as do its other five by their rows."""
+    """Return status and code. Live's documented InternalError keeps its status here; its other
+    five documented errors keep theirs by their rows."""
     if isinstance(error, RequestError):
         return error.status, error.code
     if isinstance(error, InDoubt) and (error.status, error.code) == (500, "InternalError"):
@@ -202,7 +206,7 @@ def _headers(error: Exception, row: _Row) -> dict[str, str]:
 
 
 def _faults(error: Exception) -> Sequence[FieldFault]:
-    """Of the settings only the names: their values are nobody's business but the log's."""
+    """Return what is wrong. Of settings return only the names: their values belong in the log."""
     if isinstance(error, BadRequest):
         return [FieldFault(fault.field, fault.detail, fault.code) for fault in error.faults]
     if isinstance(error, Misconfigured):

@@ -1,4 +1,7 @@
-"""LiveClient: what live-record asks of ApsaraVideo Live, one method per need."""
+"""LiveClient: the requests of live-record to ApsaraVideo Live, one method per need.
+
+Invocations use it. It retries nothing and knows no rate limit.
+"""
 
 from __future__ import annotations
 
@@ -13,52 +16,52 @@ from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import InDoubt
 
 SLACK_MS = 5_000
-"""What a request may be on its way beyond both time-outs: names looked up, a slow gateway."""
+"""ms that a request may last beyond both time-outs: name resolution, a slow gateway."""
 
 LEASE_MS = CONNECT_MS + READ_MS + SLACK_MS
 
 PAGE_ROWS = 3_000
-"""The largest that DescribeLiveStreamsOnlineList gives (docs/platform/live.md §7)."""
+"""The largest page of DescribeLiveStreamsOnlineList (docs/platform/live.md §7)."""
 
 NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordNotifyRecords"]
 
 
 class UndeliveredCallback(Struct, frozen=True):
-    """A callback that nobody took: `content` is what it would have said, as Live keeps it. It holds
-    the push URL's secrets. `at` is when Live tried, in ms, where it can be read."""
+    """A callback that Live could not deliver. `content` is what Live keeps of it, the push URL's
+    secrets included. `at` is when Live tried, in ms, if that can be read."""
 
     kind: str
     content: str
     at: int | None = None
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return f"UndeliveredCallback({self.kind!r}, …, {self.at})"
 
 
 Pace = Callable[[], None]
-"""Called before each page that is asked for; it may raise a LiveError to have no more asked."""
+"""Called before each page is requested. A LiveError that it raises ends the reading."""
 
 
 def at_once() -> None:
-    """Nobody else asks."""
+    """Return at once: no pacing, for a caller that is the only one."""
 
 
 Online = tuple[StreamKey, int]
-"""A stream, and when it was published, in ms since the epoch."""
+"""A stream and its publish time, in ms since the epoch."""
 
 
 class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
-    """Every method raises LiveError and nothing else. Nothing is kept between calls but the SDK's
-    own connections, so one client serves any number of threads."""
+    """A client of the Live API. A failed request raises LiveError and nothing else. Only the SDK's
+    own connections are kept between calls, so one client serves any number of threads."""
 
     @property
     def lease(self) -> int:
-        """How long a request may be on the wire, in ms."""
+        """Return how long a request may be on the wire, in ms."""
         return self.connect_timeout + self.read_timeout + SLACK_MS
 
     def send(self, command: Command, key: StreamKey, *, credentials: Credentials) -> str:
-        """Live's RequestId, once it has accepted the command."""
+        """Return Live's RequestId once Live has accepted the command."""
         parameters = {
             "DomainName": key.domain,
             "AppName": key.app,
@@ -69,16 +72,17 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         return str(answer["RequestId"])
 
     def find(self, key: StreamKey, *, credentials: Credentials) -> int | None:
-        """When the stream was published, in ms since the epoch; None when it is not online."""
+        """Return the stream's publish time in ms since the epoch; None if it is not online."""
         wanted = {"AppName": key.app, "StreamName": key.stream}
         answer = self._page(1, {"DomainName": key.domain, **wanted}, credentials)
         return max((at for found, at in _streams(key.domain, answer) if found == key), default=None)
 
     def online(self, domain: str, *, credentials: Credentials) -> Sequence[Online]:
-        """All of the domain's streams or an error: half of them would look like streams gone.
+        """Return all of the domain's streams, or raise: streams missing from half a list would look
+        offline.
 
-        Even so, one that moves to an earlier page between two requests is missed; so look again
-        for that stream before it counts as gone.
+        Even so, a stream that moves to an earlier page between two requests is missed. Poll it
+        again before it counts as offline.
         """
         newest: dict[StreamKey, int] = {}
         page, more = 0, True
@@ -93,7 +97,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
     def _page(
         self, page: int, parameters: Mapping[str, str], credentials: Credentials
     ) -> Mapping[str, object]:
-        """OnlyStream keeps the push URLs, which hold secrets, from being sent at all."""
+        """Return one page. OnlyStream keeps push URLs, which hold secrets, out of the answer."""
         how = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
         where = {"PageNum": page, "PageSize": PAGE_ROWS}
         return self.ask(
@@ -109,7 +113,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         credentials: Credentials,
         take_poll_slot: Pace = at_once,
     ) -> Sequence[UndeliveredCallback]:
-        """The ingest callbacks of an ingest domain that Live gave up; seven days back at most."""
+        """Return the callbacks of an ingest domain that Live gave up between two times (ms). Live
+        remembers seven days."""
         asked = {"DomainName": ingest, **_span(since, until)}
         return self._undelivered(
             "DescribeLiveStreamsNotifyRecords", asked, credentials, take_poll_slot
@@ -124,7 +129,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         credentials: Credentials,
         take_poll_slot: Pace = at_once,
     ) -> Sequence[UndeliveredCallback]:
-        """The recording callbacks of a streaming domain that Live gave up."""
+        """Return the recording callbacks of a streaming domain that Live gave up between two times
+        (ms)."""
         asked = {"DomainName": streaming, "StorageType": "all", **_span(since, until)}
         return self._undelivered(
             "DescribeLiveRecordNotifyRecords", asked, credentials, take_poll_slot
@@ -137,7 +143,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         credentials: Credentials,
         take_poll_slot: Pace,
     ) -> Sequence[UndeliveredCallback]:
-        """One that comes while the pages are read may be told twice, and is one happening."""
+        """Return the callbacks of all pages. One that is given up while the pages are read may be
+        listed twice; it is still one event."""
         found: list[UndeliveredCallback] = []
         page, more = 0, True
         while more and page < MAX_PAGES:
@@ -153,7 +160,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
 
 NOTIFY_PAGE_ROWS = 500
 MAX_PAGES = 100
-"""Whoever lost more callbacks than that has the online list to go by."""
+"""Pages that are read at most. After a greater loss, the online list shows what is live."""
 
 
 def _span(since: int, until: int) -> dict[str, str]:
@@ -166,7 +173,7 @@ def _utc(ms: int) -> str:
 
 
 def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
-    """docs/platform/live.md §7: the two answers name their lists differently."""
+    """Return the records. The answers name their lists differently (docs/platform/live.md §7)."""
     info = answer.get("NotifyRecordsInfo")
     found = info.get("LiveStreamNotifyRecordsInfo") if isinstance(info, dict) else None
     records = answer.get("CallbackList") if found is None else found
@@ -180,7 +187,8 @@ def _undelivered(entry: Mapping[str, object]) -> UndeliveredCallback:
 
 
 def _tried_at(text: object) -> int | None:
-    """Its form is UNCONFIRMED; what was said counts without it, too."""
+    """Return when Live tried, in ms, or None. Its form is UNCONFIRMED, and the callback counts
+    without it too."""
     try:
         return _ms(text) if isinstance(text, str) else None
     except ValueError:
@@ -188,7 +196,8 @@ def _tried_at(text: object) -> int | None:
 
 
 def _streams(domain: str, answer: Mapping[str, object]) -> Sequence[Online]:
-    """An entry that cannot be read spoils the list: left out, it would look like a stream gone."""
+    """Return the listed streams. Raise InDoubt if one entry cannot be read: left out, its stream
+    would look offline."""
     try:
         return [_stream(domain, entry) for entry in _entries(answer)]
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -210,12 +219,12 @@ def _stream(domain: str, entry: Mapping[str, str]) -> Online:
 
 
 def _ms(text: str) -> int:
-    """From ISO 8601, in UTC where it does not say. Python 3.10 does not know the Z."""
+    """Return an ISO 8601 time in ms; UTC without an offset. Python 3.10 does not know the Z."""
     at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return round((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
 def _pages(answer: Mapping[str, object], page: int, found: int, size: int = PAGE_ROWS) -> int:
-    """Where Live does not count its pages, there is one more behind every full one."""
+    """Return how many pages there are. If Live does not say, one more follows every full page."""
     total = answer.get("TotalPage")
     return total if isinstance(total, int) else page + (found >= size)

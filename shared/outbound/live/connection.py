@@ -1,7 +1,7 @@
 """The HTTP session that the SDK is made to use, without the traps of its own (docs/platform/sdk.md
 §A4, B4).
 
-Imported together with the SDK only: it costs as much as `requests` does.
+`sdk_import` installs it. Import it together with the SDK only: it takes as long as `requests`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from requests.utils import get_environ_proxies
 from urllib3.exceptions import ConnectTimeoutError
 
 ROOTS = "roots"
-"""Where the package has them, beside certifi's bundle (cli/packaging/roots.py)."""
+"""The package's directory of root certificates, next to certifi's bundle
+(cli/packaging/roots.py)."""
 XML = "text/xml;charset=utf-8"
 """The only content type that the SDK reads as XML."""
 
 
 class UnexpectedResponse(requests.RequestException):
-    """Something answered, but not with what Live answers: a redirect, a gateway's page, nothing.
+    """An answer that Live does not give: a redirect, a gateway's page, nothing.
 
     The SDK would follow the redirect, which turns its POST into a GET, and would lose the status
     of the page.
@@ -33,8 +34,8 @@ class UnexpectedResponse(requests.RequestException):
 
 
 class Adapter(HTTPAdapter):
-    """Its connections share one store of trusted roots, which is read once: the SDK reads two for
-    the first connection, and `requests` one more for every connection."""
+    """An adapter whose connections share one store of trusted roots, which is read once. The SDK
+    reads two for the first connection, and `requests` one more for every connection."""
 
     def __init__(self, pool_size: int) -> None:
         self._trusted = trusting_certifi()
@@ -52,8 +53,9 @@ class Adapter(HTTPAdapter):
             super().cert_verify(conn, url, verify, cert)
 
     def send(self, *request: Any, **named: Any) -> requests.Response:  # noqa: ANN401 - as above
-        """All that certifi trusts, and the machine's own roots, a company's proxy among them, are
-        read when they are needed. Nothing has been sent then."""
+        """Send the request. If the server is not trusted, read all of certifi's roots and the
+        machine's own (a company's proxy, for example) and send it again: the failed handshake has
+        sent nothing."""
         try:
             return super().send(*request, **named)
         except requests.exceptions.SSLError as error:
@@ -66,8 +68,8 @@ class Adapter(HTTPAdapter):
 
 
 def trusting_certifi() -> ssl.SSLContext:
-    """A package has its roots in a file each, and OpenSSL opens the one that a server names: all of
-    them are read, 20 ms, only where there is nothing but the bundle."""
+    """Return a context that trusts certifi's roots. A package has one file for each root, and
+    OpenSSL opens the one that a server names; without those files it reads the bundle, in 20 ms."""
     bundle = Path(certifi.where())
     roots = bundle.with_name(ROOTS)
     if roots.is_dir():
@@ -76,11 +78,11 @@ def trusting_certifi() -> ssl.SSLContext:
 
 
 POOL_CONNECTIONS = 40
-"""As many as the SDK keeps unless told otherwise."""
+"""The SDK's own default."""
 
 
 def adapter(protocol: str, _tls: object = None, pool_size: int | None = None) -> HTTPAdapter:
-    """In place of the SDK's own."""
+    """Return the adapter that replaces the SDK's own."""
     size = pool_size or POOL_CONNECTIONS
     return Adapter(size) if protocol.upper() == "HTTPS" else HTTPAdapter(pool_maxsize=size)
 
@@ -101,7 +103,7 @@ class DirectSession(requests.Session):
 
 
 def _rehearsed(request: requests.PreparedRequest) -> requests.Response:
-    """What Live would answer."""
+    """Return the answer that Live would give."""
     response = requests.Response()
     response.status_code = HTTPStatus.OK
     response.request = request
@@ -111,15 +113,16 @@ def _rehearsed(request: requests.PreparedRequest) -> requests.Response:
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """The environment's, but for what NO_PROXY names, which the SDK does not read, and for this
-    very machine, where the stand-in runs."""
+    """Return the environment's proxies for this URL. There is none for the hosts in NO_PROXY, which
+    the SDK does not read, nor for this machine, where the emulator runs."""
     if urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
         return {}
     return get_environ_proxies(url)
 
 
 def may_be_lives(response: requests.Response) -> bool:
-    """Live answers 200 or an error, in JSON or, where its gateway refuses, in XML."""
+    """Return True if this may be an answer of Live's: 200 or an error, in JSON or, from its
+    gateway, in XML."""
     if response.status_code != HTTPStatus.OK and response.status_code < HTTPStatus.BAD_REQUEST:
         return False
     is_xml = response.headers.get("content-type") == XML
@@ -127,10 +130,10 @@ def may_be_lives(response: requests.Response) -> bool:
 
 
 def is_never_sent(error: BaseException) -> bool:
-    """Whether no byte of the request can have reached Live: no name, no route, no handshake.
+    """Return True if no byte of the request can have reached Live: no name, no route, no handshake.
 
-    Whatever else goes wrong, a time-out in the middle of the TLS handshake included, leaves it
-    open whether the request was read.
+    After any other failure, a time-out during the TLS handshake included, Live may have read the
+    request.
     """
     if isinstance(error, requests.exceptions.ProxyError):
         return True
@@ -140,7 +143,7 @@ def is_never_sent(error: BaseException) -> bool:
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Whether nobody we trust vouches for the server."""
+    """Return True if no root that we trust vouches for the server."""
     reason = _reason(error)
     untrusted = reason.args[0] if isinstance(reason, Exception) and reason.args else None
     return isinstance(untrusted, ssl.SSLCertVerificationError)

@@ -1,7 +1,7 @@
-"""What an answer of Live's means: the left column of docs/errors.md, as a table of codes.
+"""The meaning of Live's error codes: the left column of docs/errors.md, as a table.
 
-The messages are templates that begin with `%s`: only the code is ever read (docs/platform/live.md
-§1.3).
+`sdk.py` uses it. It reads only the code, since the messages are templates that begin with `%s`
+(docs/platform/live.md §1.3).
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
         "IllegalOperation": OperatorActionNeeded,
     }
 )
-"""Code, or how it begins, to error. The status plays no part: a throttling is 400 as often as
-429 (docs/platform/live.md §1.5), and each code has had several."""
+"""Code, or its beginning and `*`, to error. The status plays no part: a throttling is 400 as often
+as 429 (docs/platform/live.md §1.5), and each code has had several."""
 
 
 class Refusal(Struct, frozen=True):
-    """A refusal as Live worded it; `retry_after` is in ms, whatever its header's name suggests."""
+    """A rejection by Live; `retry_after` is in ms, whatever the name of its header suggests."""
 
     code: str
     message: str = ""
@@ -88,7 +88,7 @@ class Refusal(Struct, frozen=True):
         return self._kind_by_status()
 
     def _kind_by_status(self) -> type[LiveError]:
-        """For a code nobody documented. Without any code it was not Live that answered."""
+        """Return the error for an undocumented code. An answer without a code is not Live's."""
         if not self.code:
             return InDoubt
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -1,7 +1,7 @@
-"""What is asked of the official SDK, and what its answers and exceptions mean.
+"""Calls of the official SDK, and the meaning of its answers and exceptions.
 
-It is imported at the first call. Its own retries are off, as they are by default: every attempt is
-a claim of its own.
+`client.py` uses it. The SDK is imported at the first call. Its own retries stay off, as they are by
+default: every attempt needs a claim of its own.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ MAX_MESSAGE_CHARS = 300
 
 
 class Credentials(Struct, frozen=True):
-    """Of one invocation: temporary ones change under a running process."""
+    """The credentials of one invocation: temporary ones change while the process runs."""
 
     access_key_id: str
     access_key_secret: str
     security_token: str = ""
 
     def __repr__(self) -> str:
-        """Secrets stay out of it."""
+        """Return a text without secrets."""
         return f"Credentials({self.access_key_id!r}, …)"
 
     def are_missing(self) -> bool:
         return not (self.access_key_id and self.access_key_secret)
 
     def hide(self, text: str) -> str:
-        """SignatureDoesNotMatch quotes the string to sign, the security token in it."""
+        """Return the text without our secrets: SignatureDoesNotMatch quotes the string to sign, the
+        security token included."""
         for secret in filter(None, (self.access_key_secret, self.security_token)):
             text = text.replace(secret, "***")
         return text
 
 
 class LiveEndpoint(Struct, frozen=True, kw_only=True):
-    """Where Live is, and how long to wait for it, in ms: together the defaults leave a callback
-    time to answer within 3 s. `http` is for the stand-in; without `lazy_imports` the SDK is
-    imported as it comes."""
+    """Live's address and our time-outs in ms. The default time-outs together leave a callback time
+    to answer within 3 s. `http` is for the emulator; without `lazy_imports` the whole SDK is
+    imported."""
 
     endpoint: str = "live.aliyuncs.com"
     protocol: str = "https"
@@ -56,16 +57,16 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
     lazy_imports: bool = True
 
     def prepare(self) -> None:
-        """Import the SDK and make its session now, before a slot is taken: no claim may wait for
-        either, and threads that are first to need the session make one each (docs/platform/sdk.md
-        §B2)."""
+        """Import the SDK and make its session now, before a slot is taken. No claim may wait for
+        either, and threads that need the first session together make one each
+        (docs/platform/sdk.md §B2)."""
         official(lazy_imports=self.lazy_imports)
         _session(self.protocol, self.endpoint)
 
     def ask(
         self, action: Action, parameters: Mapping[str, object], credentials: Credentials
     ) -> Mapping[str, object]:
-        """What Live answered to one request, or a LiveError.
+        """Return Live's answer to one request, or raise a LiveError.
 
         The SDK's exception goes no further, not even as a cause: its text may hold credentials.
         """
@@ -90,8 +91,8 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
 
 
 def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> object:
-    """A client per call costs 7 us, and all of them share their connections (docs/platform/sdk.md
-    §B1)."""
+    """Return the configuration of a client. A client per call costs 7 us, and all of them share
+    their connections (docs/platform/sdk.md §B1)."""
     return sdk.Config(
         access_key_id=credentials.access_key_id,
         access_key_secret=credentials.access_key_secret,
@@ -104,8 +105,8 @@ def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> obje
 
 @cache
 def _session(protocol: str, endpoint: str) -> object:
-    """The one that the SDK will look for. Its name is the SDK's own business: under another one
-    the first call makes its own, as slowly (25 ms) as without this."""
+    """Return the session that the SDK will look for, under the SDK's own name for it. Under any
+    other name, the first call would make a session of its own, which takes 25 ms."""
     from darabonba import core
 
     pool = core.DaraCore._resolve_pool_maxsize()  # noqa: SLF001 - nothing public makes a session
@@ -114,7 +115,8 @@ def _session(protocol: str, endpoint: str) -> object:
 
 
 def _body(answer: Mapping[str, object]) -> Mapping[str, object]:
-    """`{}`, a list, a status that is not 200: no better than no answer. Live's have a RequestId."""
+    """Return the body. Raise InDoubt for `{}`, a list or a status other than 200: Live's answers
+    have a RequestId, and any other answer is no better than none."""
     body = answer.get("body")
     status = answer.get("statusCode")
     if status == HTTPStatus.OK and isinstance(body, dict) and body.get("RequestId"):
@@ -142,13 +144,14 @@ def _answered(error: Exception, credentials: Credentials) -> LiveError:
 
 
 def _text(error: Exception, name: str) -> str:
-    """The SDK writes 'None' where Live wrote nothing."""
+    """Return the attribute as text. The SDK writes 'None' where Live wrote nothing."""
     text = str(getattr(error, name, None))
     return "" if text == "None" else text
 
 
 def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
-    """The SDK wraps what went wrong; what `requests` raised while sending, it wraps twice."""
+    """Return the error of a request without an answer. The SDK wraps the cause, and wraps it twice
+    if `requests` raised it while sending."""
     from requests import RequestException
 
     from shared.outbound.live.connection import is_never_sent
@@ -164,7 +167,7 @@ def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
 
 
 def _unfit(error: Exception, _credentials: Credentials) -> LiveError:
-    """No request could be made of it: a line break in a key, an endpoint that is none."""
+    """Return the error of an impossible request: a line break in a key, an invalid endpoint."""
     return OperatorActionNeeded(
         "", f"credentials or endpoint are unfit to send: {type(error).__name__}"
     )

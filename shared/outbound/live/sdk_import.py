@@ -1,8 +1,8 @@
 """The official SDK, imported in the quickest way that works.
 
-As its documentation says, that takes half a second and 70 MB: 1,348 files of models, aiohttp and
-what it needs, every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with
-credentials at hand uses none of it.
+Imported as its documentation says, it takes half a second and 70 MB: 1,348 files of models, aiohttp
+and what it needs, every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with
+credentials at hand uses none of it. Only `sdk.py` calls this module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Action = Literal[
     "DescribeLiveRecordNotifyRecords",
 ]
 Way = Literal["lazy", "plain"]
-"""`lazy` leaves out what is unused, `plain` leaves out nothing."""
+"""`lazy` leaves out what our calls never use; `plain` imports everything."""
 
 PACKAGES = (
     "Tea",
@@ -52,11 +52,12 @@ LATER = (
     *("email._encoded_words", "email.charset", "email.header", "http.cookies", "uu", "quopri"),
     *("bz2", "lzma", "xml", "zipfile"),
 )
-"""Used in rare cases only, and then imported: they are at hand."""
+"""Modules that only rare cases use. They are imported then, since Python or a package has them."""
 
 
 class Official(Struct, frozen=True):
-    """`call(config, action, parameters, runtime)` gives `headers`, `statusCode` and `body`."""
+    """The imported SDK. `call(config, action, parameters, runtime)` returns `headers`,
+    `statusCode` and `body`."""
 
     way: Way
     Config: Callable[..., Any]
@@ -68,15 +69,15 @@ _LOADING = Lock()
 
 
 def official(*, lazy_imports: bool) -> Official:
-    """The same for as long as the process lives."""
+    """Return the SDK: the same object for as long as the process lives."""
     with _LOADING:
         return _load(lazy_imports=lazy_imports)
 
 
 @cache
 def _load(*, lazy_imports: bool) -> Official:
-    """The other way is for a release that is not what we know, or for a package that leaves out
-    what the plain import needs."""
+    """Import the SDK, and in the other way if the first one fails: with an unknown release, or in
+    a package without what the plain import needs."""
     lazy, plain = (lambda: _rehearsed(_lazy())), (lambda: _rehearsed(_plain()))
     return first_working([lazy, plain] if lazy_imports else [plain, lazy], PACKAGES)
 
@@ -119,8 +120,8 @@ def _ready(way: Way, call: Callable[..., Mapping[str, Any]]) -> Official:
 
 
 def _quieten() -> None:
-    """Its import hangs handlers of its own on these loggers, so that a line comes out twice, and
-    the first two write each request with its Authorization when the environment says DEBUG=sdk.
+    """Silence the SDK. Its import adds handlers to these loggers, so that a line appears twice, and
+    the first two write each request with its Authorization if the environment has DEBUG=sdk.
     """
     for name in ("darabonba-core", "alibabacloud-tea"):
         logging.getLogger(name).disabled = True
@@ -129,8 +130,8 @@ def _quieten() -> None:
 
 
 def _rehearsed(sdk: Official) -> Official:
-    """After one call that goes nowhere: what a new release may have changed is found out now, and
-    what the first call of a process does once is done."""
+    """Return the SDK after one call that goes nowhere. The call shows now what a new release has
+    changed, and does what the first call of a process does once."""
     from shared.outbound.live.connection import REHEARSAL
 
     keys = {"access_key_id": "id", "access_key_secret": "secret", "security_token": "token"}

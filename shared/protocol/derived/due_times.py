@@ -1,4 +1,7 @@
-"""When a record must be looked at again, and who goes first."""
+"""When a record is due, which record goes first, and which ones count against a quota.
+
+The store orders its queue by them. They are derived from the record alone.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import Command
 
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
-"""When an ending session is looked at, counted from when it was marked."""
+"""When an ending session is polled, counted from when it was marked as ending (`off_since`)."""
 POLL_AGAIN_MS = 60_000
+"""How often it is polled after that; a list that still shows an older publish by then is right."""
 
 
 def next_poll(session: Session) -> int | None:
     if session.state is not SessionState.ENDING:
         return None
+    # off_since ── +5 s ── +15 s ── +30 s ── +90 s ── then every 60 s, but at least 5 s after the
+    # first poll that missed the stream: two polls closer together count as one.
     planned = (
         *POLL_AFTER_MS,
         POLL_AFTER_MS[-1] + (session.polls - len(POLL_AFTER_MS) + 1) * POLL_AGAIN_MS,
@@ -24,11 +30,11 @@ def next_poll(session: Session) -> int | None:
 
 
 NEVER_LIVE_MS = 24 * 3_600_000
-"""How long a policy's intent lasts that never saw its stream."""
+"""How long a policy's intent lasts if its stream is never live."""
 
 
 def due_at(record: StreamRecord) -> int | None:
-    """When this record must be looked at again though nothing happens to it; None for never."""
+    """Return when this record must be handled again even without an event; None for never."""
     times = [doubt.until for doubt in record.doubts]
     if record.flight:
         times.append(record.flight.lease_until)
@@ -56,20 +62,21 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
     return times
 
 
-_RANK = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
+PRIORITY_OF = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
 
 
 def command_priority(record: StreamRecord) -> int:
-    """Who goes first when slots are short: what ends a bill, then what cuts, then what begins."""
-    return _RANK[record.pending.command] if record.pending else 0
+    """Return the rank when slots are short, lowest first: a command that ends a bill, then one that
+    splits a recording, then one that begins it."""
+    return PRIORITY_OF[record.pending.command] if record.pending else 0
 
 
 _BEGINS = (Command.START, Command.RESTART)
 
 
 def counts_against_quota(record: StreamRecord) -> bool:
-    """Whether it counts against a cap: a start of ours may have begun a recording, and nothing
-    says that it is over. What only waits counts nothing."""
+    """Return True if it counts against a quota: a start of ours may have begun a recording, and
+    nothing shows its end. A command that only waits does not count."""
     if record.flight and record.flight.command in _BEGINS:
         return True
     if any(doubt.command in _BEGINS for doubt in record.doubts):

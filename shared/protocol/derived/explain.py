@@ -1,4 +1,4 @@
-"""Why a stream stands as it does: one code, from its record alone."""
+"""Why a stream is in its present phase: one code, from its record and its settings alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.protocol.stream import Command
 
 
 def explain(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry:
-    """The one cause that a person should hear first."""
+    """Return the one cause that a person should see first."""
     stands = phase(record)
     if stands is Phase.UNMANAGED:
         return HistoryEntry(Reason.UNMANAGED)
@@ -42,7 +42,7 @@ def _wanted(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
 
 
 def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry:
-    """What Live last said of it, if it said anything since the start."""
+    """Return what Live last reported since the start, if anything; else how it was started."""
     last_report = record.last_report
     if last_report and not last_report.recording and last_report.when > confirmation.at:
         return HistoryEntry(Reason.PAUSED, {"what": last_report.what})
@@ -62,7 +62,8 @@ def _sent(flight: Flight, who: str) -> HistoryEntry:
 
 
 def _on_its_way(record: StreamRecord) -> HistoryEntry:
-    """On the wire, or owed: the last answer to the same command then says what holds it up."""
+    """Return the cause while a command is on the wire or pending. Once it was tried, the last
+    answer to the same command shows what holds it up."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
         return _sent(flight, record.intent.who or "-")
@@ -83,7 +84,7 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """A rule that records would have made an intent, had the stream been live."""
+    """Return the cause without an intent. A rule that records makes one once the stream is live."""
     if settings.rule.on_publish is OnPublish.RECORD:
         return HistoryEntry(Reason.NOT_LIVE)
     ignored = record.session is not None

@@ -1,4 +1,4 @@
-"""The phase that people are shown, from the record alone."""
+"""The phase of a stream that people see, from the record alone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _phase_wanted(record: StreamRecord) -> Phase:
 
 
 def _runs_without_us(record: StreamRecord) -> bool:
-    """Live reports a recording, and not as the late echo of what we have stopped."""
+    """Return True if Live reports a recording and it is no late report of the stopped one."""
     last_report = record.last_report
     if last_report is None or not last_report.recording or record.is_off:
         return False

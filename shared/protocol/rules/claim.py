@@ -10,7 +10,7 @@ from shared.protocol.stream import Command
 
 
 def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
-    """The record with what it owes on the wire; None while that must not or need not be.
+    """Return the record with its pending command in flight; None if that must not or need not be.
 
     The store adds the slot and the lease.
     """
@@ -37,6 +37,7 @@ def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         return replace(flying, intent=replace(record.intent, claimed=True))
     if pending.command is not Command.STOP:
         return flying
+    # From the claim on, Live may have paused: a TaskAlreadyStarted soon after may mean that pause.
     return replace(flying, stopped_at=max(record.stopped_at or 0, now))
 
 

@@ -24,14 +24,14 @@ from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.command import IN_DOUBT_MS, Doubt, Flight
+from shared.protocol.state.command import IN_DOUBT_MS, MAX_DOUBTS_ENTRIES, Doubt, Flight
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IfNotLive, Requester
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 
 JUST_PUBLISHED_MS = 30_000
-"""How long a published stream may be unknown to the recorder (docs/platform/live.md §11,
+"""How long Live's recorder may not know a published stream (docs/platform/live.md §11,
 UNCONFIRMED)."""
 
 
@@ -54,7 +54,7 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
 
 
 def lapse(transition: Transition, flight: Flight) -> None:
-    """Nobody stored the answer before the lease ended: it is lost, the request perhaps is not."""
+    """Settle a flight whose lease ended without a stored answer: it may still land, so doubt it."""
     transition.change(flight=None)
     transition.add_entry(Reason.ANSWER_LOST, command=flight.command.value)
     doubt(transition, flight)
@@ -65,11 +65,30 @@ def lapse(transition: Transition, flight: Flight) -> None:
 def doubt(transition: Transition, flight: Flight) -> None:
     generation = flight.generation if flight.command is Command.RESTART else 0
     doubtful = Doubt(flight.command, flight.sent_at + IN_DOUBT_MS, generation)
-    transition.change(doubts=(*transition.record.doubts, doubtful))
+    transition.change(doubts=_within_bounds((*transition.record.doubts, doubtful)))
     if flight.command is Command.RESTART:
         transition.change(restart_doubted=True)
+        _start_in_its_place(transition)
     if flight.command is Command.STOP:
-        transition.change(stopped_at=doubtful.until)  # when it may have stopped at the latest
+        latest = max(transition.record.stopped_at or 0, doubtful.until)
+        transition.change(stopped_at=latest)  # when it may have stopped at the latest
+
+
+def _start_in_its_place(transition: Transition) -> None:
+    """A restart took the place of the start of this session, and it may never have arrived."""
+    record = transition.record
+    if record.intent.wanted and not record.is_started and not record.has_failed:
+        transition.enqueue_if_idle(Command.START, Reason.RESTART_UNKNOWN)
+
+
+def _within_bounds(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
+    """Leave out the oldest one too many. A later one of the same command outlasts it, so that what
+    is wanted still goes out once neither can land."""
+    if len(doubts) <= MAX_DOUBTS_ENTRIES:
+        return doubts
+    kinds = [(doubt.command, doubt.generation) for doubt in doubts]
+    excess = next((place for place, kind in enumerate(kinds) if kind in kinds[place + 1 :]), 0)
+    return (*doubts[:excess], *doubts[excess + 1 :])
 
 
 def _start(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
@@ -103,7 +122,8 @@ def _start(transition: Transition, flight: Flight, answer: Accepted | LiveError)
 
 
 def _opened_since(transition: Transition, flight: Flight) -> bool:
-    """The answer speaks of the session its flight was claimed in, not of one opened since."""
+    """Return True if a session has opened since the flight was claimed: the answer is about the
+    session before."""
     return transition.record.intent.wanted and flight.session != transition.record.session_number
 
 
@@ -112,8 +132,8 @@ def _by_person(transition: Transition) -> bool:
 
 
 def _may_be_paused(transition: Transition, flight: Flight) -> bool:
-    """TaskAlreadyStarted may mean a paused task within the merge delay of a stop or interruption
-    (docs/platform/live.md §6, UNCONFIRMED)."""
+    """Return True within the merge delay of a stop or interruption: TaskAlreadyStarted may then
+    mean a paused task (docs/platform/live.md §6, UNCONFIRMED)."""
     since = transition.record.paused_since
     return since > 0 and flight.sent_at - since < transition.settings.merge_delay
 
@@ -145,8 +165,9 @@ def _has_just_come(transition: Transition) -> bool:
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
+    """A start that is refused fails its session, unless Live has accepted one in it before."""
     command_retry.remember_answer(transition, flight, answer, _code(answer))
-    if transition.record.intent.wanted:
+    if transition.record.intent.wanted and not transition.record.is_started:
         number = transition.record.session_number
         transition.change(
             failure=SessionFailure(number, _code(answer), answer.code, transition.now)
@@ -174,8 +195,9 @@ def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) 
 
 
 def _stop_missed(transition: Transition, flight: Flight) -> None:
-    """Over, unless the stream has come back since the stop was claimed, or does so soon; or has
-    just come back, and the recorder, which may resume by itself, does not know it yet."""
+    """Take the recording as ended, and remember when, in case the stream comes back soon. Send the
+    stop again if a session has opened since it was claimed. Retry it if the stream has just come
+    back: Live's recorder may not know it yet, and may resume by itself."""
     if flight.session != transition.record.session_number and not transition.record.is_off:
         transition.enqueue_if_idle(Command.STOP, Reason.STREAM_RETURNED)
     elif _has_just_come(transition) and _was_just_interrupted(transition):
@@ -201,7 +223,7 @@ def _cancel_delay(transition: Transition, flight: Flight, answer: Accepted | Liv
 
 
 def _latest_doubtful_stop(transition: Transition) -> int | None:
-    """The merge delay is over, but for a stop that may still land."""
+    """Return when the latest stop in doubt may land at the latest; None without one."""
     stops = [doubt.until for doubt in transition.record.doubts if doubt.command is Command.STOP]
     return max(stops, default=None)
 
@@ -221,7 +243,7 @@ def _restart(transition: Transition, flight: Flight, answer: Accepted | LiveErro
 
 
 def _prove_later(transition: Transition) -> None:
-    """The restart that was to prove a start gave way to another start: that one is to be proved."""
+    """Let the pending start be checked: it replaced the restart that was to check the last one."""
     confirmation, pending = transition.record.confirmation, transition.record.pending
     if confirmation and pending and pending.command is Command.START:
         transition.change(confirmation=replace(confirmation, repeated=False))

@@ -1,4 +1,4 @@
-"""When a command is sent again, and how its answer is remembered."""
+"""When a command is retried, and how its answer is remembered."""
 
 from __future__ import annotations
 
@@ -15,9 +15,22 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import Answer, Flight
 from shared.protocol.stream import Command
 
+RETRY_MS = 500
+"""Before the first retry of a command that may work by itself; twice as long before each more."""
+MAX_RETRY_MS = 30_000
+"""No such retry waits longer."""
+MAX_NOT_LIVE_RETRY_MS = 8_000
+"""Nor does a start that found no stream where one has just been published."""
+OPERATOR_RETRY_MS = 15_000
+"""Before the first retry of what an operator has to fix; twice as long before each more."""
+MAX_OPERATOR_RETRY_MS = 300_000
+"""No such retry waits longer."""
+UNKNOWN_RETRY_MS = 60_000
+"""Before a command of policy's is retried that Live refused with a code nobody documented."""
+
 
 def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None:
-    """Send it again if it is still what the intent needs and nothing newer is owed."""
+    """Enqueue the command again if the intent still needs it and nothing newer is pending."""
     intent = transition.record.intent
     needed = {
         Command.START: intent.wanted,
@@ -33,14 +46,14 @@ def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None
 
 
 def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
-    """How long before the next attempt, in ms."""
+    """Return the delay before the next attempt, in ms."""
     if isinstance(answer, OperatorActionNeeded):
-        return int(min(15_000 * 2**attempts, 300_000))
+        return int(min(OPERATOR_RETRY_MS * 2**attempts, MAX_OPERATOR_RETRY_MS))
     if isinstance(answer, UnknownRejection):
-        return 60_000
-    backoff = int(min(500 * 2 ** min(attempts, 10), 30_000))
+        return UNKNOWN_RETRY_MS
+    backoff = int(min(RETRY_MS * 2 ** min(attempts, 10), MAX_RETRY_MS))
     if isinstance(answer, StreamNotLive):
-        return int(min(2 * backoff, 8_000))
+        return int(min(2 * backoff, MAX_NOT_LIVE_RETRY_MS))
     return max(answer.retry_after, backoff) if isinstance(answer, Throttled) else backoff
 
 

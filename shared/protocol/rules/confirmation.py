@@ -1,4 +1,4 @@
-"""What an accepted start is worth, and when silence about it must be doubted."""
+"""What an accepted start proves, and when Live's silence about it must be checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 CONFIRM_MS = 10_000
-"""How long Live's silence about an accepted start is believed."""
+"""How long an accepted start may go without a report, where reports are known to come, or where the
+start may have found a paused recording."""
 
 
 _STARTED = {
@@ -37,12 +38,12 @@ def accept_start(
 
 
 def _prove(transition: Transition, flight: Flight, source: StartSource) -> None:
-    """What the yes is worth, and when silence about it must be doubted."""
+    """Store what the accepted start proves, and when silence about it must be checked."""
     before = transition.record.confirmation if transition.record.is_started else None
     echo = flight.reason in (
         Reason.REASSERT,
         Reason.REASSERT_EARLY,
-    )  # what is in doubt is to be proved anew
+    )  # what is in doubt is proved anew
     anew = echo and not transition.may_still_land(Command.RESTART)
     repeated = before is not None and before.repeated and not anew
     since = _speaks_of_it_since(transition, flight, source)
@@ -62,16 +63,17 @@ def _prove(transition: Transition, flight: Flight, source: StartSource) -> None:
 
 
 def _speaks_of_it_since(transition: Transition, flight: Flight, source: StartSource) -> int:
-    """An accepted start is the beginning of what Live reports. Where it was one already, Live must
-    say that it records since the latest pause; a doubtful stop has its own echo."""
+    """Return since when, by Live's clock, a report is about this start: since its slot if Live
+    accepted it, since the latest pause if Live was recording already. A stop in doubt, whose pause
+    may lie ahead, is reasserted on its own."""
     if source is StartSource.ACCEPTED:
         return flight.sent_at - TOGETHER_MS
     return min(transition.record.paused_since, flight.sent_at) + TOGETHER_MS
 
 
 def _open_anew(transition: Transition, flight: Flight) -> None:
-    """Sent since the session ended, or since Live knew no such stream, and accepted: the stream is
-    back, before anybody told of it."""
+    """Open a session if the accepted start was sent since the session ended, or since Live knew no
+    such stream: the stream is back, and no callback or list has reported it yet."""
     session, unbound = transition.record.session, transition.record.intent.session is None
     if session is None:
         return
@@ -97,7 +99,8 @@ def count_acceptance(transition: Transition) -> None:
 
 
 def _check_at(transition: Transition, source: StartSource, *, repeated: bool) -> int | None:
-    """What may not be restarted again is proved by a start once no pause can last."""
+    """Return when to check the start; None for never. A session that may not be restarted again is
+    checked by a start once no pause can last."""
     if repeated:
         return transition.pause_over_at if source is StartSource.ADOPTED else None
     unproved = source is StartSource.ADOPTED or (

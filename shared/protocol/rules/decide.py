@@ -51,6 +51,8 @@ class Decision(Struct, frozen=True):
 
 def decide(record: StreamRecord, event: Event, now: int, settings: StreamSettings) -> Decision:
     transition = Transition(record, now, settings)
+    if settings.observe:
+        _withdraw_pending(transition)
     if not isinstance(event, CommandSettled):
         _pass_time(transition)
     if not idempotency.is_repeated_request(transition, event):
@@ -100,6 +102,15 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             _check(transition)
         case _:  # pragma: no cover - the union is closed, and mypy knows it
             raise AssertionError(event)
+
+
+def _withdraw_pending(transition: Transition) -> None:
+    """What was waiting when the stage was told to observe is not sent any more."""
+    pending = transition.record.pending
+    if pending is not None:
+        reason = pending.reason.value
+        transition.add_entry(Reason.OBSERVED, command=pending.command.value, reason=reason)
+        transition.change(pending=None)
 
 
 def _pass_time(transition: Transition) -> None:

@@ -1,4 +1,4 @@
-"""The same Idempotency-Key again changes nothing."""
+"""Requests that repeat an Idempotency-Key: they change nothing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from msgspec.structs import replace
 from shared.protocol.events import HOUR_MS, Event
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.intent import IdempotencyKey
+from shared.protocol.state.intent import MAX_KEYS, IdempotencyKey
 
 KEY_AGE_MS = 24 * HOUR_MS
-"""How long an Idempotency-Key is remembered,"""
-MAX_KEYS = 100
-"""unless so many newer ones were used: a record does not grow without end."""
+"""How long an Idempotency-Key is remembered, unless MAX_KEYS newer ones were used."""
 
 
 def is_repeated_request(transition: Transition, event: Event) -> bool:
-    """The same key again changes nothing; a new one is remembered with what it asked."""
+    """Return True if the key was used before: nothing may change then. Remember a new key."""
     idempotency_key = getattr(event, "idempotency_key", None)
     if not isinstance(idempotency_key, IdempotencyKey):
         return False

@@ -39,9 +39,9 @@ def start(transition: Transition, asked: StartAsked) -> None:
 
 
 def _start_again(transition: Transition, asked: StartAsked) -> None:
-    """A second start moves the end and takes the intent over from policy; it sends nothing unless
-    nothing else is being tried. Asked when the stream is gone, or may be, or was never recorded
-    since it came, it is about the session in which a start will be accepted."""
+    """Move the end, and take the intent over from policy. Send a start only if no command is
+    pending and no start was accepted. If the stream is gone or may be, or has not been recorded
+    since it came, the request is about the session in which a start will be accepted."""
     transition.change_intent(
         requester=Requester.PERSON,
         made_at=transition.now,
@@ -59,14 +59,14 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
 
 
 def _is_recorded_here(record: StreamRecord) -> bool:
-    """A start was accepted in the session of now, which surely goes on."""
+    """Return True if a start was accepted in the present session, which surely goes on."""
     surely_live = record.session is not None and record.session.state is SessionState.LIVE
     here = record.is_started or record.intent.session == record.session_number
     return surely_live and here
 
 
 def _send_start(transition: Transition, reason: Reason) -> None:
-    """A start of this session that is on the wire already serves the new intent as well."""
+    """Enqueue a start, unless one of this session is on the wire: it serves the new intent too."""
     flight = transition.record.flight
     served = flight and flight.command is Command.START
     if flight and served and flight.session == transition.record.session_number:
@@ -94,12 +94,15 @@ def _set_end(transition: Transition, max_duration: int | None, until: int | None
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """The end counts from the first accepted start and survives reconnects."""
+    """Set the end, counted from the first accepted start (ms), so that it survives reconnects.
+
+    The end sends a stop also where this intent claimed no start: Live may have accepted an older
+    one."""
     intent = transition.record.intent
     ceiling = transition.settings.max_duration
     limit = at + min(intent.max_duration or ceiling, ceiling)
     until = limit if intent.until is None else min(intent.until, at + ceiling)
-    transition.change_intent(first_accepted_at=at, until=until)
+    transition.change_intent(first_accepted_at=at, until=until, claimed=True)
 
 
 def stop(transition: Transition, asked: StopAsked) -> None:
@@ -122,7 +125,8 @@ def stop(transition: Transition, asked: StopAsked) -> None:
 
 
 def _undoes_nothing(record: StreamRecord) -> bool:
-    """All a stop would undo is a start never claimed, and nothing hints at a live stream."""
+    """Return True if a stop would only undo a start that was never claimed, and nothing hints at a
+    live stream."""
     untouched = record.flight is None and not record.ever_claimed
     known = (record.session, record.last_report, record.approved_on_demand_at)
     unseen = all(one is None for one in known)
@@ -154,8 +158,8 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
-    """Whether policy made an intent now: at most one a session, and none while an explicit stop
-    holds."""
+    """Let policy make an intent, and return True if it did: at most one a session, and none while
+    a hold lasts."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         return False
@@ -187,7 +191,7 @@ def _against(record: StreamRecord, transition: Transition) -> Reason | None:
 
 
 def end_with_session(transition: Transition) -> None:
-    """The session that a `stop` or `finalize` intent belongs to is over, and so is the intent."""
+    """End a `stop` or `finalize` intent, since the session that it belongs to is over."""
     intent = transition.record.intent
     if is_bound(intent):
         _end(
@@ -198,19 +202,19 @@ def end_with_session(transition: Transition) -> None:
 
 
 def is_bound(intent: Intent) -> bool:
-    """It ends with the session that it belongs to."""
+    """Return True if the intent ends with the session that it belongs to."""
     resumes = intent.on_interruption is OnInterruption.RESUME
     return intent.wanted and not resumes and bool(intent.session)
 
 
 def would_end(transition: Transition, began: int) -> bool:
-    """Whether a session that opens, begun at `began`, ends the intent."""
+    """Return True if a session that opens, begun at `began`, would end the intent."""
     kept = belongs_to_next(transition, began) or _asked_since(transition.record.intent, began)
     return is_bound(transition.record.intent) and not kept
 
 
 def meet_session(transition: Transition, session: Session) -> None:
-    """What becomes of the intent as a session opens."""
+    """Bind, release or end the intent as a session opens."""
     intent = transition.record.intent
     if belongs_to_next(transition, session.began):
         transition.change_intent(session=session.number)
@@ -221,13 +225,13 @@ def meet_session(transition: Transition, session: Session) -> None:
 
 
 def _asked_since(intent: Intent, began: int) -> bool:
-    """A person asked again when the session had begun and nobody had told of it: it was meant."""
+    """Return True if the request came after the session had begun: it meant that session."""
     return intent.made_at > began + TOGETHER_MS
 
 
 def belongs_to_next(transition: Transition, began: int) -> bool:
-    """The session that opens was there already when a start of the intent was first accepted: news
-    of it came late, and what was taken for the one before it was this one."""
+    """Return True if the session that opens had begun when a start of the intent was first
+    accepted: it was reported late, and was taken for the session before."""
     intent, session = transition.record.intent, transition.record.session
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
@@ -253,7 +257,7 @@ def end_never_live(transition: Transition) -> None:
 
 
 def give_up(transition: Transition) -> None:
-    """Asked to fail when the stream is not live, and it is not."""
+    """End an intent that was to fail if the stream is not live."""
     _end(transition, Reason.GAVE_UP_NOT_LIVE, finalize=False, send=False)
 
 

@@ -1,5 +1,5 @@
-"""Live asks, as a stream begins, whether to record it (OnDemand 1): what it is told, and what the
-telling is worth. A yes is as good as a start of ours until it stays unconfirmed."""
+"""Live's question, as a stream begins, whether to record it (OnDemand 1): the answer, and what it
+proves. A yes counts as a start of ours unless it stays unconfirmed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
 FRESH_MS = 60_000
-"""How long an answer is taken for one about the session that opens next."""
+"""How long an on-demand answer counts for the session that opens next."""
 CONFIRM_MS = 10_000
-"""How long Live's silence about a session that it was told to record is believed."""
+"""How long Live may be silent about a session that it should record before a start is sent."""
 
 
 def is_asked(record: StreamRecord, now: int) -> bool | None:
-    """What an intent says of the publish that begins now; None where it is left to policy."""
+    """Return True if the intent wants the publish that begins now recorded, False if a hold or an
+    end forbids it, None if policy decides."""
     intent = record.intent
     if intent.wanted:
         ends = intent.on_interruption is not OnInterruption.RESUME and intent.session is not None
@@ -33,7 +34,7 @@ def is_asked(record: StreamRecord, now: int) -> bool | None:
 
 
 def _is_open(record: StreamRecord, now: int) -> bool:
-    """The publish has been told of already: Live asks late, or again."""
+    """Return True if the publish has been reported already: Live asks late, or again."""
     session = record.session
     live = session is not None and session.state is SessionState.LIVE
     return session is not None and live and now - session.opened_at < FRESH_MS
@@ -52,7 +53,7 @@ def answered(transition: Transition, event: OnDemandAnswered) -> None:
 
 
 def opened(transition: Transition) -> None:
-    """The session that opens was answered for: the start that it would be sent can wait."""
+    """Take the session that opens as started if the answer for it was yes; drop its start."""
     approved_at, pending = transition.record.approved_on_demand_at, transition.record.pending
     transition.change(approved_on_demand_at=None)
     if (

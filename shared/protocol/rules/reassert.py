@@ -1,4 +1,4 @@
-"""What is sent again once a command in doubt can no longer land."""
+"""What is re-sent once a command in doubt can no longer land."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _AGAINST_A_STOP = (Command.START, Command.RESTART)
 
 
 def end_doubts(transition: Transition) -> None:
-    """What was in doubt has landed by now or never will: say once more what is wanted."""
+    """End the doubts that are over at `now`: those commands have landed or never will. Re-send what
+    is wanted if one of them may have undone it."""
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     if not over:
         return
@@ -27,7 +28,7 @@ def end_doubts(transition: Transition) -> None:
 
 
 def _heal(transition: Transition) -> None:
-    """A restart that was lost may leave a pause. Once no pause can last, one start tells."""
+    """Enqueue one start for when no pause can last: a restart that was lost may leave a pause."""
     if transition.record.intent.wanted and transition.record.pending is None:
         transition.enqueue(
             Command.START, Reason.RESTART_UNKNOWN, after=transition.settings.merge_delay

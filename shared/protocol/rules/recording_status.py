@@ -1,5 +1,5 @@
 """What Live reports of the recording itself. Its reports come late and carry no identity: they
-confirm, they wake an echo early, and they never stop what nobody asked us to manage."""
+confirm, they reassert a command in doubt early, and they never stop an unmanaged recording."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def reported(transition: Transition, event: Reported) -> None:
 
 
 def _is_of_what_was_stopped(transition: Transition, news: LastReport) -> bool:
-    """That it ran, told within a minute of our own stop: who began it is not said, and most likely
-    it is what the stop has ended."""
+    """Return True for a report within a minute of our own stop that the recording ran. It does not
+    say who began the recording, and most likely it is about what the stop has ended."""
     before, wanted = transition.record.last_report, transition.record.intent.wanted
     if before is None or before.what != STOPPED or wanted:
         return False
@@ -53,7 +53,7 @@ def _runs(transition: Transition, what: str, time: int | None) -> None:
 
 
 def _may_be_ours(transition: Transition, time: int | None) -> bool:
-    """What runs though nobody wants it may be what a command of ours in doubt has begun."""
+    """Return True if a recording that nobody wants may be the effect of a command in doubt."""
     if transition.may_still_land(Command.START, at=time):
         return True
     doubts = [doubt for doubt in transition.record.doubts if not transition.is_unmanaged(doubt)]
@@ -62,7 +62,7 @@ def _may_be_ours(transition: Transition, time: int | None) -> bool:
 
 
 def _settle_restart(transition: Transition, time: int | None) -> None:
-    """A restart whose answer was lost: Live records since, so it was done or is not missed."""
+    """Settle a restart whose answer was lost: Live records since, so it was done or not needed."""
     restarts = [doubt for doubt in transition.record.doubts if doubt.command is Command.RESTART]
     if all(doubt.may_explain(time) for doubt in restarts):
         transition.change(restart_doubted=False)
@@ -99,7 +99,7 @@ def failed(transition: Transition, event: RecordFailed) -> None:
 
 
 def _is_of_before(transition: Transition, time: int | None) -> bool:
-    """It failed before what we know of by now, before this start, or before this session."""
+    """Return True if it failed before the last report, before this start or before this session."""
     record = transition.record
     last_report, confirmation, session = record.last_report, record.confirmation, record.session
     if last_report and (last_report.is_newer(time) or last_report.is_same(FAILED, time)):
@@ -121,7 +121,7 @@ def file_left(transition: Transition, event: FileLeft) -> None:
 
 
 def file_failed(transition: Transition, event: FileFailed) -> None:
-    """The recording behind it is none the worse, so the session has not failed."""
+    """Note the failed file. The recording goes on, so the session has not failed."""
     transition.add_entry(
         Reason.FILE_FAILED,
         event=event.event,

@@ -1,10 +1,10 @@
 """One publish is one session: how sessions begin, are doubted and end.
 
-LIVE ──publish_done, a look that misses it──▶ ENDING ──two looks that miss it──▶ ENDED
+LIVE ──publish_done, a poll that misses it──▶ ENDING ──two polls that miss it──▶ ENDED
   ▲                                             │                                  │
-  └──────────── a look that shows it ───────────┴──────────────────────────────────┘
-a later publish, or a list's time more than 5 s later: the next session, whatever the standing;
-but a publish that would end an intent for nothing: ENDING, and a look decides
+  └──────────── a poll that shows it ───────────┴──────────────────────────────────┘
+a later publish, or a list's time more than 5 s later: the next session, whatever the state;
+but a publish that would end an intent and make no new one: ENDING, and a poll decides
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def published(transition: Transition, event: Published) -> None:
 
 
 def _follow(transition: Transition, session: Session, time: int) -> None:
-    """What signs a callback covers no `time`. Where this one would end an intent, and the rule
-    makes none in its place, a look has to see the publish first; nothing that is to start waits for
-    it.
+    """Handle a later publish. A callback's signature does not cover its `time`: if this publish
+    would end an intent, and the rule makes none in its place, a poll has to see it first. No start
+    waits for that.
     """
     records = transition.settings.rule.on_publish is OnPublish.RECORD
     if records or not intent_rules.would_end(transition, time):
@@ -59,13 +59,15 @@ def _look_first(transition: Transition, session: Session, time: int) -> None:
 
 
 def _belongs(session: Session, time: int) -> bool:
-    """An undated session may have begun at any time before it was opened."""
+    """Return True if `time` may be this session's. An undated session may have begun at any time
+    before it was opened."""
     apart = time - session.began
     return apart <= TOGETHER_MS and (session.is_undated or apart >= -TOGETHER_MS)
 
 
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
-    """Known before its callback came. That may be of a reconnect, so the start goes out again."""
+    """Take the publish time of a session that was known before its callback. The callback may be
+    of a reconnect, so the start is sent again unless one covers the publish."""
     transition.change_session(time=time)
     transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
     if transition.record.is_off:
@@ -79,8 +81,8 @@ def _learn_time(transition: Transition, session: Session, time: int) -> None:
 
 
 def _covered(transition: Transition, time: int) -> bool:
-    """A start that Live accepts clearly later than a publish is of that publish, or of a later one:
-    one accepted already, on its way, or owed since."""
+    """Return True if a start clearly later than the publish was accepted, is on the wire or is
+    pending: it is about that publish or a later one."""
     confirmation, flight, pending = (
         transition.record.confirmation,
         transition.record.flight,
@@ -115,22 +117,22 @@ def _open(
 
 
 def open_undated(transition: Transition) -> None:
-    """An accepted start proves a live stream that no callback and no list has told of, or not since
-    the session before it ended."""
+    """Open a session for an accepted start. It proves a live stream that no callback and no list
+    has reported, or not since the session before it ended."""
     transition.change(
         session=Session(transition.record.session_number + 1, transition.now), failure=None
     )
 
 
 def _drop_own_restart(transition: Transition) -> None:
-    """It was to prove a start of the session before."""
+    """Drop a restart that was to check a start of the session before."""
     pending = transition.record.pending
     if pending and pending.reason is Reason.UNPROVED:
         transition.change(pending=None)
 
 
 def _meet_intent(transition: Transition, reason: Reason) -> None:
-    """The stream is there: start what is wanted, stop again what a stop missed."""
+    """Act on the intent now that the stream is live: start it, or repeat a stop that missed it."""
     if transition.record.intent.wanted:
         transition.enqueue(Command.START, reason)
     elif _stop_missed(transition):
@@ -149,20 +151,20 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
         transition.add_entry(Reason.UNPUBLISHED_TWICE)
         transition.change(
             interrupted_at=transition.now
-        )  # what it was, its recording may be paused now
+        )  # whatever it was, its recording may be paused now
     elif session.state is not SessionState.LIVE:
         transition.add_entry(Reason.UNPUBLISHED_TWICE)
     elif event.time < session.began - TOGETHER_MS:
         transition.add_entry(Reason.UNPUBLISHED_LATE)
     elif session.last_unpublish_time is not None and event.time <= session.last_unpublish_time:
-        transition.add_entry(Reason.UNPUBLISHED_TWICE)  # and found untrue since
+        transition.add_entry(Reason.UNPUBLISHED_TWICE)  # a poll has refuted it since
     else:
         transition.change_session(last_unpublish_time=event.time)
         _mark_ending(transition, Reason.UNPUBLISHED)
 
 
 def mark_refused(transition: Transition) -> None:
-    """Live knows no such stream: the next look decides who is right."""
+    """Note that Live knows no such stream. The next poll decides."""
     transition.change_session(start_not_found=True, last_start_not_found=True)
     session = transition.record.session
     if session is not None and session.state is SessionState.LIVE:
@@ -188,6 +190,8 @@ def _missed(transition: Transition, asked_at: int) -> None:
     session = transition.record.session
     if session is None or session.state is SessionState.ENDED or asked_at < session.opened_at:
         return
+    # off_since ── first poll after it that misses: absent_at ── a second, 5 s later or more: ENDED
+    # A poll that was requested before off_since proves nothing about the time after it.
     if session.state is SessionState.LIVE:
         _mark_ending(transition, Reason.NOT_SEEN)
     elif session.absent_at is None and asked_at >= session.off_since:
@@ -224,8 +228,8 @@ def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
 
 
 def _seen_older(transition: Transition, session: Session, published_at: int, asked_at: int) -> None:
-    """The list is stale; but where it says so of an ending session for a minute, the publish that
-    it does not show was never one."""
+    """Handle a list that shows an earlier publish. The list is stale; but if it shows the same a
+    minute after the session was marked as ending, the later publish never happened."""
     stale = session.state is not SessionState.ENDING or asked_at < session.off_since + POLL_AGAIN_MS
     if stale:
         transition.add_entry(Reason.SEEN_STALE)
@@ -234,8 +238,9 @@ def _seen_older(transition: Transition, session: Session, published_at: int, ask
 
 
 def _is_told(session: Session, published_at: int) -> bool:
-    """The list shows the later publish that was told of. Two times of its own are two however near
-    they are; of two callbacks it shows the nearer one."""
+    """Return True if the list shows the later publish that a callback reported. Two times of the
+    list are two publishes, however near they are. Between the times of two callbacks, the nearer
+    one is the list's."""
     if (
         session.unverified_publish_time is None
         or abs(published_at - session.unverified_publish_time) > TOGETHER_MS
@@ -260,5 +265,6 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
     )
     if doubted:
         transition.add_entry(Reason.SEEN_AGAIN)
-    if not intent_rules.by_policy(transition, says_why_not=doubted) and doubted:
+    lacks_start = transition.record.lacks_start and not transition.settings.observe
+    if not intent_rules.by_policy(transition, says_why_not=doubted) and (doubted or lacks_start):
         _meet_intent(transition, Reason.SEEN_AGAIN)

@@ -1,4 +1,4 @@
-"""What is to be sent, what is on the wire, and what was sent without a stored answer."""
+"""The pending command, the flight on the wire, and the attempts in doubt."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 IN_DOUBT_MS = 60_000
-"""How long a request whose answer was never stored may still land."""
+"""How long after it was sent a request whose answer was never stored may still land."""
+MAX_DOUBTS_ENTRIES = 12
+"""Requests in doubt that one record remembers; more are reached only in a burst."""
 
 
 class PendingCommand(Struct, frozen=True, omit_defaults=True):
-    """The command that should go out next. Nobody has it on the wire yet."""
+    """The command to send next. It is not on the wire yet."""
 
     command: Command
     reason: Reason
@@ -21,11 +23,11 @@ class PendingCommand(Struct, frozen=True, omit_defaults=True):
     since: int
     not_before: int
     attempts: int = 0
-    over_quota: bool = False  # every place is taken: it waits for one to come free
+    over_quota: bool = False  # the quota is used up: it waits until some is freed
 
 
 class Flight(Struct, frozen=True, omit_defaults=True):
-    """The one command that may be on the wire. `sent_at` is its pace slot."""
+    """The one command that may be on the wire. `sent_at` is its slot."""
 
     id: str
     command: Command
@@ -39,20 +41,20 @@ class Flight(Struct, frozen=True, omit_defaults=True):
 
 
 class Doubt(Struct, frozen=True, omit_defaults=True):
-    """An attempt whose answer was never stored: until then it may still land."""
+    """An attempt whose answer was never stored. It may still land before `until`."""
 
     command: Command
     until: int
-    generation: int = 0  # of a restart: the intent that it was asked under
+    generation: int = 0  # of a restart: the intent that it belongs to
 
     def may_explain(self, time: int | None) -> bool:
-        """Whether what Live says was so at `time` may be this attempt's doing; None tells nothing
-        against it."""
+        """Return True if a report of `time` may be this attempt's effect; a report without a time
+        always may."""
         return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
-    """What Live last said to a command of ours. `code` is Live's own."""
+    """Live's last answer to a command of ours. `code` is Live's own."""
 
     command: Command
     reason: Reason

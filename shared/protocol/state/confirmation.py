@@ -9,17 +9,17 @@ from shared.protocol.state.session import TOGETHER_MS
 
 
 class StartSource(OpenEnum):
-    """What proves that a session was started: Live's answer to a start, or ours to its asking."""
+    """What shows that a session was started: Live's answer to a start, or ours to its question."""
 
     ACCEPTED = "accepted"
     ALREADY = "already"
     ADOPTED = "adopted"
-    ON_DEMAND = "on_demand"  # Live asked and was told to; no command of ours was needed
+    ON_DEMAND = "on_demand"  # Live asked, and our answer was yes; no command was needed
 
 
 class Confirmation(Struct, frozen=True, omit_defaults=True):
-    """A start that Live answered with yes. `check_at` is when silence must be doubted; what Live
-    says was so before `since`, by its clock, is of a recording before."""
+    """A start that Live accepted. `check_at` is when Live's silence must be checked. A report of
+    before `since`, by Live's clock, is about an earlier recording."""
 
     session: int
     at: int
@@ -31,12 +31,12 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     since: int = 0
 
     def may_explain(self, time: int | None) -> bool:
-        """Whether what Live says was so at `time` may be of this start; Live seldom says when."""
+        """Return True if a report of `time` may be about this start; Live seldom gives a time."""
         return time is None or time >= self.since
 
 
 class SessionFailure(Struct, frozen=True, omit_defaults=True):
-    """Why this session is not recorded although it is wanted."""
+    """Why this session is not recorded although the intent wants it."""
 
     session: int
     reason: Reason
@@ -46,8 +46,8 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):
-    """What Live last reported of the recording itself: heard at `at`, and so since `time`, by its
-    own clock and where it said so. Our own accepted stop counts as such a report."""
+    """Live's last report of the recording itself: received at `at` (our clock), true since `time`
+    (Live's clock) if Live said so. Our own accepted stop counts as such a report."""
 
     recording: bool
     what: str
@@ -59,7 +59,7 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at if self.time is None else self.time
 
     def is_newer(self, time: int | None) -> bool:
-        """Than what was so at `time`, for sure."""
+        """Return True if it is surely newer than a report of `time`."""
         if time is None:
             return False
         if self.what == STOPPED:
@@ -71,4 +71,4 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
 
 
 STOPPED = "stop"
-"""What `LastReport` says where it is our own stop that Live accepted."""
+"""The `what` of a LastReport that is our own stop, accepted by Live."""

@@ -9,6 +9,9 @@ from msgspec import Struct
 from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import OpenEnum, Reason
 
+MAX_KEYS = 100
+"""How many Idempotency-Keys a record remembers: it does not grow without end."""
+
 
 class Requester(OpenEnum):
     """Whose intent it is."""
@@ -25,9 +28,10 @@ class IfNotLive(str, Enum):
 
 
 class Intent(Struct, frozen=True, omit_defaults=True):
-    """What people or policy want now. Every new intent raises `generation`.
+    """The desired state of one stream. Every new intent raises `generation`.
 
-    `until` and `max_duration` end a wanted one; the `held_` fields keep policy off an unwanted one.
+    `until` and `max_duration` end an intent that wants a recording; the `held_` fields of one that
+    does not keep policy from making a new one.
     """
 
     generation: int = 0
@@ -51,7 +55,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):
-    """An ask that carried an Idempotency-Key. `digest` tells another body from the same one."""
+    """The Idempotency-Key of a request. `digest` tells requests with different bodies apart."""
 
     key: str
     digest: str

@@ -1,5 +1,5 @@
-"""What is kept about one stream. All times are milliseconds since the epoch, by the store's clock;
-only a session's two times are Live's own."""
+"""What is stored about one stream. Times are milliseconds since the epoch: by Live's clock where
+they come from its callbacks, reports or lists, else by the store's clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.protocol.stream import StreamKey
 
 
 class StreamRecord(Struct, frozen=True, omit_defaults=True):
-    """One stream's record: what is wanted, what may be under way, what is known."""
+    """One stream's record: the intent, the commands under way, what is known of the stream."""
 
     key: StreamKey
     intent: Intent = field(default_factory=Intent)
@@ -41,19 +41,19 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def paused_since(self) -> int:
-        """When a pause may have begun at the latest; 0 when none may have."""
+        """Return when a pause may have begun at the latest; 0 if none may have."""
         last_report = self.last_report
         paused_at = last_report.when if last_report and last_report.what == "record_paused" else 0
         return max(self.stopped_at or 0, self.interrupted_at or 0, paused_at)
 
     @property
     def is_off(self) -> bool:
-        """Known not to be live; a stream never seen is not known to be anything."""
+        """Return True if the session has ended. Of a stream without a session, nothing is known."""
         return self.session is not None and self.session.state is SessionState.ENDED
 
     @property
     def is_watched(self) -> bool:
-        """Its session has not ended, so that a look that misses it says something."""
+        """Return True if its session has not ended: only then a poll that misses it matters."""
         return self.session is not None and not self.is_off
 
     @property
@@ -65,8 +65,18 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return self.failure is not None and self.failure.session == self.session_number
 
     @property
+    def lacks_start(self) -> bool:
+        """Wanted and live, and nothing was started, has failed or is under way: a stage that only
+        observed leaves it so."""
+        session = self.session
+        if not self.intent.wanted or session is None or session.state is not SessionState.LIVE:
+            return False
+        is_under_way = self.pending is not None or self.flight is not None
+        return not (is_under_way or self.is_started or self.has_failed)
+
+    @property
     def is_held(self) -> bool:
-        """Held for the session of now, whatever the hour: see `held_at` for the clock's part."""
+        """Return True if a hold covers the present session. `held_at` adds holds that time ends."""
         intent, session = self.intent, self.session
         if intent.wanted or session is None:
             return False
@@ -78,6 +88,6 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return before is not None and session.opened_at < before
 
     def held_at(self, now: int) -> bool:
-        """An explicit stop still keeps policy from making an intent."""
+        """Return True if a hold still keeps policy from making an intent."""
         until = self.intent.held_until
         return self.is_held or (not self.intent.wanted and until is not None and now < until)

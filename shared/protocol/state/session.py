@@ -7,7 +7,8 @@ from enum import Enum
 from msgspec import Struct
 
 TOGETHER_MS = 5_000
-"""Two times that were told by different clocks, ours or Live's, may be one when this near."""
+"""Two times by different clocks, ours or Live's, may be the same moment if they are this near; two
+polls that do not show a stream are at least as far apart."""
 
 
 class SessionState(str, Enum):
@@ -26,29 +27,29 @@ class Session(Struct, frozen=True, omit_defaults=True):
     state: SessionState = SessionState.LIVE
     off_since: int = 0  # since when it is ending or ended
     polls: int = 0  # made since then
-    absent_at: int | None = None  # when a look first missed it since then
+    absent_at: int | None = None  # when a poll first missed it since then
     start_not_found: bool = False  # Live answered a start with StreamNotFound
     last_start_not_found: bool = (
-        False  # it did so last: whatever a look shows, it has accepted none since
+        False  # that was its last answer: it has accepted none since, whatever a poll shows
     )
-    last_unpublish_time: int | None = None  # of the latest publish_done that was taken for its end
+    last_unpublish_time: int | None = None  # of the latest publish_done that marked its end
     unverified_publish_time: int | None = (
-        None  # of the latest later publish that only a look may believe
+        None  # of the latest later publish, which a poll has to confirm
     )
 
     @property
     def is_undated(self) -> bool:
-        """Known by an accepted start alone: it began at `opened_at` or before."""
+        """Return True if only an accepted start shows it: it began at `opened_at` or before."""
         return self.time is None and self.publish_time is None
 
     @property
     def began(self) -> int:
-        """Its time for comparing with a callback's."""
+        """Return its time for comparing with a callback's."""
         known = self.time if self.time is not None else self.publish_time
         return self.opened_at if known is None else known
 
     @property
     def listed(self) -> int:
-        """Its time for comparing with the online list's."""
+        """Return its time for comparing with the online list's."""
         known = self.publish_time if self.publish_time is not None else self.time
         return self.opened_at if known is None else known

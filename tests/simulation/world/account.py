@@ -34,7 +34,7 @@ class Holdings:
         return None
 
     def host(self) -> str:
-        """What a recording callback is signed for; with its port or not is UNCONFIRMED
+        """Return the host that signs a recording callback; whether it has its port is UNCONFIRMED
         (live.md §3)."""
         account = self.account
         return (
@@ -48,7 +48,7 @@ class Holdings:
         return "InvalidSecurityToken.Expired" if self.expired else ""
 
     def repeated(self, nonce: str) -> str:
-        """A request seen before (live.md §1.5)."""
+        """Return the error code of a repeated nonce, empty for a new one (live.md §1.5)."""
         if not nonce:
             return ""
         if nonce in self._nonces and self._switches.nonce_refused:

@@ -21,7 +21,7 @@ class Agenda:
         self._number = 0
 
     def enter(self, at: int, act: Act, *arguments: object) -> Entry:
-        """The entry, for `cancel`. The act is called as act(at, *arguments)."""
+        """Add `act`, to be called as act(at, *arguments); return the entry, for `cancel`."""
         self._number += 1
         entry: Entry = [at, self._number, act, arguments]
         heappush(self._entries, entry)

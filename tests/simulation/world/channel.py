@@ -62,8 +62,10 @@ class Channel:
     # --- what the recorder sees of the ingest
 
     def appeared(self, at: int, session: Session) -> None:
-        """The recorder learns of an ingest: an automatic recording begins or goes on; a manual
-        one does not restart (live.md §6), unless `resumes_after_interruption`."""
+        """Let the recorder notice an ingest: an automatic recording begins or goes on.
+
+        A manual one does not restart (live.md §6), unless `resumes_after_interruption` is set.
+        """
         if session.end is not None or self.seen is not None:
             return
         self.seen = session
@@ -73,15 +75,17 @@ class Channel:
             self._record_by_itself(at, session)
 
     def vanished(self, at: int) -> None:
-        """The ingest ended: a running recording stops, its merge delay begins (live.md §6)."""
+        """End the ingest: a running recording stops and its merge delay begins (live.md §6)."""
         self.seen = None
         if self.task.state is State.RECORDING:
             reports = self._switches.interruption_reports_pause
             self.task.pause(at, State.INTERRUPTED, reports=reports)
 
     def asked(self, at: int, session: Session, need_record: bool | None) -> None:
-        """The on-demand callback was answered: None means failed or late, and what follows from
-        that is UNCONFIRMED (live.md §5)."""
+        """Apply the answer to the on-demand callback; None means failed or late.
+
+        The effect of a failure is UNCONFIRMED (live.md §5).
+        """
         failed = self._switches.on_demand_failure_records
         session.on_demand = failed if need_record is None else need_record
         if self.seen is session:
@@ -118,7 +122,8 @@ class Channel:
         return ""
 
     def stop(self, at: int, config: Config | None) -> str:
-        """Forces a pause, of an automatic recording too; the file comes after the delay."""
+        """Pause the recording, an automatic one too, and return the error code; the file comes
+        later."""
         refused = self._refused(config)
         if refused:
             return refused
@@ -143,7 +148,8 @@ class Channel:
         return ""
 
     def restart(self, at: int, config: Config | None) -> str:
-        """A new recording; the file of a running one is written at once."""
+        """Begin a new recording and return the error code; a running one's file is written at
+        once."""
         if self.seen is None:
             return NOT_FOUND
         if self._switches.config_guards_all and not self._commandable(config):
@@ -196,7 +202,7 @@ class Channel:
             self.task.resume(at, "record_started" if as_start else "record_resumed")
 
     def _works(self, at: int) -> bool:
-        """An accepted start can still fail later: record_error, or silence (live.md §4)."""
+        """Return False if an accepted start fails: with record_error, or silently (live.md §4)."""
         if self.broken and not self._switches.failed_start_is_silent:
             self.witness.event(at, self.stream, "record_error")
         return not self.broken

@@ -104,13 +104,14 @@ class Compute:
         return len(self._busy)
 
     def invoke(self, at: int, function: str, payload: object) -> Invocation | None:
-        """A synchronous call; None is a 429. The platform never tries it again (§3)."""
+        """Invoke synchronously; return None for a 429, which the platform does not retry (§3)."""
         self._agenda.advance(at)
         self._requests += 1
         return self._begin(at, Queued(self._requests, function, payload, at), asynchronous=False)
 
     def invoke_async(self, at: int, function: str, payload: object, delay_ms: int = 0) -> None:
-        """Accepted with 202; it begins in `due` (§3)."""
+        """Accept an asynchronous call, as with 202; `due` returns it once it has an instance
+        (§3)."""
         self._agenda.advance(at)
         self._requests += 1
         self._agenda.enter(at + delay_ms, self._try, Queued(self._requests, function, payload, at))
@@ -124,8 +125,10 @@ class Compute:
         every_ms: int = MINUTE_MS,
         jitter_ms: int = 1_000,
     ) -> None:
-        """A timer trigger from `at` on: asynchronous calls, tried again on error (§3). How late a
-        timer may be is not in the facts: up to jitter_ms, drawn."""
+        """Start a timer trigger at `at`: asynchronous calls, retried on error (§3).
+
+        The facts do not say how late a timer may be: a random delay of up to jitter_ms.
+        """
         self._agenda.advance(at)
         self._agenda.enter(at, self._tick, function, payload, every_ms, jitter_ms)
 
@@ -133,8 +136,10 @@ class Compute:
         return self._agenda.now if self._begun else self._agenda.next_due()
 
     def due(self, at: int) -> list[Invocation]:
-        """The asynchronous calls that got an instance, each handed out once; their code runs from
-        `invocation.at`, which a cold start puts after `at`."""
+        """Return the asynchronous calls that got an instance, each once.
+
+        Their code runs from `invocation.at`, which a cold start puts after `at`.
+        """
         self._agenda.advance(at)
         begun = self._begun
         self._begun = []
@@ -174,7 +179,7 @@ class Compute:
         self._enter_again(at + wait, queued)
 
     def _repeat(self, at: int, invocation: Invocation) -> None:
-        """Function errors: three retries unless configured (§3)."""
+        """Retry a call after a function error: three times unless configured (§3)."""
         again = Queued(
             invocation.request,
             invocation.function,

@@ -67,8 +67,11 @@ class Live(Truth):
     # --- the encoder's side
 
     def publish(self, at: int, stream: Stream) -> bool:
-        """An encoder connects. False: refused, since the name is in use (a dead connection is
-        one until its 10 s are over). Its publish is sent if it stays 2 s (live.md §2)."""
+        """Connect an encoder; return False if it is refused because the name is in use.
+
+        A dead connection uses the name for 10 s. The publish is sent after 2 s of connection
+        (live.md §2).
+        """
         self._agenda.advance(at)
         channel = self._channel(stream)
         second = self.switches.second_publisher
@@ -80,8 +83,11 @@ class Live(Truth):
         return True
 
     def unpublish(self, at: int, stream: Stream, *, clean: bool = True) -> bool:
-        """The oldest encoder goes. Not clean: no data any more, which the service notices after
-        10 s (live.md §2). False: there was none, or it is going already."""
+        """Disconnect the oldest encoder; return False if there is none or it is leaving already.
+
+        Without `clean` it only sends no more data, which the service notices after 10 s (live.md
+        §2).
+        """
         self._agenda.advance(at)
         channel = self._channel(stream)
         session = next((each for each in channel.sessions if not each.dying), None)
@@ -156,8 +162,10 @@ class Live(Truth):
         return answer
 
     def refusal(self, at: int, *, signed_at: int | None = None) -> Answer | None:
-        """What any API answers a caller without valid credentials or clock; None: nothing is
-        wrong. Ask it before `online` and `undelivered` (live.md §1.5)."""
+        """Return the error of a caller without valid credentials or clock, None for a valid caller.
+
+        Call it before `online` and `undelivered` (live.md §1.5).
+        """
         code = self._holdings.unproved(at, at if signed_at is None else signed_at)
         return self._answer(code) if code else None
 
@@ -191,7 +199,8 @@ class Live(Truth):
         return self._answer("InternalError" if hidden else code), not code
 
     def _gate(self, at: int, request: Request) -> str:
-        """The codes that come before the recording is looked at (live.md §1.3, §1.5)."""
+        """Return the error code of the checks before the recording is considered (live.md §1.3,
+        §1.5)."""
         if request.trouble is Trouble.IDLE_500:
             return "InternalError"
         if request.trouble is Trouble.IDLE_503:
@@ -229,8 +238,10 @@ class Live(Truth):
         return leaving
 
     def answered(self, at: int, number: int, status: int, *, need_record: bool = False) -> None:
-        """The receiver's answer to one delivery. Without it Live waits 5 s, then tries again up
-        to five times, 1 s apart (live.md §2). need_record is read for `on_demand` alone."""
+        """Take the receiver's answer to one delivery; need_record counts for `on_demand` only.
+
+        Without an answer Live waits 5 s and retries up to five times, 1 s apart (live.md §2).
+        """
         self._agenda.advance(at)
         self._outbox.answered(at, number, status, need_record=need_record)
 
@@ -239,7 +250,7 @@ class Live(Truth):
     def set_config(
         self, at: int, config: Config, domain: str, *, app: str = "", name: str = ""
     ) -> None:
-        """Takes effect after re-push only (live.md §6)."""
+        """Set a recording configuration; it takes effect from the next publish on (live.md §6)."""
         self._agenda.advance(at)
         self._holdings.configs[domain, app, name] = config
 
@@ -258,7 +269,8 @@ class Live(Truth):
         self._holdings.expired = False
 
     def break_bucket(self, at: int, domain: str, code: str = "AccessDenied") -> None:
-        """Recordings that begin from now on fail after their 200; code "" mends (live.md §4)."""
+        """Make recordings that begin from now on fail after their 200; code "" fixes it (live.md
+        §4)."""
         self._agenda.advance(at)
         self._holdings.broken.pop(domain, None)
         if code:
@@ -268,7 +280,7 @@ class Live(Truth):
                 channel.broken = code
 
     def rotate_keys(self, at: int, *, stream_key: str, record_key: str) -> None:
-        """Running streams go on signing with the old keys (live.md §3)."""
+        """Change both signing keys; running streams keep the old ones (live.md §3)."""
         self._agenda.advance(at)
         self._holdings.keys = (stream_key, record_key)
 

@@ -70,8 +70,10 @@ class Outbox:
         self._pending[self._number] = (event, attempt, timeout)
 
     def answered(self, at: int, number: int, status: int, *, need_record: bool) -> None:
-        """An answer in time ends it; one that comes later than 5 s is not heard. Whether a
-        non-200 is retried is UNCONFIRMED (live.md §2)."""
+        """Take the answer to a delivery; one after more than 5 s is ignored.
+
+        Whether a status other than 200 is retried is UNCONFIRMED (live.md §2).
+        """
         if number not in self._pending:
             return
         event, attempt, timeout = self._pending.pop(number)

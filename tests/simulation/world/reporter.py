@@ -56,20 +56,22 @@ class Reporter:
     # --- what the ingest has to say
 
     def announce(self, at: int, channel: Channel, session: Session) -> None:
-        """The publish, if the encoder has stayed connected 2 s, silent or not (live.md §2)."""
+        """Report the publish if the encoder is still connected after 2 s, silent or not (live.md
+        §2)."""
         if session.end is None:
             session.announced = True
             moment = at if self._switches.publish_time_is_sending else session.start
             self._tell_ingest(at, channel, session, "publish", moment)
 
     def done(self, at: int, channel: Channel, session: Session, delay: int) -> None:
-        """The publish_done of an encoder that went at `at`, sent `delay` ms later (live.md §2)."""
+        """Report the publish_done of an encoder that left at `at`, `delay` ms later (live.md
+        §2)."""
         if session.announced or self._switches.done_without_publish:
             tell = self._tell_ingest
             self._agenda.enter(at + delay, tell, channel, session, "publish_done", at)
 
     def ask(self, at: int, channel: Channel, session: Session) -> None:
-        """The on-demand callback: a GET, once, at the start of the ingest (live.md §5)."""
+        """Send the on-demand callback: a GET, once, at the start of the ingest (live.md §5)."""
         stream = channel.stream
         fields = {**_named(stream), "vbitrate": "2000", "codec": "h264"}
         self._events += 1

@@ -56,7 +56,7 @@ class Task:
         self._interval: Interval | None = None
 
     def begin(self, at: int, config: Config, *, automatic: bool, reports: bool = True) -> None:
-        """A new recording with a new file."""
+        """Begin a new recording with a new file."""
         self.automatic = automatic
         self._config = config
         self._file_start = at
@@ -67,7 +67,7 @@ class Task:
         self._run(at, told_as)
 
     def pause(self, at: int, state: State, *, reports: bool = True) -> None:
-        """The file appears only after the delay, 180 s unless configured (live.md §1.2, §6)."""
+        """Pause; the file appears after the delay, 180 s unless configured (live.md §1.2, §6)."""
         self.state = state
         self._until = at
         self._end_interval(at)

@@ -35,12 +35,13 @@ class Truth:
         return self._reporter.files
 
     def is_live(self, stream: Stream) -> bool:
-        """Connected as Live sees it; a dead encoder is, for its 10 s (live.md §2)."""
+        """Return True if Live sees a connection, which a dead encoder keeps for 10 s (live.md
+        §2)."""
         channel = self._channels.get(stream)
         return channel is not None and bool(channel.sessions)
 
     def is_dying(self, stream: Stream) -> bool:
-        """Connected, but no encoder behind it sends any more."""
+        """Return True if there are connections, but no encoder behind them sends any more."""
         return self.is_live(stream) and all(each.dying for each in self._channels[stream].sessions)
 
     def is_visible(self, stream: Stream) -> bool:
@@ -60,11 +61,11 @@ class Truth:
         return self._state(stream) in PENDING
 
     def is_automatic(self, stream: Stream) -> bool:
-        """The present recording was begun by Live itself."""
+        """Return True if Live itself began the present recording."""
         return self.is_recording(stream) and self._channels[stream].task.automatic
 
     def is_commandable(self, stream: Stream) -> bool:
-        """A start would find an effective configuration and a bucket that works."""
+        """Return True if a start would find an effective configuration and a bucket that works."""
         channel = self._channels.get(stream)
         if channel is None or stream.domain in self._holdings.broken:
             return False
@@ -78,7 +79,7 @@ class Truth:
         return State.NONE if channel is None else channel.task.state
 
     def _effective(self, channel: Channel) -> Config | None:
-        """That of the push (live.md §6), unless a deletion acts at once."""
+        """Return the configuration of the push (live.md §6), unless a deletion acts at once."""
         present = self._holdings.config(channel.stream)
         if not channel.sessions:
             return present

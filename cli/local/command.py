@@ -1,0 +1,165 @@
+"""The commands demo, dev and emulator, which run the whole stack, or a part of it, on this machine.
+
+cli.main adds them. cli.local.stack and the emulators do the work.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cli import output
+from cli.local import demo as demonstration
+from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
+from cli.packaging import RUNTIMES
+from cli.packaging.command import unpacked
+from cli.paths import need_checkout
+from cli.stage_registry import DEV, STATE, Target, register
+from cli.stage_registry import path as stages_file
+
+
+def _ending_signals() -> Sequence[signal.Signals]:
+    """Return the signals besides SIGINT that end a command; SIGHUP unless nohup ignores it."""
+    closing = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGHUP) if closing else (signal.SIGTERM,)
+
+
+_PORT = click.IntRange(0, 65_535)
+_STORE = click.option(
+    "--store",
+    type=click.Choice([SQLITE, REDIS]),
+    default=SQLITE,
+    show_default=True,
+    help="type of the store; redis starts a server on this machine",
+)
+
+
+@click.command()
+@_STORE
+def demo(store: str) -> None:
+    """Show the main workflow on this machine.
+
+    A stream is recorded, interrupted, resumed and stopped. No cloud account is needed.
+    """
+    for number in _ending_signals():
+        signal.signal(number, lambda *_: sys.exit("The demo was interrupted."))
+    sys.exit(demonstration.run(store))
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=_PORT,
+    default=FC_PORT,
+    show_default=True,
+    help="HTTP port of the Function Compute emulator",
+)
+@click.option(
+    "--live-port",
+    type=_PORT,
+    default=LIVE_PORT,
+    show_default=True,
+    help="HTTP port of the ApsaraVideo Live emulator",
+)
+@click.option(
+    "--rtmp-port",
+    type=_PORT,
+    help="port to push streams to; 1935 if --live-port is the default, else any free port",
+)
+@_STORE
+@click.option(
+    "--package",
+    "runtime",
+    type=click.Choice(RUNTIMES),
+    is_flag=False,
+    flag_value=RUNTIMES[0],
+    help="build the archive for this runtime and run the functions from it",
+)
+def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
+    """Run a complete development stage on this machine until Ctrl-C."""
+    if runtime:
+        need_checkout("dev --package")
+    ended = threading.Event()
+    for number in (signal.SIGINT, *_ending_signals()):
+        signal.signal(number, lambda *_: ended.set())
+    folder = stages_file().resolve().parent / DEV
+    with running(
+        folder,
+        fc_port=port,
+        live_port=live_port,
+        rtmp_port=rtmp_port,
+        store=store,
+        deployed=unpacked(runtime, folder / "code") if runtime else None,
+    ) as stack:
+        register(DEV, Target(stack.fc, TOKEN, stack.live, stack.rtmp))
+        click.echo(f"Function Compute     {stack.fc}    (API token: {TOKEN})")
+        click.echo(f"ApsaraVideo Live     {stack.live}    (control plane under /_control/)")
+        click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
+        click.echo(f"recordings           {stack.folder / 'buckets'}")
+        click.echo(f"store, clock, logs   {stack.folder}")
+        click.echo(f"development clock    {output.clock_offset(stack.get('clock')['offset_ms'])}")
+        click.echo("Press Ctrl-C to stop.")
+        ended.wait()
+
+
+@click.group()
+def emulator() -> None:
+    """Run one of the emulators alone."""
+
+
+_PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+@emulator.command("live")
+@click.option(
+    "--port", type=_PORT, default=LIVE_PORT, show_default=True, help="HTTP port; 0 takes a free one"
+)
+@click.option(
+    "--rtmp-port",
+    type=_PORT,
+    help="port to push streams to; 1935 if --port is the default, else any free port",
+)
+@click.option(
+    "--buckets",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=STATE / "buckets",
+    help="folder to store recordings in",
+)
+@click.option("--json", "as_json", is_flag=True, help="print the address as one line of JSON")
+@click.option(
+    "--account", type=_PATH, help="TOML file of the account to emulate; default: development"
+)
+@click.option(
+    "--clock-file", type=_PATH, help="file that shares the development clock with other programs"
+)
+def emulator_live(
+    *,
+    port: int,
+    rtmp_port: int | None,
+    buckets: Path,
+    as_json: bool,
+    account: Path | None,
+    clock_file: Path | None,
+) -> None:
+    """Emulate ApsaraVideo Live over HTTP and RTMP on loopback."""
+    from emulator.live.server import listening, run
+
+    where = listening(port, rtmp_port, buckets)
+    sys.exit(run(where, json_output=as_json, account_path=account, clock_file=clock_file))
+
+
+@emulator.command("fc", context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def emulator_fc(options: tuple[str, ...]) -> None:
+    """Emulate Function Compute over HTTP on loopback.
+
+    OPTIONS are those of `python -m emulator.fc --help`.
+    """
+    from emulator.fc.__main__ import main as run
+
+    sys.exit(run(list(options)))

@@ -1,0 +1,23 @@
+-- Prelude: a rate limiter shared by all instances (GCRA with a burst of one), after clock.lua.
+-- KEYS: 1 rate limit: always the first key of a script with this prelude. It stands here as a
+--       literal because Tair refuses a key whose index is computed.
+-- Defines: slot (ms), the next free slot; take(interval), which takes it; limit, used, before,
+--          minute, MINUTE_MS for scripts that read the limiter.
+--
+-- `free` is where the next slot begins. One that lies in the past is not saved up: the slot is now.
+--
+--   idle:  ----free----now = slot----slot + interval = new free----> time
+--   busy:  ----now-----free = slot---slot + interval = new free----> time
+local MINUTE_MS = 60000
+local limit = redis.call('HMGET', KEYS[1], 'free', 'minute', 'used', 'before')
+local slot = math.max(now, tonumber(limit[1] or '0'))
+-- Slots taken in this minute and in the one before it; after a longer pause, or where the clock was
+-- set back, both count from nothing.
+local minute = math.floor(now / MINUTE_MS)
+local passed = minute - tonumber(limit[2] or '0')
+local used, before = tonumber(limit[3] or '0'), tonumber(limit[4] or '0')
+if passed == 1 then used, before = 0, used elseif passed ~= 0 then used, before = 0, 0 end
+local function take(interval)
+  redis.call('HSET', KEYS[1], 'free', string.format('%.3f', slot + interval),
+    'minute', text(minute), 'used', text(used + 1), 'before', text(before))
+end

@@ -1,0 +1,11 @@
+-- Measure how much of a rate limit is used.
+-- KEYS: 1 rate limit
+-- ARGV: 1 clock
+-- Returns: {slots a second over the last minute, ms until the next free slot}
+-- One step: the counts, the next slot and the time must be of one moment.
+-- The minute before counts with the part of it that lies within the last 60 s:
+--
+--   |------minute before------|------this minute--now
+--               |<----------- 60 s -------------->|
+local weighed = used + before * (1 - (now % MINUTE_MS) / MINUTE_MS)
+return {string.format('%.3f', weighed * 1000 / MINUTE_MS), string.format('%.3f', slot - now)}

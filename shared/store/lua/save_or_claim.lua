@@ -1,0 +1,149 @@
+-- Replace one version of a record and, where the save asks for it, claim a slot for its command.
+-- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
+--       10 phases, 11 waits, 12 uris, 13 watched
+-- ARGV: 1 clock, 2 the save as JSON (shared/store/save_request.py)
+-- Returns: {'conflict'}, or {result, version, ms until the slot, slot, lease end}. The result is
+--          'stored', 'over_quota' or 'claimed'; slot and lease end are '' unless it is 'claimed'.
+-- One step: the version check, the slot, the quota and every index must agree. Between any two of
+-- them another instance could send a second command or take the same place of a quota.
+--
+-- The queue is three sorted sets of one member a record, its order: command priority, policy
+-- priority, age, name. `later` has what is due in the future, by due time; `line` what is due now,
+-- by order; `lined` the same as `line`, by due time.
+local request = cjson.decode(ARGV[2])
+local row = redis.call('HMGET', KEYS[2], 'version', 'token', 'phase', 'order', 'rule', 'waits',
+  'slot', 'sent', 'lease', 'over_quota')
+local old = {version = tonumber(row[1] or '0'), token = row[2], phase = row[3], order = row[4],
+  rule = row[5] or '', waits = row[6] or '', slot = row[7], sent = row[8], lease = row[9],
+  result = row[10]}
+local function reply(result, version, at, sent, lease)
+  return {result, version, string.format('%.3f', math.max(at - now, 0)), sent, lease}
+end
+-- A client repeats a save whose answer was lost. The token is compared before the version, since
+-- the first attempt has raised the version and the repeat would look like a conflict.
+if old.token == request.token then
+  if old.slot ~= '' then
+    return reply('claimed', old.version, tonumber(old.slot), old.sent, old.lease)
+  end
+  return reply(old.result, old.version, now, '', '')
+end
+if old.version ~= request.version then return {'conflict'} end
+
+-- Choose one of the three variants of the record. The quota is checked before the slot: a start
+-- that may not run must not use up a slot. A record that counts already needs no second place.
+local chosen, result, waits, ahead_by = request.if_no_slot, 'stored', '', 0
+if request.if_slot then
+  if request.if_no_quota and old.rule == '' then
+    for _, scope in ipairs(request.scopes) do
+      local ahead = redis.call('ZLEXCOUNT', KEYS[11],
+        '[' .. scope[1] .. '\0', '(' .. scope[1] .. '\0' .. request.queue_position)
+      local taken = tonumber(redis.call('HGET', KEYS[8], scope[1]) or '0')
+      if waits == '' and taken + ahead >= scope[2] then waits = scope[1] end
+    end
+  end
+  if waits ~= '' then
+    chosen, result = request.if_no_quota, 'over_quota'
+  elseif slot - now > request.slot_wait_ms then
+    ahead_by = slot - now
+  else
+    chosen, result = request.if_slot, 'claimed'
+  end
+end
+
+-- The lease runs from the slot, not from now: the client waits for the slot before it sends.
+--
+--   ----now----slot = sent----sent + lease_ms = lease end, due at the latest----> time
+local sent, lease, claimed_slot = '', '', ''
+local due = chosen.due
+if result == 'claimed' then
+  local at = math.floor(slot + 0.5)
+  sent, lease, claimed_slot = text(at), text(at + request.lease_ms), string.format('%.3f', slot)
+  due = math.min(due or at + request.lease_ms, at + request.lease_ms)
+elseif result == 'over_quota' then
+  -- A save that gives up a place makes it due sooner (below); a cap that was raised does not.
+  due = math.min(due or moment + request.recheck_ms, moment + request.recheck_ms)
+end
+local order = chosen.command_priority .. request.queue_position
+local rule = chosen.takes and '=' .. request.rule or ''
+
+-- The first write is one that an engine out of memory refuses; ZREM or HDEL would be carried out.
+redis.call('HSET', KEYS[2], 'version', text(request.version + 1), 'token', request.token,
+  'document', chosen.document, 'phase', chosen.phase, 'order', order, 'rule', rule,
+  'waits', waits, 'slot', claimed_slot, 'sent', sent, 'lease', lease, 'over_quota', result)
+if result == 'claimed' then take(request.interval) end
+if request.version == 0 then redis.call('ZADD', KEYS[9], 0, request.member) end
+if old.phase ~= chosen.phase then
+  if old.phase then
+    redis.call('ZREM', KEYS[10], old.phase .. '\0' .. request.member)
+    redis.call('HINCRBY', KEYS[8], 'phase:' .. old.phase, -1)
+  end
+  redis.call('ZADD', KEYS[10], 0, chosen.phase .. '\0' .. request.member)
+  redis.call('HINCRBY', KEYS[8], 'phase:' .. chosen.phase, 1)
+end
+if chosen.watched then
+  redis.call('HSET', KEYS[13], request.member, chosen.watched)
+else
+  redis.call('HDEL', KEYS[13], request.member)
+end
+
+-- The old order leaves the queue before the new one joins it: the two may be the same string.
+if old.order then
+  redis.call('ZREM', KEYS[5], old.order)
+  redis.call('ZREM', KEYS[6], old.order)
+  redis.call('ZREM', KEYS[7], old.order)
+end
+if due and due <= moment then
+  redis.call('ZADD', KEYS[6], 0, order)
+  redis.call('ZADD', KEYS[7], text(due), order)
+elseif due then
+  redis.call('ZADD', KEYS[5], text(due), order)
+end
+
+if old.waits ~= '' then
+  redis.call('ZREM', KEYS[11], old.waits .. '\0' .. string.sub(old.order, 2))
+end
+if waits ~= '' then redis.call('ZADD', KEYS[11], 0, waits .. '\0' .. request.queue_position) end
+-- The counts change before the free places are counted, so that a place given up here is one.
+if old.rule ~= rule then
+  for name, change in pairs({[old.rule] = -1, [rule] = 1}) do
+    if name ~= '' then
+      redis.call('HINCRBY', KEYS[8], 'rule:' .. string.sub(name, 2), change)
+      redis.call('HINCRBY', KEYS[8], 'account', change)
+    end
+  end
+  for _, scope in ipairs(request.scopes) do
+    local free = scope[2] - tonumber(redis.call('HGET', KEYS[8], scope[1]) or '0')
+    local first = free > 0 and redis.call('ZRANGEBYLEX', KEYS[11],
+      '[' .. scope[1] .. '\0', '(' .. scope[1] .. '\1', 'LIMIT', 0, text(free)) or {}
+    -- As many as there are free places become due now; each takes its place with a save of its own.
+    for _, waiting in ipairs(first) do
+      local woken = request.start_priority .. string.sub(waiting, #scope[1] + 2)
+      redis.call('ZADD', KEYS[6], 0, woken)
+      redis.call('ZADD', KEYS[7], text(moment), woken)
+      redis.call('ZREM', KEYS[5], woken)
+    end
+  end
+end
+
+-- A history line is "first last count entry", newest first; an entry that repeats the newest line
+-- is counted there.
+local entries = request.entries
+if waits ~= '' then entries[#entries + 1] = request.no_quota end
+for _, entry in ipairs(entries) do
+  local newest = redis.call('LINDEX', KEYS[3], 0) or ''
+  local at, count, newest_entry = string.match(newest, '^(%d+) %d+ (%d+) (.*)$')
+  if newest_entry == entry then
+    local times = at .. ' ' .. text(moment) .. ' ' .. text(count + 1)
+    redis.call('LSET', KEYS[3], 0, times .. ' ' .. entry)
+  else
+    redis.call('LPUSH', KEYS[3], text(moment) .. ' ' .. text(moment) .. ' 1 ' .. entry)
+    redis.call('LTRIM', KEYS[3], 0, request.history_max_entries - 1)
+  end
+end
+for _, file in ipairs(request.files) do
+  if redis.call('HSETNX', KEYS[12], file.uri, file.lasted) == 1 then
+    redis.call('ZADD', KEYS[4], text(file.stop), file.member)
+  end
+end
+if result == 'claimed' then return reply(result, request.version + 1, slot, sent, lease) end
+return reply(result, request.version + 1, now + ahead_by, '', '')

@@ -1,0 +1,322 @@
+"""Writes the tables of docs/protocol.md that follow from the code.
+
+`python -m tests.repository.protocol_page` writes them; a test fails while one is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from shared.protocol import (
+    Command,
+    CommandSettled,
+    Decision,
+    Event,
+    Phase,
+    Polled,
+    Published,
+    StartAsked,
+    StreamKey,
+    StreamRecord,
+    StreamSettings,
+    Unpublished,
+    claim,
+    decide,
+)
+from shared.protocol.command_errors import LiveError, StreamNotLive
+from shared.protocol.events import Accepted
+from shared.protocol.state.confirmation import StartSource
+from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, Invariant
+from tests.explorer.rules import RULES
+from tests.repository.rooms import ROOT
+from tests.support.marked_page import between
+
+PAGE = ROOT / "docs" / "protocol.md"
+PROTOCOL = "shared/protocol"
+INVARIANTS = f"{PROTOCOL}/state/invariants.py"
+UNITS = ("HOUR_MS",)
+"""No time of the protocol, only its measure."""
+
+
+def page() -> str:
+    text = PAGE.read_text(encoding="utf-8")
+    for mark, lines in TABLES.items():
+        text = between(text, mark, lines())
+    return text
+
+
+def link(name: str, file: str) -> str:
+    return f"[`{name}`](../{file})"
+
+
+# --- times ---------------------------------------------------------------------------------------
+
+
+def times() -> Iterator[str]:
+    yield from ("| name | value | meaning |", "|---|---|---|")
+    for file in protocol_files():
+        for name, meaning in constants(file):
+            value = getattr(module(file), name)
+            yield f"| {link(name, file)} | {shown(value)} | {meaning} |"
+    defaults = StreamSettings()
+    for name, meaning in SETTINGS.items():
+        field = link(f"StreamSettings.{name}", f"{PROTOCOL}/events.py")
+        yield f"| {field} | {shown(getattr(defaults, name))} | {meaning} |"
+
+
+SETTINGS: Mapping[str, str] = {
+    "max_duration": "The longest that an intent records, counted from the first accepted start. A "
+    "stage or a rule sets it lower.",
+    "hold": "How long an explicit stop holds against the policy, unless the person says otherwise.",
+    "merge_delay": "How long Live keeps a stopped or interrupted recording paused before it writes "
+    "the file. A setting of the stage, which has to agree with Live's.",
+}
+
+
+@cache
+def protocol_files() -> tuple[str, ...]:
+    files = sorted((ROOT / PROTOCOL).rglob("*.py"))
+    return tuple(str(file.relative_to(ROOT)) for file in files)
+
+
+@cache
+def tree(file: str) -> ast.Module:
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
+
+
+def module(file: str) -> object:
+    return import_module(".".join(Path(file).with_suffix("").parts))
+
+
+def constants(file: str) -> Iterator[tuple[str, str]]:
+    """Yield each public time of a module with its docstring, which is empty where it has none."""
+    body = tree(file).body
+    for node, after in zip(body, [*body[1:], None], strict=False):
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+            continue
+        name = node.targets[0].id
+        if name.endswith("_MS") and not name.startswith("_") and name not in UNITS:
+            yield name, _sentence(after)
+
+
+def _sentence(node: ast.stmt | None) -> str:
+    match node:
+        case ast.Expr(value=ast.Constant(value=str(text))):
+            return " ".join(text.split())
+        case _:
+            return ""
+
+
+def shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(shown, value))
+    assert isinstance(value, int)
+    for unit, ms in (("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if value >= 2 * ms and value % ms == 0:
+            return f"{value // ms} {unit}"
+    return f"{value} ms"
+
+
+# --- events --------------------------------------------------------------------------------------
+
+MEANINGS: Mapping[str, str] = {
+    "StartAsked": "A person wants the stream recorded.",
+    "StopAsked": "A person wants it recorded no more.",
+    "ExtendAsked": "A person moves the end.",
+    "RestartAsked": "A person wants the file split now.",
+    "CancelDelayAsked": "A person wants the file now, without the merge delay.",
+    "Published": "Live's callback: the stream came up at this time.",
+    "Unpublished": "Live's callback: the stream went away at this time.",
+    "Polled": "Live's online list, asked at this time, shows the stream or does not.",
+    "CommandSettled": "A command got its answer, or an error that says there is none.",
+    "Reported": "Live's callback: the recording runs, or is paused.",
+    "RecordFailed": "Live's callback: an accepted start did not lead to a recording.",
+    "FileLeft": "Live's callback: a recording left a file.",
+    "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
+    "OnDemandAnswered": "Live asked as the stream began whether to record, and got this answer.",
+    "Remarked": "Live's callback that changes nothing: an exception, a switch of publishers.",
+    "TimePassed": "Something was due. Nothing else happened.",
+}
+
+
+def events() -> Iterator[str]:
+    yield from ("| event | meaning | handled by |", "|---|---|---|")
+    for event, (function, file) in handlers().items():
+        event_link = link(event, f"{PROTOCOL}/events.py")
+        yield f"| {event_link} | {MEANINGS[event]} | {link(function, file)} |"
+
+
+@cache
+def handlers() -> Mapping[str, tuple[str, str]]:
+    """By event: the function that `decide` calls for it, and the file of that function."""
+    decide_file = f"{PROTOCOL}/rules/decide.py"
+    rooms = {
+        name.asname or name.name: f"{PROTOCOL}/rules/{name.name}.py"
+        for node in tree(decide_file).body
+        if isinstance(node, ast.ImportFrom) and node.module == "shared.protocol.rules"
+        for name in node.names
+    }
+    found = {}
+    for node in ast.walk(tree(decide_file)):
+        match node:
+            case ast.match_case(
+                pattern=ast.MatchClass(cls=ast.Name(id=event)),
+                body=[ast.Expr(value=ast.Call(func=ast.Attribute(ast.Name(id=room), function)))],
+            ):
+                found[event] = (function, rooms[room])
+            case ast.match_case(
+                pattern=ast.MatchClass(cls=ast.Name(id=event)),
+                body=[ast.Expr(value=ast.Call(func=ast.Name(id=function)))],
+            ):
+                found[event] = (function, decide_file)
+            case _:
+                pass
+    return found
+
+
+# --- states --------------------------------------------------------------------------------------
+
+_NOW_MS = 1_000_000_000
+_BEGAN_MS = _NOW_MS - 600_000
+_KEY = StreamKey("live.example.com", "app", "room1")
+
+
+def sessions() -> Iterator[str]:
+    """What `decide` itself makes of each event in each state, for a stream that a person wants."""
+    yield f"| the session is | {' | '.join(OCCASIONS)} |"
+    yield "|---" * (len(OCCASIONS) + 1) + "|"
+    for state, record in SITUATIONS.items():
+        cells = [_outcome(record, event) for event in OCCASIONS.values()]
+        yield f"| {state} | {' | '.join(cells)} |"
+
+
+OCCASIONS: Mapping[str, Event] = {
+    "publish, an earlier time": Published(_BEGAN_MS - 60_000),
+    "publish, the same time": Published(_BEGAN_MS),
+    "publish, a later time": Published(_NOW_MS),
+    "publish_done": Unpublished(_NOW_MS),
+    "a poll shows it": Polled(_BEGAN_MS, _NOW_MS),
+    "a poll shows a later publish": Polled(_NOW_MS, _NOW_MS),
+    "a poll does not show it": Polled(None, _NOW_MS),
+}
+
+
+def _decided(record: StreamRecord, event: Event, now_ms: int) -> StreamRecord:
+    decision: Decision = decide(record, event, now_ms, StreamSettings())
+    return decision.record
+
+
+def _settled(record: StreamRecord, answer: Accepted | LiveError, now_ms: int) -> StreamRecord:
+    flying = claim(record, "f", now_ms)
+    assert flying is not None
+    assert flying.flight is not None
+    flight = replace(flying.flight, sent_at=now_ms, lease_until=now_ms + 8_000)
+    return _decided(replace(flying, flight=flight), CommandSettled("f", answer), now_ms)
+
+
+def _situations() -> Iterator[tuple[str, StreamRecord]]:
+    wanted = _decided(StreamRecord(_KEY), StartAsked("ann"), _BEGAN_MS - 60_000)
+    unknown = _settled(wanted, StreamNotLive("StreamNotFound"), _BEGAN_MS - 60_000)
+    yield "not open yet", unknown
+    opened = _decided(unknown, Published(_BEGAN_MS), _BEGAN_MS)
+    live = _settled(opened, Accepted("R"), _BEGAN_MS)
+    yield "live", live
+    ending = _decided(live, Unpublished(_NOW_MS - 60_000), _NOW_MS - 60_000)
+    yield "ending", ending
+    absent = _decided(ending, Polled(None, _NOW_MS - 50_000), _NOW_MS - 50_000)
+    yield "ending, absent once", absent
+    yield "ended", _decided(absent, Polled(None, _NOW_MS - 40_000), _NOW_MS - 40_000)
+
+
+SITUATIONS: Mapping[str, StreamRecord] = dict(_situations())
+
+
+def _outcome(before: StreamRecord, event: Event) -> str:
+    after = _decided(before, event, _NOW_MS)
+    old, new = before.session, after.session
+    is_another = new is not None and (old is None or old.number != new.number)
+    parts = ["a new session"] if is_another else []
+    if not is_another and old and new and old.state is not new.state:
+        parts.append(new.state.value)
+    elif not is_another and old and new and old.absent_at is None and new.absent_at is not None:
+        parts.append("absent once")
+    if after.pending and after.pending.command is Command.START and not before.pending:
+        parts.append("start")
+    return ", ".join(parts) or "–"  # noqa: RUF001 - a dash in a table
+
+
+PHASES: Mapping[Phase, str] = {
+    Phase.IDLE: "Nobody wants it recorded, and nothing is recorded or under way.",
+    Phase.WAITING: "It is wanted and not live, or the stage only observes.",
+    Phase.QUEUED: "A start waits for its slot, or for room under a cap.",
+    Phase.STARTING: "A start is on the wire, or is to be retried.",
+    Phase.RECORDING: "A start was accepted in this session, and the session has not ended.",
+    Phase.STOPPING: "A stop or cancel_delay waits or is on the wire.",
+    Phase.FAILED: "It is wanted, and Live refuses to record this session.",
+    Phase.UNMANAGED: "Live reports a recording that nobody asked live-record to manage.",
+}
+SOURCES: Mapping[StartSource, str] = {
+    StartSource.ACCEPTED: "Live answered 200.",
+    StartSource.ALREADY: "Live answered TaskAlreadyStarted, and no pause is possible: it records.",
+    StartSource.ADOPTED: "Live answered TaskAlreadyStarted within the merge delay of a stop or an "
+    "interruption: it records, or it is paused. A report, one restart or a later start tells.",
+    StartSource.ON_DEMAND: "Live asked whether to record, and the answer was yes. No start was "
+    "needed; unless a report confirms it, one goes out.",
+}
+
+
+def phases() -> Iterator[str]:
+    yield from ("| phase | when |", "|---|---|")
+    for phase in Phase:
+        yield f"| `{phase.value}` | {PHASES[phase]} |"
+
+
+def sources() -> Iterator[str]:
+    yield from ("| source | what it is worth |", "|---|---|")
+    for source in StartSource:
+        yield f"| `{source.value}` | {SOURCES[source]} |"
+
+
+# --- invariants and rules ------------------------------------------------------------------------
+
+
+def invariants() -> Iterator[str]:
+    yield from ("| name | holds | what holds |", "|---|---|---|")
+    for invariant in ALWAYS:
+        yield _invariant(invariant, "always")
+    for invariant in WHILE_ACTING:
+        yield _invariant(invariant, "while the stage acts")
+    for invariant in WHILE_OBSERVING:
+        yield _invariant(invariant, "while it observes")
+
+
+def _invariant(invariant: Invariant, when: str) -> str:
+    sentence = " ".join((invariant.__doc__ or "").split())
+    return f"| {link(invariant.__name__, INVARIANTS)} | {when} | {sentence} |"
+
+
+def rules() -> Iterator[str]:
+    yield from ("| rule | what it says |", "|---|---|")
+    for removal in RULES.values():
+        yield f"| {removal.name} | {removal.sentence} |"
+
+
+TABLES = {
+    "sessions": sessions,
+    "phases": phases,
+    "sources": sources,
+    "events": events,
+    "times": times,
+    "invariants": invariants,
+    "rules": rules,
+}
+
+if __name__ == "__main__":
+    written = page()
+    PAGE.write_text(written, encoding="utf-8")
