@@ -5,9 +5,12 @@ The functions files and record_command use it. It requests nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated
 
-from shared.inbound.request_fields import LIMIT, Field
+from msgspec import Meta, Struct
+
+from shared.inbound.request_fields import DURATION_TEXT, LIMIT, Field
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.file import VOD, File
 
@@ -26,7 +29,7 @@ def _period(value: object) -> int:
 
 QUERY: tuple[Field, ...] = (
     LIMIT,
-    Field("for", _period, {"type": "string"}, "how long the addresses play: 12h at most", "1h"),
+    Field("for", _period, DURATION_TEXT, "how long the addresses play: 12h at most", "1h"),
 )
 """The query of a request for playback URLs; `for` is in ms once read."""
 
@@ -36,13 +39,42 @@ def is_object(left: File) -> bool:
     return not left.uri.startswith(VOD)
 
 
-def shown(left: File) -> dict[str, Any]:
-    return {
-        "uri": left.uri,
-        "start": rfc3339(left.start) if left.start else None,
-        "stop": rfc3339(left.stop) if left.stop else None,
-        "duration": _seconds(left),
-    }
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Count = Annotated[int, Meta(ge=0)]
+Amount = Annotated[float, Meta(ge=0)]
+
+
+class FileView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every answer says of a file. It was recorded from `start` to `stop`, by Live's clock."""
+
+    uri: str
+    start: Time | None
+    stop: Time | None
+    duration: Annotated[
+        Amount | None,
+        Meta(description="s, as Live reports; where it reports none, stop - start"),
+    ]
+
+
+class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
+    size: Annotated[Count | None, Meta(description="bytes, as OSS reports")]
+    why_no_size: Annotated[str | None, Meta(description="where `size` is null")]
+    url: Annotated[str | None, Meta(description="presigned; null for what lies in VOD")]
+
+
+class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream: str
+    until: Annotated[Time, Meta(description="when the URLs end, or before with the role's key")]
+    files: Annotated[Sequence[SignedFileView], Meta(description="newest first")]
+
+
+def view_of(left: File) -> FileView:
+    return FileView(
+        uri=left.uri,
+        start=rfc3339(left.start) if left.start else None,
+        stop=rfc3339(left.stop) if left.stop else None,
+        duration=_seconds(left),
+    )
 
 
 def _seconds(left: File) -> float | None:

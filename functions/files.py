@@ -5,10 +5,18 @@ People and programs call it over HTTP. It reads files and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from functions.file_view import HOUR_MS, QUERY, is_object, shown
+from msgspec.structs import asdict
+
+from functions.file_view import (
+    HOUR_MS,
+    QUERY,
+    SignedFilesView,
+    SignedFileView,
+    is_object,
+    view_of,
+)
 from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
@@ -27,7 +35,6 @@ MAX_SIZES = 100
 """How many sizes one call reads at most; each is a request to OSS."""
 _PATH = "/v1/files/"
 _PATH_PARTS = 3
-Json = dict[str, Any]
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -50,8 +57,8 @@ def respond(invocation: Invocation, request: Request) -> Response:
     left = invocation.app.store.files(key, asked.get("limit", DEFAULT_ROWS))
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
-    about = {"stream": str(key), "until": rfc3339(until)}
-    return Response(200, {**about, "files": list(_signed(invocation, opened, left, period))})
+    signed = list(_signed(invocation, opened, left, period))
+    return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
 def _stream(invocation: Invocation, path: str) -> StreamKey:
@@ -80,11 +87,12 @@ def _bucket(invocation: Invocation) -> Bucket:
 
 def _signed(
     invocation: Invocation, opened: Opened, left: Sequence[File], period: int
-) -> Iterator[Json]:
+) -> Iterator[SignedFileView]:
     sizes = _Sizes(invocation, opened)
     for one in left:
         url = opened.signed(one.uri, period) if is_object(one) else None
-        yield {**shown(one), **sizes.of(one), "url": url}
+        size, why = sizes.of(one)
+        yield SignedFileView(**asdict(view_of(one)), size=size, why_no_size=why, url=url)
 
 
 class _Sizes:
@@ -94,12 +102,13 @@ class _Sizes:
         self._call, self._opened = invocation, opened
         self._left, self._silence = MAX_SIZES, ""
 
-    def of(self, left: File) -> Mapping[str, object]:
+    def of(self, left: File) -> tuple[int | None, str | None]:
+        """Return the size in bytes, or why it is not known."""
         try:
-            return {"size": self._ask(left), "why_no_size": None}
+            return self._ask(left), None
         except NoSize as why:
             self._silence = str(why) if why.is_silent else self._silence
-            return {"size": None, "why_no_size": str(why)}
+            return None, str(why)
 
     def _ask(self, left: File) -> int:
         if not is_object(left):

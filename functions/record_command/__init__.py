@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from functions.file_view import QUERY
+from functions.file_view import QUERY, SignedFilesView
 from functions.record_command import commands, doctor, policies, queries
-from functions.record_command.routes import SIGNED, Route, dispatch
+from functions.record_command.answers import (
+    AskView,
+    DoctorView,
+    DocumentView,
+    FilesView,
+    HealthView,
+    HistoryView,
+    PolicyView,
+    RecordingsView,
+    RecordingView,
+)
+from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_fields import Field
+from shared.inbound.request_fields import Field, OneOf
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 
@@ -28,26 +39,52 @@ _LIST = "/v1/recordings"
 _STREAM = f"{_LIST}/{{domain}}/{{app}}/{{stream}}"
 
 
-def _asks(what: str, summary: str, errors: Sequence[int], body: Sequence[Field] = ()) -> Route:
+def _asks(
+    what: str,
+    summary: str,
+    errors: Sequence[int],
+    body: Sequence[Field] = (),
+    one_of: OneOf | None = None,
+) -> Route:
     return Route(
         method="POST",
         path=f"{_STREAM}/{what}",
         scope="control",
         respond=getattr(commands, what),
         summary=summary,
-        answers={200: "AskResult", 202: "AskResult"},
+        answers={200: AskView, 202: AskView},
         errors=errors,
         body=body,
         headers=commands.HEADERS,
+        one_of=one_of,
     )
 
 
+def _document(request: ApiRequest) -> Response:
+    """Built only when it is asked for."""
+    from functions.record_command.openapi import document
+
+    return Response(200, document(ROUTES, request.invocation.app.clock()))
+
+
 ROUTES: tuple[Route, ...] = (
-    _asks("start", "Record this stream until it is stopped", (409, 502), commands.START),
+    _asks(
+        "start",
+        "Record this stream until it is stopped",
+        (409, 502),
+        commands.START,
+        commands.END_OF_START,
+    ),
     _asks(
         "stop", "Stop recording it, and keep policy from starting it again", (502,), commands.STOP
     ),
-    _asks("extend", "Move the end of its recording", (409,), commands.EXTEND),
+    _asks(
+        "extend",
+        "Move the end of its recording",
+        (409,),
+        commands.EXTEND,
+        commands.END_OF_EXTEND,
+    ),
     _asks("restart", "Cut the file now and go on in a new one", (409, 502)),
     _asks("cancel_delay", "End the wait after a stop, so that the file appears now", (409, 502)),
     Route(
@@ -56,7 +93,7 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=queries.status,
         summary="Where the stream stands, and why",
-        answers={200: "Recording"},
+        answers={200: RecordingView},
     ),
     Route(
         method="GET",
@@ -64,7 +101,7 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=queries.history,
         summary="What happened and why, newest first",
-        answers={200: "History"},
+        answers={200: HistoryView},
         query=queries.LINES,
     ),
     Route(
@@ -73,7 +110,7 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=queries.files,
         summary="The files that the stream left, newest first",
-        answers={200: "Files"},
+        answers={200: FilesView},
         query=queries.LINES,
     ),
     Route(
@@ -82,7 +119,7 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=queries.elsewhere,
         summary="The files that the stream left, with sizes and playback URLs",
-        answers={200: "SignedFiles"},
+        answers={200: SignedFilesView},
         errors=(409,),
         query=QUERY,
     ),
@@ -92,7 +129,7 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=queries.listed,
         summary="Every stream ever heard of, in the order of their names",
-        answers={200: "Recordings"},
+        answers={200: RecordingsView},
         errors=(404,),
         query=queries.LIST,
     ),
@@ -102,7 +139,7 @@ ROUTES: tuple[Route, ...] = (
         scope="control",
         respond=policies.show,
         summary="The policy in force; version 0 is the packaged one",
-        answers={200: "Policy"},
+        answers={200: PolicyView},
     ),
     Route(
         method="POST",
@@ -110,7 +147,7 @@ ROUTES: tuple[Route, ...] = (
         scope="control",
         respond=policies.apply,
         summary="Put a new policy in its place, without a deploy",
-        answers={200: "Policy"},
+        answers={200: PolicyView},
         errors=(409,),
         body=policies.APPLY,
     ),
@@ -120,7 +157,15 @@ ROUTES: tuple[Route, ...] = (
         scope=None,
         respond=queries.health,
         summary="Ready, or why not",
-        answers={200: "Health", 503: "Health"},
+        answers={200: HealthView, 503: HealthView},
+    ),
+    Route(
+        method="HEAD",
+        path="/v1/health",
+        scope=None,
+        respond=queries.health,
+        summary="The same without a body",
+        answers={200: HealthView, 503: HealthView},
     ),
     Route(
         method="GET",
@@ -128,22 +173,15 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=doctor.examine,
         summary="What only the stage itself can see of how it is set up",
-        answers={200: "Examined"},
+        answers={200: DoctorView},
         query=doctor.DIGESTS,
     ),
     Route(
         method="GET",
         path="/v1/openapi.json",
         scope=None,
-        respond=lambda _: _document(),
+        respond=_document,
         summary="This description",
-        answers={200: "Document"},
+        answers={200: DocumentView},
     ),
 )
-
-
-def _document() -> Response:
-    """Built only when it is asked for."""
-    from functions.record_command.openapi import document
-
-    return Response(200, document(ROUTES))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from functions.record_command import representations
+from functions.record_command.answers import AskView, Outcome
 from functions.record_command.routes import ApiRequest
 from shared import retry
 from shared.engine.recorder import HandleResult
@@ -45,19 +44,6 @@ from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
 from shared.protocol.state.intent import IfNotLive
 from shared.store.contract import Loaded
-
-
-class Outcome(str, Enum):
-    """`accepted`, `already_recording` and `already_stopped` are what Live answered; for the others
-    the intent is stored and the command follows."""
-
-    ACCEPTED = "accepted"
-    ALREADY_RECORDING = "already_recording"
-    ALREADY_STOPPED = "already_stopped"
-    QUEUED = "queued"
-    WAITING = "waiting"
-    UNKNOWN = "unknown"
-
 
 _ANSWERED = (Outcome.ACCEPTED, Outcome.ALREADY_RECORDING, Outcome.ALREADY_STOPPED)
 _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
@@ -113,7 +99,7 @@ def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Res
     outcome = outcome_of(result)
     headers = {**applied, **_retry_after(result, outcome)}
     return Response(
-        200 if outcome in _ANSWERED else 202, _body(request, result, outcome), headers=headers
+        200 if outcome in _ANSWERED else 202, _view(request, result, outcome), headers=headers
     )
 
 
@@ -214,20 +200,19 @@ def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:
     return {"Retry-After": str(max(1, math.ceil((pending.not_before - result.now) / 1000)))}
 
 
-def _body(request: ApiRequest, result: AskResult, outcome: Outcome) -> dict[str, Any]:
+def _view(request: ApiRequest, result: AskResult, outcome: Outcome) -> AskView:
     record, answer = result.record, result.answer
     doing = record.flight or record.pending
-    command = result.command or (doing.command if doing else None)
     stream_settings = request.invocation.app.stream_settings(request.stream)
-    return {
-        **representations.standing(record, result.now, stream_settings, request.language),
-        "intent": representations.intent(record.intent),
-        "outcome": outcome.value,
-        "command": command.value if command else None,
-        "code": answer.code if isinstance(answer, LiveError) else None,
-        "request_id": (answer.request_id or None) if answer else None,
-        "file_by": representations.time(_file_by(result, stream_settings.merge_delay)),
-    }
+    return AskView(
+        **asdict(representations.standing(record, result.now, stream_settings, request.language)),
+        intent=representations.intent(record.intent),
+        outcome=outcome,
+        command=result.command or (doing.command if doing else None),
+        code=answer.code if isinstance(answer, LiveError) else None,
+        request_id=(answer.request_id or None) if answer else None,
+        file_by=representations.time(_file_by(result, stream_settings.merge_delay)),
+    )
 
 
 def _file_by(result: AskResult, merge_delay: int) -> int | None:

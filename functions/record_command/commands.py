@@ -14,6 +14,7 @@ from shared.inbound.request_errors import BadRequest
 from shared.inbound.request_fields import (
     DURATION,
     Field,
+    OneOf,
     choice,
     flag,
     key,
@@ -59,6 +60,8 @@ START: tuple[Field, ...] = (
     _NOTE,
 )
 EXTEND = _END
+END_OF_START = OneOf(("until", "max_duration"))
+END_OF_EXTEND = OneOf(("until", "max_duration"), is_required=True)
 
 
 def _hold(value: object) -> int | str:
@@ -85,7 +88,8 @@ HEADERS: tuple[Field, ...] = (
     ),
     preference(
         ask_results.PREFER,
-        "wait=8 waits as many seconds for Live's confirmation or the outcome of the command",
+        "wait=8 waits as many seconds for Live's confirmation or the outcome of the command,"
+        f" {ask_results.MAX_WAIT_S} at the most",
         example="wait=8",
     ),
 )
@@ -100,8 +104,6 @@ def start(request: ApiRequest) -> Response:
 
 def extend(request: ApiRequest) -> Response:
     _check_end(request)
-    if not request.body:
-        raise BadRequest([Fault("until", "write until or max_duration", "MissingParam")])
     return _handle(
         request, ExtendAsked(request.who, idempotency_key=_once(request, "extend"), **request.body)
     )
@@ -119,8 +121,6 @@ def _check_end(request: ApiRequest) -> None:
         raise BadRequest([Fault("max_duration", most)], hint=_RAISE)
     if until is None:
         return
-    if "max_duration" in request.body:
-        raise BadRequest([Fault("until", "send either until or max_duration, not both")])
     left = until - request.invocation.app.clock()
     if left <= 0:
         raise BadRequest([Fault("until", "is past: write a time to come")])

@@ -6,8 +6,15 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from functions.record_command.answers import (
+    DoctorView,
+    DomainView,
+    MatchesView,
+    PolicyInForceView,
+    SettingsView,
+    StoreView,
+)
 from functions.record_command.routes import ApiRequest
 from shared.config import load_stage_policy, mode_of
 from shared.config.tokens import digest_of
@@ -20,7 +27,6 @@ from shared.protocol.command_errors import LiveError
 from shared.protocol.durations import rfc3339
 from shared.store.store_errors import StoreUnavailable
 
-Json = dict[str, Any]
 MARK = "examined"
 
 
@@ -48,45 +54,44 @@ def examine(request: ApiRequest) -> Response:
     app.policies.forget()
     return Response(
         200,
-        {
-            "stage": app.settings.stage,
-            "mode": mode_of(app.settings, app.policy).value,
-            "now": rfc3339(app.clock()),
-            "settings": _settings(app),
-            "matches": _matches(request),
-            "store": _store(app),
-            "policy": {"version": app.policies.version, "fault": _policy_fault(app)},
-            "live": list(_live(request)),
-        },
+        DoctorView(
+            stage=app.settings.stage,
+            mode=mode_of(app.settings, app.policy),
+            now=rfc3339(app.clock()),
+            settings=_settings(app),
+            matches=_matches(request),
+            store=_store(app),
+            policy=PolicyInForceView(app.policies.version, _policy_fault(app)),
+            live=list(_live(request)),
+        ),
     )
 
 
-def _settings(app: App) -> Json:
+def _settings(app: App) -> SettingsView:
     settings = app.settings
-    return {
-        "callback_host": settings.callback_host,
-        "merge_delay_ms": settings.merge_delay,
-        "max_duration_ms": settings.max_duration,
-        "max_concurrent": settings.max_concurrent,
-        "rate": settings.rate,
-        "clock_offset_ms": dev_offset(settings.dev_clock),
-        "on_demand_default": settings.on_demand_default,
-        "wakes": bool(settings.wake_url),
-        "relays": bool(settings.relay_url),
-        "stream_keys": len(settings.stream_keys),
-        "record_keys": len(settings.record_keys),
-        "path_tokens": len(settings.path_tokens),
-    }
+    return SettingsView(
+        callback_host=settings.callback_host,
+        merge_delay_ms=settings.merge_delay,
+        max_duration_ms=settings.max_duration,
+        max_concurrent=settings.max_concurrent,
+        rate=settings.rate,
+        clock_offset_ms=dev_offset(settings.dev_clock),
+        on_demand_default=settings.on_demand_default,
+        wakes=bool(settings.wake_url),
+        relays=bool(settings.relay_url),
+        stream_keys=len(settings.stream_keys),
+        record_keys=len(settings.record_keys),
+        path_tokens=len(settings.path_tokens),
+    )
 
 
-def _matches(request: ApiRequest) -> Json:
-    settings = request.invocation.app.settings
-    ours = {
-        "stream_key": settings.stream_keys,
-        "record_key": settings.record_keys,
-        "path_token": settings.path_tokens,
-    }
-    return {name: _is_ours(secrets, request.query.get(name)) for name, secrets in ours.items()}
+def _matches(request: ApiRequest) -> MatchesView:
+    settings, asked = request.invocation.app.settings, request.query.get
+    return MatchesView(
+        stream_key=_is_ours(settings.stream_keys, asked("stream_key")),
+        record_key=_is_ours(settings.record_keys, asked("record_key")),
+        path_token=_is_ours(settings.path_tokens, asked("path_token")),
+    )
 
 
 def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
@@ -96,14 +101,14 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
     return any(same)
 
 
-def _store(app: App) -> Json:
+def _store(app: App) -> StoreView:
     """The mark that is written says nothing and is read by nobody."""
     try:
         app.store.touch(MARK)
         found = app.store.condition()
     except StoreUnavailable as error:
-        return {"engine": "", "settings": {}, "writable": False, "why": _without(app, str(error))}
-    return {"engine": found.engine, "settings": dict(found.settings), "writable": True, "why": ""}
+        return StoreView("", {}, writable=False, why=_without(app, str(error)))
+    return StoreView(found.engine, found.settings, writable=True, why="")
 
 
 def _policy_fault(app: App) -> str:
@@ -117,17 +122,17 @@ def _policy_fault(app: App) -> str:
     return ""
 
 
-def _live(request: ApiRequest) -> Iterator[Json]:
+def _live(request: ApiRequest) -> Iterator[DomainView]:
     """With the role of this function, whose permissions nobody else has."""
     invocation = request.invocation
     for domain in invocation.app.policy.domains:
-        row: Json = {"domain": domain.streaming, "online": None, "code": None}
+        online, code = None, None
         if invocation.has_time():
             try:
-                row["online"] = len(invocation.online(domain.streaming))
+                online = len(invocation.online(domain.streaming))
             except LiveError as error:
-                row["code"] = error.code
-        yield row
+                code = error.code
+        yield DomainView(domain.streaming, online, code)
 
 
 def _without(app: App, text: str) -> str:

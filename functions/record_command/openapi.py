@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+from msgspec.json import schema_components
+
+from functions.record_command.answers import DocumentView
 from functions.record_command.routes import Route
-from functions.record_command.schemas import SCHEMAS
+from shared.inbound.authorization import NAME
+from shared.inbound.function_compute import Problem
 from shared.inbound.request_fields import Field
+from shared.protocol.durations import rfc3339
 
 Json = dict[str, Any]
+
+
+class PlatformError(Struct, frozen=True, rename="camel"):
+    """What Function Compute answers before live-record is reached, as when path and query are
+    longer than 4 KB."""
+
+    error_code: str
+    error_message: str
+
 
 VERSION = "1"
 _PROBLEMS: Mapping[int, str] = {
@@ -41,32 +56,53 @@ _NAMES = {
     "app": "the application",
     "stream": "the stream, without a wildcard",
 }
-_NAME = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\s/*?]+$"}
 _EXAMPLES = {"domain": "live.example.com", "app": "app", "stream": "room1"}
 
 
-def document(routes: Sequence[Route]) -> Json:
+DAY_MS = 86_400_000
+
+
+def document(routes: Sequence[Route], now: int) -> DocumentView:
+    """Return the description of these routes, with examples of times that lie ahead of `now`."""
+    ahead = rfc3339((now // DAY_MS + 2) * DAY_MS)
     paths: dict[str, Json] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    return {
-        "openapi": "3.1.0",
-        "info": {
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, ahead)
+    return DocumentView(
+        openapi="3.1.0",
+        info={
             "title": "live-record",
             "version": VERSION,
             "description": "Start a stream once, and it is recorded until it is stopped. Any other"
             " path is answered 404, any other method 405 with Allow.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {
-            "schemas": dict(SCHEMAS),
+        servers=[{"url": "/"}],
+        paths=paths,
+        components={
+            "schemas": _schemas(routes),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
+    )
+
+
+def _schemas(routes: Sequence[Route]) -> Json:
+    """Return the schema of every type that is answered, without what is said to readers of the
+    code alone: what is deployed has no docstrings."""
+    answers = {answer: None for route in routes for answer in route.answers.values()}
+    types = [*answers, Problem, PlatformError]
+    _, found = schema_components(types, ref_template=_ref("{name}"))
+    return {
+        name: {key: value for key, value in schema.items() if key not in ("title", "description")}
+        for name, schema in found.items()
     }
 
 
-def _operation(route: Route) -> Json:
+def _ref(name: str) -> str:
+    return f"#/components/schemas/{name}"
+
+
+def _operation(route: Route, ahead: str) -> Json:
     operation: Json = {
         "operationId": route.name,
         "summary": route.summary,
@@ -77,7 +113,7 @@ def _operation(route: Route) -> Json:
     if route.scope:
         operation["description"] = f"The token needs the scope `{route.scope}`."
     if route.body:
-        operation["requestBody"] = _body(route.body)
+        operation["requestBody"] = _body(route, ahead)
     return operation
 
 
@@ -96,7 +132,7 @@ def _of_path(name: str) -> Json:
         "in": "path",
         "required": True,
         "description": _NAMES[name],
-        "schema": _NAME,
+        "schema": NAME,
         "example": _EXAMPLES[name],
     }
 
@@ -120,43 +156,55 @@ _LANGUAGE: Json = {
 }
 
 
-def _body(fields: Sequence[Field]) -> Json:
+def _body(route: Route, ahead: str) -> Json:
     schema: Json = {
         "type": "object",
-        "properties": {one.name: one.described() for one in fields},
+        "properties": {one.name: _property(one, ahead) for one in route.body},
+        "required": [one.name for one in route.body if one.is_required],
         "additionalProperties": False,
+        **(route.one_of.schema if route.one_of else {}),
     }
-    if {"until", "max_duration"} <= set(schema["properties"]):
-        schema["not"] = {"required": ["until", "max_duration"]}
-    return {"required": False, "content": {"application/json": {"schema": schema}}}
+    is_required = bool(schema["required"]) or (
+        route.one_of is not None and route.one_of.is_required
+    )
+    return {"required": is_required, "content": {"application/json": {"schema": schema}}}
+
+
+def _property(one: Field, ahead: str) -> Json:
+    example = ahead if one.example is None else one.example
+    return {**one.schema, "description": one.doc, "examples": [example]}
 
 
 def _responses(route: Route) -> Json:
     responses: dict[str, Json] = {}
-    for status, name in route.answers.items():
-        responses[str(status)] = _response(_MEANINGS[status], "application/json", name, status)
+    for status, answer in route.answers.items():
+        responses[str(status)] = _response(_MEANINGS[status], "application/json", answer, status)
     for status in route.refusals:
-        problem = _response(_PROBLEMS[status], "application/problem+json", "Problem", status)
+        problem = _response(_PROBLEMS[status], "application/problem+json", Problem, status)
         before = responses.setdefault(str(status), problem)
         before["content"] = {**before["content"], **problem["content"]}
-    platform = {"application/json": {"schema": {"$ref": "#/components/schemas/Platform"}}}
+    platform = _content("application/json", PlatformError)
     responses["400"]["content"] = {**responses["400"]["content"], **platform}
     responses["429"] = {"description": _TOO_MANY, "content": platform}
     if route.headers:
         for status in route.answers:
             applied = _header("the part of Prefer that was kept to")
             responses[str(status)].setdefault("headers", {})["Preference-Applied"] = applied
+    if route.method == "HEAD":
+        for response in responses.values():
+            del response["content"]
     return dict(sorted(responses.items()))
 
 
-def _response(meaning: str, kind: str, schema: str, status: int) -> Json:
-    response: Json = {
-        "description": meaning,
-        "content": {kind: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
-    }
+def _response(meaning: str, kind: str, answer: type[Struct], status: int) -> Json:
+    response: Json = {"description": meaning, "content": _content(kind, answer)}
     if status in _HEADERS:
         response["headers"] = {name: _header(doc) for name, doc in _HEADERS[status].items()}
     return response
+
+
+def _content(kind: str, answer: type[Struct]) -> Json:
+    return {kind: {"schema": {"$ref": _ref(answer.__name__)}}}
 
 
 def _header(doc: str) -> Json:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from functions.record_command.answers import PolicyView
 from functions.record_command.routes import ApiRequest
 from shared.config import load_stage_policy
 from shared.config.policy_dump import as_document
-from shared.errors import Fault, Misconfigured
+from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, WrongState
 from shared.inbound.request_fields import Field
@@ -19,7 +20,7 @@ def show(request: ApiRequest) -> Response:
     policies = request.invocation.app.policies
     policies.forget()
     policy = policies.policy()
-    return Response(200, {"version": policies.version, "policy": as_document(policy)})
+    return Response(200, PolicyView(policies.version, as_document(policy)))
 
 
 def _read_policy(value: object) -> Mapping[str, object]:
@@ -41,6 +42,7 @@ APPLY: tuple[Field, ...] = (
         {"type": "object"},
         "the new policy, with the fields of policy.toml",
         {"domain": [{"streaming": "live.example.com", "ingest": ["push.example.com"]}]},
+        is_required=True,
     ),
     Field(
         "replaces",
@@ -48,15 +50,13 @@ APPLY: tuple[Field, ...] = (
         {"type": "integer", "minimum": 0},
         "the version that it was made from: another one in force is a 409",
         0,
+        is_required=True,
     ),
 )
 
 
 def apply(request: ApiRequest) -> Response:
     """Checked as the packaged one is, kept beside those before it, in force within seconds."""
-    missing = [name for name in ("policy", "replaces") if name not in request.body]
-    if missing:
-        raise BadRequest([Fault(name, "is missing", "MissingParam") for name in missing])
     app = request.invocation.app
     text, replaces = (
         json.dumps(request.body["policy"], ensure_ascii=False),
@@ -72,4 +72,4 @@ def apply(request: ApiRequest) -> Response:
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
     app.policies.forget()
     request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
-    return Response(200, {"version": copy.version, "policy": as_document(policy)})
+    return Response(200, PolicyView(copy.version, as_document(policy)))

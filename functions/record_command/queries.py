@@ -8,6 +8,14 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from functions.record_command import representations
+from functions.record_command.answers import (
+    FilesView,
+    HealthView,
+    HistoryView,
+    PhaseCounts,
+    RateLimitView,
+    RecordingsView,
+)
 from functions.record_command.routes import SIGNED, ApiRequest
 from shared.config.policy_cache import RELAY_LOST
 from shared.inbound.authorization import streaming
@@ -36,7 +44,7 @@ def history(request: ApiRequest) -> Response:
         request.stream, request.query.get("limit", DEFAULT_ROWS)
     )
     shown = [representations.entry(line, request.language) for line in lines]
-    return Response(200, {"stream": str(request.stream), "history": shown})
+    return Response(200, HistoryView(str(request.stream), shown))
 
 
 def files(request: ApiRequest) -> Response:
@@ -44,7 +52,7 @@ def files(request: ApiRequest) -> Response:
     left = app.store.files(request.stream, request.query.get("limit", DEFAULT_ROWS))
     shown = [representations.file(one, app.settings.files_url) for one in left]
     signed = f"{SIGNED}/{quote(str(request.stream))}" if app.settings.bucket else None
-    return Response(200, {"stream": str(request.stream), "files": shown, "signed": signed})
+    return Response(200, FilesView(str(request.stream), shown, signed))
 
 
 def elsewhere(_ask: ApiRequest) -> Response:
@@ -106,13 +114,13 @@ def listed(request: ApiRequest) -> Response:
         for one in shown
     ]
     following = _written(shown[-1].key) if len(found) > limit else None
-    return Response(200, {"recordings": rows, "next": following, "phases": _phases(request)})
+    return Response(200, RecordingsView(rows, following, _phases(request)))
 
 
-def _phases(request: ApiRequest) -> dict[str, int]:
+def _phases(request: ApiRequest) -> PhaseCounts:
     """Of the whole stage; a phase that none is in counts 0."""
     counted = request.invocation.app.store.phases()
-    return {phase.value: counted.get(phase, 0) for phase in Phase}
+    return PhaseCounts(**{phase.value: counted.get(phase, 0) for phase in Phase})
 
 
 STALE_MS = 180_000
@@ -125,25 +133,25 @@ def health(request: ApiRequest) -> Response:
         queue, age, phases = store.queue(), store.age_ms("reconciled"), _phases(request)
         rate_limit, relay = store.use(), store.age_ms(RELAY_LOST)
     except StoreUnavailable:
-        body = {"ready": False, "why": ["the store does not answer"], "store": "unavailable"}
-        return Response(503, body)
+        view = HealthView(ready=False, why=["the store does not answer"], store="unavailable")
+        return Response(503, view)
     why = _ailments(queue, age)
-    body = {
-        "ready": not why,
-        "why": why,
-        "store": "ok",
-        "reconciled_ms_ago": age,
-        "due": queue.depth,
-        "oldest_due_ms": queue.oldest,
-        "rate_limit": {
-            "rate": rate_limit.rate,
-            "used": round(rate_limit.used, 2),
-            "ahead_ms": round(rate_limit.ahead),
-        },
-        "relay_lost_ms_ago": relay,
-        "phases": phases,
-    }
-    return Response(503 if why else 200, body)
+    view = HealthView(
+        ready=not why,
+        why=why,
+        store="ok",
+        reconciled_ms_ago=age,
+        due=queue.depth,
+        oldest_due_ms=queue.oldest,
+        rate_limit=RateLimitView(
+            rate=rate_limit.rate,
+            used=round(rate_limit.used, 2),
+            ahead_ms=round(rate_limit.ahead),
+        ),
+        relay_lost_ms_ago=relay,
+        phases=phases,
+    )
+    return Response(503 if why else 200, view)
 
 
 def _ailments(queue: Queue, age: int | None) -> Sequence[str]:

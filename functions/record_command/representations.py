@@ -1,12 +1,25 @@
-"""Records as the API shows them."""
+"""Builds the answers about a stream from its record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
-from functions.file_view import is_object, shown
+from msgspec.structs import asdict
+
+from functions.file_view import is_object, view_of
+from functions.record_command.answers import (
+    FlightView,
+    HistoryLineView,
+    IntentView,
+    LastAnswerView,
+    LastReportView,
+    LinkedFileView,
+    PendingView,
+    ReasonView,
+    RecordingView,
+    SessionView,
+    StandingView,
+)
 from shared.inbound.catalogue import Language, text
 from shared.protocol import StreamRecord, StreamSettings, phase
 from shared.protocol.derived.explain import explain
@@ -17,12 +30,6 @@ from shared.protocol.state.intent import Intent
 from shared.protocol.state.session import Session
 from shared.store.contract import HistoryLine
 
-Json = dict[str, Any]
-
-
-def reason(note: HistoryEntry, language: Language) -> dict[str, str]:
-    return {"code": note.code.value, "text": text(note, language)}
-
 
 def is_confirmed(record: StreamRecord) -> bool:
     return record.confirmation is not None and record.is_started and record.confirmation.confirmed
@@ -30,121 +37,116 @@ def is_confirmed(record: StreamRecord) -> bool:
 
 def standing(
     record: StreamRecord, now: int, stream_settings: StreamSettings, language: Language
-) -> Json:
+) -> StandingView:
     """Where a stream stands: what every answer about it has in common."""
-    return {
-        "stream": str(record.key),
-        "wanted": record.intent.wanted,
-        "phase": phase(record).value,
-        "confirmed": is_confirmed(record),
-        "until": time(record.intent.until),
-        "ever_live": record.session is not None,
-        "reason": reason(explain(record, now, stream_settings), language),
-    }
+    return StandingView(
+        stream=str(record.key),
+        wanted=record.intent.wanted,
+        phase=phase(record),
+        confirmed=is_confirmed(record),
+        until=time(record.intent.until),
+        ever_live=record.session is not None,
+        reason=_reason(explain(record, now, stream_settings), language),
+    )
 
 
 def whole(
     record: StreamRecord, now: int, stream_settings: StreamSettings, language: Language
-) -> Json:
-    return {
-        **standing(record, now, stream_settings, language),
-        "intent": intent(record.intent),
-        "session": _session(record.session),
-        "held": record.held_at(now),
-        "flight": _flight(record),
-        "pending": _pending(record),
-        "last_answer": _answer(record, language),
-        "last_report": _last_report(record),
-        "changed_at": time(record.changed_at or None),
-    }
+) -> RecordingView:
+    return RecordingView(
+        **asdict(standing(record, now, stream_settings, language)),
+        intent=intent(record.intent),
+        session=_session(record.session),
+        held=record.held_at(now),
+        flight=_flight(record),
+        pending=_pending(record),
+        last_answer=_answer(record, language),
+        last_report=_last_report(record),
+        changed_at=time(record.changed_at or None),
+    )
 
 
-def intent(intent: Intent) -> Json:
-    return {
-        "generation": intent.generation,
-        "requester": intent.requester.value,
-        "who": intent.who,
-        "note": intent.note,
-        "reason": intent.reason.value,
-        "on_interruption": intent.on_interruption.value,
-        "made_at": time(intent.made_at or None),
-        "first_accepted_at": time(intent.first_accepted_at),
-        "held_until": time(intent.held_until),
-    }
+def intent(intent: Intent) -> IntentView:
+    return IntentView(
+        generation=intent.generation,
+        requester=intent.requester,
+        who=intent.who,
+        note=intent.note,
+        reason=intent.reason,
+        on_interruption=intent.on_interruption,
+        made_at=time(intent.made_at or None),
+        first_accepted_at=time(intent.first_accepted_at),
+        held_until=time(intent.held_until),
+    )
 
 
-def _session(session: Session | None) -> Json | None:
+def _reason(note: HistoryEntry, language: Language) -> ReasonView:
+    return ReasonView(note.code, text(note, language))
+
+
+def _session(session: Session | None) -> SessionView | None:
     if session is None:
         return None
-    return {
-        "number": session.number,
-        "state": session.state.value,
-        "time": time(session.time),
-        "publish_time": time(session.publish_time),
-    }
+    return SessionView(
+        number=session.number,
+        state=session.state,
+        time=time(session.time),
+        publish_time=time(session.publish_time),
+    )
 
 
-def _flight(record: StreamRecord) -> Json | None:
-    """The command that may be on the wire now."""
+def _flight(record: StreamRecord) -> FlightView | None:
     flight = record.flight
-    if flight is None:
-        return None
-    return {"command": flight.command.value, "sent_at": time(flight.sent_at)}
+    return FlightView(flight.command, rfc3339(flight.sent_at)) if flight else None
 
 
-def _pending(record: StreamRecord) -> Json | None:
-    """The command that goes out next."""
+def _pending(record: StreamRecord) -> PendingView | None:
     pending = record.pending
     if pending is None:
         return None
-    return {
-        "command": pending.command.value,
-        "since": time(pending.since),
-        "not_before": time(pending.not_before),
-        "attempts": pending.attempts,
-    }
+    return PendingView(
+        command=pending.command,
+        since=rfc3339(pending.since),
+        not_before=rfc3339(pending.not_before),
+        attempts=pending.attempts,
+    )
 
 
-def _answer(record: StreamRecord, language: Language) -> Json | None:
+def _answer(record: StreamRecord, language: Language) -> LastAnswerView | None:
     answer = record.answer
     if answer is None:
         return None
     why = HistoryEntry(answer.reason, {"command": answer.command.value, "code": answer.code})
-    return {
-        "command": answer.command.value,
-        "code": answer.code,
-        "reason": reason(why, language),
-        "request_id": answer.request_id or None,
-        "at": time(answer.at),
-    }
+    return LastAnswerView(
+        command=answer.command,
+        code=answer.code,
+        reason=_reason(why, language),
+        request_id=answer.request_id or None,
+        at=rfc3339(answer.at),
+    )
 
 
-def _last_report(record: StreamRecord) -> Mapping[str, Any] | None:
-    if record.last_report is None:
-        return None
-    last_report = record.last_report
-    return {
-        "recording": last_report.recording,
-        "what": last_report.what,
-        "at": time(last_report.at),
-    }
+def _last_report(record: StreamRecord) -> LastReportView | None:
+    report = record.last_report
+    return LastReportView(report.recording, report.what, rfc3339(report.at)) if report else None
 
 
-def entry(line: HistoryLine, language: Language) -> Json:
-    return {
-        "at": rfc3339(line.at),
-        "last_at": rfc3339(line.last_at),
-        "count": line.count,
-        **reason(line.entry, language),
-        "about": dict(line.entry.about),
-    }
+def entry(line: HistoryLine, language: Language) -> HistoryLineView:
+    return HistoryLineView(
+        at=rfc3339(line.at),
+        last_at=rfc3339(line.last_at),
+        count=line.count,
+        code=line.entry.code,
+        text=text(line.entry, language),
+        about=line.entry.about,
+    )
 
 
-def file(left: File, files_url: str) -> Json:
+def file(left: File, files_url: str) -> LinkedFileView:
     """With its address, where the stage says where the bucket is read; VOD has none there."""
     is_there = bool(files_url) and is_object(left)
     url = f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_there else None
-    return {**shown(left), "url": url}
+    return LinkedFileView(**asdict(view_of(left)), url=url)
 
 
 def time(at: int | None) -> str | None:

@@ -11,7 +11,7 @@ from shared.inbound.authorization import authorize, stream_of
 from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
-from shared.inbound.request_fields import Field, read
+from shared.inbound.request_fields import Field, OneOf, read
 from shared.invocation.invocation import Invocation
 from shared.protocol import StreamKey
 
@@ -38,7 +38,7 @@ class ApiRequest(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """`scope` is what the token must allow, None for no token at all. `answers` names the schema
+    """`scope` is what the token must allow, None for no token at all. `answers` names the type
     of each status that is no error, `errors` the statuses besides those that `refusals` adds."""
 
     method: str
@@ -46,11 +46,12 @@ class Route(Struct, frozen=True, kw_only=True):
     scope: str | None
     respond: Callable[[ApiRequest], Response]
     summary: str
-    answers: Mapping[int, str]
+    answers: Mapping[int, type[Struct]]
     errors: Sequence[int] = ()
     body: Sequence[Field] = ()
     query: Sequence[Field] = ()
     headers: Sequence[Field] = ()
+    one_of: OneOf | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +59,8 @@ class Route(Struct, frozen=True, kw_only=True):
         last = self.path.rpartition("/")[2]
         if last == "{stream}":
             return "signed" if self.path.startswith(SIGNED) else "status"
-        return {"recordings": "list"}.get(last, last.partition(".")[0])
+        name = {"recordings": "list"}.get(last, last.partition(".")[0])
+        return f"head_{name}" if self.method == "HEAD" else name
 
     @property
     def names_stream(self) -> bool:
@@ -70,7 +72,8 @@ class Route(Struct, frozen=True, kw_only=True):
         found = {400, 413, 500, 503, *self.errors}
         found |= {401, 403} if self.scope else set()
         found |= {404} if self.names_stream else set()
-        found |= {415, 422} if self.method == "POST" else set()
+        found |= {415} if self.method == "POST" else set()
+        found |= {422} if self.headers else set()
         return sorted(found)
 
     def matches(self, path: str) -> Sequence[str] | None:
@@ -110,7 +113,7 @@ def _ask(
         invocation=invocation,
         who=who,
         key=stream_of(invocation.app.policy, values) if route.names_stream else None,
-        body=read(route.body, sent, where="body"),
+        body=read(route.body, sent, where="body", one_of=route.one_of),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
         language=language(request.headers.get("accept-language", "")),

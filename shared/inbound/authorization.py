@@ -11,6 +11,7 @@ from shared.config.tokens import Tokens
 from shared.errors import Fault
 from shared.inbound.function_compute import Request
 from shared.inbound.request_errors import BadRequest, Forbidden, NotFound, Unauthorized
+from shared.inbound.request_fields import PRINTABLE, Schema
 from shared.protocol import StreamKey
 from shared.protocol.policy import Policy
 
@@ -33,6 +34,14 @@ def authorize(tokens: Tokens, request: Request, scope: str) -> str:
 
 
 _MAX_NAME_CHARS = 256
+NAME: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": _MAX_NAME_CHARS,
+    "pattern": f"^[{PRINTABLE}]+$",
+    "not": {"pattern": "[/*?\ufffd]"},
+}
+"""What `_unfit` finds nothing wrong with; a slash is a part of no name, since it parts them."""
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:

@@ -6,29 +6,60 @@ declarations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from shared.errors import Fault
 from shared.inbound.request_errors import BadRequest
-from shared.protocol.durations import duration, instant
+from shared.protocol.durations import (
+    DURATION_PATTERN,
+    MAX_DURATION_MS,
+    ZERO_PATTERN,
+    duration,
+    instant,
+)
 
 Schema = Mapping[str, Any]
+PRINTABLE = r"\p{L}\p{M}\p{N}\p{P}\p{S}"
+"""The members of a character class in a regular expression of JSON Schema: what `str.isprintable`
+says yes to, but for the space."""
 
 
 class Field(Struct, frozen=True):
-    """One field. `read` converts the sent value; its ValueError says what to write instead."""
+    """One field. `read` converts the sent value; its ValueError says what to write instead.
+
+    A field without an example is a time: its example has to lie ahead of whoever reads it.
+    """
 
     name: str
     read: Callable[[Any], Any]
     schema: Schema
     doc: str
-    example: str | int | bool | Mapping[str, Any]
+    example: str | int | bool | Mapping[str, Any] | None
+    is_required: bool = False
 
-    def described(self) -> dict[str, Any]:
-        return {**self.schema, "description": self.doc, "examples": [self.example]}
+
+class OneOf(Struct, frozen=True):
+    """Two fields of which a request has one at the most, and one at least if `is_required`."""
+
+    names: tuple[str, str]
+    is_required: bool = False
+
+    @property
+    def schema(self) -> Schema:
+        each = [{"required": [name], "properties": {name: {}}} for name in self.names]
+        return {"oneOf": each} if self.is_required else {"not": {"allOf": each}}
+
+    def faults(self, sent: Mapping[str, Any]) -> Iterator[Fault]:
+        """Yield what is wrong with the names that were sent."""
+        count = sum(name in sent for name in self.names)
+        names = " or ".join(f"`{name}`" for name in self.names)
+        if count > 1:
+            yield Fault(self.names[0], f"Send either {names}, not both.")
+        if count == 0 and self.is_required:
+            yield Fault(self.names[0], f"Send either {names}.", "MissingParam")
 
 
 def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
@@ -37,7 +68,8 @@ def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
             raise ValueError(f"write a text of at most {longest} characters")
         return value
 
-    return Field(name, read, {"type": "string", "maxLength": longest}, doc, example)
+    schema = {"type": "string", "maxLength": longest, "pattern": f"^[{PRINTABLE} ]*$"}
+    return Field(name, read, schema, doc, example)
 
 
 def _storable(value: str) -> bool:
@@ -63,12 +95,13 @@ def flag(name: str, doc: str) -> Field:
     return Field(name, read, {"type": "boolean"}, doc, example=True)
 
 
-_WRITTEN = r"^(?:[0-9]{1,9}|(?:[0-9]{1,9}d)?(?:[0-9]{1,9}h)?(?:[0-9]{1,9}m)?(?:[0-9]{1,9}s)?)$"
+DURATION_TEXT: Schema = {
+    "type": "string",
+    "pattern": DURATION_PATTERN,
+    "not": {"pattern": ZERO_PATTERN},
+}
 DURATION: Schema = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1, "maximum": 315_360_000},
-        {"type": "string", "minLength": 1, "pattern": _WRITTEN},
-    ]
+    "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_DURATION_MS // 1000}, DURATION_TEXT]
 }
 
 
@@ -80,7 +113,7 @@ def span(name: str, doc: str, *, example: str) -> Field:
 def moment(name: str, doc: str) -> Field:
     """Return a field that holds an instant, in ms since the epoch once read."""
     schema = {"type": "string", "format": "date-time"}
-    return Field(name, instant, schema, doc, "2026-11-22T20:00:00Z")
+    return Field(name, instant, schema, doc, example=None)
 
 
 def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
@@ -109,7 +142,12 @@ def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
             raise ValueError(f"write a text of 1 to {longest} characters")
         return value
 
-    schema = {"type": "string", "minLength": 1, "maxLength": longest}
+    schema = {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": longest,
+        "pattern": f"^[{PRINTABLE} ]*$",
+    }
     return Field(name, read, schema, doc, example)
 
 
@@ -128,11 +166,18 @@ def preference(name: str, doc: str, *, example: str) -> Field:
     return Field(name, read, {"type": "string"}, doc, example)
 
 
-def read(fields: Iterable[Field], sent: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+def read(
+    fields: Iterable[Field], sent: Mapping[str, Any], *, where: str, one_of: OneOf | None = None
+) -> dict[str, Any]:
     """Return the value of every field that was sent. Raise one BadRequest with every fault."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
-    faults: list[Fault] = []
+    faults = [
+        Fault(field.name, "is missing", "MissingParam")
+        for field in known.values()
+        if field.is_required and field.name not in sent
+    ]
+    faults += one_of.faults(sent) if one_of else ()
     for name, value in sent.items():
         field = known.get(name)
         if field is None:

@@ -8,11 +8,16 @@ from datetime import datetime, timedelta, timezone
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
 _DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 _SECONDS = re.compile(r"[0-9]{1,9}")
+DURATION_PATTERN = f"^(?:{_SECONDS.pattern}|{_DURATION.pattern})$"
+ZERO_PATTERN = "^[0dhms]*$"
+"""As regular expressions of JSON Schema: a text of the first that is none of the second is a
+duration, unless it is longer than `MAX_DURATION_MS`."""
 _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_MAX_MS = 3650 * _UNITS["d"]
+MAX_DURATION_MS = 3650 * _UNITS["d"]
+"""The longest duration that can be written."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MS = timedelta(milliseconds=1)
 
@@ -24,7 +29,7 @@ def duration(value: object) -> int:
         total = _read(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         total = value * 1000
-    if not 0 < total <= _MAX_MS:
+    if not 0 < total <= MAX_DURATION_MS:
         raise ValueError('write it like "4h", "90m" or "12h30m", or as whole seconds')
     return total
 

@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from emulator.live import LiveInThread, Remote
-from tests.support.programs import path_with_node
+from tests.support.node_packages import install, run_node
 
 NODE = Path(__file__).with_name("node")
-PATIENCE_S = 600
 
 
 @pytest.fixture(scope="session")
 def installed() -> Path:
     """Return the folder to run in, with the locked packages; reinstall only if the lock changed."""
-    with (NODE / "package-lock.json").open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test workers install one after the other
-        _install(hashlib.sha256(lock.read()).hexdigest())
+    install(NODE)
     return NODE
-
-
-def _install(wanted: str) -> None:
-    mark = NODE / "node_modules" / ".locked"
-    if mark.is_file() and mark.read_text() == wanted:
-        return
-    options = ["--ignore-scripts", "--no-audit", "--no-fund"]
-    run_node("npm", "ci", *options).check_returncode()
-    mark.write_text(wanted)
-
-
-def run_node(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = path_with_node()
-    return subprocess.run(
-        [shutil.which(program, path=path) or program, *arguments],
-        cwd=NODE,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -65,7 +35,7 @@ def client(request: pytest.FixtureRequest) -> str:
 
 def record(installed: Path, client: str, live: LiveInThread, *arguments: str) -> list[str]:
     assert installed == NODE
-    ended = run_node("node", "record.js", client, live.address, *arguments)
+    ended = run_node(NODE, "node", "record.js", client, live.address, *arguments)
     assert ended.returncode == 0, ended.stderr
     codes: list[str] = json.loads(ended.stdout)
     return codes

@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +84,7 @@ def body_of(body: bytes, content_type: str | None = "application/json") -> dict[
 
 
 def told_by(error: Exception) -> dict[str, Any]:
-    body = function_compute.problem(error, "1-77").body
+    body = msgspec.to_builtins(function_compute.problem(error, "1-77").body)
     assert isinstance(body, dict)
     return body
 
@@ -236,6 +237,14 @@ def test_only_bad_request_leaves_json_body(body: bytes) -> None:
         body_of(body)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("3600.0", 3600), ("3.6e3", 3600), ("0.5", 0.5), ("1e300", 1e300)]
+)
+def test_a_whole_number_may_be_written_with_a_fraction(text: str, expected: float) -> None:
+    number = body_of(f'{{"n": {text}}}'.encode())["n"]
+    assert (number, type(number)) == (expected, type(expected))
+
+
 def test_an_answer_is_always_the_full_object() -> None:
     assert Response(201, {"ok": "直播"}, {"X-A": "1"}).to_fc() == {
         "statusCode": 201,
@@ -375,6 +384,24 @@ def test_a_crash_is_answered_without_a_stack_trace() -> None:
 @pytest.mark.parametrize("body", [{1: object()}, float("nan")], ids=range(2))
 def test_an_answer_that_cannot_be_sent_is_a_crash(body: object) -> None:
     assert answered(lambda _: Response(200, body))[0] == 500
+
+
+def test_half_a_character_of_a_request_does_not_keep_it_from_its_answer() -> None:
+    status, body, _ = answered(raising(Forbidden("\ud800 is no name")))
+    assert (status, body["detail"]) == (403, "? is no name")
+
+
+@pytest.mark.parametrize("respond", [echo, raising(Forbidden("why"))], ids=range(2))
+def test_an_answer_to_head_has_no_body(respond: Respond) -> None:
+    event = json.loads(json.dumps(EVENT))
+    event["requestContext"]["http"]["method"] = "HEAD"
+    answers = [
+        function_compute.answer(
+            respond, json.dumps(one).encode(), CONTEXT, log=Log(print, now=lambda: 0)
+        )
+        for one in (EVENT, event)
+    ]
+    assert answers[1] == {**answers[0], "body": ""}
 
 
 def test_a_timer_does_not_reach_a_function_that_is_called_over_http() -> None:

@@ -19,12 +19,13 @@ from shared.inbound.function_compute.request import (
     json_body,
     parse,
 )
-from shared.inbound.function_compute.response import Response, problem
+from shared.inbound.function_compute.response import Problem, Response, problem
 
 __all__ = [
     "Headers",
     "InvocationFailed",
     "Invoked",
+    "Problem",
     "Request",
     "Response",
     "TimerEvent",

@@ -86,8 +86,11 @@ def answer_any(
         _tell(log, error)
         if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
             raise InvocationFailed(error) from None
-        return problem(error, who["request_id"]).to_fc()
-    log.info("request.answered", status=response.status, **_asked(trigger))
+        sent = problem(error, who["request_id"]).to_fc()
+    else:
+        log.info("request.answered", status=response.status, **_asked(trigger))
+    if isinstance(trigger, Request) and trigger.method == "HEAD":
+        return {**sent, "body": ""}
     return sent
 
 

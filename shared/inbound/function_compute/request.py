@@ -19,6 +19,7 @@ from shared.errors import Fault
 from shared.inbound.request_errors import BadRequest, TooLarge, UnsupportedMediaType
 
 MAX_BODY_BYTES: Final = 16 * 1024
+_MAX_WHOLE_NUMBER = 2**53
 
 
 class Headers(Mapping[str, str]):
@@ -132,7 +133,10 @@ def json_body(request: Request) -> dict[str, object]:
     _require_json(request.headers.get("content-type", ""))
     try:
         fields = json.loads(
-            request.body.decode(), object_pairs_hook=_unique, parse_constant=_no_number
+            request.body.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_no_number,
+            parse_float=_number,
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
@@ -162,6 +166,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
         raise BadRequest([Fault(name, "stands there more than once") for name in twice])
     return fields
+
+
+def _number(text: str) -> int | float:
+    """To JSON 3600.0 is an integer, as far as a double holds every integer."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) <= _MAX_WHOLE_NUMBER else value
 
 
 def _no_number(name: str) -> NoReturn:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Meta, Struct, field
 
 from shared.errors import LiveRecordError, Misconfigured
 from shared.inbound.request_errors import (
@@ -55,7 +56,7 @@ _PHRASES: Final = {
 
 
 class Response(Struct, frozen=True):
-    """An HTTP answer. A `body` that is not a string is sent as JSON."""
+    """An HTTP answer. A `body` that is not a string is sent as JSON: a Struct, or a dict."""
 
     status: int
     body: object = ""
@@ -64,15 +65,41 @@ class Response(Struct, frozen=True):
     def to_fc(self) -> dict[str, object]:
         """Return the full response object: what Function Compute's shorthands do is UNCONFIRMED."""
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-        text = self.body
-        if not isinstance(text, str):
-            text = json.dumps(text, ensure_ascii=False, allow_nan=False)
+        text = self.body if isinstance(self.body, str) else _json(self.body)
         return {
             "statusCode": self.status,
             "headers": {**headers, **self.headers},
             "isBase64Encoded": False,
             "body": text.encode("utf-8", "replace").decode(),
         }
+
+
+def _json(body: object) -> str:
+    if isinstance(body, Struct):
+        try:
+            return msgspec.json.encode(body).decode()
+        except UnicodeEncodeError:  # half a character, in a name that somebody sent
+            body = msgspec.to_builtins(body)
+    return json.dumps(body, ensure_ascii=False, allow_nan=False)
+
+
+class FieldFault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    field: str
+    detail: str = ""
+    code: str = ""
+
+
+class Problem(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """RFC 9457. What is empty is left out."""
+
+    type: str
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    code: Annotated[str, Meta(description="Live's, or ours")] = ""
+    request_id: Annotated[str, Meta(description="Live's, or Function Compute's")] = ""
+    hint: Annotated[str, Meta(description="what to do about it")] = ""
+    errors: Annotated[Sequence[FieldFault], Meta(description="every field that is wrong")] = ()
 
 
 class _Row(Struct, frozen=True):
@@ -142,19 +169,18 @@ def problem(error: Exception, request_id: str = "") -> Response:
     """Return the RFC 9457 answer. `request_id` is Function Compute's, used where Live gave none."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
-    body = {
-        "type": "about:blank",
-        "title": _PHRASES.get(status, "Error"),
-        "status": status,
-        "detail": row.detail or str(error),
-        "code": code,
-        "request_id": getattr(error, "request_id", "") or request_id,
-        "hint": row.hint or getattr(error, "hint", ""),
-        "errors": _faults(error),
-    }
-    kept = {name: value for name, value in body.items() if value not in ("", [])}
+    body = Problem(
+        type="about:blank",
+        title=_PHRASES.get(status, "Error"),
+        status=status,
+        detail=row.detail or str(error),
+        code=code,
+        request_id=getattr(error, "request_id", "") or request_id,
+        hint=row.hint or getattr(error, "hint", ""),
+        errors=_faults(error),
+    )
     headers = {"Content-Type": "application/problem+json", **_headers(error, row)}
-    return Response(status, kept, headers)
+    return Response(status, body, headers)
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
@@ -179,10 +205,10 @@ def _headers(error: Exception, row: _Row) -> dict[str, str]:
     return {"Retry-After": str(row.retry_after)} if row.retry_after else {}
 
 
-def _faults(error: Exception) -> list[dict[str, str]]:
+def _faults(error: Exception) -> Sequence[FieldFault]:
     """Return what is wrong. Of settings return only the names: their values belong in the log."""
     if isinstance(error, BadRequest):
-        return [{"field": f.field, "detail": f.detail, "code": f.code} for f in error.faults]
+        return [FieldFault(fault.field, fault.detail, fault.code) for fault in error.faults]
     if isinstance(error, Misconfigured):
-        return [{"field": fault.field} for fault in error.faults]
-    return []
+        return [FieldFault(fault.field) for fault in error.faults]
+    return ()

@@ -1,0 +1,271 @@
+"""What the API answers: one type for each answer, sent as it is and described as it is.
+
+The other modules of this package build them. openapi derives the schemas from them and from nothing
+else, so that no answer can drift from its schema. A description for readers of the API is a `Meta`:
+what is deployed has no docstrings. Annotations stay text until openapi reads them, and so cost a
+cold start nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from functions.file_view import Amount, Count, FileView, Time
+from shared.protocol import Command, Phase, Reason
+from shared.protocol.policy import Mode, OnInterruption
+from shared.protocol.state.intent import Requester
+from shared.protocol.state.session import SessionState
+
+
+class ReasonView(Struct, frozen=True, forbid_unknown_fields=True):
+    code: Reason
+    text: Annotated[str, Meta(description="the code in words")]
+
+
+class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
+    generation: Annotated[Count, Meta(description="raised by every new intent")]
+    requester: Requester
+    who: str
+    note: str
+    reason: Reason
+    on_interruption: OnInterruption
+    made_at: Time | None
+    first_accepted_at: Time | None
+    held_until: Time | None
+
+
+class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What every answer about a stream has in common."""
+
+    stream: Annotated[str, Meta(description="domain/app/stream, with the main streaming domain")]
+    wanted: bool
+    phase: Phase
+    confirmed: Annotated[bool, Meta(description="Live has reported that it records")]
+    until: Time | None
+    ever_live: Annotated[bool, Meta(description="the stream has been live since we know it")]
+    reason: ReasonView
+
+
+class Outcome(str, Enum):
+    """`accepted`, `already_recording` and `already_stopped` are what Live answered; for the others
+    the intent is stored and the command follows."""
+
+    ACCEPTED = "accepted"
+    ALREADY_RECORDING = "already_recording"
+    ALREADY_STOPPED = "already_stopped"
+    QUEUED = "queued"
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+
+
+class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
+    intent: Annotated[IntentView, Meta(description="what people or policy want now")]
+    outcome: Outcome
+    command: Command | None
+    code: Annotated[str | None, Meta(description="Live's own, where it did not simply accept")]
+    request_id: Annotated[str | None, Meta(description="Live's")]
+    file_by: Annotated[Time | None, Meta(description="when the file is there at the latest")]
+
+
+class SessionView(Struct, frozen=True, forbid_unknown_fields=True):
+    number: Count
+    state: SessionState
+    time: Time | None
+    publish_time: Time | None
+
+
+class FlightView(Struct, frozen=True, forbid_unknown_fields=True):
+    command: Command
+    sent_at: Time
+
+
+class PendingView(Struct, frozen=True, forbid_unknown_fields=True):
+    command: Command
+    since: Time
+    not_before: Time
+    attempts: Count
+
+
+class LastAnswerView(Struct, frozen=True, forbid_unknown_fields=True):
+    command: Command
+    code: str
+    reason: ReasonView
+    request_id: str | None
+    at: Time
+
+
+class LastReportView(Struct, frozen=True, forbid_unknown_fields=True):
+    recording: bool
+    what: str
+    at: Time
+
+
+class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
+    intent: Annotated[IntentView, Meta(description="what people or policy want now")]
+    session: Annotated[
+        SessionView | None, Meta(description="the last publish; its times are Live's")
+    ]
+    held: Annotated[bool, Meta(description="an explicit stop keeps policy from starting it")]
+    flight: Annotated[
+        FlightView | None, Meta(description="the command that may be on the wire now")
+    ]
+    pending: Annotated[PendingView | None, Meta(description="the command that goes out next")]
+    last_answer: Annotated[LastAnswerView | None, Meta(description="what Live last answered")]
+    last_report: Annotated[
+        LastReportView | None, Meta(description="what Live last reported of the recording")
+    ]
+    changed_at: Time | None
+
+
+class HistoryLineView(Struct, frozen=True, forbid_unknown_fields=True):
+    at: Time
+    last_at: Time
+    count: Annotated[Count, Meta(description="so many of the same, the last of them at `last_at`")]
+    code: Reason
+    text: str
+    about: Mapping[str, str | int]
+
+
+class HistoryView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream: str
+    history: Annotated[Sequence[HistoryLineView], Meta(description="newest first")]
+
+
+class LinkedFileView(FileView, frozen=True, forbid_unknown_fields=True):
+    url: str | None
+
+
+class FilesView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream: str
+    files: Annotated[Sequence[LinkedFileView], Meta(description="newest first")]
+    signed: Annotated[
+        str | None,
+        Meta(
+            description="where the same files are listed with playback URLs; null where the"
+            " stage names no bucket"
+        ),
+    ]
+
+
+class PhaseCounts(Struct, frozen=True, forbid_unknown_fields=True):
+    """A field for each Phase: a count of another one is a TypeError."""
+
+    idle: Count
+    waiting: Count
+    queued: Count
+    starting: Count
+    recording: Count
+    stopping: Count
+    failed: Count
+    unmanaged: Count
+
+
+class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
+    recordings: Sequence[StandingView]
+    next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last one")]
+    phases: Annotated[PhaseCounts, Meta(description="streams of the whole stage, by phase")]
+
+
+class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
+    version: Annotated[Count, Meta(description="0 is the packaged one")]
+    policy: Annotated[Mapping[str, Any], Meta(description="the fields of policy.toml")]
+
+
+class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
+    rate: Annotated[Amount, Meta(description="how many there may be")]
+    used: Annotated[Amount, Meta(description="how many there were over the last minute")]
+    ahead_ms: Annotated[Count, Meta(description="how far ahead the turn of the next one is")]
+
+
+class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
+    """Without an answer of the store, nothing but the first three."""
+
+    ready: bool
+    why: Annotated[Sequence[str], Meta(description="what keeps it from being ready")]
+    store: Literal["ok", "unavailable"]
+    reconciled_ms_ago: Count | UnsetType | None = UNSET
+    due: Annotated[
+        Count | UnsetType, Meta(description="streams that a reconcile has to look after now")
+    ] = UNSET
+    oldest_due_ms: Count | UnsetType = UNSET
+    rate_limit: Annotated[RateLimitView | UnsetType, Meta(description="commands a second")] = UNSET
+    relay_lost_ms_ago: Annotated[
+        Count | UnsetType | None,
+        Meta(
+            description="when a callback last did not reach the previous receiver, at the first try"
+            " or for good; null: never. To the minute"
+        ),
+    ] = UNSET
+    phases: Annotated[
+        PhaseCounts | UnsetType, Meta(description="streams of the whole stage, by phase")
+    ] = UNSET
+
+
+class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
+    callback_host: str
+    merge_delay_ms: Count
+    max_duration_ms: Count
+    max_concurrent: Count | None
+    rate: Amount
+    clock_offset_ms: Annotated[int, Meta(description="of the development clock; else 0")]
+    on_demand_default: bool
+    wakes: bool
+    relays: bool
+    stream_keys: Count
+    record_keys: Count
+    path_tokens: Count
+
+
+class MatchesView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream_key: bool | None
+    record_key: bool | None
+    path_token: bool | None
+
+
+class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
+    engine: str
+    settings: Annotated[Mapping[str, str], Meta(description="under the engine's own names")]
+    writable: bool
+    why: Annotated[str, Meta(description="what keeps it from being written to")]
+
+
+class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):
+    version: Annotated[Count, Meta(description="0 is the packaged one")]
+    fault: Annotated[str, Meta(description="why the newest of the store is not in force")]
+
+
+class DomainView(Struct, frozen=True, forbid_unknown_fields=True):
+    domain: str
+    online: Count | None
+    code: Annotated[str | None, Meta(description="Live's own, where it refused")]
+
+
+class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
+    stage: str
+    mode: Mode
+    now: Time
+    settings: Annotated[
+        SettingsView, Meta(description="as they are in force; secrets are only counted")
+    ]
+    matches: Annotated[
+        MatchesView,
+        Meta(description="whether one of our secrets has the digest asked about; null: none was"),
+    ]
+    store: StoreView
+    policy: PolicyInForceView
+    live: Annotated[
+        Sequence[DomainView],
+        Meta(description="what Live answers the function's own role about each domain"),
+    ]
+
+
+class DocumentView(Struct, frozen=True, forbid_unknown_fields=True):
+    openapi: str
+    info: Mapping[str, Any]
+    servers: Sequence[Mapping[str, Any]]
+    paths: Mapping[str, Any]
+    components: Mapping[str, Any]

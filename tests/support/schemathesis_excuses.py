@@ -1,0 +1,156 @@
+"""What schemathesis may find against the API, each with its reason: no schema can say these.
+
+tests/functions/test_openapi.py has schemathesis load this module, whose hook drops a failure only
+if every fault of the answer is excused by its words. The same status for another reason fails.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodResponse
+
+from functions.record_command.ask_results import PREFER
+from functions.record_command.commands import HEADERS, ONCE
+
+
+class Excuse(NamedTuple):
+    """`words` match the beginning of `code: field: detail` of a fault."""
+
+    kind: type[Failure]
+    status: int
+    words: str
+    reason: str
+    also: Callable[[Any], bool] = lambda _: True
+
+
+def holds_unassigned(case: Any) -> bool:  # noqa: ANN401 - schemathesis' own Case
+    sent = [case.path_parameters, case.query, dict(case.headers or {}), case.body]
+    text = unquote(json.dumps(sent, ensure_ascii=False, default=str))
+    return any(unicodedata.category(character) == "Cn" for character in text)
+
+
+REJECTED, METHOD = RejectedPositiveData, UnsupportedMethodResponse
+EXCUSES = (
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: until: is (past|more than ten years away)",
+        "which times lie ahead is known when the request comes",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: until: (second must be|year 0 is|write it as RFC 3339)",
+        "the format date-time has leap seconds and the year 0, which no clock of ours has",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: max_duration: is more than this stage records",
+        "the ceiling is a setting of the stage",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: (max_duration|hold|for): (write it like|an address plays for 12h)",
+        "a pattern does not add up the days, hours, minutes and seconds of a text",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: cursor: ",
+        "a cursor is opaque: only what `next` said is one",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"(MalformedParam|MissingParam): policy: ",
+        "the rules of a policy are those of policy.toml (docs/policy.md), which the stage checks",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: (domain|app|stream|note|Idempotency-Key): (is not a name|write a text)",
+        "schemathesis reads \\p{M} and its like as ranges with characters that are not assigned",
+        holds_unassigned,
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"CodeConfigNotFound: ",
+        "Live's own answer about an application that has no recording configuration",
+    ),
+    Excuse(
+        REJECTED,
+        422,
+        r"IdempotencyKeyReused: ",
+        "schemathesis sends a key that it has sent with another request",
+    ),
+    Excuse(
+        METHOD,
+        404,
+        r"RouteNotFound: ",
+        "Function Compute's own: its custom domains take no TRACE",
+    ),
+)
+
+
+def faults(body: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    code = body.get("code") or body.get("errorCode")
+    for fault in body.get("errors", []):
+        yield f"{fault['code']}: {fault['field']}: {fault['detail']}"
+    if not body.get("errors"):
+        yield f"{code}: "
+
+
+def is_excused(failure: Failure, case: Any, status: int, fault: str) -> bool:  # noqa: ANN401 - Case
+    return any(
+        isinstance(failure, excuse.kind)
+        and status == excuse.status
+        and re.match(excuse.words, fault) is not None
+        and excuse.also(case)
+        for excuse in EXCUSES
+    )
+
+
+EXAMPLES = {header.name: header.example for header in HEADERS}
+numbers = itertools.count(1)
+
+
+@schemathesis.hook
+def before_call(
+    context: Any,  # noqa: ANN401 - its name is schemathesis'
+    case: Any,  # noqa: ANN401 - Case
+    kwargs: Any,  # noqa: ANN401 - its name is schemathesis'
+) -> None:
+    """Give each request that has the example's key one of its own, lest all but one be a 422; and
+    let none wait as long as the example does."""
+    headers = case.headers or {}
+    if headers.get(ONCE) == EXAMPLES[ONCE]:
+        headers[ONCE] = f"{EXAMPLES[ONCE]}-{next(numbers)}"
+    if headers.get(PREFER) == EXAMPLES[PREFER]:
+        headers[PREFER] = "wait=0"
+
+
+@schemathesis.hook
+def filter_failure(
+    context: Any,  # noqa: ANN401 - its name is schemathesis'
+    failure: Failure,
+    case: Any,  # noqa: ANN401 - Case
+    response: Any,  # noqa: ANN401 - Response
+) -> bool:
+    """Return True for what is a failure: a fault that nothing excuses."""
+    try:
+        found = list(faults(json.loads(response.content)))
+    except (ValueError, AttributeError):
+        return True
+    return not all(is_excused(failure, case, response.status_code, fault) for fault in found)
