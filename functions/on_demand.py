@@ -52,11 +52,11 @@ def respond(invocation: Invocation, request: Request) -> Response:
     """Return an answer of 200 whatever happens, once the path token is valid."""
     live_callbacks.path_token(request.path, invocation.app.settings.path_tokens)
     try:
-        said = _say(invocation, request)
+        answer = _say(invocation, request)
     except Exception as error:  # noqa: BLE001 - no answer would mean: do not record
-        said = OnDemandAnswer(invocation.app.settings.on_demand_default)
-        invocation.log.error("on_demand.defaulted", error=error, need_record=said.need_record)
-    return said.response()
+        answer = OnDemandAnswer(invocation.app.settings.on_demand_default)
+        invocation.log.error("on_demand.defaulted", error=error, need_record=answer.need_record)
+    return answer.response()
 
 
 def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
@@ -69,12 +69,12 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
         return before or OnDemandAnswer(need_record=False)
     key = StreamKey(domain, ask.app, ask.stream)
     try:
-        said = _decide(invocation, key, before, stores=proved)
+        answer = _decide(invocation, key, before, stores=proved)
     except StoreUnavailable as error:
-        said = before or OnDemandAnswer(invocation.app.settings.on_demand_default)
-        invocation.log.error("on_demand.defaulted", error=error, need_record=said.need_record)
-    invocation.log.info("on_demand.answered", stream=str(key), need_record=said.need_record)
-    return said
+        answer = before or OnDemandAnswer(invocation.app.settings.on_demand_default)
+        invocation.log.error("on_demand.defaulted", error=error, need_record=answer.need_record)
+    invocation.log.info("on_demand.answered", stream=str(key), need_record=answer.need_record)
+    return answer
 
 
 def _is_proved(invocation: Invocation, request: Request) -> bool:
@@ -126,16 +126,16 @@ def _ask_before(invocation: Invocation, request: Request) -> OnDemandAnswer | No
     callback = invocation.forwarded(Kind.ON_DEMAND, request)
     if not target or callback.is_relayed:
         return None
-    what = relay.onward(target, callback)
+    forwarded = relay.onward(target, callback)
     try:
-        status, body = http.call(what, patience=TIMEOUT_S)
+        status, body = http.call(forwarded, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.silent", kind=Kind.ON_DEMAND, why=str(error))
         return None
-    said = _read(body) if relay.is_taken(status) else None
-    if said is None:
+    answer = _read(body) if relay.is_taken(status) else None
+    if answer is None:
         invocation.log.warning("relay.silent", kind=Kind.ON_DEMAND, status=status)
-    return said
+    return answer
 
 
 _SECONDS = range(5, 21_601)

@@ -49,6 +49,6 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
 
 def _check_key(invocation: Invocation, request: Request) -> None:
     ours = invocation.app.settings.wake_key
-    given = request.headers.get(KEY_HEADER, "")
-    if not ours or not hmac.compare_digest(given.encode(), ours.encode()):
+    key = request.headers.get(KEY_HEADER, "")
+    if not ours or not hmac.compare_digest(key.encode(), ours.encode()):
         raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")

@@ -41,8 +41,8 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if not target:
         return Response(200, {"ignored": "the policy forwards no such callbacks"})
     try:
-        what = relay.onward(target, invocation.forwarded(kind, request))
-        status, _ = http.call(what, patience=TIMEOUT_S)
+        forwarded = relay.onward(target, invocation.forwarded(kind, request))
+        status, _ = http.call(forwarded, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.failed", kind=kind, why=str(error))
         invocation.app.capabilities.record_lost_relay()
@@ -65,8 +65,8 @@ def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
 
 def _check_key(invocation: Invocation, request: Request) -> None:
     ours = invocation.app.settings.relay_key
-    given = request.headers.get(KEY_HEADER, "")
-    if not ours or not hmac.compare_digest(given.encode("utf-8", "replace"), ours.encode()):
+    key = request.headers.get(KEY_HEADER, "")
+    if not ours or not hmac.compare_digest(key.encode("utf-8", "replace"), ours.encode()):
         raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")
     if request.headers.get(KIND_HEADER, "") not in {kind.value for kind in Kind}:
         raise Unauthorized(f"{KIND_HEADER} names no kind of callback")

@@ -110,8 +110,9 @@ def _remark(invocation: Invocation, request: Request) -> Response:
             request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
         )
     remark = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
+    payload = dict(remark.payload)
     invocation.log.warning(
-        "callback.remarked", proved=proved, exception=remark.is_exception, says=dict(remark.says)
+        "callback.remarked", proved=proved, exception=remark.is_exception, payload=payload
     )
     if proved:
         _keep(invocation, remark)
@@ -121,5 +122,5 @@ def _remark(invocation: Invocation, request: Request) -> Response:
 def _keep(invocation: Invocation, remark: Remark) -> None:
     key = live_events.of_remark(remark, invocation.app.policy.streaming)
     if key is not None:
-        event = Remarked(is_exception=remark.is_exception, what=remark.what)
+        event = Remarked(is_exception=remark.is_exception, what=remark.code)
         invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))

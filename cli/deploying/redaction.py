@@ -92,7 +92,8 @@ def _character(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
     unicode = "".join(rf"\\+u(?i:{pair})" for pair in pairs)
-    return rf"(?:\\*{re.escape(character)}|{percent}|{unicode})"
+    # The encoded forms first: of `%25`, the plain form of a last `%` would leave the 25.
+    return rf"(?:{percent}|{unicode}|\\*{re.escape(character)})"
 
 
 def _without_named(lines: list[str]) -> Iterator[str]:

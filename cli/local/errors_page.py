@@ -123,7 +123,8 @@ def _meaning(command: Command, answer: Accepted | LiveError) -> str:
 
 
 def _flying(command: Command) -> StreamRecord:
-    """A command on the wire, long after its stream went live; a restart, of what is recorded."""
+    """Return a record with the command in flight, long after its stream went live; for a restart, a
+    stream that is recorded."""
     starts = command in (Command.START, Command.RESTART)
     why = Reason.ASKED_START if starts else Reason.ASKED_STOP
     intent = Intent(1, wanted=starts, requester=Requester.PERSON, reason=why, claimed=True)

@@ -40,7 +40,7 @@ _STREAM = f"{_LIST}/{{domain}}/{{app}}/{{stream}}"
 
 
 def _asks(
-    what: str,
+    name: str,
     summary: str,
     errors: Sequence[int],
     body: Sequence[Field] = (),
@@ -48,9 +48,9 @@ def _asks(
 ) -> Route:
     return Route(
         method="POST",
-        path=f"{_STREAM}/{what}",
+        path=f"{_STREAM}/{name}",
         scope="control",
-        respond=getattr(commands, what),
+        respond=getattr(commands, name),
         summary=summary,
         answers={200: AskView, 202: AskView},
         errors=errors,
@@ -102,7 +102,7 @@ ROUTES: tuple[Route, ...] = (
         respond=queries.history,
         summary="What happened and why, newest first",
         answers={200: HistoryView},
-        query=queries.LINES,
+        query=queries.LIMIT_ONLY,
     ),
     Route(
         method="GET",
@@ -111,7 +111,7 @@ ROUTES: tuple[Route, ...] = (
         respond=queries.files,
         summary="The files that the stream left, newest first",
         answers={200: FilesView},
-        query=queries.LINES,
+        query=queries.LIMIT_ONLY,
     ),
     Route(
         method="GET",

@@ -66,7 +66,7 @@ class AskResult(Struct, frozen=True):
     answer: Accepted | LiveError | None = None
 
     def later(self, loaded: Loaded) -> AskResult:
-        """The same once the store says more, which another instance may have heard."""
+        """Return the result with the record of now, which another instance may have written."""
         moved = replace(self, record=loaded.record, now=loaded.now)
         heard = loaded.record.answer
         if heard is None or heard == self.record.answer or heard.command not in self.own:
@@ -83,7 +83,7 @@ class AskResult(Struct, frozen=True):
 
 
 def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Response:
-    """The answer to the ask, or the error that says why not."""
+    """Return the response to the request; raise the error that says why it failed."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
     if handled.refused is not None:
@@ -127,7 +127,7 @@ def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult:
 
 
 def _is_settled(result: AskResult, generation: int) -> bool:
-    """Confirmed, failed, over, or of no matter any more since somebody has a newer intent."""
+    """Return True once the request is confirmed, has failed, or was replaced by a newer intent."""
     record = result.record
     if record.intent.generation != generation:
         return True
@@ -153,7 +153,7 @@ _KINDS: Mapping[Reason, type[LiveError]] = {
 
 
 def _heard(answer: Answer) -> Accepted | LiveError | None:
-    """What another instance heard from Live; None where it says nothing but that it goes on."""
+    """Return Live's answer to another instance; None if that answer does not decide the request."""
     if answer.reason is Reason.ACCEPTED:
         return Accepted(answer.request_id)
     kind = _KINDS.get(answer.reason)

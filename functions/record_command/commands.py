@@ -145,12 +145,12 @@ def cancel_delay(request: ApiRequest) -> Response:
     )
 
 
-def _once(request: ApiRequest, what: str) -> IdempotencyKey | None:
-    given = request.headers.get(ONCE)
-    if given is None:
+def _once(request: ApiRequest, command: str) -> IdempotencyKey | None:
+    key = request.headers.get(ONCE)
+    if key is None:
         return None
-    body = json.dumps([what, request.body], sort_keys=True, default=str)
-    return IdempotencyKey(given, hashlib.sha256(body.encode()).hexdigest()[:16])
+    body = json.dumps([command, request.body], sort_keys=True, default=str)
+    return IdempotencyKey(key, hashlib.sha256(body.encode()).hexdigest()[:16])
 
 
 def _handle(request: ApiRequest, asked: Asked) -> Response:

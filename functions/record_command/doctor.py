@@ -102,7 +102,8 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
 
 
 def _store(app: App) -> StoreView:
-    """The mark that is written says nothing and is read by nobody."""
+    """Return the state of the store. It is written to, to see whether it takes writes; nobody reads
+    that timestamp."""
     try:
         app.store.touch(MARK)
         found = app.store.condition()
@@ -112,7 +113,8 @@ def _store(app: App) -> StoreView:
 
 
 def _policy_fault(app: App) -> str:
-    """A policy that another release wrote, or that no longer fits the settings, is passed over."""
+    """Return why the newest policy is not used: another release wrote it, or it does not fit the
+    settings; "" if it is used."""
     try:
         copy = app.store.get_policy()
         if copy is not None:

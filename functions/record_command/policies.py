@@ -16,7 +16,7 @@ from shared.inbound.request_fields import Field
 
 
 def show(request: ApiRequest) -> Response:
-    """The newest, whichever instance answers: a change of it is made from what this shows."""
+    """Return the newest policy, whichever instance answers: changes are made from this answer."""
     policies = request.invocation.app.policies
     policies.forget()
     policy = policies.policy()
@@ -56,7 +56,7 @@ APPLY: tuple[Field, ...] = (
 
 
 def apply(request: ApiRequest) -> Response:
-    """Checked as the packaged one is, kept beside those before it, in force within seconds."""
+    """Check a policy as the packaged one is, and store it; it is in force within seconds."""
     app = request.invocation.app
     text, replaces = (
         json.dumps(request.body["policy"], ensure_ascii=False),

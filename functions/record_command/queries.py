@@ -36,7 +36,7 @@ def status(request: ApiRequest) -> Response:
     )
 
 
-LINES: tuple[Field, ...] = (LIMIT,)
+LIMIT_ONLY: tuple[Field, ...] = (LIMIT,)
 
 
 def history(request: ApiRequest) -> Response:
@@ -56,7 +56,7 @@ def files(request: ApiRequest) -> Response:
 
 
 def elsewhere(_ask: ApiRequest) -> Response:
-    """The domain leads what is asked of it to another function."""
+    """Refuse a request that the stage's domain routes to another function."""
     raise NotFound(
         "the function files answers this, and this is record_command",
         hint="ask for it at the stage's own domain",
@@ -155,7 +155,7 @@ def health(request: ApiRequest) -> Response:
 
 
 def _ailments(queue: Queue, age: int | None) -> Sequence[str]:
-    """A stage that has only just been deployed has had no reconcile yet."""
+    """Return what keeps the stage from being ready. A new stage may have had no reconcile."""
     if age is None:
         late = queue.oldest > STALE_MS
         return ["reconcile has never run: is its timer enabled?"] if late else []

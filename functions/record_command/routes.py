@@ -77,7 +77,7 @@ class Route(Struct, frozen=True, kw_only=True):
         return sorted(found)
 
     def matches(self, path: str) -> Sequence[str] | None:
-        """The values of the path's parameters; None when it is another path."""
+        """Return the values of the path's parameters; None if the path is another one."""
         last = self.path.rpartition("/")[2]
         if not last.startswith("{") and not path.endswith(last):
             return None
@@ -85,9 +85,9 @@ class Route(Struct, frozen=True, kw_only=True):
         if len(ours) != len(theirs):
             return None
         pairs = list(zip(ours, theirs, strict=True))
-        if any(not part.startswith("{") and part != given for part, given in pairs):
+        if any(not part.startswith("{") and part != segment for part, segment in pairs):
             return None
-        return [given for part, given in pairs if part.startswith("{")]
+        return [segment for part, segment in pairs if part.startswith("{")]
 
 
 def dispatch(routes: Sequence[Route], invocation: Invocation, request: Request) -> Response:

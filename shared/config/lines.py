@@ -89,15 +89,15 @@ def json_lines(text: str) -> dict[Path, int]:
     found: dict[Path, int] = {}
     path: list[str | int | None] = []
     for token in _TOKEN.finditer(text):
-        said, number = token[0], text.count("\n", 0, token.start()) + 1
-        if said in "}]":
+        part, number = token[0], text.count("\n", 0, token.start()) + 1
+        if part in "}]":
             path.pop()
-        elif said == ",":
+        elif part == ",":
             path[-1] = path[-1] + 1 if isinstance(path[-1], int) else None
-        elif said != ":":
+        elif part != ":":
             if path and path[-1] is None:
-                path[-1] = json.loads(said)
+                path[-1] = json.loads(part)
             found.setdefault(tuple(part for part in path if part is not None), number)
-            if said in "{[":
-                path.append(None if said == "{" else 1)
+            if part in "{[":
+                path.append(None if part == "{" else 1)
     return found

@@ -40,8 +40,8 @@ class Tokens(Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
     def scopes(self, bearer: str) -> Caller | None:
-        given = digest_of(bearer)
-        found = [token.caller for token in self.tokens if hmac.compare_digest(token.digest, given)]
+        digest = digest_of(bearer)
+        found = [token.caller for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
 
     def has(self, token: str) -> bool:
@@ -78,11 +78,11 @@ def _token(entry: str, n: int) -> Token:
 
 
 def _digest(secret: str, which: str) -> bytes:
-    kind, _, given = secret.partition(":")
+    kind, _, value = secret.partition(":")
     if kind == "sha256":
-        if not _DIGEST.fullmatch(given):
+        if not _DIGEST.fullmatch(value):
             raise ValueError(f"{which}: sha256: is followed by 64 hexadecimal digits")
-        return bytes.fromhex(given)
+        return bytes.fromhex(value)
     if not _CLEAR.fullmatch(secret):
         raise ValueError(f"{which}: a token has 8 to 256 visible ASCII characters and no comma")
     return digest_of(secret)

@@ -89,12 +89,12 @@ class OnDemandAsk(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """An exception or a switch; none of its fields is CONFIRMED. `says` holds all of them, `what`
-    is a code that may be stored; the names are empty if the body does not give all three."""
+    """An exception or a switch; none of its fields is CONFIRMED. `payload` holds all of them,
+    `code` may be stored; the names are empty if the body does not give all three."""
 
     is_exception: bool
-    what: str
-    says: Mapping[str, object]
+    code: str
+    payload: Mapping[str, object]
     domain: str = ""
     app: str = ""
     stream: str = ""
@@ -148,14 +148,14 @@ def verify(
 
     Neither query nor body is covered by the signature (docs/platform/live.md §3).
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    timestamp = given.get("ali-live-timestamp", "")
+    lowered = {name.lower(): value for name, value in headers.items()}
+    timestamp = lowered.get("ali-live-timestamp", "")
     if not _SECONDS.fullmatch(timestamp):
         raise UnverifiedCallback("no readable timestamp")
     if abs(now - int(timestamp) * 1000) > window_s * 1000:
         raise UnverifiedCallback("the timestamp is outside the window")
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
-    if not _is_one_of(given.get("ali-live-signature", ""), expected):
+    if not _is_one_of(lowered.get("ali-live-signature", ""), expected):
         raise UnverifiedCallback(
             "the signature fits none of the keys" if expected else "no key to check by"
         )
@@ -166,15 +166,15 @@ def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
     forged time, which would make every real event up to that time look late.
 
     Call it after `verify`, which has checked the timestamp."""
-    given = {name.lower(): value for name, value in headers.items()}
-    if time_ms > (int(given["ali-live-timestamp"]) + AHEAD_S) * 1000:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if time_ms > (int(lowered["ali-live-timestamp"]) + AHEAD_S) * 1000:
         raise UnverifiedCallback("its time is later than its signature's")
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
     """Return True if a signature is claimed: not every kind of callback is known to be signed."""
-    given = {name.lower() for name in headers}
-    return bool(given & {"ali-live-timestamp", "ali-live-signature"})
+    lowered = {name.lower() for name in headers}
+    return bool(lowered & {"ali-live-timestamp", "ali-live-signature"})
 
 
 def path_token(path: str, tokens: Sequence[str]) -> None:
@@ -183,8 +183,8 @@ def path_token(path: str, tokens: Sequence[str]) -> None:
         raise UnverifiedCallback("the path ends in none of the tokens")
 
 
-def _is_one_of(given: str, expected: Sequence[str]) -> bool:
-    ours = [hmac.compare_digest(_bytes(given), _bytes(one)) for one in expected]
+def _is_one_of(claimed: str, expected: Sequence[str]) -> bool:
+    ours = [hmac.compare_digest(_bytes(claimed), _bytes(one)) for one in expected]
     return any(ours)
 
 
@@ -278,15 +278,15 @@ _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "stre
 def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
     """Return what can be read from an exception or a switch, whatever its fields are
     (docs/platform/live.md §2.1). Raise MalformedCallback if the body is no JSON object."""
-    says = _object(body)
-    plain = {name.lower().replace("_", ""): value for name, value in says.items()}
+    payload = _object(body)
+    plain = {name.lower().replace("_", ""): value for name, value in payload.items()}
     codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]
-    what = next((code for code in codes if _CODE.fullmatch(code)), "-")
+    code = next((code for code in codes if _CODE.fullmatch(code)), "-")
     of_ingest = all(names[0] in plain for names in _INGEST_FIELDS)
     fields = _INGEST_FIELDS if of_ingest else _STREAM_FIELDS
     read = _PayloadReader(plain)
     names = [read.name(*one) for one in fields]
-    return Remark(is_exception, what, says, *(names if read.is_whole else ("", "", "")))
+    return Remark(is_exception, code, payload, *(names if read.is_whole else ("", "", "")))
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -157,9 +157,9 @@ def preference(name: str, doc: str, *, example: str) -> Field:
 
     def read(value: object) -> int | None:
         for part in str(value).split(","):
-            said, _, seconds = part.partition(";")[0].partition("=")
+            token, _, seconds = part.partition(";")[0].partition("=")
             seconds = seconds.strip().strip('"')
-            if said.strip().lower() == "wait" and seconds.isascii() and seconds.isdecimal():
+            if token.strip().lower() == "wait" and seconds.isascii() and seconds.isdecimal():
                 return int(seconds[:9])
         return None
 

@@ -29,16 +29,16 @@ class Outgoing(Struct, frozen=True):
         return f"Outgoing({self.method!r}, …)"
 
 
-def call(what: Outgoing, *, patience: float) -> tuple[int, bytes]:
+def call(outgoing: Outgoing, *, patience: float) -> tuple[int, bytes]:
     """Return status and body; raise Unanswered. `patience` (s) is for connecting and each read."""
     from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-    address = urlsplit(what.url)
+    address = urlsplit(outgoing.url)
     kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
     connection = kind(address.hostname or "", address.port, timeout=patience)
     try:
-        connection.request(what.method, target, what.body or None, dict(what.headers))
+        connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))
         answer = connection.getresponse()
         return answer.status, answer.read(MAX_ANSWER_BYTES)
     except (OSError, HTTPException, ValueError) as error:

@@ -79,9 +79,9 @@ class Relay(Struct):
             KEY_HEADER: self.key,
             KIND_HEADER: callback.kind.value,
         }
-        what = Outgoing("POST", with_query(self.url, callback.query), headers, callback.body)
+        outgoing = Outgoing("POST", with_query(self.url, callback.query), headers, callback.body)
         try:
-            status, _ = http.call(what, patience=TIMEOUT_S)
+            status, _ = http.call(outgoing, patience=TIMEOUT_S)
         except Unanswered:
             self.missed += 1
             raise

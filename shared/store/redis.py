@@ -60,7 +60,7 @@ PAGE_ROWS = 500
 
 
 class RedisStore:
-    """`rate` is the lane's, a second. All keys share the hash tag of the stage.
+    """`rate` is the rate limit, in commands a second. All keys share the hash tag of the stage.
 
     The clock is the engine's own, `ahead` ms ahead of it; `clock`, if given, takes its place.
     """
@@ -96,7 +96,7 @@ class RedisStore:
         return Loaded(_complete(from_json(key, document), sent, lease), int(version), now)
 
     def save_or_claim(self, save: Save) -> Saved:
-        """Safe to repeat: the engine knows a save that it has answered already by its token."""
+        """Save, or claim a slot too. A call may be repeated: the engine knows a save's token."""
         keys = self.keys_of(save.key)
         kind, *details = self._run(scripts.SAVE_OR_CLAIM, keys, encode_save(save, self._interval))
         if kind == "conflict":
@@ -107,7 +107,7 @@ class RedisStore:
         return Stored(version, over_quota=kind == "over_quota", next_slot_in_ms=float(away))
 
     def keys_of(self, key: StreamKey) -> list[str]:
-        """All that a save touches, in the order of its script."""
+        """Return the keys that a save touches, in the order of its script."""
         return [
             *self._keys(f"limit:{COMMANDS}"),
             *(self._of(kind, key) for kind in ("record", "history", "files")),
@@ -116,36 +116,38 @@ class RedisStore:
         ]
 
     def poll_slot(self, wait: int) -> float | None:
-        """In how many ms the looks' next slot comes; None, and none taken, if later than `wait`."""
+        """Take the polls' next slot and return in how many ms it comes; None, and none is taken, if
+        that is later than `wait`."""
         keys = self._keys(f"limit:{POLLS}")
         away = self._run(scripts.TAKE_SLOT, keys, 1000 / POLL_RATE_PER_S, wait)
         return None if away is None else float(away)
 
     def slow(self, ms: int) -> None:
-        """Give no slot to a command for so long: Live said that there are too many."""
+        """Give no slot to a command for so long, after Live answered that there are too many."""
         self._run(scripts.DELAY_SLOTS, self._keys(f"limit:{COMMANDS}"), ms)
 
     def use(self) -> Use:
-        """How much of the commands' lane is used."""
+        """Return how much of the commands' rate limit is used."""
         used, ahead = self._run(scripts.RATE_LIMIT_USE, self._keys(f"limit:{COMMANDS}"))
         return Use(1000 / self._interval, float(used), float(ahead))
 
     def register(self, name: str, who: str, ms: int) -> int:
-        """Say that we are at work, for so long unless said again; how many others are."""
+        """Register a worker for `ms`, or extend it; return how many others are registered."""
         return int(self._run(scripts.REGISTER, self._keys(f"workers:{name}"), who, ms))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Whether one more is to be called: nobody is at work, or fewer than `most` are and they
-        let slots go by; and nobody was called within `ms`."""
+        """Return True if one more worker should be woken: none was woken within `ms`, and none is
+        registered, or fewer than `most` are and they leave slots unused."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
-        return bool(self._run(scripts.MAY_WAKE_ONE, keys, f"summoned {name}", most, ms))
+        return bool(self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms))
 
     def deregister(self, name: str, who: str) -> None:
         self._do("ZREM", *self._keys(f"workers:{name}"), who)
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Stops before restarts before starts, then the most urgent, then whoever has waited
-        longest. Nobody else is handed them for `hold` ms, or until they are saved."""
+        """Return the streams that are due: stops before restarts before starts, then the most
+        urgent, then the one that has waited longest. Nobody else gets them for `hold` ms, or until
+        they are saved."""
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
@@ -161,7 +163,7 @@ class RedisStore:
         return int(self._run(scripts.NOW, self._keys("now")))
 
     def condition(self) -> Condition:
-        """How safely it keeps what it is given. A managed engine may keep its CONFIG to itself."""
+        """Return how durable the engine is. A managed engine may refuse CONFIG."""
         info: Mapping[str, object] = self._do("INFO")
         found = {name: str(info[name]) for name in SAFETY if name in info}
         with suppress(StoreUnavailable):
@@ -169,7 +171,7 @@ class RedisStore:
         return Condition("redis", found)
 
     def watched(self, domain: str) -> Sequence[Watched]:
-        """The sessions of a domain that have not ended."""
+        """Return the sessions of a domain that have not ended."""
         rows: Mapping[str, str] = self._do("HGETALL", *self._keys(f"watched:{domain}"))
         found = []
         for member, seen in rows.items():
@@ -180,8 +182,8 @@ class RedisStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord]:
-        """In the order of their keys, those behind `after`: a page stays where it is whatever is
-        added before it."""
+        """Return the records behind `after`, ordered by key, so that a page does not move when
+        records are added before it."""
         found: list[StreamRecord] = []
         while len(found) < limit:
             keys = self._named(wanted, after, PAGE_ROWS)
@@ -193,7 +195,7 @@ class RedisStore:
         return found
 
     def _named(self, wanted: Filter, after: StreamKey | None, limit: int) -> list[StreamKey]:
-        """One index holds every name, another every name behind its phase."""
+        """Return the next keys from an index: one holds every name, another every name by phase."""
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
@@ -215,13 +217,13 @@ class RedisStore:
                 yield _complete(from_json(key, document), sent, lease)
 
     def phases(self) -> Mapping[Phase, int]:
-        """How many records stand in each phase."""
+        """Return how many records are in each phase."""
         counts: Mapping[str, str] = self._do("HGETALL", *self._keys("counts"))
-        found = {one: int(counts.get(f"phase:{one.value}", 0)) for one in Phase}
-        return {one: number for one, number in found.items() if number}
+        found = {phase: int(counts.get(f"phase:{phase.value}", 0)) for phase in Phase}
+        return {phase: number for phase, number in found.items() if number}
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
-        """Newest first."""
+        """Return the files, newest first."""
         found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
         if not found:
             return []
@@ -234,7 +236,7 @@ class RedisStore:
         ]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
-        """Newest first."""
+        """Return the history, newest first."""
         entries = []
         for line in self._do("LRANGE", self._of("history", key), 0, limit - 1):
             at, last_at, count, code, about = line.split(" ", 4)
@@ -243,13 +245,13 @@ class RedisStore:
         return entries
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
-        """The next version; None when version `replaces` is no longer the newest. 0: there is
-        none yet."""
+        """Store a policy and return its version; None if `replaces` is no longer the newest version
+        (0: there is none yet)."""
         at = self._run(scripts.PUT_POLICY, self._keys("policies"), text, replaces)
         return None if at is None else PolicyCopy(replaces + 1, text, at)
 
     def get_policy(self) -> PolicyCopy | None:
-        """The newest version."""
+        """Return the newest version; None if there is none."""
         newest = self._run(scripts.GET_POLICY, self._keys("policies"))
         if newest is None:
             return None
@@ -257,11 +259,11 @@ class RedisStore:
         return PolicyCopy(newest[0], text, int(at))
 
     def touch(self, name: str) -> None:
-        """Remember that this happened now."""
+        """Store the engine's time of now under this name."""
         self._run(scripts.TOUCH, self._keys("timestamps"), name)
 
     def age_ms(self, name: str) -> int | None:
-        """How many ms ago that was last marked."""
+        """Return how many ms ago `touch` was last called with this name; None if never."""
         ago = self._run(scripts.AGE_MS, self._keys("timestamps"), name)
         return None if ago is None else int(ago)
 
@@ -280,22 +282,22 @@ class RedisStore:
         return f"={self._clock()}" if self._clock else f"+{self._ahead()}"
 
     def _run(self, script: Script, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401 - as the script says
-        """By its digest; an engine that does not know the script is given its text."""
+        """Run the script by its digest, or by its text on an engine that does not know it yet."""
         from redis.exceptions import NoScriptError
 
         digest = script.digest  # a file that is missing must not look like an engine that is away
-        given = (len(keys), *keys, self._time(), *args)
+        arguments = (len(keys), *keys, self._time(), *args)
         try:
-            return self._asked(lambda _, direct: direct.execute("EVALSHA", digest, *given))
+            return self._asked(lambda _, direct: direct.execute("EVALSHA", digest, *arguments))
         except NoScriptError:
-            return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *given))
+            return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *arguments))
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
-        """What redis-py reads the answer of."""
+        """Run a command whose answer redis-py parses."""
         return self._asked(lambda client, _: client.execute_command(*command))  # type: ignore[no-untyped-call] # redis-py's own
 
     def _asked(self, ask: Callable[[redis_py.Redis, RawConnection], Any]) -> Any:  # noqa: ANN401 - as it is asked
-        """Whatever keeps an answer away is StoreUnavailable, and nothing was half done."""
+        """Return what `ask` returns, or raise StoreUnavailable; nothing is half done then."""
         from redis.exceptions import MovedError, NoScriptError, RedisError
 
         try:
@@ -320,7 +322,7 @@ class RedisStore:
         self._client, self._direct = client, RawConnection(client)
 
     def _connect(self, host: str, port: int) -> redis_py.Redis:
-        """Imported now: a stage on SQLite never pays for it."""
+        """Connect. The client is imported only here: a stage on SQLite never pays for it."""
         redis = import_redis(lazy_imports=self._lazy_imports)
         where: dict[str, Any] = {"host": host, "port": port} if host else {}
         client: redis_py.Redis = redis.Redis.from_url(
@@ -340,7 +342,7 @@ class RedisStore:
 
 
 def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
-    """With the slot and the lease that the engine gave."""
+    """Return the record with the slot and the lease that the engine gave its flight."""
     if record.flight is None or not sent:
         return record
     flight: Flight = replace(record.flight, sent_at=int(sent), lease_until=int(lease))
@@ -348,7 +350,7 @@ def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
 
 
 def _without_stage(url: str) -> tuple[str, str]:
-    """The URL as the client reads it, and our own part of its query."""
+    """Return the URL as the client reads it, and the stage named by our own part of its query."""
     parts = urlsplit(url)
     asked = dict(parse_qsl(parts.query))
     stage = asked.pop("stage", "")
@@ -356,7 +358,7 @@ def _without_stage(url: str) -> tuple[str, str]:
 
 
 def _address(url: str) -> str:
-    """Without the password."""
+    """Return host and port, without the password."""
     found = urlsplit(url)
     return f"{found.hostname}:{found.port or 6379}"
 
@@ -376,6 +378,6 @@ _WORDS = (
 
 
 def _in_words(error: Exception) -> str:
-    said = f"{type(error).__name__}: {error}"
-    words = (words for sign, words in _WORDS if sign in said)
-    return f"{next(words, 'it does not answer')} ({said})"
+    text = f"{type(error).__name__}: {error}"
+    words = (words for sign, words in _WORDS if sign in text)
+    return f"{next(words, 'it does not answer')} ({text})"

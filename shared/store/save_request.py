@@ -39,7 +39,7 @@ def key_of(member: str) -> StreamKey:
 
 
 def encode_save(save: Save, interval: float) -> str:
-    """A save as its script reads it."""
+    """Return the save as JSON, in the form that `save_or_claim.lua` reads."""
     domain = save.key.domain
     request = {
         "token": secrets.token_hex(8),

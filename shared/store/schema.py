@@ -50,7 +50,8 @@ def create(db: sqlite3.Connection) -> None:
 
 
 def _widen(db: sqlite3.Connection) -> None:
-    """A file of the release before has no durations; another process may widen it at once."""
+    """Add the column of durations that a file of the previous release lacks. Another process may do
+    the same at the same time."""
     columns = {row[1] for row in db.execute("PRAGMA table_info(file)")}
     if "duration" not in columns:
         try:

@@ -141,18 +141,18 @@ class SqliteStore:
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True, once within `ms`, if one more worker should be woken: none is at work, or
         fewer than `most` are and they leave slots unused."""
-        mark = f"summoned {name}"
+        woken = f"woken {name}"
         with self._writing() as db:
             now = self._clock()
             (alive,) = db.execute(
                 "SELECT count(*) FROM worker WHERE name=? AND until > ?", (name, now)
             ).fetchone()
-            row = db.execute("SELECT at FROM timestamp WHERE name=?", (mark,)).fetchone()
+            row = db.execute("SELECT at FROM timestamp WHERE name=?", (woken,)).fetchone()
             is_booked = command_queue.use(db, COMMANDS, now)[1] > 0
             enough = alive >= most or (alive > 0 and is_booked)
             if enough or (row and now - row[0] < ms):
                 return False
-            db.execute("REPLACE INTO timestamp VALUES (?, ?)", (mark, now))
+            db.execute("REPLACE INTO timestamp VALUES (?, ?)", (woken, now))
         return True
 
     def deregister(self, name: str, who: str) -> None:

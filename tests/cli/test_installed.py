@@ -28,7 +28,7 @@ ENVIRONMENT = {name: os.environ[name] for name in os.environ if name != "PYTHONP
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of a fresh environment in which nothing but the wheel was installed."""
+    """Return the bin folder of a fresh environment with nothing but the wheel in it."""
     folder = tmp_path_factory.mktemp("installed")
     sources, python = folder / "sources", folder / "venv" / "bin" / "python"
     copy_sources(sources)
@@ -40,7 +40,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_sources(into: Path) -> None:
-    """A build leaves folders in its sources, and takes in what an earlier one has left there."""
+    """Copy the sources: a build leaves folders in them and includes an earlier build's."""
     into.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():

@@ -32,12 +32,12 @@ class Wire(Ground):
         yield from self._goes_wrong(rest, one, request)
 
     def _answered(self, rest: World, one: Instance, answer: Accepted | LiveError) -> Step:
-        result = self.mind.answered(one, answer)._replace(publish=self._true_session(rest))
+        result = self.stepper.answered(one, answer)._replace(publish=self._true_session(rest))
         return ("answered", one, answer), self.joined(rest, result)
 
     def _true_session(self, world: World) -> int:
-        """The one that Live answers for, if the record means the same one."""
-        session, live = self.mind.records[world.record].session, world.live
+        """Return the session that Live answers for, if the record means the same one."""
+        session, live = self.stepper.records[world.record].session, world.live
         if session is None or (session.time is None and session.publish_time is None):
             return live.publish
         same = live.published_at == session.time or live.listed == session.publish_time
@@ -50,7 +50,7 @@ class Wire(Ground):
     def _land(self, world: World, request: Request) -> tuple[World, Accepted | LiveError]:
         switches = self.scenario.switches
         reaction = truth.perform(world.live, request.command, switches, self.delay)
-        record = self.mind.records[world.record]
+        record = self.stepper.records[world.record]
         memory = promises.landed(world.memory, record, request, world.live, reaction.live)
         after = world._replace(live=reaction.live, memory=memory, quiet=False)
         return self.reports(after, reaction.says), reaction.answer

@@ -90,7 +90,7 @@ def _cancel_delay(live: Live, switches: Switches) -> Reaction:
 
 
 def publish(live: Live, at: int, listed: int, switches: Switches) -> tuple[Live, str | None]:
-    """A true session begins; the list knows it by `listed`."""
+    """Begin a true session; the list shows it with the time `listed`."""
     resumed = live.task is Task.CUT and switches.resumes
     after = live._replace(
         publish=live.publish + 1,
@@ -121,7 +121,7 @@ def foreign_start(live: Live) -> Live:
 
 
 def expire(live: Live) -> Live:
-    """The merge delay is over."""
+    """End the merge delay once it is over."""
     if live.task is Task.NONE or not live.until or live.until > NOW:
         return live
     return live._replace(task=Task.NONE, until=0)

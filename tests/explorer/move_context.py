@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.protocol import Event, Reported, StreamRecord, TimePassed
 from tests.explorer.scenario import Scenario
-from tests.explorer.stepper import Mind
+from tests.explorer.stepper import Stepper
 from tests.explorer.world import KEY, NOW, Fault, Instance, Live, Mail, Memory, World
 
 LAG = 30_000
@@ -20,22 +20,22 @@ class Ground:
     """A scenario, and the real Recorder under its terms. `invariants`: one that is broken is a
     violation."""
 
-    def __init__(self, scenario: Scenario, mind: Mind, *, invariants: bool = True) -> None:
+    def __init__(self, scenario: Scenario, stepper: Stepper, *, invariants: bool = True) -> None:
         self.scenario = scenario
-        self.mind = mind
+        self.stepper = stepper
         self.judges_invariants = invariants
         self.delay = scenario.settings.merge_delay
-        self.asks = tuple(mind.event(ask) for ask in scenario.asks)
-        self.tick = mind.event(TimePassed())
+        self.asks = tuple(stepper.event(ask) for ask in scenario.asks)
+        self.tick = stepper.event(TimePassed())
         self.may = {fault: fault in scenario.faults for fault in Fault}
 
     def start(self) -> World:
-        record = self.mind.record(StreamRecord(KEY))
+        record = self.stepper.record(StreamRecord(KEY))
         scenario = self.scenario
         return World(record, Live(), Memory(), faults=scenario.budget, polls=scenario.polls)
 
     def spend(self, world: World, fault: Fault) -> int | None:
-        """What is left of the budget when this fault strikes; None when it cannot."""
+        """Return what is left of the budget when this fault strikes; None if it cannot."""
         return world.faults - 1 if world.faults and self.may[fault] else None
 
     def joined(self, world: World, one: Instance) -> World:
@@ -47,7 +47,7 @@ class Ground:
         return self.posted(world, Reported(says, recording=says != "record_paused"))
 
     def posted(self, world: World, event: Event) -> World:
-        mail = Mail(self.mind.event(event), world.live.publish, NOW)
+        mail = Mail(self.stepper.event(event), world.live.publish, NOW)
         return world._replace(mail=tuple(sorted((*world.mail, mail))), quiet=False)
 
     def is_over(self, world: World) -> bool:

@@ -28,7 +28,7 @@ class Moves(Wire, Clock):
     # an instance's next effect
 
     def _steps(self, world: World, place: int, one: Instance) -> Iterator[Step]:
-        wanted = self.mind.wants(one)
+        wanted = self.stepper.wants(one)
         rest = world._replace(
             instances=world.instances[:place] + world.instances[place + 1 :], quiet=False
         )
@@ -55,38 +55,38 @@ class Moves(Wire, Clock):
     def _is_killed(self, rest: World, one: Instance) -> Iterator[Step]:
         """With an answer that nobody else has."""
         left = self.spend(rest, Fault.KILL)
-        if left is not None and isinstance(self.mind.events[one.event], CommandSettled):
+        if left is not None and isinstance(self.stepper.events[one.event], CommandSettled):
             yield ("killed", one), rest._replace(faults=left)
 
     def _loaded(self, world: World, one: Instance) -> Instance:
-        return one._replace(replies=(self.mind.load(world.record),), outrun=False)
+        return one._replace(replies=(self.stepper.load(world.record),), outrun=False)
 
     def _turns(self, rest: World, one: Instance) -> Iterator[Step]:
-        transition = self.mind.transition(rest.record, one, slot=True)
+        transition = self.stepper.transition(rest.record, one, slot=True)
         yield ("handles", one, transition), self._turned(rest, one, transition)
         if transition.claimed and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
-            queued = self.mind.transition(rest.record, one, slot=False)
+            queued = self.stepper.transition(rest.record, one, slot=False)
             short = rest._replace(faults=left)
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
     def _save(self, rest: World, one: Instance) -> Iterator[Step]:
         if one.outrun:
-            again = self.mind.conflicted(one)
+            again = self.stepper.conflicted(one)
             yield ("conflicts", one), self.joined(rest, again)
             return
         yield from self._is_killed(rest, one)
-        transition = self.mind.saving(rest.record, one, slot=True)
+        transition = self.stepper.saving(rest.record, one, slot=True)
         yield ("saves", one, transition), self._turned(rest, one, transition)
         full = transition.claimed and not self.scenario.fine
         if full and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
-            queued = self.mind.saving(rest.record, one, slot=False)
+            queued = self.stepper.saving(rest.record, one, slot=False)
             short = rest._replace(faults=left)
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
     def _turned(self, rest: World, one: Instance, transition: Transition) -> World:
-        mind, memory = self.mind, rest.memory
-        event = mind.events[one.event]
-        old, new = mind.records[rest.record], mind.records[transition.record]
+        stepper, memory = self.stepper, rest.memory
+        event = stepper.events[one.event]
+        old, new = stepper.records[rest.record], stepper.records[transition.record]
         change = Change(old, new, event, one.publish, rest.live, self.scenario)
         memory = promises.handled(memory, change)
         if self.judges_invariants and transition.broken:
@@ -106,7 +106,7 @@ class Moves(Wire, Clock):
             return instances
         holds = (SaveOrClaim, Send)
         return tuple(
-            one._replace(outrun=True) if self.mind.wants(one).what in holds else one
+            one._replace(outrun=True) if self.stepper.wants(one).what in holds else one
             for one in instances
         )
 
@@ -121,7 +121,7 @@ class Moves(Wire, Clock):
 
     def _look(self, rest: World, one: Instance, asked_at: int) -> Iterator[Step]:
         for faults, publish, listed, how in self._lists(rest):
-            seen = self.mind.polled(one, Polled(listed, asked_at))
+            seen = self.stepper.polled(one, Polled(listed, asked_at))
             assert seen is not None
             after = self.joined(rest._replace(faults=faults), seen._replace(publish=publish))
             yield (how, one, listed), after
@@ -129,7 +129,7 @@ class Moves(Wire, Clock):
             yield ("looks in vain", one), rest._replace(faults=left)
 
     def _lists(self, world: World) -> Iterator[tuple[int, int, int | None, str]]:
-        """What the online list may show now."""
+        """Yield what the online list may show now."""
         live = world.live
         yield world.faults, live.publish, live.listed, "looks"
         stale = live.before != live.listed and NOW - live.event_at <= LAG and live.publish
@@ -144,7 +144,7 @@ class Moves(Wire, Clock):
         else:
             return
         for left, publish, listed, how in self._lists(world):
-            event = self.mind.event(Polled(listed, NOW - 1))
+            event = self.stepper.event(Polled(listed, NOW - 1))
             one = Instance(event, RECONCILE, self._serial(world), publish=publish)
             yield (how, one, listed), self.joined(world._replace(faults=left), one)
 
@@ -156,7 +156,7 @@ class Moves(Wire, Clock):
             ask = self.asks[world.asked]
             yield from self.arrival(busy._replace(asked=world.asked + 1), ask, PERSON)
         yield from self._delivered(busy)
-        at = self.mind.due(world.record)
+        at = self.stepper.due(world.record)
         if at is not None and at <= NOW:
             yield from self.arrival(busy, self.tick, RECONCILE)
         yield from self._minute(busy)
@@ -169,9 +169,9 @@ class Moves(Wire, Clock):
             yield from self._load(world, one)
 
     def _serial(self, world: World) -> int:
-        """The smallest that no instance has and no flight refers to."""
+        """Return the smallest number that no instance has and no flight refers to."""
         taken = {one.serial for one in world.instances}
-        flight = self.mind.records[world.record].flight
+        flight = self.stepper.records[world.record].flight
         if flight is not None:
             taken.add(int(flight.id.split(".")[0]))
         return next(serial for serial in range(9) if serial not in taken)

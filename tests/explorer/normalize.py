@@ -34,8 +34,8 @@ _TRUE_TIMES = (
 
 
 def earlier(value: T, ms: int, true_ms: int) -> T:
-    """The same in `ms` from now: every field that is a time by its name, at any depth. Live's own
-    times move by `true_ms`."""
+    """Return the value as seen `ms` from now: every field that is a time by its name, at any depth,
+    is earlier by `ms`; Live's own times by `true_ms`."""
     changes: dict[str, Any] = {}
     for name, is_time in _parts(type(value)):
         part = getattr(value, name)

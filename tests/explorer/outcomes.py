@@ -51,7 +51,7 @@ def explored(kind: Kind, name: str) -> Outcome:
 
 
 def _missed(name: str, scenario: Scenario) -> Outcome:
-    """A promise has to miss the rule; an invariant, where the next look makes up for it."""
+    """Search for a broken promise; for a broken invariant if the next poll repairs it."""
     found = _searched(Kind.RULE, name, Search(scenario, invariants=False))
     return found if found.promise else _searched(Kind.RULE, name, Search(scenario))
 
@@ -62,7 +62,7 @@ def _searched(kind: Kind, name: str, search: Search) -> Outcome:
     seconds, violation = time.monotonic() - began, found.violation
     if violation is None:
         return Outcome(kind, name, found.states, found.steps, seconds, None, ())
-    story = tuple(trace_lines(violation.steps, search.mind))
+    story = tuple(trace_lines(violation.steps, search.stepper))
     return Outcome(kind, name, found.states, found.steps, seconds, violation.promise, story)
 
 

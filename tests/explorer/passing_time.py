@@ -50,8 +50,8 @@ class Clock(Ground):
         return self.reports(world._replace(live=live, quiet=False), says)
 
     def passes(self, world: World) -> Iterator[Step]:
-        record = self.mind.records[world.record]
-        due = self.mind.due(world.record)
+        record = self.stepper.records[world.record]
+        due = self.stepper.due(world.record)
         if (due is not None and due <= NOW) or world.minute <= NOW:
             return
         if not world.mail and not world.instances:
@@ -102,11 +102,11 @@ class Clock(Ground):
     def later(self, world: World, ms: int) -> World:
         """Everything `ms` further in the past; but Live's own times, which only count among
         themselves, stop moving once they are old."""
-        mind, live, memory = self.mind, world.live, world.memory
+        stepper, live, memory = self.stepper, world.live, world.memory
         newest = max(live.published_at, live.event_at)
         true_ms = min(ms, max(newest - (NOW - LONG_AGO), 0))
         moved = world._replace(
-            record=mind.earlier("records", world.record, ms, true_ms),
+            record=stepper.earlier("records", world.record, ms, true_ms),
             live=_live_later(live, ms, true_ms),
             memory=_memory_later(memory, ms),
             minute=max(world.minute - ms, NOW),
@@ -130,15 +130,15 @@ class Clock(Ground):
         return self.posted(world, FileLeft("file.mp4", NOW - 2 * self.delay, NOW - self.delay))
 
     def _one_later(self, one: Instance, ms: int, true_ms: int) -> Instance:
-        mind = self.mind
+        stepper = self.stepper
         return one._replace(
             paused=one.paused - ms,
-            event=mind.earlier("events", one.event, ms, true_ms),
-            replies=tuple(mind.earlier("replies", reply, ms, true_ms) for reply in one.replies),
+            event=stepper.earlier("events", one.event, ms, true_ms),
+            replies=tuple(stepper.earlier("replies", reply, ms, true_ms) for reply in one.replies),
         )
 
     def _mail_later(self, mail: Mail, ms: int, true_ms: int) -> Mail:
-        event = self.mind.earlier("events", mail.event, ms, true_ms)
+        event = self.stepper.earlier("events", mail.event, ms, true_ms)
         return mail._replace(event=event, until=mail.until - ms)
 
 

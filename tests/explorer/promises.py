@@ -40,7 +40,7 @@ class Broken(Exception):
 
 
 class Change(NamedTuple):
-    """What one happening, news of the true session `publish`, made of the record."""
+    """What one event, news of the true session `publish`, made of the record."""
 
     old: StreamRecord
     new: StreamRecord
@@ -149,7 +149,7 @@ def _new_intent(memory: Memory, change: Change) -> Memory:
 
 
 def _judge_end(memory: Memory, change: Change) -> None:
-    """The session ended an intent: it must have been the intent's, and have ended."""
+    """Judge that a session which ended an intent was the intent's, and had ended."""
     if isinstance(change.event, CommandSettled):
         return  # accepted after all, and too late
     if memory.accepted_in == NEVER:
@@ -192,7 +192,7 @@ def _first_accepted(memory: Memory, change: Change, sent: CommandSettled) -> Mem
 def landed(
     memory: Memory, record: StreamRecord, request: Request, live: Live, after: Live
 ) -> Memory:
-    """A request reached Live."""
+    """Judge a request that reached Live."""
     if request.command is Command.RESTART:
         memory = _landed_restart(memory, request)
     if request.reason in (Reason.REASSERT, Reason.REASSERT_EARLY):

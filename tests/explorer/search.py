@@ -10,7 +10,7 @@ from tests.explorer.move_context import Label, Step
 from tests.explorer.moves import Moves
 from tests.explorer.promises import Broken
 from tests.explorer.scenario import Scenario, ScriptStep
-from tests.explorer.stepper import PERSON, Mind
+from tests.explorer.stepper import PERSON, Stepper
 from tests.explorer.world import MINUTE, NOW, World
 
 LONG_AGO = 100_000
@@ -35,8 +35,8 @@ class Explored:
 class Search:
     def __init__(self, scenario: Scenario, *, invariants: bool = True) -> None:
         self.scenario = scenario
-        self.mind = Mind(scenario.settings)
-        self.moves = Moves(scenario, self.mind, invariants=invariants)
+        self.stepper = Stepper(scenario.settings)
+        self.moves = Moves(scenario, self.stepper, invariants=invariants)
         self.worlds: list[World] = []
         self.numbers: dict[World, int] = {}
         self.parents: list[int] = []
@@ -79,7 +79,7 @@ class Search:
         return None
 
     def _story(self, place: int) -> tuple[Label, ...]:
-        """The steps that lead to a situation, found anew by walking its path."""
+        """Return the steps that lead to a situation, by walking its path again."""
         labels: list[Label] = []
         while self.parents[place] >= 0:
             before, world = self.parents[place], self.worlds[place]
@@ -117,13 +117,13 @@ class Search:
     def _first(self) -> World:
         scenario = self.scenario
         alone = replace(scenario, asks=(), script=(), fine=False)
-        moves = Moves(alone, self.mind, invariants=self.moves.judges_invariants)
+        moves = Moves(alone, self.stepper, invariants=self.moves.judges_invariants)
         world = moves.start()._replace(faults=0, polls=0)
         for action in scenario.before:
             if isinstance(action, ScriptStep):
                 world = moves.script_step(world, action)
             else:
-                asked = self.mind.event(action)
+                asked = self.stepper.event(action)
                 world = next(moves.arrival(world, asked, PERSON))[1]
             world = _calm(moves, world)
         if scenario.aged and scenario.before:

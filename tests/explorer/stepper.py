@@ -62,7 +62,7 @@ class Transition(NamedTuple):
     broken: tuple[str, ...] = ()
 
 
-class Mind:
+class Stepper:
     """`terms` as the stage would have them. All tables hold for these terms alone."""
 
     def __init__(self, settings: StreamSettings) -> None:
@@ -80,7 +80,7 @@ class Mind:
         return self.events.put(event)
 
     def wants(self, one: Instance) -> Wants:
-        """What the real generator yields after these answers."""
+        """Return what the real generator yields after these answers."""
         key = one[:4]
         found = self._wants.get(key)
         if found is None:
@@ -116,7 +116,7 @@ class Mind:
         return found
 
     def saving(self, record: int, one: Instance, *, slot: bool) -> Transition:
-        """What saving does to the store and to the instance, which has loaded."""
+        """Return what saving does to the store and to the instance, which has loaded."""
         wanted = self.wants(one)
         if wanted.save is None:
             return Transition(record, False, False, self._goes_on(one))
@@ -132,10 +132,10 @@ class Mind:
         return None if self.wants(one).what is None else one.replies
 
     def answered(self, one: Instance, answer: Accepted | LiveError) -> Instance:
-        """The loop of `handle` keeps nothing but notes: what follows an answer is what a handle of
-        `CommandSettled` does that has loaded the record as it was claimed. Seen to hold for the
-        next effect, every time. Where somebody has saved since, it conflicts, and begins by
-        loading."""
+        """Return the instance after Live's answer. The loop of `handle` keeps only notes: what
+        follows is what a handle of `CommandSettled` does that has loaded the record as it was
+        claimed; an assertion checks that for the next effect, every time. If another instance has
+        saved since, this one conflicts, and begins by loading."""
         flight = self.wants(one).flight
         assert flight is not None
         heard = self.replies.put(CommandResult(answer, NOW))
@@ -171,7 +171,7 @@ class Mind:
         return one._replace(replies=(), outrun=False)
 
     def earlier(self, pool: str, number: int, ms: int, true_ms: int) -> int:
-        """A record, happening or reply when `ms` have passed, for Live's own times `true_ms`."""
+        """Return a record, event or reply as it is `ms` later; `true_ms` for Live's times."""
         key = (pool, number, ms, true_ms)
         found = self._earlier.get(key)
         if found is None:

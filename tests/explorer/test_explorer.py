@@ -53,5 +53,5 @@ def test_a_rule_that_is_taken_out_is_missed(name: str) -> None:
 
 
 def verdict(outcome: Outcome) -> str:
-    """What pytest shows of a violation: its story."""
+    """Return what pytest shows of a violation: its story."""
     return "\n".join((outcome.promise, *outcome.story)) if outcome.promise else "holds"

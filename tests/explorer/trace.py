@@ -17,31 +17,31 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError
 from tests.explorer.move_context import Label
-from tests.explorer.stepper import Mind, Transition
+from tests.explorer.stepper import Stepper, Transition
 from tests.explorer.world import NOW, Instance, Mail, Request
 
 
-def trace_lines(labels: tuple[Label, ...], mind: Mind) -> Iterator[str]:
+def trace_lines(labels: tuple[Label, ...], stepper: Stepper) -> Iterator[str]:
     now = 0
     for label in labels:
         if label[0] == "time passes":
             now += label[1]
-        yield f"{now / 1000:8.1f} s  {_line(label, mind)}"
+        yield f"{now / 1000:8.1f} s  {_line(label, stepper)}"
 
 
-def _line(label: Label, mind: Mind) -> str:
+def _line(label: Label, stepper: Stepper) -> str:
     verb, *about = label
-    return " ".join([verb, *(_part(part, mind) for part in about)])
+    return " ".join([verb, *(_part(part, stepper) for part in about)])
 
 
-def _part(part: object, mind: Mind) -> str:
+def _part(part: object, stepper: Stepper) -> str:
     match part:
         case Instance():
-            return f"#{part.serial} [{_happening(mind.events[part.event])}]"
+            return f"#{part.serial} [{_event(stepper.events[part.event])}]"
         case Transition():
-            return _turn(part, mind)
+            return _turn(part, stepper)
         case Mail():
-            return f"[{_happening(mind.events[part.event])}]"
+            return f"[{_event(stepper.events[part.event])}]"
         case Request():
             return f"{part.command.value} ({part.reason.value})"
         case Accepted() | LiveError():
@@ -54,7 +54,7 @@ def _time(value: int) -> str:
     return f"{(value - NOW) / 1000:+.1f} s" if value > NOW // 2 else f"{value / 1000:.1f} s"
 
 
-def _happening(event: Event) -> str:
+def _event(event: Event) -> str:
     match event:
         case CommandSettled(flight=flight, answer=answer):
             return f"Sent {flight} {type(answer).__name__}"
@@ -70,13 +70,13 @@ def _happening(event: Event) -> str:
     return type(event).__name__ + ("" if time is None else f" {_time(time)}")
 
 
-def _turn(transition: Transition, mind: Mind) -> str:
-    record = mind.records[transition.record]
+def _turn(transition: Transition, stepper: Stepper) -> str:
+    record = stepper.records[transition.record]
     return ("=> " if transition.saved else "== ") + stands(record)
 
 
 def stands(record: StreamRecord) -> str:
-    """The record in short."""
+    """Return the record in short."""
     intent, parts = record.intent, [phase(record).value]
     parts.append(
         f"{'wanted' if intent.wanted else 'unwanted'} {intent.generation} ({intent.reason.value})"

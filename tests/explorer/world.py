@@ -1,7 +1,7 @@
 """A situation of the small model: what Live does, what is on its way, who is in the middle of what.
 
 Everything is made of integers and tuples, so that a million situations hash quickly: records,
-events and replies are numbers in the pools of `mind`. The clock stands still at `NOW`; when
+events and replies are numbers in the pools of `stepper`. The clock stands still at `NOW`; when
 time passes, everything else moves into the past.
 """
 
@@ -82,7 +82,7 @@ class Mail(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """One invocation: its happening and the answers to its effects so far, from which the real
+    """One invocation: its event and the answers to its effects so far, from which the real
     generator is replayed."""
 
     event: int

@@ -77,7 +77,7 @@ class TinyLive:
         self.runs = False
 
     def does(self, command: Command, now: int) -> str | LiveError:
-        """What it reports of it then, or why not."""
+        """Return the event that Live reports after the command, or its error."""
         if self.began is None:
             return StreamNotLive()
         if command is Command.START:

@@ -943,7 +943,8 @@ AGAIN = AlreadyStarted("TaskAlreadyStarted")
 
 
 def adopted(*, after: int) -> Story:
-    """Stopped, and started again so soon that Live says it is one already, which may be paused."""
+    """Return a story of a start so soon after a stop that Live answers TaskAlreadyStarted: the
+    recording may be paused."""
     story = recording().passes(MINUTE).stop().answer().passes(after).start().answer(AGAIN)
     assert Reason.ADOPTED in story.reasons
     return story

@@ -127,7 +127,7 @@ def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() ->
 
 
 def until_interrupted(settings: StreamSettings | None = None) -> Story:
-    """Recorded until it is interrupted, and seen in the list a minute later."""
+    """Return a story recorded until it is interrupted, and shown by the list a minute later."""
     story = Story(settings).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
     return story.seen(NOON)
 
@@ -274,7 +274,7 @@ def test_a_start_accepted_after_live_knew_no_such_stream_is_of_a_publish_in_betw
 
 
 def refused_in_the_second_session() -> Story:
-    """Recorded in the first one, and asked anew, to stop with its session, where Live refuses."""
+    """Return a story recorded in the first session, and asked again, where Live refuses."""
     story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer(NO_CONFIG)
     return story.happens(UNTIL_INTERRUPTED).answer(NO_CONFIG)
 
@@ -295,8 +295,8 @@ def test_a_intent_that_now_stops_with_its_session_does_so_where_it_is_recorded()
 
 
 def asked_again_in_a_session_not_told_of() -> Story:
-    """Recorded until it is interrupted; it was, and is back, and a person asks before that is
-    told."""
+    """Return a story recorded until it is interrupted: the stream went and is back, and a person
+    asks before that is reported."""
     story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
     return story.happens(UNTIL_INTERRUPTED).passes(SECOND)
 

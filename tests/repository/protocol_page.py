@@ -188,7 +188,7 @@ _KEY = StreamKey("live.example.com", "app", "room1")
 
 
 def sessions() -> Iterator[str]:
-    """What `decide` itself makes of each event in each state, for a stream that a person wants."""
+    """Yield the table of what `decide` does with each event in each state of a wanted stream."""
     yield f"| the session is | {' | '.join(OCCASIONS)} |"
     yield "|---" * (len(OCCASIONS) + 1) + "|"
     for state, record in SITUATIONS.items():

@@ -33,6 +33,8 @@ PRIVATE_WORDS = frozenset(
     }
 )
 """What plain names replaced; nobody may bring one of them back."""
+NAMES_OF_NOTHING = frozenset({"said", "given", "told", "how"})
+"""Parsed data is named for what it is: payload, body, params, row, entry, document."""
 
 
 def modules(*trees: str) -> Iterator[Path]:
@@ -111,6 +113,17 @@ def test_no_private_word_is_a_name_again(tree: str) -> None:
         names = {token.string for token in tokenize.generate_tokens(text.readline)}
         found |= {f"{file.relative_to(ROOT)}: {name}" for name in names & PRIVATE_WORDS}
     assert sorted(found) == []
+
+
+@pytest.mark.parametrize("tree", [*DEPLOYED, "cli"])
+def test_parsed_data_is_named_for_what_it_is(tree: str) -> None:
+    found = [
+        f"{file.relative_to(ROOT)}: {node.id}"
+        for file in modules(tree)
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Name) and node.id in NAMES_OF_NOTHING
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("package", TREES)

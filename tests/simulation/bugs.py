@@ -270,7 +270,7 @@ def _unmanaged_stopped() -> tuple[Patch, ...]:
 
 
 def _older_commands_kept() -> tuple[Patch, ...]:
-    """A newer intent does not cancel what the older one left waiting; the claim refuses it."""
+    """Keep what an older intent left pending; only the claim refuses it."""
     real = Transition.new_intent
 
     def new_intent(self: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one

@@ -89,7 +89,7 @@ class Shared:
     entries: dict[StreamKey, list[HistoryLine]] = field(default_factory=dict)
     kept: dict[tuple[str, str], tuple[StreamKey, File]] = field(default_factory=dict)
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
-    marks: dict[str, int] = field(default_factory=dict)
+    timestamps: dict[str, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
     lock: RLock = field(default_factory=RLock)
@@ -259,14 +259,14 @@ class MemoryStore:
             return sum(kind == name for kind, _ in runners) - 1
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        now, mark = self._clock(), f"summoned {name}"
+        now, woken = self._clock(), f"woken {name}"
         with self.shared.lock:
             running = [until for (kind, _), until in self.shared.runners.items() if kind == name]
             alive = sum(until > now for until in running)
             enough = alive >= most or (alive > 0 and self.use().ahead > 0)
-            if enough or now - self.shared.marks.get(mark, -NEVER) < ms:
+            if enough or now - self.shared.timestamps.get(woken, -NEVER) < ms:
                 return False
-            self.shared.marks[mark] = now
+            self.shared.timestamps[woken] = now
             return True
 
     def deregister(self, name: str, who: str) -> None:
@@ -300,13 +300,13 @@ class MemoryStore:
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         return self.shared.entries.get(key, [])[::-1][:limit]
 
-    # --- marks and policy -----------------------------------------------------------------------
+    # --- timestamps and policy ----------------------------------------------------------------
 
     def touch(self, name: str) -> None:
-        self.shared.marks[name] = self._clock()
+        self.shared.timestamps[name] = self._clock()
 
     def age_ms(self, name: str) -> int | None:
-        at = self.shared.marks.get(name)
+        at = self.shared.timestamps.get(name)
         return None if at is None else self._clock() - at
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:

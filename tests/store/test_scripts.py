@@ -30,7 +30,7 @@ print([name.replace("\\\\", "/").split("/")[-1] for name in opened if name.endsw
 
 
 def header_of(file: Path) -> str:
-    """The comment that a file begins with."""
+    """Return the comment that a file begins with."""
     lines = file.read_text(encoding="utf-8").splitlines()
     end = next(number for number, line in enumerate(lines) if not line.startswith("--"))
     return "\n".join(lines[:end])

@@ -18,7 +18,7 @@ from cli.packaging import RUNTIMES, interpreter
 
 
 def _runtimes() -> Iterator[object]:
-    """A runtime whose Python is not installed is tested by `make prove` alone, which wants it."""
+    """Yield the runtimes; one whose Python is not installed is tested by `make prove` alone."""
     for runtime in RUNTIMES:
         marks = () if interpreter(runtime) else (pytest.mark.prove,)
         yield pytest.param(runtime, marks=marks)

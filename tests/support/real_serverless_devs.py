@@ -5,15 +5,14 @@ The tests of s.yaml and of a deploy run it. It needs npm once for each lock file
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.support.node_packages import install
 from tests.support.programs import path_with_node
 
 ROOT = Path(__file__).parents[2]
@@ -22,29 +21,9 @@ COMPONENT = ROOT / "tests" / "fixtures" / "fc3.js"
 
 
 def installed_program() -> Path:
-    """Return the program, installed in a folder of its own first: tests run side by side."""
-    lock = hashlib.sha256((PINNED / "package-lock.json").read_bytes()).hexdigest()[:12]
-    installed = ROOT / ".live-record" / "node-s" / lock
-    if not installed.exists():
-        _install(installed)
-    return installed / "node_modules" / ".bin" / "s"
-
-
-def _install(installed: Path) -> None:
-    installed.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=installed.parent) as temporary:
-        folder = Path(temporary, "node")
-        folder.mkdir()
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(PINNED / name, folder)
-        path = path_with_node()
-        npm = shutil.which("npm", path=path) or "npm"
-        command = [npm, "ci", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
-        try:
-            folder.rename(installed)
-        except OSError:
-            assert installed.exists()
+    """Return the program, installed if it is not."""
+    install(PINNED)
+    return PINNED / "node_modules" / ".bin" / "s"
 
 
 def environment(home: Path) -> dict[str, str]:

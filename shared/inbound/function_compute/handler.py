@@ -39,9 +39,9 @@ def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str
     """Return key id, secret and token: from the context up to python3.10, from the environment
     after it (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
     """
-    given = getattr(context, "credentials", None)
+    credentials = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")
-    key_id, secret, token = (text_of(getattr(given, name, "")) for name in names)
+    key_id, secret, token = (text_of(getattr(credentials, name, "")) for name in names)
     if not (key_id and secret):
         key_id, secret, token = (
             environment.get(f"ALIBABA_CLOUD_{name.upper()}", "") for name in names

@@ -98,10 +98,10 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         self, page: int, parameters: Mapping[str, str], credentials: Credentials
     ) -> Mapping[str, object]:
         """Return one page. OnlyStream keeps push URLs, which hold secrets, out of the answer."""
-        how = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
+        options = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
         where = {"PageNum": page, "PageSize": PAGE_ROWS}
         return self.ask(
-            "DescribeLiveStreamsOnlineList", {**parameters, **how, **where}, credentials
+            "DescribeLiveStreamsOnlineList", {**parameters, **options, **where}, credentials
         )
 
     def undelivered_stream_events(

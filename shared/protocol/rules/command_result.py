@@ -75,7 +75,7 @@ def doubt(transition: Transition, flight: Flight) -> None:
 
 
 def _start_in_its_place(transition: Transition) -> None:
-    """A restart took the place of the start of this session, and it may never have arrived."""
+    """Queue the session's start if a restart, which may never have arrived, took its place."""
     record = transition.record
     if record.intent.wanted and not record.is_started and not record.has_failed:
         transition.enqueue_if_idle(Command.START, Reason.RESTART_UNKNOWN)
@@ -165,7 +165,7 @@ def _has_just_come(transition: Transition) -> bool:
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
-    """A start that is refused fails its session, unless Live has accepted one in it before."""
+    """Mark the session failed by a refused start, unless Live accepted an earlier start in it."""
     command_retry.remember_answer(transition, flight, answer, _code(answer))
     if transition.record.intent.wanted and not transition.record.is_started:
         number = transition.record.session_number

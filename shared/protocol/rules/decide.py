@@ -105,7 +105,7 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
 
 
 def _withdraw_pending(transition: Transition) -> None:
-    """What was waiting when the stage was told to observe is not sent any more."""
+    """Drop the pending command of a stage that was set to observe meanwhile."""
     pending = transition.record.pending
     if pending is not None:
         reason = pending.reason.value
@@ -114,7 +114,7 @@ def _withdraw_pending(transition: Transition) -> None:
 
 
 def _pass_time(transition: Transition) -> None:
-    """What time alone has done by now, whatever else happens."""
+    """Apply what time alone has changed by now, before the event itself is decided."""
     flight = transition.record.flight
     if flight is not None and transition.now >= flight.lease_until:
         command_result.lapse(transition, flight)

@@ -56,7 +56,7 @@ class Transition:
         attempts: int = 0,
         since: int | None = None,
     ) -> None:
-        """The command is to go out, in `after` ms; who holds the flight goes first."""
+        """Queue the command, due in `after` ms; the command in flight is settled first."""
         asked = self.now if since is None else since
         if self._withheld(command, reason, asked):
             return
@@ -103,7 +103,7 @@ class Transition:
         return self.record.paused_since + self.settings.merge_delay
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
-        """A restart that a person asked of a recording that is not ours to stop."""
+        """Return True if the doubt is a restart that a person asked of an unmanaged recording."""
         intent = self.record.intent
         return (
             doubt.command is Command.RESTART
