@@ -12,7 +12,7 @@ import click
 
 ROOT = Path(__file__).resolve().parents[1]
 """The folder with index.py, functions and shared: the checkout, or where a wheel put them."""
-IS_CHECKOUT = (ROOT / "pyproject.toml").exists()
+IS_CHECKOUT = (ROOT / "requirements").is_dir()
 _TEMPLATES = ROOT if IS_CHECKOUT else Path(__file__).with_name("templates")
 """A wheel brings s.yaml, env.yaml and policy.toml for `live-record dev` and `demo`."""
 S_YAML = _TEMPLATES / "s.yaml"
