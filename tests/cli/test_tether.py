@@ -92,6 +92,7 @@ def test_no_worker_of_the_explorer_outlives_it() -> None:
     assert eventually_gone(*workers)
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     with (tmp_path / "output").open("w") as output, pytest.raises(subprocess.TimeoutExpired):
         run_tethered([sys.executable, "-c", GRANDCHILD], stdout=output, timeout_s=2)

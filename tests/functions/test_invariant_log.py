@@ -76,6 +76,7 @@ def test_a_callback_succeeds_too(edge: Edge) -> None:
     assert [line["stream"] for line in logged(edge.lines)] == [str(LESSON)]
 
 
+@pytest.mark.slow
 def test_so_does_a_reconcile_that_sends_what_is_due(edge: Edge) -> None:
     invocation = edge.invocation()
     invocation.handle(LESSON, Published(edge.clock.now), ONLY_STORE)

@@ -181,6 +181,7 @@ def test_without_the_store_the_configured_default_is_answered_and_told(
     assert any("on_demand.defaulted" in line for line in edge.lines)
 
 
+@pytest.mark.slow
 def test_a_store_that_can_only_be_read_does_not_hold_the_answer_up(edge: Edge) -> None:
     needs(edge)
     with sqlite3.connect(edge.database) as db:

@@ -212,6 +212,7 @@ def test_the_explorer_finds_it() -> None:
     assert "pending_is_of_this_intent" in violation.promise
 
 
+@pytest.mark.slow
 def test_the_simulation_finds_it() -> None:
     with KEPT.put_in():
         results = (Simulation(draw(seed)).run() for seed in range(100))

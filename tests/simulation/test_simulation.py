@@ -79,7 +79,7 @@ def test_what_fails_is_told_shorter_than_it_was() -> None:
     assert "policy made an intent while an explicit stop holds" in short[-1]
 
 
-@pytest.mark.parametrize("bug", ["send before save", "lease ignored", "stop not sticky", "no pace"])
+@pytest.mark.parametrize("bug", ["send before save", "lease ignored", "stop not sticky"])
 def test_a_mistake_that_shows_soon_is_found_in_the_fast_check_too(bug: str) -> None:
     assert found(bug, range(60)) is not None
 
