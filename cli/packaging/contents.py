@@ -48,6 +48,7 @@ RARE = tuple(
     for name in (
         *sdk_import.UNUSED,
         *redis_connection.UNUSED,
+        "idna.uts46data",
         "urllib3.contrib.emscripten",
         "urllib3.http2",
     )
