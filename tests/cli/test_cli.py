@@ -646,13 +646,17 @@ def answers(address: str) -> bool:
 
 
 def keeping_it_up() -> tuple[subprocess.Popen[str], str]:
-    """`live-record dev`, and the address of its Function Compute."""
-    dev = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "dev", "--port", "0", "--live-port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    """Start `live-record dev`; return it and the address of its Function Compute."""
+    ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup, dev would ignore it too
+    try:
+        dev = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "dev", "--port", "0", "--live-port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, ours)
     assert dev.stdout is not None
     lines = iter(dev.stdout.readline, "")
     return dev, next(line for line in lines if line.startswith("Function Compute")).split()[2]
