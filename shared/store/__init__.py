@@ -27,8 +27,9 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     ahead: Callable[[], int] | None = None,
     lazy_imports: bool = True,
 ) -> Store:
-    """`rate` is the lane's, in commands a second; nothing is opened before the first use, and only
-    the engine that the URL names is imported.
+    """Return the store of the URL. `rate` is the rate limit, in commands a second.
+
+    Nothing is opened before the first use, and only the engine that the URL names is imported.
 
     `clock` (ms) is for an engine that has none of its own; with `ahead`, in ms, one that has goes
     by its own clock and that, and stages may share it.

@@ -326,13 +326,13 @@ def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
     return row or (0, None)
 
 
-def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
+def _complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """Return the record with the slot and the lease that the store gives its flight."""
-    if flying.flight is None:
+    if record.flight is None:
         raise ValueError("a record that flies has a flight")
     sent_at = round(slot)
     return replace(
-        flying, flight=replace(flying.flight, sent_at=sent_at, lease_until=sent_at + lease)
+        record, flight=replace(record.flight, sent_at=sent_at, lease_until=sent_at + lease)
     )
 
 

@@ -32,13 +32,13 @@ def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         pending.since,
         pending.attempts,
     )
-    flying = replace(record, pending=None, flight=taken, ever_claimed=True)
+    claimed = replace(record, pending=None, flight=taken, ever_claimed=True)
     if pending.command is Command.START:
-        return replace(flying, intent=replace(record.intent, claimed=True))
+        return replace(claimed, intent=replace(record.intent, claimed=True))
     if pending.command is not Command.STOP:
-        return flying
+        return claimed
     # From the claim on, Live may have paused: a TaskAlreadyStarted soon after may mean that pause.
-    return replace(flying, stopped_at=max(record.stopped_at or 0, now))
+    return replace(claimed, stopped_at=max(record.stopped_at or 0, now))
 
 
 def _contradicts(record: StreamRecord) -> bool:

@@ -19,9 +19,9 @@ def reported(transition: Transition, event: Reported) -> None:
     if before and (before.is_newer(time) or before.is_same(what, time)):
         transition.add_entry(Reason.REPORTED_LATE, what=what)
         return
-    news = LastReport(event.recording, what, transition.now, time)
-    if not _is_of_what_was_stopped(transition, news):
-        transition.change(last_report=news)
+    report = LastReport(event.recording, what, transition.now, time)
+    if not _is_of_what_was_stopped(transition, report):
+        transition.change(last_report=report)
     if event.recording:
         _runs(transition, what, time)
     else:
@@ -29,13 +29,13 @@ def reported(transition: Transition, event: Reported) -> None:
         _start_early(transition, time)
 
 
-def _is_of_what_was_stopped(transition: Transition, news: LastReport) -> bool:
+def _is_of_what_was_stopped(transition: Transition, report: LastReport) -> bool:
     """Return True for a report within a minute of our own stop that the recording ran. It does not
     say who began the recording, and most likely it is about what the stop has ended."""
     before, wanted = transition.record.last_report, transition.record.intent.wanted
     if before is None or before.what != STOPPED or wanted:
         return False
-    return news.recording and news.when <= before.at + IN_DOUBT_MS
+    return report.recording and report.when <= before.at + IN_DOUBT_MS
 
 
 def _runs(transition: Transition, what: str, time: int | None) -> None:
