@@ -12,6 +12,7 @@ from threading import RLock
 
 from msgspec.structs import replace
 
+from shared import retry
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
@@ -45,6 +46,8 @@ from shared.store.store_errors import StoreUnavailable
 SAFETY = ("journal_mode", "synchronous")
 BUSY_S = 2.0
 """s that a writer waits for another one before it gives up."""
+SWITCH_PAUSE_S = 0.02
+"""s between two tries to switch a new file to its write-ahead log."""
 
 
 class SqliteStore:
@@ -307,11 +310,31 @@ class SqliteStore:
             db = sqlite3.connect(
                 self._path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
-            db.execute("PRAGMA journal_mode=WAL")
+            _switch_to_wal(db)
             db.execute("PRAGMA synchronous=NORMAL")
             create(db)
             self._connection = db
         return self._connection
+
+
+def _switch_to_wal(db: sqlite3.Connection) -> None:
+    """Switch the file to its write-ahead log. While another process makes the same switch, SQLite
+    fails at once, whatever the connection's timeout; so this tries again for as long as that."""
+    for _ in range(int(BUSY_S / SWITCH_PAUSE_S)):
+        if _has_switched(db):
+            return
+        retry.wait(SWITCH_PAUSE_S)
+    raise sqlite3.OperationalError("the file is locked by another process")
+
+
+def _has_switched(db: sqlite3.Connection) -> bool:
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _columns(key: StreamKey) -> tuple[str, str, str]:

@@ -257,6 +257,17 @@ CREATE TABLE file (
 KEPT_BEFORE = "INSERT INTO file (domain, uri, app, stream, start, stop) VALUES (?,?,?,?,?,?)"
 
 
+def test_processes_that_open_a_new_sqlite_file_at_once_all_get_it(
+    tmp_path: Path, clock: Clock
+) -> None:
+    for number in range(40):
+        url = f"sqlite:///{tmp_path / str(number)}.db"
+        stores = [open_store(url, rate=50, clock=clock) for _ in "abcd"]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda each: len(each.files(KEY, 9)), stores))
+        assert found == [0] * 4
+
+
 def test_a_release_that_knows_no_duration_keeps_files_in_one_sqlite_file_with_ours(
     tmp_path: Path, clock: Clock
 ) -> None:
