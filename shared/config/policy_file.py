@@ -185,6 +185,7 @@ def _is_address(url: SplitResult) -> bool:
 
 def _named(host: str, port: int | None) -> set[str]:
     """Return each form that the settings may name: on a default port also without the port."""
+    host = f"[{host}]" if ":" in host else host
     with_port = {f"{host}:{port}"} if port else {host, f"{host}:443", f"{host}:80"}
     return with_port | ({host} if port in {80, 443} else set())
 

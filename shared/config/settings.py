@@ -78,7 +78,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def hosts(self) -> tuple[str, ...]:
         """Return the hosts that lead to this stage itself."""
         own = (urlsplit(self.wake_url).netloc, urlsplit(self.relay_url).netloc)
-        return tuple(host for host in (self.callback_host, *own) if host)
+        return tuple(host.lower() for host in (self.callback_host, *own) if host)
 
     @property
     def secrets(self) -> tuple[str, ...]:

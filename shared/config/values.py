@@ -14,7 +14,8 @@ from shared.protocol.durations import duration
 from shared.protocol.policy import Mode
 
 STORES: Final = "write it as redis://… or rediss://…, or on one machine sqlite:///absolute/path"
-_HOST: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?"
+_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_HOST: Final = rf"(?:{_NAME}|\[(?=[^\]]*:)[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?"
 _UNGUESSED: Final = r"[A-Za-z0-9_-]{8,128}"
 
 

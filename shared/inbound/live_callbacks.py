@@ -124,11 +124,17 @@ def resign(
     return lambda host: {TIMESTAMP: second, SIGNATURE: sign(host, second, key)}
 
 
+_PORT = re.compile(r":\d+$")
+
+
 def signing_hosts(callback_host: str) -> tuple[str, ...]:
-    """Return the hosts that Live may sign a recording callback over. Whether the port is part of
-    the host is UNCONFIRMED, so both forms count."""
-    bare = callback_host.partition(":")[0]
-    return tuple(host for host in dict.fromkeys((callback_host, bare)) if host)
+    """Return the hosts that Live may sign a recording callback over. Whether the port and the
+    brackets of an IPv6 address are part of the host, and whether Live writes it in lower case, is
+    UNCONFIRMED, so every form counts."""
+    bare = _PORT.sub("", callback_host)
+    forms = (callback_host, bare, bare.strip("[]"))
+    lower = (form.lower() for form in forms)
+    return tuple(host for host in dict.fromkeys((*forms, *lower)) if host)
 
 
 AHEAD_S = 60
@@ -155,7 +161,7 @@ def verify(
     if abs(now - int(timestamp) * 1000) > window_s * 1000:
         raise UnverifiedCallback("the timestamp is outside the window")
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
-    if not _is_one_of(lowered.get("ali-live-signature", ""), expected):
+    if not _is_one_of(lowered.get("ali-live-signature", "").lower(), expected):
         raise UnverifiedCallback(
             "the signature fits none of the keys" if expected else "no key to check by"
         )

@@ -134,6 +134,9 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("RECORD_KEYS", "k" * 33),
         ("PATH_TOKENS", "hush/hush"),
         ("CALLBACK_HOST", "https://fc.example.com"),
+        ("CALLBACK_HOST", "[fc.example.com]"),
+        ("CALLBACK_HOST", "[2001:db8::1"),
+        ("CALLBACK_HOST", "2001:db8::1"),
         ("RATE", "51"),
         ("RATE", "nan"),
         ("RATE", "many"),
@@ -147,7 +150,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("MERGE_DELAY", "10s"),
         ("MERGE_DELAY", "7h"),
     ],
-    ids=range(23),
+    ids=range(26),
 )
 def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
     (found,) = faults(env(PROD, **{name: value}))

@@ -151,6 +151,29 @@ def test_the_host_is_tried_with_and_without_its_port() -> None:
     assert live_callbacks.signing_hosts("") == ()
 
 
+def test_a_host_in_mixed_case_is_tried_in_lower_case_too() -> None:
+    assert live_callbacks.signing_hosts("FC.Example.com:8443") == (
+        "FC.Example.com:8443",
+        "FC.Example.com",
+        "fc.example.com:8443",
+        "fc.example.com",
+    )
+
+
+def test_an_ipv6_host_is_tried_with_and_without_port_and_brackets() -> None:
+    assert live_callbacks.signing_hosts("[2001:db8::1]:8443") == (
+        "[2001:db8::1]:8443",
+        "[2001:db8::1]",
+        "2001:db8::1",
+    )
+    assert live_callbacks.signing_hosts("[2001:db8::1]") == ("[2001:db8::1]", "2001:db8::1")
+
+
+def test_a_signature_in_upper_case_is_the_same_signature() -> None:
+    headers = {name: value.upper() for name, value in signed().items()}
+    verify(headers)
+
+
 def test_an_ingest_callback_names_the_ingest_domain_app_and_the_application_appname() -> None:
     assert live_callbacks.parse_stream_event(PUBLISHED) == StreamEvent(
         StreamAction.PUBLISH, DOMAIN, "live", "room42", THEN * 1000
