@@ -14,9 +14,9 @@ UNKNOWN = "InvalidDomain"
 
 
 def main(snapshot: Snapshot) -> Findings:
-    """Yield a fault for each domain that is no main streaming domain, Type vhost.
+    """Yield a fault for each domain of the policy that is not a main streaming domain (type vhost).
 
-    The API accepts no other (docs/platform/live.md §1.1).
+    The API accepts only main streaming domains (docs/platform/live.md §1.1).
     """
     apply_policy = snapshot.fix_command("policy apply policy.toml")
     for domain in snapshot.domains:

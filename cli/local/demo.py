@@ -162,7 +162,7 @@ def _recorded_files(stack: Stack) -> Sequence[Mapping[str, Any]]:
 def _gap_ms(files: Sequence[Mapping[str, Any]]) -> int:
     """Return the ms between the last frame of the first file and the first of the second."""
     if len(files) < 2:  # noqa: PLR2004 - a gap has two sides
-        raise click.ClickException(f"two sessions left {len(files)} files")
+        raise click.ClickException(f"two sessions should leave two files, but left {len(files)}")
     return int(files[1]["began_ms"]) - int(files[0]["ended_ms"])
 
 

@@ -136,8 +136,8 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
             result = restore(test_stream.account, backup, entry)
         except Declined as declined:
             raise Failure(
-                f"{entry.target} could not be restored ({declined}). It is stored in {backup.path},"
-                " and the next probe restores it first."
+                f"{entry.target} could not be restored ({declined}). Its previous value is kept in"
+                f" {backup.path}; the next probe restores it before anything else."
             ) from None
         if not result.startswith("restored"):
             backup.drop(entry)

@@ -182,7 +182,7 @@ class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
-    """Without an answer of the store, nothing but the first three."""
+    """If the store does not answer, only `ready`, `why` and `store` are present."""
 
     ready: bool
     why: Annotated[Sequence[str], Meta(description="what keeps it from being ready")]

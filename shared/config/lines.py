@@ -58,7 +58,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _unquoted(line: str, quote: str) -> tuple[str, str]:
-    """Return the line without strings and comments, and the quote of a long string still open."""
+    """Return the line without strings and comments, and the delimiter of a multi-line string that
+    is still open at its end, or "". `quote` is that delimiter from the line before."""
     if quote:
         _, closed, line = line.partition(quote)
         if not closed:

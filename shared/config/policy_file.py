@@ -170,7 +170,9 @@ def _target(ours: Sequence[str]) -> Callable[[object], str]:
         except ValueError:
             url = port = None
         if not isinstance(value, str) or url is None or not _is_address(url):
-            raise ValueError("write a URL that begins with https:// or http://, without a password")
+            raise ValueError(
+                "write a URL that begins with https:// or http://, without user name, password or #"
+            )
         if _named(url.hostname or "", port) & set(ours):
             raise ValueError("leads to this stage itself, so callbacks would go round in circles")
         return value

@@ -174,7 +174,9 @@ def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
     Call it after `verify`, which has checked the timestamp."""
     lowered = {name.lower(): value for name, value in headers.items()}
     if time_ms > (int(lowered["ali-live-timestamp"]) + AHEAD_S) * 1000:
-        raise UnverifiedCallback("its time is later than its signature's")
+        raise UnverifiedCallback(
+            f"the time of the event is more than {AHEAD_S} s later than its signature's timestamp"
+        )
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:

@@ -9,8 +9,10 @@ VOD = "vod:"
 
 
 class File(Struct, frozen=True):
-    """A file that Live left; its recording ran from `start` to `stop`, by Live's clock. `duration`
-    (ms) is None if Live, or the release that stored the file, gave none."""
+    """A file that Live left; its recording ran from `start` to `stop`, by Live's clock.
+
+    `duration` (ms) is None if Live sent none, or if the release that stored the entry kept none.
+    """
 
     uri: str
     start: int

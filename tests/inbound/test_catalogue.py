@@ -222,7 +222,7 @@ def test_what_was_sent_says_why_in_words() -> None:
     note = HistoryEntry(Reason.SENT, {"command": "stop", "reason": "asked_stop", "who": "ops"})
 
     assert text(note) == "stop was sent because: ops asked for it to be stopped"
-    assert text(note, Language.CHINESE) == "已发送 stop,原因:ops 要求停止录制"
+    assert text(note, Language.CHINESE) == "已发送 stop，原因：ops 要求停止录制"
 
 
 def test_a_particular_that_an_older_release_did_not_note_is_a_dash() -> None:
