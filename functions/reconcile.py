@@ -5,11 +5,9 @@ The timer runs all of it every minute. A wake-up call runs the sending alone.
 
 from __future__ import annotations
 
-import hmac
-
 from shared.engine.recorder import HandlingOptions
+from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response, TriggerEvent
-from shared.inbound.request_errors import Unauthorized
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 from shared.outbound.wake import KEY_HEADER
@@ -35,7 +33,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     )
     differences = undelivered = 0
     if isinstance(trigger, Request):
-        _check_key(invocation, trigger)
+        authorization.check_key(trigger, KEY_HEADER, invocation.app.settings.wake_key)
         if not invocation.is_needed():
             return Response(200, {"differences": 0, "undelivered": 0, "done": 0})
     else:
@@ -45,10 +43,3 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     app.store.touch(RECONCILED)
     done = invocation.dispatcher(options).run(app.workers(), invocation.has_time)
     return Response(200, {"differences": differences, "undelivered": undelivered, "done": done})
-
-
-def _check_key(invocation: Invocation, request: Request) -> None:
-    ours = invocation.app.settings.wake_key
-    key = request.headers.get(KEY_HEADER, "")
-    if not ours or not hmac.compare_digest(key.encode(), ours.encode()):
-        raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")

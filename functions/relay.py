@@ -5,8 +5,7 @@ Our other functions call it asynchronously, with our own key. It stores no callb
 
 from __future__ import annotations
 
-import hmac
-
+from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import Unauthorized
 from shared.invocation import serve
@@ -35,7 +34,9 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    _check_key(invocation, request)
+    authorization.check_key(request, KEY_HEADER, invocation.app.settings.relay_key)
+    if request.headers.get(KIND_HEADER, "") not in {kind.value for kind in Kind}:
+        raise Unauthorized(f"{KIND_HEADER} names no kind of callback")
     kind = Kind(request.headers.get(KIND_HEADER, ""))
     target = invocation.app.policy.forward_to.of(kind.value)
     if not target:
@@ -61,12 +62,3 @@ def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
         invocation.log.warning("relay.refused", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()
     return Response(200, {"status": status})
-
-
-def _check_key(invocation: Invocation, request: Request) -> None:
-    ours = invocation.app.settings.relay_key
-    key = request.headers.get(KEY_HEADER, "")
-    if not ours or not hmac.compare_digest(key.encode("utf-8", "replace"), ours.encode()):
-        raise Unauthorized(f"{KEY_HEADER} is not the key of this stage")
-    if request.headers.get(KIND_HEADER, "") not in {kind.value for kind in Kind}:
-        raise Unauthorized(f"{KIND_HEADER} names no kind of callback")

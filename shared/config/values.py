@@ -118,8 +118,8 @@ def oss_endpoint(text: str) -> tuple[str, str]:
     inside the region alone."""
     protocol, _, host = text.rpartition("://")
     is_theirs = re.fullmatch(r"oss-[a-z0-9-]+(?<!-internal)\.aliyuncs\.com", host)
-    is_stand_in = protocol == "http" and re.fullmatch(_HOST, host)
-    if text and not is_stand_in and not (is_theirs and protocol in {"", "https"}):
+    is_emulator = protocol == "http" and re.fullmatch(_HOST, host)
+    if text and not is_emulator and not (is_theirs and protocol in {"", "https"}):
         raise ValueError(
             "give the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com, or for the"
             " emulator http://host:port"

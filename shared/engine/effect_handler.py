@@ -144,7 +144,7 @@ class EffectHandler:
     def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
         self._wait(max(slot.earliest - self._monotonic(), 0))
         if self._monotonic() - slot.earliest > LATE_S:
-            return NeverSent("SlotMissed", "its pace slot had passed before it could be sent")
+            return NeverSent("SlotMissed", "its slot had passed before it could be sent")
         try:
             return Accepted(self._live.send(flight.command, key))
         except LiveError as error:

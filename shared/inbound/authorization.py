@@ -5,6 +5,7 @@ It knows tokens and domains, and nothing of recordings.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 
 from shared.config.tokens import Tokens
@@ -31,6 +32,14 @@ def authorize(tokens: Tokens, request: Request, scope: str) -> str:
             hint=f"use one with the scope {scope}",
         )
     return owner.name
+
+
+def check_key(request: Request, header: str, key: str) -> None:
+    """Raise Unauthorized unless the header holds `key`, with which the functions of a stage call
+    each other. A stage without a key refuses every call."""
+    sent = request.headers.get(header, "")
+    if not key or not hmac.compare_digest(sent.encode("utf-8", "replace"), key.encode()):
+        raise Unauthorized(f"{header} is not the key of this stage")
 
 
 _MAX_NAME_CHARS = 256

@@ -192,6 +192,7 @@ def test_a_kind_that_goes_nowhere_is_ignored(edge: Edge, theirs: Theirs) -> None
     [
         {},
         {"X-Live-Record-Relay": "another", "X-Live-Record-Kind": "stream"},
+        {"X-Live-Record-Relay": "\ud800", "X-Live-Record-Kind": "stream"},
         {"X-Live-Record-Relay": RELAY_KEY, "X-Live-Record-Kind": "store"},
         {"X-Live-Record-Relay": RELAY_KEY},
     ],

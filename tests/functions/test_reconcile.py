@@ -1,0 +1,41 @@
+"""Who may wake a reconcile over HTTP: whoever has the stage's wake key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from functions import reconcile
+from tests.conftest import Clock
+from tests.support.callback_stage import Edge
+
+WAKE_KEY = "dev-wake-key-00000"
+
+
+@pytest.fixture
+def edge(tmp_path: Path, clock: Clock) -> Edge:
+    return Edge(
+        tmp_path,
+        clock,
+        LIVE_RECORD_WAKE_URL="http://127.0.0.1:1/wake",
+        LIVE_RECORD_WAKE_KEY=WAKE_KEY,
+    )
+
+
+def wake(edge: Edge, key: str | None) -> int:
+    headers = {} if key is None else {"X-Live-Record-Wake": key}
+    return edge.call(reconcile, "POST", "/wake", headers=headers).status
+
+
+def test_the_stages_key_wakes_it(edge: Edge) -> None:
+    assert wake(edge, WAKE_KEY) == 200
+
+
+@pytest.mark.parametrize("key", [None, "", "another", "é", "\ud800"], ids=ascii)
+def test_any_other_key_is_refused(edge: Edge, key: str | None) -> None:
+    assert wake(edge, key) == 401
+
+
+def test_a_stage_without_a_key_refuses_every_wake_up(tmp_path: Path, clock: Clock) -> None:
+    assert wake(Edge(tmp_path, clock), "") == 401
