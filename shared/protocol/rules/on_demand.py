@@ -15,7 +15,7 @@ from shared.protocol.stream import Command
 
 FRESH_MS = 60_000
 """How long an on-demand answer counts for the session that opens next."""
-CONFIRM_MS = 10_000
+CONFIRM_APPROVAL_MS = 10_000
 """How long Live may be silent about a session that it should record before a start is sent."""
 
 
@@ -70,7 +70,7 @@ def opened(transition: Transition) -> None:
 def _take_as_started(transition: Transition, approved_at: int) -> None:
     last_report, number = transition.record.last_report, transition.record.session_number
     confirmed = last_report is not None and last_report.recording and last_report.at >= approved_at
-    check_at = None if confirmed else transition.now + CONFIRM_MS
+    check_at = None if confirmed else transition.now + CONFIRM_APPROVAL_MS
     since = approved_at - TOGETHER_MS
     confirmation = Confirmation(
         number, transition.now, StartSource.ON_DEMAND, confirmed, check_at, since=since
