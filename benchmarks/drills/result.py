@@ -1,0 +1,48 @@
+"""What a drill measured, and whether that is good enough.
+
+Each drill returns one Result; `__main__` prints it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+RECOVERED_WITHIN_S = 15.0
+STORE_TOLD_WITHIN_S = 10.0
+"""s within which health says why if the store is at fault."""
+TOLD_WITHIN_S = 120.0
+"""s within which health says why in every other case: two periods of the timer."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """`recovered_s` is None if the stage did not recover while it was watched. A drill in which no
+    request failed has nothing to tell: `health_told_within_s` may be None there."""
+
+    drill: str
+    recovered_s: float | None
+    stops_lost: int
+    health_told_within_s: float | None
+    asked: int
+    failed: int
+    health_why: str = ""
+    """What health said."""
+    is_store_fault: bool = True
+
+    @property
+    def passed(self) -> bool:
+        recovered = self.recovered_s is not None and self.recovered_s <= RECOVERED_WITHIN_S
+        return recovered and self.stops_lost == 0 and self._was_told
+
+    @property
+    def _was_told(self) -> bool:
+        if self.health_told_within_s is None:
+            return self.failed == 0
+        bound_s = STORE_TOLD_WITHIN_S if self.is_store_fault else TOLD_WITHIN_S
+        return self.health_told_within_s <= bound_s
+
+    def shown(self) -> dict[str, object]:
+        """Return the figures, as they are printed."""
+        fields = asdict(self)
+        del fields["is_store_fault"]
+        return {**fields, "passed": self.passed}

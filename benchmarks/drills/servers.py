@@ -1,0 +1,128 @@
+"""The real servers that drills break: clusters, primaries with replicas, and what lies before them.
+
+The drills and the tests of the store start them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from cli.local.redis_server import Engine
+from cli.local.reserved_port import HOST, ReservedPort
+
+ABLE_WITHIN_S = 120.0
+"""s that servers may take for what they do themselves, such as a fail-over."""
+NODE_TIMEOUT_MS = 2000
+"""ms after which the nodes of a cluster take one for dead; Redis' own default is 15,000."""
+
+
+def ask(engine: Engine, *command: str | int) -> Any:  # noqa: ANN401 - as the command says
+    """Return what the engine answers to one command, over a connection of its own."""
+    with Redis(host=HOST, port=engine.port, decode_responses=True) as client:
+        return client.execute_command(*command)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened. Raise TimeoutError after ABLE_WITHIN_S."""
+    deadline = time.monotonic() + ABLE_WITHIN_S
+    while True:
+        with suppress(RedisError, OSError):
+            if happened():
+                return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {ABLE_WITHIN_S:g} s")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Three primaries, followed by their three replicas in the same order."""
+
+    nodes: tuple[Engine, ...]
+
+    def primary_of(self, key: str) -> Engine:
+        """Return the node that answers for the key now. Raise TimeoutError if none does."""
+        until(lambda: any(_serves(node, key) for node in self.nodes))
+        return next(node for node in self.nodes if _serves(node, key))
+
+    def can_write(self, key: str, *, but: Engine) -> bool:
+        """Return True if a node other than `but` takes a write of the key."""
+        return any(
+            _serves(node, key) and bool(ask(node, "SET", key, "1"))
+            for node in self.nodes
+            if node is not but
+        )
+
+
+def _serves(node: Engine, key: str) -> bool:
+    """Return True if the node has the key's slot: all others answer MOVED."""
+    try:
+        ask(node, "EXISTS", key)
+    except (RedisError, OSError):
+        return False
+    return True
+
+
+@contextmanager
+def cluster_node(
+    folder: Path, options: Mapping[str, str] | None = None, *, program: str | None = None
+) -> Iterator[Engine]:
+    """Start one node; nodes talk to each other on a port of their own."""
+    with ReservedPort() as reserved:
+        own = {
+            "cluster-enabled": "yes",
+            "cluster-port": str(reserved.port),
+            "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+            "repl-diskless-sync-delay": "0",
+            **(options or {}),
+        }
+        with Engine(folder, options=own, program=program) as engine:
+            yield engine
+
+
+@contextmanager
+def cluster_of_six(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """Run a cluster of three primaries with a replica each, ready to work."""
+    with ExitStack() as stack:
+        nodes = tuple(
+            stack.enter_context(cluster_node(folder / f"node{number}", options))
+            for number in range(6)
+        )
+        join(nodes[:3], nodes[3:])
+        yield Cluster(nodes)
+
+
+def join(primaries: tuple[Engine, ...], replicas: tuple[Engine, ...]) -> None:
+    """Make one cluster of the nodes, with the slots shared out among the primaries."""
+    share = 16384 // len(primaries)
+    for number, node in enumerate(primaries):
+        last = 16383 if number == len(primaries) - 1 else (number + 1) * share - 1
+        ask(node, "CLUSTER", "ADDSLOTSRANGE", number * share, last)
+    first, *others = (*primaries, *replicas)
+    for node in others:
+        bus = ask(node, "CONFIG", "GET", "cluster-port")["cluster-port"]
+        ask(first, "CLUSTER", "MEET", HOST, node.port, int(bus))
+    everybody = len(primaries) + len(replicas)
+    until(lambda: all(_knows(node, everybody) for node in (first, *others)))
+    for primary, replica in zip(primaries, replicas, strict=False):
+        ask(replica, "CLUSTER", "REPLICATE", ask(primary, "CLUSTER", "MYID"))
+    for replica in replicas:
+        until(lambda node=replica: is_linked(node))  # type: ignore[misc] # a default binds it now
+
+
+def _knows(node: Engine, nodes: int) -> bool:
+    known = ask(node, "CLUSTER", "INFO")
+    return "cluster_state:ok" in known and f"cluster_known_nodes:{nodes}\r" in known
+
+
+def is_linked(replica: Engine) -> bool:
+    """Return True if the replica follows its primary."""
+    return bool(ask(replica, "INFO", "replication").get("master_link_status") == "up")
