@@ -78,8 +78,13 @@ def _rejected_callback(stream: str, rejected: Json) -> str:
 
 
 def overview(health: Json, recordings: Sequence[Json]) -> str:
-    ready = "ready" if health["ready"] else f"not ready: {'; '.join(health['why'])}"
-    head = [f"The stage is {ready}.", _queue_line(health), _phases_line(health)]
+    ready = "ready" if health["ready"] else "not ready"
+    head = [
+        f"The stage is {ready}.",
+        *(f"{problem['text']}. {problem['fix']}" for problem in health.get("problems", ())),
+        _queue_line(health),
+        _phases_line(health),
+    ]
     busy = [status_line(row) for row in recordings if row["phase"] != "idle"]
     return "\n".join([*(part for part in head if part), "", *(busy or ["every stream is idle"])])
 

@@ -45,6 +45,19 @@ def store(snapshot: Snapshot) -> Findings:
         yield fault(f"the store accepts no writes: {snapshot.examined['store']['why']}")
 
 
+SHOWN_ELSEWHERE = {"store_unavailable", "reconcile_never_ran", "reconcile_silent", "mode_observe"}
+"""Problems of health that a check of their own reports, with the command that fixes them."""
+
+
+def health(snapshot: Snapshot) -> Findings:
+    """Yield each problem that the stage reports of itself and no other check does."""
+    problems = () if isinstance(snapshot.health, Unread) else snapshot.health.get("problems", ())
+    for problem in problems:
+        if problem["code"] not in SHOWN_ELSEWHERE:
+            severe = fault if problem["stops_commands"] else warning
+            yield severe(f"{problem['text']}. {problem['fix']}")
+
+
 def durable(snapshot: Snapshot) -> Findings:
     if (
         not isinstance(snapshot.examined, Unread)
@@ -216,6 +229,7 @@ def _size(snapshot: Snapshot) -> int | None:
 CHECKS = (
     Check("stage", "the stage answers, and its settings are sound", up),
     Check("store", "the store answers and accepts writes", store, ("examined",)),
+    Check("health", "the stage reports no other problem of its own", health, ("health",)),
     Check(
         "durable",
         "the store loses nothing in a restart and evicts nothing",

@@ -17,6 +17,7 @@ from functions.record_command.answers import (
     RecordingsView,
     RecordingView,
 )
+from functions.record_command.health import health
 from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_fields import Field, OneOf
@@ -155,7 +156,7 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/v1/health",
         scope=None,
-        respond=queries.health,
+        respond=health,
         summary="Ready, or why not",
         answers={200: HealthView, 503: HealthView},
     ),
@@ -163,7 +164,7 @@ ROUTES: tuple[Route, ...] = (
         method="HEAD",
         path="/v1/health",
         scope=None,
-        respond=queries.health,
+        respond=health,
         summary="The same without a body",
         answers={200: HealthView, 503: HealthView},
     ),

@@ -181,12 +181,36 @@ class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
     ahead_ms: Annotated[Count, Meta(description="how far ahead the turn of the next one is")]
 
 
-class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
-    """If the store does not answer, only `ready`, `why` and `store` are present."""
+class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
+    code: Annotated[str, Meta(description="stable; docs/operate.md lists them")]
+    text: Annotated[str, Meta(description="the code in words")]
+    fix: Annotated[str, Meta(description="what to do about it")]
+    age_ms: Annotated[Count | None, Meta(description="for how long; null: not known")]
+    stops_commands: Annotated[
+        bool, Meta(description="while it lasts, the stage is not ready, and the status is 503")
+    ]
 
-    ready: bool
-    why: Annotated[Sequence[str], Meta(description="what keeps it from being ready")]
-    store: Literal["ok", "unavailable"]
+
+class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
+    """If the store does not answer, only `ready`, `why`, `problems` and `store` are present."""
+
+    ready: Annotated[bool, Meta(description="a command could be sent now")]
+    why: Annotated[
+        Sequence[str],
+        Meta(description="the texts of the problems that keep it from being ready"),
+    ]
+    problems: Annotated[
+        Sequence[StageProblemView],
+        Meta(description="all that somebody should know of, also while it is ready"),
+    ]
+    store: Annotated[
+        Literal["ok", "unwritable", "unavailable"],
+        Meta(description="unwritable: it answers, and takes no writes"),
+    ]
+    written_ms_ago: Annotated[
+        Count | UnsetType,
+        Meta(description="since this instance last wrote to the store, which it tries every 5 s"),
+    ] = UNSET
     reconciled_ms_ago: Count | UnsetType | None = UNSET
     due: Annotated[
         Count | UnsetType, Meta(description="streams that a reconcile has to look after now")

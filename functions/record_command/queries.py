@@ -1,31 +1,24 @@
-"""What the API shows and never changes: one stream, all streams, and whether the stage works."""
+"""What the API shows of streams and never changes: one stream, or all of them."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from urllib.parse import quote
 
 from functions.record_command import representations
 from functions.record_command.answers import (
     FilesView,
-    HealthView,
     HistoryView,
-    PhaseCounts,
-    RateLimitView,
     RecordingsView,
 )
 from functions.record_command.routes import SIGNED, ApiRequest
-from shared.config.policy_cache import RELAY_LOST
 from shared.inbound.authorization import streaming
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, text
 from shared.protocol import Phase, StreamKey
-from shared.protocol.durations import written
-from shared.store.contract import Filter, Queue
-from shared.store.store_errors import StoreUnavailable
+from shared.store.contract import Filter
 
 
 def status(request: ApiRequest) -> Response:
@@ -114,50 +107,5 @@ def listed(request: ApiRequest) -> Response:
         for one in shown
     ]
     following = _written(shown[-1].key) if len(found) > limit else None
-    return Response(200, RecordingsView(rows, following, _phases(request)))
-
-
-def _phases(request: ApiRequest) -> PhaseCounts:
-    """Of the whole stage; a phase that none is in counts 0."""
-    counted = request.invocation.app.store.phases()
-    return PhaseCounts(**{phase.value: counted.get(phase, 0) for phase in Phase})
-
-
-STALE_MS = 180_000
-"""ms after which a reconcile that ran is a reconcile that stopped running."""
-
-
-def health(request: ApiRequest) -> Response:
-    store = request.invocation.app.store
-    try:
-        queue, age, phases = store.queue(), store.age_ms("reconciled"), _phases(request)
-        rate_limit, relay = store.use(), store.age_ms(RELAY_LOST)
-    except StoreUnavailable:
-        view = HealthView(ready=False, why=["the store does not answer"], store="unavailable")
-        return Response(503, view)
-    why = _ailments(queue, age)
-    view = HealthView(
-        ready=not why,
-        why=why,
-        store="ok",
-        reconciled_ms_ago=age,
-        due=queue.depth,
-        oldest_due_ms=queue.oldest,
-        rate_limit=RateLimitView(
-            rate=rate_limit.rate,
-            used=round(rate_limit.used, 2),
-            ahead_ms=round(rate_limit.ahead),
-        ),
-        relay_lost_ms_ago=relay,
-        phases=phases,
-    )
-    return Response(503 if why else 200, view)
-
-
-def _ailments(queue: Queue, age: int | None) -> Sequence[str]:
-    """Return what keeps the stage from being ready. A new stage may have had no reconcile."""
-    if age is None:
-        late = queue.oldest > STALE_MS
-        return ["reconcile has never run: is its timer enabled?"] if late else []
-    ago = f"reconcile last ran {written(age)} ago: is its timer enabled?"
-    return [ago] if age > STALE_MS else []
+    phases = representations.phase_counts(invocation.app.store.phases())
+    return Response(200, RecordingsView(rows, following, phases))

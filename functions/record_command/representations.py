@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from msgspec.structs import asdict
@@ -15,13 +16,14 @@ from functions.record_command.answers import (
     LastReportView,
     LinkedFileView,
     PendingView,
+    PhaseCounts,
     ReasonView,
     RecordingView,
     SessionView,
     StandingView,
 )
 from shared.inbound.catalogue import Language, text
-from shared.protocol import StreamRecord, StreamSettings, phase
+from shared.protocol import Phase, StreamRecord, StreamSettings, phase
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
@@ -129,6 +131,11 @@ def _answer(record: StreamRecord, language: Language) -> LastAnswerView | None:
 def _last_report(record: StreamRecord) -> LastReportView | None:
     report = record.last_report
     return LastReportView(report.recording, report.what, rfc3339(report.at)) if report else None
+
+
+def phase_counts(counted: Mapping[Phase, int]) -> PhaseCounts:
+    """Return the streams of the whole stage, by phase; one that none is in counts 0."""
+    return PhaseCounts(**{phase.value: counted.get(phase, 0) for phase in Phase})
 
 
 def entry(line: HistoryLine, language: Language) -> HistoryLineView:

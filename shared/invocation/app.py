@@ -21,6 +21,7 @@ from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.store import Store
+from shared.store.write_probe import WriteProbe
 
 Clock = Callable[[], int]
 
@@ -34,6 +35,7 @@ class App(Struct, frozen=True):
     capabilities: DomainCapabilities
     stream_settings: StreamSettingsCache
     store: Store
+    write_probe: WriteProbe
     live: LiveClient
     recorder: Recorder
     resync: Resync

@@ -28,6 +28,7 @@ from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.store import open_store
+from shared.store.write_probe import WriteProbe
 
 CODE = Path(__file__).resolve().parents[2]
 """The folder of the code, where index.py lies. No source says in which folder a handler starts
@@ -60,6 +61,7 @@ def build(settings: Settings, clock: Clock) -> App:
         capabilities=capabilities,
         stream_settings=stream_settings,
         store=store,
+        write_probe=WriteProbe(store, clock),
         live=live,
         recorder=recorder,
         resync=Resync(recorder),

@@ -267,6 +267,16 @@ class RedisStore:
         ago = self._run(scripts.AGE_MS, self._keys("timestamps"), name)
         return None if ago is None else int(ago)
 
+    def ages(self) -> Mapping[str, int]:
+        """Return how many ms ago `touch` was last called, by name."""
+        found = self._run(scripts.AGES, self._keys("timestamps"))
+        return {name: int(ago) for name, ago in zip(found[::2], found[1::2], strict=True)}
+
+    def try_write(self, name: str) -> bool:
+        """Do as `touch`. Return True: of this engine's writers none waits for another."""
+        self.touch(name)
+        return True
+
     def close(self) -> None:
         if self._client is not None:
             self._client.close()

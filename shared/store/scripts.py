@@ -60,9 +60,10 @@ REGISTER = Script("register", CLOCK)
 MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT)
 TOUCH = Script("touch", CLOCK)
 AGE_MS = Script("age_ms", CLOCK)
+AGES = Script("ages", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK)
 GET_POLICY = Script("get_policy")
 ALL = (
     *(LOAD, SAVE_OR_CLAIM, TAKE_DUE, QUEUE_STATE, TAKE_SLOT, DELAY_SLOTS, RATE_LIMIT_USE, NOW),
-    *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, PUT_POLICY, GET_POLICY),
+    *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, PUT_POLICY, GET_POLICY),
 )

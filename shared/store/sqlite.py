@@ -261,6 +261,28 @@ class SqliteStore:
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
         return self._clock() - row[0] if row else None
 
+    def ages(self) -> Mapping[str, int]:
+        """Return how many ms ago each timestamp was set."""
+        with self._reading() as db:
+            rows = db.execute("SELECT name, at FROM timestamp").fetchall()
+        now = self._clock()
+        return {name: now - at for name, at in rows}
+
+    def try_write(self, name: str) -> bool:
+        """Set the timestamp of this name to now; return False if another writer is at work, which
+        is not waited for."""
+        with self._reading() as db:
+            db.execute("PRAGMA busy_timeout=0")
+            try:
+                db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                return False
+            finally:
+                db.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
+        return True
+
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
         """Store the next version and return it; return None if `replaces` is no longer the newest
         version. 0: there is none yet."""

@@ -6,7 +6,10 @@ from shared.errors import LiveRecordError
 
 
 class StoreUnavailable(LiveRecordError):
-    pass
+    """`problem` is the code under which GET /v1/health shows it: its words are in
+    shared/inbound/catalogue, under `problems`. What has words of its own is a subclass."""
+
+    problem = "store_unavailable"
 
 
 class NewerFormat(StoreUnavailable):

@@ -123,6 +123,12 @@ def examined(part: str, **changed: object) -> Snapshot:
     return replace(HEALTHY, examined={**EXAMINED, part: {**EXAMINED[part], **changed}})
 
 
+def reporting(*, stops_commands: bool) -> Snapshot:
+    problem = {"code": "store_busy", "text": "there is an other writer", "fix": "End it."}
+    problems = [{**problem, "stops_commands": stops_commands}]
+    return replace(HEALTHY, health={**HEALTH, "problems": problems})
+
+
 def engine(**settings: str) -> Snapshot:
     return examined("store", settings={**EXAMINED["store"]["settings"], **settings})
 
@@ -187,6 +193,8 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
+    ("health", FAULT, "other writer. End it.", "", lambda: reporting(stops_commands=True)),
+    ("health", WARNING, "other writer. End it.", "", lambda: reporting(stops_commands=False)),
     ("durable", FAULT, "loses every intent", "redis-cli", lambda: engine(aof_enabled="0")),
     ("durable", WARNING, "write to disk", "redis-cli", lambda: engine(appendfsync="no")),
     ("durable", FAULT, "allkeys-lru", "redis-cli", lambda: engine(maxmemory_policy="allkeys-lru")),

@@ -615,51 +615,7 @@ def test_a_list_of_an_unknown_domain_is_refused(stage: Stage) -> None:
     assert _listed(stage, domain="elsewhere.com").refusal == (404, "NotFound")
 
 
-# --- health
-
-
-def test_health_needs_no_token_and_tells_nothing_secret(recording: Stage) -> None:
-    got = recording.ask("GET", "/v1/health", token="")
-
-    assert (got.status, got.json["ready"], got.json["store"]) == (200, True, "ok")
-    assert "example.com" not in str(got.json)
-
-
-def test_health_says_when_a_callback_was_last_not_passed_on(recording: Stage) -> None:
-    assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] is None
-
-    recording.app.capabilities.record_lost_relay()
-    recording.clock.pass_ms(20_000)
-    assert recording.ask("GET", "/v1/health").json["relay_lost_ms_ago"] == 20_000
-
-
-def test_health_says_why_a_stage_is_not_ready(stage: Stage) -> None:
-    stage.store.touch("reconciled")
-    stage.clock.pass_ms(240_000)
-    got = stage.ask("GET", "/v1/health", token="")
-
-    assert (got.status, got.json["ready"]) == (503, False)
-    assert got.json["why"] == ["reconcile last ran 4m ago: is its timer enabled?"]
-
-
-def test_health_says_that_reconcile_never_ran_once_something_is_late(live: Stage) -> None:
-    live.live.answers(START, Throttled("Throttling", retry_after=20_000))
-    live.start()
-    assert live.ask("GET", "/v1/health").status == 200
-    live.clock.pass_ms(240_000)
-
-    assert "never run" in live.ask("GET", "/v1/health").json["why"][0]
-
-
-def test_health_says_that_the_store_is_gone(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone() -> None:
-        raise StoreUnavailable("/secret/path.db: disk I/O error")
-
-    monkeypatch.setattr(stage.store, "queue", gone)
-    got = stage.ask("GET", "/v1/health")
-
-    assert (got.status, got.json["store"]) == (503, "unavailable")
-    assert "secret" not in str(got.json)
+# --- a store that is gone
 
 
 @pytest.mark.parametrize(("step", "sent"), [("load", 0), ("save_or_claim", 1)])

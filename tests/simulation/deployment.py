@@ -24,6 +24,7 @@ from shared.protocol import Accepted, Command, StreamKey
 from shared.protocol.command_errors import LiveError
 from shared.store.contract import Claimed, Conflict, Save, Saved
 from shared.store.store_errors import StoreUnavailable
+from shared.store.write_probe import WriteProbe
 from tests.simulation.chances import Fault
 from tests.simulation.fleet import LATER, Fiber, Process, TurnWorkers, current
 from tests.simulation.requests import API_TOKEN, TOKEN, WAKE_KEY, Request
@@ -69,6 +70,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
         capabilities=capabilities,
         stream_settings=stream_settings,
         store=store,
+        write_probe=WriteProbe(store, clock),
         live=cast("LiveClient", SimulatedLive(sim)),
         recorder=recorder,
         resync=Resync(recorder),

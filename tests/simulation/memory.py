@@ -309,6 +309,14 @@ class MemoryStore:
         at = self.shared.timestamps.get(name)
         return None if at is None else self._clock() - at
 
+    def ages(self) -> Mapping[str, int]:
+        now = self._clock()
+        return {name: now - at for name, at in self.shared.timestamps.items()}
+
+    def try_write(self, name: str) -> bool:
+        self.touch(name)
+        return True
+
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
         with self.shared.lock:
             if len(self.shared.policies) != replaces:

@@ -239,6 +239,15 @@ def test_a_mark_tells_how_long_ago_it_was_made(store: Store, clock: Clock) -> No
     assert store.age_ms("reconciled") == 3000
 
 
+def test_all_marks_are_told_at_once(store: Store, clock: Clock) -> None:
+    assert store.ages() == {}
+    store.touch("reconciled")
+    clock.pass_ms(3000)
+    assert store.try_write("health")
+
+    assert store.ages() == {"reconciled": 3000, "health": 0}
+
+
 def test_a_field_from_a_later_release_is_passed_over() -> None:
     later = {**json.loads(to_json(FULL)), "later": 1}
 

@@ -268,6 +268,7 @@ def touch_everything(store: RedisStore) -> None:
     store.deregister("reconcile", "me")
     store.touch("x")
     assert store.age_ms("x") is not None
+    assert store.ages()["x"] >= 0
     assert store.use().rate == 50
     assert store.queue().depth <= 1
     store.next_due()

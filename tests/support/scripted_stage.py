@@ -87,10 +87,11 @@ class Got:
 class Stage:
     """Each `ask` is one invocation, and its answer is held against the OpenAPI document."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self.clock, self.live = clock, ScriptedLive()
+    def __init__(self, folder: Path, clock: Clock, **settings: str) -> None:
+        self.folder, self.clock, self.live = folder, clock, ScriptedLive()
         self.lines: list[str] = []
-        environment = {**ENVIRONMENT, "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db"}
+        store = f"sqlite:///{folder}/records.db"
+        environment = {**ENVIRONMENT, "LIVE_RECORD_STORE": store, **settings}
         self.app = replace(
             build(Settings.from_env(environment), clock),
             live=cast("LiveClient", self.live),

@@ -1,7 +1,8 @@
 """Reasons in words, English and Chinese: the sentences are data, one file for each language.
 
 The answers of the API use it. A sentence names the particulars that its history entry carries;
-`reasons` are by code, `fixes` by Live's code for a failed recording (docs/platform/live.md §4).
+`reasons` are by code, `fixes` by Live's code for a failed recording (docs/platform/live.md §4),
+`problems` by the code under which health shows a problem of the stage.
 """
 
 from __future__ import annotations
@@ -22,12 +23,20 @@ class Language(str, Enum):
     CHINESE = "zh"
 
 
+class ProblemWords(Struct, frozen=True):
+    """A problem of the stage in words, and what to do about it."""
+
+    text: str
+    fix: str
+
+
 class Catalogue(Struct, frozen=True):
     """The sentences of one language; `other_fix` is for a code without a fix of its own."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
     other_fix: str
+    problems: Mapping[str, ProblemWords]
 
 
 @cache
@@ -45,6 +54,15 @@ def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
         about["reason"] = cause.format_map(about)
     template = words.reasons.get(entry.code.value) or words.reasons[Reason.UNKNOWN.value]
     return template.format_map(about)
+
+
+def problem_words(
+    code: str, about: Mapping[str, str | int], language: Language = Language.ENGLISH
+) -> ProblemWords:
+    """Return a problem of the stage in words; `about` fills both sentences."""
+    words = catalogue(language).problems[code]
+    filled = _Particulars(about)
+    return ProblemWords(words.text.format_map(filled), words.fix.format_map(filled))
 
 
 class _Particulars(dict[str, "str | int"]):

@@ -1,0 +1,155 @@
+"""Whether the stage works: each problem that it has, in words, with what to do about it.
+
+GET and HEAD /v1/health answer with it. It needs no token, so it names no stream and no domain.
+
+To add a problem:
+
+1. Give it a code, and write its `text` and `fix` under `problems` in both files of
+   shared/inbound/catalogue.
+2. If the store raises it, make it a subclass of StoreUnavailable whose `problem` is the code: that
+   is all. Otherwise yield a `StageProblem` from a function in `CHECKS`, which reads only `Facts`.
+3. Add its case to tests/functions/test_health.py, which fails for a code without one.
+
+The doctor and `live-record watch` show whatever is listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from functions.record_command.answers import HealthView, RateLimitView, StageProblemView
+from functions.record_command.representations import phase_counts
+from functions.record_command.routes import ApiRequest
+from shared.config import mode_of
+from shared.config.policy_cache import RELAY_LOST
+from shared.inbound.catalogue import Language, problem_words
+from shared.inbound.function_compute import Response
+from shared.invocation.app import App
+from shared.protocol import Phase
+from shared.protocol.durations import written
+from shared.protocol.policy import Mode
+from shared.store.contract import Queue, Use
+from shared.store.store_errors import StoreUnavailable
+from shared.store.write_probe import WriteResult
+
+RECONCILED = "reconciled"
+"""The timestamp of the last begin of a reconcile."""
+STALE_MS = 180_000
+"""ms after which a stage whose reconcile does not run counts as not ready."""
+SILENT_MS = 90_000
+"""ms without a run: the timer, which comes once a minute, has left one out."""
+BUSY_MS = 60_000
+"""ms for which another writer may keep this process from writing to the store."""
+
+
+class StageProblem(Struct, frozen=True):
+    """`about` fills the texts. `age_ms`: for how long it has been so, if that is known. While one
+    that `stops_commands` lasts, the stage is not ready, and the status is 503."""
+
+    code: str
+    about: Mapping[str, str | int] = field(default_factory=dict)
+    age_ms: int | None = None
+    stops_commands: bool = False
+
+
+class Facts(Struct, frozen=True):
+    """What the store knew at one moment. `ages`: for each timestamp, ms since it was set."""
+
+    app: App
+    write: WriteResult
+    ages: Mapping[str, int]
+    queue: Queue
+    use: Use
+    phases: Mapping[Phase, int]
+
+
+Check = Callable[[Facts], Iterator[StageProblem]]
+
+
+def store_takes_writes(facts: Facts) -> Iterator[StageProblem]:
+    error, ago = facts.write.error, facts.write.written_ms_ago
+    if error is not None:
+        yield _of_store(error)
+    elif ago > BUSY_MS:
+        yield StageProblem("store_busy", {"ago": written(ago)}, ago, stops_commands=True)
+
+
+def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of a timer that is off. A new stage may have had no run yet, until something is late."""
+    age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
+    if age is None and oldest > STALE_MS:
+        yield StageProblem("reconcile_never_ran", age_ms=oldest, stops_commands=True)
+    elif age is not None and age > SILENT_MS:
+        about = {"ago": written(age)}
+        yield StageProblem("reconcile_silent", about, age, stops_commands=age > STALE_MS)
+
+
+def sends_commands(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of a stage that only observes. It is ready, since it was set to do so."""
+    if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
+        yield StageProblem("mode_observe")
+
+
+CHECKS: tuple[Check, ...] = (store_takes_writes, reconcile_runs, sends_commands)
+
+
+def _of_store(error: StoreUnavailable) -> StageProblem:
+    return StageProblem(error.problem, stops_commands=True)
+
+
+def health(request: ApiRequest) -> Response:
+    """Return 503 where no command could be sent now, else 200; every problem is in the answer."""
+    app, language = request.invocation.app, request.language
+    write = app.write_probe.result()
+    try:
+        facts = _facts(app, write)
+    except StoreUnavailable as error:
+        problems = [_of_store(error)]
+        return _response(_view(problems, language, "unavailable"))
+    problems = [problem for check in CHECKS for problem in check(facts)]
+    view = _view(problems, language, "ok" if write.error is None else "unwritable")
+    return _response(_with_figures(view, facts))
+
+
+def _facts(app: App, write: WriteResult) -> Facts:
+    store = app.store
+    return Facts(app, write, store.ages(), store.queue(), store.use(), store.phases())
+
+
+def _view(
+    problems: Sequence[StageProblem],
+    language: Language,
+    store: Literal["ok", "unwritable", "unavailable"],
+) -> HealthView:
+    shown = [_shown(problem, language) for problem in problems]
+    why = [problem.text for problem in shown if problem.stops_commands]
+    return HealthView(ready=not why, why=why, problems=shown, store=store)
+
+
+def _shown(problem: StageProblem, language: Language) -> StageProblemView:
+    words = problem_words(problem.code, problem.about, language)
+    return StageProblemView(
+        problem.code, words.text, words.fix, problem.age_ms, problem.stops_commands
+    )
+
+
+def _with_figures(view: HealthView, facts: Facts) -> HealthView:
+    use, phases = facts.use, facts.phases
+    return replace(
+        view,
+        written_ms_ago=facts.write.written_ms_ago,
+        reconciled_ms_ago=facts.ages.get(RECONCILED),
+        due=facts.queue.depth,
+        oldest_due_ms=facts.queue.oldest,
+        rate_limit=RateLimitView(rate=use.rate, used=round(use.used, 2), ahead_ms=round(use.ahead)),
+        relay_lost_ms_ago=facts.ages.get(RELAY_LOST),
+        phases=phase_counts(phases),
+    )
+
+
+def _response(view: HealthView) -> Response:
+    return Response(200 if view.ready else 503, view)

@@ -1,0 +1,8 @@
+-- Measure how long ago everything was noted that touch.lua has noted.
+-- KEYS: 1 timestamps
+-- ARGV: 1 clock
+-- Returns: {name, ms, name, ms, ...}
+-- One step: all times are the engine's; an instance's own clock may differ from it.
+local found = redis.call('HGETALL', KEYS[1])
+for i = 2, #found, 2 do found[i] = text(moment - found[i]) end
+return found

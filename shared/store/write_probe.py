@@ -1,0 +1,58 @@
+"""Whether the store takes writes: one fixed key, written now and then.
+
+Each process has one, and GET /v1/health reads it. It knows no stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from shared.store.store_errors import StoreUnavailable
+
+PROBE_EVERY_MS = 5_000
+"""ms between two writes of one process: whoever asks more often gets the last result."""
+HEALTH = "health"
+"""The timestamp that is written. Nobody reads it."""
+
+
+class WritableStore(Protocol):
+    def try_write(self, name: str) -> bool: ...
+
+
+class WriteResult(Struct, frozen=True):
+    """How the last try ended, and how many ms ago the last write that worked was; where none has
+    worked yet, how many ms ago the first was tried."""
+
+    error: StoreUnavailable | None
+    written_ms_ago: int
+
+
+class WriteProbe:
+    def __init__(self, store: WritableStore, clock: Callable[[], int]) -> None:
+        """`clock` gives ms since the epoch."""
+        self._store = store
+        self._clock = clock
+        self._tried_at: int | None = None
+        self._written_at = 0
+        self._error: StoreUnavailable | None = None
+
+    def result(self) -> WriteResult:
+        """Write, unless this process did so within PROBE_EVERY_MS; return how it ended."""
+        now = self._clock()
+        if self._tried_at is None:
+            self._written_at = now
+        if self._tried_at is None or abs(now - self._tried_at) >= PROBE_EVERY_MS:
+            self._tried_at = now
+            self._try(now)
+        return WriteResult(self._error, max(now - self._written_at, 0))
+
+    def _try(self, now: int) -> None:
+        try:
+            if self._store.try_write(HEALTH):
+                self._written_at = now
+            self._error = None
+        except StoreUnavailable as error:
+            self._error = error
