@@ -56,6 +56,7 @@ class BenchEnvironment:
             "ALIBABA_CLOUD_ACCESS_KEY_ID": "dev",
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret",
             "ALIBABA_CLOUD_SECURITY_TOKEN": "dev-security-token",
+            "FC_EMULATOR": "1",  # the secrets are those of development
             "LIVE_RECORD_STORE": self.stores[store],
             "LIVE_RECORD_POLICY": str(self.trees.ours / "policy.json"),
             "LIVE_RECORD_API_TOKENS": f"dev:read+control:{TOKEN}",

@@ -240,13 +240,15 @@ def _meta(
 
 def _environment(function: Function, settings: Settings, instance_id: str) -> dict[str, str]:
     """Return the declared variables and those that FC adds (docs/platform/function-compute.md
-    §1.5), none of ours."""
+    §1.5), none of ours, and FC_EMULATOR, by which a function knows that it may take development
+    settings."""
     version = "FC_FUNCTION_VERSION" if function.runtime == "python3.12" else "FC_VER_ID"
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "PYTHONIOENCODING": "utf-8:surrogateescape",
         **function.environment,
+        "FC_EMULATOR": "1",
         "FC_FUNC_CODE_PATH": str(function.code),
         "FC_ACCOUNT_ID": settings.account_id,
         "FC_REGION": function.region,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.config import values
+from shared.config.strength import weaknesses
 from shared.config.suggestions import did_you_mean
 from shared.config.tokens import Tokens, read_tokens
 from shared.errors import Fault, Misconfigured
@@ -22,7 +23,9 @@ PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
 MISSING: Final = "MissingParam"
 _MAKE_ONE: Final = "make one of your own: openssl rand -hex 16"
-_UNGUESSABLE_CHARS: Final = 16
+EMULATOR: Final = "FC_EMULATOR"
+"""Set by the emulator of Function Compute alone. No user can set it on Function Compute, which
+reserves the prefix and removes the name (docs/platform/function-compute.md §1.5)."""
 
 T = TypeVar("T")
 
@@ -164,12 +167,12 @@ def _settings(read: _EnvironmentReader) -> Settings:
 
 
 def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the faults that no setting shows alone. Only an emulator has a development clock, which
-    tells it from Function Compute itself, where each function has a file system of its own.
+    """Yield the faults that no setting shows alone. On Function Compute itself each function has a
+    file system of its own.
     """
+    emulated = bool(env.get(EMULATOR))
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
-    in_cloud = on_fc and not settings.dev_clock
-    if in_cloud and settings.store.startswith("sqlite:"):
+    if on_fc and not emulated and settings.store.startswith("sqlite:"):
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
     if settings.wake_url and not settings.wake_key:
         yield _fault("WAKE_KEY", f"WAKE_URL needs it: {_MAKE_ONE}", MISSING)
@@ -181,44 +184,37 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
         yield _fault("BUCKET", "OSS_ENDPOINT needs it: the name of the bucket there", MISSING)
     if settings.record_keys and not settings.callback_host:
         yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", MISSING)
-    if settings.stage != DEV or in_cloud:
+    if settings.stage != DEV or not emulated:
         yield from _unfit(settings, env)
 
 
 def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the settings that no deployed stage may have."""
+    """Yield the settings that only the stage dev in the emulator may have."""
     if settings.dev_clock:
-        yield _fault("DEV_CLOCK", f"is for the stage {DEV} on a laptop alone: unset it")
+        yield _fault("DEV_CLOCK", f"is for the stage {DEV} in the emulator alone: unset it")
     protocols = {"LIVE_ENDPOINT": settings.live_protocol, "OSS_ENDPOINT": settings.oss_protocol}
     for name in (name for name, protocol in protocols.items() if protocol != "https"):
-        yield _fault(name, f"http is for the stage {DEV} alone: use https")
-    for name, secrets in _secrets(settings):
-        if any(secret.startswith("dev-") for secret in secrets):
-            yield _fault(name, f"is a development secret: {_MAKE_ONE}")
-    ours = {"WAKE_KEY": (settings.wake_key,), "RELAY_KEY": (settings.relay_key,)}
-    for name, secrets in {"PATH_TOKENS": settings.path_tokens, **ours}.items():
-        if any(0 < len(secret) < _UNGUESSABLE_CHARS for secret in secrets):
-            yield _fault(name, f"has fewer than {_UNGUESSABLE_CHARS} characters: {_MAKE_ONE}")
+        yield _fault(name, f"http is for the stage {DEV} in the emulator alone: use https")
     if not settings.api_tokens.tokens:
         yield _fault(
             "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING
         )
-    if settings.api_tokens.has("dev-token"):
-        yield _fault("API_TOKENS", f"holds a development secret: {_MAKE_ONE}")
+    for name, detail in weaknesses(_secrets(settings), settings.api_tokens):
+        yield _fault(name, f"{detail}: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":
         yield Fault(
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the emulator's: give the function a role"
         )
 
 
-def _secrets(settings: Settings) -> tuple[tuple[str, Sequence[str]], ...]:
-    return (
-        ("STREAM_KEYS", settings.stream_keys),
-        ("RECORD_KEYS", settings.record_keys),
-        ("PATH_TOKENS", settings.path_tokens),
-        ("WAKE_KEY", (settings.wake_key,)),
-        ("RELAY_KEY", (settings.relay_key,)),
-    )
+def _secrets(settings: Settings) -> dict[str, Sequence[str]]:
+    return {
+        "STREAM_KEYS": settings.stream_keys,
+        "RECORD_KEYS": settings.record_keys,
+        "PATH_TOKENS": settings.path_tokens,
+        "WAKE_KEY": (settings.wake_key,),
+        "RELAY_KEY": (settings.relay_key,),
+    }
 
 
 def _fault(name: str, detail: str, code: str = "MalformedParam") -> Fault:

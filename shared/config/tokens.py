@@ -17,6 +17,8 @@ SCOPES = ("read", "control")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CLEAR = re.compile(r"[!-+\--~]{8,256}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+LEAST_CHARS = 16
+"""Of a secret that nobody guesses: 64 bits, if its characters are hexadecimal."""
 _HOW = "write it as name:read+control:token, or name:read:sha256:<hex>"
 
 
@@ -30,6 +32,7 @@ class Token(Struct, frozen=True):
 
     caller: Caller
     digest: bytes
+    is_short: bool = False
 
     def __repr__(self) -> str:
         """Return a text without secrets."""
@@ -52,18 +55,35 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
+_OF_NOTHING = digest_of("")
+
+
 def read_tokens(text: str) -> Tokens:
-    """Return the tokens. Raise ValueError, which quotes none of them, unless all can be used."""
-    tokens = [_token(entry, n) for n, entry in enumerate(_entries(text), 1)]
+    """Return the tokens. Raise ValueError with every fault, which quotes none of them, unless all
+    can be used."""
+    read = [_token_or_fault(entry, n) for n, entry in enumerate(_entries(text), 1)]
+    tokens = [each for each in read if isinstance(each, Token)]
+    faults = [each for each in read if isinstance(each, str)]
     names = [token.caller.name for token in tokens]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"give each token a name of its own; {twice[0]} stands there twice")
+    faults += [
+        f"give each token a name of its own; {name} stands there twice"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
+    if faults:
+        raise ValueError("; ".join(faults))
     return Tokens(tuple(tokens))
 
 
 def _entries(text: str) -> Sequence[str]:
     return [entry for entry in re.split(r"[,\s]+", text) if entry]
+
+
+def _token_or_fault(entry: str, n: int) -> Token | str:
+    try:
+        return _token(entry, n)
+    except ValueError as error:
+        return str(error)
 
 
 def _token(entry: str, n: int) -> Token:
@@ -74,15 +94,19 @@ def _token(entry: str, n: int) -> Token:
         raise ValueError(f"token {n}: {_HOW}")
     if not granted <= set(SCOPES):
         raise ValueError(f"token {n} ({name}): its scopes are {' and '.join(SCOPES)}, joined by +")
-    return Token(Caller(name, granted), _digest(secret, f"token {n} ({name})"))
-
-
-def _digest(secret: str, which: str) -> bytes:
+    which, caller = f"token {n} ({name})", Caller(name, granted)
     kind, _, value = secret.partition(":")
     if kind == "sha256":
-        if not _DIGEST.fullmatch(value):
-            raise ValueError(f"{which}: sha256: is followed by 64 hexadecimal digits")
-        return bytes.fromhex(value)
+        return Token(caller, _digest(value, which))
     if not _CLEAR.fullmatch(secret):
         raise ValueError(f"{which}: a token has 8 to 256 visible ASCII characters and no comma")
-    return digest_of(secret)
+    return Token(caller, digest_of(secret), is_short=len(secret) < LEAST_CHARS)
+
+
+def _digest(text: str, which: str) -> bytes:
+    if not _DIGEST.fullmatch(text):
+        raise ValueError(f"{which}: sha256: is followed by 64 hexadecimal digits")
+    digest = bytes.fromhex(text)
+    if digest == _OF_NOTHING:
+        raise ValueError(f"{which}: sha256: is the digest of nothing; make a token and digest that")
+    return digest

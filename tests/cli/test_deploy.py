@@ -26,7 +26,7 @@ SERVERLESS_DEVS = Path(__file__).parents[1] / "fixtures" / "serverless_devs.py"
 FIRST, SECOND, THIRD = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2, 3))
 SOUND = {
     "LIVE_RECORD_STORE": "rediss://user:hush@store.example.com:6380/0",
-    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t",
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t-s3cr3t",
     "LIVE_RECORD_STREAM_KEYS": "K3yK3yK3yK3yK3y0",
     "LIVE_RECORD_RECORD_KEYS": "K3yK3yK3yK3yK3y2",
     "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
@@ -43,7 +43,7 @@ POLICY = '{"domain": [{"streaming": "live.example.com"}]}'
 
 
 SECRETS = (
-    *("hush", "s3cr3t-s3cr3t", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y2"),
+    *("hush", "s3cr3t-s3cr3t-s3cr3t", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y2"),
     *("unguessable-path-1", "unguessable-wake-1", "unguessable-relay-1"),
 )
 

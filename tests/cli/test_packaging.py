@@ -165,7 +165,7 @@ DEPLOYED = {
     "FC_ACCOUNT_ID": "1234567890123456",
     "LIVE_RECORD_STAGE": "prod",
     "LIVE_RECORD_STORE": "rediss://store.example.com:6380/0",
-    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t",
+    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t-s3cr3t",
     "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
 }
 UNKNOWN_REJECTION = {

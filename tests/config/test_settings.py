@@ -34,7 +34,7 @@ DEV = {
 PROD = {
     "STAGE": "prod",
     "STORE": "rediss://user:hush%40hush@store:6380/0",
-    "API_TOKENS": "ops:control:s3cr3t-s3cr3t",
+    "API_TOKENS": "ops:control:s3cr3t-s3cr3t-s3cr3t",
     "STREAM_KEYS": "K3yK3yK3yK3yK3y0, n3wn3wn3wn3wn3w1",
     "RECORD_KEYS": "K3yK3yK3yK3yK3y2",
     "PATH_TOKENS": "unguessable-path-1",
@@ -43,6 +43,7 @@ PROD = {
     "WAKE_KEY": "unguessable-wake-1",
 }
 ON_FC = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "1"}
+EMULATED = {**ON_FC, "FC_EMULATOR": "1"}
 POLICY = """
 mode = "observe"
 [[domain]]
@@ -104,7 +105,7 @@ def test_a_stage_has_settings_with_defaults() -> None:
 
 
 def test_the_development_settings_are_fit_for_the_stand_in() -> None:
-    stage = Settings.from_env({**env(DEV), **ON_FC, "PATH": "/bin"})
+    stage = Settings.from_env({**env(DEV), **EMULATED, "PATH": "/bin"})
     assert (stage.stage, stage.live_protocol, stage.live_endpoint) == (
         "dev",
         "http",
@@ -115,7 +116,7 @@ def test_the_development_settings_are_fit_for_the_stand_in() -> None:
 
 def test_an_empty_variable_counts_as_unset() -> None:
     none = dict.fromkeys(("RATE", "STREAM_KEYS", "API_TOKENS", "WAKE_URL", "WAKE_KEY"), "")
-    stage = settings(DEV, POLICY=" ", **none)
+    stage = Settings.from_env({**env(DEV, POLICY=" ", **none), **EMULATED})
     assert (stage.rate, stage.policy, stage.stream_keys) == (45, "policy.json", ())
     assert stage.api_tokens == Tokens()
 
@@ -166,6 +167,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "MODE",
         "STREEM_KEYS",
         "WAKE_KEY",
+        "API_TOKENS",
     ]
 
 
@@ -199,13 +201,16 @@ def test_sqlite_is_refused_on_function_compute() -> None:
     assert settings(STORE=DEV["STORE"]).store == DEV["STORE"]
 
 
-@pytest.mark.parametrize("stage", ["prod", "dev"])
-def test_a_deployed_stage_refuses_every_development_secret(stage: str) -> None:
-    cloud = env({**DEV, "DEV_CLOCK": "", "WAKE_KEY": "dev-wake-key-00000"}, STAGE=stage)
-    cloud |= {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret", **ON_FC}
+@pytest.mark.parametrize(("stage", "around"), [("prod", EMULATED), ("prod", ON_FC), ("dev", ON_FC)])
+def test_a_deployed_stage_refuses_every_development_setting(
+    stage: str, around: dict[str, str]
+) -> None:
+    """Also with the development clock, which once passed for proof of the emulator."""
+    cloud = env({**DEV, "WAKE_KEY": "dev-wake-key-00000"}, STAGE=stage) | around
+    cloud |= {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret"}
     found = {fault.field.removeprefix("LIVE_RECORD_") for fault in faults(cloud)}
-    assert found == {
-        "STORE",
+    assert found - {"STORE"} == {
+        "DEV_CLOCK",
         "LIVE_ENDPOINT",
         "STREAM_KEYS",
         "RECORD_KEYS",
@@ -214,6 +219,12 @@ def test_a_deployed_stage_refuses_every_development_secret(stage: str) -> None:
         "API_TOKENS",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
     }
+    assert ("STORE" in found) is (around is ON_FC)
+
+
+def test_only_the_emulator_s_variable_lets_development_settings_pass() -> None:
+    assert Settings.from_env({**env(DEV), "FC_EMULATOR": "1"}).dev_clock == "/tmp/clock"
+    assert faults(env(DEV))
 
 
 def test_a_development_token_is_refused_by_its_digest_too() -> None:
@@ -229,10 +240,54 @@ def test_a_deployed_stage_needs_a_token_that_somebody_may_ask_with() -> None:
     assert "is missing" in fault_of("API_TOKENS", API_TOKENS="")
 
 
-@pytest.mark.parametrize("name", ["PATH_TOKENS", "WAKE_KEY"])
+@pytest.mark.parametrize("name", ["PATH_TOKENS", "WAKE_KEY", "RELAY_KEY"])
 def test_a_deployed_stage_refuses_what_could_be_guessed(name: str) -> None:
-    (found,) = faults(env({**PROD, name: "fifteen-letters"}))
-    assert (found.field, "16 characters" in found.detail) == (f"LIVE_RECORD_{name}", True)
+    assert "16 characters" in fault_of(name, {**PROD, name: "fifteen-letters"})
+
+
+def test_every_token_that_could_be_guessed_is_named_at_once() -> None:
+    text = "ops:read:fifteen-letters,tv:read:sixteen--letters,ui:control:12345678"
+    short = [fault.detail for fault in faults(env(PROD, API_TOKENS=text))]
+    assert ["ops" in short[0], "ui" in short[1], len(short)] == [True, True, 2]
+
+
+SAME = "K3yK3yK3yK3yK3y0"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RECORD_KEYS", SAME),
+        ("PATH_TOKENS", SAME),
+        ("WAKE_KEY", SAME),
+        ("RELAY_KEY", SAME),
+        ("STREAM_KEYS", f"{SAME},{SAME}"),
+        ("API_TOKENS", f"ops:control:{SAME}"),
+        ("API_TOKENS", f"ops:control:sha256:{hashlib.sha256(SAME.encode()).hexdigest()}"),
+    ],
+    ids=range(7),
+)
+def test_a_deployed_stage_refuses_a_secret_that_is_used_twice(name: str, value: str) -> None:
+    detail = fault_of(name, {**PROD, name: value})
+    assert "has a secret that" in detail
+    assert SAME not in detail
+
+
+def test_two_callers_have_two_tokens() -> None:
+    text = "ops:control:unguessable-token-1,tv:read:unguessable-token-1"
+    assert "twice" in fault_of("API_TOKENS", API_TOKENS=text)
+
+
+def test_the_digest_of_nothing_is_nobody_s_token() -> None:
+    digest = hashlib.sha256(b"").hexdigest()
+    assert "digest of nothing" in fault_of("API_TOKENS", API_TOKENS=f"a:read:sha256:{digest}")
+
+
+def test_every_fault_of_the_tokens_is_named_at_once() -> None:
+    detail = fault_of(
+        "API_TOKENS", API_TOKENS="a, b:write:unguessable-token-1, c:read:short, c:read:"
+    )
+    assert ["token 1:" in detail, "token 2 (b)" in detail, "token 3 (c)" in detail] == [True] * 3
 
 
 def test_no_secret_is_in_what_is_printed_of_the_settings() -> None:

@@ -116,6 +116,7 @@ def test_a_child_sees_the_declared_environment_and_no_more(
 
     assert environment["MINE"] == "1"
     assert environment["FC_FUNCTION_MEMORY_SIZE"] == "256"
+    assert environment["FC_EMULATOR"] == "1"
     assert environment["ALIBABA_CLOUD_ACCESS_KEY_ID"] == "dev"
     ours = {n for n in environment if not n.startswith(("FC_", "ALIBABA_CLOUD_"))}
     assert ours - {"LC_CTYPE"} == {"MINE", "PATH", "LANG", "PYTHONIOENCODING"}

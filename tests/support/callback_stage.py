@@ -34,6 +34,7 @@ match = { domain = "live.example.com", app = "classroom" }
 on_publish = "record"
 """
 ENVIRONMENT = {
+    "FC_EMULATOR": "1",
     "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000,new-stream-key-0000",
     "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000,new-record-key-0000",
     "LIVE_RECORD_PATH_TOKENS": "dev-path-token",

@@ -50,6 +50,7 @@ class HttpStage:
 
     def _build(self, folder: Path, settings: Mapping[str, str]) -> App:
         environment = {
+            "FC_EMULATOR": "1",
             "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
             "LIVE_RECORD_POLICY": str(folder / "policy.toml"),
             "LIVE_RECORD_API_TOKENS": f"dev:read+control:{TOKEN}",
