@@ -31,7 +31,13 @@ from shared.engine.effects import (
 )
 from shared.protocol import Accepted, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
-from shared.store.contract import Claimed, Save, Saved
+from shared.store.contract import (
+    MAX_SLOT_WAIT_MS,
+    MAX_THROTTLE_PAUSE_MS,
+    Claimed,
+    Save,
+    Saved,
+)
 from shared.store.store_errors import StoreUnavailable
 
 LATE_S = 0.05
@@ -40,9 +46,9 @@ slots that follow it. A rate limit of 45 then never puts more than 48 commands i
 the two that are left of the account's 50 allow for what the way to Live adds."""
 NEARLY_FREE_MS = 150
 """ms ahead. A rate limit that is booked no further than that can feed one more worker."""
-THROTTLE_PAUSE_MS, MAX_THROTTLE_PAUSE_MS = 200, 2_000
-"""ms for which the rate limit gives no slot once Live has throttled."""
-POLL_SLOT_WAIT_MS = 1_000
+THROTTLE_PAUSE_MS = 200
+"""ms for which the rate limit gives no slot at least, once Live has throttled."""
+POLL_SLOT_WAIT_MS = MAX_SLOT_WAIT_MS
 """ms that a poll waits for its slot; after that it has failed, which proves nothing."""
 
 OVERLAP_MS = 180_000

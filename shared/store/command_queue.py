@@ -14,7 +14,7 @@ from shared.protocol.derived.due_times import command_priority, counts_against_q
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.store.contract import RECHECK_MS, Save
+from shared.store.contract import RECHECK_MS, Save, furthest_slot_ms
 
 MINUTE_MS = 60_000
 ACCOUNT = "account"
@@ -33,6 +33,7 @@ def take_slot(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
     free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
+    free_at = _within_reach(db, rate_limit, free_at, now + furthest_slot_ms(interval))
     slot = max(float(now), free_at)
     if slot - now > wait:
         return slot, False
@@ -44,21 +45,31 @@ def take_slot(
     return slot, True
 
 
+def _within_reach(
+    db: sqlite3.Connection, rate_limit: str, free_at: float, furthest: float
+) -> float:
+    """Return where the next free slot begins, moved and stored if the clock was set back."""
+    if free_at <= furthest:
+        return free_at
+    db.execute("UPDATE rate_limit SET free_at=? WHERE name=?", (furthest, rate_limit))
+    return furthest
+
+
 def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
     """Return the slots taken in the minute of `now`, and in the minute before it."""
     passed = now // MINUTE_MS - minute
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
 
-def slow(db: sqlite3.Connection, rate_limit: str, *, until: int) -> None:
+def slow(db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, pause: int) -> None:
     db.execute(
-        "INSERT INTO rate_limit (name, free_at, minute, used, before) VALUES (?,?,0,0,0)"
-        " ON CONFLICT (name) DO UPDATE SET free_at = max(free_at, excluded.free_at)",
-        (rate_limit, until),
+        "INSERT INTO rate_limit (name, free_at, minute, used, before) VALUES (?1,?2,0,0,0)"
+        " ON CONFLICT (name) DO UPDATE SET free_at = max(min(free_at, ?3), ?2)",
+        (rate_limit, now + pause, now + furthest_slot_ms(interval)),
     )
 
 
-def use(db: sqlite3.Connection, rate_limit: str, now: int) -> tuple[float, float]:
+def use(db: sqlite3.Connection, rate_limit: str, interval: float, now: int) -> tuple[float, float]:
     """Return slots a second over the last minute, and how far ahead (ms) the next free one is."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
@@ -66,7 +77,8 @@ def use(db: sqlite3.Connection, rate_limit: str, now: int) -> tuple[float, float
     free_at, *counted = row.fetchone() or (0.0, 0, 0, 0)
     used, before = _counted(now, *counted)
     weighed = used + before * (1 - now % MINUTE_MS / MINUTE_MS)
-    return weighed * 1000 / MINUTE_MS, max(free_at - now, 0.0)
+    ahead = min(max(free_at - now, 0.0), furthest_slot_ms(interval))
+    return weighed * 1000 / MINUTE_MS, ahead
 
 
 def take_due(

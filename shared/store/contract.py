@@ -140,6 +140,21 @@ class Condition(Struct, frozen=True):
     settings: Mapping[str, str]
 
 
+MAX_SLOT_WAIT_MS = 1_000
+"""ms that nobody's slot lies further ahead: a poll waits that long, a command 300 ms at most."""
+MAX_THROTTLE_PAUSE_MS = 2_000
+"""ms for which a rate limit gives no slot at most, once Live has throttled."""
+MAX_WORKER_LEASE_MS = 60_000
+"""ms that no worker's registration lasts longer without being renewed."""
+
+
+def furthest_slot_ms(interval: float) -> float:
+    """Return how far ahead (ms) the next free slot may lie. One that lies further ahead was given
+    before the store's clock was set back; it is moved to this distance. Moved to now, it would give
+    slots a second time that were given already."""
+    return max(MAX_SLOT_WAIT_MS + interval, MAX_THROTTLE_PAUSE_MS)
+
+
 COMMANDS, POLLS = "commands", "polls"
 """The rate limits: of the commands that change a recording, and of the polls."""
 POLL_RATE_PER_S = 50

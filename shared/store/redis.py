@@ -18,6 +18,7 @@ from shared.store import scripts
 from shared.store.codec import entry_from_json, from_json
 from shared.store.contract import (
     COMMANDS,
+    MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
     Claimed,
@@ -33,6 +34,7 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    furthest_slot_ms,
 )
 from shared.store.redis_connection import RawConnection, import_redis
 from shared.store.save_request import (
@@ -133,13 +135,17 @@ class RedisStore:
 
     def register(self, name: str, who: str, ms: int) -> int:
         """Register a worker for `ms`, or extend it; return how many others are registered."""
-        return int(self._run(scripts.REGISTER, self._keys(f"workers:{name}"), who, ms))
+        return int(
+            self._run(scripts.REGISTER, self._keys(f"workers:{name}"), who, ms, MAX_WORKER_LEASE_MS)
+        )
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True if one more worker should be woken: none was woken within `ms`, and none is
         registered, or fewer than `most` are and they leave slots unused."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
-        return bool(self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms))
+        return bool(
+            self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms, MAX_WORKER_LEASE_MS)
+        )
 
     def deregister(self, name: str, who: str) -> None:
         self._do("ZREM", *self._keys(f"workers:{name}"), who)
@@ -296,7 +302,8 @@ class RedisStore:
         from redis.exceptions import NoScriptError
 
         digest = script.digest  # a file that is missing must not look like an engine that is away
-        arguments = (len(keys), *keys, self._time(), *args)
+        furthest = (furthest_slot_ms(self._interval),) if script.uses_rate_limit else ()
+        arguments = (len(keys), *keys, self._time(), *furthest, *args)
         try:
             return self._asked(lambda _, direct: direct.execute("EVALSHA", digest, *arguments))
         except NoScriptError:

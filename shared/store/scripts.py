@@ -31,6 +31,7 @@ class Script:
     def __init__(self, name: str, preludes: tuple[str, ...] = ()) -> None:
         self.name = name
         self.files = (*preludes, name)
+        self.uses_rate_limit = preludes == RATE_LIMIT
 
     @cached_property
     def text(self) -> str:

@@ -23,6 +23,7 @@ from shared.store.codec import entry_from_json, entry_to_json, from_json, to_jso
 from shared.store.contract import (
     COMMANDS,
     HISTORY_MAX_ENTRIES,
+    MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
     Claimed,
@@ -123,18 +124,21 @@ class SqliteStore:
     def slow(self, ms: int) -> None:
         """Give no slot to a command for `ms`: Live has throttled."""
         with self._writing() as db:
-            command_queue.slow(db, COMMANDS, until=self._clock() + ms)
+            command_queue.slow(db, COMMANDS, self._interval, now=self._clock(), pause=ms)
 
     def use(self) -> Use:
         """Return how much of the commands' rate limit is used."""
         with self._reading() as db:
-            return Use(1000 / self._interval, *command_queue.use(db, COMMANDS, self._clock()))
+            used, ahead = command_queue.use(db, COMMANDS, self._interval, self._clock())
+        return Use(1000 / self._interval, used, ahead)
 
     def register(self, name: str, who: str, ms: int) -> int:
         """Register or renew a worker for `ms` from now; return how many others are registered."""
         with self._writing() as db:
             now = self._clock()
-            db.execute("DELETE FROM worker WHERE until <= ?", (now,))
+            # One whose lease ends further ahead registered before the clock was set back: it
+            # registers again if it is still there.
+            db.execute("DELETE FROM worker WHERE until <= ? OR until > ?", (now, _lease_end(now)))
             db.execute("REPLACE INTO worker VALUES (?,?,?)", (name, who, now + ms))
             (all_of_them,) = db.execute(
                 "SELECT count(*) FROM worker WHERE name=?", (name,)
@@ -148,12 +152,13 @@ class SqliteStore:
         with self._writing() as db:
             now = self._clock()
             (alive,) = db.execute(
-                "SELECT count(*) FROM worker WHERE name=? AND until > ?", (name, now)
+                "SELECT count(*) FROM worker WHERE name=? AND until > ? AND until <= ?",
+                (name, now, _lease_end(now)),
             ).fetchone()
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (woken,)).fetchone()
-            is_booked = command_queue.use(db, COMMANDS, now)[1] > 0
+            is_booked = command_queue.use(db, COMMANDS, self._interval, now)[1] > 0
             enough = alive >= most or (alive > 0 and is_booked)
-            if enough or (row and now - row[0] < ms):
+            if enough or (row and 0 <= now - row[0] < ms):
                 return False
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (woken, now))
         return True
@@ -256,10 +261,15 @@ class SqliteStore:
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
 
     def age_ms(self, name: str) -> int | None:
-        """Return how many ms ago the timestamp was set; None if it never was."""
+        """Return how many ms ago the timestamp was set; None if it never was. One that lies ahead,
+        since the clock was set back, becomes now: from now on it ages."""
         with self._reading() as db:
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
-        return self._clock() - row[0] if row else None
+        age = self._clock() - row[0] if row else None
+        if age is not None and age < 0:
+            self.touch(name)
+            return 0
+        return age
 
     def ages(self) -> Mapping[str, int]:
         """Return how many ms ago each timestamp was set."""
@@ -357,6 +367,11 @@ def _has_switched(db: sqlite3.Connection) -> bool:
             raise
         return False
     return True
+
+
+def _lease_end(now: int) -> int:
+    """Return when the lease of a worker that registers now ends at the latest."""
+    return now + MAX_WORKER_LEASE_MS
 
 
 def _columns(key: StreamKey) -> tuple[str, str, str]:

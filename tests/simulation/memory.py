@@ -22,6 +22,7 @@ from shared.protocol.stream import StreamKey
 from shared.store.contract import (
     COMMANDS,
     HISTORY_MAX_ENTRIES,
+    MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
@@ -38,6 +39,7 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    furthest_slot_ms,
     watched_of,
 )
 
@@ -196,6 +198,7 @@ class MemoryStore:
     ) -> tuple[float, bool]:
         """GCRA with a burst of one."""
         rate_limit = self.shared.lanes[name]
+        rate_limit.free_at = min(rate_limit.free_at, now + furthest_slot_ms(interval))
         slot = max(float(now), rate_limit.free_at)
         if slot - now > wait:
             return slot, False
@@ -215,13 +218,15 @@ class MemoryStore:
 
     def slow(self, ms: int) -> None:
         rate_limit = self.shared.lanes[COMMANDS]
-        rate_limit.free_at = max(rate_limit.free_at, self._clock() + ms)
+        now = self._clock()
+        booked = min(rate_limit.free_at, now + furthest_slot_ms(self._interval))
+        rate_limit.free_at = max(booked, now + ms)
 
     def use(self) -> Use:
         rate_limit, now = self.shared.lanes[COMMANDS], self._clock()
         used, before = rate_limit.counted(now)
         weighed = used + before * (1 - now % MINUTE_MS / MINUTE_MS)
-        ahead = max(rate_limit.free_at - now, 0.0)
+        ahead = min(max(rate_limit.free_at - now, 0.0), furthest_slot_ms(self._interval))
         return Use(1000 / self._interval, weighed * 1000 / MINUTE_MS, ahead)
 
     # --- who goes next --------------------------------------------------------------------------
@@ -253,7 +258,8 @@ class MemoryStore:
     def register(self, name: str, who: str, ms: int) -> int:
         now, runners = self._clock(), self.shared.runners
         with self.shared.lock:
-            for one in [one for one, until in runners.items() if until <= now]:
+            lasts = now + MAX_WORKER_LEASE_MS
+            for one in [one for one, until in runners.items() if not now < until <= lasts]:
                 del runners[one]
             runners[name, who] = now + ms
             return sum(kind == name for kind, _ in runners) - 1
@@ -262,9 +268,9 @@ class MemoryStore:
         now, woken = self._clock(), f"woken {name}"
         with self.shared.lock:
             running = [until for (kind, _), until in self.shared.runners.items() if kind == name]
-            alive = sum(until > now for until in running)
+            alive = sum(now < until <= now + MAX_WORKER_LEASE_MS for until in running)
             enough = alive >= most or (alive > 0 and self.use().ahead > 0)
-            if enough or now - self.shared.timestamps.get(woken, -NEVER) < ms:
+            if enough or 0 <= now - self.shared.timestamps.get(woken, -NEVER) < ms:
                 return False
             self.shared.timestamps[woken] = now
             return True
@@ -306,8 +312,10 @@ class MemoryStore:
         self.shared.timestamps[name] = self._clock()
 
     def age_ms(self, name: str) -> int | None:
-        at = self.shared.timestamps.get(name)
-        return None if at is None else self._clock() - at
+        at, now = self.shared.timestamps.get(name), self._clock()
+        if at is not None and at > now:
+            at = self.shared.timestamps[name] = now
+        return None if at is None else now - at
 
     def ages(self) -> Mapping[str, int]:
         now = self._clock()

@@ -1,6 +1,7 @@
 -- Prelude: a rate limiter shared by all instances (GCRA with a burst of one), after clock.lua.
 -- KEYS: 1 rate limit: always the first key of a script with this prelude. It stands here as a
 --       literal because Tair refuses a key whose index is computed.
+-- ARGV: 2 ms that the next free slot may lie ahead at most (shared/store/contract.py)
 -- Defines: slot (ms), the next free slot; take(interval), which takes it; limit, used, before,
 --          minute, MINUTE_MS for scripts that read the limiter.
 --
@@ -8,9 +9,17 @@
 --
 --   idle:  ----free----now = slot----slot + interval = new free----> time
 --   busy:  ----now-----free = slot---slot + interval = new free----> time
+--
+-- One that lies further ahead than any legitimate was written before the clock was set back. It is
+-- moved to that distance; moved to now it would give slots a second time.
 local MINUTE_MS = 60000
 local limit = redis.call('HMGET', KEYS[1], 'free', 'minute', 'used', 'before')
-local slot = math.max(now, tonumber(limit[1] or '0'))
+local free = tonumber(limit[1] or '0')
+if free > now + ARGV[2] then
+  free = now + ARGV[2]
+  redis.call('HSET', KEYS[1], 'free', string.format('%.3f', free))
+end
+local slot = math.max(now, free)
 -- Slots taken in this minute and in the one before it; after a longer pause, or where the clock was
 -- set back, both count from nothing.
 local minute = math.floor(now / MINUTE_MS)

@@ -1,6 +1,6 @@
 -- Measure how much of a rate limit is used.
 -- KEYS: 1 rate limit
--- ARGV: 1 clock
+-- ARGV: 1 clock, 2 furthest slot
 -- Returns: {slots a second over the last minute, ms until the next free slot}
 -- One step: the counts, the next slot and the time must be of one moment.
 -- The minute before counts with the part of it that lies within the last 60 s:

@@ -1,7 +1,7 @@
 -- Replace one version of a record and, where the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
 --       10 phases, 11 waits, 12 uris, 13 watched
--- ARGV: 1 clock, 2 the save as JSON (shared/store/save_request.py)
+-- ARGV: 1 clock, 2 furthest slot, 3 the save as JSON (shared/store/save_request.py)
 -- Returns: {'conflict'}, or {result, version, ms until the slot, slot, lease end}. The result is
 --          'stored', 'over_quota' or 'claimed'; slot and lease end are '' unless it is 'claimed'.
 -- One step: the version check, the slot, the quota and every index must agree. Between any two of
@@ -10,7 +10,7 @@
 -- The queue is three sorted sets of one member a record, its order: command priority, policy
 -- priority, age, name. `later` has what is due in the future, by due time; `line` what is due now,
 -- by order; `lined` the same as `line`, by due time.
-local request = cjson.decode(ARGV[2])
+local request = cjson.decode(ARGV[3])
 local row = redis.call('HMGET', KEYS[2], 'version', 'token', 'phase', 'order', 'rule', 'waits',
   'slot', 'sent', 'lease', 'over_quota')
 local old = {version = tonumber(row[1] or '0'), token = row[2], phase = row[3], order = row[4],

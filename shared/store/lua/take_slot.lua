@@ -1,8 +1,8 @@
 -- Take the next slot of a rate limit if it comes soon enough.
 -- KEYS: 1 rate limit
--- ARGV: 1 clock, 2 ms between two slots, 3 ms to wait at most
+-- ARGV: 1 clock, 2 furthest slot, 3 ms between two slots, 4 ms to wait at most
 -- Returns: ms until the slot, or nil, and none is taken, where it comes later than that.
 -- One step: two instances that read the same free slot would both take it.
-if slot - now > tonumber(ARGV[3]) then return false end
-take(tonumber(ARGV[2]))
+if slot - now > tonumber(ARGV[4]) then return false end
+take(tonumber(ARGV[3]))
 return string.format('%.3f', slot - now)

@@ -1,0 +1,131 @@
+"""What a store does when its clock is set back or forward, on every engine."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from shared.protocol import Command, StreamKey
+from shared.protocol.rules.claim import claim
+from shared.store import Store
+from shared.store.contract import (
+    MAX_SLOT_WAIT_MS,
+    MAX_THROTTLE_PAUSE_MS,
+    Claimed,
+    Save,
+)
+from tests.conftest import NOON, Clock, owing
+
+HOUR_MS = 3_600_000
+INTERVAL_MS = 20
+
+
+def try_to_claim(store: Store, number: int, *, wait: int = 0) -> float | None:
+    """Return in how many ms the slot of a fresh stream comes; None if it got none."""
+    record = owing(Command.STOP, key=StreamKey("live.example.com", "app", f"room{number}"))
+    flying = claim(record, f"flight-{number}", NOON * 2)
+    saved = store.save_or_claim(Save(0, record, flying, slot_wait_ms=wait, lease_ms=8000))
+    return saved.slot_in if isinstance(saved, Claimed) else None
+
+
+# --- the rate limit -----------------------------------------------------------------------------
+
+
+def test_commands_go_on_within_seconds_after_the_clock_was_set_back(
+    store: Store, clock: Clock
+) -> None:
+    try_to_claim(store, 0)
+    clock.pass_ms(-HOUR_MS)
+    assert try_to_claim(store, 1) is None
+    clock.pass_ms(MAX_THROTTLE_PAUSE_MS)
+
+    assert try_to_claim(store, 2) == 0
+
+
+@pytest.mark.parametrize("step_ms", [-HOUR_MS, -5_000, -300, 0])
+def test_no_slot_is_given_twice_however_far_the_clock_is_set_back(
+    store: Store, clock: Clock, step_ms: int
+) -> None:
+    """By true time, no two slots are nearer than the rate allows."""
+    true_ms, slots = 0, list[float]()
+    for number in range(400):
+        if number == 150:
+            clock.pass_ms(step_ms)
+        given = try_to_claim(store, number, wait=250)
+        slots += [] if given is None else [true_ms + given]
+        clock.pass_ms(10)
+        true_ms += 10
+
+    assert len(slots) > 80
+    assert all(after - before > INTERVAL_MS - 0.01 for before, after in pairwise(slots))
+
+
+def test_a_clock_set_forward_gives_at_most_the_slots_of_one_wait_more(
+    store: Store, clock: Clock
+) -> None:
+    """The slots that lie ahead at the step are given to others again, once."""
+    true_ms, slots = 0, list[float]()
+    for number in range(400):
+        clock.pass_ms(HOUR_MS if number == 150 else 0)
+        given = try_to_claim(store, number, wait=250)
+        slots += [] if given is None else [true_ms + given]
+        clock.pass_ms(10)
+        true_ms += 10
+    in_a_second = max(sum(at <= other < at + 1000 for other in slots) for at in slots)
+
+    assert in_a_second <= 1000 / INTERVAL_MS + 1 + 250 / INTERVAL_MS + 1
+
+
+def test_a_pause_for_throttling_survives_a_clock_that_is_set_back(
+    store: Store, clock: Clock
+) -> None:
+    store.slow(MAX_THROTTLE_PAUSE_MS)
+    clock.pass_ms(-HOUR_MS)
+
+    assert store.use().ahead == MAX_THROTTLE_PAUSE_MS
+    assert try_to_claim(store, 1) is None
+    store.slow(200)
+    clock.pass_ms(MAX_THROTTLE_PAUSE_MS - 1)
+    assert try_to_claim(store, 2) is None
+    clock.pass_ms(1)
+    assert try_to_claim(store, 3) == 0
+
+
+def test_polls_go_on_too(store: Store, clock: Clock) -> None:
+    store.poll_slot(0)
+    clock.pass_ms(-HOUR_MS)
+    assert store.poll_slot(0) is None
+    clock.pass_ms(max(MAX_SLOT_WAIT_MS + INTERVAL_MS, MAX_THROTTLE_PAUSE_MS))
+
+    assert store.poll_slot(0) == 0
+
+
+# --- workers and timestamps ---------------------------------------------------------------------
+
+
+def test_a_worker_that_registered_before_the_clock_was_set_back_is_at_work_no_more(
+    store: Store, clock: Clock
+) -> None:
+    store.register("reconcile", "killed", 2000)
+    clock.pass_ms(-HOUR_MS)
+
+    assert store.may_wake_one("reconcile", 1, 1000)
+    assert store.register("reconcile", "another", 2000) == 0
+
+
+def test_a_wake_that_lies_ahead_keeps_nobody_from_waking(store: Store, clock: Clock) -> None:
+    assert store.may_wake_one("reconcile", 1, 1000)
+    clock.pass_ms(-HOUR_MS)
+
+    assert store.may_wake_one("reconcile", 1, 1000)
+    assert not store.may_wake_one("reconcile", 1, 1000)
+
+
+def test_a_timestamp_that_lies_ahead_ages_from_now_on(store: Store, clock: Clock) -> None:
+    store.touch("reconciled")
+    clock.pass_ms(-HOUR_MS)
+
+    assert store.age_ms("reconciled") == 0
+    clock.pass_ms(180_000)
+    assert store.age_ms("reconciled") == 180_000
