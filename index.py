@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 
 def record_command(event: bytes, context: object) -> dict[str, object]:
     from functions import record_command as function
@@ -53,8 +55,14 @@ def initialize(context: object) -> None:
     with without_collector():
         from shared.invocation.composition import prepare
 
-        prepare()
-        _load_function(context)
+        name = _function_name(context)
+        prepare(live=name not in _WITHOUT_LIVE)
+        if name:
+            import_module(f"functions.{name}")
+
+
+_WITHOUT_LIVE = ("on_demand", "relay")
+"""The functions that send nothing to Live: none of its SDK is loaded for them."""
 
 
 def initialize_files(_context: object) -> None:
@@ -67,12 +75,9 @@ def initialize_files(_context: object) -> None:
         function.prepare()
 
 
-def _load_function(context: object) -> None:
-    """Its handler is `index.stream_events`, say. Where the context does not tell, the event loads
-    it."""
-    from importlib import import_module
-
+def _function_name(context: object) -> str:
+    """Return the name of the function that this instance serves; "" where the context does not tell
+    its handler, which is `index.stream_events`, say. The event loads it then."""
     handler = str(getattr(getattr(context, "function", None), "handler", ""))
     file, _, name = handler.rpartition(".")
-    if file == __name__ and name.isidentifier() and name in globals():
-        import_module(f"functions.{name}")
+    return name if file == __name__ and name.isidentifier() and name in globals() else ""

@@ -1,6 +1,6 @@
 """Splits certifi's root certificates into one file each, named `HASH.N` for OpenSSL's lookup.
 
-cli.packaging.build calls it; shared/outbound/live/connection.py uses the folder. A connection needs
+cli.packaging.build calls it; shared/outbound/tls.py uses the folder. A connection needs
 one root, and reading the whole bundle takes a tenth of a cold start.
 """
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from shared.outbound.live.connection import ROOTS
+from shared.outbound.tls import ROOTS
 
 BUNDLE = PurePosixPath("certifi/cacert.pem")
 FOLDER = BUNDLE.with_name(ROOTS)

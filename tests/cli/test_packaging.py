@@ -17,7 +17,7 @@ from cli.local.stack import Deployed, running
 from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
 from cli.paths import ROOT
 from emulator.live import Remote
-from shared.outbound.live.connection import ROOTS
+from shared.outbound.tls import ROOTS
 from tests.support.journey import Stage
 from tests.support.programs import RUNTIME_PARAMS, python_of
 

@@ -8,29 +8,25 @@ import logging
 import os
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, timezone
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
 from pathlib import Path
 
 import certifi
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
 from cli.packaging.roots import by_name
+from shared.outbound import tls
 from shared.outbound.live import CONNECT_MS, LEASE_MS, READ_MS, Credentials, LiveClient
-from shared.outbound.live.connection import ROOTS, proxies_for
+from shared.outbound.live.connection import proxies_for
 from shared.outbound.live.error_codes import CODES
 from shared.outbound.live.sdk import READINGS
+from shared.outbound.tls import ROOTS
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import (
     AlreadyStarted,
@@ -61,6 +57,7 @@ from tests.support.raw_server import (
     xml_reply,
 )
 from tests.support.receiver import poll
+from tests.support.self_signed import self_signed
 
 # The SDK asks for the time in a way that Python 3.12 and later warn of.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
@@ -76,6 +73,13 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_roots() -> Iterator[None]:
+    tls.forget()
+    yield
+    tls.forget()
 
 
 @pytest.fixture(scope="module")
@@ -388,28 +392,6 @@ def vouched_for_here(untrusted: Wire, tmp_path: Path, monkeypatch: pytest.Monkey
     """By this machine, as behind a company's proxy, and by nobody else."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     return untrusted
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(timezone.utc)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    valid = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
-    valid = valid.add_extension(host, critical=False)
-    pem = folder / "server.pem"
-    pem.write_bytes(
-        valid.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return context
 
 
 def test_a_server_that_nobody_vouches_for_is_told_nothing(untrusted: Wire) -> None:
@@ -804,6 +786,7 @@ def test_what_was_prepared_is_what_the_first_call_uses() -> None:
     client = LiveClient(endpoint="127.0.0.1:1", protocol="http", connect_timeout=100)
     client.prepare()
     prepared = set(DaraCore._sessions)
+    assert any("127.0.0.1:1:" in name for name in prepared)
     with pytest.raises(NeverSent):
         client.send(Command.START, KEY, credentials=Credentials("id", "secret"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -151,6 +152,20 @@ def test_an_sdk_that_uses_what_is_left_out_is_imported_as_it_comes(
 ) -> None:
     other = probe(wire, "lazy", before=changed(tmp_path, "darabonba", file, text))
     assert other.way == "plain"
+    assert other.answers[0] == [{"RequestId": "R-1"}]
+
+
+def test_an_sdk_with_other_private_names_is_called_all_the_same(wire: Wire, tmp_path: Path) -> None:
+    """Neither way may need a name that begins with an underscore: a release may change it."""
+    core = changed(tmp_path, "darabonba", "core.py", "\n") / "darabonba" / "core.py"
+    text = core.read_text(encoding="utf-8")
+    private = set(re.findall(r"(?<=[ .])_[a-z]\w+(?=\()", text))
+    assert len(private) > 3
+    for name in private:
+        text = re.sub(rf"\b{name}\b", f"{name}_renamed", text)
+    core.write_text(text, encoding="utf-8")
+    other = probe(wire, "lazy", before=tmp_path)
+    assert other.way == "lazy"
     assert other.answers[0] == [{"RequestId": "R-1"}]
 
 

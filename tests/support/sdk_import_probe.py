@@ -64,6 +64,7 @@ def main(endpoint: str, lazy_imports: str, steps: str, named: str = "") -> None:
     live = LiveClient(
         endpoint=endpoint, protocol="http", read_timeout=2_000, lazy_imports=lazy_imports == "lazy"
     )
+    live.prepare()
     answers = [ask(live, action) for action in get_args(Action)]
     answers += [ask(live, "RealTimeRecordCommand") for _ in range(int(steps))]
     found = models() if named else {}

@@ -7,20 +7,21 @@
 from __future__ import annotations
 
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import ConnectTimeoutError
 
-ROOTS = "roots"
-"""The package's directory of root certificates, next to certifi's bundle
-(cli/packaging/roots.py)."""
+from shared.outbound import tls
+
 XML = "text/xml;charset=utf-8"
 """The only content type that the SDK reads as XML."""
 
@@ -34,67 +35,60 @@ class UnexpectedResponse(requests.RequestException):
 
 
 class Adapter(HTTPAdapter):
-    """An adapter whose connections share one store of trusted roots, which is read once. The SDK
-    reads two for the first connection, and `requests` one more for every connection."""
-
-    def __init__(self, pool_size: int) -> None:
-        self._trusted = trusting_certifi()
-        self._all_trusted = False
-        super().__init__(pool_maxsize=pool_size)
+    """An adapter whose connections share the process's TLS context. The SDK reads two stores of
+    trusted roots for the first connection, and `requests` one more for every connection."""
 
     def init_poolmanager(self, *sizes: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
-        super().init_poolmanager(*sizes, ssl_context=self._trusted, **named)
+        super().init_poolmanager(*sizes, ssl_context=tls.context(), **named)
 
     def proxy_manager_for(self, proxy: str, **named: Any) -> Any:  # noqa: ANN401 - as above
-        return super().proxy_manager_for(proxy, ssl_context=self._trusted, **named)
+        return super().proxy_manager_for(proxy, ssl_context=tls.context(), **named)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401 - as above
         if verify is not True or cert:
             super().cert_verify(conn, url, verify, cert)
 
     def send(self, *request: Any, **named: Any) -> requests.Response:  # noqa: ANN401 - as above
-        """Send the request. If the server is not trusted, read all of certifi's roots and the
-        machine's own (a company's proxy, for example) and send it again: the failed handshake has
-        sent nothing."""
+        """Send the request. If the server is not trusted, read all roots and send it again."""
         try:
             return super().send(*request, **named)
         except requests.exceptions.SSLError as error:
-            if self._all_trusted or not is_untrusted(error):
+            if not is_untrusted(error):
                 raise
-        self._all_trusted = True
-        self._trusted.load_verify_locations(cafile=certifi.where())
-        self._trusted.load_default_certs()
+        tls.trust_all_roots()
         return super().send(*request, **named)
 
 
-def trusting_certifi() -> ssl.SSLContext:
-    """Return a context that trusts certifi's roots. A package has one file for each root, and
-    OpenSSL opens the one that a server names; without those files it reads the bundle, in 20 ms."""
-    bundle = Path(certifi.where())
-    roots = bundle.with_name(ROOTS)
-    if roots.is_dir():
-        return ssl.create_default_context(capath=str(roots))
-    return ssl.create_default_context(cafile=str(bundle))
-
-
-POOL_CONNECTIONS = 40
-"""The SDK's own default."""
+DEFAULT_CONNECTIONS = 40
+"""The SDK's own default, where nobody says how many senders there are."""
 
 
 def adapter(protocol: str, _tls: object = None, pool_size: int | None = None) -> HTTPAdapter:
     """Return the adapter that replaces the SDK's own."""
-    size = pool_size or POOL_CONNECTIONS
-    return Adapter(size) if protocol.upper() == "HTTPS" else HTTPAdapter(pool_maxsize=size)
+    size = pool_size or DEFAULT_CONNECTIONS
+    kind = Adapter if protocol.upper() == "HTTPS" else HTTPAdapter
+    return kind(pool_maxsize=size)
 
 
-REHEARSAL = "rehearsal.invalid"
+REHEARSED = "rehearsed"
+_calls = threading.local()
+
+
+@contextmanager
+def rehearsal() -> Iterator[None]:
+    """Answer this thread's calls as Live would, with the RequestId REHEARSED: nothing is sent."""
+    _calls.are_rehearsed = True
+    try:
+        yield
+    finally:
+        _calls.are_rehearsed = False
 
 
 class DirectSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
-        kwargs["allow_redirects"] = False
-        if request.headers.get("host") == REHEARSAL:
+        if getattr(_calls, "are_rehearsed", False):
             return _rehearsed(request)
+        kwargs["allow_redirects"] = False
         kwargs["proxies"] = proxies_for(request.url or "")
         response = super().send(request, **kwargs)
         if not may_be_lives(response):
@@ -108,7 +102,7 @@ def _rehearsed(request: requests.PreparedRequest) -> requests.Response:
     response.status_code = HTTPStatus.OK
     response.request = request
     response.headers["content-type"] = "application/json"
-    response._content = f'{{"RequestId": "{REHEARSAL}"}}'.encode()  # noqa: SLF001 - it has no setter
+    response.raw = BytesIO(f'{{"RequestId": "{REHEARSED}"}}'.encode())
     return response
 
 

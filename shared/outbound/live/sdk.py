@@ -7,6 +7,7 @@ default: every attempt needs a claim of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from shared.outbound.live.error_codes import Refusal
-from shared.outbound.live.sdk_import import Action, Official, official
+from shared.outbound.live.sdk_import import Action, Official, official, rehearse
 from shared.protocol.command_errors import InDoubt, LiveError, NeverSent, OperatorActionNeeded
 
 CONNECT_MS = 800
@@ -46,22 +47,24 @@ class Credentials(Struct, frozen=True):
 
 class LiveEndpoint(Struct, frozen=True, kw_only=True):
     """Live's address and our time-outs in ms. The default time-outs together leave a callback time
-    to answer within 3 s. `http` is for the emulator; without `lazy_imports` the whole SDK is
-    imported."""
+    to answer within 3 s. `connections` are kept between calls, one for each sender; 0 is the SDK's
+    own number. `http` is for the emulator; without `lazy_imports` the whole SDK is imported."""
 
     endpoint: str = "live.aliyuncs.com"
     protocol: str = "https"
     region: str = "cn-shanghai"
     connect_timeout: int = CONNECT_MS
     read_timeout: int = READ_MS
+    connections: int = 0
     lazy_imports: bool = True
 
     def prepare(self) -> None:
         """Import the SDK and make its session now, before a slot is taken. No claim may wait for
         either, and threads that need the first session together make one each
         (docs/platform/sdk.md §B2)."""
-        official(lazy_imports=self.lazy_imports)
-        _session(self.protocol, self.endpoint)
+        sdk = official(lazy_imports=self.lazy_imports)
+        with suppress(Exception):  # without a session, the first call makes one: 25 ms
+            _open_session(sdk, self)
 
     def ask(
         self, action: Action, parameters: Mapping[str, object], credentials: Credentials
@@ -84,10 +87,8 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
         self, action: Action, parameters: Mapping[str, object], credentials: Credentials
     ) -> Mapping[str, object]:
         sdk = official(lazy_imports=self.lazy_imports)
-        runtime = sdk.RuntimeOptions(
-            connect_timeout=self.connect_timeout, read_timeout=self.read_timeout
-        )
-        return sdk.call(_config(sdk, self, credentials), action, parameters, runtime)
+        config = _config(sdk, self, credentials)
+        return sdk.call(config, action, parameters, _runtime(sdk, self))
 
 
 def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> object:
@@ -103,15 +104,17 @@ def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> obje
     )
 
 
-@cache
-def _session(protocol: str, endpoint: str) -> object:
-    """Return the session that the SDK will look for, under the SDK's own name for it. Under any
-    other name, the first call would make a session of its own, which takes 25 ms."""
-    from darabonba import core
+def _runtime(sdk: Official, line: LiveEndpoint) -> object:
+    return sdk.RuntimeOptions(
+        connect_timeout=line.connect_timeout,
+        read_timeout=line.read_timeout,
+        max_idle_conns=line.connections or None,
+    )
 
-    pool = core.DaraCore._resolve_pool_maxsize()  # noqa: SLF001 - nothing public makes a session
-    name = f"{protocol}://{endpoint}:80:pool={pool}"
-    return core.DaraCore._get_session(name, protocol, pool_size=pool)  # noqa: SLF001 - as above
+
+@cache
+def _open_session(sdk: Official, line: LiveEndpoint) -> None:
+    rehearse(sdk, line.protocol, line.endpoint, _runtime(sdk, line))
 
 
 def _body(answer: Mapping[str, object]) -> Mapping[str, object]:

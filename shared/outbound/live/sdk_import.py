@@ -132,14 +132,23 @@ def _quieten() -> None:
 def _rehearsed(sdk: Official) -> Official:
     """Return the SDK after one call that goes nowhere. The call shows now what a new release has
     changed, and does what the first call of a process does once."""
-    from shared.outbound.live.connection import REHEARSAL
+    from shared.outbound.live.connection import REHEARSED
 
-    keys = {"access_key_id": "id", "access_key_secret": "secret", "security_token": "token"}
-    config = sdk.Config(**keys, endpoint=REHEARSAL, protocol="http", region_id="cn-shanghai")
-    answer = sdk.call(config, "RealTimeRecordCommand", {"AppName": "a"}, sdk.RuntimeOptions())
-    if answer["body"] != {"RequestId": REHEARSAL} or answer["statusCode"] != 200:  # noqa: PLR2004 - as the session has it
+    answer = rehearse(sdk, "http", "rehearsal.invalid", sdk.RuntimeOptions())
+    if answer["body"] != {"RequestId": REHEARSED} or answer["statusCode"] != 200:  # noqa: PLR2004 - as the session has it
         raise StubUsedTooEarly(f"the rehearsal was answered {answer}")
     return sdk
+
+
+def rehearse(sdk: Official, protocol: str, endpoint: str, runtime: object) -> Mapping[str, Any]:
+    """Return the answer to a call that is not sent. After it the SDK has its session for this
+    endpoint, and no call waits for one: nothing public of the SDK makes a session."""
+    from shared.outbound.live.connection import rehearsal
+
+    keys = {"access_key_id": "id", "access_key_secret": "secret", "security_token": "token"}
+    config = sdk.Config(**keys, endpoint=endpoint, protocol=protocol, region_id="cn-shanghai")
+    with rehearsal():
+        return sdk.call(config, "RealTimeRecordCommand", {"AppName": "a"}, runtime)
 
 
 @cache

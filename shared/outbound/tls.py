@@ -1,0 +1,58 @@
+"""The TLS context of a process: every https call shares it, so that its roots are read once.
+
+`http` and the session of the official SDK use it. It must not import `requests` or an SDK: a
+function that never calls Live would load them for one wake-up call.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+
+ROOTS = "roots"
+"""The package's directory of root certificates, next to certifi's bundle
+(cli/packaging/roots.py)."""
+
+
+def context() -> ssl.SSLContext:
+    """Return the context of this process. It trusts certifi's roots."""
+    import certifi
+
+    return _trusting(certifi.where())
+
+
+def trust_all_roots() -> None:
+    """Add the rest of certifi's roots to the context, and the machine's own (a company's proxy, for
+    example). A failed handshake has sent nothing, so the caller may repeat its request then."""
+    import certifi
+
+    _widen(certifi.where())
+
+
+@cache
+def _trusting(bundle: str) -> ssl.SSLContext:
+    """Return a context that trusts certifi's roots. A package has one file for each root, and
+    OpenSSL opens the one that a server names; without those files it reads the bundle, in 20 ms."""
+    import ssl
+
+    roots = Path(bundle).with_name(ROOTS)
+    if roots.is_dir():
+        return ssl.create_default_context(capath=str(roots))
+    return ssl.create_default_context(cafile=bundle)
+
+
+@cache
+def _widen(bundle: str) -> None:
+    trusted = _trusting(bundle)
+    trusted.load_verify_locations(cafile=bundle)
+    trusted.load_default_certs()
+
+
+def forget() -> None:
+    """Read the roots again at the next call: for tests, which change them."""
+    _trusting.cache_clear()
+    _widen.cache_clear()

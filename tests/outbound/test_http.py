@@ -1,0 +1,161 @@
+"""Wake-up calls and the relay over TLS: they trust what the SDK's connection trusts."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.packaging.roots import by_name
+from shared.outbound import http, tls
+from shared.outbound.http import Outgoing, Unanswered
+from shared.outbound.live import Credentials, LiveClient
+from shared.outbound.tls import ROOTS
+from shared.outbound.wake import Wake
+from shared.protocol import Command, StreamKey
+from tests.support.raw_server import Wire, json_reply
+from tests.support.self_signed import self_signed
+
+ROOT = Path(__file__).parents[2]
+ACCEPTED = json_reply({"RequestId": "R-1"})
+PATIENCE_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _fresh_roots() -> Iterator[None]:
+    tls.forget()
+    yield
+    tls.forget()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Wire]:
+    """Serve under a certificate that nothing but its own file vouches for."""
+    wire = Wire(tls=self_signed(tmp_path))
+    wire.script(ACCEPTED)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Certifi's folder in a package: an empty bundle, and the server's root in a file."""
+    folder = tmp_path / "certifi"
+    (folder / ROOTS).mkdir(parents=True)
+    shutil.copy(tmp_path / "server.pem", folder / "cacert.pem")
+    for name, certificate in by_name((tmp_path / "server.pem").read_bytes()).items():
+        (folder / ROOTS / name).write_bytes(certificate)
+    monkeypatch.setattr("certifi.where", lambda: str(folder / "cacert.pem"))
+    return folder
+
+
+def call(server: Wire) -> int:
+    return http.call(Outgoing("POST", f"https://{server.endpoint}/"), patience=PATIENCE_S)[0]
+
+
+def send(server: Wire) -> str:
+    live = LiveClient(endpoint=server.endpoint, connect_timeout=5_000, read_timeout=5_000)
+    key = StreamKey("live.example.com", "app", "room1")
+    return live.send(Command.START, key, credentials=Credentials("an-id", "a-secret"))
+
+
+def test_a_server_that_nobody_vouches_for_gets_nothing(server: Wire) -> None:
+    with pytest.raises(Unanswered, match="SSLCertVerificationError"):
+        call(server)
+    assert server.seen == []
+
+
+def test_a_server_under_a_root_of_the_package_is_called_once(server: Wire, package: Path) -> None:
+    (package / "cacert.pem").unlink()
+    assert call(server) == 200
+    assert server.connections == 1
+
+
+def test_a_root_that_only_this_machine_has_is_trusted_too(
+    server: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    assert call(server) == 200
+    assert len(server.seen) == 1
+
+
+def test_a_wake_up_call_reads_no_roots_after_a_command_has_read_them(
+    server: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    assert send(server) == "R-1"
+    connections = server.connections
+    monkeypatch.delenv("SSL_CERT_FILE")
+    Wake(f"https://{server.endpoint}/", "a-key", monotonic=lambda: 0)()
+    assert len(server.seen) == 2
+    assert server.connections == connections + 1
+
+
+def test_a_command_reads_no_roots_after_a_wake_up_call_has_read_them(
+    server: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    assert call(server) == 200
+    connections = server.connections
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert send(server) == "R-1"
+    assert server.connections == connections + 1
+
+
+CALLS_ONLY = """
+import sys
+from shared.outbound import http
+http.call(http.Outgoing("POST", sys.argv[1]), patience=5.0)
+print(sorted({"requests", "urllib3", "darabonba", "alibabacloud_live20161101"} & set(sys.modules)))
+"""
+
+
+def test_a_call_loads_neither_the_sdk_nor_what_it_is_built_on(server: Wire, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", CALLS_ONLY, f"https://{server.endpoint}/"],
+        env={"SSL_CERT_FILE": str(tmp_path / "server.pem")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout == "[]\n"
+
+
+LOADED = """
+import sys
+from types import SimpleNamespace
+import index
+index.initialize(SimpleNamespace(function=SimpleNamespace(handler=f"index.{sys.argv[1]}")))
+print("darabonba" in sys.modules, f"functions.{sys.argv[1]}" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "loads"),
+    [("relay", False), ("on_demand", False), ("stream_events", True), ("reconcile", True)],
+)
+def test_only_a_function_that_calls_live_loads_its_sdk(
+    function: str, loads: bool, tmp_path: Path
+) -> None:
+    environment = {
+        "LIVE_RECORD_STORE": f"sqlite:///{tmp_path}/records.db",
+        "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
+        "LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token",
+        "LIVE_RECORD_LIVE_ENDPOINT": "http://127.0.0.1:1",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED, function],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout == f"{loads} True\n"
