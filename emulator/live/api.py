@@ -70,12 +70,14 @@ def _caller_status(transport: str) -> int | None:
         "empty_object": 200,
         "redirect": 302,
         "swallow": 200,
+        "slow": 200,
     }.get(transport)
 
 
 def _read_call(call: Call, wire: Wire) -> None:
     params = wire.parameters()
     call.action = wire.headers.get("x-acs-action") or params.get("Action", "")
+    call.connection = wire.connection
     call.domain = params.get("DomainName", "")
     call.app = params.get("AppName", "")
     call.stream = params.get("StreamName", "")
@@ -100,7 +102,7 @@ def _admit(live: Live, wire: Wire, call: Call) -> Action:
 
 def _act(live: Live, wire: Wire, call: Call, action: Action, fault: Fault | None) -> Json:
     params = wire.parameters()
-    if fault is None:
+    if fault is None or fault.transport == "slow":
         return action(live, params, call)
     if fault.acts:
         _act_silently(live, action, params, call)

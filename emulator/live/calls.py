@@ -15,10 +15,12 @@ from emulator.live.streams import Session, Stream
 
 @dataclass(slots=True)
 class Call:
-    """One API call. `code` is Live's error; `acted` is True if Live carried the call out."""
+    """One API call. `code` is Live's error; `acted` is True if Live carried the call out;
+    `connection` is the caller's port, which each of its connections has for itself."""
 
     n: int
     at_ms: int
+    connection: int = 0
     action: str = ""
     command: str | None = None
     domain: str = ""

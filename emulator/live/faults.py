@@ -27,6 +27,7 @@ TRANSPORTS: Mapping[str, bool] = {
     "garbage_200": True,  # 200 with something that is no JSON
     "empty_object": True,  # 200 with {}
     "redirect": False,  # 302 to the same place
+    "slow": True,  # the answer takes a second
     "swallow": False,  # accepted, and nothing happens (docs/platform/live.md §4)
 }
 

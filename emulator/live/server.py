@@ -44,6 +44,7 @@ BUCKETS = Path(".live-record/buckets")
 FORM = "application/x-www-form-urlencoded"
 NO_LINGER = struct.pack("ii", 1, 0)
 SHUTDOWN_TIMEOUT_S = 0.2
+SLOW_S = 1.0
 PAGE_502 = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -132,6 +133,9 @@ class Running:
                 return _reset(request)
             case "reset_mid_body":
                 return await _break_off(request, api_answer)
+            case "slow":
+                await asyncio.sleep(SLOW_S)
+                return _reply(api_answer, self.live.skew_ms)
             case "redirect":
                 return web.Response(status=302, headers={"Location": request.path_qs})
             case _:
@@ -207,6 +211,7 @@ async def _wire(request: web.Request) -> Wire:
         form=tuple(parse_qsl(form, keep_blank_values=True, errors="replace")),
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
+        connection=request.transport.get_extra_info("peername")[1] if request.transport else 0,
     )
 
 

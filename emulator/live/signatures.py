@@ -28,7 +28,8 @@ AUTHORIZATION = re.compile(
 
 
 class Wire(NamedTuple):
-    """One request as received: query and form decoded, in order; header names in lower case."""
+    """One request as received: query and form decoded, in order; header names in lower case.
+    `connection` is the caller's port."""
 
     method: str
     path: str
@@ -36,6 +37,7 @@ class Wire(NamedTuple):
     form: tuple[tuple[str, str], ...]
     headers: Mapping[str, str]
     body: bytes
+    connection: int = 0
 
     def parameters(self) -> dict[str, str]:
         return dict((*self.query, *self.form))

@@ -19,7 +19,7 @@ from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSe
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.worker_lease import WorkerLease
-from shared.engine.workers import ThreadWorkers
+from shared.engine.workers import MAX_WORKERS, ThreadWorkers
 from shared.errors import Fault, Misconfigured
 from shared.invocation.app import App, Clock
 from shared.logs import Log, to_stdout
@@ -48,6 +48,7 @@ def build(settings: Settings, clock: Clock) -> App:
     live = LiveClient(
         endpoint=settings.live_endpoint,
         protocol=settings.live_protocol,
+        connections=MAX_WORKERS + 1,  # the workers, and the resync beside them
         lazy_imports=settings.lazy_imports,
     )
     log = Log(to_stdout, now=clock, hide=settings.secrets)
