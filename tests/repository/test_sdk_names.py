@@ -26,13 +26,16 @@ def names_the_sdk(tree: ast.Module) -> bool:
 
 def private_names(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
-        name, owner = "", ""
-        if isinstance(node, ast.Attribute):
-            name, owner = node.attr, ast.unparse(node.value)
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            owner = ast.unparse(node.value)
+            if owner not in ("self", "cls"):
+                yield f"line {node.lineno}: {owner}.{node.attr}"
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(SDK):
-            name = next((alias.name for alias in node.names if alias.name.startswith("_")), "")
-        if name.startswith("_") and not name.startswith("__") and owner not in ("self", "cls"):
-            yield f"line {node.lineno}: {owner}.{name}"
+            yield from (alias.name for alias in node.names if is_private(alias.name))
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
 
 
 def files() -> list[Path]:
