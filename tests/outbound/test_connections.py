@@ -36,6 +36,7 @@ def live() -> Iterator[LiveInThread]:
 def client(live: LiveInThread, tmp_path: Path) -> LiveClient:
     """Return the client of a stage, as deployed."""
     environment = {
+        "FC_EMULATOR": "1",
         "LIVE_RECORD_STORE": f"sqlite:///{tmp_path}/records.db",
         "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
         "LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token",

@@ -144,6 +144,7 @@ def test_only_a_function_that_calls_live_loads_its_sdk(
     function: str, loads: bool, tmp_path: Path
 ) -> None:
     environment = {
+        "FC_EMULATOR": "1",
         "LIVE_RECORD_STORE": f"sqlite:///{tmp_path}/records.db",
         "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
         "LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token",
