@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from cli.errors import Failure, StageRefusal
-from cli.stream_names import path_of
+from shared.protocol import StreamKey
 
 TIMEOUT_S = 20.0
 PAGE_ROWS = 1000
@@ -129,7 +129,7 @@ class Api:
 
 
 def _path(stream: str) -> str:
-    return f"/v1/recordings/{path_of(stream)}"
+    return f"/v1/recordings/{StreamKey.parse(stream).url_path}"
 
 
 def _require_fields(url: str, document: Json, *names: str) -> Json:

@@ -18,6 +18,7 @@ from cli.errors import Failure, StageRefusal
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from functions.file_view import MAX_SIGNED_MS
+from shared.protocol import StreamKey
 from shared.protocol.durations import duration, written
 from shared.protocol.file import VOD
 
@@ -143,11 +144,13 @@ def bucket_of(account: Account, stream: str) -> tuple[str, str]:
     """
     from cli.setup.configurations import recordings
 
-    domain, app, name = stream.split("/")
+    key = StreamKey.parse(stream)
     fitting = [
         (target, value)
-        for target, value in recordings(account, domain)
-        if target.kind == "oss" and target.app in (app, "*") and target.streams in (name, "*")
+        for target, value in recordings(account, key.domain)
+        if target.kind == "oss"
+        and target.app in (key.app, "*")
+        and target.streams in (key.stream, "*")
     ]
     if not fitting:
         raise Failure(

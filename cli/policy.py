@@ -109,12 +109,12 @@ def _load(document: Json) -> Policy:
 
 
 def _stream_key(policy: Policy, stream: str) -> StreamKey:
-    domain, app, name = stream.split("/")
-    streaming = policy.streaming(domain)
+    key = StreamKey.parse(stream)
+    streaming = policy.streaming(key.domain)
     if streaming is None:
         known = ", ".join(served.streaming for served in policy.domains)
-        raise Failure(f"The policy does not contain {domain}; it names {known}.")
-    return StreamKey(streaming, app, name)
+        raise Failure(f"The policy does not contain {key.domain}; it names {known}.")
+    return StreamKey(streaming, key.app, key.stream)
 
 
 _FIRST_SECONDS_LOST = (

@@ -20,6 +20,7 @@ from cli.stream_names import Stream
 from emulator.media.flv import Tag, read
 from emulator.media.malformed import Malformed
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
+from shared.protocol import StreamKey
 
 RTMP = "rtmp://"
 ROOM = "live.example.com/app/room1"
@@ -87,5 +88,5 @@ def _stage_url(stage: str, stream: str) -> str:
     rtmp = stage_registry.target_of(stage, None).rtmp
     if not rtmp:
         raise Failure(f"The stage {stage} has no RTMP port here. Pass an rtmp:// URL as TO.")
-    domain, app, name = Stream().convert(stream, None, None).split("/")
-    return f"{rtmp}/{app}/{name}?vhost={domain}"
+    key = StreamKey.parse(Stream().convert(stream, None, None))
+    return f"{rtmp}/{key.app}/{key.stream}?vhost={key.domain}"

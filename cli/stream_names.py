@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from difflib import SequenceMatcher
-from pathlib import PurePosixPath
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
 
+from shared.protocol import StreamKey
+
 _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
-_PLAYLISTS = (".m3u8", ".flv")
+_PLAYLISTS = ("m3u8", "flv")
 _MIN_LIKENESS_RATIO = 0.75
-_USAGE = "Name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL."
+_USAGE = (
+    "Name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL. Percent-encode what a"
+    " name has of / (%2F), ? (%3F) and # (%23)."
+)
 
 
 class Stream(click.ParamType[str]):
-    """The type of a STREAM argument; its value is domain/app/stream."""
+    """The type of a STREAM argument; its value is domain/app/stream, as StreamKey writes it."""
 
     name = "stream"
 
@@ -43,7 +47,10 @@ def stream_of(text: str) -> str:
         names[-1] = _played(names[-1])
     if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
         raise ValueError(f"A stream has three names. {_USAGE}")
-    return "/".join(names)
+    key = StreamKey(*names)
+    if key.fault:
+        raise ValueError(f"This names no stream: its application or its last part {key.fault}.")
+    return str(key)
 
 
 def _parts(url: str) -> tuple[str, str]:
@@ -63,14 +70,10 @@ def _bare(text: str) -> tuple[str, str]:
 
 
 def _played(name: str) -> str:
-    path = PurePosixPath(name)
-    if path.suffix not in _PLAYLISTS:
+    stem, _, suffix = name.rpartition(".")
+    if suffix not in _PLAYLISTS:
         raise ValueError(f"This URL plays neither .m3u8 nor .flv. {_USAGE}")
-    return path.stem
-
-
-def path_of(stream: str) -> str:
-    return "/".join(quote(part, safe="") for part in stream.split("/"))
+    return stem
 
 
 def nearest(stream: str, known: Collection[str]) -> str | None:

@@ -51,7 +51,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
     authorization.authorize(invocation.app.settings.api_tokens, request, "read")
-    key = _stream(invocation, request.path)
+    key = _stream(invocation, request)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(invocation).open()
     left = invocation.app.store.files(key, asked.get("limit", DEFAULT_ROWS))
@@ -61,11 +61,14 @@ def respond(invocation: Invocation, request: Request) -> Response:
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
-def _stream(invocation: Invocation, path: str) -> StreamKey:
+def _stream(invocation: Invocation, request: Request) -> StreamKey:
     """Return the stream of the path. The route may have cut its own prefix off it."""
-    names = path.rstrip("/").removeprefix(_PATH).removeprefix("/").split("/")
+    parts = request.segments
+    names = parts[3:] if parts[:3] == _PATH.split("/")[:3] else parts[1:]
     if len(names) != _PATH_PARTS:
-        raise NotFound(f"there is no {path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}")
+        raise NotFound(
+            f"there is no {request.path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}"
+        )
     return authorization.stream_of(invocation.app.policy, names)
 
 

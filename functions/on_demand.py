@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_errors import UnverifiedCallback
+from shared.inbound.request_errors import UnusableName, UnverifiedCallback
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 from shared.outbound import http, relay
@@ -60,14 +60,11 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
-    ask = live_callbacks.parse_on_demand(request.query)
+    key = _stream(invocation, request)
     proved = _is_proved(invocation, request)
     before = _ask_before(invocation, request) if proved else None
-    domain = invocation.app.policy.streaming(ask.domain)
-    if domain is None:
-        invocation.log.warning("callback.ignored", why="a domain the policy does not name", ask=ask)
+    if key is None:
         return before or OnDemandAnswer(need_record=False)
-    key = StreamKey(domain, ask.app, ask.stream)
     try:
         answer = _decide(invocation, key, before, stores=proved)
     except StoreUnavailable as error:
@@ -75,6 +72,20 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
         invocation.log.error("on_demand.defaulted", error=error, need_record=answer.need_record)
     invocation.log.info("on_demand.answered", stream=str(key), need_record=answer.need_record)
     return answer
+
+
+def _stream(invocation: Invocation, request: Request) -> StreamKey | None:
+    """Return the stream; None for one of another domain, or that no command can name."""
+    try:
+        ask = live_callbacks.parse_on_demand(request.query)
+    except UnusableName as error:
+        invocation.log.warning("callback.ignored", why=error.why)
+        return None
+    domain = invocation.app.policy.streaming(ask.domain)
+    if domain is None:
+        invocation.log.warning("callback.ignored", why="a domain the policy does not name", ask=ask)
+        return None
+    return StreamKey(domain, ask.app, ask.stream)
 
 
 def _is_proved(invocation: Invocation, request: Request) -> bool:

@@ -13,6 +13,7 @@
     | · KeyReused                422, an Idempotency-Key with another body
     + UnverifiedCallback         a callback that is not proved genuine: 401, nothing changes
     + MalformedCallback          a genuine callback that makes no sense: 400
+    | · UnusableName             it is about a stream that no command can name
     + LiveError                  what ApsaraVideo Live answered, or that it did not
     | · AlreadyStarted           it records already
     | · StreamNotLive            it has no such stream now

@@ -209,7 +209,14 @@ def recorded(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for stream in () if isinstance(domain.online, Unread) else domain.online:
             key = StreamKey(domain.name, stream.app, stream.stream)
-            if snapshot.policy.rule(key).on_publish is OnPublish.RECORD:
+            if snapshot.policy.rule(key).on_publish is not OnPublish.RECORD:
+                continue
+            if key.fault:
+                yield fault(
+                    f"{key} is live and cannot be recorded: its name {key.fault}. Publish it under"
+                    " another name"
+                )
+            else:
                 yield from _unrecorded(snapshot, str(key), known.get(str(key)))
 
 

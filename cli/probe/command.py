@@ -161,14 +161,18 @@ def _record_unasked(names: Any, report: Report, why: str) -> None:  # noqa: ANN4
 
 
 def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> TestStream:
-    domain, app, name = (options["stream"] or _default_stream(stage)).split("/")
-    streaming = stage.policy.streaming(domain)
+    named = StreamKey.parse(options["stream"] or _default_stream(stage))
+    streaming = stage.policy.streaming(named.domain)
     row = next((served for served in stage.policy.domains if served.streaming == streaming), None)
     if row is None:
         raise Failure(
-            f"The stage's policy does not contain {domain}. Name a stream of one of its domains."
+            f"The stage's policy does not contain {named.domain}. Name a stream of one of its"
+            " domains."
         )
-    if stage.policy.rule(StreamKey(row.streaming, app, name)).on_publish is OnPublish.RECORD:
+    if (
+        stage.policy.rule(StreamKey(row.streaming, named.app, named.stream)).on_publish
+        is OnPublish.RECORD
+    ):
         raise Failure("The policy records this stream automatically. Name another with --stream.")
     ingest = (row.ingest or (row.streaming,))[0]
     is_emulator = stage.is_development
@@ -176,9 +180,9 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
         account=account_at(target.live),
         domain=row.streaming,
         ingest=ingest,
-        app=app,
-        stream=name,
-        publisher=_publisher(target, options["push"], (ingest, app, name)),
+        app=named.app,
+        stream=named.stream,
+        publisher=_publisher(target, options["push"], (ingest, named.app, named.stream)),
         patience=options["patience"]
         or (EMULATOR_PATIENCE_S if is_emulator else ACCOUNT_PATIENCE_S),
     )

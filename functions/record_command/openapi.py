@@ -10,9 +10,8 @@ from msgspec.json import schema_components
 
 from functions.record_command.answers import DocumentView
 from functions.record_command.routes import Route
-from shared.inbound.authorization import NAME
 from shared.inbound.function_compute import Problem
-from shared.inbound.request_fields import Field
+from shared.inbound.request_fields import NAME, Field
 from shared.protocol.durations import rfc3339
 
 Json = dict[str, Any]

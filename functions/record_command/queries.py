@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote
 
 from functions.record_command import representations
 from functions.record_command.answers import (
@@ -16,7 +15,7 @@ from functions.record_command.routes import SIGNED, ApiRequest
 from shared.inbound.authorization import streaming
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound
-from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, text
+from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, stream_name, text
 from shared.protocol import Phase, StreamKey
 from shared.store.contract import Filter
 
@@ -44,7 +43,7 @@ def files(request: ApiRequest) -> Response:
     app = request.invocation.app
     left = app.store.files(request.stream, request.query.get("limit", DEFAULT_ROWS))
     shown = [representations.file(one, app.settings.files_url) for one in left]
-    signed = f"{SIGNED}/{quote(str(request.stream))}" if app.settings.bucket else None
+    signed = f"{SIGNED}/{request.stream.url_path}" if app.settings.bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))
 
 
@@ -63,11 +62,9 @@ def _cursor(value: object) -> StreamKey:
     """Where the page before ended. Only we can read it, so that it may come to hold more."""
     try:
         names = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
-        domain, app, stream = names
-    except (ValueError, TypeError, RecursionError):
+        domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError(_NO_CURSOR) from None
-    if not all(isinstance(part, str) and part.isprintable() for part in names):
-        raise ValueError(_NO_CURSOR)
     return StreamKey(domain, app, stream)
 
 
@@ -79,7 +76,7 @@ def _written(key: StreamKey) -> str:
 LIST: tuple[Field, ...] = (
     choice("phase", Phase, [phase.value for phase in Phase], "only those that stand so"),
     text("domain", "only those of this domain", example="live.example.com"),
-    text("app", "only those of this application", example="app"),
+    stream_name("app", "only those of this application", example="app"),
     LIMIT,
     Field(
         "cursor",

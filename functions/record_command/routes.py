@@ -76,30 +76,28 @@ class Route(Struct, frozen=True, kw_only=True):
         found |= {422} if self.headers else set()
         return sorted(found)
 
-    def matches(self, path: str) -> Sequence[str] | None:
+    def matches(self, segments: Sequence[str]) -> Sequence[str] | None:
         """Return the values of the path's parameters; None if the path is another one."""
-        last = self.path.rpartition("/")[2]
-        if not last.startswith("{") and not path.endswith(last):
+        ours = self.path.split("/")
+        if len(ours) != len(segments) or not (ours[-1][:1] == "{" or ours[-1] == segments[-1]):
             return None
-        ours, theirs = self.path.split("/"), path.split("/")
-        if len(ours) != len(theirs):
-            return None
-        pairs = list(zip(ours, theirs, strict=True))
+        pairs = list(zip(ours, segments, strict=True))
         if any(not part.startswith("{") and part != segment for part, segment in pairs):
             return None
         return [segment for part, segment in pairs if part.startswith("{")]
 
 
 def dispatch(routes: Sequence[Route], invocation: Invocation, request: Request) -> Response:
-    path = request.path.rstrip("/")
-    path = path if path.startswith("/v1/") else f"/v1{path}"
-    found = [(route, values) for route in routes if (values := route.matches(path)) is not None]
+    segments = request.segments
+    if segments[1:2] != ["v1"]:
+        segments = ["", "v1", *segments[1:]]
+    found = [(route, values) for route in routes if (values := route.matches(segments)) is not None]
     if not found:
         raise NotFound(f"there is no {request.path}", hint="see GET /v1/openapi.json")
     allowed = [route.method for route, _ in found]
     at = next((at for at, method in enumerate(allowed) if method == request.method), None)
     if at is None:
-        raise MethodNotAllowed(f"{path} takes no {request.method}", allow=allowed)
+        raise MethodNotAllowed(f"{request.path} takes no {request.method}", allow=allowed)
     route, values = found[at]
     return route.respond(_ask(route, values, invocation, request))
 

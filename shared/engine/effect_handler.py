@@ -5,7 +5,7 @@ Each invocation has one. It waits for slots and reports failures, and decides no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -29,6 +29,7 @@ from shared.engine.effects import (
     TouchSource,
     Undelivered,
 )
+from shared.errors import LiveRecordError
 from shared.protocol import Accepted, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
 from shared.store.contract import (
@@ -169,10 +170,20 @@ class EffectHandler:
         session that opens in between cannot look offline."""
         watched, asked_at = self._store.watched(domain), self._store.now()
         try:
-            return OnlineSnapshot(asked_at, dict(self._live.online(domain)), watched)
+            online = dict(self._live.online(domain))
         except LiveError as error:
             self._report("resync.failed", error)
             return None
+        return OnlineSnapshot(asked_at, self._commandable(online), watched)
+
+    def _commandable(self, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:
+        """Leave out the streams that no command can name: what is recorded can be stopped."""
+        unusable = [key for key in online if key.fault]
+        if unusable:
+            first, count = unusable[0], len(unusable)
+            sentence = f"{count} live streams cannot be recorded; the name in {first} {first.fault}"
+            self._report("stream.unusable_name", LiveRecordError(sentence))
+        return {key: at for key, at in online.items() if not key.fault}
 
     def _read_undelivered(self, source: CallbackSource) -> Sequence[Undelivered] | None:
         now, age = self._store.now(), self._store.age_ms(source.timestamp)

@@ -12,9 +12,9 @@ from shared.config.tokens import Tokens
 from shared.errors import Fault
 from shared.inbound.function_compute import Request
 from shared.inbound.request_errors import BadRequest, Forbidden, NotFound, Unauthorized
-from shared.inbound.request_fields import PRINTABLE, Schema
 from shared.protocol import StreamKey
 from shared.protocol.policy import Policy
+from shared.protocol.stream import name_fault
 
 
 def authorize(tokens: Tokens, request: Request, scope: str) -> str:
@@ -42,24 +42,13 @@ def check_key(request: Request, header: str, key: str) -> None:
         raise Unauthorized(f"{header} is not the key of this stage")
 
 
-_MAX_NAME_CHARS = 256
-NAME: Schema = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": _MAX_NAME_CHARS,
-    "pattern": f"^[{PRINTABLE}]+$",
-    "not": {"pattern": "[/*?\ufffd]"},
-}
-"""What `_unfit` finds nothing wrong with; a slash is a part of no name, since it parts them."""
-
-
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
     """Return the stream of `values`: domain, app and stream. Raise BadRequest, which names every
     invalid one, or NotFound for a domain that is not of this stage."""
     faults = [
         Fault(name, reason)
         for name, value in zip(("domain", "app", "stream"), values, strict=True)
-        if (reason := _unfit(value))
+        if (reason := name_fault(value))
     ]
     if faults:
         raise BadRequest(faults)
@@ -75,15 +64,3 @@ def streaming(policy: Policy, domain: str) -> str:
         known = ", ".join(one.streaming for one in policy.domains)
         raise NotFound(f"{domain} is not a domain of this stage", hint=f"the policy names: {known}")
     return found
-
-
-def _unfit(value: str) -> str:
-    if not value:
-        return "is empty"
-    if "\ufffd" in value:
-        return "is not UTF-8: percent-encode it as that"
-    if "*" in value or "?" in value:
-        return "is a wildcard: the API takes one stream a call, so name each stream itself"
-    if len(value) > _MAX_NAME_CHARS or not value.isprintable() or " " in value:
-        return f"is not a name: at most {_MAX_NAME_CHARS} characters, none of them blank"
-    return ""

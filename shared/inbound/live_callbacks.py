@@ -15,12 +15,12 @@ from enum import Enum
 
 from msgspec import Struct
 
-from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
+from shared.inbound.request_errors import MalformedCallback, UnusableName, UnverifiedCallback
 from shared.protocol.durations import instant
+from shared.protocol.stream import name_fault
 
 TIMESTAMP, SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
 _SECONDS = re.compile(r"[0-9]{1,11}")
-_NAME = re.compile(r"[^\s/*]{1,256}")
 _NEVER_S = 10**11  # in seconds; NaN and infinity are not below it either
 
 
@@ -206,14 +206,19 @@ class _PayloadReader:
     def __init__(self, source: Mapping[str, object]) -> None:
         self._source = source
         self._faults: list[str] = []
+        self._is_unusable = False
 
     def name(self, *fields: str) -> str:
         """Return the first field that is present if it may be part of a stream's key, else ""."""
-        value = next((self._source[field] for field in fields if field in self._source), None)
-        if isinstance(value, str) and _NAME.fullmatch(value) and value.isprintable():
-            return value
-        self._faults.append(f"{fields[0]} is missing or no name")
-        return ""
+        value = next((self._source[field] for field in fields if field in self._source), "")
+        if not isinstance(value, str):
+            self._faults.append(f"{fields[0]} is no text")
+            return ""
+        fault = name_fault(value)
+        if fault:
+            self._faults.append(f"{fields[0]} {fault}")
+            self._is_unusable = self._is_unusable or value != ""
+        return "" if fault else value
 
     def action(self) -> StreamAction:
         value = self._source.get("action")
@@ -235,7 +240,8 @@ class _PayloadReader:
 
     def done(self) -> None:
         if self._faults:
-            raise MalformedCallback("; ".join(self._faults))
+            error = UnusableName if self._is_unusable else MalformedCallback
+            raise error("; ".join(self._faults))
 
 
 def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:

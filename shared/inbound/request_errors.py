@@ -76,3 +76,7 @@ class MalformedCallback(LiveRecordError):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class UnusableName(MalformedCallback):
+    """The callback is about a stream that no command can name, so that it is never recorded."""

@@ -20,6 +20,7 @@ from shared.protocol.durations import (
     duration,
     instant,
 )
+from shared.protocol.stream import MAX_NAME_BYTES, name_fault
 
 Schema = Mapping[str, Any]
 PRINTABLE = r"\p{L}\p{M}\p{N}\p{P}\p{S}"
@@ -75,6 +76,29 @@ def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 def _storable(value: str) -> bool:
     """Return True for printable text. No store and no log takes a lone surrogate, for example."""
     return all(character.isprintable() for character in value)
+
+
+NAME: Schema = {
+    "type": "string",
+    "description": f"at most {MAX_NAME_BYTES} bytes of UTF-8",
+    "minLength": 1,
+    "maxLength": MAX_NAME_BYTES,
+    "not": {"anyOf": [{"enum": [".", ".."]}, {"pattern": r"[*\x00\ufffd]"}]},
+}
+"""The name of an application or a stream: what `name_fault` finds nothing wrong with, but for the
+length, which a schema counts in characters."""
+
+
+def stream_name(name: str, doc: str, *, example: str) -> Field:
+    """Return a field that holds the name of an application or a stream."""
+
+    def read(value: object) -> str:
+        fault = name_fault(value) if isinstance(value, str) else "is not a text"
+        if fault:
+            raise ValueError(fault)
+        return str(value)
+
+    return Field(name, read, NAME, doc, example)
 
 
 def choice(name: str, kind: Callable[[str], Any], values: Sequence[str], doc: str) -> Field:

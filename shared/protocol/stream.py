@@ -1,8 +1,13 @@
-"""The key of a stream and the commands about it, in the Live API's own words."""
+"""The key of a stream and the commands about it, in the Live API's own words.
+
+Every room uses it. What may be the name of an application or a stream is decided here alone.
+"""
 
 from __future__ import annotations
 
+import re
 from enum import Enum
+from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
@@ -16,6 +21,37 @@ class Command(str, Enum):
     CANCEL_DELAY = "cancel_delay"
 
 
+MAX_NAME_BYTES = 512
+"""bytes of UTF-8. Percent-encoded, application and stream then fit into the 4 KB that Function
+Compute allows path and query (docs/platform/function-compute.md §2.3)."""
+_FAULTS = (
+    (re.compile(r"\A\Z"), "is empty"),
+    (
+        re.compile(r"\*"),
+        "is a wildcard: the API takes one stream a call, so name each stream itself",
+    ),
+    (re.compile(r"\A\.\.?\Z"), "is a step of a path, which HTTP clients leave out: it is no name"),
+    (re.compile("\0"), "holds the character NUL, which no name does"),
+    (re.compile("[\ufffd\ud800-\udfff]"), "is not UTF-8: percent-encode it as that"),
+)
+
+
+def name_fault(name: str) -> str:
+    """Return what keeps `name` from being that of an application or a stream, "" for a name.
+
+    Live's own rules are UNCONFIRMED (docs/platform/live.md §2.2). So a name is whatever a command
+    to Live and a request to live-record can carry: what is recorded can be stopped.
+    """
+    fault = next((fault for pattern, fault in _FAULTS if pattern.search(name)), "")
+    if fault or len(name.encode()) <= MAX_NAME_BYTES:
+        return fault
+    return f"is not a name: one has at most {MAX_NAME_BYTES} bytes of UTF-8"
+
+
+_PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
+_PARTS_A_URL = frozenset("/?#% ")
+
+
 class StreamKey(Struct, frozen=True, order=True):
     """A stream. `domain` is the main streaming domain, as the API wants, not the ingest domain."""
 
@@ -23,5 +59,35 @@ class StreamKey(Struct, frozen=True, order=True):
     app: str
     stream: str
 
+    @property
+    def fault(self) -> str:
+        """Return what keeps application or stream from being a name, "" if both are names."""
+        return name_fault(self.app) or name_fault(self.stream)
+
+    @property
+    def url_path(self) -> str:
+        """Return `domain/app/stream`, percent-encoded for a URL."""
+        return "/".join(quote(part, safe="") for part in (self.domain, self.app, self.stream))
+
     def __str__(self) -> str:
-        return f"{self.domain}/{self.app}/{self.stream}"
+        """Return `domain/app/stream` for people. What would part a URL or cannot be printed is
+        percent-encoded, so that no two streams look alike and `parse` can read every one."""
+        return "/".join(map(_written, (self.domain, self.app, self.stream)))
+
+    @classmethod
+    def parse(cls, text: str) -> StreamKey:
+        """Return the stream of `domain/app/stream`. Raise ValueError unless there are three."""
+        domain, app, stream = map(unquote, text.split("/"))
+        return cls(domain, app, stream)
+
+
+def _written(name: str) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    return "".join(map(_printable, name))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable() and character not in _PARTS_A_URL:
+        return character
+    return quote(character, safe="", errors="surrogatepass")

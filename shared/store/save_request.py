@@ -35,7 +35,9 @@ def name_of(key: StreamKey) -> str:
 
 
 def key_of(member: str) -> StreamKey:
-    return StreamKey(*member.split("\0"))
+    """Return the key; also of a member with a NUL too many, which no release writes any more: one
+    such name must not keep the others from being read."""
+    return StreamKey(*member.split("\0", 2))
 
 
 def encode_save(save: Save, interval: float) -> str:

@@ -368,6 +368,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
+        "Publish it under another name",
+        "",
+        lambda: domain(online=[Online("classroom", "lesson*", NOON)]),
+    ),
+    (
+        "recorded",
+        FAULT,
         "the stage does not know it",
         f"live-record start {LIVE}/classroom/lesson",
         lambda: domain(online=ONLINE),

@@ -681,16 +681,15 @@ def test_an_unknown_domain_is_told_the_known_ones(stage: Stage) -> None:
     assert "live.example.com" in got.json["hint"]
 
 
-@pytest.mark.parametrize("name", ["room*", "*", "room?"])
+@pytest.mark.parametrize("name", ["room*", "*"])
 def test_a_wildcard_is_refused_with_the_reason(stage: Stage, name: str) -> None:
-    quoted = name.replace("?", "%3F")
-    got = stage.ask("POST", f"/v1/recordings/live.example.com/app/{quoted}/start")
+    got = stage.ask("POST", f"/v1/recordings/live.example.com/app/{name}/start")
 
     assert got.refusal == (400, "MalformedParam")
     assert "one stream a call" in got.json["detail"]
 
 
-@pytest.mark.parametrize("name", ["a%20b", "%00", "x" * 257, "%ed%a0%80%0a"])
+@pytest.mark.parametrize("name", ["%00", "x" * 513, "%ed%a0%80%0a", "%2E%2E"])
 def test_what_is_no_name_is_refused(stage: Stage, name: str) -> None:
     got = stage.ask("GET", f"/v1/recordings/live.example.com/app/{name}")
 

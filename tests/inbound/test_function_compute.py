@@ -126,6 +126,7 @@ def test_an_http_event_is_a_request() -> None:
     assert parsed() == Request(
         method="POST",
         path="/orders/a b",
+        raw_path="/orders/a%20b",
         query={"tag": "x,y", "page": "2"},
         headers=function_compute.Headers(EVENT["headers"]),
         body=b'{"n":1}',

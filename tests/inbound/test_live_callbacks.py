@@ -192,14 +192,14 @@ def test_usrargs_are_not_kept() -> None:
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(MalformedCallback) as caught:
         live_callbacks.parse_stream_event(
-            {"action": "secret", "time": "soon", "id": "a/b", "app": ""}
+            {"action": "secret", "time": "soon", "id": "a*", "app": ""}
         )
     for field in ("action", "time", "id", "app", "appname"):
         assert field in caught.value.why
     assert "secret" not in caught.value.why
 
 
-@pytest.mark.parametrize("name", ["a/b", "a b", "a\nb", "a*", "x" * 257, "\udcff"])
+@pytest.mark.parametrize("name", ["", "a\0b", "a*", "x" * 513, "\udcff"])
 def test_a_name_that_no_stream_can_have_is_unreadable(name: str) -> None:
     with pytest.raises(MalformedCallback, match="id"):
         live_callbacks.parse_stream_event({**PUBLISHED, "id": name})

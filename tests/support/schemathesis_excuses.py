@@ -79,7 +79,13 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (domain|app|stream|note|Idempotency-Key): (is not a name|write a text)",
+        r"MalformedParam: (domain|app|stream): is not a name: one has at most",
+        "a schema counts characters, not bytes",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: (note|Idempotency-Key): write a text",
         "schemathesis reads \\p{M} and its like as ranges with characters that are not assigned",
         holds_unassigned,
     ),

@@ -20,6 +20,7 @@ from functions.record_command.openapi import document
 from shared.config import Settings
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import function_compute
+from shared.inbound.function_compute import Request
 from shared.invocation.composition import build
 from shared.invocation.invocation import Invocation
 from shared.logs import Log
@@ -169,7 +170,8 @@ def described() -> dict[str, Any]:
 
 def check(method: str, path: str, got: Got) -> None:
     """Status, content type, headers and body are as the document says."""
-    route = next((one for one in ROUTES if one.method == method and one.matches(path)), None)
+    segments = Request(method, path, raw_path=path).segments
+    route = next((one for one in ROUTES if one.method == method and one.matches(segments)), None)
     route = route or next((r for r in ROUTES if r.method == method and r.path == path), None)
     if route is None:
         return

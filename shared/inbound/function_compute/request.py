@@ -9,9 +9,9 @@ import base64
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NoReturn
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from msgspec import Struct, field
 
@@ -42,15 +42,21 @@ class Headers(Mapping[str, str]):
 
 
 class Request(Struct, frozen=True):
-    """An HTTP request. `path` is decoded; `request_id` is Function Compute's."""
+    """An HTTP request. `path` is decoded, `raw_path` is not; `request_id` is Function Compute's."""
 
     method: str
     path: str
+    raw_path: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Headers = field(default_factory=lambda: Headers({}))
     body: bytes = b""
     source_ip: str = ""
     request_id: str = ""
+
+    @property
+    def segments(self) -> Sequence[str]:
+        """Return the parts of the path, each decoded: a name may hold an encoded slash."""
+        return [unquote(part) for part in self.raw_path.rstrip("/").split("/")]
 
 
 class TimerEvent(Struct, frozen=True):
@@ -89,9 +95,12 @@ def _request(document: Mapping[str, object]) -> Request:
     context = _inner(document, "requestContext")
     http = _inner(context, "http")
     raw = document.get("rawPath")
+    if not isinstance(raw, str):
+        raw = quote(text_of(http.get("path")), errors="replace")
     return Request(
         method=text_of(http.get("method")).upper(),
-        path=unquote(raw) if isinstance(raw, str) else text_of(http.get("path")),
+        path=unquote(raw),
+        raw_path=raw,
         query=_texts(document, "queryParameters"),
         headers=Headers(_texts(document, "headers")),
         body=_body(document),

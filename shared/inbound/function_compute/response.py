@@ -20,6 +20,7 @@ from shared.inbound.request_errors import (
     MethodNotAllowed,
     RequestError,
     Unauthorized,
+    UnusableName,
     UnverifiedCallback,
 )
 from shared.protocol.command_errors import (
@@ -122,6 +123,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     RequestError: _Row(0),  # it has its own status
     UnverifiedCallback: _Row(401, "UnverifiedCallback", "not proved to come from ApsaraVideo Live"),
     MalformedCallback: _Row(400, "MalformedParam"),
+    UnusableName: _Row(400, "MalformedParam"),
     LiveError: _Row(502),
     AlreadyStarted: _Row(409, "TaskAlreadyStarted"),
     StreamNotLive: _Row(409, "StreamNotFound"),
