@@ -6,7 +6,7 @@ cli.main adds them. They ask for confirmation and print; cli.deploying.release d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import click
 from cli import stage_registry
 from cli.api import Api
 from cli.deploying.checks import faults
-from cli.deploying.release import release, roll_back
+from cli.deploying.fingerprints import fingerprints
+from cli.deploying.release import plan_rollback, release, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import policy_of, runtime_of, stage_named
 from cli.errors import Failure
@@ -67,7 +68,8 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     _fail_on(target_stage.faults(packed_policy(policy)), f"the stage {stage}")
     _confirm(f"Deploy {stage}?", stage, sure)
     made = [build(runtime, each, policy=policy, warn=_say) for each in PACKAGES]
-    release(s, target_stage.functions(), _named(made[0], datetime.now(timezone.utc)), _say)
+    named = _named(made[0], datetime.now(timezone.utc), target_stage.environment)
+    release(s, target_stage.functions(), named, _say)
 
 
 @click.command()
@@ -78,8 +80,11 @@ def rollback(stage: str, sure: bool) -> None:
     need_checkout("rollback")
     target_stage = stage_named(stage, os.environ)
     s = Serverless(target_stage)
-    _confirm(f"Roll {stage} back?", stage, sure)
-    roll_back(s, target_stage.functions(), _say)
+    plan = plan_rollback(s, target_stage.functions())
+    for warning in plan.warnings:
+        _say(f"warning: {warning}")
+    _confirm(f"Roll {stage} back to {plan.release}?", stage, sure)
+    roll_back(s, plan, _say)
 
 
 def _fail_on(found: list[str], subject: str) -> None:
@@ -88,9 +93,11 @@ def _fail_on(found: list[str], subject: str) -> None:
         raise Failure(f"{subject} cannot be deployed:{listed}")
 
 
-def _named(made: Packaged, now: datetime) -> str:
+def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str:
+    """Return the description of a release's versions: Function Compute takes 256 characters."""
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{at} live-record {made.manifest['live_record']} {made.manifest['tree'][:12]}"
+    code = f"live-record {made.manifest['live_record']} {made.manifest['tree'][:12]}"
+    return f"{at} {code} secrets: {fingerprints(environment)}"
 
 
 def _confirm(question: str, stage: str, sure: bool) -> None:

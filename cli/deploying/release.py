@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from cli.deploying.fingerprints import changed
 from cli.deploying.stage import ALIAS
 from cli.errors import Failure
 
@@ -33,6 +34,15 @@ class Version:
     """The version's description; it begins with a time and sorts by it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The aliases to point elsewhere, by function, and what a person should know before."""
+
+    release: str
+    versions: Mapping[str, int]
+    warnings: Sequence[str]
+
+
 def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None:
     """Release all functions; `named` describes each version and begins with the time."""
     for function in functions:
@@ -47,8 +57,9 @@ def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None
         say(address)
 
 
-def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
-    """Point the aliases to the release before the serving one; a second call goes further back.
+def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
+    """Return how to go back to the release before the serving one; after it, a second plan goes
+    further back.
 
     A function that had no version in that release stays as it is: nothing in that release calls
     it.
@@ -56,14 +67,57 @@ def roll_back(s: Commands, functions: Sequence[str], say: Say) -> None:
     versions = {function: _versions(s, function) for function in functions}
     serving = {function: _serving(s, function) for function in functions}
     before = _release_before(versions, serving)
-    say(f"back to {before}")
-    for function in functions:
-        known = (each for each in versions[function] if each.release <= before)
-        version = max(known, key=lambda each: each.number, default=None)
-        if version is None:
-            say(f"warning: {function} had no version in {before} and stays as it is")
-        elif version.number != serving[function]:
-            _point_alias(s, function, str(version.number), say)
+    then = {function: _newest(versions[function], before) for function in functions}
+    absent = [
+        f"{function} had no version in {_named(before)} and stays as it is"
+        for function in functions
+        if then[function] is None
+    ]
+    return Rollback(
+        _named(before),
+        {
+            function: version.number
+            for function, version in then.items()
+            if version is not None and version.number != serving[function]
+        },
+        [*absent, *_about_secrets(versions, serving, before)],
+    )
+
+
+def roll_back(s: Commands, plan: Rollback, say: Say) -> None:
+    say(f"back to {plan.release}")
+    for function, number in plan.versions.items():
+        _point_alias(s, function, str(number), say)
+
+
+def _newest(versions: Sequence[Version], release: str) -> Version | None:
+    """Return the newest version of that release or of one before it."""
+    known = (each for each in versions if each.release <= release)
+    return max(known, key=lambda each: each.number, default=None)
+
+
+def _about_secrets(
+    versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None], before: str
+) -> Iterator[str]:
+    """Yield a warning if the older release has other secrets, which would be in force again."""
+    serve = [
+        each for name, known in versions.items() for each in known if each.number == serving[name]
+    ]
+    now = max((each.release for each in serve), default="")
+    names = changed(now, before)
+    if names is None:
+        yield f"{_named(before)} may have other secrets: one of the releases says nothing of them"
+    elif names:
+        yield (
+            f"{_named(before)} has other secrets than those in force: {', '.join(names)}."
+            " The rollback revives the older ones. If they were replaced because somebody else"
+            " knew them, deploy the older code with today's secrets instead."
+        )
+
+
+def _named(release: str) -> str:
+    """Return a release's description without its fingerprints."""
+    return release.partition(" secrets: ")[0]
 
 
 def _addresses(printed: str) -> Iterator[str]:

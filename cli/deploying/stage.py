@@ -77,16 +77,16 @@ class Stage:
 
 
 def _variables(resources: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the variables of the first function; all have the same."""
+    """Return the variables of all functions, of which each has those that it uses."""
     functions = [each["props"] for each in resources.values() if each.get("component") == "fc3"]
-    found: Mapping[str, str] = functions[0].get("environmentVariables") or {}
-    return found
+    each_has = [props.get("environmentVariables") or {} for props in functions]
+    return {name: value for variables in each_has for name, value in variables.items()}
 
 
 def _refusals(variables: Mapping[str, str], policy: str) -> Iterator[Any]:
     """Yield the faults for which the deployed functions would refuse to serve."""
     try:
-        settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE})
+        settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE}, of_stage=True)
         load_stage_policy(policy, kind="json", settings=settings)
     except Misconfigured as error:
         yield from error.faults

@@ -66,13 +66,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         return "Settings(…)"
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Return the settings. Raise Misconfigured with every fault and what to do about each."""
+    def from_env(cls, env: Mapping[str, str], *, of_stage: bool = False) -> Settings:
+        """Return the settings. Raise Misconfigured with every fault and what to do about each.
+
+        A function is given no secret that it does not use. With `of_stage`, `env` is that of all
+        functions together, and a secret that a stage needs may not be missing.
+        """
         read = _EnvironmentReader(env)
         settings = _settings(read)
         faults = [*read.faults, *read.unknown()]
         named = {fault.field for fault in faults}
-        faults += [fault for fault in _contradictions(settings, env) if fault.field not in named]
+        found = [*_contradictions(settings, env), *(_missing(settings) if of_stage else ())]
+        faults += [fault for fault in found if fault.field not in named]
         if faults:
             raise Misconfigured(faults)
         return settings
@@ -174,10 +179,6 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
     if on_fc and not emulated and settings.store.startswith("sqlite:"):
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
-    if settings.wake_url and not settings.wake_key:
-        yield _fault("WAKE_KEY", f"WAKE_URL needs it: {_MAKE_ONE}", MISSING)
-    if settings.relay_url and not settings.relay_key:
-        yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", MISSING)
     if settings.bucket and not settings.oss_endpoint:
         yield _fault("OSS_ENDPOINT", "BUCKET needs it: oss-REGION.aliyuncs.com", MISSING)
     if settings.oss_endpoint and not settings.bucket:
@@ -188,6 +189,17 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
         yield from _unfit(settings, env)
 
 
+def _missing(settings: Settings) -> Iterator[Fault]:
+    if settings.wake_url and not settings.wake_key:
+        yield _fault("WAKE_KEY", f"WAKE_URL needs it: {_MAKE_ONE}", MISSING)
+    if settings.relay_url and not settings.relay_key:
+        yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", MISSING)
+    if not settings.api_tokens.tokens:
+        yield _fault(
+            "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING
+        )
+
+
 def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     """Yield the settings that only the stage dev in the emulator may have."""
     if settings.dev_clock:
@@ -195,10 +207,6 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     protocols = {"LIVE_ENDPOINT": settings.live_protocol, "OSS_ENDPOINT": settings.oss_protocol}
     for name in (name for name, protocol in protocols.items() if protocol != "https"):
         yield _fault(name, f"http is for the stage {DEV} in the emulator alone: use https")
-    if not settings.api_tokens.tokens:
-        yield _fault(
-            "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING
-        )
     for name, detail in weaknesses(_secrets(settings), settings.api_tokens):
         yield _fault(name, f"{detail}: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,7 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.api import Api
-from cli.deploying.release import release, roll_back
+from cli.deploying.fingerprints import fingerprints
+from cli.deploying.release import plan_rollback, release, roll_back
 from cli.deploying.stage import stage_named
 from cli.errors import Failure
 from cli.local.stack import TOKEN, running
@@ -101,8 +103,10 @@ def released(account: Account, named: str, functions: Sequence[str] = ("api", "t
 
 
 def back(account: Account, functions: Sequence[str] = ("api", "timer")) -> list[str]:
-    lines: list[str] = []
-    roll_back(account, functions, lines.append)
+    """Return what a person is told."""
+    plan = plan_rollback(account, functions)
+    lines = [*plan.warnings]
+    roll_back(account, plan, lines.append)
     return lines
 
 
@@ -185,7 +189,7 @@ def test_a_function_that_had_no_version_then_is_left_and_said(account: Account) 
     lines = back(account, ["api", "timer", "files"])
 
     assert account.serving == {"api": 1, "timer": 1, "files": 1}
-    assert f"warning: files had no version in {FIRST} and stays as it is" in lines
+    assert f"files had no version in {FIRST} and stays as it is" in lines
 
 
 def test_it_holds_up_no_further_rollback(account: Account) -> None:
@@ -200,6 +204,44 @@ def test_it_holds_up_no_further_rollback(account: Account) -> None:
         back(account, ["api", "timer", "files"])
 
 
+def named(release: str, **secrets: str) -> str:
+    """Describe a release by a deploy with these secrets."""
+    return f"{release} secrets: {fingerprints({**SOUND, **secrets})}"
+
+
+def test_a_rollback_says_which_secrets_it_revives(account: Account) -> None:
+    released(account, named(FIRST))
+    rotated = {"LIVE_RECORD_PATH_TOKENS": "unguessable-path-2", "LIVE_RECORD_STORE": "redis://x"}
+    released(account, named(SECOND, **rotated))
+    lines = back(account)
+
+    (warning,) = [line for line in lines if "has other secrets than those in force" in line]
+    assert "in force: LIVE_RECORD_STORE, LIVE_RECORD_PATH_TOKENS." in warning
+    assert f"back to {FIRST}" in lines
+
+
+def test_a_rollback_to_the_same_secrets_says_nothing_of_them(account: Account) -> None:
+    for release_named in (named(FIRST), named(SECOND)):
+        released(account, release_named)
+
+    assert not any("secrets" in line for line in back(account))
+
+
+def test_a_rollback_beyond_what_has_fingerprints_says_that_it_cannot_tell(account: Account) -> None:
+    released(account, FIRST)
+    released(account, named(SECOND))
+
+    assert any("may have other secrets" in line for line in back(account))
+
+
+def test_a_description_shows_no_secret_and_fits() -> None:
+    described = named(f"{FIRST} 0.2.0 0123456789ab")
+
+    assert len(described) <= 256
+    assert [secret for secret in SECRETS if secret in described] == []
+    assert "RELAY_KEY=-" in described
+
+
 @pytest.mark.parametrize("absent", ["", "files"])
 def test_a_function_that_was_never_released_is_left_too(account: Account, absent: str) -> None:
     """Serverless Devs answers nothing for it, or ends with an error."""
@@ -209,7 +251,7 @@ def test_a_function_that_was_never_released_is_left_too(account: Account, absent
     lines = back(account, ["api", "timer", "files"])
 
     assert account.serving == {"api": 1, "timer": 1}
-    assert any(line.startswith("warning: files ") for line in lines)
+    assert any(line.startswith("files had no version") for line in lines)
 
 
 def test_there_is_nothing_before_the_first_release(account: Account) -> None:
@@ -313,11 +355,19 @@ def test_an_unknown_stage_is_refused(
 def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
     says: Callable[..., Result], tmp_path: Path
 ) -> None:
+    for day in ("1", "2"):
+        publish = ["version", "publish", "--description", f"2026-11-2{day}T20:00:00Z live-record"]
+        for words in (
+            publish,
+            ["alias", "publish", "--alias-name", "release", "--version-id", "latest"],
+        ):
+            subprocess.run(["s", "reconcile", *words], check=True, capture_output=True)
     result = says("rollback", "--stage", "prod", typed="n\n")
 
     assert "whether prod is recording is unknown" in result.output
+    assert "2026-11-21T20:00:00Z live-record may have other secrets" in result.output
     assert result.exit_code == 1
-    assert not (tmp_path / "calls").exists()
+    assert [call["words"][2] for call in calls(tmp_path)].count("publish") == 4
 
 
 def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
@@ -363,10 +413,12 @@ def test_the_empty_ones_are_refused_before_anything_is_deployed(
 def test_a_stage_is_deployed_twice_and_rolled_back(
     says: Callable[..., Result], tmp_path: Path
 ) -> None:
-    for command in ("deploy", "deploy", "rollback"):
-        result = says(command, "--stage", "prod", "--yes", LIVE_RECORD_RELAY_KEY=SECRETS[-1])
+    for deploys, command in enumerate(("deploy", "deploy", "rollback")):
+        key = SECRETS[-1] if deploys else ""
+        result = says(command, "--stage", "prod", "--yes", LIVE_RECORD_RELAY_KEY=key)
         assert result.exit_code == 0, result.output
         assert [secret for secret in SECRETS if secret in result.output] == []
+    assert "in force: LIVE_RECORD_RELAY_KEY." in result.output
     made = calls(tmp_path)
     last = made[-1]["words"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.deploying.release import release, roll_back
+from cli.deploying.release import plan_rollback, release, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import stage_named
 from cli.errors import Failure
@@ -17,7 +17,9 @@ from tests.support.real_serverless_devs import add_access, calls, environment, p
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = ("stream_events", "reconcile")
-FIRST, SECOND = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2))
+FIRST, SECOND = (
+    f"2026-11-2{day}T20:00:00Z live-record secrets: STORE=012345 RELAY_KEY=-" for day in (1, 2)
+)
 SECRETS = {
     "LIVE_RECORD_STORE": "rediss://user:hush-hush@store.example.com:6380/0",
     "LIVE_RECORD_API_TOKENS": 'ops:read+control:s3cr3t"s3cr3t',
@@ -61,7 +63,7 @@ def test_a_release_and_its_rollback_run_in_order(home: Path) -> None:
         release(s, FUNCTIONS, named, lambda _text: None)
     made = calls(home)
     each_release = [words_of(call) for call in made[: len(made) // 2]]
-    roll_back(s, FUNCTIONS, lambda _text: None)
+    roll_back(s, plan_rollback(s, FUNCTIONS), lambda _text: None)
 
     assert each_release == [
         "stream_events deploy --function -y",
@@ -126,7 +128,7 @@ def test_without_a_key_a_deploy_and_a_rollback_say_how_to_name_one(home: Path, a
     with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
         release(s, FUNCTIONS, FIRST, lambda _text: None)
     with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
-        roll_back(s, FUNCTIONS, lambda _text: None)
+        plan_rollback(s, FUNCTIONS)
 
 
 def shown_by(home: Path, **more: str) -> str:

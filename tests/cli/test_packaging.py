@@ -171,7 +171,6 @@ DEPLOYED = {
 UNKNOWN_REJECTION = {
     "a development secret": ("LIVE_RECORD_PATH_TOKENS", "dev-path", "is a development secret"),
     "a development token": ("LIVE_RECORD_API_TOKENS", "a:read:dev-token", "a development secret"),
-    "no token": ("LIVE_RECORD_API_TOKENS", "", "is missing"),
     "SQLite": ("LIVE_RECORD_STORE", "sqlite:///tmp/records.db", "SQLite is for one machine"),
 }
 

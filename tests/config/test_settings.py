@@ -69,9 +69,9 @@ def settings(base: dict[str, str] = PROD, **changes: str) -> Settings:
     return Settings.from_env(env(base, **changes))
 
 
-def faults(variables: dict[str, str]) -> tuple[Fault, ...]:
+def faults(variables: dict[str, str], *, of_stage: bool = False) -> tuple[Fault, ...]:
     with pytest.raises(Misconfigured) as caught:
-        Settings.from_env(variables)
+        Settings.from_env(variables, of_stage=of_stage)
     return caught.value.faults
 
 
@@ -160,7 +160,8 @@ def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    found = faults(env({}, RATE="0", MODE="x", STREEM_KEYS="k", WAKE_URL="https://wake"))
+    variables = env({}, RATE="0", MODE="x", STREEM_KEYS="k", WAKE_URL="https://wake")
+    found = faults(variables, of_stage=True)
     assert [fault.field.removeprefix("LIVE_RECORD_") for fault in found] == [
         "STORE",
         "RATE",
@@ -236,8 +237,18 @@ def test_a_deployed_stage_refuses_the_development_clock() -> None:
     assert "unset" in fault_of("DEV_CLOCK", DEV_CLOCK="/tmp/clock")
 
 
-def test_a_deployed_stage_needs_a_token_that_somebody_may_ask_with() -> None:
-    assert "is missing" in fault_of("API_TOKENS", API_TOKENS="")
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [("API_TOKENS", {}), ("WAKE_KEY", {}), ("RELAY_KEY", {"RELAY_URL": "https://r.x"})],
+)
+def test_a_stage_needs_secrets_that_a_single_function_may_lack(
+    name: str, needed: dict[str, str]
+) -> None:
+    variables = env({**PROD, **needed, name: ""})
+    (found,) = faults(variables, of_stage=True)
+
+    assert (found.field, found.code) == (f"LIVE_RECORD_{name}", "MissingParam")
+    assert Settings.from_env(variables).stage == "prod"
 
 
 @pytest.mark.parametrize("name", ["PATH_TOKENS", "WAKE_KEY", "RELAY_KEY"])

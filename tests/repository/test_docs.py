@@ -42,9 +42,12 @@ def test_every_variable_that_a_deploy_needs_is_documented_and_no_other() -> None
 
 
 def test_every_setting_is_passed_by_s_yaml_and_no_other() -> None:
-    template = yaml.safe_load(read("s.yaml"))["template"]["function"]
+    document = yaml.safe_load(read("s.yaml"))
+    functions = [each.get("props", {}) for each in document["resources"].values()]
+    parts = [document["template"]["function"], *functions]
+    given = {name for part in parts for name in part.get("environmentVariables", {})}
 
-    assert sorted(template["environmentVariables"]) == sorted(names())
+    assert sorted(given) == sorted(names())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

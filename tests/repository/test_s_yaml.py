@@ -1,6 +1,7 @@
 """The project's own s.yaml: what it deploys, and that Serverless Devs reads it as we do."""
 
 import json
+import re
 import subprocess
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,8 @@ import yaml
 
 from emulator.fc.deployment import Deployment, load_deployment
 from emulator.fc.template import environments, load_template
+from shared.config import Settings
+from shared.config.settings import names as settings_of_all
 from tests.support.real_serverless_devs import environment
 
 ROOT = Path(__file__).parents[2]
@@ -73,11 +76,52 @@ def test_no_callback_is_worked_on_for_longer_than_live_waits(deployment: Deploym
 
 
 def test_every_function_gets_each_setting_from_the_variable_of_its_name() -> None:
-    names = set(load_deployment(S_YAML, HERE).functions["reconcile"].environment)
-    given = {name: f"value of {name}" for name in names}
-    for function in load_deployment(S_YAML, {**HERE, **given}).functions.values():
-        assert function.environment == given
-    assert all(name.startswith("LIVE_RECORD_") for name in names)
+    given = {name: f"value of {name}" for name in settings_of_all()}
+    functions = load_deployment(S_YAML, {**HERE, **given}).functions.values()
+    for function in functions:
+        assert function.environment == {name: given[name] for name in function.environment}
+    assert {name for function in functions for name in function.environment} == given.keys()
+
+
+USES = {
+    "API_TOKENS": r"settings\.api_tokens",
+    "STREAM_KEYS": r"settings\.stream_keys",
+    "RECORD_KEYS": r"settings\.record_keys|invocation\.forwarded\(",
+    "PATH_TOKENS": r"settings\.path_tokens",
+    "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|wake_reconcile)\(",
+    "RELAY_KEY": r"settings\.relay_key|invocation\.pass_on\(",
+}
+"""How the code of a function reads each secret, or has shared/invocation read it. The URL of the
+store, which has a password, is used by all."""
+
+
+@pytest.mark.parametrize("key", FUNCTIONS)
+def test_a_function_has_the_secrets_that_its_code_uses_and_no_others(
+    deployment: Deployment, key: str
+) -> None:
+    files = [*(ROOT / "functions").glob(f"{key}.py"), *(ROOT / "functions" / key).glob("*.py")]
+    code = "".join(file.read_text() for file in files)
+    has = {name.removeprefix("LIVE_RECORD_") for name in deployment.functions[key].environment}
+
+    assert has & USES.keys() == {name for name, use in USES.items() if re.search(use, code)}
+    assert "STORE" in has
+
+
+@pytest.mark.parametrize("key", FUNCTIONS)
+def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
+    stage = {
+        "STORE": "rediss://user:hush@store.example.com:6380/0",
+        "CALLBACK_HOST": "fc.example.com",
+        "WAKE_URL": "https://wake.example.com/",
+        "RELAY_URL": "https://relay.example.com/",
+        **{name: f"unguessable-{name.lower().replace('_', '-')}" for name in USES},
+        "API_TOKENS": "ops:control:unguessable-api-token",
+    }
+    given = {f"LIVE_RECORD_{name}": value for name, value in stage.items()}
+    function = load_deployment(S_YAML, {**HERE, **given}).functions[key]
+
+    settings = Settings.from_env({**function.environment, "FC_FUNC_CODE_PATH": "/code"})
+    assert settings.callback_host == "fc.example.com"
 
 
 def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -> None:
@@ -201,3 +245,8 @@ def _previewed(stage: str, given: dict[str, str], home: Path) -> dict[str, Any]:
     )
     rendered = json.loads(preview.stdout[preview.stdout.index("{\n") :])
     return dict(rendered["resources"])
+
+
+@pytest.mark.parametrize("name", [".env", "prod.env", "deploy/staging.env"])
+def test_git_ignores_a_file_with_the_secrets_of_a_stage(name: str) -> None:
+    subprocess.run(["git", "check-ignore", "--quiet", name], cwd=ROOT, check=True)
