@@ -41,18 +41,21 @@ class Dispatcher:
         lease: WorkerLease,
         backfill_timer: BackfillTimer,
         backfill: Callable[[], int],
+        put_in_order: Callable[[], int],
         wake: Callable[[], None],
         wait: Callable[[float], None],
         report: Callable[[str, Exception], None],
     ) -> None:
         """Keep the collaborators. `drain_one` handles the first stream that is due; it returns None
-        if none is. `backfill` finds streams that no callback reported. `wait` takes seconds."""
+        if none is. `backfill` finds streams that no callback reported. `put_in_order` puts some of
+        the due entries in order if the store's clock was set back. `wait` takes seconds."""
         self._queue = queue
         self._drain_one = drain_one
         self._slot_wait_ms = slot_wait_ms
         self._lease = lease
         self._backfill_timer = backfill_timer
         self._backfill = backfill
+        self._put_in_order = put_in_order
         self._wake = wake
         self._wait = wait
         self._report = report
@@ -85,7 +88,7 @@ class Dispatcher:
         done, idle_ms = 0, 0
         while self._has_time() and idle_ms < LINGER_MS:
             self._lease.heartbeat()
-            drained = self.drain(workers)
+            drained = self._put_in_order() + self.drain(workers)
             if self._backfill_timer.is_due():
                 drained += self._backfill()
             due_in_ms = self._queue.next_due()

@@ -32,13 +32,8 @@ from shared.engine.effects import (
 from shared.errors import LiveRecordError
 from shared.protocol import Accepted, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
-from shared.store.contract import (
-    MAX_SLOT_WAIT_MS,
-    MAX_THROTTLE_PAUSE_MS,
-    Claimed,
-    Save,
-    Saved,
-)
+from shared.protocol.state.command import MAX_SLOT_WAIT_MS
+from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Save, Saved
 from shared.store.store_errors import StoreUnavailable
 
 LATE_S = 0.05

@@ -39,6 +39,7 @@ from shared.protocol import (
 from shared.protocol.command_errors import LiveError
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
+from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.invariants import broken
 from shared.protocol.stream import Command
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
@@ -148,7 +149,7 @@ class Recorder:
             loaded = known or (yield from do(Load(key)))
             known = None
             settings = self._settings_of(key)
-            decision = decide(loaded.record, event, loaded.now, settings)
+            decision = decide(loaded.record, event, loaded.now, settings, loaded.continuity)
             step = _DecisionStep(
                 decision.record,
                 loaded.now,
@@ -200,6 +201,16 @@ class Recorder:
             quota=quota,
             if_no_quota=if_no_quota,
         )
+
+    def put_in_order(self, key: StreamKey) -> Steps[None]:
+        """Save the record anew, with the times of a clock that was set back moved within reach: so
+        its due entry is where it belongs. Where another writer saves first, it is so already."""
+        loaded = yield from do(Load(key))
+        settings = self._settings_of(key)
+        record = within_reach(loaded.record, loaded.now, settings)
+        if loaded.version:
+            save = self._save(loaded, record, None, settings, HandlingOptions())
+            yield from do(SaveOrClaim(save))
 
     def drain_one(self, options: HandlingOptions) -> Steps[HandleResult | None]:
         """Handle the first stream that is due; return None if none is."""

@@ -30,6 +30,7 @@ from shared.outbound.relay import ForwardedCallback, Kind
 from shared.protocol import Accepted, Command, Event, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.retry import Deadline
+from shared.store import misplaced
 
 REPLAY_BUDGET_S = 10.0
 """s that one replay of undelivered callbacks may take: what is due waits meanwhile."""
@@ -212,11 +213,24 @@ class Invocation:
             lease=self._lease,
             backfill_timer=self._backfill_timer,
             backfill=lambda: self.resync(only_unknown=True),
+            put_in_order=self.put_in_order,
             wake=app.wake,
             wait=app.wait,
             report=self._report,
         )
         return self._dispatcher
+
+    def put_in_order(self) -> int:
+        """Put a page of due entries in order if the store's clock was set back; return how many
+        there were."""
+        store = self.app.store
+        page = misplaced.next_page(store)
+        if page is None:
+            return 0
+        for key in page.keys:
+            self._run(self.app.recorder.put_in_order(key))
+        store.move_misplaced(page.before, page.after)
+        return len(page.keys)
 
     def _start_worker(self) -> None:
         if self._dispatcher:

@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry
+from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
@@ -25,6 +27,7 @@ class Loaded(Struct, frozen=True):
     record: StreamRecord
     version: int
     now: int
+    continuity: Continuity = UNBROKEN
 
 
 class Save(Struct, frozen=True):
@@ -140,8 +143,6 @@ class Condition(Struct, frozen=True):
     settings: Mapping[str, str]
 
 
-MAX_SLOT_WAIT_MS = 1_000
-"""ms that nobody's slot lies further ahead: a poll waits that long, a command 300 ms at most."""
 MAX_THROTTLE_PAUSE_MS = 2_000
 """ms for which a rate limit gives no slot at most, once Live has throttled."""
 MAX_WORKER_LEASE_MS = 60_000

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec.structs import replace
 
+from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
 from shared.protocol.state.command import Flight
@@ -48,6 +49,7 @@ from shared.store.save_request import (
 )
 from shared.store.scripts import Script
 from shared.store.store_errors import StoreUnavailable
+from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, STEP_MS
 
 if TYPE_CHECKING:
     import redis as redis_py
@@ -92,10 +94,13 @@ class RedisStore:
             self._open()
 
     def load(self, key: StreamKey) -> Loaded:
-        version, document, sent, lease, now = self._run(scripts.LOAD, [self._of("record", key)])
+        keys = [self._of("record", key), *self._keys("store")]
+        version, document, sent, lease, now, steady_since = self._run(scripts.LOAD, keys)
+        continuity = Continuity(min(int(steady_since), now))
         if version is None:
-            return Loaded(StreamRecord(key), 0, now)
-        return Loaded(_complete(from_json(key, document), sent, lease), int(version), now)
+            return Loaded(StreamRecord(key), 0, now, continuity)
+        record = _complete(from_json(key, document), sent, lease)
+        return Loaded(record, int(version), now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
         """Save, or claim a slot too. A call may be repeated: the engine knows a save's token."""
@@ -135,9 +140,8 @@ class RedisStore:
 
     def register(self, name: str, who: str, ms: int) -> int:
         """Register a worker for `ms`, or extend it; return how many others are registered."""
-        return int(
-            self._run(scripts.REGISTER, self._keys(f"workers:{name}"), who, ms, MAX_WORKER_LEASE_MS)
-        )
+        keys = self._keys(f"workers:{name}", "store")
+        return int(self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True if one more worker should be woken: none was woken within `ms`, and none is
@@ -192,7 +196,7 @@ class RedisStore:
         records are added before it."""
         found: list[StreamRecord] = []
         while len(found) < limit:
-            keys = self._named(wanted, after, PAGE_ROWS)
+            keys = self.named(wanted, after=after, limit=PAGE_ROWS)
             fitting = [key for key in keys if wanted.app in (None, key.app)]
             found += self._records(fitting[: limit - len(found)])
             if len(keys) < PAGE_ROWS:
@@ -200,8 +204,9 @@ class RedisStore:
             after = keys[-1]
         return found
 
-    def _named(self, wanted: Filter, after: StreamKey | None, limit: int) -> list[StreamKey]:
-        """Return the next keys from an index: one holds every name, another every name by phase."""
+    def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
+        """Return the keys behind `after`, in their order, without reading a record. One index holds
+        every name, another every name by phase; `wanted.app` is left aside."""
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
@@ -209,6 +214,17 @@ class RedisStore:
         last = f"({domain[:-1]}\1" if domain else "+"
         found = self._do("ZRANGEBYLEX", *self._keys(name), first, last, "LIMIT", 0, limit)
         return [key_of(member[len(prefix) :]) for member in found]
+
+    def misplaced_after(self) -> str | None:
+        """Return how far the due entries were put in order since the clock was set back; None if
+        they are in order."""
+        found: str | None = self._do("HGET", *self._keys("store"), "misplaced_after")
+        return found
+
+    def move_misplaced(self, before: str, after: str) -> None:
+        """Note that they are in order up to `after`; where that is `before`, all of them are. Do
+        nothing if another instance has noted something else meanwhile."""
+        self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord]:
         def ask(client: redis_py.Redis, _: RawConnection) -> list[Any]:
@@ -302,12 +318,17 @@ class RedisStore:
         from redis.exceptions import NoScriptError
 
         digest = script.digest  # a file that is missing must not look like an engine that is away
-        furthest = (furthest_slot_ms(self._interval),) if script.uses_rate_limit else ()
-        arguments = (len(keys), *keys, self._time(), *furthest, *args)
+        arguments = (len(keys), *keys, self._time(), *self._of_preludes(script), *args)
         try:
             return self._asked(lambda _, direct: direct.execute("EVALSHA", digest, *arguments))
         except NoScriptError:
             return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *arguments))
+
+    def _of_preludes(self, script: Script) -> tuple[float, ...]:
+        """Return the arguments of the script's preludes, which stand before its own."""
+        if script.uses_rate_limit:
+            return (furthest_slot_ms(self._interval),)
+        return (GAP_MS, SEEN_EVERY_MS, STEP_MS) if script.watches_clock else ()
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
         """Run a command whose answer redis-py parses."""

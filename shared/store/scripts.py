@@ -21,6 +21,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).with_name("lua")
 CLOCK = ("clock",)
+WATCHED_CLOCK = ("clock", "watch_clock")
+"""Preludes of a script that notices a step of the clock; the store is its second key."""
 RATE_LIMIT = ("clock", "rate_limit")
 """Preludes of a script that reads or takes slots; the rate limit is its first key."""
 
@@ -32,6 +34,7 @@ class Script:
         self.name = name
         self.files = (*preludes, name)
         self.uses_rate_limit = preludes == RATE_LIMIT
+        self.watches_clock = preludes == WATCHED_CLOCK
 
     @cached_property
     def text(self) -> str:
@@ -49,7 +52,7 @@ def _read(name: str) -> str:
     return FOLDER.joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
-LOAD = Script("load", CLOCK)
+LOAD = Script("load", WATCHED_CLOCK)
 SAVE_OR_CLAIM = Script("save_or_claim", RATE_LIMIT)
 TAKE_DUE = Script("take_due", CLOCK)
 QUEUE_STATE = Script("queue_state", CLOCK)
@@ -57,14 +60,16 @@ TAKE_SLOT = Script("take_slot", RATE_LIMIT)
 DELAY_SLOTS = Script("delay_slots", RATE_LIMIT)
 RATE_LIMIT_USE = Script("rate_limit_use", RATE_LIMIT)
 NOW = Script("now", CLOCK)
-REGISTER = Script("register", CLOCK)
+REGISTER = Script("register", WATCHED_CLOCK)
 MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT)
 TOUCH = Script("touch", CLOCK)
 AGE_MS = Script("age_ms", CLOCK)
 AGES = Script("ages", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK)
 GET_POLICY = Script("get_policy")
+MOVE_MISPLACED = Script("move_misplaced", CLOCK)
 ALL = (
     *(LOAD, SAVE_OR_CLAIM, TAKE_DUE, QUEUE_STATE, TAKE_SLOT, DELAY_SLOTS, RATE_LIMIT_USE, NOW),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, PUT_POLICY, GET_POLICY),
+    MOVE_MISPLACED,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import RLock
 
 from msgspec.structs import replace
@@ -43,6 +43,7 @@ from shared.store.contract import (
 )
 from shared.store.schema import create
 from shared.store.store_errors import StoreUnavailable
+from shared.store.store_state import StoreState
 
 SAFETY = ("journal_mode", "synchronous")
 BUSY_S = 2.0
@@ -70,10 +71,20 @@ class SqliteStore:
                 "SELECT version, document FROM record WHERE domain=? AND app=? AND stream=?",
                 _columns(key),
             ).fetchone()
+            state = _state(db)
         now = self._clock()
+        continuity = self._touched(state, now).continuity(now)
         if row is None:
-            return Loaded(StreamRecord(key), 0, now)
-        return Loaded(from_json(key, row[1]), row[0], now)
+            return Loaded(StreamRecord(key), 0, now, continuity)
+        return Loaded(from_json(key, row[1]), row[0], now, continuity)
+
+    def _touched(self, state: StoreState, now: int) -> StoreState:
+        """Return the state after a touch. A record can be read also where it cannot be stored."""
+        touched = state.touched(now)
+        if touched != state:
+            with suppress(StoreUnavailable), self._writing() as db:
+                _put_state(db, _state(db).touched(now))
+        return touched
 
     def save_or_claim(self, save: Save) -> Saved:
         # Version, slot and quota are read and written in one transaction: two writers of one
@@ -136,6 +147,7 @@ class SqliteStore:
         """Register or renew a worker for `ms` from now; return how many others are registered."""
         with self._writing() as db:
             now = self._clock()
+            _put_state(db, _state(db).touched_by_worker(now))
             # One whose lease ends further ahead registered before the clock was set back: it
             # registers again if it is still there.
             db.execute("DELETE FROM worker WHERE until <= ? OR until > ?", (now, _lease_end(now)))
@@ -229,6 +241,31 @@ class SqliteStore:
             ).fetchall()
         return [from_json(StreamKey(*row[:3]), row[3]) for row in rows]
 
+    def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
+        """Return the keys of a phase behind `after`, in their order, without reading a record."""
+        assert wanted.phase is not None  # noqa: S101 - the only index that is paged
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT domain, app, stream FROM record WHERE phase=?"
+                " AND (domain, app, stream) > (?,?,?) ORDER BY domain, app, stream LIMIT ?",
+                (wanted.phase.value, *(_columns(after) if after else ("", "", "")), limit),
+            ).fetchall()
+        return [StreamKey(*row) for row in rows]
+
+    def misplaced_after(self) -> str | None:
+        """Return how far the due entries were put in order since the clock was set back; None if
+        they are in order."""
+        with self._reading() as db:
+            return _state(db).misplaced_after
+
+    def move_misplaced(self, before: str, after: str) -> None:
+        """Note that they are in order up to `after`; where that is `before`, all of them are. Do
+        nothing if another process has noted something else meanwhile."""
+        with self._writing() as db:
+            state = _state(db)
+            if state.misplaced_after == before:
+                _put_state(db, replace(state, misplaced_after=None if after == before else after))
+
     def phases(self) -> Mapping[Phase, int]:
         """Return how many records are in each phase."""
         with self._reading() as db:
@@ -276,7 +313,7 @@ class SqliteStore:
         with self._reading() as db:
             rows = db.execute("SELECT name, at FROM timestamp").fetchall()
         now = self._clock()
-        return {name: now - at for name, at in rows}
+        return {name: max(now - at, 0) for name, at in rows}
 
     def try_write(self, name: str) -> bool:
         """Set the timestamp of this name to now; return False if another writer is at work, which
@@ -367,6 +404,18 @@ def _has_switched(db: sqlite3.Connection) -> bool:
             raise
         return False
     return True
+
+
+def _state(db: sqlite3.Connection) -> StoreState:
+    row = db.execute("SELECT seen, steady_since, misplaced_after FROM store").fetchone()
+    return StoreState(*row) if row else StoreState()
+
+
+def _put_state(db: sqlite3.Connection, state: StoreState) -> None:
+    db.execute(
+        "REPLACE INTO store (id, seen, steady_since, misplaced_after) VALUES (1,?,?,?)",
+        (state.seen, state.steady_since, state.misplaced_after),
+    )
 
 
 def _lease_end(now: int) -> int:

@@ -107,6 +107,7 @@ def dispatcher(
         lease=WorkerLease(store, "one", monotonic, heartbeat_s=heartbeat_s),
         backfill_timer=BackfillTimer(store),
         backfill=lambda: 0,
+        put_in_order=lambda: 0,
         wake=lambda: None,
         wait=wait,
         report=lambda _event, _error: None,

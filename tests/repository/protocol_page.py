@@ -31,8 +31,10 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.protocol.events import Accepted
+from shared.protocol.rules.stored_times import STORED_TIMES, StoredTime
 from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, Invariant
+from shared.store.contract import MAX_THROTTLE_PAUSE_MS, MAX_WORKER_LEASE_MS
 from tests.explorer.rules import RULES
 from tests.repository.rooms import ROOT
 from tests.support.marked_page import between
@@ -121,6 +123,47 @@ def shown(value: object) -> str:
         if value >= 2 * ms and value % ms == 0:
             return f"{value // ms} {unit}"
     return f"{value} ms"
+
+
+def stored_times() -> Iterator[str]:
+    yield from ("| stored time | at most ahead of now |", "|---|---|")
+    for time in STORED_TIMES:
+        owner = PARTS[time.part]
+        name = link(f"{owner[0]}.{time.name}", f"{PROTOCOL}/state/{owner[1]}.py")
+        yield f"| {name} | {_furthest(time)} |"
+    yield from (f"| {name} | {limit} |" for name, limit in OF_THE_STORE.items())
+
+
+PARTS: Mapping[str, tuple[str, str]] = {
+    "": ("StreamRecord", "recording"),
+    "intent": ("Intent", "intent"),
+    "pending": ("PendingCommand", "command"),
+    "flight": ("Flight", "command"),
+    "doubts": ("Doubt", "command"),
+    "session": ("Session", "session"),
+    "confirmation": ("Confirmation", "confirmation"),
+    "failure": ("SessionFailure", "confirmation"),
+    "last_report": ("LastReport", "confirmation"),
+    "answer": ("Answer", "command"),
+    "asked": ("IdempotencyKey", "intent"),
+}
+CONTRACT = "shared/store/contract.py"
+OF_THE_STORE: Mapping[str, str] = {
+    "the next free slot of a rate limit": "the longest wait for a slot and the distance of two, or"
+    f" {link('MAX_THROTTLE_PAUSE_MS', CONTRACT)}, {shown(MAX_THROTTLE_PAUSE_MS)}",
+    "the registration of a reconcile at work": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
+    f" {shown(MAX_WORKER_LEASE_MS)}; one that ends later counts no more",
+    "when something last happened (reconcile, a wake-up call)": "0: it has passed",
+    "when a record is due": "as its record says; saved anew after a step",
+    "when a line of history, a file or a policy was stored": "stays: nothing follows from it",
+}
+
+
+def _furthest(time: StoredTime) -> str:
+    if time.furthest is None:
+        return "stays: a person set it, or it is Live's"
+    sentence = " ".join((time.furthest.__doc__ or "").split())
+    return sentence.removeprefix("Return ").removesuffix(".")
 
 
 # --- events --------------------------------------------------------------------------------------
@@ -313,6 +356,7 @@ TABLES = {
     "sources": sources,
     "events": events,
     "times": times,
+    "stored-times": stored_times,
     "invariants": invariants,
     "rules": rules,
 }

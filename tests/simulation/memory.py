@@ -42,6 +42,7 @@ from shared.store.contract import (
     furthest_slot_ms,
     watched_of,
 )
+from shared.store.store_state import StoreState
 
 ACCOUNT = "account"
 MINUTE_MS = 60_000
@@ -94,6 +95,7 @@ class Shared:
     timestamps: dict[str, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
+    state: StoreState = field(default_factory=StoreState)
     lock: RLock = field(default_factory=RLock)
 
 
@@ -119,10 +121,12 @@ class MemoryStore:
     # --- one record -----------------------------------------------------------------------------
 
     def load(self, key: StreamKey) -> Loaded:
-        row = self.shared.rows.get(key)
+        row, now = self.shared.rows.get(key), self._clock()
+        self.shared.state = self.shared.state.touched(now)
+        continuity = self.shared.state.continuity(now)
         if row is None:
-            return Loaded(StreamRecord(key), 0, self._clock())
-        return Loaded(row.record, row.version, self._clock())
+            return Loaded(StreamRecord(key), 0, now, continuity)
+        return Loaded(row.record, row.version, now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
         with self.shared.lock:
@@ -258,6 +262,7 @@ class MemoryStore:
     def register(self, name: str, who: str, ms: int) -> int:
         now, runners = self._clock(), self.shared.runners
         with self.shared.lock:
+            self.shared.state = self.shared.state.touched_by_worker(now)
             lasts = now + MAX_WORKER_LEASE_MS
             for one in [one for one, until in runners.items() if not now < until <= lasts]:
                 del runners[one]
@@ -292,6 +297,17 @@ class MemoryStore:
         found = [rows[key].record for key in keys if _fits(rows[key].record, wanted)]
         return found[:limit]
 
+    def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
+        return [record.key for record in self.listed(wanted, after=after, limit=limit)]
+
+    def misplaced_after(self) -> str | None:
+        return self.shared.state.misplaced_after
+
+    def move_misplaced(self, before: str, after: str) -> None:
+        if self.shared.state.misplaced_after == before:
+            done = None if after == before else after
+            self.shared.state = replace(self.shared.state, misplaced_after=done)
+
     def phases(self) -> Mapping[Phase, int]:
         found: dict[Phase, int] = {}
         for row in self.shared.rows.values():
@@ -319,7 +335,7 @@ class MemoryStore:
 
     def ages(self) -> Mapping[str, int]:
         now = self._clock()
-        return {name: now - at for name, at in self.shared.timestamps.items()}
+        return {name: max(now - at, 0) for name, at in self.shared.timestamps.items()}
 
     def try_write(self, name: str) -> bool:
         self.touch(name)

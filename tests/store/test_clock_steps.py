@@ -8,14 +8,11 @@ import pytest
 
 from shared.protocol import Command, StreamKey
 from shared.protocol.rules.claim import claim
+from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.store import Store
-from shared.store.contract import (
-    MAX_SLOT_WAIT_MS,
-    MAX_THROTTLE_PAUSE_MS,
-    Claimed,
-    Save,
-)
-from tests.conftest import NOON, Clock, owing
+from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Save
+from shared.store.misplaced import PAGE_ROWS, Page, next_page
+from tests.conftest import KEY, NOON, Clock, owing, saving
 
 HOUR_MS = 3_600_000
 INTERVAL_MS = 20
@@ -99,6 +96,75 @@ def test_polls_go_on_too(store: Store, clock: Clock) -> None:
     clock.pass_ms(max(MAX_SLOT_WAIT_MS + INTERVAL_MS, MAX_THROTTLE_PAUSE_MS))
 
     assert store.poll_slot(0) == 0
+
+
+# --- what is due --------------------------------------------------------------------------------
+
+
+def test_the_store_says_since_when_its_clock_is_steady(store: Store, clock: Clock) -> None:
+    assert store.load(KEY).continuity.steady_since == 0
+    for _ in range(3):
+        clock.pass_ms(60_000)
+        store.register("reconcile", "timer", 2000)
+    assert store.load(KEY).continuity.steady_since == 0
+
+    clock.pass_ms(HOUR_MS)
+    forward = clock.now
+    assert store.load(KEY).continuity.steady_since == forward
+    clock.pass_ms(60_000)
+    assert store.load(KEY).continuity.steady_since == forward
+
+    clock.pass_ms(-HOUR_MS)
+    assert store.load(KEY).continuity.steady_since == clock.now
+
+
+def test_a_worker_s_registration_is_a_touch(store: Store, clock: Clock) -> None:
+    store.register("reconcile", "timer", 2000)
+    clock.pass_ms(HOUR_MS)
+    store.register("reconcile", "timer", 2000)
+    clock.pass_ms(5_000)
+
+    assert store.load(KEY).continuity.steady_since == clock.now - 5_000
+
+
+def test_all_that_is_due_is_put_in_order_page_by_page(store: Store, clock: Clock) -> None:
+    """Each record once, whatever its phase, and nothing any more after that."""
+    store.register("reconcile", "timer", 2000)
+    keys = {StreamKey("live.example.com", "app", f"room{number:03d}") for number in range(250)}
+    for key in keys:
+        command = Command.STOP if key.stream < "room125" else Command.START
+        store.save_or_claim(saving(owing(command, key=key, at=clock.now + 500)))
+    assert next_page(store) is None
+
+    clock.pass_ms(-HOUR_MS)
+    store.register("reconcile", "timer", 2000)
+    pages = list[Page]()
+    while page := next_page(store):
+        pages.append(page)
+        store.move_misplaced(page.before, page.after)
+    found = [key for page in pages for key in page.keys]
+
+    assert len(found) == len(keys) == 250
+    assert set(found) == keys
+    assert max(len(page.keys) for page in pages) <= PAGE_ROWS
+    assert {key.stream for key in pages[0].keys} <= {f"room{n:03d}" for n in range(125)}
+
+
+def test_a_clock_that_is_set_back_once_more_begins_the_pages_anew(
+    store: Store, clock: Clock
+) -> None:
+    store.register("reconcile", "timer", 2000)
+    store.save_or_claim(saving(owing(Command.STOP)))
+    clock.pass_ms(-HOUR_MS)
+    store.load(KEY)
+    page = next_page(store)
+    assert page is not None
+    store.move_misplaced(page.before, page.after)
+    clock.pass_ms(-HOUR_MS)
+    store.load(KEY)
+    store.move_misplaced(page.after, page.after)
+
+    assert next_page(store) == page
 
 
 # --- workers and timestamps ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from cli.paths import ROOT
 from shared.store.redis import RedisStore
-from shared.store.scripts import ALL, FOLDER, RATE_LIMIT, SAVE_OR_CLAIM, Script
+from shared.store.scripts import ALL, FOLDER, RATE_LIMIT, SAVE_OR_CLAIM, WATCHED_CLOCK, Script
 from tests.conftest import KEY
 
 LUA_FILES = sorted(FOLDER.glob("*.lua"))
@@ -46,7 +46,7 @@ def test_every_file_is_a_script_or_in_front_of_one() -> None:
 def test_a_file_begins_with_its_contract(file: Path) -> None:
     header = header_of(file)
 
-    if file.stem in RATE_LIMIT:
+    if file.stem in {*RATE_LIMIT, *WATCHED_CLOCK}:
         assert "Prelude: " in header
         assert "Defines: " in header
     else:

@@ -105,6 +105,7 @@ def reconcile(instance: Instance, perform: Callable[[Effect[Any]], Any]) -> None
         lease=WorkerLease(instance.store, str(os.getpid()), time.monotonic),
         backfill_timer=BackfillTimer(instance.store),
         backfill=lambda: 0,
+        put_in_order=lambda: 0,
         wake=lambda: None,
         wait=time.sleep,
         report=lambda _event, _error: None,

@@ -24,6 +24,7 @@ from shared.protocol import (
     phase,
 )
 from shared.protocol.command_errors import LiveError
+from shared.protocol.continuity import UNBROKEN
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from shared.protocol.state.invariants import broken
 from tests.conftest import KEY, NOON
@@ -47,9 +48,10 @@ class Story:
         self.polls = 0
         self.refused: Reason | None = None
         self.lane_is_free = True
+        self.continuity = UNBROKEN
 
     def happens(self, event: Event) -> Story:
-        decision = decide(self.record, event, self.now, self.settings)
+        decision = decide(self.record, event, self.now, self.settings, self.continuity)
         self.record, self.refused = decision.record, decision.refused
         self.reasons += [note.code for note in decision.entries]
         self.polls += decision.query_online

@@ -57,6 +57,15 @@ def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
     return max(answer.retry_after, backoff) if isinstance(answer, Throttled) else backoff
 
 
+def longest_delay_before(attempts: int) -> int:
+    """Return how long (ms) an attempt with this many before it may have to wait. The first one
+    never waits."""
+    if attempts == 0:
+        return 0
+    by_operator = OPERATOR_RETRY_MS * 2 ** min(attempts - 1, 10)
+    return int(max(min(by_operator, MAX_OPERATOR_RETRY_MS), UNKNOWN_RETRY_MS))
+
+
 def remember_answer(
     transition: Transition, flight: Flight, answer: Accepted | LiveError, reason: Reason
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.due_times import NEVER_LIVE_MS, next_poll
 from shared.protocol.events import (
     CancelDelayAsked,
@@ -30,14 +31,12 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules import command_result, idempotency, on_demand, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
+from shared.protocol.rules.stored_times import CONFIRM_AGAIN_MS, within_reach
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
-
-CONFIRM_AGAIN_MS = 60_000
-"""A start that Live accepted is not repeated sooner, confirmed or not."""
 
 
 class Decision(Struct, frozen=True):
@@ -49,12 +48,20 @@ class Decision(Struct, frozen=True):
     refused: Reason | None
 
 
-def decide(record: StreamRecord, event: Event, now: int, settings: StreamSettings) -> Decision:
-    transition = Transition(record, now, settings)
+def decide(
+    record: StreamRecord,
+    event: Event,
+    now: int,
+    settings: StreamSettings,
+    continuity: Continuity = UNBROKEN,
+) -> Decision:
+    """Return what becomes of the record. `now` is the store's time, and `continuity` says how far
+    back that can be relied on."""
+    transition = Transition(within_reach(record, now, settings), now, settings)
     if settings.observe:
         _withdraw_pending(transition)
     if not isinstance(event, CommandSettled):
-        _pass_time(transition)
+        _pass_time(transition, continuity)
     if not idempotency.is_repeated_request(transition, event):
         _happen(transition, event)
         if transition.refused:  # its key may be used again, once the stream stands otherwise
@@ -113,12 +120,12 @@ def _withdraw_pending(transition: Transition) -> None:
         transition.change(pending=None)
 
 
-def _pass_time(transition: Transition) -> None:
+def _pass_time(transition: Transition, continuity: Continuity) -> None:
     """Apply what time alone has changed by now, before the event itself is decided."""
     flight = transition.record.flight
     if flight is not None and transition.now >= flight.lease_until:
         command_result.lapse(transition, flight)
-    reassert.end_doubts(transition)
+    reassert.end_doubts(transition, continuity.steady_since)
     intent_rules.end_by_time(transition)
     intent = transition.record.intent
     unseen = (

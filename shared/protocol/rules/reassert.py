@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
+from shared.protocol.state.command import IN_DOUBT_MS, Doubt
 from shared.protocol.stream import Command
 
 _AGAINST_A_START = (Command.STOP, Command.CANCEL_DELAY)
 _AGAINST_A_STOP = (Command.START, Command.RESTART)
 
 
-def end_doubts(transition: Transition) -> None:
+def end_doubts(transition: Transition, steady_since: int = 0) -> None:
     """End the doubts that are over at `now`: those commands have landed or never will. Re-send what
-    is wanted if one of them may have undone it."""
+    is wanted if one of them may have undone it.
+
+    A doubt from before `steady_since` is kept until IN_DOUBT_MS after that, and what is wanted is
+    then re-sent once more: the clock may have jumped, and the command may still land.
+    """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
-    if not over:
+    reopened = [_reopened(doubt, steady_since) for doubt in transition.record.doubts]
+    rest = tuple(doubt for doubt in reopened if doubt.until > transition.now)
+    if rest == transition.record.doubts:
         return
-    rest = tuple(doubt for doubt in transition.record.doubts if doubt.until > transition.now)
     transition.change(doubts=rest)
+    _pause_until_stops_landed(transition)
     if transition.record.restart_doubted and not transition.may_still_land(Command.RESTART):
         transition.add_entry(Reason.RESTART_UNKNOWN)
         transition.change(restart_doubted=False)
@@ -25,6 +34,21 @@ def end_doubts(transition: Transition) -> None:
     against = _AGAINST_A_START if transition.record.intent.wanted else _AGAINST_A_STOP
     if any(doubt.command in against and not transition.is_unmanaged(doubt) for doubt in over):
         transition.enqueue_wanted(Reason.REASSERT)
+
+
+def _reopened(doubt: Doubt, steady_since: int) -> Doubt:
+    # sent ── steady_since ── until, by a clock that may have jumped ── steady_since + IN_DOUBT_MS
+    if doubt.until - IN_DOUBT_MS >= steady_since:
+        return doubt
+    return replace(doubt, until=max(doubt.until, steady_since + IN_DOUBT_MS))
+
+
+def _pause_until_stops_landed(transition: Transition) -> None:
+    """Count a stop in doubt as a stop until the moment at which it may land at the latest."""
+    record = transition.record
+    stops = [doubt.until for doubt in record.doubts if doubt.command is Command.STOP]
+    if stops and max(stops) > (record.stopped_at or 0):
+        transition.change(stopped_at=max(stops))
 
 
 def _heal(transition: Transition) -> None:

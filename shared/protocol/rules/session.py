@@ -180,10 +180,11 @@ def _mark_ending(transition: Transition, reason: Reason) -> None:
 
 
 def polled(transition: Transition, event: Polled) -> None:
+    asked_at = min(event.asked_at, transition.now)  # else the clock was set back meanwhile
     if event.published is None:
-        _missed(transition, event.asked_at)
+        _missed(transition, asked_at)
     else:
-        _seen(transition, event.published, event.asked_at)
+        _seen(transition, event.published, asked_at)
 
 
 def _missed(transition: Transition, asked_at: int) -> None:

@@ -10,6 +10,8 @@ from shared.protocol.stream import Command
 
 IN_DOUBT_MS = 60_000
 """How long after it was sent a request whose answer was never stored may still land."""
+MAX_SLOT_WAIT_MS = 1_000
+"""How far ahead of now a slot lies at most: a poll waits that long for one, a command 300 ms."""
 MAX_DOUBTS_ENTRIES = 12
 """Requests in doubt that one record remembers; more are reached only in a burst."""
 

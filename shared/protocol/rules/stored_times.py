@@ -1,0 +1,160 @@
+"""Every stored time of a record, and how far ahead of the store's clock it may lie.
+
+`decide` calls `within_reach` first: after the store's clock was set back, a time that it gave may
+lie hours ahead, and nothing would happen until then. docs/protocol.md shows the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shared.protocol.events import StreamSettings
+from shared.protocol.reason import Reason
+from shared.protocol.rules.command_retry import longest_delay_before
+from shared.protocol.state.command import IN_DOUBT_MS, MAX_SLOT_WAIT_MS
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import TOGETHER_MS
+
+CONFIRM_AGAIN_MS = 60_000
+"""A start that Live accepted is not repeated sooner, confirmed or not."""
+
+Furthest: TypeAlias = Callable[[StreamRecord, StreamSettings], int]
+"""Returns how far ahead (ms). Its docstring says so in docs/protocol.md."""
+
+
+class StoredTime(Struct, frozen=True):
+    """The field `name` of this `part` of the record ("" is the record itself). `furthest` is None
+    for a time that is no time of the store's clock: it stays as it is."""
+
+    part: str
+    name: str
+    furthest: Furthest | None
+
+
+def past(_record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return 0: it has passed."""
+    return 0
+
+
+def slot(_record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return the longest wait for a slot."""
+    return MAX_SLOT_WAIT_MS
+
+
+def lease(record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return the longest wait for a slot, and its own length."""
+    flight = record.flight
+    return MAX_SLOT_WAIT_MS + (flight.lease_until - flight.sent_at if flight else 0)
+
+
+def doubtful(_record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return the longest wait for a slot, and the time in doubt."""
+    return MAX_SLOT_WAIT_MS + IN_DOUBT_MS
+
+
+def retry(record: StreamRecord, settings: StreamSettings) -> int:
+    """Return the longest pause before this attempt, or the merge delay after a lost restart."""
+    pending = record.pending
+    if pending is None:
+        return 0
+    if pending.reason is Reason.RESTART_UNKNOWN:
+        return max(settings.merge_delay, longest_delay_before(pending.attempts))
+    return longest_delay_before(pending.attempts)
+
+
+def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
+    """Return the merge delay."""
+    return settings.merge_delay
+
+
+def check(_record: StreamRecord, settings: StreamSettings) -> int:
+    """Return the pause before a repeated start, or the merge delay after a stop in doubt."""
+    return max(CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
+
+
+def report(_record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return the longest wait for a slot, and the difference of two clocks."""
+    return MAX_SLOT_WAIT_MS + TOGETHER_MS
+
+
+_OF_LIVE = _OF_PEOPLE = None
+
+STORED_TIMES: tuple[StoredTime, ...] = (
+    StoredTime("", "interrupted_at", past),
+    StoredTime("", "stopped_at", doubtful),
+    StoredTime("", "stop_not_found_at", past),
+    StoredTime("", "approved_on_demand_at", past),
+    StoredTime("", "changed_at", past),
+    StoredTime("intent", "made_at", past),
+    StoredTime("intent", "first_accepted_at", past),
+    StoredTime("intent", "until", _OF_PEOPLE),
+    StoredTime("intent", "held_until", _OF_PEOPLE),
+    StoredTime("intent", "held_opening_before", merge_delay),
+    StoredTime("pending", "since", past),
+    StoredTime("pending", "not_before", retry),
+    StoredTime("flight", "since", past),
+    StoredTime("flight", "sent_at", slot),
+    StoredTime("flight", "lease_until", lease),
+    StoredTime("doubts", "until", doubtful),
+    StoredTime("session", "opened_at", past),
+    StoredTime("session", "time", _OF_LIVE),
+    StoredTime("session", "publish_time", _OF_LIVE),
+    StoredTime("session", "off_since", past),
+    StoredTime("session", "absent_at", past),
+    StoredTime("session", "last_unpublish_time", _OF_LIVE),
+    StoredTime("session", "unverified_publish_time", _OF_LIVE),
+    StoredTime("confirmation", "at", past),
+    StoredTime("confirmation", "check_at", check),
+    StoredTime("confirmation", "since", report),
+    StoredTime("failure", "at", past),
+    StoredTime("last_report", "at", past),
+    StoredTime("last_report", "time", _OF_LIVE),
+    StoredTime("answer", "at", past),
+    StoredTime("asked", "at", past),
+)
+
+
+def _by_part() -> Mapping[str, tuple[tuple[str, Furthest], ...]]:
+    parts: dict[str, tuple[tuple[str, Furthest], ...]] = {}
+    for time in STORED_TIMES:
+        if time.furthest is not None:
+            parts[time.part] = (*parts.get(time.part, ()), (time.name, time.furthest))
+    return parts
+
+
+_BY_PART = _by_part()
+
+
+def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> StreamRecord:
+    """Return the record with no time further ahead of `now` than it may lie. What has passed
+    becomes now at the latest, and what is to come keeps its longest distance. What people set, and
+    what Live's clock said, stays."""
+    changes: dict[str, Any] = {}
+    for part, times in _BY_PART.items():
+        latest = [(name, now + furthest(record, settings)) for name, furthest in times]
+        if not part:
+            changes |= _too_late(record, latest)
+            continue
+        before = getattr(record, part)
+        after = _part_within_reach(before, latest)
+        if after is not before:
+            changes[part] = after
+    return replace(record, **changes) if changes else record
+
+
+def _part_within_reach(part: Any, latest: list[tuple[str, int]]) -> Any:  # noqa: ANN401 - of any kind
+    """Return the part, the same one if nothing in it lies too far ahead."""
+    if isinstance(part, tuple):
+        moved = tuple(_part_within_reach(one, latest) for one in part)
+        return moved if any(a is not b for a, b in zip(moved, part, strict=True)) else part
+    changes = _too_late(part, latest) if part is not None else {}
+    return replace(part, **changes) if changes else part
+
+
+def _too_late(part: Struct, latest: list[tuple[str, int]]) -> dict[str, int]:
+    found = ((name, getattr(part, name), limit) for name, limit in latest)
+    return {name: limit for name, at, limit in found if at is not None and at > limit}

@@ -1,0 +1,59 @@
+"""Which streams' due entries have to be put in order after the store's clock was set back.
+
+A due entry lies as far ahead as the clock said when it was written. Each record is saved anew, a
+page at a time, the most pressing phases first; the store remembers how far this has come.
+`Invocation.put_in_order` calls it. It knows no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from shared.protocol.derived.phase import Phase
+from shared.protocol.stream import StreamKey
+from shared.store.contract import Filter
+
+PAGE_ROWS = 100
+_ORDER = (
+    *(Phase.STOPPING, Phase.QUEUED, Phase.STARTING, Phase.RECORDING),
+    *(Phase.WAITING, Phase.FAILED, Phase.UNMANAGED, Phase.IDLE),
+)
+
+
+class MisplacedStore(Protocol):
+    def misplaced_after(self) -> str | None: ...
+    def move_misplaced(self, before: str, after: str) -> None: ...
+    def named(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamKey]: ...
+
+
+class Page(Struct, frozen=True):
+    """`keys` are to be saved anew; `before` and `after` say how far that has come."""
+
+    keys: Sequence[StreamKey]
+    before: str
+    after: str
+
+
+def next_page(store: MisplacedStore) -> Page | None:
+    """Return the next page; None while all due entries are in order. The last page is empty."""
+    before = store.misplaced_after()
+    if before is None:
+        return None
+    name, *parts = before.split("\0") if before else (_ORDER[0].value,)
+    after = StreamKey(*parts) if parts else None
+    for phase in _ORDER[_ORDER.index(Phase(name)) :]:
+        keys = store.named(Filter(phase), after=after, limit=PAGE_ROWS)
+        if keys:
+            last = keys[-1]
+            return Page(keys, before, "\0".join((phase.value, *_names(last))))
+        after = None
+    return Page((), before, before)
+
+
+def _names(key: StreamKey) -> tuple[str, str, str]:
+    return key.domain, key.app, key.stream
