@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from gettext import gettext as _
 from typing import Any
 
 import requests
@@ -109,7 +110,8 @@ def account_at(live: str) -> Account:
     try:
         protocol, host = values.endpoint(live)
     except ValueError as error:
-        raise Failure(f"The address of ApsaraVideo Live is invalid: {error}") from None
+        sentence = _("The address of ApsaraVideo Live is invalid: {error}")
+        raise Failure(sentence.format(error=error)) from None
     address = f"{protocol}://{host}"
     if protocol == "http":  # only an emulator, which emulates STS too
         return Account(_own_credentials(DEVELOPMENT), address, address)
@@ -127,9 +129,11 @@ def _own_credentials(otherwise: Credentials | None = None) -> Credentials:
         return found
     if otherwise is None:
         raise Failure(
-            "There are no credentials. Set ALIBABA_CLOUD_ACCESS_KEY_ID and"
-            " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user, and ALIBABA_CLOUD_SECURITY_TOKEN"
-            " if they are temporary."
+            _(
+                "There are no credentials. Set ALIBABA_CLOUD_ACCESS_KEY_ID and"
+                " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user, and ALIBABA_CLOUD_SECURITY_TOKEN"
+                " if they are temporary."
+            )
         )
     return otherwise
 

@@ -7,6 +7,7 @@ can be shown as it is; it knows nothing of how an answer is printed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from gettext import gettext as _
 from typing import Any
 
 import requests
@@ -109,20 +110,22 @@ class Api:
             )
             document = answer.json()
         except requests.ReadTimeout:
-            ambiguous = "" if method == "GET" else ". Whether it carried out the request is unknown"
-            silent = f"{self._url} gave no answer within {self._timeout_s:g} s"
-            raise Failure(silent + ambiguous) from None
+            silent = _("{url} gave no answer within {seconds:g} s")
+            ambiguous = _(
+                "{url} gave no answer within {seconds:g} s."
+                " Whether it carried out the request is unknown"
+            )
+            sentence = silent if method == "GET" else ambiguous
+            raise Failure(sentence.format(url=self._url, seconds=self._timeout_s)) from None
         except requests.JSONDecodeError:
-            raise Failure(
-                f"{self._url} answered {answer.status_code} without JSON. Check the address."
-            ) from None
+            sentence = _("{url} answered {status} without JSON. Check the address.")
+            raise Failure(sentence.format(url=self._url, status=answer.status_code)) from None
         except (requests.RequestException, UnicodeError) as error:
-            kind = type(error).__name__
-            raise Failure(
-                f"{self._url} cannot be reached ({kind}). Check that the stage is up."
-            ) from None
+            sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
+            raise Failure(sentence.format(url=self._url, error=type(error).__name__)) from None
         if not isinstance(document, dict):
-            raise Failure(f"{self._url} does not answer as live-record does. Check the address.")
+            sentence = _("{url} does not answer as live-record does. Check the address.")
+            raise Failure(sentence.format(url=self._url))
         if not answer.ok and "detail" in document:
             raise StageRefusal(document)
         return document
@@ -135,6 +138,7 @@ def _path(stream: str) -> str:
 def _require_fields(url: str, document: Json, *names: str) -> Json:
     """Return the document; raise Failure if something other than a stage answered."""
     if any(name not in document for name in names):
-        error = document.get("errorMessage") or "its answer lacks the expected fields"
-        raise Failure(f"{url} does not answer as live-record does: {error}")
+        error = document.get("errorMessage") or _("its answer lacks the expected fields")
+        sentence = _("{url} does not answer as live-record does: {error}")
+        raise Failure(sentence.format(url=url, error=error))
     return document

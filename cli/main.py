@@ -6,10 +6,16 @@ this module and of what it imports, so that `--version` and each command start f
 
 from __future__ import annotations
 
+import ast
+import os
+from gettext import gettext as _
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
+from cli import texts
 from cli.errors import Failure
 from cli.local.no_proxy import reach_directly
 
@@ -37,8 +43,20 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Imports a command when it is asked for, and reports its OSError as one sentence with the
-    file's name."""
+    """Imports a command when it is asked for, in the reader's language, and reports its OSError as
+    one sentence with the file's name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        texts.use_language(texts.choose_language(args, os.environ))
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _summary(name)) for name in self.list_commands(ctx)]
+        with formatter.section(_("Commands")):
+            formatter.write_dl(rows)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        click.Group.format_help(texts.translated(self), ctx, formatter)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
         return sorted(_COMMANDS)
@@ -48,7 +66,7 @@ class _Commands(click.Group):
             return None
         module, attribute = _COMMANDS[cmd_name]
         command = getattr(import_module(module), attribute)
-        return command if isinstance(command, click.Command) else None
+        return texts.translated(command) if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -59,7 +77,25 @@ class _Commands(click.Group):
             raise Failure(f"{error.filename}: {error.strerror}") from None
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _summary(name: str) -> str:
+    """Return the first line of a command's help, read from its source: to import every command
+    takes most of a second."""
+    module, attribute = _COMMANDS[name]
+    spec = find_spec(module)
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == attribute:
+            documented = ast.get_docstring(node)
+            return _(documented).partition("\n")[0] if documented else ""
+    return ""
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    params=[texts.language_option()],
+)
+@click.help_option("-h", "--help")  # among the parameters, which are translated at each call
 @click.version_option(
     package_name="live-record", prog_name="live-record", message="%(prog)s %(version)s"
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from gettext import gettext as _
 from typing import Any
 
 import click
@@ -33,36 +34,71 @@ def rows(
 
 
 def status_line(row: Json) -> str:
-    outcome = f" ({row['outcome']})" if row.get("outcome") else ""
-    until = f" (until {row['until']})" if row.get("until") else ""
-    return f"{row['stream']}: {row['phase']}{outcome}, {row['reason']['text']}{until}"
+    phase = phase_word(row["phase"])
+    outcome = f" ({outcome_word(row['outcome'])})" if row.get("outcome") else ""
+    until = _(" (until {time})").format(time=row["until"]) if row.get("until") else ""
+    line = _("{stream}: {phase}{outcome}, {reason}{until}")
+    return line.format(
+        stream=row["stream"],
+        phase=phase,
+        outcome=outcome,
+        reason=row["reason"]["text"],
+        until=until,
+    )
+
+
+def phase_word(phase: str) -> str:
+    """Return the phase as it is shown; one of a later release is shown as it is."""
+    words = {
+        "idle": _("idle"),
+        "waiting": _("waiting"),
+        "queued": _("queued"),
+        "starting": _("starting"),
+        "recording": _("recording"),
+        "stopping": _("stopping"),
+        "failed": _("failed"),
+        "unmanaged": _("unmanaged"),
+    }
+    return words.get(phase, phase)
+
+
+def outcome_word(outcome: str) -> str:
+    """Return the outcome of a request as it is shown."""
+    words = {
+        "accepted": _("accepted"),
+        "already_recording": _("already_recording"),
+        "already_stopped": _("already_stopped"),
+        "queued": _("queued"),
+        "waiting": _("waiting"),
+        "unknown": _("unknown"),
+    }
+    return words.get(outcome, outcome)
 
 
 def history_line(entry: Json) -> str:
-    times = f" (x{entry['count']} until {entry['last_at']})" if entry["count"] > 1 else ""
+    repeated = _(" (x{count} until {time})").format(count=entry["count"], time=entry["last_at"])
+    times = repeated if entry["count"] > 1 else ""
     return f"{entry['at']}  {entry['text']}{times}"
 
 
 def file_line(row: Json) -> str:
-    ran = f"{row['start'] or '-'} to {row['stop'] or '-'}"
+    ran = _("{start} to {stop}").format(start=row["start"] or "-", stop=row["stop"] or "-")
     lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
     return f"{row.get('url') or row['uri']}  {ran}{lasted}"
 
 
-_PHASE_WORDS = {
-    "recording": "is recorded",
-    "unmanaged": "is recorded",
-    "starting": "is not recorded yet",
-    "queued": "is not recorded yet",
-    "stopping": "is being stopped",
-}
-
-
 def reason_sentence(status: Json, rejected: Json | None) -> str:
     """Return one sentence: whether the stream is recorded, and why."""
-    words = _PHASE_WORDS.get(status["phase"], "is not recorded")
+    sentences = {
+        "recording": _("{stream} is recorded: {reason}"),
+        "unmanaged": _("{stream} is recorded: {reason}"),
+        "starting": _("{stream} is not recorded yet: {reason}"),
+        "queued": _("{stream} is not recorded yet: {reason}"),
+        "stopping": _("{stream} is being stopped: {reason}"),
+    }
+    sentence = sentences.get(status["phase"], _("{stream} is not recorded: {reason}"))
     more = _rejected_callback(status["stream"], rejected) if rejected else ""
-    return f"{status['stream']} {words}: {status['reason']['text']}{more}"
+    return sentence.format(stream=status["stream"], reason=status["reason"]["text"]) + more
 
 
 def _rejected_callback(stream: str, rejected: Json) -> str:
@@ -71,44 +107,56 @@ def _rejected_callback(stream: str, rejected: Json) -> str:
     if not ours:
         return ""
     newest = ours[0]
-    return (
-        f"; and a callback that claims to be about it was rejected at {newest['at']},"
-        f" because nothing proved that Live sent it: {newest['why']}"
+    clause = _(
+        "; and a callback that claims to be about it was rejected at {time},"
+        " because nothing proved that Live sent it: {why}"
     )
+    return clause.format(time=newest["at"], why=newest["why"])
 
 
 def overview(health: Json, recordings: Sequence[Json]) -> str:
-    ready = "ready" if health["ready"] else "not ready"
     head = [
-        f"The stage is {ready}.",
-        *(f"{problem['text']}. {problem['fix']}" for problem in health.get("problems", ())),
+        _("The stage is ready.") if health["ready"] else _("The stage is not ready."),
+        *(_sentence_of(problem) for problem in health.get("problems", ())),
         _queue_line(health),
         _phases_line(health),
     ]
     busy = [status_line(row) for row in recordings if row["phase"] != "idle"]
-    return "\n".join([*(part for part in head if part), "", *(busy or ["every stream is idle"])])
+    return "\n".join([*(part for part in head if part), "", *(busy or [_("every stream is idle")])])
+
+
+def _sentence_of(problem: Json) -> str:
+    return _("{problem}. {fix}").format(problem=problem["text"], fix=problem["fix"])
 
 
 def _queue_line(health: Json) -> str:
     if "due" not in health:
         return ""
     age = health["reconciled_ms_ago"]
-    ran = "reconcile has not run yet" if age is None else f"reconcile ran {written(age)} ago"
-    waits = f"{health['due']} due, the oldest for {written(health['oldest_due_ms'])}"
-    rate_limit = health["rate_limit"]
-    used, allowed = rate_limit["used"], rate_limit["rate"]
-    return f"{ran}; {waits}; {used:g} of {allowed:g} commands a second are used"
+    ran = _("reconcile has not run yet") if age is None else _("reconcile ran {age} ago")
+    line = _(
+        "{ran}; {due} due, the oldest for {oldest};"
+        " {used:g} of {allowed:g} commands a second are used"
+    )
+    return line.format(
+        ran=ran.format(age=written(age or 0)),
+        due=health["due"],
+        oldest=written(health["oldest_due_ms"]),
+        used=health["rate_limit"]["used"],
+        allowed=health["rate_limit"]["rate"],
+    )
 
 
 def _phases_line(health: Json) -> str:
-    counted = [f"{count} {phase}" for phase, count in health.get("phases", {}).items() if count]
+    phases = health.get("phases", {})
+    counted = [f"{count} {phase_word(phase)}" for phase, count in phases.items() if count]
     return ", ".join(counted)
 
 
 def clock_offset(offset_ms: int) -> str:
     """Return a text for the development clock, whose offset survives a restart of the stack."""
     if not offset_ms:
-        return "as real time"
-    way = "ahead of" if offset_ms > 0 else "behind"
-    reset = 'to reset it: POST {"offset_ms": 0} to /_control/clock'
-    return f"{written(abs(offset_ms))} {way} real time ({reset})"
+        return _("as real time")
+    way = _("{offset} ahead of real time") if offset_ms > 0 else _("{offset} behind real time")
+    reset = _("to reset it: POST {body} to /_control/clock").format(body='{"offset_ms": 0}')
+    return f"{way.format(offset=written(abs(offset_ms)))} ({reset})"

@@ -6,6 +6,7 @@ file, a policy.
 
 from __future__ import annotations
 
+from gettext import gettext as _
 from pathlib import Path
 
 import click
@@ -33,7 +34,8 @@ def policy_file() -> Path:
 def need_checkout(command: str) -> None:
     """Raise a usage error if live-record was installed from a wheel."""
     if not IS_CHECKOUT:
-        raise click.UsageError(
-            f"{command} needs live-record's sources: run it in a clone of the repository,"
+        sentence = _(
+            "{command} needs live-record's sources: run it in a clone of the repository,"
             " by the live-record of its .venv (make setup)."
         )
+        raise click.UsageError(sentence.format(command=command))

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from gettext import gettext as _
 
 import click
 
-from cli import stage_registry
+from cli import stage_registry, texts
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
@@ -37,11 +38,10 @@ class Period(click.ParamType[timedelta]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if not 0 < ms <= LONGEST_MS:
-            self.fail(
-                "A presigned URL of OSS is valid for at most 7 days. Pass a shorter duration.",
-                param,
-                ctx,
+            longest = _(
+                "A presigned URL of OSS is valid for at most 7 days. Pass a shorter duration."
             )
+            self.fail(longest, param, ctx)
         return timedelta(milliseconds=ms)
 
 
@@ -86,7 +86,7 @@ def play(
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=False), None
     )
-    api = Api(target.url, target.token)
+    api = Api(target.url, target.token, language=texts.current_language())
     answer = api.files(stream, limit)
     rows = _signed_by_stage(api, answer["signed"], period, limit)
     if rows is None:
@@ -94,12 +94,13 @@ def play(
     for row in rows:
         _print_url(row)
     if not rows:
-        click.echo("the stream has no files yet")
+        click.echo(_("the stream has no files yet"))
 
 
 def _print_url(row: Json) -> None:
     if row["url"] is None:
-        click.echo(f"{row['uri']} is in VOD and has no playback URL here", err=True)
+        sentence = _("{uri} is in VOD and has no playback URL here")
+        click.echo(sentence.format(uri=row["uri"]), err=True)
     else:
         click.echo(row["url"])
 
@@ -114,7 +115,8 @@ def _signed_by_stage(
     try:
         return api.playback_urls(path, written(ms), limit)
     except StageRefusal as refused:
-        click.echo(f"The stage refused to sign; using your own access key. {refused}", err=True)
+        sentence = _("The stage refused to sign; using your own access key. {answer}")
+        click.echo(sentence.format(answer=refused), err=True)
         return None
 
 
@@ -127,9 +129,8 @@ def _signed_by_own_key(
         try:
             bucket, endpoint = bucket_of(account, stream)
         except Declined as declined:
-            raise Failure(
-                f"The recording configuration of {stream} cannot be read: {declined}"
-            ) from None
+            sentence = _("The recording configuration of {stream} cannot be read: {error}")
+            raise Failure(sentence.format(stream=stream, error=declined)) from None
     for row in rows:
         url = (
             presigned_url(account, bucket, endpoint, row["uri"], period) if row in objects else None
@@ -153,11 +154,12 @@ def bucket_of(account: Account, stream: str) -> tuple[str, str]:
         and target.streams in (key.stream, "*")
     ]
     if not fitting:
-        raise Failure(
-            f"No recording configuration stores {stream} in a bucket. Run live-record setup to see"
+        sentence = _(
+            "No recording configuration stores {stream} in a bucket. Run live-record setup to see"
             " what is missing."
         )
-    _, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))
+        raise Failure(sentence.format(stream=stream))
+    _target, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))
     return str(value["OssBucket"]), str(value["OssEndpoint"])
 
 

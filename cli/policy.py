@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from gettext import gettext as _
 from pathlib import Path
 
 import click
@@ -65,7 +66,8 @@ def show_policy(api: Api, as_json: bool) -> None:
     if as_json:
         output.as_json(answer)
         return
-    version = f"version {answer['version']}" if answer["version"] else "the packaged policy"
+    applied = _("version {version}").format(version=answer["version"])
+    version = applied if answer["version"] else _("the packaged policy")
     click.echo(f"# {version}\n{json.dumps(answer['policy'], indent=2, ensure_ascii=False)}")
 
 
@@ -82,7 +84,8 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
         return
     for change in changes:
         click.echo(f"{change['what']}: {change['before']} -> {change['after']}")
-    click.echo(f"{len(changes)} changes; the stage knows {len(rows)} streams.")
+    counted = _("{changes} changes; the stage knows {streams} streams.")
+    click.echo(counted.format(changes=len(changes), streams=len(rows)))
 
 
 @policy.command("apply")
@@ -95,17 +98,19 @@ def apply(api: Api, file: Path, as_json: bool) -> None:
     if as_json:
         output.as_json(answer)
         return
-    click.echo(f"Version {answer['version']} is in force within 10 s. Running recordings continue.")
+    sentence = _("Version {version} is in force within 10 s. Running recordings continue.")
+    click.echo(sentence.format(version=answer["version"]))
 
 
 def _load(document: Json) -> Policy:
     try:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
-        raise Failure(
-            f"The stage runs a policy that this release cannot read: {error}. Use the release that"
+        sentence = _(
+            "The stage runs a policy that this release cannot read: {error}. Use the release that"
             " the stage runs."
-        ) from None
+        )
+        raise Failure(sentence.format(error=error)) from None
 
 
 def _stream_key(policy: Policy, stream: str) -> StreamKey:
@@ -113,26 +118,16 @@ def _stream_key(policy: Policy, stream: str) -> StreamKey:
     streaming = policy.streaming(key.domain)
     if streaming is None:
         known = ", ".join(served.streaming for served in policy.domains)
-        raise Failure(f"The policy does not contain {key.domain}; it names {known}.")
+        sentence = _("The policy does not contain {domain}; it names {known}.")
+        raise Failure(sentence.format(domain=key.domain, known=known))
     return StreamKey(streaming, key.app, key.stream)
-
-
-_FIRST_SECONDS_LOST = (
-    "its first seconds are lost: Live reports a stream only after 2 s of connection, and the start"
-    " is sent then. A recording configuration with OnDemand 0 (automatic) or 1 (on-demand"
-    " callback) loses nothing"
-)
-_INTERRUPTED = {
-    OnInterruption.RESUME: "interrupted: the recording is started again when the stream returns",
-    OnInterruption.STOP: "interrupted: the recording ends, and the next publish begins another",
-    OnInterruption.FINALIZE: "interrupted: the recording ends, and its file appears at once",
-}
 
 
 def policy_effect(policy: Policy, key: StreamKey) -> Json:
     rule = policy.rule(key)
     number = policy.rules.index(rule) + 1 if rule in policy.rules else 0
-    name = f"rule #{number} ({rule.name})" if number else "no rule matches"
+    matching = _("rule #{number} ({name})").format(number=number, name=rule.name)
+    name = matching if number else _("no rule matches")
     return {
         "stream": str(key),
         "rule": name,
@@ -146,25 +141,42 @@ def _is_recorded(rule: Rule) -> bool:
 
 
 def _sentences(policy: Policy, rule: Rule) -> list[str]:
-    if not _is_recorded(rule):
-        sentences = ["published: it is recorded only on request"]
-    else:
-        sentences = [
-            "published: it is recorded",
-            _FIRST_SECONDS_LOST,
-            _INTERRUPTED[rule.on_interruption],
-        ]
-        longest = written(rule.max_duration) if rule.max_duration else "the stage's max_duration"
-        sentences.append(f"at the longest for {longest}, counted from the first start")
+    sentences = (
+        _recorded(rule) if _is_recorded(rule) else [_("published: it is recorded only on request")]
+    )
     if rule.max_concurrent is not None:
-        sentences.append(f"at most {rule.max_concurrent} streams at a time; further ones wait")
+        sentence = _("at most {count} streams at a time; further ones wait")
+        sentences.append(sentence.format(count=rule.max_concurrent))
     if rule.priority:
-        sentences.append(
-            f"priority {rule.priority} when the concurrency quota or the rate limit is short"
-        )
+        sentence = _("priority {priority} when the concurrency quota or the rate limit is short")
+        sentences.append(sentence.format(priority=rule.priority))
     if policy.mode is Mode.OBSERVE:
-        sentences.append('mode = "observe": decisions are only recorded, and no command is sent')
+        sentences.append(_('mode = "observe": decisions are only recorded, and no command is sent'))
     return sentences
+
+
+def _recorded(rule: Rule) -> list[str]:
+    interrupted = {
+        OnInterruption.RESUME: _(
+            "interrupted: the recording is started again when the stream returns"
+        ),
+        OnInterruption.STOP: _(
+            "interrupted: the recording ends, and the next publish begins another"
+        ),
+        OnInterruption.FINALIZE: _("interrupted: the recording ends, and its file appears at once"),
+    }
+    first_seconds_lost = _(
+        "its first seconds are lost: Live reports a stream only after 2 s of connection, and the"
+        " start is sent then. A recording configuration with OnDemand 0 (automatic) or 1"
+        " (on-demand callback) loses nothing"
+    )
+    longest = written(rule.max_duration) if rule.max_duration else _("the stage's max_duration")
+    return [
+        _("published: it is recorded"),
+        first_seconds_lost,
+        interrupted[rule.on_interruption],
+        _("at the longest for {duration}, counted from the first start").format(duration=longest),
+    ]
 
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
@@ -190,9 +202,13 @@ def _names(policy: Policy) -> str:
 def _rule_summary(policy: Policy, stream: str) -> str:
     domain, app, name = stream.split("/", 2)
     if policy.streaming(domain) is None:
-        return "its domain is not in the policy"
+        return _("its domain is not in the policy")
     rule = policy.rule(StreamKey(domain, app, name))
-    longest = f", at most {written(rule.max_duration)}" if rule.max_duration else ""
-    concurrent = f", {rule.max_concurrent} at a time" if rule.max_concurrent else ""
-    summary = f"{rule.on_publish.value}, {rule.on_interruption.value}{longest}{concurrent}"
-    return f"{summary}, priority {rule.priority}" if rule.priority else summary
+    summary = [rule.on_publish.value, rule.on_interruption.value]
+    if rule.max_duration:
+        summary.append(_("at most {duration}").format(duration=written(rule.max_duration)))
+    if rule.max_concurrent:
+        summary.append(_("{count} at a time").format(count=rule.max_concurrent))
+    if rule.priority:
+        summary.append(_("priority {priority}").format(priority=rule.priority))
+    return ", ".join(summary)

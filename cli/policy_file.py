@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 from pathlib import Path
 
 from cli.errors import Failure
@@ -42,9 +43,10 @@ def _read_text(file: Path) -> tuple[str, Kind]:
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}") from None
+        sentence = _("{file} cannot be read: {error}")
+        raise Failure(sentence.format(file=file, error=error.strerror)) from None
     except UnicodeError:
-        raise Failure(f"{file} cannot be read: it is not UTF-8") from None
+        raise Failure(_("{file} cannot be read: it is not UTF-8").format(file=file)) from None
     return text, "json" if file.suffix == ".json" else "toml"
 
 

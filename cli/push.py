@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from gettext import gettext as _
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -44,17 +45,21 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     """
     file, to = _resolve_arguments(file, to)
     url = to if to.startswith(RTMP) else _stage_url(stage, to)
+    shown = url.partition("?")[0]
     try:
         with file.open("rb") as opened:
             tags = _tags(opened)
             with Publisher(url) as publisher:
-                click.echo(f"pushing {file.name} to {url.partition('?')[0]}")
+                click.echo(_("pushing {file} to {url}").format(file=file.name, url=shown))
                 sent = _send(publisher, looped(tags) if loop else tags)
     except Malformed as error:
-        raise Failure(f"{file} cannot be pushed: {error}") from None
+        raise Failure(
+            _("{file} cannot be pushed: {error}").format(file=file, error=error)
+        ) from None
     except NotTaken as refused:
-        raise Failure(f"{url.partition('?')[0]} rejected the stream: {refused}") from None
-    click.echo(f"{sent} tags sent")
+        sentence = _("{url} rejected the stream: {error}")
+        raise Failure(sentence.format(url=shown, error=refused)) from None
+    click.echo(_("{count} tags sent").format(count=sent))
 
 
 def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
@@ -64,7 +69,7 @@ def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
     word = re.sub(":/+", "://", str(file), count=1)
     if to is None and (word.startswith(RTMP) or word.count("/") == 2):  # noqa: PLR2004 - its names
         return CLIP, word
-    raise click.UsageError(f"File {str(file)!r} does not exist.")
+    raise click.UsageError(_("File {file!r} does not exist.").format(file=str(file)))
 
 
 def _tags(file: BinaryIO) -> Iterator[Tag]:
@@ -87,6 +92,7 @@ def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
 def _stage_url(stage: str, stream: str) -> str:
     rtmp = stage_registry.target_of(stage, None).rtmp
     if not rtmp:
-        raise Failure(f"The stage {stage} has no RTMP port here. Pass an rtmp:// URL as TO.")
+        sentence = _("The stage {stage} has no RTMP port here. Pass an rtmp:// URL as TO.")
+        raise Failure(sentence.format(stage=stage))
     key = StreamKey.parse(Stream().convert(stream, None, None))
     return f"{rtmp}/{key.app}/{key.stream}?vhost={key.domain}"

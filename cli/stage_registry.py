@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from gettext import gettext as _
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,29 +53,31 @@ def resolve_target(
     Without options, a command that only reads gets the development stage if it is up.
     """
     if stage and url:
-        raise click.UsageError("Pass either --stage or --url, not both.")
+        raise click.UsageError(_("Pass either --stage or --url, not both."))
     if url:
         if not token:
-            raise click.UsageError("--url needs a token. Pass --token or set LIVE_RECORD_TOKEN.")
+            raise click.UsageError(_("--url needs a token. Pass --token or set LIVE_RECORD_TOKEN."))
         return _checked(Target(url, token), "--url")
     if stage:
         return target_of(stage, token)
     if not changes and (dev := _dev_if_up()):
         return dev
-    known = ", ".join(_read()) or "none yet"
-    raise click.UsageError(f"No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
+    sentence = _("No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
+    raise click.UsageError(sentence.format(known=_known(_read())))
+
+
+def _known(stages: Mapping[str, object]) -> str:
+    return ", ".join(stages) or _("none yet")
 
 
 def _checked(target: Target, where: str) -> Target:
     """Return the target; raise a usage error that begins with `where` if a value is malformed."""
     if not _is_address(target.url):
-        raise click.UsageError(
-            f"{where}: The address is no URL. Write it like https://record.example.com."
-        )
+        sentence = _("{where}: The address is no URL. Write it like https://record.example.com.")
+        raise click.UsageError(sentence.format(where=where))
     if not (target.token.isascii() and target.token.isprintable()):
-        raise click.UsageError(
-            f"{where}: The token is malformed. It must be one line of printable ASCII."
-        )
+        sentence = _("{where}: The token is malformed. It must be one line of printable ASCII.")
+        raise click.UsageError(sentence.format(where=where))
     return target
 
 
@@ -89,11 +92,11 @@ def _is_address(url: str) -> bool:
 def target_of(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
-        known = ", ".join(stages) or "none yet"
-        raise click.UsageError(
-            f"There is no stage {stage} in {path()} (known: {known}). Run make dev to add dev, or"
-            f' add a table [{stage}] with url = "https://…" for a deployed one (docs/deploy.md).'
+        sentence = _(
+            "There is no stage {stage} in {file} (known: {known}). Run make dev to add dev, or"
+            ' add a table [{stage}] with url = "https://…" for a deployed one (docs/deploy.md).'
         )
+        raise click.UsageError(sentence.format(stage=stage, file=path(), known=_known(stages)))
     return _target(stage, stages[stage], token)
 
 
@@ -105,14 +108,14 @@ def _target(stage: str, table: Mapping[str, object], token: str | None) -> Targe
     url = table.get("url")
     stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))
     if not isinstance(url, str) or not (token or stored_token):
-        raise click.UsageError(
-            f"The stage {stage} in {path()} is incomplete. Give it a url, and a token or a"
+        sentence = _(
+            "The stage {stage} in {file} is incomplete. Give it a url, and a token or a"
             " token_env that is set."
         )
+        raise click.UsageError(sentence.format(stage=stage, file=path()))
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
-    return _checked(
-        Target(url, token or str(stored_token), live, rtmp), f"The stage {stage} in {path()}"
-    )
+    where = _("The stage {stage} in {file}").format(stage=stage, file=path())
+    return _checked(Target(url, token or str(stored_token), live, rtmp), where)
 
 
 def _dev_if_up() -> Target | None:
@@ -146,11 +149,13 @@ def _read() -> dict[str, Mapping[str, object]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise Failure(f"{path()} cannot be read: {error}") from None
+        raise Failure(
+            _("{file} cannot be read: {error}").format(file=path(), error=error)
+        ) from None
     try:
         document: dict[str, Any] = _toml().loads(text)
     except ValueError as error:
-        raise Failure(f"{path()} is not TOML: {error}") from None
+        raise Failure(_("{file} is not TOML: {error}").format(file=path(), error=error)) from None
     return {name: table for name, table in document.items() if isinstance(table, dict)}
 
 
@@ -166,7 +171,8 @@ def register(stage: str, target: Target) -> None:
     try:
         _rewrite(path(), stage, table)
     except (OSError, UnicodeError) as error:
-        raise Failure(f"{path()} cannot be written: {error}") from None
+        sentence = _("{file} cannot be written: {error}")
+        raise Failure(sentence.format(file=path(), error=error)) from None
 
 
 def _rewrite(file: Path, stage: str, table: str) -> None:

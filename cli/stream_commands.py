@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
+from gettext import gettext as _
 from typing import Any
 
 import click
 
-from cli import output, stage_registry
+from cli import output, stage_registry, texts
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
 from cli.stream_names import Stream, nearest
@@ -46,11 +46,10 @@ def of_stage(*, changes: bool) -> Callable[[Command], Command]:
             url: str | None,
             token: str | None,
             as_json: bool,
-            language: str,
             **command_options: Any,  # noqa: ANN401 - the command's own
         ) -> None:
             target = stage_registry.resolve_target(stage, url, token, changes=changes)
-            api = Api(target.url, target.token, language=language)
+            api = Api(target.url, target.token, language=texts.current_language())
             try:
                 command(api=api, as_json=as_json, **command_options)
             except StageRefusal as refused:
@@ -67,11 +66,6 @@ def of_stage(*, changes: bool) -> Callable[[Command], Command]:
     return decorate
 
 
-def _default_language() -> str:
-    locale = os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "zh" if locale.lower().startswith("zh") else "en"
-
-
 _OPTIONS: tuple[Callable[[Command], Command], ...] = (
     click.option(
         "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
@@ -83,12 +77,6 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
     ),
     click.option("--json", "as_json", is_flag=True, help="print the answer as JSON"),
-    click.option(
-        "--language",
-        type=click.Choice(["en", "zh"]),
-        default=_default_language,
-        help="language of the stage's texts; by default that of your locale",
-    ),
 )
 _stream = click.argument("stream", type=Stream())
 _limit = click.option(
@@ -206,9 +194,8 @@ def why(api: Api, stream: str, as_json: bool) -> None:
 def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
     """List what happened to STREAM and why, newest first."""
     answer = api.history(stream, limit)
-    output.rows(
-        answer, "history", output.history_line, as_json, nothing="the stream has no history yet"
-    )
+    nothing = _("the stream has no history yet")
+    output.rows(answer, "history", output.history_line, as_json, nothing=nothing)
 
 
 @click.command()
@@ -218,7 +205,8 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
     """List the files that STREAM was recorded into, newest first."""
     answer = api.files(stream, limit)
-    output.rows(answer, "files", output.file_line, as_json, nothing="the stream has no files yet")
+    nothing = _("the stream has no files yet")
+    output.rows(answer, "files", output.file_line, as_json, nothing=nothing)
 
 
 @click.command("list")
@@ -236,7 +224,7 @@ def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
 def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> None:
     """List every stream that the stage knows."""
     answer = api.list_recordings(limit, **filters)
-    output.rows(answer, "recordings", output.status_line, as_json, nothing="no streams")
+    output.rows(answer, "recordings", output.status_line, as_json, nothing=_("no streams"))
 
 
 @click.command()
@@ -257,7 +245,8 @@ def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
         except Failure as failure:
             if once or not _is_transient(failure):
                 raise
-            click.echo(f"{failure.message}; retrying in {every:g} s", err=True)
+            retrying = _("{failure}; retrying in {seconds:g} s")
+            click.echo(retrying.format(failure=failure.message, seconds=every), err=True)
         if once:
             return
         time.sleep(every)
@@ -296,4 +285,5 @@ def _suggest_similar_name(api: Api, answer: Json) -> None:
     known = [row["stream"] for row in api.list_recordings(1000)["recordings"] if row["ever_live"]]
     near = nearest(answer["stream"], known)
     if near:
-        click.echo(f"{answer['stream']} was never live. Did you mean {near}?", err=True)
+        asked = _("{stream} was never live. Did you mean {near}?")
+        click.echo(asked.format(stream=answer["stream"], near=near), err=True)

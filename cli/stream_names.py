@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from difflib import SequenceMatcher
+from gettext import gettext as _
 from urllib.parse import unquote, urlsplit
 
 import click
@@ -18,10 +19,6 @@ _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
 _PLAYLISTS = ("m3u8", "flv")
 _MIN_LIKENESS_RATIO = 0.75
-_USAGE = (
-    "Name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL. Percent-encode what a"
-    " name has of / (%2F), ? (%3F) and # (%23)."
-)
 
 
 class Stream(click.ParamType[str]):
@@ -36,20 +33,28 @@ class Stream(click.ParamType[str]):
             self.fail(str(error), param, ctx)
 
 
+def _usage() -> str:
+    return _(
+        "Name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL. Percent-encode what"
+        " a name has of / (%2F), ? (%3F) and # (%23)."
+    )
+
+
 def stream_of(text: str) -> str:
     """Return `domain/app/stream`; raise ValueError whose text explains how to write it."""
-    scheme, divided, _ = text.partition("://")
+    scheme, divided, _rest = text.partition("://")
     if divided and scheme.lower() not in (*_PUSHED, *_PLAYED):
-        raise ValueError(f"This kind of URL does not name a stream. {_USAGE}")
+        raise ValueError(_("This kind of URL does not name a stream.") + f" {_usage()}")
     domain, path = _parts(text) if divided else _bare(text)
     names = [domain, *(unquote(part) for part in path.strip("/").split("/"))]
     if divided and scheme.lower() in _PLAYED:
         names[-1] = _played(names[-1])
     if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
-        raise ValueError(f"A stream has three names. {_USAGE}")
+        raise ValueError(_("A stream has three names.") + f" {_usage()}")
     key = StreamKey(*names)
     if key.fault:
-        raise ValueError(f"This names no stream: its application or its last part {key.fault}.")
+        sentence = _("This names no stream: its application or its last part {fault}.")
+        raise ValueError(sentence.format(fault=key.fault))
     return str(key)
 
 
@@ -58,21 +63,21 @@ def _parts(url: str) -> tuple[str, str]:
     try:
         address = urlsplit(url)
     except ValueError:
-        raise ValueError(f"This is no URL. {_USAGE}") from None
+        raise ValueError(_("This is no URL.") + f" {_usage()}") from None
     return address.hostname or "", address.path
 
 
 def _bare(text: str) -> tuple[str, str]:
     """Return host and path of a name without a scheme, without its parameters."""
     plain = text.partition("?")[0].partition("#")[0]
-    domain, _, path = plain.strip("/").partition("/")
+    domain, _slash, path = plain.strip("/").partition("/")
     return domain.rpartition("@")[2].partition(":")[0], path
 
 
 def _played(name: str) -> str:
-    stem, _, suffix = name.rpartition(".")
+    stem, _dot, suffix = name.rpartition(".")
     if suffix not in _PLAYLISTS:
-        raise ValueError(f"This URL plays neither .m3u8 nor .flv. {_USAGE}")
+        raise ValueError(_("This URL plays neither .m3u8 nor .flv.") + f" {_usage()}")
     return stem
 
 

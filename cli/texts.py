@@ -1,0 +1,78 @@
+"""The command line in the reader's language: which language that is, and help translated into it.
+
+cli.main calls it once for each command. Every other module of cli takes its texts from gettext,
+with the English text as the key; the translations are in cli/locale, written by
+`python -m tests.repository.cli_messages`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from gettext import bindtextdomain, gettext, textdomain
+from inspect import cleandoc
+from pathlib import Path
+
+import click
+
+DOMAIN = "live-record"
+LOCALES = Path(__file__).with_name("locale")
+LANGUAGES = ("en", "zh")
+_OPTIONS = ("--language", "--lang")
+_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+"""Where gettext looks for a language; the first variable that is set counts."""
+
+
+def choose_language(args: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return the language that the arguments name, or else that of the locale: "en" or "zh"."""
+    named = [*_named(args), *(environ[name] for name in _VARIABLES if environ.get(name)), "en"]
+    return "zh" if named[0].lower().startswith("zh") else "en"
+
+
+def _named(args: Sequence[str]) -> Iterator[str]:
+    for word, following in zip(args, [*args, ""][1:], strict=True):
+        option, equals, value = word.partition("=")
+        if option in _OPTIONS:
+            yield value if equals else following
+
+
+def use_language(language: str) -> None:
+    """Let gettext answer in this language from now on, for click's own texts too."""
+    os.environ["LANGUAGE"] = language
+    bindtextdomain(DOMAIN, str(LOCALES))
+    textdomain(DOMAIN)
+
+
+def current_language() -> str:
+    return choose_language((), os.environ)
+
+
+def language_option() -> click.Option:
+    """Return the option that every command has; `choose_language` has read it already."""
+    return click.Option(
+        _OPTIONS,
+        type=click.Choice(LANGUAGES),
+        expose_value=False,
+        help=gettext("language of all texts; by default that of your locale"),
+    )
+
+
+def translated(command: click.Command) -> click.Command:
+    """Return a copy of the command with its help, and its subcommands' help, in the language in
+    use, and with the option --language."""
+    copied = copy(command)
+    copied.help = gettext(cleandoc(command.help)) if command.help else None
+    copied.params = [_translated_parameter(parameter) for parameter in command.params]
+    if not any(parameter.name == "language" for parameter in copied.params):
+        copied.params.append(language_option())
+    if isinstance(copied, click.Group):
+        copied.commands = {name: translated(found) for name, found in copied.commands.items()}
+    return copied
+
+
+def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
+    copied = copy(parameter)
+    if isinstance(copied, click.Option) and copied.help:
+        copied.help = gettext(copied.help)
+    return copied
