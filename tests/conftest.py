@@ -37,6 +37,12 @@ EXHAUSTIVE_S = 3 * 3600
 NOON = 1_763_800_000_000
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command line speak English, and undo what a test's last command chose."""
+    monkeypatch.setenv("LANGUAGE", "en")
+
+
 class Clock:
     """Time stands still until it is told to pass."""
 

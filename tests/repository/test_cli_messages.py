@@ -21,12 +21,6 @@ IN_ENGLISH_ONLY = {
 """Folders whose output, unlike their help, is not translated yet."""
 
 
-@pytest.fixture(autouse=True)
-def language(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undo what a command chose."""
-    monkeypatch.setenv("LANGUAGE", "en")
-
-
 def test_every_text_is_translated_and_none_is_left_over() -> None:
     stored = {message.id: message.string for message in translations() if message.id}
     assert stored.keys() == messages()
