@@ -76,6 +76,11 @@ class Api:
             self._url, self._call("POST", "/v1/policy/apply", body=body), "version"
         )
 
+    def accept_store(self, replaces: str | None) -> Json:
+        body = {"replaces": replaces} if replaces else {}
+        answer = self._call("POST", "/v1/store/accept", body=body)
+        return _require_fields(self._url, answer, "store_id")
+
     def health(self) -> Json:
         return _require_fields(self._url, self._call("GET", "/v1/health"), "ready", "why")
 

@@ -29,6 +29,7 @@ _MODULES = {
     "cli.probe.command": ("probe",),
     "cli.push": ("push",),
     "cli.setup.command": ("setup",),
+    "cli.store": ("store",),
     "cli.stream_commands": (
         *("cancel_delay", "extend", "files", "history", "list_streams", "restart", "start"),
         *("status", "stop", "watch", "why"),

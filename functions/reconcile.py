@@ -37,6 +37,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
         if not invocation.is_needed():
             return Response(200, {"differences": 0, "undelivered": 0, "done": 0})
     else:
+        invocation.report_store()
         differences = invocation.resync()
         undelivered = invocation.replay_undelivered()
     app = invocation.app

@@ -27,6 +27,7 @@
     | · InDoubt                  it may have acted, or may yet
     | · OperatorActionNeeded     credentials, permissions or clock: an operator must act
     + StoreUnavailable           stored or not, nobody knows: the event may be repeated
+    | · ForeignStore             another stage's: nothing is sent
     | · NewerFormat              a later release wrote the record: it is not touched
     + Misconfigured              the settings cannot be served with, every fault at once
 

@@ -61,7 +61,7 @@ def clock() -> Clock:
     return Clock()
 
 
-OpenStore = Callable[[], Store]
+OpenStore = Callable[..., Store]
 ENGINES = ("sqlite", "valkey", pytest.param("redis", marks=pytest.mark.prove))
 PATIENT = "socket_timeout=30&socket_connect_timeout=30"
 """What a store promises does not depend on how busy the machine is; tests/store/test_store_redis.py
@@ -115,10 +115,11 @@ def another_store(
     shared, opened = Shared(), list[Store]()
     url = "" if request.param == "memory" else _url(request.param, tmp_path, engines)
 
-    def open_one() -> Store:
+    def open_one(store_id: str = "") -> Store:
         if not url:
-            return cast("Store", MemoryStore(rate=50, clock=clock, shared=shared))
-        store = open_store(url, rate=50, clock=clock)
+            memory = MemoryStore(rate=50, clock=clock, shared=shared, store_id=store_id)
+            return cast("Store", memory)
+        store = open_store(url, rate=50, clock=clock, store_id=store_id)
         opened.append(store)
         return store
 

@@ -19,6 +19,7 @@ from cli.deploying.fingerprints import fingerprints
 from cli.deploying.release import plan_rollback, release, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import policy_of, runtime_of, stage_named
+from cli.deploying.store_identity import accept_store, store_id_of, with_store_id
 from cli.errors import Failure
 from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.paths import ROOT, need_checkout
@@ -67,9 +68,13 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     policy = policy_file or policy_of(stage)
     _fail_on(target_stage.faults(packed_policy(policy)), f"the stage {stage}")
     _confirm(f"Deploy {stage}?", stage, sure)
+    store_id = store_id_of(s, target_stage)
+    target_stage = with_store_id(target_stage, store_id)
+    s = Serverless(target_stage)
     made = [build(runtime, each, policy=policy, warn=_say) for each in PACKAGES]
     named = _named(made[0], datetime.now(timezone.utc), target_stage.environment)
     release(s, target_stage.functions(), named, _say)
+    accept_store(stage, store_id, _say)
 
 
 @click.command()

@@ -131,7 +131,7 @@ def _point_alias(s: Commands, function: str, version: str, say: Say) -> None:
     say(f"{function}: {ALIAS} points to {version}")
 
 
-def _ask_or_nothing(s: Commands, *words: str) -> list[dict[str, Any]]:
+def ask_or_nothing(s: Commands, *words: str) -> list[dict[str, Any]]:
     """Ask, and return nothing if it does not exist yet, for which `s` may also fail."""
     try:
         return s.ask(*words)
@@ -142,7 +142,7 @@ def _ask_or_nothing(s: Commands, *words: str) -> list[dict[str, Any]]:
 
 
 def _versions(s: Commands, function: str) -> list[Version]:
-    rows = _ask_or_nothing(s, function, "version", "list")
+    rows = ask_or_nothing(s, function, "version", "list")
     return [
         Version(int(each["versionId"]), str(each.get("description") or ""))
         for each in rows
@@ -152,7 +152,7 @@ def _versions(s: Commands, function: str) -> list[Version]:
 
 def _serving(s: Commands, function: str) -> int | None:
     """Return the serving version, None for a function that was never released."""
-    rows = _ask_or_nothing(s, function, "alias", "get", "--alias-name", ALIAS)
+    rows = ask_or_nothing(s, function, "alias", "get", "--alias-name", ALIAS)
     return next((int(each["versionId"]) for each in rows if "versionId" in each), None)
 
 

@@ -66,6 +66,16 @@ def durable(snapshot: Snapshot) -> Findings:
         yield from _redis(snapshot.examined["store"]["settings"])
 
 
+def identity(snapshot: Snapshot) -> Findings:
+    """Yield a warning if nobody would notice an emptied store. One that is, health reports."""
+    if not isinstance(snapshot.examined, Unread) and not snapshot.examined["store"]["expected_id"]:
+        yield warning(
+            "whether the store was emptied is not checked: the stage has no LIVE_RECORD_STORE_ID."
+            " A deploy gives it one",
+            _deploy(snapshot),
+        )
+
+
 _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
 
 
@@ -230,6 +240,12 @@ CHECKS = (
     Check("stage", "the stage answers, and its settings are sound", up),
     Check("store", "the store answers and accepts writes", store, ("examined",)),
     Check("health", "the stage reports no other problem of its own", health, ("health",)),
+    Check(
+        "identity",
+        "an emptied store would be noticed",
+        identity,
+        ("examined",),
+    ),
     Check(
         "durable",
         "the store loses nothing in a restart and evicts nothing",

@@ -28,6 +28,7 @@ from cli.local.reserved_port import ReservedPort
 from cli.paths import ROOT, S_YAML, policy_file
 from cli.policy_file import packed_policy
 from emulator.shutdown import OPTION
+from shared.store import open_store
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
@@ -152,7 +153,9 @@ def running(
             live, rtmp = started["address"], started["rtmp"]
         settings_of_dev = dev_settings(folder, fc=f"http://127.0.0.1:{fc_reserved.port}", live=live)
         code = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
-        options = _as_options({**settings_of_dev, **code, **stored, **(settings or {})})
+        whole = {**settings_of_dev, **code, **stored, **(settings or {})}
+        whole |= _store_id(folder, whole["LIVE_RECORD_STORE"])
+        options = _as_options(whole)
         options += ["--python", deployed.python] if deployed else []
         started = processes.start(
             "fc", fc_reserved.port, "--template", str(template), *clock, *options
@@ -192,6 +195,19 @@ def _store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
         return
     with Engine(folder / "store", options=DURABLE) as engine:
         yield {"LIVE_RECORD_STORE": engine.url}
+
+
+def _store_id(folder: Path, store: str) -> dict[str, str]:
+    """Make the id of the folder's store, and put it there, once: so a store that is emptied later
+    is noticed. For a deployed stage, `live-record deploy` does so."""
+    file = folder / "store_id"
+    if not file.exists():
+        store_id = f"dev.{secrets.token_hex(8)}"
+        opened = open_store(store, rate=1, clock=lambda: 0, store_id=store_id)
+        opened.accept(replaces=opened.state().store_id or "")
+        opened.close()
+        file.write_text(store_id, encoding="utf-8")
+    return {"LIVE_RECORD_STORE_ID": file.read_text(encoding="utf-8")}
 
 
 def _callback_urls(fc: str) -> dict[str, str]:

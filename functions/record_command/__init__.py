@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.file_view import QUERY, SignedFilesView
-from functions.record_command import commands, doctor, policies, queries
+from functions.record_command import commands, doctor, policies, queries, stores
 from functions.record_command.answers import (
     AskView,
     DoctorView,
@@ -16,6 +16,7 @@ from functions.record_command.answers import (
     PolicyView,
     RecordingsView,
     RecordingView,
+    StoreAcceptedView,
 )
 from functions.record_command.health import health
 from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
@@ -151,6 +152,16 @@ ROUTES: tuple[Route, ...] = (
         answers={200: PolicyView},
         errors=(409,),
         body=policies.APPLY,
+    ),
+    Route(
+        method="POST",
+        path="/v1/store/accept",
+        scope="control",
+        respond=stores.accept,
+        summary="Take the store for this stage's, after it was emptied or after the first deploy",
+        answers={200: StoreAcceptedView},
+        errors=(409,),
+        body=stores.ACCEPT,
     ),
     Route(
         method="GET",

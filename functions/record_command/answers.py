@@ -175,6 +175,10 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Annotated[Mapping[str, Any], Meta(description="the fields of policy.toml")]
 
 
+class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
+    store_id: Annotated[str, Meta(description="of this stage, which the store has now")]
+
+
 class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
     rate: Annotated[Amount, Meta(description="how many there may be")]
     used: Annotated[Amount, Meta(description="how many there were over the last minute")]
@@ -255,6 +259,10 @@ class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
     settings: Annotated[Mapping[str, str], Meta(description="under the engine's own names")]
     writable: bool
     why: Annotated[str, Meta(description="what keeps it from being written to")]
+    expected_id: Annotated[
+        str, Meta(description="what the deploy gave this stage; empty: none, and no check is made")
+    ]
+    found_id: Annotated[str, Meta(description="what the store has; empty: none, it was emptied")]
 
 
 class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -104,12 +104,17 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
 def _store(app: App) -> StoreView:
     """Return the state of the store. It is written to, to see whether it takes writes; nobody reads
     that timestamp."""
+    expected = app.settings.store_id
     try:
         app.store.touch(MARK)
         found = app.store.condition()
+        found_id = app.store.state().store_id or ""
     except StoreUnavailable as error:
-        return StoreView("", {}, writable=False, why=_without(app, str(error)))
-    return StoreView(found.engine, found.settings, writable=True, why="")
+        why = _without(app, str(error))
+        return StoreView("", {}, writable=False, why=why, expected_id=expected, found_id="")
+    return StoreView(
+        found.engine, found.settings, writable=True, why="", expected_id=expected, found_id=found_id
+    )
 
 
 def _policy_fault(app: App) -> str:

@@ -34,6 +34,7 @@ from shared.protocol.durations import written
 from shared.protocol.policy import Mode
 from shared.store.contract import Queue, Use
 from shared.store.store_errors import StoreUnavailable
+from shared.store.store_state import StoreState
 from shared.store.write_probe import WriteResult
 
 RECONCILED = "reconciled"
@@ -65,6 +66,7 @@ class Facts(Struct, frozen=True):
     queue: Queue
     use: Use
     phases: Mapping[Phase, int]
+    state: StoreState
 
 
 Check = Callable[[Facts], Iterator[StageProblem]]
@@ -94,7 +96,19 @@ def sends_commands(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("mode_observe")
 
 
-CHECKS: tuple[Check, ...] = (store_takes_writes, reconcile_runs, sends_commands)
+def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of a store that was emptied, or that belongs to another stage."""
+    expected, state = facts.app.settings.store_id, facts.state
+    if state.is_foreign(expected):
+        about = {"theirs": state.store_id or "-", "ours": expected}
+        yield StageProblem("store_foreign", about, stops_commands=True)
+    elif expected and state.store_id is None:
+        emptied_at = state.emptied_at
+        age = None if emptied_at is None else max(facts.app.store.now() - emptied_at, 0)
+        yield StageProblem("store_emptied", {"ago": written(age or 0)}, age)
+
+
+CHECKS: tuple[Check, ...] = (store_takes_writes, store_is_ours, reconcile_runs, sends_commands)
 
 
 def _of_store(error: StoreUnavailable) -> StageProblem:
@@ -117,7 +131,8 @@ def health(request: ApiRequest) -> Response:
 
 def _facts(app: App, write: WriteResult) -> Facts:
     store = app.store
-    return Facts(app, write, store.ages(), store.queue(), store.use(), store.phases())
+    ages, queue, use = store.ages(), store.queue(), store.use()
+    return Facts(app, write, ages, queue, use, store.phases(), store.state())
 
 
 def _view(

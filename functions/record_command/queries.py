@@ -24,7 +24,10 @@ def status(request: ApiRequest) -> Response:
     loaded = request.invocation.app.store.load(request.stream)
     stream_settings = request.invocation.app.stream_settings(request.stream)
     return Response(
-        200, representations.whole(loaded.record, loaded.now, stream_settings, request.language)
+        200,
+        representations.whole(
+            loaded.record, loaded.now, stream_settings, request.language, loaded.continuity
+        ),
     )
 
 
@@ -97,9 +100,10 @@ def listed(request: ApiRequest) -> Response:
     limit = query.get("limit", DEFAULT_ROWS)
     found = invocation.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
     now, shown = invocation.app.clock(), found[:limit]
+    continuity = invocation.app.store.continuity()
     rows = [
         representations.standing(
-            one, now, invocation.app.stream_settings(one.key), request.language
+            one, now, invocation.app.stream_settings(one.key), request.language, continuity
         )
         for one in shown
     ]

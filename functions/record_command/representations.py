@@ -24,6 +24,7 @@ from functions.record_command.answers import (
 )
 from shared.inbound.catalogue import Language, text
 from shared.protocol import Phase, StreamRecord, StreamSettings, phase
+from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
@@ -38,7 +39,11 @@ def is_confirmed(record: StreamRecord) -> bool:
 
 
 def standing(
-    record: StreamRecord, now: int, stream_settings: StreamSettings, language: Language
+    record: StreamRecord,
+    now: int,
+    stream_settings: StreamSettings,
+    language: Language,
+    continuity: Continuity = UNBROKEN,
 ) -> StandingView:
     """Where a stream stands: what every answer about it has in common."""
     return StandingView(
@@ -48,15 +53,19 @@ def standing(
         confirmed=is_confirmed(record),
         until=time(record.intent.until),
         ever_live=record.session is not None,
-        reason=_reason(explain(record, now, stream_settings), language),
+        reason=_reason(explain(record, now, stream_settings, continuity), language),
     )
 
 
 def whole(
-    record: StreamRecord, now: int, stream_settings: StreamSettings, language: Language
+    record: StreamRecord,
+    now: int,
+    stream_settings: StreamSettings,
+    language: Language,
+    continuity: Continuity,
 ) -> RecordingView:
     return RecordingView(
-        **asdict(standing(record, now, stream_settings, language)),
+        **asdict(standing(record, now, stream_settings, language, continuity)),
         intent=intent(record.intent),
         session=_session(record.session),
         held=record.held_at(now),

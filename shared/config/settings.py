@@ -35,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     stage: str
     store: str
+    store_id: str
     policy: str
     api_tokens: Tokens
     stream_keys: tuple[str, ...]
@@ -143,6 +144,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
     return Settings(
         stage=read.take("STAGE", values.stage, DEV),
         store=read.take("STORE", values.store, missing=values.STORES),
+        store_id=read.take("STORE_ID", values.store_id),
         policy=read.take("POLICY", values.policy, "policy.json"),
         api_tokens=read.take("API_TOKENS", read_tokens),
         stream_keys=read.take("STREAM_KEYS", values.keys(64)),

@@ -34,6 +34,12 @@ def store(text: str) -> str:
     return text
 
 
+def store_id(text: str) -> str:
+    if text and not re.fullmatch(r"[A-Za-z0-9._-]{8,128}", text):
+        raise ValueError("it has 8 to 128 letters, digits, dots, - and _; make deploy makes it")
+    return text
+
+
 def policy(text: str) -> str:
     if not text.endswith((".json", ".toml")):
         raise ValueError("give the path of a file that ends in .json or .toml")

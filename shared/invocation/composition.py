@@ -44,6 +44,7 @@ def build(settings: Settings, clock: Clock) -> App:
         stage=settings.stage,
         ahead=lambda: dev_offset(settings.dev_clock),
         lazy_imports=settings.lazy_imports,
+        store_id=settings.store_id,
     )
     live = LiveClient(
         endpoint=settings.live_endpoint,

@@ -29,6 +29,7 @@ from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind
 from shared.protocol import Accepted, Command, Event, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, StreamNotLive
+from shared.protocol.durations import rfc3339
 from shared.retry import Deadline
 from shared.store import misplaced
 
@@ -219,6 +220,13 @@ class Invocation:
             report=self._report,
         )
         return self._dispatcher
+
+    def report_store(self) -> None:
+        """Log that the store was emptied, until a person accepts it."""
+        emptied_at = self.app.store.continuity().emptied_at
+        if emptied_at is not None:
+            fix = "stop what must not be recorded, then run live-record store accept"
+            self.log.error("store.emptied", since=rfc3339(emptied_at), fix=fix)
 
     def put_in_order(self) -> int:
         """Put a page of due entries in order if the store's clock was set back; return how many

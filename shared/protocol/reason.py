@@ -37,6 +37,7 @@ class Reason(OpenEnum):
     RULE_IGNORES = "rule_ignores"
     HELD = "held"
     ONCE_PER_SESSION = "once_per_session"
+    STORE_EMPTIED = "store_emptied"
     SESSION_OVER = "session_over"
     TIME_OVER = "time_over"
     NEVER_LIVE = "never_live"

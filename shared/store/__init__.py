@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shared.errors import Fault, Misconfigured
 from shared.protocol.stream import StreamKey
@@ -26,6 +26,7 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     stage: str = "dev",
     ahead: Callable[[], int] | None = None,
     lazy_imports: bool = True,
+    store_id: str = "",
 ) -> Store:
     """Return the store of the URL. `rate` is the rate limit, in commands a second.
 
@@ -33,17 +34,20 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
 
     `clock` (ms) is for an engine that has none of its own; with `ahead`, in ms, one that has goes
     by its own clock and that, and stages may share it.
+
+    `store_id` is what the deploy has put into the store: without it, the store counts as emptied.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         from shared.store.sqlite import SqliteStore
 
-        return SqliteStore(url.removeprefix("sqlite://"), rate=rate, clock=clock)
+        return SqliteStore(url.removeprefix("sqlite://"), rate=rate, clock=clock, store_id=store_id)
     if url.startswith(REDIS):
         from shared.store.redis import RedisStore
 
-        if ahead is None:
-            return RedisStore(url, stage=stage, rate=rate, clock=clock, lazy_imports=lazy_imports)
-        return RedisStore(url, stage=stage, rate=rate, ahead=ahead, lazy_imports=lazy_imports)
+        own: dict[str, Any] = {"clock": clock} if ahead is None else {"ahead": ahead}
+        return RedisStore(
+            url, stage=stage, rate=rate, lazy_imports=lazy_imports, store_id=store_id, **own
+        )
     raise Misconfigured(
         [Fault("LIVE_RECORD_STORE", f"write it as redis://… or {SQLITE}absolute/path")]
     )

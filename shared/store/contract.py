@@ -108,7 +108,8 @@ def watched_of(record: StreamRecord) -> Watched:
     session = record.session
     doubted = session is None or session.state is not SessionState.LIVE or session.start_not_found
     listed = session.publish_time if session else None
-    return Watched(record.key, listed, doubted or record.lacks_start)
+    withheld = session is not None and session.policy_withheld
+    return Watched(record.key, listed, doubted or record.lacks_start or withheld)
 
 
 class PolicyCopy(Struct, frozen=True):

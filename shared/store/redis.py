@@ -49,7 +49,7 @@ from shared.store.save_request import (
 )
 from shared.store.scripts import Script
 from shared.store.store_errors import StoreUnavailable
-from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, STEP_MS
+from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, STEP_MS, StoreState
 
 if TYPE_CHECKING:
     import redis as redis_py
@@ -78,6 +78,7 @@ class RedisStore:
         ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
         lazy_imports: bool = True,
+        store_id: str = "",
     ) -> None:
         self._url, asked = _without_stage(url)
         self._prefix = f"live-record:{{{asked or stage}}}:"
@@ -85,6 +86,7 @@ class RedisStore:
         self._ahead = ahead
         self._clock = clock
         self._lazy_imports = lazy_imports
+        self._store_id = store_id
         self._client: redis_py.Redis | None = None
         self._direct: RawConnection | None = None
 
@@ -95,8 +97,8 @@ class RedisStore:
 
     def load(self, key: StreamKey) -> Loaded:
         keys = [self._of("record", key), *self._keys("store")]
-        version, document, sent, lease, now, steady_since = self._run(scripts.LOAD, keys)
-        continuity = Continuity(min(int(steady_since), now))
+        version, document, sent, lease, now, known = self._run(scripts.LOAD, keys)
+        continuity = _state_of(*known).continuity(self._store_id, now)
         if version is None:
             return Loaded(StreamRecord(key), 0, now, continuity)
         record = _complete(from_json(key, document), sent, lease)
@@ -141,7 +143,9 @@ class RedisStore:
     def register(self, name: str, who: str, ms: int) -> int:
         """Register a worker for `ms`, or extend it; return how many others are registered."""
         keys = self._keys(f"workers:{name}", "store")
-        return int(self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS))
+        others, known = self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS)
+        _state_of(*known).continuity(self._store_id, 0)
+        return int(others)
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True if one more worker should be woken: none was woken within `ms`, and none is
@@ -214,6 +218,24 @@ class RedisStore:
         last = f"({domain[:-1]}\1" if domain else "+"
         found = self._do("ZRANGEBYLEX", *self._keys(name), first, last, "LIMIT", 0, limit)
         return [key_of(member[len(prefix) :]) for member in found]
+
+    def state(self) -> StoreState:
+        """Return what the store knows of itself."""
+        fields = ("seen", "store_id", "steady_since", "emptied_at", "misplaced_after")
+        seen, store_id, steady, emptied, after = self._do("HMGET", *self._keys("store"), *fields)
+        found = _state_of(store_id or "", steady or "", emptied or "")
+        return replace(found, seen=int(seen) if seen else None, misplaced_after=after)
+
+    def continuity(self) -> Continuity:
+        """Return how far back the store can vouch for what it says."""
+        now = self.now()
+        return self.state().examined(self._store_id, now).continuity(self._store_id, now)
+
+    def accept(self, *, replaces: str) -> StoreState:
+        """Put this stage's id there, and return the state after that. Where another id is there
+        that is not `replaces`, change nothing and return the state as it is."""
+        self._run(scripts.ACCEPT, self._keys("store"), self._store_id, replaces)
+        return self.state()
 
     def misplaced_after(self) -> str | None:
         """Return how far the due entries were put in order since the clock was set back; None if
@@ -324,11 +346,13 @@ class RedisStore:
         except NoScriptError:
             return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *arguments))
 
-    def _of_preludes(self, script: Script) -> tuple[float, ...]:
+    def _of_preludes(self, script: Script) -> tuple[str | float, ...]:
         """Return the arguments of the script's preludes, which stand before its own."""
         if script.uses_rate_limit:
             return (furthest_slot_ms(self._interval),)
-        return (GAP_MS, SEEN_EVERY_MS, STEP_MS) if script.watches_clock else ()
+        if script.watches_clock:
+            return (GAP_MS, SEEN_EVERY_MS, STEP_MS, self._store_id)
+        return ()
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
         """Run a command whose answer redis-py parses."""
@@ -385,6 +409,15 @@ def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
         return record
     flight: Flight = replace(record.flight, sent_at=int(sent), lease_until=int(lease))
     return replace(record, flight=flight)
+
+
+def _state_of(store_id: str, steady_since: str, emptied_at: str) -> StoreState:
+    """Return the state from what a script knows of it, "" where there is nothing."""
+    return StoreState(
+        steady_since=int(steady_since or 0),
+        store_id=store_id or None,
+        emptied_at=int(emptied_at) if emptied_at else None,
+    )
 
 
 def _without_stage(url: str) -> tuple[str, str]:

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS policy (
     version INTEGER PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1), seen INTEGER, steady_since INTEGER NOT NULL,
-    misplaced_after TEXT);
+    misplaced_after TEXT, store_id TEXT, emptied_at INTEGER);
 CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 

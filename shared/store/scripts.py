@@ -68,8 +68,9 @@ AGES = Script("ages", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK)
 GET_POLICY = Script("get_policy")
 MOVE_MISPLACED = Script("move_misplaced", CLOCK)
+ACCEPT = Script("accept")
 ALL = (
     *(LOAD, SAVE_OR_CLAIM, TAKE_DUE, QUEUE_STATE, TAKE_SLOT, DELAY_SLOTS, RATE_LIMIT_USE, NOW),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, PUT_POLICY, GET_POLICY),
-    MOVE_MISPLACED,
+    *(MOVE_MISPLACED, ACCEPT),
 )

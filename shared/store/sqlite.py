@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import RLock
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from shared import retry
+from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
@@ -55,10 +56,13 @@ SWITCH_PAUSE_S = 0.02
 class SqliteStore:
     """A store. `rate` is in commands a second; `clock` gives ms, and is the whole store's clock."""
 
-    def __init__(self, path: str, *, rate: float, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, path: str, *, rate: float, clock: Callable[[], int], store_id: str = ""
+    ) -> None:
         self._path = path
         self._interval = 1000 / rate
         self._clock = clock
+        self._store_id = store_id
         self._lock = RLock()  # workers are threads
         self._connection: sqlite3.Connection | None = None
 
@@ -73,17 +77,17 @@ class SqliteStore:
             ).fetchone()
             state = _state(db)
         now = self._clock()
-        continuity = self._touched(state, now).continuity(now)
+        continuity = self._touched(state, now).continuity(self._store_id, now)
         if row is None:
             return Loaded(StreamRecord(key), 0, now, continuity)
         return Loaded(from_json(key, row[1]), row[0], now, continuity)
 
     def _touched(self, state: StoreState, now: int) -> StoreState:
         """Return the state after a touch. A record can be read also where it cannot be stored."""
-        touched = state.touched(now)
+        touched = state.touched(now).examined(self._store_id, now)
         if touched != state:
             with suppress(StoreUnavailable), self._writing() as db:
-                _put_state(db, _state(db).touched(now))
+                _put_state(db, _state(db).touched(now).examined(self._store_id, now))
         return touched
 
     def save_or_claim(self, save: Save) -> Saved:
@@ -147,7 +151,9 @@ class SqliteStore:
         """Register or renew a worker for `ms` from now; return how many others are registered."""
         with self._writing() as db:
             now = self._clock()
-            _put_state(db, _state(db).touched_by_worker(now))
+            state = _state(db).touched_by_worker(now).examined(self._store_id, now)
+            state.continuity(self._store_id, now)
+            _put_state(db, state)
             # One whose lease ends further ahead registered before the clock was set back: it
             # registers again if it is still there.
             db.execute("DELETE FROM worker WHERE until <= ? OR until > ?", (now, _lease_end(now)))
@@ -251,6 +257,26 @@ class SqliteStore:
                 (wanted.phase.value, *(_columns(after) if after else ("", "", "")), limit),
             ).fetchall()
         return [StreamKey(*row) for row in rows]
+
+    def state(self) -> StoreState:
+        """Return what the store knows of itself."""
+        with self._reading() as db:
+            return _state(db)
+
+    def continuity(self) -> Continuity:
+        """Return how far back the store can vouch for what it says."""
+        now = self._clock()
+        return self.state().examined(self._store_id, now).continuity(self._store_id, now)
+
+    def accept(self, *, replaces: str) -> StoreState:
+        """Put this stage's id there, and return the state after that. Where another id is there
+        that is not `replaces`, change nothing and return the state as it is."""
+        with self._writing() as db:
+            state = _state(db)
+            if state.store_id in (None, self._store_id, replaces):
+                state = replace(state, store_id=self._store_id, emptied_at=None)
+                _put_state(db, state)
+        return state
 
     def misplaced_after(self) -> str | None:
         """Return how far the due entries were put in order since the clock was set back; None if
@@ -407,14 +433,17 @@ def _has_switched(db: sqlite3.Connection) -> bool:
 
 
 def _state(db: sqlite3.Connection) -> StoreState:
-    row = db.execute("SELECT seen, steady_since, misplaced_after FROM store").fetchone()
+    row = db.execute(
+        "SELECT seen, steady_since, misplaced_after, store_id, emptied_at FROM store"
+    ).fetchone()
     return StoreState(*row) if row else StoreState()
 
 
 def _put_state(db: sqlite3.Connection, state: StoreState) -> None:
     db.execute(
-        "REPLACE INTO store (id, seen, steady_since, misplaced_after) VALUES (1,?,?,?)",
-        (state.seen, state.steady_since, state.misplaced_after),
+        "REPLACE INTO store (id, seen, steady_since, misplaced_after, store_id, emptied_at)"
+        " VALUES (1,?,?,?,?,?)",
+        astuple(state),
     )
 
 

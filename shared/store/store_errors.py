@@ -12,5 +12,11 @@ class StoreUnavailable(LiveRecordError):
     problem = "store_unavailable"
 
 
+class ForeignStore(StoreUnavailable):
+    """It has the id of another stage: two stages would send commands for the same streams."""
+
+    problem = "store_foreign"
+
+
 class NewerFormat(StoreUnavailable):
     """A record that a later release wrote in a format of its own: it is not touched."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.protocol.continuity import Continuity
+from shared.store.store_errors import ForeignStore
 
 GAP_MS = 90_000
 """ms between two touches after which the clock may have jumped; the timer touches once a minute."""
@@ -20,11 +21,16 @@ STEP_MS = 1_000
 
 class StoreState(Struct, frozen=True):
     """`seen` is the time of the last touch. `misplaced_after` says how far the due entries were put
-    in order since the clock was set back: None if they are in order, "" from the beginning."""
+    in order since the clock was set back: None if they are in order, "" from the beginning.
+
+    `store_id` is what the deploy, and nobody else, has put there. `emptied_at` is when it was first
+    missed."""
 
     seen: int | None = None
     steady_since: int = 0
     misplaced_after: str | None = None
+    store_id: str | None = None
+    emptied_at: int | None = None
 
     def touched(self, now: int) -> StoreState:
         """Return the state after a touch at `now`; the same one if nothing has to be written."""
@@ -40,5 +46,25 @@ class StoreState(Struct, frozen=True):
         record too, and must leave nothing behind."""
         return replace(self, seen=now) if self.seen is None else self.touched(now)
 
-    def continuity(self, now: int) -> Continuity:
-        return Continuity(min(self.steady_since, now))
+    def examined(self, expected: str, now: int) -> StoreState:
+        """Return the state with the moment at which the id was first missed, if it is; the same one
+        if nothing has to be written. Nothing is `expected` where the stage was given no id."""
+        if not expected or self.store_id is not None or self.emptied_at is not None:
+            return self
+        return replace(self, emptied_at=now)
+
+    def is_foreign(self, expected: str) -> bool:
+        """Return True if another stage's id is there: two stages use one store."""
+        return bool(expected) and self.store_id is not None and self.store_id != expected
+
+    def continuity(self, expected: str, now: int) -> Continuity:
+        """Return what may be relied on. Raise ForeignStore if nothing may."""
+        if self.is_foreign(expected):
+            raise ForeignStore(
+                f"It belongs to {self.store_id}, and this stage to {expected}. Give each stage a"
+                " store of its own, or a name in its URL: ?stage=NAME."
+            )
+        emptied_at = self.emptied_at if expected and self.store_id is None else None
+        return Continuity(
+            min(self.steady_since, now), None if emptied_at is None else min(emptied_at, now)
+        )

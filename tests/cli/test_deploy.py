@@ -19,6 +19,7 @@ from cli.api import Api
 from cli.deploying.fingerprints import fingerprints
 from cli.deploying.release import plan_rollback, release, roll_back
 from cli.deploying.stage import stage_named
+from cli.deploying.store_identity import StoreId, accept_store, store_id_of
 from cli.errors import Failure
 from cli.local.stack import TOKEN, running
 from cli.main import main
@@ -65,6 +66,7 @@ class Account:
     refuses: str = ""
     prints: str = ""
     has_no: str = ""
+    environment: dict[str, str] | None = None
 
     def run(self, *words: str) -> str:
         self.commands.append(" ".join(words))
@@ -81,6 +83,9 @@ class Account:
     def ask(self, *words: str) -> list[dict[str, Any]]:
         if words[0] == self.has_no:
             raise Failure(f"s {' '.join(words)} ended with 101: FunctionNotFound: no such function")
+        if words[1] == "info":
+            shown = {"environmentVariables": self.environment}
+            return [] if self.environment is None else [shown, self.environment]
         function = self.functions[words[0]]
         if words[1:3] == ("version", "list"):
             numbered = enumerate(function.versions, 1)
@@ -312,6 +317,62 @@ def test_a_policy_that_the_stage_cannot_serve_is_refused() -> None:
     assert "LIVE_RECORD_RELAY_URL is missing" in found
 
 
+# --- the id of the store
+
+
+def store_id(account: Account, **more: str) -> StoreId:
+    return store_id_of(account, stage_named("prod", {**SOUND, **more}))
+
+
+def test_the_first_deploy_makes_an_id_and_each_has_another(account: Account) -> None:
+    one, two = store_id(account, LIVE_RECORD_REGION="cn-beijing"), store_id(account)
+
+    assert one.is_new
+    assert one.value.startswith("account.cn-beijing.prod.")
+    assert one.value != two.value
+    assert faults(LIVE_RECORD_STORE_ID=one.value) == []
+
+
+def test_a_stage_of_the_release_before_gets_one(account: Account) -> None:
+    account.environment = {"LIVE_RECORD_STAGE": "prod"}
+
+    assert store_id(account).is_new
+
+
+def test_a_later_deploy_keeps_the_id_that_is_deployed(account: Account) -> None:
+    account.environment = {"LIVE_RECORD_STORE_ID": "account.cn-shanghai.prod.aaaa"}
+
+    assert store_id(account) == StoreId("account.cn-shanghai.prod.aaaa", is_new=False)
+
+
+def test_the_deployer_s_own_id_comes_first(account: Account) -> None:
+    account.environment = {"LIVE_RECORD_STORE_ID": "account.cn-shanghai.prod.aaaa"}
+    given = store_id(account, LIVE_RECORD_STORE_ID="account.cn-shanghai.prod.bbbb")
+
+    assert given == StoreId("account.cn-shanghai.prod.bbbb", is_new=False)
+
+
+def test_a_deploy_that_cannot_read_what_is_deployed_makes_no_id(account: Account) -> None:
+    account.environment = {}
+    account.ask = lambda *_words: [{"functionName": "record_command"}]  # type: ignore[method-assign] # a stranger's answer
+
+    with pytest.raises(Failure, match="expected_id"):
+        store_id(account)
+
+
+def test_a_new_id_that_nobody_can_accept_now_is_said(
+    says: Callable[..., Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    del says
+    said: list[str] = []
+    accept_store("prod", StoreId("account.cn-shanghai.prod.aaaa", is_new=True), said.append)
+    accept_store("prod", StoreId("account.cn-shanghai.prod.aaaa", is_new=False), said.append)
+
+    (line,) = said
+    assert "live-record store accept --stage prod" in line
+    assert capsys.readouterr().out == ""
+
+
 # --- the commands
 
 
@@ -424,6 +485,9 @@ def test_a_stage_is_deployed_twice_and_rolled_back(
 
     assert {call["env"]["LIVE_RECORD_ALIAS"] for call in made} == {"release"}
     assert {call["env"]["LIVE_RECORD_STAGE"] for call in made} == {"prod"}
+    ids = {call["env"].get("LIVE_RECORD_STORE_ID") for call in made if "deploy" in call["words"]}
+    assert len(ids) == 1
+    assert str(ids.pop()).startswith("account.cn-shanghai.prod.")
     assert last[1:7] == ["alias", "publish", "--alias-name", "release", "--version-id", "1"]
     assert last[-2:] == ["--env", "prod"]
 

@@ -16,7 +16,6 @@ from shared.protocol import (
     StartAsked,
     StopAsked,
     StreamRecord,
-    StreamSettings,
 )
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules import command_result, recording_status
@@ -48,11 +47,11 @@ _real_runs = recording_status._runs
 
 
 def _intent_waits() -> Patches:
-    def decide(record: StreamRecord, event: Event, now: int, settings: StreamSettings) -> Decision:
+    def decide(record: StreamRecord, event: Event, *about: Any) -> Decision:  # noqa: ANN401 - as the real one
         asked = isinstance(event, (StartAsked, StopAsked))
         if asked and record.flight is not None:
             return Decision(record, (), query_online=False, refused=None)
-        return _real_decide(record, event, now, settings)
+        return _real_decide(record, event, *about)
 
     return ((recorder, "decide", decide),)
 

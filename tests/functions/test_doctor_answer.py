@@ -52,7 +52,14 @@ def test_it_says_how_the_store_keeps_things(stage: Stage) -> None:
     answer = examined(stage)["store"]
 
     settings = {"journal_mode": "wal", "synchronous": "1"}
-    assert answer == {"engine": "sqlite", "settings": settings, "writable": True, "why": ""}
+    assert answer == {
+        "engine": "sqlite",
+        "settings": settings,
+        "writable": True,
+        "why": "",
+        "expected_id": "",
+        "found_id": "",
+    }
 
 
 def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
@@ -69,6 +76,8 @@ def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
         "settings": {},
         "writable": False,
         "why": "it has no memory left",
+        "expected_id": "",
+        "found_id": "",
     }
     assert answer["live"] == [{"domain": "live.example.com", "online": 0, "code": None}]
 

@@ -89,17 +89,31 @@ def mode_observe(make_stage: MakeStage) -> Stage:
     return make_stage(LIVE_RECORD_MODE="observe")
 
 
+def store_emptied(make_stage: MakeStage) -> Stage:
+    stage = make_stage(LIVE_RECORD_STORE_ID="cn-shanghai.prod.aaaa")
+    stage.happens(Published(NOON))
+    stage.clock.pass_ms(30_000)
+    return stage
+
+
+def store_foreign(make_stage: MakeStage) -> Stage:
+    make_stage(LIVE_RECORD_STORE_ID="cn-shanghai.staging.bbbb").store.accept(replaces="")
+    return make_stage(LIVE_RECORD_STORE_ID="cn-shanghai.prod.aaaa")
+
+
 CASES = {
     case.__name__: case
     for case in (
         store_unavailable,
         store_busy,
+        store_emptied,
+        store_foreign,
         reconcile_never_ran,
         reconcile_silent,
         mode_observe,
     )
 }
-STOPS_COMMANDS = {"store_unavailable", "store_busy", "reconcile_never_ran"}
+STOPS_COMMANDS = {"store_unavailable", "store_busy", "store_foreign", "reconcile_never_ran"}
 
 
 @pytest.mark.parametrize("code", catalogue(Language.ENGLISH).problems)

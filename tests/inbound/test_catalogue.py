@@ -66,6 +66,7 @@ ELSEWHERE = {
     Reason.FORGED,  # the command why
     Reason.UNKNOWN,  # what a later release wrote
     Reason.NEVER_ASKED,  # explain
+    Reason.STORE_EMPTIED,  # in a store that was emptied
     Reason.NO_QUOTA,  # where a rule's cap is full
     Reason.REASSERT_EARLY,
     Reason.REASSERT,

@@ -12,6 +12,7 @@ from threading import RLock
 
 from msgspec.structs import replace
 
+from shared.protocol.continuity import Continuity
 from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
@@ -103,10 +104,16 @@ class MemoryStore:
     """`rate` is the lane's, a second; `clock` gives ms. Clients of one `shared` are one store."""
 
     def __init__(
-        self, *, rate: float, clock: Callable[[], int], shared: Shared | None = None
+        self,
+        *,
+        rate: float,
+        clock: Callable[[], int],
+        shared: Shared | None = None,
+        store_id: str = "",
     ) -> None:
         self._interval = 1000 / rate
         self._clock = clock
+        self._store_id = store_id
         self.shared = shared or Shared()
 
     def prepare(self) -> None:
@@ -122,8 +129,8 @@ class MemoryStore:
 
     def load(self, key: StreamKey) -> Loaded:
         row, now = self.shared.rows.get(key), self._clock()
-        self.shared.state = self.shared.state.touched(now)
-        continuity = self.shared.state.continuity(now)
+        self.shared.state = self.shared.state.touched(now).examined(self._store_id, now)
+        continuity = self.shared.state.continuity(self._store_id, now)
         if row is None:
             return Loaded(StreamRecord(key), 0, now, continuity)
         return Loaded(row.record, row.version, now, continuity)
@@ -262,7 +269,9 @@ class MemoryStore:
     def register(self, name: str, who: str, ms: int) -> int:
         now, runners = self._clock(), self.shared.runners
         with self.shared.lock:
-            self.shared.state = self.shared.state.touched_by_worker(now)
+            state = self.shared.state.touched_by_worker(now).examined(self._store_id, now)
+            state.continuity(self._store_id, now)
+            self.shared.state = state
             lasts = now + MAX_WORKER_LEASE_MS
             for one in [one for one, until in runners.items() if not now < until <= lasts]:
                 del runners[one]
@@ -299,6 +308,20 @@ class MemoryStore:
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         return [record.key for record in self.listed(wanted, after=after, limit=limit)]
+
+    def state(self) -> StoreState:
+        return self.shared.state
+
+    def continuity(self) -> Continuity:
+        """Return how far back the store can vouch for what it says."""
+        now = self._clock()
+        return self.state().examined(self._store_id, now).continuity(self._store_id, now)
+
+    def accept(self, *, replaces: str) -> StoreState:
+        state = self.shared.state
+        if state.store_id in (None, self._store_id, replaces):
+            self.shared.state = replace(state, store_id=self._store_id, emptied_at=None)
+        return self.shared.state
 
     def misplaced_after(self) -> str | None:
         return self.shared.state.misplaced_after

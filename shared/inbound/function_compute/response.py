@@ -37,7 +37,7 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
-from shared.store.store_errors import NewerFormat, StoreUnavailable
+from shared.store.store_errors import ForeignStore, NewerFormat, StoreUnavailable
 
 _PHRASES: Final = {
     400: "Bad Request",
@@ -152,6 +152,12 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
         " lest it undo a stop that came between",
         1,
+    ),
+    ForeignStore: _Row(
+        503,
+        "ForeignStore",
+        "the store belongs to another stage: nothing is sent",
+        "GET /v1/health names it and says what to do",
     ),
     NewerFormat: _Row(
         503,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import OnPublish
@@ -13,8 +14,16 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
 
-def explain(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry:
-    """Return the one cause that a person should see first."""
+def explain(
+    record: StreamRecord,
+    now: int,
+    settings: StreamSettings,
+    continuity: Continuity = UNBROKEN,
+) -> HistoryEntry:
+    """Return the one cause that a person should see first. In a store that was emptied it is that,
+    for a stream that nobody has asked anything of since: it may be recorded all the same."""
+    if record.intent.generation == 0 and continuity.emptied_at is not None:
+        return HistoryEntry(Reason.STORE_EMPTIED)
     stands = phase(record)
     if stands is Phase.UNMANAGED:
         return HistoryEntry(Reason.UNMANAGED)

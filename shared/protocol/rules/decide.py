@@ -57,11 +57,11 @@ def decide(
 ) -> Decision:
     """Return what becomes of the record. `now` is the store's time, and `continuity` says how far
     back that can be relied on."""
-    transition = Transition(within_reach(record, now, settings), now, settings)
+    transition = Transition(within_reach(record, now, settings), now, settings, continuity)
     if settings.observe:
         _withdraw_pending(transition)
     if not isinstance(event, CommandSettled):
-        _pass_time(transition, continuity)
+        _pass_time(transition)
     if not idempotency.is_repeated_request(transition, event):
         _happen(transition, event)
         if transition.refused:  # its key may be used again, once the stream stands otherwise
@@ -120,12 +120,12 @@ def _withdraw_pending(transition: Transition) -> None:
         transition.change(pending=None)
 
 
-def _pass_time(transition: Transition, continuity: Continuity) -> None:
+def _pass_time(transition: Transition) -> None:
     """Apply what time alone has changed by now, before the event itself is decided."""
     flight = transition.record.flight
     if flight is not None and transition.now >= flight.lease_until:
         command_result.lapse(transition, flight)
-    reassert.end_doubts(transition, continuity.steady_since)
+    reassert.end_doubts(transition)
     intent_rules.end_by_time(transition)
     intent = transition.record.intent
     unseen = (

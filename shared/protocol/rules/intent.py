@@ -164,6 +164,7 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
     if record.intent.wanted:
         return False
     against = _against(record, transition)
+    _withhold(transition, is_withheld=against is Reason.STORE_EMPTIED)
     if against is not None:
         if says_why_not:
             transition.add_entry(against, rule=rule.name)
@@ -183,11 +184,22 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
 
 
 def _against(record: StreamRecord, transition: Transition) -> Reason | None:
+    session = record.session
     if transition.settings.rule.on_publish is not OnPublish.RECORD:
         return Reason.RULE_IGNORES
     if record.held_at(transition.now):
         return Reason.HELD
+    if session is not None and transition.continuity.may_miss_records(session.began):
+        return Reason.STORE_EMPTIED
     return Reason.ONCE_PER_SESSION if record.policy_session == record.session_number else None
+
+
+def _withhold(transition: Transition, *, is_withheld: bool) -> None:
+    """Remember whether policy makes no intent for this session only because the store was emptied:
+    it does once a person has accepted the store, and the next poll asks again."""
+    session = transition.record.session
+    if session is not None and session.policy_withheld is not is_withheld:
+        transition.change_session(policy_withheld=is_withheld)
 
 
 def end_with_session(transition: Transition) -> None:

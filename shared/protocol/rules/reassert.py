@@ -13,14 +13,15 @@ _AGAINST_A_START = (Command.STOP, Command.CANCEL_DELAY)
 _AGAINST_A_STOP = (Command.START, Command.RESTART)
 
 
-def end_doubts(transition: Transition, steady_since: int = 0) -> None:
+def end_doubts(transition: Transition) -> None:
     """End the doubts that are over at `now`: those commands have landed or never will. Re-send what
     is wanted if one of them may have undone it.
 
-    A doubt from before `steady_since` is kept until IN_DOUBT_MS after that, and what is wanted is
-    then re-sent once more: the clock may have jumped, and the command may still land.
+    A doubt from before the clock was steady is kept until IN_DOUBT_MS after that, and what is
+    wanted is then re-sent once more: the clock may have jumped, and the command may still land.
     """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
+    steady_since = transition.continuity.steady_since
     reopened = [_reopened(doubt, steady_since) for doubt in transition.record.doubts]
     rest = tuple(doubt for doubt in reopened if doubt.until > transition.now)
     if rest == transition.record.doubts:

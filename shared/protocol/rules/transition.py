@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
@@ -20,10 +21,17 @@ _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 class Transition:
     """The few moves that every rule of the protocol is made of."""
 
-    def __init__(self, record: StreamRecord, now: int, settings: StreamSettings) -> None:
+    def __init__(
+        self,
+        record: StreamRecord,
+        now: int,
+        settings: StreamSettings,
+        continuity: Continuity = UNBROKEN,
+    ) -> None:
         self.record = record
         self.now = now
         self.settings = settings
+        self.continuity = continuity
         self.entries: list[HistoryEntry] = []
         self.query_online = False
         self.refused: Reason | None = None

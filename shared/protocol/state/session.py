@@ -36,6 +36,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
     unverified_publish_time: int | None = (
         None  # of the latest later publish, which a poll has to confirm
     )
+    policy_withheld: bool = False  # only because the store was emptied, and no hold is known
 
     @property
     def is_undated(self) -> bool:

@@ -1,14 +1,15 @@
 -- Register a worker, or renew its lease, and count the others of its name.
 -- KEYS: 1 workers of that name, by the end of their leases, 2 store
--- ARGV: 1 clock, 2 to 4 those of watch_clock.lua, 5 who, 6 ms for which the lease runs,
---       7 ms that any lease runs at most
--- Returns: how many others have a lease
+-- ARGV: 1 clock, 2 to 5 those of watch_clock.lua, 6 who, 7 ms for which the lease runs,
+--       8 ms that any lease runs at most
+-- Returns: {how many others have a lease, known}
 -- One step: of two workers that register at the same time the second must count the first.
 -- A lease that ends at this very moment has ended; may_wake_one.lua counts in the same way.
+if ARGV[5] ~= '' and known[1] ~= '' and known[1] ~= ARGV[5] then return {0, known} end
 if not state[1] then redis.call('HSET', KEYS[2], 'seen', text(moment)) end
 -- One that ends further ahead than any may was made before the clock was set back: its worker
 -- registers again if it is still there.
-redis.call('ZADD', KEYS[1], text(moment + ARGV[6]), ARGV[5])
+redis.call('ZADD', KEYS[1], text(moment + ARGV[7]), ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(moment))
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. text(moment + ARGV[7]), '+inf')
-return redis.call('ZCARD', KEYS[1]) - 1
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. text(moment + ARGV[8]), '+inf')
+return {redis.call('ZCARD', KEYS[1]) - 1, known}

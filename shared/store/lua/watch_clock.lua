@@ -1,21 +1,28 @@
--- Prelude: notices that the store's clock was set back or jumped, after clock.lua.
+-- Prelude: notices that the store's clock was set back or jumped, and that it was emptied; after
+-- clock.lua.
 -- KEYS: 2 store: always the second key of a script with this prelude. It stands here as a literal
 --       because Tair refuses a key whose index is computed.
 -- ARGV: 2 ms without a touch after which the clock may have jumped, 3 ms between two notes of a
---       touch, 4 ms that it may go back (shared/store/store_state.py)
--- Defines: steady_since (ms), since when the clock has been steady.
+--       touch, 4 ms that it may go back, 5 the id that should be here, or ''
+--       (shared/store/store_state.py)
+-- Defines: known = {id, steady since, emptied at}, each '' where there is none.
 --
 -- Whoever reads a record needs no write to succeed, on an engine that is full for instance: pcall.
-local state = redis.call('HMGET', KEYS[2], 'seen', 'steady_since')
+local state = redis.call('HMGET', KEYS[2], 'seen', 'steady_since', 'store_id', 'emptied_at')
 local passed = state[1] and moment - state[1] or 0
-local steady_since = tonumber(state[2] or '0')
+local known = {state[3] or '', state[2] or '', state[4] or ''}
 if passed < -ARGV[4] then
-  steady_since = moment
+  known[2] = text(moment)
   redis.pcall('HSET', KEYS[2], 'seen', text(moment), 'steady_since', text(moment),
     'misplaced_after', '')
 elseif passed > tonumber(ARGV[2]) then
-  steady_since = moment
+  known[2] = text(moment)
   redis.pcall('HSET', KEYS[2], 'seen', text(moment), 'steady_since', text(moment))
 elseif passed >= tonumber(ARGV[3]) then
   redis.pcall('HSET', KEYS[2], 'seen', text(moment))
+end
+-- The id is never put here: it would hide that everything else is gone.
+if ARGV[5] ~= '' and known[1] == '' and known[3] == '' then
+  known[3] = text(moment)
+  redis.pcall('HSET', KEYS[2], 'emptied_at', known[3])
 end

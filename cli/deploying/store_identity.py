@@ -1,0 +1,82 @@
+"""The id by which a stage knows its store: made at the first deploy, kept in its environment.
+
+The deploy command calls it. No function ever makes an id or puts one into a store by itself: an
+emptied store would look like a new one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import click
+
+from cli import stage_registry
+from cli.api import Api
+from cli.deploying.release import Commands, ask_or_nothing
+from cli.deploying.stage import Stage
+from cli.errors import Failure
+
+VARIABLE = "LIVE_RECORD_STORE_ID"
+FUNCTION = "record_command"
+"""The function whose environment is asked; all have the same id."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreId:
+    """`is_new`: no release of the stage has it yet, and so no store can."""
+
+    value: str
+    is_new: bool
+
+
+def store_id_of(s: Commands, stage: Stage) -> StoreId:
+    """Return the id that the deployer's environment names, else the deployed one, else a new one.
+    Raise a Failure if what is deployed cannot be read: with another id the stage would stop."""
+    named = stage.environment.get(VARIABLE, "").strip()
+    if named:
+        return StoreId(named, is_new=False)
+    deployed = ask_or_nothing(s, FUNCTION, "info")
+    if not deployed:
+        return StoreId(_new(stage), is_new=True)
+    found = [row[VARIABLE] for row in deployed if row.get(VARIABLE)]
+    if found:
+        return StoreId(str(found[0]), is_new=False)
+    if not any("environmentVariables" in row for row in deployed):
+        raise Failure(
+            f"s {FUNCTION} info shows no environment, so that the id of the stage's store is"
+            f" unknown. Set {VARIABLE} to what live-record doctor --json shows as expected_id."
+        )
+    return StoreId(_new(stage), is_new=True)
+
+
+def _new(stage: Stage) -> str:
+    account = stage.environment.get("AccountID", "").strip() or "account"
+    region = stage.environment.get("LIVE_RECORD_REGION", "").strip() or "cn-shanghai"
+    return f"{account}.{region}.{stage.name}.{secrets.token_hex(8)}"
+
+
+def with_store_id(stage: Stage, store_id: StoreId) -> Stage:
+    environment: Mapping[str, str] = {**stage.environment, VARIABLE: store_id.value}
+    return replace(stage, environment=environment)
+
+
+def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> None:
+    """Have the deployed stage put a new id into its store; say what to do if that fails.
+
+    The store may be in a VPC that only the functions reach. An id that was deployed before is
+    never put there again: if the store lacks it, the store was emptied, and a person decides.
+    """
+    if not store_id.is_new:
+        return
+    try:
+        target = stage_registry.resolve_target(stage, None, None, changes=True)
+        Api(target.url, target.token).accept_store(None)
+    except click.ClickException as error:
+        say(
+            f"warning: the store is not accepted yet: {error.format_message()}. Run live-record"
+            f" store accept --stage {stage}; until then no rule records what is live already"
+        )
+    else:
+        say(f"the store is accepted as {store_id.value}")

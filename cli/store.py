@@ -1,0 +1,36 @@
+"""`live-record store`: accept the store of a stage as its own.
+
+cli.main adds the group. It reaches a stage over HTTP alone: a laptop may not reach the store.
+"""
+
+from __future__ import annotations
+
+from gettext import gettext as _
+
+import click
+
+from cli import output
+from cli.api import Api
+from cli.stream_commands import of_stage
+
+
+@click.group()
+def store() -> None:
+    """Manage the store of a stage."""
+
+
+@store.command("accept")
+@click.option("--replaces", help="id of another stage in the store, to take the store over from it")
+@of_stage(changes=True)
+def accept(api: Api, replaces: str | None, as_json: bool) -> None:
+    """Accept the store after it was emptied, or after the first deploy.
+
+    From then on the policy records every live stream again. First stop each stream that must not
+    be recorded: earlier stops and ends are lost with an emptied store.
+    """
+    answer = api.accept_store(replaces)
+    if as_json:
+        output.as_json(answer)
+        return
+    sentence = _("The store is accepted as {store_id}. The policy applies to every live stream.")
+    click.echo(sentence.format(store_id=answer["store_id"]))

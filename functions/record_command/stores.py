@@ -1,0 +1,37 @@
+"""Takes the store for this stage's: after the first deploy, and after the store was emptied."""
+
+from __future__ import annotations
+
+from functions.record_command.answers import StoreAcceptedView
+from functions.record_command.routes import ApiRequest
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import WrongState
+from shared.inbound.request_fields import Field, text
+
+ACCEPT: tuple[Field, ...] = (
+    text(
+        "replaces",
+        "the id of another stage that is in the store, if it is to be replaced",
+        example="cn-shanghai.prod.0f8fad5bd9cb469f",
+    ),
+)
+
+
+def accept(request: ApiRequest) -> Response:
+    """Put the id that the deploy gave this stage into the store. Another stage's id stays there
+    unless the request names it. No function does this by itself."""
+    app, replaces = request.invocation.app, request.body.get("replaces", "")
+    expected = app.settings.store_id
+    if not expected:
+        raise WrongState(
+            "this stage was deployed without LIVE_RECORD_STORE_ID",
+            hint="deploy it again: make deploy gives it one",
+        )
+    state = app.store.accept(replaces=replaces)
+    if state.is_foreign(expected):
+        raise WrongState(
+            f"the store belongs to {state.store_id}",
+            hint="give each stage a store of its own; to take it over, send its id as replaces",
+        )
+    request.invocation.log.warning("store.accepted", store_id=expected, who=request.who)
+    return Response(200, StoreAcceptedView(expected))
