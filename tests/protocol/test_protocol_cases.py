@@ -1,0 +1,305 @@
+"""The cases that a change of the protocol breaks first, each by its name, through `decide` and
+`claim`; and that those a removed rule stands for fail without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.protocol import (
+    CancelDelayAsked,
+    Command,
+    Phase,
+    Reported,
+    RestartAsked,
+    StopAsked,
+    StreamSettings,
+    TimePassed,
+    due_at,
+)
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    NoRecordConfig,
+    OperatorActionNeeded,
+    StreamNotLive,
+    Throttled,
+)
+from tests.conftest import NOON
+from tests.explorer.rules import RULES
+from tests.support.stream_story import SECOND, Story, by_rule, recording
+
+MINUTE = 60 * SECOND
+HOUR_MS = 60 * MINUTE
+RUNS = Reported("record_started", recording=True)
+ALREADY = AlreadyStarted("TaskAlreadyStarted")
+NOT_FOUND = StreamNotLive("StreamNotFound")
+SLOWLY = Throttled("Throttling.User", retry_after=10 * SECOND)
+KNOWN = StreamSettings(status_known=True)
+
+
+# --- a start, where nothing says that the stream is live -----------------------------------------
+
+
+def test_a_start_to_a_stream_never_seen_is_sent() -> None:
+    assert Story().start().sent == ["start"]
+
+
+def test_a_start_asked_after_the_session_ended_is_sent() -> None:
+    story = recording().goes_off().stop().answer().start()
+
+    assert story.record.is_off
+    assert story.sent == ["start", "stop", "start"]
+
+
+def test_a_start_asked_before_the_session_ended_is_not_sent_for_it() -> None:
+    story = Story().publish().start().answer(Throttled("Throttling.User", retry_after=MINUTE))
+
+    assert story.goes_off().passes(HOUR_MS).sent == ["start"]
+
+
+# --- once more, in a session already started -----------------------------------------------------
+
+
+def test_once_more_when_the_publish_time_is_learnt_late() -> None:
+    story = Story().start().answer().publish(NOON + SECOND)
+
+    assert (story.record.session_number, story.sent) == (1, ["start", "start"])
+
+
+def test_not_once_more_when_an_accepted_start_is_clearly_later_than_that_publish() -> None:
+    story = Story().start().answer(NOT_FOUND).passes(10 * SECOND).seen(NOON + SECOND).answer()
+
+    assert story.publish(NOON + 2 * SECOND).sent == ["start", "start"]
+
+
+def test_once_more_when_the_stream_is_present_after_ending() -> None:
+    story = recording().unpublish().passes(5 * SECOND).seen(NOON)
+
+    assert (story.record.is_started, story.sent) == (True, ["start", "start"])
+
+
+def test_once_more_when_the_stream_is_present_after_stream_not_found() -> None:
+    story = Story(KNOWN).publish().start().answer()
+    story.passes(MINUTE).answer(NOT_FOUND).passes(SECOND).seen(NOON)
+
+    assert (story.record.is_started, story.sent) == (True, ["start", "start", "start"])
+
+
+def test_once_more_after_a_lost_restart_when_no_pause_can_last() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt())
+
+    assert story.passes(MINUTE + 3 * MINUTE - 1).sent == ["start", "restart"]
+    assert story.passes(1).sent == ["start", "restart", "start"]
+
+
+def test_once_more_at_the_end_of_a_doubt() -> None:
+    story = recording().stop().answer(InDoubt()).start().answer()
+
+    assert story.passes(MINUTE - 1).sent == ["start", "stop", "start"]
+    assert story.passes(1).sent == ["start", "stop", "start", "start"]
+
+
+def test_an_early_reassertion_does_not_replace_the_one_at_the_end_of_the_doubt() -> None:
+    story = Story().publish().start().answer(InDoubt()).stop().answer().happens(RUNS).answer()
+    assert story.sent == ["start", "stop", "stop"]
+
+    assert story.passes(MINUTE).sent == ["start", "stop", "stop", "stop"]
+
+
+def test_an_early_reassertion_that_waits_until_the_doubt_ends_is_sent_after_that_end() -> None:
+    story = Story().publish().start().answer(InDoubt()).stop().answer()
+    story.lane_is_free = False
+    story.happens(RUNS).passes(MINUTE)
+    assert story.sent == ["start", "stop"]
+
+    story.lane_is_free = True
+    assert story.happens(TimePassed()).answer().passes(HOUR_MS).sent == ["start", "stop", "stop"]
+
+
+# --- what confirms -------------------------------------------------------------------------------
+
+
+def test_record_started_before_the_answer_of_the_start_is_stored_confirms_it() -> None:
+    story = Story(KNOWN).publish().start().happens(RUNS).answer()
+
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.confirmed
+    assert story.passes(HOUR_MS).sent == ["start"]
+
+
+def adopted() -> Story:
+    """Return a story of a start so soon after a stop that Live answers TaskAlreadyStarted: the
+    recording may be paused."""
+    return recording().stop().answer().start().answer(ALREADY)
+
+
+def test_an_unconfirmed_start_is_repeated_once_a_session() -> None:
+    story = recording(KNOWN).passes(MINUTE).answer().passes(HOUR_MS)
+    assert story.sent == ["start", "start"]
+
+    story.publish().answer().passes(MINUTE).answer().passes(HOUR_MS)
+    assert story.sent == ["start"] * 4
+
+
+def test_an_adopted_start_is_restarted_once_a_session() -> None:
+    story = adopted().passes(10 * SECOND).answer().unpublish().passes(5 * SECOND).seen(NOON)
+    story.answer(ALREADY).passes(2 * MINUTE)
+    assert story.sent.count("restart") == 1
+
+    story.unpublish().passes(SECOND).publish().answer(ALREADY).passes(10 * SECOND)
+    assert story.sent.count("restart") == 2
+
+
+def test_what_a_doubtful_stop_may_have_paused_is_restarted_anew() -> None:
+    story = recording().stop().answer(InDoubt()).start()
+    story.answer(ALREADY).passes(10 * SECOND).answer()
+    assert story.sent == ["start", "stop", "start", "restart"]
+
+    story.passes(50 * SECOND).answer(ALREADY).passes(10 * SECOND)
+    assert story.sent[4:] == ["start", "restart"]
+
+
+def test_an_adopted_start_with_a_report_without_a_time_is_confirmed_and_proved_by_one_start() -> (
+    None
+):
+    story = adopted().happens(RUNS)
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.confirmed
+
+    assert story.passes(3 * MINUTE).answer(ALREADY).sent == ["start", "stop", "start", "start"]
+    assert story.passes(HOUR_MS).sent == ["start", "stop", "start", "start"]
+
+
+# --- stop, restart, cancel_delay -----------------------------------------------------------------
+
+
+def test_a_stop_is_never_derived_from_unwanted_and_recording() -> None:
+    story = Story().publish().happens(RUNS).seen(NOON).passes(HOUR_MS)
+    story.unpublish().passes(SECOND).publish().happens(RUNS).happens(TimePassed())
+
+    assert (story.phase, story.sent) == (Phase.UNMANAGED, [])
+
+
+def test_a_stop_is_not_derived_for_what_was_stopped_and_runs_again_either() -> None:
+    story = recording().stop().answer().passes(5 * MINUTE).happens(RUNS).passes(HOUR_MS)
+
+    assert (story.phase, story.sent) == (Phase.UNMANAGED, ["start", "stop"])
+
+
+def test_a_stop_answered_stream_not_found_is_repeated_once_within_the_merge_delay() -> None:
+    story = recording().stop().answer(NOT_FOUND).passes(MINUTE).publish()
+    assert story.sent == ["start", "stop", "stop"]
+
+    assert story.answer().passes(SECOND).publish().passes(HOUR_MS).sent[3:] == []
+
+
+def test_such_a_stop_is_not_repeated_after_the_merge_delay() -> None:
+    story = recording().stop().answer(NOT_FOUND).passes(3 * MINUTE).publish()
+
+    assert story.sent == ["start", "stop"]
+
+
+def test_a_restart_is_sent_at_most_once() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(HOUR_MS)
+
+    assert story.sent.count("restart") == 1
+
+
+def test_a_pending_restart_suppresses_a_start() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(SLOWLY)
+    story.unpublish().passes(SECOND).publish()
+    assert story.record.pending is not None
+    assert story.record.pending.command is Command.RESTART
+
+    assert story.passes(10 * SECOND).answer().sent == ["start", "restart", "restart"]
+
+
+def test_a_cancel_delay_is_bound_to_its_generation() -> None:
+    story = recording().stop().answer().happens(CancelDelayAsked("ann")).start()
+    story.answer(SLOWLY).answer().passes(HOUR_MS)
+
+    assert story.sent == ["start", "stop", "cancel_delay", "start"]
+
+
+def test_finalize_asks_for_the_file_once_its_stop_is_over() -> None:
+    story = recording().happens(StopAsked("ann", finalize=True)).answer(NOT_FOUND).answer()
+
+    assert story.passes(HOUR_MS).sent == ["start", "stop", "cancel_delay"]
+
+
+# --- what a decision leaves as it is -------------------------------------------------------------
+
+
+def test_since_does_not_change_with_each_decision() -> None:
+    story = Story(by_rule())
+    story.lane_is_free = False
+    story.publish()
+    for _ in range(3):
+        story.now += SECOND
+        story.seen(NOON).publish(NOON).happens(TimePassed())
+
+    assert story.record.pending is not None
+    assert story.record.pending.since == NOON
+
+
+def test_since_is_that_of_the_first_attempt() -> None:
+    story = recording().stop().passes(SECOND).answer(SLOWLY)
+    assert story.record.pending is not None
+    assert (story.record.pending.since, story.record.pending.attempts) == (NOON, 1)
+
+    assert due_at(story.record) == NOON + 11 * SECOND
+
+
+# --- what a failed session waits for -------------------------------------------------------------
+
+
+def test_a_failed_session_is_started_by_the_next_one_alone() -> None:
+    story = Story(by_rule()).publish().answer(NoRecordConfig("CodeConfigNotFound"))
+    assert story.seen(NOON).passes(HOUR_MS).sent == ["start"]
+
+    assert story.publish().sent == ["start", "start"]
+
+
+def test_what_an_operator_has_to_fix_keeps_its_attempts() -> None:
+    story = Story().publish().start().answer(OperatorActionNeeded("Forbidden.RAM"))
+    story.passes(15 * SECOND).answer(OperatorActionNeeded("Forbidden.RAM"))
+
+    assert story.record.pending is not None
+    assert story.record.pending.not_before == story.now + 30 * SECOND
+
+
+# --- and they can fail ---------------------------------------------------------------------------
+
+NEEDS: dict[str, Callable[[], None]] = {
+    "nothing starts what has ended": (
+        test_a_start_asked_before_the_session_ended_is_not_sent_for_it
+    ),
+    "presence starts once more": test_once_more_when_the_stream_is_present_after_ending,
+    "a refused start is checked": (
+        test_once_more_when_the_stream_is_present_after_stream_not_found
+    ),
+    "reassert": test_once_more_at_the_end_of_a_doubt,
+    "early echo of a stop": (
+        test_an_early_reassertion_does_not_replace_the_one_at_the_end_of_the_doubt
+    ),
+    "an early echo does not end the doubt": (
+        test_an_early_reassertion_does_not_replace_the_one_at_the_end_of_the_doubt
+    ),
+    "an unconfirmed start is repeated": test_an_unconfirmed_start_is_repeated_once_a_session,
+    "one restart for what is unproved": test_an_adopted_start_is_restarted_once_a_session,
+    "adopted is unproved": test_an_adopted_start_is_restarted_once_a_session,
+    "unmanaged is left alone": test_a_stop_is_never_derived_from_unwanted_and_recording,
+    "a missed stop is repeated": (
+        test_a_stop_answered_stream_not_found_is_repeated_once_within_the_merge_delay
+    ),
+    "restart at most once": test_a_restart_is_sent_at_most_once,
+    "cancel_delay belongs to its intent": test_a_cancel_delay_is_bound_to_its_generation,
+}
+
+
+@pytest.mark.parametrize("rule", NEEDS)
+def test_a_case_fails_without_its_rule(rule: str) -> None:
+    with RULES[rule].removed(), pytest.raises(AssertionError):
+        NEEDS[rule]()
