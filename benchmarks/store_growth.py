@@ -26,7 +26,7 @@ from shared.engine.effects import CallbackSource, Undelivered, run
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import Command, Published, StreamKey, StreamSettings
 from shared.protocol.policy import OnPublish, Rule
-from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
@@ -56,7 +56,7 @@ def settled(number: int) -> StreamRecord:
         key,
         Intent(generation=1, wanted=True, until=until, session=1, claimed=True),
         session=Session(1, NOON_MS, time=NOON_MS),
-        confirmation=Confirmation(1, NOON_MS, StartSource.ACCEPTED, confirmed=True),
+        confirmation=Confirmation(1, NOON_MS, StartSource.ACCEPTED, ConfirmationState.CONFIRMED),
     )
 
 

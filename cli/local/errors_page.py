@@ -30,7 +30,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.state.command import Flight
-from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session
 from shared.store.store_errors import StoreUnavailable
@@ -131,7 +131,7 @@ def _flying(command: Command) -> StreamRecord:
     key = StreamKey("live.example.com", "app", "room1")
     record = StreamRecord(key, intent, session=Session(1, _NOW_MS - 60_000, time=_NOW_MS - 60_000))
     flight = Flight("f", command, why, 1, 1, _NOW_MS, 0, _NOW_MS, _NOW_MS + 7_300)
-    recorded = Confirmation(1, _NOW_MS - 50_000, StartSource.ACCEPTED, confirmed=True)
+    recorded = Confirmation(1, _NOW_MS - 50_000, StartSource.ACCEPTED, ConfirmationState.CONFIRMED)
     confirmation = recorded if command is Command.RESTART else None
     return replace(record, flight=flight, ever_claimed=True, confirmation=confirmation)
 

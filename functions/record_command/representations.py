@@ -35,7 +35,9 @@ from shared.store.contract import HistoryLine
 
 
 def is_confirmed(record: StreamRecord) -> bool:
-    return record.confirmation is not None and record.is_started and record.confirmation.confirmed
+    return (
+        record.confirmation is not None and record.is_started and record.confirmation.is_confirmed
+    )
 
 
 def standing(

@@ -10,8 +10,10 @@ from functools import cache
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.state.confirmation import with_state
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store.store_errors import NewerFormat
@@ -43,7 +45,8 @@ def from_json(key: StreamKey, text: str) -> StreamRecord:
         _refuse_newer(key, text, error)
         raise
     _refuse_newer(key, text, None, document.format)
-    return document.record
+    confirmation = document.record.confirmation
+    return replace(document.record, confirmation=confirmation and with_state(confirmation))
 
 
 def _refuse_newer(

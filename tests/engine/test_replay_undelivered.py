@@ -133,7 +133,7 @@ def test_a_confirmation_that_was_not_delivered_confirms(
 
     started = edge.record().confirmation
     assert started is not None
-    assert started.confirmed
+    assert started.is_confirmed
 
 
 def test_an_end_that_was_not_delivered_only_makes_us_look(

@@ -18,8 +18,7 @@ from shared.protocol import (
     StreamRecord,
 )
 from shared.protocol.policy import OnInterruption
-from shared.protocol.rules import command_result, recording_status
-from shared.protocol.rules import confirmation as confirmation_rules
+from shared.protocol.rules import acceptance, command_result, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.decide import decide as _real_decide
 from shared.protocol.rules.transition import Transition
@@ -42,7 +41,7 @@ from tests.explorer.scenarios import (
 
 Patches = tuple[Patch, ...]
 _real_end = intent_rules._end
-_real_bind = confirmation_rules._bind
+_real_bind = acceptance._bind
 _real_runs = recording_status._runs
 
 
@@ -96,7 +95,7 @@ def _time_counts_anew() -> Patches:
             first_accepted_at=at, until=at + (transition.record.intent.max_duration or at)
         )
 
-    return ((confirmation_rules, "_bind", bind), (intent_rules, "count_from_first_start", count))
+    return ((acceptance, "_bind", bind), (intent_rules, "count_from_first_start", count))
 
 
 def _ends_in_silence() -> Patches:

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from shared.engine import recorder
 from shared.protocol import Flight, StreamRecord
-from shared.protocol.rules import command_result
+from shared.protocol.rules import acceptance, command_result
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.claim import claim as _real_claim
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.confirmation import StartSource
+from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import LIVE, PAUSED, RECORDED, RETURNS, START, STATUS, STOP
@@ -20,7 +20,7 @@ from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
 _real_doubt = command_result.doubt
-_real_started = confirmation_rules.accept_start
+_real_started = acceptance.accept_start
 
 
 def _one(*faults: Fault) -> dict[str, Any]:
@@ -28,12 +28,13 @@ def _one(*faults: Fault) -> dict[str, Any]:
 
 
 def _accepted_is_enough() -> Patches:
-    real = confirmation_rules._check_at
+    real = confirmation_rules._first_state
 
-    def check_at(transition: Transition, how: StartSource, **more: bool) -> int | None:
-        return None if how is StartSource.ACCEPTED else real(transition, how, **more)
+    def first(transition: Transition, confirmation: Confirmation) -> ConfirmationState:
+        accepted = confirmation.source is StartSource.ACCEPTED
+        return ConfirmationState.UNCONFIRMED if accepted else real(transition, confirmation)
 
-    return ((confirmation_rules, "_check_at", check_at),)
+    return ((confirmation_rules, "_first_state", first),)
 
 
 def _already_is_enough() -> Patches:
@@ -49,7 +50,7 @@ def _unproved_again_and_again() -> Patches:
         )
 
     return (
-        (confirmation_rules, "accept_start", started),
+        (acceptance, "accept_start", started),
         (command_result, "_may_be_paused", lambda *_: True),
     )
 

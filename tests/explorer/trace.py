@@ -91,5 +91,7 @@ def stands(record: StreamRecord) -> str:
         parts.append(f"session {session.number} {session.state.value}")
     if record.confirmation is not None:
         started = record.confirmation
-        parts.append(f"started {started.source.value}{' confirmed' if started.confirmed else ''}")
+        parts.append(
+            f"started {started.source.value}{' confirmed' if started.is_confirmed else ''}"
+        )
     return ", ".join(parts)

@@ -46,7 +46,7 @@ def test_a_recording_that_runs_confirms_the_start(recording: Edge, event: str) -
 
     started = recording.record().confirmation
     assert started is not None
-    assert started.confirmed
+    assert started.is_confirmed
 
 
 def test_a_pause_is_known_and_confirms_nothing(recording: Edge) -> None:
@@ -127,7 +127,7 @@ def test_a_file_without_any_time_proves_no_recording_of_now(recording: Edge) -> 
 
     started = recording.record().confirmation
     assert started is not None
-    assert not started.confirmed
+    assert not started.is_confirmed
 
 
 @pytest.mark.parametrize("fields", [{"event": "record_sung"}, {"event": "record_error_2"}])

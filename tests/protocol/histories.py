@@ -282,7 +282,9 @@ class History:
     def _adopts(self) -> bool:
         started = self.record.confirmation
         return (
-            started is not None and started.source is StartSource.ADOPTED and not started.confirmed
+            started is not None
+            and started.source is StartSource.ADOPTED
+            and not started.is_confirmed
         )
 
     def _survey(self) -> None:

@@ -799,17 +799,17 @@ KNOWN = StreamSettings(status_known=True)
 def test_an_accepted_start_is_not_confirmed_until_live_says_so() -> None:
     story = recording()
     assert story.record.confirmation is not None
-    assert not story.record.confirmation.confirmed
+    assert not story.record.confirmation.is_confirmed
 
     story.happens(STARTED)
-    assert story.record.confirmation.confirmed
+    assert story.record.confirmation.is_confirmed
 
 
 def test_a_report_that_came_before_the_answer_confirms_it_too() -> None:
     story = Story().publish().start().happens(STARTED).answer()
 
     assert story.record.confirmation is not None
-    assert story.record.confirmation.confirmed
+    assert story.record.confirmation.is_confirmed
 
 
 def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_again_once() -> None:
@@ -987,10 +987,10 @@ def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
     story = recording().passes(MINUTE).unpublish().passes(SECOND).publish().answer()
     story.happens(started_at(NOON))
     assert story.record.confirmation is not None
-    assert not story.record.confirmation.confirmed
+    assert not story.record.confirmation.is_confirmed
 
     story.happens(started_at(NOON + MINUTE))
-    assert story.record.confirmation.confirmed
+    assert story.record.confirmation.is_confirmed
 
 
 def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
@@ -1045,10 +1045,10 @@ def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
     story = recording().passes(MINUTE)
     story.happens(FileLeft("a.mp4", NOON - HOUR_MS, NOON - MINUTE))
     assert story.record.confirmation is not None
-    assert not story.record.confirmation.confirmed
+    assert not story.record.confirmation.is_confirmed
 
     story.happens(FileLeft("b.mp4", NOON, NOON + MINUTE))
-    assert story.record.confirmation.confirmed
+    assert story.record.confirmation.is_confirmed
 
 
 def test_a_record_error_fails_the_session() -> None:

@@ -8,7 +8,12 @@ from msgspec.structs import replace
 
 from shared.protocol import Command, Flight, Reason, StreamRecord
 from shared.protocol.state.command import Answer, Doubt, PendingCommand
-from shared.protocol.state.confirmation import Confirmation, SessionFailure, StartSource
+from shared.protocol.state.confirmation import (
+    Confirmation,
+    ConfirmationState,
+    SessionFailure,
+    StartSource,
+)
 from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
 from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, broken
 from shared.protocol.state.session import Session, SessionState
@@ -123,8 +128,9 @@ BREAKS: dict[str, StreamRecord] = {
     "failure_excludes_confirmation": replace(
         BUSY, failure=SessionFailure(1, Reason.REJECTED, "", NOON)
     ),
-    "confirmed_implies_no_check": replace(
-        BUSY, confirmation=Confirmation(1, NOON, StartSource.ALREADY, True, NOON)
+    "check_fits_state": replace(
+        BUSY,
+        confirmation=Confirmation(1, NOON, StartSource.ALREADY, ConfirmationState.CONFIRMED, NOON),
     ),
     "wanted_and_live_implies_under_way": replace(BUSY, confirmation=None),
     "unproved_implies_check": replace(

@@ -114,6 +114,14 @@ def test_a_no_is_worth_nothing() -> None:
     assert Story(by_rule()).happens(NO).publish().sent == ["start"]
 
 
+def test_a_late_report_of_an_earlier_recording_does_not_confirm_it() -> None:
+    story = Story(by_rule()).happens(YES).passes(SECOND)
+    earlier = Reported("record_started", recording=True, time=story.now - 60 * SECOND)
+    story.happens(earlier).passes(SECOND).publish()
+
+    assert story.passes(10 * SECOND).sent == ["start"]
+
+
 def test_a_later_no_takes_a_yes_back() -> None:
     assert Story(by_rule()).happens(YES).happens(NO).publish().sent == ["start"]
 

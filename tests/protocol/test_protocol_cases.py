@@ -125,7 +125,7 @@ def test_record_started_before_the_answer_of_the_start_is_stored_confirms_it() -
     story = Story(KNOWN).publish().start().happens(RUNS).answer()
 
     assert story.record.confirmation is not None
-    assert story.record.confirmation.confirmed
+    assert story.record.confirmation.is_confirmed
     assert story.passes(HOUR_MS).sent == ["start"]
 
 
@@ -166,7 +166,7 @@ def test_an_adopted_start_with_a_report_without_a_time_is_confirmed_and_proved_b
 ):
     story = adopted().happens(RUNS)
     assert story.record.confirmation is not None
-    assert story.record.confirmation.confirmed
+    assert story.record.confirmation.is_confirmed
 
     assert story.passes(3 * MINUTE).answer(ALREADY).sent == ["start", "stop", "start", "start"]
     assert story.passes(HOUR_MS).sent == ["start", "stop", "start", "start"]

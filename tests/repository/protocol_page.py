@@ -21,18 +21,21 @@ from shared.protocol import (
     Phase,
     Polled,
     Published,
+    Reported,
     StartAsked,
     StreamKey,
     StreamRecord,
     StreamSettings,
+    TimePassed,
     Unpublished,
     claim,
     decide,
 )
 from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.protocol.events import Accepted
+from shared.protocol.rules.confirmation import CHECKS
 from shared.protocol.rules.stored_times import STORED_TIMES, StoredTime
-from shared.protocol.state.confirmation import StartSource
+from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, Invariant
 from shared.store.contract import MAX_THROTTLE_PAUSE_MS, MAX_WORKER_LEASE_MS
 from tests.explorer.rules import RULES
@@ -314,6 +317,77 @@ SOURCES: Mapping[StartSource, str] = {
 }
 
 
+STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
+    ConfirmationState.UNCONFIRMED: (
+        StartSource.ACCEPTED,
+        "A start was accepted. Live has reported nothing, and no check is planned.",
+    ),
+    ConfirmationState.AWAITING_REPORT: (
+        StartSource.ACCEPTED,
+        "Live accepted the start, and its reports are known to come.",
+    ),
+    ConfirmationState.POLLED: (
+        StartSource.ACCEPTED,
+        "The same, and no report has come; the online list was asked.",
+    ),
+    ConfirmationState.APPROVED: (
+        StartSource.ON_DEMAND,
+        "Live asked whether to record, and the answer was yes. Nothing was sent.",
+    ),
+    ConfirmationState.MAY_BE_PAUSED: (
+        StartSource.ADOPTED,
+        "Live records, or holds a paused recording. This session was not checked yet.",
+    ),
+    ConfirmationState.WAITING_OUT_PAUSE: (
+        StartSource.ADOPTED,
+        "The same, and the session's one restart is spent.",
+    ),
+    ConfirmationState.CONFIRMED_UNDATED: (
+        StartSource.ADOPTED,
+        "A report without a time says that it records. It may be older than the pause.",
+    ),
+    ConfirmationState.CONFIRMED: (StartSource.ACCEPTED, "Live reported that it records."),
+}
+
+
+def confirmations() -> Iterator[str]:
+    """Yield the table of what `decide` makes of each state of a confirmation."""
+    yield "| state | meaning | checked | the check | a report with a time | a report without one |"
+    yield "|---" * 6 + "|"
+    for state in ConfirmationState:
+        source, meaning = STATES[state]
+        record = _confirmed_as(state, source)
+        check = CHECKS.get(state)
+        pause = "when no pause can last"
+        after = "–" if check is None else shown(check.after) if check.after else pause  # noqa: RUF001
+        outcomes = [
+            _confirmation_after(record, event)
+            for event in (
+                TimePassed(),
+                Reported("record_started", recording=True, time=_NOW_MS),
+                Reported("record_started", recording=True),
+            )
+        ]
+        yield f"| `{state.value}` | {meaning} | {after} | {' | '.join(outcomes)} |"
+
+
+def _confirmed_as(state: ConfirmationState, source: StartSource) -> StreamRecord:
+    check_at = _NOW_MS if state in CHECKS else None
+    confirmation = Confirmation(1, _BEGAN_MS, source, state, check_at)
+    return replace(SITUATIONS["live"], confirmation=confirmation, stopped_at=_NOW_MS - 60_000)
+
+
+def _confirmation_after(before: StreamRecord, event: Event) -> str:
+    decision = decide(before, event, _NOW_MS, StreamSettings())
+    record, old = decision.record, before.confirmation
+    assert record.confirmation is not None
+    parts = ["poll"] if decision.query_online else []
+    parts += [record.pending.command.value] if record.pending else []
+    if old and record.confirmation.state is not old.state:
+        parts.append(f"`{record.confirmation.state.value}`")
+    return ", ".join(parts) or "–"  # noqa: RUF001 - a dash in a table
+
+
 def phases() -> Iterator[str]:
     yield from ("| phase | when |", "|---|---|")
     for phase in Phase:
@@ -354,6 +428,7 @@ TABLES = {
     "sessions": sessions,
     "phases": phases,
     "sources": sources,
+    "confirmations": confirmations,
     "events": events,
     "times": times,
     "stored-times": stored_times,

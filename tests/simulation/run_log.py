@@ -45,7 +45,7 @@ def difference(before: StreamRecord, after: StreamRecord) -> Iterator[str]:
     if after.doubts != before.doubts:
         yield f"in doubt: {', '.join(doubt.command.value for doubt in after.doubts) or 'nothing'}"
     if after.confirmation and after.confirmation != before.confirmation:
-        confirmed = "confirmed" if after.confirmation.confirmed else "unconfirmed"
+        confirmed = "confirmed" if after.confirmation.is_confirmed else "unconfirmed"
         yield f"started: {after.confirmation.source.value}, {confirmed}"
 
 

@@ -18,7 +18,13 @@ from shared.protocol import Command, StreamKey
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.command import Answer, Doubt, Flight
-from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
+from shared.protocol.state.confirmation import (
+    Confirmation,
+    ConfirmationState,
+    LastReport,
+    SessionFailure,
+    StartSource,
+)
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session, SessionState
@@ -42,7 +48,9 @@ FULL = StreamRecord(
     flight=Flight("f1", Command.STOP, Reason.REASSERT, 7, 2, NOON, 3, NOON, NOON + 8000),
     doubts=(Doubt(Command.START, NOON), Doubt(Command.STOP, NOON + 1)),
     session=Session(2, NOON, time=NOON, state=SessionState.ENDING, off_since=NOON),
-    confirmation=Confirmation(2, NOON, StartSource.ADOPTED, check_at=NOON),
+    confirmation=Confirmation(
+        2, NOON, StartSource.ADOPTED, ConfirmationState.MAY_BE_PAUSED, check_at=NOON
+    ),
     failure=SessionFailure(1, Reason.NO_RECORD_CONFIG, "CodeConfigNotFound", NOON),
     last_report=LastReport(recording=True, what="record_started", at=NOON),
     answer=Answer(Command.START, Reason.ACCEPTED, "OK", "R-1", NOON),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -14,9 +15,10 @@ import pytest
 from msgspec.structs import replace
 
 from shared.inbound.catalogue import text as in_words
-from shared.protocol import Command, Phase, StreamKey
+from shared.protocol import Command, Phase, Reported, StreamKey
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.state.confirmation import ConfirmationState as State
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
@@ -24,6 +26,7 @@ from shared.store.codec import entry_from_json, from_json, to_json
 from shared.store.contract import Conflict, Filter, Save
 from shared.store.store_errors import NewerFormat
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
+from tests.support.stream_story import recording
 
 FIRST = File("record/1.mp4", NOON, NOON + 60_000)
 SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000, 29_403)
@@ -138,6 +141,44 @@ def test_a_reason_from_a_later_release_is_kept_and_written_back() -> None:
     record = from_json(KEY, text)
     assert record.intent.reason.value == "later"
     assert to_json(record) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({}, State.UNCONFIRMED),
+        ({"repeated": True}, State.UNCONFIRMED),
+        ({"check_at": NOON}, State.AWAITING_REPORT),
+        ({"check_at": NOON, "polled": True}, State.AWAITING_REPORT),
+        ({"source": "on_demand", "check_at": NOON}, State.APPROVED),
+        ({"source": "adopted", "check_at": NOON}, State.MAY_BE_PAUSED),
+        ({"source": "adopted", "check_at": NOON, "repeated": True}, State.WAITING_OUT_PAUSE),
+        (
+            {"source": "adopted", "check_at": NOON, "repeated": True, "confirmed": True},
+            State.CONFIRMED_UNDATED,
+        ),
+        ({"source": "adopted", "confirmed": True}, State.CONFIRMED),
+    ],
+)
+def test_a_confirmation_of_release_0_2_is_read_in_the_state_it_was_in(
+    fields: dict[str, object], state: State
+) -> None:
+    confirmation = {"session": 1, "at": NOON, "source": "accepted", "since": NOON} | fields
+    document = json.loads(to_json(wanted(KEY)))
+    document["record"]["confirmation"] = confirmation
+    record = from_json(KEY, json.dumps(document))
+
+    assert record.confirmation is not None
+    assert record.confirmation.state is state
+    assert from_json(KEY, to_json(record)) == record
+
+
+def test_release_0_2_reads_whether_a_start_is_confirmed() -> None:
+    story = recording().happens(Reported("record_started", recording=True))
+    confirmation = json.loads(to_json(story.record))["record"]["confirmation"]
+
+    assert confirmation["confirmed"] is True
+    assert set(confirmation) <= {"session", "at", "source", "state", "since", "confirmed"}
 
 
 def test_a_requester_from_a_later_release_is_kept_and_written_back() -> None:

@@ -55,7 +55,7 @@ def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry
     last_report = record.last_report
     if last_report and not last_report.recording and last_report.when > confirmation.at:
         return HistoryEntry(Reason.PAUSED, {"what": last_report.what})
-    if confirmation.confirmed:
+    if confirmation.is_confirmed:
         return HistoryEntry(
             Reason.CONFIRMED,
             {"what": last_report.what if last_report else confirmation.source.value},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from shared.protocol.command_errors import (
     AlreadyStarted,
     InDoubt,
@@ -19,7 +17,7 @@ from shared.protocol.command_errors import (
 )
 from shared.protocol.events import Accepted, CommandSettled
 from shared.protocol.reason import Reason
-from shared.protocol.rules import command_retry
+from shared.protocol.rules import acceptance, command_retry
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
@@ -97,12 +95,12 @@ def _start(transition: Transition, flight: Flight, answer: Accepted | LiveError)
     ):
         command_retry.remember_answer(transition, flight, answer, Reason.OLD_SESSION)
         if not isinstance(answer, StreamNotLive):
-            confirmation_rules.count_acceptance(transition)
+            intent_rules.count_acceptance(transition)
         transition.enqueue_if_idle(Command.START, Reason.OLD_SESSION)
     elif isinstance(answer, Accepted):
-        confirmation_rules.accept_start(transition, flight, answer, StartSource.ACCEPTED)
+        acceptance.accept_start(transition, flight, answer, StartSource.ACCEPTED)
     elif isinstance(answer, AlreadyStarted):
-        confirmation_rules.accept_start(
+        acceptance.accept_start(
             transition,
             flight,
             answer,
@@ -230,23 +228,16 @@ def _latest_doubtful_stop(transition: Transition) -> int | None:
 
 def _restart(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
     if isinstance(answer, Accepted):
-        confirmation_rules.accept_start(transition, flight, answer, StartSource.ACCEPTED)
+        acceptance.accept_start(transition, flight, answer, StartSource.ACCEPTED)
         return
     command_retry.remember_answer(transition, flight, answer, _code(answer))
     if isinstance(answer, (Retryable, OperatorActionNeeded)):
         command_retry.enqueue_retry(
             transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
         )
-        _prove_later(transition)
+        confirmation_rules.allow_repeat(transition)
     elif not isinstance(answer, InDoubt) and transition.record.intent.wanted:
         transition.enqueue_if_idle(Command.START, Reason.UNPROVED)
-
-
-def _prove_later(transition: Transition) -> None:
-    """Let the pending start be checked: it replaced the restart that was to check the last one."""
-    confirmation, pending = transition.record.confirmation, transition.record.pending
-    if confirmation and pending and pending.command is Command.START:
-        transition.change(confirmation=replace(confirmation, repeated=False))
 
 
 _MEANING = {

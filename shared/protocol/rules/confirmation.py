@@ -1,109 +1,148 @@
-"""What an accepted start proves, and when Live's silence about it must be checked."""
+"""The states of a confirmation, and what leads from one to the next.
+
+An accepted start (acceptance.py) or a yes on demand (on_demand.py) begins one; reports and time
+move it on. It knows nothing of how its commands are sent.
+"""
 
 from __future__ import annotations
 
-from shared.protocol.command_errors import LiveError
-from shared.protocol.events import Accepted
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
 from shared.protocol.reason import Reason
-from shared.protocol.rules import command_retry
-from shared.protocol.rules import intent as intent_rules
-from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.command import Flight
 from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.confirmation import ConfirmationState as State
 from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 CONFIRM_MS = 10_000
-"""How long an accepted start may go without a report, where reports are known to come, or where the
-start may have found a paused recording."""
+"""How long Live may be silent about a start that it accepted, where reports are known to come or
+the start may have found a paused recording, or about a session that it was to record on demand."""
+CONFIRM_AGAIN_MS = 60_000
+"""A start that Live accepted is not repeated sooner, confirmed or not."""
 
 
-_STARTED = {
-    StartSource.ACCEPTED: Reason.ACCEPTED,
-    StartSource.ALREADY: Reason.ALREADY,
-    StartSource.ADOPTED: Reason.ADOPTED,
+class Check(Struct, frozen=True):
+    """What is done at `check_at`: `command` goes out, or Live is polled (None); `follows` is next.
+    `after` counts in ms from the start; None is when no pause can last any more."""
+
+    after: int | None
+    command: Command | None
+    reason: Reason
+    follows: State
+    is_repeat: bool = True  # at most one of a session repeats what Live accepted
+
+
+CHECKS: Mapping[State, Check] = {
+    State.AWAITING_REPORT: Check(
+        CONFIRM_MS, None, Reason.UNCONFIRMED, State.POLLED, is_repeat=False
+    ),
+    State.POLLED: Check(CONFIRM_AGAIN_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
+    State.APPROVED: Check(
+        CONFIRM_MS,
+        Command.START,
+        Reason.UNCONFIRMED,
+        State.UNCONFIRMED,
+        is_repeat=False,
+    ),
+    State.MAY_BE_PAUSED: Check(CONFIRM_MS, Command.RESTART, Reason.UNPROVED, State.UNCONFIRMED),
+    State.WAITING_OUT_PAUSE: Check(None, Command.START, Reason.UNPROVED, State.UNCONFIRMED),
+    State.CONFIRMED_UNDATED: Check(None, Command.START, Reason.UNPROVED, State.CONFIRMED),
 }
+"""A state that is not here lasts until something is reported or a start is accepted."""
 
 
-def accept_start(
-    transition: Transition, flight: Flight, answer: Accepted | LiveError, source: StartSource
-) -> None:
-    command_retry.remember_answer(transition, flight, answer, _STARTED[source])
-    if transition.record.intent.wanted:
-        _open_anew(transition, flight)
-        _bind(transition)
-    if transition.record.intent.wanted:
-        _prove(transition, flight, source)
-
-
-def _prove(transition: Transition, flight: Flight, source: StartSource) -> None:
-    """Store what the accepted start proves, and when silence about it must be checked."""
-    before = transition.record.confirmation if transition.record.is_started else None
-    echo = flight.reason in (
-        Reason.REASSERT,
-        Reason.REASSERT_EARLY,
-    )  # what is in doubt is proved anew
-    anew = echo and not transition.may_still_land(Command.RESTART)
-    repeated = before is not None and before.repeated and not anew
-    since = _speaks_of_it_since(transition, flight, source)
-    confirmation = Confirmation(
-        session=transition.record.session_number,
-        at=transition.now,
-        source=source,
-        check_at=_check_at(transition, source, repeated=repeated),
-        repeated=repeated,
-        since=since,
+def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bool = False) -> None:
+    """Take the session as started by what was sent at `sent_at`; a report since then confirms it.
+    `anew`: what an earlier start of the session has spent does not count."""
+    record = transition.record
+    repeated = (
+        record.confirmation is not None and record.is_started and record.confirmation.repeated
     )
-    transition.change(failure=None, confirmation=confirmation)
-    last_report = transition.record.last_report
-    heard = last_report is not None and last_report.recording and last_report.at >= flight.sent_at
-    if last_report and heard and confirmation.may_explain(last_report.time):
-        transition.confirm(confirmation, last_report.time)
+    confirmation = Confirmation(
+        record.session_number,
+        transition.now,
+        source,
+        repeated=repeated and not anew,
+        since=_about_it_since(transition, source, sent_at),
+    )
+    transition.change(failure=None)
+    _enter(transition, confirmation, _first_state(transition, confirmation))
+    report = record.last_report
+    if report and report.recording and report.at >= sent_at:
+        confirm(transition, report.time)
 
 
-def _speaks_of_it_since(transition: Transition, flight: Flight, source: StartSource) -> int:
+def _first_state(transition: Transition, confirmation: Confirmation) -> State:
+    source, is_spent = confirmation.source, confirmation.repeated
+    if source is StartSource.ON_DEMAND:
+        return State.APPROVED
+    if source is StartSource.ADOPTED:
+        return State.WAITING_OUT_PAUSE if is_spent else State.MAY_BE_PAUSED
+    is_reported = source is StartSource.ACCEPTED and transition.settings.status_known
+    return State.AWAITING_REPORT if is_reported and not is_spent else State.UNCONFIRMED
+
+
+def _about_it_since(transition: Transition, source: StartSource, sent_at: int) -> int:
     """Return since when, by Live's clock, a report is about this start: since its slot if Live
     accepted it, since the latest pause if Live was recording already. A stop in doubt, whose pause
     may lie ahead, is reasserted on its own."""
-    if source is StartSource.ACCEPTED:
-        return flight.sent_at - TOGETHER_MS
-    return min(transition.record.paused_since, flight.sent_at) + TOGETHER_MS
+    if source in (StartSource.ACCEPTED, StartSource.ON_DEMAND):
+        return sent_at - TOGETHER_MS
+    return min(transition.record.paused_since, sent_at) + TOGETHER_MS
 
 
-def _open_anew(transition: Transition, flight: Flight) -> None:
-    """Open a session if the accepted start was sent since the session ended, or since Live knew no
-    such stream: the stream is back, and no callback or list has reported it yet."""
-    session, unbound = transition.record.session, transition.record.intent.session is None
-    if session is None:
+def _enter(transition: Transition, confirmation: Confirmation, state: State) -> None:
+    check_at = None
+    if check := CHECKS.get(state):
+        pause_over_at = transition.record.paused_since + transition.settings.merge_delay
+        check_at = pause_over_at if check.after is None else confirmation.at + check.after
+    entered = replace(confirmation, state=state, check_at=check_at)
+    transition.change(confirmation=replace(entered, confirmed=entered.is_confirmed))
+
+
+def confirm(transition: Transition, time: int | None) -> bool:
+    """Take a report of `time` that Live records; return False if it is of before this start.
+
+    Without a time, a late report of before a pause reads the same: one start shows, once no pause
+    can last."""
+    confirmation = transition.record.confirmation if transition.record.is_started else None
+    if confirmation is None:
+        return True
+    if not confirmation.may_explain(time):
+        return False
+    if confirmation.source is StartSource.ADOPTED and time is None:
+        spent = replace(confirmation, repeated=True)
+        _enter(transition, spent, State.CONFIRMED_UNDATED)
+    else:
+        _enter(transition, confirmation, State.CONFIRMED)
+    return True
+
+
+def check(transition: Transition) -> None:
+    """Check the confirmation if that is due. Of a stream that is off, silence means nothing."""
+    confirmation = transition.record.confirmation
+    at = confirmation.check_at if confirmation else None
+    if confirmation is None or at is None or transition.now < at:
         return
-    ended = transition.record.is_off and flight.sent_at >= session.off_since
-    if ended or (unbound and session.last_start_not_found):
-        session_rules.open_undated(transition)
+    due = CHECKS[confirmation.state]
+    if not transition.record.is_started or transition.record.is_off:
+        lasting = State.CONFIRMED if confirmation.is_confirmed else State.UNCONFIRMED
+        _enter(transition, confirmation, lasting)
+        return
+    repeated = confirmation.repeated or due.is_repeat
+    _enter(transition, replace(confirmation, repeated=repeated), due.follows)
+    if due.command is None:
+        transition.query_online = True
+    elif due.command is Command.START or not transition.may_still_land(Command.RESTART):
+        transition.enqueue(due.command, due.reason)  # else it heals when the restart's doubt ends
 
 
-def _bind(transition: Transition) -> None:
-    if transition.record.session is None:
-        session_rules.open_undated(transition)
-    intent, number = transition.record.intent, transition.record.session_number
-    transition.change_session(start_not_found=False, last_start_not_found=False)
-    transition.change_intent(session=intent.session or number)
-    count_acceptance(transition)
-    if transition.record.is_off:
-        intent_rules.end_with_session(transition)
-
-
-def count_acceptance(transition: Transition) -> None:
-    if transition.record.intent.first_accepted_at is None:
-        intent_rules.count_from_first_start(transition, transition.now)
-
-
-def _check_at(transition: Transition, source: StartSource, *, repeated: bool) -> int | None:
-    """Return when to check the start; None for never. A session that may not be restarted again is
-    checked by a start once no pause can last."""
-    if repeated:
-        return transition.pause_over_at if source is StartSource.ADOPTED else None
-    unproved = source is StartSource.ADOPTED or (
-        source is StartSource.ACCEPTED and transition.settings.status_known
-    )
-    return transition.now + CONFIRM_MS if unproved else None
+def allow_repeat(transition: Transition) -> None:
+    """Let the pending start be checked: it replaced the restart that was to check the last one."""
+    confirmation, pending = transition.record.confirmation, transition.record.pending
+    if confirmation and pending and pending.command is Command.START:
+        transition.change(confirmation=replace(confirmation, repeated=False))

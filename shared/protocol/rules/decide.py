@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.due_times import NEVER_LIVE_MS, next_poll
@@ -29,14 +28,13 @@ from shared.protocol.events import (
 )
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules import command_result, idempotency, on_demand, reassert, recording_status
+from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
-from shared.protocol.rules.stored_times import CONFIRM_AGAIN_MS, within_reach
+from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.stream import Command
 
 
 class Decision(Struct, frozen=True):
@@ -141,37 +139,4 @@ def _check(transition: Transition) -> None:
     if session and look_at is not None and transition.now >= look_at:
         transition.change_session(polls=session.polls + 1)
         transition.query_online = True
-    confirmation = transition.record.confirmation
-    if (
-        confirmation
-        and confirmation.check_at is not None
-        and transition.now >= confirmation.check_at
-    ):
-        _doubt_silence(transition, confirmation)
-
-
-def _doubt_silence(transition: Transition, confirmation: Confirmation) -> None:
-    """Live said yes and nothing since. Look first; then say it again, once a session."""
-    if (
-        not transition.record.intent.wanted
-        or not transition.record.is_started
-        or transition.record.is_off
-    ):
-        transition.change(confirmation=replace(confirmation, check_at=None))
-    elif confirmation.source is StartSource.ADOPTED and confirmation.repeated:
-        transition.change(confirmation=replace(confirmation, check_at=None))
-        transition.enqueue(Command.START, Reason.UNPROVED)
-    elif confirmation.source is StartSource.ADOPTED:
-        transition.change(confirmation=replace(confirmation, check_at=None, repeated=True))
-        if not transition.may_still_land(Command.RESTART):  # else it heals when its doubt ends
-            transition.enqueue(Command.RESTART, Reason.UNPROVED)
-    elif confirmation.source is StartSource.ON_DEMAND:
-        transition.change(confirmation=replace(confirmation, check_at=None))
-        transition.enqueue(Command.START, Reason.UNCONFIRMED)
-    elif not confirmation.polled:
-        again_at = confirmation.at + CONFIRM_AGAIN_MS
-        transition.change(confirmation=replace(confirmation, check_at=again_at, polled=True))
-        transition.query_online = True
-    else:
-        transition.change(confirmation=replace(confirmation, check_at=None, repeated=True))
-        transition.enqueue(Command.START, Reason.UNCONFIRMED)
+    confirmation_rules.check(transition)

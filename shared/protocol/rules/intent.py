@@ -105,6 +105,18 @@ def count_from_first_start(transition: Transition, at: int) -> None:
     transition.change_intent(first_accepted_at=at, until=until, claimed=True)
 
 
+def bind(transition: Transition) -> None:
+    """Note that a start of the intent was accepted in the present session."""
+    session = transition.record.intent.session or transition.record.session_number
+    transition.change_intent(session=session)
+    count_acceptance(transition)
+
+
+def count_acceptance(transition: Transition) -> None:
+    if transition.record.intent.first_accepted_at is None:
+        count_from_first_start(transition, transition.now)
+
+
 def stop(transition: Transition, asked: StopAsked) -> None:
     pointless = _undoes_nothing(transition.record)
     hold = asked.hold if asked.hold is not None else transition.settings.hold

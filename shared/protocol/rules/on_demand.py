@@ -6,17 +6,16 @@ from __future__ import annotations
 from shared.protocol.events import OnDemandAnswered
 from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
+from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import TOGETHER_MS, SessionState
+from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 
 FRESH_MS = 60_000
 """How long an on-demand answer counts for the session that opens next."""
-CONFIRM_APPROVAL_MS = 10_000
-"""How long Live may be silent about a session that it should record before a start is sent."""
 
 
 def is_asked(record: StreamRecord, now: int) -> bool | None:
@@ -64,18 +63,5 @@ def opened(transition: Transition) -> None:
         return
     if pending is not None and pending.command is Command.START:
         transition.change(pending=None)
-        _take_as_started(transition, approved_at)
-
-
-def _take_as_started(transition: Transition, approved_at: int) -> None:
-    last_report, number = transition.record.last_report, transition.record.session_number
-    confirmed = last_report is not None and last_report.recording and last_report.at >= approved_at
-    check_at = None if confirmed else transition.now + CONFIRM_APPROVAL_MS
-    since = approved_at - TOGETHER_MS
-    confirmation = Confirmation(
-        number, transition.now, StartSource.ON_DEMAND, confirmed, check_at, since=since
-    )
-    transition.change(confirmation=confirmation)
-    transition.change_intent(session=transition.record.intent.session or number, claimed=True)
-    if transition.record.intent.first_accepted_at is None:
-        intent_rules.count_from_first_start(transition, transition.now)
+        intent_rules.bind(transition)
+        confirmation_rules.begin(transition, StartSource.ON_DEMAND, approved_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from shared.protocol.events import FileFailed, FileLeft, RecordFailed, Remarked, Reported
 from shared.protocol.reason import Reason
+from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure
@@ -69,13 +70,8 @@ def _settle_restart(transition: Transition, time: int | None) -> None:
 
 
 def _confirm(transition: Transition, what: str, time: int | None) -> None:
-    confirmation = transition.record.confirmation if transition.record.is_started else None
-    if confirmation and not confirmation.may_explain(time):
-        transition.add_entry(Reason.REPORTED_LATE, what=what)
-        return
-    transition.add_entry(Reason.CONFIRMED, what=what)
-    if confirmation:
-        transition.confirm(confirmation, time)
+    is_believed = confirmation_rules.confirm(transition, time)
+    transition.add_entry(Reason.CONFIRMED if is_believed else Reason.REPORTED_LATE, what=what)
 
 
 def _start_early(transition: Transition, time: int | None) -> None:

@@ -18,7 +18,6 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import on_demand
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import Command
 
@@ -89,7 +88,7 @@ def _covered(transition: Transition, time: int) -> bool:
         transition.record.pending,
     )
     if confirmation and transition.record.is_started:
-        return confirmation.source is StartSource.ACCEPTED and confirmation.since > time
+        return confirmation.covers(time)
     if flight and flight.command is Command.START and flight.sent_at - TOGETHER_MS > time:
         return True
     return (

@@ -15,12 +15,10 @@ from msgspec.structs import replace
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import Reason
 from shared.protocol.rules.command_retry import longest_delay_before
+from shared.protocol.rules.confirmation import CONFIRM_AGAIN_MS
 from shared.protocol.state.command import IN_DOUBT_MS, MAX_SLOT_WAIT_MS
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS
-
-CONFIRM_AGAIN_MS = 60_000
-"""A start that Live accepted is not repeated sooner, confirmed or not."""
 
 Furthest: TypeAlias = Callable[[StreamRecord, StreamSettings], int]
 """Returns how far ahead (ms). Its docstring says so in docs/protocol.md."""

@@ -10,7 +10,6 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
-from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
@@ -93,22 +92,6 @@ class Transition:
     def enqueue_wanted(self, reason: Reason) -> None:
         """Send what the intent wants once more."""
         self.enqueue(Command.START if self.record.intent.wanted else Command.STOP, reason)
-
-    def confirm(self, confirmation: Confirmation, time: int | None) -> None:
-        """Live says that it records, since `time` where it says so too. Where it does not, a late
-        report of before a pause reads the same: one start tells, once no pause can last."""
-        if confirmation.source is StartSource.ADOPTED and time is None:
-            proof = replace(
-                confirmation, confirmed=True, check_at=self.pause_over_at, repeated=True
-            )
-        else:
-            proof = replace(confirmation, confirmed=True, check_at=None)
-        self.change(confirmation=proof)
-
-    @property
-    def pause_over_at(self) -> int:
-        """When whatever may be paused now is written and over."""
-        return self.record.paused_since + self.settings.merge_delay
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
         """Return True if the doubt is a restart that a person asked of an unmanaged recording."""

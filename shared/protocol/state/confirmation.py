@@ -1,8 +1,14 @@
-"""How sure it is that Live records this session."""
+"""How sure it is that Live records this session, and what Live last reported of the recording.
+
+The rules move a confirmation from state to state (rules/confirmation.py); this module knows none.
+"""
 
 from __future__ import annotations
 
+from enum import Enum
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.protocol.reason import OpenEnum, Reason
 from shared.protocol.state.session import TOGETHER_MS
@@ -17,22 +23,66 @@ class StartSource(OpenEnum):
     ON_DEMAND = "on_demand"  # Live asked, and our answer was yes; no command was needed
 
 
+class ConfirmationState(str, Enum):
+    """How sure it is. Two states last; each of the others ends at `check_at` at the latest."""
+
+    UNCONFIRMED = "unconfirmed"
+    AWAITING_REPORT = "awaiting_report"
+    POLLED = "polled"
+    APPROVED = "approved"
+    MAY_BE_PAUSED = "may_be_paused"
+    WAITING_OUT_PAUSE = "waiting_out_pause"
+    CONFIRMED_UNDATED = "confirmed_undated"
+    CONFIRMED = "confirmed"
+
+
+State = ConfirmationState
+
+
 class Confirmation(Struct, frozen=True, omit_defaults=True):
-    """A start that Live accepted. `check_at` is when Live's silence must be checked. A report of
-    before `since`, by Live's clock, is about an earlier recording."""
+    """A start that Live accepted. `check_at` is when the state is checked. A report of before
+    `since`, by Live's clock, is about an earlier recording."""
 
     session: int
     at: int
     source: StartSource
-    confirmed: bool = False
+    state: ConfirmationState = State.UNCONFIRMED
     check_at: int | None = None
-    polled: bool = False
-    repeated: bool = False
+    repeated: bool = False  # the session's one start or restart that repeats an accepted one
     since: int = 0
+    confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Return True if Live reported that it records."""
+        return self.state in (State.CONFIRMED, State.CONFIRMED_UNDATED)
+
+    @property
+    def is_lasting(self) -> bool:
+        """Return True if no check is planned in this state."""
+        return self.state in (State.UNCONFIRMED, State.CONFIRMED)
 
     def may_explain(self, time: int | None) -> bool:
         """Return True if a report of `time` may be about this start; Live seldom gives a time."""
         return time is None or time >= self.since
+
+    def covers(self, time: int) -> bool:
+        """Return True if Live accepted this start clearly later than a publish of `time`."""
+        return self.source is StartSource.ACCEPTED and self.since > time
+
+
+def with_state(stored: Confirmation) -> Confirmation:
+    """Return the confirmation with the state in which release 0.2 left it, which stored none. It
+    may have polled after an accepted start: it polls once more."""
+    if stored.state is not State.UNCONFIRMED:
+        return stored
+    if stored.check_at is None:
+        return replace(stored, state=State.CONFIRMED) if stored.confirmed else stored
+    if stored.confirmed:
+        return replace(stored, state=State.CONFIRMED_UNDATED)
+    paused = State.WAITING_OUT_PAUSE if stored.repeated else State.MAY_BE_PAUSED
+    states = {StartSource.ADOPTED: paused, StartSource.ON_DEMAND: State.APPROVED}
+    return replace(stored, state=states.get(stored.source, State.AWAITING_REPORT))
 
 
 class SessionFailure(Struct, frozen=True, omit_defaults=True):

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 from shared.protocol.state.command import MAX_DOUBTS_ENTRIES
-from shared.protocol.state.confirmation import StartSource
+from shared.protocol.state.confirmation import ConfirmationState, StartSource
 from shared.protocol.state.intent import MAX_KEYS, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
@@ -259,12 +259,10 @@ def failure_excludes_confirmation(record: StreamRecord) -> bool:
     return confirmation is None or failure is None or confirmation.session != failure.session
 
 
-def confirmed_implies_no_check(record: StreamRecord) -> bool:
-    """A confirmed start is checked no more, unless what confirms it may be older than a pause."""
+def check_fits_state(record: StreamRecord) -> bool:
+    """A check is planned in each state of the confirmation that has one, and in no other."""
     confirmation = record.confirmation
-    if confirmation is None or not confirmation.confirmed or confirmation.check_at is None:
-        return True
-    return confirmation.source is StartSource.ADOPTED and confirmation.repeated
+    return confirmation is None or confirmation.is_lasting == (confirmation.check_at is None)
 
 
 def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
@@ -279,9 +277,8 @@ def unproved_implies_check(record: StreamRecord) -> bool:
         return True
     if confirmation.source is not StartSource.ADOPTED or not record.is_started:
         return True
-    is_settled = confirmation.confirmed or confirmation.repeated
-    is_under_way = record.pending is not None or record.flight is not None
-    return is_settled or is_under_way or confirmation.check_at is not None or record.has_failed
+    is_unproved = confirmation.state is ConfirmationState.UNCONFIRMED and not confirmation.repeated
+    return not is_unproved or record.pending is not None or record.flight is not None
 
 
 def observing_implies_nothing_pending(record: StreamRecord) -> bool:
@@ -318,7 +315,7 @@ ALWAYS: tuple[Invariant, ...] = (
     confirmation_implies_accepted,
     failure_implies_wanted,
     failure_excludes_confirmation,
-    confirmed_implies_no_check,
+    check_fits_state,
 )
 WHILE_ACTING: tuple[Invariant, ...] = (wanted_and_live_implies_under_way, unproved_implies_check)
 WHILE_OBSERVING: tuple[Invariant, ...] = (observing_implies_nothing_pending,)
