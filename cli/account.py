@@ -18,6 +18,7 @@ from typing import Any
 import requests
 
 from cli.errors import Failure
+from cli.web import ask
 from shared.config import values
 from shared.outbound.live import Credentials
 from shared.outbound.live.sdk import understand
@@ -87,7 +88,7 @@ class Account:
     def clock(self) -> datetime | None:
         """Return Live's time, to the second, from an unsigned request; None without an answer."""
         try:
-            answer = requests.get(self.live, timeout=(CONNECT_MS / 1000, READ_MS / 1000))
+            answer = ask("GET", self.live, timeout=(CONNECT_MS / 1000, READ_MS / 1000))
             return parsedate_to_datetime(answer.headers["Date"])
         except (requests.RequestException, KeyError, ValueError):
             return None

@@ -13,6 +13,8 @@ from typing import Any
 import requests
 
 from cli.errors import Failure, StageRefusal
+from cli.printable import printable, printable_json
+from cli.web import ask, hides_a_token
 from shared.protocol import StreamKey
 
 TIMEOUT_S = 20.0
@@ -21,14 +23,22 @@ Json = dict[str, Any]
 
 
 class Api:
-    """A client of the stage at `url`; each method returns the answer's JSON or raises Failure."""
+    """A client of the stage at `url`; each method returns the answer's JSON or raises Failure.
+
+    The texts of an answer are printable. The token goes to that address alone, and over HTTPS.
+    """
 
     def __init__(
         self, url: str, token: str, *, language: str = "en", timeout_s: float = TIMEOUT_S
     ) -> None:
-        self._url = url.rstrip("/")
+        if not hides_a_token(url):
+            sentence = _(
+                "{url} would receive the token over http, in clear text. Use its https address."
+            )
+            raise Failure(sentence.format(url=url))
+        self._url, self._token = url.rstrip("/"), token
         self._timeout_s = timeout_s
-        self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
+        self._headers = {"Accept-Language": language}
 
     def ask(self, stream: str, command: str, **body: object) -> Json:
         fields = {name: value for name, value in body.items() if value not in (None, False, "")}
@@ -104,16 +114,21 @@ class Api:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
     ) -> Json:
+        if not path.startswith("/"):
+            sentence = _("{url} does not answer as live-record does. Check the address.")
+            raise Failure(sentence.format(url=self._url))
         try:
-            answer = requests.request(
+            answer = ask(
                 method,
                 self._url + path,
+                token=self._token,
                 json=body,
                 params=query,
                 headers=self._headers,
                 timeout=self._timeout_s,
             )
-            document = answer.json()
+            self._refuse_redirect(answer)
+            document = printable_json(answer.json())
         except requests.ReadTimeout:
             silent = _("{url} gave no answer within {seconds:g} s")
             ambiguous = _(
@@ -134,6 +149,13 @@ class Api:
         if not answer.ok and "detail" in document:
             raise StageRefusal(document)
         return document
+
+    def _refuse_redirect(self, answer: requests.Response) -> None:
+        """Raise Failure: the token was meant for the address that the person named."""
+        if answer.is_redirect:
+            target = printable(answer.headers["Location"])
+            sentence = _("{url} redirects to {target}. Use that address if it is yours.")
+            raise Failure(sentence.format(url=self._url, target=target))
 
 
 def _path(stream: str) -> str:

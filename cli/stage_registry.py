@@ -23,6 +23,7 @@ import requests
 
 from cli.errors import Failure
 from cli.paths import state_folder
+from cli.web import ask
 
 STATE = state_folder()
 FILE = "LIVE_RECORD_STAGES"
@@ -124,7 +125,7 @@ def _dev_if_up() -> Target | None:
         return None
     target = _target(DEV, table, None)
     try:
-        answer = requests.get(f"{target.url}/v1/health", timeout=_HEALTH_TIMEOUT_S)
+        answer = ask("GET", f"{target.url}/v1/health", timeout=_HEALTH_TIMEOUT_S)
     except requests.RequestException:
         return None
     return target if "ready" in answer.text else None

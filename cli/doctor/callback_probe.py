@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from cli.doctor.snapshot import Callback, CallbackProbe
+from cli.web import ask
 from shared.inbound.live_callbacks import sign
 
 NO_DOMAIN = "doctor.invalid"
@@ -75,10 +76,7 @@ def _probe(
     url = url or callback.url
     headers = {**RELAYED, **signature}
     try:
-        answer = requests.request(
-            method, url, params=params, json=json, headers=headers, timeout=TIMEOUT_S,
-            allow_redirects=False,
-        )  # fmt: skip
+        answer = ask(method, url, params=params, json=json, headers=headers, timeout=TIMEOUT_S)
     except (requests.RequestException, UnicodeError) as error:
         return CallbackProbe(url, 0, ours=False, signed=bool(signature), why=type(error).__name__)
     return CallbackProbe(url, answer.status_code, ours=_is_ours(answer), signed=bool(signature))

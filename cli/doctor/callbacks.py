@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cli.doctor.finding import Check, Finding, Findings, fault, warning
 from cli.doctor.snapshot import ASKS, Callback, CallbackProbe, Json, Snapshot, Unread
 from cli.doctor.stage import DEPLOY
+from cli.web import hides_a_token
 
 SETUP, TAKE_OVER = "setup", "setup --take-over"
 STREAM, RECORD, ON_DEMAND = "/callbacks/stream/", "/callbacks/record/", "/callbacks/on-demand/"
@@ -75,6 +76,11 @@ def _address_findings(snapshot: Snapshot, url: str, path: str, subject: str) -> 
         )
     elif not path_of_url.startswith(path):
         yield fault(f"{subject} to this stage, but not to {path}", snapshot.fix_command(SETUP))
+    elif not hides_a_token(url):
+        yield fault(
+            f"{subject} to this stage over http, so that others on the way can read the path token",
+            snapshot.fix_command(SETUP),
+        )
     elif snapshot.knows("path_token", path_of_url.rpartition("/")[2]) is False:
         yield fault(
             f"{subject} to this stage with a path token that it does not know",

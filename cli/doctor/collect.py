@@ -31,6 +31,7 @@ from cli.doctor.snapshot import (
 )
 from cli.doctor.sources import Sources
 from cli.errors import Failure
+from cli.web import hides_a_token
 from shared.config import load_policy
 from shared.errors import Misconfigured
 from shared.protocol.durations import instant
@@ -145,19 +146,26 @@ def _callbacks(domains: Sequence[Domain]) -> Iterator[tuple[str, Callback]]:
 def _probes(
     pool: ThreadPoolExecutor, domains: Sequence[Domain], hosts: set[str], now_ms: int
 ) -> Mapping[str, CallbackProbe]:
-    """Call the callback URLs that point to this stage, and no others; return the answers by URL."""
+    """Call the callback URLs that point to this stage, and no others; return the answers by URL.
+
+    An URL over http is not called: it ends with a path token, which others on the way could read.
+    """
     futures: list[Any] = []
     for kind, callback in dict.fromkeys(_callbacks(domains)):
-        if urlsplit(callback.url).netloc in hosts:
+        if _may_call(callback.url, hosts):
             probe = (
                 callback_probe.probe_stream_callback
                 if kind == "stream"
                 else callback_probe.probe_record_callback
             )
             futures.append(pool.submit(probe, callback, now_ms))
-        if callback.on_demand_url and urlsplit(callback.on_demand_url).netloc in hosts:
+        if callback.on_demand_url and _may_call(callback.on_demand_url, hosts):
             futures.append(pool.submit(callback_probe.probe_on_demand_callback, callback))
     return {probe.url: probe for probe in (future.result() for future in futures)}
+
+
+def _may_call(url: str, hosts: set[str]) -> bool:
+    return urlsplit(url).netloc in hosts and hides_a_token(url)
 
 
 def _known(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cli.doctor.finding import Finding, Severity, worst
+from cli.printable import printable
 
 SEVERITY_WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.FAULT: "fault"}
 
@@ -19,7 +20,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
         {
             "check": finding.check,
             "severity": SEVERITY_WORDS[finding.severity],
-            "text": finding.text,
+            "text": printable(finding.text),
             "fix": finding.fix or None,
         }
         for finding in findings
@@ -34,9 +35,10 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     width = max((len(finding.check) for finding in findings), default=0)
     for finding in findings:
-        yield f"{SEVERITY_WORDS[finding.severity]:7}  {finding.check:{width}}  {finding.text}"
+        text = printable(finding.text)
+        yield f"{SEVERITY_WORDS[finding.severity]:7}  {finding.check:{width}}  {text}"
         if finding.fix:
-            yield f"{'':7}  {'':{width}}  fix: {finding.fix}"
+            yield f"{'':7}  {'':{width}}  fix: {printable(finding.fix)}"
     yield ""
     yield _summary(findings)
 

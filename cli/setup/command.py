@@ -18,6 +18,7 @@ from cli import output, stage_registry
 from cli.account import Declined, account_at
 from cli.api import Api
 from cli.errors import Failure
+from cli.printable import printable
 from cli.setup.apply import Applier, Outcome
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import KEY, Value
@@ -92,7 +93,7 @@ def setup(
     found = stage_of(target, Api(target.url, target.token), os.environ)
     account = account_at(target.live)
     backup = load_backup(found.name, found.url)
-    say = _silent if as_json else click.echo
+    say = _silent if as_json else _say
     applier = Applier(found, account, backup, say, _wait(), take_over)
     try:
         if undo:
@@ -132,6 +133,10 @@ def _undo(applier: Applier, *, yes: bool, as_json: bool) -> None:
     _finish(Plan(), outcome, applier.backup, as_json=as_json)
 
 
+def _say(line: str) -> None:
+    click.echo(printable(line))
+
+
 def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
     return yes or (not as_json and click.confirm("Apply these changes?"))
 
@@ -142,7 +147,7 @@ def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> N
         output.as_json(_document(plan, outcome, backup))
     else:
         for line in _summary(plan, outcome, backup):
-            click.echo(line)
+            _say(line)
     if outcome.left or outcome.failed or plan.blocked:
         sys.exit(1)
 

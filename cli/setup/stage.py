@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cli.api import Api, Json
 from cli.errors import Failure
 from cli.stage_registry import Target
+from cli.web import hides_a_token
 from shared.config import load_policy, values
 from shared.errors import Misconfigured
 from shared.protocol.policy import Policy
@@ -71,8 +72,9 @@ class Stage:
         return urlsplit(url).netloc in hosts
 
     def points_to(self, url: str, flow: Flow) -> bool:
-        """Return True if the URL points to the function of `flow` with a valid path token."""
-        if not self.is_ours(url):
+        """Return True if the URL points to the function of `flow` with a valid path token, which
+        nobody on the way can read."""
+        if not (self.is_ours(url) and hides_a_token(url)):
             return False
         path, _, token = urlsplit(url).path.rpartition("/")
         return f"{path}/" == PATHS[flow] and self.knows("path_token", token)

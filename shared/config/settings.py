@@ -206,8 +206,13 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     """Yield the settings that only the stage dev in the emulator may have."""
     if settings.dev_clock:
         yield _fault("DEV_CLOCK", f"is for the stage {DEV} in the emulator alone: unset it")
-    protocols = {"LIVE_ENDPOINT": settings.live_protocol, "OSS_ENDPOINT": settings.oss_protocol}
-    for name in (name for name, protocol in protocols.items() if protocol != "https"):
+    protocols = {
+        "LIVE_ENDPOINT": settings.live_protocol,
+        "OSS_ENDPOINT": settings.oss_protocol,
+        "WAKE_URL": settings.wake_url.partition("://")[0],
+        "RELAY_URL": settings.relay_url.partition("://")[0],
+    }
+    for name in (name for name, protocol in protocols.items() if protocol.lower() == "http"):
         yield _fault(name, f"http is for the stage {DEV} in the emulator alone: use https")
     for name, detail in weaknesses(_secrets(settings), settings.api_tokens):
         yield _fault(name, f"{detail}: {_MAKE_ONE}")

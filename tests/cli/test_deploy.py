@@ -40,13 +40,16 @@ SOUND = {
     "LIVE_RECORD_VPC": "vpc-1",
     "LIVE_RECORD_SECURITY_GROUP": "sg-1",
     "LIVE_RECORD_VSWITCH": "vsw-1",
+    "LIVE_RECORD_DOMAIN": "record.example.com",
+    "LIVE_RECORD_CERTIFICATE": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "LIVE_RECORD_CERTIFICATE_KEY": "-----BEGIN KEY-----\npr1vate\n-----END KEY-----",
     "LIVE_RECORD_FAILURES": "acs:mns:cn-shanghai:1:/queues/failures/messages",
 }
 POLICY = '{"domain": [{"streaming": "live.example.com"}]}'
 
 
 SECRETS = (
-    *("hush", "s3cr3t-s3cr3t-s3cr3t", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y2"),
+    *("hush", "s3cr3t-s3cr3t-s3cr3t", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y2", "pr1vate"),
     *("unguessable-path-1", "unguessable-wake-1", "unguessable-relay-1"),
 )
 

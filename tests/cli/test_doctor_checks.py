@@ -408,6 +408,15 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "stream-callback",
         FAULT,
+        "over http",
+        SETUP,
+        lambda: domain(
+            stream_callbacks={PUSH: replace(TELLS_STREAM, url=STREAM_URL.replace("https", "http"))}
+        ),
+    ),
+    (
+        "stream-callback",
+        FAULT,
         "path token",
         SETUP,
         lambda: replace(HEALTHY, known={**HEALTHY.known, "path_token:path-token": False}),

@@ -137,6 +137,27 @@ def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -
     }
 
 
+def test_no_function_has_a_trigger_that_nobody_calls() -> None:
+    """The functions of the domain have routes, and the timer and the others two keys of our own."""
+    resources = load_template(S_YAML, {})
+    triggers = {key: resources[key]["props"].get("triggers", []) for key in FUNCTIONS}
+    names = {
+        key: [each["triggerName"] for each in found] for key, found in triggers.items() if found
+    }
+
+    assert names == {"relay": ["http"], "reconcile": ["every-minute", "wake"]}
+
+
+@pytest.mark.parametrize("stage", ["staging", "prod"])
+def test_a_stage_that_people_use_speaks_https_alone(stage: str) -> None:
+    given = {"LIVE_RECORD_DOMAIN": "record.example.com", "LIVE_RECORD_CERTIFICATE": "a\nb"}
+    props = load_template(S_YAML, given, stage)["domain"]["props"]
+
+    assert props["protocol"] == "HTTPS"
+    assert props["domainName"] == "record.example.com"
+    assert props["certConfig"]["certificate"] == "a\nb"
+
+
 def test_the_relay_is_called_asynchronously_and_tried_again(deployment: Deployment) -> None:
     relay = deployment.functions["relay"]
 
@@ -172,7 +193,7 @@ def test_a_stage_carries_its_name_wherever_it_shows(stage: str) -> None:
 def test_all_that_calls_a_function_calls_the_alias(stage: str) -> None:
     resources = load_template(S_YAML, {"LIVE_RECORD_ALIAS": "release"}, stage)
     routes = resources["domain"]["props"]["routeConfig"]["routes"]
-    triggers = [each for key in FUNCTIONS for each in resources[key]["props"]["triggers"]]
+    triggers = [each for key in FUNCTIONS for each in resources[key]["props"].get("triggers", [])]
 
     assert {each["qualifier"] for each in [*routes, *triggers]} == {"release"}
 
@@ -218,7 +239,11 @@ def test_neither_file_names_an_access() -> None:
 
 GIVEN = {
     "defaults": {},
-    "given": {"LIVE_RECORD_REGION": "cn-beijing", "LIVE_RECORD_API_TOKENS": 'a: ["b", {"c": 1}] #'},
+    "given": {
+        "LIVE_RECORD_REGION": "cn-beijing",
+        "LIVE_RECORD_API_TOKENS": 'a: ["b", {"c": 1}] #',
+        "LIVE_RECORD_CERTIFICATE": "-----BEGIN X-----\nMIIB: #\n-----END X-----\n",
+    },
 }
 
 

@@ -1,0 +1,36 @@
+"""Makes text of others safe for a terminal: no escape sequence, line break or reversal of it stays.
+
+cli.api passes every answer of a stage through it, doctor and setup what they read of Live. Whoever
+publishes a stream or sends a callback chooses such texts.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of characters that a terminal acts on instead of showing them."""
+
+
+def printable(text: str) -> str:
+    r"""Return the text with every unseen character written as in JSON, such as `\u001b`."""
+    if text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    return json.dumps(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
+
+
+def printable_json(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the JSON value with all its texts made printable, names of fields too."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [printable_json(each) for each in value]
+    if isinstance(value, dict):
+        return {printable(name): printable_json(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,55 @@
+"""Requests that give away nothing but what the command means to send.
+
+cli.api and everything else here that calls an HTTP server use it. `requests` alone would replace a
+token by what ~/.netrc has for the host, and follow a redirect to another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
+
+
+def ask(
+    method: str,
+    url: str,
+    *,
+    token: str = "",
+    timeout: float | tuple[float, float],
+    **more: Any,  # noqa: ANN401 - as requests has it
+) -> requests.Response:
+    """Send one request with this bearer token, or with none; return the answer, also a redirect."""
+    return requests.request(
+        method, url, auth=_bearer(token), timeout=timeout, allow_redirects=False, **more
+    )
+
+
+def _bearer(token: str) -> Auth:
+    """Return what sets the header. Without an `auth`, `requests` would look into ~/.netrc."""
+
+    def set_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if token:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    return set_header
+
+
+def hides_a_token(url: str) -> bool:
+    """Return True if nobody on the way to the address can read what is sent: it is HTTPS, or this
+    machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
