@@ -22,6 +22,7 @@ from emulator.fc.fleet import Throttled
 from emulator.fc.request_id import new_request_id
 from emulator.fc.routing import Routes, without_prefix
 from emulator.fc.settings import Settings
+from emulator.same_machine import refusal_of
 
 _MAX_HEADER_BYTES = 8 * 1024
 _MAX_TARGET_BYTES = 4 * 1024
@@ -72,6 +73,7 @@ class Server:
 
     async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
         _check_head(request)
+        self._check_sender(request)
         call = _read_call(request, await _read(request))
         if call.path.startswith(_OWN_TRIGGER):
             return await self._answer_trigger(call, request.headers, request_id)
@@ -81,6 +83,12 @@ class Server:
         if call.path.startswith(_API):
             return await self._answer_api(call, request.headers, request_id)
         return await self._answer_domain(call, request.headers, request_id)
+
+    def _check_sender(self, request: web.BaseRequest) -> None:
+        domains = {route.domain for route in self._compute.deployment.routes}
+        refusal = refusal_of(request.headers, domains)
+        if refusal:
+            raise PlatformError(HTTPStatus.FORBIDDEN, "NotOfThisMachine", refusal)
 
     async def _answer_domain(
         self, call: Call, headers: Mapping[str, str], request_id: str

@@ -37,6 +37,7 @@ from emulator.live.signatures import Wire
 from emulator.media.ingest import PORT as RTMP_PORT
 from emulator.media.ingest import Timeouts
 from emulator.media.port import Port
+from emulator.same_machine import refusal_of
 from emulator.shutdown import shutdown_event
 
 HOST, PORT = "127.0.0.1", 9001
@@ -115,7 +116,7 @@ class Running:
             await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[_errors_as_json])
+        application = web.Application(middlewares=[_errors_as_json, _of_this_machine])
         application.router.add_get("/", self._serve_api)
         application.router.add_post("/", self._serve_api)
         Control(self.live, self._publishers).add_routes(application)
@@ -251,6 +252,14 @@ def _reset(request: web.Request) -> web.StreamResponse:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         request.transport.abort()
     return web.Response(status=500)
+
+
+@web.middleware
+async def _of_this_machine(request: web.Request, handler: Handler) -> web.StreamResponse:
+    refusal = refusal_of(request.headers)
+    if refusal:
+        raise web.HTTPForbidden(reason=refusal)
+    return await handler(request)
 
 
 @web.middleware
