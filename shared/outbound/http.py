@@ -13,6 +13,13 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct, field
 
 from shared.outbound import tls
+from shared.outbound.bounded_socket import (
+    CallDeadline,
+    MayReach,
+    closed_on_error,
+    connect,
+    deadline_after,
+)
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -36,34 +43,52 @@ class Outgoing(Struct, frozen=True):
         return f"Outgoing({self.method!r}, …)"
 
 
-def call(outgoing: Outgoing, *, patience: float) -> tuple[int, bytes]:
-    """Return status and body; raise Unanswered. `patience` (s) is for connecting and each read."""
+def call(
+    outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
+) -> tuple[int, bytes]:
+    """Return status and body; raise Unanswered. `patience` (s) is for the whole call, however
+    slowly the other side sends."""
     from http.client import HTTPException
     from ssl import SSLCertVerificationError
 
     try:
-        try:
-            return _call(outgoing, patience)
-        except SSLCertVerificationError:
-            tls.trust_all_roots()
-            return _call(outgoing, patience)
+        with deadline_after(patience) as deadline:
+            try:
+                return _call(outgoing, deadline, may_reach)
+            except SSLCertVerificationError:
+                tls.trust_all_roots()
+                return _call(outgoing, deadline, may_reach)
     except (OSError, HTTPException, ValueError) as error:
         raise Unanswered(type(error).__name__) from None
 
 
-def _call(outgoing: Outgoing, patience: float) -> tuple[int, bytes]:
+def _call(outgoing: Outgoing, deadline: CallDeadline, may_reach: MayReach) -> tuple[int, bytes]:
     address = urlsplit(outgoing.url)
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
-    with closing(_connection(address, patience)) as connection:
+    with closing(_connection(address, deadline, may_reach)) as connection:
         connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))
         answer = connection.getresponse()
-        return answer.status, answer.read(MAX_ANSWER_BYTES)
+        body = answer.read(MAX_ANSWER_BYTES)
+        deadline.check()
+        return answer.status, body
 
 
-def _connection(address: SplitResult, patience: float) -> HTTPConnection:
+def _connection(
+    address: SplitResult, deadline: CallDeadline, may_reach: MayReach
+) -> HTTPConnection:
     from http.client import HTTPConnection, HTTPSConnection
 
     host = address.hostname or ""
-    if address.scheme == "https":
-        return HTTPSConnection(host, address.port, timeout=patience, context=tls.context())
-    return HTTPConnection(host, address.port, timeout=patience)
+    if address.scheme != "https":
+        plain = HTTPConnection(host, address.port)
+        plain.sock = connect(host, plain.port, deadline, may_reach)
+        return plain
+    secure = HTTPSConnection(host, address.port, context=tls.context())
+    raw = connect(host, secure.port, deadline, may_reach)
+    # The handshake comes after `watch`: a server may drag it out, too.
+    sock = tls.context().wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+    with closed_on_error(sock):
+        deadline.watch(sock)
+        sock.do_handshake()
+    secure.sock = sock
+    return secure

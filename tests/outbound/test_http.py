@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from socket import create_server, socket
+from threading import Thread
 
 import pytest
 
@@ -160,3 +164,39 @@ def test_only_a_function_that_calls_live_loads_its_sdk(
         timeout=60,
     )
     assert ran.stdout == f"{loads} True\n"
+
+
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nX-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\nContent-Length: 40\r\n\r\n" + b"b" * 40
+)
+DRIPS = {"status": 4, "headers": ANSWER.index(b"X-A"), "body": len(ANSWER) - 40}
+
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_a_server_that_drips_ends_a_call_no_later(part: str) -> None:
+    """Each byte comes well before a read would time out. All of them would make a sound answer."""
+    with create_server(("127.0.0.1", 0)) as listener:
+        dripper = Thread(target=drip, args=(listener, DRIPS[part]))
+        dripper.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(Unanswered):
+            http.call(Outgoing("GET", url), patience=0.4)
+        dripper.join()
+
+
+def drip(listener: socket, after: int) -> None:
+    talk, _ = listener.accept()
+    with talk, suppress(OSError):
+        talk.recv(65536)
+        talk.sendall(ANSWER[:after])
+        for byte in ANSWER[after:]:
+            if select.select([talk], [], [], 0.1)[0]:
+                return
+            talk.sendall(bytes([byte]))
+
+
+def test_a_call_ends_in_time_when_the_handshake_does_not() -> None:
+    with create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(Unanswered):
+            http.call(Outgoing("GET", url), patience=0.2)

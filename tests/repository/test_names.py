@@ -15,9 +15,9 @@ from tests.repository.rooms import ROOT, TREES, arrows_of, circle_in, is_room
 
 UNITS = frozenset(
     {
-        *("MS", "S", "BYTES", "CHARS", "PER_S"),
+        *("MS", "S", "BYTES", "CHARS", "PER_S", "ADDRESSES", "FAULTS"),
         *("CONNECTIONS", "ENTRIES", "EVENTS", "KEYS", "LEVELS", "NUMBER", "PAGES", "PARTS"),
-        *("POINTS", "RECONCILES", "ROWS", "SIZES", "STATUS", "STATUSES", "WORKERS"),
+        *("POINTS", "RECONCILES", "ROWS", "SIZES", "STATUS", "STATUSES", "STREAMS", "WORKERS"),
     }
 )
 DEPLOYED = ("shared", "functions")
