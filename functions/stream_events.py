@@ -110,9 +110,13 @@ def _remark(invocation: Invocation, request: Request) -> Response:
             request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
         )
     remark = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
-    payload = dict(remark.payload)
     invocation.log.warning(
-        "callback.remarked", proved=proved, exception=remark.is_exception, payload=payload
+        "callback.remarked",
+        proved=proved,
+        exception=remark.is_exception,
+        code=remark.code,
+        stream="/".join(filter(None, (remark.domain, remark.app, remark.stream))),
+        fields=remark.fields,
     )
     if proved:
         _keep(invocation, remark)

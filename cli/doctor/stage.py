@@ -14,6 +14,8 @@ from cli.doctor.snapshot import FORBIDDEN, Json, Snapshot, Unread
 from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
+ASKED_JUST_NOW = "AskedJustNow"
+"""The stage asks Live every few seconds at most, whoever runs doctor."""
 UNKNOWN = "InvalidDomain"
 """An error code that the check of domains reports."""
 TIMER = "the timer calls reconcile every minute"
@@ -189,6 +191,8 @@ def role(snapshot: Snapshot) -> Findings:
         if code.startswith(FORBIDDEN):
             needs = "live:DescribeLiveStreamsOnlineList"
             yield fault(f"Live refuses to {action}: the role needs {needs}", ROLE)
+        elif code == ASKED_JUST_NOW:
+            yield warning(f"whether Live may {action} was asked a moment ago. Run doctor again")
         elif not code.startswith(UNKNOWN):
             yield fault(f"Live does not {action}")
     if not isinstance(snapshot.listed, Unread):

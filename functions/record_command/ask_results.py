@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -89,10 +90,10 @@ def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Res
     if handled.refused is not None:
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
     result = _became(asked, handled)
+    applied: dict[str, str] = {}
     seconds = request.headers.get(PREFER)
-    applied = {} if seconds is None else {"Preference-Applied": f"wait={min(seconds, MAX_WAIT_S)}"}
-    if seconds is not None:
-        result = _awaited(request, result, min(seconds, MAX_WAIT_S))
+    if seconds is not None and (waited := _awaited(request, result, min(seconds, MAX_WAIT_S))):
+        result, applied = waited, {"Preference-Applied": f"wait={min(seconds, MAX_WAIT_S)}"}
     error = _error(result)
     if error is not None:
         raise error
@@ -117,7 +118,26 @@ _RESERVE_S = 0.5
 """s of the budget that are left for the answer itself."""
 
 
-def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult:
+WAITING, MAX_WAITING = "waiting", 4
+"""Requests of a stage that wait at the same time. Each holds an instance, of which prod reserves
+eight for the API (env.yaml): the other half answers those that do not wait."""
+
+
+def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult | None:
+    """Return what became of the request, None if too many others wait already."""
+    if _is_settled(result, result.record.intent.generation):
+        return result
+    store, who = request.invocation.app.store, secrets.token_hex(8)
+    if store.register(WAITING, who, (seconds + 1) * 1000) >= MAX_WAITING:
+        store.deregister(WAITING, who)
+        return None
+    try:
+        return _wait(request, result, seconds)
+    finally:
+        store.deregister(WAITING, who)
+
+
+def _wait(request: ApiRequest, result: AskResult, seconds: int) -> AskResult:
     clock, generation = request.invocation.app.monotonic, result.record.intent.generation
     end = clock() + min(seconds, request.invocation.deadline.left() - _RESERVE_S)
     while not _is_settled(result, generation) and clock() < end:

@@ -150,7 +150,8 @@ def _once(request: ApiRequest, command: str) -> IdempotencyKey | None:
     if key is None:
         return None
     body = json.dumps([command, request.body], sort_keys=True, default=str)
-    return IdempotencyKey(key, hashlib.sha256(body.encode()).hexdigest()[:16])
+    digest = hashlib.sha256(body.encode()).hexdigest()[:16]
+    return IdempotencyKey(key, digest, who=request.who)
 
 
 def _handle(request: ApiRequest, asked: Asked) -> Response:

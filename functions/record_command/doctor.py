@@ -27,7 +27,11 @@ from shared.protocol.command_errors import LiveError
 from shared.protocol.durations import rfc3339
 from shared.store.store_errors import StoreUnavailable
 
-MARK = "examined"
+MARK, ASKED_LIVE = "examined", "examined_live"
+ASK_LIVE_EVERY_MS = 5_000
+"""ms between two questions to Live, by whichever instance: everybody with a token may call this,
+and Live answers an account only so often (docs/platform/live.md §1.5)."""
+ASKED_JUST_NOW = "AskedJustNow"
 
 
 def _digest(value: object) -> bytes:
@@ -130,16 +134,31 @@ def _policy_fault(app: App) -> str:
 
 
 def _live(request: ApiRequest) -> Iterator[DomainView]:
-    """With the role of this function, whose permissions nobody else has."""
+    """With the role of this function, whose permissions nobody else has. Who asks about digests is
+    answered in `matches`."""
     invocation = request.invocation
+    if request.query:
+        return
+    may_ask = _may_ask_live(invocation.app)
     for domain in invocation.app.policy.domains:
-        online, code = None, None
-        if invocation.has_time():
+        online, code = None, None if may_ask else ASKED_JUST_NOW
+        if may_ask and invocation.has_time():
             try:
                 online = len(invocation.online(domain.streaming))
             except LiveError as error:
                 code = error.code
         yield DomainView(domain.streaming, online, code)
+
+
+def _may_ask_live(app: App) -> bool:
+    try:
+        age = app.store.age_ms(ASKED_LIVE)
+        if age is not None and age < ASK_LIVE_EVERY_MS:
+            return False
+        app.store.touch(ASKED_LIVE)
+    except StoreUnavailable:
+        return True
+    return True
 
 
 def _without(app: App, text: str) -> str:

@@ -36,6 +36,8 @@ Kind = Literal["json", "toml"]
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
 _MAX_POINTS: Final = 100
+_MAX_STREAMS: Final = 9_999_999
+"""As in LIVE_RECORD_MAX_CONCURRENT. A store counts no further than 2^63."""
 
 _LINE: Final = re.compile(r"line (\d+)")
 _Found = tuple[tuple[str | int, ...], Fault]
@@ -250,8 +252,8 @@ def _glob(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("write a whole number from 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_STREAMS:
+        raise ValueError(f"write a whole number from 1 to {_MAX_STREAMS}")
     return value
 
 

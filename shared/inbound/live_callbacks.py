@@ -89,12 +89,13 @@ class OnDemandAsk(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """An exception or a switch; none of its fields is CONFIRMED. `payload` holds all of them,
-    `code` may be stored; the names are empty if the body does not give all three."""
+    """An exception or a switch; none of its fields is CONFIRMED. `fields` are the names of all of
+    them, for what they hold may be a secret; `code` may be stored; the stream's names are empty if
+    the body does not give all three."""
 
     is_exception: bool
     code: str
-    payload: Mapping[str, object]
+    fields: Sequence[str]
     domain: str = ""
     app: str = ""
     stream: str = ""
@@ -283,7 +284,9 @@ def parse_record_event(body: bytes) -> RecordEvent:
     return UnknownEvent(event[:64])
 
 
-_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CODE = re.compile(r"[0-9]{1,8}|[A-Za-z][A-Za-z_.:-]{0,39}")
+"""A number or a word, which a secret is not: it goes into the log and the history."""
+_FIELD_NAME = re.compile(r"[A-Za-z_]{1,32}")
 _CODE_FIELDS = ("code", "errorcode", "exceptioncode", "event", "type", "action", "status")
 _INGEST_FIELDS = (("app",), ("appname",), ("id",))
 _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "streamname"))
@@ -300,7 +303,8 @@ def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
     fields = _INGEST_FIELDS if of_ingest else _STREAM_FIELDS
     read = _PayloadReader(plain)
     names = [read.name(*one) for one in fields]
-    return Remark(is_exception, code, payload, *(names if read.is_whole else ("", "", "")))
+    others = tuple(sorted(name for name in payload if _FIELD_NAME.fullmatch(name)))[:20]
+    return Remark(is_exception, code, others, *(names if read.is_whole else ("", "", "")))
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -20,12 +20,27 @@ class RequestError(LiveRecordError):
         self.hint = hint
 
 
+MAX_FAULTS = 30
+_MAX_NAME_CHARS, _MAX_DETAIL_CHARS = 100, 400
+
+
 class BadRequest(RequestError):
+    """Whatever is wrong with a request. The answer does not grow with the request: of more faults
+    than MAX_FAULTS the rest is counted, and a name that somebody sent is shortened."""
+
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
-        super().__init__("; ".join(map(str, faults)), hint=hint)
-        self.faults = tuple(faults)
+        shown = [_shortened(fault) for fault in faults[:MAX_FAULTS]]
+        rest = len(faults) - len(shown)
+        shown += [Fault("and more", f"{rest} faults are left out")] if rest else []
+        super().__init__("; ".join(map(str, shown)), hint=hint)
+        self.faults = tuple(shown)
         missing = all(fault.code == "MissingParam" for fault in faults)
         self.code = "MissingParam" if missing else "MalformedParam"
+
+
+def _shortened(fault: Fault) -> Fault:
+    name, detail = fault.field[:_MAX_NAME_CHARS], fault.detail[:_MAX_DETAIL_CHARS]
+    return Fault(name, detail, fault.code)
 
 
 class Unauthorized(RequestError):

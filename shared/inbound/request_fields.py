@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.errors import Fault
-from shared.inbound.request_errors import BadRequest
+from shared.inbound.request_errors import MAX_FAULTS, BadRequest
 from shared.protocol.durations import (
     DURATION_PATTERN,
     MAX_DURATION_MS,
@@ -202,18 +202,27 @@ def read(
         if field.is_required and field.name not in sent
     ]
     faults += one_of.faults(sent) if one_of else ()
-    for name, value in sent.items():
-        field = known.get(name)
-        if field is None:
-            faults.append(Fault(name, _unknown(name, known, where)))
-            continue
-        try:
-            values[name] = field.read(value)
-        except ValueError as error:
-            faults.append(Fault(name, str(error)))
+    for name in (name for name in known if name in sent):
+        faults += _read_into(values, known[name], sent[name])
+    faults += _unknown_fields([name for name in sent if name not in known], known, where)
     if faults:
         raise BadRequest(faults)
     return values
+
+
+def _read_into(values: dict[str, Any], field: Field, value: object) -> Iterator[Fault]:
+    try:
+        values[field.name] = field.read(value)
+    except ValueError as error:
+        yield Fault(field.name, str(error))
+
+
+def _unknown_fields(
+    names: Sequence[str], known: Mapping[str, Field], where: str
+) -> Iterator[Fault]:
+    """Yield a fault for each, with a suggestion for as many as an answer shows."""
+    for at, name in enumerate(names):
+        yield Fault(name, _unknown(name, known, where) if at < MAX_FAULTS else "")
 
 
 def _unknown(name: str, known: Mapping[str, Field], where: str) -> str:

@@ -439,6 +439,7 @@ def test_all_mistakes_in_a_policy_are_reported_with_their_places() -> None:
     ("text", "fault"),
     [
         ("", "policy: domain: is missing"),
+        (POLICY.replace("200", str(2**63)), "rule #1 max_concurrent: write a whole number from 1"),
         ("domain = 1", "policy: domain: has to be a list"),
         ("domain = [1]", "policy: domain: has to be a table"),
         ("[[domain]", "policy: is not TOML"),
@@ -447,7 +448,7 @@ def test_all_mistakes_in_a_policy_are_reported_with_their_places() -> None:
         (POLICY + 'match = { domain = "*.org" }', "streaming domain of no"),
         (POLICY + "[[rule]]\nmatch = { app = 'b' }", "rule #3 match: is never reached: rule #2"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_policy_that_cannot_be_meant_is_refused(text: str, fault: str) -> None:
     assert fault in policy_faults(text)[0]

@@ -113,6 +113,19 @@ def test_live_is_asked_with_the_role_of_the_function(stage: Stage) -> None:
     ]
 
 
+def test_live_is_asked_by_nobody_s_doctor_more_often_than_every_five_seconds(stage: Stage) -> None:
+    first, second = examined(stage)["live"], examined(stage)["live"]
+    stage.clock.pass_ms(5_000)
+
+    assert first == examined(stage)["live"]
+    assert second == [{"domain": "live.example.com", "online": None, "code": "AskedJustNow"}]
+
+
+def test_live_is_not_asked_about_a_digest(stage: Stage) -> None:
+    assert examined(stage, path_token="0" * 64)["live"] == []
+    assert examined(stage)["live"] == [{"domain": "live.example.com", "online": 0, "code": None}]
+
+
 def test_a_policy_in_the_store_that_this_release_cannot_read_is_told(stage: Stage) -> None:
     stage.store.put_policy('{"rule": [{"colour": "red"}]}', replaces=0)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from functions.record_command.ask_results import MAX_WAITING, WAITING
 from shared import retry
 from shared.engine.effects import Send, Steps
 from shared.engine.recorder import HandleResult, HandlingOptions
@@ -34,6 +36,7 @@ from shared.protocol.command_errors import (
 )
 from shared.protocol.durations import rfc3339
 from shared.protocol.events import Accepted, TimePassed
+from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import ROOM, Got, Stage
@@ -360,6 +363,27 @@ def test_the_same_key_with_another_body_or_ask_is_refused(recording: Stage) -> N
     assert recording.stop(Idempotency_Key="k1").refusal == expected
 
 
+def test_the_same_key_of_another_token_is_another_key(recording: Stage) -> None:
+    recording.start({"note": "one"}, Idempotency_Key="k1")
+    got = recording.ask("POST", f"{ROOM}/stop", token="aux-token", Idempotency_Key="k1")
+
+    assert got.outcome == (200, "accepted", "idle")
+    assert recording.live.sent == [START, STOP]
+
+
+def test_a_key_that_an_older_release_kept_is_known_to_every_token(recording: Stage) -> None:
+    """It did not keep whose key it was: a restart that is repeated after the upgrade is one."""
+    loaded = recording.store.load(KEY)
+    recording.ask("POST", f"{ROOM}/restart", Idempotency_Key="k1")
+    kept = recording.store.load(KEY)
+    older = tuple(replace(key, who="") for key in kept.record.asked)
+    assert loaded.version < kept.version
+    recording.store.save_or_claim(Save(kept.version, replace(kept.record, asked=older)))
+    recording.ask("POST", f"{ROOM}/restart", Idempotency_Key="k1")
+
+    assert recording.live.sent.count(RESTART) == 1
+
+
 def test_a_key_is_forgotten_after_a_day(recording: Stage) -> None:
     recording.start({"note": "one"}, Idempotency_Key="k1")
     recording.clock.pass_ms(24 * HOUR_MS)
@@ -638,6 +662,19 @@ def test_an_ask_claims_nothing_of_a_store_that_is_gone_before_it_or_while_it_is_
     assert len(stage.live.sent) == sent
 
 
+def test_no_more_than_half_of_the_instances_wait(live: Stage) -> None:
+    """Each request that waits holds one; the one too many is answered as if it had not asked to."""
+    for number in range(MAX_WAITING):
+        live.store.register(WAITING, f"another-{number}", 60_000)
+    before = live.clock.now
+    got = live.start(Prefer="wait=9")
+
+    assert (got.status, "Preference-Applied" in got.headers) == (200, False)
+    assert live.clock.now == before
+    live.store.deregister(WAITING, "another-0")
+    assert live.start(Prefer="wait=9").headers["Preference-Applied"] == "wait=9"
+
+
 # --- what is refused
 
 
@@ -653,6 +690,26 @@ def test_a_token_that_may_only_read_changes_nothing(stage: Stage) -> None:
     assert stage.ask("GET", ROOM, token="eye-token").status == 200
     assert stage.ask("POST", f"{ROOM}/start", token="eye-token").refusal == (403, "Forbidden")
     assert stage.live.sent == []
+
+
+@pytest.mark.parametrize("of", ["body", "query"])
+def test_an_answer_does_not_grow_with_what_is_wrong(stage: Stage, of: str) -> None:
+    """1,400 unknown fields were answered with 355 KB."""
+    fields = {f"u{number}": "" for number in range(1_200)}
+    if of == "body":
+        got = stage.ask("POST", f"{ROOM}/start", fields)
+    else:
+        got = stage.ask("GET", "/v1/recordings", query=fields)
+
+    assert got.refusal == (400, "MalformedParam")
+    assert len(json.dumps(got.json)) < 16_384
+    assert "1170 faults are left out" in got.json["detail"]
+
+
+def test_a_field_s_name_is_repeated_in_part_only(stage: Stage) -> None:
+    got = stage.ask("POST", f"{ROOM}/start", {"n" * 15_000: 1})
+
+    assert len(json.dumps(got.json)) < 2_000
 
 
 def test_another_scheme_is_no_token(stage: Stage) -> None:

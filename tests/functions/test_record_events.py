@@ -239,6 +239,26 @@ def test_a_remark_without_a_signature_is_logged_and_kept_nowhere(edge: Edge) -> 
     assert any("callback.remarked" in line for line in edge.lines)
 
 
+SECRETS = (
+    *("rtmp://push.example.com/app/room?auth_key=1735-0-0-5ec3e7", "Bearer 5ec3e7", "5ec3e7"),
+    *("AKID5ec3e7", "LTAI5ec3e7", "-----BEGIN KEY-----5ec3e7", "https://u:5ec3e7@x.example.com"),
+    *({"inner": "5ec3e7"}, ["5ec3e7"], "a b 5ec3e7", "token=5ec3e7", "\u0435ec3e7 5ec3e7"),
+)
+FIELDS = ("url", "push_url", "info", "stream_key", "code", "event", "id", "usrargs", "5ec3e7")
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_nothing_that_an_exception_holds_is_logged_but_what_is_known(
+    edge: Edge, field: str
+) -> None:
+    """Its fields are UNCONFIRMED, so that nobody can list those which hold a secret."""
+    for secret in SECRETS:
+        edge.remarks("exception", {}, **{field: secret})
+
+    assert len([line for line in edge.lines if "callback.remarked" in line]) == len(SECRETS)
+    assert not any("5ec3e7" in line for line in edge.lines)
+
+
 def test_a_remark_about_nothing_in_particular_is_accepted(edge: Edge) -> None:
     headers = edge.signed(INGEST, "dev-stream-key-0000")
 

@@ -19,10 +19,15 @@ def is_repeated_request(transition: Transition, event: Event) -> bool:
     if not isinstance(idempotency_key, IdempotencyKey):
         return False
     kept = tuple(ask for ask in transition.record.asked if transition.now - ask.at < KEY_AGE_MS)
-    before = next((ask for ask in kept if ask.key == idempotency_key.key), None)
+    before = next((ask for ask in kept if _is_same(ask, idempotency_key)), None)
     if before is None:
         transition.change(asked=(*kept, replace(idempotency_key, at=transition.now))[-MAX_KEYS:])
         return False
     transition.refused = None if before.digest == idempotency_key.digest else Reason.KEY_REUSED
     transition.add_entry(Reason.ASKED_BEFORE if transition.refused is None else Reason.KEY_REUSED)
     return True
+
+
+def _is_same(kept: IdempotencyKey, sent: IdempotencyKey) -> bool:
+    """Return True for a key of the same token. One that an older release kept may be anybody's."""
+    return kept.key == sent.key and kept.who in ("", sent.who)

@@ -55,8 +55,10 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):
-    """The Idempotency-Key of a request. `digest` tells requests with different bodies apart."""
+    """The Idempotency-Key of a request. `digest` tells requests with different bodies apart, and
+    `who` those of different tokens, whose keys have nothing to do with each other."""
 
     key: str
     digest: str
     at: int = 0
+    who: str = ""
