@@ -60,6 +60,11 @@ def allowed(policy: str, service: str) -> set[str]:
     return {action.partition(":")[2] for action in actions if action.startswith(f"{service}:")}
 
 
+def resources_of(policy: str, service: str) -> set[str]:
+    of_service = (each for each in statements(policy) if each["Action"][0].startswith(service))
+    return {resource for each in of_service for resource in each["Resource"]}
+
+
 # --- what the code calls
 
 
@@ -124,6 +129,8 @@ def of_the_function(function: str) -> set[str]:
         if isinstance(each, ast.FunctionDef)
     }
     effects = used(engine, of_recorder) & EFFECTS.keys()
+    if not any("may_query_live=True" in file.read_text() for file in files):
+        effects -= {"QueryOnline"}
     adapter = classed(tree("shared", "invocation", "invocation.py"), "_LiveAsRole")
     of_client = used(adapter, {EFFECTS[effect] for effect in effects})
     client = classed(tree("shared", "outbound", "live", "client.py"), "LiveClient")
@@ -176,6 +183,10 @@ def test_beside_live_a_function_may_only_log_reach_its_vpc_and_leave_what_failed
 
     assert allowed(policy, "log") == {"PostLogStoreLogs"}
     assert allowed(policy, "mns") == ({"SendMessage"} if is_asynchronous else set())
+    assert resources_of(policy, "log") == {
+        "acs:log:*:*:project/live-record-logs/logstore/live-record"
+    }
+    assert resources_of(policy, "mns") <= {"acs:mns:*:*:/queues/live-record-failures/messages"}
     assert allowed(policy, "vpc") == {"DescribeVSwitchAttributes"}
     assert all("NetworkInterface" in action for action in allowed(policy, "ecs"))
     services = {
