@@ -20,6 +20,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from redis import Redis
+
 from cli.local.redis_server import DURABLE, Engine
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Undelivered, run
@@ -138,10 +140,9 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
                 _put(db, save.if_no_slot, 1, row_of(save.if_no_slot, save.quota, "", NOON_MS))
 
 
-def fill_redis(store: RedisStore, numbers: range) -> None:
+def fill_redis(store: RedisStore, client: Redis, numbers: range) -> None:
     """Fill the store in memory, then switch on its file and wait until it is written."""
     store.save_or_claim(Save(0, settled(numbers.stop)))  # loads the script for evalsha
-    client, _ = store._ready()  # noqa: SLF001 - one round trip for many
     for start in range(numbers.start, numbers.stop, BATCH_ROWS):
         pipe = client.pipeline(transaction=False)
         for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
@@ -169,7 +170,8 @@ def stores(folder: Path, sizes: Sequence[int]) -> Iterator[Stores]:
             options = {"appendfsync": DURABLE["appendfsync"]}
             engine = stack.enter_context(Engine(folder / str(size), options=options))
             redis = RedisStore(engine.url, stage="growth", rate=RATE_PER_S)
-            fill_redis(redis, range(size))
+            with Redis.from_url(engine.url) as client:
+                fill_redis(redis, client, range(size))
             found["sqlite"].append(Measurement(sqlite, [], []))
             found["redis"].append(Measurement(redis, [], []))
         yield found

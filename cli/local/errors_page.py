@@ -33,6 +33,7 @@ from shared.protocol.state.command import Flight
 from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session
+from shared.store import engine_answers
 from shared.store.store_errors import StoreUnavailable
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
@@ -49,6 +50,7 @@ def page() -> str:
             *_statuses(),
             *_answers(),
             *_causes(),
+            *_of_store(),
         ]
     )
 
@@ -145,6 +147,27 @@ def _causes() -> Iterator[str]:
         english, chinese = (catalogue(each).reasons[code.value] for each in Language)
         yield f"| `{code.value}` | {english} | {chinese} |"
     yield ""
+
+
+def _of_store() -> Iterator[str]:
+    """Yield what an answer of the Redis is shown as, in the order of the code that reads it."""
+    yield from ("## What the store answers", "")
+    yield "`code` of a problem in `GET /v1/health`. A 503 `StoreUnavailable` has the same sentence;"
+    yield "the engine's own words are in the function's log."
+    yield from ("", "| the engine | code | English | 中文 |", "|---|---|---|---|")
+    shown = {f"`{word}`": code for word, code in engine_answers.ANSWERS.items()}
+    shown |= {f"“{text}”": code for text, code in engine_answers.TEXTS.items()}
+    for answer, code in shown.items():
+        yield _problem(answer, code)
+    for code in sorted(engine_answers.PROBLEMS - set(shown.values())):
+        yield _problem("", code)
+    yield ""
+
+
+def _problem(answer: str, code: str) -> str:
+    english, chinese = (catalogue(each).problems[code] for each in Language)
+    texts = f"{english.text}. {english.fix} | {chinese.text}。{chinese.fix}"
+    return f"| {answer} | `{code}` | {texts} |"
 
 
 if __name__ == "__main__":

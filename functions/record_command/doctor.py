@@ -19,6 +19,7 @@ from functions.record_command.routes import ApiRequest
 from shared.config import load_stage_policy, mode_of
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
+from shared.inbound.catalogue import problem_words
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field
 from shared.invocation.app import App
@@ -64,7 +65,7 @@ def examine(request: ApiRequest) -> Response:
             now=rfc3339(app.clock()),
             settings=_settings(app),
             matches=_matches(request),
-            store=_store(app),
+            store=_store(request),
             policy=PolicyInForceView(app.policies.version, _policy_fault(app)),
             live=list(_live(request)),
         ),
@@ -105,20 +106,27 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
     return any(same)
 
 
-def _store(app: App) -> StoreView:
+def _store(request: ApiRequest) -> StoreView:
     """Return the state of the store. It is written to, to see whether it takes writes; nobody reads
     that timestamp."""
+    app = request.invocation.app
     expected = app.settings.store_id
     try:
         app.store.touch(MARK)
         found = app.store.condition()
         found_id = app.store.state().store_id or ""
     except StoreUnavailable as error:
-        why = _without(app, str(error))
+        why = _why(request, error)
         return StoreView("", {}, writable=False, why=why, expected_id=expected, found_id="")
     return StoreView(
         found.engine, found.settings, writable=True, why="", expected_id=expected, found_id=found_id
     )
+
+
+def _why(request: ApiRequest, error: StoreUnavailable) -> str:
+    """Return what is wrong in words, and what the store itself answered."""
+    words = problem_words(error.problem, {}, request.language)
+    return f"{words.text} ({_without(request.invocation.app, str(error))})"
 
 
 def _policy_fault(app: App) -> str:

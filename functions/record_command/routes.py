@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.inbound.authorization import authorize, stream_of
-from shared.inbound.catalogue import Language
+from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
 from shared.inbound.request_fields import Field, OneOf, read
@@ -114,7 +114,7 @@ def _ask(
         body=read(route.body, sent, where="body", one_of=route.one_of),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
-        language=language(request.headers.get("accept-language", "")),
+        language=preferred_language(request.headers.get("accept-language", "")),
     )
 
 
@@ -122,28 +122,3 @@ def _declared(route: Route, request: Request) -> Mapping[str, str]:
     """Of the headers only those that the route knows: there are always others."""
     headers: Headers = request.headers
     return {one.name: headers[one.name] for one in route.headers if one.name in headers}
-
-
-def language(accepted: str) -> Language:
-    """Of an Accept-Language header, the one that is liked best; English where it names neither."""
-    if not accepted:
-        return Language.ENGLISH
-    liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]
-    for liking, tag in sorted(liked, key=lambda one: -one[0]):
-        known = next((known for known in Language if tag.partition("-")[0] == known.value), None)
-        if known and liking > 0:
-            return known
-    return Language.ENGLISH
-
-
-def _parts(accepted: str) -> Sequence[str]:
-    return accepted.split(",")[:20]
-
-
-def _liking(part: str) -> float:
-    _, _, weight = part.partition(";")
-    name, _, value = weight.partition("=")
-    try:
-        return float(value) if name.strip().lower() == "q" else 1.0
-    except ValueError:
-        return 0.0

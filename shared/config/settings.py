@@ -18,6 +18,7 @@ from shared.config.tokens import Tokens, read_tokens
 from shared.errors import Fault, Misconfigured
 from shared.protocol.durations import duration
 from shared.protocol.policy import Mode, Policy
+from shared.store import store_url
 
 PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
@@ -92,8 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets that no log may show, wherever they occur."""
-        password = urlsplit(self.store).password or ""
-        own = (self.wake_key, self.relay_key, password)
+        own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
         keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, *own)
         return tuple(key for key in keys if key)
 

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from shared.protocol.durations import duration
 from shared.protocol.policy import Mode
+from shared.store import store_url
 
 STORES: Final = "write it as redis://… or rediss://…, or on one machine sqlite:///absolute/path"
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -26,10 +27,10 @@ def stage(text: str) -> str:
 
 
 def store(text: str) -> str:
-    url = _split(text, STORES)
-    sqlite = url.scheme == "sqlite" and not url.netloc and len(url.path) > 1
-    redis = url.scheme in {"redis", "rediss"} and url.hostname
-    if text and not (sqlite or redis):
+    is_sqlite = text.startswith("sqlite:///") and len(text) > len("sqlite:///")
+    if text.startswith(store_url.SCHEMES):
+        store_url.parse(text)
+    elif text and not is_sqlite:
         raise ValueError(STORES)
     return text
 

@@ -43,6 +43,7 @@ def build(settings: Settings, clock: Clock) -> App:
         clock=clock,
         stage=settings.stage,
         ahead=lambda: dev_offset(settings.dev_clock),
+        folder=CODE,
         lazy_imports=settings.lazy_imports,
         store_id=settings.store_id,
     )

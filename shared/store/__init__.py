@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shared.errors import Fault, Misconfigured
@@ -25,10 +26,12 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     clock: Callable[[], int],
     stage: str = "dev",
     ahead: Callable[[], int] | None = None,
+    folder: Path = Path(),
     lazy_imports: bool = True,
     store_id: str = "",
 ) -> Store:
-    """Return the store of the URL. `rate` is the rate limit, in commands a second.
+    """Return the store of the URL. `rate` is the rate limit, in commands a second; `folder` is
+    where relative paths in the URL begin.
 
     Nothing is opened before the first use, and only the engine that the URL names is imported.
 
@@ -44,10 +47,9 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     if url.startswith(REDIS):
         from shared.store.redis import RedisStore
 
-        own: dict[str, Any] = {"clock": clock} if ahead is None else {"ahead": ahead}
-        return RedisStore(
-            url, stage=stage, rate=rate, lazy_imports=lazy_imports, store_id=store_id, **own
-        )
+        options: Any = {"stage": stage, "rate": rate, "lazy_imports": lazy_imports}
+        options |= {"clock": clock} if ahead is None else {"ahead": ahead}
+        return RedisStore(url, folder=folder, store_id=store_id, **options)
     raise Misconfigured(
         [Fault("LIVE_RECORD_STORE", f"write it as redis://… or {SQLITE}absolute/path")]
     )

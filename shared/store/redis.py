@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -37,7 +37,8 @@ from shared.store.contract import (
     Watched,
     furthest_slot_ms,
 )
-from shared.store.redis_connection import RawConnection, import_redis
+from shared.store.engine_answers import problem_of
+from shared.store.redis_connection import RedisConnection
 from shared.store.save_request import (
     AGE_CHARS,
     POSITION_PREFIX_CHARS,
@@ -50,14 +51,8 @@ from shared.store.save_request import (
 from shared.store.scripts import Script
 from shared.store.store_errors import StoreUnavailable
 from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, STEP_MS, StoreState
+from shared.store.store_url import parse
 
-if TYPE_CHECKING:
-    import redis as redis_py
-
-CONNECT_S, ANSWER_S = 0.5, 1.0
-"""s that a connection and an answer may take; after that the store counts as unavailable."""
-IDLE_S = 15
-"""s after which a connection is tried before it is trusted: an instance may have been frozen."""
 SAFETY = ("role", "aof_enabled", "aof_last_write_status", "maxmemory", "maxmemory_policy")
 PAGE_ROWS = 500
 """How many records a listing reads at once."""
@@ -77,23 +72,22 @@ class RedisStore:
         rate: float,
         ahead: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
+        folder: Path = Path(),
         lazy_imports: bool = True,
         store_id: str = "",
     ) -> None:
-        self._url, asked = _without_stage(url)
-        self._prefix = f"live-record:{{{asked or stage}}}:"
+        """Raise ValueError for a URL that the settings would refuse; its files are in `folder`."""
+        self._url = parse(url)
+        self._prefix = f"live-record:{{{self._url.stage or stage}}}:"
         self._interval = 1000 / rate
         self._ahead = ahead
         self._clock = clock
-        self._lazy_imports = lazy_imports
         self._store_id = store_id
-        self._client: redis_py.Redis | None = None
-        self._direct: RawConnection | None = None
+        self._connection = RedisConnection(self._url, folder=folder, lazy_imports=lazy_imports)
 
     def prepare(self) -> None:
         """Import the client now, not when the first event waits for it."""
-        if self._client is None:
-            self._open()
+        self._connection.prepare()
 
     def load(self, key: StreamKey) -> Loaded:
         keys = [self._of("record", key), *self._keys("store")]
@@ -178,17 +172,16 @@ class RedisStore:
 
     def condition(self) -> Condition:
         """Return how durable the engine is. A managed engine may refuse CONFIG."""
-        info: Mapping[str, object] = self._do("INFO")
-        found = {name: str(info[name]) for name in SAFETY if name in info}
+        info = dict(line.split(":", 1) for line in self._do("INFO").splitlines() if ":" in line)
+        found = {name: info[name] for name in SAFETY if name in info}
         with suppress(StoreUnavailable):
-            found |= self._do("CONFIG GET", "appendfsync")
+            found |= _pairs(self._do("CONFIG", "GET", "appendfsync"))
         return Condition("redis", found)
 
     def watched(self, domain: str) -> Sequence[Watched]:
         """Return the sessions of a domain that have not ended."""
-        rows: Mapping[str, str] = self._do("HGETALL", *self._keys(f"watched:{domain}"))
         found = []
-        for member, seen in rows.items():
+        for member, seen in _pairs(self._do("HGETALL", *self._keys(f"watched:{domain}"))).items():
             listed, doubted = seen.split(" ")
             found.append(Watched(key_of(member), int(listed) if listed else None, doubted == "1"))
         return found
@@ -249,20 +242,18 @@ class RedisStore:
         self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord]:
-        def ask(client: redis_py.Redis, _: RawConnection) -> list[Any]:
-            pipe = client.pipeline(transaction=False)
-            for key in keys:
-                pipe.hmget(self._of("record", key), ["document", "sent", "lease"])
-            return pipe.execute()
-
-        rows = self._asked(ask)
+        fields = ("document", "sent", "lease")
+        with self._errors_named():
+            rows = self._connection.execute_all(
+                [("HMGET", self._of("record", key), *fields) for key in keys]
+            )
         for key, (document, sent, lease) in zip(keys, rows, strict=True):
             if document is not None:
                 yield _complete(from_json(key, document), sent, lease)
 
     def phases(self) -> Mapping[Phase, int]:
         """Return how many records are in each phase."""
-        counts: Mapping[str, str] = self._do("HGETALL", *self._keys("counts"))
+        counts = _pairs(self._do("HGETALL", *self._keys("counts")))
         found = {phase: int(counts.get(f"phase:{phase.value}", 0)) for phase in Phase}
         return {phase: number for phase, number in found.items() if number}
 
@@ -322,9 +313,7 @@ class RedisStore:
         return True
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = self._direct = None
+        self._connection.close()
 
     def _of(self, kind: str, key: StreamKey) -> str:
         return f"{self._prefix}{kind}:{name_of(key)}"
@@ -337,14 +326,17 @@ class RedisStore:
 
     def _run(self, script: Script, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401 - as the script says
         """Run the script by its digest, or by its text on an engine that does not know it yet."""
+        self.prepare()
         from redis.exceptions import NoScriptError
 
         digest = script.digest  # a file that is missing must not look like an engine that is away
         arguments = (len(keys), *keys, self._time(), *self._of_preludes(script), *args)
-        try:
-            return self._asked(lambda _, direct: direct.execute("EVALSHA", digest, *arguments))
-        except NoScriptError:
-            return self._asked(lambda _, direct: direct.execute("EVAL", script.text, *arguments))
+        execute, repeatable = self._connection.execute, script.repeatable
+        with self._errors_named():
+            try:
+                return execute("EVALSHA", digest, *arguments, repeatable=repeatable)
+            except NoScriptError:
+                return execute("EVAL", script.text, *arguments, repeatable=repeatable)
 
     def _of_preludes(self, script: Script) -> tuple[str | float, ...]:
         """Return the arguments of the script's preludes, which stand before its own."""
@@ -355,52 +347,30 @@ class RedisStore:
         return ()
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
-        """Run a command whose answer redis-py parses."""
-        return self._asked(lambda client, _: client.execute_command(*command))  # type: ignore[no-untyped-call] # redis-py's own
+        """Execute a command that may be repeated, and return its answer as the engine gave it."""
+        with self._errors_named():
+            return self._connection.execute(*command)
 
-    def _asked(self, ask: Callable[[redis_py.Redis, RawConnection], Any]) -> Any:  # noqa: ANN401 - as it is asked
-        """Return what `ask` returns, or raise StoreUnavailable; nothing is half done then."""
-        from redis.exceptions import MovedError, NoScriptError, RedisError
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        """Raise StoreUnavailable for the client's errors; nothing is half done then."""
+        self.prepare()
+        from redis.exceptions import RedisError
 
         try:
-            try:
-                return ask(*self._ready())
-            except MovedError as moved:  # the cluster's node that has our one slot
-                self._open(moved.host, moved.port)
-                return ask(*self._ready())
-        except NoScriptError:
-            raise
+            yield
         except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"{_address(self._url)}: {_in_words(error)}") from error
+            problem = problem_of(error)
+            text = f"{type(error).__name__}: {error}"[:_SHOWN_CHARS]
+            raise StoreUnavailable(f"{self._url.where}: {problem} ({text})", problem) from error
 
-    def _ready(self) -> tuple[redis_py.Redis, RawConnection]:
-        self.prepare()
-        assert self._client is not None  # noqa: S101 - for the type checker
-        assert self._direct is not None  # noqa: S101 - as above
-        return self._client, self._direct
 
-    def _open(self, host: str = "", port: int = 0) -> None:
-        client = self._connect(host, port)
-        self._client, self._direct = client, RawConnection(client)
+_SHOWN_CHARS = 300
+"""Of what an engine answers: it may quote a whole command."""
 
-    def _connect(self, host: str, port: int) -> redis_py.Redis:
-        """Connect. The client is imported only here: a stage on SQLite never pays for it."""
-        redis = import_redis(lazy_imports=self._lazy_imports)
-        where: dict[str, Any] = {"host": host, "port": port} if host else {}
-        client: redis_py.Redis = redis.Redis.from_url(
-            self._url,
-            socket_connect_timeout=CONNECT_S,
-            socket_timeout=ANSWER_S,
-            health_check_interval=IDLE_S,
-            retry=redis.retry.Retry(
-                redis.backoff.NoBackoff(), 1, supported_errors=(redis.ConnectionError,)
-            ),
-            decode_responses=True,
-            protocol=2,
-            driver_info=None,
-        )
-        client.connection_pool.connection_kwargs.update(where)
-        return client
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
@@ -418,37 +388,3 @@ def _state_of(store_id: str, steady_since: str, emptied_at: str) -> StoreState:
         store_id=store_id or None,
         emptied_at=int(emptied_at) if emptied_at else None,
     )
-
-
-def _without_stage(url: str) -> tuple[str, str]:
-    """Return the URL as the client reads it, and the stage named by our own part of its query."""
-    parts = urlsplit(url)
-    asked = dict(parse_qsl(parts.query))
-    stage = asked.pop("stage", "")
-    return urlunsplit(parts._replace(query=urlencode(asked))), stage
-
-
-def _address(url: str) -> str:
-    """Return host and port, without the password."""
-    found = urlsplit(url)
-    return f"{found.hostname}:{found.port or 6379}"
-
-
-_WORDS = (
-    ("ReadOnly", "this node is a read-only replica: give the address of the primary"),
-    ("BusyLoading", "it is loading its data and takes no commands yet"),
-    ("BUSY", "it is busy with somebody's slow script"),
-    ("OutOfMemory", "it has no memory left: raise maxmemory (its policy must be noeviction)"),
-    ("MISCONF", "it cannot write its file and takes no writes: look at its disk"),
-    ("MasterDown", "its primary is down"),
-    ("ClusterDown", "its cluster is down"),
-    ("NoPermission", "this user may not do what the store needs"),
-    ("Authentication required", "it wants a password: redis://user:password@host"),
-    ("Authentication", "it refuses this user and password"),
-)
-
-
-def _in_words(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}"
-    words = (words for sign, words in _WORDS if sign in text)
-    return f"{next(words, 'it does not answer')} ({text})"

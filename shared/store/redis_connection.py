@@ -1,15 +1,26 @@
-"""redis-py, imported without what the store never uses: its asyncio side, clusters, modules."""
+"""The way to the Redis that takes writes now: connections that are kept, and where they lead.
+
+RedisStore uses it. It knows no record. It imports redis-py without what the store never uses: its
+client, its asyncio side, clusters, modules.
+"""
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from threading import Lock, local
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shared.lazy_imports import first_working, stub_imports, without_collector
+from shared.store.engine_answers import ELSEWHERE, problem_of
+from shared.store.store_url import Address, StoreUrl, Tls
 
 if TYPE_CHECKING:
-    import redis as redis_py
-    from redis.connection import AbstractConnection
+    from redis.connection import Connection
+    from redis.exceptions import MovedError
 
 LATER = ("asyncio", "importlib.metadata")
 UNUSED = (
@@ -18,6 +29,11 @@ UNUSED = (
     *(f"redis.commands.{name}" for name in ("bf", "json", "search", "timeseries", "vectorset")),
     *("redis.multidb", "redis.ocsp", "redis.sentinel"),
 )
+IDLE_S = 15
+"""s after which a connection is tried before it is trusted: an instance may have been frozen."""
+WAITS_NUMBER = 2
+"""How often one call waits in vain: a callback has to be answered within 3 s."""
+Command: TypeAlias = "Sequence[str | float]"
 
 
 def import_redis(*, lazy_imports: bool) -> ModuleType:
@@ -32,44 +48,330 @@ def _lazy() -> ModuleType:
 
 def _plain() -> ModuleType:
     import redis
-    import redis.backoff
-    import redis.retry
+    import redis.connection
 
     return redis
 
 
-class RawConnection:
-    """Says a command over a connection of the client's pool that is kept from command to command,
-    and gives what the engine answers as it is.
+class Unsent(Exception):
+    """Raised before anything was sent; `error` is the client's or the system's."""
 
-    The pool would ask each time whether its connection is still there, which with the rest that it
-    does costs as much CPU as the command. Here one that is not there any more is found by the
-    command itself, which is said once more, as the client's own policy has it; one that was long
-    idle is tried first, as ever.
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Kept:
+    """One connection. `era` tells it from those opened before or after everything was dropped."""
+
+    __slots__ = ("address", "connection", "era")
+
+    def __init__(self, connection: Connection, address: Address, era: int) -> None:
+        self.connection = connection
+        self.address = address
+        self.era = era
+
+    @property
+    def is_open(self) -> bool:
+        return self.connection.is_connected
+
+    def check(self, *, thoroughly: bool) -> None:
+        """Raise Unsent if the connection has ended: asked of one that was long idle, and of each
+        one if `thoroughly`."""
+        from redis.exceptions import RedisError
+
+        try:
+            self.connection.check_health()  # type: ignore[no-untyped-call] # redis-py's own
+            has_ended = thoroughly and self.connection.can_read(0)
+        except (RedisError, OSError) as error:
+            self.close()
+            raise Unsent(error) from error
+        if has_ended:
+            self.close()
+            raise Unsent(ConnectionError("the engine closed the connection"))
+
+    def answers(self, commands: Sequence[Command]) -> list[Any]:
+        """Return one answer for each command. Raise RedisError; the connection is closed then,
+        unless it is the engine's answer to a single command."""
+        from redis.exceptions import ResponseError
+
+        connection = self.connection
+        try:
+            for command in commands:
+                connection.send_command(*command, check_health=False)  # type: ignore[no-untyped-call] # as above
+            return [connection.read_response() for _ in commands]
+        except ResponseError as error:
+            if len(commands) > 1 or problem_of(error) in ELSEWHERE:
+                self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self.connection.disconnect()  # type: ignore[no-untyped-call] # as above
+
+
+class RedisConnection:
+    """Executes commands on the node that takes writes, and answers as the engine does.
+
+    A connection is kept from command to command, as many as there were threads at once. A pool
+    would ask each time whether its connection is still there, which with the rest that it does
+    costs as much CPU as the command. Here one that has ended is found by the command itself.
+
+    Where nothing can have been done, or where doing it twice does no harm, a command is executed
+    once more in the same call, on a new connection:
+
+        kept connection --- MOVED ------------------------------------------> that node
+          | has ended, READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, ...
+          +--> each configured address in turn, until one does it --- MOVED ---> that node
     """
 
-    def __init__(self, client: redis_py.Redis) -> None:
-        self._pool = client.connection_pool
-        self._free: list[AbstractConnection] = []  # as many as there were threads at once
+    def __init__(self, url: StoreUrl, *, folder: Path, lazy_imports: bool) -> None:
+        """Relative paths of the URL begin at `folder`."""
+        self._url = url
+        self._folder = folder
+        self._lazy_imports = lazy_imports
+        self._free: list[Kept] = []
+        self._seeds = url.seeds
+        """The configured addresses; one that failed goes to the end."""
+        self._moved: Address | None = None
+        """The node of a cluster to which we were sent."""
+        self._era = 0
+        self._lock = Lock()
+        self._context: ssl.SSLContext | None = None
+        self._of_thread = local()
+        self._is_imported = False
 
-    def execute(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
-        connection = self._taken()
+    def prepare(self) -> None:
+        """Import the client now, not when the first event waits for it."""
+        if not self._is_imported:
+            import_redis(lazy_imports=self._lazy_imports)
+            self._is_imported = True
+
+    def execute(self, *command: str | float, repeatable: bool = True) -> Any:  # noqa: ANN401 - as the command says
+        """Return the answer. Raise RedisError or OSError. Without `repeatable` the command is not
+        sent again where it may have been carried out."""
+        return self.execute_all([command], repeatable=repeatable)[0]
+
+    def execute_all(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
+        """Execute the commands in one round trip, and return one answer for each."""
+        self.prepare()
+        from redis.exceptions import RedisError
+
+        kept = self._free_one()
+        if kept is None:
+            return self._on_new(commands, WAITS_NUMBER)
         try:
-            connection.connect()  # type: ignore[no-untyped-call] # redis-py's own
-            return connection.retry.call_with_retry(
-                lambda: _answer(connection, command),
-                lambda _: connection.disconnect(),  # type: ignore[no-untyped-call] # as above
-            )
+            kept.check(thoroughly=not repeatable)
+            return self._answers(kept, commands)
+        except (Unsent, RedisError, OSError) as error:
+            if not kept.is_open:
+                self._start_over(kept, error)
+            if not _may_repeat(error, repeatable=repeatable):
+                raise
+        return self._on_new(commands, WAITS_NUMBER - 1)
+
+    def close(self) -> None:
+        self._era += 1
+        while self._free:
+            self._free.pop().close()
+
+    def _free_one(self) -> Kept | None:
+        while self._free:
+            kept = self._free.pop()
+            if kept.era == self._era:
+                return kept
+            kept.close()
+        return None
+
+    def _on_new(self, commands: Sequence[Command], timeouts: int) -> list[Any]:
+        """Execute the commands on a new connection, with the first address that does it. Raise what
+        the last one answered; give up after so many time-outs."""
+        from redis.exceptions import RedisError
+        from redis.exceptions import TimeoutError as TimedOut
+
+        error: Exception = OSError("no address")
+        for address in self._addresses():
+            try:
+                return self._follow(address, commands)
+            except Unsent as unsent:
+                error = unsent.error
+            except (RedisError, OSError) as answered:
+                error = answered
+                if problem_of(error) not in ELSEWHERE:
+                    break
+            self._avoid(address)
+            timeouts -= isinstance(error, TimedOut)
+            if not timeouts:
+                break
+        raise error
+
+    def _addresses(self) -> Iterator[Address]:
+        if self._moved:
+            yield self._moved
+        yield from self._seeds
+
+    def _follow(self, address: Address, commands: Sequence[Command]) -> list[Any]:
+        """Execute the commands at the address, or at the node to which it sends us."""
+        from redis.exceptions import MovedError
+
+        try:
+            return self._answers(self._connect(address), commands)
+        except MovedError as moved:
+            target = _target(address, moved)
+        answers = self._answers(self._connect(target), commands)
+        self._moved = target
+        return answers
+
+    def _answers(self, kept: Kept, commands: Sequence[Command]) -> list[Any]:
+        try:
+            answers = kept.answers(commands)
+            self._of_thread.kept = kept
+            return answers
         finally:
-            self._free.append(connection)
+            if kept.is_open:
+                self._free.append(kept)
 
-    def _taken(self) -> AbstractConnection:
+    def _start_over(self, kept: Kept, error: Exception) -> None:
+        """Drop every connection, unless another thread has done so since `kept` was opened."""
+        from redis.exceptions import MovedError
+
+        with self._lock:
+            if kept.era != self._era:
+                return
+            self._era += 1
+            self._moved = None
+        if isinstance(error, MovedError):
+            self._moved = _target(kept.address, error)
+        else:
+            self._avoid(kept.address)
+
+    def _avoid(self, address: Address) -> None:
+        """Try every other address first from now on."""
+        with self._lock:
+            if address == self._moved:
+                self._moved = None
+            if address in self._seeds:
+                others = tuple(seed for seed in self._seeds if seed != address)
+                self._seeds = (*others, address)
+
+    def _connect(self, address: Address) -> Kept:
+        """Connect to the address. Raise Unsent, also if a configured one is a replica."""
+        from redis.exceptions import RedisError
+
+        era, connection = self._era, None
         try:
-            return self._free.pop()
-        except IndexError:
-            return self._pool.get_connection()
+            connection = self._new(address)
+            connection.connect()  # type: ignore[no-untyped-call] # redis-py's own
+            if len(self._seeds) > 1:
+                _require_primary(connection)
+        except (RedisError, OSError) as error:
+            if connection is not None:
+                connection.disconnect()  # type: ignore[no-untyped-call] # as above
+            raise Unsent(error) from error
+        return Kept(connection, address, era)
+
+    def _new(self, address: Address) -> Connection:
+        from redis.backoff import NoBackoff
+        from redis.connection import Connection
+        from redis.retry import Retry
+
+        url = self._url
+        options: dict[str, Any] = {
+            "host": address.host,
+            "port": address.port,
+            "db": url.database,
+            "username": url.username or None,
+            "password": url.password or None,
+            "socket_timeout": url.answer_s,
+            "socket_connect_timeout": url.connect_s,
+            "health_check_interval": IDLE_S,
+            "retry": Retry(NoBackoff(), 0),
+            "decode_responses": True,
+            "protocol": 2,
+            "driver_info": None,
+        }
+        if url.tls is None:
+            return Connection(**options)  # type: ignore[no-untyped-call] # as above
+        if self._context is None:  # once a process: the roots of the system take 50 ms to read
+            self._context = _context(url.tls, self._folder)
+        connection: Connection = _encrypted()(self._context, (address.name, address.host), options)
+        return connection
 
 
-def _answer(connection: AbstractConnection, command: tuple[str | float, ...]) -> Any:  # noqa: ANN401 - as the command says
-    connection.send_command(*command)  # type: ignore[no-untyped-call] # as above
-    return connection.read_response()
+def _may_repeat(error: Exception, *, repeatable: bool) -> bool:
+    """Return True if nothing was done, or if what may have been done may be done again. After a
+    time-out there is no time left."""
+    from redis.exceptions import ConnectionError as Disconnected
+    from redis.exceptions import TimeoutError as TimedOut
+
+    if isinstance(error, Unsent) or problem_of(error) in ELSEWHERE:
+        return True
+    is_gone = isinstance(error, Disconnected | OSError) and not isinstance(error, TimedOut)
+    return repeatable and is_gone
+
+
+def _target(asked: Address, moved: MovedError) -> Address:
+    """Return the node that MOVED names. Without a host it is the one that was asked, under another
+    port; what its certificate must say is the configured name either way."""
+    host = asked.host if moved.host in ("", "?") else moved.host
+    return Address(host, moved.port, asked.name)
+
+
+def _require_primary(connection: Connection) -> None:
+    """Raise ReadOnlyError for a replica. A user who may not ask is taken at the address's word."""
+    from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
+
+    try:
+        connection.send_command("ROLE", check_health=False)  # type: ignore[no-untyped-call] # as above
+        role = connection.read_response()
+    except (NoPermissionError, ResponseError):
+        return
+    if role[0] != "master":
+        raise ReadOnlyError("this node is a replica", status_code="READONLY")
+
+
+def _context(tls: Tls, folder: Path) -> ssl.SSLContext:
+    """Return what servers are verified with. With an authority of one's own no other counts."""
+    context = ssl.create_default_context(cafile=folder / tls.ca if tls.ca else None)
+    context.check_hostname = tls.check_hostname
+    if tls.cert:
+        context.load_cert_chain(folder / tls.cert, folder / tls.key)
+    return context
+
+
+@cache
+def _encrypted() -> Any:  # noqa: ANN401 - a class whose base is imported late
+    """Return redis-py's connection, encrypted: its own takes no context, builds a new one each time
+    and verifies the address that MOVED named."""
+    from redis.connection import Connection
+
+    class Encrypted(Connection):
+        """`names`: those that the certificate may have, the configured one first."""
+
+        def __init__(
+            self, context: ssl.SSLContext, names: Sequence[str], options: dict[str, Any]
+        ) -> None:
+            super().__init__(**options)  # type: ignore[no-untyped-call] # as above
+            self._context = context
+            self._names = names
+
+        def _connect(self) -> ssl.SSLSocket:
+            configured, other = self._names[0], self._names[-1]
+            try:
+                return self._wrapped(configured)
+            except ssl.SSLCertVerificationError as error:
+                if problem_of(error) != "store_wrong_name" or other == configured:
+                    raise
+            return self._wrapped(other)
+
+        def _wrapped(self, name: str) -> ssl.SSLSocket:
+            plain = super()._connect()  # type: ignore[no-untyped-call] # redis-py's own
+            try:
+                return self._context.wrap_socket(plain, server_hostname=name)
+            except BaseException:
+                plain.close()
+                raise
+
+    return Encrypted

@@ -28,13 +28,21 @@ RATE_LIMIT = ("clock", "rate_limit")
 
 
 class Script:
-    """One file of the folder, with the preludes that it needs in front."""
+    """One file of the folder, with the preludes that it needs in front.
 
-    def __init__(self, name: str, preludes: tuple[str, ...] = ()) -> None:
+    `repeatable`: running it a second time, because the first answer was lost, does no harm. A save
+    carries a token by which the engine knows it again; all others read, or set what they would set
+    anyway, or take what goes unused: a slot, or due streams that are offered again after the hold.
+    """
+
+    def __init__(
+        self, name: str, preludes: tuple[str, ...] = (), *, repeatable: bool = True
+    ) -> None:
         self.name = name
         self.files = (*preludes, name)
         self.uses_rate_limit = preludes == RATE_LIMIT
         self.watches_clock = preludes == WATCHED_CLOCK
+        self.repeatable = repeatable
 
     @cached_property
     def text(self) -> str:
@@ -61,11 +69,13 @@ DELAY_SLOTS = Script("delay_slots", RATE_LIMIT)
 RATE_LIMIT_USE = Script("rate_limit_use", RATE_LIMIT)
 NOW = Script("now", CLOCK)
 REGISTER = Script("register", WATCHED_CLOCK)
-MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT)
+MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT, repeatable=False)
+"""Repeated, it would find its own wake-up noted, and nobody would be woken."""
 TOUCH = Script("touch", CLOCK)
 AGE_MS = Script("age_ms", CLOCK)
 AGES = Script("ages", CLOCK)
-PUT_POLICY = Script("put_policy", CLOCK)
+PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
+"""Repeated, it would take its own version for that of another operator."""
 GET_POLICY = Script("get_policy")
 MOVE_MISPLACED = Script("move_misplaced", CLOCK)
 ACCEPT = Script("accept")

@@ -202,6 +202,59 @@ def test_sqlite_is_refused_on_function_compute() -> None:
     assert settings(STORE=DEV["STORE"]).store == DEV["STORE"]
 
 
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("redis://h?ssl=true", "write rediss://"),
+        ("redis://h?ssl_ca_certs=ca.pem", "needs rediss://"),
+        ("rediss://h?ssl_cert_reqs=none", "ssl_ca_certs"),
+        ("rediss://h?ssl_check_hostname=false", "ssl_ca_certs"),
+        ("rediss://h?ssl_check_hostname=perhaps&ssl_ca_certs=ca.pem", "true or false"),
+        ("rediss://h?ssl_certfile=cert.pem", "name both or neither"),
+        ("redis://h?socket_timeout=soon", "seconds as a number"),
+        ("redis://h?socket_timeout=0", "seconds as a number"),
+        ("redis://h?max_conections=5", "max_conections is unknown"),
+        ("redis://h?db=2", "behind the host"),
+        ("redis://h?stage={a}", "letters, digits"),
+        ("redis://user:hush/hush@h", "percent-encoded"),
+        ("redis://user:hush?hush@h", "percent-encoded"),
+        ("redis://user:hush/hu?sh@h:6380/0?stage=x", "percent-encoded"),
+        ("redis://h:port", "name:port"),
+        ("redis://h:70000", "name:port"),
+        ("redis://h1, h2", "no blank"),
+        ("redis://h1,,h2", "no blank"),
+        ("redis://-h", "name:port"),
+        (f"redis://{'h' * 64}", "name:port"),
+        ("redis://", "name:port"),
+        ("redis://h/cache", "number of the database"),
+    ],
+)
+def test_a_fault_in_the_store_s_url_is_refused_with_its_remedy(url: str, remedy: str) -> None:
+    detail = fault_of("STORE", STORE=url)
+    assert remedy in detail
+    assert "hush" not in detail
+
+
+def test_every_fault_of_the_store_s_url_is_named_at_once() -> None:
+    detail = fault_of("STORE", STORE="redis://h:0/x?ssl=true&tiemout=1")
+    assert all(part in detail for part in ("name:port", "database", "rediss://", "tiemout"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h1:6379,h2:6380,h3/0",
+        "rediss://:hu%2Fsh@store.example.com:6380/0?ssl_ca_certs=ca.pem&ssl_check_hostname=false",
+        "rediss://h?ssl_certfile=cert.pem&ssl_keyfile=key.pem",
+        "redis://user:p%40ss,word@[2001:db8::1]:6379,h2/3?socket_timeout=1.5",
+        "redis://my_redis?stage=other&socket_connect_timeout=0.25",
+    ],
+)
+def test_what_the_store_s_url_may_say(url: str) -> None:
+    assert settings(STORE=url).store == url
+
+
 @pytest.mark.parametrize(("stage", "around"), [("prod", EMULATED), ("prod", ON_FC), ("dev", ON_FC)])
 def test_a_deployed_stage_refuses_every_development_setting(
     stage: str, around: dict[str, str]
@@ -310,6 +363,7 @@ def test_no_secret_is_in_what_is_printed_of_the_settings() -> None:
 def test_the_log_is_told_what_to_hide() -> None:
     assert set(settings().secrets) == {
         "hush%40hush",
+        "hush@hush",
         "K3yK3yK3yK3yK3y0",
         "n3wn3wn3wn3wn3w1",
         "K3yK3yK3yK3yK3y2",

@@ -75,7 +75,7 @@ def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
         "engine": "",
         "settings": {},
         "writable": False,
-        "why": "it has no memory left",
+        "why": "the store does not answer (it has no memory left)",
         "expected_id": "",
         "found_id": "",
     }

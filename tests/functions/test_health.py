@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from shared.inbound.catalogue import Language, catalogue
 from shared.protocol import Command, Published
 from shared.protocol.command_errors import Throttled
+from shared.store.engine_answers import PROBLEMS
 from shared.store.store_errors import StoreUnavailable
 from shared.store.write_probe import PROBE_EVERY_MS
 from tests.conftest import NOON, Clock
 from tests.inbound.test_catalogue import holes
+from tests.support.redis_answers import certificate, saying, server_context
 from tests.support.scripted_stage import Got, Stage
 
 MakeStage = Callable[..., Stage]
+Case = Callable[[MakeStage], Stage]
 
 
 @pytest.fixture
@@ -101,7 +105,60 @@ def store_foreign(make_stage: MakeStage) -> Stage:
     return make_stage(LIVE_RECORD_STORE_ID="cn-shanghai.prod.aaaa")
 
 
-CASES = {
+ENGINE_ANSWERS = {
+    "store_closed": b"",
+    "store_needs_password": b"-NOAUTH Authentication required.",
+    "store_wrong_password": b"-WRONGPASS invalid username-password pair or user is disabled.",
+    "store_no_permission": b"-NOPERM this user has no permissions to run the 'evalsha' command",
+    "store_loading": b"-LOADING Redis is loading the dataset in memory",
+    "store_read_only": b"-READONLY You can't write against a read only replica.",
+    "store_out_of_memory": b"-OOM command not allowed when used memory > 'maxmemory'.",
+    "store_disk": b"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable",
+    "store_too_many_clients": b"-ERR max number of clients reached",
+    "store_cluster_down": b"-CLUSTERDOWN Hash slot not served",
+    "store_primary_down": b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data",
+    "store_moving": b"-TRYAGAIN Multiple keys request during rehashing of slot",
+    "store_busy_script": b"-BUSY Redis is busy running a script. You can only call SCRIPT KILL",
+    "store_no_replicas": b"-NOREPLICAS Not enough good replicas to write.",
+    "store_no_database": b"-ERR SELECT is not allowed in cluster mode",
+    "store_unknown_command": b"-ERR unknown command 'EVALSHA', with args beginning with: ",
+    "store_script_refused": b"-ERR bad lua script for redis cluster, all the keys that the script",
+    "store_protected": b"-DENIED Redis is running in protected mode because protected mode is",
+    "store_refused": b"-ERR something that nobody has heard of",
+}
+"""By the problem that people see; Redis 7's own words, and Tair's for its scripts."""
+servers = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _end_servers() -> Iterator[None]:
+    yield
+    servers.close()
+
+
+def answered(answer: bytes) -> Callable[[MakeStage], Stage]:
+    """Return a case: the stage's engine answers everything so."""
+    line = answer + b"\r\n" if answer else b""
+    return lambda make_stage: make_stage(
+        LIVE_RECORD_STORE=f"redis://127.0.0.1:{servers.enter_context(saying(line))}"
+    )
+
+
+def encrypted(names: str = "127.0.0.1", *, ca: str = "", is_tls: bool = True) -> Case:
+    """Return a case: the stage connects with TLS to a server with a certificate for `names`."""
+
+    def case(make_stage: MakeStage) -> Stage:
+        folder = Path(servers.enter_context(TemporaryDirectory()))
+        certificate(folder, names.split())
+        tls = server_context(folder) if is_tls else None
+        port = servers.enter_context(saying(b"-ERR\r\n", tls=tls))
+        query = f"?ssl_ca_certs={folder}/{ca}" if ca else ""
+        return make_stage(LIVE_RECORD_STORE=f"rediss://127.0.0.1:{port}{query}")
+
+    return case
+
+
+CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
         store_unavailable,
@@ -113,7 +170,22 @@ CASES = {
         mode_observe,
     )
 }
-STOPS_COMMANDS = {"store_unavailable", "store_busy", "store_foreign", "reconcile_never_ran"}
+CASES |= {code: answered(answer) for code, answer in ENGINE_ANSWERS.items()}
+CASES |= {
+    "store_unreachable": lambda make: make(LIVE_RECORD_STORE="redis://127.0.0.1:1"),
+    "store_unknown_host": lambda make: make(LIVE_RECORD_STORE="redis://[1:2]"),
+    "store_tls": encrypted(is_tls=False),
+    "store_untrusted": encrypted(),
+    "store_wrong_name": encrypted("store.example.com", ca="cert.pem"),
+    "store_tls_file": encrypted(ca="nowhere.pem"),
+}
+STOPS_COMMANDS = {
+    "store_unavailable",
+    "store_busy",
+    "store_foreign",
+    "reconcile_never_ran",
+    *(code for code in CASES if code in PROBLEMS),
+}
 
 
 @pytest.mark.parametrize("code", catalogue(Language.ENGLISH).problems)
@@ -150,7 +222,7 @@ def test_both_languages_and_the_cases_here_have_the_same_problems() -> None:
 def test_each_kind_of_unavailable_store_has_words() -> None:
     problems = {StoreUnavailable.problem, *(k.problem for k in StoreUnavailable.__subclasses__())}
 
-    assert problems <= set(catalogue(Language.ENGLISH).problems)
+    assert problems | PROBLEMS <= set(catalogue(Language.ENGLISH).problems)
 
 
 def test_problems_are_told_in_the_caller_s_language(make_stage: MakeStage) -> None:

@@ -7,7 +7,7 @@ The answers of the API use it. A sentence names the particulars that its history
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,31 @@ from shared.protocol.reason import HistoryEntry, Reason
 class Language(str, Enum):
     ENGLISH = "en"
     CHINESE = "zh"
+
+
+def preferred_language(accepted: str) -> Language:
+    """Of an Accept-Language header, the one that is liked best; English where it names neither."""
+    if not accepted:
+        return Language.ENGLISH
+    liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]
+    for liking, tag in sorted(liked, key=lambda one: -one[0]):
+        known = next((known for known in Language if tag.partition("-")[0] == known.value), None)
+        if known and liking > 0:
+            return known
+    return Language.ENGLISH
+
+
+def _parts(accepted: str) -> Sequence[str]:
+    return accepted.split(",")[:20]
+
+
+def _liking(part: str) -> float:
+    _, _, weight = part.partition(";")
+    name, _, value = weight.partition("=")
+    try:
+        return float(value) if name.strip().lower() == "q" else 1.0
+    except ValueError:
+        return 0.0
 
 
 class ProblemWords(Struct, frozen=True):

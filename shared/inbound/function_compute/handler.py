@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shared.errors import Fault, LiveRecordError
+from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute.request import (
     Invoked,
     Request,
@@ -86,7 +87,7 @@ def answer_any(
         _tell(log, error)
         if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
             raise InvocationFailed(error) from None
-        sent = problem(error, who["request_id"]).to_fc()
+        sent = problem(error, who["request_id"], language=_language(trigger)).to_fc()
     else:
         log.info("request.answered", status=response.status, **_asked(trigger))
     if isinstance(trigger, Request) and trigger.method == "HEAD":
@@ -100,6 +101,11 @@ def is_http(event: bytes | str) -> bool:
         return isinstance(parse(event), Request)
     except RequestError:
         return True
+
+
+def _language(trigger: TriggerEvent | None) -> Language:
+    headers = trigger.headers if isinstance(trigger, Request) else {}
+    return preferred_language(headers.get("accept-language", ""))
 
 
 def _asked(trigger: TriggerEvent) -> dict[str, str]:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from shared.errors import LiveRecordError, Misconfigured
+from shared.inbound.catalogue import Language, problem_words
 from shared.inbound.request_errors import (
     BadRequest,
     MalformedCallback,
@@ -148,9 +149,9 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     StoreUnavailable: _Row(
         503,
         "StoreUnavailable",
-        "the store does not answer; whether this was stored before is not known",
-        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
-        " lest it undo a stop that came between",
+        "",
+        "it may have been stored; try again: what is stored already is not done twice; give a start"
+        " an Idempotency-Key, lest it undo a stop that came between",
         1,
     ),
     ForeignStore: _Row(
@@ -173,7 +174,9 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
 }
 
 
-def problem(error: Exception, request_id: str = "") -> Response:
+def problem(
+    error: Exception, request_id: str = "", *, language: Language = Language.ENGLISH
+) -> Response:
     """Return the RFC 9457 answer. `request_id` is Function Compute's, used where Live gave none."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
@@ -181,7 +184,7 @@ def problem(error: Exception, request_id: str = "") -> Response:
         type="about:blank",
         title=_PHRASES.get(status, "Error"),
         status=status,
-        detail=row.detail or str(error),
+        detail=_of_store(error, language) or row.detail or str(error),
         code=code,
         request_id=getattr(error, "request_id", "") or request_id,
         hint=row.hint or getattr(error, "hint", ""),
@@ -189,6 +192,12 @@ def problem(error: Exception, request_id: str = "") -> Response:
     )
     headers = {"Content-Type": "application/problem+json", **_headers(error, row)}
     return Response(status, body, headers)
+
+
+def _of_store(error: Exception, language: Language) -> str:
+    if not isinstance(error, StoreUnavailable):
+        return ""
+    return problem_words(error.problem, {}, language).text
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:

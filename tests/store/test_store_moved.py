@@ -1,0 +1,301 @@
+"""A Redis that moves: the store finds the node that takes writes, where nothing was done in the
+same call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from benchmarks.drills.forwarder import Forwarder
+from benchmarks.drills.servers import ask, cluster_node, cluster_of_six, is_linked, join, until
+from cli.local.redis_server import Engine
+from shared.protocol import Command
+from shared.store.contract import Stored
+from shared.store.redis import RedisStore
+from shared.store.store_errors import StoreUnavailable
+from tests.conftest import NOON, owing, saving
+from tests.support.redis_answers import certificate, saying, server_context
+
+SAVING = saving(owing(Command.START))
+MOMENT = b":5\r\n"
+NODE_SLOT_KEY = "live-record:{test}:x"
+
+
+def store_at(url: str) -> RedisStore:
+    return RedisStore(url, stage="test", rate=50, clock=lambda: NOON)
+
+
+def problem(store: RedisStore) -> str:
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable) as refused:
+        store.now()
+    assert time.monotonic() - began < 2.8  # a callback is answered within 3 s
+    return refused.value.problem
+
+
+# --- a connection that is kept ------------------------------------------------------------------
+
+ELSEWHERE = [
+    b"-READONLY You can't write against a read only replica.",
+    b"-ERR Error running script (call to f_0a): @user_script:5: -READONLY You can't write",
+    b"-LOADING Redis is loading the dataset in memory",
+    b"-CLUSTERDOWN The cluster is down",
+    b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    b"-TRYAGAIN Multiple keys request during rehashing of slot",
+    b"-NOREPLICAS Not enough good replicas to write.",
+    b"-ERR max number of clients reached",
+]
+
+
+@pytest.mark.parametrize("answer", ELSEWHERE)
+def test_a_node_that_has_done_nothing_is_asked_anew_in_the_same_call(answer: bytes) -> None:
+    with (
+        saying(b":4\r\n", answer + b"\r\n", MOMENT) as port,
+        closing(store_at(f"redis://127.0.0.1:{port}")) as store,
+    ):
+        assert (store.now(), store.now()) == (4, 5)
+
+
+def test_what_can_be_repeated_is_repeated_after_an_end_of_the_connection() -> None:
+    with saying(b":4\r\n", b"", MOMENT) as port, closing(at(port)) as store:
+        assert (store.now(), store.now()) == (4, 5)
+
+
+def at(*ports: int) -> RedisStore:
+    return store_at("redis://" + ",".join(f"127.0.0.1:{port}" for port in ports))
+
+
+def test_what_may_have_been_done_and_cannot_be_repeated_is_not() -> None:
+    with saying(b":4\r\n", b"", b":5\r\n", b":6\r\n") as port, closing(at(port)) as store:
+        store.now()
+        with pytest.raises(StoreUnavailable):
+            store.put_policy("{}", replaces=0)
+        assert store.now() == 5
+
+
+def test_what_cannot_be_repeated_is_not_sent_over_a_connection_that_has_ended(
+    tmp_path: Path,
+) -> None:
+    with Engine(tmp_path) as engine, closing(store_at(engine.url)) as store:
+        store.now()
+        engine.kill()
+        engine.start()
+
+        assert store.put_policy("{}", replaces=0)
+
+
+def test_an_answer_of_the_engine_is_no_reason_to_ask_again() -> None:
+    with (
+        saying(b":4\r\n", b"-OOM command not allowed\r\n", MOMENT) as port,
+        closing(at(port)) as store,
+    ):
+        store.now()
+        assert problem(store) == "store_out_of_memory"
+        assert store.now() == 5
+
+
+# --- several addresses --------------------------------------------------------------------------
+
+
+def test_an_address_where_nobody_is_leaves_it_to_the_next() -> None:
+    with saying(b"*1\r\n$6\r\nmaster\r\n", MOMENT) as port, closing(at(1, 2, port)) as store:
+        assert store.now() == 5
+
+
+def test_a_replica_among_the_addresses_is_passed_over() -> None:
+    with (
+        saying(b"*1\r\n$5\r\nslave\r\n") as replica,
+        saying(b"*1\r\n$6\r\nmaster\r\n", MOMENT) as primary,
+        closing(at(replica, primary)) as store,
+    ):
+        assert store.now() == 5
+
+
+def test_a_user_who_may_not_ask_for_the_role_finds_the_primary_by_its_answer() -> None:
+    forbidden = b"-NOPERM this user has no permissions to run the 'role' command\r\n"
+    with (
+        saying(forbidden, b"-READONLY You can't write against a read only replica.\r\n") as replica,
+        saying(forbidden, MOMENT) as primary,
+        closing(at(replica, primary)) as store,
+    ):
+        assert store.now() == 5
+
+
+def test_replicas_alone_are_told() -> None:
+    with saying(b"*1\r\n$5\r\nslave\r\n") as port, closing(at(port, 1)) as store:
+        assert problem(store) in {"store_read_only", "store_unreachable"}
+        assert problem(store) in {"store_read_only", "store_unreachable"}
+
+
+# --- a primary and a replica swap roles ---------------------------------------------------------
+
+
+class Pair(NamedTuple):
+    primary: Engine
+    replica: Engine
+
+
+@contextmanager
+def pair(folder: Path) -> Iterator[Pair]:
+    options = {"repl-diskless-sync-delay": "0"}
+    with (
+        Engine(folder / "a", options=options) as primary,
+        Engine(folder / "b", options=options) as replica,
+    ):
+        ask(replica, "REPLICAOF", "127.0.0.1", primary.port)
+        until(lambda: is_linked(replica))
+        yield Pair(primary, replica)
+
+
+def swap(engines: Pair) -> None:
+    ask(engines.replica, "REPLICAOF", "NO", "ONE")
+    ask(engines.primary, "REPLICAOF", "127.0.0.1", engines.replica.port)
+
+
+@pytest.mark.slow
+def test_a_swap_of_roles_behind_one_address_is_not_even_noticed(tmp_path: Path) -> None:
+    with pair(tmp_path) as engines, Forwarder(engines.primary.port) as forwarder:
+        store = store_at(forwarder.url)
+        store.save_or_claim(SAVING)
+        until(lambda: "room1" in str(ask(engines.replica, "KEYS", "*record*")))
+        forwarder.target = engines.replica.port
+        swap(engines)
+
+        assert store.save_or_claim(replace(SAVING, version=1)) == Stored(2)
+        assert "room1" in str(ask(engines.replica, "KEYS", "*record*"))
+        store.close()
+
+
+@pytest.mark.slow
+def test_a_swap_of_roles_between_two_named_addresses_is_not_even_noticed(tmp_path: Path) -> None:
+    with pair(tmp_path) as engines, closing(at(*(one.port for one in engines))) as store:
+        store.save_or_claim(SAVING)
+        until(lambda: "room1" in str(ask(engines.replica, "KEYS", "*record*")))
+        swap(engines)
+
+        assert store.save_or_claim(replace(SAVING, version=1)) == Stored(2)
+
+
+# --- clusters -----------------------------------------------------------------------------------
+
+
+def moved(port: int | str) -> bytes:
+    return f"-MOVED 5 {port}\r\n".encode()
+
+
+def test_a_node_that_sends_us_on_without_a_host_means_its_own() -> None:
+    with (
+        saying(MOMENT) as there,
+        saying(moved(f":{there}")) as empty,
+        saying(moved(f"?:{there}")) as unknown,
+    ):
+        for port in (empty, unknown):
+            with closing(at(port)) as store:
+                assert (store.now(), store.now()) == (5, 5)
+
+
+def test_a_node_that_sends_us_to_the_dead_is_asked_again() -> None:
+    with (
+        saying(MOMENT) as there,
+        saying(moved("127.0.0.1:1"), moved(f"127.0.0.1:{there}")) as seed,
+        closing(at(seed)) as store,
+    ):
+        assert problem(store) == "store_unreachable"
+        assert store.now() == 5
+
+
+def test_a_dead_node_to_which_we_were_sent_is_left_in_the_same_call() -> None:
+    with saying(MOMENT) as alive, ExitStack() as first:
+        dying = first.enter_context(saying(b":4\r\n", b""))
+        answers = (moved(f"127.0.0.1:{dying}"), moved(f"127.0.0.1:{alive}"))
+        with saying(*answers) as seed, closing(at(seed)) as store:
+            assert (store.now(), store.now()) == (4, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", ["ip", "unknown-endpoint"])
+def test_a_slot_that_moves_to_another_node_is_followed(tmp_path: Path, named: str) -> None:
+    options = {"cluster-preferred-endpoint-type": named}
+    with cluster_node(tmp_path / "a", options) as a, cluster_node(tmp_path / "b", options) as b:
+        join((a, b), ())
+        store = store_at(a.url)
+        store.touch("x")
+        slot = int(ask(a, "CLUSTER", "KEYSLOT", NODE_SLOT_KEY))
+        source, target = (a, b) if slot < 8192 else (b, a)
+        migrate(source, target, slot)
+
+        store.touch("y")
+        assert {"x", "y"} <= set(store.ages())
+        store.close()
+
+
+def migrate(source: Engine, target: Engine, slot: int) -> None:
+    identities = {node: ask(node, "CLUSTER", "MYID") for node in (source, target)}
+    ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", identities[source])
+    ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", identities[target])
+    for key in ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+        ask(source, "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+    for node in (target, source):
+        ask(node, "CLUSTER", "SETSLOT", slot, "NODE", identities[target])
+
+
+@pytest.mark.prove
+def test_the_death_of_the_slot_s_node_is_over_once_the_cluster_has_failed_over(
+    tmp_path: Path,
+) -> None:
+    with cluster_of_six(tmp_path) as cluster:
+        victim = cluster.primary_of(NODE_SLOT_KEY)
+        seeds = [node.port for node in cluster.nodes[:3]]
+        with closing(at(*seeds)) as warm:
+            warm.save_or_claim(SAVING)
+            ask(victim, "WAIT", 1, 5000)
+            victim.kill()
+            until(lambda: cluster.can_write(NODE_SLOT_KEY, but=victim))
+
+            assert warm.save_or_claim(replace(SAVING, version=1)) == Stored(2)
+
+
+# --- TLS in a cluster ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["localhost"], 5, id="the configured name"),
+        pytest.param(["127.0.0.1"], 5, id="the address of the node"),
+        pytest.param(["store.example.com"], "store_wrong_name", id="another name"),
+    ],
+)
+def test_the_node_that_moved_names_may_prove_either_name(
+    tmp_path: Path, names: list[str], expected: int | str
+) -> None:
+    """MOVED names an address, and the certificate of a managed cluster a name."""
+    certificate(tmp_path / "seed", ["localhost"])
+    certificate(tmp_path / "node", names)
+    trusted = tmp_path / "both.pem"
+    trusted.write_text(
+        "".join((tmp_path / who / "cert.pem").read_text() for who in ("seed", "node"))
+    )
+    with (
+        saying(MOMENT, tls=server_context(tmp_path / "node")) as there,
+        saying(moved(f"127.0.0.1:{there}"), tls=server_context(tmp_path / "seed")) as seed,
+        closing(store_at(f"rediss://localhost:{seed}?ssl_ca_certs={trusted}")) as store,
+    ):
+        assert (problem(store) if isinstance(expected, str) else store.now()) == expected
+
+
+def test_an_authority_of_one_s_own_counts_without_the_host_s_name_if_that_is_wished(
+    tmp_path: Path,
+) -> None:
+    certificate(tmp_path, ["store.example.com"])
+    with saying(MOMENT, tls=server_context(tmp_path)) as port:
+        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs=cert.pem&ssl_check_hostname=false"
+        store = RedisStore(url, stage="test", rate=50, folder=tmp_path)
+        assert store.now() == 5
+        store.close()
