@@ -15,6 +15,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, get_args
 
+from cli.errors import Failure
 from cli.packaging import archive, roots
 from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
@@ -29,6 +30,8 @@ PINS = ROOT / "requirements" / "runtime.txt"
 OURS = ("functions", "shared")
 KINDS = ("*.py", "*.lua", "*.json")
 MANIFEST = "manifest.json"
+AUTHORITY = "store-ca.pem"
+"""Packaged where it lies beside the policy (docs/store.md)."""
 SDK = "alibabacloud-live20161101"
 
 
@@ -78,22 +81,40 @@ def build(
     Both are under `into`. With `whole`, the package has everything that the official SDK requires,
     otherwise only what our calls use. Raise Failure if the policy or a pinned package is wrong.
     """
-    checked, folder = packed_policy(policy), folder_of(package, runtime, into)
+    own = {"policy.json": packed_policy(policy).encode(), **_authority(policy.with_name(AUTHORITY))}
+    folder = folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary, "code")
         shipped = _packages(package, runtime, whole)
-        manifest = _make(made, runtime, shipped, checked, warn, whole=whole)
+        manifest = _make(made, runtime, shipped, own, warn, whole=whole)
         _replace_folder(folder, made)
     packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
     return Packaged(folder, packed, manifest)
 
 
+def _authority(file: Path) -> dict[str, bytes]:
+    """Return the certificate with which the functions verify the store; nothing without the file.
+    Raise Failure if it is a secret: a package is no place for one."""
+    if not file.is_file():
+        return {}
+    data = file.read_bytes()
+    if b"PRIVATE KEY" in data or b"BEGIN CERTIFICATE" not in data:
+        raise Failure(f"{file} must hold certificates in PEM form alone. Take out whatever else.")
+    return {AUTHORITY: data}
+
+
 def _make(
-    folder: Path, runtime: str, shipped: Sequence[Shipped], policy: str, warn: Warn, *, whole: bool
+    folder: Path,
+    runtime: str,
+    shipped: Sequence[Shipped],
+    own: Mapping[str, bytes],
+    warn: Warn,
+    *,
+    whole: bool,
 ) -> dict[str, Any]:
-    for path, data in _files(policy, shipped).items():
+    for path, data in _files(own, shipped).items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
@@ -131,9 +152,9 @@ def _trim_sdk(shipped: Shipped) -> Shipped:
     return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
 
 
-def _files(policy: str, shipped: Sequence[Shipped]) -> dict[str, bytes]:
+def _files(own: Mapping[str, bytes], shipped: Sequence[Shipped]) -> dict[str, bytes]:
     ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_files()}
-    files = {**ours, "policy.json": policy.encode()}
+    files = {**ours, **own}
     for each in shipped:
         files |= {**each.files, **each.licences}
     return files | roots.hashed_roots(files)

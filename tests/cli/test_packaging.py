@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from cli.errors import Failure
 from cli.local.stack import Deployed, running
 from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
 from cli.paths import ROOT
@@ -20,6 +21,7 @@ from emulator.live import Remote
 from shared.outbound.tls import ROOTS
 from tests.support.journey import Stage
 from tests.support.programs import RUNTIME_PARAMS, python_of
+from tests.support.redis_answers import certificate
 
 pytestmark = pytest.mark.slow
 ASK = """
@@ -243,6 +245,24 @@ def test_every_script_and_every_text_of_ours_is_deployed(package: Packaged) -> N
 
     assert len(data) > 10
     assert {path.relative_to(ROOT).as_posix() for path in data} <= set(names(package))
+
+
+def test_an_authority_of_one_s_own_is_packaged_with_the_policy(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    shutil.copyfile(ROOT / "policy.toml", policy)
+    authority = certificate(tmp_path).rename(tmp_path / "store-ca.pem")
+    made = build(RUNTIMES[0], policy=policy, into=tmp_path, warn=lambda _text: None)
+
+    assert (made.folder / "store-ca.pem").read_bytes() == authority.read_bytes()
+
+
+def test_a_private_key_is_not_packaged(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "policy.toml", tmp_path / "policy.toml")
+    authority = certificate(tmp_path).rename(tmp_path / "store-ca.pem")
+    authority.write_bytes(authority.read_bytes() + (tmp_path / "key.pem").read_bytes())
+
+    with pytest.raises(Failure, match="certificates in PEM form alone"):
+        build(RUNTIMES[0], policy=tmp_path / "policy.toml", into=tmp_path, warn=pytest.fail)
 
 
 def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
