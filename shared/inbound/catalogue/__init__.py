@@ -56,11 +56,13 @@ class ProblemWords(Struct, frozen=True):
 
 
 class Catalogue(Struct, frozen=True):
-    """The sentences of one language; `other_fix` is for a code without a fix of its own."""
+    """The sentences of one language; `other_fix` is for a code without a fix of its own, and
+    `unknown_if_stored` goes on from the text of a problem of the store."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
     other_fix: str
+    unknown_if_stored: str
     problems: Mapping[str, ProblemWords]
 
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from shared.errors import LiveRecordError, Misconfigured
-from shared.inbound.catalogue import Language, problem_words
+from shared.inbound.catalogue import Language, catalogue, problem_words
 from shared.inbound.request_errors import (
     BadRequest,
     MalformedCallback,
@@ -150,8 +150,8 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "StoreUnavailable",
         "",
-        "it may have been stored; try again: what is stored already is not done twice; give a start"
-        " an Idempotency-Key, lest it undo a stop that came between",
+        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
+        " lest it undo a stop that came between",
         1,
     ),
     ForeignStore: _Row(
@@ -197,7 +197,8 @@ def problem(
 def _of_store(error: Exception, language: Language) -> str:
     if not isinstance(error, StoreUnavailable):
         return ""
-    return problem_words(error.problem, {}, language).text
+    words = problem_words(error.problem, {}, language)
+    return f"{words.text}{catalogue(language).unknown_if_stored}"
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
