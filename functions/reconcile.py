@@ -1,11 +1,14 @@
 """Sends what is due, and compares the records with Live's online lists and lost callbacks.
 
-The timer runs all of it every minute. A wake-up call runs the sending alone.
+The timer runs all of it every minute: the sending from the first second, the rest beside it, each
+so that it fails alone. A wake-up call runs the sending alone.
 """
 
 from __future__ import annotations
 
 from shared.engine.recorder import HandlingOptions
+from shared.engine.side_steps import SideSteps
+from shared.engine.step_marks import REPLAY, RESYNC
 from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response, TriggerEvent
 from shared.invocation import serve
@@ -16,8 +19,6 @@ BUDGET_S = 70.0
 """s that one run works at most: by then the run of the next minute has begun."""
 SLOT_WAIT_MS = 250
 """How far ahead a slot is taken at most."""
-RECONCILED = "reconciled"
-"""The timestamp of the last reconcile, for health."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -31,16 +32,30 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     options = HandlingOptions(
         slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=invocation.has_time
     )
-    differences = undelivered = 0
+
+    def resync() -> int:
+        invocation.report_store()
+        return invocation.resync()
+
+    steps = {RESYNC: resync, REPLAY: invocation.replay_undelivered}
     if isinstance(trigger, Request):
         authorization.check_key(trigger, KEY_HEADER, invocation.app.settings.wake_key)
         if not invocation.is_needed():
-            return Response(200, {"differences": 0, "undelivered": 0, "done": 0})
-    else:
-        invocation.report_store()
-        differences = invocation.resync()
-        undelivered = invocation.replay_undelivered()
-    app = invocation.app
-    app.store.touch(RECONCILED)
-    done = invocation.dispatcher(options).run(app.workers(), invocation.has_time)
-    return Response(200, {"differences": differences, "undelivered": undelivered, "done": done})
+            return _answer(0, None)
+        steps = {}
+    dispatcher, side_steps = invocation.dispatcher(options), invocation.side_steps(steps)
+    done = dispatcher.run(invocation.app.workers(), invocation.has_time, side_steps)
+    return _answer(done, side_steps)
+
+
+def _answer(done: int, side_steps: SideSteps | None) -> Response:
+    results = side_steps.results if side_steps else {}
+    return Response(
+        200,
+        {
+            "differences": results.get(RESYNC, 0),
+            "undelivered": results.get(REPLAY, 0),
+            "done": done,
+            "failed": side_steps.failed if side_steps else [],
+        },
+    )

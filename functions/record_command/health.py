@@ -26,6 +26,15 @@ from functions.record_command.representations import phase_counts
 from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
 from shared.config.policy_cache import RELAY_LOST
+from shared.engine.step_marks import (
+    DRAIN,
+    REPLAY,
+    RESYNC,
+    began,
+    ended,
+    list_failed,
+    list_read,
+)
 from shared.inbound.catalogue import Language, problem_words
 from shared.inbound.function_compute import Response
 from shared.invocation.app import App
@@ -37,12 +46,13 @@ from shared.store.store_errors import StoreUnavailable
 from shared.store.store_state import StoreState
 from shared.store.write_probe import WriteResult
 
-RECONCILED = "reconciled"
-"""The timestamp of the last begin of a reconcile."""
+RECONCILED = began(DRAIN)
 STALE_MS = 180_000
 """ms after which a stage whose reconcile does not run counts as not ready."""
 SILENT_MS = 90_000
 """ms without a run: the timer, which comes once a minute, has left one out."""
+STUCK_MS = 120_000
+"""ms by which the last end of a step may lie before its last begin."""
 BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
 
@@ -90,6 +100,36 @@ def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("reconcile_silent", about, age, stops_commands=age > STALE_MS)
 
 
+def steps_run(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of each step of reconcile that does not begin any more, or does not end."""
+    silent = any(problem.code == "reconcile_silent" for problem in reconcile_runs(facts))
+    for step in (DRAIN, RESYNC, REPLAY):
+        ended_ago = facts.ages.get(ended(step))
+        began_ago = facts.ages.get(began(step), ended_ago)
+        if began_ago is None or ended_ago is None or silent:
+            continue
+        if began_ago > SILENT_MS:
+            blocks = step == RESYNC and began_ago > STALE_MS  # as without the timer nothing ends
+            about = {"ago": written(began_ago)}
+            yield StageProblem(f"{step}_silent", about, began_ago, stops_commands=blocks)
+        elif ended_ago - began_ago > STUCK_MS:
+            yield StageProblem(f"{step}_stuck", {"ago": written(ended_ago)}, ended_ago)
+
+
+def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of domains whose online list could not be read the last time."""
+    ages, domains = facts.ages, [domain.streaming for domain in facts.app.policy.domains]
+    unread = [
+        ages.get(list_read(domain), 0)
+        for domain in domains
+        if (failed := ages.get(list_failed(domain))) is not None
+        and failed < ages.get(list_read(domain), failed + 1)
+    ]
+    if unread:
+        about = {"count": len(unread), "domains": len(domains)}
+        yield StageProblem("online_list_unreadable", about, max(unread) or None)
+
+
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
     """Tell of a stage that only observes. It is ready, since it was set to do so."""
     if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
@@ -108,7 +148,14 @@ def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("store_emptied", {"ago": written(age or 0)}, age)
 
 
-CHECKS: tuple[Check, ...] = (store_takes_writes, store_is_ours, reconcile_runs, sends_commands)
+CHECKS: tuple[Check, ...] = (
+    store_takes_writes,
+    store_is_ours,
+    reconcile_runs,
+    steps_run,
+    online_lists_are_read,
+    sends_commands,
+)
 
 
 def _of_store(error: StoreUnavailable) -> StageProblem:

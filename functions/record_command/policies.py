@@ -13,6 +13,7 @@ from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, WrongState
 from shared.inbound.request_fields import Field
+from shared.protocol.stored_text import storable
 
 
 def show(request: ApiRequest) -> Response:
@@ -26,6 +27,9 @@ def show(request: ApiRequest) -> Response:
 def _read_policy(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise ValueError("write a policy as an object")  # noqa: TRY004 - one way to say faults
+    text = json.dumps(value, ensure_ascii=False)
+    if storable(text) != text:
+        raise ValueError("write it in characters: it holds half of one")
     return value
 
 

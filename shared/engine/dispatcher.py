@@ -1,4 +1,5 @@
-"""Sends what is due: one reconcile, with as many workers as the rate limit and latency need.
+"""Sends what is due: one reconcile, with as many workers as the rate limit and latency need, and
+with the reconcile's other steps beside them.
 
 The function reconcile runs it. It knows the store's queue and how to handle one stream, and
 nothing of HTTP, of policy or of how a command is sent.
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from shared.engine.recorder import SOON_MS, HandleResult
+from shared.engine.side_steps import SideSteps
+from shared.engine.step_marks import BACKFILL, DRAIN, StepMarks
 from shared.engine.worker_lease import BackfillTimer, WorkerLease
 from shared.engine.workers import MAX_WORKERS, Workers
 from shared.store.store_errors import StoreUnavailable
@@ -39,6 +42,7 @@ class Dispatcher:
         *,
         slot_wait_ms: int,
         lease: WorkerLease,
+        marks: StepMarks,
         backfill_timer: BackfillTimer,
         backfill: Callable[[], int],
         put_in_order: Callable[[], int],
@@ -53,6 +57,7 @@ class Dispatcher:
         self._drain_one = drain_one
         self._slot_wait_ms = slot_wait_ms
         self._lease = lease
+        self._marks = marks
         self._backfill_timer = backfill_timer
         self._backfill = backfill
         self._put_in_order = put_in_order
@@ -61,39 +66,55 @@ class Dispatcher:
         self._report = report
         self._has_time: Callable[[], bool] = lambda: True
         self._workers: Workers | None = None
+        self._side_steps: SideSteps | None = None
         self.running = 0
         self._done = 0
         self._error: BaseException | None = None
 
-    def run(self, workers: Workers, has_time: Callable[[], bool]) -> int:
-        """Send what is due; return how many streams were handled. Wake a successor for what there
-        is no time for."""
-        self._has_time = has_time
-        done = 0
+    def run(self, workers: Workers, has_time: Callable[[], bool], side_steps: SideSteps) -> int:
+        """Send what is due while the side steps run; return how many streams were handled. Wake a
+        successor for what there is no time for. Raise StoreUnavailable if the store never answered.
+        """
+        self._has_time, self._side_steps = has_time, side_steps
+        done = rounds = 0
+        failure: StoreUnavailable | None = None
         due_in_ms: int | None = 0
-        while has_time() and due_in_ms == 0:  # 0: due while we still counted as at work
-            try:
-                self._lease.begin()
-                done += self._run_until_idle(workers)
-                self._lease.end()
-                due_in_ms = self._queue.next_due()
-            except StoreUnavailable as error:  # noqa: PERF203 - each round is seconds long
-                self._report("store.unavailable", error)
-                self._wait(STORE_PAUSE_S)
+        with side_steps:
+            # 0: it became due while we still counted as at work
+            while has_time() and (due_in_ms == 0 or side_steps.are_running):
+                try:
+                    done += self._run_round(workers, side_steps)
+                    due_in_ms = self._queue.next_due()
+                    rounds += 1
+                except StoreUnavailable as error:  # noqa: PERF203 - each round is seconds long
+                    failure = error
+                    self._report("store.unavailable", error)
+                    self._wait(STORE_PAUSE_S)
+        if failure is not None and not rounds:
+            raise failure
         if not has_time() and due_in_ms is not None and due_in_ms <= SOON_MS:
             self._wake()
         return done
 
-    def _run_until_idle(self, workers: Workers) -> int:
+    def _run_round(self, workers: Workers, side_steps: SideSteps) -> int:
+        self._lease.begin()
+        self._marks.begin(DRAIN)
+        done = self._run_until_idle(workers, side_steps)
+        self._marks.end(DRAIN)
+        self._lease.end()
+        return done
+
+    def _run_until_idle(self, workers: Workers, side_steps: SideSteps) -> int:
         done, idle_ms = 0, 0
         while self._has_time() and idle_ms < LINGER_MS:
             self._lease.heartbeat()
             drained = self._put_in_order() + self.drain(workers)
-            if self._backfill_timer.is_due():
-                drained += self._backfill()
+            if self._backfill_timer.is_due() and not side_steps.are_running:
+                side_steps.start(BACKFILL, self._backfill)
             due_in_ms = self._queue.next_due()
             has_work = drained > 0 or (due_in_ms is not None and due_in_ms <= SOON_MS)
-            done, idle_ms = done + drained, 0 if has_work else idle_ms + IDLE_POLL_MS
+            is_idle = not has_work and not side_steps.are_running
+            done, idle_ms = done + drained, idle_ms + IDLE_POLL_MS if is_idle else 0
             pause_ms = IDLE_POLL_MS if due_in_ms is None else min(due_in_ms, IDLE_POLL_MS)
             self._wait(max(pause_ms, MIN_PAUSE_MS) / 1000)
         return done
@@ -117,7 +138,13 @@ class Dispatcher:
 
     def start_worker(self) -> None:
         """Start one more worker, if a drain is going on and has room for it."""
-        self._start(self._drain_while_due)
+        workers = self._workers
+        if workers is None:
+            return
+        with workers.signal:
+            if self._workers is not None and self.running < MAX_WORKERS and self._error is None:
+                self.running += 1
+                workers.start(lambda: self._run(workers))
 
     def _have_ended(self, workers: Workers) -> bool:
         """Wait for a heartbeat at most; return True once all workers have ended. After that, none
@@ -134,22 +161,14 @@ class Dispatcher:
         if self._lease.begin() < HELPING_RECONCILES:
             self._wake()
         self._backfill_timer.note_burst()
-        if self._backfill_timer.may_run_again():
-            self._start(self._backfill)
+        beside = self._side_steps
+        if beside and not beside.are_running and self._backfill_timer.may_run_again():
+            beside.start(BACKFILL, self._backfill)
 
-    def _start(self, work: Callable[[], int]) -> None:
-        workers = self._workers
-        if workers is None:
-            return
-        with workers.signal:
-            if self._workers is not None and self.running < MAX_WORKERS and self._error is None:
-                self.running += 1
-                workers.start(lambda: self._run(workers, work))
-
-    def _run(self, workers: Workers, work: Callable[[], int]) -> None:
+    def _run(self, workers: Workers) -> None:
         done, error = 0, None
         try:
-            done = work()
+            done = self._drain_while_due()
         except BaseException as raised:  # noqa: BLE001 - raised again by `drain`
             error = raised
         with workers.signal:

@@ -29,11 +29,19 @@ from shared.engine.effects import (
     TouchSource,
     Undelivered,
 )
+from shared.engine.step_marks import list_failed, list_read
 from shared.errors import LiveRecordError
-from shared.protocol import Accepted, Flight, Polled, StreamKey
+from shared.protocol import Accepted, Flight, HistoryEntry, Polled, StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent, Throttled
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS
-from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Save, Saved
+from shared.store.contract import (
+    MAX_THROTTLE_PAUSE_MS,
+    Claimed,
+    Conflict,
+    Save,
+    Saved,
+    entries_of,
+)
 from shared.store.store_errors import StoreUnavailable
 
 LATE_S = 0.05
@@ -78,10 +86,12 @@ class EffectHandler:
         report: Callable[[str, Exception], None],
         on_free_slot: Callable[[], None] = lambda: None,
         report_broken: Callable[[StreamKey, tuple[str, ...]], None] = lambda _key, _names: None,
+        tell: Callable[[StreamKey, Sequence[HistoryEntry]], None] = lambda _key, _entries: None,
     ) -> None:
         """Keep the collaborators. `wait` takes seconds; `on_free_slot` is called when the next slot
         is near, so that one more worker would find work; `report` gets the error of a request,
-        `report_broken` the invariants that a decision left broken."""
+        `report_broken` the invariants that a decision left broken, `tell` the history of each save,
+        once it is stored."""
         self._store = store
         self._live = live
         self._monotonic = monotonic
@@ -89,6 +99,7 @@ class EffectHandler:
         self._report = report
         self._on_free_slot = on_free_slot
         self._report_broken = report_broken
+        self._tell = tell
         self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
@@ -129,6 +140,8 @@ class EffectHandler:
         # before + slot_in and after + slot_in. Send no later than LATE_S after the earlier bound.
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
+        if not isinstance(saved, Conflict) and (entries := entries_of(save, saved)):
+            self._tell(save.key, entries)
         if isinstance(saved, Claimed) and saved.record.flight:
             away = saved.slot_in / 1000
             self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
@@ -168,7 +181,9 @@ class EffectHandler:
             online = dict(self._live.online(domain))
         except LiveError as error:
             self._report("resync.failed", error)
+            self._store.touch(list_failed(domain))
             return None
+        self._store.touch(list_read(domain))
         return OnlineSnapshot(asked_at, self._commandable(online), watched)
 
     def _commandable(self, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from msgspec import Struct
@@ -146,11 +147,15 @@ def do(effect: Effect[T]) -> Steps[T]:
 
 
 def run(steps: Steps[T], perform: Callable[[Effect[Any]], Any]) -> T:
-    """Drive a generator of effects to its end."""
-    reply: Any = None
+    """Drive a generator of effects to its end. What an effect raises is raised where the generator
+    has yielded it."""
+    resume: Callable[[], Effect[Any]] = partial(next, steps)
     while True:
         try:
-            effect = steps.send(reply)
+            effect = resume()
         except StopIteration as end:
             return cast("T", end.value)
-        reply = perform(effect)
+        try:
+            resume = partial(steps.send, perform(effect))
+        except Exception as error:  # noqa: BLE001 - the generator may know what to do about it
+            resume = partial(steps.throw, error)

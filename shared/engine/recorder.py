@@ -122,18 +122,20 @@ class Recorder:
         known: Loaded | None = None
         next_slot_in_ms = 0.0
         not_held: tuple[str, ...] = ()
+        must_query = False
         while following is not None:
             step = yield from self._decide(key, following, options, known)
             entries, refused = (*entries, *step.entries), refused or step.refused
             following, known, next_slot_in_ms = None, None, step.next_slot_in_ms
             not_held = not_held or step.broken
-            flight = step.record.flight
+            flight, must_query = step.record.flight, must_query or step.query_online
             if step.claimed is not None and flight is not None:
                 heard = yield from do(Send(key, flight))
                 sent = (*sent, (flight.command, heard.answer))
                 following = CommandSettled(flight.id, heard.answer)
                 known = Loaded(step.record, step.claimed.version, heard.at)
-            elif step.query_online and options.may_query_live:
+            elif must_query and options.may_query_live:
+                must_query = False
                 following = yield from do(QueryOnline(key, step.now))
         if not_held:
             yield from do(ReportBroken(key, not_held))

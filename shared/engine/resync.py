@@ -6,7 +6,7 @@ reconcile runs it. It decides nothing itself: every difference goes through `Rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
@@ -58,22 +58,19 @@ class Resync:
             fed += 1
         return fed
 
-    def replay(
-        self, sources: Sequence[CallbackSource], may_go_on: Callable[[], bool]
-    ) -> Steps[int]:
-        """Feed the events that Live could not deliver; return how many were fed. What there is no
-        time for is read again next time."""
+    def replay(self, source: CallbackSource, may_go_on: Callable[[], bool]) -> Steps[int]:
+        """Feed the events of one source that Live could not deliver; return how many were fed. What
+        there is no time for is read again next time."""
         fed = 0
-        for source in sources:
-            undelivered = yield from do(ReadUndelivered(source))
-            for entry in [entry for entry in undelivered or () if entry not in self._replayed]:
-                if not may_go_on():
-                    return fed
-                yield from self._recorder.handle(*entry, ONLY_STORE_NEWS)
-                self._remember(entry)
-                fed += 1
-            if undelivered is not None:
-                yield from do(TouchSource(source))
+        undelivered = yield from do(ReadUndelivered(source))
+        for entry in [entry for entry in undelivered or () if entry not in self._replayed]:
+            if not may_go_on():
+                return fed
+            yield from self._recorder.handle(*entry, ONLY_STORE_NEWS)
+            self._remember(entry)
+            fed += 1
+        if undelivered is not None:
+            yield from do(TouchSource(source))
         return fed
 
     def _remember(self, entry: Undelivered) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from shared.inbound.request_errors import MalformedCallback, UnusableName, UnverifiedCallback
 from shared.protocol.durations import instant
+from shared.protocol.stored_text import storable
 from shared.protocol.stream import name_fault
 
 TIMESTAMP, SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
@@ -366,7 +367,7 @@ def _failure(event: str, payload: Mapping[str, object]) -> RecordFailure:
 
 def _text(payload: object, field: str, longest: int) -> str:
     value = payload.get(field) if isinstance(payload, Mapping) else None
-    return value[:longest] if isinstance(value, str) else ""
+    return storable(value[:longest]) if isinstance(value, str) else ""
 
 
 def _moment(value: object) -> int | None:

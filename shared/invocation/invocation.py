@@ -7,7 +7,7 @@ protocol's rules.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -21,22 +21,20 @@ from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions
+from shared.engine.side_steps import SideSteps
+from shared.engine.step_marks import StepMarks
 from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
 from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind
-from shared.protocol import Accepted, Command, Event, StreamKey, TimePassed
-from shared.protocol.command_errors import LiveError, StreamNotLive
+from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, TimePassed
+from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
 from shared.protocol.durations import rfc3339
 from shared.retry import Deadline
 from shared.store import misplaced
-
-REPLAY_BUDGET_S = 10.0
-"""s that one replay of undelivered callbacks may take: what is due waits meanwhile."""
-HELP_EVERY_S = 1.0
-"""s between two wake-up calls of a long resync."""
+from shared.store.store_errors import StoreUnavailable
 
 
 class _LiveAsRole(Struct, frozen=True):
@@ -45,6 +43,7 @@ class _LiveAsRole(Struct, frozen=True):
     live: LiveClient
     credentials: Credentials
     policies: PolicyCache
+    require_time: Callable[[], None]
 
     def prepare(self) -> None:
         self.live.prepare()
@@ -56,7 +55,7 @@ class _LiveAsRole(Struct, frozen=True):
         return self.live.find(key, credentials=self.credentials)
 
     def online(self, domain: str) -> Sequence[Online]:
-        return self.live.online(domain, credentials=self.credentials)
+        return self.live.online(domain, credentials=self.credentials, pace=self.require_time)
 
     def undelivered(
         self, source: CallbackSource, since: int, until: int, take_poll_slot: Callable[[], None]
@@ -64,7 +63,11 @@ class _LiveAsRole(Struct, frozen=True):
         """Return the undelivered events of the source, for the domains that the policy names."""
         from shared.inbound import live_events
 
-        options: Any = {"credentials": self.credentials, "take_poll_slot": take_poll_slot}
+        def pace() -> None:
+            self.require_time()
+            take_poll_slot()
+
+        options: Any = {"credentials": self.credentials, "take_poll_slot": pace}
         if source.is_ingest:
             found = self.live.undelivered_stream_events(source.domain, since, until, **options)
         else:
@@ -81,7 +84,7 @@ class Invocation:
         self.deadline = Deadline.after(seconds, clock=app.monotonic)
         self.log = app.log.bind(**function_compute.log_context(context))
         self.credentials = Credentials(*function_compute.credentials_of(context, os.environ))  # noqa: TID251 - its place
-        self._live = _LiveAsRole(app.live, self.credentials, app.policies)
+        self._live = _LiveAsRole(app.live, self.credentials, app.policies, self._require_time)
         self._dispatcher: Dispatcher | None = None
         self._effects = EffectHandler(
             app.store,
@@ -91,6 +94,7 @@ class Invocation:
             report=self._report,
             on_free_slot=self._start_worker,
             report_broken=self._report_broken,
+            tell=self._tell,
         )
 
     @cached_property
@@ -101,14 +105,15 @@ class Invocation:
     def _backfill_timer(self) -> BackfillTimer:
         return BackfillTimer(self.app.store)
 
-    @cached_property
-    def _next_help(self) -> Deadline:
-        return Deadline.after(HELP_EVERY_S, clock=self.app.monotonic)
-
     def has_time(self) -> bool:
         """Return True if enough time is left to send a command and get its answer."""
         sending_s = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
         return self.deadline.left() > sending_s
+
+    def _require_time(self) -> None:
+        """Raise a LiveError if there is no time left for one more request of a long reading."""
+        if not self.has_time():
+            raise NeverSent("NoTime", "the time of this run is up")
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
         """Handle an event, and retry its command while Live's answer and the budget allow.
@@ -118,26 +123,18 @@ class Invocation:
         sent: list[tuple[Command, Accepted | LiveError]] = []
 
         def once(event: Event) -> HandleResult:
-            handled = self._handle_once(key, event, options)
+            handled = self._run(self.app.recorder.handle(key, event, options))
             sent.extend(handled.sent)
             return handled
 
         first = once(event)
-        steps = chain([first], iter(lambda: once(TimePassed()), None))
+        again = TimePassed(may_query_online=options.may_query_live)
+        steps = chain([first], iter(lambda: once(again), None))
         retry_in = _retry_in if options.slot_wait_ms else _retry_in_callback
         last = retry.while_again(lambda: next(steps), retry_in, self.deadline, sleep=self.app.wait)
         if last.waits:
             self._wake_one()
         return replace(last, refused=first.refused, sent=tuple(sent))
-
-    def _handle_once(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
-        handled = self._run(self.app.recorder.handle(key, event, options))
-        stream = str(key)
-        self.log.story(
-            (f"stream.{entry.code.value}", {"stream": stream, "about": dict(entry.about)})
-            for entry in handled.entries
-        )
-        return handled
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
         """Return the callback as its previous receiver gets it."""
@@ -169,31 +166,38 @@ class Invocation:
         differences there were. The resulting commands are sent with the rest of what is due."""
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
-        each = (
-            compare(domain.streaming, self._may_compare_on, only_unknown=only_unknown)
+        return self._each_alone(
+            compare(domain.streaming, self.has_time, only_unknown=only_unknown)
             for domain in domains
         )
-        return sum(map(self._run, each))
-
-    def _may_compare_on(self) -> bool:
-        """Return True while there is time; wake another reconcile once a second, so that what was
-        found so far is sent meanwhile."""
-        if self._next_help.passed():
-            self._next_help = Deadline.after(HELP_EVERY_S, clock=self.app.monotonic)
-            self._wake_one()
-        return self.has_time()
 
     def replay_undelivered(self) -> int:
         """Replay the callbacks that Live could not deliver, of every domain that the policy names;
         return how many there were."""
         domains = self.app.policy.domains
-        budget = Deadline.after(REPLAY_BUDGET_S, clock=self.app.monotonic)
         sources = [
             CallbackSource(name, is_ingest=True) for domain in domains for name in domain.ingest
         ]
         sources += [CallbackSource(domain.streaming, is_ingest=False) for domain in domains]
-        may_go_on = lambda: not budget.passed() and self.has_time()  # noqa: E731 - two in one
-        return self._run(self.app.resync.replay(sources, may_go_on))
+        replay = self.app.resync.replay
+        return self._each_alone(replay(source, self.has_time) for source in sources)
+
+    def _each_alone(self, works: Iterable[Steps[int]]) -> int:
+        """Do each part of a step, also after one has failed; return how much all did. Raise what
+        the last to fail raised, once all are done, and at once if the store is unavailable."""
+        done, failure = 0, None
+        for work in works:
+            try:
+                done += self._run(work)
+            except StoreUnavailable:  # noqa: PERF203 - each part takes a request
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below; a part takes a request
+                if failure is not None:
+                    self._report_failed("step.crashed", failure)
+                failure = error
+        if failure is not None:
+            raise failure
+        return done
 
     def is_needed(self) -> bool:
         """Return True if so few reconciles are at work that this one, which was woken, should
@@ -212,6 +216,7 @@ class Invocation:
             lambda: self._run(app.recorder.drain_one(options)),
             slot_wait_ms=options.slot_wait_ms,
             lease=self._lease,
+            marks=StepMarks(app.store),
             backfill_timer=self._backfill_timer,
             backfill=lambda: self.resync(only_unknown=True),
             put_in_order=self.put_in_order,
@@ -227,6 +232,12 @@ class Invocation:
         if emptied_at is not None:
             fix = "stop what must not be recorded, then run live-record store accept"
             self.log.error("store.emptied", since=rfc3339(emptied_at), fix=fix)
+
+    def side_steps(self, steps: Mapping[str, Callable[[], int]]) -> SideSteps:
+        """Return the steps that run beside the dispatcher, each under the name of its marks."""
+        marks = StepMarks(self.app.store)
+        noted = {name: marks.around(name, step) for name, step in steps.items()}
+        return SideSteps(noted, self.app.workers(), self._report_failed)
 
     def put_in_order(self) -> int:
         """Put a page of due entries in order if the store's clock was set back; return how many
@@ -250,6 +261,17 @@ class Invocation:
 
     def _report(self, event: str, error: Exception) -> None:
         self.log.warning(event, error=error)
+
+    def _report_failed(self, event: str, error: Exception) -> None:
+        self.log.error(event, error=error, trace=error.__traceback__)
+
+    def _tell(self, key: StreamKey, entries: Sequence[HistoryEntry]) -> None:
+        """Log what was decided and sent: the one place that does, whatever led to it."""
+        stream = str(key)
+        self.log.story(
+            (f"stream.{entry.code.value}", {"stream": stream, "about": dict(entry.about)})
+            for entry in entries
+        )
 
     def _report_broken(self, key: StreamKey, names: tuple[str, ...]) -> None:
         """Log it and go on: a person has to find the rule that is wrong."""

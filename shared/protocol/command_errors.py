@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.errors import LiveRecordError
+from shared.protocol.stored_text import storable
 
 
 class LiveError(LiveRecordError):
@@ -16,10 +17,10 @@ class LiveError(LiveRecordError):
         status: int = 0,
         request_id: str = "",
     ) -> None:
-        super().__init__(message or code or type(self).__name__)
-        self.code = code or type(self).__name__
+        super().__init__(storable(message or code or type(self).__name__))
+        self.code = storable(code or type(self).__name__)
         self.status = status
-        self.request_id = request_id
+        self.request_id = storable(request_id)
 
 
 class AlreadyStarted(LiveError):

@@ -150,7 +150,10 @@ class Remarked(Struct, frozen=True):
 
 
 class TimePassed(Struct, frozen=True):
-    """Nothing happened but time."""
+    """Nothing happened but time. Whoever may not poll leaves what is to be polled due, for one who
+    may: a poll counts only if it is made."""
+
+    may_query_online: bool = True
 
 
 Asked: TypeAlias = StartAsked | StopAsked | ExtendAsked | RestartAsked | CancelDelayAsked

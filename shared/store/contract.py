@@ -14,7 +14,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
-from shared.protocol.reason import HistoryEntry
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
@@ -76,6 +76,12 @@ class Conflict(Struct, frozen=True):
 
 
 Saved: TypeAlias = Stored | Claimed | Conflict
+
+
+def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
+    """Return the lines of history that a save has added."""
+    over_quota = isinstance(saved, Stored) and saved.over_quota
+    return (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if over_quota else save.entries
 
 
 class HistoryLine(Struct, frozen=True):

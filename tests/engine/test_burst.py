@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from shared.config import Settings
 from shared.engine.recorder import HandlingOptions
 from shared.engine.resync import ONLY_STORE
+from shared.engine.step_marks import RESYNC
 from shared.engine.worker_lease import BACKFILL_AGAIN_MS, BackfillTimer, WorkerLease
 from shared.invocation.app import App
 from shared.invocation.composition import build
@@ -91,8 +92,9 @@ class Crowd:
         options = HandlingOptions(
             slot_wait_ms=250, may_send=lambda: len(self.live.sent) < len(self.live.up)
         )
-        reconcile = self.call().dispatcher(options)
-        reconcile.run(self.app.workers(), options.may_send)
+        call = self.call()
+        reconcile, nothing_beside = call.dispatcher(options), call.side_steps({})
+        reconcile.run(self.app.workers(), options.may_send, nothing_beside)
 
 
 @pytest.fixture
@@ -145,13 +147,20 @@ def test_whose_callback_was_refused_is_found_while_the_crowd_is_sent(crowd: Crow
     assert sorted(crowd.live.sent) == sorted(crowd.live.up)
 
 
-def test_a_comparison_that_lasts_has_others_send_what_it_found(crowd: Crowd) -> None:
-    crowd.live.up += [StreamKey("live.example.com", "app", f"new{number}") for number in range(4)]
-    slow = count(step=1)
-    crowd.app = replace(crowd.app, monotonic=lambda: float(next(slow)))
-    assert crowd.call().resync() == 4
+def test_what_a_comparison_that_lasts_has_found_is_sent_while_it_lasts(crowd: Crowd) -> None:
+    def find_and_go_on() -> int:
+        crowd.waits(1)
+        deadline = time.monotonic() + 60
+        while not crowd.live.sent and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return len(crowd.live.sent)
 
-    assert crowd.wakes
+    call, has_time = crowd.call(), lambda: True
+    beside = call.side_steps({RESYNC: find_and_go_on})
+    options = HandlingOptions(slot_wait_ms=250)
+    call.dispatcher(options).run(crowd.app.workers(), has_time, beside)
+
+    assert beside.results[RESYNC] == 1
 
 
 def test_a_comparison_ends_with_the_time_and_begins_with_whom_we_know_nothing_of(

@@ -27,7 +27,8 @@ class SteppedStage(Stage):
     def reconciles(self) -> None:
         """Run what the timer runs, but for the lists."""
         call = self.call()
-        call.dispatcher(PATIENT).run(self.app.workers(), call.has_time)
+        nothing_beside = call.side_steps({})
+        call.dispatcher(PATIENT).run(self.app.workers(), call.has_time, nothing_beside)
 
 
 @pytest.fixture

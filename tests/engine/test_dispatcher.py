@@ -19,6 +19,7 @@ from shared.engine.dispatcher import HELPING_RECONCILES, Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Effect, Load, SaveOrClaim, Send, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions, Recorder
+from shared.engine.step_marks import StepMarks
 from shared.engine.worker_lease import HEARTBEAT_S, BackfillTimer, WorkerLease
 from shared.engine.workers import ThreadWorkers
 from shared.protocol import Command, StartAsked, StopAsked, StreamKey, StreamSettings
@@ -105,6 +106,7 @@ def dispatcher(
         drain_one,
         slot_wait_ms=PATIENT.slot_wait_ms,
         lease=WorkerLease(store, "one", monotonic, heartbeat_s=heartbeat_s),
+        marks=StepMarks(store),
         backfill_timer=BackfillTimer(store),
         backfill=lambda: 0,
         put_in_order=lambda: 0,

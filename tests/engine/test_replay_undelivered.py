@@ -237,7 +237,7 @@ def test_what_there_is_no_time_for_is_told_the_next_minute(
 ) -> None:
     live.of_records = [record_event(clock.now, uri=f"{number}.mp4") for number in range(4)]
     ticks = itertools.count()
-    patient, edge.app = edge.app, replace(edge.app, monotonic=lambda: next(ticks) / 8)
+    patient, edge.app = edge.app, replace(edge.app, monotonic=lambda: next(ticks) / 12)
     fed = edge.invocation().replay_undelivered()
     edge.app = patient
 

@@ -10,14 +10,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from shared.engine.step_marks import DRAIN, StepMarks
 from shared.inbound.catalogue import Language, catalogue
 from shared.protocol import Command, Published
-from shared.protocol.command_errors import Throttled
+from shared.protocol.command_errors import OperatorActionNeeded, Throttled
 from shared.store.engine_answers import PROBLEMS
 from shared.store.store_errors import StoreUnavailable
 from shared.store.write_probe import PROBE_EVERY_MS
 from tests.conftest import NOON, Clock
 from tests.inbound.test_catalogue import holes
+from tests.support.reconciling import ReconcilingStage
 from tests.support.redis_answers import certificate, saying, server_context
 from tests.support.scripted_stage import Got, Stage
 
@@ -86,6 +88,62 @@ def reconcile_silent(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     stage.store.touch("reconciled")
     stage.clock.pass_ms(91_000)
+    return stage
+
+
+def crash(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("an answer that nobody expected")
+
+
+def minutes(make_stage: MakeStage, *, without: str = "", woken: bool = False) -> Stage:
+    """Run the timer each minute for four; `without` names what crashes on Live's side, and with
+    `woken` only wake-up calls come after the first."""
+    stage = make_stage()
+    beside = ReconcilingStage(stage.folder, stage.clock)
+    with pytest.MonkeyPatch.context() as patch:
+        beside.minute()
+        if without:
+            patch.setattr(beside.listing, without, crash)
+        for _ in range(4):
+            stage.clock.pass_ms(60_000)
+            beside.woken() if woken else beside.minute()
+    beside.app.store.close()
+    return stage
+
+
+def resync_silent(make_stage: MakeStage) -> Stage:
+    return minutes(make_stage, woken=True)
+
+
+replay_silent = resync_silent
+
+
+def resync_stuck(make_stage: MakeStage) -> Stage:
+    return minutes(make_stage, without="online")
+
+
+def replay_stuck(make_stage: MakeStage) -> Stage:
+    return minutes(make_stage, without="undelivered_record_events")
+
+
+def drain_stuck(make_stage: MakeStage) -> Stage:
+    """Begin runs that are killed."""
+    stage = make_stage()
+    marks = StepMarks(stage.store)
+    for _ in range(4):
+        marks.begin(DRAIN)
+        stage.clock.pass_ms(60_000)
+    return stage
+
+
+def online_list_unreadable(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    beside = ReconcilingStage(stage.folder, stage.clock)
+    beside.minute()
+    assert codes(health(stage)) == []
+    beside.listing.listed = OperatorActionNeeded("Forbidden.RAM")
+    beside.minute()
+    beside.app.store.close()
     return stage
 
 
@@ -159,16 +217,19 @@ def encrypted(names: str = "127.0.0.1", *, ca: str = "", is_tls: bool = True) ->
 
 
 CASES: dict[str, Case] = {
-    case.__name__: case
-    for case in (
-        store_unavailable,
-        store_busy,
-        store_emptied,
-        store_foreign,
-        reconcile_never_ran,
-        reconcile_silent,
-        mode_observe,
-    )
+    "store_unavailable": store_unavailable,
+    "store_busy": store_busy,
+    "store_emptied": store_emptied,
+    "store_foreign": store_foreign,
+    "reconcile_never_ran": reconcile_never_ran,
+    "reconcile_silent": reconcile_silent,
+    "resync_silent": resync_silent,
+    "replay_silent": replay_silent,
+    "drain_stuck": drain_stuck,
+    "resync_stuck": resync_stuck,
+    "replay_stuck": replay_stuck,
+    "online_list_unreadable": online_list_unreadable,
+    "mode_observe": mode_observe,
 }
 CASES |= {code: answered(answer) for code, answer in ENGINE_ANSWERS.items()}
 CASES |= {
@@ -184,6 +245,7 @@ STOPS_COMMANDS = {
     "store_busy",
     "store_foreign",
     "reconcile_never_ran",
+    "resync_silent",
     *(code for code in CASES if code in PROBLEMS),
 }
 
@@ -194,9 +256,9 @@ def test_a_problem_is_told_with_its_next_step(make_stage: MakeStage, code: str) 
     shown = next(problem for problem in got.json["problems"] if problem["code"] == code)
 
     assert shown["stops_commands"] is (code in STOPS_COMMANDS)
-    assert got.status == (503 if code in STOPS_COMMANDS else 200)
-    assert got.json["ready"] is (code not in STOPS_COMMANDS)
-    assert got.json["why"] == ([shown["text"]] if code in STOPS_COMMANDS else [])
+    stopping = [each["text"] for each in got.json["problems"] if each["stops_commands"]]
+    assert (got.status, got.json["ready"]) == ((503, False) if stopping else (200, True))
+    assert got.json["why"] == stopping
     assert shown["fix"]
     assert "{" not in shown["text"] + shown["fix"]
     assert "example.com" not in str(got.json)
@@ -212,6 +274,20 @@ def test_a_problem_is_told_in_chinese_too(code: str) -> None:
     assert not chinese.fix.isascii()
     assert holes(english.text) == holes(chinese.text)
     assert holes(english.fix) == holes(chinese.fix)
+
+
+def test_a_stage_whose_timer_runs_has_no_problem(make_stage: MakeStage) -> None:
+    assert codes(health(minutes(make_stage))) == []
+
+
+def test_a_list_that_is_read_again_is_no_problem_any_more(make_stage: MakeStage) -> None:
+    stage = online_list_unreadable(make_stage)
+    beside = ReconcilingStage(stage.folder, stage.clock)
+    stage.clock.pass_ms(60_000)
+    beside.minute()
+    beside.app.store.close()
+
+    assert codes(health(stage)) == []
 
 
 def test_both_languages_and_the_cases_here_have_the_same_problems() -> None:

@@ -83,7 +83,8 @@ def test_so_does_a_reconcile_that_sends_what_is_due(edge: Edge) -> None:
     break_record(edge, LESSON)
 
     options = HandlingOptions(may_send=invocation.has_time)
-    assert invocation.dispatcher(options).run(edge.app.workers(), invocation.has_time) == 1
+    dispatcher, nothing_beside = invocation.dispatcher(options), invocation.side_steps({})
+    assert dispatcher.run(edge.app.workers(), invocation.has_time, nothing_beside) == 1
     assert [command.value for command in edge.live.sent] == ["start"]
     assert [line["stream"] for line in logged(edge.lines)] == [str(LESSON)]
 

@@ -37,7 +37,7 @@ def judge_secrets(text: str) -> None:
 def judge_line(line: str) -> None:
     """Raise Broken if a line of the deployed log holds a secret or a crash."""
     judge_secrets(line)
-    if '"request.crashed"' in line:
+    if '.crashed"' in line:
         raise Broken("promise 7", line)
 
 

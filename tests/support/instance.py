@@ -20,6 +20,7 @@ from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Effect, Steps, T, Undelivered, run
 from shared.engine.recorder import HandlingOptions, Recorder
+from shared.engine.step_marks import StepMarks
 from shared.engine.worker_lease import BackfillTimer, WorkerLease
 from shared.engine.workers import ThreadWorkers
 from shared.invocation.composition import dev_clock
@@ -103,6 +104,7 @@ def reconcile(instance: Instance, perform: Callable[[Effect[Any]], Any]) -> None
         drain_one,
         slot_wait_ms=OPTIONS.slot_wait_ms,
         lease=WorkerLease(instance.store, str(os.getpid()), time.monotonic),
+        marks=StepMarks(instance.store),
         backfill_timer=BackfillTimer(instance.store),
         backfill=lambda: 0,
         put_in_order=lambda: 0,

@@ -14,6 +14,7 @@ from msgspec import Struct
 from shared.outbound.live.sdk import CONNECT_MS, READ_MS, Credentials, LiveEndpoint
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import InDoubt
+from shared.protocol.stored_text import storable
 
 SLACK_MS = 5_000
 """ms that a request may last beyond both time-outs: name resolution, a slow gateway."""
@@ -69,7 +70,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
             "Command": command.value,
         }
         answer = self.ask("RealTimeRecordCommand", parameters, credentials)
-        return str(answer["RequestId"])
+        return storable(str(answer["RequestId"]))
 
     def find(self, key: StreamKey, *, credentials: Credentials) -> int | None:
         """Return the stream's publish time in ms since the epoch; None if it is not online."""
@@ -77,7 +78,9 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         answer = self._page(1, {"DomainName": key.domain, **wanted}, credentials)
         return max((at for found, at in _streams(key.domain, answer) if found == key), default=None)
 
-    def online(self, domain: str, *, credentials: Credentials) -> Sequence[Online]:
+    def online(
+        self, domain: str, *, credentials: Credentials, pace: Pace = at_once
+    ) -> Sequence[Online]:
         """Return all of the domain's streams, or raise: streams missing from half a list would look
         offline.
 
@@ -87,6 +90,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         newest: dict[StreamKey, int] = {}
         page, more = 0, True
         while more:
+            pace()
             page, known = page + 1, len(newest)
             answer = self._page(page, {"DomainName": domain}, credentials)
             streams = _streams(domain, answer)

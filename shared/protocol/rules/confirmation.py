@@ -122,8 +122,9 @@ def confirm(transition: Transition, time: int | None) -> bool:
     return True
 
 
-def check(transition: Transition) -> None:
-    """Check the confirmation if that is due. Of a stream that is off, silence means nothing."""
+def check(transition: Transition, *, may_query_online: bool) -> None:
+    """Check the confirmation if that is due; leave it due if it takes a poll that may not be made.
+    Of a stream that is off, silence means nothing."""
     confirmation = transition.record.confirmation
     at = confirmation.check_at if confirmation else None
     if confirmation is None or at is None or transition.now < at:
@@ -132,6 +133,8 @@ def check(transition: Transition) -> None:
     if not transition.record.is_started or transition.record.is_off:
         lasting = State.CONFIRMED if confirmation.is_confirmed else State.UNCONFIRMED
         _enter(transition, confirmation, lasting)
+        return
+    if due.command is None and not may_query_online:
         return
     repeated = confirmation.repeated or due.is_repeat
     _enter(transition, replace(confirmation, repeated=repeated), due.follows)

@@ -104,7 +104,7 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
         case Remarked():
             recording_status.remarked(transition, event)
         case TimePassed():
-            _check(transition)
+            _check(transition, event)
         case _:  # pragma: no cover - the union is closed, and mypy knows it
             raise AssertionError(event)
 
@@ -133,10 +133,10 @@ def _pass_time(transition: Transition) -> None:
         intent_rules.end_never_live(transition)
 
 
-def _check(transition: Transition) -> None:
+def _check(transition: Transition, event: TimePassed) -> None:
     session = transition.record.session
-    look_at = next_poll(session) if session else None
+    look_at = next_poll(session) if session and event.may_query_online else None
     if session and look_at is not None and transition.now >= look_at:
         transition.change_session(polls=session.polls + 1)
         transition.query_online = True
-    confirmation_rules.check(transition)
+    confirmation_rules.check(transition, may_query_online=event.may_query_online)

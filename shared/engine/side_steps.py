@@ -1,0 +1,73 @@
+"""The steps of a reconcile that run beside its drain: each begins at once, and fails alone.
+
+The dispatcher runs them. It knows no step: what each does and until when is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+from shared.engine.worker_lease import HEARTBEAT_S
+from shared.engine.workers import Workers
+from shared.store.store_errors import StoreUnavailable
+
+Report = Callable[[str, Exception], None]
+
+
+class SideSteps:
+    """Runs while it is entered; leaving it waits for what still runs. Each step returns how much
+    it did, and ends by itself when the time is up."""
+
+    def __init__(
+        self, steps: Mapping[str, Callable[[], int]], workers: Workers, report: Report
+    ) -> None:
+        """Keep the steps, which begin as it is entered. `report` gets the name of a log event and
+        the error of a step that failed."""
+        self._steps = steps
+        self._workers = workers
+        self._report = report
+        self._running = 0
+        self.results: dict[str, int] = {}
+        self.failed: list[str] = []
+
+    @property
+    def are_running(self) -> bool:
+        return self._running > 0
+
+    def __enter__(self) -> None:
+        self._workers.__enter__()
+        for name, step in self._steps.items():
+            self.start(name, step)
+
+    def start(self, name: str, step: Callable[[], int]) -> None:
+        """Begin one more step."""
+        with self._workers.signal as _:
+            self._running += 1
+        self._workers.start(lambda: self._run(name, step))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        signal = self._workers.signal
+        with signal as _:
+            while not signal.wait_for(lambda: self._running == 0, HEARTBEAT_S):
+                pass
+        self._workers.__exit__(kind, error, at)
+
+    def _run(self, name: str, step: Callable[[], int]) -> None:
+        try:
+            self.results[name] = step()
+        except StoreUnavailable as error:
+            self._report("store.unavailable", error)
+            self.failed.append(name)
+        except Exception as error:  # noqa: BLE001 - the others go on, and so does the drain
+            self._report(f"{name}.crashed", error)
+            self.failed.append(name)
+        finally:
+            with self._workers.signal as _:
+                self._running -= 1
+                self._workers.signal.notify()

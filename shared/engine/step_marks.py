@@ -1,0 +1,61 @@
+"""When each step of a reconcile last began and last ended: what health knows of them.
+
+The dispatcher and the side steps set the marks, and health reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shared.engine.worker_lease import Timestamps
+
+DRAIN, RESYNC, REPLAY = "drain", "resync", "replay"
+BACKFILL = "backfill"
+"""The resync of a burst, which has no marks: it is no part of every minute."""
+
+
+def began(step: str) -> str:
+    """Return the timestamp of the step's last begin. That of the drain has the name under which
+    the release before notes each reconcile."""
+    return "reconciled" if step == DRAIN else f"{step} began"
+
+
+def ended(step: str) -> str:
+    return f"{step} done"
+
+
+def list_read(domain: str) -> str:
+    """Return the timestamp of when a domain's online list was last read."""
+    return f"list read:{domain}"
+
+
+def list_failed(domain: str) -> str:
+    """Return the timestamp of when a domain's online list last could not be read."""
+    return f"list failed:{domain}"
+
+
+class StepMarks:
+    def __init__(self, timestamps: Timestamps) -> None:
+        self._timestamps = timestamps
+
+    def begin(self, step: str) -> None:
+        """Note that the step begins. At the first drain ever each step counts as ended: from then
+        on it shows if one never begins, or never ends."""
+        self._timestamps.touch(began(step))
+        if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
+            for each in (DRAIN, RESYNC, REPLAY):
+                self._timestamps.touch(ended(each))
+
+    def around(self, step: str, work: Callable[[], int]) -> Callable[[], int]:
+        """Return the work with its begin and its end noted; where it raises, no end is."""
+
+        def noted() -> int:
+            self.begin(step)
+            done = work()
+            self.end(step)
+            return done
+
+        return noted
+
+    def end(self, step: str) -> None:
+        self._timestamps.touch(ended(step))
