@@ -68,6 +68,7 @@ class Api:
         """Return the first `limit` streams, read page by page."""
         query = {name: value for name, value in filters.items() if value}
         rows: list[Json] = []
+        unreadable: list[Json] = []
         page: Json = {"next": ""}
         while page["next"] is not None and len(rows) < limit:
             params: dict[str, str | int] = {**query, "limit": min(limit - len(rows), PAGE_ROWS)}
@@ -75,7 +76,8 @@ class Api:
             answer = self._call("GET", "/v1/recordings", query=params)
             page = _require_fields(self._url, answer, "recordings", "next", "phases")
             rows += page["recordings"]
-        return {**page, "recordings": rows}
+            unreadable += page.get("unreadable", ())
+        return {**page, "recordings": rows, "unreadable": unreadable}
 
     def policy(self) -> Json:
         return _require_fields(self._url, self._call("GET", "/v1/policy"), "version", "policy")

@@ -75,6 +75,14 @@ def outcome_word(outcome: str) -> str:
     return words.get(outcome, outcome)
 
 
+def unreadable_line(row: Json) -> str:
+    line = _(
+        "{stream}: its record cannot be read: {reason}. A stop of it is still sent; for all else,"
+        " deploy the release that wrote it"
+    )
+    return line.format(stream=row["stream"], reason=row["reason"])
+
+
 def history_line(entry: Json) -> str:
     repeated = _(" (x{count} until {time})").format(count=entry["count"], time=entry["last_at"])
     times = repeated if entry["count"] > 1 else ""

@@ -225,6 +225,8 @@ def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> 
     """List every stream that the stage knows."""
     answer = api.list_recordings(limit, **filters)
     output.rows(answer, "recordings", output.status_line, as_json, nothing=_("no streams"))
+    for row in () if as_json else answer["unreadable"]:
+        click.echo(output.unreadable_line(row))
 
 
 @click.command()

@@ -22,7 +22,7 @@ from shared.outbound.relay import Kind
 from shared.protocol import OnDemandAnswered, StreamKey
 from shared.protocol.policy import OnPublish
 from shared.protocol.rules.on_demand import is_asked
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreUnavailable, Unreadable
 
 BUDGET_S = 2.5
 """s; Live's own patience with this call is UNCONFIRMED (docs/platform/live.md §5)."""
@@ -67,7 +67,7 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
         return before or OnDemandAnswer(need_record=False)
     try:
         answer = _decide(invocation, key, before, stores=proved)
-    except StoreUnavailable as error:
+    except (StoreUnavailable, Unreadable) as error:
         answer = before or OnDemandAnswer(invocation.app.settings.on_demand_default)
         invocation.log.error("on_demand.defaulted", error=error, need_record=answer.need_record)
     invocation.log.info("on_demand.answered", stream=str(key), need_record=answer.need_record)

@@ -28,7 +28,7 @@
     | · OperatorActionNeeded     credentials, permissions or clock: an operator must act
     + StoreUnavailable           stored or not, nobody knows: the event may be repeated
     | · ForeignStore             another stage's: nothing is sent
-    | · NewerFormat              a later release wrote the record: it is not touched
+    + Unreadable                 a record that this release cannot read: only a stop replaces it
     + Misconfigured              the settings cannot be served with, every fault at once
 
 `LiveError`s are separate from the SDK's own exceptions. A person or the protocol acts on

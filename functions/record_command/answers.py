@@ -164,8 +164,20 @@ class PhaseCounts(Struct, frozen=True, forbid_unknown_fields=True):
     unmanaged: Count
 
 
+class UnreadableView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream: str
+    reason: Annotated[str, Meta(description="why this release cannot read its record")]
+
+
 class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     recordings: Sequence[StandingView]
+    unreadable: Annotated[
+        Sequence[UnreadableView],
+        Meta(
+            description="streams whose record a later release wrote, or something broke; a stop of"
+            " one is still sent, and replaces its record"
+        ),
+    ]
     next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last one")]
     phases: Annotated[PhaseCounts, Meta(description="streams of the whole stage, by phase")]
 

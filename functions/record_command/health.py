@@ -74,6 +74,7 @@ class Facts(Struct, frozen=True):
     write: WriteResult
     ages: Mapping[str, int]
     queue: Queue
+    quarantined: int
     use: Use
     phases: Mapping[Phase, int]
     state: StoreState
@@ -130,6 +131,18 @@ def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("online_list_unreadable", about, max(unread) or None)
 
 
+def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of streams whose handling crashes, or whose record cannot be read."""
+    if facts.quarantined:
+        yield StageProblem("streams_quarantined", {"count": facts.quarantined})
+
+
+def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of a stored policy that this release cannot read."""
+    if facts.app.policies.is_refused:
+        yield StageProblem("policy_unreadable", {"version": facts.app.policies.version})
+
+
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
     """Tell of a stage that only observes. It is ready, since it was set to do so."""
     if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
@@ -154,6 +167,8 @@ CHECKS: tuple[Check, ...] = (
     reconcile_runs,
     steps_run,
     online_lists_are_read,
+    streams_are_handled,
+    policy_is_read,
     sends_commands,
 )
 
@@ -178,8 +193,9 @@ def health(request: ApiRequest) -> Response:
 
 def _facts(app: App, write: WriteResult) -> Facts:
     store = app.store
-    ages, queue, use = store.ages(), store.queue(), store.use()
-    return Facts(app, write, ages, queue, use, store.phases(), store.state())
+    app.policies.policy()  # it may be older than this release allows
+    counted = (store.queue(), store.quarantined(), store.use(), store.phases())
+    return Facts(app, write, store.ages(), *counted, store.state())
 
 
 def _view(

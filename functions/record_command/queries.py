@@ -10,14 +10,16 @@ from functions.record_command.answers import (
     FilesView,
     HistoryView,
     RecordingsView,
+    UnreadableView,
 )
 from functions.record_command.routes import SIGNED, ApiRequest
 from shared.inbound.authorization import streaming
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, stream_name, text
-from shared.protocol import Phase, StreamKey
+from shared.protocol import Phase, StreamKey, StreamRecord
 from shared.store.contract import Filter
+from shared.store.store_errors import Unreadable
 
 
 def status(request: ApiRequest) -> Response:
@@ -106,7 +108,11 @@ def listed(request: ApiRequest) -> Response:
             one, now, invocation.app.stream_settings(one.key), request.language, continuity
         )
         for one in shown
+        if isinstance(one, StreamRecord)
+    ]
+    unreadable = [
+        UnreadableView(str(one.key), one.reason) for one in shown if isinstance(one, Unreadable)
     ]
     following = _written(shown[-1].key) if len(found) > limit else None
     phases = representations.phase_counts(invocation.app.store.phases())
-    return Response(200, RecordingsView(rows, following, phases))
+    return Response(200, RecordingsView(rows, unreadable, following, phases))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from shared.config import Settings, load_policy, mode_of
-from shared.errors import Misconfigured
 from shared.logs import Log
 from shared.protocol import StreamSettings
 from shared.protocol.policy import Mode, Policy
@@ -41,7 +40,11 @@ class PolicyCache:
     def __init__(
         self, source: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
     ) -> None:
-        """Use `packaged` while the store has no policy. `clock` gives ms since the epoch."""
+        """Use `packaged` while the store has no policy. `clock` gives ms since the epoch.
+
+        `is_refused` says that the store's newest policy cannot be read: the one before it, or the
+        packaged one, is in force."""
+        self.is_refused = False
         self._source = source
         self._log = log
         self._policy = packaged
@@ -61,6 +64,8 @@ class PolicyCache:
                 self._take(self._source.get_policy())
             except StoreUnavailable as error:
                 self._log.warning("policy.unread", error=error)
+            except Exception as error:  # noqa: BLE001 - whatever is stored, the last one good holds
+                self._refuse(0, error)
         return self._policy
 
     def forget(self) -> None:
@@ -69,12 +74,17 @@ class PolicyCache:
 
     def _take(self, copy: PolicyCopy | None) -> None:
         if copy is None or copy.version == self._version:
+            self.is_refused = False
             return
         try:
             self._policy = load_policy(copy.text, kind="json")
-            self._version = copy.version
-        except Misconfigured as error:  # a later release wrote it
-            self._log.error("policy.refused", version=copy.version, error=error)
+            self._version, self.is_refused = copy.version, False
+        except Exception as error:  # noqa: BLE001 - a later release wrote it, or nobody knows who
+            self._refuse(copy.version, error)
+
+    def _refuse(self, version: int, error: Exception) -> None:
+        self.is_refused = True
+        self._log.error("policy.refused", version=version, error=error)
 
 
 class DomainCapabilities:

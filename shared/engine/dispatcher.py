@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from shared.engine.recorder import SOON_MS, HandleResult
+from shared.engine.recorder import SOON_MS, Crashed, HandleResult
 from shared.engine.side_steps import SideSteps
 from shared.engine.step_marks import BACKFILL, DRAIN, StepMarks
 from shared.engine.worker_lease import BackfillTimer, WorkerLease
@@ -38,7 +38,7 @@ class Dispatcher:
     def __init__(  # noqa: PLR0913 - everything that a reconcile touches
         self,
         queue: DueTimes,
-        drain_one: Callable[[], HandleResult | None],
+        drain_one: Callable[[], HandleResult | Crashed | None],
         *,
         slot_wait_ms: int,
         lease: WorkerLease,

@@ -23,6 +23,7 @@ from shared.engine.effects import (
     ReadUndelivered,
     RecordStore,
     ReportBroken,
+    ReportCrash,
     SaveOrClaim,
     Send,
     TakeDue,
@@ -38,11 +39,12 @@ from shared.store.contract import (
     MAX_THROTTLE_PAUSE_MS,
     Claimed,
     Conflict,
+    Loaded,
     Save,
     Saved,
     entries_of,
 )
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreUnavailable, Unreadable
 
 LATE_S = 0.05
 """s by which a slot may have passed before its command is given up unsent: a later one meets the
@@ -86,11 +88,13 @@ class EffectHandler:
         report: Callable[[str, Exception], None],
         on_free_slot: Callable[[], None] = lambda: None,
         report_broken: Callable[[StreamKey, tuple[str, ...]], None] = lambda _key, _names: None,
+        report_crash: Callable[[StreamKey, Exception], None] = lambda _key, _error: None,
         tell: Callable[[StreamKey, Sequence[HistoryEntry]], None] = lambda _key, _entries: None,
     ) -> None:
         """Keep the collaborators. `wait` takes seconds; `on_free_slot` is called when the next slot
         is near, so that one more worker would find work; `report` gets the error of a request,
-        `report_broken` the invariants that a decision left broken, `tell` the history of each save,
+        `report_broken` the invariants that a decision left broken, `report_crash` what the handling
+        of a stream raised, `tell` the history of each save,
         once it is stored."""
         self._store = store
         self._live = live
@@ -99,21 +103,22 @@ class EffectHandler:
         self._report = report
         self._on_free_slot = on_free_slot
         self._report_broken = report_broken
+        self._report_crash = report_crash
         self._tell = tell
         self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
         match effect:
             case Load(key=key):
-                return self._store.load(key)
+                return self._load(key)
             case SaveOrClaim(save=save):
                 return self._save(save)
             case Send(key=key, flight=flight):
                 return self._send(key, flight)
             case QueryOnline(key=key, asked_at=asked_at):
                 return self._query_online(key, asked_at)
-            case ReportBroken(key=key, names=names):
-                return self._report_broken(key, names)
+            case ReportBroken() | ReportCrash():
+                return self._report_fault(effect)
             case ListOnline() | ReadUndelivered() | TouchSource() | TakeDue():
                 return self._perform_at_large(effect)
             case _:
@@ -132,6 +137,20 @@ class EffectHandler:
                 return self._store.touch(source.timestamp)
             case TakeDue(limit=limit, hold=hold):
                 return self._store.take_due(limit, hold)
+
+    def _load(self, key: StreamKey) -> Loaded | Unreadable:
+        try:
+            return self._store.load(key)
+        except Unreadable as error:
+            return error
+
+    def _report_fault(self, fault: ReportBroken | ReportCrash) -> None:
+        if isinstance(fault, ReportBroken):
+            self._report_broken(fault.key, fault.names)
+            return
+        self._report_crash(fault.key, fault.error)
+        if fault.postpones:
+            self._store.postpone(fault.key)
 
     def _save(self, save: Save) -> Saved:
         if save.if_slot:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from shared.protocol import Accepted, Event, Flight, Polled, StreamKey
 from shared.protocol.command_errors import LiveError
 from shared.protocol.stream import Command
 from shared.store.contract import Loaded, Save, Saved, Watched
+from shared.store.store_errors import Unreadable
 
 T = TypeVar("T")
 
@@ -26,6 +27,7 @@ class RecordStore(Protocol):
     def load(self, key: StreamKey) -> Loaded: ...
     def save_or_claim(self, save: Save) -> Saved: ...
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]: ...
+    def postpone(self, key: StreamKey) -> None: ...
     def poll_slot(self, wait: int) -> float | None: ...
     def slow(self, ms: int) -> None: ...
     def watched(self, domain: str) -> Sequence[Watched]: ...
@@ -70,7 +72,10 @@ class Effect(Struct, Generic[T], frozen=True):
     """What a generator wants done; `T` is the type of the reply."""
 
 
-class Load(Effect[Loaded], frozen=True):
+LoadReply: TypeAlias = Loaded | Unreadable
+
+
+class Load(Effect[LoadReply], frozen=True):
     key: StreamKey
 
 
@@ -136,6 +141,14 @@ class ReportBroken(Effect[None], frozen=True):
 
     key: StreamKey
     names: tuple[str, ...]
+
+
+class ReportCrash(Effect[None], frozen=True):
+    """The handling of a stream crashed. With `postpones` it is left alone for a while."""
+
+    key: StreamKey
+    error: Exception
+    postpones: bool
 
 
 Steps = Generator[Effect[Any], Any, T]

@@ -15,9 +15,11 @@ from shared.engine.effects import (
     Load,
     QueryOnline,
     ReportBroken,
+    ReportCrash,
     SaveOrClaim,
     Send,
     Steps,
+    T,
     TakeDue,
     do,
 )
@@ -29,6 +31,7 @@ from shared.protocol import (
     FileLeft,
     HistoryEntry,
     Reason,
+    StopAsked,
     StreamKey,
     StreamRecord,
     StreamSettings,
@@ -41,8 +44,10 @@ from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.invariants import broken
+from shared.protocol.state.recording import record_of_unknown
 from shared.protocol.stream import Command
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
+from shared.store.store_errors import StoreUnavailable, Unreadable
 
 TAKEN_FOR_MS = 2_000
 """After how long the streams that a killed worker had taken are handed out again."""
@@ -79,6 +84,13 @@ class HandleResult(Struct, frozen=True):
         if pending is None or self.record.flight or pending.over_quota:
             return False
         return pending.not_before - self.now <= SOON_MS
+
+
+class Crashed(Struct, frozen=True):
+    """The handling of this stream raised something that it should not. It is reported."""
+
+    key: StreamKey
+    next_slot_in_ms: float = 0.0
 
 
 class HandlingOptions(Struct, frozen=True):
@@ -148,7 +160,7 @@ class Recorder:
         decide anew on what the other writer saved. `known` spares the first load; if it is
         outdated, the save detects that."""
         while True:
-            loaded = known or (yield from do(Load(key)))
+            loaded = known or (yield from self._load(key, event))
             known = None
             settings = self._settings_of(key)
             decision = decide(loaded.record, event, loaded.now, settings, loaded.continuity)
@@ -169,6 +181,17 @@ class Recorder:
             saved = yield from do(SaveOrClaim(save))
             if not isinstance(saved, Conflict):
                 return _after(step, save, saved)
+
+    def _load(self, key: StreamKey, event: Event) -> Steps[Loaded]:
+        """Return the record. Where it cannot be read, a person's stop goes by a record of which
+        nothing is known, and replaces it; for every other event raise Unreadable."""
+        loaded = yield from do(Load(key))
+        if isinstance(loaded, Loaded):
+            return loaded
+        if not isinstance(event, StopAsked):
+            raise loaded
+        record = record_of_unknown(key, loaded.now)
+        return Loaded(record, loaded.version, loaded.now, sets_aside=True)
 
     def _claim(
         self, record: StreamRecord, now: int, options: HandlingOptions
@@ -202,24 +225,45 @@ class Recorder:
             lease_ms=self._lease,
             quota=quota,
             if_no_quota=if_no_quota,
+            sets_aside=loaded.sets_aside,
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
         """Save the record anew, with the times of a clock that was set back moved within reach: so
         its due entry is where it belongs. Where another writer saves first, it is so already."""
-        loaded = yield from do(Load(key))
+        yield from self._alone(key, self._put_in_order(key), is_due=True)
+
+    def _put_in_order(self, key: StreamKey) -> Steps[None]:
+        loaded = yield from self._load(key, TimePassed())
         settings = self._settings_of(key)
         record = within_reach(loaded.record, loaded.now, settings)
         if loaded.version:
             save = self._save(loaded, record, None, settings, HandlingOptions())
             yield from do(SaveOrClaim(save))
 
-    def drain_one(self, options: HandlingOptions) -> Steps[HandleResult | None]:
+    def handle_alone(
+        self, key: StreamKey, event: Event, options: HandlingOptions, *, is_due: bool = False
+    ) -> Steps[HandleResult | Crashed]:
+        """Do as `handle`, for one of many: what this stream raises is reported, and stops none of
+        the others. A stream that is due, or cannot be read, is left alone for a while then."""
+        return (yield from self._alone(key, self.handle(key, event, options), is_due=is_due))
+
+    def _alone(self, key: StreamKey, steps: Steps[T], *, is_due: bool) -> Steps[T | Crashed]:
+        try:
+            return (yield from steps)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            postpones = is_due or isinstance(error, Unreadable)
+            yield from do(ReportCrash(key, error, postpones))
+            return Crashed(key)
+
+    def drain_one(self, options: HandlingOptions) -> Steps[HandleResult | Crashed | None]:
         """Handle the first stream that is due; return None if none is."""
         keys = yield from do(TakeDue(1, TAKEN_FOR_MS))
         if not keys:
             return None
-        return (yield from self.handle(keys[0], TimePassed(), options))
+        return (yield from self.handle_alone(keys[0], TimePassed(), options, is_due=True))
 
 
 def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _DecisionStep:

@@ -20,7 +20,7 @@ from shared.engine.effects import (
     Undelivered,
     do,
 )
-from shared.engine.recorder import HandlingOptions, Recorder
+from shared.engine.recorder import Crashed, HandlingOptions, Recorder
 from shared.protocol import Polled, StreamKey
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
@@ -54,7 +54,7 @@ class Resync:
         for key, polled in _unknown(snapshot) if only_unknown else _differences(snapshot):
             if not may_go_on():
                 break
-            yield from self._recorder.handle(key, polled, ONLY_STORE)
+            yield from self._recorder.handle_alone(key, polled, ONLY_STORE)
             fed += 1
         return fed
 
@@ -66,7 +66,9 @@ class Resync:
         for entry in [entry for entry in undelivered or () if entry not in self._replayed]:
             if not may_go_on():
                 return fed
-            yield from self._recorder.handle(*entry, ONLY_STORE_NEWS)
+            handled = yield from self._recorder.handle_alone(*entry, ONLY_STORE_NEWS)
+            if isinstance(handled, Crashed):
+                continue  # it is read again for some minutes: OVERLAP_MS
             self._remember(entry)
             fed += 1
         if undelivered is not None:

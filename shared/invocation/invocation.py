@@ -94,6 +94,7 @@ class Invocation:
             report=self._report,
             on_free_slot=self._start_worker,
             report_broken=self._report_broken,
+            report_crash=self._report_crash,
             tell=self._tell,
         )
 
@@ -261,6 +262,9 @@ class Invocation:
 
     def _report(self, event: str, error: Exception) -> None:
         self.log.warning(event, error=error)
+
+    def _report_crash(self, key: StreamKey, error: Exception) -> None:
+        self.log.error("stream.crashed", stream=str(key), error=error, trace=error.__traceback__)
 
     def _report_failed(self, event: str, error: Exception) -> None:
         self.log.error(event, error=error, trace=error.__traceback__)

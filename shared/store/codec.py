@@ -16,7 +16,7 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import with_state
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.store.store_errors import NewerFormat
+from shared.store.store_errors import Unreadable
 
 FORMAT_NUMBER = 1
 
@@ -36,25 +36,34 @@ def to_json(record: StreamRecord) -> str:
     return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()
 
 
-def from_json(key: StreamKey, text: str) -> StreamRecord:
-    """Return the record. Raise NewerFormat where a later release wrote it in another format, and
-    msgspec.ValidationError where it holds a state that this release does not know."""
+def from_json(key: StreamKey, text: str, *, version: int = 0, now: int = 0) -> StreamRecord:
+    """Return the record. Raise Unreadable where a later release wrote it in another format, where
+    it holds a state that this release does not know, and where it is no record at all."""
     try:
         document: _Document = _documents().decode(text)
-    except msgspec.ValidationError as error:
-        _refuse_newer(key, text, error)
-        raise
-    _refuse_newer(key, text, None, document.format)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        reason = _newer(_format_of(text)) or str(error)
+        raise Unreadable(key, reason, version=version, now=now) from error
+    fault = _newer(document.format) or ("" if document.record.key == key else _OF_ANOTHER)
+    if fault:
+        raise Unreadable(key, fault, version=version, now=now)
     confirmation = document.record.confirmation
     return replace(document.record, confirmation=confirmation and with_state(confirmation))
 
 
-def _refuse_newer(
-    key: StreamKey, text: str, error: Exception | None, number: int | None = None
-) -> None:
-    written = msgspec.json.decode(text, type=_Format).format if number is None else number
-    if written > FORMAT_NUMBER:
-        raise NewerFormat(f"{key}: format {written} is of a later release") from error
+_OF_ANOTHER = "it is the record of another stream"
+
+
+def _newer(number: int) -> str:
+    return f"format {number} is of a later release" if number > FORMAT_NUMBER else ""
+
+
+def _format_of(text: str) -> int:
+    """Return the format of a document that cannot be read; 0 if it has none."""
+    try:
+        return msgspec.json.decode(text, type=_Format).format
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return 0
 
 
 @cache
@@ -67,4 +76,8 @@ def entry_to_json(entry: HistoryEntry) -> str:
 
 
 def entry_from_json(code: str, about: str) -> HistoryEntry:
-    return HistoryEntry(Reason(code), msgspec.json.decode(about))
+    """Return the entry; one that cannot be read keeps its code."""
+    try:
+        return HistoryEntry(Reason(code), msgspec.json.decode(about, type=dict[str, str | int]))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return HistoryEntry(Reason(code))

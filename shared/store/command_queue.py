@@ -10,18 +10,23 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
+from shared.protocol.derived.due_times import (
+    command_priority,
+    counts_against_quota,
+    due_at,
+    ends_at,
+)
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.store.contract import RECHECK_MS, Save, furthest_slot_ms
+from shared.store.contract import RECHECK_MS, Save, furthest_slot_ms, quarantine_pause_ms
 
 MINUTE_MS = 60_000
 ACCOUNT = "account"
 
-Row = tuple[int | None, int, int, int, int, str | None, str]
-"""due_at, in_line, command_priority, priority, since, rule, waits: the record's position in every
-order."""
+Row = tuple[int | None, int, int, int, int, str | None, str, int]
+"""due_at, in_line, command_priority, priority, since, rule, waits, ends_at: the position of the
+record in every order."""
 
 
 def take_slot(
@@ -98,6 +103,37 @@ def take_due(
     return rows
 
 
+def postpone(db: sqlite3.Connection, key: StreamKey, now: int) -> None:
+    """Count a crash of the stream's handling, and make it due later. The document is not read. A
+    release that does not know `ends_at` leaves it null: the end may have passed."""
+    at = _columns(key)
+    db.execute(
+        "INSERT INTO quarantine SELECT domain, app, stream, 1 FROM record"
+        " WHERE domain=? AND app=? AND stream=?"
+        " ON CONFLICT (domain, app, stream) DO UPDATE SET crashes = crashes + 1",
+        at,
+    )
+    row = db.execute(
+        "SELECT crashes, command_priority = 0 AND since > 0, ends_at FROM quarantine"
+        " JOIN record USING (domain, app, stream) WHERE domain=? AND app=? AND stream=?",
+        at,
+    ).fetchone()
+    if row is None:
+        return
+    crashes, is_stopping, end = row
+    is_urgent = bool(is_stopping) or end is None or 0 < end <= now
+    db.execute(
+        "UPDATE record SET in_line=0, due_at=? WHERE domain=? AND app=? AND stream=?"
+        " AND due_at IS NOT NULL",
+        (now + quarantine_pause_ms(crashes, is_urgent=is_urgent), *at),
+    )
+
+
+def release(db: sqlite3.Connection, key: StreamKey) -> None:
+    """Forget the crashes of a stream whose handling has worked."""
+    db.execute("DELETE FROM quarantine WHERE domain=? AND app=? AND stream=?", _columns(key))
+
+
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
     """Return the scope whose quota blocks this flight; "" if none does or it counts already."""
     if save.if_no_quota is None or rule is not None:
@@ -140,7 +176,8 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
     since = record.pending.since if record.pending else 0
     rule = quota.rule if counts_against_quota(record) else None
     in_line = due is not None and due <= now
-    return due, int(in_line), command_priority(record), quota.priority, since, rule, waits
+    order = (command_priority(record), quota.priority, since)
+    return due, int(in_line), *order, rule, waits, ends_at(record)
 
 
 def move(

@@ -28,6 +28,7 @@ class Loaded(Struct, frozen=True):
     version: int
     now: int
     continuity: Continuity = UNBROKEN
+    sets_aside: bool = False  # it stands for one that cannot be read
 
 
 class Save(Struct, frozen=True):
@@ -37,7 +38,10 @@ class Save(Struct, frozen=True):
 
     With `if_no_quota` the flight must fit into the quota too. A stream that does not count against
     it yet is refused if the quota is used up, or if more urgent streams wait for the rest of it.
-    `if_no_quota` is stored then."""
+    `if_no_quota` is stored then.
+
+    With `sets_aside` the document that is replaced could not be read; it is kept beside the new
+    one."""
 
     version: int
     if_no_slot: StreamRecord
@@ -48,6 +52,7 @@ class Save(Struct, frozen=True):
     files: tuple[File, ...] = ()
     quota: ConcurrencyQuota = ConcurrencyQuota()
     if_no_quota: StreamRecord | None = None
+    sets_aside: bool = False
 
     @property
     def key(self) -> StreamKey:
@@ -171,3 +176,13 @@ HISTORY_MAX_ENTRIES = 1000
 """Entries of history that are kept for one stream."""
 RECHECK_MS = 300_000
 """ms after which a start that waits for quota is tried again, in case the quota was raised."""
+FIRST_PAUSE_MS, MAX_PAUSE_MS = 5_000, 600_000
+"""ms for which a stream whose handling crashed is left alone, at first and at most."""
+URGENT_PAUSE_MS = 15_000
+"""The same while it has a stop or a cancel_delay to send, or its end has passed."""
+
+
+def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:
+    """Return for how long a stream is left alone after its handling has crashed so often."""
+    pause = min(FIRST_PAUSE_MS << min(crashes - 1, 20), MAX_PAUSE_MS)
+    return min(pause, URGENT_PAUSE_MS) if is_urgent else pause

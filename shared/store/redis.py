@@ -19,9 +19,12 @@ from shared.store import scripts
 from shared.store.codec import entry_from_json, from_json
 from shared.store.contract import (
     COMMANDS,
+    FIRST_PAUSE_MS,
+    MAX_PAUSE_MS,
     MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
+    URGENT_PAUSE_MS,
     Claimed,
     Condition,
     Conflict,
@@ -49,7 +52,7 @@ from shared.store.save_request import (
     uri_of,
 )
 from shared.store.scripts import Script
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreUnavailable, Unreadable
 from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, STEP_MS, StoreState
 from shared.store.store_url import parse
 
@@ -95,8 +98,8 @@ class RedisStore:
         continuity = _state_of(*known).continuity(self._store_id, now)
         if version is None:
             return Loaded(StreamRecord(key), 0, now, continuity)
-        record = _complete(from_json(key, document), sent, lease)
-        return Loaded(record, int(version), now, continuity)
+        record = from_json(key, document, version=int(version), now=now)
+        return Loaded(_complete(record, sent, lease), int(version), now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
         """Save, or claim a slot too. A call may be repeated: the engine knows a save's token."""
@@ -115,7 +118,7 @@ class RedisStore:
             *self._keys(f"limit:{COMMANDS}"),
             *(self._of(kind, key) for kind in ("record", "history", "files")),
             *self._keys("later", "line", "lined", "counts", "names", "phases", "waits", "uris"),
-            *self._keys(f"watched:{key.domain}"),
+            *self._keys(f"watched:{key.domain}", "quarantine"),
         ]
 
     def poll_slot(self, wait: int) -> float | None:
@@ -159,6 +162,17 @@ class RedisStore:
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
+    def postpone(self, key: StreamKey) -> None:
+        """Leave a stream whose handling crashed alone for a while, longer after each crash. The
+        next save ends that."""
+        keys = [self._of("record", key), *self._keys("quarantine", "later", "line", "lined")]
+        pauses = (FIRST_PAUSE_MS, MAX_PAUSE_MS, URGENT_PAUSE_MS)
+        self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
+
+    def quarantined(self) -> int:
+        """Return how many streams are left alone because their handling crashed."""
+        return int(self._do("HLEN", *self._keys("quarantine")))
+
     def next_due(self) -> int | None:
         _, _, away = self._run(scripts.QUEUE_STATE, self._keys("later", "line", "lined"))
         return None if away is None else int(away)
@@ -188,10 +202,10 @@ class RedisStore:
 
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
-    ) -> Sequence[StreamRecord]:
+    ) -> Sequence[StreamRecord | Unreadable]:
         """Return the records behind `after`, ordered by key, so that a page does not move when
         records are added before it."""
-        found: list[StreamRecord] = []
+        found: list[StreamRecord | Unreadable] = []
         while len(found) < limit:
             keys = self.named(wanted, after=after, limit=PAGE_ROWS)
             fitting = [key for key in keys if wanted.app in (None, key.app)]
@@ -241,7 +255,7 @@ class RedisStore:
         nothing if another instance has noted something else meanwhile."""
         self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
-    def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord]:
+    def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord | Unreadable]:
         fields = ("document", "sent", "lease")
         with self._errors_named():
             rows = self._connection.execute_all(
@@ -249,7 +263,7 @@ class RedisStore:
             )
         for key, (document, sent, lease) in zip(keys, rows, strict=True):
             if document is not None:
-                yield _complete(from_json(key, document), sent, lease)
+                yield _read(key, document, sent, lease)
 
     def phases(self) -> Mapping[Phase, int]:
         """Return how many records are in each phase."""
@@ -371,6 +385,13 @@ _SHOWN_CHARS = 300
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _read(key: StreamKey, document: str, sent: str, lease: str) -> StreamRecord | Unreadable:
+    try:
+        return _complete(from_json(key, document), sent, lease)
+    except Unreadable as error:
+        return error
 
 
 def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:

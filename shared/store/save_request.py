@@ -13,6 +13,7 @@ from shared.protocol.derived.due_times import (
     command_priority,
     counts_against_quota,
     due_at,
+    ends_at,
 )
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File
@@ -61,6 +62,8 @@ def encode_save(save: Save, interval: float) -> str:
         "recheck_ms": RECHECK_MS,
         "history_max_entries": HISTORY_MAX_ENTRIES,
     }
+    if save.sets_aside:
+        request["sets_aside"] = True
     if save.if_slot:
         request["if_slot"] = _variant(save.if_slot, due_at(replace(save.if_slot, flight=None)))
     if save.if_no_quota:
@@ -91,6 +94,7 @@ def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
         "phase": phase(record).value,
         "command_priority": str(command_priority(record)),
         "takes": counts_against_quota(record),
+        "ends_at": str(ends_at(record)),
     }
     if due is not None:
         variant["due"] = due

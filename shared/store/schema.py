@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS record (
     watched INTEGER NOT NULL,
     due_at INTEGER, in_line INTEGER NOT NULL,
     command_priority INTEGER NOT NULL, priority INTEGER NOT NULL,
-    since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL,
+    since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL, ends_at INTEGER, aside TEXT,
     PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_due ON record (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS record_later ON record (due_at) WHERE NOT in_line;
@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS policy (
 CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1), seen INTEGER, steady_since INTEGER NOT NULL,
     misplaced_after TEXT, store_id TEXT, emptied_at INTEGER);
+CREATE TABLE IF NOT EXISTS quarantine (
+    domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, crashes INTEGER NOT NULL,
+    PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -52,13 +55,25 @@ def create(db: sqlite3.Connection) -> None:
     _widen(db)
 
 
+LATER_COLUMNS = (
+    ("file", "duration INTEGER"),
+    ("record", "ends_at INTEGER"),
+    ("record", "aside TEXT"),
+)
+
+
 def _widen(db: sqlite3.Connection) -> None:
-    """Add the column of durations that a file of the previous release lacks. Another process may do
-    the same at the same time."""
-    columns = {row[1] for row in db.execute("PRAGMA table_info(file)")}
-    if "duration" not in columns:
-        try:
-            db.execute("ALTER TABLE file ADD COLUMN duration INTEGER")
-        except sqlite3.OperationalError as error:
-            if "duplicate column" not in str(error):
-                raise
+    """Add the columns that a file of an earlier release lacks. Another process may do the same at
+    the same time."""
+    for table, column in LATER_COLUMNS:
+        columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        if column.partition(" ")[0] not in columns:
+            _add_column(db, table, column)
+
+
+def _add_column(db: sqlite3.Connection, table: str, column: str) -> None:
+    try:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    except sqlite3.OperationalError as error:
+        if "duplicate column" not in str(error):
+            raise

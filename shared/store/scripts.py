@@ -63,6 +63,7 @@ def _read(name: str) -> str:
 LOAD = Script("load", WATCHED_CLOCK)
 SAVE_OR_CLAIM = Script("save_or_claim", RATE_LIMIT)
 TAKE_DUE = Script("take_due", CLOCK)
+POSTPONE = Script("postpone", CLOCK)
 QUEUE_STATE = Script("queue_state", CLOCK)
 TAKE_SLOT = Script("take_slot", RATE_LIMIT)
 DELAY_SLOTS = Script("delay_slots", RATE_LIMIT)
@@ -80,7 +81,17 @@ GET_POLICY = Script("get_policy")
 MOVE_MISPLACED = Script("move_misplaced", CLOCK)
 ACCEPT = Script("accept")
 ALL = (
-    *(LOAD, SAVE_OR_CLAIM, TAKE_DUE, QUEUE_STATE, TAKE_SLOT, DELAY_SLOTS, RATE_LIMIT_USE, NOW),
+    *(
+        LOAD,
+        SAVE_OR_CLAIM,
+        TAKE_DUE,
+        POSTPONE,
+        QUEUE_STATE,
+        TAKE_SLOT,
+        DELAY_SLOTS,
+        RATE_LIMIT_USE,
+        NOW,
+    ),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, PUT_POLICY, GET_POLICY),
     *(MOVE_MISPLACED, ACCEPT),
 )

@@ -43,7 +43,7 @@ from shared.store.contract import (
     watched_of,
 )
 from shared.store.schema import create
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreUnavailable, Unreadable
 from shared.store.store_state import StoreState
 
 SAFETY = ("journal_mode", "synchronous")
@@ -80,7 +80,8 @@ class SqliteStore:
         continuity = self._touched(state, now).continuity(self._store_id, now)
         if row is None:
             return Loaded(StreamRecord(key), 0, now, continuity)
-        return Loaded(from_json(key, row[1]), row[0], now, continuity)
+        record = from_json(key, row[1], version=row[0], now=now)
+        return Loaded(record, row[0], now, continuity)
 
     def _touched(self, state: StoreState, now: int) -> StoreState:
         """Return the state after a touch. A record can be read also where it cannot be stored."""
@@ -100,6 +101,9 @@ class SqliteStore:
                 return Conflict()
             saved, record, waits = self._choose(db, save, rule, now)
             row = command_queue.row_of(record, save.quota, waits, now)
+            if save.sets_aside:
+                _set_aside(db, save.key)
+            command_queue.release(db, save.key)
             _put(db, record, version + 1, row)
             command_queue.move(db, rule, row[5], save.quota, now)
             entries = (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries
@@ -192,6 +196,18 @@ class SqliteStore:
             rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
 
+    def postpone(self, key: StreamKey) -> None:
+        """Leave a stream whose handling crashed alone for a while, longer after each crash. The
+        next save ends that."""
+        with self._writing() as db:
+            command_queue.postpone(db, key, self._clock())
+
+    def quarantined(self) -> int:
+        """Return how many streams are left alone because their handling crashed."""
+        with self._reading() as db:
+            (count,) = db.execute("SELECT count(*) FROM quarantine").fetchone()
+        return int(count)
+
     def next_due(self) -> int | None:
         with self._reading() as db:
             (at,) = db.execute("SELECT min(due_at) FROM record").fetchone()
@@ -203,8 +219,11 @@ class SqliteStore:
             rows = db.execute(
                 "SELECT app, stream, document FROM record WHERE domain=? AND watched", (domain,)
             ).fetchall()
-        keys = (StreamKey(domain, app, stream) for app, stream, _ in rows)
-        return [watched_of(from_json(key, row[2])) for key, row in zip(keys, rows, strict=True)]
+        found = (_read(StreamKey(domain, *row[:2]), row[2]) for row in rows)
+        return [
+            Watched(one.key, None, doubted=True) if isinstance(one, Unreadable) else watched_of(one)
+            for one in found
+        ]
 
     def now(self) -> int:
         return self._clock()
@@ -225,7 +244,7 @@ class SqliteStore:
 
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
-    ) -> Sequence[StreamRecord]:
+    ) -> Sequence[StreamRecord | Unreadable]:
         """Return records in the order of their keys, from behind `after` on: records that are added
         before a page do not move it."""
         asked: list[tuple[str, str]] = [
@@ -245,7 +264,7 @@ class SqliteStore:
                 " ORDER BY domain, app, stream LIMIT ?",
                 (*values, limit),
             ).fetchall()
-        return [from_json(StreamKey(*row[:3]), row[3]) for row in rows]
+        return [_read(StreamKey(*row[:3]), row[3]) for row in rows]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         """Return the keys of a phase behind `after`, in their order, without reading a record."""
@@ -293,10 +312,11 @@ class SqliteStore:
                 _put_state(db, replace(state, misplaced_after=None if after == before else after))
 
     def phases(self) -> Mapping[Phase, int]:
-        """Return how many records are in each phase."""
+        """Return how many records are in each phase that this release knows."""
         with self._reading() as db:
             rows = db.execute("SELECT phase, count(*) FROM record GROUP BY phase").fetchall()
-        return {Phase(row[0]): int(row[1]) for row in rows}
+        known = {phase.value: phase for phase in Phase}
+        return {known[name]: int(count) for name, count in rows if name in known}
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
         """Return a stream's files, newest first."""
@@ -456,6 +476,20 @@ def _columns(key: StreamKey) -> tuple[str, str, str]:
     return (key.domain, key.app, key.stream)
 
 
+def _read(key: StreamKey, document: str) -> StreamRecord | Unreadable:
+    try:
+        return from_json(key, document)
+    except Unreadable as error:
+        return error
+
+
+def _set_aside(db: sqlite3.Connection, key: StreamKey) -> None:
+    """Keep the present document, which could not be read, beside the one that replaces it."""
+    db.execute(
+        "UPDATE record SET aside=document WHERE domain=? AND app=? AND stream=?", _columns(key)
+    )
+
+
 def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
     """Return the stored version, and the rule under which it counts against quotas, or None."""
     row: tuple[int, str | None] | None = db.execute(
@@ -476,7 +510,7 @@ def _complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
 
 _KEPT = (
     *("version", "document", "phase", "watched"),
-    *("due_at", "in_line", "command_priority", "priority", "since", "rule", "waits"),
+    *("due_at", "in_line", "command_priority", "priority", "since", "rule", "waits", "ends_at"),
 )
 _PUT = (
     f"INSERT INTO record (domain, app, stream, {', '.join(_KEPT)})"  # noqa: S608 - names of our own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.errors import LiveRecordError
+from shared.protocol.stream import StreamKey
 
 
 class StoreUnavailable(LiveRecordError):
@@ -24,5 +25,13 @@ class ForeignStore(StoreUnavailable):
     problem = "store_foreign"
 
 
-class NewerFormat(StoreUnavailable):
-    """A record that a later release wrote in a format of its own: it is not touched."""
+class Unreadable(LiveRecordError):
+    """A record that this release cannot read. It is not touched, but for a person's stop, which
+    replaces it: `version` is what that replaces, `now` the store's time."""
+
+    def __init__(self, key: StreamKey, reason: str, *, version: int = 0, now: int = 0) -> None:
+        super().__init__(f"the record of {key} cannot be read: {reason}")
+        self.key = key
+        self.reason = reason
+        self.version = version
+        self.now = now

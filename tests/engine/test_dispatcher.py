@@ -18,7 +18,7 @@ import pytest
 from shared.engine.dispatcher import HELPING_RECONCILES, Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Effect, Load, SaveOrClaim, Send, Undelivered, run
-from shared.engine.recorder import HandleResult, HandlingOptions, Recorder
+from shared.engine.recorder import Crashed, HandleResult, HandlingOptions, Recorder
 from shared.engine.step_marks import StepMarks
 from shared.engine.worker_lease import HEARTBEAT_S, BackfillTimer, WorkerLease
 from shared.engine.workers import ThreadWorkers
@@ -94,7 +94,7 @@ class Far:
 
 def dispatcher(
     store: Any,  # noqa: ANN401 - a store, or what stands for one
-    drain_one: Callable[[], HandleResult | None],
+    drain_one: Callable[[], HandleResult | Crashed | None],
     *,
     monotonic: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
@@ -147,7 +147,7 @@ class Instance:
         )
         self.dispatcher = dispatcher(store, self.drain_one, monotonic=monotonic, wait=pause)
 
-    def drain_one(self) -> HandleResult | None:
+    def drain_one(self) -> HandleResult | Crashed | None:
         self.most = max(self.most, self.dispatcher.running)
         return run(self.recorder.drain_one(PATIENT), self.effect_handler.perform)
 

@@ -17,8 +17,9 @@ from shared.protocol.command_errors import OperatorActionNeeded, Throttled
 from shared.store.engine_answers import PROBLEMS
 from shared.store.store_errors import StoreUnavailable
 from shared.store.write_probe import PROBE_EVERY_MS
-from tests.conftest import NOON, Clock
+from tests.conftest import KEY, NOON, Clock
 from tests.inbound.test_catalogue import holes
+from tests.support.broken_records import break_record
 from tests.support.reconciling import ReconcilingStage
 from tests.support.redis_answers import certificate, saying, server_context
 from tests.support.scripted_stage import Got, Stage
@@ -147,6 +148,22 @@ def online_list_unreadable(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def streams_quarantined(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    break_record(stage.store, KEY)
+    beside = ReconcilingStage(stage.folder, stage.clock)
+    beside.minute()
+    beside.app.store.close()
+    return stage
+
+
+def policy_unreadable(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    assert stage.store.put_policy('{"of": "a later release"}', replaces=0)
+    return stage
+
+
 def mode_observe(make_stage: MakeStage) -> Stage:
     return make_stage(LIVE_RECORD_MODE="observe")
 
@@ -229,6 +246,8 @@ CASES: dict[str, Case] = {
     "resync_stuck": resync_stuck,
     "replay_stuck": replay_stuck,
     "online_list_unreadable": online_list_unreadable,
+    "streams_quarantined": streams_quarantined,
+    "policy_unreadable": policy_unreadable,
     "mode_observe": mode_observe,
 }
 CASES |= {code: answered(answer) for code, answer in ENGINE_ANSWERS.items()}

@@ -13,7 +13,12 @@ from threading import RLock
 from msgspec.structs import replace
 
 from shared.protocol.continuity import Continuity
-from shared.protocol.derived.due_times import command_priority, counts_against_quota, due_at
+from shared.protocol.derived.due_times import (
+    command_priority,
+    counts_against_quota,
+    due_at,
+    ends_at,
+)
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
@@ -41,8 +46,10 @@ from shared.store.contract import (
     Use,
     Watched,
     furthest_slot_ms,
+    quarantine_pause_ms,
     watched_of,
 )
+from shared.store.store_errors import Unreadable
 from shared.store.store_state import StoreState
 
 ACCOUNT = "account"
@@ -63,6 +70,7 @@ class Row:
     rule: str | None
     waits: str
     lined: bool = False
+    unreadable: bool = False
 
     def order(self) -> tuple[int, int, int, StreamKey]:
         return (self.command_priority, -self.priority, self.since, self.record.key)
@@ -94,6 +102,7 @@ class Shared:
     kept: dict[tuple[str, str], tuple[StreamKey, File]] = field(default_factory=dict)
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     timestamps: dict[str, int] = field(default_factory=dict)
+    crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
     state: StoreState = field(default_factory=StoreState)
@@ -133,6 +142,8 @@ class MemoryStore:
         continuity = self.shared.state.continuity(self._store_id, now)
         if row is None:
             return Loaded(StreamRecord(key), 0, now, continuity)
+        if row.unreadable:
+            raise _unreadable(row, now)
         return Loaded(row.record, row.version, now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
@@ -145,6 +156,7 @@ class MemoryStore:
             row = _row(record, save.version + 1, save.quota, waits, now)
             self.shared.written.append((now, save.key, before))
             self.shared.rows[save.key] = row
+            self.shared.crashes.pop(save.key, None)
             self._move(rule, row.rule, save.quota, now)
             self._tell(save, waits=waits, now=now)
             return saved
@@ -253,6 +265,27 @@ class MemoryStore:
                 row.lined, row.due = False, now + hold
             return [row.record.key for row in first]
 
+    def postpone(self, key: StreamKey) -> None:
+        with self.shared.lock:
+            row, now = self.shared.rows.get(key), self._clock()
+            if row is None:
+                return
+            crashes = self.shared.crashes[key] = self.shared.crashes.get(key, 0) + 1
+            stops = row.command_priority == 0 and row.since > 0
+            urgent = stops or 0 < ends_at(row.record) <= now
+            if row.due != NEVER or row.lined:
+                row.lined, row.due = False, now + quarantine_pause_ms(crashes, is_urgent=urgent)
+
+    def quarantined(self) -> int:
+        return len(self.shared.crashes)
+
+    def break_record(self, key: StreamKey) -> bool:
+        """Make a stored record one that no release here can read; return False if there is none."""
+        row = self.shared.rows.get(key)
+        if row is not None:
+            row.unreadable = True
+        return row is not None
+
     def next_due(self) -> int | None:
         soonest = min((row.due for row in self.shared.rows.values()), default=NEVER)
         return None if soonest == NEVER else max(soonest - self._clock(), 0)
@@ -295,19 +328,28 @@ class MemoryStore:
     # --- reading --------------------------------------------------------------------------------
 
     def watched(self, domain: str) -> Sequence[Watched]:
-        records = [row.record for key, row in self.shared.rows.items() if key.domain == domain]
-        return [watched_of(record) for record in records if record.is_watched]
+        rows = [row for key, row in self.shared.rows.items() if key.domain == domain]
+        return [
+            Watched(row.record.key, None, doubted=True)
+            if row.unreadable
+            else watched_of(row.record)
+            for row in rows
+            if row.record.is_watched
+        ]
 
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
-    ) -> Sequence[StreamRecord]:
+    ) -> Sequence[StreamRecord | Unreadable]:
         rows = self.shared.rows
         keys = sorted(key for key in rows if after is None or key > after)
-        found = [rows[key].record for key in keys if _fits(rows[key].record, wanted)]
-        return found[:limit]
+        found = [rows[key] for key in keys if _fits(rows[key].record, wanted)]
+        return [
+            _unreadable(row, self._clock()) if row.unreadable else row.record
+            for row in found[:limit]
+        ]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
-        return [record.key for record in self.listed(wanted, after=after, limit=limit)]
+        return [one.key for one in self.listed(wanted, after=after, limit=limit)]
 
     def state(self) -> StoreState:
         return self.shared.state
@@ -394,6 +436,10 @@ class MemoryStore:
         for row in self.shared.rows.values():
             for scope in (f"rule:{row.rule}", ACCOUNT) if row.rule is not None else ():
                 self.shared.taken[scope] = self.shared.taken.get(scope, 0) + 1
+
+
+def _unreadable(row: Row, now: int) -> Unreadable:
+    return Unreadable(row.record.key, "it was broken", version=row.version, now=now)
 
 
 def _row(record: StreamRecord, version: int, quota: ConcurrencyQuota, waits: str, now: int) -> Row:

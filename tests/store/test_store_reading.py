@@ -24,7 +24,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
 from shared.store.codec import entry_from_json, from_json, to_json
 from shared.store.contract import Conflict, Filter, Save
-from shared.store.store_errors import NewerFormat
+from shared.store.store_errors import Unreadable
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 from tests.support.stream_story import recording
 
@@ -192,12 +192,12 @@ def test_a_requester_from_a_later_release_is_kept_and_written_back() -> None:
 def test_a_record_in_a_later_format_is_refused_and_not_touched() -> None:
     text = to_json(wanted(KEY)).replace('"format":1', '"format":2')
 
-    with pytest.raises(NewerFormat, match="format 2"):
+    with pytest.raises(Unreadable, match="format 2"):
         from_json(KEY, text)
 
 
 def test_a_later_format_is_told_also_where_it_makes_no_sense_to_this_release() -> None:
-    with pytest.raises(NewerFormat):
+    with pytest.raises(Unreadable):
         from_json(KEY, '{"format":2,"record":{"session":{"state":"resting"}}}')
 
 

@@ -38,7 +38,7 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
-from shared.store.store_errors import ForeignStore, NewerFormat, StoreUnavailable
+from shared.store.store_errors import ForeignStore, StoreUnavailable, Unreadable
 
 _PHRASES: Final = {
     400: "Bad Request",
@@ -160,13 +160,11 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         "the store belongs to another stage: nothing is sent",
         "GET /v1/health names it and says what to do",
     ),
-    NewerFormat: _Row(
+    Unreadable: _Row(
         503,
-        "NewerFormat",
-        "the store does not answer; whether this was stored before is not known",
-        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
-        " lest it undo a stop that came between",
-        1,
+        "UnreadableRecord",
+        hint="a stop is still sent, and replaces the record; for all else, deploy the release that"
+        " wrote it",
     ),
     Misconfigured: _Row(
         503, "Misconfigured", "live-record's settings are wrong", "the function's log says how"

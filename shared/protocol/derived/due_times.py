@@ -62,6 +62,11 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
     return times
 
 
+def ends_at(record: StreamRecord) -> int:
+    """Return when a recording that is wanted is to end; 0 if nothing is to end."""
+    return record.intent.until or 0 if record.intent.wanted else 0
+
+
 PRIORITY_OF = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from shared.protocol.state.command import Answer, Doubt, Flight, PendingCommand
+from shared.protocol.state.command import (
+    IN_DOUBT_MS,
+    Answer,
+    Doubt,
+    Flight,
+    PendingCommand,
+)
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
-from shared.protocol.stream import StreamKey
+from shared.protocol.stream import Command, StreamKey
 
 
 class StreamRecord(Struct, frozen=True, omit_defaults=True):
@@ -91,3 +97,10 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         """Return True if a hold still keeps policy from making an intent."""
         until = self.intent.held_until
         return self.is_held or (not self.intent.wanted and until is not None and now < until)
+
+
+def record_of_unknown(key: StreamKey, now: int) -> StreamRecord:
+    """Return a record for a stream of which nothing is known but that it may be recorded: a start
+    may have been sent just now."""
+    doubt = Doubt(Command.START, now + IN_DOUBT_MS)
+    return StreamRecord(key, ever_claimed=True, doubts=(doubt,))

@@ -1,6 +1,6 @@
 -- Replace one version of a record and, where the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
---       10 phases, 11 waits, 12 uris, 13 watched
+--       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine
 -- ARGV: 1 clock, 2 furthest slot, 3 the save as JSON (shared/store/save_request.py)
 -- Returns: {'conflict'}, or {result, version, ms until the slot, slot, lease end}. The result is
 --          'stored', 'over_quota' or 'claimed'; slot and lease end are '' unless it is 'claimed'.
@@ -67,10 +67,15 @@ local order = chosen.command_priority .. request.queue_position
 local rule = chosen.takes and '=' .. request.rule or ''
 
 -- The first write is one that an engine out of memory refuses; ZREM or HDEL would be carried out.
+-- A document that could not be read is kept beside the one that replaces it.
+if request.sets_aside then
+  redis.call('HSET', KEYS[2], 'aside', redis.call('HGET', KEYS[2], 'document') or '')
+end
 redis.call('HSET', KEYS[2], 'version', text(request.version + 1), 'token', request.token,
   'document', chosen.document, 'phase', chosen.phase, 'order', order, 'rule', rule,
-  'waits', waits, 'slot', claimed_slot, 'sent', sent, 'lease', lease, 'over_quota', result)
+  'waits', waits, 'ends_at', chosen.ends_at, 'slot', claimed_slot, 'sent', sent, 'lease', lease, 'over_quota', result)
 if result == 'claimed' then take(request.interval) end
+redis.call('HDEL', KEYS[14], request.member)
 if request.version == 0 then redis.call('ZADD', KEYS[9], 0, request.member) end
 if old.phase ~= chosen.phase then
   if old.phase then
