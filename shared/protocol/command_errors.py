@@ -7,7 +7,8 @@ from shared.protocol.stored_text import storable
 
 
 class LiveError(LiveRecordError):
-    """`code` and `request_id` are Live's own if it gave them; `status` is 0 if unknown."""
+    """`code` and `request_id` are Live's own if it gave them; `status` is 0 if unknown. A command
+    may be retried after `retry_after` ms; 0 if Live did not say."""
 
     def __init__(
         self,
@@ -16,11 +17,13 @@ class LiveError(LiveRecordError):
         *,
         status: int = 0,
         request_id: str = "",
+        retry_after: int = 0,
     ) -> None:
         super().__init__(storable(message or code or type(self).__name__))
         self.code = storable(code or type(self).__name__)
         self.status = status
         self.request_id = storable(request_id)
+        self.retry_after = retry_after
 
 
 class AlreadyStarted(LiveError):
@@ -44,19 +47,7 @@ class UnknownRejection(LiveError):
 
 
 class Retryable(LiveError):
-    """The command had no effect. `retry_after` is in ms; 0 if Live did not say."""
-
-    def __init__(
-        self,
-        code: str = "",
-        message: str = "",
-        *,
-        status: int = 0,
-        request_id: str = "",
-        retry_after: int = 0,
-    ) -> None:
-        super().__init__(code, message, status=status, request_id=request_id)
-        self.retry_after = retry_after
+    """The command had no effect."""
 
 
 class Throttled(Retryable):

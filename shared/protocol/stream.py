@@ -21,6 +21,9 @@ class Command(str, Enum):
     CANCEL_DELAY = "cancel_delay"
 
 
+STARTS = (Command.START, Command.RESTART)
+"""The commands that may begin a recording."""
+
 MAX_NAME_BYTES = 512
 """bytes of UTF-8. Percent-encoded, application and stream then fit into the 4 KB that Function
 Compute allows path and query (docs/platform/function-compute.md §2.3)."""

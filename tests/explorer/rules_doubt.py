@@ -63,15 +63,12 @@ def _no_echo() -> Patches:
     return ((reassert, "_AGAINST_A_START", ()), (reassert, "_AGAINST_A_STOP", ()))
 
 
-def _no_early_echo(command: str) -> Callable[[], Patches]:
-    real = Transition.may_still_land
+def _no_early_echo_of_a_stop() -> Patches:
+    return ((recording_status, "_may_be_ours", lambda *_: False),)
 
-    def may_still_land(transition: Transition, *commands: Command, at: int | None = None) -> bool:
-        wanted = transition.record.intent.wanted
-        hidden = (command == "stop" and not wanted) or (command == "start" and wanted)
-        return not hidden and real(transition, *commands, at=at)
 
-    return lambda: ((Transition, "may_still_land", may_still_land),)
+def _no_early_echo_of_a_start() -> Patches:
+    return ((recording_status, "_start_early", lambda *_: None),)
 
 
 def _early_echo_ends_it() -> Patches:
@@ -125,13 +122,13 @@ REMOVALS = (
     Removal(
         "early echo of a stop",
         "and at once if Live reports the unwanted state before that",
-        _no_early_echo("stop"),
+        _no_early_echo_of_a_stop,
         Scenario("", (START, STOP), before=LIVE, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "early echo of a start",
         "and at once if Live reports the unwanted state before that",
-        _no_early_echo("start"),
+        _no_early_echo_of_a_start,
         Scenario("", (STOP, START), before=RECORDED, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(

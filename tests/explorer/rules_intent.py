@@ -18,7 +18,7 @@ from shared.protocol import (
     StreamRecord,
 )
 from shared.protocol.policy import OnInterruption
-from shared.protocol.rules import acceptance, command_result, recording_status
+from shared.protocol.rules import command_result, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.decide import decide as _real_decide
 from shared.protocol.rules.transition import Transition
@@ -41,7 +41,7 @@ from tests.explorer.scenarios import (
 
 Patches = tuple[Patch, ...]
 _real_end = intent_rules._end
-_real_bind = acceptance._bind
+_real_bind = command_result._bind
 _real_runs = recording_status._runs
 
 
@@ -95,7 +95,7 @@ def _time_counts_anew() -> Patches:
             first_accepted_at=at, until=at + (transition.record.intent.max_duration or at)
         )
 
-    return ((acceptance, "_bind", bind), (intent_rules, "count_from_first_start", count))
+    return ((command_result, "_bind", bind), (intent_rules, "count_from_first_start", count))
 
 
 def _ends_in_silence() -> Patches:

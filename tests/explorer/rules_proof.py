@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shared.engine import recorder
 from shared.protocol import Flight, StreamRecord
-from shared.protocol.rules import acceptance, command_result
+from shared.protocol.rules import command_result
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.claim import claim as _real_claim
 from shared.protocol.rules.transition import Transition
@@ -20,7 +20,7 @@ from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
 _real_doubt = command_result.doubt
-_real_started = acceptance.accept_start
+_real_started = command_result.accept_start
 
 
 def _one(*faults: Fault) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _unproved_again_and_again() -> Patches:
         )
 
     return (
-        (acceptance, "accept_start", started),
+        (command_result, "accept_start", started),
         (command_result, "_may_be_paused", lambda *_: True),
     )
 

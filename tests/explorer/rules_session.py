@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from msgspec.structs import replace
 
-from shared.protocol import Command, Published, Reason, Unpublished
+from shared.protocol import Command, Published, Reason, StreamRecord, Unpublished
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
@@ -29,6 +30,8 @@ from tests.explorer.scenarios import (
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
+# by its name: the package gives the function so called
+decide_rules = import_module("shared.protocol.rules.decide")
 _real_published = session_rules.published
 _real_unpublished = session_rules.unpublished
 
@@ -113,12 +116,7 @@ def _refusal_is_nothing() -> Patches:
 
 
 def _presence_starts_nothing() -> Patches:
-    return ((session_rules, "_meet_intent", _opened_only),)
-
-
-def _opened_only(transition: Transition, why: Reason) -> None:
-    if transition.record.intent.wanted and why is not Reason.SEEN_AGAIN:
-        transition.enqueue(Command.START, why)
+    return ((session_rules, "_send_again", lambda *_: None),)
 
 
 def _any_list_is_believed() -> Patches:
@@ -148,13 +146,12 @@ def _stop_said_once() -> Patches:
 
 
 def _no_start_for_the_new() -> Patches:
-    real = session_rules._meet_intent
+    real = decide_rules.next_command
 
-    def meet(transition: Transition, why: Reason) -> None:
-        if transition.record.confirmation is None or why is Reason.SEEN_AGAIN:
-            real(transition, why)
+    def following(record: StreamRecord) -> object:
+        return real(record) if record.confirmation is None else None
 
-    return ((session_rules, "_meet_intent", meet),)
+    return ((decide_rules, "next_command", following),)
 
 
 def _sent_to_the_ended() -> Patches:

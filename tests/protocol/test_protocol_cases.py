@@ -94,6 +94,15 @@ def test_once_more_after_a_lost_restart_when_no_pause_can_last() -> None:
     assert story.passes(1).sent == ["start", "restart", "start"]
 
 
+def test_a_new_session_whose_start_a_lost_restart_replaced_is_started_at_once() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(SLOWLY)
+    story.unpublish().passes(SECOND).publish().passes(9 * SECOND)
+    assert story.sent == ["start", "restart", "restart"]
+
+    story.now += HOUR_MS  # nothing was handled meanwhile: its lease and its doubt are over
+    assert story.happens(TimePassed()).sent == ["start", "restart", "restart", "start"]
+
+
 def test_once_more_at_the_end_of_a_doubt() -> None:
     story = recording().stop().answer(InDoubt()).start().answer()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import STARTS, Command
 
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
 """When an ending session is polled, counted from when it was marked as ending (`off_since`)."""
@@ -50,8 +50,8 @@ def due_at(record: StreamRecord) -> int | None:
 def _due_of_intent(record: StreamRecord) -> list[int]:
     intent, confirmation = record.intent, record.confirmation
     times = [intent.until] if intent.until is not None else []
-    if intent.requester is Requester.POLICY and record.session is None:
-        times.append(intent.made_at + NEVER_LIVE_MS)
+    if (at := never_live_at(record)) is not None:
+        times.append(at)
     if (
         record.is_started
         and not record.is_off
@@ -60,6 +60,13 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
     ):
         times.append(confirmation.check_at)
     return times
+
+
+def never_live_at(record: StreamRecord) -> int | None:
+    """Return when an intent of policy ends whose stream was never live; None for never."""
+    intent = record.intent
+    is_of_policy = intent.wanted and intent.requester is Requester.POLICY
+    return intent.made_at + NEVER_LIVE_MS if is_of_policy and record.session is None else None
 
 
 def ends_at(record: StreamRecord) -> int:
@@ -76,15 +83,12 @@ def command_priority(record: StreamRecord) -> int:
     return PRIORITY_OF[record.pending.command] if record.pending else 0
 
 
-_BEGINS = (Command.START, Command.RESTART)
-
-
 def counts_against_quota(record: StreamRecord) -> bool:
     """Return True if it counts against a quota: a start of ours may have begun a recording, and
     nothing shows its end. A command that only waits does not count."""
-    if record.flight and record.flight.command in _BEGINS:
+    if record.flight and record.flight.command in STARTS:
         return True
-    if any(doubt.command in _BEGINS for doubt in record.doubts):
+    if any(doubt.command in STARTS for doubt in record.doubts):
         return True
     if record.is_off:
         return False

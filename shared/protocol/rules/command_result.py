@@ -17,7 +17,7 @@ from shared.protocol.command_errors import (
 )
 from shared.protocol.events import Accepted, CommandSettled
 from shared.protocol.reason import Reason
-from shared.protocol.rules import acceptance, command_retry
+from shared.protocol.rules import command_retry
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
@@ -48,7 +48,11 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
     )
     if isinstance(sent.answer, InDoubt):
         doubt(transition, flight)
-    _MEANING[flight.command](transition, flight, sent.answer)
+    ends = flight.command in (Command.STOP, Command.CANCEL_DELAY)
+    if ends and isinstance(sent.answer, (Retryable, InDoubt, OperatorActionNeeded)):
+        command_retry.retry(transition, flight, sent.answer, _code(sent.answer))
+    else:
+        _MEANING[flight.command](transition, flight, sent.answer)
 
 
 def lapse(transition: Transition, flight: Flight) -> None:
@@ -66,17 +70,9 @@ def doubt(transition: Transition, flight: Flight) -> None:
     transition.change(doubts=_within_bounds((*transition.record.doubts, doubtful)))
     if flight.command is Command.RESTART:
         transition.change(restart_doubted=True)
-        _start_in_its_place(transition)
     if flight.command is Command.STOP:
         latest = max(transition.record.stopped_at or 0, doubtful.until)
         transition.change(stopped_at=latest)  # when it may have stopped at the latest
-
-
-def _start_in_its_place(transition: Transition) -> None:
-    """Queue the session's start if a restart, which may never have arrived, took its place."""
-    record = transition.record
-    if record.intent.wanted and not record.is_started and not record.has_failed:
-        transition.enqueue_if_idle(Command.START, Reason.RESTART_UNKNOWN)
 
 
 def _within_bounds(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
@@ -96,37 +92,60 @@ def _start(transition: Transition, flight: Flight, answer: Accepted | LiveError)
         command_retry.remember_answer(transition, flight, answer, Reason.OLD_SESSION)
         if not isinstance(answer, StreamNotLive):
             intent_rules.count_acceptance(transition)
-        transition.enqueue_if_idle(Command.START, Reason.OLD_SESSION)
     elif isinstance(answer, Accepted):
-        acceptance.accept_start(transition, flight, answer, StartSource.ACCEPTED)
+        accept_start(transition, flight, answer, StartSource.ACCEPTED)
     elif isinstance(answer, AlreadyStarted):
-        acceptance.accept_start(
-            transition,
-            flight,
-            answer,
-            StartSource.ADOPTED if _may_be_paused(transition, flight) else StartSource.ALREADY,
-        )
+        is_adopted = _may_be_paused(transition, flight)
+        source = StartSource.ADOPTED if is_adopted else StartSource.ALREADY
+        accept_start(transition, flight, answer, source)
     elif isinstance(answer, StreamNotLive):
         _not_live(transition, flight, answer)
     elif isinstance(answer, InvalidCommand) or (
-        isinstance(answer, UnknownRejection) and _by_person(transition)
+        isinstance(answer, UnknownRejection)
+        and transition.record.intent.requester is Requester.PERSON
     ):
         _failed(transition, flight, answer)
     else:
-        command_retry.remember_answer(transition, flight, answer, _code(answer))
-        command_retry.enqueue_retry(
-            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
-        )
+        command_retry.retry(transition, flight, answer, _code(answer))
+
+
+def accept_start(
+    transition: Transition, flight: Flight, answer: Accepted | LiveError, source: StartSource
+) -> None:
+    command_retry.remember_answer(transition, flight, answer, Reason(source.value))
+    if transition.record.intent.wanted:
+        _open_anew(transition, flight)
+        _bind(transition)
+    if transition.record.intent.wanted:
+        is_reassertion = flight.reason in (Reason.REASSERT, Reason.REASSERT_EARLY)
+        anew = is_reassertion and not transition.may_still_land(Command.RESTART)
+        confirmation_rules.begin(transition, source, flight.sent_at, anew=anew)
+
+
+def _open_anew(transition: Transition, flight: Flight) -> None:
+    """Open a session if the accepted start was sent since the session ended, or since Live knew no
+    such stream: the stream is back, and no callback or list has reported it yet."""
+    session, unbound = transition.record.session, transition.record.intent.session is None
+    if session is None:
+        return
+    ended = transition.record.is_off and flight.sent_at >= session.off_since
+    if ended or (unbound and session.last_start_not_found):
+        session_rules.open_undated(transition)
+
+
+def _bind(transition: Transition) -> None:
+    if transition.record.session is None:
+        session_rules.open_undated(transition)
+    transition.change_session(start_not_found=False, last_start_not_found=False)
+    intent_rules.bind(transition)
+    if transition.record.is_off:
+        intent_rules.end_with_session(transition)
 
 
 def _opened_since(transition: Transition, flight: Flight) -> bool:
     """Return True if a session has opened since the flight was claimed: the answer is about the
     session before."""
     return transition.record.intent.wanted and flight.session != transition.record.session_number
-
-
-def _by_person(transition: Transition) -> bool:
-    return transition.record.intent.requester is Requester.PERSON
 
 
 def _may_be_paused(transition: Transition, flight: Flight) -> bool:
@@ -139,10 +158,7 @@ def _may_be_paused(transition: Transition, flight: Flight) -> bool:
 def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None:
     intent = transition.record.intent
     if intent.wanted and _has_just_come(transition):
-        command_retry.remember_answer(transition, flight, answer, Reason.NOT_LIVE_YET)
-        command_retry.enqueue_retry(
-            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
-        )
+        command_retry.retry(transition, flight, answer, Reason.NOT_LIVE_YET)
         return
     command_retry.remember_answer(transition, flight, answer, Reason.NOT_LIVE)
     if intent.wanted and intent.if_not_live is IfNotLive.FAIL and intent.first_accepted_at is None:
@@ -173,12 +189,6 @@ def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
 
 
 def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
-    if isinstance(answer, (Retryable, InDoubt, OperatorActionNeeded)):
-        command_retry.remember_answer(transition, flight, answer, _code(answer))
-        command_retry.enqueue_retry(
-            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
-        )
-        return
     command_retry.remember_answer(transition, flight, answer, _over(answer))
     if isinstance(answer, InvalidCommand):
         return
@@ -209,12 +219,6 @@ def _stop_missed(transition: Transition, flight: Flight) -> None:
 
 
 def _cancel_delay(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
-    if isinstance(answer, (Retryable, InDoubt, OperatorActionNeeded)):
-        command_retry.remember_answer(transition, flight, answer, _code(answer))
-        command_retry.enqueue_retry(
-            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
-        )
-        return
     command_retry.remember_answer(transition, flight, answer, _over(answer))
     if not isinstance(answer, InvalidCommand):
         transition.change(stopped_at=_latest_doubtful_stop(transition))
@@ -228,15 +232,14 @@ def _latest_doubtful_stop(transition: Transition) -> int | None:
 
 def _restart(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
     if isinstance(answer, Accepted):
-        acceptance.accept_start(transition, flight, answer, StartSource.ACCEPTED)
+        accept_start(transition, flight, answer, StartSource.ACCEPTED)
+        return
+    if isinstance(answer, (Retryable, OperatorActionNeeded)):
+        command_retry.retry(transition, flight, answer, _code(answer))
+        confirmation_rules.allow_repeat(transition)
         return
     command_retry.remember_answer(transition, flight, answer, _code(answer))
-    if isinstance(answer, (Retryable, OperatorActionNeeded)):
-        command_retry.enqueue_retry(
-            transition, flight, after=command_retry.delay_before_retry(answer, flight.attempts)
-        )
-        confirmation_rules.allow_repeat(transition)
-    elif not isinstance(answer, InDoubt) and transition.record.intent.wanted:
+    if not isinstance(answer, InDoubt) and transition.record.intent.wanted:
         transition.enqueue_if_idle(Command.START, Reason.UNPROVED)
 
 

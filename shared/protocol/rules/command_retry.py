@@ -45,6 +45,14 @@ def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None
         )
 
 
+def retry(
+    transition: Transition, flight: Flight, answer: Accepted | LiveError, reason: Reason
+) -> None:
+    """Enqueue the command again after the delay that the answer, which is remembered, calls for."""
+    remember_answer(transition, flight, answer, reason)
+    enqueue_retry(transition, flight, after=delay_before_retry(answer, flight.attempts))
+
+
 def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
     """Return the delay before the next attempt, in ms."""
     if isinstance(answer, OperatorActionNeeded):

@@ -1,6 +1,6 @@
 """The states of a confirmation, and what leads from one to the next.
 
-An accepted start (acceptance.py) or a yes on demand (on_demand.py) begins one; reports and time
+An accepted start (command_result.py) or a yes on demand (on_demand.py) begins one; reports and time
 move it on. It knows nothing of how its commands are sent.
 """
 
@@ -33,40 +33,31 @@ class Check(Struct, frozen=True):
     command: Command | None
     reason: Reason
     follows: State
-    is_repeat: bool = True  # at most one of a session repeats what Live accepted
 
 
 CHECKS: Mapping[State, Check] = {
-    State.AWAITING_REPORT: Check(
-        CONFIRM_MS, None, Reason.UNCONFIRMED, State.POLLED, is_repeat=False
-    ),
+    State.AWAITING_REPORT: Check(CONFIRM_MS, None, Reason.UNCONFIRMED, State.POLLED),
     State.POLLED: Check(CONFIRM_AGAIN_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
-    State.APPROVED: Check(
-        CONFIRM_MS,
-        Command.START,
-        Reason.UNCONFIRMED,
-        State.UNCONFIRMED,
-        is_repeat=False,
-    ),
+    State.APPROVED: Check(CONFIRM_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
     State.MAY_BE_PAUSED: Check(CONFIRM_MS, Command.RESTART, Reason.UNPROVED, State.UNCONFIRMED),
     State.WAITING_OUT_PAUSE: Check(None, Command.START, Reason.UNPROVED, State.UNCONFIRMED),
     State.CONFIRMED_UNDATED: Check(None, Command.START, Reason.UNPROVED, State.CONFIRMED),
 }
 """A state that is not here lasts until something is reported or a start is accepted."""
+_REPEATS = (State.POLLED, State.MAY_BE_PAUSED)
+"""Their checks repeat what Live accepted: at most one for a session."""
 
 
 def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bool = False) -> None:
     """Take the session as started by what was sent at `sent_at`; a report since then confirms it.
     `anew`: what an earlier start of the session has spent does not count."""
     record = transition.record
-    repeated = (
-        record.confirmation is not None and record.is_started and record.confirmation.repeated
-    )
+    before = record.confirmation if record.is_started else None
     confirmation = Confirmation(
         record.session_number,
         transition.now,
         source,
-        repeated=repeated and not anew,
+        repeated=before is not None and before.repeated and not anew,
         since=_about_it_since(transition, source, sent_at),
     )
     transition.change(failure=None)
@@ -136,7 +127,7 @@ def check(transition: Transition, *, may_query_online: bool) -> None:
         return
     if due.command is None and not may_query_online:
         return
-    repeated = confirmation.repeated or due.is_repeat
+    repeated = confirmation.repeated or confirmation.state in _REPEATS
     _enter(transition, replace(confirmation, repeated=repeated), due.follows)
     if due.command is None:
         transition.query_online = True

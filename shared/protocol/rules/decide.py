@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from shared.protocol.continuity import UNBROKEN, Continuity
-from shared.protocol.derived.due_times import NEVER_LIVE_MS, next_poll
+from shared.protocol.derived.due_times import never_live_at, next_poll
 from shared.protocol.events import (
     CancelDelayAsked,
     CommandSettled,
@@ -31,9 +31,9 @@ from shared.protocol.rules import command_result, idempotency, on_demand, reasse
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
+from shared.protocol.rules.next_command import next_command
 from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 
 
@@ -64,6 +64,7 @@ def decide(
         _happen(transition, event)
         if transition.refused:  # its key may be used again, once the stream stands otherwise
             transition.change(asked=record.asked)
+    _send_start(transition, record)
     if transition.record != record:
         transition.change(changed_at=now)
     return Decision(
@@ -125,12 +126,18 @@ def _pass_time(transition: Transition) -> None:
         command_result.lapse(transition, flight)
     reassert.end_doubts(transition)
     intent_rules.end_by_time(transition)
-    intent = transition.record.intent
-    unseen = (
-        intent.wanted and intent.requester is Requester.POLICY and transition.record.session is None
-    )
-    if unseen and transition.now >= intent.made_at + NEVER_LIVE_MS:
+    at = never_live_at(transition.record)
+    if at is not None and transition.now >= at:
         intent_rules.end_never_live(transition)
+
+
+def _send_start(transition: Transition, before: StreamRecord) -> None:
+    """Queue the start that follows from the record. A stage that observes has it noted once."""
+    record, command = transition.record, next_command(transition.record)
+    noted = (before.session_number, before.intent.generation)
+    is_noted = noted == (record.session_number, record.intent.generation)
+    if command and not (transition.settings.observe and is_noted):
+        transition.enqueue(*command)
 
 
 def _check(transition: Transition, event: TimePassed) -> None:

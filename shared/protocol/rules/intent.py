@@ -33,9 +33,11 @@ def start(transition: Transition, asked: StartAsked) -> None:
         if_not_live=asked.if_not_live,
         max_duration=asked.max_duration,
         until=asked.until,
+        claimed=transition.record.is_on_wire(Command.START),
     )
     transition.add_entry(Reason.ASKED_START, who=asked.who, note=asked.note)
-    _send_start(transition, Reason.ASKED_START)
+    if not transition.record.lacks_start:  # else a start follows from that
+        _send_start(transition, Reason.ASKED_START)
 
 
 def _start_again(transition: Transition, asked: StartAsked) -> None:
@@ -66,12 +68,8 @@ def _is_recorded_here(record: StreamRecord) -> bool:
 
 
 def _send_start(transition: Transition, reason: Reason) -> None:
-    """Enqueue a start, unless one of this session is on the wire: it serves the new intent too."""
-    flight = transition.record.flight
-    served = flight and flight.command is Command.START
-    if flight and served and flight.session == transition.record.session_number:
-        transition.change_intent(claimed=True)
-    else:
+    """Enqueue a start, unless one of this session is on the wire: it serves the new intent, too."""
+    if not transition.record.is_on_wire(Command.START):
         transition.enqueue(Command.START, reason)
 
 
@@ -189,9 +187,9 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
         who=rule.name,
         on_interruption=rule.on_interruption,
         max_duration=rule.max_duration,
+        claimed=record.is_on_wire(Command.START),
     )
     transition.add_entry(Reason.RULE_RECORDS, rule=rule.name)
-    _send_start(transition, Reason.RULE_RECORDS)
     return True
 
 

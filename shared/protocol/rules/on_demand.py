@@ -12,7 +12,6 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import Command
 
 FRESH_MS = 60_000
 """How long an on-demand answer counts for the session that opens next."""
@@ -52,16 +51,10 @@ def answered(transition: Transition, event: OnDemandAnswered) -> None:
 
 
 def opened(transition: Transition) -> None:
-    """Take the session that opens as started if the answer for it was yes; drop its start."""
-    approved_at, pending = transition.record.approved_on_demand_at, transition.record.pending
+    """Take the session that opens as started if the answer for it was yes: it needs no start."""
+    record, approved_at = transition.record, transition.record.approved_on_demand_at
     transition.change(approved_on_demand_at=None)
-    if (
-        approved_at is None
-        or transition.now - approved_at > FRESH_MS
-        or transition.record.flight is not None
-    ):
-        return
-    if pending is not None and pending.command is Command.START:
-        transition.change(pending=None)
+    is_fresh = approved_at is not None and transition.now - approved_at <= FRESH_MS
+    if approved_at is not None and is_fresh and record.flight is None and record.lacks_start:
         intent_rules.bind(transition)
         confirmation_rules.begin(transition, StartSource.ON_DEMAND, approved_at)

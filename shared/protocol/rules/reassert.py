@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
-from shared.protocol.stream import Command
+from shared.protocol.stream import STARTS, Command
 
 _AGAINST_A_START = (Command.STOP, Command.CANCEL_DELAY)
-_AGAINST_A_STOP = (Command.START, Command.RESTART)
+_AGAINST_A_STOP = STARTS
 
 
 def end_doubts(transition: Transition) -> None:
@@ -34,7 +34,8 @@ def end_doubts(transition: Transition) -> None:
         _heal(transition)
     against = _AGAINST_A_START if transition.record.intent.wanted else _AGAINST_A_STOP
     if any(doubt.command in against and not transition.is_unmanaged(doubt) for doubt in over):
-        transition.enqueue_wanted(Reason.REASSERT)
+        wanted = transition.record.intent.wanted
+        transition.enqueue(Command.START if wanted else Command.STOP, Reason.REASSERT)
 
 
 def _reopened(doubt: Doubt, steady_since: int) -> Doubt:
@@ -53,8 +54,10 @@ def _pause_until_stops_landed(transition: Transition) -> None:
 
 
 def _heal(transition: Transition) -> None:
-    """Enqueue one start for when no pause can last: a restart that was lost may leave a pause."""
-    if transition.record.intent.wanted and transition.record.pending is None:
+    """Enqueue one start for when no pause can last: a restart that was lost may leave a pause. A
+    session that lacks its start does not wait for that."""
+    record = transition.record
+    if record.intent.wanted and record.pending is None and not record.lacks_start:
         transition.enqueue(
             Command.START, Reason.RESTART_UNKNOWN, after=transition.settings.merge_delay
         )

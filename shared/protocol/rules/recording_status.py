@@ -10,7 +10,7 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure
 from shared.protocol.state.session import TOGETHER_MS
-from shared.protocol.stream import Command
+from shared.protocol.stream import STARTS, Command
 
 FAILED = "record_error"
 
@@ -55,11 +55,8 @@ def _runs(transition: Transition, what: str, time: int | None) -> None:
 
 def _may_be_ours(transition: Transition, time: int | None) -> bool:
     """Return True if a recording that nobody wants may be the effect of a command in doubt."""
-    if transition.may_still_land(Command.START, at=time):
-        return True
-    doubts = [doubt for doubt in transition.record.doubts if not transition.is_unmanaged(doubt)]
-    restarts = [doubt for doubt in doubts if doubt.command is Command.RESTART]
-    return any(doubt.may_explain(time) for doubt in restarts)
+    starts = [doubt for doubt in transition.record.doubts if doubt.command in STARTS]
+    return any(doubt.may_explain(time) and not transition.is_unmanaged(doubt) for doubt in starts)
 
 
 def _settle_restart(transition: Transition, time: int | None) -> None:
@@ -118,13 +115,8 @@ def file_left(transition: Transition, event: FileLeft) -> None:
 
 def file_failed(transition: Transition, event: FileFailed) -> None:
     """Note the failed file. The recording goes on, so the session has not failed."""
-    transition.add_entry(
-        Reason.FILE_FAILED,
-        event=event.event,
-        code=event.code,
-        message=event.message,
-        uri=event.uri,
-    )
+    about = {"event": event.event, "code": event.code, "message": event.message, "uri": event.uri}
+    transition.add_entry(Reason.FILE_FAILED, **about)
 
 
 def remarked(transition: Transition, event: Remarked) -> None:

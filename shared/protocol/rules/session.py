@@ -19,7 +19,7 @@ from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import on_demand
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import STARTS, Command
 
 
 def published(transition: Transition, event: Published) -> None:
@@ -82,20 +82,14 @@ def _learn_time(transition: Transition, session: Session, time: int) -> None:
 def _covered(transition: Transition, time: int) -> bool:
     """Return True if a start clearly later than the publish was accepted, is on the wire or is
     pending: it is about that publish or a later one."""
-    confirmation, flight, pending = (
-        transition.record.confirmation,
-        transition.record.flight,
-        transition.record.pending,
-    )
-    if confirmation and transition.record.is_started:
-        return confirmation.covers(time)
+    record = transition.record
+    if record.confirmation and record.is_started:
+        return record.confirmation.covers(time)
+    flight, pending = record.flight, record.pending
     if flight and flight.command is Command.START and flight.sent_at - TOGETHER_MS > time:
         return True
-    return (
-        pending is not None
-        and pending.command is Command.START
-        and transition.now - TOGETHER_MS > time
-    )
+    is_pending = pending is not None and pending.command is Command.START
+    return is_pending and transition.now - TOGETHER_MS > time
 
 
 def _open(
@@ -108,10 +102,10 @@ def _open(
     transition.add_entry(reason, session=number)
     session = Session(number, transition.now, time, listed)
     intent_rules.meet_session(transition, session)
-    _drop_own_restart(transition)
+    _drop_start(transition)
     transition.change(session=session, failure=None)
     if not intent_rules.by_policy(transition, says_why_not=True):
-        _meet_intent(transition, reason)
+        _repeat_missed_stop(transition)
     on_demand.opened(transition)
 
 
@@ -123,18 +117,23 @@ def open_undated(transition: Transition) -> None:
     )
 
 
-def _drop_own_restart(transition: Transition) -> None:
-    """Drop a restart that was to check a start of the session before."""
+def _drop_start(transition: Transition) -> None:
+    """Drop a start of the session before, and a restart that was to check one."""
     pending = transition.record.pending
-    if pending and pending.reason is Reason.UNPROVED:
+    if pending and (pending.command is Command.START or pending.reason is Reason.UNPROVED):
         transition.change(pending=None)
 
 
-def _meet_intent(transition: Transition, reason: Reason) -> None:
-    """Act on the intent now that the stream is live: start it, or repeat a stop that missed it."""
+def _send_again(transition: Transition) -> None:
+    """Send again what was sent before the session seemed to end."""
     if transition.record.intent.wanted:
-        transition.enqueue(Command.START, reason)
-    elif _stop_missed(transition):
+        transition.enqueue(Command.START, Reason.SEEN_AGAIN)
+    else:
+        _repeat_missed_stop(transition)
+
+
+def _repeat_missed_stop(transition: Transition) -> None:
+    if not transition.record.intent.wanted and _stop_missed(transition):
         transition.change(stop_not_found_at=None)
         transition.enqueue(Command.STOP, Reason.STREAM_RETURNED)
 
@@ -205,7 +204,7 @@ def _end(transition: Transition) -> None:
     transition.change_session(state=SessionState.ENDED, off_since=transition.now)
     transition.add_entry(Reason.WENT_OFF)
     pending = transition.record.pending
-    if pending and pending.command in (Command.START, Command.RESTART):
+    if pending and pending.command in STARTS:
         transition.change(pending=None)
         transition.add_entry(Reason.WITHHELD)
     intent_rules.end_with_session(transition)
@@ -265,6 +264,5 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
     )
     if doubted:
         transition.add_entry(Reason.SEEN_AGAIN)
-    lacks_start = transition.record.lacks_start and not transition.settings.observe
-    if not intent_rules.by_policy(transition, says_why_not=doubted) and (doubted or lacks_start):
-        _meet_intent(transition, Reason.SEEN_AGAIN)
+    if not intent_rules.by_policy(transition, says_why_not=doubted) and doubted:
+        _send_again(transition)

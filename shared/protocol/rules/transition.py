@@ -89,10 +89,6 @@ class Transition:
             return True
         return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
-    def enqueue_wanted(self, reason: Reason) -> None:
-        """Send what the intent wants once more."""
-        self.enqueue(Command.START if self.record.intent.wanted else Command.STOP, reason)
-
     def is_unmanaged(self, doubt: Doubt) -> bool:
         """Return True if the doubt is a restart that a person asked of an unmanaged recording."""
         intent = self.record.intent

@@ -15,7 +15,7 @@ from shared.protocol.state.command import (
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
-from shared.protocol.stream import Command, StreamKey
+from shared.protocol.stream import STARTS, Command, StreamKey
 
 
 class StreamRecord(Struct, frozen=True, omit_defaults=True):
@@ -72,13 +72,17 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def lacks_start(self) -> bool:
-        """Wanted and live, and nothing was started, has failed or is under way: a stage that only
-        observed leaves it so."""
-        session = self.session
-        if not self.intent.wanted or session is None or session.state is not SessionState.LIVE:
+        """Return True if a start follows: it is wanted and not known to be off, and in this session
+        nothing was started, has failed or is under way. A stage that observes leaves it so."""
+        if not self.intent.wanted or self.session is None or self.is_off:
             return False
-        is_under_way = self.pending is not None or self.flight is not None
-        return not (is_under_way or self.is_started or self.has_failed)
+        is_decided = self.is_started or self.has_failed or self.session.start_not_found
+        return not is_decided and self.pending is None and not self.is_on_wire(*STARTS)
+
+    def is_on_wire(self, *commands: Command) -> bool:
+        """Return True if one of the commands is in flight for the present session."""
+        flight, number = self.flight, self.session_number
+        return flight is not None and flight.session == number and flight.command in commands
 
     @property
     def is_held(self) -> bool:

@@ -1,0 +1,20 @@
+"""The start that follows from the record alone. What does not follow is pending, with its cause.
+
+`decide` asks for it once an event is decided. It knows neither the event nor the time.
+"""
+
+from __future__ import annotations
+
+from shared.protocol.reason import Reason
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.stream import Command
+
+
+def next_command(record: StreamRecord) -> tuple[Command, Reason] | None:
+    """Return a start and its cause if the session lacks one, and nothing else is pending."""
+    session, intent = record.session, record.intent
+    if session is None or not record.lacks_start:
+        return None
+    if intent.made_at >= session.opened_at:
+        return Command.START, intent.reason
+    return Command.START, Reason.SEEN_ONLINE if session.time is None else Reason.PUBLISHED
