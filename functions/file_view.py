@@ -29,7 +29,7 @@ def _period(value: object) -> int:
 
 QUERY: tuple[Field, ...] = (
     LIMIT,
-    Field("for", _period, DURATION_TEXT, "how long the addresses play: 12h at most", "1h"),
+    Field("for", _period, DURATION_TEXT, "how long the playback URLs are valid: at most 12h", "1h"),
 )
 """The query of a request for playback URLs; `for` is in ms once read."""
 

@@ -40,21 +40,21 @@ SLOT_WAIT_MS = 250
 
 _END = (
     span("max_duration", "how long to record, from the first accepted start", example="4h"),
-    moment("until", "when to stop, in place of max_duration"),
+    moment("until", "when to stop; instead of max_duration"),
 )
-_NOTE = text("note", "kept in the history", example="morning show")
+_NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(
         "on_interruption",
         OnInterruption,
         [kind.value for kind in OnInterruption],
-        "what an interruption does: start anew, stop, or stop and leave the file at once",
+        "what to do when the stream drops: record it again, stop, or also write the file at once",
     ),
     choice(
         "if_not_live",
         IfNotLive,
         [kind.value for kind in IfNotLive],
-        "wait for the stream, or fail at once",
+        "what to do when the stream is offline: wait for it, or fail at once",
     ),
     *_END,
     _NOTE,
@@ -83,13 +83,14 @@ ONCE = "Idempotency-Key"
 HEADERS: tuple[Field, ...] = (
     key(
         ONCE,
-        "for 24 hours the same key again changes nothing and answers the present state",
+        "a key of your own; for 24 hours a request with the same key changes nothing and returns"
+        " the present state",
         example="0b9f7c1e-show-42",
     ),
     preference(
         ask_results.PREFER,
-        "wait=8 waits as many seconds for Live's confirmation or the outcome of the command,"
-        f" {ask_results.MAX_WAIT_S} at the most",
+        "wait=8 waits up to 8 seconds for Live's confirmation or the command's outcome; at most"
+        f" {ask_results.MAX_WAIT_S}",
         example="wait=8",
     ),
 )

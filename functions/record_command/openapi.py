@@ -31,7 +31,7 @@ _PROBLEMS: Mapping[int, str] = {
     401: "No token, or none that is known",
     403: "The token may not do this",
     404: "The domain is none of this stage",
-    409: "Not while the stream stands as it does, or Live's own StreamNotFound",
+    409: "Not possible in the stream's present state, or Live's own StreamNotFound",
     413: "A body has at most 16 KiB",
     415: "The body is not JSON",
     422: "The Idempotency-Key was used with another request",
@@ -187,7 +187,7 @@ def _responses(route: Route) -> Json:
     responses["429"] = {"description": _TOO_MANY, "content": platform}
     if route.headers:
         for status in route.answers:
-            applied = _header("the part of Prefer that was kept to")
+            applied = _header("the preference that was applied")
             responses[str(status)].setdefault("headers", {})["Preference-Applied"] = applied
     if route.method == "HEAD":
         for response in responses.values():

@@ -79,15 +79,15 @@ def _written(key: StreamKey) -> str:
 
 
 LIST: tuple[Field, ...] = (
-    choice("phase", Phase, [phase.value for phase in Phase], "only those that stand so"),
-    text("domain", "only those of this domain", example="live.example.com"),
-    stream_name("app", "only those of this application", example="app"),
+    choice("phase", Phase, [phase.value for phase in Phase], "only streams in this phase"),
+    text("domain", "only streams of this domain", example="live.example.com"),
+    stream_name("app", "only streams of this application", example="app"),
     LIMIT,
     Field(
         "cursor",
         _cursor,
         {"type": "string"},
-        'where to go on: "next" of the page before',
+        'where to continue: "next" of the previous page',
         _written(StreamKey("live.example.com", "app", "room1")),
     ),
 )
