@@ -8,14 +8,15 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from gettext import gettext as _
 from pathlib import Path
 
 import click
 
 from cli import output
 from cli.local import demo as demonstration
-from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, running
+from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, Stack, running
 from cli.packaging import RUNTIMES
 from cli.packaging.command import unpacked
 from cli.paths import need_checkout
@@ -47,7 +48,7 @@ def demo(store: str) -> None:
     A stream is recorded, interrupted, resumed and stopped. No cloud account is needed.
     """
     for number in _ending_signals():
-        signal.signal(number, lambda *_: sys.exit("The demo was interrupted."))
+        signal.signal(number, lambda *_signal: sys.exit(_("The demo was interrupted.")))
     sys.exit(demonstration.run(store))
 
 
@@ -86,7 +87,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         need_checkout("dev --package")
     ended = threading.Event()
     for number in (signal.SIGINT, *_ending_signals()):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_signal: ended.set())
     folder = stages_file().resolve().parent / DEV
     with running(
         folder,
@@ -97,14 +98,20 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         deployed=unpacked(runtime, folder / "code") if runtime else None,
     ) as stack:
         register(DEV, Target(stack.fc, TOKEN, stack.live, stack.rtmp))
-        click.echo(f"Function Compute     {stack.fc}    (API token: {TOKEN})")
-        click.echo(f"ApsaraVideo Live     {stack.live}    (control plane under /_control/)")
-        click.echo(f"push streams to      {stack.rtmp}/app/STREAM")
-        click.echo(f"recordings           {stack.folder / 'buckets'}")
-        click.echo(f"store, clock, logs   {stack.folder}")
-        click.echo(f"development clock    {output.clock_offset(stack.get('clock')['offset_ms'])}")
-        click.echo("Press Ctrl-C to stop.")
+        for line in _addresses(stack):
+            click.echo(line)
         ended.wait()
+
+
+def _addresses(stack: Stack) -> Iterator[str]:
+    yield _("Function Compute     {url}    (API token: {token})").format(url=stack.fc, token=TOKEN)
+    yield _("ApsaraVideo Live     {url}    (control plane under /_control/)").format(url=stack.live)
+    yield _("push streams to      {url}/app/STREAM").format(url=stack.rtmp)
+    yield _("recordings           {folder}").format(folder=stack.folder / "buckets")
+    yield _("store, clock, logs   {folder}").format(folder=stack.folder)
+    offset = output.clock_offset(stack.get("clock")["offset_ms"])
+    yield _("development clock    {offset}").format(offset=offset)
+    yield _("Press Ctrl-C to stop.")
 
 
 @click.group()

@@ -11,17 +11,22 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from gettext import gettext as _
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli import output, texts
 from cli.api import Api
+from cli.errors import Failure
 from cli.local.encoder import Encoder
 from cli.local.scheduling_latency import SchedulingLatency
 from cli.local.stack import TOKEN, Stack, running
 from cli.stage_registry import STATE
+from shared.inbound.catalogue import Language, catalogue
+from shared.protocol.reason import Reason
 
 STREAM = "live.example.com/app/room1"
 BUCKETS = STATE / "demo"
@@ -42,8 +47,8 @@ def run(store: str) -> int:
         tempfile.TemporaryDirectory(prefix="live-record-") as folder,
         running(Path(folder), store=store, buckets=BUCKETS) as stack,
     ):
-        api = Api(stack.fc, TOKEN)
-        _say("ApsaraVideo Live and Function Compute are emulated on this machine.")
+        api = Api(stack.fc, TOKEN, language=texts.current_language())
+        _say(_("ApsaraVideo Live and Function Compute are emulated on this machine."))
         stack.control("switches", start_after_interruption_within_delay="new_file")
         with SchedulingLatency() as latency:
             _play_scenario(stack, api)
@@ -54,22 +59,22 @@ def run(store: str) -> int:
 
 def _play_scenario(stack: Stack, api: Api) -> None:
     url = f"{stack.rtmp}/app/room1?vhost=push.example.com"
-    _say(f"An operator asks for {STREAM}, which is not live yet.")
+    _say(_("An operator asks for {stream}, which is not live yet.").format(stream=STREAM))
     _print_status(api.ask(STREAM, "start", note="morning show"))
-    _say("An encoder pushes over RTMP; 2 s later Live's signed callback reaches the function.")
+    _say(_("An encoder pushes over RTMP; 2 s later Live's signed callback reaches the function."))
     with _encoder(url) as encoder:
         _wait_for_phase(api, "recording")
         _wait_for_frames(stack)
-        _say("The network drops: Live stops the recording, and would never start it again.")
+        _say(_("The network drops: Live stops the recording, and would never start it again."))
         encoder.cut()
     time.sleep(OUTAGE_S)
-    _say("The encoder reconnects; the callback comes twice, as callbacks may.")
+    _say(_("The encoder reconnects; the callback comes twice, as callbacks may."))
     stack.control("callbacks", do="duplicate", event="publish", times=1)
     with _encoder(url):
         _wait_for_history(api, "published_twice")
         _wait_for_phase(api, "recording")
         _wait_for_frames(stack)
-        _say("The operator stops it, and wants the file at once.")
+        _say(_("The operator stops it, and wants the file at once."))
         _print_status(api.ask(STREAM, "stop", finalize=True, note="show is over"))
         _wait_for_phase(api, "idle")
         _wait_for_files(api, 2)
@@ -79,7 +84,7 @@ def _play_scenario(stack: Stack, api: Api) -> None:
 def _encoder(url: str) -> Iterator[Encoder]:
     with Encoder(url) as encoder:
         if encoder.refusal:
-            raise click.ClickException(f"the encoder was refused: {encoder.refusal}")
+            raise Failure(_("the encoder was refused: {answer}").format(answer=encoder.refusal))
         yield encoder
 
 
@@ -87,8 +92,14 @@ def _wait_for_phase(api: Api, phase: str) -> None:
     deadline = time.monotonic() + STEP_TIMEOUT_S
     while (answer := api.status(STREAM))["phase"] != phase:
         if time.monotonic() > deadline:
-            raise click.ClickException(
-                f"{STREAM} is {answer['phase']} and not {phase}: {answer['reason']['text']}"
+            sentence = _("{stream} is in the phase {phase} and not {expected}: {reason}")
+            raise Failure(
+                sentence.format(
+                    stream=STREAM,
+                    phase=output.phase_word(answer["phase"]),
+                    expected=output.phase_word(phase),
+                    reason=answer["reason"]["text"],
+                )
             )
         time.sleep(0.02)
     _print_status(answer)
@@ -99,7 +110,8 @@ def _wait_for_history(api: Api, code: str) -> None:
     deadline = time.monotonic() + STEP_TIMEOUT_S
     while code not in [line["code"] for line in api.history(STREAM)["history"]]:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"the history of {STREAM} never had {code}")
+            sentence = _("the history of {stream} never had {code}")
+            raise Failure(sentence.format(stream=STREAM, code=code))
         time.sleep(0.02)
 
 
@@ -107,7 +119,8 @@ def _wait_for_files(api: Api, count: int) -> None:
     deadline = time.monotonic() + STEP_TIMEOUT_S
     while len(api.files(STREAM)["files"]) < count:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"{STREAM} never left {count} files")
+            sentence = _("{stream} never left {count} files")
+            raise Failure(sentence.format(stream=STREAM, count=count))
         time.sleep(0.02)
 
 
@@ -116,7 +129,8 @@ def _wait_for_frames(stack: Stack) -> None:
     deadline = time.monotonic() + STEP_TIMEOUT_S
     while (_stream(stack)["recording"] or {}).get("filmed_ms", 0) < MIN_RECORDED_S * 1000:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"{STREAM} was not recorded for {MIN_RECORDED_S} s")
+            sentence = _("{stream} was not recorded for {seconds} s")
+            raise Failure(sentence.format(stream=STREAM, seconds=MIN_RECORDED_S))
         time.sleep(0.02)
 
 
@@ -132,9 +146,8 @@ def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
     expected = ["start", "start", "start", "stop", "cancel_delay"]
     gap_ms = _gap_ms(files)
     is_as_expected = [call["command"] for call in calls] == expected and duplicates == 0
-    click.echo(
-        f"    between them {gap_ms} ms; on the wire nothing was recorded for {again - gone} ms"
-    )
+    gap = _("    between them {gap} ms; on the wire nothing was recorded for {outage} ms")
+    click.echo(gap.format(gap=gap_ms, outage=again - gone))
     return {
         "result": "ok"
         if is_as_expected and abs(gap_ms - (again - gone)) <= tolerance_ms
@@ -162,33 +175,38 @@ def _recorded_files(stack: Stack) -> Sequence[Mapping[str, Any]]:
 def _gap_ms(files: Sequence[Mapping[str, Any]]) -> int:
     """Return the ms between the last frame of the first file and the first of the second."""
     if len(files) < 2:  # noqa: PLR2004 - a gap has two sides
-        raise click.ClickException(f"two sessions should leave two files, but left {len(files)}")
+        sentence = _("two sessions should leave two files, but left {count}")
+        raise Failure(sentence.format(count=len(files)))
     return int(files[1]["began_ms"]) - int(files[0]["ended_ms"])
 
 
 def _print_files(files: Sequence[Mapping[str, Any]]) -> None:
-    _say("What was recorded; ffplay, mpv and VLC play it:")
+    _say(_("What was recorded; ffplay, mpv and VLC play it:"))
     for file in files:
-        click.echo(f"    {file['duration_ms'] / 1000:6.3f} s  ffplay {file['path']}")
+        line = _("    {seconds:6.3f} s  ffplay {file}")
+        click.echo(line.format(seconds=file["duration_ms"] / 1000, file=file["path"]))
 
 
 def _print_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
-    _say("What happened, by the stream's own history:")
+    _say(_("What happened, by the stream's own history:"))
     history = list(reversed(api.history(STREAM)["history"]))
     for line in history:
         click.echo(f"    {line['at'][11:23]}  {line['text']}")
-    _say("What went over the wire, counted by the emulator, and why:")
+    _say(_("What went over the wire, counted by the emulator, and why:"))
+    because = _("because")
     for call, cause in zip(calls, causes(history), strict=True):
         answer = f"{call['status']} {call['code'] or 'OK'}"
-        click.echo(f"    {call['command']:<12} {answer:<20} because {cause}")
+        click.echo(f"    {call['command']:<12} {answer:<20} {because} {cause}")
 
 
 def causes(history: Sequence[Mapping[str, Any]]) -> Sequence[str]:
     """Return the causes of the commands that reached the wire, oldest first. On a busy machine a
     command may miss its slot: its entry `sent` is then followed by `never_sent`."""
+    words = catalogue(Language(texts.current_language())).reasons[Reason.SENT.value]
+    before_cause = words.partition("{command}")[2].partition("{reason}")[0]
     lines = zip_longest(history, history[1:], fillvalue={"code": ""})
     return [
-        line["text"].partition("because: ")[2]
+        line["text"].partition(before_cause)[2]
         for line, after in lines
         if line["code"] == "sent" and after["code"] != "never_sent"
     ]
@@ -208,4 +226,5 @@ def _say(text: str) -> None:
 
 
 def _print_status(answer: Mapping[str, Any]) -> None:
-    click.echo(f"    -> {answer['phase']}: {answer['reason']['text']}")
+    phase = output.phase_word(answer["phase"])
+    click.echo(_("    -> {phase}: {reason}").format(phase=phase, reason=answer["reason"]["text"]))

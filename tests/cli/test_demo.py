@@ -21,7 +21,13 @@ def pictures(path: Path) -> int:
 
 
 def test_a_command_that_missed_its_slot_is_no_call_that_has_a_cause() -> None:
-    texts = ["asked_start", "sent because: a", "never_sent", "sent because: b", "accepted"]
+    texts = [
+        "asked_start",
+        "sent was sent because: a",
+        "never_sent",
+        "sent was sent because: b",
+        "accepted",
+    ]
     lines = [{"code": line.partition(" ")[0], "text": line} for line in texts]
     assert causes(lines) == ["b"]
     assert causes(lines[:4]) == ["b"]

@@ -16,7 +16,7 @@ from tests.repository.cli_messages import MO, compiled, messages, translations
 PLACEHOLDER = re.compile(r"\{(\w*)|%\((\w+)\)s")
 PRINTING = {"Failure", "UsageError", "echo", "fail"}
 IN_ENGLISH_ONLY = {
-    "cli/deploying", "cli/doctor", "cli/local", "cli/packaging", "cli/probe", "cli/setup",
+    "cli/deploying", "cli/doctor", "cli/packaging", "cli/probe", "cli/setup",
 }  # fmt: skip
 """Folders whose output, unlike their help, is not translated yet."""
 
@@ -53,7 +53,7 @@ def test_the_compiled_file_is_that_of_the_text() -> None:
         for file in sorted((ROOT / "cli").rglob("*.py"))
         if file.parent.relative_to(ROOT).as_posix() not in IN_ENGLISH_ONLY
     ],
-    ids=lambda file: file.name,
+    ids=lambda file: file.relative_to(ROOT).as_posix(),
 )
 def test_what_is_printed_is_asked_for_in_the_readers_language(file: Path) -> None:
     calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]

@@ -22,8 +22,8 @@ from tests.repository.http_page import (
 
 DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-WITHOUT_EXAMPLE = {"signed", "apply", "doctor", "openapi"}
-"""Routes whose answers are a signed address, another tenth of a page, or this description."""
+WITHOUT_EXAMPLE = {"signed", "apply", "accept", "doctor", "openapi"}
+"""Routes whose answers are a signed address, nothing to see, pages long, or this description."""
 
 
 def test_the_page_is_what_the_routes_say() -> None:
