@@ -70,6 +70,8 @@ def _cursor(value: object) -> StreamKey:
         domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError(_NO_CURSOR) from None
+    if "\0" in domain + app + stream:  # it parts the names in an index, and is in none
+        raise ValueError(_NO_CURSOR)
     return StreamKey(domain, app, stream)
 
 

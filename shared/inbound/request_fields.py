@@ -146,7 +146,7 @@ def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
     def read(value: object) -> int:
         if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
             raise ValueError(f"write a whole number from {least} to {most}")
-        if not least <= int(value[:9]) <= most:
+        if len(value) > len(str(most)) or not least <= int(value) <= most:
             raise ValueError(f"write a whole number from {least} to {most}")
         return int(value)
 

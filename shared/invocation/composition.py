@@ -27,7 +27,7 @@ from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
-from shared.store import open_store
+from shared.store import Store, open_store
 from shared.store.write_probe import WriteProbe
 
 CODE = Path(__file__).resolve().parents[2]
@@ -35,9 +35,10 @@ CODE = Path(__file__).resolve().parents[2]
 (docs/platform/function-compute.md §1.2)."""
 
 
-def build(settings: Settings, clock: Clock) -> App:
-    """Return the app for these settings. Nothing is connected to yet."""
-    store = open_store(
+def build(settings: Settings, clock: Clock, store: Store | None = None) -> App:
+    """Return the app for these settings, with a store of their own or this one. Nothing is
+    connected to yet."""
+    store = store or open_store(
         settings.store,
         rate=settings.rate,
         clock=clock,

@@ -217,12 +217,16 @@ class RedisStore:
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         """Return the keys behind `after`, in their order, without reading a record. One index holds
-        every name, another every name by phase; `wanted.app` is left aside."""
+        every name, another every name by phase. Of an application only a domain's is a range of
+        them: without `wanted.domain`, `wanted.app` is left aside."""
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
-        first = f"({prefix}{name_of(after)}" if after else f"[{domain}"
-        last = f"({domain[:-1]}\1" if domain else "+"
+        in_domain = wanted.domain is not None and wanted.app is not None
+        range_ = f"{domain}{wanted.app}\0" if in_domain else domain
+        behind = f"{prefix}{name_of(after)}" if after else ""
+        first = f"({behind}" if behind.encode() >= range_.encode() and behind else f"[{range_}"
+        last = f"({range_[:-1]}\1" if range_ else "+"
         found = self._do("ZRANGEBYLEX", *self._keys(name), first, last, "LIMIT", 0, limit)
         return [key_of(member[len(prefix) :]) for member in found]
 
