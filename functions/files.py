@@ -17,6 +17,7 @@ from functions.file_view import (
     is_object,
     view_of,
 )
+from shared.config.tokens import Caller
 from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
@@ -50,8 +51,8 @@ def prepare() -> None:
 def respond(invocation: Invocation, request: Request) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
-    authorization.authorize(invocation.app.settings.api_tokens, request, "read")
-    key = _stream(invocation, request)
+    tokens, now = invocation.app.settings.api_tokens, invocation.app.clock()
+    key = _stream(authorization.authorize(tokens, request, "read", now=now), invocation, request)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(invocation).open()
     left = invocation.app.store.files(key, asked.get("limit", DEFAULT_ROWS))
@@ -61,7 +62,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
-def _stream(invocation: Invocation, request: Request) -> StreamKey:
+def _stream(caller: Caller, invocation: Invocation, request: Request) -> StreamKey:
     """Return the stream of the path. The route may have cut its own prefix off it."""
     parts = request.segments
     names = parts[3:] if parts[:3] == _PATH.split("/")[:3] else parts[1:]
@@ -69,7 +70,7 @@ def _stream(invocation: Invocation, request: Request) -> StreamKey:
         raise NotFound(
             f"there is no {request.path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}"
         )
-    return authorization.stream_of(invocation.app.policy, names)
+    return authorization.stream_for(caller, invocation.app.policy, names)
 
 
 def _bucket(invocation: Invocation) -> Bucket:

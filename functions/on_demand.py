@@ -16,7 +16,7 @@ from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import UnusableName, UnverifiedCallback
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
-from shared.outbound import http, relay
+from shared.outbound import relay
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import Kind
 from shared.protocol import OnDemandAnswered, StreamKey
@@ -137,9 +137,8 @@ def _ask_before(invocation: Invocation, request: Request) -> OnDemandAnswer | No
     callback = invocation.forwarded(Kind.ON_DEMAND, request)
     if not target or callback.is_relayed:
         return None
-    forwarded = relay.onward(target, callback)
     try:
-        status, body = http.call(forwarded, patience=TIMEOUT_S)
+        status, body = invocation.onward.deliver(target, callback, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.silent", kind=Kind.ON_DEMAND, why=str(error))
         return None

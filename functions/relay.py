@@ -10,7 +10,7 @@ from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import Unauthorized
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
-from shared.outbound import http, relay
+from shared.outbound import relay
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import KEY_HEADER, KIND_HEADER, Kind
 
@@ -42,8 +42,8 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if not target:
         return Response(200, {"ignored": "the policy forwards no such callbacks"})
     try:
-        forwarded = relay.onward(target, invocation.forwarded(kind, request))
-        status, _ = http.call(forwarded, patience=TIMEOUT_S)
+        callback = invocation.forwarded(kind, request)
+        status, _ = invocation.onward.deliver(target, callback, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.failed", kind=kind, why=str(error))
         invocation.app.capabilities.record_lost_relay()

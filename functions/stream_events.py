@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks, live_events
+from shared.inbound.authorization import authorize, require_all_streams
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.live_callbacks import Remark, StreamEvent
 from shared.inbound.rejected_callbacks import RejectedCallbacks
-from shared.inbound.request_errors import Unauthorized, UnverifiedCallback
+from shared.inbound.request_errors import UnverifiedCallback
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 from shared.outbound.relay import Kind
@@ -40,12 +41,8 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 def _refused(invocation: Invocation, request: Request) -> Response:
     """Return what this instance rejected, to callers whose token may read the API."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    caller = (
-        invocation.app.settings.api_tokens.scopes(token) if scheme.lower() == "bearer" else None
-    )
-    if caller is None or "read" not in caller.scopes:
-        raise Unauthorized("a token with the scope read is needed")
+    tokens, now = invocation.app.settings.api_tokens, invocation.app.clock()
+    require_all_streams(authorize(tokens, request, "read", now=now))
     last = [
         {"stream": one.claimed, "why": one.why, "at": rfc3339(one.at)} for one in REFUSED.last()
     ]

@@ -16,7 +16,7 @@ from cli.errors import Failure
 from cli.packaging import RUNTIMES
 from cli.paths import ROOT
 from emulator.fc.template import BadTemplate, environments, load_template
-from shared.config import Settings, load_stage_policy
+from shared.config import Settings, forwarding_faults, load_stage_policy
 from shared.errors import Misconfigured
 
 ALIAS = "release"
@@ -87,7 +87,8 @@ def _refusals(variables: Mapping[str, str], policy: str) -> Iterator[Any]:
     """Yield the faults for which the deployed functions would refuse to serve."""
     try:
         settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE}, of_stage=True)
-        load_stage_policy(policy, kind="json", settings=settings)
+        loaded = load_stage_policy(policy, kind="json", settings=settings)
+        yield from forwarding_faults(loaded, settings)
     except Misconfigured as error:
         yield from error.faults
 

@@ -134,6 +134,7 @@ ROUTES: tuple[Route, ...] = (
         answers={200: RecordingsView},
         errors=(404,),
         query=queries.LIST,
+        shows_own=True,
     ),
     Route(
         method="GET",
@@ -146,7 +147,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
         path="/v1/policy/apply",
-        scope="control",
+        scope="policy",
         respond=policies.apply,
         summary="Apply a new policy, without a deploy",
         answers={200: PolicyView},

@@ -179,7 +179,13 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last one")]
-    phases: Annotated[PhaseCounts, Meta(description="streams of the whole stage, by phase")]
+    phases: Annotated[
+        PhaseCounts,
+        Meta(
+            description="streams of the whole stage, by phase; for a token that is bound to some"
+            " streams, of this page"
+        ),
+    ]
 
 
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -241,7 +247,11 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = UNSET
     phases: Annotated[
-        PhaseCounts | UnsetType, Meta(description="streams of the whole stage, by phase")
+        PhaseCounts | UnsetType,
+        Meta(
+            description="streams of the whole stage, by phase; for a token that is bound to some"
+            " streams, of this page"
+        ),
     ] = UNSET
 
 

@@ -16,7 +16,7 @@ from functions.record_command.answers import (
     StoreView,
 )
 from functions.record_command.routes import ApiRequest
-from shared.config import load_stage_policy, mode_of
+from shared.config import forwarding_faults, load_stage_policy, mode_of
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
 from shared.inbound.catalogue import problem_words
@@ -138,7 +138,7 @@ def _policy_fault(app: App) -> str:
             load_stage_policy(copy.text, kind="json", settings=app.settings)
     except (Misconfigured, StoreUnavailable) as error:
         return _without(app, str(error))
-    return ""
+    return "; ".join(map(str, forwarding_faults(app.policy, app.settings)))
 
 
 def _live(request: ApiRequest) -> Iterator[DomainView]:

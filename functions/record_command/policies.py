@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from functions.record_command.answers import PolicyView
 from functions.record_command.routes import ApiRequest
-from shared.config import load_stage_policy
+from shared.config import forwarding_faults, load_stage_policy
 from shared.config.policy_dump import as_document
 from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
@@ -70,6 +70,8 @@ def apply(request: ApiRequest) -> Response:
         policy = load_stage_policy(text, kind="json", settings=app.settings)
     except Misconfigured as error:
         raise BadRequest(error.faults) from None
+    if faults := list(forwarding_faults(policy, app.settings)):
+        raise BadRequest(faults)
     copy = app.store.put_policy(text, replaces=replaces)
     if copy is None:
         hint = "see what it is now: live-record policy diff"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from functions.record_command import representations
 from functions.record_command.answers import (
@@ -13,11 +15,11 @@ from functions.record_command.answers import (
     UnreadableView,
 )
 from functions.record_command.routes import SIGNED, ApiRequest
-from shared.inbound.authorization import streaming
+from shared.inbound.authorization import require_all_streams, streaming
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, stream_name, text
-from shared.protocol import Phase, StreamKey, StreamRecord
+from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.store.contract import Filter
 from shared.store.store_errors import Unreadable
 
@@ -98,12 +100,9 @@ LIST: tuple[Field, ...] = (
 def listed(request: ApiRequest) -> Response:
     """Each page is of its own moment; none shows a stream twice, or leaves one out that was
     there all the time."""
-    invocation, query = request.invocation, request.query
-    domain = streaming(invocation.app.policy, query["domain"]) if "domain" in query else None
-    wanted = Filter(query.get("phase"), domain, query.get("app"))
-    limit = query.get("limit", DEFAULT_ROWS)
-    found = invocation.app.store.listed(wanted, after=query.get("cursor"), limit=limit + 1)
-    now, shown = invocation.app.clock(), found[:limit]
+    invocation = request.invocation
+    shown, following = _page(request)
+    now = invocation.app.clock()
     continuity = invocation.app.store.continuity()
     rows = [
         representations.standing(
@@ -115,6 +114,54 @@ def listed(request: ApiRequest) -> Response:
     unreadable = [
         UnreadableView(str(one.key), one.reason) for one in shown if isinstance(one, Unreadable)
     ]
-    following = _written(shown[-1].key) if len(found) > limit else None
-    phases = representations.phase_counts(invocation.app.store.phases())
+    phases = representations.phase_counts(_phases(request, shown))
     return Response(200, RecordingsView(rows, unreadable, following, phases))
+
+
+SCAN_ROWS = 200
+"""Rows that are read at once where only some of them fit."""
+_Row = StreamRecord | Unreadable
+
+
+def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
+    """Return the streams of this page that fit and that the token may see, and the cursor of the
+    next page. Where few of many fit, a page ends with the time there is, and may be short."""
+    invocation, query = request.invocation, request.query
+    domain, app = _domain(request), query.get("app")
+    # Of an application the store has an index by domain alone.
+    wanted = Filter(query.get("phase"), domain, app if domain is not None else None)
+    limit, after = query.get("limit", DEFAULT_ROWS), query.get("cursor")
+    is_whole = app == wanted.app and not request.caller.only
+    size = limit + 1 if is_whole else max(limit + 1, SCAN_ROWS)
+    found: list[_Row] = []
+    while True:
+        rows = invocation.app.store.listed(wanted, after=after, limit=size)
+        for row in rows:
+            if app in (None, row.key.app) and request.caller.may_reach(row.key):
+                if len(found) == limit:
+                    return found, _written(found[-1].key)
+                found.append(row)
+        if len(rows) < size:
+            return found, None
+        after = rows[-1].key
+        if not invocation.has_time():
+            return found, _written(after)
+
+
+def _domain(request: ApiRequest) -> str | None:
+    """Return the domain to list. Raise NotFound for one that the policy does not name, or for a
+    bound token Forbidden, since the answer would name the others."""
+    if "domain" not in request.query:
+        return None
+    try:
+        return streaming(request.invocation.app.policy, request.query["domain"])
+    except NotFound:
+        require_all_streams(request.caller)
+        raise
+
+
+def _phases(request: ApiRequest, shown: Sequence[_Row]) -> Mapping[Phase, int]:
+    """Return the streams of the stage by phase, of the page alone where the token sees no more."""
+    if not request.caller.only:
+        return request.invocation.app.store.phases()
+    return Counter(phase(row) for row in shown if isinstance(row, StreamRecord))

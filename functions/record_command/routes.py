@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.inbound.authorization import authorize, stream_of
+from shared.config.tokens import Caller
+from shared.inbound.authorization import authorize, require_all_streams, stream_for
 from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
@@ -23,12 +24,16 @@ class ApiRequest(Struct, frozen=True):
     """One request, proved, checked and read."""
 
     invocation: Invocation
-    who: str
+    caller: Caller
     key: StreamKey | None
     body: Mapping[str, Any]
     query: Mapping[str, Any]
     headers: Mapping[str, Any]
     language: Language
+
+    @property
+    def who(self) -> str:
+        return self.caller.name
 
     @property
     def stream(self) -> StreamKey:
@@ -52,6 +57,8 @@ class Route(Struct, frozen=True, kw_only=True):
     query: Sequence[Field] = ()
     headers: Sequence[Field] = ()
     one_of: OneOf | None = None
+    shows_own: bool = False
+    """Whether the answer is about the streams that the token is bound to."""
 
     @property
     def name(self) -> str:
@@ -105,17 +112,29 @@ def dispatch(routes: Sequence[Route], invocation: Invocation, request: Request) 
 def _ask(
     route: Route, values: Sequence[str], invocation: Invocation, request: Request
 ) -> ApiRequest:
-    who = authorize(invocation.app.settings.api_tokens, request, route.scope) if route.scope else ""
+    caller = _caller(route, invocation, request)
     sent = json_body(request) if route.method == "POST" else {}
     return ApiRequest(
         invocation=invocation,
-        who=who,
-        key=stream_of(invocation.app.policy, values) if route.names_stream else None,
+        caller=caller,
+        key=stream_for(caller, invocation.app.policy, values) if route.names_stream else None,
         body=read(route.body, sent, where="body", one_of=route.one_of),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
         language=preferred_language(request.headers.get("accept-language", "")),
     )
+
+
+def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:
+    """Return whose token was sent; nobody where none is needed. A token that is bound to some
+    streams gets no answer about all of them, but for the list, which shows it its own."""
+    if route.scope is None:
+        return Caller("", frozenset())
+    tokens, now = invocation.app.settings.api_tokens, invocation.app.clock()
+    caller = authorize(tokens, request, route.scope, now=now)
+    if not (route.names_stream or route.shows_own):
+        require_all_streams(caller)
+    return caller
 
 
 def _declared(route: Route, request: Request) -> Mapping[str, str]:

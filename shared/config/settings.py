@@ -50,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     wake_url: str
     wake_key: str
     relay_url: str
+    forward_hosts: tuple[str, ...]
     files_url: str
     bucket: str
     oss_endpoint: str
@@ -58,6 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     on_demand_default: bool
     lazy_imports: bool
     dev_clock: str
+    is_emulated: bool
     mode: Mode
     max_duration: int
     hold: int
@@ -115,6 +117,7 @@ class _EnvironmentReader:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
+        self.is_emulated = bool(env.get(EMULATOR))
         self.taken: list[str] = []
         self.faults: list[Fault] = []
 
@@ -158,6 +161,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         wake_url=read.take("WAKE_URL", values.url),
         wake_key=read.take("WAKE_KEY", values.own_key),
         relay_url=read.take("RELAY_URL", values.url),
+        forward_hosts=read.take("FORWARD_HOSTS", values.hosts),
         files_url=read.take("FILES_URL", values.url),
         bucket=read.take("BUCKET", values.bucket),
         oss_endpoint=oss_endpoint,
@@ -166,6 +170,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         on_demand_default=read.take("ON_DEMAND_DEFAULT", values.flag, "false"),
         lazy_imports=read.take("LAZY_IMPORTS", values.flag, "true"),
         dev_clock=read.take("DEV_CLOCK", str),
+        is_emulated=read.is_emulated,
         mode=read.take("MODE", values.mode, Mode.ACT.value),
         max_duration=read.take("MAX_DURATION", duration, "12h"),
         hold=read.take("HOLD", duration, "12h"),
@@ -177,7 +182,7 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     """Yield the faults that no setting shows alone. On Function Compute itself each function has a
     file system of its own.
     """
-    emulated = bool(env.get(EMULATOR))
+    emulated = settings.is_emulated
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
     if on_fc and not emulated and settings.store.startswith("sqlite:"):
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")

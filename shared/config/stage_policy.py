@@ -5,6 +5,9 @@ Composition, the policy's API and the command line load policies through it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
 from shared.config.policy_file import Kind, load_policy
 from shared.config.settings import Settings
 from shared.errors import Fault, Misconfigured
@@ -17,3 +20,22 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
         detail = "LIVE_RECORD_RELAY_URL is missing: give it the address of relay's HTTP trigger"
         raise Misconfigured([Fault("policy: forward_to", detail, "MissingParam")])
     return policy
+
+
+def forwarding_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
+    """Yield the targets that the stage may not forward to: whoever may change the policy is not
+    therefore one who may have the callbacks, whose push URLs hold secrets.
+
+    A policy that is in force stays so: the relay refuses such a target, and the rules go on.
+    """
+    targets = policy.forward_to
+    for kind in ("stream", "record", "on_demand"):
+        host = host_of(targets.of(kind))
+        if host and host not in settings.forward_hosts:
+            detail = f"{host} is not in LIVE_RECORD_FORWARD_HOSTS: add it there, and deploy"
+            yield Fault(f"policy: forward_to.{kind}", detail)
+
+
+def host_of(url: str) -> str:
+    """Return the host in lower case, "" for no URL."""
+    return (urlsplit(url).hostname or "").lower()

@@ -9,22 +9,37 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import datetime, timezone
 
 from msgspec import Struct
 
-SCOPES = ("read", "control")
+from shared.protocol.policy import Match
+from shared.protocol.stream import StreamKey
+
+SCOPES = ("read", "control", "policy")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CLEAR = re.compile(r"[!-+\--~]{8,256}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 LEAST_CHARS = 16
 """Of a secret that nobody guesses: 64 bits, if its characters are hexadecimal."""
-_HOW = "write it as name:read+control:token, or name:read:sha256:<hex>"
+_HOW = (
+    "write it as name:read+control:token, or name:read:sha256:<hex>; before the second colon may"
+    " stand @domain/app/stream globs, and ~2027-01-31 for its last day (UTC)"
+)
+_DAY_MS = 86_400_000
 
 
-class Caller(NamedTuple):
+class Caller(Struct, frozen=True):
+    """Who calls, and what the token allows. `only` are the streams that it is bound to, as globs,
+    none for all; it ends at `until` (ms), None for never."""
+
     name: str
     scopes: frozenset[str]
+    only: tuple[Match, ...] = ()
+    until: int | None = None
+
+    def may_reach(self, key: StreamKey) -> bool:
+        return not self.only or any(match.holds(key) for match in self.only)
 
 
 class Token(Struct, frozen=True):
@@ -88,19 +103,46 @@ def _token_or_fault(entry: str, n: int) -> Token | str:
 
 def _token(entry: str, n: int) -> Token:
     name, _, rest = entry.partition(":")
-    scopes, _, secret = rest.partition(":")
-    granted = frozenset(scopes.split("+"))
+    allowed, _, secret = rest.partition(":")
     if not _NAME.fullmatch(name) or not secret:
         raise ValueError(f"token {n}: {_HOW}")
-    if not granted <= set(SCOPES):
-        raise ValueError(f"token {n} ({name}): its scopes are {' and '.join(SCOPES)}, joined by +")
-    which, caller = f"token {n} ({name})", Caller(name, granted)
+    which = f"token {n} ({name})"
+    caller = _caller(name, allowed, which)
     kind, _, value = secret.partition(":")
     if kind == "sha256":
         return Token(caller, _digest(value, which))
     if not _CLEAR.fullmatch(secret):
         raise ValueError(f"{which}: a token has 8 to 256 visible ASCII characters and no comma")
     return Token(caller, digest_of(secret), is_short=len(secret) < LEAST_CHARS)
+
+
+def _caller(name: str, allowed: str, which: str) -> Caller:
+    """Return the caller of `read+control@live.example.com/brand-a/*~2027-01-31`."""
+    bound, _, day = allowed.partition("~")
+    scopes, *globs = bound.split("@")
+    granted = frozenset(scopes.split("+"))
+    if not granted <= set(SCOPES):
+        raise ValueError(f"{which}: its scopes are {', '.join(SCOPES)}, joined by +")
+    if globs and "policy" in granted:
+        raise ValueError(f"{which}: the policy is for all streams; bind a token without that scope")
+    only = tuple(_glob(glob, which) for glob in globs)
+    return Caller(name, granted, only, _end_of(day, which) if "~" in allowed else None)
+
+
+def _glob(text: str, which: str) -> Match:
+    parts = text.split("/")
+    if len(parts) != len(("domain", "app", "stream")) or not all(parts):
+        raise ValueError(f"{which}: after @ stands domain/app/stream, each a name or a glob")
+    return Match(*parts)
+
+
+def _end_of(day: str, which: str) -> int:
+    """Return the end of that day, in ms."""
+    try:
+        at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise ValueError(f"{which}: after ~ stands its last day, like 2027-01-31") from None
+    return round(at.timestamp() * 1000) + _DAY_MS
 
 
 def _digest(text: str, which: str) -> bytes:

@@ -88,6 +88,14 @@ def host(text: str) -> str:
     return text
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Return names without their ports, in lower case."""
+    names = tuple(name.lower() for name in re.split(r"[,\s]+", text) if name)
+    if not all(re.fullmatch(_NAME, name) for name in names):
+        raise ValueError("give hosts alone, without ports, like callbacks.example.com")
+    return names
+
+
 def rate(text: str) -> float:
     otherwise = "give the commands a second, from 1 to 50, the account's own limit"
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
-from shared.config.tokens import Tokens
+from shared.config.tokens import Caller, Tokens
 from shared.errors import Fault
 from shared.inbound.function_compute import Request
 from shared.inbound.request_errors import BadRequest, Forbidden, NotFound, Unauthorized
@@ -17,21 +17,51 @@ from shared.protocol.policy import Policy
 from shared.protocol.stream import name_fault
 
 
-def authorize(tokens: Tokens, request: Request, scope: str) -> str:
-    """Return the name of the token that was sent. Raise Unauthorized for a missing or unknown
-    token, Forbidden for one without `scope`."""
+def authorize(tokens: Tokens, request: Request, scope: str, *, now: int) -> Caller:
+    """Return whose token was sent. Raise Unauthorized for a token that is missing, unknown or over
+    (`now` is in ms), Forbidden for one without `scope`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
     owner = tokens.scopes(token.strip())
     if owner is None:
         raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+    if owner.until is not None and now >= owner.until:
+        raise Unauthorized(
+            f"the token {owner.name} is over", hint="ask the operator of this stage for another"
+        )
     if scope not in owner.scopes:
         raise Forbidden(
             f"the token {owner.name} may not {scope}",
             hint=f"use one with the scope {scope}",
         )
-    return owner.name
+    return owner
+
+
+def require_all_streams(caller: Caller) -> None:
+    """Raise Forbidden for a token that is bound to some streams: this is about all of them."""
+    if caller.only:
+        raise _bound(caller)
+
+
+def stream_for(caller: Caller, policy: Policy, values: Sequence[str]) -> StreamKey:
+    """Return the stream of `values`, as `stream_of` does. Raise Forbidden for one that the caller
+    is not bound to, also if its domain is unknown: the stage's other domains are not named."""
+    try:
+        key = stream_of(policy, values)
+    except NotFound:
+        require_all_streams(caller)
+        raise
+    if not caller.may_reach(key):
+        raise _bound(caller)
+    return key
+
+
+def _bound(caller: Caller) -> Forbidden:
+    only = ", ".join(map(str, caller.only))
+    return Forbidden(
+        f"the token {caller.name} is for {only} alone", hint="use a token for this stream"
+    )
 
 
 def check_key(request: Request, header: str, key: str) -> None:

@@ -28,7 +28,7 @@ from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
 from shared.outbound.live import Credentials, LiveClient, Online
-from shared.outbound.relay import ForwardedCallback, Kind
+from shared.outbound.relay import ForwardedCallback, Kind, Onward
 from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
 from shared.protocol.durations import rfc3339
@@ -144,6 +144,12 @@ class Invocation:
         key = next(iter(self.app.settings.record_keys), "")
         sign = live_callbacks.resign(request.headers, key, self.app.clock())
         return ForwardedCallback(kind, request.headers, request.query, request.body, sign)
+
+    @property
+    def onward(self) -> Onward:
+        """Return where callbacks may be forwarded to."""
+        settings = self.app.settings
+        return Onward(settings.forward_hosts, anywhere=settings.is_emulated)
 
     def pass_on(self, kind: Kind, request: function_compute.Request) -> None:
         """Forward a callback to its previous receiver. A failure never affects our own answer."""

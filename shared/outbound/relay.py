@@ -90,6 +90,26 @@ class Relay(Struct):
             raise Unanswered(f"status {status}")
 
 
+class Onward(Struct, frozen=True):
+    """Where callbacks may be forwarded to: public addresses of these hosts. `anywhere` is for the
+    emulator, whose targets are programs of the same machine."""
+
+    hosts: tuple[str, ...]
+    anywhere: bool = False
+
+    def deliver(
+        self, target: str, callback: ForwardedCallback, *, patience: float
+    ) -> tuple[int, bytes]:
+        """Forward a callback; return the status and the body of the answer. Raise Unanswered, also
+        for a target that callbacks may not be forwarded to."""
+        from shared.outbound.public_address import is_public
+
+        if (urlsplit(target).hostname or "").lower() not in self.hosts:
+            raise Unanswered("its host is not in LIVE_RECORD_FORWARD_HOSTS")
+        may_reach = (lambda _address: True) if self.anywhere else is_public
+        return http.call(onward(target, callback), patience=patience, may_reach=may_reach)
+
+
 def is_taken(status: int) -> bool:
     return 200 <= status < 300  # noqa: PLR2004 - the successes of HTTP
 

@@ -145,13 +145,14 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("LIVE_ENDPOINT", "live.aliyuncs.com/path"),
         ("WAKE_URL", "wake.example.com"),
         ("WAKE_KEY", "hu sh hu sh hu sh"),
+        ("FORWARD_HOSTS", "https://fc.example.com"),
         ("MODE", "watch"),
         ("MAX_DURATION", "long"),
         ("HOLD", "0"),
         ("MERGE_DELAY", "10s"),
         ("MERGE_DELAY", "7h"),
     ],
-    ids=range(26),
+    ids=range(27),
 )
 def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
     (found,) = faults(env(PROD, **{name: value}))
@@ -374,7 +375,7 @@ def test_the_log_is_told_what_to_hide() -> None:
 
 def test_every_variable_has_a_name_to_document() -> None:
     assert "LIVE_RECORD_STORE" in config.names()
-    assert len(set(config.names())) == 26
+    assert len(set(config.names())) == 27
 
 
 @given(st.dictionaries(st.sampled_from(config.names()), st.text()))

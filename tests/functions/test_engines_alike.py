@@ -64,7 +64,9 @@ class Pair:
         for url in urls:
             clock = Clock()
             store = open_store(url, rate=45, clock=clock)
-            tokens = {"LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token,eye:read:eye-token"}
+            tokens = {
+                "LIVE_RECORD_API_TOKENS": "ops:read+control+policy:ops-token,eye:read:eye-token"
+            }
             stage = Edge(folder, clock, policy=POLICY, **tokens)
             stage.app = replace(
                 build(stage.app.settings, clock, store),

@@ -686,6 +686,24 @@ def test_without_a_known_token_nothing_is_told(stage: Stage, token: str) -> None
     assert got.headers["WWW-Authenticate"] == "Bearer"
 
 
+def test_whoever_controls_recordings_may_not_change_the_policy(stage: Stage) -> None:
+    """It says where callbacks are forwarded to, whose push URLs hold secrets."""
+    policy = stage.ask("GET", "/v1/policy", token="aux-token").json["policy"]
+    body = {"policy": policy, "replaces": 0}
+
+    assert stage.ask("POST", "/v1/policy/apply", body, token="aux-token").status == 403
+    assert stage.ask("POST", "/v1/policy/apply", body).status == 200
+
+
+def test_a_policy_forwards_to_hosts_of_the_environment_alone(stage: Stage) -> None:
+    policy = stage.ask("GET", "/v1/policy").json["policy"]
+    policy["forward_to"] = {"on_demand": "http://attacker.example.com:8080/x"}
+    got = stage.ask("POST", "/v1/policy/apply", {"policy": policy, "replaces": 0})
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "attacker.example.com is not in LIVE_RECORD_FORWARD_HOSTS" in got.json["detail"]
+
+
 def test_a_token_that_may_only_read_changes_nothing(stage: Stage) -> None:
     assert stage.ask("GET", ROOM, token="eye-token").status == 200
     assert stage.ask("POST", f"{ROOM}/start", token="eye-token").refusal == (403, "Forbidden")

@@ -35,6 +35,7 @@ on_publish = "record"
 """
 ENVIRONMENT = {
     "FC_EMULATOR": "1",
+    "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,old.example.com",
     "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000,new-stream-key-0000",
     "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000,new-record-key-0000",
     "LIVE_RECORD_PATH_TOKENS": "dev-path-token",

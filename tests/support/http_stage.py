@@ -51,9 +51,10 @@ class HttpStage:
     def _build(self, folder: Path, settings: Mapping[str, str]) -> App:
         environment = {
             "FC_EMULATOR": "1",
+            "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,old.example.com",
             "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
             "LIVE_RECORD_POLICY": str(folder / "policy.toml"),
-            "LIVE_RECORD_API_TOKENS": f"dev:read+control:{TOKEN}",
+            "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy:{TOKEN}",
             "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
             "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
             "LIVE_RECORD_PATH_TOKENS": "dev-path",

@@ -1,0 +1,27 @@
+"""Whether an address belongs to the public internet: where callbacks may be forwarded to.
+
+`relay` asks it of every resolved address. Whoever may change the policy chooses the host.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+"""IPv6 addresses that a gateway translates into IPv4 ones, private ones too (RFC 6052 and 8215)."""
+
+
+def is_public(text: str) -> bool:
+    """Return False for an address that is private, link-local (Function Compute's metadata among
+    them), loopback, shared (100.100.100.200 has Alibaba Cloud's metadata) or reserved."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is not None:
+            return is_public(str(inner))
+        if address.teredo is not None or any(address in network for network in _TRANSLATED):
+            return False
+    return address.is_global and not address.is_multicast
