@@ -90,7 +90,10 @@ def history_line(entry: Json) -> str:
 
 
 def file_line(row: Json) -> str:
-    ran = _("{start} to {stop}").format(start=row["start"] or "-", stop=row["stop"] or "-")
+    unknown = _("unknown")
+    ran = _("{start} to {stop}").format(
+        start=row["start"] or unknown, stop=row["stop"] or unknown
+    )
     lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
     return f"{row.get('url') or row['uri']}  {ran}{lasted}"
 

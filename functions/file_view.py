@@ -45,7 +45,8 @@ Amount = Annotated[float, Meta(ge=0)]
 
 
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What every answer says of a file. It was recorded from `start` to `stop`, by Live's clock."""
+    """What every answer says of a file. It was recorded from `start` to `stop`, by Live's clock;
+    null is what Live has not reported."""
 
     uri: str
     start: Time | None
@@ -71,8 +72,8 @@ class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
 def view_of(left: File) -> FileView:
     return FileView(
         uri=left.uri,
-        start=rfc3339(left.start) if left.start else None,
-        stop=rfc3339(left.stop) if left.stop else None,
+        start=None if left.start is None else rfc3339(left.start),
+        stop=None if left.stop is None else rfc3339(left.stop),
         duration=_seconds(left),
     )
 
@@ -81,4 +82,6 @@ def _seconds(left: File) -> float | None:
     """Return the duration that Live reported; else that of its times, or None without them."""
     if left.duration is not None:
         return left.duration / 1000
-    return max(left.stop - left.start, 0) / 1000 if left.start else None
+    if left.start is None or left.stop is None:
+        return None
+    return max(left.stop - left.start, 0) / 1000

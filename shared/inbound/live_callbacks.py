@@ -22,6 +22,7 @@ from shared.protocol.stream import name_fault
 
 TIMESTAMP, SIGNATURE = "ALI-LIVE-TIMESTAMP", "ALI-LIVE-SIGNATURE"
 _SECONDS = re.compile(r"[0-9]{1,11}")
+_NUMBER = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 _NEVER_S = 10**11  # in seconds; NaN and infinity are not below it either
 
 
@@ -333,7 +334,7 @@ def _file(payload: Mapping[str, object]) -> FileStored:
     return FileStored(
         *_names(payload),
         uri=_text(payload, "uri", 1024),
-        duration_ms=_moment(payload.get("duration")),
+        duration_ms=_milliseconds(payload.get("duration")),
         start_ms=_moment(payload.get("start_time")),
         stop_ms=_moment(payload.get("stop_time")),
     )
@@ -372,10 +373,17 @@ def _text(payload: object, field: str, longest: int) -> str:
 
 def _moment(value: object) -> int | None:
     """Return seconds or an RFC 3339 time in ms; None for anything else, since the event counts
-    without its time too."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return round(value * 1000) if 0 <= value < _NEVER_S else None
+    without its time too. No recording was made in 1970: a 0 is no time."""
     try:
-        return instant(value)
+        return _milliseconds(value) or instant(value)
     except ValueError:
         return None
+
+
+def _milliseconds(value: object) -> int | None:
+    """Return seconds, a number or its digits as text, in ms; None for anything else."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _NEVER_S:
+        return round(value * 1000)
+    return None

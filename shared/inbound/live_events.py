@@ -114,8 +114,8 @@ def _reported(callback: RecordStatus | FileStored | live_callbacks.RecordFailure
 
 
 def _file(callback: FileStored) -> FileLeft:
-    """Return the file's event. A time that Live leaves out counts as long ago: it must not confirm
-    the recording that runs now."""
-    start = callback.start_ms or 0
-    stop = callback.stop_ms if callback.stop_ms is not None else start + (callback.duration_ms or 0)
-    return FileLeft(callback.uri or f"{VOD}{callback.video_id}", start, stop, callback.duration_ms)
+    """Return the file's event. Where Live leaves out when it stopped, the other two times tell."""
+    start, stop, duration = callback.start_ms, callback.stop_ms, callback.duration_ms
+    if stop is None and start is not None and duration is not None:
+        stop = start + duration
+    return FileLeft(callback.uri or f"{VOD}{callback.video_id}", start, stop, duration)

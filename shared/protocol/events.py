@@ -117,12 +117,13 @@ class RecordFailed(Struct, frozen=True):
 
 
 class FileLeft(Struct, frozen=True):
-    """A file was stored; its recording ran from `start` to `stop`. `duration` (ms) is that of the
-    file, if Live gives it: it need not be `stop` - `start` (docs/platform/live.md §4)."""
+    """A file was stored; its recording ran from `start` to `stop`, None for a time that Live does
+    not give. `duration` (ms) is that of the file, if Live gives it: it need not be `stop` - `start`
+    (docs/platform/live.md §4)."""
 
     uri: str
-    start: int
-    stop: int
+    start: int | None
+    stop: int | None
     duration: int | None = None
 
 

@@ -11,10 +11,20 @@ VOD = "vod:"
 class File(Struct, frozen=True):
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock.
 
-    `duration` (ms) is None if Live sent none, or if the release that stored the entry kept none.
+    A time or `duration` (ms) is None if Live reported none.
     """
 
     uri: str
-    start: int
-    stop: int
+    start: int | None
+    stop: int | None
     duration: int | None = None
+
+    def later(self, report: File) -> File:
+        """Return what is known once the same file was reported again: the last report holds where
+        it says more."""
+        return File(
+            self.uri,
+            self.start if report.start is None else report.start,
+            self.stop if report.stop is None else report.stop,
+            self.duration if report.duration is None else report.duration,
+        )

@@ -45,8 +45,8 @@ from shared.store.redis_connection import RedisConnection
 from shared.store.save_request import (
     AGE_CHARS,
     POSITION_PREFIX_CHARS,
-    duration_of,
     encode_save,
+    file_of,
     key_of,
     name_of,
     uri_of,
@@ -281,12 +281,8 @@ class RedisStore:
         if not found:
             return []
         named = [uri_of(key.domain, member[AGE_CHARS:]) for member in found[::2]]
-        durations = self._do("HMGET", *self._keys("uris"), *named)
-        rows = zip(found[::2], found[1::2], map(duration_of, durations), strict=True)
-        return [
-            File(member[AGE_CHARS:], int(member[:AGE_CHARS]), int(stop), lasted)
-            for member, stop, lasted in rows
-        ]
+        known = self._do("HMGET", *self._keys("uris"), *named)
+        return list(map(file_of, found[::2], found[1::2], known))
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Return the history, newest first."""

@@ -58,6 +58,7 @@ def encode_save(save: Save, interval: float) -> str:
         "entries": [f"{entry.code.value} {entry_to_json(entry)}" for entry in save.entries],
         "no_quota": f"{Reason.NO_QUOTA.value} {entry_to_json(HistoryEntry(Reason.NO_QUOTA))}",
         "files": [_file(domain, file) for file in save.files],
+        "age_chars": AGE_CHARS,
         "start_priority": str(PRIORITY_OF[Command.START]),
         "recheck_ms": RECHECK_MS,
         "history_max_entries": HISTORY_MAX_ENTRIES,
@@ -103,23 +104,27 @@ def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
     return variant
 
 
-def _file(domain: str, file: File) -> dict[str, object]:
-    member = f"{file.start:0{AGE_CHARS}d}{file.uri}"
-    lasted = _UNTOLD if file.duration is None else f"{file.duration}{_MS}"
+_MS, _UNKNOWN = "ms", "-"
+
+
+def _file(domain: str, file: File) -> dict[str, str]:
+    start, stop, duration = (
+        _UNKNOWN if ms is None else str(ms) for ms in (file.start, file.stop, file.duration)
+    )
     uri = uri_of(domain, file.uri)
-    return {"uri": uri, "stop": file.stop, "member": member, "lasted": lasted}
-
-
-_UNTOLD, _MS = "1", "ms"
-"""The first is also what the release before kept of every file."""
+    return {"uri": uri, "name": file.uri, "start": start, "stop": stop, "duration": duration}
 
 
 def uri_of(domain: str, uri: str) -> str:
     return f"{domain}\0{uri}"
 
 
-def duration_of(lasted: str | None) -> int | None:
-    """In ms, as it is kept beside the file's name."""
-    if lasted is None or not lasted.endswith(_MS):
-        return None
-    return int(lasted.removesuffix(_MS))
+def file_of(member: str, at: str, known: str | None) -> File:
+    """Return a file from its member in the stream's sorted set, its score and what is kept beside
+    its name: "start stop duration", or of the release before only "<duration>ms" or "1"."""
+    uri, parts = member[AGE_CHARS:], (known or "").split(" ")
+    if len(parts) == 3:  # noqa: PLR2004 - start, stop, duration
+        start, stop, duration = (None if part == _UNKNOWN else int(part) for part in parts)
+        return File(uri, start, stop, duration)
+    lasted = int(parts[0].removesuffix(_MS)) if parts[0].endswith(_MS) else None
+    return File(uri, int(member[:AGE_CHARS]) or None, int(at) or None, lasted)

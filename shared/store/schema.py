@@ -28,6 +28,7 @@ CREATE INDEX IF NOT EXISTS history_stream ON history (domain, app, stream, id);
 CREATE TABLE IF NOT EXISTS file (
     domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
     start INTEGER NOT NULL, stop INTEGER NOT NULL, duration INTEGER,
+    stop_unknown INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (domain, uri)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS file_stream ON file (domain, app, stream, stop, start);
 CREATE TABLE IF NOT EXISTS rate_limit (
@@ -57,6 +58,7 @@ def create(db: sqlite3.Connection) -> None:
 
 LATER_COLUMNS = (
     ("file", "duration INTEGER"),
+    ("file", "stop_unknown INTEGER NOT NULL DEFAULT 0"),
     ("record", "ends_at INTEGER"),
     ("record", "aside TEXT"),
 )

@@ -109,7 +109,7 @@ class SqliteStore:
             entries = (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries
             _append(db, save.key, entries, now)
             for file in save.files:
-                _keep(db, save.key, file)
+                _keep(db, save.key, file, now)
         return saved
 
     def _choose(
@@ -322,7 +322,8 @@ class SqliteStore:
         """Return a stream's files, newest first."""
         with self._reading() as db:
             rows = db.execute(
-                "SELECT uri, start, stop, duration FROM file WHERE domain=? AND app=? AND stream=?"
+                "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END,"
+                " duration FROM file WHERE domain=? AND app=? AND stream=?"
                 " ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
                 (*_columns(key), limit),
             ).fetchall()
@@ -557,9 +558,21 @@ def _append(
     )
 
 
-def _keep(db: sqlite3.Connection, key: StreamKey, file: File) -> None:
-    db.execute(
-        "INSERT OR IGNORE INTO file (domain, uri, app, stream, start, stop, duration)"
-        " VALUES (?,?,?,?,?,?,?)",
-        (key.domain, file.uri, key.app, key.stream, file.start, file.stop, file.duration),
-    )
+_KEEP = """
+    INSERT INTO file (domain, uri, app, stream, start, stop, stop_unknown, duration)
+    VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (domain, uri) DO UPDATE SET
+    start=CASE WHEN excluded.start > 0 THEN excluded.start ELSE start END,
+    stop=CASE WHEN excluded.stop_unknown AND NOT (stop_unknown AND excluded.start > 0) THEN stop
+        ELSE excluded.stop END,
+    stop_unknown=stop_unknown AND excluded.stop_unknown,
+    duration=coalesce(excluded.duration, duration)
+"""
+"""The last report holds where it says more: `File.later` in SQL."""
+
+
+def _keep(db: sqlite3.Connection, key: StreamKey, file: File, now: int) -> None:
+    """Store a file. One whose end is unknown is ordered by what is known: its beginning, else when
+    it was reported."""
+    stop = file.stop or file.start or now
+    times = (file.start or 0, stop, file.stop is None, file.duration)
+    db.execute(_KEEP, (key.domain, file.uri, key.app, key.stream, *times))

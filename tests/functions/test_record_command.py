@@ -572,11 +572,12 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
 
 
 def test_of_a_file_that_told_no_duration_the_times_tell_it(recording: Stage) -> None:
-    for file in (FileLeft("a.mp4", NOON, NOON + 60_500), FileLeft("vod:v-1", 0, 0)):
+    for file in (FileLeft("a.mp4", NOON, NOON + 60_500), FileLeft("vod:v-1", None, None)):
         recording.happens(file)
     body = recording.ask("GET", f"{ROOM}/files").json["files"]
 
     assert [file["duration"] for file in body] == [60.5, None]
+    assert (body[1]["start"], body[1]["stop"]) == (None, None)
 
 
 def test_files_have_an_address_where_the_stage_says_where_they_are_read(recording: Stage) -> None:

@@ -10,6 +10,7 @@ import pytest
 from functions import record_events
 from shared.inbound.catalogue import Language, catalogue, text
 from shared.protocol import FileLeft, Phase, StartAsked, phase
+from shared.protocol.file import File
 from shared.protocol.reason import Reason
 from tests.conftest import KEY, NOON, Clock
 from tests.support.callback_stage import HOST, INGEST, RECORD_KEY, TOKEN, Edge
@@ -89,7 +90,7 @@ def test_a_file_is_kept_once_however_often_it_is_told(recording: Edge) -> None:
         assert recording.record_callback(**FILE).status == 200
 
     files = recording.app.store.files(KEY, 10)
-    assert [(one.uri, one.stop - one.start) for one in files] == [(FILE["uri"], 54_000)]
+    assert [(one.uri, one.start, one.stop) for one in files] == [(FILE["uri"], NOON, NOON + 54_000)]
 
 
 def test_a_file_is_kept_with_the_duration_that_live_tells(recording: Edge) -> None:
@@ -269,6 +270,39 @@ def test_a_remark_that_is_wrongly_signed_is_refused(edge: Edge) -> None:
     headers = edge.signed("other.example.com", "dev-stream-key-0000")
 
     assert edge.remarks("switch", headers, code=1).status == 401
+
+
+def test_times_may_be_the_digits_of_a_text(edge: Edge) -> None:
+    edge.record_callback(
+        uri="a.mp4", start_time="1763800000", stop_time="1763800060.5", duration="59.403"
+    )
+
+    assert edge.app.store.files(KEY, 9) == [File("a.mp4", NOON, NOON + 60_500, 59_403)]
+
+
+@pytest.mark.parametrize(
+    "unknown", [{}, {"start_time": 0}, {"start_time": "soon", "stop_time": ""}]
+)
+def test_a_time_that_live_does_not_tell_is_unknown(edge: Edge, unknown: dict[str, object]) -> None:
+    edge.record_callback(uri="a.mp4", duration=69.403, **unknown)
+
+    assert edge.app.store.files(KEY, 9) == [File("a.mp4", None, None, 69_403)]
+
+
+def test_a_file_that_is_reported_again_with_its_times_has_them(edge: Edge) -> None:
+    edge.record_callback(uri="a.mp4")
+    edge.record_callback(uri="a.mp4", start_time=NOON // 1000, stop_time=NOON // 1000 + 60)
+    edge.record_callback(uri="a.mp4", duration=59.5)
+
+    assert edge.app.store.files(KEY, 9) == [File("a.mp4", NOON, NOON + 60_000, 59_500)]
+
+
+def test_a_file_of_no_known_time_confirms_nothing(recording: Edge) -> None:
+    recording.record_callback(uri="a.mp4", duration=69.403)
+
+    confirmation = recording.record().confirmation
+    assert confirmation is not None
+    assert not confirmation.confirmed
 
 
 def test_a_file_happens_as_any_other_happening(edge: Edge) -> None:

@@ -99,7 +99,7 @@ class Shared:
     lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), POLLS: Lane()})
     taken: dict[str, int] = field(default_factory=dict)
     entries: dict[StreamKey, list[HistoryLine]] = field(default_factory=dict)
-    kept: dict[tuple[str, str], tuple[StreamKey, File]] = field(default_factory=dict)
+    kept: dict[tuple[str, str], tuple[StreamKey, File, int]] = field(default_factory=dict)
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     timestamps: dict[str, int] = field(default_factory=dict)
     crashes: dict[StreamKey, int] = field(default_factory=dict)
@@ -180,7 +180,13 @@ class MemoryStore:
         for entry in (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries:
             _append(self.shared.entries.setdefault(save.key, []), entry, now)
         for file in save.files:
-            self.shared.kept.setdefault((save.key.domain, file.uri), (save.key, file))
+            self._keep(save.key, file, now)
+
+    def _keep(self, key: StreamKey, file: File, now: int) -> None:
+        _, before, at = self.shared.kept.get((key.domain, file.uri), (key, file, now))
+        known = before.later(file)
+        place = (key.domain, file.uri)
+        self.shared.kept[place] = (key, known, known.stop or known.start or at)
 
     # --- places ---------------------------------------------------------------------------------
 
@@ -381,8 +387,9 @@ class MemoryStore:
         return found
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
-        kept = [file for whose, file in self.shared.kept.values() if whose == key]
-        return sorted(kept, key=lambda one: (one.stop, one.start, one.uri), reverse=True)[:limit]
+        kept = [(at, file) for whose, file, at in self.shared.kept.values() if whose == key]
+        kept.sort(key=lambda one: (one[0], one[1].start or 0, one[1].uri), reverse=True)
+        return [file for _, file in kept[:limit]]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         return self.shared.entries.get(key, [])[::-1][:limit]

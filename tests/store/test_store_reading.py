@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -30,7 +31,7 @@ from tests.support.stream_story import recording
 
 FIRST = File("record/1.mp4", NOON, NOON + 60_000)
 SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000, 29_403)
-ZERO = File("record/0.mp4", 0, 0, 0)
+BARE = File("record/0.mp4", None, None)
 
 
 def key(name: str, app: str = "app", domain: str = "live.example.com") -> StreamKey:
@@ -106,11 +107,43 @@ def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Sto
     assert store.files(key("another"), 10) == []
 
 
-def test_a_file_is_as_long_as_it_was_told_the_first_time(store: Store) -> None:
-    told_again = replace(SECOND, duration=1)
-    store.save_or_claim(replace(saving(wanted(KEY)), files=(SECOND, FIRST, ZERO, told_again)))
+@pytest.mark.parametrize(
+    ("reports", "known"),
+    [
+        ([FIRST, replace(FIRST, stop=NOON + 61_000)], replace(FIRST, stop=NOON + 61_000)),
+        ([FIRST, replace(BARE, uri=FIRST.uri)], FIRST),
+        ([replace(BARE, uri=FIRST.uri), FIRST], FIRST),
+        ([replace(FIRST, duration=5), FIRST], replace(FIRST, duration=5)),
+        ([replace(SECOND, stop=None), replace(SECOND, start=None)], SECOND),
+        ([BARE, BARE], BARE),
+        ([BARE, replace(BARE, duration=7)], replace(BARE, duration=7)),
+    ],
+)  # fmt: skip
+def test_of_a_file_the_last_report_holds_where_it_says_more(
+    store: Store, reports: Sequence[File], known: File
+) -> None:
+    for version, report in enumerate(reports):
+        store.save_or_claim(replace(saving(wanted(KEY), version=version), files=(report,)))
 
-    assert [file.duration for file in store.files(KEY, 10)] == [29_403, None, 0]
+    assert store.files(KEY, 10) == [known]
+
+
+def test_a_file_without_times_stands_where_it_was_reported(store: Store, clock: Clock) -> None:
+    clock.pass_ms(70_000)
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(SECOND, BARE, FIRST)))
+    began = File("record/3.mp4", NOON + 80_000, None)
+    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(began,)))
+
+    assert store.files(KEY, 10) == [SECOND, began, BARE, FIRST]
+
+
+def test_a_file_without_times_moves_once_they_are_known(store: Store, clock: Clock) -> None:
+    clock.pass_ms(70_000)
+    told_again = replace(BARE, start=NOON - 1)
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST, BARE)))
+    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(told_again,)))
+
+    assert store.files(KEY, 10) == [FIRST, told_again]
 
 
 def test_a_conflict_keeps_no_file(store: Store) -> None:
@@ -321,7 +354,13 @@ def test_a_release_that_knows_no_duration_keeps_files_in_one_sqlite_file_with_ou
             assert list(both.map(lambda each: len(each.files(KEY, 9)), stores)) == [1, 1]
         stores[0].save_or_claim(replace(saving(wanted(KEY)), files=(SECOND,)))
         before.execute(KEPT_BEFORE, (KEY.domain, "b.mp4", KEY.app, KEY.stream, 3, 4))
+        before.execute(KEPT_BEFORE, (KEY.domain, "c.mp4", KEY.app, KEY.stream, 0, 1))
 
-        assert stores[1].files(KEY, 9) == [SECOND, File("b.mp4", 3, 4), File("a.mp4", 1, 2)]
+        assert stores[1].files(KEY, 9) == [
+            SECOND,
+            File("b.mp4", 3, 4),
+            File("a.mp4", 1, 2),
+            File("c.mp4", None, 1),
+        ]
     for store in stores:
         store.close()

@@ -305,12 +305,16 @@ def carry(one: socket.socket, other: socket.socket, heard: Callable[[bytes], Non
 def test_a_release_that_knows_no_duration_keeps_files_in_one_engine_with_ours(
     engines: Callable[[str], str],
 ) -> None:
-    """It says "1" of every file, and reads no more than the names and times."""
+    """It said "1" of every file, the one after it its duration; what they kept stays as it is."""
     url = engines("valkey")
     with closing(RedisStore(url, stage="files", rate=50, clock=lambda: NOON)) as store:
         files = (File("b.mp4", NOON, NOON + 2, 1_500), File("a.mp4", NOON, NOON + 1, 1))
         store.save_or_claim(replace(SAVING, files=files))
         with closing(Redis.from_url(url)) as before:
             before.hset("live-record:{files}:uris", f"{KEY.domain}\0a.mp4", "1")
+            before.hset("live-record:{files}:uris", f"{KEY.domain}\0b.mp4", "1400ms")
+        retold = (File("b.mp4", NOON + 1, NOON + 3, 7), File("a.mp4", None, NOON + 9))
+        store.save_or_claim(replace(SAVING, version=1, files=retold))
 
-        assert [file.duration for file in store.files(KEY, 9)] == [1_500, None]
+        kept = [File("b.mp4", NOON, NOON + 2, 1_400), File("a.mp4", NOON, NOON + 1)]
+        assert store.files(KEY, 9) == kept

@@ -104,6 +104,8 @@ def _is_of_before(transition: Transition, time: int | None) -> bool:
 
 def file_left(transition: Transition, event: FileLeft) -> None:
     transition.add_entry(Reason.FILE, uri=event.uri)
+    if event.stop is None:
+        return  # it may be of long ago: it says nothing of the recording that runs now
     confirmation = transition.record.confirmation
     if confirmation and event.stop >= max(
         confirmation.at, confirmation.since

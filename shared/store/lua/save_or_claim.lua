@@ -145,9 +145,25 @@ for _, entry in ipairs(entries) do
     redis.call('LTRIM', KEYS[3], 0, request.history_max_entries - 1)
   end
 end
+-- A file is kept as "start stop duration", '-' for what is unknown; of the same file the last report
+-- holds where it says more. What the release before kept of a file ("1", "<duration>ms") stays.
+-- Its member begins with its start, its score is its end, or else the best that is known.
+local function later(report, before) return report ~= '-' and report or before end
+local function member(start, name)
+  return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
+end
 for _, file in ipairs(request.files) do
-  if redis.call('HSETNX', KEYS[12], file.uri, file.lasted) == 1 then
-    redis.call('ZADD', KEYS[4], text(file.stop), file.member)
+  local kept = redis.call('HGET', KEYS[12], file.uri)
+  local start, stop, duration = string.match(kept or '- - -', '^(%S+) (%S+) (%S+)$')
+  local before = start and member(start, file.name)
+  local score = start and kept and redis.call('ZSCORE', KEYS[4], before)
+  if start and (score or not kept) then
+    start, stop = later(file.start, start), later(file.stop, stop)
+    duration = later(file.duration, duration)
+    redis.call('HSET', KEYS[12], file.uri, start .. ' ' .. stop .. ' ' .. duration)
+    if kept then redis.call('ZREM', KEYS[4], before) end
+    local at = stop ~= '-' and stop or start ~= '-' and start or score or text(moment)
+    redis.call('ZADD', KEYS[4], at, member(start, file.name))
   end
 end
 if result == 'claimed' then return reply(result, request.version + 1, slot, sent, lease) end
