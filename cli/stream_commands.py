@@ -86,7 +86,9 @@ _limit = click.option(
     show_default=True,
     help="largest number of rows",
 )
-_max_duration = click.option("--max-duration", help='stop after this duration, such as "4h"')
+_max_duration = click.option(
+    "--max-duration", help='stop this long after the first accepted start, such as "4h"'
+)
 _until = click.option("--until", help="stop at this time (RFC 3339)")
 _note = click.option("--note", help="free text to store in the stream's history")
 

@@ -14,9 +14,10 @@ from functions.record_command.answers import AskView, Outcome
 from functions.record_command.routes import ApiRequest
 from shared import retry
 from shared.engine.recorder import HandleResult
+from shared.errors import Fault
 from shared.inbound.catalogue import text as in_words
 from shared.inbound.function_compute import Response
-from shared.inbound.request_errors import KeyReused, WrongState
+from shared.inbound.request_errors import BadRequest, KeyReused, RequestError, WrongState
 from shared.protocol import (
     Accepted,
     Asked,
@@ -41,6 +42,7 @@ from shared.protocol.command_errors import (
     StreamNotLive,
     UnknownRejection,
 )
+from shared.protocol.durations import rfc3339, written
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
 from shared.protocol.state.intent import IfNotLive
@@ -87,6 +89,8 @@ def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Res
     """Return the response to the request; raise the error that says why it failed."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
+    if handled.refused in (Reason.END_IS_PAST, Reason.END_TOO_LATE):
+        raise _unfit_end(request, handled)
     if handled.refused is not None:
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
     result = _became(asked, handled)
@@ -102,6 +106,25 @@ def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Res
     return Response(
         200 if outcome in _ANSWERED else 202, _view(request, result, outcome), headers=headers
     )
+
+
+RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
+
+
+def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
+    """Return the error of an end that the recording cannot have, with the ends that it can."""
+    began = handled.record.intent.first_accepted_at or handled.now
+    lasts, most = request.body.get("max_duration"), request.invocation.app.settings.max_duration
+    too_late = handled.refused is Reason.END_TOO_LATE
+    counted = most if too_late else lasts
+    sentence = in_words(HistoryEntry(handled.refused or Reason.UNKNOWN), request.language)
+    if counted:
+        sentence += f" ({rfc3339(began)} + {written(counted)} = {rfc3339(began + counted)})"
+    if too_late:
+        return BadRequest([Fault("max_duration" if lasts else "until", sentence)], hint=RAISE)
+    from_now, latest = handled.now + (lasts or most), began + most
+    until = rfc3339(from_now) if from_now <= latest else f"up to {rfc3339(latest)}"
+    return WrongState(sentence, hint=f"send until {until} to go on, or stop to end it now")
 
 
 def _became(asked: Asked, handled: HandleResult) -> AskResult:

@@ -39,8 +39,12 @@ SLOT_WAIT_MS = 250
 """ms ahead that a slot is taken; what finds none is queued."""
 
 _END = (
-    span("max_duration", "how long to record, from the first accepted start", example="4h"),
-    moment("until", "when to stop; instead of max_duration"),
+    span(
+        "max_duration",
+        "how long to record, from the first accepted start; refused if that time is over",
+        example="4h",
+    ),
+    moment("until", "when to stop, no later than the stage records; instead of max_duration"),
 )
 _NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
@@ -110,23 +114,17 @@ def extend(request: ApiRequest) -> Response:
     )
 
 
-_RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
-_FARTHEST_MS = 3650 * 86_400_000
-"""ms that an end may be away: as long as the longest duration."""
-
-
 def _check_end(request: ApiRequest) -> None:
+    """Refuse what no recording can have, however long it has run: more than the stage allows, or a
+    time that is past."""
     until, ceiling = request.body.get("until"), request.invocation.app.settings.max_duration
-    if request.body.get("max_duration", 0) > ceiling:
-        most = f"is more than this stage records: at most {written(ceiling)}"
-        raise BadRequest([Fault("max_duration", most)], hint=_RAISE)
-    if until is None:
-        return
-    left = until - request.invocation.app.clock()
+    left = 1 if until is None else until - request.invocation.app.clock()
     if left <= 0:
         raise BadRequest([Fault("until", "is past: write a time to come")])
-    if left > _FARTHEST_MS:
-        raise BadRequest([Fault("until", "is more than ten years away")])
+    for name, asked in (("max_duration", request.body.get("max_duration", 0)), ("until", left)):
+        if asked > ceiling:
+            most = f"is more than this stage records: at most {written(ceiling)}"
+            raise BadRequest([Fault(name, most)], hint=ask_results.RAISE)
 
 
 def stop(request: ApiRequest) -> Response:

@@ -58,12 +58,12 @@ _NAMES = {
 _EXAMPLES = {"domain": "live.example.com", "app": "app", "stream": "room1"}
 
 
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 
 
 def document(routes: Sequence[Route], now: int) -> DocumentView:
     """Return the description of these routes, with examples of times that lie ahead of `now`."""
-    ahead = rfc3339((now // DAY_MS + 2) * DAY_MS)
+    ahead = rfc3339((now // HOUR_MS + 4) * HOUR_MS)
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, ahead)

@@ -47,6 +47,8 @@ class Reason(OpenEnum):
     KEY_REUSED = "key_reused"
     NOT_WANTED = "not_wanted"
     WANTED = "wanted"
+    END_IS_PAST = "end_is_past"
+    END_TOO_LATE = "end_too_late"
     # what the stream does
     PUBLISHED = "published"
     PUBLISHED_TWICE = "published_twice"

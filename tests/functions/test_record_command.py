@@ -287,6 +287,53 @@ def test_an_end_is_extended(recording: Stage) -> None:
     assert got.json["until"] == until
 
 
+@pytest.mark.parametrize("path", ["start", "extend"])
+def test_an_end_that_has_passed_by_arithmetic_is_refused_and_stops_nothing(
+    recording: Stage, path: str
+) -> None:
+    before = recording.status().json["until"]
+    recording.clock.pass_ms(2 * HOUR_MS)
+    got = recording.ask("POST", f"{ROOM}/{path}", {"max_duration": "1h"})
+
+    began, now = NOON + 60_000, NOON + 60_000 + 2 * HOUR_MS
+    assert got.refusal == (409, "WrongState")
+    assert f"{rfc3339(began)} + 1h = {rfc3339(began + HOUR_MS)}" in got.json["detail"]
+    assert f"until {rfc3339(now + HOUR_MS)}" in got.json["hint"]
+    recording.happens(TimePassed())
+    assert (recording.live.sent, recording.status().json["until"]) == ([START], before)
+
+
+def test_the_hint_goes_no_further_than_the_stage_records(recording: Stage) -> None:
+    recording.clock.pass_ms(11 * HOUR_MS)
+    got = recording.ask("POST", f"{ROOM}/extend", {"max_duration": "3h"})
+
+    assert f"until up to {rfc3339(NOON + 60_000 + 12 * HOUR_MS)}" in got.json["hint"]
+    assert recording.ask("POST", f"{ROOM}/extend", {"max_duration": "12h"}).status == 200
+
+
+@pytest.mark.parametrize("path", ["start", "extend"])
+def test_an_end_beyond_what_the_stage_records_in_all_is_refused_not_cut(
+    recording: Stage, path: str
+) -> None:
+    recording.clock.pass_ms(6 * HOUR_MS)
+    latest = NOON + 60_000 + 12 * HOUR_MS
+    got = recording.ask("POST", f"{ROOM}/{path}", {"until": rfc3339(latest + 1000)})
+
+    assert got.refusal == (400, "MalformedParam")
+    assert [error["field"] for error in got.json["errors"]] == ["until"]
+    assert f"{rfc3339(NOON + 60_000)} + 12h = {rfc3339(latest)}" in got.json["detail"]
+    assert "LIVE_RECORD_MAX_DURATION" in got.json["hint"]
+    fits = recording.ask("POST", f"{ROOM}/{path}", {"until": rfc3339(latest)})
+    assert (fits.status, fits.json["until"]) == (200, rfc3339(latest))
+
+
+def test_a_refused_end_is_said_in_chinese_too(recording: Stage) -> None:
+    recording.clock.pass_ms(2 * HOUR_MS)
+    got = recording.start({"max_duration": "1h"}, Accept_Language="zh")
+
+    assert "已经过去" in got.json["detail"]
+
+
 def test_extending_needs_an_end(recording: Stage) -> None:
     assert recording.ask("POST", f"{ROOM}/extend").refusal == (400, "MissingParam")
 
@@ -851,12 +898,14 @@ def test_a_name_in_another_encoding_is_refused_and_not_taken_for_another(stage: 
 def test_more_than_the_stage_records_is_refused_with_the_setting_that_allows_it(
     stage: Stage, path: str
 ) -> None:
-    got = stage.ask("POST", f"{ROOM}/{path}", {"max_duration": "12h1s"})
-
-    assert got.refusal == (400, "MalformedParam")
-    assert "at most 12h" in got.json["detail"]
-    assert "LIVE_RECORD_MAX_DURATION" in got.json["hint"]
+    too_far = rfc3339(NOON + 12 * HOUR_MS + 1000)
+    for body in ({"max_duration": "12h1s"}, {"until": too_far}):
+        got = stage.ask("POST", f"{ROOM}/{path}", body)
+        assert got.refusal == (400, "MalformedParam")
+        assert "at most 12h" in got.json["detail"]
+        assert "LIVE_RECORD_MAX_DURATION" in got.json["hint"]
     assert stage.start({"max_duration": "12h"}).status < 300
+    assert stage.start({"until": rfc3339(NOON + 12 * HOUR_MS)}).status < 300
 
 
 @pytest.mark.parametrize("body", [{"finalize": 1}, {"hold": "for ever"}, {"hold": 0}])

@@ -128,7 +128,7 @@ def event(lots: Random, record: StreamRecord, now: int) -> Event:
         StartAsked("ops", if_not_live=lots.choice(list(IfNotLive)), idempotency_key=once),
         StartAsked("ops", on_interruption=lots.choice(list(OnInterruption)), max_duration=9_000),
         StopAsked("ops", finalize=lots.random() < 0.5, hold_session=lots.random() < 0.5),
-        ExtendAsked("ops", max_duration=60_000),
+        ExtendAsked("ops", until=now + 25 * 3_600_000),
         RestartAsked("ops"),
         CancelDelayAsked("ops"),
         Published(began),

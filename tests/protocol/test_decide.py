@@ -293,6 +293,29 @@ def test_an_end_can_be_moved_before_anything_was_accepted() -> None:
     assert story.record.intent.until == NOON + MINUTE + HOUR_MS
 
 
+@pytest.mark.parametrize("ask", [StartAsked, ExtendAsked])
+def test_an_end_that_has_passed_already_is_refused_and_changes_nothing(
+    ask: type[StartAsked | ExtendAsked],
+) -> None:
+    story = recording().passes(2 * HOUR_MS)
+    before = story.record.intent
+    story.happens(ask("bob", max_duration=HOUR_MS))
+
+    assert (story.refused, story.record.intent) == (Reason.END_IS_PAST, before)
+    assert story.passes(MINUTE).sent == ["start"]
+
+
+@pytest.mark.parametrize("ask", [StartAsked, ExtendAsked])
+def test_an_end_beyond_the_ceiling_is_refused_and_changes_nothing(
+    ask: type[StartAsked | ExtendAsked],
+) -> None:
+    story = recording().passes(2 * HOUR_MS)
+    before = story.record.intent
+    story.happens(ask("bob", until=NOON + 13 * HOUR_MS))
+
+    assert (story.refused, story.record.intent) == (Reason.END_TOO_LATE, before)
+
+
 def test_the_end_of_what_is_not_wanted_cannot_be_moved() -> None:
     assert Story().happens(ExtendAsked("ann", until=NOON + HOUR_MS)).refused is Reason.NOT_WANTED
 

@@ -43,7 +43,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: until: is (past|more than ten years away)",
+        r"MalformedParam: until: is (past|more than this stage records)",
         "which times lie ahead is known when the request comes",
     ),
     Excuse(

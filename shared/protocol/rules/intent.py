@@ -44,6 +44,9 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
     """Move the end, and take the intent over from policy. Send a start only if no command is
     pending and no start was accepted. If the stream is gone or may be, or has not been recorded
     since it came, the request is about the session in which a start will be accepted."""
+    transition.refused = _unfit_end(transition, asked.max_duration, asked.until)
+    if transition.refused:
+        return
     transition.change_intent(
         requester=Requester.PERSON,
         made_at=transition.now,
@@ -77,10 +80,28 @@ def extend(transition: Transition, asked: ExtendAsked) -> None:
     if not transition.record.intent.wanted:
         transition.refused = Reason.NOT_WANTED
         return
+    transition.refused = _unfit_end(transition, asked.max_duration, asked.until)
+    if transition.refused:
+        return
     _set_end(transition, asked.max_duration, asked.until)
     transition.add_entry(
         Reason.ASKED_EXTEND, who=asked.who, until=transition.record.intent.until or 0
     )
+
+
+def _unfit_end(
+    transition: Transition, max_duration: int | None, until: int | None
+) -> Reason | None:
+    """Return why the end cannot be moved there, None if it can. Both bounds count from the first
+    accepted start: an end that had passed would stop the recording at once, and one beyond the
+    stage's ceiling would be cut to it."""
+    began = transition.record.intent.first_accepted_at
+    if began is None or (max_duration is None and until is None):
+        return None
+    end = began + (max_duration or 0) if until is None else until
+    if end <= transition.now:
+        return Reason.END_IS_PAST
+    return Reason.END_TOO_LATE if end > began + transition.settings.max_duration else None
 
 
 def _set_end(transition: Transition, max_duration: int | None, until: int | None) -> None:
