@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from shared.engine.recorder import SOON_MS, Crashed, HandleResult
+from shared.engine.recorder import CHECK_SOON_MS, SOON_MS, Crashed, HandleResult
 from shared.engine.side_steps import SideSteps
 from shared.engine.step_marks import BACKFILL, DRAIN, StepMarks
 from shared.engine.worker_lease import BackfillTimer, WorkerLease
@@ -69,6 +69,7 @@ class Dispatcher:
         self._side_steps: SideSteps | None = None
         self.running = 0
         self._done = 0
+        self._stay_ms = SOON_MS
         self._error: BaseException | None = None
 
     def run(self, workers: Workers, has_time: Callable[[], bool], side_steps: SideSteps) -> int:
@@ -80,8 +81,8 @@ class Dispatcher:
         failure: StoreUnavailable | None = None
         due_in_ms: int | None = 0
         with side_steps:
-            # 0: it became due while we still counted as at work
-            while has_time() and (due_in_ms == 0 or side_steps.are_running):
+            # Whoever left something due while we still counted as at work woke nobody.
+            while has_time() and (_is_soon(due_in_ms) or side_steps.are_running):
                 try:
                     done += self._run_round(workers, side_steps)
                     due_in_ms = self._queue.next_due()
@@ -92,7 +93,7 @@ class Dispatcher:
                     self._wait(STORE_PAUSE_S)
         if failure is not None and not rounds:
             raise failure
-        if not has_time() and due_in_ms is not None and due_in_ms <= SOON_MS:
+        if not has_time() and _is_soon(due_in_ms):
             self._wake()
         return done
 
@@ -112,7 +113,8 @@ class Dispatcher:
             if self._backfill_timer.is_due() and not side_steps.are_running:
                 side_steps.start(BACKFILL, self._backfill)
             due_in_ms = self._queue.next_due()
-            has_work = drained > 0 or (due_in_ms is not None and due_in_ms <= SOON_MS)
+            has_work = drained > 0 or (due_in_ms is not None and due_in_ms <= self._stay_ms)
+            self._stay_ms = self._stay_ms if has_work else SOON_MS
             is_idle = not has_work and not side_steps.are_running
             done, idle_ms = done + drained, idle_ms + IDLE_POLL_MS if is_idle else 0
             pause_ms = IDLE_POLL_MS if due_in_ms is None else min(due_in_ms, IDLE_POLL_MS)
@@ -187,4 +189,10 @@ class Dispatcher:
                 self._wait(min(round(booked_ms), IDLE_POLL_MS) / 1000)
                 break
             done += 1
+            if handled.awaits_check:
+                self._stay_ms = CHECK_SOON_MS
         return done
+
+
+def _is_soon(due_in_ms: int | None) -> bool:
+    return due_in_ms is not None and due_in_ms <= SOON_MS

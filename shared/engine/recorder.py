@@ -38,6 +38,7 @@ from shared.protocol import (
     TimePassed,
     claim,
     decide,
+    due_at,
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.file import File
@@ -53,6 +54,9 @@ TAKEN_FOR_MS = 2_000
 """After how long the streams that a killed worker had taken are handed out again."""
 SOON_MS = 15_000
 """A reconcile stays for what is due within this time."""
+CHECK_SOON_MS = 60_000
+"""One that has checked a start stays for its next check: what Live does not record is repeated on
+time."""
 
 
 class HandleResult(Struct, frozen=True):
@@ -79,11 +83,22 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def waits(self) -> bool:
-        """Return True if a command is due soon and nobody sends it: a reconcile should be woken."""
-        pending = self.record.pending
-        if pending is None or self.record.flight or pending.over_quota:
+        """Return True if a command or a check is due soon and nobody is at it: a reconcile should
+        be woken."""
+        record = self.record
+        if record.flight:
             return False
-        return pending.not_before - self.now <= SOON_MS
+        if record.pending and record.pending.over_quota:
+            record = replace(record, pending=None)
+        due = due_at(record)
+        return due is not None and due - self.now <= SOON_MS
+
+    @property
+    def awaits_check(self) -> bool:
+        """Return True if a start that Live accepted is to be checked within CHECK_SOON_MS."""
+        confirmation = self.record.confirmation
+        check_at = confirmation.check_at if confirmation else None
+        return check_at is not None and check_at - self.now <= CHECK_SOON_MS
 
 
 class Crashed(Struct, frozen=True):
@@ -91,6 +106,7 @@ class Crashed(Struct, frozen=True):
 
     key: StreamKey
     next_slot_in_ms: float = 0.0
+    awaits_check: bool = False
 
 
 class HandlingOptions(Struct, frozen=True):

@@ -340,6 +340,16 @@ def _left_to_the_timer() -> tuple[Patch, ...]:
     return ((Invocation, "handle", handle),)
 
 
+def _checks_left_to_the_timer() -> tuple[Patch, ...]:
+    """Only a command that waits wakes a reconcile."""
+
+    def waits(self: recorder.HandleResult) -> bool:
+        pending = self.record.pending
+        return pending is not None and pending.not_before - self.now <= recorder.SOON_MS
+
+    return ((recorder.HandleResult, "waits", property(waits)),)
+
+
 def _nobody_woken() -> tuple[Patch, ...]:
     return ((WorkerLease, "may_wake_one", lambda *_: False),)
 
@@ -410,6 +420,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("hold lost on its way", _hold_lost),
         Bug("timer only drains", _timer_only_drains),
         Bug("what waits is left to the timer", _left_to_the_timer),
+        Bug("checks are left to the timer", _checks_left_to_the_timer),
         Bug("no reconcile is woken", _nobody_woken),
         Bug("wake-up call not made", _wakes_nobody),
         Bug("dispatcher drains nothing", _drains_nothing),

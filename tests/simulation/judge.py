@@ -33,6 +33,8 @@ RATE = 45.0
 SOON = 2_000
 LEARNT = 90_000
 STOPPED = 75_000
+CHECKED = 15_000
+"""A check that is due so soon is not left to the timer."""
 TOGETHER_MS = 5_000
 _ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 _LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
@@ -83,6 +85,7 @@ class Judge:
             self._judge_claim(process, before, after, flight)
         elif after.pending and after.pending is not before.pending:
             self._expect_claim(after)
+        self._expect_check(before, after)
         if not_held := broken(after):
             raise Broken("invariant", ", ".join(not_held))
         self.sim.story_of(process, before, after)
@@ -247,6 +250,21 @@ class Judge:
         at = now + SOON + 1000 * len(self._watches) / RATE
         self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now)
 
+    def _expect_check(self, before: StreamRecord, after: StreamRecord) -> None:
+        """Expect that a start is checked when it is due, while nothing goes wrong: whoever made the
+        check due has woken a reconcile."""
+        known, check_at = _check_at(before), _check_at(after)
+        if check_at is None or check_at == known or check_at > self.sim.clock.now + CHECKED:
+            return
+        late = check_at + 2 * SOON
+        self.sim.clock.at(late, self._is_checked, after.key, check_at, self.sim.clock.now)
+
+    def _is_checked(self, key: StreamKey, check_at: int, made_at: int) -> None:
+        record = self.sim.store.load(key).record
+        is_due = record.intent.wanted and record.is_started and not record.is_off
+        if is_due and _check_at(record) == check_at and self.troubled_at < made_at - TOGETHER_MS:
+            raise Broken("promise 1", "a start was not checked in time")
+
     def _is_claimed(self, key: StreamKey, since: int, asked_at: int) -> None:
         record = self.sim.store.load(key).record
         pending = record.pending
@@ -376,6 +394,10 @@ class Judge:
                 watch.held and intent.reason is Reason.ASKED_STOP and intent.held_until is not None
             )
             watch.held_until = intent.held_until
+
+
+def _check_at(record: StreamRecord) -> int | None:
+    return record.confirmation.check_at if record.confirmation else None
 
 
 def _repeats(process: Process) -> bool:

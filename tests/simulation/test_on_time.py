@@ -1,0 +1,91 @@
+"""What is checked is checked on time, whenever the timer comes: counted in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from shared.protocol import StartAsked, StopAsked
+from shared.protocol.policy import OnInterruption
+from tests.simulation.plan import DOMAIN, INGEST, NOON, SECOND, Deed, Do, Plan
+from tests.simulation.simulation import Simulation
+from tests.simulation.world import Config, Stream, Switches
+from tests.simulation.world.switches import WhenPaused
+
+POLICY = json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rule": []})
+MERGE_DELAY_MS = 180_000
+ROOM, OTHER = range(2)
+SEEDS = range(8)
+"""Each has its timer at another second of the minute, and cold starts of other lengths."""
+
+
+def played(seed: int, switches: Switches, *deeds: Deed) -> Simulation:
+    """Return the simulation once these deeds were done and nothing went wrong."""
+    streams = tuple(Stream(DOMAIN, "app", name) for name in ("room", "other"))
+    config = Config(delay_ms=MERGE_DELAY_MS)
+    plan = Plan(seed, streams, deeds, switches, config, MERGE_DELAY_MS, POLICY, instances=100)
+    simulation = Simulation(plan)
+    simulation.lots.rates = {}
+    assert simulation.run().broken is None
+    return simulation
+
+
+def at(seconds: float, do: Do, stream: int = ROOM, **more: object) -> Deed:
+    return Deed(NOON + round(seconds * SECOND), do, stream, **more)  # type: ignore[arg-type] # Deed's own
+
+
+def arrivals(simulation: Simulation, command: str) -> Sequence[int]:
+    return [
+        arrived.at
+        for arrived in simulation.live.arrived
+        if (arrived.stream.name, arrived.command) == ("room", command)
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_stop_and_a_start_at_once_leave_no_longer_pause_than_the_check_takes(seed: int) -> None:
+    simulation = played(
+        seed,
+        Switches(start_while_paused=WhenPaused.ALREADY_STARTED),
+        at(5, Do.PUBLISH),
+        at(10, Do.ASK, ask=StartAsked("ann")),
+        at(70, Do.ASK, ask=StopAsked("ann")),
+        at(70.3, Do.ASK, ask=StartAsked("ann")),
+    )
+
+    before, after = simulation.live.intervals
+    assert before.end is not None
+    assert 10_000 <= after.start - before.end < 12_000
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_start_that_does_nothing_is_repeated_after_a_minute(seed: int) -> None:
+    simulation = played(
+        seed,
+        Switches(failed_start_is_silent=True),
+        at(1, Do.PUBLISH, OTHER),  # its reports show that status callbacks work
+        at(4, Do.ASK, OTHER, ask=StartAsked("ann")),
+        at(120, Do.PUBLISH),
+        at(129, Do.NO_BUCKET, -1, ms=20_000),
+        at(130, Do.ASK, ask=StartAsked("ann")),
+    )
+
+    first, second = arrivals(simulation, "start")
+    assert 60_000 <= second - first < 62_000
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_end_that_was_reported_is_known_once_two_polls_have_seen_it(seed: int) -> None:
+    """A manual recording stops with its stream: the intent that ends with it sends its stop."""
+    simulation = played(
+        seed,
+        Switches(),
+        at(5, Do.PUBLISH),
+        at(10, Do.ASK, ask=StartAsked("ann", on_interruption=OnInterruption.STOP)),
+        at(70, Do.UNPUBLISH),
+    )
+
+    (stop,) = arrivals(simulation, "stop")
+    assert 5_000 <= stop - (NOON + 70 * SECOND) < 17_000
