@@ -90,10 +90,8 @@ def history_line(entry: Json) -> str:
 
 
 def file_line(row: Json) -> str:
-    unknown = _("unknown")
-    ran = _("{start} to {stop}").format(
-        start=row["start"] or unknown, stop=row["stop"] or unknown
-    )
+    unknown = _("unknown time")
+    ran = _("{start} to {stop}").format(start=row["start"] or unknown, stop=row["stop"] or unknown)
     lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
     return f"{row.get('url') or row['uri']}  {ran}{lasted}"
 

@@ -678,8 +678,10 @@ def test_the_development_stage_is_registered_by_whoever_keeps_it_up(no_stages: P
 def test_a_file_s_line_says_how_long_it_lasts_where_that_is_known() -> None:
     row = {"uri": "a.mp4", "start": None, "stop": None, "url": None}
 
-    assert output.file_line({**row, "duration": 59.403}) == "a.mp4  unknown to unknown  59.403 s"
-    assert output.file_line({**row, "duration": None}) == "a.mp4  unknown to unknown"
+    assert output.file_line({**row, "duration": 59.403}) == (
+        "a.mp4  unknown time to unknown time  59.403 s"
+    )
+    assert output.file_line({**row, "duration": None}) == "a.mp4  unknown time to unknown time"
 
 
 def test_a_development_clock_that_was_left_elsewhere_is_said() -> None:
