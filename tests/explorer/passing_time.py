@@ -19,12 +19,15 @@ LONG_AGO = 100_000
 """Live's own times stop moving when they are this old."""
 
 
+PUBLISHES = (ScriptStep.PUBLISH, ScriptStep.SILENT_PUBLISH)
+
+
 class Clock(Ground):
     def script_steps(self, world: World) -> Iterator[Step]:
         if world.happened == len(self.scenario.script):
             return
         script_step = self.scenario.script[world.happened]
-        if script_step is ScriptStep.PUBLISH and self.next_publish(world) > NOW:
+        if script_step in PUBLISHES and self.next_publish(world) > NOW:
             return
         yield (
             ("event", script_step),
@@ -34,10 +37,12 @@ class Clock(Ground):
     def script_step(self, world: World, script_step: ScriptStep) -> World:
         live, says = world.live, None
         at = max(NOW, live.published_at + 1000) if live.published_at else NOW
-        if script_step is ScriptStep.PUBLISH:
+        if script_step in PUBLISHES:
             skew = self.scenario.skew
             live, says = truth.publish(live, at, at + skew, self.scenario.switches)
-            world = self.posted(world._replace(live=live), Published(at))
+            world = world._replace(live=live)
+            if script_step is ScriptStep.PUBLISH:
+                world = self.posted(world, Published(at))
         elif script_step is ScriptStep.UNPUBLISH:
             live, says = truth.unpublish(live, self.delay)
             world = self.posted(world._replace(live=live), Unpublished(NOW))
@@ -95,7 +100,7 @@ class Clock(Ground):
         if live.until > NOW and (self.scenario.status or not self.is_over(world)):
             times.append(live.until)
         script = self.scenario.script[world.happened :]
-        if script and script[0] is ScriptStep.PUBLISH and self.next_publish(world) > NOW:
+        if script and script[0] in PUBLISHES and self.next_publish(world) > NOW:
             times.append(self.next_publish(world))
         return times
 

@@ -24,6 +24,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import AlreadyStarted
 from shared.protocol.policy import OnInterruption
+from shared.protocol.state.confirmation import Confirmation, ConfirmationState
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.session import SessionState
 from tests.explorer.scenario import Scenario
@@ -117,6 +118,9 @@ def _judge_claim(change: Change, flight: Flight) -> None:
             raise Broken("a command was claimed while another was in flight")
     if flight.generation != new.intent.generation:
         raise Broken(f"a {flight.command.value} of an older intent was claimed")
+    splits = flight.command is Command.RESTART and flight.reason is Reason.UNPROVED
+    if splits and change.scenario.goes_on:
+        raise Broken("a recording that goes on was split")
     if new.intent.generation == 0 and flight.reason not in _ASKED:
         raise Broken("a recording that nobody asked us to manage was meddled with")
     if flight.command is Command.START:
@@ -231,6 +235,8 @@ def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
     last_report = record.last_report
     if record.pending is not None or record.flight is not None or last_report is None:
         return
+    if wanted and last_report.what == "record_paused" and _stands(record.confirmation):
+        raise Broken("Live reported a pause since, and what it reported before still stands")
     runs = live.task is Task.RUNS and live.ours
     if last_report.recording and runs and record.intent.generation and not wanted:
         raise Broken("Live reported what nobody wants, and nothing is done about it")
@@ -240,6 +246,13 @@ def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
     checked = record.confirmation is not None and record.confirmation.check_at is not None
     if wanted and paused and doubted and not checked and live.listed is not None:
         raise Broken("Live reported that it paused what is wanted, and nothing is done about it")
+
+
+def _stands(confirmation: Confirmation | None) -> bool:
+    """Return True if an earlier report confirms a start that may have found a paused recording."""
+    if confirmation is None or confirmation.repeated:
+        return False
+    return confirmation.state is ConfirmationState.CONFIRMED_UNDATED
 
 
 def at_the_end(record: StreamRecord, live: Live, memory: Memory) -> None:

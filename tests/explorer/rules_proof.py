@@ -15,7 +15,17 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
-from tests.explorer.scenarios import LIVE, PAUSED, RECORDED, RETURNS, START, STATUS, STOP
+from tests.explorer.scenarios import (
+    END_REPLAYED,
+    LIVE,
+    PAUSED,
+    RECORDED,
+    RETURNS,
+    RETURNS_SILENTLY,
+    START,
+    STATUS,
+    STOP,
+)
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
@@ -30,15 +40,41 @@ def _one(*faults: Fault) -> dict[str, Any]:
 def _accepted_is_enough() -> Patches:
     real = confirmation_rules._first_state
 
-    def first(transition: Transition, confirmation: Confirmation) -> ConfirmationState:
+    def first(
+        transition: Transition, confirmation: Confirmation, before: Confirmation | None
+    ) -> ConfirmationState:
         accepted = confirmation.source is StartSource.ACCEPTED
-        return ConfirmationState.UNCONFIRMED if accepted else real(transition, confirmation)
+        return ConfirmationState.UNCONFIRMED if accepted else real(transition, confirmation, before)
 
     return ((confirmation_rules, "_first_state", first),)
 
 
 def _already_is_enough() -> Patches:
     return ((command_result, "_may_be_paused", lambda *_: False),)
+
+
+def _older_reports_do_not_stand() -> Patches:
+    def first(_transition: Transition, confirmation: Confirmation, _before: object) -> Any:  # noqa: ANN401 - as the real one
+        state = ConfirmationState
+        return state.WAITING_OUT_PAUSE if confirmation.repeated else state.MAY_BE_PAUSED
+
+    return ((confirmation_rules, "_first_of_adopted", first),)
+
+
+def _split_without_a_look() -> Patches:
+    real = confirmation_rules._first_of_adopted
+
+    def first(
+        transition: Transition, confirmation: Confirmation, before: Confirmation | None
+    ) -> ConfirmationState:
+        found, state = real(transition, confirmation, before), ConfirmationState
+        return state.MAY_BE_PAUSED if found is state.MAY_GO_ON else found
+
+    return ((confirmation_rules, "_first_of_adopted", first),)
+
+
+def _stands_whatever_is_reported() -> Patches:
+    return ((confirmation_rules, "paused", lambda _transition: None),)
 
 
 def _unproved_again_and_again() -> Patches:
@@ -81,6 +117,34 @@ REMOVALS = (
         "within the merge delay of a stop or an interruption, where it may mean paused",
         _already_is_enough,
         Scenario("", **_RETURNING, switches=PAUSED),
+    ),
+    Removal(
+        "an older report stands",
+        "where reports are known to come, one of this session that it records stands, unless one of"
+        " a pause came since",
+        _older_reports_do_not_stand,
+        Scenario("", before=RECORDED, script=END_REPLAYED, settings=STATUS, goes_on=True),
+    ),
+    Removal(
+        "a pause ends what stood",
+        "a pause that is reported afterwards is checked as any other",
+        _stands_whatever_is_reported,
+        Scenario(
+            "",
+            before=RECORDED,
+            aged=False,
+            gap=1000,
+            script=RETURNS_SILENTLY,
+            settings=STATUS,
+            switches=PAUSED,
+            **_one(Fault.LATE),
+        ),
+    ),
+    Removal(
+        "a poll comes before a split",
+        "elsewhere the online list is asked first; its own publish spares the session the restart",
+        _split_without_a_look,
+        Scenario("", before=RECORDED, script=END_REPLAYED, goes_on=True),
     ),
     Removal(
         "one restart for what is unproved",

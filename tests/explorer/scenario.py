@@ -15,6 +15,7 @@ class ScriptStep(str, Enum):
     """What truly becomes of the stream, and what somebody who has a signature says of it."""
 
     PUBLISH = "publish"
+    SILENT_PUBLISH = "publish that no callback tells of"
     UNPUBLISH = "unpublish"
     FOREIGN_START = "foreign start"
     REPLAYED_PUBLISH = "replayed publish"
@@ -41,6 +42,7 @@ class Scenario:
     fine: bool = False  # loads and saves as steps of their own
     gap: int = 6_000  # ms from one publish to the next
     skew: int = 0  # the list's PublishTime, counted from the callback's time
+    goes_on: bool = False  # Live never pauses it: a restart of our own splits a file for nothing
     limit: int = 400_000  # states; more is a mistake in the scenario
 
     @property

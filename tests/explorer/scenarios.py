@@ -31,6 +31,8 @@ LIVE = (PUBLISH,)
 RECORDED = (PUBLISH, START)
 RETURNS = (UNPUBLISH, PUBLISH)
 REPLAYED = (ScriptStep.REPLAYED_PUBLISH,)
+RETURNS_SILENTLY = (UNPUBLISH, ScriptStep.SILENT_PUBLISH)
+END_REPLAYED = (ScriptStep.REPLAYED_END,)
 
 WIRE = frozenset(
     {
@@ -151,6 +153,15 @@ PAIRS = _named(
         script=RETURNS,
     ),
     Scenario("session over", before=(PUBLISH, START_STOP), script=(UNPUBLISH,), faults=ALL),
+    Scenario("end replayed, goes on", before=RECORDED, script=END_REPLAYED, goes_on=True),
+    Scenario(
+        "end replayed, reported, goes on",
+        before=RECORDED,
+        script=END_REPLAYED,
+        settings=STATUS,
+        goes_on=True,
+    ),
+    Scenario("end replayed", before=RECORDED, script=END_REPLAYED, settings=STATUS, faults=ALL),
     Scenario("time over", (SHORT_START,), before=LIVE, faults=WIRE),
     Scenario("forbidden", (START, STOP), before=LIVE, faults=WIRE | {Fault.FORBIDDEN}),
 )
@@ -199,6 +210,25 @@ SINGLES = _named(
         switches=RESUMES,
         faults=ALL | {Fault.MUTE},
         budget=1,
+    ),
+    Scenario(
+        "reported, returns paused",
+        before=RECORDED,
+        script=RETURNS,
+        settings=STATUS,
+        switches=PAUSED,
+        faults=ALL | {Fault.MUTE},
+        budget=1,
+    ),
+    Scenario(
+        "reported, returns soon and silently",
+        before=RECORDED,
+        aged=False,
+        gap=1000,
+        script=RETURNS_SILENTLY,
+        settings=STATUS,
+        switches=PAUSED,
+        faults=frozenset({Fault.LATE, Fault.STALE, Fault.FAILED_LOOK, Fault.LOST_ANSWER}),
     ),
     Scenario(
         "finalized by its session",

@@ -1006,6 +1006,80 @@ def test_what_a_report_without_a_time_seemed_to_prove_one_start_tells_when_no_pa
     assert story.passes(HOUR_MS).sent.count("start") == 3
 
 
+KNOWN = StreamSettings(status_known=True)
+PAUSES = Reported("record_paused", recording=False)
+
+
+def end_came_late(settings: StreamSettings, *before: Reported) -> Story:
+    """Return a story of a session that Live records, in which a publish_done of the session before
+    comes late: the poll shows the stream, and Live answers the start TaskAlreadyStarted."""
+    story = recording(settings).happens(STARTED).passes(20 * SECOND).unpublish()
+    for report in before:
+        story.happens(report)
+    return story.passes(5 * SECOND).seen(NOON).answer(AGAIN)
+
+
+def is_confirmed(story: Story) -> bool:
+    return story.record.confirmation is not None and story.record.confirmation.is_confirmed
+
+
+def test_where_reports_come_an_older_one_stands_and_no_file_is_split() -> None:
+    story = end_came_late(KNOWN)
+
+    assert is_confirmed(story)
+    assert story.passes(2 * MINUTE).sent == ["start", "start"]
+    story.passes(MINUTE).answer(AGAIN)  # one start shows, once no pause can last
+    assert story.passes(HOUR_MS).sent == ["start"] * 3
+
+
+def test_a_pause_that_is_reported_since_ends_what_stood() -> None:
+    story = end_came_late(KNOWN).passes(SECOND).happens(PAUSES)
+
+    assert not is_confirmed(story)
+    assert story.passes(9 * SECOND).sent == ["start", "start", "restart"]
+
+
+def test_a_pause_that_was_reported_before_is_no_proof() -> None:
+    story = end_came_late(KNOWN, PAUSES)
+
+    assert not is_confirmed(story)
+    assert story.passes(10 * SECOND).sent == ["start", "start", "restart"]
+
+
+def test_where_no_reports_come_a_look_spares_the_file_the_split() -> None:
+    story = end_came_late(StreamSettings()).passes(10 * SECOND)
+    assert (story.polls, story.sent) == (2, ["start", "start"])
+
+    assert story.seen(NOON).passes(2 * MINUTE).sent == ["start", "start"]
+    assert story.passes(47 * SECOND).answer(AGAIN).passes(HOUR_MS).sent == ["start"] * 3
+
+
+def test_a_look_that_shows_another_publish_leads_to_the_restart_at_once() -> None:
+    story = end_came_late(StreamSettings()).passes(10 * SECOND).seen(NOON + 3 * SECOND)
+
+    assert story.sent == ["start", "start", "restart"]
+
+
+def test_a_look_that_fails_leads_to_the_restart_5_s_later() -> None:
+    story = end_came_late(StreamSettings()).passes(14 * SECOND)
+    assert story.sent == ["start", "start"]
+
+    assert story.passes(SECOND).sent == ["start", "start", "restart"]
+
+
+def test_a_stream_that_a_look_does_not_show_is_not_restarted() -> None:
+    story = end_came_late(StreamSettings()).passes(10 * SECOND).missed().passes(MINUTE)
+    assert "restart" not in story.sent
+
+    assert story.seen(NOON).sent == ["start"] * 3
+
+
+def test_what_live_did_not_begin_in_this_session_is_restarted_without_a_look() -> None:
+    story = recording().happens(STARTED).passes(20 * SECOND).unpublish().publish().answer(AGAIN)
+
+    assert story.passes(10 * SECOND).sent == ["start", "start", "restart"]
+
+
 def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
     story = recording().passes(MINUTE).unpublish().passes(SECOND).publish().answer()
     story.happens(started_at(NOON))

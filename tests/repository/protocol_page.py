@@ -338,6 +338,14 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
         StartSource.ADOPTED,
         "Live records, or holds a paused recording. This session was not checked yet.",
     ),
+    ConfirmationState.MAY_GO_ON: (
+        StartSource.ADOPTED,
+        "The same; but Live began to record in this session, which an interruption may have ended.",
+    ),
+    ConfirmationState.MAY_GO_ON_POLLED: (
+        StartSource.ADOPTED,
+        "The same; the online list was asked. If it shows the session's own publish, no restart.",
+    ),
     ConfirmationState.WAITING_OUT_PAUSE: (
         StartSource.ADOPTED,
         "The same, and the session's one restart is spent.",

@@ -256,7 +256,7 @@ class Judge:
         known, check_at = _check_at(before), _check_at(after)
         if check_at is None or check_at == known or check_at > self.sim.clock.now + CHECKED:
             return
-        late = check_at + 2 * SOON
+        late = max(check_at, self.sim.clock.now) + 2 * SOON
         self.sim.clock.at(late, self._is_checked, after.key, check_at, self.sim.clock.now)
 
     def _is_checked(self, key: StreamKey, check_at: int, made_at: int) -> None:

@@ -12,7 +12,7 @@ from shared.protocol.policy import OnInterruption
 from tests.simulation.plan import DOMAIN, INGEST, NOON, SECOND, Deed, Do, Plan
 from tests.simulation.simulation import Simulation
 from tests.simulation.world import Config, Stream, Switches
-from tests.simulation.world.switches import WhenPaused
+from tests.simulation.world.switches import SecondPublisher, WhenPaused
 
 POLICY = json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rule": []})
 MERGE_DELAY_MS = 180_000
@@ -74,6 +74,38 @@ def test_a_start_that_does_nothing_is_repeated_after_a_minute(seed: int) -> None
 
     first, second = arrivals(simulation, "start")
     assert 60_000 <= second - first < 62_000
+
+
+RECONNECTS = (
+    at(5, Do.PUBLISH),
+    at(10, Do.ASK, ask=StartAsked("ann")),
+    at(70, Do.PUBLISH),  # by way of another node: the first one's publish_done comes 3 s after it
+)
+
+
+@pytest.mark.parametrize("reports", [True, False])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_late_end_of_the_publish_before_splits_no_file(seed: int, reports: bool) -> None:
+    switches = Switches(second_publisher=SecondPublisher.TAKES_OVER, status_callbacks=reports)
+    simulation = played(seed, switches, *RECONNECTS)
+
+    assert arrivals(simulation, "restart") == []
+    assert len(simulation.live.intervals) == 2
+
+
+@pytest.mark.parametrize("reports", [True, False])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_recording_that_stays_paused_is_restarted_after_10_s(seed: int, reports: bool) -> None:
+    switches = Switches(
+        second_publisher=SecondPublisher.TAKES_OVER,
+        status_callbacks=reports,
+        start_after_interruption=WhenPaused.ALREADY_STARTED,
+    )
+    simulation = played(seed, switches, *RECONNECTS)
+
+    (restart,) = arrivals(simulation, "restart")
+    answered = arrivals(simulation, "start")[-1]
+    assert 10_000 <= restart - answered < 12_000
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -211,7 +211,9 @@ def test_release_0_2_reads_whether_a_start_is_confirmed() -> None:
     confirmation = json.loads(to_json(story.record))["record"]["confirmation"]
 
     assert confirmation["confirmed"] is True
-    assert set(confirmation) <= {"session", "at", "source", "state", "since", "confirmed"}
+    assert set(confirmation) <= {
+        *("session", "at", "source", "state", "since", "begun_at", "confirmed")
+    }
 
 
 def test_a_requester_from_a_later_release_is_kept_and_written_back() -> None:

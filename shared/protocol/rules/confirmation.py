@@ -15,7 +15,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.confirmation import ConfirmationState as State
-from shared.protocol.state.session import TOGETHER_MS
+from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
 CONFIRM_MS = 10_000
@@ -23,6 +23,10 @@ CONFIRM_MS = 10_000
 the start may have found a paused recording, or about a session that it was to record on demand."""
 CONFIRM_AGAIN_MS = 60_000
 """A start that Live accepted is not repeated sooner, confirmed or not."""
+
+
+POLL_MS = 5_000
+"""How long a poll may take that decides whether a file is split. One that fails decides nothing."""
 
 
 class Check(Struct, frozen=True):
@@ -40,11 +44,21 @@ CHECKS: Mapping[State, Check] = {
     State.POLLED: Check(CONFIRM_AGAIN_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
     State.APPROVED: Check(CONFIRM_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
     State.MAY_BE_PAUSED: Check(CONFIRM_MS, Command.RESTART, Reason.UNPROVED, State.UNCONFIRMED),
+    State.MAY_GO_ON: Check(CONFIRM_MS, None, Reason.UNPROVED, State.MAY_GO_ON_POLLED),
+    State.MAY_GO_ON_POLLED: Check(
+        CONFIRM_MS + POLL_MS, Command.RESTART, Reason.UNPROVED, State.UNCONFIRMED
+    ),
     State.WAITING_OUT_PAUSE: Check(None, Command.START, Reason.UNPROVED, State.UNCONFIRMED),
     State.CONFIRMED_UNDATED: Check(None, Command.START, Reason.UNPROVED, State.CONFIRMED),
 }
 """A state that is not here lasts until something is reported or a start is accepted."""
-_REPEATS = (State.POLLED, State.MAY_BE_PAUSED)
+_REPEATS = (
+    State.POLLED,
+    State.MAY_BE_PAUSED,
+    State.MAY_GO_ON_POLLED,
+    State.WAITING_OUT_PAUSE,
+    State.CONFIRMED_UNDATED,
+)
 """Their checks repeat what Live accepted: at most one for a session."""
 
 
@@ -53,28 +67,55 @@ def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bo
     `anew`: what an earlier start of the session has spent does not count."""
     record = transition.record
     before = record.confirmation if record.is_started else None
+    began_now = transition.now if source is StartSource.ACCEPTED else None
     confirmation = Confirmation(
         record.session_number,
         transition.now,
         source,
         repeated=before is not None and before.repeated and not anew,
         since=_about_it_since(transition, source, sent_at),
+        begun_at=began_now or (before.begun_at if before else None),
     )
     transition.change(failure=None)
-    _enter(transition, confirmation, _first_state(transition, confirmation))
+    _enter(transition, confirmation, _first_state(transition, confirmation, before))
     report = record.last_report
     if report and report.recording and report.at >= sent_at:
         confirm(transition, report.time)
 
 
-def _first_state(transition: Transition, confirmation: Confirmation) -> State:
+def _first_state(
+    transition: Transition, confirmation: Confirmation, before: Confirmation | None
+) -> State:
     source, is_spent = confirmation.source, confirmation.repeated
     if source is StartSource.ON_DEMAND:
         return State.APPROVED
     if source is StartSource.ADOPTED:
-        return State.WAITING_OUT_PAUSE if is_spent else State.MAY_BE_PAUSED
+        return _first_of_adopted(transition, confirmation, before)
     is_reported = source is StartSource.ACCEPTED and transition.settings.status_known
     return State.AWAITING_REPORT if is_reported and not is_spent else State.UNCONFIRMED
+
+
+def _first_of_adopted(
+    transition: Transition, confirmation: Confirmation, before: Confirmation | None
+) -> State:
+    """Live records, or holds a paused recording. Where reports are known to come, one that it
+    records stands, for want of one that it pauses: what was late is the end of the session before.
+    """
+    may_go_on = _may_go_on(transition, confirmation)
+    if may_go_on and before and before.is_confirmed and transition.settings.status_known:
+        return State.CONFIRMED_UNDATED
+    if confirmation.repeated:
+        return State.WAITING_OUT_PAUSE
+    return State.MAY_GO_ON if may_go_on else State.MAY_BE_PAUSED
+
+
+def _may_go_on(transition: Transition, confirmation: Confirmation) -> bool:
+    """Return True if Live began the recording in this session, and neither a stop of ours nor a
+    report speaks against it since: an interruption alone is in question."""
+    record, begun_at = transition.record, confirmation.begun_at
+    report = record.last_report
+    is_denied = report is not None and not report.recording and report.at >= (begun_at or 0)
+    return begun_at is not None and (record.stopped_at or 0) <= begun_at and not is_denied
 
 
 def _about_it_since(transition: Transition, source: StartSource, sent_at: int) -> int:
@@ -91,7 +132,10 @@ def _enter(transition: Transition, confirmation: Confirmation, state: State) -> 
     if check := CHECKS.get(state):
         pause_over_at = transition.record.paused_since + transition.settings.merge_delay
         check_at = pause_over_at if check.after is None else confirmation.at + check.after
-    entered = replace(confirmation, state=state, check_at=check_at)
+    began_by = transition.now if state is State.CONFIRMED else None
+    entered = replace(
+        confirmation, state=state, check_at=check_at, begun_at=confirmation.begun_at or began_by
+    )
     transition.change(confirmation=replace(entered, confirmed=entered.is_confirmed))
 
 
@@ -120,19 +164,57 @@ def check(transition: Transition, *, may_query_online: bool) -> None:
     at = confirmation.check_at if confirmation else None
     if confirmation is None or at is None or transition.now < at:
         return
-    due = CHECKS[confirmation.state]
-    if not transition.record.is_started or transition.record.is_off:
+    is_over = not transition.record.is_started or transition.record.is_off
+    if is_over or not _may_split(transition, confirmation):
         lasting = State.CONFIRMED if confirmation.is_confirmed else State.UNCONFIRMED
         _enter(transition, confirmation, lasting)
         return
-    if due.command is None and not may_query_online:
+    if CHECKS[confirmation.state].command is None and not may_query_online:
         return
+    _carry_out(transition, confirmation)
+
+
+def _may_split(transition: Transition, confirmation: Confirmation) -> bool:
+    """Return False if a restart were due while the list does not show the stream: should it show it
+    again, a start goes out."""
+    session = transition.record.session
+    ending = session is not None and session.state is not SessionState.LIVE
+    return not (ending and CHECKS[confirmation.state].command is Command.RESTART)
+
+
+def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
+    due = CHECKS[confirmation.state]
     repeated = confirmation.repeated or confirmation.state in _REPEATS
     _enter(transition, replace(confirmation, repeated=repeated), due.follows)
     if due.command is None:
         transition.query_online = True
     elif due.command is Command.START or not transition.may_still_land(Command.RESTART):
         transition.enqueue(due.command, due.reason)  # else it heals when the restart's doubt ends
+
+
+def seen(transition: Transition, *, is_same_publish: bool) -> None:
+    """Split the file, or see that there is no need, once the poll before it has shown the stream.
+
+    The publish that began the session goes on if the list shows exactly its time
+    (`is_same_publish`): so does what Live began to record in it. A start tells in any case, once no
+    pause can last."""
+    confirmation, session = transition.record.confirmation, transition.record.session
+    if session is None or confirmation is None:
+        return
+    if confirmation.state is not State.MAY_GO_ON_POLLED or not transition.record.is_started:
+        return
+    if is_same_publish and _may_go_on(transition, confirmation):
+        _enter(transition, confirmation, State.WAITING_OUT_PAUSE)
+    elif session.state is SessionState.LIVE:
+        _carry_out(transition, confirmation)
+
+
+def paused(transition: Transition) -> None:
+    """Check a start again that an earlier report had confirmed: Live has reported a pause since."""
+    confirmation = transition.record.confirmation if transition.record.is_started else None
+    if confirmation and confirmation.state is State.CONFIRMED_UNDATED:
+        spent = confirmation.repeated
+        _enter(transition, confirmation, State.WAITING_OUT_PAUSE if spent else State.MAY_BE_PAUSED)
 
 
 def allow_repeat(transition: Transition) -> None:

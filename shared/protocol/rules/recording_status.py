@@ -27,6 +27,7 @@ def reported(transition: Transition, event: Reported) -> None:
         _runs(transition, what, time)
     else:
         transition.add_entry(Reason.PAUSED, what=what)
+        confirmation_rules.paused(transition)
         _start_early(transition, time)
 
 

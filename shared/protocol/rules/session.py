@@ -15,6 +15,7 @@ from shared.protocol.derived.due_times import POLL_AGAIN_MS
 from shared.protocol.events import Polled, Published, Unpublished
 from shared.protocol.policy import OnPublish
 from shared.protocol.reason import Reason
+from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import on_demand
 from shared.protocol.rules.transition import Transition
@@ -182,7 +183,10 @@ def polled(transition: Transition, event: Polled) -> None:
     if event.published is None:
         _missed(transition, asked_at)
     else:
+        before = transition.record.session
         _seen(transition, event.published, asked_at)
+        is_same = before is not None and event.published in (before.time, before.publish_time)
+        confirmation_rules.seen(transition, is_same_publish=is_same)
 
 
 def _missed(transition: Transition, asked_at: int) -> None:

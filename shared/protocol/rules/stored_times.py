@@ -108,6 +108,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("confirmation", "at", past),
     StoredTime("confirmation", "check_at", check),
     StoredTime("confirmation", "since", report),
+    StoredTime("confirmation", "begun_at", past),
     StoredTime("failure", "at", past),
     StoredTime("last_report", "at", past),
     StoredTime("last_report", "time", _OF_LIVE),

@@ -31,6 +31,8 @@ class ConfirmationState(str, Enum):
     POLLED = "polled"
     APPROVED = "approved"
     MAY_BE_PAUSED = "may_be_paused"
+    MAY_GO_ON = "may_go_on"
+    MAY_GO_ON_POLLED = "may_go_on_polled"
     WAITING_OUT_PAUSE = "waiting_out_pause"
     CONFIRMED_UNDATED = "confirmed_undated"
     CONFIRMED = "confirmed"
@@ -50,6 +52,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     check_at: int | None = None
     repeated: bool = False  # the session's one start or restart that repeats an accepted one
     since: int = 0
+    begun_at: int | None = None  # when Live began this session's recording: it said so since
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
 
     @property
