@@ -17,7 +17,8 @@ from functions.record_command import commands
 from shared.engine import recorder, resync
 from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
-from shared.engine.effects import OnlineSnapshot
+from shared.engine.effects import Load, OnlineSnapshot, Steps, T, do
+from shared.engine.recorder import Recorder
 from shared.engine.worker_lease import WorkerLease
 from shared.inbound import function_compute, live_callbacks, live_events
 from shared.inbound.request_errors import NotFound
@@ -41,7 +42,8 @@ from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
 from shared.protocol.state.session import SessionState
-from shared.store.contract import Conflict, Save, Stored
+from shared.store.contract import Conflict, Loaded, Save, Stored
+from shared.store.store_errors import Unreadable
 from tests.simulation import fleet
 from tests.simulation.memory import MemoryStore, Row
 
@@ -386,6 +388,42 @@ def _failed_query_is_absence() -> tuple[Patch, ...]:
     return ((EffectHandler, "_query_online", looked), (EffectHandler, "_list", listed))
 
 
+# --- what cannot be read, and what cannot be stored -----------------------------------------------
+
+
+def _one_stops_all() -> tuple[Patch, ...]:
+    def alone(_self: Recorder, _key: StreamKey, steps: Steps[T], *, is_due: bool) -> Steps[T]:
+        return (yield from steps)
+
+    return ((Recorder, "_alone", alone),)
+
+
+def _unreadable_unstoppable() -> tuple[Patch, ...]:
+    def load(_self: Recorder, key: StreamKey, _event: object) -> Steps[Loaded]:
+        loaded = yield from do(Load(key))
+        if isinstance(loaded, Unreadable):
+            raise loaded
+        return loaded
+
+    return ((Recorder, "_load", load),)
+
+
+def _unreadable_started_anew() -> tuple[Patch, ...]:
+    """Take a record that cannot be read for one of a stream that nobody knows."""
+
+    def load(_self: Recorder, key: StreamKey, _event: object) -> Steps[Loaded]:
+        loaded = yield from do(Load(key))
+        if isinstance(loaded, Unreadable):
+            return Loaded(StreamRecord(key), loaded.version, loaded.now)
+        return loaded
+
+    return ((Recorder, "_load", load),)
+
+
+def _text_as_it_came() -> tuple[Patch, ...]:
+    return ((live_callbacks, "storable", lambda text: text),)
+
+
 BUGS: Mapping[str, Bug] = {
     bug.name: bug
     for bug in (
@@ -426,5 +464,9 @@ BUGS: Mapping[str, Bug] = {
         Bug("dispatcher drains nothing", _drains_nothing),
         Bug("in doubt taken for never sent", _doubt_taken_for_unsent),
         Bug("failed query taken for absence", _failed_query_is_absence),
+        Bug("one bad record stops all", _one_stops_all),
+        Bug("unreadable record cannot be stopped", _unreadable_unstoppable),
+        Bug("unreadable record taken for none", _unreadable_started_anew),
+        Bug("text stored as it came", _text_as_it_came),
     )
 }

@@ -133,9 +133,10 @@ class SimulatedStore:
         sim.store_answers()
         if sim.lots.strikes(Fault.CONFLICT, save.key.stream):
             return Conflict()
-        before = sim.store.load(save.key).record
+        before = sim.judge.before(process, save)
         saved = sim.store.save_or_claim(save)
         if not isinstance(saved, Conflict):
+            sim.broken.discard(save.key)
             sim.judge.saved(process, before, save, saved)
         if isinstance(saved, Claimed) and saved.record.flight:
             process.claims[save.key] = saved.record.flight

@@ -3,6 +3,8 @@ docs/reliability.md)."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
@@ -21,7 +23,7 @@ SECRETS = (TOKEN, API_TOKEN, WAKE_KEY, "auth_key", "stream-key-", "record-key-")
 def judge(sim: Simulation) -> None:
     for stream in sim.plan.streams:
         key = StreamKey(*stream)
-        record = sim.store.load(key).record
+        record = sim.record(key)
         _at_rest(record)
         _judge_session(sim, stream, record)
         _judge_intent(sim, stream, record)
@@ -34,10 +36,12 @@ def judge_secrets(text: str) -> None:
         raise Broken("promise 6", "a secret is where it can be read")
 
 
-def judge_line(line: str) -> None:
-    """Raise Broken if a line of the deployed log holds a secret or a crash."""
+def judge_line(line: str, unreadable: Collection[str]) -> None:
+    """Raise Broken if a line of the deployed log holds a secret or a crash, but for streams whose
+    record could not be read."""
     judge_secrets(line)
-    if '.crashed"' in line:
+    expected = '"stream.crashed"' in line and json.loads(line)["stream"] in unreadable
+    if '.crashed"' in line and not expected:
         raise Broken("promise 7", line)
 
 

@@ -22,7 +22,7 @@ from shared.invocation.invocation import Invocation
 from shared.invocation.serve import Answer, Respond, answer_in
 from shared.protocol import Accepted, Flight, StreamKey
 from shared.protocol.command_errors import LiveError
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreUnavailable, Unreadable
 from tests.simulation.chances import Fault
 from tests.simulation.requests import Request
 from tests.simulation.stream_watch import Broken
@@ -111,7 +111,7 @@ class Process:
             return
         try:
             value = act(turn)
-        except (StoreUnavailable, LiveError) as error:
+        except (StoreUnavailable, Unreadable, LiveError, UnicodeError) as error:
             self.resume(turn, error=error)
             return
         if stops and self._is_struck(Fault.KILLED_AFTER, f"after {name}"):

@@ -59,11 +59,33 @@ class Judge:
 
     # --- the store ------------------------------------------------------------------------------
 
+    def before(self, process: Process, save: Save) -> StreamRecord:
+        """Return what the save replaces. Of a record that could not be read, nothing is known; only
+        a person's stop may replace it."""
+        if save.key not in self.sim.broken:
+            return self.sim.record(save.key)
+        if not isinstance(process.request.asked, StopAsked) or not save.sets_aside:
+            raise Broken("protocol", "a record that cannot be read was replaced by no stop")
+        watch = self.watch(save.key)
+        watch.published.clear()
+        watch.accepted_live_since = None
+        return StreamRecord(save.key)
+
+    def is_replaced(self, key: StreamKey, asked_at: int) -> None:
+        """Raise Broken if a person could not stop a stream whose record cannot be read."""
+        if key in self.sim.broken and self.troubled_at < asked_at - TOGETHER_MS:
+            raise Broken("promise 4", "a stop was refused, as its record cannot be read")
+
+    def _is_excused(self, key: StreamKey, since: int) -> bool:
+        """Return True if what was due of this stream since then may be late."""
+        troubled_at = max(self.troubled_at, self.watch(key).troubled_at)
+        return key in self.sim.broken or troubled_at >= since - TOGETHER_MS
+
     def saved(
         self, process: Process, before: StreamRecord, save: Save, saved: Claimed | Stored
     ) -> None:
         key = save.key
-        after = self.sim.store.load(key).record
+        after = self.sim.record(key)
         process.saves.append((before, after))
         self._judge_source(process, before, after)
         if after.intent.generation != before.intent.generation:
@@ -266,7 +288,7 @@ class Judge:
             raise Broken("promise 1", "a start was not checked in time")
 
     def _is_claimed(self, key: StreamKey, since: int, asked_at: int) -> None:
-        record = self.sim.store.load(key).record
+        record = self.sim.record(key)
         pending = record.pending
         still = (
             pending is not None
@@ -275,14 +297,14 @@ class Judge:
             and not pending.over_quota
         )
         late = still and record.flight is None and pending and pending.not_before <= asked_at
-        if late and self.troubled_at < asked_at - TOGETHER_MS:
+        if late and not self._is_excused(key, asked_at):
             raise Broken("promise 1", "a pending start was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
         """Raise Broken if 75 s after `until` no stop has been decided, without trouble before
         `until`."""
-        intent = self.sim.store.load(key).record.intent
-        if intent.wanted and intent.until == until and self.troubled_at < until - TOGETHER_MS:
+        intent = self.sim.record(key).intent
+        if intent.wanted and intent.until == until and not self._is_excused(key, until):
             raise Broken("promise 3", "75 s after `until` nothing was stopped")
 
     # --- the wire -------------------------------------------------------------------------------
@@ -350,9 +372,10 @@ class Judge:
     def _is_known(self, stream: Stream, since: int) -> None:
         if self.sim.live.live_since(stream) != since:
             return
-        if self.troubled_at > self.sim.clock.now - LEARNT - TOGETHER_MS:
+        key = StreamKey(*stream)
+        if self._is_excused(key, self.sim.clock.now - LEARNT):
             return
-        session = self.sim.store.load(StreamKey(*stream)).record.session
+        session = self.sim.record(key).session
         if session is None or session.state is SessionState.ENDED:
             raise Broken("promise 1", "a live stream was not known of within 90 s")
 
@@ -385,7 +408,7 @@ class Judge:
         """Forget what the lost last writes of these streams promised."""
         self._slot = 0.0
         for key in keys:
-            watch, intent = self.watch(key), self.sim.store.load(key).record.intent
+            watch, intent = self.watch(key), self.sim.record(key).intent
             watch.adrift = True
             watch.published.clear()
             watch.accepted_live_since = None

@@ -25,6 +25,7 @@ from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
+from shared.store.codec import entry_to_json, to_json
 from shared.store.contract import (
     COMMANDS,
     HISTORY_MAX_ENTRIES,
@@ -153,6 +154,7 @@ class MemoryStore:
                 return Conflict()
             rule = before.rule if before else None
             saved, record, waits = self._choose(save, rule, now)
+            _encode(save, record)
             row = _row(record, save.version + 1, save.quota, waits, now)
             self.shared.written.append((now, save.key, before))
             self.shared.rows[save.key] = row
@@ -284,6 +286,16 @@ class MemoryStore:
 
     def quarantined(self) -> int:
         return len(self.shared.crashes)
+
+    def peek(self, key: StreamKey) -> StreamRecord:
+        """Return the record, also one that no release here can read."""
+        row = self.shared.rows.get(key)
+        return row.record if row else StreamRecord(key)
+
+    def repair_record(self, key: StreamKey) -> None:
+        """Make it one again that can be read."""
+        if key in self.shared.rows:
+            self.shared.rows[key].unreadable = False
 
     def break_record(self, key: StreamKey) -> bool:
         """Make a stored record one that no release here can read; return False if there is none."""
@@ -443,6 +455,15 @@ class MemoryStore:
         for row in self.shared.rows.values():
             for scope in (f"rule:{row.rule}", ACCOUNT) if row.rule is not None else ():
                 self.shared.taken[scope] = self.shared.taken.get(scope, 0) + 1
+
+
+def _encode(save: Save, record: StreamRecord) -> None:
+    """Raise UnicodeEncodeError for what no engine takes."""
+    to_json(record)
+    for entry in save.entries:
+        entry_to_json(entry)
+    for file in save.files:
+        file.uri.encode()
 
 
 def _unreadable(row: Row, now: int) -> Unreadable:

@@ -33,6 +33,7 @@ class Wire:
         self.sim = sim
         self._lost: set[int] = set()
         self._taken: set[int] = set()
+        self._also_undelivered: list[tuple[str, int]] = []
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -118,7 +119,12 @@ class Wire:
         if failed:
             return failed
         rows = self.sim.live.undelivered(self.sim.clock.now, domain, since, until)
-        return [(json.dumps(dict(row.fields)), row.at) for row in rows]
+        also = [row for row in self._also_undelivered if since <= row[1] < until]
+        return [*((json.dumps(dict(row.fields)), row.at) for row in rows), *also]
+
+    def list_undelivered(self, content: str) -> None:
+        """Have Live list this callback too among those that it could not deliver."""
+        self._also_undelivered.append((content, self.sim.clock.now))
 
     def _fails(self, where: str) -> LiveError | None:
         if self.sim.lots.strikes(Fault.LOOK_FAILED, where):

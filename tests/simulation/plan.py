@@ -51,6 +51,8 @@ class Do(str, Enum):
     NO_BUCKET = "bucket refused"
     NEW_KEYS = "callback keys rotated"
     SPEND = "others spend the account's rate"
+    BREAK_RECORD = "record that cannot be read"
+    UNSTORABLE = "callback that no store takes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def draw(seed: int) -> Plan:
     for number in range(len(streams)):
         deeds += _of_stream(stream_of_chance(seed, "stream", number), number)
     deeds += _of_stage(stream_of_chance(seed, "stage"), len(streams))
+    deeds += _of_records(stream_of_chance(seed, "records"), len(streams))
     switches = stream_of_chance(seed, "switches")
     return Plan(
         seed,
@@ -209,6 +212,17 @@ def _of_stage(lots: Random, streams: int) -> Iterator[Deed]:
         yield Deed(NOON + lots.randrange(LASTS), Do.NEW_KEYS)
     for _ in range(lots.choice((0, 0, 0, 3))):
         yield Deed(NOON + lots.randrange(LASTS), Do.SPEND, ms=lots.choice((5, 50, 200)))
+
+
+def _of_records(lots: Random, streams: int) -> Iterator[Deed]:
+    """Yield a record that another release wrote, which a person stops or this release can read
+    again after `ms`, and a callback whose text is half a character."""
+    if lots.random() < 0.1:
+        at, ms = NOON + lots.randrange(LASTS), lots.randrange(2_000, 90_000)
+        stops = StopAsked("ann") if lots.random() < 0.5 else None
+        yield Deed(at, Do.BREAK_RECORD, lots.randrange(streams), ms=ms, ask=stops)
+    if lots.random() < 0.1:
+        yield Deed(NOON + lots.randrange(LASTS), Do.UNSTORABLE, lots.randrange(streams))
 
 
 def policy(lots: Random) -> str:

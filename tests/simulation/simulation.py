@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as replace_deed
 from typing import Any, cast
 
 from greenlet import getcurrent
@@ -22,7 +23,7 @@ from tests.simulation.fleet import TIMEOUTS, Process
 from tests.simulation.judge import RATE, Judge
 from tests.simulation.memory import MemoryStore
 from tests.simulation.network import Wire, sent_again
-from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE_MS, NOON, Deed, Plan
+from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE_MS, NOON, Deed, Do, Plan
 from tests.simulation.requests import Request
 from tests.simulation.run_log import Line, ask_text, difference
 from tests.simulation.strangers import Strangers
@@ -73,6 +74,9 @@ class Simulation:
         self._down_until = 0
         self._no_timer_until = 0
         self._lines: list[str] = []
+        self.broken: set[StreamKey] = set()
+        """Streams whose record no release here can read now."""
+        self.ever_broken: set[str] = set()
         self.hub = getcurrent()
         self._begin_world()
         self.judge = Judge(self)
@@ -147,6 +151,8 @@ class Simulation:
         self.lots.over = True
         self._down_until = self._no_timer_until = 0
         self.judge.troubled_at = self.clock.now
+        for key in sorted(self.broken):
+            self.repair_record(key)
         self.compute.quota = 100
         self.live.renew_credentials(self.clock.now)
         self.live.break_bucket(self.clock.now, DOMAIN, "")
@@ -164,7 +170,7 @@ class Simulation:
     def _is_due_soon(self) -> bool:
         """But for a place: a start that waits for one is tried again for ever."""
         for stream in self.plan.streams:
-            record = self.store.load(StreamKey(*stream)).record
+            record = self.record(StreamKey(*stream))
             waits = record.pending is not None and record.pending.over_quota
             due = due_at(replace(record, pending=None) if waits else record)
             if due is not None and due < self.clock.now + CALM:
@@ -195,6 +201,35 @@ class Simulation:
         """Only the store in memory can be made to."""
         if self._memory is not None:
             self.judge.lost(self._memory.lose(self.clock.now - ms))
+
+    # --- records that cannot be read ------------------------------------------------------------
+
+    def record(self, key: StreamKey) -> StreamRecord:
+        """Return what is stored, also where no release can read it."""
+        return self._memory.peek(key) if self._memory else self.store.load(key).record
+
+    def break_record(self, key: StreamKey) -> bool:
+        """Make it unreadable; return False if there is none. Only the store in memory can be made
+        to."""
+        if self._memory is None or not self._memory.break_record(key):
+            return False
+        self.broken.add(key)
+        self.ever_broken.add(str(key))
+        return True
+
+    def repair_record(self, key: StreamKey) -> None:
+        """Make it readable again. What was due meanwhile comes up within a minute."""
+        if self._memory is not None and key in self.broken:
+            self.broken.discard(key)
+            self._memory.repair_record(key)
+            self.judge.watch(key).troubled_at = self.clock.now + MINUTE_MS
+
+    def stop_unreadable(self, deed: Deed) -> None:
+        key = StreamKey(*self.plan.streams[deed.stream])
+        if key in self.broken:
+            self.ask(replace_deed(deed, do=Do.ASK))
+            at = self.clock.now + MINUTE_MS
+            self.clock.at(at, self.judge.is_replaced, key, self.clock.now)
 
     # --- the store ------------------------------------------------------------------------------
 
@@ -263,7 +298,8 @@ class Simulation:
         if request.function == "on_demand" and reply is not None and status != 200:
             raise Broken("promise 7", "an on-demand ask was not answered with 200")
         if failed:
-            self.trouble()
+            if request.key not in self.broken:  # which excuses nothing of the other streams
+                self.trouble()
         elif request.genuine == "forged" and status != 401:
             raise Broken("promise 6", "a forged callback was not refused")
         elif request.asked is not None and status in (200, 202):
@@ -273,7 +309,7 @@ class Simulation:
 
     def _judge_lines(self) -> None:
         for line in self._lines:
-            final_checks.judge_line(line)
+            final_checks.judge_line(line, self.ever_broken)
         self._lines.clear()
 
     def heard_again(self, key: StreamKey, flight: Flight, answer: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from shared.inbound import live_callbacks
 from shared.inbound.live_callbacks import AHEAD_S
 from shared.protocol import StreamKey
 from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
@@ -15,6 +16,7 @@ from tests.simulation.world import Callback, Stream
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
+UNSTORABLE = "\ud800.mp4"
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 
 
@@ -105,6 +107,28 @@ class Strangers:
         )
         self.sim.invoke(request, None)
 
+    def unstorable(self, deed: Deed) -> None:
+        """Have Live report a lost file whose name is half a character, and list it as undelivered
+        from then on."""
+        account, second = self.sim.live.account, str(self.sim.clock.now // 1000)
+        stream = self._stream(deed)
+        fields = {
+            "domain": stream.domain,
+            "app": stream.app,
+            "stream": stream.name,
+            "event": "transformat_error",
+            "file_info": {"uri": UNSTORABLE},
+        }
+        headers = {"ALI-LIVE-TIMESTAMP": second}
+        headers["ALI-LIVE-SIGNATURE"] = live_callbacks.sign(
+            account.host, second, account.record_key
+        )
+        path = f"/callbacks/record/{TOKEN}"
+        key = StreamKey(*stream)
+        body = body_of(fields)
+        self.sim.wire.list_undelivered(body.decode())
+        self.sim.invoke(Request("record_events", path, headers, fields, body, key), None)
+
     # --- circumstances --------------------------------------------------------------------------
 
     def outage(self, deed: Deed) -> None:
@@ -124,6 +148,16 @@ class Strangers:
     def no_timer(self, deed: Deed) -> None:
         self.sim.timer_is_missed(deed.ms)
         self.sim.trouble(deed.ms)
+
+    def break_record(self, deed: Deed) -> None:
+        """Make the record unreadable for a while, or until a person stops its stream."""
+        sim, key = self.sim, StreamKey(*self._stream(deed))
+        if not sim.break_record(key):
+            return
+        if deed.ask is None:
+            sim.after(deed.ms, lambda: sim.repair_record(key))
+        else:
+            sim.after(deed.ms, lambda: sim.stop_unreadable(deed))
 
     def policy(self, deed: Deed) -> None:
         copy = self.sim.store.get_policy()
@@ -194,5 +228,7 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.NO_BUCKET: Strangers.no_bucket,
     Do.NEW_KEYS: Strangers.new_keys,
     Do.SPEND: Strangers.spend,
+    Do.BREAK_RECORD: Strangers.break_record,
+    Do.UNSTORABLE: Strangers.unstorable,
 }
 __all__ = ["Strangers", "ask_text"]

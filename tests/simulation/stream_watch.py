@@ -36,3 +36,5 @@ class Watch:
     misled: bool = False
     replayed: bool = False
     stop_claimed_at: int = 0
+    troubled_at: int = 0
+    """When something last went wrong that may delay what is due of this stream alone."""
