@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shared.engine.recorder import HandlingOptions
 from shared.engine.side_steps import SideSteps
-from shared.engine.step_marks import REPLAY, RESYNC
+from shared.engine.step_marks import AUDIT, REPLAY, RESYNC
 from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response, TriggerEvent
 from shared.invocation import serve
@@ -37,7 +37,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
         invocation.report_store()
         return invocation.resync()
 
-    steps = {RESYNC: resync, REPLAY: invocation.replay_undelivered}
+    steps = {RESYNC: resync, REPLAY: invocation.replay_undelivered, AUDIT: invocation.audit}
     if isinstance(trigger, Request):
         authorization.check_key(trigger, KEY_HEADER, invocation.app.settings.wake_key)
         if not invocation.is_needed():

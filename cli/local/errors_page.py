@@ -50,6 +50,7 @@ def page() -> str:
             *_statuses(),
             *_answers(),
             *_causes(),
+            *_problems(),
             *_of_store(),
         ]
     )
@@ -168,6 +169,16 @@ def _problem(answer: str, code: str) -> str:
     english, chinese = (catalogue(each).problems[code] for each in Language)
     texts = f"{english.text}. {english.fix} | {chinese.text}。{chinese.fix}"
     return f"| {answer} | `{code}` | {texts} |"
+
+
+def _problems() -> Iterator[str]:
+    yield from ("## Problems of a stage, in both languages", "")
+    yield "What `GET /v1/health` lists under `problems`, by `code`, besides what the store answers. The"
+    yield from ("doctor and `live-record watch` show the same.", "")
+    yield from ("| code | English | 中文 |", "|---|---|---|")
+    for code in sorted(catalogue(Language.ENGLISH).problems.keys() - engine_answers.PROBLEMS):
+        yield _problem("", code).removeprefix("|  ")
+    yield ""
 
 
 if __name__ == "__main__":

@@ -204,7 +204,7 @@ class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, Meta(description="stable; docs/operate.md lists them")]
+    code: Annotated[str, Meta(description="stable; docs/errors.md lists them")]
     text: Annotated[str, Meta(description="the code in words")]
     fix: Annotated[str, Meta(description="what to do about it")]
     age_ms: Annotated[Count | None, Meta(description="for how long; null: not known")]

@@ -27,9 +27,11 @@ from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
 from shared.config.policy_cache import RELAY_LOST
 from shared.engine.step_marks import (
+    ALL_RECORDED,
     DRAIN,
     REPLAY,
     RESYNC,
+    UNRECORDED,
     began,
     ended,
     list_failed,
@@ -131,6 +133,13 @@ def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("online_list_unreadable", about, max(unread) or None)
 
 
+def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of streams that are wanted and live, and wait to be recorded."""
+    found, age = facts.ages.get(UNRECORDED), facts.ages.get(ALL_RECORDED)
+    if found is not None and (age is None or found < age):
+        yield StageProblem("streams_unrecorded", age_ms=age)
+
+
 def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
     """Tell of streams whose handling crashes, or whose record cannot be read."""
     if facts.quarantined:
@@ -167,6 +176,7 @@ CHECKS: tuple[Check, ...] = (
     reconcile_runs,
     steps_run,
     online_lists_are_read,
+    streams_are_recorded,
     streams_are_handled,
     policy_is_read,
     sends_commands,

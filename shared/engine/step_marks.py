@@ -10,6 +10,10 @@ from collections.abc import Callable
 from shared.engine.worker_lease import Timestamps
 
 DRAIN, RESYNC, REPLAY = "drain", "resync", "replay"
+AUDIT = "audit"
+"""Looks for streams that are wanted and live, and not recorded."""
+UNRECORDED, ALL_RECORDED = "unrecorded", "all recorded"
+"""The timestamps of when it last found some, and none."""
 BACKFILL = "backfill"
 """The resync of a burst, which has no marks: it is no part of every minute."""
 

@@ -22,7 +22,7 @@ from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions
 from shared.engine.side_steps import SideSteps
-from shared.engine.step_marks import StepMarks
+from shared.engine.step_marks import ALL_RECORDED, UNRECORDED, StepMarks
 from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
 from shared.invocation.app import App
@@ -31,10 +31,18 @@ from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind, Onward
 from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
+from shared.protocol.derived.phase import NOT_RECORDED, unrecorded_since
 from shared.protocol.durations import rfc3339
+from shared.protocol.state.recording import StreamRecord
 from shared.retry import Deadline
 from shared.store import misplaced
+from shared.store.contract import Filter
 from shared.store.store_errors import StoreUnavailable
+
+UNRECORDED_MS = 30_000
+"""ms for which a stream that is wanted and live may wait to be recorded before somebody is told."""
+AUDITED_ROWS = 100
+"""Streams of each phase that are looked at each minute."""
 
 
 class _LiveAsRole(Struct, frozen=True):
@@ -188,6 +196,19 @@ class Invocation:
         sources += [CallbackSource(domain.streaming, is_ingest=False) for domain in domains]
         replay = self.app.resync.replay
         return self._each_alone(replay(source, self.has_time) for source in sources)
+
+    def audit(self) -> int:
+        """Note for health whether streams that are wanted and live wait to be recorded; return how
+        many do, of the first of each phase."""
+        store = self.app.store
+        rows = (store.listed(Filter(each), after=None, limit=AUDITED_ROWS) for each in NOT_RECORDED)
+        before = store.now() - UNRECORDED_MS
+        since = (unrecorded_since(row) for row in chain(*rows) if isinstance(row, StreamRecord))
+        count = sum(1 for at in since if at is not None and at < before)
+        store.touch(UNRECORDED if count else ALL_RECORDED)
+        if count:
+            self.log.warning("streams.unrecorded", count=count)
+        return count
 
     def _each_alone(self, works: Iterable[Steps[int]]) -> int:
         """Do each part of a step, also after one has failed; return how much all did. Raise what

@@ -13,7 +13,7 @@ import pytest
 from shared.engine.step_marks import DRAIN, StepMarks
 from shared.inbound.catalogue import Language, catalogue
 from shared.protocol import Command, Published
-from shared.protocol.command_errors import OperatorActionNeeded, Throttled
+from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
 from shared.store.engine_answers import PROBLEMS
 from shared.store.store_errors import StoreUnavailable
 from shared.store.write_probe import PROBE_EVERY_MS
@@ -148,6 +148,21 @@ def online_list_unreadable(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def streams_unrecorded(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    beside = ReconcilingStage(stage.folder, stage.clock)
+    beside.listing.up[KEY] = NOON
+    stage.happens(Published(NOON))
+    stage.live.answers(Command.START, NoRecordConfig("CodeConfigNotFound"))
+    stage.start()
+    beside.minute()
+    assert codes(health(stage)) == []
+    stage.clock.pass_ms(31_000)
+    beside.minute()
+    beside.app.store.close()
+    return stage
+
+
 def streams_quarantined(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     stage.happens(Published(NOON))
@@ -246,6 +261,7 @@ CASES: dict[str, Case] = {
     "resync_stuck": resync_stuck,
     "replay_stuck": replay_stuck,
     "online_list_unreadable": online_list_unreadable,
+    "streams_unrecorded": streams_unrecorded,
     "streams_quarantined": streams_quarantined,
     "policy_unreadable": policy_unreadable,
     "mode_observe": mode_observe,
@@ -303,6 +319,19 @@ def test_a_list_that_is_read_again_is_no_problem_any_more(make_stage: MakeStage)
     stage = online_list_unreadable(make_stage)
     beside = ReconcilingStage(stage.folder, stage.clock)
     stage.clock.pass_ms(60_000)
+    beside.minute()
+    beside.app.store.close()
+
+    assert codes(health(stage)) == []
+
+
+def test_streams_that_are_recorded_after_all_are_no_problem_any_more(
+    make_stage: MakeStage,
+) -> None:
+    stage = streams_unrecorded(make_stage)
+    stage.start()
+    beside = ReconcilingStage(stage.folder, stage.clock)
+    beside.listing.up[KEY] = NOON
     beside.minute()
     beside.app.store.close()
 
