@@ -173,8 +173,8 @@ def _problem(answer: str, code: str) -> str:
 
 def _problems() -> Iterator[str]:
     yield from ("## Problems of a stage, in both languages", "")
-    yield "What `GET /v1/health` lists under `problems`, by `code`, besides what the store answers. The"
-    yield from ("doctor and `live-record watch` show the same.", "")
+    yield "What `GET /v1/health` lists under `problems`, by `code`, besides what the store answers."
+    yield from ("The doctor and `live-record watch` show the same.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in sorted(catalogue(Language.ENGLISH).problems.keys() - engine_answers.PROBLEMS):
         yield _problem("", code).removeprefix("|  ")

@@ -111,12 +111,14 @@ class Crashed(Struct, frozen=True):
 
 class HandlingOptions(Struct, frozen=True):
     """What one kind of invocation may do: how long to wait for a slot (ms), whether to poll Live,
-    whether to send at all, and whether to record events that change nothing."""
+    whether to send at all, whether to record events that change nothing, and whether to save a
+    record that does not change, so that its due entry moves."""
 
     slot_wait_ms: int = 0
     may_query_live: bool = False
     may_send: Callable[[], bool] = lambda: True
     record_no_ops: bool = True
+    must_save: bool = False
 
 
 class _DecisionStep(Struct, frozen=True):
@@ -190,7 +192,8 @@ class Recorder:
             )
             if_slot = self._claim(decision.record, loaded.now, options)
             tells = decision.entries and (options.record_no_ops or _is_of_a_file(event))
-            if not if_slot and not tells and decision.record == loaded.record:
+            is_due = options.must_save and loaded.version > 0
+            if not (if_slot or tells or is_due) and decision.record == loaded.record:
                 return step
             save = self._save(loaded, decision.record, if_slot, settings, options)
             save = replace(save, entries=decision.entries, files=_left(event))
@@ -279,6 +282,7 @@ class Recorder:
         keys = yield from do(TakeDue(1, TAKEN_FOR_MS))
         if not keys:
             return None
+        options = replace(options, must_save=True)
         return (yield from self.handle_alone(keys[0], TimePassed(), options, is_due=True))
 
 

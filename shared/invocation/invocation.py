@@ -31,13 +31,12 @@ from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind, Onward
 from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
-from shared.protocol.derived.phase import NOT_RECORDED, unrecorded_since
+from shared.protocol.derived.phase import Phase, unrecorded_since
 from shared.protocol.durations import rfc3339
-from shared.protocol.state.recording import StreamRecord
 from shared.retry import Deadline
 from shared.store import misplaced
 from shared.store.contract import Filter
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreUnavailable, Unreadable
 
 UNRECORDED_MS = 30_000
 """ms for which a stream that is wanted and live may wait to be recorded before somebody is told."""
@@ -198,13 +197,19 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Note for health whether streams that are wanted and live wait to be recorded; return how
-        many do, of the first of each phase."""
+        """Look at the first streams of each phase, and note for health which cannot be read, and
+        whether any that is wanted and live waits to be recorded; return how many of those do."""
         store = self.app.store
-        rows = (store.listed(Filter(each), after=None, limit=AUDITED_ROWS) for each in NOT_RECORDED)
-        before = store.now() - UNRECORDED_MS
-        since = (unrecorded_since(row) for row in chain(*rows) if isinstance(row, StreamRecord))
-        count = sum(1 for at in since if at is not None and at < before)
+        for key in store.never_crashed(AUDITED_ROWS):
+            store.release(key)
+        before, count = store.now() - UNRECORDED_MS, 0
+        for each in Phase:
+            for row in store.listed(Filter(each), after=None, limit=AUDITED_ROWS):
+                if isinstance(row, Unreadable):
+                    store.quarantine(row.key)
+                    self._report_crash(row.key, row)
+                elif (since := unrecorded_since(row)) is not None and since < before:
+                    count += 1
         store.touch(UNRECORDED if count else ALL_RECORDED)
         if count:
             self.log.warning("streams.unrecorded", count=count)

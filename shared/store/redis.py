@@ -169,9 +169,23 @@ class RedisStore:
         pauses = (FIRST_PAUSE_MS, MAX_PAUSE_MS, URGENT_PAUSE_MS)
         self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
 
+    def quarantine(self, key: StreamKey) -> None:
+        """Count a stream whose record cannot be read; when it is due stays as it is."""
+        self._do("HSETNX", *self._keys("quarantine"), name_of(key), 0)
+
+    def release(self, key: StreamKey) -> None:
+        """Count the stream no more, as a save does."""
+        self._do("HDEL", *self._keys("quarantine"), name_of(key))
+
     def quarantined(self) -> int:
-        """Return how many streams are left alone because their handling crashed."""
+        """Return how many streams crashed when they were handled last, or cannot be read."""
         return int(self._do("HLEN", *self._keys("quarantine")))
+
+    def never_crashed(self, limit: int) -> Sequence[StreamKey]:
+        """Return the first of those that are counted and were not handled since."""
+        counted = _pairs(self._do("HGETALL", *self._keys("quarantine")))
+        found = [key_of(member) for member, crashes in counted.items() if crashes == "0"]
+        return found[:limit]
 
     def next_due(self) -> int | None:
         _, _, away = self._run(scripts.QUEUE_STATE, self._keys("later", "line", "lined"))

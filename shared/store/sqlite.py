@@ -202,11 +202,29 @@ class SqliteStore:
         with self._writing() as db:
             command_queue.postpone(db, key, self._clock())
 
+    def quarantine(self, key: StreamKey) -> None:
+        """Count a stream whose record cannot be read; when it is due stays as it is."""
+        with self._writing() as db:
+            command_queue.quarantine(db, key)
+
+    def release(self, key: StreamKey) -> None:
+        """Count the stream no more, as a save does."""
+        with self._writing() as db:
+            command_queue.release(db, key)
+
     def quarantined(self) -> int:
-        """Return how many streams are left alone because their handling crashed."""
+        """Return how many streams crashed when they were handled last, or cannot be read."""
         with self._reading() as db:
             (count,) = db.execute("SELECT count(*) FROM quarantine").fetchone()
         return int(count)
+
+    def never_crashed(self, limit: int) -> Sequence[StreamKey]:
+        """Return the first of those that are counted and were not handled since."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT domain, app, stream FROM quarantine WHERE crashes=0 LIMIT ?", (limit,)
+            ).fetchall()
+        return [StreamKey(*row) for row in rows]
 
     def next_due(self) -> int | None:
         with self._reading() as db:

@@ -130,6 +130,18 @@ def test_it_is_shown_by_status_list_and_health_with_what_to_do(
     assert "live-record list" in problem["fix"]
 
 
+def test_one_that_is_never_due_is_shown_within_a_minute(
+    beside: ReconcilingStage, stage: Stage
+) -> None:
+    stage.happens(Published(beside.clock.now))
+    break_record(beside.app.store, KEY)
+    beside.minute()
+
+    (problem,) = stage.ask("GET", "/v1/health").json["problems"]
+    assert problem["code"] == "streams_quarantined"
+    assert beside.logged("stream.crashed")
+
+
 def test_a_page_may_hold_nothing_but_it(beside: ReconcilingStage, stage: Stage) -> None:
     recorded(beside, KEY, *GOOD)
     break_record(beside.app.store, GOOD[0])
@@ -212,6 +224,10 @@ def test_a_release_that_can_read_it_goes_on_with_it(beside: ReconcilingStage) ->
         beside.clock.pass_ms(MINUTE_MS)
         beside.minute()
     break_record(store, KEY, whole)
+    for _ in range(4):
+        beside.clock.pass_ms(MINUTE_MS)
+        beside.minute()
+    assert (store.quarantined(), store.queue().depth) == (0, 0)
     beside.clock.pass_ms(3_600_000)
     beside.minute()
 

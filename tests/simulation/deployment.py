@@ -133,10 +133,12 @@ class SimulatedStore:
         sim.store_answers()
         if sim.lots.strikes(Fault.CONFLICT, save.key.stream):
             return Conflict()
-        before = sim.judge.before(process, save)
+        before = sim.judge.before(save.key)
         saved = sim.store.save_or_claim(save)
         if not isinstance(saved, Conflict):
-            sim.broken.discard(save.key)
+            if save.key in sim.broken:
+                sim.judge.replaced(process, save)
+                sim.broken.discard(save.key)
             sim.judge.saved(process, before, save, saved)
         if isinstance(saved, Claimed) and saved.record.flight:
             process.claims[save.key] = saved.record.flight

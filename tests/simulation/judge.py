@@ -59,17 +59,17 @@ class Judge:
 
     # --- the store ------------------------------------------------------------------------------
 
-    def before(self, process: Process, save: Save) -> StreamRecord:
-        """Return what the save replaces. Of a record that could not be read, nothing is known; only
-        a person's stop may replace it."""
-        if save.key not in self.sim.broken:
-            return self.sim.record(save.key)
+    def before(self, key: StreamKey) -> StreamRecord:
+        """Return what a save would replace; of a record that cannot be read nothing is known."""
+        return StreamRecord(key) if key in self.sim.broken else self.sim.record(key)
+
+    def replaced(self, process: Process, save: Save) -> None:
+        """Raise Broken if anything but a person's stop replaced a record that cannot be read."""
         if not isinstance(process.request.asked, StopAsked) or not save.sets_aside:
             raise Broken("protocol", "a record that cannot be read was replaced by no stop")
         watch = self.watch(save.key)
         watch.published.clear()
         watch.accepted_live_since = None
-        return StreamRecord(save.key)
 
     def is_replaced(self, key: StreamKey, asked_at: int) -> None:
         """Raise Broken if a person could not stop a stream whose record cannot be read."""

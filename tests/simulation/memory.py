@@ -284,8 +284,18 @@ class MemoryStore:
             if row.due != NEVER or row.lined:
                 row.lined, row.due = False, now + quarantine_pause_ms(crashes, is_urgent=urgent)
 
+    def quarantine(self, key: StreamKey) -> None:
+        if key in self.shared.rows:
+            self.shared.crashes.setdefault(key, 0)
+
+    def release(self, key: StreamKey) -> None:
+        self.shared.crashes.pop(key, None)
+
     def quarantined(self) -> int:
         return len(self.shared.crashes)
+
+    def never_crashed(self, limit: int) -> Sequence[StreamKey]:
+        return [key for key, crashes in self.shared.crashes.items() if not crashes][:limit]
 
     def peek(self, key: StreamKey) -> StreamRecord:
         """Return the record, also one that no release here can read."""
@@ -298,10 +308,10 @@ class MemoryStore:
             self.shared.rows[key].unreadable = False
 
     def break_record(self, key: StreamKey) -> bool:
-        """Make a stored record one that no release here can read; return False if there is none."""
+        """Have a later release write the record; return False if there is none."""
         row = self.shared.rows.get(key)
         if row is not None:
-            row.unreadable = True
+            row.unreadable, row.version = True, row.version + 1
         return row is not None
 
     def next_due(self) -> int | None:

@@ -11,7 +11,7 @@ from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
 from shared.store import Store
-from shared.store.contract import Filter, Save
+from shared.store.contract import Filter, Save, Stored
 from shared.store.store_errors import Unreadable
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 from tests.support.broken_records import LATER_STATE, break_record, set_aside
@@ -32,7 +32,7 @@ def test_a_record_that_cannot_be_read_says_so_and_stops_no_list(store: Store) ->
 
     with pytest.raises(Unreadable, match=KEY.stream) as raised:
         store.load(KEY)
-    assert (raised.value.key, raised.value.version, raised.value.now) == (KEY, 1, NOON)
+    assert (raised.value.key, raised.value.now) == (KEY, NOON)
     broken, whole = store.listed(Filter(), after=None, limit=9)
     assert isinstance(broken, Unreadable)
     assert broken.key == KEY
@@ -44,8 +44,10 @@ def test_a_record_that_cannot_be_read_says_so_and_stops_no_list(store: Store) ->
 def test_a_record_that_cannot_be_read_can_be_replaced_and_is_kept(store: Store) -> None:
     store.save_or_claim(saving(owing(Command.START)))
     break_record(store, KEY)
-    save = Save(1, owing(Command.STOP), sets_aside=True)
-    store.save_or_claim(save)
+    with pytest.raises(Unreadable) as raised:
+        store.load(KEY)
+    save = Save(raised.value.version, owing(Command.STOP), sets_aside=True)
+    assert isinstance(store.save_or_claim(save), Stored)
 
     assert store.load(KEY).record == owing(Command.STOP)
     if store.condition().engine != "memory":
@@ -133,3 +135,17 @@ def test_a_stream_that_is_never_due_is_counted_and_stays_so(store: Store) -> Non
     store.postpone(OTHER)
 
     assert (store.quarantined(), store.next_due()) == (1, None)
+
+
+def test_a_stream_that_cannot_be_read_is_counted_without_moving(store: Store) -> None:
+    pending = owing(Command.START, at=NOON + HOUR_MS)
+    store.save_or_claim(saving(pending))
+    store.quarantine(KEY)
+    store.quarantine(KEY)
+
+    assert (store.quarantined(), store.next_due()) == (1, HOUR_MS)
+    assert store.never_crashed(9) == [KEY]
+    store.postpone(KEY)
+    assert store.never_crashed(9) == []
+    store.release(KEY)
+    assert store.quarantined() == 0

@@ -53,7 +53,7 @@ def _runs_without_us(record: StreamRecord) -> bool:
     return record.stopped_at is None or last_report.when > record.stopped_at + IN_DOUBT_MS
 
 
-NOT_RECORDED = (Phase.QUEUED, Phase.STARTING, Phase.FAILED)
+_NOT_RECORDED = (Phase.QUEUED, Phase.STARTING, Phase.FAILED)
 """The phases of a stream that is wanted, may be live, and is not being recorded."""
 
 
@@ -62,7 +62,7 @@ def unrecorded_since(record: StreamRecord) -> int | None:
     not."""
     session = record.session
     is_live = session is not None and session.state is SessionState.LIVE
-    if not is_live or phase(record) not in NOT_RECORDED:
+    if not is_live or phase(record) not in _NOT_RECORDED:
         return None
     if (command := record.flight or record.pending) is not None:
         return command.since
