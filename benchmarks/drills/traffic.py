@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.drills.result import Result
 from benchmarks.drills.stage import DrilledStage
@@ -49,6 +49,8 @@ class Traffic:
     able_at: float = 0.0
     told_at: float | None = None
     health_why: str = ""
+    tells: str = ""
+    """The code of the problem that health has to list; empty: any that makes it not ready."""
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
@@ -142,5 +144,12 @@ class Traffic:
 
     def _ask_health(self) -> None:
         health = self.stage.health()
-        if self.fault_at and self.told_at is None and health.body.get("why"):
-            self.told_at, self.health_why = time.monotonic(), "; ".join(health.body["why"])
+        why = self._why(health.body)
+        if self.fault_at and self.told_at is None and why:
+            self.told_at, self.health_why = time.monotonic(), "; ".join(why)
+
+    def _why(self, health: Mapping[str, Any]) -> list[str]:
+        if not self.tells:
+            return list(health.get("why", ()))
+        problems = health.get("problems", ())
+        return [problem["text"] for problem in problems if problem["code"] == self.tells]
