@@ -258,7 +258,7 @@ def begin(process: Process, app: App) -> None:
 def _again(app: App, request: Request) -> dict[str, object]:
     try:
         return _settle_again(Invocation(app, None, seconds=3.0), request).to_fc()
-    except StoreUnavailable:
+    except (StoreUnavailable, Unreadable):
         return {"statusCode": 503, "body": ""}
 
 

@@ -93,6 +93,7 @@ def draw(seed: int) -> Plan:
     for number in range(len(streams)):
         deeds += _of_stream(stream_of_chance(seed, "stream", number), number)
     deeds += _of_stage(stream_of_chance(seed, "stage"), len(streams))
+    deeds += _together(stream_of_chance(seed, "together"), len(streams))
     deeds += _of_records(stream_of_chance(seed, "records"), len(streams))
     switches = stream_of_chance(seed, "switches")
     return Plan(
@@ -212,6 +213,16 @@ def _of_stage(lots: Random, streams: int) -> Iterator[Deed]:
         yield Deed(NOON + lots.randrange(LASTS), Do.NEW_KEYS)
     for _ in range(lots.choice((0, 0, 0, 3))):
         yield Deed(NOON + lots.randrange(LASTS), Do.SPEND, ms=lots.choice((5, 50, 200)))
+
+
+def _together(lots: Random, streams: int) -> Iterator[Deed]:
+    """Yield what a timetable does: all streams come up at the same moment, and there is no slot for
+    all of them."""
+    if streams > 1 and lots.random() < 0.4:
+        at = NOON + lots.randrange(5 * SECOND)
+        for number in range(streams):
+            yield Deed(at + lots.randrange(20), Do.PUBLISH, number)
+            yield Deed(at + lots.randrange(20, 50) * SECOND, Do.UNPUBLISH, number)
 
 
 def _of_records(lots: Random, streams: int) -> Iterator[Deed]:
