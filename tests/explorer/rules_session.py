@@ -112,7 +112,17 @@ def _ending_stays() -> Patches:
 
 
 def _refusal_is_nothing() -> Patches:
-    return ((session_rules, "mark_refused", lambda *_: None),)
+    """Leave out the check, and what keeps a refused start from following at once: both go."""
+    real = decide_rules.next_command
+
+    def following(record: StreamRecord) -> object:
+        is_refused = record.answer is not None and record.answer.reason is Reason.NOT_LIVE
+        return None if is_refused else real(record)
+
+    return (
+        (session_rules, "mark_refused", lambda *_: None),
+        (decide_rules, "next_command", following),
+    )
 
 
 def _presence_starts_nothing() -> Patches:
