@@ -25,7 +25,8 @@
     | | · NeverSent              nobody received it
     | | · Unavailable
     | · InDoubt                  it may have acted, or may yet
-    | · OperatorActionNeeded     credentials, permissions or clock: an operator must act
+    | + OperatorActionNeeded     credentials, permissions or clock: an operator must act
+    | | · LiveNotActivated       the account has no ApsaraVideo Live
     + StoreUnavailable           stored or not, nobody knows: the event may be repeated
     | · ForeignStore             another stage's: nothing is sent
     + Unreadable                 a record that this release cannot read: only a stop replaces it

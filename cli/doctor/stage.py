@@ -201,8 +201,11 @@ def role(snapshot: Snapshot) -> Findings:
 
 def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
     for row in listed:
-        if row["reason"]["code"] == "operator_action_needed":
-            text = row["reason"]["text"]
+        code, text = row["reason"]["code"], row["reason"]["text"]
+        if code == "live_not_activated":
+            yield fault(f"{text} (as for {row['stream']})")
+            return
+        if code == "operator_action_needed":
             sentence = f"Live refuses the function's commands, as for {row['stream']}: {text}"
             yield fault(sentence, ROLE)
             return

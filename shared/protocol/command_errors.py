@@ -68,3 +68,7 @@ class InDoubt(LiveError):
 
 class OperatorActionNeeded(LiveError):
     pass
+
+
+class LiveNotActivated(OperatorActionNeeded):
+    pass

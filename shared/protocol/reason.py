@@ -93,6 +93,7 @@ class Reason(OpenEnum):
     IN_DOUBT = "in_doubt"
     ANSWER_LOST = "answer_lost"
     OPERATOR_ACTION_NEEDED = "operator_action_needed"
+    LIVE_NOT_ACTIVATED = "live_not_activated"
     LATE_ANSWER = "late_answer"
     OLD_SESSION = "old_session"
     RESTART_UNKNOWN = "restart_unknown"

@@ -26,6 +26,7 @@ from shared.protocol.command_errors import (
     InDoubt,
     InvalidCommand,
     LiveError,
+    LiveNotActivated,
     NeverSent,
     NoRecordConfig,
     OperatorActionNeeded,
@@ -175,6 +176,12 @@ def test_what_an_answer_makes_of_an_ask(
         ),
         (STOP, "stop", InvalidCommand("MissingParam"), (400, "MissingParam")),
         (STOP, "stop", OperatorActionNeeded("Forbidden.RAM"), (502, "UpstreamAuth")),
+        (
+            START,
+            "start",
+            LiveNotActivated("LiveServiceNotFound"),
+            (502, "LiveServiceNotFound"),
+        ),
         (RESTART, "restart", StreamNotLive("InvalidStream.NotFound"), (409, "StreamNotFound")),
         (RESTART, "restart", AlreadyStarted("TaskAlreadyStarted"), (409, "TaskAlreadyStarted")),
         (RESTART, "restart", InvalidCommand("MalformedParam"), (400, "MalformedParam")),
@@ -192,9 +199,9 @@ def test_what_an_answer_refuses(
 
 
 def test_what_was_queued_says_when_to_ask_again(live: Stage) -> None:
-    live.live.answers(START, Throttled("Throttling.User", retry_after=90_500))
+    live.live.answers(START, Throttled("Throttling.User", retry_after=20_500))
 
-    assert live.start().headers["Retry-After"] == "91"
+    assert live.start().headers["Retry-After"] == "21"
 
 
 @pytest.mark.parametrize("answer", [NeverSent("", "refused"), Unavailable("ServiceUnavailable")])

@@ -31,9 +31,11 @@ from shared.protocol.command_errors import (
     InDoubt,
     InvalidCommand,
     LiveError,
+    LiveNotActivated,
     NeverSent,
     NoRecordConfig,
     OperatorActionNeeded,
+    Retryable,
     StreamNotLive,
     Throttled,
     Unavailable,
@@ -347,6 +349,29 @@ def test_a_throttled_start_waits_as_long_as_live_says_in_milliseconds() -> None:
 
     assert story.passes(1999).sent == ["start"]
     assert story.passes(1).sent == ["start", "start"]
+
+
+@pytest.mark.parametrize("answer", [Unavailable, NeverSent, Throttled])
+def test_the_time_that_live_gives_wins_over_our_own(answer: type[Retryable]) -> None:
+    story = Story().publish().start()
+    for attempts in range(1, 8):
+        story.answer(answer("Code", retry_after=700))
+        assert story.passes(699).sent == ["start"] * attempts
+        assert story.passes(1).sent == ["start"] * (attempts + 1)
+
+
+@pytest.mark.parametrize("hours", [1, 24])
+def test_a_stop_is_not_held_back_for_minutes_whatever_time_live_gives(hours: int) -> None:
+    story = recording().stop().answer(Throttled("Throttling.User", retry_after=hours * HOUR_MS))
+
+    assert story.passes(30 * SECOND).sent == ["start", "stop", "stop"]
+
+
+def test_an_account_without_live_has_a_sentence_of_its_own() -> None:
+    story = Story().publish().start().answer(LiveNotActivated("LiveServiceNotFound"))
+
+    assert story.reasons[-1] is Reason.LIVE_NOT_ACTIVATED
+    assert story.passes(15 * SECOND).sent == ["start", "start"]
 
 
 def test_what_is_ours_to_mend_keeps_the_intent_and_waits_long() -> None:

@@ -29,6 +29,7 @@ from shared.protocol.command_errors import (
     InDoubt,
     InvalidCommand,
     LiveError,
+    LiveNotActivated,
     NeverSent,
     NoRecordConfig,
     OperatorActionNeeded,
@@ -145,6 +146,12 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         "UpstreamAuth",
         "ApsaraVideo Live refused live-record's own credentials, permissions or clock",
         "an operator must fix it; the function's log says what Live answered",
+    ),
+    LiveNotActivated: _Row(
+        502,
+        "LiveServiceNotFound",
+        "ApsaraVideo Live is not activated for this account",
+        "an operator must activate it in the console of ApsaraVideo Live",
     ),
     StoreUnavailable: _Row(
         503,

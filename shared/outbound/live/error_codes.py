@@ -18,6 +18,7 @@ from shared.protocol.command_errors import (
     InDoubt,
     InvalidCommand,
     LiveError,
+    LiveNotActivated,
     NeverSent,
     NoRecordConfig,
     OperatorActionNeeded,
@@ -54,6 +55,7 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
         "SignatureDoesNotMatch": OperatorActionNeeded,
         "Forbidden*": OperatorActionNeeded,
         "IllegalOperation": OperatorActionNeeded,
+        "LiveServiceNotFound": LiveNotActivated,
     }
 )
 """Code, or its beginning and `*`, to error. The status plays no part: a throttling is 400 as often
@@ -82,6 +84,19 @@ class Refusal(Struct, frozen=True):
         return kind(self.code, self.message, status=self.status, request_id=self.request_id)
 
     def kind(self) -> type[LiveError]:
+        """Return the error. A time to come back means that Live did nothing and wants the command
+        again, whatever the code: the official command line client takes it so, too
+        (docs/platform/live.md §1.5)."""
+        kind = self._kind_by_code()
+        return kind if issubclass(kind, Retryable) or not self._comes_back() else Throttled
+
+    def _comes_back(self) -> bool:
+        is_refusal = HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.retry_after > 0 and (
+            is_refusal or self.status == HTTPStatus.SERVICE_UNAVAILABLE
+        )
+
+    def _kind_by_code(self) -> type[LiveError]:
         for pattern, kind in CODES.items():
             if fnmatchcase(self.code, pattern):
                 return kind
@@ -97,5 +112,5 @@ class Refusal(Struct, frozen=True):
             return OperatorActionNeeded
         if not HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return InDoubt
-        too_many = self.status == HTTPStatus.TOO_MANY_REQUESTS or self.retry_after
+        too_many = self.status == HTTPStatus.TOO_MANY_REQUESTS
         return Throttled if too_many else UnknownRejection

@@ -7,6 +7,7 @@ from shared.protocol.command_errors import (
     InDoubt,
     InvalidCommand,
     LiveError,
+    LiveNotActivated,
     NoRecordConfig,
     OperatorActionNeeded,
     Retryable,
@@ -268,6 +269,7 @@ _CODES: tuple[tuple[type[LiveError], Reason], ...] = (
     (Unavailable, Reason.UNAVAILABLE),
     (Retryable, Reason.NEVER_SENT),
     (InDoubt, Reason.IN_DOUBT),
+    (LiveNotActivated, Reason.LIVE_NOT_ACTIVATED),
     (OperatorActionNeeded, Reason.OPERATOR_ACTION_NEEDED),
 )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from shared.protocol.command_errors import (
     LiveError,
     OperatorActionNeeded,
+    Retryable,
     StreamNotLive,
-    Throttled,
     UnknownRejection,
 )
 from shared.protocol.events import Accepted
@@ -21,6 +21,8 @@ MAX_RETRY_MS = 30_000
 """No such retry waits longer."""
 MAX_NOT_LIVE_RETRY_MS = 8_000
 """Nor does a start that found no stream where one has just been published."""
+MAX_RETRY_AFTER_MS = 30_000
+"""The longest wait that Live itself may ask for: a stop must not be held back for minutes."""
 OPERATOR_RETRY_MS = 15_000
 """Before the first retry of what an operator has to fix; twice as long before each more."""
 MAX_OPERATOR_RETRY_MS = 300_000
@@ -59,10 +61,12 @@ def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
         return int(min(OPERATOR_RETRY_MS * 2**attempts, MAX_OPERATOR_RETRY_MS))
     if isinstance(answer, UnknownRejection):
         return UNKNOWN_RETRY_MS
+    if isinstance(answer, Retryable) and answer.retry_after:
+        return min(answer.retry_after, MAX_RETRY_AFTER_MS)
     backoff = int(min(RETRY_MS * 2 ** min(attempts, 10), MAX_RETRY_MS))
     if isinstance(answer, StreamNotLive):
         return int(min(2 * backoff, MAX_NOT_LIVE_RETRY_MS))
-    return max(answer.retry_after, backoff) if isinstance(answer, Throttled) else backoff
+    return backoff
 
 
 def longest_delay_before(attempts: int) -> int:
