@@ -16,7 +16,7 @@ from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import UnusableName, UnverifiedCallback
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
-from shared.outbound import relay
+from shared.outbound import http
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import Kind
 from shared.protocol import OnDemandAnswered, StreamKey
@@ -142,7 +142,7 @@ def _ask_before(invocation: Invocation, request: Request) -> OnDemandAnswer | No
     except Unanswered as error:
         invocation.log.warning("relay.silent", kind=Kind.ON_DEMAND, why=str(error))
         return None
-    answer = _read(body) if relay.is_taken(status) else None
+    answer = _read(body) if http.is_taken(status) else None
     if answer is None:
         invocation.log.warning("relay.silent", kind=Kind.ON_DEMAND, status=status)
     return answer

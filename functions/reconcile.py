@@ -10,10 +10,17 @@ from shared.engine.recorder import HandlingOptions
 from shared.engine.side_steps import SideSteps
 from shared.engine.step_marks import AUDIT, REPLAY, RESYNC
 from shared.inbound import authorization
-from shared.inbound.function_compute import Request, Response, TriggerEvent
+from shared.inbound.function_compute import (
+    Invoked,
+    Request,
+    Response,
+    TimerEvent,
+    TriggerEvent,
+    body_of,
+)
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
-from shared.outbound.wake import KEY_HEADER
+from shared.outbound.wake import KEY_HEADER, key_in
 
 BUDGET_S = 70.0
 """s that one run works at most: by then the run of the next minute has begun."""
@@ -27,8 +34,8 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
-    """Reconcile; return what was done. Function Compute itself authorizes a timer and the API. HTTP
-    needs our own key, and only sends what is due."""
+    """Reconcile; return what was done. Function Compute itself authorizes a timer. Any other call
+    is a wake-up: it needs our own key, and only sends what is due."""
     options = HandlingOptions(
         slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=invocation.has_time
     )
@@ -38,8 +45,8 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
         return invocation.resync()
 
     steps = {RESYNC: resync, REPLAY: invocation.replay_undelivered, AUDIT: invocation.audit}
-    if isinstance(trigger, Request):
-        authorization.check_key(trigger, KEY_HEADER, invocation.app.settings.wake_key)
+    if not isinstance(trigger, TimerEvent):
+        authorization.check_key(_key_of(trigger), invocation.app.settings.wake_key)
         if not invocation.is_needed():
             return _answer(0, None)
         steps = {}
@@ -59,3 +66,9 @@ def _answer(done: int, side_steps: SideSteps | None) -> Response:
             "failed": side_steps.failed if side_steps else [],
         },
     )
+
+
+def _key_of(woken: Request | Invoked) -> str:
+    """Return the key that a wake-up call carries in its header, its body or both."""
+    header = woken.headers.get(KEY_HEADER, "") if isinstance(woken, Request) else ""
+    return header or key_in(body_of(woken))

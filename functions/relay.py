@@ -6,13 +6,13 @@ Our other functions call it asynchronously, with our own key. It stores no callb
 from __future__ import annotations
 
 from shared.inbound import authorization
-from shared.inbound.function_compute import Request, Response
+from shared.inbound.function_compute import Headers, Request, Response, TriggerEvent, body_of
 from shared.inbound.request_errors import Unauthorized
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
-from shared.outbound import relay
+from shared.outbound import http, relay
 from shared.outbound.http import Unanswered
-from shared.outbound.relay import KEY_HEADER, KIND_HEADER, Kind
+from shared.outbound.relay import Handover, Kind
 
 BUDGET_S = 12.0
 TIMEOUT_S = 5.0
@@ -27,22 +27,27 @@ class NotForwarded(Exception):
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    answer = serve.serve(respond, event, context, seconds=BUDGET_S)
+    answer = serve.serve_any(respond, event, context, seconds=BUDGET_S)
     if answer["statusCode"] == UNDELIVERED_STATUS:
         raise NotForwarded("the target did not take the callback")
     return answer
 
 
-def respond(invocation: Invocation, request: Request) -> Response:
-    authorization.check_key(request, KEY_HEADER, invocation.app.settings.relay_key)
-    if request.headers.get(KIND_HEADER, "") not in {kind.value for kind in Kind}:
-        raise Unauthorized(f"{KIND_HEADER} names no kind of callback")
-    kind = Kind(request.headers.get(KIND_HEADER, ""))
+def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
+    handover = relay.unpack(body_of(trigger))
+    authorization.check_key(handover.key if handover else "", invocation.app.settings.relay_key)
+    if handover is None:
+        raise Unauthorized("nothing was handed over")
+    return _forward(invocation, handover)
+
+
+def _forward(invocation: Invocation, handover: Handover) -> Response:
+    kind = handover.kind
     target = invocation.app.policy.forward_to.of(kind.value)
     if not target:
         return Response(200, {"ignored": "the policy forwards no such callbacks"})
     try:
-        callback = invocation.forwarded(kind, request)
+        callback = invocation.forwarded(kind, _request(handover))
         status, _ = invocation.onward.deliver(target, callback, patience=TIMEOUT_S)
     except Unanswered as error:
         invocation.log.warning("relay.failed", kind=kind, why=str(error))
@@ -58,7 +63,13 @@ def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
         invocation.log.warning("relay.failed", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()
         return Response(UNDELIVERED_STATUS)
-    if not relay.is_taken(status):
+    if not http.is_taken(status):
         invocation.log.warning("relay.refused", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()
     return Response(200, {"status": status})
+
+
+def _request(handover: Handover) -> Request:
+    """Return the callback as it reached the function that handed it over."""
+    headers = Headers(handover.headers)
+    return Request("POST", "/", query=handover.query, headers=headers, body=handover.body)

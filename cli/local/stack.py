@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -131,12 +131,14 @@ def running(
     store: str = SQLITE,
     settings: Mapping[str, str] | None = None,
     deployed: Deployed | None = None,
+    fc_options: Sequence[str] = (),
 ) -> Iterator[Stack]:
     """Run the whole stack until the block ends; port 0 takes a free one.
 
     `settings` go over those of the development account; `live` is the address of an emulator that
     runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
-    our own is started for it; with `deployed`, the functions run from there instead of here.
+    our own is started for it; with `deployed`, the functions run from there instead of here;
+    `fc_options` are further ones of the emulator of Function Compute.
     """
     reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy or policy_file())
@@ -161,6 +163,7 @@ def running(
         whole |= _store_id(folder, whole["LIVE_RECORD_STORE"])
         options = _as_options(whole)
         options += ["--python", deployed.python] if deployed else []
+        options += fc_options
         started = processes.start(
             "fc", fc_reserved.port, "--template", str(template), *clock, *options
         )

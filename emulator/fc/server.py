@@ -140,7 +140,8 @@ class Server:
             base64_always=self._settings.base64_always,
         )
         if _is_asynchronous(headers):
-            return self._accept_async(function, event, request_id)
+            raw = self._settings.async_raw_body
+            return self._accept_async(function, call.body if raw else event, request_id)
         outcome = await self._invoke(function, event, request_id)
         if outcome.error_type:
             shown = {**_error_header(outcome), "Content-Type": "application/json"}

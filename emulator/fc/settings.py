@@ -21,7 +21,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings. The last four are UNCONFIRMED in docs/platform/function-compute.md."""
+    """The settings. The last five are UNCONFIRMED in docs/platform/function-compute.md."""
 
     quota: int = 100
     idle_seconds: float = 180
@@ -36,4 +36,5 @@ class Settings:
     working_directory: Path | None = None  # §1.2: where does a handler start? None: in its code
     strip_prefix: bool = False  # §2.1: is a route's prefix taken off the path?
     base64_always: bool = False  # §2.1: which bodies count as binary?
+    async_raw_body: bool = False  # §3.2: is the body the event of an asynchronous HTTP call?
     error_status: int = 502  # §2.3: what an HTTP client gets when a handler raises

@@ -25,7 +25,7 @@ from functions.record_command.answers import HealthView, RateLimitView, StagePro
 from functions.record_command.representations import phase_counts
 from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
-from shared.config.policy_cache import RELAY_LOST
+from shared.config.policy_cache import RELAY_LOST, WAKE_LOST
 from shared.engine.step_marks import (
     ALL_RECORDED,
     DRAIN,
@@ -55,6 +55,8 @@ SILENT_MS = 90_000
 """ms without a run: the timer, which comes once a minute, has left one out."""
 STUCK_MS = 120_000
 """ms by which the last end of a step may lie before its last begin."""
+LOST_RECENTLY_MS = 120_000
+"""ms for which a lost wake-up call is shown. A process notes one a minute at most."""
 BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
 
@@ -170,6 +172,13 @@ def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("store_emptied", {"ago": written(age or 0)}, age)
 
 
+def wake_ups_arrive(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of a wake-up call that was lost just now: what is due waits for the timer then."""
+    age = facts.ages.get(WAKE_LOST)
+    if age is not None and age < LOST_RECENTLY_MS:
+        yield StageProblem("wake_unreachable", {"ago": written(age)})
+
+
 CHECKS: tuple[Check, ...] = (
     store_takes_writes,
     store_is_ours,
@@ -179,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
     streams_are_recorded,
     streams_are_handled,
     policy_is_read,
+    wake_ups_arrive,
     sends_commands,
 )
 

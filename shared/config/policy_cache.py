@@ -21,6 +21,8 @@ POLICY_AGE_MS = 10_000
 """How long a policy counts as the newest."""
 RELAY_LOST = "relay lost"
 """The timestamp of the latest callback that its previous receiver did not get."""
+WAKE_LOST = "wake lost"
+"""The timestamp of the latest wake-up call that did not reach reconcile."""
 TIMESTAMP_AGE_MS = 60_000
 """How long a timestamp that was missing counts as missing."""
 
@@ -88,7 +90,8 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """What has been found to work, or to fail: status callbacks by domain, and the relay."""
+    """What has been found to work, or to fail: status callbacks by domain, the relay and
+    the wake-up call."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -118,6 +121,11 @@ class DomainCapabilities:
         """Remember that a callback could not be forwarded; once a minute and process is enough."""
         if self._asked.may_ask(RELAY_LOST, TIMESTAMP_AGE_MS):
             self._touch(RELAY_LOST)
+
+    def record_lost_wake(self) -> None:
+        """Remember that a wake-up call was lost; once a minute and process is enough."""
+        if self._asked.may_ask(WAKE_LOST, TIMESTAMP_AGE_MS):
+            self._touch(WAKE_LOST)
 
     def _touch(self, name: str) -> bool:
         try:

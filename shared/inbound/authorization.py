@@ -64,12 +64,11 @@ def _bound(caller: Caller) -> Forbidden:
     )
 
 
-def check_key(request: Request, header: str, key: str) -> None:
-    """Raise Unauthorized unless the header holds `key`, with which the functions of a stage call
-    each other. A stage without a key refuses every call."""
-    sent = request.headers.get(header, "")
+def check_key(sent: str, key: str) -> None:
+    """Raise Unauthorized unless `sent` is `key`, with which the functions of a stage call each
+    other. A stage without a key refuses every call."""
     if not key or not hmac.compare_digest(sent.encode("utf-8", "replace"), key.encode()):
-        raise Unauthorized(f"{header} is not the key of this stage")
+        raise Unauthorized("the call has not the key of this stage")
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:

@@ -71,13 +71,21 @@ def build(settings: Settings, clock: Clock, store: Store | None = None) -> App:
         resync=Resync(recorder),
         lease=lambda: WorkerLease(store, secrets.token_hex(8), time.monotonic),
         workers=ThreadWorkers,
-        wake=Wake(settings.wake_url, settings.wake_key, monotonic=time.monotonic),
+        wake=_wake(settings, capabilities, log),
         relay=Relay(settings.relay_url, settings.relay_key),
         log=log,
         clock=clock,
         monotonic=time.monotonic,
         wait=retry.wait,
     )
+
+
+def _wake(settings: Settings, capabilities: DomainCapabilities, log: Log) -> Wake:
+    def report(why: str) -> None:
+        log.warning("wake.lost", why=why)
+        capabilities.record_lost_wake()
+
+    return Wake(settings.wake_url, settings.wake_key, monotonic=time.monotonic, report=report)
 
 
 def _policy(settings: Settings) -> Policy:

@@ -62,6 +62,10 @@ def call(
         raise Unanswered(type(error).__name__) from None
 
 
+def is_taken(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - the successes of HTTP
+
+
 def _call(outgoing: Outgoing, deadline: CallDeadline, may_reach: MayReach) -> tuple[int, bytes]:
     address = urlsplit(outgoing.url)
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")

@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from urllib.parse import urlencode, urlsplit
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct, json
 
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
-KEY_HEADER = "X-Live-Record-Relay"
-KIND_HEADER = "X-Live-Record-Kind"
 RELAYED_HEADER = "X-Live-Record-Relayed"
 """Marks a forwarded callback: a target that is another live-record does not forward it again."""
 TIMEOUT_S = 0.3
@@ -58,6 +56,30 @@ class ForwardedCallback(Struct, frozen=True):
         return RELAYED_HEADER in self.headers
 
 
+class Handover(Struct, frozen=True):
+    """A callback on its way to the function relay, all in one body. Whether an asynchronous call
+    over HTTP arrives with its headers and query, or as its body alone, is UNCONFIRMED
+    (docs/platform/function-compute.md §3.2)."""
+
+    key: str
+    kind: Kind
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        """Return a text without secrets."""
+        return f"Handover({self.kind.value!r}, …)"
+
+
+def unpack(body: bytes) -> Handover | None:
+    """Return what was handed over; None if the body is something else."""
+    try:
+        return json.decode(body, type=Handover)
+    except (DecodeError, RecursionError):
+        return None
+
+
 class Relay(Struct):
     """Hands callbacks to the function `relay` by an asynchronous call. `missed` counts the failed
     calls."""
@@ -73,21 +95,25 @@ class Relay(Struct):
     def hand(self, callback: ForwardedCallback) -> None:
         """Hand the callback over, or raise Unanswered: the callback is lost then, and our answer to
         Live is not affected."""
-        headers = {
-            **_own(callback.headers),
-            "X-Fc-Invocation-Type": "Async",
-            KEY_HEADER: self.key,
-            KIND_HEADER: callback.kind.value,
-        }
-        outgoing = Outgoing("POST", with_query(self.url, callback.query), headers, callback.body)
         try:
-            status, _ = http.call(outgoing, patience=TIMEOUT_S)
+            self._hand(callback)
         except Unanswered:
             self.missed += 1
             raise
-        if not is_taken(status):
-            self.missed += 1
+
+    def _hand(self, callback: ForwardedCallback) -> None:
+        status, _ = http.call(self._outgoing(callback), patience=TIMEOUT_S)
+        if not http.is_taken(status):
             raise Unanswered(f"status {status}")
+
+    def _outgoing(self, callback: ForwardedCallback) -> Outgoing:
+        headers = {"Content-Type": "application/json", "X-Fc-Invocation-Type": "Async"}
+        own, kind = _own(callback.headers), callback.kind
+        handover = Handover(self.key, kind, own, callback.query, callback.body)
+        try:
+            return Outgoing("POST", self.url, headers, json.encode(handover))
+        except UnicodeEncodeError as error:  # half a character, in a name that somebody sent
+            raise Unanswered(type(error).__name__) from None
 
 
 class Onward(Struct, frozen=True):
@@ -108,10 +134,6 @@ class Onward(Struct, frozen=True):
             raise Unanswered("its host is not in LIVE_RECORD_FORWARD_HOSTS")
         may_reach = (lambda _address: True) if self.anywhere else is_public
         return http.call(onward(target, callback), patience=patience, may_reach=may_reach)
-
-
-def is_taken(status: int) -> bool:
-    return 200 <= status < 300  # noqa: PLR2004 - the successes of HTTP
 
 
 def onward(target: str, callback: ForwardedCallback) -> Outgoing:

@@ -6,7 +6,8 @@ Invocations and the dispatcher make it when something is due. The timer starts r
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+
+from msgspec import DecodeError, Struct, json
 
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
@@ -18,8 +19,28 @@ TIMEOUT_S = 0.3
 """s that a wake-up call may take."""
 
 
-def _call(wake_up: Outgoing) -> None:
-    http.call(wake_up, patience=TIMEOUT_S)
+class WakeUp(Struct, frozen=True):
+    """The body of a wake-up call: the key once more. Whether an asynchronous call over HTTP arrives
+    with its headers, or as its body alone, is UNCONFIRMED (docs/platform/function-compute.md §3.2).
+    """
+
+    wake: str
+
+    def __repr__(self) -> str:
+        """Return a text without secrets."""
+        return "WakeUp(…)"
+
+
+def key_in(body: bytes) -> str:
+    """Return the key of a wake-up call's body; "" if it is the body of something else."""
+    try:
+        return json.decode(body, type=WakeUp).wake
+    except (DecodeError, RecursionError):
+        return ""
+
+
+def _call(wake_up: Outgoing) -> int:
+    return http.call(wake_up, patience=TIMEOUT_S)[0]
 
 
 class Wake:
@@ -31,22 +52,36 @@ class Wake:
         key: str,
         *,
         monotonic: Callable[[], float],
-        post: Callable[[Outgoing], object] = _call,
+        post: Callable[[Outgoing], int] = _call,
+        report: Callable[[str], None] = lambda _why: None,
     ) -> None:
+        """`post` returns the status of the answer. `report` gets why a call was lost."""
         self._url = url
         self._key = key
         self._monotonic = monotonic
         self._post = post
+        self._report = report
         self._last = float("-inf")
 
     def __call__(self) -> None:
         now = self._monotonic()
         if self._url and now - self._last >= WAKE_EVERY_S:
             self._last = now
-            with suppress(Unanswered):  # the timer comes within the minute anyway
-                self._post(Outgoing("POST", self._url, self._headers()))
+            self._wake()
+
+    def _wake(self) -> None:
+        """Make the call. Report one that is lost: the timer comes within the minute anyway."""
+        body = json.encode(WakeUp(self._key))
+        try:
+            status = self._post(Outgoing("POST", self._url, self._headers(), body))
+        except Unanswered as error:
+            self._report(str(error))
+            return
+        if not http.is_taken(status):
+            self._report(f"status {status}")
 
     def _headers(self) -> dict[str, str]:
         """Return the headers. With `X-Fc-Invocation-Type: Async` Function Compute answers at once
         (docs/platform/function-compute.md §3)."""
-        return {"X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}
+        content = {"Content-Type": "application/json"}
+        return {**content, "X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}

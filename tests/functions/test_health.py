@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -20,6 +21,7 @@ from shared.store.write_probe import PROBE_EVERY_MS
 from tests.conftest import KEY, NOON, Clock
 from tests.inbound.test_catalogue import holes
 from tests.support.broken_records import break_record
+from tests.support.receiver import receiving
 from tests.support.reconciling import ReconcilingStage
 from tests.support.redis_answers import certificate, saying, server_context
 from tests.support.scripted_stage import Got, Stage
@@ -179,6 +181,15 @@ def policy_unreadable(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def wake_unreachable(make_stage: MakeStage) -> Stage:
+    stage = make_stage(
+        LIVE_RECORD_WAKE_URL="http://127.0.0.1:1/wake", LIVE_RECORD_WAKE_KEY="dev-wake-key-00000"
+    )
+    assert codes(health(stage)) == []
+    stage.app.wake()
+    return stage
+
+
 def mode_observe(make_stage: MakeStage) -> Stage:
     return make_stage(LIVE_RECORD_MODE="observe")
 
@@ -264,6 +275,7 @@ CASES: dict[str, Case] = {
     "streams_unrecorded": streams_unrecorded,
     "streams_quarantined": streams_quarantined,
     "policy_unreadable": policy_unreadable,
+    "wake_unreachable": wake_unreachable,
     "mode_observe": mode_observe,
 }
 CASES |= {code: answered(answer) for code, answer in ENGINE_ANSWERS.items()}
@@ -437,3 +449,25 @@ def test_health_never_waits_for_another_writer(stage: Stage) -> None:
 
     assert (got.status, got.json["written_ms_ago"]) == (200, PROBE_EVERY_MS)
     assert stage.store.age_ms("health") == PROBE_EVERY_MS
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+def test_a_wake_up_call_that_is_refused_is_told_and_logged(
+    make_stage: MakeStage, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    with receiving() as trigger:
+        trigger.statuses = [202, status]
+        settings = {
+            "LIVE_RECORD_WAKE_URL": f"{trigger.address}/wake",
+            "LIVE_RECORD_WAKE_KEY": "dev-wake-key-00000",
+        }
+        make_stage(**settings).app.wake()
+        stage = make_stage(**settings)
+        assert codes(health(stage)) == []
+        stage.app.wake()
+        assert codes(health(stage)) == ["wake_unreachable"]
+
+    lost = [line for line in capsys.readouterr().out.splitlines() if "wake.lost" in line]
+    assert [json.loads(line)["why"] for line in lost] == [f"status {status}"]
+    stage.clock.pass_ms(120_000)
+    assert codes(health(stage)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -115,6 +116,13 @@ def edge(tmp_path: Path, clock: Clock, theirs: Theirs) -> Edge:
     )
 
 
+def handover(kind: str, *, key: str = RELAY_KEY, **parts: object) -> str:
+    """Return the body with which our other functions hand a callback over."""
+    body = base64.b64encode(str(parts.get("body", "")).encode()).decode()
+    named = {"headers": parts.get("headers", {}), "query": parts.get("query", {}), "body": body}
+    return json.dumps({"key": key, "kind": kind, **named})
+
+
 def handed(
     edge: Edge,
     kind: str,
@@ -124,10 +132,8 @@ def handed(
     body: str = "",
 ) -> Got:
     """Return the answer of the function relay to a callback that is handed to it."""
-    ours = {"X-Live-Record-Relay": RELAY_KEY, "X-Live-Record-Kind": kind}
-    return edge.call(
-        function, "POST", "/relay", headers={**headers, **ours}, query=query, body=body
-    )
+    whole = handover(kind, headers=headers, query=query or {}, body=body)
+    return edge.call(function, "POST", "/relay", body=whole)
 
 
 # --- the function relay -------------------------------------------------------------------------
@@ -177,7 +183,7 @@ def test_a_target_that_refuses_is_not_asked_again(edge: Edge, theirs: Theirs, st
 def test_what_is_undelivered_leaves_the_handler_as_an_exception(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shared.invocation.serve.serve", lambda *_, **__: {"statusCode": 502})
+    monkeypatch.setattr("shared.invocation.serve.serve_any", lambda *_, **__: {"statusCode": 502})
     with pytest.raises(function.NotForwarded):
         function.handler(b"", None)
 
@@ -187,21 +193,34 @@ def test_a_kind_that_goes_nowhere_is_ignored(edge: Edge, theirs: Theirs) -> None
     assert theirs.arrived == []
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"X-Live-Record-Relay": "another", "X-Live-Record-Kind": "stream"},
-        {"X-Live-Record-Relay": "\ud800", "X-Live-Record-Kind": "stream"},
-        {"X-Live-Record-Relay": RELAY_KEY, "X-Live-Record-Kind": "store"},
-        {"X-Live-Record-Relay": RELAY_KEY},
-    ],
+NOT_HANDED_OVER = (
+    "",
+    "[]",
+    "[" * 10_000,
+    "\ud800",
+    handover("stream", key="another"),
+    handover("stream", key=""),
+    handover("stream", key="\ud800"),
+    handover("store"),
+    handover("stream", headers=7),
+    json.dumps({"key": RELAY_KEY}),
 )
-def test_nobody_else_can_have_anything_sent_on(
-    edge: Edge, theirs: Theirs, headers: dict[str, str]
-) -> None:
-    assert edge.call(function, "POST", "/relay", headers=headers).status == 401
+
+
+@pytest.mark.parametrize("body", NOT_HANDED_OVER, ids=lambda body: ascii(body)[:80])
+def test_nobody_else_can_have_anything_sent_on(edge: Edge, theirs: Theirs, body: str) -> None:
+    assert edge.call(function, "POST", "/relay", body=body).status == 401
+    assert edge.event(function, body.encode("utf-8", "surrogatepass")).status == 401
     assert theirs.arrived == []
+
+
+def test_a_callback_arrives_also_where_function_compute_hands_on_the_body_alone(
+    edge: Edge, theirs: Theirs
+) -> None:
+    whole = handover("stream", query={"action": "publish", "usrargs": SECRET})
+    assert edge.event(function, whole.encode()).status == 200
+
+    assert theirs.arrived[0].query["usrargs"] == SECRET
 
 
 # --- handing over -------------------------------------------------------------------------------
@@ -226,9 +245,9 @@ def test_a_genuine_callback_is_handed_over_once_it_is_stored(handing: Edge, thei
 
     stream, record = theirs.until(2)
     assert [one.headers["x-fc-invocation-type"] for one in theirs.arrived] == ["Async"] * 2
-    assert stream.headers["x-live-record-relay"] == RELAY_KEY
-    assert (stream.query["usrargs"], stream.headers["x-live-record-kind"]) == (SECRET, "stream")
-    assert json.loads(record.body)["event"] == "record_started"
+    first, second = json.loads(stream.body), json.loads(record.body)
+    assert (first["key"], first["kind"], first["query"]["usrargs"]) == (RELAY_KEY, "stream", SECRET)
+    assert json.loads(base64.b64decode(second["body"]))["event"] == "record_started"
 
 
 def test_a_callback_of_a_domain_that_is_not_ours_is_still_theirs(

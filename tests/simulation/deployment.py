@@ -85,7 +85,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
     )
 
 
-def _wake(sim: Simulation) -> None:
+def _wake(sim: Simulation) -> int:
     """Best effort, asynchronous."""
 
     def post(_turn: Fiber) -> None:
@@ -96,6 +96,7 @@ def _wake(sim: Simulation) -> None:
         sim.compute.invoke_async(sim.clock.now, "reconcile", request, delay_ms=20)
 
     current().step("wake", 1, post)
+    return 202
 
 
 class SimulatedStore:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from functions import on_demand, record_events, stream_events
+from functions import on_demand, reconcile, record_events, relay, stream_events
 from shared.config import Settings
 from shared.engine.recorder import HandlingOptions
 from shared.inbound import function_compute, live_callbacks
@@ -47,6 +47,11 @@ HOST = "fc.example.com"
 INGEST = "push.example.com"
 STREAM_KEY, RECORD_KEY = "dev-stream-key-0000", "dev-record-key-0000"
 LESSON = StreamKey("live.example.com", "classroom", "lesson")
+
+
+WEB = function_compute.answer
+CALLED_IN_OTHER_WAYS = (reconcile, relay)
+"""The functions that take other events than a request over HTTP."""
 
 
 @dataclass
@@ -104,7 +109,8 @@ class Edge:
             self.invocation(), payload
         )
         context = SimpleNamespace(request_id="1-77")
-        answer: Any = function_compute.answer(respond, event, context, log=self.app.log)
+        takes = function_compute.answer_any if function in CALLED_IN_OTHER_WAYS else WEB
+        answer: Any = takes(respond, event, context, log=self.app.log)
         body = answer["body"]
         return Got(answer["statusCode"], json.loads(body or "{}"), len(body.encode()))
 

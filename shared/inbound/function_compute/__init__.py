@@ -16,6 +16,7 @@ from shared.inbound.function_compute.request import (
     Request,
     TimerEvent,
     TriggerEvent,
+    body_of,
     json_body,
     parse,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "TriggerEvent",
     "answer",
     "answer_any",
+    "body_of",
     "credentials_of",
     "is_http",
     "json_body",

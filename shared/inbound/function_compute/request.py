@@ -74,6 +74,14 @@ class Invoked(Struct, frozen=True):
 TriggerEvent = Request | TimerEvent | Invoked
 
 
+def body_of(trigger: TriggerEvent) -> bytes:
+    """Return the body of an asynchronous call over HTTP. Whether it arrives as a request or as its
+    body alone is UNCONFIRMED (docs/platform/function-compute.md §3.2)."""
+    if isinstance(trigger, Request):
+        return trigger.body
+    return trigger.payload if isinstance(trigger, Invoked) else b""
+
+
 def parse(event: bytes | str) -> TriggerEvent:
     """Return what triggered the function. Raise BadRequest or TooLarge, and nothing else."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
