@@ -38,6 +38,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         working_directory=options.working_directory,
         strip_prefix=options.strip_prefix,
         base64_always=options.base64_always,
+        freezes=options.freezes,
         async_raw_body=options.async_raw_body,
         error_status=options.error_status,
     )
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--working-directory", type=Path, help="of the instances; that of the code by default")
     add("--strip-prefix", action="store_true", help="take a route's prefix off the path")
     add("--base64-always", action="store_true", help="hand every body over in base64")
+    add("--freezes", action="store_true", help="instances stand still between their calls")
     add("--async-raw-body", action="store_true", help="asynchronous HTTP calls: the body alone")
     add("--error-status", type=int, default=defaults.error_status, help="when a handler raises")
     return parser

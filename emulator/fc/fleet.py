@@ -65,6 +65,8 @@ class Fleet:
         if instance.alive:
             instance.idle_since = asyncio.get_running_loop().time()
             instances.idle.append(instance)
+            if self._settings.freezes:
+                instance.freeze()
 
     def discard(self, instance: Instance) -> None:
         """Take the instance out of use, whether or not its process has exited."""

@@ -103,14 +103,25 @@ class Instance:
         }  # fmt: skip
 
     async def invoke(self, event: bytes, request_id: str, retry_count: int) -> Reply:
+        self.thaw()
         meta = _meta(self.function.handler, request_id, event=True, retry_count=retry_count)
         return await self._wire.exchange(meta, event, self.function.timeout)
 
+    def freeze(self) -> None:
+        """Let no thread of the process run until its next call
+        (docs/platform/function-compute.md §5)."""
+        self._child.kill(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._child.kill(signal.SIGCONT)
+
     async def run_hook(self, handler: str, timeout_s: float, request_id: str) -> Reply:
+        self.thaw()
         return await self._wire.exchange(_meta(handler, request_id), b"", timeout_s)
 
     def stop(self) -> None:
         """Close the socket; a process that reads its end exits by itself."""
+        self.thaw()
         self._wire.close()
 
     def time_out(self) -> None:

@@ -30,6 +30,8 @@ class Settings:
     credentials: Credentials = field(default_factory=Credentials)
     clock_file: Path | None = None
     until_input_ends: bool = False
+    freezes: bool = False
+    """Whether an instance stands still between its calls (§5); most tests need not wait for it."""
     python: str = ""
     """The instances' interpreter, with the standard library only; unset, it is the emulator's own,
     with all its packages."""

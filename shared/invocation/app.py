@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shared.config import Settings
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
@@ -15,6 +15,7 @@ from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.worker_lease import WorkerLease
 from shared.engine.workers import Workers
+from shared.invocation.process_life import ProcessLife
 from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
@@ -47,6 +48,7 @@ class App(Struct, frozen=True):
     clock: Clock
     monotonic: Callable[[], float]
     wait: Callable[[float], None]
+    life: ProcessLife = field(default_factory=ProcessLife)
 
     @property
     def policy(self) -> Policy:

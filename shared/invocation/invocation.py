@@ -45,24 +45,28 @@ AUDITED_ROWS = 100
 
 
 class _LiveAsRole(Struct, frozen=True):
-    """The Live API with the credentials of one invocation: they change while the process runs."""
+    """The Live API with the credentials of one invocation: they change while the process runs.
+    `note` gets what Live says of them: the error of a request, or None."""
 
     live: LiveClient
     credentials: Credentials
     policies: PolicyCache
     require_time: Callable[[], None]
+    note: Callable[[LiveError | None], None]
 
     def prepare(self) -> None:
         self.live.prepare()
 
     def send(self, command: Command, key: StreamKey) -> str:
-        return self.live.send(command, key, credentials=self.credentials)
+        return self._ask(lambda: self.live.send(command, key, credentials=self.credentials))
 
     def find(self, key: StreamKey) -> int | None:
-        return self.live.find(key, credentials=self.credentials)
+        return self._ask(lambda: self.live.find(key, credentials=self.credentials))
 
     def online(self, domain: str) -> Sequence[Online]:
-        return self.live.online(domain, credentials=self.credentials, pace=self.require_time)
+        return self._ask(
+            lambda: self.live.online(domain, credentials=self.credentials, pace=self.require_time)
+        )
 
     def undelivered(
         self, source: CallbackSource, since: int, until: int, take_poll_slot: Callable[[], None]
@@ -75,12 +79,22 @@ class _LiveAsRole(Struct, frozen=True):
             take_poll_slot()
 
         options: Any = {"credentials": self.credentials, "take_poll_slot": pace}
+        live, where = self.live, (source.domain, since, until)
         if source.is_ingest:
-            found = self.live.undelivered_stream_events(source.domain, since, until, **options)
+            found = self._ask(lambda: live.undelivered_stream_events(*where, **options))
         else:
-            found = self.live.undelivered_record_events(source.domain, since, until, **options)
+            found = self._ask(lambda: live.undelivered_record_events(*where, **options))
         streaming = self.policies.policy().streaming
         return live_events.undelivered([(entry.content, entry.at) for entry in found], streaming)
+
+    def _ask(self, request: Callable[[], T]) -> T:
+        try:
+            answer = request()
+        except LiveError as error:
+            self.note(error)
+            raise
+        self.note(None)
+        return answer
 
 
 class Invocation:
@@ -91,7 +105,9 @@ class Invocation:
         self.deadline = Deadline.after(seconds, clock=app.monotonic)
         self.log = app.log.bind(**function_compute.log_context(context))
         self.credentials = Credentials(*function_compute.credentials_of(context, os.environ))  # noqa: TID251 - its place
-        self._live = _LiveAsRole(app.live, self.credentials, app.policies, self._require_time)
+        is_kept = not function_compute.brings_credentials(context)
+        note = self._note_credentials if is_kept else lambda _error: None
+        self._live = _LiveAsRole(app.live, self.credentials, app.policies, self._require_time, note)
         self._dispatcher: Dispatcher | None = None
         self._effects = EffectHandler(
             app.store,
@@ -114,9 +130,10 @@ class Invocation:
         return BackfillTimer(self.app.store)
 
     def has_time(self) -> bool:
-        """Return True if enough time is left to send a command and get its answer."""
+        """Return True if enough time is left to send a command and get its answer, and if the
+        credentials for it have not expired."""
         sending_s = (self.app.live.connect_timeout + self.app.live.read_timeout) / 1000
-        return self.deadline.left() > sending_s
+        return self.deadline.left() > sending_s and not self.app.life.is_over
 
     def _require_time(self) -> None:
         """Raise a LiveError if there is no time left for one more request of a long reading."""
@@ -308,6 +325,13 @@ class Invocation:
             (f"stream.{entry.code.value}", {"stream": stream, "about": dict(entry.about)})
             for entry in entries
         )
+
+    def _note_credentials(self, error: LiveError | None) -> None:
+        """End this process after its answer if the credentials of its environment have expired."""
+        if error is None:
+            self.app.life.accepted()
+        elif self.app.life.refused(error.code):
+            self.log.error("credentials.expired", code=error.code, why="the process ends")
 
     def _report_broken(self, key: StreamKey, names: tuple[str, ...]) -> None:
         """Log it and go on: a person has to find the rule that is wrong."""

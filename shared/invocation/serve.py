@@ -50,7 +50,11 @@ def _serve(
         return function_compute.problem(
             error, function_compute.log_context(context)["request_id"]
         ).to_fc()
-    return answer_in(ours, answer, respond, event, context, seconds=seconds)
+    ours.life.begin_call()
+    try:
+        return answer_in(ours, answer, respond, event, context, seconds=seconds)
+    finally:
+        ours.life.end_call()
 
 
 def answer_in(  # noqa: PLR0913 - an app and all that a call consists of

@@ -43,11 +43,19 @@ def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str
     credentials = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")
     key_id, secret, token = (text_of(getattr(credentials, name, "")) for name in names)
-    if not (key_id and secret):
+    if not brings_credentials(context):
         key_id, secret, token = (
             environment.get(f"ALIBABA_CLOUD_{name.upper()}", "") for name in names
         )
     return (key_id, secret, token) if key_id and secret else ("", "", "")
+
+
+def brings_credentials(context: object) -> bool:
+    """Return True if each call has credentials of its own, False if the process keeps those of its
+    environment."""
+    credentials = getattr(context, "credentials", None)
+    names = ("access_key_id", "access_key_secret")
+    return all(text_of(getattr(credentials, name, "")) for name in names)
 
 
 def log_context(context: object) -> dict[str, str]:

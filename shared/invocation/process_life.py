@@ -1,0 +1,100 @@
+"""Ends a process whose credentials have expired, so that the next one gets fresh ones.
+
+From python3.12 on, Function Compute gives credentials to a process once, in its environment
+(docs/platform/function-compute.md §1.4). `serve` says when a call begins and ends, an invocation
+what Live says of the credentials. It must not end a process whose successor would be no better.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from threading import Lock, Thread
+
+from shared import retry
+
+EXPIRED = "InvalidSecurityToken"
+"""What Live's code begins with for a token that is out of date."""
+OLD_S = 3_600.0
+"""s after which a token may have expired although it never worked here. A younger process whose
+token never worked was given a bad one, as the next process would be."""
+GRACE_S = 0.1
+"""s between an answer and the end of the process, for the runtime to send the answer."""
+MAX_ANSWERED_CALLS = 10
+"""Answers that a process gives at most once it is over: under load, or if Function Compute freezes
+it at once after each, there is no grace. Then it ends in place of an answer, and the caller tries
+again."""
+
+
+def _exit() -> None:
+    os._exit(1)
+
+
+class ProcessLife:
+    """The life of this process, from its credentials' first use to its end."""
+
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = retry.wait,
+        end: Callable[[], None] = _exit,
+    ) -> None:
+        self._monotonic, self._wait, self._end = monotonic, wait, end
+        self._began = monotonic()
+        self._has_worked = False
+        self._lock = Lock()
+        self._is_busy = False
+        self._answers = 0
+        self._answered_at = 0.0
+        self._ending: Thread | None = None
+        self.is_over = False
+
+    def accepted(self) -> None:
+        """Note that Live took the credentials."""
+        self._has_worked = True
+
+    def refused(self, code: str) -> bool:
+        """Return True if the process is to end because of Live's answer; once, so that it is logged
+        once."""
+        is_old = self._monotonic() - self._began >= OLD_S
+        if self.is_over or not code.startswith(EXPIRED) or not (self._has_worked or is_old):
+            return False
+        self.is_over = True
+        return True
+
+    def begin_call(self) -> None:
+        with self._lock:
+            self._is_busy = True
+
+    def end_call(self) -> None:
+        """Let the process end after this call's answer, if it is over."""
+        with self._lock:
+            self._is_busy = False
+            self._answered_at = self._monotonic()
+        if not self.is_over:
+            return
+        self._answers += 1
+        if self._answers > MAX_ANSWERED_CALLS:
+            self._end()
+        if self._ending is None:
+            self._ending = Thread(target=self._end_when_idle, daemon=True)
+            self._ending.start()
+
+    def _end_when_idle(self) -> None:
+        """End the process GRACE_S after an answer, and never while a call is on its way.
+
+        answer ── frozen? ── next call: a wait that took far longer was one in which the process was
+        frozen. The call that has thawed it may not have begun here yet: wait once more.
+        """
+        while True:
+            began = self._monotonic()
+            self._wait(GRACE_S)
+            now = self._monotonic()
+            was_frozen = now - began > 5 * GRACE_S
+            with self._lock:
+                is_sent = not self._is_busy and now - self._answered_at >= GRACE_S
+                if is_sent and not was_frozen:
+                    self._end()
+                    return
