@@ -248,6 +248,8 @@ def begin(process: Process, app: App) -> None:
             except function_compute.InvocationFailed:
                 reply = {"statusCode": 500, "body": ""}
         process.dead = True
+        if app.life.is_over and process.assigned:
+            process.assigned.instance.memory.clear()  # the next call is of a new process
         sim.ended(process, reply)
 
     if process.assigned:
