@@ -6,7 +6,7 @@ can be shown as it is; it knows nothing of how an answer is printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from gettext import gettext as _
 from typing import Any
 
@@ -19,6 +19,7 @@ from shared.protocol import StreamKey
 
 TIMEOUT_S = 20.0
 PAGE_ROWS = 1000
+STATE_PAGE_ROWS = 200
 Json = dict[str, Any]
 
 
@@ -92,6 +93,25 @@ class Api:
         body = {"replaces": replaces} if replaces else {}
         answer = self._call("POST", "/v1/store/accept", body=body)
         return _require_fields(self._url, answer, "store_id")
+
+    def state(self) -> list[Json]:
+        """Return the state of every stream that another stage needs, read page by page."""
+        rows: list[Json] = []
+        cursor = ""
+        while True:
+            query: dict[str, str | int] = {"limit": STATE_PAGE_ROWS}
+            query |= {"cursor": cursor} if cursor else {}
+            page = _require_fields(
+                self._url, self._call("GET", "/v1/state", query=query), "streams", "next"
+            )
+            rows += page["streams"]
+            if page["next"] is None:
+                return rows
+            cursor = page["next"]
+
+    def import_state(self, streams: Sequence[Json]) -> Json:
+        answer = self._call("POST", "/v1/state/import", body={"streams": streams})
+        return _require_fields(self._url, answer, "imported", "kept", "refused")
 
     def health(self) -> Json:
         return _require_fields(self._url, self._call("GET", "/v1/health"), "ready", "why")

@@ -30,6 +30,7 @@ _MODULES = {
     "cli.push": ("push",),
     "cli.setup.command": ("setup",),
     "cli.store": ("store",),
+    "cli.state": ("state",),
     "cli.stream_commands": (
         *("cancel_delay", "extend", "files", "history", "list_streams", "restart", "start"),
         *("status", "stop", "watch", "why"),

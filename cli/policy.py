@@ -102,6 +102,31 @@ def apply(api: Api, file: Path, as_json: bool) -> None:
     click.echo(sentence.format(version=answer["version"]))
 
 
+@policy.command("mode")
+@click.argument("mode", type=click.Choice([mode.value for mode in Mode]))
+@of_stage(changes=True)
+def set_mode(api: Api, mode: str, as_json: bool) -> None:
+    """Let a stage act, or only observe.
+
+    A stage that observes decides everything and sends no command. This changes nothing but the mode
+    in its policy, and is in force within ten seconds.
+    """
+    before = api.policy()
+    answer = api.apply_policy({**before["policy"], "mode": mode}, replaces=before["version"])
+    in_force = api.examine()["mode"]
+    if in_force != mode:
+        raise Failure(
+            _(
+                "The policy says {mode}, and the stage is still set to {in_force}: deploy it"
+                " without LIVE_RECORD_MODE."
+            ).format(mode=mode, in_force=in_force)
+        )
+    if as_json:
+        output.as_json({"mode": mode, "version": answer["version"]})
+        return
+    click.echo(_("The mode is {mode} within 10 s.").format(mode=mode))
+
+
 def _load(document: Json) -> Policy:
     try:
         return load_policy(json.dumps(document), kind="json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.file_view import QUERY, SignedFilesView
-from functions.record_command import commands, doctor, policies, queries, stores
+from functions.record_command import commands, doctor, policies, queries, state, stores
 from functions.record_command.answers import (
     AskView,
     DoctorView,
@@ -16,6 +16,8 @@ from functions.record_command.answers import (
     PolicyView,
     RecordingsView,
     RecordingView,
+    StateImportView,
+    StateView,
     StoreAcceptedView,
 )
 from functions.record_command.health import health
@@ -163,6 +165,24 @@ ROUTES: tuple[Route, ...] = (
         answers={200: StoreAcceptedView},
         errors=(409,),
         body=stores.ACCEPT,
+    ),
+    Route(
+        method="GET",
+        path="/v1/state",
+        scope="control",
+        respond=state.export,
+        summary="What another stage needs to take over: intents, ends and holds",
+        answers={200: StateView},
+        query=state.EXPORT,
+    ),
+    Route(
+        method="POST",
+        path="/v1/state/import",
+        scope="control",
+        respond=state.take_over,
+        summary="Take over intents, ends and holds of another stage; what is as new here stays",
+        answers={200: StateImportView},
+        body=state.IMPORT,
     ),
     Route(
         method="GET",

@@ -17,8 +17,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from functions.file_view import Amount, Count, FileView, Time
 from shared.protocol import Command, Phase, Reason
 from shared.protocol.policy import Mode, OnInterruption
-from shared.protocol.state.intent import Requester
-from shared.protocol.state.session import SessionState
+from shared.protocol.state.intent import Intent, Requester
+from shared.protocol.state.session import Session, SessionState
 
 
 class ReasonView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,6 +195,42 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
     store_id: Annotated[str, Meta(description="of this stage, which the store has now")]
+
+
+class StreamState(Struct, frozen=True, omit_defaults=True):
+    """Unknown fields are left out: a later release may have written more."""
+
+    domain: Annotated[str, Meta(description="the main streaming domain")]
+    app: str
+    stream: str
+    intent: Annotated[
+        Intent, Meta(description="what people or policy want; times in ms since the epoch")
+    ]
+    session: Annotated[
+        Session | None, Meta(description="the last publish; the numbers in `intent` refer to it")
+    ] = None
+    is_of_policy: Annotated[
+        bool, Meta(description="policy has made its intent for that publish")
+    ] = False
+    stop_unsent: Annotated[
+        bool, Meta(description="a stop was not answered yet: ask for it again where it is imported")
+    ] = False
+
+
+class StateView(Struct, frozen=True, forbid_unknown_fields=True):
+    streams: Sequence[StreamState]
+    next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last one")]
+
+
+class NotImportedView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream: str
+    detail: str
+
+
+class StateImportView(Struct, frozen=True, forbid_unknown_fields=True):
+    imported: Count
+    kept: Annotated[Count, Meta(description="what this stage knew was as new")]
+    refused: Sequence[NotImportedView]
 
 
 class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):

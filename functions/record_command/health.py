@@ -25,7 +25,7 @@ from functions.record_command.answers import HealthView, RateLimitView, StagePro
 from functions.record_command.representations import phase_counts
 from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
-from shared.config.policy_cache import RELAY_LOST, WAKE_LOST
+from shared.config.policy_cache import OTHER_STAGE, RELAY_LOST, WAKE_LOST
 from shared.engine.step_marks import (
     ALL_RECORDED,
     DRAIN,
@@ -57,6 +57,8 @@ STUCK_MS = 120_000
 """ms by which the last end of a step may lie before its last begin."""
 LOST_RECENTLY_MS = 120_000
 """ms for which a lost wake-up call is shown. A process notes one a minute at most."""
+OTHER_STAGE_MS = 600_000
+"""ms for which another stage is taken to act after a callback from it."""
 BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
 
@@ -179,6 +181,13 @@ def wake_ups_arrive(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("wake_unreachable", {"ago": written(age)})
 
 
+def acts_alone(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of another stage that acts on the same streams, as its forwarded callbacks say."""
+    age = facts.ages.get(OTHER_STAGE)
+    if age is not None and age < OTHER_STAGE_MS:
+        yield StageProblem("two_stages_act", {"ago": written(age)})
+
+
 CHECKS: tuple[Check, ...] = (
     store_takes_writes,
     store_is_ours,
@@ -189,6 +198,7 @@ CHECKS: tuple[Check, ...] = (
     streams_are_handled,
     policy_is_read,
     wake_ups_arrive,
+    acts_alone,
     sends_commands,
 )
 

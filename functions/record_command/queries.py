@@ -77,23 +77,24 @@ def _cursor(value: object) -> StreamKey:
     return StreamKey(domain, app, stream)
 
 
-def _written(key: StreamKey) -> str:
+def cursor_after(key: StreamKey) -> str:
     cursor = json.dumps([key.domain, key.app, key.stream])
     return base64.urlsafe_b64encode(cursor.encode()).decode()
 
 
+CURSOR = Field(
+    "cursor",
+    _cursor,
+    {"type": "string"},
+    'where to continue: "next" of the previous page',
+    cursor_after(StreamKey("live.example.com", "app", "room1")),
+)
 LIST: tuple[Field, ...] = (
     choice("phase", Phase, [phase.value for phase in Phase], "only streams in this phase"),
     text("domain", "only streams of this domain", example="live.example.com"),
     stream_name("app", "only streams of this application", example="app"),
     LIMIT,
-    Field(
-        "cursor",
-        _cursor,
-        {"type": "string"},
-        'where to continue: "next" of the previous page',
-        _written(StreamKey("live.example.com", "app", "room1")),
-    ),
+    CURSOR,
 )
 
 
@@ -139,13 +140,13 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
         for row in rows:
             if app in (None, row.key.app) and request.caller.may_reach(row.key):
                 if len(found) == limit:
-                    return found, _written(found[-1].key)
+                    return found, cursor_after(found[-1].key)
                 found.append(row)
         if len(rows) < size:
             return found, None
         after = rows[-1].key
         if not invocation.has_time():
-            return found, _written(after)
+            return found, cursor_after(after)
 
 
 def _domain(request: ApiRequest) -> str | None:

@@ -23,6 +23,9 @@ RELAY_LOST = "relay lost"
 """The timestamp of the latest callback that its previous receiver did not get."""
 WAKE_LOST = "wake lost"
 """The timestamp of the latest wake-up call that did not reach reconcile."""
+OTHER_STAGE = "other stage acts"
+"""The timestamp of the latest callback that another acting stage has forwarded to this one, while
+this one acts too."""
 TIMESTAMP_AGE_MS = 60_000
 """How long a timestamp that was missing counts as missing."""
 
@@ -126,6 +129,11 @@ class DomainCapabilities:
         """Remember that a wake-up call was lost; once a minute and process is enough."""
         if self._asked.may_ask(WAKE_LOST, TIMESTAMP_AGE_MS):
             self._touch(WAKE_LOST)
+
+    def record_other_stage(self) -> None:
+        """Remember that another stage acts on the same streams; once a minute is enough."""
+        if self._asked.may_ask(OTHER_STAGE, TIMESTAMP_AGE_MS):
+            self._touch(OTHER_STAGE)
 
     def _touch(self, name: str) -> bool:
         try:

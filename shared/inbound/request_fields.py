@@ -38,7 +38,7 @@ class Field(Struct, frozen=True):
     read: Callable[[Any], Any]
     schema: Schema
     doc: str
-    example: str | int | bool | Mapping[str, Any] | None
+    example: str | int | bool | Mapping[str, Any] | Sequence[Any] | None
     is_required: bool = False
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared import retry
+from shared.config import mode_of
 from shared.config.policy_cache import PolicyCache
 from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
@@ -33,6 +34,7 @@ from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, T
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
 from shared.protocol.derived.phase import Phase, unrecorded_since
 from shared.protocol.durations import rfc3339
+from shared.protocol.policy import Mode
 from shared.retry import Deadline
 from shared.store import misplaced
 from shared.store.contract import Filter
@@ -129,6 +131,11 @@ class Invocation:
     def _backfill_timer(self) -> BackfillTimer:
         return BackfillTimer(self.app.store)
 
+    @property
+    def mode(self) -> Mode:
+        """Return whether this stage acts now, or only observes."""
+        return mode_of(self.app.settings, self.app.policy)
+
     def has_time(self) -> bool:
         """Return True if enough time is left to send a command and get its answer, and if the
         credentials for it have not expired."""
@@ -173,11 +180,13 @@ class Invocation:
     def onward(self) -> Onward:
         """Return where callbacks may be forwarded to."""
         settings = self.app.settings
-        return Onward(settings.forward_hosts, anywhere=settings.is_emulated)
+        return Onward(settings.forward_hosts, anywhere=settings.is_emulated, mode=self.mode.value)
 
     def pass_on(self, kind: Kind, request: function_compute.Request) -> None:
         """Forward a callback to its previous receiver. A failure never affects our own answer."""
         callback = self.forwarded(kind, request)
+        if callback.is_of_acting_stage and self.mode is Mode.ACT:
+            self.app.capabilities.record_other_stage()
         if not self.app.policy.forward_to.of(kind.value) or callback.is_relayed:
             return
         try:

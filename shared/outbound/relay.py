@@ -17,7 +17,9 @@ from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
 RELAYED_HEADER = "X-Live-Record-Relayed"
-"""Marks a forwarded callback: a target that is another live-record does not forward it again."""
+"""Marks a forwarded callback, and says in which mode the stage is that forwards it: a target that
+is another live-record does not forward it again, and notices if both of them act."""
+ACTING = "act"
 TIMEOUT_S = 0.3
 """s that handing a callback over may take."""
 _KEPT = ("content-type", "user-agent")
@@ -54,6 +56,11 @@ class ForwardedCallback(Struct, frozen=True):
     def is_relayed(self) -> bool:
         """Return True if another live-record has forwarded it already."""
         return RELAYED_HEADER in self.headers
+
+    @property
+    def is_of_acting_stage(self) -> bool:
+        """Return True if a stage has forwarded it that sends commands itself."""
+        return self.headers.get(RELAYED_HEADER) == ACTING
 
 
 class Handover(Struct, frozen=True):
@@ -118,10 +125,11 @@ class Relay(Struct):
 
 class Onward(Struct, frozen=True):
     """Where callbacks may be forwarded to: public addresses of these hosts. `anywhere` is for the
-    emulator, whose targets are programs of the same machine."""
+    emulator, whose targets are programs of the same machine. `mode` is that of this stage."""
 
     hosts: tuple[str, ...]
     anywhere: bool = False
+    mode: str = ""
 
     def deliver(
         self, target: str, callback: ForwardedCallback, *, patience: float
@@ -133,14 +141,16 @@ class Onward(Struct, frozen=True):
         if (urlsplit(target).hostname or "").lower() not in self.hosts:
             raise Unanswered("its host is not in LIVE_RECORD_FORWARD_HOSTS")
         may_reach = (lambda _address: True) if self.anywhere else is_public
-        return http.call(onward(target, callback), patience=patience, may_reach=may_reach)
+        return http.call(
+            onward(target, callback, self.mode), patience=patience, may_reach=may_reach
+        )
 
 
-def onward(target: str, callback: ForwardedCallback) -> Outgoing:
+def onward(target: str, callback: ForwardedCallback, mode: str) -> Outgoing:
     """Return the callback as its target expects it from Live itself (docs/platform/live.md §3).
     Ingest callbacks are signed over the ingest domain, so their signature stays valid; the others
-    are signed anew, over the target's host."""
-    headers = {**_own(callback.headers), RELAYED_HEADER: "1"}
+    are signed anew, over the target's host. `mode` is that of this stage."""
+    headers = {**_own(callback.headers), RELAYED_HEADER: mode}
     if callback.kind is not Kind.STREAM and callback.sign is not None:
         headers |= callback.sign(urlsplit(target).hostname or "")
     method = "POST" if callback.kind is Kind.RECORD else "GET"

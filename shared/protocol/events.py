@@ -8,7 +8,8 @@ from msgspec import Struct, field
 
 from shared.protocol.command_errors import LiveError
 from shared.protocol.policy import OnInterruption, Rule
-from shared.protocol.state.intent import IdempotencyKey, IfNotLive
+from shared.protocol.state.intent import IdempotencyKey, IfNotLive, Intent
+from shared.protocol.state.session import Session
 
 HOUR_MS = 3_600_000
 
@@ -150,6 +151,16 @@ class Remarked(Struct, frozen=True):
     what: str
 
 
+class StateImported(Struct, frozen=True):
+    """A person takes over what another stage has stored of the stream: the intent, and the session
+    that its numbers refer to. `is_of_policy`: policy has made its intent for that session."""
+
+    who: str
+    intent: Intent
+    session: Session | None = None
+    is_of_policy: bool = False
+
+
 class TimePassed(Struct, frozen=True):
     """Nothing happened but time. Whoever may not poll leaves what is to be polled due, for one who
     may: a poll counts only if it is made."""
@@ -170,5 +181,6 @@ Event: TypeAlias = (
     | FileFailed
     | OnDemandAnswered
     | Remarked
+    | StateImported
     | TimePassed
 )

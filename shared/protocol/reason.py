@@ -45,6 +45,7 @@ class Reason(OpenEnum):
     NOTHING_TO_UNDO = "nothing_to_undo"
     ASKED_BEFORE = "asked_before"
     KEY_REUSED = "key_reused"
+    IMPORTED = "imported"
     NOT_WANTED = "not_wanted"
     WANTED = "wanted"
     END_IS_PAST = "end_is_past"

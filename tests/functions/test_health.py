@@ -190,6 +190,12 @@ def wake_unreachable(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def two_stages_act(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.app.capabilities.record_other_stage()
+    return stage
+
+
 def mode_observe(make_stage: MakeStage) -> Stage:
     return make_stage(LIVE_RECORD_MODE="observe")
 
@@ -276,6 +282,7 @@ CASES: dict[str, Case] = {
     "streams_quarantined": streams_quarantined,
     "policy_unreadable": policy_unreadable,
     "wake_unreachable": wake_unreachable,
+    "two_stages_act": two_stages_act,
     "mode_observe": mode_observe,
 }
 CASES |= {code: answered(answer) for code, answer in ENGINE_ANSWERS.items()}

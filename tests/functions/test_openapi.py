@@ -231,7 +231,8 @@ def is_taken(field: Field, value: object) -> bool:
 
 
 def valid(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(dict(schema), validate_formats=True)
+    whole = {**schema, "components": described()["components"]}
+    return jsonschema_rs.validator_for(whole, validate_formats=True)
 
 
 def test_head_answers_as_get_does_without_a_body(stage: Stage) -> None:

@@ -174,6 +174,7 @@ def _furthest(time: StoredTime) -> str:
 MEANINGS: Mapping[str, str] = {
     "StartAsked": "A person wants the stream recorded.",
     "StopAsked": "A person wants it recorded no more.",
+    "StateImported": "A person takes over what another stage has stored of the stream.",
     "ExtendAsked": "A person moves the end.",
     "RestartAsked": "A person wants the file split now.",
     "CancelDelayAsked": "A person wants the file now, without the merge delay.",

@@ -79,6 +79,12 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
+        r"MalformedParam: streams: (write times|\S+ is no state that a stage stores)",
+        "how the fields of an intent go together, and with its session, is not in a schema",
+    ),
+    Excuse(
+        REJECTED,
+        400,
         r"MalformedParam: (domain|app|stream): is not a name: one has at most",
         "a schema counts characters, not bytes",
     ),

@@ -21,13 +21,21 @@ from shared.protocol.events import (
     Reported,
     RestartAsked,
     StartAsked,
+    StateImported,
     StopAsked,
     StreamSettings,
     TimePassed,
     Unpublished,
 )
 from shared.protocol.reason import HistoryEntry, Reason
-from shared.protocol.rules import command_result, idempotency, on_demand, reassert, recording_status
+from shared.protocol.rules import (
+    command_result,
+    idempotency,
+    on_demand,
+    reassert,
+    recording_status,
+    state_import,
+)
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
@@ -104,6 +112,8 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             on_demand.answered(transition, event)
         case Remarked():
             recording_status.remarked(transition, event)
+        case StateImported():
+            state_import.take_over(transition, event)
         case TimePassed():
             _check(transition, event)
         case _:  # pragma: no cover - the union is closed, and mypy knows it

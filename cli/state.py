@@ -1,0 +1,129 @@
+"""`live-record state`: what a second stage needs to take over, as a file.
+
+cli.main adds the group. It reaches both stages over HTTP alone, and decides nothing about a stream:
+the stage that imports does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from gettext import gettext as _
+from pathlib import Path
+
+import click
+
+from cli import output
+from cli.api import Api, Json
+from cli.errors import Failure
+from cli.stream_commands import of_stage
+
+FORMAT_NUMBER = 1
+MAX_BATCH_BYTES, MAX_BATCH_ROWS = 12_000, 50
+"""Of one request: a stage takes bodies of 16 KiB, and as many streams."""
+_OWN_FIELDS = ("mode", "forward_to")
+"""Of the policy these stay as the importing stage has them: it may be the target of the other's
+forwarding, and when it acts is a decision of its own."""
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+
+
+@click.group()
+def state() -> None:
+    """Export the state of a stage, and import it into another.
+
+    The state is what a second stage needs to take over: intents, ends, holds and the policy.
+    """
+
+
+@state.command("export")
+@_file
+@of_stage(changes=False)
+def export(api: Api, file: Path, as_json: bool) -> None:
+    """Write the intents, ends, holds and policy of a stage to FILE."""
+    streams = api.state()
+    document = {"format": FORMAT_NUMBER, "policy": api.policy()["policy"], "streams": streams}
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        output.as_json({"file": str(file), "streams": len(streams)})
+        return
+    click.echo(_("{count} streams are in {file}.").format(count=len(streams), file=file))
+
+
+@state.command("import")
+@_file
+@click.option(
+    "--policy/--no-policy",
+    "with_policy",
+    default=True,
+    help="import the policy too, apart from its mode and forward_to; by default it is",
+)
+@of_stage(changes=True)
+def import_state(api: Api, file: Path, with_policy: bool, as_json: bool) -> None:
+    """Import FILE into a stage. What is as new there stays as it is."""
+    document = _read(file)
+    version = _import_policy(api, document["policy"]) if with_policy else None
+    answers = [api.import_state(batch) for batch in _batches(document["streams"])]
+    refused = [row for answer in answers for row in answer["refused"]]
+    counts = {name: sum(answer[name] for answer in answers) for name in ("imported", "kept")}
+    unsent = [_name(entry) for entry in document["streams"] if entry.get("stop_unsent")]
+    if as_json:
+        output.as_json({**counts, "refused": refused, "stop_unsent": unsent, "policy": version})
+        return
+    _print(counts, refused, unsent, version)
+
+
+def _print(
+    counts: Json, refused: Sequence[Json], unsent: Sequence[str], version: int | None
+) -> None:
+    if version is not None:
+        click.echo(_("The policy is version {version} now.").format(version=version))
+    text = _("{imported} streams were imported, {kept} were as new already.")
+    click.echo(text.format(**counts))
+    for row in refused:
+        click.echo(_("not imported: {stream}: {detail}").format(**row))
+    for stream in unsent:
+        text = _("{stream}: its stop had not been answered. Run: live-record stop {stream}")
+        click.echo(text.format(stream=stream))
+
+
+def _read(file: Path) -> Json:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("format") != FORMAT_NUMBER:
+        text = _("{file} is no exported state. Write one with live-record state export.")
+        raise Failure(text.format(file=file))
+    return document
+
+
+def _import_policy(api: Api, policy: Json) -> int | None:
+    """Apply the policy with the importing stage's own fields; return its version, None if it is in
+    force already."""
+    before = api.policy()
+    own = {name: before["policy"][name] for name in _OWN_FIELDS if name in before["policy"]}
+    theirs = {name: policy[name] for name in policy if name not in _OWN_FIELDS}
+    if {**theirs, **own} == before["policy"]:
+        return None
+    version: int = api.apply_policy({**theirs, **own}, replaces=before["version"])["version"]
+    return version
+
+
+def _batches(streams: Sequence[Json]) -> Iterator[list[Json]]:
+    batch: list[Json] = []
+    size_bytes = 0
+    for entry in streams:
+        entry_bytes = len(json.dumps(entry))
+        if batch and (size_bytes + entry_bytes > MAX_BATCH_BYTES or len(batch) == MAX_BATCH_ROWS):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(entry)
+        size_bytes += entry_bytes
+    if batch:
+        yield batch
+
+
+def _name(entry: Json) -> str:
+    return "/".join(str(entry[name]) for name in ("domain", "app", "stream"))

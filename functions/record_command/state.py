@@ -1,0 +1,149 @@
+"""The state that another stage needs to take over: intents, ends and holds, one page a request.
+
+`live-record state` calls both routes. What only this stage can know stays here: commands under way,
+histories, files and Idempotency-Keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec.structs import asdict
+
+from functions.record_command.answers import (
+    NotImportedView,
+    StateImportView,
+    StateView,
+    StreamState,
+)
+from functions.record_command.queries import CURSOR, cursor_after
+from functions.record_command.routes import ApiRequest
+from shared.engine.recorder import HandlingOptions
+from shared.inbound.authorization import stream_of
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest, NotFound
+from shared.inbound.request_fields import LIMIT, Field
+from shared.protocol import Command, Reason, StateImported, StreamKey, StreamRecord
+from shared.protocol.rules.state_import import interrupted_at
+from shared.protocol.state.invariants import broken
+from shared.store.contract import Filter
+
+DEFAULT_ROWS = 100
+MAX_IMPORT_ROWS = 50
+_MAX_TIME_MS = 2**53
+
+EXPORT: tuple[Field, ...] = (LIMIT, CURSOR)
+
+
+def export(request: ApiRequest) -> Response:
+    """Return one page of the streams that somebody wants, or that a hold or policy's intent for the
+    present publish keeps policy from."""
+    store, limit = request.invocation.app.store, request.query.get("limit", DEFAULT_ROWS)
+    found = store.listed(Filter(), after=request.query.get("cursor"), limit=limit + 1)
+    now, page = request.invocation.app.clock(), found[:limit]
+    records = [record for record in page if isinstance(record, StreamRecord)]
+    states = [_state_of(record) for record in records if _matters(record, now)]
+    following = cursor_after(page[-1].key) if len(found) > limit else None
+    return Response(200, StateView(states, following))
+
+
+def _matters(record: StreamRecord, now: int) -> bool:
+    return record.intent.wanted or record.held_at(now) or _is_of_policy(record)
+
+
+def _is_of_policy(record: StreamRecord) -> bool:
+    return record.is_watched and record.policy_session == record.session_number
+
+
+def _state_of(record: StreamRecord) -> StreamState:
+    key, commands = record.key, [record.pending, record.flight]
+    return StreamState(
+        *(key.domain, key.app, key.stream, record.intent, record.session),
+        is_of_policy=_is_of_policy(record),
+        stop_unsent=any(one is not None and one.command is Command.STOP for one in commands),
+    )
+
+
+def _read(value: object) -> Sequence[StreamState]:
+    try:
+        states = msgspec.convert(value, list[StreamState])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"write what GET /v1/state shows: {error}") from None
+    if len(states) > MAX_IMPORT_ROWS:
+        raise ValueError(f"write at most {MAX_IMPORT_ROWS} streams")
+    for state in states:
+        _check(state)
+    return states
+
+
+def _check(state: StreamState) -> None:
+    """Raise ValueError for what no stage stores: it would break this one's records."""
+    parts = [state.intent, *([state.session] if state.session else [])]
+    numbers = [value for part in parts for value in asdict(part).values() if type(value) is int]
+    if any(not 0 <= number <= _MAX_TIME_MS for number in numbers):
+        raise ValueError(f"write times from 0 to {_MAX_TIME_MS}, in ms")
+    key = StreamKey(state.domain, state.app, state.stream)
+    session = state.session
+    interrupted = interrupted_at(session) if session else None
+    record = StreamRecord(key, state.intent, session=session, interrupted_at=interrupted)
+    faults = broken(record, observe=True)
+    if faults or state.intent.generation == 0:
+        raise ValueError(f"{key} is no state that a stage stores: {', '.join(faults)}")
+
+
+IMPORT: tuple[Field, ...] = (
+    Field(
+        "streams",
+        _read,
+        {
+            "type": "array",
+            "maxItems": MAX_IMPORT_ROWS,
+            "items": {"$ref": f"#/components/schemas/{StreamState.__name__}"},
+        },
+        "`streams` of GET /v1/state of the other stage",
+        [
+            {
+                "domain": "live.example.com",
+                "app": "app",
+                "stream": "room1",
+                "intent": {
+                    "generation": 1,
+                    "wanted": True,
+                    "requester": "person",
+                    "reason": "asked_start",
+                },
+            }
+        ],
+        is_required=True,
+    ),
+)
+
+
+def take_over(request: ApiRequest) -> Response:
+    """Take each stream over in a step of its own: a repeated request changes nothing more."""
+    refused: list[NotImportedView] = []
+    reasons = list(_each(request, refused))
+    return Response(
+        200,
+        StateImportView(
+            imported=reasons.count(None), kept=len(reasons) - reasons.count(None), refused=refused
+        ),
+    )
+
+
+def _each(request: ApiRequest, refused: list[NotImportedView]) -> Iterator[Reason | None]:
+    """Yield why each stream was not taken over, or None; add those that cannot be to `refused`."""
+    invocation = request.invocation
+    options = HandlingOptions(may_send=lambda: False)  # a reconcile sends what is needed
+    for state in request.body["streams"]:
+        names = (state.domain, state.app, state.stream)
+        try:
+            key = stream_of(invocation.app.policy, names)
+        except (BadRequest, NotFound) as error:
+            refused.append(NotImportedView("/".join(names), str(error)))
+            continue
+        event = StateImported(
+            request.who, state.intent, state.session, is_of_policy=state.is_of_policy
+        )
+        yield invocation.handle(key, event, options).refused
