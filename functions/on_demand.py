@@ -94,7 +94,7 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
     if not live_callbacks.is_signed(request.headers):
         return True
     settings = invocation.app.settings
-    hosts = live_callbacks.signing_hosts(settings.callback_host)
+    hosts = live_callbacks.signing_hosts(settings.callback_hosts)
     try:
         live_callbacks.verify(
             request.headers, domains=hosts, keys=settings.record_keys, now=invocation.app.clock()

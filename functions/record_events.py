@@ -46,7 +46,7 @@ def prove(invocation: Invocation, request: Request) -> RecordEvent:
     live_callbacks.path_token(request.path, settings.path_tokens)
     live_callbacks.verify(
         request.headers,
-        domains=live_callbacks.signing_hosts(settings.callback_host),
+        domains=live_callbacks.signing_hosts(settings.callback_hosts),
         keys=settings.record_keys,
         now=invocation.app.clock(),
     )

@@ -42,7 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stream_keys: tuple[str, ...]
     record_keys: tuple[str, ...]
     path_tokens: tuple[str, ...]
-    callback_host: str
+    callback_hosts: tuple[str, ...]
     rate: float
     max_concurrent: int | None
     live_endpoint: str
@@ -90,7 +90,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     def hosts(self) -> tuple[str, ...]:
         """Return the hosts that lead to this stage itself."""
         own = (urlsplit(self.wake_url).netloc, urlsplit(self.relay_url).netloc)
-        return tuple(host.lower() for host in (self.callback_host, *own) if host)
+        return tuple(host.lower() for host in (*self.callback_hosts, *own) if host)
+
+    @property
+    def callback_host(self) -> str:
+        """Return the host that Live is to call; "" if there is none."""
+        return next(iter(self.callback_hosts), "")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -153,7 +158,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         stream_keys=read.take("STREAM_KEYS", values.keys(64)),
         record_keys=read.take("RECORD_KEYS", values.keys(32)),
         path_tokens=read.take("PATH_TOKENS", values.path_tokens),
-        callback_host=read.take("CALLBACK_HOST", values.host),
+        callback_hosts=read.take("CALLBACK_HOST", values.hosts),
         rate=read.take("RATE", values.rate, "45"),
         max_concurrent=read.take("MAX_CONCURRENT", values.count_or_none),
         live_endpoint=endpoint,

@@ -82,10 +82,12 @@ def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
-def host(text: str) -> str:
-    if text and not re.fullmatch(_HOST, text):
+def hosts(text: str) -> tuple[str, ...]:
+    """Return the hosts of the callbacks' URLs; a stage that may take over another one's has two."""
+    found = tuple(part.strip() for part in text.split(",")) if text else ()
+    if not all(re.fullmatch(_HOST, host) for host in found):
         raise ValueError("give the host of the callback's URL alone, like live.example.com:8443")
-    return text
+    return found
 
 
 def hosts(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -130,14 +130,18 @@ def resign(
 _PORT = re.compile(r":\d+$")
 
 
-def signing_hosts(callback_host: str) -> tuple[str, ...]:
+def signing_hosts(callback_hosts: Iterable[str]) -> tuple[str, ...]:
     """Return the hosts that Live may sign a recording callback over. Whether the port and the
     brackets of an IPv6 address are part of the host, and whether Live writes it in lower case, is
     UNCONFIRMED, so every form counts."""
-    bare = _PORT.sub("", callback_host)
-    forms = (callback_host, bare, bare.strip("[]"))
+    forms = [form for host in callback_hosts for form in _forms_of(host)]
     lower = (form.lower() for form in forms)
     return tuple(host for host in dict.fromkeys((*forms, *lower)) if host)
+
+
+def _forms_of(host: str) -> tuple[str, ...]:
+    bare = _PORT.sub("", host)
+    return (host, bare, bare.strip("[]"))
 
 
 AHEAD_S = 60

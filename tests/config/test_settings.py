@@ -137,6 +137,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("CALLBACK_HOST", "https://fc.example.com"),
         ("CALLBACK_HOST", "[fc.example.com]"),
         ("CALLBACK_HOST", "[2001:db8::1"),
+        ("CALLBACK_HOST", "fc.example.com,"),
         ("CALLBACK_HOST", "2001:db8::1"),
         ("RATE", "51"),
         ("RATE", "nan"),

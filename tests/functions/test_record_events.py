@@ -161,6 +161,14 @@ def test_it_is_signed_over_our_own_host_with_or_without_its_port_by_any_key(
     assert _signed(edge, domain, key) == 200
 
 
+@pytest.mark.parametrize("host", ["record.example.com", "record-b.example.com"])
+def test_a_stage_that_may_take_over_has_two_hosts(tmp_path: Path, clock: Clock, host: str) -> None:
+    hosts = "record.example.com, record-b.example.com"
+    edge = Edge(tmp_path, clock, LIVE_RECORD_CALLBACK_HOST=hosts)
+    assert _signed(edge, host, RECORD_KEY) == 200
+    assert _signed(edge, HOST, RECORD_KEY) == 401
+
+
 @pytest.mark.parametrize(
     ("domain", "key"),
     [(INGEST, RECORD_KEY), ("live.example.com", RECORD_KEY), (HOST, "dev-stream-key-0000")],

@@ -65,6 +65,7 @@ ELSEWHERE = {
     Reason.QUEUED,  # explain
     Reason.FORGED,  # the command why
     Reason.UNKNOWN,  # what a later release wrote
+    Reason.IMPORTED,  # test_state_import
     Reason.LIVE_NOT_ACTIVATED,  # one code of OPERATOR_ACTION_NEEDED
     Reason.NEVER_ASKED,  # explain
     Reason.STORE_EMPTIED,  # in a store that was emptied

@@ -143,16 +143,16 @@ def test_only_unproved_leaves_path_token(path: str, tokens: list[str]) -> None:
 
 
 def test_the_host_is_tried_with_and_without_its_port() -> None:
-    assert live_callbacks.signing_hosts("fc.example.com:8443") == (
+    assert live_callbacks.signing_hosts(["fc.example.com:8443"]) == (
         "fc.example.com:8443",
         "fc.example.com",
     )
-    assert live_callbacks.signing_hosts("fc.example.com") == ("fc.example.com",)
-    assert live_callbacks.signing_hosts("") == ()
+    assert live_callbacks.signing_hosts(["fc.example.com"]) == ("fc.example.com",)
+    assert live_callbacks.signing_hosts([]) == ()
 
 
 def test_a_host_in_mixed_case_is_tried_in_lower_case_too() -> None:
-    assert live_callbacks.signing_hosts("FC.Example.com:8443") == (
+    assert live_callbacks.signing_hosts(["FC.Example.com:8443"]) == (
         "FC.Example.com:8443",
         "FC.Example.com",
         "fc.example.com:8443",
@@ -161,12 +161,12 @@ def test_a_host_in_mixed_case_is_tried_in_lower_case_too() -> None:
 
 
 def test_an_ipv6_host_is_tried_with_and_without_port_and_brackets() -> None:
-    assert live_callbacks.signing_hosts("[2001:db8::1]:8443") == (
+    assert live_callbacks.signing_hosts(["[2001:db8::1]:8443"]) == (
         "[2001:db8::1]:8443",
         "[2001:db8::1]",
         "2001:db8::1",
     )
-    assert live_callbacks.signing_hosts("[2001:db8::1]") == ("[2001:db8::1]", "2001:db8::1")
+    assert live_callbacks.signing_hosts(["[2001:db8::1]"]) == ("[2001:db8::1]", "2001:db8::1")
 
 
 def test_a_signature_in_upper_case_is_the_same_signature() -> None:
