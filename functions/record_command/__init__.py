@@ -171,7 +171,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/state",
         scope="control",
         respond=state.export,
-        summary="What another stage needs to take over: intents, ends and holds",
+        summary="Return what another stage needs to take over: intents, ends and holds",
         answers={200: StateView},
         query=state.EXPORT,
     ),

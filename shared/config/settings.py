@@ -158,7 +158,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         stream_keys=read.take("STREAM_KEYS", values.keys(64)),
         record_keys=read.take("RECORD_KEYS", values.keys(32)),
         path_tokens=read.take("PATH_TOKENS", values.path_tokens),
-        callback_hosts=read.take("CALLBACK_HOST", values.hosts),
+        callback_hosts=read.take("CALLBACK_HOST", values.callback_hosts),
         rate=read.take("RATE", values.rate, "45"),
         max_concurrent=read.take("MAX_CONCURRENT", values.count_or_none),
         live_endpoint=endpoint,

@@ -82,7 +82,7 @@ def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
-def hosts(text: str) -> tuple[str, ...]:
+def callback_hosts(text: str) -> tuple[str, ...]:
     """Return the hosts of the callbacks' URLs; a stage that may take over another one's has two."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):

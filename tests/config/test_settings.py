@@ -153,7 +153,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("MERGE_DELAY", "10s"),
         ("MERGE_DELAY", "7h"),
     ],
-    ids=range(27),
+    ids=range(28),
 )
 def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
     (found,) = faults(env(PROD, **{name: value}))

@@ -22,7 +22,7 @@ from tests.repository.http_page import (
 
 DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-WITHOUT_EXAMPLE = {"signed", "apply", "accept", "doctor", "openapi"}
+WITHOUT_EXAMPLE = {"signed", "apply", "accept", "doctor", "openapi", "import", "state"}
 """Routes whose answers are a signed address, nothing to see, pages long, or this description."""
 
 
