@@ -41,6 +41,7 @@ from shared.protocol import (
     due_at,
 )
 from shared.protocol.command_errors import LiveError
+from shared.protocol.continuity import Continuity
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.stored_times import within_reach
@@ -128,6 +129,7 @@ class _DecisionStep(Struct, frozen=True):
     refused: Reason | None
     query_online: bool
     broken: tuple[str, ...]
+    continuity: Continuity
     claimed: Claimed | None = None
     next_slot_in_ms: float = 0.0
 
@@ -163,7 +165,7 @@ class Recorder:
                 heard = yield from do(Send(key, flight))
                 sent = (*sent, (flight.command, heard.answer))
                 following = CommandSettled(flight.id, heard.answer)
-                known = Loaded(step.record, step.claimed.version, heard.at)
+                known = Loaded(step.record, step.claimed.version, heard.at, step.continuity)
             elif must_query and options.may_query_live:
                 must_query = False
                 following = yield from do(QueryOnline(key, step.now))
@@ -189,6 +191,7 @@ class Recorder:
                 decision.refused,
                 decision.query_online,
                 broken(decision.record, observe=settings.observe),
+                loaded.continuity,
             )
             if_slot = self._claim(decision.record, loaded.now, options)
             tells = decision.entries and (options.record_no_ops or _is_of_a_file(event))
@@ -240,6 +243,7 @@ class Recorder:
             loaded.version,
             if_no_slot,
             if_slot,
+            decided_at=loaded.now,
             slot_wait_ms=options.slot_wait_ms,
             lease_ms=self._lease,
             quota=quota,
@@ -248,17 +252,17 @@ class Recorder:
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
-        """Save the record anew, with the times of a clock that was set back moved within reach: so
-        its due entry is where it belongs. Where another writer saves first, it is so already."""
+        """Save the record anew, with the times of a clock that was set back moved within reach, so
+        that its due entry is where it belongs."""
         yield from self._alone(key, self._put_in_order(key), is_due=True)
 
     def _put_in_order(self, key: StreamKey) -> Steps[None]:
-        loaded = yield from self._load(key, TimePassed())
         settings = self._settings_of(key)
-        record = within_reach(loaded.record, loaded.now, settings)
-        if loaded.version:
+        while (loaded := (yield from self._load(key, TimePassed()))).version:
+            record = within_reach(loaded.record, loaded.now, settings)
             save = self._save(loaded, record, None, settings, HandlingOptions())
-            yield from do(SaveOrClaim(save))
+            if not isinstance((yield from do(SaveOrClaim(save))), Conflict):
+                return
 
     def handle_alone(
         self, key: StreamKey, event: Event, options: HandlingOptions, *, is_due: bool = False

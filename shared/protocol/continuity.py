@@ -10,13 +10,15 @@ from msgspec import Struct
 
 class Continuity(Struct, frozen=True):
     """Since when the store's clock has run without a gap (`steady_since`; 0: as far as is known).
-    After a gap nobody can tell whether the clock jumped or nobody ran.
+    After a gap nobody can tell whether the clock jumped or nobody ran. `gap_from` is when it began:
+    the last time known before.
 
     `emptied_at` is when the store was found without what the deploy had put into it: whatever was
     known before is lost, so that a missing record proves nothing about a session that began before.
     """
 
     steady_since: int = 0
+    gap_from: int = 0
     emptied_at: int | None = None
 
     def may_miss_records(self, began: int) -> bool:

@@ -40,6 +40,9 @@ class Save(Struct, frozen=True):
     it yet is refused if the quota is used up, or if more urgent streams wait for the rest of it.
     `if_no_quota` is stored then.
 
+    What was decided at a time that lies ahead of now, since the clock was set back, is a conflict:
+    its times would lie ahead, too.
+
     With `sets_aside` the document that is replaced could not be read; it is kept beside the new
     one."""
 
@@ -53,6 +56,7 @@ class Save(Struct, frozen=True):
     quota: ConcurrencyQuota = ConcurrencyQuota()
     if_no_quota: StreamRecord | None = None
     sets_aside: bool = False
+    decided_at: int = 0
 
     @property
     def key(self) -> StreamKey:
@@ -157,6 +161,8 @@ class Condition(Struct, frozen=True):
 
 MAX_THROTTLE_PAUSE_MS = 2_000
 """ms for which a rate limit gives no slot at most, once Live has throttled."""
+STEP_MS = 1_000
+"""ms by which the store's clock may go back without having been set back."""
 MAX_WORKER_LEASE_MS = 60_000
 """ms that no worker's registration lasts longer without being renewed."""
 

@@ -24,6 +24,7 @@ from shared.store.contract import (
     MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
+    STEP_MS,
     URGENT_PAUSE_MS,
     Claimed,
     Condition,
@@ -53,7 +54,7 @@ from shared.store.save_request import (
 )
 from shared.store.scripts import Script
 from shared.store.store_errors import StoreUnavailable, Unreadable
-from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, STEP_MS, StoreState
+from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, StoreState
 from shared.store.store_url import parse
 
 SAFETY = ("role", "aof_enabled", "aof_last_write_status", "maxmemory", "maxmemory_policy")
@@ -246,9 +247,10 @@ class RedisStore:
 
     def state(self) -> StoreState:
         """Return what the store knows of itself."""
-        fields = ("seen", "store_id", "steady_since", "emptied_at", "misplaced_after")
-        seen, store_id, steady, emptied, after = self._do("HMGET", *self._keys("store"), *fields)
-        found = _state_of(store_id or "", steady or "", emptied or "")
+        fields = ("store_id", "steady_since", "emptied_at", "gap_from", "seen", "misplaced_after")
+        row = self._do("HMGET", *self._keys("store"), *fields)
+        *known, seen, after = row
+        found = _state_of(*(value or "" for value in known))
         return replace(found, seen=int(seen) if seen else None, misplaced_after=after)
 
     def continuity(self) -> Continuity:
@@ -416,10 +418,11 @@ def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
     return replace(record, flight=flight)
 
 
-def _state_of(store_id: str, steady_since: str, emptied_at: str) -> StoreState:
+def _state_of(store_id: str, steady_since: str, emptied_at: str, gap_from: str) -> StoreState:
     """Return the state from what a script knows of it, "" where there is nothing."""
     return StoreState(
         steady_since=int(steady_since or 0),
+        gap_from=int(gap_from or 0),
         store_id=store_id or None,
         emptied_at=int(emptied_at) if emptied_at else None,
     )

@@ -22,7 +22,7 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command, StreamKey
 from shared.store.codec import entry_to_json, to_json
-from shared.store.contract import HISTORY_MAX_ENTRIES, RECHECK_MS, Save, watched_of
+from shared.store.contract import HISTORY_MAX_ENTRIES, RECHECK_MS, STEP_MS, Save, watched_of
 
 POSITION_PREFIX_CHARS = 1 + 3 + 14
 """How many characters of an order stand before the name: command_priority, priority, age."""
@@ -48,6 +48,7 @@ def encode_save(save: Save, interval: float) -> str:
         "token": secrets.token_hex(8),
         "member": name_of(save.key),
         "version": save.version,
+        "clock_at_least": save.decided_at - STEP_MS,
         "slot_wait_ms": save.slot_wait_ms,
         "lease_ms": save.lease_ms,
         "interval": interval,

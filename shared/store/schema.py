@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS policy (
     version INTEGER PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1), seen INTEGER, steady_since INTEGER NOT NULL,
-    misplaced_after TEXT, store_id TEXT, emptied_at INTEGER);
+    gap_from INTEGER NOT NULL, misplaced_after TEXT, store_id TEXT, emptied_at INTEGER);
 CREATE TABLE IF NOT EXISTS quarantine (
     domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, crashes INTEGER NOT NULL,
     PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;

@@ -27,6 +27,7 @@ from shared.store.contract import (
     MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
+    STEP_MS,
     Claimed,
     Condition,
     Conflict,
@@ -97,7 +98,7 @@ class SqliteStore:
         with self._writing() as db:
             now = self._clock()
             version, rule = _before(db, save.key)
-            if version != save.version:
+            if version != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             saved, record, waits = self._choose(db, save, rule, now)
             row = command_queue.row_of(record, save.quota, waits, now)
@@ -473,15 +474,16 @@ def _has_switched(db: sqlite3.Connection) -> bool:
 
 def _state(db: sqlite3.Connection) -> StoreState:
     row = db.execute(
-        "SELECT seen, steady_since, misplaced_after, store_id, emptied_at FROM store"
+        "SELECT seen, steady_since, gap_from, misplaced_after, store_id, emptied_at FROM store"
     ).fetchone()
     return StoreState(*row) if row else StoreState()
 
 
 def _put_state(db: sqlite3.Connection, state: StoreState) -> None:
     db.execute(
-        "REPLACE INTO store (id, seen, steady_since, misplaced_after, store_id, emptied_at)"
-        " VALUES (1,?,?,?,?,?)",
+        "REPLACE INTO store"
+        " (id, seen, steady_since, gap_from, misplaced_after, store_id, emptied_at)"
+        " VALUES (1,?,?,?,?,?,?)",
         astuple(state),
     )
 

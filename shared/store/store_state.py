@@ -9,14 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.protocol.continuity import Continuity
+from shared.store.contract import STEP_MS
 from shared.store.store_errors import ForeignStore
 
 GAP_MS = 90_000
 """ms between two touches after which the clock may have jumped; the timer touches once a minute."""
 SEEN_EVERY_MS = 30_000
 """ms between two writes of the time of the last touch."""
-STEP_MS = 1_000
-"""ms by which the clock may go back without having been set back."""
 
 
 class StoreState(Struct, frozen=True):
@@ -28,6 +27,7 @@ class StoreState(Struct, frozen=True):
 
     seen: int | None = None
     steady_since: int = 0
+    gap_from: int = 0
     misplaced_after: str | None = None
     store_id: str | None = None
     emptied_at: int | None = None
@@ -36,9 +36,9 @@ class StoreState(Struct, frozen=True):
         """Return the state after a touch at `now`; the same one if nothing has to be written."""
         passed = 0 if self.seen is None else now - self.seen
         if passed < -STEP_MS:
-            return replace(self, seen=now, steady_since=now, misplaced_after="")
+            return replace(self, seen=now, steady_since=now, gap_from=now, misplaced_after="")
         if passed > GAP_MS:
-            return replace(self, seen=now, steady_since=now)
+            return replace(self, seen=now, steady_since=now, gap_from=self.seen or now)
         return self if passed < SEEN_EVERY_MS else replace(self, seen=now)
 
     def touched_by_worker(self, now: int) -> StoreState:
@@ -66,5 +66,7 @@ class StoreState(Struct, frozen=True):
             )
         emptied_at = self.emptied_at if expected and self.store_id is None else None
         return Continuity(
-            min(self.steady_since, now), None if emptied_at is None else min(emptied_at, now)
+            steady_since=min(self.steady_since, now),
+            gap_from=min(self.gap_from, now),
+            emptied_at=None if emptied_at is None else min(emptied_at, now),
         )

@@ -24,10 +24,11 @@ from shared.protocol import (
     decide,
     due_at,
 )
-from shared.protocol.command_errors import InDoubt, Unavailable
+from shared.protocol.command_errors import AlreadyStarted, InDoubt, Unavailable
 from shared.protocol.continuity import Continuity
 from shared.protocol.rules.stored_times import STORED_TIMES, within_reach
 from shared.protocol.state.command import IN_DOUBT_MS
+from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.session import SessionState
 from tests.conftest import NOON
 from tests.support.stream_story import SECOND, Story, by_rule, recording
@@ -187,6 +188,16 @@ def test_what_people_set_stays_where_it_is() -> None:
     assert story.record.intent.held_until == held
 
 
+def test_an_end_that_counts_from_the_first_start_moves_with_it() -> None:
+    lasts = 60 * SECOND
+    story = Story().publish().happens(StartAsked("ann", max_duration=lasts)).answer()
+    set_back(story).happens(TimePassed())
+    assert story.record.intent.until == story.now + lasts
+
+    story.passes(lasts)
+    assert story.sent == ["start", "stop"]
+
+
 # --- set forward --------------------------------------------------------------------------------
 
 
@@ -251,3 +262,27 @@ def test_a_late_answer_after_a_jump_is_no_answer() -> None:
     assert story.record.flight.id != flight.id
     assert story.record.flight.command is Command.START
     assert replace(story.record.doubts[0], until=0).command is Command.START
+
+
+def test_a_recording_that_was_paused_before_a_jump_may_still_be_paused() -> None:
+    """TaskAlreadyStarted then proves nothing, whatever the clock says of the time since."""
+    story = recording().unpublish().passes(10 * SECOND)
+    paused_at, gap_from = story.record.interrupted_at, story.now
+    jumps(story)
+    story.continuity = Continuity(story.now, gap_from)
+    story.publish().answer(AlreadyStarted())
+
+    assert paused_at is not None
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.source is StartSource.ADOPTED
+
+
+def test_a_pause_that_was_over_before_a_jump_is_over() -> None:
+    story = recording().goes_off().passes(200 * SECOND)
+    gap_from = story.now
+    jumps(story)
+    story.continuity = Continuity(story.now, gap_from)
+    story.publish().answer(AlreadyStarted())
+
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.source is StartSource.ALREADY

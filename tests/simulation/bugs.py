@@ -35,6 +35,7 @@ from shared.protocol import (
     StreamRecord,
 )
 from shared.protocol.command_errors import InDoubt, NeverSent
+from shared.protocol.continuity import Continuity
 from shared.protocol.events import Published, Unpublished
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
@@ -43,8 +44,8 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
 from shared.protocol.state.session import SessionState
 from shared.store.contract import Conflict, Loaded, Save, Stored
-from shared.store.store_errors import Unreadable
-from tests.simulation import fleet
+from shared.store.store_errors import StoreUnavailable, Unreadable
+from tests.simulation import fleet, memory
 from tests.simulation.memory import MemoryStore, Row
 
 decide = import_module(
@@ -424,6 +425,38 @@ def _text_as_it_came() -> tuple[Patch, ...]:
     return ((live_callbacks, "storable", lambda text: text),)
 
 
+# --- a store that moves in time, forgets or refuses ---------------------------------------------
+
+
+def _slots_of_the_time_that_was() -> tuple[Patch, ...]:
+    return ((memory, "furthest_slot_ms", lambda _interval: float("inf")),)
+
+
+def _times_left_ahead() -> tuple[Patch, ...]:
+    same = lambda record, _now, _settings: record  # noqa: E731 - twice below
+    return ((decide, "within_reach", same), (recorder, "within_reach", same))
+
+
+def _due_entries_left_ahead() -> tuple[Patch, ...]:
+    return ((Invocation, "put_in_order", lambda _self: 0),)
+
+
+def _emptied_taken_for_new() -> tuple[Patch, ...]:
+    return ((Continuity, "may_miss_records", lambda _self, _began: False),)
+
+
+def _refused_taken_for_stored() -> tuple[Patch, ...]:
+    real = EffectHandler._save
+
+    def saved(self: EffectHandler, save: Save) -> object:
+        try:
+            return real(self, save)
+        except StoreUnavailable:
+            return Stored(save.version + 1)
+
+    return ((EffectHandler, "_save", saved),)
+
+
 BUGS: Mapping[str, Bug] = {
     bug.name: bug
     for bug in (
@@ -468,5 +501,10 @@ BUGS: Mapping[str, Bug] = {
         Bug("unreadable record cannot be stopped", _unreadable_unstoppable),
         Bug("unreadable record taken for none", _unreadable_started_anew),
         Bug("text stored as it came", _text_as_it_came),
+        Bug("slots wait for the time that was", _slots_of_the_time_that_was),
+        Bug("times left ahead when the clock is set back", _times_left_ahead),
+        Bug("due entries left ahead when the clock is set back", _due_entries_left_ahead),
+        Bug("emptied store taken for a new one", _emptied_taken_for_new),
+        Bug("refused write taken for stored", _refused_taken_for_stored),
     )
 }

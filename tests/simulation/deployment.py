@@ -38,11 +38,19 @@ _STRUCK = ("load", "take_due")
 seen from outside."""
 
 
+_READS = (
+    *("load", "age_ms", "ages", "continuity", "get_policy", "history", "files", "listed", "named"),
+    *("misplaced_after", "next_due", "now", "phases", "queue", "state", "use", "watched"),
+)
+"""What an engine answers that refuses writes."""
+
+
 def settings_of(merge_delay: int, callback_host: str, keys: Sequence[tuple[str, str]]) -> Settings:
     """`keys` are pairs of a stream key and a record key, the newest last."""
     return Settings.from_env(
         {
             "LIVE_RECORD_STORE": "sqlite:///the/simulation/has/its/own",
+            "LIVE_RECORD_STORE_ID": "cn-shanghai.simulation.0000",
             "LIVE_RECORD_API_TOKENS": f"person:control+read:{API_TOKEN}",
             "LIVE_RECORD_PATH_TOKENS": TOKEN,
             "LIVE_RECORD_STREAM_KEYS": ",".join(stream for stream, _ in keys),
@@ -114,6 +122,8 @@ class SimulatedStore:
         def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
             def act(_turn: Fiber) -> object:
                 self._sim.store_answers()
+                if name not in _READS:
+                    self._sim.store_takes_writes()
                 return real(*args, **named)
 
             return current().step(name, self._takes_ms(), act, struck=name in _STRUCK)
@@ -132,6 +142,7 @@ class SimulatedStore:
     def _save(self, process: Process, save: Save) -> Saved:
         sim = self._sim
         sim.store_answers()
+        sim.store_takes_writes()
         if sim.lots.strikes(Fault.CONFLICT, save.key.stream):
             return Conflict()
         before = sim.judge.before(save.key)

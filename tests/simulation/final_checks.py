@@ -60,19 +60,22 @@ def _judge_session(sim: Simulation, stream: Stream, record: StreamRecord) -> Non
     if session is None or session.state is SessionState.ENDED:
         if live:
             raise Broken("at rest", "a live stream is not known to be live")
+    elif session.policy_withheld and live:
+        raise Broken("at rest", "the store was accepted, and policy does not go on")
     elif not live:
         raise Broken("at rest", "a stream that has gone is still thought to be live")
 
 
 def _judge_intent(sim: Simulation, stream: Stream, record: StreamRecord) -> None:
     intent = record.intent
-    if intent.wanted and intent.until is not None and intent.until < sim.clock.now - 75_000:
+    if intent.wanted and intent.until is not None and intent.until < sim.clock() - 75_000:
         raise Broken("promise 3", "an intent stands long after its time")
     since = sim.judge.watch(record.key).accepted_live_since
     beside = sim.live.switches.second_publisher is not SecondPublisher.REFUSED
     bound = intent.wanted and intent.on_interruption is not OnInterruption.RESUME
     goes_on = since is None or sim.live.live_since(stream) == since
-    if bound and intent.session and not beside and not goes_on:
+    skewed = sim.judge.watch(record.key).skewed
+    if bound and intent.session and not beside and not goes_on and not skewed:
         raise Broken("protocol", "an intent outlived the session it belonged to")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.outbound.live import LEASE_MS
 from shared.protocol import (
     Accepted,
     Command,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 RATE = 45.0
 """The lane's."""
+SLOT_WAIT_MS = 250
+"""ms that a slot lies ahead at most; at a step of the clock so many may be given again."""
+NEVER = -(1 << 62)
 SOON = 2_000
 LEARNT = 90_000
 STOPPED = 75_000
@@ -51,6 +55,10 @@ class Judge:
         self._yes: dict[str, Process] = {}
         """Who heard it, by the flight."""
         self._slot = 0.0
+        self._stepped_at = self._jumped_at = NEVER
+        self._leases: dict[str, float] = {}
+        """By the flight: until when its holder may store the answer, in true time."""
+        self._not_accepted = False
         self._sent_at: list[int] = []
         self._watches: dict[StreamKey, Watch] = {}
 
@@ -160,15 +168,24 @@ class Judge:
             watch.held = False
         elif intent.requester is Requester.POLICY and self._is_held(after.key, watch):
             raise Broken("promise 2", "policy made an intent while an explicit stop holds")
+        elif intent.requester is Requester.POLICY and self._may_be_forgotten(after.key, watch):
+            raise Broken("promise 2", "policy began what somebody may have stopped before")
         elif intent.reason is Reason.SESSION_OVER:
             self._judge_end(process, after, watch)
         watch.accepted_live_since = None
+
+    def _may_be_forgotten(self, key: StreamKey, watch: Watch) -> bool:
+        since = watch.emptied_live_since
+        if not self._not_accepted or since is None or watch.replayed or watch.skewed:
+            return False
+        beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
+        return not beside and self.sim.live.live_since(_stream(key)) == since
 
     def _is_held(self, key: StreamKey, watch: Watch) -> bool:
         if not watch.held or watch.replayed:
             return False
         if watch.held_until is not None:
-            return self.sim.clock.now < watch.held_until
+            return self.sim.clock() < watch.held_until
         since = watch.held_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
@@ -178,7 +195,7 @@ class Judge:
         to."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
-        if beside or watch.replayed or process.request.sent or watch.adrift:
+        if beside or watch.replayed or process.request.sent or watch.adrift or watch.skewed:
             return
         if since is None:
             if self.sim.plan.config.mode is OnDemand.CALLBACK:
@@ -211,6 +228,9 @@ class Judge:
         if slot < self._slot + 1000 / RATE - 1:
             raise Broken("promise 5", "two slots are nearer than the rate allows")
         self._slot = slot
+        flight = saved.record.flight
+        if flight is not None:
+            self._leases[flight.id] = slot + flight.lease_until - flight.sent_at
 
     def _judge_claim(
         self, process: Process, before: StreamRecord, after: StreamRecord, flight: Flight
@@ -219,7 +239,8 @@ class Judge:
         holder = before.flight
         if (
             holder
-            and self.sim.clock.now < holder.lease_until
+            and self.sim.clock.now < self._leases.get(holder.id, 0) - 1
+            and not self._has_stepped_since(holder)
             and not self._settles(process, holder)
         ):
             raise Broken(
@@ -236,6 +257,10 @@ class Judge:
         elif command is Command.STOP:
             watch.stop_claimed_at = self.sim.clock.now
 
+    def _has_stepped_since(self, holder: Flight) -> bool:
+        """Return True if the store's clock has stepped since: a lease ends by that clock."""
+        return self._leases.get(holder.id, 0) - LEASE_MS <= self._stepped_at + SLOT_WAIT_MS
+
     @staticmethod
     def _settles(process: Process, holder: Flight) -> bool:
         heard = process.request.sent
@@ -248,7 +273,10 @@ class Judge:
         over = session is not None and session.state is SessionState.ENDED
         if over and flight.reason not in _ASKED_START:
             raise Broken("protocol", "a start was claimed for a session that is over")
-        if flight.reason is Reason.PUBLISHED and session and session.time is not None:
+        is_dated = session is not None and session.time is not None and not watch.skewed
+        if flight.reason is Reason.PUBLISHED and is_dated:
+            assert session is not None
+            assert session.time is not None
             since = watch.published.setdefault(session.time, flight.since)
             if since != flight.since:
                 raise Broken("protocol", "one publish, reported twice, was started twice")
@@ -270,16 +298,17 @@ class Judge:
         ):
             return
         at = now + SOON + 1000 * len(self._watches) / RATE
-        self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now)
+        due_by = self.sim.clock()
+        self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now, due_by)
 
     def _expect_check(self, before: StreamRecord, after: StreamRecord) -> None:
         """Expect that a start is checked when it is due, while nothing goes wrong: whoever made the
         check due has woken a reconcile."""
         known, check_at = _check_at(before), _check_at(after)
-        if check_at is None or check_at == known or check_at > self.sim.clock.now + CHECKED:
+        if check_at is None or check_at == known or check_at > self.sim.clock() + CHECKED:
             return
-        late = max(check_at, self.sim.clock.now) + 2 * SOON
-        self.sim.clock.at(late, self._is_checked, after.key, check_at, self.sim.clock.now)
+        late, now = max(check_at - self.sim.clock(), 0) + 2 * SOON, self.sim.clock.now
+        self.sim.clock.at(now + late, self._is_checked, after.key, check_at, now)
 
     def _is_checked(self, key: StreamKey, check_at: int, made_at: int) -> None:
         record = self.sim.store.load(key).record
@@ -287,7 +316,7 @@ class Judge:
         if is_due and _check_at(record) == check_at and self.troubled_at < made_at - TOGETHER_MS:
             raise Broken("promise 1", "a start was not checked in time")
 
-    def _is_claimed(self, key: StreamKey, since: int, asked_at: int) -> None:
+    def _is_claimed(self, key: StreamKey, since: int, asked_at: int, due_by: int) -> None:
         record = self.sim.record(key)
         pending = record.pending
         still = (
@@ -296,13 +325,17 @@ class Judge:
             and not pending.attempts
             and not pending.over_quota
         )
-        late = still and record.flight is None and pending and pending.not_before <= asked_at
+        late = still and record.flight is None and pending and pending.not_before <= due_by
         if late and not self._is_excused(key, asked_at):
             raise Broken("promise 1", "a pending start was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
         """Raise Broken if 75 s after `until` no stop has been decided, without trouble before
         `until`."""
+        still_ms = until + STOPPED - self.sim.clock()
+        if still_ms > 0:  # by the store's clock, which was set back
+            self.sim.clock.after(still_ms, self._is_over, key, until)
+            return
         intent = self.sim.record(key).intent
         if intent.wanted and intent.until == until and not self._is_excused(key, until):
             raise Broken("promise 3", "75 s after `until` nothing was stopped")
@@ -325,7 +358,9 @@ class Judge:
         """45 slots a second, each up to 100 ms late: never more than Live's 50."""
         now = self.sim.clock.now
         self._sent_at = [at for at in self._sent_at if at > now - 1000] + [now]
-        if len(self._sent_at) > 51:
+        is_after_a_jump = now - self._jumped_at < 1000 + SLOT_WAIT_MS
+        again = RATE * SLOT_WAIT_MS / 1000 + 1 if is_after_a_jump else 0
+        if len(self._sent_at) > 51 + again:
             raise Broken("promise 5", "more commands in one second than Live takes")
 
     def arrived(self, key: StreamKey, flight: Flight, answer: Answer | None) -> None:
@@ -403,6 +438,26 @@ class Judge:
 
     def restart_asked(self, key: StreamKey) -> None:
         self.watch(key).restarts += 1
+
+    def clock_steps(self, by_ms: int) -> None:
+        """Allow the slots that lie ahead to be given to others again, once, if it steps forward."""
+        self._stepped_at = self.sim.clock.now
+        if by_ms > 0:
+            self._jumped_at, self._slot = self.sim.clock.now, 0.0
+        for watch in self._watches.values():
+            watch.skewed = True
+
+    def emptied(self, keys: set[StreamKey]) -> None:
+        """Forget what was promised, but for this: policy begins nothing for what is live now."""
+        self.lost(keys)
+        self._not_accepted = True
+        for key in keys:
+            watch = self.watch(key)
+            watch.held = False
+            watch.emptied_live_since = self.sim.live.live_since(_stream(key))
+
+    def accepted(self) -> None:
+        self._not_accepted = False
 
     def lost(self, keys: set[StreamKey]) -> None:
         """Forget what the lost last writes of these streams promised."""

@@ -33,6 +33,7 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
+    STEP_MS,
     Claimed,
     Condition,
     Conflict,
@@ -150,7 +151,7 @@ class MemoryStore:
     def save_or_claim(self, save: Save) -> Saved:
         with self.shared.lock:
             now, before = self._clock(), self.shared.rows.get(save.key)
-            if (before.version if before else 0) != save.version:
+            if (before.version if before else 0) != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             rule = before.rule if before else None
             saved, record, waits = self._choose(save, rule, now)

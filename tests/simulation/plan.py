@@ -53,6 +53,10 @@ class Do(str, Enum):
     SPEND = "others spend the account's rate"
     BREAK_RECORD = "record that cannot be read"
     UNSTORABLE = "callback that no store takes"
+    CLOCK_BACK = "store's clock set back"
+    CLOCK_FORWARD = "store's clock set forward"
+    EMPTIED = "store emptied"
+    REFUSING = "store refuses writes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,20 @@ def _of_stage(lots: Random, streams: int) -> Iterator[Deed]:
         yield Deed(NOON + lots.randrange(LASTS), Do.NEW_KEYS)
     for _ in range(lots.choice((0, 0, 0, 3))):
         yield Deed(NOON + lots.randrange(LASTS), Do.SPEND, ms=lots.choice((5, 50, 200)))
+    yield from _of_store(lots)
+
+
+def _of_store(lots: Random) -> Iterator[Deed]:
+    """Yield a clock that steps, for a while or for good; a store that forgets or refuses."""
+    if lots.random() < 0.25:
+        way = lots.choice((Do.CLOCK_BACK, Do.CLOCK_FORWARD))
+        at, ms = lots.randrange(LASTS), lots.choice((lots.randrange(2_000, 150_000), LASTS))
+        yield Deed(NOON + at, way, ms=ms, text=lots.choice(("2", "15", "60")))
+    if lots.random() < 0.08:
+        yield Deed(NOON + lots.randrange(LASTS), Do.EMPTIED, ms=lots.randrange(10_000, 200_000))
+    if lots.random() < 0.1:
+        at, ms = lots.randrange(LASTS), lots.randrange(2_000, 60_000)
+        yield Deed(NOON + at, Do.REFUSING, ms=min(ms, LASTS - at))
 
 
 def _together(lots: Random, streams: int) -> Iterator[Deed]:

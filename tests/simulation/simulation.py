@@ -26,15 +26,17 @@ from tests.simulation.network import Wire, sent_again
 from tests.simulation.plan import DOMAIN, INGEST, LASTS, MINUTE_MS, NOON, Deed, Do, Plan
 from tests.simulation.requests import Request
 from tests.simulation.run_log import Line, ask_text, difference
-from tests.simulation.strangers import Strangers
+from tests.simulation.strangers import LATE_AFTER_A_STEP_MS, Strangers
 from tests.simulation.stream_watch import Broken
 from tests.simulation.virtual_clock import Clock
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
+from tests.support.emptied_store import empty_memory
 
 QUIET, LONGEST_QUIET = 5 * MINUTE_MS, 20 * MINUTE_MS
 CALM = 10 * MINUTE_MS
 """What is due no sooner is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
+STORE = "cn-shanghai.simulation.0000"
 Answered = Callable[[int, bool], None]
 _FAILED = (500, 503)
 """An answer of ours that means: try again."""
@@ -69,9 +71,10 @@ class Simulation:
         self.random = stream_of_chance(plan.seed, "ways").random
         self.events = self.commands = self._flights = self._alive = self._under_way = 0
         self.story: list[Line] | None = [] if story else None
-        self._memory = None if store else MemoryStore(rate=RATE, clock=self.clock)
+        self._memory = None if store else MemoryStore(rate=RATE, clock=self.clock, store_id=STORE)
         self.store = store or cast("Store", self._memory)
-        self._down_until = 0
+        self.store.accept(replaces="")
+        self._down_until = self._refusing_until = 0
         self._no_timer_until = 0
         self._lines: list[str] = []
         self.broken: set[StreamKey] = set()
@@ -149,10 +152,11 @@ class Simulation:
     def _calm_down(self) -> None:
         """Nothing goes wrong any more; what lasted is over."""
         self.lots.over = True
-        self._down_until = self._no_timer_until = 0
-        self.judge.troubled_at = self.clock.now
+        self._down_until = self._refusing_until = self._no_timer_until = 0
+        self.judge.troubled_at = max(self.judge.troubled_at, self.clock.now)
         for key in sorted(self.broken):
             self.repair_record(key)
+        self.accept_store()
         self.compute.quota = 100
         self.live.renew_credentials(self.clock.now)
         self.live.break_bucket(self.clock.now, DOMAIN, "")
@@ -173,7 +177,7 @@ class Simulation:
             record = self.record(StreamKey(*stream))
             waits = record.pending is not None and record.pending.over_quota
             due = due_at(replace(record, pending=None) if waits else record)
-            if due is not None and due < self.clock.now + CALM:
+            if due is not None and due < self.clock() + CALM:
                 return True
         return False
 
@@ -200,7 +204,29 @@ class Simulation:
     def fail_over(self, ms: int) -> None:
         """Only the store in memory can be made to."""
         if self._memory is not None:
-            self.judge.lost(self._memory.lose(self.clock.now - ms))
+            self.judge.lost(self._memory.lose(self.clock() - ms))
+
+    def set_clock(self, ahead: int) -> None:
+        """Set the store's clock so many ms ahead of the true time."""
+        if self.clock.ahead != ahead:
+            self.judge.clock_steps(ahead - self.clock.ahead)
+            self.clock.ahead = ahead
+            self.trouble(LATE_AFTER_A_STEP_MS)
+
+    def empty_store(self) -> None:
+        """Only the store in memory can be emptied."""
+        if self._memory is not None:
+            keys = {StreamKey(*stream) for stream in self.plan.streams}
+            empty_memory(self._memory.shared)
+            self.judge.emptied(keys)
+            self.trouble()
+
+    def accept_store(self) -> None:
+        self.store.accept(replaces="")
+        self.judge.accepted()
+
+    def store_takes_no_writes(self, ms: int) -> None:
+        self._refusing_until = max(self._refusing_until, self.clock.now + ms)
 
     # --- records that cannot be read ------------------------------------------------------------
 
@@ -237,6 +263,11 @@ class Simulation:
         if self._down_until > self.clock.now or self.lots.strikes(Fault.STORE_FAILED):
             self.trouble()
             raise StoreUnavailable("the store is away")
+
+    def store_takes_writes(self) -> None:
+        if self._refusing_until > self.clock.now:
+            self.trouble()
+            raise StoreUnavailable("the store is read-only")
 
     # --- invocations ----------------------------------------------------------------------------
 

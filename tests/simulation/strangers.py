@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shared.inbound import live_callbacks
 from shared.inbound.live_callbacks import AHEAD_S
 from shared.protocol import StreamKey
-from tests.simulation.plan import DOMAIN, INGEST, Deed, Do
+from tests.simulation.plan import DOMAIN, INGEST, LASTS, Deed, Do
 from tests.simulation.requests import TOKEN, Request, body_of
 from tests.simulation.run_log import ask_text
 from tests.simulation.world import Callback, Stream
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 UNSTORABLE = "\ud800.mp4"
+LATE_AFTER_A_STEP_MS = 90_000
+"""ms after a step of the store's clock until all that it put off is done."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 
 
@@ -188,6 +190,22 @@ class Strangers:
         self.sim.live.spend(self.sim.clock.now, deed.ms)
         self.sim.trouble()
 
+    def clock_steps(self, deed: Deed) -> None:
+        """Let the store's clock be wrong for a while, or for good. What a step put off has another
+        timer period after it."""
+        sim, step = self.sim, int(deed.text) * 60_000
+        sim.set_clock(-step if deed.do is Do.CLOCK_BACK else step)
+        if deed.ms < LASTS:
+            sim.after(deed.ms, sim.set_clock, 0)
+
+    def emptied(self, deed: Deed) -> None:
+        self.sim.empty_store()
+        self.sim.after(deed.ms, self.sim.accept_store)
+
+    def refusing(self, deed: Deed) -> None:
+        self.sim.store_takes_no_writes(deed.ms)
+        self.sim.trouble(deed.ms)
+
 
 def _payload(what: str, stream: Stream, now: int) -> dict[str, object]:
     named: dict[str, object] = {"domain": stream.domain, "app": stream.app, "stream": stream.name}
@@ -230,5 +248,9 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.SPEND: Strangers.spend,
     Do.BREAK_RECORD: Strangers.break_record,
     Do.UNSTORABLE: Strangers.unstorable,
+    Do.CLOCK_BACK: Strangers.clock_steps,
+    Do.CLOCK_FORWARD: Strangers.clock_steps,
+    Do.EMPTIED: Strangers.emptied,
+    Do.REFUSING: Strangers.refusing,
 }
 __all__ = ["Strangers", "ask_text"]

@@ -34,6 +34,9 @@ class Watch:
     adrift: bool = False
     """A fail-over lost what would explain its recording."""
     misled: bool = False
+    skewed: bool = False
+    """The store's clock was wrong, by which its times cannot be compared with Live's."""
+    emptied_live_since: int | None = None
     replayed: bool = False
     stop_claimed_at: int = 0
     troubled_at: int = 0

@@ -8,15 +8,17 @@ from typing import Any
 
 
 class Clock:
-    """`now` in ms since the epoch. What was entered first for a moment happens first."""
+    """`now` is the true time in ms since the epoch; the clock is called for the store's, which is
+    `ahead` of it while it is wrong. What was entered first for a moment happens first."""
 
     def __init__(self, now: int) -> None:
         self.now = now
+        self.ahead = 0
         self._entered = 0
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
 
     def __call__(self) -> int:
-        return self.now
+        return self.now + self.ahead
 
     def at(self, when: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
         self._entered += 1

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from shared.protocol import Command, StreamKey
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.store import Store
-from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Save
+from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Conflict, Save, Stored
 from shared.store.misplaced import PAGE_ROWS, Page, next_page
 from tests.conftest import KEY, NOON, Clock, owing, saving
 
@@ -165,6 +166,27 @@ def test_a_clock_that_is_set_back_once_more_begins_the_pages_anew(
     store.move_misplaced(page.after, page.after)
 
     assert next_page(store) == page
+
+
+def test_what_was_decided_before_the_clock_was_set_back_is_not_saved(
+    store: Store, clock: Clock
+) -> None:
+    """Its times would lie an hour ahead: it has to be decided again."""
+    loaded = store.load(KEY)
+    clock.pass_ms(-HOUR_MS)
+    save = replace(saving(owing(Command.STOP, at=loaded.now)), decided_at=loaded.now)
+    assert store.save_or_claim(save) == Conflict()
+
+    again = store.load(KEY)
+    assert store.save_or_claim(replace(save, decided_at=again.now)) == Stored(1)
+
+
+def test_a_clock_that_goes_back_by_milliseconds_is_no_conflict(store: Store, clock: Clock) -> None:
+    decided_at = store.load(KEY).now
+    clock.pass_ms(-200)
+
+    save = replace(saving(owing(Command.STOP)), decided_at=decided_at)
+    assert store.save_or_claim(save) == Stored(1)
 
 
 # --- workers and timestamps ---------------------------------------------------------------------

@@ -40,7 +40,7 @@ from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.next_command import next_command
-from shared.protocol.rules.stored_times import within_reach
+from shared.protocol.rules.stored_times import over_the_gap, within_reach
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.recording import StreamRecord
 
@@ -63,7 +63,8 @@ def decide(
 ) -> Decision:
     """Return what becomes of the record. `now` is the store's time, and `continuity` says how far
     back that can be relied on."""
-    transition = Transition(within_reach(record, now, settings), now, settings, continuity)
+    reachable = over_the_gap(within_reach(record, now, settings), settings, continuity)
+    transition = Transition(reachable, now, settings, continuity)
     if settings.observe:
         _withdraw_pending(transition)
     if not isinstance(event, CommandSettled):

@@ -193,6 +193,7 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
     a hold lasts."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
+        _withhold(transition, is_withheld=False)
         return False
     against = _against(record, transition)
     _withhold(transition, is_withheld=against is Reason.STORE_EMPTIED)

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.protocol.continuity import Continuity
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import Reason
 from shared.protocol.rules.command_retry import longest_delay_before
 from shared.protocol.rules.confirmation import CONFIRM_AGAIN_MS
 from shared.protocol.state.command import IN_DOUBT_MS, MAX_SLOT_WAIT_MS
+from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS
 
@@ -117,8 +119,11 @@ STORED_TIMES: tuple[StoredTime, ...] = (
 )
 
 
-def _by_part() -> Mapping[str, tuple[tuple[str, Furthest], ...]]:
-    parts: dict[str, tuple[tuple[str, Furthest], ...]] = {}
+Times: TypeAlias = tuple[tuple[str, Furthest], ...]
+
+
+def _by_part() -> Mapping[str, Times]:
+    parts: dict[str, Times] = {}
     for time in STORED_TIMES:
         if time.furthest is not None:
             parts[time.part] = (*parts.get(time.part, ()), (time.name, time.furthest))
@@ -133,27 +138,59 @@ def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> St
     becomes now at the latest, and what is to come keeps its longest distance. What people set, and
     what Live's clock said, stays."""
     changes: dict[str, Any] = {}
-    for part, times in _BY_PART.items():
-        latest = [(name, now + furthest(record, settings)) for name, furthest in times]
-        if not part:
-            changes |= _too_late(record, latest)
-            continue
-        before = getattr(record, part)
-        after = _part_within_reach(before, latest)
-        if after is not before:
-            changes[part] = after
+
+    def too_late(part: Struct, times: Times) -> dict[str, int]:
+        ahead = [(name, furthest) for name, furthest in times if (getattr(part, name) or 0) > now]
+        limits = [(name, now + furthest(record, settings)) for name, furthest in ahead]
+        return {name: limit for name, limit in limits if getattr(part, name) > limit}
+
+    def moved(part: Any, times: Times) -> Any:  # noqa: ANN401 - of any kind
+        late = too_late(part, times)
+        return replace(part, **late) if late else part
+
+    for name, times in _BY_PART.items():
+        part = getattr(record, name) if name else record
+        if not name:
+            changes |= too_late(record, times)
+        elif isinstance(part, tuple):
+            after = tuple(moved(one, times) for one in part)
+            changes |= {name: after} if after != part else {}
+        elif part is not None and (after := moved(part, times)) is not part:
+            changes[name] = after
+    if "intent" in changes:
+        changes["intent"] = _with_its_end(record.intent, changes["intent"], settings)
     return replace(record, **changes) if changes else record
 
 
-def _part_within_reach(part: Any, latest: list[tuple[str, int]]) -> Any:  # noqa: ANN401 - of any kind
-    """Return the part, the same one if nothing in it lies too far ahead."""
-    if isinstance(part, tuple):
-        moved = tuple(_part_within_reach(one, latest) for one in part)
-        return moved if any(a is not b for a, b in zip(moved, part, strict=True)) else part
-    changes = _too_late(part, latest) if part is not None else {}
-    return replace(part, **changes) if changes else part
+_PAUSES = ("interrupted_at", "stopped_at", "stop_not_found_at")
 
 
-def _too_late(part: Struct, latest: list[tuple[str, int]]) -> dict[str, int]:
-    found = ((name, getattr(part, name), limit) for name, limit in latest)
-    return {name: limit for name, at, limit in found if at is not None and at > limit}
+def over_the_gap(
+    record: StreamRecord, settings: StreamSettings, continuity: Continuity
+) -> StreamRecord:
+    """Return the record with what may have paused its recording moved to the end of a gap of the
+    store's clock, unless the pause was over before the gap: how much time has passed since then,
+    nobody knows, and Live may hold the recording paused as long as the merge delay."""
+    # pause ── less than the merge delay ── gap_from ── a jump, or nobody ran ── steady_since ── now
+    gap_from, since = continuity.gap_from, continuity.steady_since
+    if not since:
+        return record
+    changes = {
+        name: since
+        for name in _PAUSES
+        if (at := getattr(record, name)) is not None
+        and at < since
+        and gap_from - at < settings.merge_delay
+    }
+    return replace(record, **changes) if changes else record
+
+
+def _with_its_end(before: Intent, after: Intent, settings: StreamSettings) -> Intent:
+    """Return the intent with an end that counts from the first accepted start moved with it, or it
+    would record longer than it was asked to."""
+    began, moved = before.first_accepted_at, after.first_accepted_at
+    if began is None or moved is None or after.until is None:
+        return after
+    lasts = min(after.max_duration or settings.max_duration, settings.max_duration)
+    counted = before.until == began + lasts
+    return replace(after, until=moved + lasts) if counted else after

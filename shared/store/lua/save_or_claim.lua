@@ -27,7 +27,8 @@ if old.token == request.token then
   end
   return reply(old.result, old.version, now, '', '')
 end
-if old.version ~= request.version then return {'conflict'} end
+-- What was decided before the clock was set back would be due in a time that is yet to come.
+if old.version ~= request.version or moment < request.clock_at_least then return {'conflict'} end
 
 -- Choose one of the three variants of the record. The quota is checked before the slot: a start
 -- that may not run must not use up a slot. A record that counts already needs no second place.

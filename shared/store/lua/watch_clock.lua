@@ -5,19 +5,21 @@
 -- ARGV: 2 ms without a touch after which the clock may have jumped, 3 ms between two notes of a
 --       touch, 4 ms that it may go back, 5 the id that should be here, or ''
 --       (shared/store/store_state.py)
--- Defines: known = {id, steady since, emptied at}, each '' where there is none.
+-- Defines: known = {id, steady since, emptied at, gap from}, each '' where there is none.
 --
 -- Whoever reads a record needs no write to succeed, on an engine that is full for instance: pcall.
-local state = redis.call('HMGET', KEYS[2], 'seen', 'steady_since', 'store_id', 'emptied_at')
+local state = redis.call('HMGET', KEYS[2], 'seen', 'steady_since', 'store_id', 'emptied_at',
+  'gap_from')
 local passed = state[1] and moment - state[1] or 0
-local known = {state[3] or '', state[2] or '', state[4] or ''}
+local known = {state[3] or '', state[2] or '', state[4] or '', state[5] or ''}
 if passed < -ARGV[4] then
-  known[2] = text(moment)
+  known[2], known[4] = text(moment), text(moment)
   redis.pcall('HSET', KEYS[2], 'seen', text(moment), 'steady_since', text(moment),
-    'misplaced_after', '')
+    'gap_from', text(moment), 'misplaced_after', '')
 elseif passed > tonumber(ARGV[2]) then
-  known[2] = text(moment)
-  redis.pcall('HSET', KEYS[2], 'seen', text(moment), 'steady_since', text(moment))
+  known[2], known[4] = text(moment), state[1]
+  redis.pcall('HSET', KEYS[2], 'seen', text(moment), 'steady_since', text(moment),
+    'gap_from', state[1])
 elseif passed >= tonumber(ARGV[3]) then
   redis.pcall('HSET', KEYS[2], 'seen', text(moment))
 end
