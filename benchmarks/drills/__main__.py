@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.drills.result import Result
 
-DRILLS = ("cluster", "unreadable_record", "unstorable_event")
+DRILLS = ("cluster", "unreadable_record", "unstorable_event", "emptied", "stepped_clock")
 """The modules of this package that are drills, in the order in which they run."""
 
 

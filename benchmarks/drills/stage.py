@@ -44,6 +44,9 @@ class DrilledStage:
         path = f"/v1/recordings/{DOMAIN}/app/{stream}/{command}"
         return self._call("POST", path, json=body)
 
+    def post(self, path: str) -> Answer:
+        return self._call("POST", path, json={})
+
     def get(self, path: str) -> Answer:
         return self._call("GET", path)
 
@@ -72,10 +75,12 @@ class DrilledStage:
 
 
 @contextmanager
-def drilled_stage(folder: Path, *, store: str = "", **settings: str) -> Iterator[DrilledStage]:
+def drilled_stage(
+    folder: Path, *, store: str = "", policy: Path | None = None, **settings: str
+) -> Iterator[DrilledStage]:
     """Run a stage on the store of that URL; without one, on SQLite in the folder."""
     named = {f"LIVE_RECORD_{name.upper()}": value for name, value in settings.items()}
     if store:
         named["LIVE_RECORD_STORE"] = store
-    with running(folder / "stage", settings=named) as stack:
+    with running(folder / "stage", settings=named, policy=policy) as stack:
         yield DrilledStage(stack, Remote(stack.live))

@@ -190,7 +190,7 @@ def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_pa
         assert len(asked) == 1
         store.save_or_claim(replace(flying, version=1, slot_wait_ms=250, entries=SAVING.entries))
         assert len(asked) == 2
-        assert store.use().ahead > 0
+        assert store.use().used > 0
 
 
 def test_an_engine_that_forgot_its_scripts_is_given_them_again(tmp_path: Path) -> None:
