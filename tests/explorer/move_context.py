@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.engine.effects import SaveOrClaim, Send
 from shared.protocol import Event, Reported, StreamRecord, TimePassed
 from tests.explorer.scenario import Scenario
 from tests.explorer.stepper import Stepper
@@ -49,6 +50,16 @@ class Ground:
     def posted(self, world: World, event: Event) -> World:
         mail = Mail(self.stepper.event(event), world.live.publish, NOW)
         return world._replace(mail=tuple(sorted((*world.mail, mail))), quiet=False)
+
+    def outrun(self, instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
+        """Whoever has loaded and not yet saved, or sends what it claimed, will meet a conflict."""
+        if not saved or not instances:
+            return instances
+        holds = (SaveOrClaim, Send)
+        return tuple(
+            one._replace(outrun=True) if self.stepper.wants(one).what in holds else one
+            for one in instances
+        )
 
     def is_over(self, world: World) -> bool:
         all_asked = world.asked == len(self.asks)

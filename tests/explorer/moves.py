@@ -9,13 +9,14 @@ from shared.protocol import CommandSettled, Event, Polled
 from tests.explorer import promises
 from tests.explorer.in_transit import Wire
 from tests.explorer.move_context import LAG, Step
-from tests.explorer.passing_time import FROZEN, Clock
+from tests.explorer.passing_time import FROZEN
 from tests.explorer.promises import Change
 from tests.explorer.stepper import CALLBACK, PERSON, RECONCILE, Transition
+from tests.explorer.store_faults import StoreFaults
 from tests.explorer.world import MINUTE, NOW, Fault, Instance, Mail, World
 
 
-class Moves(Wire, Clock):
+class Moves(Wire, StoreFaults):
     def successors(self, world: World) -> Iterator[Step]:
         for place, one in enumerate(world.instances):
             yield from self._steps(world, place, one)
@@ -23,6 +24,7 @@ class Moves(Wire, Clock):
             yield from self._arrivals(world)
         yield from self.script_steps(world)
         yield from self.landings(world)
+        yield from self.store_faults(world)
         yield from self.passes(world)
 
     # an instance's next effect
@@ -59,13 +61,16 @@ class Moves(Wire, Clock):
             yield ("killed", one), rest._replace(faults=left)
 
     def _loaded(self, world: World, one: Instance) -> Instance:
-        return one._replace(replies=(self.stepper.load(world.record),), outrun=False)
+        return one._replace(
+            replies=(self.stepper.load(world.record, self.continuity(world)),), outrun=False
+        )
 
     def _turns(self, rest: World, one: Instance) -> Iterator[Step]:
-        transition = self.stepper.transition(rest.record, one, slot=True)
+        said = self.continuity(rest)
+        transition = self.stepper.transition(rest.record, one, said, slot=True)
         yield ("handles", one, transition), self._turned(rest, one, transition)
         if transition.claimed and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
-            queued = self.stepper.transition(rest.record, one, slot=False)
+            queued = self.stepper.transition(rest.record, one, said, slot=False)
             short = rest._replace(faults=left)
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
@@ -94,21 +99,11 @@ class Moves(Wire, Clock):
         after = rest._replace(
             record=transition.record,
             memory=memory,
-            instances=self._outrun(rest.instances, transition.saved),
+            instances=self.outrun(rest.instances, transition.saved),
         )
         if transition.replies is not None:
             return self.joined(after, one._replace(replies=transition.replies))
         return after._replace(quiet=True) if self._is_quiet(after, transition, event) else after
-
-    def _outrun(self, instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
-        """Whoever has loaded and not yet saved, or sends what it claimed, will meet a conflict."""
-        if not saved or not instances:
-            return instances
-        holds = (SaveOrClaim, Send)
-        return tuple(
-            one._replace(outrun=True) if self.stepper.wants(one).what in holds else one
-            for one in instances
-        )
 
     def _is_quiet(self, world: World, transition: Transition, event: Event) -> bool:
         if transition.record != world.record or not isinstance(event, Polled):

@@ -22,13 +22,14 @@ OLD = 300_000
 """No rule looks back further; every merge delay of a scenario is shorter."""
 YOUNG = 120_000
 """Nor further than this, but to compare with the merge delay."""
-_TIME = re.compile(r"(.*_)?(at|until|time|since|before|published|now|start|stop)$")
+_TIME = re.compile(r"(.*_)?(at|until|time|since|before|published|now|start|stop|from)$")
 _TRUE_TIMES = (
     "time",
     "publish_time",
     "published",
     "last_unpublish_time",
     "unverified_publish_time",
+    "emptied_at",  # compared with them
 )
 """Live's own, which are compared with each other however old they are."""
 

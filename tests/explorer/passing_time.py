@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.protocol import FileLeft, Published, Unpublished
+from shared.protocol.state.command import IN_DOUBT_MS
 from tests.explorer import live_model as truth
 from tests.explorer import promises
 from tests.explorer.move_context import Ground, Step
@@ -113,9 +114,11 @@ class Clock(Ground):
         moved = world._replace(
             record=stepper.earlier("records", world.record, ms, true_ms),
             live=_live_later(live, ms, true_ms),
-            memory=_memory_later(memory, ms),
+            memory=memory_later(memory, ms),
             minute=max(world.minute - ms, NOW),
+            emptied=world.emptied and world.emptied - true_ms,
         )
+        moved = self._steadier(moved, ms)
         if world.instances or world.wire or world.mail:
             moved = moved._replace(
                 instances=tuple(self._one_later(one, ms, true_ms) for one in world.instances),
@@ -123,6 +126,13 @@ class Clock(Ground):
                 mail=tuple(sorted(self._mail_later(mail, ms, true_ms) for mail in world.mail)),
             )
         return self._expire(moved)
+
+    def _steadier(self, world: World, ms: int) -> World:
+        """Forget a step of the clock once no rule looks back so far."""
+        steady = world.steady and world.steady - ms
+        if steady and NOW - steady <= max(self.delay, IN_DOUBT_MS):
+            return world._replace(steady=steady, gap_from=world.gap_from - ms)
+        return world._replace(steady=0, gap_from=0)
 
     def _expire(self, world: World) -> World:
         live = world.live
@@ -147,7 +157,7 @@ class Clock(Ground):
         return mail._replace(event=event, until=mail.until - ms)
 
 
-def _memory_later(memory: Memory, ms: int) -> Memory:
+def memory_later(memory: Memory, ms: int) -> Memory:
     if not memory.over_until and not memory.ends_at:
         return memory
     over_until = memory.over_until - ms

@@ -171,6 +171,8 @@ def _nothing_known(old: StreamRecord) -> bool:
 
 def _by_policy(memory: Memory, change: Change) -> Memory:
     session = change.new.session
+    if change.publish == memory.emptied_in != NEVER:
+        raise Broken("policy began what somebody may have stopped before")
     if change.publish == memory.by_policy != UNCLEAR:
         raise Broken("policy made a second intent for one session")
     if session is not None and session.opened_at < memory.over_until:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from tests.explorer import rules_doubt, rules_flight, rules_intent, rules_proof, rules_session
+from tests.explorer import (
+    rules_doubt,
+    rules_flight,
+    rules_intent,
+    rules_proof,
+    rules_session,
+    rules_store,
+)
 
 RULES = {
     removal.name: removal
-    for module in (rules_flight, rules_doubt, rules_intent, rules_session, rules_proof)
+    for module in (rules_flight, rules_doubt, rules_intent, rules_session, rules_proof, rules_store)
     for removal in module.REMOVALS
 }

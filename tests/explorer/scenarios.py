@@ -68,6 +68,36 @@ def _named(*scenarios: Scenario) -> dict[str, Scenario]:
     return {scenario.name: scenario for scenario in scenarios}
 
 
+DOUBTS = frozenset({Fault.LOST_ANSWER, Fault.LOST_REQUEST})
+JUMPS = Scenario("start, stop, a jump", (START, STOP), before=LIVE, faults=DOUBTS | {Fault.JUMP})
+SET_BACK = Scenario(
+    "start, stop, set back",
+    (START, STOP),
+    before=LIVE,
+    faults=frozenset({Fault.LOST_ANSWER, Fault.KILL, Fault.SET_BACK}),
+)
+EMPTIED = Scenario(
+    "stopped, emptied",
+    (STOP,),
+    before=RECORDED,
+    settings=recording(),
+    polls=1,
+    faults=frozenset({Fault.EMPTIED, Fault.LOSE, Fault.TWICE}),
+)
+STORE = _named(
+    JUMPS,
+    replace(
+        JUMPS, name="stop, start, a jump", asks=(STOP, START), before=RECORDED, switches=PAUSED
+    ),
+    SET_BACK,
+    Scenario(
+        "returns, set back",
+        before=RECORDED,
+        script=RETURNS,
+        faults=frozenset({Fault.SET_BACK, Fault.LOSE}),
+    ),
+    EMPTIED,
+)
 PAIRS = _named(
     Scenario(
         "finalize, unpublished",
@@ -254,7 +284,7 @@ SINGLES = _named(
         "policy, stop", (STOP,), script=(PUBLISH, *RETURNS), settings=recording(), faults=NONE
     ),
 )
-DEFAULT = PAIRS | SINGLES
+DEFAULT = PAIRS | SINGLES | STORE
 
 
 def _deeper(scenario: Scenario) -> Scenario:
@@ -262,4 +292,4 @@ def _deeper(scenario: Scenario) -> Scenario:
     return replace(scenario, faults=faults, instances=3, polls=1, limit=5_000_000)
 
 
-DEEP = {name: _deeper(scenario) for name, scenario in DEFAULT.items()}
+DEEP = {name: _deeper(scenario) for name, scenario in (PAIRS | SINGLES).items()}

@@ -28,6 +28,7 @@ from shared.protocol import (
     due_at,
 )
 from shared.protocol.command_errors import LiveError
+from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.state.invariants import broken
 from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
 from tests.explorer.normalize import Pool, bare, earlier
@@ -69,7 +70,7 @@ class Stepper:
         self._stream_settings = settings
         self.records, self.events, self.replies = Pool(), Pool(), Pool()
         self._wants: dict[tuple[Any, ...], Wants] = {}
-        self._turns: dict[tuple[int, ...], Transition] = {}
+        self._turns: dict[tuple[Any, ...], Transition] = {}
         self._earlier: dict[tuple[str, int, int, int], int] = {}
         self._due: dict[int, int | None] = {}
 
@@ -103,15 +104,17 @@ class Stepper:
             return None
         return effect
 
-    def load(self, record: int) -> int:
-        return self.replies.put(Loaded(self.records[record], 1, NOW))
+    def load(self, record: int, continuity: Continuity = UNBROKEN) -> int:
+        return self.replies.put(Loaded(self.records[record], 1, NOW, continuity))
 
-    def transition(self, record: int, one: Instance, *, slot: bool) -> Transition:
+    def transition(
+        self, record: int, one: Instance, continuity: Continuity, *, slot: bool
+    ) -> Transition:
         """Load and save with nobody in between."""
-        key = (record, one.event, one.options, one.serial, slot)
+        key = (record, one.event, one.options, one.serial, slot, continuity)
         found = self._turns.get(key)
         if found is None:
-            loaded = one._replace(replies=(self.load(record),))
+            loaded = one._replace(replies=(self.load(record, continuity),))
             found = self._turns[key] = self.saving(record, loaded, slot=slot)
         return found
 
@@ -146,7 +149,8 @@ class Stepper:
             assert self.wants(in_vain).what is self.wants(fresh).what is Load
             return fresh._replace(outrun=False)
         claimed = self.record(self.replies[one.replies[-1]].record)
-        loaded = fresh._replace(replies=(self.load(claimed),))
+        continuity = self.replies[one.replies[0]].continuity
+        loaded = fresh._replace(replies=(self.load(claimed, continuity),))
         assert self._stores(real) == self._stores(loaded)
         return loaded
 

@@ -39,6 +39,9 @@ class Fault(str, Enum):
     THROTTLED = "throttled"
     FORBIDDEN = "forbidden"
     MUTE = "accepted in vain"
+    JUMP = "clock jumps"
+    SET_BACK = "clock set back"
+    EMPTIED = "store emptied"
 
 
 class Task(IntEnum):
@@ -106,6 +109,7 @@ class Memory(NamedTuple):
     unfinished: bool = False  # a stop paused what finalize wants written
     ends_at: int = 0  # when the intent's time is over
     over_until: int = 0  # time ended an intent: no session that opens before this is recorded
+    emptied_in: int = NEVER  # true session that was live as the store was emptied
 
 
 class World(NamedTuple):
@@ -121,3 +125,6 @@ class World(NamedTuple):
     polls: int = 0  # how many looks may still come at any moment
     minute: int = NOW + MINUTE
     quiet: bool = False  # a fresh look has just changed nothing
+    steady: int = 0  # since when the store's clock has been steady; 0: always
+    gap_from: int = 0  # what it said before
+    emptied: int = 0  # when the store was emptied; 0: never

@@ -1,0 +1,45 @@
+"""Rules about a store whose clock steps, or that was emptied."""
+
+from __future__ import annotations
+
+from shared.protocol.continuity import Continuity
+from shared.protocol.rules import reassert
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenarios import EMPTIED, JUMPS, SET_BACK
+from tests.explorer.store_faults import decide
+
+Patches = tuple[Patch, ...]
+
+
+def _doubt_ends_at_a_jump() -> Patches:
+    return ((reassert, "_reopened", lambda doubt, _steady_since: doubt),)
+
+
+def _times_stay_ahead() -> Patches:
+    return ((decide, "within_reach", lambda record, _now, _settings: record),)
+
+
+def _emptied_is_new() -> Patches:
+    return ((Continuity, "may_miss_records", lambda _self, _began: False),)
+
+
+REMOVALS = (
+    Removal(
+        "a jump ends no doubt",
+        "What was in doubt by then stays in doubt for another 60 s",
+        _doubt_ends_at_a_jump,
+        JUMPS,
+    ),
+    Removal(
+        "no time stays ahead",
+        "what has passed becomes now at the latest, and what is to come keeps its longest distance",
+        _times_stay_ahead,
+        SET_BACK,
+    ),
+    Removal(
+        "an emptied store withholds",
+        "policy makes no intent for a session that began before the store was found empty",
+        _emptied_is_new,
+        EMPTIED,
+    ),
+)

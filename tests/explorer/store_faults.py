@@ -1,0 +1,75 @@
+"""The store's clock steps either way, or the store forgets everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from shared.protocol import StreamRecord
+from shared.protocol.continuity import Continuity
+from tests.explorer.move_context import Step
+from tests.explorer.passing_time import Clock, memory_later
+from tests.explorer.promises import Broken
+from tests.explorer.world import KEY, NEVER, NOW, Fault, World
+
+STEP = 3_600_000
+"""How far the clock steps: further than any rule looks back or ahead."""
+LONGEST_PAUSE = 300_000
+"""No retry and no poll waits longer."""
+decide = import_module("shared.protocol.rules.decide")  # a rule that is removed is removed there
+
+
+class StoreFaults(Clock):
+    def store_faults(self, world: World) -> Iterator[Step]:
+        if not world.steady and (left := self.spend(world, Fault.JUMP)) is not None:
+            yield ("the clock jumps",), self._jumped(world._replace(faults=left))
+        if not world.steady and (left := self.spend(world, Fault.SET_BACK)) is not None:
+            yield ("the clock is set back",), self._set_back(world._replace(faults=left))
+        quiet = not (world.instances or world.wire or world.emptied)
+        if quiet and (left := self.spend(world, Fault.EMPTIED)) is not None:
+            yield ("the store is emptied",), self._emptied(world._replace(faults=left))
+
+    def continuity(self, world: World) -> Continuity:
+        """Return what the store says of itself with a record."""
+        return Continuity(world.steady, world.gap_from, world.emptied or None)
+
+    def _jumped(self, world: World) -> World:
+        """Move what the store's clock said an hour back; what Live does is as it was."""
+        moved = (self._one_later(one, STEP, 0) for one in world.instances)
+        return world._replace(
+            record=self.stepper.earlier("records", world.record, STEP, 0),
+            memory=memory_later(world.memory, STEP),
+            instances=tuple(
+                one._replace(paused=before.paused)
+                for one, before in zip(moved, world.instances, strict=True)
+            ),
+            steady=NOW,
+            gap_from=NOW - STEP,
+            quiet=False,
+        )
+
+    def _set_back(self, world: World) -> World:
+        """Move what the store's clock said ahead, and put the record in order; what was decided
+        before will meet a conflict."""
+        ahead = self.stepper.earlier("records", world.record, -STEP, 0)
+        settings = self.scenario.settings
+        in_order = decide.within_reach(self.stepper.records[ahead], NOW, settings)
+        record = self.stepper.record(in_order)
+        due = self.stepper.due(record)
+        if due is not None and due > NOW + LONGEST_PAUSE:
+            raise Broken("what is due waits for the time that was")
+        return world._replace(
+            record=record,
+            instances=self.outrun(world.instances, True),
+            steady=NOW,
+            gap_from=NOW,
+            quiet=False,
+        )
+
+    def _emptied(self, world: World) -> World:
+        live = world.live.publish if world.live.listed is not None else NEVER
+        forgotten = world.memory._replace(
+            accepted_in=NEVER, held=False, stop_due=False, unfinished=False, emptied_in=live
+        )
+        record = self.stepper.record(StreamRecord(KEY))
+        return world._replace(record=record, memory=forgotten, emptied=NOW, quiet=False)
