@@ -437,10 +437,6 @@ def _times_left_ahead() -> tuple[Patch, ...]:
     return ((decide, "within_reach", same), (recorder, "within_reach", same))
 
 
-def _due_entries_left_ahead() -> tuple[Patch, ...]:
-    return ((Invocation, "put_in_order", lambda _self: 0),)
-
-
 def _emptied_taken_for_new() -> tuple[Patch, ...]:
     return ((Continuity, "may_miss_records", lambda _self, _began: False),)
 
@@ -503,7 +499,6 @@ BUGS: Mapping[str, Bug] = {
         Bug("text stored as it came", _text_as_it_came),
         Bug("slots wait for the time that was", _slots_of_the_time_that_was),
         Bug("times left ahead when the clock is set back", _times_left_ahead),
-        Bug("due entries left ahead when the clock is set back", _due_entries_left_ahead),
         Bug("emptied store taken for a new one", _emptied_taken_for_new),
         Bug("refused write taken for stored", _refused_taken_for_stored),
     )
