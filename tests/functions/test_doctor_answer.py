@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from functions.record_command.doctor import ASKED_LIVE
 from shared.config import Settings
 from shared.protocol.command_errors import OperatorActionNeeded
 from shared.store.store_errors import StoreUnavailable
@@ -113,12 +114,22 @@ def test_live_is_asked_with_the_role_of_the_function(stage: Stage) -> None:
     ]
 
 
-def test_live_is_asked_by_nobody_s_doctor_more_often_than_every_five_seconds(stage: Stage) -> None:
-    first, second = examined(stage)["live"], examined(stage)["live"]
-    stage.clock.pass_ms(5_000)
+@pytest.mark.parametrize("others_ask", [False, True])
+def test_live_is_asked_by_everybody_s_doctors_once_a_second(stage: Stage, others_ask: bool) -> None:
+    waited: list[float] = []
 
-    assert first == examined(stage)["live"]
-    assert second == [{"domain": "live.example.com", "online": None, "code": "AskedJustNow"}]
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        stage.clock.pass_ms(round(seconds * 1000))
+        if others_ask:
+            stage.store.touch(ASKED_LIVE)
+
+    stage.app = replace(stage.app, wait=wait)
+    first, second = examined(stage)["live"], examined(stage)["live"]
+
+    busy = [{"domain": "live.example.com", "online": None, "code": "AskedJustNow"}]
+    assert waited == [0, 1.0]
+    assert second == (busy if others_ask else first)
 
 
 def test_live_is_not_asked_about_a_digest(stage: Stage) -> None:
