@@ -71,6 +71,33 @@ def _serves(node: Engine, key: str) -> bool:
     return True
 
 
+@dataclass
+class Pair:
+    """A primary and the replica that follows it."""
+
+    primary: Engine
+    replica: Engine
+
+    def swap(self) -> None:
+        """Let the two change roles; connections to either stay."""
+        ask(self.replica, "REPLICAOF", "NO", "ONE")
+        ask(self.primary, "REPLICAOF", HOST, self.replica.port)
+        self.primary, self.replica = self.replica, self.primary
+
+
+@contextmanager
+def pair(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[Pair]:
+    """Run a primary and a replica that has all of its data."""
+    own = {"repl-diskless-sync-delay": "0", **(options or {})}
+    with (
+        Engine(folder / "a", options=own) as primary,
+        Engine(folder / "b", options=own) as replica,
+    ):
+        ask(replica, "REPLICAOF", HOST, primary.port)
+        until(lambda: is_linked(replica))
+        yield Pair(primary, replica)
+
+
 @contextmanager
 def cluster_node(
     folder: Path, options: Mapping[str, str] | None = None, *, program: str | None = None

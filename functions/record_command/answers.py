@@ -68,6 +68,13 @@ class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
     command: Command | None
     code: Annotated[str | None, Meta(description="Live's own, where it did not simply accept")]
     request_id: Annotated[str | None, Meta(description="Live's")]
+    replicated: Annotated[
+        Count | None,
+        Meta(
+            description="how many replicas of the store had this when it was answered; null: the"
+            " store has none, or does not tell"
+        ),
+    ]
     file_by: Annotated[Time | None, Meta(description="when the file is there at the latest")]
 
 

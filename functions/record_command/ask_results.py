@@ -68,6 +68,7 @@ class AskResult(Struct, frozen=True):
     now: int
     command: Command | None = None
     answer: Accepted | LiveError | None = None
+    replicated: int | None = None
 
     def later(self, loaded: Loaded) -> AskResult:
         """Return the result with the record of now, which another instance may have written."""
@@ -86,7 +87,9 @@ class AskResult(Struct, frozen=True):
         return self.record.pending is not None or self.record.flight is not None
 
 
-def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Response:
+def response_of(
+    request: ApiRequest, asked: Asked, handled: HandleResult, replicated: int | None
+) -> Response:
     """Return the response to the request; raise the error that says why it failed."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
@@ -94,7 +97,7 @@ def response_of(request: ApiRequest, asked: Asked, handled: HandleResult) -> Res
         raise _unfit_end(request, handled)
     if handled.refused is not None:
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
-    result = _became(asked, handled)
+    result = replace(_became(asked, handled), replicated=replicated)
     applied: dict[str, str] = {}
     seconds = request.headers.get(PREFER)
     if seconds is not None and (waited := _awaited(request, result, min(seconds, MAX_WAIT_S))):
@@ -256,6 +259,7 @@ def _view(request: ApiRequest, result: AskResult, outcome: Outcome) -> AskView:
         command=result.command or (doing.command if doing else None),
         code=answer.code if isinstance(answer, LiveError) else None,
         request_id=(answer.request_id or None) if answer else None,
+        replicated=result.replicated,
         file_by=representations.time(_file_by(result, stream_settings.merge_delay)),
     )
 

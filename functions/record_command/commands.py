@@ -38,6 +38,9 @@ from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 SLOT_WAIT_MS = 250
 """ms ahead that a slot is taken; what finds none is queued."""
 
+REPLICATED_MS = 100
+"""ms that an answer waits, at most, for the replicas of the store."""
+
 _END = (
     span(
         "max_duration",
@@ -157,6 +160,7 @@ def _handle(request: ApiRequest, asked: Asked) -> Response:
     options = HandlingOptions(
         slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=request.invocation.has_time
     )
-    return ask_results.response_of(
-        request, asked, request.invocation.handle(request.stream, asked, options)
-    )
+    invocation = request.invocation
+    handled = invocation.handle(request.stream, asked, options)
+    replicated = invocation.app.store.replicated(REPLICATED_MS)
+    return ask_results.response_of(request, asked, handled, replicated)

@@ -108,10 +108,16 @@ class RedisStore:
         kind, *details = self._run(scripts.SAVE_OR_CLAIM, keys, encode_save(save, self._interval))
         if kind == "conflict":
             return Conflict()
+        self._connection.note_save()
         version, away, sent, lease = details
         if kind == "claimed" and save.if_slot:
             return Claimed(version, _complete(save.if_slot, sent, lease), float(away))
         return Stored(version, over_quota=kind == "over_quota", next_slot_in_ms=float(away))
+
+    def replicated(self, most_ms: int) -> int | None:
+        """Return how many replicas have what this thread saved since it last asked, waiting at most
+        `most_ms` for all of them; None if there is no replica, or if the engine does not tell."""
+        return self._connection.replicated(most_ms)
 
     def keys_of(self, key: StreamKey) -> list[str]:
         """Return the keys that a save touches, in the order of its script."""

@@ -170,7 +170,36 @@ class RedisConnection:
                 self._start_over(kept, error)
             if not _may_repeat(error, repeatable=repeatable):
                 raise
-        return self._on_new(commands, WAITS_NUMBER - 1)
+        answers = self._on_new(commands, WAITS_NUMBER - 1)
+        self._of_thread.kept = None  # a save that was repeated may have written on the other one
+        return answers
+
+    def note_save(self) -> None:
+        """Remember the connection of this thread's last command as the one that saved."""
+        self._of_thread.saved = self._of_thread.kept
+
+    def replicated(self, most_ms: int) -> int | None:
+        """Return how many replicas have what this thread saved since it last asked here, waiting
+        `most_ms` for all of them; None if nothing was saved, if there is no replica, or if the
+        engine does not tell."""
+        from redis.exceptions import RedisError
+
+        saved: Kept | None = getattr(self._of_thread, "saved", None)
+        self._of_thread.saved = None
+        try:
+            if saved:
+                self._free.remove(saved)
+        except ValueError:
+            return None  # it has ended, and another one would count what it has written itself
+        if saved is None:
+            return None
+        try:
+            return _replicated(saved, most_ms)
+        except (RedisError, OSError):
+            return None
+        finally:
+            if saved.is_open:
+                self._free.append(saved)
 
     def close(self) -> None:
         self._era += 1
@@ -317,6 +346,17 @@ def _target(asked: Address, moved: MovedError) -> Address:
     port; what its certificate must say is the configured name either way."""
     host = asked.host if moved.host in ("", "?") else moved.host
     return Address(host, moved.port, asked.name)
+
+
+def _replicated(kept: Kept, most_ms: int) -> int | None:
+    """Ask on the connection that saved: WAIT counts the replicas that have its writes."""
+    from redis.exceptions import ResponseError
+
+    try:
+        replicas = len(kept.answers([["ROLE"]])[0][2])
+    except ResponseError:  # this user may not ask; one replica is the least that there can be
+        return kept.answers([["WAIT", 1, most_ms]])[0] or None
+    return int(kept.answers([["WAIT", replicas, most_ms]])[0]) if replicas else None
 
 
 def _require_primary(connection: Connection) -> None:

@@ -190,6 +190,10 @@ class SqliteStore:
         with self._writing() as db:
             db.execute("DELETE FROM worker WHERE name=? AND id=?", (name, who))
 
+    def replicated(self, _most_ms: int) -> int | None:
+        """Return None: a file has no replicas."""
+        return None
+
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
         """Return streams that are due: stops before restarts before starts, then by priority, then
         the oldest. No other worker gets them for `hold` ms, or until they are saved."""

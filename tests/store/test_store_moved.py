@@ -4,16 +4,14 @@ same call."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from msgspec.structs import replace
 
 from benchmarks.drills.forwarder import Forwarder
-from benchmarks.drills.servers import ask, cluster_node, cluster_of_six, is_linked, join, until
+from benchmarks.drills.servers import ask, cluster_node, cluster_of_six, join, pair, until
 from cli.local.redis_server import Engine
 from shared.protocol import Command
 from shared.store.contract import Stored
@@ -136,28 +134,6 @@ def test_replicas_alone_are_told() -> None:
 # --- a primary and a replica swap roles ---------------------------------------------------------
 
 
-class Pair(NamedTuple):
-    primary: Engine
-    replica: Engine
-
-
-@contextmanager
-def pair(folder: Path) -> Iterator[Pair]:
-    options = {"repl-diskless-sync-delay": "0"}
-    with (
-        Engine(folder / "a", options=options) as primary,
-        Engine(folder / "b", options=options) as replica,
-    ):
-        ask(replica, "REPLICAOF", "127.0.0.1", primary.port)
-        until(lambda: is_linked(replica))
-        yield Pair(primary, replica)
-
-
-def swap(engines: Pair) -> None:
-    ask(engines.replica, "REPLICAOF", "NO", "ONE")
-    ask(engines.primary, "REPLICAOF", "127.0.0.1", engines.replica.port)
-
-
 @pytest.mark.slow
 def test_a_swap_of_roles_behind_one_address_is_not_even_noticed(tmp_path: Path) -> None:
     with pair(tmp_path) as engines, Forwarder(engines.primary.port) as forwarder:
@@ -165,19 +141,22 @@ def test_a_swap_of_roles_behind_one_address_is_not_even_noticed(tmp_path: Path) 
         store.save_or_claim(SAVING)
         until(lambda: "room1" in str(ask(engines.replica, "KEYS", "*record*")))
         forwarder.target = engines.replica.port
-        swap(engines)
+        engines.swap()
 
         assert store.save_or_claim(replace(SAVING, version=1)) == Stored(2)
-        assert "room1" in str(ask(engines.replica, "KEYS", "*record*"))
+        assert "room1" in str(ask(engines.primary, "KEYS", "*record*"))
         store.close()
 
 
 @pytest.mark.slow
 def test_a_swap_of_roles_between_two_named_addresses_is_not_even_noticed(tmp_path: Path) -> None:
-    with pair(tmp_path) as engines, closing(at(*(one.port for one in engines))) as store:
+    with (
+        pair(tmp_path) as engines,
+        closing(at(engines.primary.port, engines.replica.port)) as store,
+    ):
         store.save_or_claim(SAVING)
         until(lambda: "room1" in str(ask(engines.replica, "KEYS", "*record*")))
-        swap(engines)
+        engines.swap()
 
         assert store.save_or_claim(replace(SAVING, version=1)) == Stored(2)
 

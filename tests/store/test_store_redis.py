@@ -181,7 +181,7 @@ def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
 
 def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_path: Path) -> None:
     with Engine(tmp_path) as engine, counting(engine.port) as (port, asked):
-        store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
+        store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=0.01)
         flying = claiming(SAVING.if_no_slot)
         store.save_or_claim(flying)  # from now on it knows the script, and the way
         store.load(KEY)
