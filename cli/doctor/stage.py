@@ -42,9 +42,20 @@ def up(snapshot: Snapshot) -> Findings:
         yield fault(f"{unread.subject} could not be read: {unread.why}")
 
 
+_GRANT = "redis-cli -u $LIVE_RECORD_STORE acl setuser USER {}"
+
+
 def store(snapshot: Snapshot) -> Findings:
-    if not isinstance(snapshot.examined, Unread) and not snapshot.examined["store"]["writable"]:
-        yield fault(f"the store accepts no writes: {snapshot.examined['store']['why']}")
+    """Yield what keeps the store from being used: commands that its user may not run, or any
+    other reason."""
+    view = {} if isinstance(snapshot.examined, Unread) else snapshot.examined["store"]
+    missing = view.get("missing", ())  # the release before has no such field
+    if missing:
+        text = f"the store's user may not run {', '.join(missing)}, which live-record needs"
+        granted = " ".join(f"+{name.lower()}" for name in missing)
+        yield fault(text, _GRANT.format(f"~live-record:* {granted}"))
+    elif not view.get("writable", True):
+        yield fault(f"the store accepts no writes: {view['why']}")
 
 
 SHOWN_ELSEWHERE = {"store_unavailable", "reconcile_never_ran", "reconcile_silent", "mode_observe"}
@@ -93,8 +104,14 @@ def _redis(settings: Json) -> Iterator[Finding]:
             "the store lets the operating system decide when to write to disk",
             _CONFIG.format("appendfsync", "everysec"),
         )
+    if "role" not in settings:
+        yield warning(
+            "whether the store loses records in a restart or evicts them is not known: its user may"
+            " not run INFO",
+            _GRANT.format("+info"),
+        )
     evicts = settings.get("maxmemory_policy", "noeviction")
-    if evicts != "noeviction":
+    if evicts.startswith("allkeys"):  # the others evict keys that expire: we have none
         lost = f"the store evicts records when memory runs short (maxmemory-policy {evicts})"
         yield fault(lost, _CONFIG.format("maxmemory-policy", "noeviction"))
     if settings.get("aof_last_write_status", "ok") != "ok":
@@ -245,7 +262,12 @@ def _size(snapshot: Snapshot) -> int | None:
 
 CHECKS = (
     Check("stage", "the stage answers, and its settings are sound", up),
-    Check("store", "the store answers and accepts writes", store, ("examined",)),
+    Check(
+        "store",
+        "the store answers, accepts writes, and refuses no command that is needed",
+        store,
+        ("examined",),
+    ),
     Check("health", "the stage reports no other problem of its own", health, ("health",)),
     Check(
         "identity",

@@ -324,6 +324,9 @@ class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
     settings: Annotated[Mapping[str, str], Meta(description="under the engine's own names")]
     writable: bool
     why: Annotated[str, Meta(description="what keeps it from being written to")]
+    missing: Annotated[
+        Sequence[str], Meta(description="commands that the store needs and its user may not run")
+    ]
     expected_id: Annotated[
         str, Meta(description="what the deploy gave this stage; empty: none, and no check is made")
     ]

@@ -109,18 +109,17 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
 def _store(request: ApiRequest) -> StoreView:
     """Return the state of the store. It is written to, to see whether it takes writes; nobody reads
     that timestamp."""
-    app = request.invocation.app
+    app, missing = request.invocation.app, list[str]()
     expected = app.settings.store_id
     try:
+        missing += app.store.missing_commands()
         app.store.touch(MARK)
         found = app.store.condition()
         found_id = app.store.state().store_id or ""
     except StoreUnavailable as error:
         why = _why(request, error)
-        return StoreView("", {}, writable=False, why=why, expected_id=expected, found_id="")
-    return StoreView(
-        found.engine, found.settings, writable=True, why="", expected_id=expected, found_id=found_id
-    )
+        return StoreView("", {}, False, why, missing, expected, "")  # noqa: FBT003 - its fields in order
+    return StoreView(found.engine, found.settings, True, "", missing, expected, found_id)  # noqa: FBT003 - as above
 
 
 def _why(request: ApiRequest, error: StoreUnavailable) -> str:

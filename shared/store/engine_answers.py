@@ -53,6 +53,8 @@ PROBLEMS = frozenset(
         *("store_tls", "store_untrusted", "store_wrong_name"),
     ]
 )
+AWAY = frozenset(["store_unreachable", "store_closed", SILENT])
+"""Nobody answered: to ask more takes time and tells nothing."""
 ELSEWHERE = frozenset(
     [
         *("store_read_only", "store_loading", "store_cluster_down", "store_primary_down"),

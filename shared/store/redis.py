@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,9 @@ from shared.store.contract import (
     Watched,
     furthest_slot_ms,
 )
-from shared.store.engine_answers import problem_of
-from shared.store.redis_connection import RedisConnection
+from shared.store.engine_answers import AWAY, problem_of
+from shared.store.engine_commands import NEEDED, REFUSALS
+from shared.store.redis_connection import Command, RedisConnection, is_unknown_script
 from shared.store.save_request import (
     AGE_CHARS,
     POSITION_PREFIX_CHARS,
@@ -206,12 +207,34 @@ class RedisStore:
         return int(self._run(scripts.NOW, self._keys("now")))
 
     def condition(self) -> Condition:
-        """Return how durable the engine is. A managed engine may refuse CONFIG."""
-        info = dict(line.split(":", 1) for line in self._do("INFO").splitlines() if ":" in line)
-        found = {name: info[name] for name in SAFETY if name in info}
+        """Return how durable the engine is. A user or a managed engine may be refused either of the
+        two commands that tell."""
+        found: dict[str, str] = {}
+        with suppress(StoreUnavailable):
+            info = dict(line.split(":", 1) for line in self._do("INFO").splitlines() if ":" in line)
+            found |= {name: info[name] for name in SAFETY if name in info}
         with suppress(StoreUnavailable):
             found |= _pairs(self._do("CONFIG", "GET", "appendfsync"))
         return Condition("redis", found)
+
+    def missing_commands(self) -> Sequence[str]:
+        """Return the commands that the store needs and this user or engine refuses. Each is tried
+        where it does no harm; raise StoreUnavailable if nobody answers."""
+        (key,) = self._keys("timestamps")
+        return [
+            name
+            for name, arguments in NEEDED.items()
+            if self._refuses(name, *(argument or key for argument in arguments))
+        ]
+
+    def _refuses(self, *command: str) -> bool:
+        try:
+            self._do(*command)
+        except StoreUnavailable as error:
+            if error.problem in AWAY:
+                raise
+            return error.problem in REFUSALS
+        return False
 
     def watched(self, domain: str) -> Sequence[Watched]:
         """Return the sessions of a domain that have not ended."""
@@ -283,10 +306,7 @@ class RedisStore:
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord | Unreadable]:
         fields = ("document", "sent", "lease")
-        with self._errors_named():
-            rows = self._connection.execute_all(
-                [("HMGET", self._of("record", key), *fields) for key in keys]
-            )
+        rows = self._asked([("HMGET", self._of("record", key), *fields) for key in keys])
         for key, (document, sent, lease) in zip(keys, rows, strict=True):
             if document is not None:
                 yield _read(key, document, sent, lease)
@@ -362,17 +382,15 @@ class RedisStore:
 
     def _run(self, script: Script, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401 - as the script says
         """Run the script by its digest, or by its text on an engine that does not know it yet."""
-        self.prepare()
-        from redis.exceptions import NoScriptError
-
         digest = script.digest  # a file that is missing must not look like an engine that is away
         arguments = (len(keys), *keys, self._time(), *self._of_preludes(script), *args)
-        execute, repeatable = self._connection.execute, script.repeatable
-        with self._errors_named():
-            try:
-                return execute("EVALSHA", digest, *arguments, repeatable=repeatable)
-            except NoScriptError:
-                return execute("EVAL", script.text, *arguments, repeatable=repeatable)
+        repeatable = script.repeatable
+        try:
+            return self._asked([("EVALSHA", digest, *arguments)], repeatable=repeatable)[0]
+        except StoreUnavailable as error:
+            if not is_unknown_script(error.__cause__):
+                raise
+        return self._asked([("EVAL", script.text, *arguments)], repeatable=repeatable)[0]
 
     def _of_preludes(self, script: Script) -> tuple[str | float, ...]:
         """Return the arguments of the script's preludes, which stand before its own."""
@@ -384,18 +402,15 @@ class RedisStore:
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
         """Execute a command that may be repeated, and return its answer as the engine gave it."""
-        with self._errors_named():
-            return self._connection.execute(*command)
+        return self._asked([command])[0]
 
-    @contextmanager
-    def _errors_named(self) -> Iterator[None]:
-        """Raise StoreUnavailable for the client's errors; nothing is half done then."""
-        self.prepare()
-        from redis.exceptions import RedisError
-
+    def _asked(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
+        """Return an answer for each command. Raise StoreUnavailable; nothing is half done then."""
+        connection = self._connection
+        connection.prepare()  # from here on it has failures
         try:
-            yield
-        except (RedisError, OSError) as error:
+            return connection.execute(commands, repeatable=repeatable)
+        except connection.failures as error:
             problem = problem_of(error)
             text = f"{type(error).__name__}: {error}"[:_SHOWN_CHARS]
             raise StoreUnavailable(f"{self._url.where}: {problem} ({text})", problem) from error

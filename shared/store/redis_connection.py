@@ -54,7 +54,7 @@ def _plain() -> ModuleType:
 
 
 class Unsent(Exception):
-    """Raised before anything was sent; `error` is the client's or the system's."""
+    """Raised where no connection came about; `error` is the client's or the system's."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -76,36 +76,23 @@ class Kept:
         return self.connection.is_connected
 
     def check(self, *, thoroughly: bool) -> None:
-        """Raise Unsent if the connection has ended: asked of one that was long idle, and of each
-        one if `thoroughly`."""
-        from redis.exceptions import RedisError
-
-        try:
-            self.connection.check_health()  # type: ignore[no-untyped-call] # redis-py's own
-            has_ended = thoroughly and self.connection.can_read(0)
-        except (RedisError, OSError) as error:
-            self.close()
-            raise Unsent(error) from error
-        if has_ended:
-            self.close()
-            raise Unsent(ConnectionError("the engine closed the connection"))
+        """Raise RedisError or OSError if the connection has ended: asked of one that was long idle,
+        and of each one if `thoroughly`."""
+        self.connection.check_health()  # type: ignore[no-untyped-call] # redis-py's own
+        if thoroughly and self.connection.can_read(0):
+            raise ConnectionError("the engine closed the connection")
 
     def answers(self, commands: Sequence[Command]) -> list[Any]:
         """Return one answer for each command. Raise RedisError; the connection is closed then,
         unless it is the engine's answer to a single command."""
-        from redis.exceptions import ResponseError
-
         connection = self.connection
         try:
             for command in commands:
                 connection.send_command(*command, check_health=False)  # type: ignore[no-untyped-call] # as above
             return [connection.read_response() for _ in commands]
-        except ResponseError as error:
-            if len(commands) > 1 or problem_of(error) in ELSEWHERE:
+        except BaseException as error:
+            if len(commands) > 1 or not _leaves_connection(error):
                 self.close()
-            raise
-        except BaseException:
-            self.close()
             raise
 
     def close(self) -> None:
@@ -141,34 +128,32 @@ class RedisConnection:
         self._lock = Lock()
         self._context: ssl.SSLContext | None = None
         self._of_thread = local()
-        self._is_imported = False
+        self.failures: tuple[type[Exception], ...] = ()
+        """What a command may raise, once the client is imported."""
 
     def prepare(self) -> None:
         """Import the client now, not when the first event waits for it."""
-        if not self._is_imported:
-            import_redis(lazy_imports=self._lazy_imports)
-            self._is_imported = True
+        if not self.failures:
+            redis = import_redis(lazy_imports=self._lazy_imports)
+            self.failures = (redis.RedisError, OSError)
 
-    def execute(self, *command: str | float, repeatable: bool = True) -> Any:  # noqa: ANN401 - as the command says
-        """Return the answer. Raise RedisError or OSError. Without `repeatable` the command is not
-        sent again where it may have been carried out."""
-        return self.execute_all([command], repeatable=repeatable)[0]
-
-    def execute_all(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
-        """Execute the commands in one round trip, and return one answer for each."""
-        self.prepare()
-        from redis.exceptions import RedisError
-
-        kept = self._free_one()
+    def execute(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
+        """Execute the commands in one round trip, once it is prepared, and return one answer for
+        each. Raise one of `failures`. Without `repeatable` nothing is sent again that may have been
+        carried out."""
+        kept, was_sent = self._free_one(), False
         if kept is None:
             return self._on_new(commands, WAITS_NUMBER)
         try:
             kept.check(thoroughly=not repeatable)
+            was_sent = True
             return self._answers(kept, commands)
-        except (Unsent, RedisError, OSError) as error:
+        except self.failures as error:
+            if not was_sent:
+                kept.close()
             if not kept.is_open:
                 self._start_over(kept, error)
-            if not _may_repeat(error, repeatable=repeatable):
+            if was_sent and not _may_repeat(error, repeatable=repeatable):
                 raise
         answers = self._on_new(commands, WAITS_NUMBER - 1)
         self._of_thread.kept = None  # a save that was repeated may have written on the other one
@@ -329,13 +314,27 @@ class RedisConnection:
         return connection
 
 
+def is_unknown_script(error: BaseException | None) -> bool:
+    """Return True if the engine does not know the script of a digest."""
+    from redis.exceptions import NoScriptError
+
+    return isinstance(error, NoScriptError)
+
+
+def _leaves_connection(error: BaseException) -> bool:
+    """Return True for an answer of the engine after which the connection is still of use."""
+    from redis.exceptions import ResponseError
+
+    return isinstance(error, ResponseError) and problem_of(error) not in ELSEWHERE
+
+
 def _may_repeat(error: Exception, *, repeatable: bool) -> bool:
     """Return True if nothing was done, or if what may have been done may be done again. After a
     time-out there is no time left."""
     from redis.exceptions import ConnectionError as Disconnected
     from redis.exceptions import TimeoutError as TimedOut
 
-    if isinstance(error, Unsent) or problem_of(error) in ELSEWHERE:
+    if problem_of(error) in ELSEWHERE:
         return True
     is_gone = isinstance(error, Disconnected | OSError) and not isinstance(error, TimedOut)
     return repeatable and is_gone

@@ -190,6 +190,10 @@ class SqliteStore:
         with self._writing() as db:
             db.execute("DELETE FROM worker WHERE name=? AND id=?", (name, who))
 
+    def missing_commands(self) -> Sequence[str]:
+        """Return nothing: a file refuses no command."""
+        return ()
+
     def replicated(self, _most_ms: int) -> int | None:
         """Return None: a file has no replicas."""
         return None

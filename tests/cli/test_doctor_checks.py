@@ -67,6 +67,7 @@ EXAMINED: dict[str, Any] = {
         },
         "writable": True,
         "why": "",
+        "missing": [],
         "expected_id": "cn-shanghai.prod.aaaa",
         "found_id": "cn-shanghai.prod.aaaa",
     },
@@ -195,12 +196,20 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
+    (
+        "store",
+        FAULT,
+        "may not run HSET, EVALSHA",
+        "redis-cli -u $LIVE_RECORD_STORE acl setuser USER ~live-record:* +hset +evalsha",
+        lambda: examined("store", missing=["HSET", "EVALSHA"], writable=False, why="no permission"),
+    ),
     ("health", FAULT, "other writer. End it.", "", lambda: reporting(stops_commands=True)),
     ("health", WARNING, "other writer. End it.", "", lambda: reporting(stops_commands=False)),
     ("identity", WARNING, "is not checked", DEPLOY, lambda: examined("store", expected_id="")),
     ("durable", FAULT, "loses every intent", "redis-cli", lambda: engine(aof_enabled="0")),
     ("durable", WARNING, "write to disk", "redis-cli", lambda: engine(appendfsync="no")),
     ("durable", FAULT, "allkeys-lru", "redis-cli", lambda: engine(maxmemory_policy="allkeys-lru")),
+    ("durable", WARNING, "may not run INFO", "redis-cli", lambda: examined("store", settings={})),
     ("durable", FAULT, "replica", "", lambda: engine(role="slave")),
     ("durable", FAULT, "the free space", "", lambda: engine(aof_last_write_status="err")),
     ("policy", FAULT, "not in force", APPLY, lambda: examined("policy", fault="rule: is wrong")),
@@ -497,6 +506,12 @@ def test_a_healthy_stage_has_nothing_to_fix() -> None:
     assert [
         finding for finding in examine(CHECKS, HEALTHY) if finding.severity is not Severity.OK
     ] == []
+
+
+@pytest.mark.parametrize("harmless", ["noeviction", "volatile-lru", "volatile-ttl"])
+def test_an_eviction_of_what_expires_is_no_fault(harmless: str) -> None:
+    """None of our keys expires. volatile-lru is the default of Alibaba Cloud's instances."""
+    assert found(engine(maxmemory_policy=harmless), "durable") == []
 
 
 @pytest.mark.parametrize(("check", "severity", "says", "fix", "change"), CASES)

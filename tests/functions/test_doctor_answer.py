@@ -58,6 +58,7 @@ def test_it_says_how_the_store_keeps_things(stage: Stage) -> None:
         "settings": settings,
         "writable": True,
         "why": "",
+        "missing": [],
         "expected_id": "",
         "found_id": "",
     }
@@ -77,6 +78,7 @@ def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
         "settings": {},
         "writable": False,
         "why": "the store does not answer (it has no memory left)",
+        "missing": [],
         "expected_id": "",
         "found_id": "",
     }

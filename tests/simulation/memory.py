@@ -261,6 +261,9 @@ class MemoryStore:
         ahead = min(max(rate_limit.free_at - now, 0.0), furthest_slot_ms(self._interval))
         return Use(1000 / self._interval, weighed * 1000 / MINUTE_MS, ahead)
 
+    def missing_commands(self) -> Sequence[str]:
+        return ()
+
     def replicated(self, _most_ms: int) -> int | None:
         return None
 

@@ -11,7 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from benchmarks.drills.forwarder import Forwarder
-from benchmarks.drills.servers import ask, cluster_node, cluster_of_six, join, pair, until
+from benchmarks.drills.servers import (
+    ask,
+    cluster_node,
+    cluster_of_six,
+    encrypted_cluster,
+    join,
+    pair,
+    until,
+)
 from cli.local.redis_server import Engine
 from shared.protocol import Command
 from shared.store.contract import Stored
@@ -232,6 +240,20 @@ def test_the_death_of_the_slot_s_node_is_over_once_the_cluster_has_failed_over(
         victim = cluster.primary_of(NODE_SLOT_KEY)
         seeds = [node.port for node in cluster.nodes[:3]]
         with closing(at(*seeds)) as warm:
+            warm.save_or_claim(SAVING)
+            ask(victim, "WAIT", 1, 5000)
+            victim.kill()
+            until(lambda: cluster.can_write(NODE_SLOT_KEY, but=victim))
+
+            assert warm.save_or_claim(replace(SAVING, version=1)) == Stored(2)
+
+
+@pytest.mark.prove
+def test_the_same_over_tls_with_an_authority_of_one_s_own(tmp_path: Path) -> None:
+    """Its nodes name addresses, and their certificate a name."""
+    with encrypted_cluster(tmp_path) as (cluster, url):
+        victim = cluster.primary_of(NODE_SLOT_KEY)
+        with closing(store_at(url)) as warm:
             warm.save_or_claim(SAVING)
             ask(victim, "WAIT", 1, 5000)
             victim.kill()

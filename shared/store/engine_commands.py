@@ -1,0 +1,59 @@
+"""The commands of a Redis that the store uses, and a harmless trial of each.
+
+RedisStore tries them for the doctor; docs/store.md lists them. A test holds both against the
+scripts and the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+TOUCHED: Final = "examined"
+"""The field of the hash of timestamps that exists before a trial: the doctor sets it."""
+_RANGE = ("0", "0")
+_LEX = ("-", "(-")
+
+NEEDED: Final[Mapping[str, Sequence[str]]] = {
+    "EVAL": ("return 1", "0"),
+    "EVALSHA": ("0" * 40, "0"),
+    "TIME": (),
+    "HGET": ("", TOUCHED),
+    "HMGET": ("", TOUCHED),
+    "HGETALL": ("",),
+    "HLEN": ("",),
+    "HSET": ("", TOUCHED, "0"),
+    "HINCRBY": ("", TOUCHED, "0"),
+    "HDEL": ("", "nothing"),
+    "LINDEX": ("", "0"),
+    "LRANGE": ("", *_RANGE),
+    "LPUSH": ("", "nothing"),
+    "LSET": ("", "0", "nothing"),
+    "LTRIM": ("", *_RANGE),
+    "ZADD": ("", "0", "nothing"),
+    "ZREM": ("", "nothing"),
+    "ZREMRANGEBYSCORE": ("", *_RANGE),
+    "ZCARD": ("",),
+    "ZCOUNT": ("", *_RANGE),
+    "ZLEXCOUNT": ("", *_LEX),
+    "ZRANGE": ("", *_RANGE),
+    "ZRANGEBYLEX": ("", *_LEX),
+    "ZRANGEBYSCORE": ("", *_RANGE),
+    "ZREVRANGE": ("", *_RANGE),
+    "ZSCORE": ("", "nothing"),
+}
+"""Each with the arguments of its trial; "" is the key of the timestamps, a hash. What is for lists
+and sorted sets finds the wrong type there and does nothing, but not before the permission is asked.
+"""
+OPTIONAL: Final[Mapping[str, str]] = {
+    "SELECT": "a database other than 0 cannot be used",
+    "PING": "a connection that was idle for 15 s is not tried before it is used",
+    "INFO": "the doctor cannot say how safe the data is",
+    "CONFIG": "the doctor cannot say how often the engine writes to its disk",
+    "ROLE": "of several addresses, one of a replica is left only at the first write; and an answer"
+    " counts one replica at the most",
+    "WAIT": "no answer says how many replicas have it",
+}
+"""What is lost without each."""
+REFUSALS: Final = ("store_no_permission", "store_unknown_command")
+"""The problems that a trial looks for; whatever else is answered comes after the permission."""
