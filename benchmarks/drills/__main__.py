@@ -17,7 +17,16 @@ from pathlib import Path
 
 from benchmarks.drills.result import Result
 
-DRILLS = ("cluster", "unreadable_record", "unstorable_event", "emptied", "stepped_clock")
+DRILLS = (
+    "cluster",
+    "unreadable_record",
+    "unstorable_event",
+    "emptied",
+    "stepped_clock",
+    "tls_cluster",
+    "replica",
+    "acl_user",
+)
 """The modules of this package that are drills, in the order in which they run."""
 
 

@@ -16,8 +16,9 @@ TOLD_WITHIN_S = 120.0
 
 @dataclass(frozen=True)
 class Result:
-    """`recovered_s` is None if the stage did not recover while it was watched. A drill in which no
-    request failed has nothing to tell: `health_told_within_s` may be None there."""
+    """`recovered_s` is None if the stage did not recover while it was watched. `failing_s` is the
+    time from the first failed request to the last; what is over sooner than health has to tell of
+    it need not be told, so that `health_told_within_s` may be None there."""
 
     drill: str
     recovered_s: float | None
@@ -25,6 +26,7 @@ class Result:
     health_told_within_s: float | None
     asked: int
     failed: int
+    failing_s: float
     health_why: str = ""
     """What health said."""
     is_store_fault: bool = True
@@ -36,9 +38,9 @@ class Result:
 
     @property
     def _was_told(self) -> bool:
-        if self.health_told_within_s is None:
-            return self.failed == 0
         bound_s = STORE_TOLD_WITHIN_S if self.is_store_fault else TOLD_WITHIN_S
+        if self.health_told_within_s is None:
+            return self.failing_s < bound_s
         return self.health_told_within_s <= bound_s
 
     def shown(self) -> dict[str, object]:

@@ -15,7 +15,9 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from cli.local.redis_server import Engine
+from benchmarks.drills.certificates import sign_for
+from cli.errors import Failure
+from cli.local.redis_server import Engine, redis
 from cli.local.reserved_port import HOST, ReservedPort
 
 ABLE_WITHIN_S = 120.0
@@ -125,6 +127,42 @@ def cluster_of_six(folder: Path, options: Mapping[str, str] | None = None) -> It
         )
         join(nodes[:3], nodes[3:])
         yield Cluster(nodes)
+
+
+@contextmanager
+def encrypted_cluster(folder: Path) -> Iterator[tuple[Cluster, str]]:
+    """Run the same over TLS, and yield the URL with its first three nodes too. The certificate is
+    for `localhost`, signed by an authority of its own. Raise Failure without a system's Redis."""
+    certificates = folder / "certificates"
+    sign_for("localhost", certificates)
+    with ExitStack() as stack:
+        ports = [stack.enter_context(ReservedPort()) for _ in range(6)]
+        nodes = tuple(
+            stack.enter_context(
+                cluster_node(
+                    folder / f"node{number}",
+                    {**_tls(certificates), "tls-port": str(reserved.port)},
+                    program=_with_tls(),
+                )
+            )
+            for number, reserved in enumerate(ports)
+        )
+        join(nodes[:3], nodes[3:])
+        hosts = ",".join(f"localhost:{reserved.port}" for reserved in ports[:3])
+        yield Cluster(nodes), f"rediss://{hosts}?ssl_ca_certs={certificates}/ca.pem"
+
+
+def _tls(certificates: Path) -> dict[str, str]:
+    files = {"ca-cert": "ca", "cert": "cert", "key": "key"}
+    options = {f"tls-{name}-file": f"{certificates}/{file}.pem" for name, file in files.items()}
+    return {**options, "tls-auth-clients": "no", "tls-cluster": "yes", "tls-replication": "yes"}
+
+
+def _with_tls() -> str:
+    program = redis()
+    if program is None:
+        raise Failure("No redis-server is installed. Run apt-get install redis-server.")
+    return program
 
 
 def join(primaries: tuple[Engine, ...], replicas: tuple[Engine, ...]) -> None:

@@ -100,6 +100,7 @@ class Traffic:
             seconds,
             asked=len(self.asks),
             failed=sum(not ask.ok for ask in self.asks),
+            failing_s=self._failing_s(),
             health_why=self.health_why,
             is_store_fault=is_store_fault,
         )
@@ -113,6 +114,10 @@ class Traffic:
         if not worked or max(worked) <= last:
             return None
         return round(max(last - self.able_at, 0.0), 2)
+
+    def _failing_s(self) -> float:
+        failed = [ask for ask in self.asks if not ask.ok]
+        return round(failed[-1].ended - failed[0].began, 2) if failed else 0.0
 
     def _stops_lost(self) -> int:
         """Count the streams that Live records though their stop was answered."""
