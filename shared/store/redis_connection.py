@@ -386,6 +386,11 @@ def _encrypted() -> Any:  # noqa: ANN401 - a class whose base is imported late
     and verifies the address that MOVED named."""
     from redis.connection import Connection
 
+    if not hasattr(
+        Connection, "_connect"
+    ):  # else the override would be dead, and nothing encrypted
+        raise OSError("redis-py has no Connection._connect: use a release that the tests ran with")
+
     class Encrypted(Connection):
         """`names`: those that the certificate may have, the configured one first."""
 
