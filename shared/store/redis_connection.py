@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 LATER = ("asyncio", "importlib.metadata")
 UNUSED = (
     "cryptography",
-    *("redis.asyncio", "redis.cluster", "redis.commands.cluster", "redis.keyspace_notifications"),
-    *(f"redis.commands.{name}" for name in ("bf", "json", "search", "timeseries", "vectorset")),
-    *("redis.multidb", "redis.ocsp", "redis.sentinel"),
+    *("redis.asyncio", "redis.client", "redis.cluster", "redis.commands"),
+    *("redis.keyspace_notifications", "redis.multidb", "redis.ocsp", "redis.sentinel"),
 )
 IDLE_S = 15
 """s after which a connection is tried before it is trusted: an instance may have been frozen."""
