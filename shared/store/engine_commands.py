@@ -23,6 +23,7 @@ NEEDED: Final[Mapping[str, Sequence[str]]] = {
     "HGETALL": ("",),
     "HLEN": ("",),
     "HSET": ("", TOUCHED, "0"),
+    "HSETNX": ("", TOUCHED, "0"),
     "HINCRBY": ("", TOUCHED, "0"),
     "HDEL": ("", "nothing"),
     "LINDEX": ("", "0"),
