@@ -42,6 +42,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
 
     def resync() -> int:
         invocation.report_store()
+        invocation.note_size()
         return invocation.resync()
 
     steps = {RESYNC: resync, REPLAY: invocation.replay_undelivered, AUDIT: invocation.audit}

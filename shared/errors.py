@@ -29,6 +29,7 @@
     | | · LiveNotActivated       the account has no ApsaraVideo Live
     + StoreUnavailable           stored or not, nobody knows: the event may be repeated
     | · ForeignStore             another stage's: nothing is sent
+    | · StoreFull                it has no room left: nothing was stored
     + Unreadable                 a record that this release cannot read: only a stop replaces it
     + Misconfigured              the settings cannot be served with, every fault at once
 

@@ -256,6 +256,22 @@ class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class StoreSizeView(Struct, frozen=True, forbid_unknown_fields=True):
+    """How full the store's engine is."""
+
+    used_bytes: Count
+    limit_bytes: Annotated[
+        Count | None, Meta(description="null: the engine has no limit, or does not say")
+    ]
+    full_in_ms: Annotated[
+        Count | None,
+        Meta(
+            description="if it goes on growing as in the last days; null: it does not, or it has"
+            " not been known for a day"
+        ),
+    ]
+
+
 class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     """If the store does not answer, only `ready`, `why`, `problems` and `store` are present."""
 
@@ -272,6 +288,9 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["ok", "unwritable", "unavailable"],
         Meta(description="unwritable: it answers, and takes no writes"),
     ]
+    store_size: Annotated[
+        StoreSizeView | UnsetType | None, Meta(description="null: the engine does not let us ask")
+    ] = UNSET
     written_ms_ago: Annotated[
         Count | UnsetType,
         Meta(description="since this instance last wrote to the store, which it tries every 5 s"),

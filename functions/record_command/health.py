@@ -21,7 +21,12 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from functions.record_command.answers import HealthView, RateLimitView, StageProblemView
+from functions.record_command.answers import (
+    HealthView,
+    RateLimitView,
+    StageProblemView,
+    StoreSizeView,
+)
 from functions.record_command.representations import phase_counts
 from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
@@ -43,8 +48,8 @@ from shared.invocation.app import App
 from shared.protocol import Phase
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
-from shared.store.contract import Queue, Use
-from shared.store.store_errors import StoreUnavailable
+from shared.store.contract import DAY_MS, Queue, Size, Use
+from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.store_state import StoreState
 from shared.store.write_probe import WriteResult
 
@@ -61,6 +66,10 @@ OTHER_STAGE_MS = 600_000
 """ms for which another stage is taken to act after a callback from it."""
 BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
+LEAST_ROOM_BYTES = 100_000
+"""With less than that an engine counts as full."""
+NEARLY_FULL_PERCENT = 80
+FULL_SOON_MS = 7 * DAY_MS
 
 
 class StageProblem(Struct, frozen=True):
@@ -84,6 +93,7 @@ class Facts(Struct, frozen=True):
     use: Use
     phases: Mapping[Phase, int]
     state: StoreState
+    size: Size | None
 
 
 Check = Callable[[Facts], Iterator[StageProblem]]
@@ -95,6 +105,21 @@ def store_takes_writes(facts: Facts) -> Iterator[StageProblem]:
         yield _of_store(error)
     elif ago > BUSY_MS:
         yield StageProblem("store_busy", {"ago": written(ago)}, ago, stops_commands=True)
+
+
+def store_has_room(facts: Facts) -> Iterator[StageProblem]:
+    size = facts.size
+    if size is None:
+        return
+    full_in = size.full_in_ms
+    about: dict[str, str | int] = {"percent": int(100 * size.share), "left": written(full_in or 0)}
+    if size.limit is not None and size.limit - size.used < LEAST_ROOM_BYTES:
+        if not isinstance(facts.write.error, StoreFull):
+            yield StageProblem(StoreFull.problem, about, stops_commands=True)
+    elif full_in is not None and full_in < FULL_SOON_MS:
+        yield StageProblem("store_full_soon", about)
+    elif size.share * 100 > NEARLY_FULL_PERCENT:
+        yield StageProblem("store_nearly_full", about)
 
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
@@ -191,6 +216,7 @@ def acts_alone(facts: Facts) -> Iterator[StageProblem]:
 CHECKS: tuple[Check, ...] = (
     store_takes_writes,
     store_is_ours,
+    store_has_room,
     reconcile_runs,
     steps_run,
     online_lists_are_read,
@@ -225,7 +251,7 @@ def _facts(app: App, write: WriteResult) -> Facts:
     store = app.store
     app.policies.policy()  # it may be older than this release allows
     counted = (store.queue(), store.quarantined(), store.use(), store.phases())
-    return Facts(app, write, store.ages(), *counted, store.state())
+    return Facts(app, write, store.ages(), *counted, store.state(), store.size())
 
 
 def _view(
@@ -246,9 +272,10 @@ def _shown(problem: StageProblem, language: Language) -> StageProblemView:
 
 
 def _with_figures(view: HealthView, facts: Facts) -> HealthView:
-    use, phases = facts.use, facts.phases
+    use, phases, size = facts.use, facts.phases, facts.size
     return replace(
         view,
+        store_size=size and StoreSizeView(size.used, size.limit, size.full_in_ms),
         written_ms_ago=facts.write.written_ms_ago,
         reconciled_ms_ago=facts.ages.get(RECONCILED),
         due=facts.queue.depth,

@@ -190,6 +190,7 @@ class StreamSettingsCache:
             max_duration=settings.max_duration,
             hold=settings.hold,
             merge_delay=settings.merge_delay,
+            keep=settings.keep,
             status_known=status_known,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,

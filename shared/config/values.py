@@ -166,6 +166,15 @@ def merge_delay(text: str) -> int:
     return delay
 
 
+def keep(text: str) -> int:
+    """Return how long to keep a stream, in ms. Live lists an undelivered callback for seven days
+    (docs/platform/live.md §7), and it must find the record that it is about."""
+    kept = duration(text)
+    if kept < duration("7d"):
+        raise ValueError("it is 7d or longer: for so long Live lists a callback that was lost")
+    return kept
+
+
 def _split(text: str, otherwise: str) -> SplitResult:
     try:
         url = urlsplit(text)

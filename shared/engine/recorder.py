@@ -26,6 +26,7 @@ from shared.engine.effects import (
 from shared.protocol import (
     Accepted,
     CommandSettled,
+    Decision,
     Event,
     FileFailed,
     FileLeft,
@@ -42,13 +43,14 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError
 from shared.protocol.continuity import Continuity
+from shared.protocol.derived.ends_recording import ends_recording
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.invariants import broken
 from shared.protocol.state.recording import record_of_unknown
 from shared.protocol.stream import Command
-from shared.store.contract import Claimed, Conflict, Loaded, Save, Stored
+from shared.store.contract import LEAST_KEEP_MS, Claimed, Conflict, Loaded, Save, Stored
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 TAKEN_FOR_MS = 2_000
@@ -194,12 +196,13 @@ class Recorder:
                 loaded.continuity,
             )
             if_slot = self._claim(decision.record, loaded.now, options)
-            tells = decision.entries and (options.record_no_ops or _is_of_a_file(event))
             is_due = options.must_save and loaded.version > 0
-            if not (if_slot or tells or is_due) and decision.record == loaded.record:
+            needs_save = is_due or _needs_save(loaded, decision, event, options)
+            if not (if_slot or needs_save):
                 return step
             save = self._save(loaded, decision.record, if_slot, settings, options)
-            save = replace(save, entries=decision.entries, files=_left(event))
+            must_fit = ends_recording(loaded.record, decision.record, event)
+            save = replace(save, entries=decision.entries, files=_left(event), must_fit=must_fit)
             saved = yield from do(SaveOrClaim(save))
             if not isinstance(saved, Conflict):
                 return _after(step, save, saved)
@@ -249,6 +252,7 @@ class Recorder:
             quota=quota,
             if_no_quota=if_no_quota,
             sets_aside=loaded.sets_aside,
+            keep_ms=max(settings.keep, LEAST_KEEP_MS),
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
@@ -309,6 +313,15 @@ def _with_over_quota(record: StreamRecord, *, over_quota: bool) -> StreamRecord:
     if record.pending is None or record.pending.over_quota is over_quota:
         return record
     return replace(record, pending=replace(record.pending, over_quota=over_quota))
+
+
+def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: HandlingOptions) -> bool:
+    """Return True if the decision changed the record, or is worth a line of its history. A stream
+    of which nothing is known has none."""
+    if decision.record != loaded.record:
+        return True
+    tells = bool(decision.entries) and (options.record_no_ops or _is_of_a_file(event))
+    return tells and not decision.record.is_blank
 
 
 def _is_of_a_file(event: Event) -> bool:

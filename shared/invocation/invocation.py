@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -257,6 +258,12 @@ class Invocation:
         if failure is not None:
             raise failure
         return done
+
+    def note_size(self) -> None:
+        """Remember how full the store is, so that health can say when it will be full. A store that
+        is away is ignored."""
+        with suppress(StoreUnavailable):
+            self.app.store.note_size()
 
     def is_needed(self) -> bool:
         """Return True if so few reconciles are at work that this one, which was woken, should

@@ -107,6 +107,8 @@ class Reason(OpenEnum):
     FILE_FAILED = "file_failed"
     REPORTED_LATE = "reported_late"
     FORGED = "forged"
+    # what becomes of the record
+    FORGOTTEN = "forgotten"
     # what Live asks and remarks
     ON_DEMAND = "on_demand"
     ON_DEMAND_DECLINED = "on_demand_declined"

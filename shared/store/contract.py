@@ -20,6 +20,15 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
 
+KEEP_MS = 30 * 24 * 3_600_000
+"""ms for which a line of history and a file are kept, where nothing else is said."""
+DAY_MS = 86_400_000
+SAMPLES_MS = 8 * DAY_MS
+"""ms for which the sizes of an engine are remembered, one a day."""
+LEAST_KEEP_MS = 8 * 24 * 3_600_000
+"""ms for which they are kept at least: a callback that Live could not deliver comes again for seven
+days (docs/platform/live.md §7), and its file must be known by then."""
+
 
 class Loaded(Struct, frozen=True):
     """A stored record. For an unknown stream `version` is 0 and `record` is empty."""
@@ -35,6 +44,10 @@ class Save(Struct, frozen=True):
     """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
     `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. Of
     `files` each (domain, uri) is stored once, however often it is reported.
+
+    Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
+    deleted, with all that is stored about its stream. One that `must_fit` is stored even if the
+    engine is full, without its lines of history and files then.
 
     With `if_no_quota` the flight must fit into the quota too. A stream that does not count against
     it yet is refused if the quota is used up, or if more urgent streams wait for the rest of it.
@@ -57,6 +70,8 @@ class Save(Struct, frozen=True):
     if_no_quota: StreamRecord | None = None
     sets_aside: bool = False
     decided_at: int = 0
+    keep_ms: int = KEEP_MS
+    must_fit: bool = False
 
     @property
     def key(self) -> StreamKey:
@@ -149,6 +164,34 @@ class Use(Struct, frozen=True):
     rate: float
     used: float
     ahead: float
+
+
+class Size(Struct, frozen=True):
+    """How full an engine is, in bytes. `limit` is None where it has none or does not say so;
+    `per_day`, by how much it has grown a day lately, is None until it was known for a day."""
+
+    used: int
+    limit: int | None = None
+    per_day: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Return the part of the limit that is used; 0 without a limit."""
+        return self.used / self.limit if self.limit else 0.0
+
+    @property
+    def full_in_ms(self) -> int | None:
+        """Return when it will be full if it goes on growing as it does; None if it will not."""
+        if self.limit is None or self.per_day is None or self.per_day <= 0:
+            return None
+        return max(round((self.limit - self.used) / self.per_day * DAY_MS), 0)
+
+
+def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
+    """Return the growth a day, in bytes, since the oldest sample; `samples` has bytes by time. What
+    was sampled within the last day proves little."""
+    at = min(samples, default=now)
+    return (used - samples[at]) * DAY_MS / (now - at) if now - at >= DAY_MS else None
 
 
 class Condition(Struct, frozen=True):

@@ -10,13 +10,14 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+NO_PERMISSION, OUT_OF_MEMORY = "store_no_permission", "store_out_of_memory"
 ANSWERS = {
     "NOAUTH": "store_needs_password",
     "WRONGPASS": "store_wrong_password",
-    "NOPERM": "store_no_permission",
+    "NOPERM": NO_PERMISSION,
     "LOADING": "store_loading",
     "READONLY": "store_read_only",
-    "OOM": "store_out_of_memory",
+    "OOM": OUT_OF_MEMORY,
     "MISCONF": "store_disk",
     "CLUSTERDOWN": "store_cluster_down",
     "MASTERDOWN": "store_primary_down",

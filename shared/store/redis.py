@@ -19,11 +19,13 @@ from shared.store import scripts
 from shared.store.codec import entry_from_json, from_json
 from shared.store.contract import (
     COMMANDS,
+    DAY_MS,
     FIRST_PAUSE_MS,
     MAX_PAUSE_MS,
     MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
+    SAMPLES_MS,
     STEP_MS,
     URGENT_PAUSE_MS,
     Claimed,
@@ -36,12 +38,14 @@ from shared.store.contract import (
     Queue,
     Save,
     Saved,
+    Size,
     Stored,
     Use,
     Watched,
     furthest_slot_ms,
+    growth,
 )
-from shared.store.engine_answers import AWAY, problem_of
+from shared.store.engine_answers import AWAY, NO_PERMISSION, OUT_OF_MEMORY, problem_of
 from shared.store.engine_commands import NEEDED, REFUSALS
 from shared.store.redis_connection import Command, RedisConnection, is_unknown_script
 from shared.store.save_request import (
@@ -54,7 +58,7 @@ from shared.store.save_request import (
     uri_of,
 )
 from shared.store.scripts import Script
-from shared.store.store_errors import StoreUnavailable, Unreadable
+from shared.store.store_errors import StoreFull, StoreUnavailable, Unreadable
 from shared.store.store_state import GAP_MS, SEEN_EVERY_MS, StoreState
 from shared.store.store_url import parse
 
@@ -211,7 +215,7 @@ class RedisStore:
         two commands that tell."""
         found: dict[str, str] = {}
         with suppress(StoreUnavailable):
-            info = dict(line.split(":", 1) for line in self._do("INFO").splitlines() if ":" in line)
+            info = self._info()
             found |= {name: info[name] for name in SAFETY if name in info}
         with suppress(StoreUnavailable):
             found |= _pairs(self._do("CONFIG", "GET", "appendfsync"))
@@ -235,6 +239,37 @@ class RedisStore:
                 raise
             return error.problem in REFUSALS
         return False
+
+    def _info(self, *sections: str) -> Mapping[str, str]:
+        lines = self._do("INFO", *sections).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def size(self) -> Size | None:
+        """Return how full the engine is; None if this user may not ask. An engine without a limit
+        ends when the machine has no memory left; a managed one may not say how much that is."""
+        info = self._memory()
+        if info is None:
+            return None
+        used = int(info["used_memory"])
+        limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0))
+        now, *samples = self._run(scripts.SIZES, self._keys("sizes"))
+        known = {int(at): int(size) for at, size in (sample.split(" ") for sample in samples)}
+        return Size(used, limit or None, growth(known, used, int(now)))
+
+    def note_size(self) -> None:
+        """Remember the size of today, for `size` to tell how it grows."""
+        info = self._memory()
+        if info is not None:
+            used = info["used_memory"]
+            self._run(scripts.NOTE_SIZE, self._keys("sizes"), used, DAY_MS, SAMPLES_MS)
+
+    def _memory(self) -> Mapping[str, str] | None:
+        try:
+            return self._info("memory")
+        except StoreUnavailable as error:
+            if error.problem != NO_PERMISSION:
+                raise
+            return None
 
     def watched(self, domain: str) -> Sequence[Watched]:
         """Return the sessions of a domain that have not ended."""
@@ -364,8 +399,9 @@ class RedisStore:
         return {name: int(ago) for name, ago in zip(found[::2], found[1::2], strict=True)}
 
     def try_write(self, name: str) -> bool:
-        """Do as `touch`. Return True: of this engine's writers none waits for another."""
-        self.touch(name)
+        """Do as `touch`, unless the engine is full. Return True: of this engine's writers none
+        waits for another."""
+        self._run(scripts.TRY_WRITE, self._keys("timestamps"), name)
         return True
 
     def close(self) -> None:
@@ -412,8 +448,9 @@ class RedisStore:
             return connection.execute(commands, repeatable=repeatable)
         except connection.failures as error:
             problem = problem_of(error)
+            kind = StoreFull if problem == OUT_OF_MEMORY else StoreUnavailable
             text = f"{type(error).__name__}: {error}"[:_SHOWN_CHARS]
-            raise StoreUnavailable(f"{self._url.where}: {problem} ({text})", problem) from error
+            raise kind(f"{self._url.where}: {problem} ({text})", problem) from error
 
 
 _SHOWN_CHARS = 300

@@ -47,6 +47,11 @@ def encode_save(save: Save, interval: float) -> str:
     request = {
         "token": secrets.token_hex(8),
         "member": name_of(save.key),
+        "domain": domain,
+        "forgets": save.if_no_slot.is_blank,
+        "keep_ms": save.keep_ms,
+        "must_fit": save.must_fit,
+        "age_chars": AGE_CHARS,
         "version": save.version,
         "clock_at_least": save.decided_at - STEP_MS,
         "slot_wait_ms": save.slot_wait_ms,
@@ -122,10 +127,10 @@ def uri_of(domain: str, uri: str) -> str:
 
 def file_of(member: str, at: str, known: str | None) -> File:
     """Return a file from its member in the stream's sorted set, its score and what is kept beside
-    its name: "start stop duration", or of the release before only "<duration>ms" or "1"."""
+    its name: "start stop duration stored", or of the release before only "<duration>ms" or "1"."""
     uri, parts = member[AGE_CHARS:], (known or "").split(" ")
-    if len(parts) == 3:  # noqa: PLR2004 - start, stop, duration
-        start, stop, duration = (None if part == _UNKNOWN else int(part) for part in parts)
+    if len(parts) == 4:  # noqa: PLR2004 - start, stop, duration, stored
+        start, stop, duration = (None if part == _UNKNOWN else int(part) for part in parts[:3])
         return File(uri, start, stop, duration)
     lasted = int(parts[0].removesuffix(_MS)) if parts[0].endswith(_MS) else None
     return File(uri, int(member[:AGE_CHARS]) or None, int(at) or None, lasted)

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS history (
 CREATE INDEX IF NOT EXISTS history_stream ON history (domain, app, stream, id);
 CREATE TABLE IF NOT EXISTS file (
     domain TEXT NOT NULL, uri TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
-    start INTEGER NOT NULL, stop INTEGER NOT NULL, duration INTEGER,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL, duration INTEGER, stored_at INTEGER,
     stop_unknown INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (domain, uri)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS file_stream ON file (domain, app, stream, stop, start);
@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS store (
 CREATE TABLE IF NOT EXISTS quarantine (
     domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, crashes INTEGER NOT NULL,
     PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS size (
+    day INTEGER PRIMARY KEY, at INTEGER NOT NULL, used INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -59,6 +61,7 @@ def create(db: sqlite3.Connection) -> None:
 LATER_COLUMNS = (
     ("file", "duration INTEGER"),
     ("file", "stop_unknown INTEGER NOT NULL DEFAULT 0"),
+    ("file", "stored_at INTEGER"),
     ("record", "ends_at INTEGER"),
     ("record", "aside TEXT"),
 )

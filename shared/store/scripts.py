@@ -9,7 +9,7 @@ Rules for a script, held by tests/store/test_scripts.py where a test can:
   (Tair, `script_check_enable`). Whatever belongs to several streams lies under one key, and all
   keys of a stage share one hash tag.
 - It checks before it writes, and its first write is one that an engine out of memory refuses:
-  nothing is ever half done.
+  nothing is ever half done. What a full engine has to do all the same begins with when_full.lua.
 - Constants come as arguments. The text that runs is the files as they are: preludes, then script.
 """
 
@@ -25,6 +25,10 @@ WATCHED_CLOCK = ("clock", "watch_clock")
 """Preludes of a script that notices a step of the clock; the store is its second key."""
 RATE_LIMIT = ("clock", "rate_limit")
 """Preludes of a script that reads or takes slots; the rate limit is its first key."""
+ALWAYS = ("clock", "when_full")
+RATE_LIMIT_ALWAYS = (*ALWAYS, "rate_limit")
+WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
+"""The same for a script that a full engine has to run, too."""
 
 
 class Script:
@@ -40,8 +44,8 @@ class Script:
     ) -> None:
         self.name = name
         self.files = (*preludes, name)
-        self.uses_rate_limit = preludes == RATE_LIMIT
-        self.watches_clock = preludes == WATCHED_CLOCK
+        self.uses_rate_limit = "rate_limit" in preludes
+        self.watches_clock = "watch_clock" in preludes
         self.repeatable = repeatable
 
     @cached_property
@@ -62,23 +66,27 @@ def _read(name: str) -> str:
 
 LOAD = Script("load", WATCHED_CLOCK)
 SAVE_OR_CLAIM = Script("save_or_claim", RATE_LIMIT)
-TAKE_DUE = Script("take_due", CLOCK)
-POSTPONE = Script("postpone", CLOCK)
+TAKE_DUE = Script("take_due", ALWAYS)
+POSTPONE = Script("postpone", ALWAYS)
 QUEUE_STATE = Script("queue_state", CLOCK)
-TAKE_SLOT = Script("take_slot", RATE_LIMIT)
-DELAY_SLOTS = Script("delay_slots", RATE_LIMIT)
+TAKE_SLOT = Script("take_slot", RATE_LIMIT_ALWAYS)
+DELAY_SLOTS = Script("delay_slots", RATE_LIMIT_ALWAYS)
 RATE_LIMIT_USE = Script("rate_limit_use", RATE_LIMIT)
 NOW = Script("now", CLOCK)
-REGISTER = Script("register", WATCHED_CLOCK)
-MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT, repeatable=False)
+REGISTER = Script("register", WATCHED_CLOCK_ALWAYS)
+MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT_ALWAYS, repeatable=False)
 """Repeated, it would find its own wake-up noted, and nobody would be woken."""
-TOUCH = Script("touch", CLOCK)
+TOUCH = Script("touch", ALWAYS)
+TRY_WRITE = Script("touch", CLOCK)
+"""The same, refused by a full engine."""
 AGE_MS = Script("age_ms", CLOCK)
 AGES = Script("ages", CLOCK)
+NOTE_SIZE = Script("note_size", ALWAYS)
+SIZES = Script("sizes", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
 """Repeated, it would take its own version for that of another operator."""
 GET_POLICY = Script("get_policy")
-MOVE_MISPLACED = Script("move_misplaced", CLOCK)
+MOVE_MISPLACED = Script("move_misplaced", ALWAYS)
 ACCEPT = Script("accept")
 ALL = (
     *(
@@ -92,6 +100,6 @@ ALL = (
         RATE_LIMIT_USE,
         NOW,
     ),
-    *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, PUT_POLICY, GET_POLICY),
+    *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
     *(MOVE_MISPLACED, ACCEPT),
 )

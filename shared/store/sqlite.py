@@ -8,7 +8,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from shutil import disk_usage
 from threading import RLock
+from typing import ParamSpec, TypeVar
 
 from msgspec.structs import astuple, replace
 
@@ -23,10 +27,12 @@ from shared.store import command_queue
 from shared.store.codec import entry_from_json, entry_to_json, from_json, to_json
 from shared.store.contract import (
     COMMANDS,
+    DAY_MS,
     HISTORY_MAX_ENTRIES,
     MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
+    SAMPLES_MS,
     STEP_MS,
     Claimed,
     Condition,
@@ -38,13 +44,15 @@ from shared.store.contract import (
     Queue,
     Save,
     Saved,
+    Size,
     Stored,
     Use,
     Watched,
+    growth,
     watched_of,
 )
 from shared.store.schema import create
-from shared.store.store_errors import StoreUnavailable, Unreadable
+from shared.store.store_errors import StoreFull, StoreUnavailable, Unreadable
 from shared.store.store_state import StoreState
 
 SAFETY = ("journal_mode", "synchronous")
@@ -52,6 +60,31 @@ BUSY_S = 2.0
 """s that a writer waits for another one before it gives up."""
 SWITCH_PAUSE_S = 0.02
 """s between two tries to switch a new file to its write-ahead log."""
+FULL = "database or disk is full"
+"""What SQLite says then, and of nothing else."""
+ROOM_ROWS = 500
+"""Lines of history that make room in a full file: some 20 pages, which a few hundred saves of stops
+use up."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
+    """Make room and try once more where the file is full: what is written does not grow, and
+    without it no stop would be sent."""
+
+    @wraps(act)
+    def retrying(*args: P.args, **named: P.kwargs) -> T:
+        try:
+            return act(*args, **named)
+        except StoreFull:
+            store = args[0]
+            assert isinstance(store, SqliteStore)  # noqa: S101 - for the type checker
+            store._make_room()  # noqa: SLF001 - its own method
+            return act(*args, **named)
+
+    return retrying
 
 
 class SqliteStore:
@@ -93,6 +126,15 @@ class SqliteStore:
         return touched
 
     def save_or_claim(self, save: Save) -> Saved:
+        try:
+            return self._save(save)
+        except StoreFull:
+            if not (save.must_fit or save.if_no_slot.is_blank):
+                raise
+            self._make_room()
+            return self._save(replace(save, entries=(), files=()))
+
+    def _save(self, save: Save) -> Saved:
         # Version, slot and quota are read and written in one transaction: two writers of one
         # version, or two starts for the last quota, would otherwise both succeed.
         with self._writing() as db:
@@ -100,24 +142,25 @@ class SqliteStore:
             version, rule = _before(db, save.key)
             if version != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
-            saved, record, waits = self._choose(db, save, rule, now)
+            if save.if_no_slot.is_blank:
+                return _forget(db, save, rule, now)
+            saved, record, waits = self._choose(db, save, rule, _next_version(db, version), now)
             row = command_queue.row_of(record, save.quota, waits, now)
             if save.sets_aside:
                 _set_aside(db, save.key)
             command_queue.release(db, save.key)
-            _put(db, record, version + 1, row)
+            _put(db, record, saved.version, row)
             command_queue.move(db, rule, row[5], save.quota, now)
             entries = (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries
-            _append(db, save.key, entries, now)
-            for file in save.files:
-                _keep(db, save.key, file, now)
+            _append(db, save, entries, now)
+            _keep(db, save, now)
         return saved
 
     def _choose(
-        self, db: sqlite3.Connection, save: Save, rule: str | None, now: int
+        self, db: sqlite3.Connection, save: Save, rule: str | None, version: int, now: int
     ) -> tuple[Stored | Claimed, StreamRecord, str]:
         """Return the outcome, the record to store, and the scope whose quota it waits for or ""."""
-        stored = Stored(save.version + 1)
+        stored = Stored(version)
         if save.if_slot is None:
             return stored, save.if_no_slot, ""
         waits = command_queue.full_scope(db, save, rule)
@@ -131,6 +174,7 @@ class SqliteStore:
         record = _complete(save.if_slot, slot, save.lease_ms)
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
+    @_even_if_full
     def poll_slot(self, wait: int) -> float | None:
         """Take the polls' next slot; return in how many ms it comes. Take none and return None if
         it is more than `wait` ms away."""
@@ -141,6 +185,7 @@ class SqliteStore:
             )
         return max(slot - now, 0.0) if taken else None
 
+    @_even_if_full
     def slow(self, ms: int) -> None:
         """Give no slot to a command for `ms`: Live has throttled."""
         with self._writing() as db:
@@ -152,6 +197,7 @@ class SqliteStore:
             used, ahead = command_queue.use(db, COMMANDS, self._interval, self._clock())
         return Use(1000 / self._interval, used, ahead)
 
+    @_even_if_full
     def register(self, name: str, who: str, ms: int) -> int:
         """Register or renew a worker for `ms` from now; return how many others are registered."""
         with self._writing() as db:
@@ -168,6 +214,7 @@ class SqliteStore:
             ).fetchone()
         return int(all_of_them) - 1
 
+    @_even_if_full
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True, once within `ms`, if one more worker should be woken: none is at work, or
         fewer than `most` are and they leave slots unused."""
@@ -186,6 +233,7 @@ class SqliteStore:
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (woken, now))
         return True
 
+    @_even_if_full
     def deregister(self, name: str, who: str) -> None:
         with self._writing() as db:
             db.execute("DELETE FROM worker WHERE name=? AND id=?", (name, who))
@@ -198,6 +246,7 @@ class SqliteStore:
         """Return None: a file has no replicas."""
         return None
 
+    @_even_if_full
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
         """Return streams that are due: stops before restarts before starts, then by priority, then
         the oldest. No other worker gets them for `hold` ms, or until they are saved."""
@@ -205,6 +254,7 @@ class SqliteStore:
             rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
 
+    @_even_if_full
     def postpone(self, key: StreamKey) -> None:
         """Leave a stream whose handling crashed alone for a while, longer after each crash. The
         next save ends that."""
@@ -260,6 +310,22 @@ class SqliteStore:
         with self._reading() as db:
             pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in SAFETY}
         return Condition("sqlite", {name: str(value) for name, value in pragmas.items()})
+
+    def size(self) -> Size:
+        """Return how full the file is. Its limit is the disk, or its own where that is smaller."""
+        with self._reading() as db:
+            samples = dict(db.execute("SELECT at, used FROM size").fetchall())
+            used, room = _used(db), _room(db, self._path)
+        return Size(used, used + room, growth(samples, used, self._clock()))
+
+    @_even_if_full
+    def note_size(self) -> None:
+        """Remember the size of today, for `size` to tell how it grows."""
+        with self._writing() as db:
+            now = self._clock()
+            row = (now // DAY_MS, now, _used(db))
+            db.execute("INSERT OR IGNORE INTO size VALUES (?,?,?)", row)
+            db.execute("DELETE FROM size WHERE day <= ?", ((now - SAMPLES_MS) // DAY_MS,))
 
     def queue(self) -> Queue:
         now = self._clock()
@@ -330,6 +396,7 @@ class SqliteStore:
         with self._reading() as db:
             return _state(db).misplaced_after
 
+    @_even_if_full
     def move_misplaced(self, before: str, after: str) -> None:
         """Note that they are in order up to `after`; where that is `before`, all of them are. Do
         nothing if another process has noted something else meanwhile."""
@@ -366,6 +433,7 @@ class SqliteStore:
             ).fetchall()
         return [HistoryLine(entry_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
+    @_even_if_full
     def touch(self, name: str) -> None:
         """Set the timestamp of this name to now."""
         with self._writing() as db:
@@ -434,7 +502,8 @@ class SqliteStore:
             with self._lock:
                 yield self._open()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
+            kind = StoreFull if FULL in str(error) else StoreUnavailable
+            raise kind(f"{self._path}: {error}") from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -444,9 +513,19 @@ class SqliteStore:
             try:
                 yield db
             except BaseException:
-                db.execute("ROLLBACK")
+                if db.in_transaction:  # a full file has ended it already
+                    db.execute("ROLLBACK")
                 raise
             db.execute("COMMIT")
+
+    def _make_room(self) -> None:
+        """Free pages for what has to be written into a full file: drop the oldest lines of history
+        of any stream. SQLite uses the pages again before it asks for more."""
+        with self._writing() as db:
+            db.execute(
+                "DELETE FROM history WHERE id IN (SELECT id FROM history ORDER BY id LIMIT ?)",
+                (ROOM_ROWS,),
+            )
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -499,6 +578,23 @@ def _put_state(db: sqlite3.Connection, state: StoreState) -> None:
 def _lease_end(now: int) -> int:
     """Return when the lease of a worker that registers now ends at the latest."""
     return now + MAX_WORKER_LEASE_MS
+
+
+def _used(db: sqlite3.Connection) -> int:
+    return (_pragma(db, "page_count") - _pragma(db, "freelist_count")) * _pragma(db, "page_size")
+
+
+def _room(db: sqlite3.Connection, path: str) -> int:
+    """Return how many more bytes fit in: into free pages, or new ones as far as file and disk have
+    room for them."""
+    new_pages = _pragma(db, "max_page_count") - _pragma(db, "page_count")
+    page_bytes = _pragma(db, "page_size")
+    on_disk = disk_usage(Path(path).parent).free
+    return min(new_pages * page_bytes, on_disk) + _pragma(db, "freelist_count") * page_bytes
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    return int(db.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _columns(key: StreamKey) -> tuple[str, str, str]:
@@ -556,16 +652,40 @@ def _put(
     db.execute(_PUT, (*_columns(record.key), *kept, *row))
 
 
-def _append(
-    db: sqlite3.Connection, key: StreamKey, entries: Sequence[HistoryEntry], now: int
-) -> None:
+FORGOTTEN = "forgotten"
+"""The name under which the highest version of all deleted records is kept, beside the quotas."""
+
+
+def _next_version(db: sqlite3.Connection, version: int) -> int:
+    """Return the version to store. A new record's is higher than that of any deleted one: whoever
+    still has the old record in hand must not take the new one for it."""
+    if version > 0:
+        return version + 1
+    return command_queue.taken(db, FORGOTTEN) + 1
+
+
+def _forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> Stored:
+    """Delete the record and all that is stored about its stream."""
+    for table in ("record", "history", "file", "quarantine"):
+        db.execute(
+            f"DELETE FROM {table} WHERE domain=? AND app=? AND stream=?",  # noqa: S608 - names of our own
+            _columns(save.key),
+        )
+    command_queue.move(db, rule, None, save.quota, now)
+    highest = max(command_queue.taken(db, FORGOTTEN), save.version)
+    db.execute("REPLACE INTO taken VALUES (?,?)", (FORGOTTEN, highest))
+    return Stored(0)
+
+
+def _append(db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int) -> None:
     """Append entries to the history. One that repeats the newest one is counted, not added."""
     if not entries:
         return
+    key = _columns(save.key)
     last = db.execute(
         "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
         " ORDER BY id DESC LIMIT 1",
-        _columns(key),
+        key,
     ).fetchone()
     for entry in entries:
         row = (entry.code.value, entry_to_json(entry))
@@ -575,20 +695,34 @@ def _append(
         written = db.execute(
             "INSERT INTO history (domain, app, stream, code, about, at, last_at, count)"
             " VALUES (?,?,?,?,?,?,?,1)",
-            (*_columns(key), *row, now, now),
+            (*key, *row, now, now),
         )
         last = (written.lastrowid, *row)
     db.execute(
         "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
         " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"
         " ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (*_columns(key), *_columns(key), HISTORY_MAX_ENTRIES),
+        (*key, *key, HISTORY_MAX_ENTRIES),
     )
+    _drop_old_lines(db, key, now - save.keep_ms)
+
+
+def _drop_old_lines(db: sqlite3.Connection, key: tuple[str, str, str], before: int) -> None:
+    """Drop the lines that were last added or counted before a time; the oldest line tells whether
+    there are any."""
+    oldest = db.execute(
+        "SELECT last_at FROM history WHERE domain=? AND app=? AND stream=? ORDER BY id LIMIT 1", key
+    ).fetchone()
+    if oldest is not None and oldest[0] < before:
+        db.execute(
+            "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND last_at<?",
+            (*key, before),
+        )
 
 
 _KEEP = """
-    INSERT INTO file (domain, uri, app, stream, start, stop, stop_unknown, duration)
-    VALUES (?,?,?,?,?,?,?,?) ON CONFLICT (domain, uri) DO UPDATE SET
+    INSERT INTO file (domain, uri, app, stream, start, stop, stop_unknown, duration, stored_at)
+    VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (domain, uri) DO UPDATE SET
     start=CASE WHEN excluded.start > 0 THEN excluded.start ELSE start END,
     stop=CASE WHEN excluded.stop_unknown AND NOT (stop_unknown AND excluded.start > 0) THEN stop
         ELSE excluded.stop END,
@@ -598,9 +732,23 @@ _KEEP = """
 """The last report holds where it says more: `File.later` in SQL."""
 
 
-def _keep(db: sqlite3.Connection, key: StreamKey, file: File, now: int) -> None:
-    """Store a file. One whose end is unknown is ordered by what is known: its beginning, else when
-    it was reported."""
-    stop = file.stop or file.start or now
-    times = (file.start or 0, stop, file.stop is None, file.duration)
-    db.execute(_KEEP, (key.domain, file.uri, key.app, key.stream, *times))
+def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:
+    """Store the files, and drop those that were stored long ago; what an earlier release stored
+    counts from now. A file whose end is unknown is ordered by what is known: its beginning, else
+    when it was reported."""
+    if not save.files:
+        return
+    domain, app, stream = _columns(save.key)
+    for file in save.files:
+        stop = file.stop or file.start or now
+        times = (file.start or 0, stop, file.stop is None, file.duration, now)
+        db.execute(_KEEP, (domain, file.uri, app, stream, *times))
+    of_stream = "domain=? AND app=? AND stream=?"
+    db.execute(
+        f"UPDATE file SET stored_at=? WHERE {of_stream} AND stored_at IS NULL",  # noqa: S608 - text of our own
+        (now, domain, app, stream),
+    )
+    db.execute(
+        f"DELETE FROM file WHERE {of_stream} AND stored_at < ?",  # noqa: S608 - as above
+        (domain, app, stream, now - save.keep_ms),
+    )

@@ -25,6 +25,12 @@ class ForeignStore(StoreUnavailable):
     problem = "store_foreign"
 
 
+class StoreFull(StoreUnavailable):
+    """It has no room left. Nothing was stored."""
+
+    problem = "store_full"
+
+
 class Unreadable(LiveRecordError):
     """A record that this release cannot read. It is not touched, but for a person's stop, which
     replaces it: `version` is what that replaces, `now` the store's time."""

@@ -152,6 +152,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("HOLD", "0"),
         ("MERGE_DELAY", "10s"),
         ("MERGE_DELAY", "7h"),
+        ("KEEP", "6d"),
     ],
     ids=range(28),
 )

@@ -66,7 +66,8 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
     return replace(
         record,
         answer=None,
-        changed_at=0,
+        changed_at=_bare_changed_at(record, settings),
+        forget_at=_bare_forget_at(record),
         pending=pending and replace(pending, since=NOW),
         flight=flight and replace(flight, since=NOW),
         intent=_bare_intent(record),
@@ -80,6 +81,16 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         stopped_at=_not_before(old, record.stopped_at),
         stop_not_found_at=_not_before(old, record.stop_not_found_at),
     )
+
+
+def _bare_forget_at(record: StreamRecord) -> int | None:
+    return None if record.forget_at is None else _clamped(record.forget_at, 0)
+
+
+def _bare_changed_at(record: StreamRecord, settings: StreamSettings) -> int:
+    """Return a time that fits `forget_at`, which is all that it counts for."""
+    forget_at = _bare_forget_at(record)
+    return 0 if forget_at is None else forget_at - settings.keep
 
 
 def _not_before(old: int, time: int | None) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import pytest
 
@@ -15,7 +16,9 @@ from shared.engine.step_marks import DRAIN, StepMarks
 from shared.inbound.catalogue import Language, catalogue
 from shared.protocol import Command, Published
 from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
+from shared.store.contract import DAY_MS
 from shared.store.engine_answers import PROBLEMS
+from shared.store.sqlite import SqliteStore
 from shared.store.store_errors import StoreUnavailable
 from shared.store.write_probe import PROBE_EVERY_MS
 from tests.conftest import KEY, NOON, Clock
@@ -74,6 +77,45 @@ def store_busy(make_stage: MakeStage) -> Stage:
         stage.clock.pass_ms(61_000)
         health(stage)
     stage.clock.pass_ms(PROBE_EVERY_MS - 1)
+    return stage
+
+
+def database(stage: Stage) -> sqlite3.Connection:
+    return cast("SqliteStore", stage.store)._open()
+
+
+def store_full(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    db = database(stage)
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count={pages}")
+    return stage
+
+
+def grown(make_stage: MakeStage, *, days: int, pages: int) -> Stage:
+    """Return a stage whose file has grown by some pages in some days, and may have 10,000."""
+    stage = make_stage()
+    stage.store.note_size()
+    db = database(stage)
+    (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+    db.execute("PRAGMA max_page_count=10000")
+    db.execute("CREATE TABLE filler (bytes BLOB)")
+    db.execute("INSERT INTO filler VALUES (zeroblob(?))", (pages * page_bytes,))
+    stage.clock.pass_ms(days * DAY_MS)
+    stage.store.note_size()
+    return stage
+
+
+def store_full_soon(make_stage: MakeStage) -> Stage:
+    return grown(make_stage, days=1, pages=5_000)
+
+
+def store_nearly_full(make_stage: MakeStage) -> Stage:
+    stage = grown(make_stage, days=7, pages=9_000)
+    stage.clock.pass_ms(7 * DAY_MS)
+    stage.store.note_size()
+    stage.clock.pass_ms(2 * DAY_MS)
     return stage
 
 
@@ -270,6 +312,9 @@ CASES: dict[str, Case] = {
     "store_busy": store_busy,
     "store_emptied": store_emptied,
     "store_foreign": store_foreign,
+    "store_full": store_full,
+    "store_full_soon": store_full_soon,
+    "store_nearly_full": store_nearly_full,
     "reconcile_never_ran": reconcile_never_ran,
     "reconcile_silent": reconcile_silent,
     "resync_silent": resync_silent,
@@ -298,6 +343,7 @@ STOPS_COMMANDS = {
     "store_unavailable",
     "store_busy",
     "store_foreign",
+    "store_full",
     "reconcile_never_ran",
     "resync_silent",
     *(code for code in CASES if code in PROBLEMS),

@@ -64,6 +64,7 @@ SUPPLIED = {"fix"}
 ELSEWHERE = {
     Reason.QUEUED,  # explain
     Reason.FORGED,  # the command why
+    Reason.FORGOTTEN,  # the log, since the history is gone by then
     Reason.UNKNOWN,  # what a later release wrote
     Reason.IMPORTED,  # test_state_import
     Reason.LIVE_NOT_ACTIVATED,  # one code of OPERATOR_ACTION_NEEDED

@@ -115,6 +115,7 @@ BREAKS: dict[str, StreamRecord] = {
     "doubted_stop_implies_stopped": replace(BUSY, doubts=(Doubt(Command.STOP, NOON),)),
     "doubts_are_bounded": replace(BUSY, doubts=(Doubt(Command.START, NOON),) * 13),
     "keys_are_bounded": replace(BUSY, asked=KEYS),
+    "to_be_forgotten_implies_at_rest": replace(BUSY, forget_at=NOON),
     "session_numbers_are_not_ahead": replace(BUSY, policy_session=2),
     "live_implies_no_poll_planned": replace(BUSY, session=Session(1, NOON, time=NOON, polls=1)),
     "not_live_implies_interrupted": replace(OFF, interrupted_at=None),

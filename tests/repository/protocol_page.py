@@ -79,6 +79,7 @@ SETTINGS: Mapping[str, str] = {
     "max_duration": "The longest that an intent records, counted from the first accepted start. A "
     "stage or a rule sets it lower.",
     "hold": "How long an explicit stop holds against the policy, unless the person says otherwise.",
+    "keep": "How long a stream is remembered after its record has changed or a file was reported.",
     "merge_delay": "How long Live keeps a stopped or interrupted recording paused before it writes "
     "the file. A setting of the stage, which has to agree with Live's.",
 }
@@ -158,7 +159,8 @@ OF_THE_STORE: Mapping[str, str] = {
     f" {shown(MAX_WORKER_LEASE_MS)}; one that ends later counts no more",
     "when something last happened (reconcile, a wake-up call)": "0: it has passed",
     "when a record is due": "as its record says; saved anew after a step",
-    "when a line of history, a file or a policy was stored": "stays: nothing follows from it",
+    "when a line of history or a file was stored": "stays: it is kept for longer by as much",
+    "when a policy was stored": "stays: nothing follows from it",
 }
 
 

@@ -15,7 +15,7 @@ from tests.repository.rooms import ROOT, TREES, arrows_of, circle_in, is_room
 
 UNITS = frozenset(
     {
-        *("MS", "S", "BYTES", "CHARS", "PER_S", "ADDRESSES", "CALLS", "FAULTS"),
+        *("MS", "S", "BYTES", "CHARS", "PER_S", "ADDRESSES", "CALLS", "FAULTS", "PERCENT"),
         *("CONNECTIONS", "ENTRIES", "EVENTS", "KEYS", "LEVELS", "NUMBER", "PAGES", "PARTS"),
         *("POINTS", "RECONCILES", "ROWS", "SIZES", "STATUS", "STATUSES", "STREAMS", "WORKERS"),
     }

@@ -44,6 +44,7 @@ from shared.store.contract import (
     Queue,
     Save,
     Saved,
+    Size,
     Stored,
     Use,
     Watched,
@@ -51,7 +52,7 @@ from shared.store.contract import (
     quarantine_pause_ms,
     watched_of,
 )
-from shared.store.store_errors import Unreadable
+from shared.store.store_errors import StoreFull, Unreadable
 from shared.store.store_state import StoreState
 
 ACCOUNT = "account"
@@ -101,7 +102,9 @@ class Shared:
     lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), POLLS: Lane()})
     taken: dict[str, int] = field(default_factory=dict)
     entries: dict[StreamKey, list[HistoryLine]] = field(default_factory=dict)
-    kept: dict[tuple[str, str], tuple[StreamKey, File, int]] = field(default_factory=dict)
+    kept: dict[tuple[str, str], tuple[StreamKey, File, int, int]] = field(default_factory=dict)
+    forgotten: int = 0
+    is_full: bool = False
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     timestamps: dict[str, int] = field(default_factory=dict)
     crashes: dict[StreamKey, int] = field(default_factory=dict)
@@ -149,15 +152,23 @@ class MemoryStore:
         return Loaded(row.record, row.version, now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
+        is_blank = save.if_no_slot.is_blank
+        if self.shared.is_full and not (save.must_fit or is_blank):
+            raise StoreFull("memory: it is full")
+        if self.shared.is_full:
+            save = replace(save, entries=(), files=())
         with self.shared.lock:
             now, before = self._clock(), self.shared.rows.get(save.key)
             if (before.version if before else 0) != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             rule = before.rule if before else None
+            if is_blank:
+                self.shared.written.append((now, save.key, before))
+                return self._forget(save, rule, now)
             saved, record, waits = self._choose(save, rule, now)
             _encode(save, record)
-            row = _row(record, save.version + 1, save.quota, waits, now)
             self.shared.written.append((now, save.key, before))
+            row = _row(record, saved.version, save.quota, waits, now)
             self.shared.rows[save.key] = row
             self.shared.crashes.pop(save.key, None)
             self._move(rule, row.rule, save.quota, now)
@@ -167,7 +178,7 @@ class MemoryStore:
     def _choose(
         self, save: Save, rule: str | None, now: int
     ) -> tuple[Stored | Claimed, StreamRecord, str]:
-        stored = Stored(save.version + 1)
+        stored = Stored((save.version or self.shared.forgotten) + 1)
         if save.if_slot is None:
             return stored, save.if_no_slot, ""
         waits = self._full_scope(save, rule)
@@ -179,17 +190,35 @@ class MemoryStore:
         record = _complete(save.if_slot, slot, save.lease_ms)
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
+    def _forget(self, save: Save, rule: str | None, now: int) -> Stored:
+        shared, key = self.shared, save.key
+        shared.rows.pop(key, None)
+        shared.entries.pop(key, None)
+        shared.crashes.pop(key, None)
+        shared.kept = {uri: one for uri, one in shared.kept.items() if one[0] != key}
+        shared.forgotten = max(shared.forgotten, save.version)
+        self._move(rule, None, save.quota, now)
+        return Stored(0)
+
     def _tell(self, save: Save, *, waits: str, now: int) -> None:
+        lines, before = self.shared.entries.setdefault(save.key, []), now - save.keep_ms
         for entry in (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries:
-            _append(self.shared.entries.setdefault(save.key, []), entry, now)
+            _append(lines, entry, now)
+        while lines and lines[0].last_at < before:
+            del lines[0]
+        kept = self.shared.kept
         for file in save.files:
             self._keep(save.key, file, now)
+        for uri in [
+            uri for uri, (key, _, _, at) in kept.items() if key == save.key and at < before
+        ]:
+            del kept[uri]
 
     def _keep(self, key: StreamKey, file: File, now: int) -> None:
-        _, before, at = self.shared.kept.get((key.domain, file.uri), (key, file, now))
+        _, before, at, stored = self.shared.kept.get((key.domain, file.uri), (key, file, now, now))
         known = before.later(file)
         place = (key.domain, file.uri)
-        self.shared.kept[place] = (key, known, known.stop or known.start or at)
+        self.shared.kept[place] = (key, known, known.stop or known.start or at, stored)
 
     # --- places ---------------------------------------------------------------------------------
 
@@ -329,6 +358,13 @@ class MemoryStore:
         """Nothing is kept beyond the run."""
         return Condition("memory", {})
 
+    def size(self) -> Size:
+        """Nothing fills it but the simulation."""
+        return Size(0)
+
+    def note_size(self) -> None:
+        """There is nothing to remember."""
+
     def queue(self) -> Queue:
         now = self._clock()
         due = [row.due for row in self.shared.rows.values() if row.due <= now]
@@ -416,7 +452,7 @@ class MemoryStore:
         return found
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
-        kept = [(at, file) for whose, file, at in self.shared.kept.values() if whose == key]
+        kept = [(at, file) for whose, file, at, _ in self.shared.kept.values() if whose == key]
         kept.sort(key=lambda one: (one[0], one[1].start or 0, one[1].uri), reverse=True)
         return [file for _, file in kept[:limit]]
 

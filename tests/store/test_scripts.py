@@ -11,7 +11,15 @@ import pytest
 
 from cli.paths import ROOT
 from shared.store.redis import RedisStore
-from shared.store.scripts import ALL, FOLDER, RATE_LIMIT, SAVE_OR_CLAIM, WATCHED_CLOCK, Script
+from shared.store.scripts import (
+    ALL,
+    ALWAYS,
+    FOLDER,
+    RATE_LIMIT,
+    SAVE_OR_CLAIM,
+    WATCHED_CLOCK,
+    Script,
+)
 from tests.conftest import KEY
 
 LUA_FILES = sorted(FOLDER.glob("*.lua"))
@@ -46,7 +54,7 @@ def test_every_file_is_a_script_or_in_front_of_one() -> None:
 def test_a_file_begins_with_its_contract(file: Path) -> None:
     header = header_of(file)
 
-    if file.stem in {*RATE_LIMIT, *WATCHED_CLOCK}:
+    if file.stem in {*RATE_LIMIT, *WATCHED_CLOCK, *ALWAYS}:
         assert "Prelude: " in header
         assert "Defines: " in header
     else:
@@ -56,9 +64,9 @@ def test_a_file_begins_with_its_contract(file: Path) -> None:
 @pytest.mark.parametrize("script", ALL, ids=lambda script: script.name)
 def test_a_script_names_its_keys_as_a_managed_cluster_wants_it(script: Script) -> None:
     """Tair refuses any other way: "KEYS should not be in expression"."""
-    calls = re.findall(r"redis\.call\('(\w+)'(?:, ([^,)]*))?", script.text)
+    calls = re.findall(r"redis\.p?call\('(\w+)'(?:, ([^,)]*))?", script.text)
 
-    assert len(calls) == script.text.count("redis.call")
+    assert len(calls) == script.text.count("redis.call") + script.text.count("redis.pcall")
     assert all(re.fullmatch(r"KEYS\[\d+\]", key) for name, key in calls if name != "TIME")
 
 

@@ -130,7 +130,7 @@ def test_the_others_are_handed_out_meanwhile(store: Store) -> None:
 
 
 def test_a_stream_that_is_never_due_is_counted_and_stays_so(store: Store) -> None:
-    store.save_or_claim(saving(StreamRecord(KEY)))
+    store.save_or_claim(saving(StreamRecord(KEY, changed_at=NOON)))
     store.postpone(KEY)
     store.postpone(OTHER)
 

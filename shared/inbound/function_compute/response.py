@@ -39,7 +39,7 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
-from shared.store.store_errors import ForeignStore, StoreUnavailable, Unreadable
+from shared.store.store_errors import ForeignStore, StoreFull, StoreUnavailable, Unreadable
 
 _PHRASES: Final = {
     400: "Bad Request",
@@ -160,6 +160,12 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
         " lest it undo a stop that came between",
         1,
+    ),
+    StoreFull: _Row(
+        503,
+        "StoreFull",
+        "",
+        "a stop is still stored and sent; give the store's engine more room for all else",
     ),
     ForeignStore: _Row(
         503,

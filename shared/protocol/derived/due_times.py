@@ -44,6 +44,8 @@ def due_at(record: StreamRecord) -> int | None:
         times.append(query_online)
     if record.intent.wanted:
         times += _due_of_intent(record)
+    if record.forget_at is not None:
+        times.append(record.forget_at)
     return min(times, default=None)
 
 
@@ -79,7 +81,9 @@ PRIORITY_OF = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Com
 
 def command_priority(record: StreamRecord) -> int:
     """Return the rank when slots are short, lowest first: a command that ends a bill, then one that
-    splits a recording, then one that begins it."""
+    splits a recording, then one that begins it. What is only to be forgotten comes last."""
+    if record.forget_at is not None:
+        return max(PRIORITY_OF.values()) + 1
     return PRIORITY_OF[record.pending.command] if record.pending else 0
 
 

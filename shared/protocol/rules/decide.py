@@ -34,6 +34,7 @@ from shared.protocol.rules import (
     on_demand,
     reassert,
     recording_status,
+    retention,
     state_import,
 )
 from shared.protocol.rules import confirmation as confirmation_rules
@@ -74,11 +75,19 @@ def decide(
         if transition.refused:  # its key may be used again, once the stream stands otherwise
             transition.change(asked=record.asked)
     _send_start(transition, record)
-    if transition.record != record:
-        transition.change(changed_at=now)
+    if transition.record != record or _is_worth_keeping(event):
+        asked = idempotency.unexpired(transition.record.asked, now)
+        transition.change(changed_at=now, asked=asked)
+    retention.settle(transition, event, continuity.steady_since)
     return Decision(
         transition.record, tuple(transition.entries), transition.query_online, transition.refused
     )
+
+
+def _is_worth_keeping(event: Event) -> bool:
+    """Return True if people are to find it in the history although no record changes by it."""
+    answered_yes = isinstance(event, OnDemandAnswered) and event.need_record
+    return answered_yes or isinstance(event, FileLeft | FileFailed)
 
 
 def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR0912 - the closed union

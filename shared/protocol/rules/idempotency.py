@@ -13,12 +13,17 @@ KEY_AGE_MS = 24 * HOUR_MS
 """How long an Idempotency-Key is remembered, unless MAX_KEYS newer ones were used."""
 
 
+def unexpired(keys: tuple[IdempotencyKey, ...], now: int) -> tuple[IdempotencyKey, ...]:
+    """Return the keys that are still remembered."""
+    return tuple(key for key in keys if now - key.at < KEY_AGE_MS)
+
+
 def is_repeated_request(transition: Transition, event: Event) -> bool:
     """Return True if the key was used before: nothing may change then. Remember a new key."""
     idempotency_key = getattr(event, "idempotency_key", None)
     if not isinstance(idempotency_key, IdempotencyKey):
         return False
-    kept = tuple(ask for ask in transition.record.asked if transition.now - ask.at < KEY_AGE_MS)
+    kept = unexpired(transition.record.asked, transition.now)
     before = next((ask for ask in kept if _is_same(ask, idempotency_key)), None)
     if before is None:
         transition.change(asked=(*kept, replace(idempotency_key, at=transition.now))[-MAX_KEYS:])

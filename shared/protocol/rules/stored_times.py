@@ -81,6 +81,11 @@ def report(_record: StreamRecord, _settings: StreamSettings) -> int:
     return MAX_SLOT_WAIT_MS + TOGETHER_MS
 
 
+def kept(_record: StreamRecord, settings: StreamSettings) -> int:
+    """Return how long a stream is kept; each decision sets it anew."""
+    return settings.keep
+
+
 _OF_LIVE = _OF_PEOPLE = None
 
 STORED_TIMES: tuple[StoredTime, ...] = (
@@ -89,6 +94,8 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("", "stop_not_found_at", past),
     StoredTime("", "approved_on_demand_at", past),
     StoredTime("", "changed_at", past),
+    StoredTime("", "forget_at", kept),
+    StoredTime("", "absence_polled_at", past),
     StoredTime("intent", "made_at", past),
     StoredTime("intent", "first_accepted_at", past),
     StoredTime("intent", "until", _OF_PEOPLE),

@@ -194,6 +194,11 @@ def doubts_are_bounded(record: StreamRecord) -> bool:
     return len(record.doubts) <= MAX_DOUBTS_ENTRIES
 
 
+def to_be_forgotten_implies_at_rest(record: StreamRecord) -> bool:
+    """Only a stream that is at rest has a time at which it is forgotten."""
+    return record.forget_at is None or record.is_at_rest
+
+
 def keys_are_bounded(record: StreamRecord) -> bool:
     """A record does not grow with every Idempotency-Key."""
     return len(record.asked) <= MAX_KEYS
@@ -308,6 +313,7 @@ ALWAYS: tuple[Invariant, ...] = (
     doubted_stop_implies_stopped,
     doubts_are_bounded,
     keys_are_bounded,
+    to_be_forgotten_implies_at_rest,
     session_numbers_are_not_ahead,
     live_implies_no_poll_planned,
     not_live_implies_interrupted,

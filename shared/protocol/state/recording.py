@@ -39,7 +39,24 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     restart_doubted: bool = False
     approved_on_demand_at: int | None = None  # on demand, for the session about to open
     asked: tuple[IdempotencyKey, ...] = ()
-    changed_at: int = 0
+    changed_at: int = 0  # or when its last file was reported
+    forget_at: int | None = None  # if nothing happens until then; only of a record at rest
+    absence_polled_at: int | None = None  # when it was last polled for that
+
+    @property
+    def is_blank(self) -> bool:
+        """Return True if nothing is known: a store keeps no such record, and deletes one that
+        becomes so."""
+        return self == StreamRecord(self.key)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Return True if nobody wants a recording and nothing is under way. The stream may be
+        live."""
+        session = self.session
+        under_way = self.pending is not None or self.flight is not None or bool(self.doubts)
+        is_ending = session is not None and session.state is SessionState.ENDING
+        return not (self.intent.wanted or under_way or is_ending)
 
     @property
     def session_number(self) -> int:

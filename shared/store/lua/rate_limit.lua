@@ -17,6 +17,7 @@ local limit = redis.call('HMGET', KEYS[1], 'free', 'minute', 'used', 'before')
 local free = tonumber(limit[1] or '0')
 if free > now + ARGV[2] then
   free = now + ARGV[2]
+  redis.call('PERSIST', KEYS[1]) -- a full engine refuses none of what follows (when_full.lua)
   redis.call('HSET', KEYS[1], 'free', string.format('%.3f', free))
 end
 local slot = math.max(now, free)

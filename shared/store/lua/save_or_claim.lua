@@ -10,12 +10,14 @@
 -- The queue is three sorted sets of one member a record, its order: command priority, policy
 -- priority, age, name. `later` has what is due in the future, by due time; `line` what is due now,
 -- by order; `lined` the same as `line`, by due time.
+local DROPPED_AT_ONCE = 20
 local request = cjson.decode(ARGV[3])
 local row = redis.call('HMGET', KEYS[2], 'version', 'token', 'phase', 'order', 'rule', 'waits',
   'slot', 'sent', 'lease', 'over_quota')
+-- A field that would be empty is left out: most records have no flight and wait for nothing.
 local old = {version = tonumber(row[1] or '0'), token = row[2], phase = row[3], order = row[4],
-  rule = row[5] or '', waits = row[6] or '', slot = row[7], sent = row[8], lease = row[9],
-  result = row[10]}
+  rule = row[5] or '', waits = row[6] or '', slot = row[7] or '', sent = row[8] or '',
+  lease = row[9] or '', result = row[10] or 'stored'}
 local function reply(result, version, at, sent, lease)
   return {result, version, string.format('%.3f', math.max(at - now, 0)), sent, lease}
 end
@@ -29,6 +31,68 @@ if old.token == request.token then
 end
 -- What was decided before the clock was set back would be due in a time that is yet to come.
 if old.version ~= request.version or moment < request.clock_at_least then return {'conflict'} end
+
+-- What the old record has in the indexes, apart from what a new one puts into the same place.
+local function leave_queue()
+  if old.order then
+    redis.call('ZREM', KEYS[5], old.order)
+    redis.call('ZREM', KEYS[6], old.order)
+    redis.call('ZREM', KEYS[7], old.order)
+  end
+  if old.waits ~= '' then
+    redis.call('ZREM', KEYS[11], old.waits .. '\0' .. string.sub(old.order, 2))
+  end
+end
+local function leave_phase()
+  if old.phase then
+    redis.call('ZREM', KEYS[10], old.phase .. '\0' .. request.member)
+    redis.call('HINCRBY', KEYS[8], 'phase:' .. old.phase, -1)
+  end
+end
+-- The counts change before the free places are counted, so that a place given up here is one.
+local function move_place(rule)
+  if old.rule == rule then return end
+  for name, change in pairs({[old.rule] = -1, [rule] = 1}) do
+    if name ~= '' then
+      redis.call('HINCRBY', KEYS[8], 'rule:' .. string.sub(name, 2), change)
+      redis.call('HINCRBY', KEYS[8], 'account', change)
+    end
+  end
+  for _, scope in ipairs(request.scopes) do
+    local free = scope[2] - tonumber(redis.call('HGET', KEYS[8], scope[1]) or '0')
+    local first = free > 0 and redis.call('ZRANGEBYLEX', KEYS[11],
+      '[' .. scope[1] .. '\0', '(' .. scope[1] .. '\1', 'LIMIT', 0, text(free)) or {}
+    -- As many as there are free places become due now; each takes its place with a save of its own.
+    for _, waiting in ipairs(first) do
+      local woken = request.start_priority .. string.sub(waiting, #scope[1] + 2)
+      redis.call('ZADD', KEYS[6], 0, woken)
+      redis.call('ZADD', KEYS[7], text(moment), woken)
+      redis.call('ZREM', KEYS[5], woken)
+    end
+  end
+end
+
+-- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
+-- is never used twice, so that whoever still has the old record does not take a new one for it.
+if request.forgets then
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+    redis.call('HDEL', KEYS[12], request.domain .. '\0' .. string.sub(member, request.age_chars + 1))
+  end
+  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+  redis.call('ZREM', KEYS[9], request.member)
+  redis.call('HDEL', KEYS[13], request.member)
+  redis.call('HDEL', KEYS[14], request.member)
+  leave_queue()
+  leave_phase()
+  move_place('')
+  local highest = tonumber(redis.call('HGET', KEYS[8], 'forgotten') or '0')
+  redis.call('HSET', KEYS[8], 'forgotten', text(math.max(highest, old.version)))
+  return reply('stored', 0, now, '', '')
+end
+local version = request.version + 1
+if request.version == 0 then
+  version = tonumber(redis.call('HGET', KEYS[8], 'forgotten') or '0') + 1
+end
 
 -- Choose one of the three variants of the record. The quota is checked before the slot: a start
 -- that may not run must not use up a slot. A record that counts already needs no second place.
@@ -67,22 +131,41 @@ end
 local order = chosen.command_priority .. request.queue_position
 local rule = chosen.takes and '=' .. request.rule or ''
 
--- The first write is one that an engine out of memory refuses; ZREM or HDEL would be carried out.
+-- The first write is one that an engine out of memory refuses, before anything has changed; ZREM or
+-- HDEL would be carried out. A save that must fit is stored all the same, without history and files:
+-- after a write that needs no memory the engine lets the script go on (when_full.lua).
+local given, left_out = {}, {}
 -- A document that could not be read is kept beside the one that replaces it.
 if request.sets_aside then
-  redis.call('HSET', KEYS[2], 'aside', redis.call('HGET', KEYS[2], 'document') or '')
+  given = {'aside', redis.call('HGET', KEYS[2], 'document') or ''}
 end
-redis.call('HSET', KEYS[2], 'version', text(request.version + 1), 'token', request.token,
-  'document', chosen.document, 'phase', chosen.phase, 'order', order, 'rule', rule,
-  'waits', waits, 'ends_at', chosen.ends_at, 'slot', claimed_slot, 'sent', sent, 'lease', lease, 'over_quota', result)
+for name, value in pairs({rule = rule, waits = waits, slot = claimed_slot, sent = sent,
+    lease = lease, over_quota = result == 'stored' and '' or result}) do
+  if value == '' then
+    left_out[#left_out + 1] = name
+  else
+    given[#given + 1], given[#given + 2] = name, value
+  end
+end
+local function put()
+  return redis.pcall('HSET', KEYS[2], 'version', text(version), 'token', request.token,
+    'document', chosen.document, 'phase', chosen.phase, 'order', order,
+    'ends_at', chosen.ends_at, unpack(given))
+end
+local entries, files, put_result = request.entries, request.files, put()
+if type(put_result) == 'table' and put_result.err then
+  if not (request.must_fit and string.find(put_result.err, 'OOM', 1, true)) then
+    return put_result
+  end
+  redis.call('PERSIST', KEYS[2])
+  entries, files, put_result = {}, {}, put()
+end
+if #left_out > 0 then redis.call('HDEL', KEYS[2], unpack(left_out)) end
 if result == 'claimed' then take(request.interval) end
 redis.call('HDEL', KEYS[14], request.member)
 if request.version == 0 then redis.call('ZADD', KEYS[9], 0, request.member) end
 if old.phase ~= chosen.phase then
-  if old.phase then
-    redis.call('ZREM', KEYS[10], old.phase .. '\0' .. request.member)
-    redis.call('HINCRBY', KEYS[8], 'phase:' .. old.phase, -1)
-  end
+  leave_phase()
   redis.call('ZADD', KEYS[10], 0, chosen.phase .. '\0' .. request.member)
   redis.call('HINCRBY', KEYS[8], 'phase:' .. chosen.phase, 1)
 end
@@ -93,11 +176,7 @@ else
 end
 
 -- The old order leaves the queue before the new one joins it: the two may be the same string.
-if old.order then
-  redis.call('ZREM', KEYS[5], old.order)
-  redis.call('ZREM', KEYS[6], old.order)
-  redis.call('ZREM', KEYS[7], old.order)
-end
+leave_queue()
 if due and due <= moment then
   redis.call('ZADD', KEYS[6], 0, order)
   redis.call('ZADD', KEYS[7], text(due), order)
@@ -105,35 +184,11 @@ elseif due then
   redis.call('ZADD', KEYS[5], text(due), order)
 end
 
-if old.waits ~= '' then
-  redis.call('ZREM', KEYS[11], old.waits .. '\0' .. string.sub(old.order, 2))
-end
 if waits ~= '' then redis.call('ZADD', KEYS[11], 0, waits .. '\0' .. request.queue_position) end
--- The counts change before the free places are counted, so that a place given up here is one.
-if old.rule ~= rule then
-  for name, change in pairs({[old.rule] = -1, [rule] = 1}) do
-    if name ~= '' then
-      redis.call('HINCRBY', KEYS[8], 'rule:' .. string.sub(name, 2), change)
-      redis.call('HINCRBY', KEYS[8], 'account', change)
-    end
-  end
-  for _, scope in ipairs(request.scopes) do
-    local free = scope[2] - tonumber(redis.call('HGET', KEYS[8], scope[1]) or '0')
-    local first = free > 0 and redis.call('ZRANGEBYLEX', KEYS[11],
-      '[' .. scope[1] .. '\0', '(' .. scope[1] .. '\1', 'LIMIT', 0, text(free)) or {}
-    -- As many as there are free places become due now; each takes its place with a save of its own.
-    for _, waiting in ipairs(first) do
-      local woken = request.start_priority .. string.sub(waiting, #scope[1] + 2)
-      redis.call('ZADD', KEYS[6], 0, woken)
-      redis.call('ZADD', KEYS[7], text(moment), woken)
-      redis.call('ZREM', KEYS[5], woken)
-    end
-  end
-end
+move_place(rule)
 
 -- A history line is "first last count entry", newest first; an entry that repeats the newest line
 -- is counted there.
-local entries = request.entries
 if waits ~= '' then entries[#entries + 1] = request.no_quota end
 for _, entry in ipairs(entries) do
   local newest = redis.call('LINDEX', KEYS[3], 0) or ''
@@ -146,26 +201,47 @@ for _, entry in ipairs(entries) do
     redis.call('LTRIM', KEYS[3], 0, request.history_max_entries - 1)
   end
 end
--- A file is kept as "start stop duration", '-' for what is unknown; of the same file the last report
+-- What is old goes one by one, a few with each save: there is never much of it, and no step is long.
+local before = moment - request.keep_ms
+for _ = 1, #entries > 0 and DROPPED_AT_ONCE or 0 do
+  local last = string.match(redis.call('LINDEX', KEYS[3], -1) or '', '^%d+ (%d+) ')
+  if not last or tonumber(last) >= before then break end
+  redis.call('LTRIM', KEYS[3], 0, -2)
+end
+-- A file is kept as "start stop duration stored", '-' for what is unknown; of the same file the last report
 -- holds where it says more. What the release before kept of a file ("1", "<duration>ms") stays.
 -- Its member begins with its start, its score is its end, or else the best that is known.
 local function later(report, before) return report ~= '-' and report or before end
 local function member(start, name)
   return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
 end
-for _, file in ipairs(request.files) do
+for _, file in ipairs(files) do
   local kept = redis.call('HGET', KEYS[12], file.uri)
-  local start, stop, duration = string.match(kept or '- - -', '^(%S+) (%S+) (%S+)$')
+  local start, stop, duration, stored =
+    string.match(kept or '- - - -', '^(%S+) (%S+) (%S+) (%S+)$')
   local before = start and member(start, file.name)
   local score = start and kept and redis.call('ZSCORE', KEYS[4], before)
   if start and (score or not kept) then
     start, stop = later(file.start, start), later(file.stop, stop)
     duration = later(file.duration, duration)
-    redis.call('HSET', KEYS[12], file.uri, start .. ' ' .. stop .. ' ' .. duration)
+    stored = kept and stored or text(moment)
+    redis.call('HSET', KEYS[12], file.uri, table.concat({start, stop, duration, stored}, ' '))
     if kept then redis.call('ZREM', KEYS[4], before) end
     local at = stop ~= '-' and stop or start ~= '-' and start or score or text(moment)
     redis.call('ZADD', KEYS[4], at, member(start, file.name))
   end
 end
-if result == 'claimed' then return reply(result, request.version + 1, slot, sent, lease) end
-return reply(result, request.version + 1, now + ahead_by, '', '')
+local oldest = #files > 0 and
+  redis.call('ZRANGE', KEYS[4], 0, DROPPED_AT_ONCE - 1, 'WITHSCORES') or {}
+for i = 1, #oldest, 2 do
+  local uri = request.domain .. '\0' .. string.sub(oldest[i], request.age_chars + 1)
+  local stored = string.match(redis.call('HGET', KEYS[12], uri) or '', '^%S+ %S+ %S+ (%d+)$')
+  -- What the release before kept counts from its end, if that is known.
+  local at = tonumber(stored or oldest[i + 1])
+  if at > 0 and at < before then
+    redis.call('ZREM', KEYS[4], oldest[i])
+    redis.call('HDEL', KEYS[12], uri)
+  end
+end
+if result == 'claimed' then return reply(result, version, slot, sent, lease) end
+return reply(result, version, now + ahead_by, '', '')

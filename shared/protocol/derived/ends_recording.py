@@ -1,0 +1,21 @@
+"""Which decisions a full engine has to store all the same.
+
+The recorder asks it about each save.
+"""
+
+from __future__ import annotations
+
+from shared.protocol.events import CancelDelayAsked, Event, StopAsked
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.stream import Command
+
+_ENDS = (Command.STOP, Command.CANCEL_DELAY)
+
+
+def ends_recording(before: StreamRecord, after: StreamRecord, event: Event) -> bool:
+    """Return True if the decision asks for the end of a recording, sends a command that ends one,
+    or settles it. Refused, it would leave a recording running that nobody wants."""
+    if isinstance(event, StopAsked | CancelDelayAsked):
+        return True
+    under_way = (before.pending, before.flight, after.pending, after.flight)
+    return any(one is not None and one.command in _ENDS for one in under_way)

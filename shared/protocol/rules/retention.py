@@ -1,0 +1,77 @@
+"""When a stream is forgotten: its record, and with it all that is stored about it.
+
+`decide` calls it last. A store deletes a record that has become blank.
+"""
+
+from __future__ import annotations
+
+from shared.protocol.events import HOUR_MS, Event, Polled, TimePassed
+from shared.protocol.reason import Reason
+from shared.protocol.rules.idempotency import KEY_AGE_MS
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.recording import StreamRecord
+
+ABSENCE_POLL_MS = HOUR_MS
+"""How often a stream whose session has not ended is polled once its time is over."""
+STEADY_MS = HOUR_MS
+"""How long the store's clock must have run without a gap before a stream is forgotten."""
+
+
+def settle(transition: Transition, event: Event, steady_since: int = 0) -> None:
+    """Set the time at which the record is forgotten, and forget it if that has come.
+
+    A session that has ended was absent from two polls. Any other stream is polled first: it may be
+    live although nobody has reported anything of it for so long, and its domain may be one that no
+    policy names any more. Nothing is forgotten within an hour of `steady_since`: a clock that jumps
+    a month ahead is noticed by then.
+    """
+    if transition.record.is_blank:
+        return
+    forget_at = _forget_at(transition.record, transition.settings.keep)
+    transition.change(forget_at=forget_at)
+    if forget_at is None:
+        return
+    if isinstance(event, TimePassed) and transition.now >= forget_at:
+        _forget_or_poll(transition, steady_since)
+    elif isinstance(event, Polled) and event.published is None:
+        _forget_absent(transition, event)
+
+
+def _forget_at(record: StreamRecord, keep: int) -> int | None:
+    if not record.is_at_rest:
+        return None
+    polled_at = record.absence_polled_at
+    kept_until = _kept_until(record, keep)
+    return kept_until if polled_at is None else max(kept_until, polled_at + ABSENCE_POLL_MS)
+
+
+def _kept_until(record: StreamRecord, keep: int) -> int:
+    """Return until when somebody may still need the record. Whatever else comes to refer to a
+    stream (a schedule that names it, an open task) keeps its record here."""
+    intent = record.intent
+    holds = (intent.held_until or 0, intent.held_opening_before or 0)
+    keys = [ask.at + KEY_AGE_MS for ask in record.asked]
+    return max(record.changed_at + keep, *holds, *keys)
+
+
+def _forget_or_poll(transition: Transition, steady_since: int) -> None:
+    if transition.now < steady_since + STEADY_MS:
+        transition.change(forget_at=steady_since + STEADY_MS)
+        return
+    if transition.record.is_off:
+        _forget(transition)
+        return
+    transition.query_online = True
+    transition.change(absence_polled_at=transition.now)
+    transition.change(forget_at=_forget_at(transition.record, transition.settings.keep))
+
+
+def _forget_absent(transition: Transition, event: Polled) -> None:
+    record = transition.record
+    if record.session is None and event.asked_at >= _kept_until(record, transition.settings.keep):
+        _forget(transition)
+
+
+def _forget(transition: Transition) -> None:
+    transition.record = StreamRecord(transition.record.key)
+    transition.add_entry(Reason.FORGOTTEN)

@@ -1,0 +1,10 @@
+-- Remember the size of today.
+-- KEYS: 1 sizes
+-- ARGV: 1 clock, 2 bytes that are used, 3 ms of a day, 4 ms for which they are remembered
+-- Returns: 1 if there was none of today, else 0
+-- One step: the day is the engine's, in one round trip.
+local day = math.floor(moment / ARGV[3])
+for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if tonumber(name) <= math.floor((moment - ARGV[4]) / ARGV[3]) then redis.call('HDEL', KEYS[1], name) end
+end
+return redis.call('HSETNX', KEYS[1], text(day), text(moment) .. ' ' .. ARGV[2])
