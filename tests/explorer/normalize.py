@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from shared.protocol import StreamRecord, StreamSettings
 from shared.protocol.policy import OnInterruption
+from shared.protocol.rules.retention import ABSENCE_POLL_MS
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import STOPPED, Confirmation, LastReport
 from shared.protocol.state.intent import Intent, Requester
@@ -61,6 +62,8 @@ def _parts(kind: type[Struct]) -> tuple[tuple[str, bool], ...]:
 def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
     """Without what is only shown to people, and with times that can make no difference any more
     all alike. No rule reads more than this."""
+    if record.is_blank:
+        return record
     pending, flight = record.pending, record.flight
     old = NOW - max(settings.merge_delay, YOUNG)
     return replace(
@@ -68,6 +71,7 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         answer=None,
         changed_at=_bare_changed_at(record, settings),
         forget_at=_bare_forget_at(record),
+        absence_polled_at=_bare_absence_polled_at(record),
         pending=pending and replace(pending, since=NOW),
         flight=flight and replace(flight, since=NOW),
         intent=_bare_intent(record),
@@ -87,10 +91,23 @@ def _bare_forget_at(record: StreamRecord) -> int | None:
     return None if record.forget_at is None else _clamped(record.forget_at, 0)
 
 
+def _is_put_off(record: StreamRecord) -> bool:
+    """Return True if a poll that was to prove it absent has put its end off."""
+    polled_at = record.absence_polled_at
+    return polled_at is not None and record.forget_at == polled_at + ABSENCE_POLL_MS
+
+
 def _bare_changed_at(record: StreamRecord, settings: StreamSettings) -> int:
     """Return a time that fits `forget_at`, which is all that it counts for."""
     forget_at = _bare_forget_at(record)
-    return 0 if forget_at is None else forget_at - settings.keep
+    if forget_at is None:
+        return 0
+    return NOW - OLD if _is_put_off(record) else forget_at - settings.keep
+
+
+def _bare_absence_polled_at(record: StreamRecord) -> int | None:
+    forget_at = _bare_forget_at(record)
+    return forget_at - ABSENCE_POLL_MS if forget_at and _is_put_off(record) else None
 
 
 def _not_before(old: int, time: int | None) -> int | None:

@@ -34,6 +34,8 @@ TOO_LONG = 1_000
 """How long after its end an intent may still stand: 75 s (docs/reliability.md, promise 3) are for a
 slow timer, and here everything is done when it is due."""
 TOGETHER_MS = 5_000
+KNOWN_BY = 90_000
+"""A stream that is live for longer is known of, whatever was lost."""
 
 
 class Broken(Exception):
@@ -56,6 +58,8 @@ def handled(memory: Memory, change: Change) -> Memory:
     old, new, event = change.old, change.new, change.event
     _judge_ask(change)
     _judge_late_news(change)
+    if new.is_blank and not old.is_blank:
+        return _forgotten(memory, change)
     if new.intent.generation != old.intent.generation:
         memory = _new_intent(memory, change)
     elif isinstance(event, CommandSettled) and memory.accepted_in == NEVER:
@@ -67,6 +71,23 @@ def handled(memory: Memory, change: Change) -> Memory:
     if isinstance(event, RestartAsked) and _restarts(new) and not _restarts(old):
         memory = memory._replace(asked_restarts=memory.asked_restarts + 1)
     return memory
+
+
+def _forgotten(memory: Memory, change: Change) -> Memory:
+    """Judge that nobody needed the record any more."""
+    old, live = change.old, change.live
+    if old.intent.wanted:
+        raise Broken("forgot what is wanted")
+    if memory.held:
+        raise Broken("forgot a stop that holds")
+    if memory.stop_due or memory.unfinished:
+        raise Broken("forgot what was still to be sent")
+    if live.task is Task.RUNS and live.ours:
+        raise Broken("forgot what is being recorded")
+    if live.listed is not None and live.published_at < NOW - KNOWN_BY:
+        raise Broken("forgot a stream that is live")
+    had_intent = bool(old.intent.generation) or memory.forgotten
+    return Memory(by_policy=memory.by_policy, forgotten=had_intent)
 
 
 def _restarts(record: StreamRecord) -> bool:
@@ -137,7 +158,9 @@ def _new_intent(memory: Memory, change: Change) -> Memory:
     intent, event = change.new.intent, change.event
     if intent.reason is Reason.SESSION_OVER:
         _judge_end(memory, change)
-    memory = memory._replace(accepted_in=NEVER, stop_due=False, unfinished=False, ends_at=0)
+    memory = memory._replace(
+        forgotten=False, accepted_in=NEVER, stop_due=False, unfinished=False, ends_at=0
+    )
     if isinstance(event, StopAsked):
         long = event.hold is None and not event.hold_session
         memory = memory._replace(stop_due=not _nothing_known(change.old), held=long)
@@ -265,7 +288,8 @@ def at_the_end(record: StreamRecord, live: Live, memory: Memory) -> None:
             raise Broken("wanted and live, and not recorded")
         if phase(record) is not Phase.RECORDING:
             raise Broken("recorded, and the record does not say so")
-    if not intent.wanted and intent.generation and live.task is Task.RUNS and live.ours:
+    had_intent = intent.generation or memory.forgotten
+    if not intent.wanted and had_intent and live.task is Task.RUNS and live.ours:
         raise Broken("recorded for ever, and nobody wants it")
     if memory.stop_due:
         raise Broken("an explicit stop never went out")

@@ -7,12 +7,21 @@ from tests.explorer import (
     rules_flight,
     rules_intent,
     rules_proof,
+    rules_retention,
     rules_session,
     rules_store,
 )
 
 RULES = {
     removal.name: removal
-    for module in (rules_flight, rules_doubt, rules_intent, rules_session, rules_proof, rules_store)
+    for module in (
+        rules_flight,
+        rules_doubt,
+        rules_intent,
+        rules_session,
+        rules_proof,
+        rules_store,
+        rules_retention,
+    )
     for removal in module.REMOVALS
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec.structs import replace as with_fields
+
 from shared.protocol import (
     CancelDelayAsked,
     IfNotLive,
@@ -62,6 +64,12 @@ def recording(
     """Policy records what is published."""
     rule = Rule(on_publish=OnPublish.RECORD, on_interruption=then, max_duration=max_duration)
     return StreamSettings(rule=rule)
+
+
+SOON_FORGOTTEN = StreamSettings(merge_delay=15_000, keep=20_000)
+"""A stage that forgets sooner than callbacks are late and instances stand still. In truth it keeps
+a stream for seven days at least, and neither lasts as long."""
+SHORT_STOP = StopAsked("me", hold=1)
 
 
 def _named(*scenarios: Scenario) -> dict[str, Scenario]:
@@ -193,10 +201,37 @@ PAIRS = _named(
     ),
     Scenario("end replayed", before=RECORDED, script=END_REPLAYED, settings=STATUS, faults=ALL),
     Scenario("time over", (SHORT_START,), before=LIVE, faults=WIRE),
+    Scenario(
+        "forgotten",
+        (SHORT_STOP,),
+        before=RECORDED,
+        script=(UNPUBLISH,),
+        settings=SOON_FORGOTTEN,
+        faults=ALL,
+    ),
+    Scenario("forgotten, never seen", (SHORT_STOP,), settings=SOON_FORGOTTEN, faults=WIRE),
     Scenario("forbidden", (START, STOP), before=LIVE, faults=WIRE | {Fault.FORBIDDEN}),
 )
 
 SINGLES = _named(
+    Scenario(
+        "forgotten, and returns",
+        (SHORT_STOP,),
+        before=RECORDED,
+        script=RETURNS,
+        gap=50_000,
+        settings=SOON_FORGOTTEN,
+        faults=frozenset({Fault.KILL, Fault.LOST_ANSWER, Fault.LATE, Fault.TWICE}),
+        budget=1,
+    ),
+    Scenario(
+        "forgotten, policy",
+        script=(PUBLISH, *RETURNS),
+        gap=95_000,
+        settings=with_fields(recording(OnInterruption.STOP), merge_delay=15_000, keep=60_000),
+        faults=ALL,
+        budget=1,
+    ),
     Scenario(
         "policy stops",
         script=(PUBLISH, *RETURNS),

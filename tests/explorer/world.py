@@ -108,6 +108,7 @@ class Memory(NamedTuple):
     stop_due: bool = False  # an explicit stop that must still be claimed
     unfinished: bool = False  # a stop paused what finalize wants written
     ends_at: int = 0  # when the intent's time is over
+    forgotten: bool = False  # the record of an intent was forgotten, and no newer one was made
     over_until: int = 0  # time ended an intent: no session that opens before this is recorded
     emptied_in: int = NEVER  # true session that was live as the store was emptied
 

@@ -112,7 +112,7 @@ def test_a_stream_that_was_never_seen_is_polled_before_it_is_forgotten() -> None
     story = Story().stop().answer().passes(KEEP)
     polls = story.polls
 
-    story.passes(3 * 3600 * SECOND)
+    story.passes(3 * DAY)
     assert story.polls == polls + 3
     assert story.record != BLANK
     assert story.missed().record == BLANK
