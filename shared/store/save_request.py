@@ -51,7 +51,6 @@ def encode_save(save: Save, interval: float) -> str:
         "forgets": save.if_no_slot.is_blank,
         "keep_ms": save.keep_ms,
         "must_fit": save.must_fit,
-        "age_chars": AGE_CHARS,
         "version": save.version,
         "clock_at_least": save.decided_at - STEP_MS,
         "slot_wait_ms": save.slot_wait_ms,

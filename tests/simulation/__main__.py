@@ -80,6 +80,7 @@ class Report:
             *(fault.value for fault in RATES),
             "429",
             "request dropped by Live",
+            "stream forgotten",
             *(do.value for do in Do),
         ]
         return {

@@ -185,6 +185,17 @@ def _adopted_unproved() -> tuple[Patch, ...]:
     return ((command_result, "_may_be_paused", lambda *_: False),)
 
 
+def _full_engine_refuses_stops() -> tuple[Patch, ...]:
+    return ((recorder, "ends_recording", lambda *_: False),)
+
+
+def _wanted_is_forgotten() -> tuple[Patch, ...]:
+    def is_at_rest(record: StreamRecord) -> bool:
+        return record.pending is None and record.flight is None and not record.doubts
+
+    return ((StreamRecord, "is_at_rest", property(is_at_rest)),)
+
+
 # --- intents and sessions ------------------------------------------------------------------------
 
 
@@ -501,5 +512,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("times left ahead when the clock is set back", _times_left_ahead),
         Bug("emptied store taken for a new one", _emptied_taken_for_new),
         Bug("refused write taken for stored", _refused_taken_for_stored),
+        Bug("a full engine refuses stops", _full_engine_refuses_stops),
+        Bug("a stream that is wanted is forgotten", _wanted_is_forgotten),
     )
 }

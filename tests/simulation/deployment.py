@@ -23,7 +23,7 @@ from shared.outbound.wake import Wake
 from shared.protocol import Accepted, Command, StreamKey
 from shared.protocol.command_errors import LiveError
 from shared.store.contract import Claimed, Conflict, Save, Saved
-from shared.store.store_errors import StoreUnavailable
+from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.write_probe import WriteProbe
 from tests.simulation.chances import Fault
 from tests.simulation.fleet import LATER, Fiber, Process, TurnWorkers, current
@@ -146,6 +146,9 @@ class SimulatedStore:
         if sim.lots.strikes(Fault.CONFLICT, save.key.stream):
             return Conflict()
         before = sim.judge.before(save.key)
+        if not sim.fits(save):
+            sim.judge.refused_by_full_engine(process, before, save)
+            raise StoreFull("it is full")
         saved = sim.store.save_or_claim(save)
         if not isinstance(saved, Conflict):
             if save.key in sim.broken:

@@ -95,6 +95,9 @@ class Judge:
         key = save.key
         after = self.sim.record(key)
         process.saves.append((before, after))
+        if after.is_blank:
+            self._forgotten(before)
+            return
         self._judge_source(process, before, after)
         if after.intent.generation != before.intent.generation:
             self._new_intent(process, before, after)
@@ -119,6 +122,29 @@ class Judge:
         if not_held := broken(after):
             raise Broken("invariant", ", ".join(not_held))
         self.sim.story_of(process, before, after)
+
+    def _forgotten(self, before: StreamRecord) -> None:
+        """Judge that nobody needs the record any more, and forget what was remembered of it."""
+        stream, live = _stream(before.key), self.sim.live
+        if before.intent.wanted:
+            raise Broken("promise 4", "a stream that is wanted was forgotten")
+        watch = self.watch(before.key)
+        if self._is_held(before.key, watch):
+            raise Broken("promise 2", "a stop that holds was forgotten")
+        if watch.ours and not watch.adrift and live.is_recording(stream):
+            raise Broken("promise 2", "what is being recorded was forgotten")
+        since = live.live_since(stream)
+        if since is not None and since < self.sim.clock.now - LEARNT:
+            raise Broken("protocol", "a live stream was forgotten")
+        watch.accepted_live_since, watch.accepted_in = None, 0
+        self.sim.lots.counts["stream forgotten"] += 1
+
+    def refused_by_full_engine(self, process: Process, before: StreamRecord, save: Save) -> None:
+        """Judge that what a full engine refuses ends no recording."""
+        flight = before.flight
+        ends = flight is not None and flight.command in (Command.STOP, Command.CANCEL_DELAY)
+        if ends or isinstance(process.request.asked, StopAsked):
+            raise Broken("promise 4", f"a full engine refused a stop of {save.key.stream}")
 
     def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         """Whoever heard Live's yes has stored it: from now on the intent belongs to what was live

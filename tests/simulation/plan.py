@@ -26,6 +26,8 @@ NOON = 1_763_800_000_000
 LASTS = 6 * MINUTE_MS
 """For so long things go wrong."""
 END = NOON + LASTS
+KEPT_SHORT, KEPT_LONG = 10 * MINUTE_MS, 30 * 24 * 60 * MINUTE_MS
+"""How long a stream is kept: for longer than callbacks are late, or for longer than a run."""
 DOMAIN, INGEST = "live.example.com", "push.example.com"
 APPS = ("app", "class", "show", "few")
 
@@ -50,6 +52,7 @@ class Do(str, Enum):
     NO_CREDENTIALS = "credentials expired"
     NO_BUCKET = "bucket refused"
     NEW_KEYS = "callback keys rotated"
+    FULL = "store full for a while"
     SPEND = "others spend the account's rate"
     BREAK_RECORD = "record that cannot be read"
     UNSTORABLE = "callback that no store takes"
@@ -81,6 +84,7 @@ class Plan:
     merge_delay: int
     policy: str
     instances: int
+    keep: int
 
     def without(self, *left_out: Deed) -> Plan:
         return replace(self, deeds=tuple(one for one in self.deeds if one not in left_out))
@@ -99,6 +103,7 @@ def draw(seed: int) -> Plan:
     deeds += _of_stage(stream_of_chance(seed, "stage"), len(streams))
     deeds += _together(stream_of_chance(seed, "together"), len(streams))
     deeds += _of_records(stream_of_chance(seed, "records"), len(streams))
+    deeds += _of_engine(stream_of_chance(seed, "engine"))
     switches = stream_of_chance(seed, "switches")
     return Plan(
         seed,
@@ -109,6 +114,7 @@ def draw(seed: int) -> Plan:
         merge_delay,
         policy(lots),
         lots.choice((4, 8, 100)),
+        stream_of_chance(seed, "keep").choice((*(KEPT_LONG,) * 3, KEPT_SHORT)),
     )
 
 
@@ -252,6 +258,12 @@ def _of_records(lots: Random, streams: int) -> Iterator[Deed]:
         yield Deed(at, Do.BREAK_RECORD, lots.randrange(streams), ms=ms, ask=stops)
     if lots.random() < 0.1:
         yield Deed(NOON + lots.randrange(LASTS), Do.UNSTORABLE, lots.randrange(streams))
+
+
+def _of_engine(lots: Random) -> Iterator[Deed]:
+    drawn, at, ms = lots.random(), lots.randrange(LASTS), lots.randrange(5_000, 90_000)
+    if drawn < 0.15:
+        yield Deed(NOON + at, Do.FULL, ms=min(ms, LASTS - at))
 
 
 def policy(lots: Random) -> str:

@@ -15,6 +15,7 @@ from shared.invocation.app import App
 from shared.protocol import Flight, RestartAsked, StreamKey, StreamRecord, due_at
 from shared.protocol.state.intent import IdempotencyKey
 from shared.store import Store
+from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
 from tests.simulation import final_checks, fleet
 from tests.simulation.chances import Fault, Lots, Strike, stream_of_chance
@@ -74,7 +75,7 @@ class Simulation:
         self._memory = None if store else MemoryStore(rate=RATE, clock=self.clock, store_id=STORE)
         self.store = store or cast("Store", self._memory)
         self.store.accept(replaces="")
-        self._down_until = self._refusing_until = 0
+        self._down_until = self._refusing_until = self._full_until = 0
         self._no_timer_until = 0
         self._lines: list[str] = []
         self.broken: set[StreamKey] = set()
@@ -94,7 +95,8 @@ class Simulation:
         self.compute = Compute(chance, plan.instances, TIMEOUTS, cold_ms=(100, 800))
         self.compute.timer(NOON - MINUTE_MS + int(chance.random() * MINUTE_MS), "reconcile")
         keys = [(account.stream_key, account.record_key), NEXT_KEYS]
-        self.settings = settings_of(plan.merge_delay, f"{account.host}:{account.port}", keys)
+        settings = settings_of(plan.merge_delay, f"{account.host}:{account.port}", keys)
+        self.settings = replace(settings, keep=plan.keep)
 
     # --- from beginning to end ------------------------------------------------------------------
 
@@ -152,7 +154,7 @@ class Simulation:
     def _calm_down(self) -> None:
         """Nothing goes wrong any more; what lasted is over."""
         self.lots.over = True
-        self._down_until = self._refusing_until = self._no_timer_until = 0
+        self._down_until = self._refusing_until = self._no_timer_until = self._full_until = 0
         self.judge.troubled_at = max(self.judge.troubled_at, self.clock.now)
         for key in sorted(self.broken):
             self.repair_record(key)
@@ -197,6 +199,9 @@ class Simulation:
 
     def store_is_down(self, ms: int) -> None:
         self._down_until = max(self._down_until, self.clock.now + ms)
+
+    def store_is_full(self, ms: int) -> None:
+        self._full_until = max(self._full_until, self.clock.now + ms)
 
     def timer_is_missed(self, ms: int) -> None:
         self._no_timer_until = max(self._no_timer_until, self.clock.now + ms)
@@ -268,6 +273,11 @@ class Simulation:
         if self._refusing_until > self.clock.now:
             self.trouble()
             raise StoreUnavailable("the store is read-only")
+
+    def fits(self, save: Save) -> bool:
+        """Return True if the store has room for it."""
+        is_full = self._full_until > self.clock.now
+        return not is_full or save.must_fit or save.if_no_slot.is_blank
 
     # --- invocations ----------------------------------------------------------------------------
 

@@ -133,6 +133,10 @@ class Strangers:
 
     # --- circumstances --------------------------------------------------------------------------
 
+    def full(self, deed: Deed) -> None:
+        self.sim.store_is_full(deed.ms)
+        self.sim.trouble(deed.ms)
+
     def outage(self, deed: Deed) -> None:
         self.sim.store_is_down(deed.ms)
         self.sim.trouble(deed.ms)
@@ -237,6 +241,7 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.REPLAY: Strangers.replay,
     Do.GARBAGE: Strangers.garbage,
     Do.OUTAGE: Strangers.outage,
+    Do.FULL: Strangers.full,
     Do.FAILOVER: Strangers.failover,
     Do.CROWDED: Strangers.crowded,
     Do.NO_TIMER: Strangers.no_timer,
