@@ -84,7 +84,7 @@ class Plan:
     merge_delay: int
     policy: str
     instances: int
-    keep: int
+    keep: int = KEPT_LONG
 
     def without(self, *left_out: Deed) -> Plan:
         return replace(self, deeds=tuple(one for one in self.deeds if one not in left_out))
