@@ -19,6 +19,7 @@ from benchmarks.drills.result import Result
 
 DRILLS = (
     "cluster",
+    "full",
     "unreadable_record",
     "unstorable_event",
     "emptied",

@@ -78,7 +78,7 @@ def decide(
     if transition.record != record or _is_worth_keeping(event):
         asked = idempotency.unexpired(transition.record.asked, now)
         transition.change(changed_at=now, asked=asked)
-    retention.settle(transition, event, continuity.steady_since)
+    retention.settle(transition, event)
     return Decision(
         transition.record, tuple(transition.entries), transition.query_online, transition.refused
     )

@@ -17,13 +17,13 @@ STEADY_MS = HOUR_MS
 """How long the store's clock must have run without a gap before a stream is forgotten."""
 
 
-def settle(transition: Transition, event: Event, steady_since: int = 0) -> None:
+def settle(transition: Transition, event: Event) -> None:
     """Set the time at which the record is forgotten, and forget it if that has come.
 
     A session that has ended was absent from two polls. Any other stream is polled first: it may be
     live although nobody has reported anything of it for so long, and its domain may be one that no
-    policy names any more. Nothing is forgotten within an hour of `steady_since`: a clock that jumps
-    a month ahead is noticed by then.
+    policy names any more. Nothing is forgotten within an hour of a gap: a clock that jumps a month
+    ahead is noticed by then.
     """
     if transition.record.is_blank:
         return
@@ -32,7 +32,7 @@ def settle(transition: Transition, event: Event, steady_since: int = 0) -> None:
     if forget_at is None:
         return
     if isinstance(event, TimePassed) and transition.now >= forget_at:
-        _forget_or_poll(transition, steady_since)
+        _forget_or_poll(transition)
     elif isinstance(event, Polled) and event.published is None:
         _forget_absent(transition, event)
 
@@ -54,9 +54,10 @@ def _kept_until(record: StreamRecord, keep: int) -> int:
     return max(record.changed_at + keep, *holds, *keys)
 
 
-def _forget_or_poll(transition: Transition, steady_since: int) -> None:
-    if transition.now < steady_since + STEADY_MS:
-        transition.change(forget_at=steady_since + STEADY_MS)
+def _forget_or_poll(transition: Transition) -> None:
+    steady_at = transition.continuity.steady_since + STEADY_MS
+    if transition.now < steady_at:
+        transition.change(forget_at=steady_at)
         return
     if transition.record.is_off:
         _forget(transition)
