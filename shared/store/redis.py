@@ -253,7 +253,7 @@ class RedisStore:
         used = int(info["used_memory"])
         limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0))
         now, *samples = self._run(scripts.SIZES, self._keys("sizes"))
-        known = {int(at): int(size) for at, size in (sample.split(" ") for sample in samples)}
+        known = {int(at): int(size) for at, size in (sample.split(" ") for sample in samples[1::2])}
         return Size(used, limit or None, growth(known, used, int(now)))
 
     def note_size(self) -> None:

@@ -4,7 +4,9 @@
 -- Returns: 1 if there was none of today, else 0
 -- One step: the day is the engine's, in one round trip.
 local day = math.floor(moment / ARGV[3])
-for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if tonumber(name) <= math.floor((moment - ARGV[4]) / ARGV[3]) then redis.call('HDEL', KEYS[1], name) end
+local oldest = math.floor((moment - ARGV[4]) / ARGV[3])
+local sizes = redis.call('HGETALL', KEYS[1])
+for i = 1, #sizes, 2 do
+  if tonumber(sizes[i]) <= oldest then redis.call('HDEL', KEYS[1], sizes[i]) end
 end
 return redis.call('HSETNX', KEYS[1], text(day), text(moment) .. ' ' .. ARGV[2])

@@ -78,7 +78,10 @@ if request.forgets then
   for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
     redis.call('HDEL', KEYS[12], request.domain .. '\0' .. string.sub(member, request.age_chars + 1))
   end
-  redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+  local fields = redis.call('HGETALL', KEYS[2])
+  for i = 1, #fields, 2 do redis.call('HDEL', KEYS[2], fields[i]) end
+  redis.call('LTRIM', KEYS[3], 1, 0)
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '+inf')
   redis.call('ZREM', KEYS[9], request.member)
   redis.call('HDEL', KEYS[13], request.member)
   redis.call('HDEL', KEYS[14], request.member)
@@ -202,14 +205,14 @@ for _, entry in ipairs(entries) do
   end
 end
 -- What is old goes one by one, a few with each save: there is never much of it, and no step is long.
-local before = moment - request.keep_ms
+local kept_since = moment - request.keep_ms
 for _ = 1, #entries > 0 and DROPPED_AT_ONCE or 0 do
   local last = string.match(redis.call('LINDEX', KEYS[3], -1) or '', '^%d+ (%d+) ')
-  if not last or tonumber(last) >= before then break end
+  if not last or tonumber(last) >= kept_since then break end
   redis.call('LTRIM', KEYS[3], 0, -2)
 end
--- A file is kept as "start stop duration stored", '-' for what is unknown; of the same file the last report
--- holds where it says more. What the release before kept of a file ("1", "<duration>ms") stays.
+-- A file is kept as "start stop duration stored", '-' for what is unknown; of the same file the last
+-- report holds where it says more. What the release before kept of a file ("1", "<duration>ms") stays.
 -- Its member begins with its start, its score is its end, or else the best that is known.
 local function later(report, before) return report ~= '-' and report or before end
 local function member(start, name)
@@ -238,7 +241,7 @@ for i = 1, #oldest, 2 do
   local stored = string.match(redis.call('HGET', KEYS[12], uri) or '', '^%S+ %S+ %S+ (%d+)$')
   -- What the release before kept counts from its end, if that is known.
   local at = tonumber(stored or oldest[i + 1])
-  if at > 0 and at < before then
+  if at > 0 and at < kept_since then
     redis.call('ZREM', KEYS[4], oldest[i])
     redis.call('HDEL', KEYS[12], uri)
   end
