@@ -47,7 +47,19 @@ def earlier(value: T, ms: int, true_ms: int) -> T:
             changes[name] = earlier(part, ms, true_ms)
         elif isinstance(part, tuple) and part and isinstance(part[0], Struct):
             changes[name] = tuple(earlier(one, ms, true_ms) for one in part)
+    if isinstance(value, StreamRecord) and value.forget_at is not None:
+        moved = changes.get("forget_at", value.forget_at) - value.forget_at
+        changes |= _as_far_apart(value, moved)
     return replace(value, **changes) if changes else value
+
+
+def _as_far_apart(record: StreamRecord, moved: int) -> dict[str, Any]:
+    """Return the times that `forget_at` follows from, as far from it as they were."""
+    polled_at = record.absence_polled_at
+    return {
+        "changed_at": record.changed_at + moved,
+        "absence_polled_at": None if polled_at is None else polled_at + moved,
+    }
 
 
 def _clamped(time: int, ms: int) -> int:
