@@ -154,7 +154,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("MERGE_DELAY", "7h"),
         ("KEEP", "6d"),
     ],
-    ids=range(28),
+    ids=range(29),
 )
 def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
     (found,) = faults(env(PROD, **{name: value}))
@@ -377,7 +377,7 @@ def test_the_log_is_told_what_to_hide() -> None:
 
 def test_every_variable_has_a_name_to_document() -> None:
     assert "LIVE_RECORD_STORE" in config.names()
-    assert len(set(config.names())) == 27
+    assert len(set(config.names())) == 28
 
 
 @given(st.dictionaries(st.sampled_from(config.names()), st.text()))
