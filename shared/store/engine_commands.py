@@ -26,6 +26,7 @@ NEEDED: Final[Mapping[str, Sequence[str]]] = {
     "HSETNX": ("", TOUCHED, "0"),
     "HINCRBY": ("", TOUCHED, "0"),
     "HDEL": ("", "nothing"),
+    "PERSIST": ("",),
     "LINDEX": ("", "0"),
     "LRANGE": ("", *_RANGE),
     "LPUSH": ("", "nothing"),

@@ -194,9 +194,9 @@ def test_keys_leave_the_record_one_by_one() -> None:
 
 
 def test_a_clock_that_jumps_a_month_ahead_forgets_nothing_for_an_hour() -> None:
-    story = over()
+    story = over().passes(DAY)
     story.now += 40 * DAY
-    story.continuity = Continuity(story.now)
+    story.continuity = Continuity(story.now, gap_from=story.now - 40 * DAY)
 
     story.happens(TimePassed())
     assert story.record != BLANK

@@ -9,4 +9,5 @@ local sizes = redis.call('HGETALL', KEYS[1])
 for i = 1, #sizes, 2 do
   if tonumber(sizes[i]) <= oldest then redis.call('HDEL', KEYS[1], sizes[i]) end
 end
-return redis.call('HSETNX', KEYS[1], text(day), text(moment) .. ' ' .. ARGV[2])
+if redis.call('HGET', KEYS[1], text(day)) then return 0 end
+return redis.call('HSET', KEYS[1], text(day), text(moment) .. ' ' .. ARGV[2])
