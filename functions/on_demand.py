@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
-from shared.engine.recorder import HandlingOptions
 from shared.inbound import live_callbacks
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import UnusableName, UnverifiedCallback
@@ -19,7 +18,7 @@ from shared.invocation.invocation import Invocation
 from shared.outbound import http
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import Kind
-from shared.protocol import OnDemandAnswered, StreamKey
+from shared.protocol import StreamKey
 from shared.protocol.policy import OnPublish
 from shared.protocol.rules.on_demand import is_asked
 from shared.store.store_errors import StoreUnavailable, Unreadable
@@ -66,7 +65,7 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
     if key is None:
         return before or OnDemandAnswer(need_record=False)
     try:
-        answer = _decide(invocation, key, before, stores=proved)
+        answer = _decide(invocation, key, before)
     except (StoreUnavailable, Unreadable) as error:
         answer = before or OnDemandAnswer(invocation.app.settings.on_demand_default)
         invocation.log.error("on_demand.defaulted", error=error, need_record=answer.need_record)
@@ -106,28 +105,19 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
 
 
 def _decide(
-    invocation: Invocation, key: StreamKey, before: OnDemandAnswer | None, *, stores: bool
+    invocation: Invocation, key: StreamKey, before: OnDemandAnswer | None
 ) -> OnDemandAnswer:
     """Return the answer of the intent or a hold, else of the previous receiver, else of the rule.
-    In observe mode only the previous receiver's answer counts."""
+    In observe mode only the previous receiver's answer counts.
+
+    Nothing is stored: an ask proves neither who sent it nor that the stream will begin. The start
+    goes out at the publish all the same, and costs at most one TaskAlreadyStarted.
+    """
     loaded, stream_settings = invocation.app.store.load(key), invocation.app.stream_settings(key)
     asked = is_asked(loaded.record, loaded.now)
     rule = OnDemandAnswer(stream_settings.rule.on_publish is OnPublish.RECORD)
     ours = OnDemandAnswer(asked) if asked is not None else before or rule
-    if stores:
-        _store(invocation, key, ours)
     return (before or OnDemandAnswer(need_record=False)) if stream_settings.observe else ours
-
-
-def _store(invocation: Invocation, key: StreamKey, ours: OnDemandAnswer) -> None:
-    """Store the answer. If that fails, the publish will send a start that Live no longer needs,
-    and nothing else is lost."""
-    try:
-        invocation.handle(
-            key, OnDemandAnswered(ours.need_record), HandlingOptions(may_send=lambda: False)
-        )
-    except StoreUnavailable as error:
-        invocation.log.error("on_demand.unstored", error=error, stream=str(key))
 
 
 def _ask_before(invocation: Invocation, request: Request) -> OnDemandAnswer | None:

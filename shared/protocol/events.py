@@ -138,12 +138,6 @@ class FileFailed(Struct, frozen=True):
     uri: str
 
 
-class OnDemandAnswered(Struct, frozen=True):
-    """Live asked, as the stream began, whether to record it; `need_record` was the answer."""
-
-    need_record: bool
-
-
 class Remarked(Struct, frozen=True):
     """Live reports what changes nothing: an exception (`is_exception`) in the stream, or a switch
     between its two publishers. `what` may be stored."""
@@ -180,7 +174,6 @@ Event: TypeAlias = (
     | RecordFailed
     | FileLeft
     | FileFailed
-    | OnDemandAnswered
     | Remarked
     | StateImported
     | TimePassed

@@ -12,7 +12,6 @@ from shared.protocol import (
     Event,
     FileFailed,
     FileLeft,
-    OnDemandAnswered,
     Polled,
     Published,
     Remarked,
@@ -32,7 +31,6 @@ def stage(tmp_path: Path, clock: Clock) -> Stage:
     "event",
     [
         Remarked(is_exception=True, what="StreamFrozen"),
-        OnDemandAnswered(need_record=False),
         CommandSettled("of-a-forgotten-record", Accepted("R")),
         Polled(None, NOON),
         TimePassed(),
@@ -50,7 +48,6 @@ def test_what_decides_nothing_writes_nothing(stage: Stage, event: Event) -> None
     "event",
     [
         Published(NOON),
-        OnDemandAnswered(need_record=True),
         Reported("record_started", recording=True),
         FileLeft("a.mp4", NOON, NOON + 1),
         FileFailed("transformat_error", "C", "m", "a.mp4"),

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from functions import on_demand
-from shared.protocol import StartAsked, StopAsked, StreamKey, TimePassed
-from shared.protocol.reason import Reason
+from shared.protocol import StartAsked, StopAsked, StreamKey
 from shared.protocol.stream import Command
 from tests.conftest import KEY, Clock
 from tests.support.callback_stage import HOST, LESSON, POLICY, RECORD_KEY, TOKEN, Edge
@@ -89,19 +88,12 @@ def test_a_domain_that_the_policy_does_not_name_is_not_recorded(edge: Edge) -> N
     assert edge.dump() == before
 
 
-def test_the_answer_is_told_in_the_history(edge: Edge) -> None:
-    needs(edge, LESSON)
-    edge.happens(StopAsked("ann"))
-    needs(edge)
-
-    assert edge.history(LESSON) == ["on_demand"]
-    assert edge.history()[-1] == "on_demand_declined"
-
-
-def test_a_no_about_a_stream_that_nobody_knows_is_not_stored(edge: Edge) -> None:
+@pytest.mark.parametrize("key", [KEY, LESSON, StreamKey("live.example.com", "made", "up")])
+def test_an_ask_is_answered_and_leaves_nothing(edge: Edge, key: StreamKey) -> None:
+    """Whoever knows the URL can ask, for as many streams as he makes up."""
     before = edge.dump()
+    needs(edge, key)
 
-    assert not needs(edge)
     assert edge.dump() == before
 
 
@@ -116,21 +108,19 @@ def test_no_command_goes_out_while_live_waits_for_the_answer(edge: Edge) -> None
 # --- what the answer is worth -------------------------------------------------------------------
 
 
-def test_a_yes_spares_the_publish_its_start(edge: Edge) -> None:
-    needs(edge, LESSON)
+def test_an_ask_and_a_replay_withhold_no_start(edge: Edge) -> None:
+    """Once no command was sent for the whole session, which was shown as recorded and confirmed."""
+    edge.asks(LESSON)
+    edge.record_callback(
+        domain=LESSON.domain, app=LESSON.app, stream=LESSON.stream, event="record_started"
+    )
+    edge.clock.pass_ms(1_000)
     edge.ingest(key=LESSON)
-
-    assert edge.live.sent == []
-    assert edge.record(LESSON).confirmation is not None
-
-
-def test_a_yes_that_stays_unconfirmed_is_followed_by_a_start(edge: Edge) -> None:
-    needs(edge, LESSON)
-    edge.ingest(key=LESSON)
-    edge.clock.pass_ms(10_000)
-    edge.happens(TimePassed(), LESSON)
 
     assert edge.live.sent == [Command.START]
+    confirmation = edge.record(LESSON).confirmation
+    assert confirmation is not None
+    assert not confirmation.is_confirmed
 
 
 def test_a_yes_that_live_did_not_hear_of_is_repaired_by_the_session_after(edge: Edge) -> None:
@@ -153,9 +143,7 @@ def test_without_the_path_token_nobody_is_answered(edge: Edge) -> None:
 
 @pytest.mark.parametrize("domain", [HOST, f"{HOST}:8443"])
 def test_a_signature_that_is_there_and_holds_is_fine(edge: Edge, domain: str) -> None:
-    edge.asks(LESSON, headers=edge.signed(domain, RECORD_KEY))
-
-    assert edge.history(LESSON) == ["on_demand"]
+    assert edge.asks(LESSON, headers=edge.signed(domain, RECORD_KEY)).json["NeedRecord"] is True
 
 
 def test_a_signature_that_does_not_hold_is_answered_and_changes_nothing(edge: Edge) -> None:
@@ -197,7 +185,6 @@ def test_a_store_that_can_only_be_read_does_not_hold_the_answer_up(edge: Edge) -
         db.execute("BEGIN IMMEDIATE")
         assert needs(edge, LESSON)
         db.execute("ROLLBACK")
-    assert any("on_demand.unstored" in line for line in edge.lines)
 
 
 # --- whoever answered before us -----------------------------------------------------------------
@@ -273,11 +260,5 @@ def test_in_observe_mode_the_answer_is_the_targets(
     assert (needs(edge, LESSON), needs(edge)) == (False, True)
 
 
-def test_in_observe_mode_without_a_target_nothing_is_recorded_and_history_says_what_would_be(
-    tmp_path: Path, clock: Clock
-) -> None:
-    edge = Edge(tmp_path, clock, LIVE_RECORD_MODE="observe")
-
-    assert not needs(edge, LESSON)
-    newest = edge.app.store.history(LESSON, 1)[0].entry
-    assert (newest.code, newest.about["command"]) == (Reason.OBSERVED, "NeedRecord true")
+def test_in_observe_mode_without_a_target_nothing_is_recorded(tmp_path: Path, clock: Clock) -> None:
+    assert not needs(Edge(tmp_path, clock, LIVE_RECORD_MODE="observe"), LESSON)

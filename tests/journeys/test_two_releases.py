@@ -23,12 +23,12 @@ pytestmark = pytest.mark.slow
 STREAMS = [f"room{number}" for number in range(12)]
 WRITES = "    return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()\n"
 WROTE = """    document = msgspec.to_builtins(_Document(0, record))
-    document["record"].pop("approved_on_demand_at", None)
+    document["record"].pop("restart_doubted", None)
     document["record"]["lease"] = {"by": "somebody", "until": 1}
     return msgspec.json.encode(document).decode()
 """
 READS = "return replace(document.record, "
-READ = "return replace(document.record, approved_on_demand_at=None, "
+READ = "return replace(document.record, restart_doubted=False, "
 
 
 def release_before(folder: Path) -> Path:

@@ -17,7 +17,6 @@ from shared.protocol import (
     Command,
     CommandSettled,
     Event,
-    OnDemandAnswered,
     Polled,
     Published,
     Reason,
@@ -206,7 +205,6 @@ class History:
         asked = is_asked(self.record, self.now)
         need = self.settings.rule.on_publish is OnPublish.RECORD if asked is None else asked
         self.counts[f"on demand {need}"] += 1
-        self.happens(OnDemandAnswered(need))
         if need and self.chance(0.9):
             self.live.runs, self.live.paused_at = True, None
             self._report("record_started")

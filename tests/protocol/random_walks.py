@@ -17,7 +17,6 @@ from shared.protocol import (
     FileFailed,
     FileLeft,
     IfNotLive,
-    OnDemandAnswered,
     Polled,
     Published,
     RecordFailed,
@@ -188,7 +187,6 @@ class Walk:
         events: list[Event] = [
             TimePassed(),
             TimePassed(),
-            OnDemandAnswered(self.chance(0.7)),
             Remarked(is_exception=True, what="low frame rate"),
         ]
         return self.draw.choice(events)

@@ -71,7 +71,6 @@ KINDS = (
             Reason.WITHHELD,
             Reason.LATE_ANSWER,
             Reason.NOT_LIVE_YET,
-            Reason.ON_DEMAND,
         )
     ),
 )

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from shared.protocol import (
     FileFailed,
-    OnDemandAnswered,
     Phase,
     Reason,
-    RecordFailed,
     Remarked,
     Reported,
     StartAsked,
     StopAsked,
     StreamSettings,
-    TimePassed,
 )
-from shared.protocol.command_errors import AlreadyStarted, StreamNotLive, Throttled
+from shared.protocol.command_errors import AlreadyStarted, Throttled
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules.on_demand import is_asked
 from tests.support.stream_story import SECOND, Story, by_rule
 
-YES, NO = OnDemandAnswered(need_record=True), OnDemandAnswered(need_record=False)
 RUNS = Reported("record_started", recording=True)
-
-
-def told_to_record() -> Story:
-    return Story(by_rule()).happens(YES).passes(2 * SECOND).publish()
 
 
 # --- what an intent says
@@ -70,110 +61,30 @@ def test_policy_wants_a_session_once_also_when_live_asks_again() -> None:
     assert is_asked(story.record, story.now) is False
 
 
-# --- what a yes is worth ------------------------------------------------------------------------
+# --- an answer is no command --------------------------------------------------------------------
 
 
-def test_a_session_that_live_was_told_to_record_is_sent_no_start() -> None:
-    story = told_to_record()
+def test_a_report_from_before_the_publish_confirms_nothing() -> None:
+    """Anybody may ask, and a report may be a replay: the session gets its start all the same."""
+    story = Story(by_rule()).happens(RUNS).passes(2 * SECOND).publish()
 
-    assert (story.sent, story.phase) == ([], Phase.RECORDING)
-    assert Reason.ON_DEMAND in story.reasons
-
-
-def test_it_holds_for_a_person_s_intent_as_well() -> None:
-    story = Story()
-    story.lane_is_free = False
-    story.start().happens(YES)
-    story.lane_is_free = True
-    story.publish()
-
-    assert story.sent == []
-
-
-def test_a_report_confirms_it_and_nothing_more_is_sent() -> None:
-    story = told_to_record().happens(RUNS).passes(120 * SECOND)
-
-    assert story.sent == []
-
-
-def test_a_report_that_overtakes_the_publish_confirms_it_too() -> None:
-    story = Story(by_rule()).happens(YES).happens(RUNS).publish().passes(120 * SECOND)
-
-    assert story.sent == []
-    assert Reason.UNMANAGED not in story.reasons
-
-
-def test_unconfirmed_it_is_followed_by_one_start() -> None:
-    story = told_to_record().passes(10 * SECOND)
     assert story.sent == ["start"]
-
-    assert story.answer(AlreadyStarted()).passes(120 * SECOND).sent == ["start"]
-
-
-def test_a_no_is_worth_nothing() -> None:
-    assert Story(by_rule()).happens(NO).publish().sent == ["start"]
+    confirmation = story.answer().record.confirmation
+    assert confirmation is not None
+    assert not confirmation.is_confirmed
 
 
-def test_a_late_report_of_an_earlier_recording_does_not_confirm_it() -> None:
-    story = Story(by_rule()).happens(YES).passes(SECOND)
-    earlier = Reported("record_started", recording=True, time=story.now - 60 * SECOND)
-    story.happens(earlier).passes(SECOND).publish()
+def test_where_live_records_on_our_yes_the_start_finds_it_so() -> None:
+    story = Story(by_rule()).happens(RUNS).publish().answer(AlreadyStarted()).happens(RUNS)
 
-    assert story.passes(10 * SECOND).sent == ["start"]
-
-
-def test_a_later_no_takes_a_yes_back() -> None:
-    assert Story(by_rule()).happens(YES).happens(NO).publish().sent == ["start"]
+    assert (story.sent, story.phase) == (["start"], Phase.RECORDING)
+    assert story.passes(120 * SECOND).sent == ["start"]
 
 
-def test_a_yes_is_for_the_session_that_opens_within_a_minute() -> None:
-    assert Story(by_rule()).happens(YES).passes(61 * SECOND).publish().sent == ["start"]
+def test_its_end_is_sent_a_stop() -> None:
+    story = Story(by_rule(max_duration=20 * SECOND)).happens(RUNS).publish()
 
-
-def test_a_yes_serves_one_session() -> None:
-    story = told_to_record().happens(RUNS)
-
-    assert story.passes(5 * SECOND).publish().sent == ["start"]
-
-
-def test_a_start_that_is_on_the_wire_is_not_taken_back() -> None:
-    story = Story().start().happens(YES).publish().answer()
-
-    assert story.sent == ["start", "start"]
-
-
-# --- and what becomes of it ---------------------------------------------------------------------
-
-
-def test_a_stop_between_the_yes_and_the_publish_is_sent_and_said_again() -> None:
-    story = Story()
-    story.lane_is_free = False
-    story.start().happens(YES)
-    story.lane_is_free = True
-    story.stop().answer(StreamNotLive())
-
-    assert story.publish().sent == ["stop", "stop"]
-
-
-def test_a_intent_that_runs_out_before_the_publish_is_stopped_as_well() -> None:
-    story = Story()
-    story.lane_is_free = False
-    story.happens(StartAsked("ann", until=story.now + SECOND)).happens(YES)
-    story.lane_is_free, story.now = True, story.now + SECOND
-
-    assert story.happens(TimePassed()).sent == ["stop"]
-
-
-def test_its_end_counts_from_the_session_s_opening() -> None:
-    story = Story(by_rule(max_duration=20 * SECOND)).happens(YES).publish().happens(RUNS)
-
-    assert story.passes(20 * SECOND).sent == ["stop"]
-
-
-def test_a_stage_that_observes_notes_what_it_would_have_answered() -> None:
-    story = Story(replace(by_rule(), observe=True)).happens(YES)
-
-    assert (story.reasons, story.record.approved_on_demand_at) == ([Reason.OBSERVED], None)
+    assert story.answer(AlreadyStarted()).passes(20 * SECOND).sent == ["start", "stop"]
 
 
 # --- what changes nothing -----------------------------------------------------------------------
@@ -193,12 +104,6 @@ def test_a_remark_is_told_and_nothing_else(event: Remarked | FileFailed, code: R
     story.happens(event)
 
     assert (story.record, story.reasons[-1]) == (before, code)
-
-
-def test_a_record_error_after_a_yes_fails_the_session() -> None:
-    story = told_to_record().happens(RecordFailed("BucketNotFound", "")).happens(TimePassed())
-
-    assert (story.phase, story.passes(120 * SECOND).sent) == (Phase.FAILED, [])
 
 
 def test_terms_know_of_no_status_callbacks_at_first() -> None:

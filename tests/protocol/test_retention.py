@@ -7,7 +7,6 @@ import pytest
 from shared.protocol import (
     CommandSettled,
     FileLeft,
-    OnDemandAnswered,
     Polled,
     Reason,
     Remarked,
@@ -160,7 +159,6 @@ def test_what_is_to_be_forgotten_goes_last() -> None:
     [
         CommandSettled("flight-0", OK),
         Remarked(is_exception=True, what="StreamFrozen"),
-        OnDemandAnswered(need_record=False),
         Polled(None, 0),
         TimePassed(),
     ],

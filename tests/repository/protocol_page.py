@@ -188,7 +188,6 @@ MEANINGS: Mapping[str, str] = {
     "RecordFailed": "Live's callback: an accepted start did not lead to a recording.",
     "FileLeft": "Live's callback: a recording left a file.",
     "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
-    "OnDemandAnswered": "Live asked as the stream began whether to record, and got this answer.",
     "Remarked": "Live's callback that changes nothing: an exception, a switch of publishers.",
     "TimePassed": "Something was due, and nothing happened. Without leave to poll, polls stay due.",
 }

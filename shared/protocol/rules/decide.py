@@ -13,7 +13,6 @@ from shared.protocol.events import (
     ExtendAsked,
     FileFailed,
     FileLeft,
-    OnDemandAnswered,
     Polled,
     Published,
     RecordFailed,
@@ -31,7 +30,6 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.rules import (
     command_result,
     idempotency,
-    on_demand,
     reassert,
     recording_status,
     retention,
@@ -86,8 +84,7 @@ def decide(
 
 def _is_worth_keeping(event: Event) -> bool:
     """Return True if people are to find it in the history although no record changes by it."""
-    answered_yes = isinstance(event, OnDemandAnswered) and event.need_record
-    return answered_yes or isinstance(event, FileLeft | FileFailed)
+    return isinstance(event, FileLeft | FileFailed)
 
 
 def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR0912 - the closed union
@@ -118,8 +115,6 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             recording_status.file_left(transition, event)
         case FileFailed():
             recording_status.file_failed(transition, event)
-        case OnDemandAnswered():
-            on_demand.answered(transition, event)
         case Remarked():
             recording_status.remarked(transition, event)
         case StateImported():

@@ -159,8 +159,7 @@ def _undoes_nothing(record: StreamRecord) -> bool:
     """Return True if a stop would only undo a start that was never claimed, and nothing hints at a
     live stream."""
     untouched = record.flight is None and not record.ever_claimed
-    known = (record.session, record.last_report, record.approved_on_demand_at)
-    unseen = all(one is None for one in known)
+    unseen = record.session is None and record.last_report is None
     return record.intent.wanted and untouched and unseen
 
 

@@ -1,20 +1,16 @@
-"""Live's question, as a stream begins, whether to record it (OnDemand 1): the answer, and what it
-proves. A yes counts as a start of ours unless it stays unconfirmed."""
+"""Live's question, as a stream begins, whether to record it (OnDemand 1), and the answer.
+
+The function on_demand asks. An ask is no event: anybody may send one, so nothing follows from it.
+"""
 
 from __future__ import annotations
 
-from shared.protocol.events import OnDemandAnswered
 from shared.protocol.policy import OnInterruption
-from shared.protocol.reason import Reason
-from shared.protocol.rules import confirmation as confirmation_rules
-from shared.protocol.rules import intent as intent_rules
-from shared.protocol.rules.transition import Transition
-from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 
 FRESH_MS = 60_000
-"""How long an on-demand answer counts for the session that opens next."""
+"""How long after a session opened an ask may be about its publish: Live asks late, or again."""
 
 
 def is_asked(record: StreamRecord, now: int) -> bool | None:
@@ -36,25 +32,3 @@ def _is_open(record: StreamRecord, now: int) -> bool:
     session = record.session
     live = session is not None and session.state is SessionState.LIVE
     return session is not None and live and now - session.opened_at < FRESH_MS
-
-
-def answered(transition: Transition, event: OnDemandAnswered) -> None:
-    if transition.settings.observe:
-        transition.add_entry(
-            Reason.OBSERVED, command=f"NeedRecord {str(event.need_record).lower()}"
-        )
-        return
-    transition.add_entry(Reason.ON_DEMAND if event.need_record else Reason.ON_DEMAND_DECLINED)
-    transition.change(approved_on_demand_at=transition.now if event.need_record else None)
-    if event.need_record and transition.record.intent.wanted:
-        transition.change_intent(claimed=True)  # so that its end sends a stop
-
-
-def opened(transition: Transition) -> None:
-    """Take the session that opens as started if the answer for it was yes: it needs no start."""
-    record, approved_at = transition.record, transition.record.approved_on_demand_at
-    transition.change(approved_on_demand_at=None)
-    is_fresh = approved_at is not None and transition.now - approved_at <= FRESH_MS
-    if approved_at is not None and is_fresh and record.flight is None and record.lacks_start:
-        intent_rules.bind(transition)
-        confirmation_rules.begin(transition, StartSource.ON_DEMAND, approved_at)

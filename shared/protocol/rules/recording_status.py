@@ -46,8 +46,6 @@ def _runs(transition: Transition, what: str, time: int | None) -> None:
         _confirm(transition, what, time)
     elif _may_be_ours(transition, time):
         transition.enqueue(Command.STOP, Reason.REASSERT_EARLY)
-    elif transition.record.approved_on_demand_at is not None:
-        transition.add_entry(Reason.CONFIRMED, what=what)
     elif transition.record.last_report and transition.record.last_report.what == STOPPED:
         transition.add_entry(Reason.REPORTED_LATE, what=what)
     else:

@@ -17,7 +17,6 @@ from shared.protocol.policy import OnPublish
 from shared.protocol.reason import Reason
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
-from shared.protocol.rules import on_demand
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
@@ -107,7 +106,6 @@ def _open(
     transition.change(session=session, failure=None)
     if not intent_rules.by_policy(transition, says_why_not=True):
         _repeat_missed_stop(transition)
-    on_demand.opened(transition)
 
 
 def open_undated(transition: Transition) -> None:

@@ -92,7 +92,6 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("", "interrupted_at", past),
     StoredTime("", "stopped_at", doubtful),
     StoredTime("", "stop_not_found_at", past),
-    StoredTime("", "approved_on_demand_at", past),
     StoredTime("", "changed_at", past),
     StoredTime("", "forget_at", kept),
     StoredTime("", "absence_polled_at", past),

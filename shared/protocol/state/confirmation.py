@@ -20,7 +20,7 @@ class StartSource(OpenEnum):
     ACCEPTED = "accepted"
     ALREADY = "already"
     ADOPTED = "adopted"
-    ON_DEMAND = "on_demand"  # Live asked, and our answer was yes; no command was needed
+    ON_DEMAND = "on_demand"  # of release 0.2 alone, which took our answer to Live for a start
 
 
 class ConfirmationState(str, Enum):

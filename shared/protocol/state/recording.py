@@ -37,7 +37,6 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     stop_not_found_at: int | None = None  # when a stop was last answered StreamNotFound
     ever_claimed: bool = False
     restart_doubted: bool = False
-    approved_on_demand_at: int | None = None  # on demand, for the session about to open
     asked: tuple[IdempotencyKey, ...] = ()
     changed_at: int = 0  # or when its last file was reported
     forget_at: int | None = None  # if nothing happens until then; only of a record at rest
