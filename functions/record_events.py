@@ -50,7 +50,8 @@ def prove(invocation: Invocation, request: Request) -> RecordEvent:
         keys=settings.record_keys,
         now=invocation.app.clock(),
     )
-    return live_callbacks.parse_record_event(request.body)
+    event = live_callbacks.parse_record_event(request.body)
+    return live_callbacks.without_future(request.headers, event)
 
 
 def _ignored(invocation: Invocation, callback: RecordEvent) -> Response:

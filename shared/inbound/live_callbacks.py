@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.inbound.request_errors import MalformedCallback, UnusableName, UnverifiedCallback
 from shared.protocol.durations import instant
@@ -179,11 +180,26 @@ def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
     forged time, which would make every real event up to that time look late.
 
     Call it after `verify`, which has checked the timestamp."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    if time_ms > (int(lowered["ali-live-timestamp"]) + AHEAD_S) * 1000:
+    if time_ms > _latest_ms(headers):
         raise UnverifiedCallback(
             f"the time of the event is more than {AHEAD_S} s later than its signature's timestamp"
         )
+
+
+def without_future(headers: Mapping[str, str], event: RecordEvent) -> RecordEvent:
+    """Return the event without the times that are later than its signature: what happened counts,
+    and a file that begins in the year 9999 would be the newest for ever.
+
+    Call it after `verify`, which has checked the timestamp."""
+    latest = _latest_ms(headers)
+    times = {name: getattr(event, name, None) for name in ("time_ms", "start_ms", "stop_ms")}
+    forged = {name: None for name, time in times.items() if time is not None and time > latest}
+    return replace(event, **forged) if forged else event
+
+
+def _latest_ms(headers: Mapping[str, str]) -> int:
+    lowered = {name.lower(): value for name, value in headers.items()}
+    return (int(lowered["ali-live-timestamp"]) + AHEAD_S) * 1000
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:

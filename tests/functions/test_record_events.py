@@ -248,6 +248,29 @@ def test_a_remark_without_a_signature_is_logged_and_kept_nowhere(edge: Edge) -> 
     assert any("callback.remarked" in line for line in edge.lines)
 
 
+FUTURE_S = 10**10
+"""s, in the year 2286, and so later than the signature of any callback."""
+
+
+@pytest.mark.parametrize("event", ["record_started", "record_paused"])
+def test_no_report_is_later_than_its_signature(recording: Edge, event: str) -> None:
+    """A far-future time made every later report look late."""
+    recording.record_callback(event=event, time=FUTURE_S)
+    recording.clock.pass_ms(1_000)
+    recording.record_callback(event="record_paused")
+
+    report = recording.record().last_report
+    assert report is not None
+    assert (report.what, report.time) == ("record_paused", None)
+
+
+def test_no_file_is_of_a_time_after_its_signature(recording: Edge) -> None:
+    recording.record_callback(uri="a.mp4", start_time=FUTURE_S, stop_time=253_402_300_799)
+    (file,) = recording.app.store.files(KEY, 10)
+
+    assert all(time is None or time <= recording.clock.now for time in (file.start, file.stop))
+
+
 SECRETS = (
     *("rtmp://push.example.com/app/room?auth_key=1735-0-0-5ec3e7", "Bearer 5ec3e7", "5ec3e7"),
     *("AKID5ec3e7", "LTAI5ec3e7", "-----BEGIN KEY-----5ec3e7", "https://u:5ec3e7@x.example.com"),
@@ -281,6 +304,7 @@ def test_a_remark_that_is_wrongly_signed_is_refused(edge: Edge) -> None:
 
 
 def test_times_may_be_the_digits_of_a_text(edge: Edge) -> None:
+    edge.clock.pass_ms(60_500)
     edge.record_callback(
         uri="a.mp4", start_time="1763800000", stop_time="1763800060.5", duration="59.403"
     )
