@@ -49,7 +49,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 def respond(invocation: Invocation, request: Request) -> Response:
     """Return an answer of 200 whatever happens, once the path token is valid."""
-    live_callbacks.path_token(request.path, invocation.app.settings.path_tokens)
+    live_callbacks.path_token(request.path, invocation.app.settings.path_tokens, "on-demand")
     try:
         answer = _say(invocation, request)
     except Exception as error:  # noqa: BLE001 - no answer would mean: do not record

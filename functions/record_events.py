@@ -43,7 +43,7 @@ def _take(invocation: Invocation, callback: RecordEvent) -> Response:
 def prove(invocation: Invocation, request: Request) -> RecordEvent:
     """Return the callback. Verify path token and signature first; parse the body only then."""
     settings = invocation.app.settings
-    live_callbacks.path_token(request.path, settings.path_tokens)
+    live_callbacks.path_token(request.path, settings.path_tokens, "record")
     live_callbacks.verify(
         request.headers,
         domains=live_callbacks.signing_hosts(settings.callback_hosts),

@@ -81,7 +81,7 @@ def _take(invocation: Invocation, callback: StreamEvent) -> Response:
 def prove(invocation: Invocation, request: Request) -> StreamEvent:
     """Return the callback. Verify path token and signature first; parse the query only then."""
     settings = invocation.app.settings
-    live_callbacks.path_token(request.path, settings.path_tokens)
+    live_callbacks.path_token(request.path, settings.path_tokens, "stream")
     domains = [request.query.get("app", "")]
     live_callbacks.verify(
         request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
@@ -99,7 +99,7 @@ def _remark(invocation: Invocation, request: Request) -> Response:
     """Log an exception or a switch, and add it to the history if it is signed and names its
     stream. Its fields are UNCONFIRMED, and so is whether Live signs it."""
     settings = invocation.app.settings
-    live_callbacks.path_token(request.path, settings.path_tokens)
+    live_callbacks.path_token(request.path, settings.path_tokens, "stream")
     proved = live_callbacks.is_signed(request.headers)
     if proved:
         domains = [name for domain in invocation.app.policy.domains for name in domain.names]

@@ -17,6 +17,7 @@ from cli.errors import Failure
 from cli.stage_registry import Target
 from cli.web import hides_a_token
 from shared.config import load_policy, values
+from shared.config.path_tokens import CallbackKind, path_token_of
 from shared.errors import Misconfigured
 from shared.protocol.policy import Policy
 
@@ -77,10 +78,13 @@ class Stage:
         if not (self.is_ours(url) and hides_a_token(url)):
             return False
         path, _, token = urlsplit(url).path.rpartition("/")
-        return f"{path}/" == PATHS[flow] and self.knows("path_token", token)
+        ours = [path_token_of(_kind(flow), secret) for secret in self._secrets("path_token")]
+        is_of_kind = not ours or token in ours
+        return f"{path}/" == PATHS[flow] and is_of_kind and self.knows("path_token", token)
 
     def callback(self, flow: Flow) -> str:
-        return f"{self.address}{PATHS[flow]}{self.secret('path_token')}"
+        token = path_token_of(_kind(flow), self.secret("path_token"))
+        return f"{self.address}{PATHS[flow]}{token}"
 
     def knows(self, kind: Secret, secret: str) -> bool:
         """Return True if the stage knows the secret; only its digest is sent, once."""
@@ -89,20 +93,26 @@ class Stage:
             self._known[kind, secret] = self.api.examine(**{kind: digest})["matches"][kind] is True
         return self._known[kind, secret]
 
+    def _secrets(self, kind: Secret) -> list[str]:
+        """Return those of the environment, or the development account's."""
+        found = self.environment.get(VARIABLES[kind], "").replace(",", " ").split()
+        return found or ([DEVELOPMENT[kind]] if self.is_development else [])
+
     def secret(self, kind: Secret) -> str:
         """Return the first secret of that kind in the environment.
 
         Raise Unusable if there is none or the stage does not know it.
         """
-        name = VARIABLES[kind]
-        found = self.environment.get(name, "").replace(",", " ").split()
-        if not found and self.is_development:
-            found = [DEVELOPMENT[kind]]
+        name, found = VARIABLES[kind], self._secrets(kind)
         if not found:
             raise Unusable(f"{name} is unset. Set it as it was when the stage was deployed")
         if not self.knows(kind, found[0]):
             raise Unusable(f"the stage does not know the first of {name}. Deploy it first")
         return found[0]
+
+
+def _kind(flow: Flow) -> CallbackKind:
+    return "stream" if flow == "exception" else flow
 
 
 def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from shared.config import values
+from shared.config.path_tokens import path_tokens_of
 from shared.config.strength import weaknesses
 from shared.config.suggestions import did_you_mean
 from shared.config.tokens import Tokens, read_tokens
@@ -102,7 +103,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets that no log may show, wherever they occur."""
         own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
-        keys = (*self.stream_keys, *self.record_keys, *self.path_tokens, *own)
+        paths = (*self.path_tokens, *path_tokens_of(self.path_tokens))
+        keys = (*self.stream_keys, *self.record_keys, *paths, *own)
         return tuple(key for key in keys if key)
 
 

@@ -16,6 +16,7 @@ from enum import Enum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.config.path_tokens import CallbackKind, path_token_of
 from shared.inbound.request_errors import MalformedCallback, UnusableName, UnverifiedCallback
 from shared.protocol.durations import instant
 from shared.protocol.stored_text import storable
@@ -208,9 +209,12 @@ def is_signed(headers: Mapping[str, str]) -> bool:
     return bool(lowered & {"ali-live-timestamp", "ali-live-signature"})
 
 
-def path_token(path: str, tokens: Sequence[str]) -> None:
+def path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
     """Raise UnverifiedCallback unless the path ends in one of the tokens."""
-    if not _is_one_of(path.rstrip("/").rpartition("/")[2], [token for token in tokens if token]):
+    known = [secret for secret in secrets if secret]
+    # The secrets themselves end the URLs that release 0.2 has set, until `setup` replaces them.
+    tokens = [*known, *(path_token_of(kind, secret) for secret in known)]
+    if not _is_one_of(path.rstrip("/").rpartition("/")[2], tokens):
         raise UnverifiedCallback("the path ends in none of the tokens")
 
 

@@ -16,6 +16,7 @@ from cli.account import Account, account_at
 from cli.main import main
 from cli.setup.configurations import ConfigTarget, read, recordings, write
 from cli.stage_registry import Target, register
+from shared.config.path_tokens import path_token_of, path_tokens_of
 from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
 from tests.support.receiver import poll
@@ -131,14 +132,15 @@ def test_live_is_told_where_to_call_and_signs_with_a_key_that_the_stage_knows(
 ) -> None:
     person.does()
     configured, url = person.sees(), person.stage.url
+    token = path_token_of("stream", "dev-path")
     assert configured[str(STREAM)] == {
-        "NotifyUrl": f"{url}/callbacks/stream/dev-path",
-        "ExceptionNotifyUrl": f"{url}/callbacks/stream/exception/dev-path",
+        "NotifyUrl": f"{url}/callbacks/stream/{token}",
+        "ExceptionNotifyUrl": f"{url}/callbacks/stream/exception/{token}",
         "NotifyReqAuth": "yes",
         "NotifyAuthKey": "dev-stream-key-0000",
     }
     assert configured[str(RECORD)] == {
-        "NotifyUrl": f"{url}/callbacks/record/dev-path",
+        "NotifyUrl": f"{url}/callbacks/record/{path_token_of('record', 'dev-path')}",
         "NeedStatusNotify": True,
         "NotifyReqAuth": True,
         "NotifyAuthKey": "dev-record-key-0000",
@@ -176,7 +178,8 @@ def test_no_key_and_no_path_token_is_ever_printed(owner: Person, as_json: tuple[
     shown = owner.types("--yes", "--take-over", *as_json).output
     shown += owner.types("--undo", "--yes", *as_json).output
     assert "old.example.com" in shown
-    for secret in ("s3cret", "dev-path", "dev-stream-key-0000", "dev-record-key-0000"):
+    tokens = path_tokens_of(["dev-path"])
+    for secret in ("s3cret", "dev-path", *tokens, "dev-stream-key-0000", "dev-record-key-0000"):
         assert secret not in shown
 
 
@@ -233,7 +236,7 @@ def test_live_is_given_the_address_to_ask_where_a_configuration_asks(person: Per
     mp4 = [{"Format": "mp4"}]
     person.account.ask("UpdateLiveAppRecordConfig", **APP.names, **asked, RecordFormat=mp4)
     person.does()
-    url = f"{person.stage.url}/callbacks/on-demand/dev-path"
+    url = f"{person.stage.url}/callbacks/on-demand/{path_token_of('on-demand', 'dev-path')}"
     assert person.sees()[str(RECORD)]["OnDemandUrl"] == url
     assert person.sees()[str(APP)]["OnDemand"] == 1
 

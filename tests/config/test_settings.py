@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared import config
 from shared.config import Caller, Settings, Tokens, load_policy
+from shared.config.path_tokens import path_tokens_of
 from shared.config.tokens import read_tokens
 from shared.errors import Fault, Misconfigured
 from shared.protocol.policy import Domain, Match, Mode, OnInterruption, OnPublish, Rule
@@ -364,7 +365,9 @@ def test_no_secret_is_in_what_is_printed_of_the_settings() -> None:
 
 
 def test_the_log_is_told_what_to_hide() -> None:
+    paths = path_tokens_of(["unguessable-path-1"])
     assert set(settings().secrets) == {
+        *paths,
         "hush%40hush",
         "hush@hush",
         "K3yK3yK3yK3yK3y0",
