@@ -181,6 +181,7 @@ def join(primaries: tuple[Engine, ...], replicas: tuple[Engine, ...]) -> None:
         ask(replica, "CLUSTER", "REPLICATE", ask(primary, "CLUSTER", "MYID"))
     for replica in replicas:
         until(lambda node=replica: is_linked(node))  # type: ignore[misc] # a default binds it now
+    until(lambda: all(_knows(node, everybody) for node in (first, *others)))
 
 
 def _knows(node: Engine, nodes: int) -> bool:
