@@ -728,8 +728,10 @@ _KEEP = """
         ELSE excluded.stop END,
     stop_unknown=stop_unknown AND excluded.stop_unknown,
     duration=coalesce(excluded.duration, duration)
+    WHERE app=excluded.app AND stream=excluded.stream
 """
-"""The last report holds where it says more: `File.later` in SQL."""
+"""The last report holds where it says more: `File.later` in SQL. A file stays with the stream that
+it was first reported of."""
 
 
 def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:
