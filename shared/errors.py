@@ -27,11 +27,11 @@
     | · InDoubt                  it may have acted, or may yet
     | + OperatorActionNeeded     credentials, permissions or clock: an operator must act
     | | · LiveNotActivated       the account has no ApsaraVideo Live
-    + StoreUnavailable           stored or not, nobody knows: the event may be repeated
+    + StoreUnavailable           the write may or may not be stored: the event may be repeated
     | · ForeignStore             another stage's: nothing is sent
     | · StoreFull                it has no room left: nothing was stored
     + Unreadable                 a record that this release cannot read: only a stop replaces it
-    + Misconfigured              the settings cannot be served with, every fault at once
+    + Misconfigured              the settings are wrong: the error lists every fault
 
 `LiveError`s are separate from the SDK's own exceptions. A person or the protocol acts on
 these kinds alone, and the SDK's classes do not match them: a throttling may be any of three

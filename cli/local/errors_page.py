@@ -44,7 +44,7 @@ def page() -> str:
         [
             "# Errors, answers and causes",
             "",
-            "Written by `python -m cli.local.errors_page` from the tables that the code goes by.",
+            "`python -m cli.local.errors_page` writes this page from the code's own tables.",
             "",
             *_tree(),
             *_statuses(),
@@ -89,8 +89,8 @@ def _kinds(root: type[E]) -> Iterator[type[E]]:
 
 def _answers() -> Iterator[str]:
     yield from ("## What an answer of ApsaraVideo Live means", "")
-    yield "Each cell is what the protocol itself decides about a command that was answered so: the"
-    yield "cause that it notes, and what it does next. A person asked, and the stream is live."
+    yield "Each cell shows the cause that the history gets, and what the protocol does next. In"
+    yield "this table a person sent the command, and the stream is live."
     yield from ("", "| Live's code | read as | start | stop | restart | cancel_delay |")
     yield "|---|---|---|---|---|---|"
     yield _row("200", "accepted", Accepted("R"))

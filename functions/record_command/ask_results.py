@@ -61,7 +61,7 @@ _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
 
 
 class AskResult(Struct, frozen=True):
-    """Where the stream stands, and what Live last answered to a command of the ask's own."""
+    """The stream's state now, and Live's last answer to a command that belongs to this request."""
 
     asked: Asked
     record: StreamRecord

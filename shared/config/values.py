@@ -83,7 +83,7 @@ def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def callback_hosts(text: str) -> tuple[str, ...]:
-    """Return the hosts of the callbacks' URLs; a stage that may take over another one's has two."""
+    """Return the hosts of the callbacks' URLs: two if the stage may take over another stage's."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):
         raise ValueError("give the host of the callback's URL alone, like live.example.com:8443")

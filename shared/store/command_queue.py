@@ -130,7 +130,7 @@ def postpone(db: sqlite3.Connection, key: StreamKey, now: int) -> None:
 
 
 def quarantine(db: sqlite3.Connection, key: StreamKey) -> None:
-    """Count the stream among those that cannot be handled, and leave its due entry as it is."""
+    """Add the stream to the quarantine; leave its due entry as it is."""
     db.execute(
         "INSERT OR IGNORE INTO quarantine SELECT domain, app, stream, 0 FROM record"
         " WHERE domain=? AND app=? AND stream=?",

@@ -42,22 +42,22 @@ class Loaded(Struct, frozen=True):
 
 class Save(Struct, frozen=True):
     """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
-    `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. Of
-    `files` each (domain, uri) is stored once, however often it is reported.
+    `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. A
+    file is stored once for each (domain, uri), however often Live reports it.
 
     Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
     deleted, with all that is stored about its stream. One that `must_fit` is stored even if the
     engine is full, without its lines of history and files then.
 
-    With `if_no_quota` the flight must fit into the quota too. A stream that does not count against
-    it yet is refused if the quota is used up, or if more urgent streams wait for the rest of it.
-    `if_no_quota` is stored then.
+    With `if_no_quota` the flight must also fit into the quota. A stream that does not count
+    against the quota yet is refused in two cases: the quota is used up, or more urgent streams
+    wait for the rest. The store then saves `if_no_quota`.
 
-    What was decided at a time that lies ahead of now, since the clock was set back, is a conflict:
-    its times would lie ahead, too.
+    A save with `decided_at` ahead of the store's clock is a conflict: the clock was set back, and
+    the times in the record would lie ahead too.
 
-    With `sets_aside` the document that is replaced could not be read; it is kept beside the new
-    one."""
+    `sets_aside` means that the replaced document could not be read. The store keeps it next to
+    the new one."""
 
     version: int
     if_no_slot: StreamRecord
@@ -195,8 +195,8 @@ def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
 
 
 class Condition(Struct, frozen=True):
-    """An engine's settings for the safety of its data, under its own names and in its own words;
-    a setting that it does not show is left out."""
+    """The settings that keep an engine's data safe, with the names and values that the engine
+    reports. A setting that the engine does not report is left out."""
 
     engine: str
     settings: Mapping[str, str]

@@ -157,8 +157,8 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "StoreUnavailable",
         "",
-        "try again: what is stored already is not done twice; give a start an Idempotency-Key,"
-        " lest it undo a stop that came between",
+        "try again: a request that is already stored is not done twice; send a start with an"
+        " Idempotency-Key, so that the retry does not undo a stop sent in between",
         1,
     ),
     StoreFull: _Row(

@@ -90,7 +90,7 @@ class Transition:
         return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
-        """Return True if the doubt is a restart that a person asked of an unmanaged recording."""
+        """Return True if a person asked for the doubted restart of an unmanaged recording."""
         intent = self.record.intent
         return (
             doubt.command is Command.RESTART
