@@ -170,9 +170,9 @@ def stepped(
 @cache
 def walked() -> tuple[HistoryEntry, ...]:
     """All that was said of streams that all kinds of things happened to."""
-    lots = Random(10)  # noqa: S311 - the same walk each time
+    lots = Random(7)  # noqa: S311 - the same walk each time
     said: dict[tuple[object, ...], HistoryEntry] = {}
-    for _ in range(400):
+    for _ in range(1_000):
         record, now, settings = lots.choice(BEFORE), NOON, lots.choice(RULES)
         for _ in range(40):
             now += lots.choice(STEPS[: lots.choice((4, 9))])
@@ -230,8 +230,17 @@ def test_what_was_sent_says_why_in_words() -> None:
     assert text(note, Language.CHINESE) == "已发送 stop，原因：ops 要求停止录制"
 
 
+def test_whoever_is_not_known_by_name_is_somebody() -> None:
+    unnamed = HistoryEntry(Reason.SENT, {"command": "stop", "reason": "asked_stop", "who": ""})
+
+    assert text(unnamed) == "stop was sent because: somebody asked for it to be stopped"
+    assert text(HistoryEntry(Reason.ASKED_STOP), Language.CHINESE) == "有人 要求停止录制"
+
+
 def test_a_particular_that_an_older_release_did_not_note_is_a_dash() -> None:
-    assert text(HistoryEntry(Reason.ASKED_STOP)) == "- asked for it to be stopped"
+    assert text(HistoryEntry(Reason.OBSERVED)) == text(
+        HistoryEntry(Reason.OBSERVED, {"command": "-"})
+    )
 
 
 # --- explain: the one cause that a person should hear first

@@ -56,13 +56,15 @@ class ProblemWords(Struct, frozen=True):
 
 
 class Catalogue(Struct, frozen=True):
-    """The sentences of one language; `other_fix` is for a code without a fix of its own, and
-    `unknown_if_stored` goes on from the text of a problem of the store."""
+    """The sentences of one language. `other_fix` is for a code without a fix of its own,
+    `unknown_if_stored` continues the text of a problem of the store, and `somebody` names whoever
+    is not known by name."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
     other_fix: str
     unknown_if_stored: str
+    somebody: str
     problems: Mapping[str, ProblemWords]
 
 
@@ -103,5 +105,5 @@ def _particulars(entry: HistoryEntry, language: Language) -> _Particulars:
     words = catalogue(language)
     fix = words.fixes.get(str(entry.about.get("code")), words.other_fix)
     unknown = {} if entry.code.value in words.reasons else {"code": entry.code.value}
-    rule = entry.about.get("who", "-")
-    return _Particulars({"fix": fix, "rule": rule, **entry.about, **unknown})
+    rule, who = entry.about.get("who", "-"), entry.about.get("who") or words.somebody
+    return _Particulars({"fix": fix, "rule": rule, **entry.about, "who": who, **unknown})

@@ -75,7 +75,7 @@ def _on_its_way(record: StreamRecord) -> HistoryEntry:
     answer to the same command shows what holds it up."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
-        return _sent(flight, record.intent.who or "-")
+        return _sent(flight, record.intent.who)
     if pending and pending.over_quota:
         return HistoryEntry(Reason.NO_QUOTA)
     if pending and pending.attempts and answer and answer.command is pending.command:
@@ -89,7 +89,7 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
         return _unasked(record, settings)
     if intent.requester is Requester.PERSON and record.held_at(now):
         return HistoryEntry(Reason.HELD)
-    return HistoryEntry(intent.reason, {"who": intent.who or "-"})
+    return HistoryEntry(intent.reason, {"who": intent.who})
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
