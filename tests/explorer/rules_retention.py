@@ -53,7 +53,7 @@ REMOVALS = (
         "what is wanted is not forgotten",
         "Only a stream at rest has a time at which it is forgotten",
         _at_rest_whatever_is_wanted,
-        Scenario("", before=RECORDED, script=(UNPUBLISH,), settings=SOON_FORGOTTEN),
+        Scenario("", (START,), before=LIVE, script=RETURNS, gap=50_000, settings=SOON_FORGOTTEN),
     ),
     Removal(
         "what is in doubt is not forgotten",
