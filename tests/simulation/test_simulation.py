@@ -133,11 +133,11 @@ PROMISES = {
 }
 FOUND = {
     "promise 1": "adopted start never proved",
-    "promise 2": "doubt dropped",
+    "promise 2": "stop not sticky",
     "promise 3": "until taken for minutes later",
     "promise 4": "conflict taken for saved",
     "promise 5": "no pace",
-    "promise 6": "unproved callback believed",
+    "promise 6": "path tokens not checked",
     "promise 7": "stack trace",
     "promise 8": "unmanaged recording stopped",
     "protocol": "lease ignored",
