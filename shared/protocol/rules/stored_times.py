@@ -136,32 +136,35 @@ def _by_part() -> Mapping[str, Times]:
     return parts
 
 
-_BY_PART = _by_part()
+_OF_PARTS = tuple((name, times) for name, times in _by_part().items() if name)
+_OF_RECORD = _by_part()[""]
 
 
 def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> StreamRecord:
     """Return the record with no time further ahead of `now` than it may lie. What has passed
     becomes now at the latest, and what is to come keeps its longest distance. What people set, and
     what Live's clock said, stays."""
-    changes: dict[str, Any] = {}
 
-    def too_late(part: Struct, times: Times) -> dict[str, int]:
-        ahead = [(name, furthest) for name, furthest in times if (getattr(part, name) or 0) > now]
-        limits = [(name, now + furthest(record, settings)) for name, furthest in ahead]
-        return {name: limit for name, limit in limits if getattr(part, name) > limit}
+    def too_late(part: Struct, times: Times) -> dict[str, Any]:
+        late: dict[str, Any] = {}
+        for name, furthest in times:
+            at = getattr(part, name)
+            if at is not None and at > now and at > (limit := now + furthest(record, settings)):
+                late[name] = limit
+        return late
 
-    def moved(part: Any, times: Times) -> Any:  # noqa: ANN401 - of any kind
+    def moved(part: Struct, times: Times) -> Struct:
         late = too_late(part, times)
         return replace(part, **late) if late else part
 
-    for name, times in _BY_PART.items():
-        part = getattr(record, name) if name else record
-        if not name:
-            changes |= too_late(record, times)
-        elif isinstance(part, tuple):
-            after = tuple(moved(one, times) for one in part)
-            changes |= {name: after} if after != part else {}
-        elif part is not None and (after := moved(part, times)) is not part:
+    changes = too_late(record, _OF_RECORD)
+    for name, times in _OF_PARTS:
+        part = getattr(record, name)
+        if not part:
+            continue
+        is_list = isinstance(part, tuple)
+        after = tuple(moved(one, times) for one in part) if is_list else moved(part, times)
+        if after is not part and after != part:
             changes[name] = after
     if "intent" in changes:
         changes["intent"] = _with_its_end(record.intent, changes["intent"], settings)
