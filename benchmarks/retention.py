@@ -12,14 +12,15 @@ import itertools
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.store_growth import AcceptingLive
 from cli.local.redis_server import Engine
 from shared.engine.effect_handler import EffectHandler
-from shared.engine.effects import CallbackSource, Undelivered, run
+from shared.engine.effects import run
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.protocol import (
     Command,
@@ -57,27 +58,13 @@ class VirtualClock:
         return self.now
 
 
-class QuietLive:
+class QuietLive(AcceptingLive):
     """A Live that accepts starts, and knows no stream any more once somebody asks."""
-
-    def prepare(self) -> None:
-        """Do nothing."""
 
     def send(self, command: Command, _key: StreamKey) -> str:
         if command is not Command.START:
             raise StreamNotLive("StreamNotFound")
-        return "9F8E7D6C-5B4A-4392-8170-A1B2C3D4E5F6"
-
-    def find(self, _key: StreamKey) -> int | None:
-        return None
-
-    def online(self, _domain: str) -> Sequence[tuple[StreamKey, int]]:
-        return ()
-
-    def undelivered(
-        self, _source: CallbackSource, _since: int, _until: int, _pace: Callable[[], None]
-    ) -> Sequence[Undelivered]:
-        return ()
+        return super().send(command, _key)
 
 
 def settings_of(key: StreamKey, keep: int) -> StreamSettings:

@@ -8,22 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.drills.cluster import KEY
+from benchmarks.drills.cluster import lose_primary
 from benchmarks.drills.result import Result
-from benchmarks.drills.servers import encrypted_cluster, until
-from benchmarks.drills.stage import drilled_stage
-from benchmarks.drills.traffic import Traffic
+from benchmarks.drills.servers import encrypted_cluster
 
 
 def run(folder: Path) -> Result:
     with encrypted_cluster(folder) as (cluster, url):
-        victim = cluster.primary_of(KEY)
-        with drilled_stage(folder, store=url) as stage:
-            with Traffic(stage) as traffic:
-                traffic.flow()
-                traffic.mark_fault()
-                victim.kill()
-                until(lambda: cluster.can_write(KEY, but=victim))
-                traffic.mark_able()
-                traffic.flow_after()
-            return traffic.result("tls_cluster")
+        return lose_primary("tls_cluster", folder, cluster, url=url)
