@@ -26,7 +26,8 @@ Json = dict[str, Any]
 class Api:
     """A client of the stage at `url`; each method returns the answer's JSON or raises Failure.
 
-    The texts of an answer are printable. The token goes to that address alone, and over HTTPS.
+    The texts of an answer are printable, but for state and policy, which a program hands on. The
+    token goes to that address alone, and over HTTPS.
     """
 
     def __init__(
@@ -81,7 +82,9 @@ class Api:
         return {**page, "recordings": rows, "unreadable": unreadable}
 
     def policy(self) -> Json:
-        return _require_fields(self._url, self._call("GET", "/v1/policy"), "version", "policy")
+        """Return the policy as it is in force: only printable() makes it fit for a terminal."""
+        answer = self._call("GET", "/v1/policy", as_sent=True)
+        return _require_fields(self._url, answer, "version", "policy")
 
     def apply_policy(self, policy: Json, *, replaces: int) -> Json:
         body = {"policy": policy, "replaces": replaces}
@@ -95,15 +98,15 @@ class Api:
         return _require_fields(self._url, answer, "store_id")
 
     def state(self) -> list[Json]:
-        """Return the state of every stream that another stage needs, read page by page."""
+        """Return the state of every stream that another stage needs, read page by page, with names
+        as they are."""
         rows: list[Json] = []
         cursor = ""
         while True:
             query: dict[str, str | int] = {"limit": STATE_PAGE_ROWS}
             query |= {"cursor": cursor} if cursor else {}
-            page = _require_fields(
-                self._url, self._call("GET", "/v1/state", query=query), "streams", "next"
-            )
+            answer = self._call("GET", "/v1/state", query=query, as_sent=True)
+            page = _require_fields(self._url, answer, "streams", "next")
             rows += page["streams"]
             if page["next"] is None:
                 return rows
@@ -135,6 +138,7 @@ class Api:
         *,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
+        as_sent: bool = False,
     ) -> Json:
         if not path.startswith("/"):
             sentence = _("{url} does not answer as live-record does. Check the address.")
@@ -150,7 +154,7 @@ class Api:
                 timeout=self._timeout_s,
             )
             self._refuse_redirect(answer)
-            document = printable_json(answer.json())
+            document = answer.json()
         except requests.ReadTimeout:
             silent = _("{url} gave no answer within {seconds:g} s")
             ambiguous = _(
@@ -168,9 +172,10 @@ class Api:
         if not isinstance(document, dict):
             sentence = _("{url} does not answer as live-record does. Check the address.")
             raise Failure(sentence.format(url=self._url))
-        if not answer.ok and "detail" in document:
-            raise StageRefusal(document)
-        return document
+        shown: Json = printable_json(document)
+        if not answer.ok and "detail" in shown:
+            raise StageRefusal(shown)
+        return document if as_sent else shown
 
     def _refuse_redirect(self, answer: requests.Response) -> None:
         """Raise Failure: the token was meant for the address that the person named."""
@@ -187,7 +192,8 @@ def _path(stream: str) -> str:
 def _require_fields(url: str, document: Json, *names: str) -> Json:
     """Return the document; raise Failure if something other than a stage answered."""
     if any(name not in document for name in names):
-        error = document.get("errorMessage") or _("its answer lacks the expected fields")
+        message = printable(str(document.get("errorMessage") or ""))
+        error = message or _("its answer lacks the expected fields")
         sentence = _("{url} does not answer as live-record does: {error}")
         raise Failure(sentence.format(url=url, error=error))
     return document

@@ -17,6 +17,7 @@ from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure
 from cli.policy_file import packed_policy, read_policy
+from cli.printable import printable_json
 from cli.stream_commands import of_stage
 from cli.stream_names import Stream
 from shared.config import load_policy
@@ -68,7 +69,8 @@ def show_policy(api: Api, as_json: bool) -> None:
         return
     applied = _("version {version}").format(version=answer["version"])
     version = applied if answer["version"] else _("the packaged policy")
-    click.echo(f"# {version}\n{json.dumps(answer['policy'], indent=2, ensure_ascii=False)}")
+    shown = printable_json(answer["policy"])
+    click.echo(f"# {version}\n{json.dumps(shown, indent=2, ensure_ascii=False)}")
 
 
 @policy.command("diff")

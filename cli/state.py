@@ -17,6 +17,7 @@ from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure
 from cli.stream_commands import of_stage
+from shared.protocol import StreamKey
 
 FORMAT_NUMBER = 1
 MAX_BATCH_BYTES, MAX_BATCH_ROWS = 12_000, 50
@@ -44,7 +45,7 @@ def export(api: Api, file: Path, as_json: bool) -> None:
     streams = api.state()
     document = {"format": FORMAT_NUMBER, "policy": api.policy()["policy"], "streams": streams}
     file.touch(mode=0o600)
-    file.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if as_json:
         output.as_json({"file": str(file), "streams": len(streams)})
         return
@@ -126,4 +127,4 @@ def _batches(streams: Sequence[Json]) -> Iterator[list[Json]]:
 
 
 def _name(entry: Json) -> str:
-    return "/".join(str(entry[name]) for name in ("domain", "app", "stream"))
+    return str(StreamKey(*(str(entry[name]) for name in ("domain", "app", "stream"))))

@@ -1,0 +1,79 @@
+"""The state of a stage as a file: what it holds, and what is printed of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.api import Api
+from cli.main import main
+from tests.support.raw_server import Wire, json_reply
+
+JOINED = "a\u200db\x1b \u7532"
+POLICY = {"domain": [{"streaming": "live.example.com"}], "rule": [{"match": {"stream": JOINED}}]}
+STOPPED = {"domain": "live.example.com", "app": "b c", "stream": "d/e\x1b", "stop_unsent": True}
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.close()
+
+
+def types(wire: Wire, *words: str) -> Result:
+    url = f"http://{wire.endpoint}"
+    return CliRunner().invoke(main, [*words, "--url", url, "--token", "t"])
+
+
+def exported(wire: Wire, file: Path) -> dict[str, Any]:
+    row = {"domain": "live.example.com", "app": "app", "stream": JOINED}
+    wire.script(
+        json_reply({"streams": [row], "next": None}), json_reply({"version": 1, "policy": POLICY})
+    )
+    result = types(wire, "state", "export", str(file))
+    assert result.exit_code == 0, result.output
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return document
+
+
+def test_names_and_policy_are_exported_as_they_are(wire: Wire, tmp_path: Path) -> None:
+    document = exported(wire, tmp_path / "state.json")
+
+    assert [entry["stream"] for entry in document["streams"]] == [JOINED]
+    assert document["policy"] == POLICY
+
+
+def test_an_exported_file_moves_no_terminal(wire: Wire, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    exported(wire, file)
+
+    assert file.read_text(encoding="utf-8").replace("\n", "").isprintable()
+
+
+def test_a_policy_to_be_applied_again_is_the_one_in_force(wire: Wire) -> None:
+    wire.script(json_reply({"version": 1, "policy": POLICY}))
+
+    assert Api(f"http://{wire.endpoint}", "t").policy()["policy"] == POLICY
+
+
+def test_a_policy_that_is_shown_moves_no_terminal(wire: Wire) -> None:
+    wire.script(json_reply({"version": 1, "policy": POLICY}))
+    shown = types(wire, "policy", "show").output
+
+    assert shown.replace("\n", "").isprintable()
+    assert r"a\\u200db" in shown
+
+
+def test_a_stop_that_is_left_to_the_reader_can_be_typed(wire: Wire, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    file.write_text(json.dumps({"format": 1, "policy": {}, "streams": [STOPPED]}))
+    wire.script(json_reply({"imported": 1, "kept": 0, "refused": []}))
+    shown = types(wire, "state", "import", str(file), "--no-policy").output
+
+    assert "Run: live-record stop live.example.com/b%20c/d%2Fe%1B" in shown
