@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from shared.config.settings import PREFIX
+
 SECRETS: Final = (
     "STORE",
     "API_TOKENS",
@@ -20,14 +22,13 @@ SECRETS: Final = (
     "WAKE_KEY",
     "RELAY_KEY",
 )
-_PREFIX: Final = "LIVE_RECORD_"
 _CHARS: Final = 6
 _ONE: Final = re.compile(r"\b([A-Z_]+)=([0-9a-f]{6}|-)(?!\S)")
 
 
 def fingerprints(environment: Mapping[str, str]) -> str:
     """Return the fingerprint of each secret, `-` for one that is empty."""
-    values = {name: environment.get(_PREFIX + name, "").strip() for name in SECRETS}
+    values = {name: environment.get(PREFIX + name, "").strip() for name in SECRETS}
     return " ".join(f"{name}={_of(name, value)}" for name, value in values.items())
 
 
@@ -41,4 +42,4 @@ def changed(serving: str, before: str) -> list[str] | None:
     now, then = dict(_ONE.findall(serving)), dict(_ONE.findall(before))
     if not now or not then:
         return None
-    return [_PREFIX + name for name in SECRETS if now.get(name, "-") != then.get(name, "-")]
+    return [PREFIX + name for name in SECRETS if now.get(name, "-") != then.get(name, "-")]

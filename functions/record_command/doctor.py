@@ -17,7 +17,6 @@ from functions.record_command.answers import (
 )
 from functions.record_command.routes import ApiRequest
 from shared.config import forwarding_faults, load_stage_policy, mode_of
-from shared.config.path_tokens import path_tokens_of
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
 from shared.inbound.catalogue import problem_words
@@ -93,11 +92,10 @@ def _settings(app: App) -> SettingsView:
 
 def _matches(request: ApiRequest) -> MatchesView:
     settings, asked = request.invocation.app.settings, request.query.get
-    path_tokens = [*settings.path_tokens, *path_tokens_of(settings.path_tokens)]
     return MatchesView(
         stream_key=_is_ours(settings.stream_keys, asked("stream_key")),
         record_key=_is_ours(settings.record_keys, asked("record_key")),
-        path_token=_is_ours(path_tokens, asked("path_token")),
+        path_token=_is_ours(settings.all_path_tokens, asked("path_token")),
     )
 
 

@@ -134,11 +134,12 @@ def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
 
 def steps_run(facts: Facts) -> Iterator[StageProblem]:
     """Tell of each step of reconcile that does not begin any more, or does not end."""
-    silent = any(problem.code == "reconcile_silent" for problem in reconcile_runs(facts))
+    if facts.ages.get(RECONCILED, 0) > SILENT_MS:
+        return  # reconcile_runs tells of it
     for step in (DRAIN, RESYNC, REPLAY):
         ended_ago = facts.ages.get(ended(step))
         began_ago = facts.ages.get(began(step), ended_ago)
-        if began_ago is None or ended_ago is None or silent:
+        if began_ago is None or ended_ago is None:
             continue
         if began_ago > SILENT_MS:
             blocks = step == RESYNC and began_ago > STALE_MS  # as without the timer nothing ends

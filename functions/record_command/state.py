@@ -6,7 +6,7 @@ histories, files and Idempotency-Keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import asdict
@@ -23,13 +23,12 @@ from shared.engine.recorder import HandlingOptions
 from shared.inbound.authorization import stream_of
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound
-from shared.inbound.request_fields import LIMIT, Field
-from shared.protocol import Command, Reason, StateImported, StreamKey, StreamRecord
+from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field
+from shared.protocol import Command, StateImported, StreamKey, StreamRecord
 from shared.protocol.rules.state_import import interrupted_at
 from shared.protocol.state.invariants import broken
 from shared.store.contract import Filter
 
-DEFAULT_ROWS = 100
 MAX_IMPORT_ROWS = 50
 _MAX_TIME_MS = 2**53
 
@@ -122,28 +121,22 @@ IMPORT: tuple[Field, ...] = (
 
 def take_over(request: ApiRequest) -> Response:
     """Take each stream over in a step of its own: a repeated request changes nothing more."""
-    refused: list[NotImportedView] = []
-    reasons = list(_each(request, refused))
-    return Response(
-        200,
-        StateImportView(
-            imported=reasons.count(None), kept=len(reasons) - reasons.count(None), refused=refused
-        ),
-    )
-
-
-def _each(request: ApiRequest, refused: list[NotImportedView]) -> Iterator[Reason | None]:
-    """Yield why each stream was not taken over, or None; add those that cannot be to `refused`."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)  # a reconcile sends what is needed
+    imported = kept = 0
+    refused: list[NotImportedView] = []
     for state in request.body["streams"]:
         names = (state.domain, state.app, state.stream)
         try:
             key = stream_of(invocation.app.policy, names)
         except (BadRequest, NotFound) as error:
-            refused.append(NotImportedView("/".join(names), str(error)))
+            refused.append(NotImportedView(str(StreamKey(*names)), str(error)))
             continue
         event = StateImported(
             request.who, state.intent, state.session, is_of_policy=state.is_of_policy
         )
-        yield invocation.handle(key, event, options).refused
+        if invocation.handle(key, event, options).refused is None:
+            imported += 1
+        else:
+            kept += 1
+    return Response(200, StateImportView(imported=imported, kept=kept, refused=refused))

@@ -94,7 +94,7 @@ class PolicyCache:
 
 class DomainCapabilities:
     """What has been found to work, or to fail: status callbacks by domain, the relay and
-    the wake-up call."""
+    the wake-up call; and whether another stage acts."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -121,19 +121,21 @@ class DomainCapabilities:
             self._with_status.add(domain)
 
     def record_lost_relay(self) -> None:
-        """Remember that a callback could not be forwarded; once a minute and process is enough."""
-        if self._asked.may_ask(RELAY_LOST, TIMESTAMP_AGE_MS):
-            self._touch(RELAY_LOST)
+        """Remember that a callback could not be forwarded."""
+        self._note(RELAY_LOST)
 
     def record_lost_wake(self) -> None:
-        """Remember that a wake-up call was lost; once a minute and process is enough."""
-        if self._asked.may_ask(WAKE_LOST, TIMESTAMP_AGE_MS):
-            self._touch(WAKE_LOST)
+        """Remember that a wake-up call was lost."""
+        self._note(WAKE_LOST)
 
     def record_other_stage(self) -> None:
-        """Remember that another stage acts on the same streams; once a minute is enough."""
-        if self._asked.may_ask(OTHER_STAGE, TIMESTAMP_AGE_MS):
-            self._touch(OTHER_STAGE)
+        """Remember that another stage acts on the same streams."""
+        self._note(OTHER_STAGE)
+
+    def _note(self, name: str) -> None:
+        """Remember that it happened now; once a minute and process is enough."""
+        if self._asked.may_ask(name, TIMESTAMP_AGE_MS):
+            self._touch(name)
 
     def _touch(self, name: str) -> bool:
         try:

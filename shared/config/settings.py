@@ -100,11 +100,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         return next(iter(self.callback_hosts), "")
 
     @property
+    def all_path_tokens(self) -> tuple[str, ...]:
+        """Return what may end a callback URL: the token of each kind, and release 0.2's secrets."""
+        return (*self.path_tokens, *path_tokens_of(self.path_tokens))
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets that no log may show, wherever they occur."""
         own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
-        paths = (*self.path_tokens, *path_tokens_of(self.path_tokens))
-        keys = (*self.stream_keys, *self.record_keys, *paths, *own)
+        keys = (*self.stream_keys, *self.record_keys, *self.all_path_tokens, *own)
         return tuple(key for key in keys if key)
 
 
