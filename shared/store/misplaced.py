@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from shared.protocol.derived.phase import Phase
 from shared.protocol.stream import StreamKey
@@ -44,16 +45,11 @@ def next_page(store: MisplacedStore) -> Page | None:
     before = store.misplaced_after()
     if before is None:
         return None
-    name, *parts = before.split("\0") if before else (_ORDER[0].value,)
+    name, *parts = before.split("\0", 3) if before else (_ORDER[0].value,)
     after = StreamKey(*parts) if parts else None
     for phase in _ORDER[_ORDER.index(Phase(name)) :]:
         keys = store.named(Filter(phase), after=after, limit=PAGE_ROWS)
         if keys:
-            last = keys[-1]
-            return Page(keys, before, "\0".join((phase.value, *_names(last))))
+            return Page(keys, before, "\0".join((phase.value, *astuple(keys[-1]))))
         after = None
     return Page((), before, before)
-
-
-def _names(key: StreamKey) -> tuple[str, str, str]:
-    return key.domain, key.app, key.stream

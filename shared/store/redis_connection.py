@@ -86,8 +86,11 @@ class Kept:
         unless it is the engine's answer to a single command."""
         connection = self.connection
         try:
-            for command in commands:
-                connection.send_command(*command, check_health=False)  # type: ignore[no-untyped-call] # as above
+            if len(commands) == 1:
+                connection.send_command(*commands[0], check_health=False)  # type: ignore[no-untyped-call] # as above
+            else:
+                packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call] # as above
+                connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call] # as above
             return [connection.read_response() for _ in commands]
         except BaseException as error:
             if len(commands) > 1 or not _leaves_connection(error):
@@ -351,9 +354,10 @@ def _replicated(kept: Kept, most_ms: int) -> int | None:
     from redis.exceptions import ResponseError
 
     try:
-        replicas = len(kept.answers([["ROLE"]])[0][2])
+        role = kept.answers([["ROLE"]])[0]
     except ResponseError:  # this user may not ask; one replica is the least that there can be
         return kept.answers([["WAIT", 1, most_ms]])[0] or None
+    replicas = len(role[2]) if role[0] == "master" else 0  # it has lost its role since the save
     return int(kept.answers([["WAIT", replicas, most_ms]])[0]) if replicas else None
 
 

@@ -79,3 +79,14 @@ def test_a_file_has_no_replicas(tmp_path: Path, clock: Clock) -> None:
     stage = Stage(tmp_path, clock)
     assert stage.start().json["replicated"] is None
     stage.store.close()
+
+
+def test_a_node_that_has_lost_its_role_since_the_save_says_nothing(
+    tmp_path: Path, clock: Clock
+) -> None:
+    with Engine(tmp_path / "engine") as engine, Engine(tmp_path / "other") as other:
+        stage = stage_on(tmp_path, clock, engine.url)
+        stage.happens(Published(NOON))
+        ask(engine, "REPLICAOF", "127.0.0.1", other.port)
+        assert stage.store.replicated(100) is None
+        stage.store.close()
