@@ -28,7 +28,6 @@ from shared.protocol import (
     CommandSettled,
     Decision,
     Event,
-    FileFailed,
     FileLeft,
     HistoryEntry,
     Reason,
@@ -46,11 +45,20 @@ from shared.protocol.continuity import Continuity
 from shared.protocol.derived.ends_recording import ends_recording
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
+from shared.protocol.rules.decide import is_worth_keeping
 from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.invariants import broken
 from shared.protocol.state.recording import record_of_unknown
 from shared.protocol.stream import Command
-from shared.store.contract import LEAST_KEEP_MS, Claimed, Conflict, Loaded, Save, Stored
+from shared.store.contract import (
+    LEAST_KEEP_MS,
+    Claimed,
+    Conflict,
+    Loaded,
+    Save,
+    Stored,
+    entries_of,
+)
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 TAKEN_FOR_MS = 2_000
@@ -298,9 +306,7 @@ def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _Decisio
     if isinstance(saved, Claimed):
         return replace(step, record=saved.record, claimed=saved)
     if saved.over_quota and save.if_no_quota:
-        return replace(
-            step, record=save.if_no_quota, entries=(*step.entries, HistoryEntry(Reason.NO_QUOTA))
-        )
+        return replace(step, record=save.if_no_quota, entries=entries_of(save, saved))
     return replace(step, record=save.if_no_slot, next_slot_in_ms=saved.next_slot_in_ms)
 
 
@@ -320,13 +326,8 @@ def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: Handl
     of which nothing is known has none."""
     if decision.record != loaded.record:
         return True
-    tells = bool(decision.entries) and (options.record_no_ops or _is_of_a_file(event))
+    tells = bool(decision.entries) and (options.record_no_ops or is_worth_keeping(event))
     return tells and not decision.record.is_blank
-
-
-def _is_of_a_file(event: Event) -> bool:
-    """Return True for an event that is worth a line of history although no record changes by it."""
-    return isinstance(event, FileLeft | FileFailed)
 
 
 def _left(event: Event) -> tuple[File, ...]:

@@ -23,6 +23,8 @@ class Command(str, Enum):
 
 STARTS = (Command.START, Command.RESTART)
 """The commands that may begin a recording."""
+ENDS = (Command.STOP, Command.CANCEL_DELAY)
+"""The commands that end a recording."""
 
 MAX_NAME_BYTES = 512
 """bytes of UTF-8. Percent-encoded, application and stream then fit into the 4 KB that Function

@@ -20,7 +20,7 @@ from shared import retry
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
-from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store import command_queue
@@ -48,6 +48,7 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    entries_of,
     growth,
     watched_of,
 )
@@ -151,8 +152,7 @@ class SqliteStore:
             command_queue.release(db, save.key)
             _put(db, record, saved.version, row)
             command_queue.move(db, rule, row[5], save.quota, now)
-            entries = (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries
-            _append(db, save, entries, now)
+            _append(db, save, entries_of(save, saved), now)
             _keep(db, save, now)
         return saved
 

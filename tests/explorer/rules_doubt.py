@@ -60,7 +60,7 @@ def _lapse_leaves_nothing(*, doubts: bool) -> Callable[[], Patches]:
 
 
 def _no_echo() -> Patches:
-    return ((reassert, "_AGAINST_A_START", ()), (reassert, "_AGAINST_A_STOP", ()))
+    return ((reassert, "ENDS", ()), (reassert, "STARTS", ()))
 
 
 def _no_early_echo_of_a_stop() -> Patches:
@@ -81,11 +81,11 @@ def _early_echo_ends_it() -> Patches:
 
 
 def _restart_is_no_start() -> Patches:
-    return ((reassert, "_AGAINST_A_STOP", (Command.START,)),)
+    return ((reassert, "STARTS", (Command.START,)),)
 
 
 def _cancel_delay_is_no_stop() -> Patches:
-    return ((reassert, "_AGAINST_A_START", (Command.STOP,)),)
+    return ((reassert, "ENDS", (Command.STOP,)),)
 
 
 REMOVALS = (

@@ -162,7 +162,7 @@ def _anybodys_answer() -> tuple[Patch, ...]:
 
 
 def _no_echo_of_a_stop() -> tuple[Patch, ...]:
-    return ((reassert, "_AGAINST_A_STOP", ()), (recording_status, "_runs", _runs_without_echo))
+    return ((reassert, "STARTS", ()), (recording_status, "_runs", _runs_without_echo))
 
 
 def _runs_without_echo(transition: Transition, what: str, time: int | None) -> None:

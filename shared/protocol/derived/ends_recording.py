@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from shared.protocol.events import CancelDelayAsked, Event, StopAsked
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.stream import Command
-
-_ENDS = (Command.STOP, Command.CANCEL_DELAY)
+from shared.protocol.stream import ENDS
 
 
 def ends_recording(before: StreamRecord, after: StreamRecord, event: Event) -> bool:
@@ -18,4 +16,4 @@ def ends_recording(before: StreamRecord, after: StreamRecord, event: Event) -> b
     if isinstance(event, StopAsked | CancelDelayAsked):
         return True
     under_way = (before.pending, before.flight, after.pending, after.flight)
-    return any(one is not None and one.command in _ENDS for one in under_way)
+    return any(one is not None and one.command in ENDS for one in under_way)

@@ -7,7 +7,7 @@ from enum import Enum
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import ENDS
 
 
 class Phase(str, Enum):
@@ -25,7 +25,7 @@ def phase(record: StreamRecord) -> Phase:
     if record.intent.wanted:
         return _phase_wanted(record)
     busy = record.flight or record.pending
-    if busy and busy.command in (Command.STOP, Command.CANCEL_DELAY):
+    if busy and busy.command in ENDS:
         return Phase.STOPPING
     if _runs_without_us(record):
         return Phase.UNMANAGED

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from shared.protocol.state.command import Flight
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.stream import Command
+from shared.protocol.stream import ENDS, Command
 
 
 def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
@@ -47,4 +47,4 @@ def _contradicts(record: StreamRecord) -> bool:
         return True
     if pending.command is Command.START:
         return not intent.wanted
-    return intent.wanted and pending.command in (Command.STOP, Command.CANCEL_DELAY)
+    return intent.wanted and pending.command in ENDS

@@ -27,7 +27,7 @@ from shared.protocol.state.command import IN_DOUBT_MS, MAX_DOUBTS_ENTRIES, Doubt
 from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IfNotLive, Requester
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import ENDS, Command
 
 JUST_PUBLISHED_MS = 30_000
 """How long Live's recorder may not know a published stream (docs/platform/live.md §11,
@@ -49,7 +49,7 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
     )
     if isinstance(sent.answer, InDoubt):
         doubt(transition, flight)
-    ends = flight.command in (Command.STOP, Command.CANCEL_DELAY)
+    ends = flight.command in ENDS
     if ends and isinstance(sent.answer, (Retryable, InDoubt, OperatorActionNeeded)):
         command_retry.retry(transition, flight, sent.answer, _code(sent.answer))
     else:
@@ -222,13 +222,7 @@ def _stop_missed(transition: Transition, flight: Flight) -> None:
 def _cancel_delay(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:
     command_retry.remember_answer(transition, flight, answer, _over(answer))
     if not isinstance(answer, InvalidCommand):
-        transition.change(stopped_at=_latest_doubtful_stop(transition))
-
-
-def _latest_doubtful_stop(transition: Transition) -> int | None:
-    """Return when the latest stop in doubt may land at the latest; None without one."""
-    stops = [doubt.until for doubt in transition.record.doubts if doubt.command is Command.STOP]
-    return max(stops, default=None)
+        transition.change(stopped_at=transition.record.stop_lands_by)
 
 
 def _restart(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:

@@ -73,7 +73,7 @@ def decide(
         if transition.refused:  # its key may be used again, once the stream stands otherwise
             transition.change(asked=record.asked)
     _send_start(transition, record)
-    if transition.record != record or _is_worth_keeping(event):
+    if transition.record != record or is_worth_keeping(event):
         asked = idempotency.unexpired(transition.record.asked, now)
         transition.change(changed_at=now, asked=asked)
     retention.settle(transition, event)
@@ -82,7 +82,7 @@ def decide(
     )
 
 
-def _is_worth_keeping(event: Event) -> bool:
+def is_worth_keeping(event: Event) -> bool:
     """Return True if people are to find it in the history although no record changes by it."""
     return isinstance(event, FileLeft | FileFailed)
 

@@ -7,10 +7,7 @@ from msgspec.structs import replace
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
-from shared.protocol.stream import STARTS, Command
-
-_AGAINST_A_START = (Command.STOP, Command.CANCEL_DELAY)
-_AGAINST_A_STOP = STARTS
+from shared.protocol.stream import ENDS, STARTS, Command
 
 
 def end_doubts(transition: Transition) -> None:
@@ -32,7 +29,7 @@ def end_doubts(transition: Transition) -> None:
         transition.add_entry(Reason.RESTART_UNKNOWN)
         transition.change(restart_doubted=False)
         _heal(transition)
-    against = _AGAINST_A_START if transition.record.intent.wanted else _AGAINST_A_STOP
+    against = ENDS if transition.record.intent.wanted else STARTS
     if any(doubt.command in against and not transition.is_unmanaged(doubt) for doubt in over):
         wanted = transition.record.intent.wanted
         transition.enqueue(Command.START if wanted else Command.STOP, Reason.REASSERT)
@@ -48,9 +45,9 @@ def _reopened(doubt: Doubt, steady_since: int) -> Doubt:
 def _pause_until_stops_landed(transition: Transition) -> None:
     """Count a stop in doubt as a stop until the moment at which it may land at the latest."""
     record = transition.record
-    stops = [doubt.until for doubt in record.doubts if doubt.command is Command.STOP]
-    if stops and max(stops) > (record.stopped_at or 0):
-        transition.change(stopped_at=max(stops))
+    lands_by = record.stop_lands_by
+    if lands_by is not None and lands_by > (record.stopped_at or 0):
+        transition.change(stopped_at=lands_by)
 
 
 def _heal(transition: Transition) -> None:

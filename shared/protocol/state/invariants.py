@@ -17,12 +17,11 @@ from shared.protocol.state.confirmation import ConfirmationState, StartSource
 from shared.protocol.state.intent import MAX_KEYS, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import ENDS, Command
 
 Invariant: TypeAlias = Callable[[StreamRecord], bool]
 """True while it holds. Its docstring is the sentence that docs/protocol.md has of it."""
 
-_ENDS_A_RECORDING = (Command.STOP, Command.CANCEL_DELAY)
 _START_ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 _ASKED_OF_UNMANAGED = (Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 
@@ -109,7 +108,7 @@ def pending_start_implies_wanted(record: StreamRecord) -> bool:
 def pending_stop_implies_unwanted(record: StreamRecord) -> bool:
     """A stop or cancel_delay waits only for an intent that wants no recording."""
     pending = record.pending
-    return pending is None or pending.command not in _ENDS_A_RECORDING or not record.intent.wanted
+    return pending is None or pending.command not in ENDS or not record.intent.wanted
 
 
 def pending_start_implies_not_ended(record: StreamRecord) -> bool:

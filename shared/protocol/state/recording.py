@@ -62,6 +62,12 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return self.session.number if self.session else 0
 
     @property
+    def stop_lands_by(self) -> int | None:
+        """Return when the latest stop in doubt may land at the latest; None without one."""
+        stops = [doubt.until for doubt in self.doubts if doubt.command is Command.STOP]
+        return max(stops, default=None)
+
+    @property
     def paused_since(self) -> int:
         """Return when a pause may have begun at the latest; 0 if none may have."""
         last_report = self.last_report
