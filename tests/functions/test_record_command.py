@@ -949,3 +949,16 @@ def _until_sent(stage: Stage, steps: Steps[HandleResult]) -> Iterator[Send]:
     while not isinstance(effect, Send):
         effect = steps.send(stage.call()._effects.perform(effect))
     yield effect
+
+
+@pytest.mark.parametrize("command", ["restart", "cancel_delay"])
+def test_history_names_whoever_asked_and_not_the_owner_of_the_intent(
+    recording: Stage, command: str
+) -> None:
+    if command == "cancel_delay":
+        recording.stop()
+    recording.ask("POST", f"{ROOM}/{command}", token="aux-token")
+    history = recording.ask("GET", f"{ROOM}/history").json["history"]
+    sent = [line for line in history if line["about"].get("command") == command]
+
+    assert [line["about"]["who"] for line in sent if line["code"] == "sent"] == ["aux"]

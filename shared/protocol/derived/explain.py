@@ -75,7 +75,7 @@ def _on_its_way(record: StreamRecord) -> HistoryEntry:
     answer to the same command shows what holds it up."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
-        return _sent(flight, record.intent.who)
+        return _sent(flight, flight.who or record.intent.who)
     if pending and pending.over_quota:
         return HistoryEntry(Reason.NO_QUOTA)
     if pending and pending.attempts and answer and answer.command is pending.command:

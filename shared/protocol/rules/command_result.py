@@ -45,7 +45,7 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
         command=flight.command.value,
         reason=flight.reason.value,
         session=flight.session,
-        who=transition.record.intent.who,
+        who=flight.who or transition.record.intent.who,
     )
     if isinstance(sent.answer, InDoubt):
         doubt(transition, flight)

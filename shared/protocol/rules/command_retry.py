@@ -41,9 +41,13 @@ def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None
         Command.CANCEL_DELAY: flight.generation == intent.generation and not intent.wanted,
     }
     if transition.record.pending is None and needed[flight.command]:
-        attempts, since = flight.attempts + 1, flight.since
         transition.enqueue(
-            flight.command, flight.reason, after=after, attempts=attempts, since=since
+            flight.command,
+            flight.reason,
+            after=after,
+            attempts=flight.attempts + 1,
+            since=flight.since,
+            who=flight.who,
         )
 
 

@@ -171,7 +171,7 @@ def restart(transition: Transition, asked: RestartAsked) -> None:
         return
     transition.add_entry(Reason.ASKED_RESTART, who=asked.who)
     if running:
-        transition.enqueue(Command.RESTART, Reason.ASKED_RESTART)
+        transition.enqueue(Command.RESTART, Reason.ASKED_RESTART, who=asked.who)
 
 
 def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
@@ -184,7 +184,7 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
     if ahead and ahead.command is Command.STOP:
         transition.change_intent(finalize=True)
     else:
-        transition.enqueue(Command.CANCEL_DELAY, Reason.ASKED_CANCEL_DELAY)
+        transition.enqueue(Command.CANCEL_DELAY, Reason.ASKED_CANCEL_DELAY, who=asked.who)
 
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:

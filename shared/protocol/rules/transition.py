@@ -54,7 +54,7 @@ class Transition:
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
-    def enqueue(
+    def enqueue(  # noqa: PLR0913 - all that a pending command consists of
         self,
         command: Command,
         reason: Reason,
@@ -62,6 +62,7 @@ class Transition:
         after: int = 0,
         attempts: int = 0,
         since: int | None = None,
+        who: str = "",
     ) -> None:
         """Queue the command, due in `after` ms; the command in flight is settled first."""
         asked = self.now if since is None else since
@@ -71,9 +72,8 @@ class Transition:
             self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
             return
         generation, not_before = self.record.intent.generation, self.now + after
-        self.change(
-            pending=PendingCommand(command, reason, generation, asked, not_before, attempts)
-        )
+        pending = PendingCommand(command, reason, generation, asked, not_before, attempts, who=who)
+        self.change(pending=pending)
 
     def enqueue_if_idle(self, command: Command, reason: Reason) -> None:
         if self.record.pending is None:

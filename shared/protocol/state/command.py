@@ -26,6 +26,7 @@ class PendingCommand(Struct, frozen=True, omit_defaults=True):
     not_before: int
     attempts: int = 0
     over_quota: bool = False  # the quota is used up: it waits until some is freed
+    who: str = ""  # asked for it, where the intent is not theirs
 
 
 class Flight(Struct, frozen=True, omit_defaults=True):
@@ -40,6 +41,7 @@ class Flight(Struct, frozen=True, omit_defaults=True):
     attempts: int
     sent_at: int = 0
     lease_until: int = 0
+    who: str = ""  # as of the pending command
 
 
 class Doubt(Struct, frozen=True, omit_defaults=True):
