@@ -166,6 +166,9 @@ class Api:
         except requests.JSONDecodeError:
             sentence = _("{url} answered {status} without JSON. Check the address.")
             raise Failure(sentence.format(url=self._url, status=answer.status_code)) from None
+        except requests.exceptions.SSLError:
+            sentence = _("{url} proves no identity over https. Check the address and certificate.")
+            raise Failure(sentence.format(url=self._url)) from None
         except (requests.RequestException, UnicodeError) as error:
             sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
             raise Failure(sentence.format(url=self._url, error=type(error).__name__)) from None

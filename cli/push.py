@@ -69,7 +69,11 @@ def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
     word = re.sub(":/+", "://", str(file), count=1)
     if to is None and (word.startswith(RTMP) or word.count("/") == 2):  # noqa: PLR2004 - its names
         return CLIP, word
-    raise click.UsageError(_("File {file!r} does not exist.").format(file=str(file)))
+    sentence = _(
+        "File {file!r} does not exist. Name an FLV file, an rtmp:// URL, or a stream as"
+        " domain/app/stream."
+    )
+    raise click.UsageError(sentence.format(file=str(file)))
 
 
 def _tags(file: BinaryIO) -> Iterator[Tag]:

@@ -64,7 +64,11 @@ def resolve_target(
     if not changes and (dev := _dev_if_up()):
         return dev
     sentence = _("No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
-    raise click.UsageError(sentence.format(known=_known(_read())))
+    is_down = _("The stage dev does not answer. Run make dev, or pass --stage NAME or --url URL.")
+    stages = _read()
+    if not changes and DEV in stages:
+        raise click.UsageError(is_down)
+    raise click.UsageError(sentence.format(known=_known(stages)))
 
 
 def _known(stages: Mapping[str, object]) -> str:

@@ -65,7 +65,14 @@ def import_state(api: Api, file: Path, with_policy: bool, as_json: bool) -> None
     """Import FILE into a stage. What is as new there stays as it is."""
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
-    answers = [api.import_state(batch) for batch in _batches(document["streams"])]
+    answers: list[Json] = []
+    try:
+        for batch in _batches(document["streams"]):
+            answers.append(api.import_state(batch))  # noqa: PERF401 - those before a failure count
+    except Failure as failure:
+        text = _("{error} Before that {count} streams were imported. Import the file again.")
+        done = sum(answer["imported"] for answer in answers)
+        raise Failure(text.format(error=failure.message, count=done)) from None
     refused = [row for answer in answers for row in answer["refused"]]
     counts = {name: sum(answer[name] for answer in answers) for name in ("imported", "kept")}
     unsent = [_name(entry) for entry in document["streams"] if entry.get("stop_unsent")]
@@ -92,12 +99,23 @@ def _print(
 def _read(file: Path) -> Json:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+    except (OSError, ValueError):
         document = None
-    if not isinstance(document, dict) or document.get("format") != FORMAT_NUMBER:
+    if not isinstance(document, dict) or not _is_whole(document):
         text = _("{file} is no exported state. Write one with live-record state export.")
         raise Failure(text.format(file=file))
     return document
+
+
+def _is_whole(document: Json) -> bool:
+    """Return True if nothing is missing that an import needs: it must not stop half-way."""
+    streams, names = document.get("streams"), ("domain", "app", "stream")
+    return (
+        document.get("format") == FORMAT_NUMBER
+        and isinstance(document.get("policy"), dict)
+        and isinstance(streams, list)
+        and all(isinstance(entry, dict) and {*names} <= entry.keys() for entry in streams)
+    )
 
 
 def _import_policy(api: Api, policy: Json) -> int | None:

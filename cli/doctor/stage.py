@@ -129,9 +129,9 @@ def policy(snapshot: Snapshot) -> Findings:
             )
         if snapshot.examined["mode"] == Mode.OBSERVE.value:
             yield warning(
-                "the stage only observes and sends no commands. Set mode to act in policy.toml and"
-                " in LIVE_RECORD_MODE",
-                apply_policy,
+                "the stage only observes and sends no commands. LIVE_RECORD_MODE must not be"
+                " observe",
+                snapshot.fix_command("policy mode act"),
             )
 
 

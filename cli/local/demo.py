@@ -75,7 +75,7 @@ def _play_scenario(stack: Stack, api: Api) -> None:
         _wait_for_phase(api, "recording")
         _wait_for_frames(stack)
         _say(_("The operator stops it, and wants the file at once."))
-        _print_status(api.ask(STREAM, "stop", finalize=True, note="show is over"))
+        api.ask(STREAM, "stop", finalize=True, note="show is over")
         _wait_for_phase(api, "idle")
         _wait_for_files(api, 2)
 

@@ -164,6 +164,7 @@ NO_ROLE = [{"domain": LIVE, "online": None, "code": "Forbidden.RAM"}]
 ASKING = replace(CONFIGURATION, on_demand=1)
 FORWARDS = f'{POLICY}\n[forward_to]\non_demand = "https://old.example.com/ask"\n'
 SETUP, APPLY = "live-record setup --stage prod", "live-record policy apply policy.toml --stage prod"
+ACT = "live-record policy mode act --stage prod"
 TAKE_OVER = "live-record setup --take-over --stage prod"
 DEPLOY = "make deploy STAGE=prod"
 WARNING, FAULT = Severity.WARNING, Severity.FAULT
@@ -213,7 +214,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ("durable", FAULT, "replica", "", lambda: engine(role="slave")),
     ("durable", FAULT, "the free space", "", lambda: engine(aof_last_write_status="err")),
     ("policy", FAULT, "not in force", APPLY, lambda: examined("policy", fault="rule: is wrong")),
-    ("policy", WARNING, "only observes", APPLY, lambda: OBSERVED),
+    ("policy", WARNING, "only observes", ACT, lambda: OBSERVED),
     (
         "timer",
         FAULT,

@@ -77,3 +77,46 @@ def test_a_stop_that_is_left_to_the_reader_can_be_typed(wire: Wire, tmp_path: Pa
     shown = types(wire, "state", "import", str(file), "--no-policy").output
 
     assert "Run: live-record stop live.example.com/b%20c/d%2Fe%1B" in shown
+
+
+ROW = {"domain": "live.example.com", "app": "app", "stream": "room"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"format": 1}',
+        '{"format": 1, "policy": {}}',
+        '{"format": 1, "policy": [], "streams": []}',
+        '{"format": 1, "policy": {}, "streams": null}',
+        '{"format": 1, "policy": {}, "streams": [5]}',
+        '{"format": 1, "policy": {}, "streams": [{"domain": "live.example.com"}]}',
+        '{"format": 2, "policy": {}, "streams": []}',
+        None,
+    ],
+)
+def test_a_file_that_is_not_whole_changes_nothing(
+    wire: Wire, tmp_path: Path, text: str | None
+) -> None:
+    file = tmp_path / "state.json"
+    if text is not None:
+        file.write_text(text)
+    result = types(wire, "state", "import", str(file))
+
+    assert result.exit_code == 1
+    assert "is no exported state. Write one with live-record state export." in result.output
+    assert wire.seen == []
+
+
+def test_an_import_that_stops_half_way_says_how_far_it_came(wire: Wire, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    rows = [{**ROW, "stream": f"room{number}"} for number in range(60)]
+    file.write_text(json.dumps({"format": 1, "policy": {}, "streams": rows}))
+    refusal = {"code": "MalformedParam", "detail": "streams: one is wrong"}
+    wire.script(json_reply({"imported": 50, "kept": 0, "refused": []}), json_reply(refusal, 400))
+    result = types(wire, "state", "import", str(file), "--no-policy")
+
+    assert result.exit_code == 1
+    assert "Before that 50 streams were imported. Import the file again." in result.output

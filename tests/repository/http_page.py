@@ -60,10 +60,10 @@ _INTRODUCTION = """\
 Written by `python -m tests.repository.http_page` from the table of routes; the examples are real
 exchanges with the local stack. `GET /v1/openapi.json` of a stage is the OpenAPI 3.1 document.
 
-Send `Authorization: Bearer TOKEN`. Texts are English, or Chinese with `Accept-Language: zh`; codes
-and names are the same in both. Errors are `application/problem+json` and name every wrong field at
-once; [errors.md](errors.md) lists them. To repeat a request after a network failure, send the same
-`Idempotency-Key`."""
+Send `Authorization: Bearer TOKEN`. Reasons, histories and problems are English, or Chinese with
+`Accept-Language: zh`; codes and names are the same in both. Errors are English. They are
+`application/problem+json` and name every wrong field at once; [errors.md](errors.md) lists them. To
+repeat a request after a network failure, send the same `Idempotency-Key`."""
 
 
 def described() -> Json:
