@@ -19,8 +19,8 @@ BACKFILL = "backfill"
 
 
 def began(step: str) -> str:
-    """Return the timestamp of the step's last begin. That of the drain has the name under which
-    the release before notes each reconcile."""
+    """Return the name of the timestamp of when the step last began. The drain's is the name under
+    which release 0.2 notes each reconcile."""
     return "reconciled" if step == DRAIN else f"{step} began"
 
 

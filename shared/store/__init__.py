@@ -35,8 +35,8 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
 
     Nothing is opened before the first use, and only the engine that the URL names is imported.
 
-    `clock` (ms) is for an engine that has none of its own; with `ahead`, in ms, one that has goes
-    by its own clock and that, and stages may share it.
+    `clock` (ms) serves SQLite, which has no clock of its own. Redis goes by its own clock, plus
+    `ahead` (ms) if that is given; then several stages may share it.
 
     `store_id` is what the deploy has put into the store: without it, the store counts as emptied.
     """
