@@ -68,8 +68,23 @@ PATIENT = "socket_timeout=30&socket_connect_timeout=30"
 has what it says of an engine that does not answer in time."""
 
 
+_current: dict[str, pytest.Item] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note which test is about to run, before its fixtures ask for programs."""
+    _current["test"] = item
+
+
 def program(kind: str) -> str:
-    """Return the server's program: Valkey comes with a wheel, `.ci/run` installs Redis."""
+    """Return the server's program: Valkey comes with a wheel, `.ci/run` installs Redis.
+
+    A test without the mark `prove` may not use Redis, even where it is installed: `make test` has
+    to pass where it is not.
+    """
+    if kind == "redis" and _current["test"].get_closest_marker("prove") is None:
+        pytest.fail("This test needs Debian's Redis. Mark it `prove`, or use Valkey.")
     found = valkey() if kind == "valkey" else redis()
     if found is None:
         pytest.fail(f"There is no {kind}-server here. Install it.")

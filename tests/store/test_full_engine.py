@@ -23,7 +23,7 @@ from shared.store import open_store
 from shared.store.contract import Save
 from shared.store.sqlite import SqliteStore
 from shared.store.store_errors import StoreFull
-from tests.conftest import KEY, NOON, Clock, program
+from tests.conftest import ENGINES, KEY, NOON, Clock, program
 from tests.support.scripted_stage import Stage
 
 FILLER_BYTES = 8_000_000
@@ -78,7 +78,7 @@ def full_sqlite(folder: Path, clock: Clock) -> Iterator[Full]:
     yield Full(stage, fill, lambda: limit(1_000_000))
 
 
-@pytest.fixture(params=["sqlite", "redis", "valkey"])
+@pytest.fixture(params=ENGINES)
 def full(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Full]:
     if request.param == "sqlite":
         with full_sqlite(tmp_path, clock) as found:

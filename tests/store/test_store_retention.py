@@ -135,7 +135,7 @@ def test_in_redis_a_forgotten_stream_leaves_no_key_behind(
     engines: Callable[[str], str], clock: Clock
 ) -> None:
     stage = uuid4().hex
-    url = engines("redis")
+    url = engines("valkey")
     store = open_store(f"{url}?stage={stage}", rate=50, clock=clock)
     store.save_or_claim(
         Save(0, idle(), entries=(HistoryEntry(Reason.PUBLISHED),), files=(FILE, LATER_FILE))
