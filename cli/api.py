@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from cli.errors import Failure, StageRefusal
+from cli.errors import NoAnswer, StageRefusal
 from cli.printable import printable, printable_json
 from cli.web import ask, hides_a_token
 from shared.protocol import StreamKey
@@ -37,7 +37,7 @@ class Api:
             sentence = _(
                 "{url} would receive the token over http, in clear text. Use its https address."
             )
-            raise Failure(sentence.format(url=url))
+            raise NoAnswer(sentence.format(url=url))
         self._url, self._token = url.rstrip("/"), token
         self._timeout_s = timeout_s
         self._headers = {"Accept-Language": language}
@@ -142,7 +142,7 @@ class Api:
     ) -> Json:
         if not path.startswith("/"):
             sentence = _("{url} does not answer as live-record does. Check the address.")
-            raise Failure(sentence.format(url=self._url))
+            raise NoAnswer(sentence.format(url=self._url))
         try:
             answer = ask(
                 method,
@@ -162,19 +162,19 @@ class Api:
                 " Whether it carried out the request is unknown"
             )
             sentence = silent if method == "GET" else ambiguous
-            raise Failure(sentence.format(url=self._url, seconds=self._timeout_s)) from None
+            raise NoAnswer(sentence.format(url=self._url, seconds=self._timeout_s)) from None
         except requests.JSONDecodeError:
             sentence = _("{url} answered {status} without JSON. Check the address.")
-            raise Failure(sentence.format(url=self._url, status=answer.status_code)) from None
+            raise NoAnswer(sentence.format(url=self._url, status=answer.status_code)) from None
         except requests.exceptions.SSLError:
             sentence = _("{url} proves no identity over https. Check the address and certificate.")
-            raise Failure(sentence.format(url=self._url)) from None
+            raise NoAnswer(sentence.format(url=self._url)) from None
         except (requests.RequestException, UnicodeError) as error:
             sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
-            raise Failure(sentence.format(url=self._url, error=type(error).__name__)) from None
+            raise NoAnswer(sentence.format(url=self._url, error=type(error).__name__)) from None
         if not isinstance(document, dict):
             sentence = _("{url} does not answer as live-record does. Check the address.")
-            raise Failure(sentence.format(url=self._url))
+            raise NoAnswer(sentence.format(url=self._url))
         shown: Json = printable_json(document)
         if not answer.ok and "detail" in shown:
             raise StageRefusal(shown)
@@ -185,7 +185,7 @@ class Api:
         if answer.is_redirect:
             target = printable(answer.headers["Location"])
             sentence = _("{url} redirects to {target}. Use that address if it is yours.")
-            raise Failure(sentence.format(url=self._url, target=target))
+            raise NoAnswer(sentence.format(url=self._url, target=target))
 
 
 def _path(stream: str) -> str:
@@ -198,5 +198,5 @@ def _require_fields(url: str, document: Json, *names: str) -> Json:
         message = printable(str(document.get("errorMessage") or ""))
         error = message or _("its answer lacks the expected fields")
         sentence = _("{url} does not answer as live-record does: {error}")
-        raise Failure(sentence.format(url=url, error=error))
+        raise NoAnswer(sentence.format(url=url, error=error))
     return document

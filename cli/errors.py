@@ -1,4 +1,4 @@
-"""The errors that end a command: a text on stderr and exit code 1.
+"""The errors that end a command: a text on stderr and an exit code.
 
 Every module of the command line raises these; click prints them. They must not hold secrets.
 """
@@ -13,6 +13,10 @@ import click
 
 class Failure(click.ClickException):
     """The command cannot go on; the text names what was wrong and what to do next."""
+
+
+class NoAnswer(Failure):
+    """The stage did not answer, or its address could not be read."""
 
 
 class StageRefusal(Failure):

@@ -18,7 +18,7 @@ from cli.api import Api, Json
 from cli.errors import Failure
 from cli.policy_file import packed_policy, read_policy
 from cli.printable import printable_json
-from cli.stream_commands import of_stage
+from cli.stage_command import of_stage
 from cli.stream_names import Stream
 from shared.config import load_policy
 from shared.errors import Misconfigured

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import click
 import requests
 
-from cli.errors import Failure
+from cli.errors import Failure, NoAnswer
 from cli.paths import state_folder
 from cli.web import ask
 
@@ -154,13 +154,13 @@ def _read() -> dict[str, Mapping[str, object]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise Failure(
+        raise NoAnswer(
             _("{file} cannot be read: {error}").format(file=path(), error=error)
         ) from None
     try:
         document: dict[str, Any] = _toml().loads(text)
     except ValueError as error:
-        raise Failure(_("{file} is not TOML: {error}").format(file=path(), error=error)) from None
+        raise NoAnswer(_("{file} is not TOML: {error}").format(file=path(), error=error)) from None
     return {name: table for name, table in document.items() if isinstance(table, dict)}
 
 

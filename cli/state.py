@@ -16,7 +16,7 @@ import click
 from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure
-from cli.stream_commands import of_stage
+from cli.stage_command import of_stage
 from shared.protocol import StreamKey
 
 FORMAT_NUMBER = 1

@@ -11,7 +11,7 @@ import click
 
 from cli import output
 from cli.api import Api
-from cli.stream_commands import of_stage
+from cli.stage_command import of_stage
 
 
 @click.group()

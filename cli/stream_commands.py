@@ -1,28 +1,23 @@
 """The commands about streams: one for each route of the HTTP API, and why and watch.
 
-cli.main adds them. They parse options, call cli.api and print through cli.output. The stage alone
+cli.main adds them. They call cli.api and print through cli.output. The stage alone
 decides what a request means.
 """
 
 from __future__ import annotations
 
-import functools
-import json
-import sys
 import time
-from collections.abc import Callable
 from gettext import gettext as _
-from typing import Any
 
 import click
 
-from cli import output, stage_registry, texts
+from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
+from cli.stage_command import of_stage
 from cli.stream_names import Stream, nearest
 from shared.protocol import Phase
 
-Command = Callable[..., None]
 _SERVER_ERROR_STATUS = 500
 """HTTP statuses from here on are errors of the server."""
 CHOICES = {
@@ -32,52 +27,6 @@ CHOICES = {
 }
 
 
-def of_stage(*, changes: bool) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options that name a stage and passes the command its `api`.
-
-    `changes`: the command changes something, so that it must name its stage. With --json, a
-    refusal is printed as JSON.
-    """
-
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def run(
-            stage: str | None,
-            url: str | None,
-            token: str | None,
-            as_json: bool,
-            **command_options: Any,  # noqa: ANN401 - the command's own
-        ) -> None:
-            target = stage_registry.resolve_target(stage, url, token, changes=changes)
-            api = Api(target.url, target.token, language=texts.current_language())
-            try:
-                command(api=api, as_json=as_json, **command_options)
-            except StageRefusal as refused:
-                if not as_json:
-                    raise
-                click.echo(json.dumps(refused.problem, ensure_ascii=False))
-                sys.exit(1)
-
-        decorated: Command = run
-        for option in reversed(_OPTIONS):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
-
-
-_OPTIONS: tuple[Callable[[Command], Command], ...] = (
-    click.option(
-        "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
-    ),
-    click.option(
-        "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
-    ),
-    click.option(
-        "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
-    ),
-    click.option("--json", "as_json", is_flag=True, help="print the answer as JSON"),
-)
 _stream = click.argument("stream", type=Stream())
 _limit = click.option(
     "--limit",

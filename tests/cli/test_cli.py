@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 from cli import output, stage_registry
 from cli.api import Api
 from cli.errors import Failure, StageRefusal
+from cli.exit_codes import NOT_ASKED
 from cli.local.stack import TOKEN, Stack, running
 from cli.main import main
 from cli.paths import ROOT
@@ -200,13 +201,13 @@ def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
     once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
 
     assert shown.output.count("Check that the stage is up.") == 2
-    assert (len(waits), once.exit_code) == (2, 1)
+    assert (len(waits), once.exit_code) == (2, NOT_ASKED)
 
 
 def test_watch_ends_where_waiting_helps_nobody(person: Person) -> None:
     refused = run("watch", "--url", person.stack.fc, "--token", "wrong-token")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == NOT_ASKED
     assert "no such token" in refused.stderr
 
 
@@ -272,7 +273,7 @@ def test_why_the_domain_is_of_the_wrong_kind(person: Person) -> None:
 def test_why_a_domain_is_none_of_the_stage(person: Person) -> None:
     refused = person.types("why", "elsewhere.com/app/room1")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == NOT_ASKED
     assert "the policy names: live.example.com" in refused.stderr
 
 
@@ -531,14 +532,14 @@ def test_a_stage_that_is_silent_may_have_done_it_all_the_same() -> None:
 def test_a_stage_that_is_not_there_says_so() -> None:
     result = run("status", of("room1"), "--url", "http://127.0.0.1:9", "--token", "t")
 
-    assert result.exit_code == 1
+    assert result.exit_code == NOT_ASKED
     assert "Check that the stage is up." in result.stderr
 
 
 def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:
     result = run("status", of("room1"), "--url", f"{stack.live}/_control/state?", "--token", "t")
 
-    assert result.exit_code == 1
+    assert result.exit_code == NOT_ASKED
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -558,7 +559,7 @@ def test_settings_that_are_wrong_are_named_where_the_stage_names_them() -> None:
 def test_a_wrong_token_is_told(person: Person) -> None:
     result = run("status", of("room1"), "--url", person.stack.fc, "--token", "wrong-token")
 
-    assert result.exit_code == 1
+    assert result.exit_code == NOT_ASKED
     assert "no such token" in result.stderr
     assert "wrong-token" not in result.output
 

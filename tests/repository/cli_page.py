@@ -23,8 +23,15 @@ Chinese locale prints this help and the answers about streams and policy in Chin
 [HTTP API](http-api.md).
 
 A command that changes something needs `--stage NAME`, or `--url` and `--token`. A command that only
-reads takes the development stage if it is up. A command that fails exits with 1, one with a wrong
-option with 2."""
+reads takes the development stage if it is up.
+
+| exit code | meaning |
+|---|---|
+| 0 | done; of a question: all is as it should be |
+| 1 | the command failed, or the stage refused it |
+| 2 | the command line is wrong |
+| 3 | a question was answered, and something is not as it should be |
+| 4 | a question got no answer: the stage was not reached, or refused it |"""
 
 
 def page() -> str:
