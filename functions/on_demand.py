@@ -96,7 +96,11 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
     hosts = live_callbacks.signing_hosts(settings.callback_hosts)
     try:
         live_callbacks.verify(
-            request.headers, domains=hosts, keys=settings.record_keys, now=invocation.app.clock()
+            request.headers,
+            domains=hosts,
+            keys=settings.record_keys,
+            now=invocation.app.clock(),
+            window_ms=settings.signature_window,
         )
     except UnverifiedCallback as error:
         invocation.log.warning("callback.refused", why=error.why)

@@ -49,6 +49,7 @@ def prove(invocation: Invocation, request: Request) -> RecordEvent:
         domains=live_callbacks.signing_hosts(settings.callback_hosts),
         keys=settings.record_keys,
         now=invocation.app.clock(),
+        window_ms=settings.signature_window,
     )
     event = live_callbacks.parse_record_event(request.body)
     return live_callbacks.without_future(request.headers, event)

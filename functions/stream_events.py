@@ -84,7 +84,11 @@ def prove(invocation: Invocation, request: Request) -> StreamEvent:
     live_callbacks.path_token(request.path, settings.path_tokens, "stream")
     domains = [request.query.get("app", "")]
     live_callbacks.verify(
-        request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
+        request.headers,
+        domains=domains,
+        keys=settings.stream_keys,
+        now=invocation.app.clock(),
+        window_ms=settings.signature_window,
     )
     callback = live_callbacks.parse_stream_event(request.query)
     live_callbacks.not_ahead(request.headers, callback.time_ms)
@@ -104,7 +108,11 @@ def _remark(invocation: Invocation, request: Request) -> Response:
     if proved:
         domains = [name for domain in invocation.app.policy.domains for name in domain.names]
         live_callbacks.verify(
-            request.headers, domains=domains, keys=settings.stream_keys, now=invocation.app.clock()
+            request.headers,
+            domains=domains,
+            keys=settings.stream_keys,
+            now=invocation.app.clock(),
+            window_ms=settings.signature_window,
         )
     remark = live_callbacks.parse_remark(request.body, is_exception="/switch/" not in request.path)
     invocation.log.warning(

@@ -65,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_duration: int
     hold: int
     merge_delay: int
+    signature_window: int
     keep: int
 
     def __repr__(self) -> str:
@@ -187,6 +188,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         max_duration=read.take("MAX_DURATION", duration, "12h"),
         hold=read.take("HOLD", duration, "12h"),
         merge_delay=read.take("MERGE_DELAY", values.merge_delay, "180s"),
+        signature_window=read.take("SIGNATURE_WINDOW", values.signature_window, "5m"),
         keep=read.take("KEEP", values.keep, "30d"),
     )
 

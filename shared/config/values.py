@@ -166,6 +166,15 @@ def merge_delay(text: str) -> int:
     return delay
 
 
+def signature_window(text: str) -> int:
+    """Return the window in ms. Live's own is 5 minutes, and Live repeats a callback for some 35 s
+    under the same signature (docs/platform/live.md §2 and 3)."""
+    window = duration(text)
+    if not duration("40s") <= window <= duration("5m"):
+        raise ValueError("it is from 40s to 5m: Live itself repeats a callback for 35 s")
+    return window
+
+
 def keep(text: str) -> int:
     """Return how long to keep a stream, in ms. Live lists an undelivered callback for seven days
     (docs/platform/live.md §7), and it must find the record that it is about."""

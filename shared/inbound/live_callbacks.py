@@ -146,6 +146,8 @@ def _forms_of(host: str) -> tuple[str, ...]:
     return (host, bare, bare.strip("[]"))
 
 
+WINDOW_MS = 300_000
+"""ms from its timestamp for which Live's documentation takes a signature for valid."""
 AHEAD_S = 60
 """s by which clocks within Live may differ; the real difference is far smaller."""
 
@@ -156,10 +158,10 @@ def verify(
     domains: Sequence[str],
     keys: Sequence[str],
     now: int,
-    window_s: int = 300,
+    window_ms: int = WINDOW_MS,
 ) -> None:
     """Raise UnverifiedCallback, and nothing else, unless one of the keys signed one of the domains
-    within `window_s` of `now` (ms).
+    within `window_ms` of `now` (ms).
 
     Neither query nor body is covered by the signature (docs/platform/live.md §3).
     """
@@ -167,7 +169,7 @@ def verify(
     timestamp = lowered.get("ali-live-timestamp", "")
     if not _SECONDS.fullmatch(timestamp):
         raise UnverifiedCallback("no readable timestamp")
-    if abs(now - int(timestamp) * 1000) > window_s * 1000:
+    if abs(now - int(timestamp) * 1000) > window_ms:
         raise UnverifiedCallback("the timestamp is outside the window")
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(lowered.get("ali-live-signature", "").lower(), expected):

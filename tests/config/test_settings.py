@@ -154,8 +154,10 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("MERGE_DELAY", "10s"),
         ("MERGE_DELAY", "7h"),
         ("KEEP", "6d"),
+        ("SIGNATURE_WINDOW", "39s"),
+        ("SIGNATURE_WINDOW", "6m"),
     ],
-    ids=range(29),
+    ids=range(31),
 )
 def test_a_mistake_is_named_and_its_value_is_not(name: str, value: str) -> None:
     (found,) = faults(env(PROD, **{name: value}))
@@ -380,7 +382,7 @@ def test_the_log_is_told_what_to_hide() -> None:
 
 def test_every_variable_has_a_name_to_document() -> None:
     assert "LIVE_RECORD_STORE" in config.names()
-    assert len(set(config.names())) == 28
+    assert len(set(config.names())) == 29
 
 
 @given(st.dictionaries(st.sampled_from(config.names()), st.text()))

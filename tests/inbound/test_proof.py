@@ -177,6 +177,22 @@ def test_the_window_is_five_minutes_both_ways(tmp_path: Path, clock: Clock, age:
     assert statuses == [200, 401 if abs(age) == 300 else 200]
 
 
+@pytest.mark.parametrize(("age", "status"), [(60, 200), (61, 401)])
+def test_the_window_is_as_narrow_as_the_stage_has_it(
+    tmp_path: Path, clock: Clock, age: int, status: int
+) -> None:
+    edge = Edge(tmp_path, clock, LIVE_RECORD_SIGNATURE_WINDOW="60s")
+    path, ingest = f"/callbacks/record/{TOKEN}", f"/callbacks/stream/{TOKEN}"
+    body = json.dumps({"domain": KEY.domain, "app": "a", "stream": "b", "uri": "a.mp4"})
+    query = {"action": "publish", "app": INGEST, "appname": "a", "id": "b", "time": "1763799000"}
+    record = edge.signed(HOST, RECORD_KEY, age=age)
+    stream = edge.signed(INGEST, STREAM_KEY, age=age)
+
+    assert edge.call(record_events, "POST", path, headers=record, body=body).status == status
+    assert edge.call(stream_events, "GET", ingest, headers=stream, query=query).status == status
+    assert edge.call(stream_events, "POST", ingest, headers=stream, body="{}").status == status
+
+
 @pytest.mark.parametrize(("ahead", "status"), [(0, 200), (60, 200), (61, 401), (4_000_000, 401)])
 def test_a_replayed_signature_proves_no_event_of_the_future(
     tmp_path: Path, clock: Clock, ahead: int, status: int
