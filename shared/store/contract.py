@@ -43,7 +43,8 @@ class Loaded(Struct, frozen=True):
 class Save(Struct, frozen=True):
     """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
     `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. A
-    file is stored once for each (domain, uri), however often Live reports it.
+    stream's file is stored once for each uri, however often Live reports it. A callback that names
+    another stream's file hides it from neither.
 
     Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
     deleted, with all that is stored about its stream. One that `must_fit` is stored even if the

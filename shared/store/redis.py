@@ -55,6 +55,7 @@ from shared.store.save_request import (
     file_of,
     key_of,
     name_of,
+    own_uri_of,
     uri_of,
 )
 from shared.store.scripts import Script
@@ -357,9 +358,11 @@ class RedisStore:
         found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
         if not found:
             return []
-        named = [uri_of(key.domain, member[AGE_CHARS:]) for member in found[::2]]
+        uris = [member[AGE_CHARS:] for member in found[::2]]
+        named = [own_uri_of(key, uri) for uri in uris] + [uri_of(key.domain, uri) for uri in uris]
         known = self._do("HMGET", *self._keys("uris"), *named)
-        return list(map(file_of, found[::2], found[1::2], known))
+        kept = [own or first for own, first in zip(known, known[len(uris) :], strict=False)]
+        return list(map(file_of, found[::2], found[1::2], kept))
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Return the history, newest first."""

@@ -62,7 +62,7 @@ def encode_save(save: Save, interval: float) -> str:
         "if_no_slot": _variant(save.if_no_slot, due_at(save.if_no_slot)),
         "entries": [f"{entry.code.value} {entry_to_json(entry)}" for entry in save.entries],
         "no_quota": f"{Reason.NO_QUOTA.value} {entry_to_json(HistoryEntry(Reason.NO_QUOTA))}",
-        "files": [_file(domain, file) for file in save.files],
+        "files": [_file(file) for file in save.files],
         "age_chars": AGE_CHARS,
         "start_priority": str(PRIORITY_OF[Command.START]),
         "recheck_ms": RECHECK_MS,
@@ -112,16 +112,20 @@ def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
 _MS, _UNKNOWN = "ms", "-"
 
 
-def _file(domain: str, file: File) -> dict[str, str]:
+def _file(file: File) -> dict[str, str]:
     start, stop, duration = (
         _UNKNOWN if ms is None else str(ms) for ms in (file.start, file.stop, file.duration)
     )
-    uri = uri_of(domain, file.uri)
-    return {"uri": uri, "name": file.uri, "start": start, "stop": stop, "duration": duration}
+    return {"name": file.uri, "start": start, "stop": stop, "duration": duration}
 
 
 def uri_of(domain: str, uri: str) -> str:
     return f"{domain}\0{uri}"
+
+
+def own_uri_of(key: StreamKey, uri: str) -> str:
+    """Return the name of a file that was reported of another stream before."""
+    return f"{uri_of(key.domain, uri)}\0{name_of(key)}"
 
 
 def file_of(member: str, at: str, known: str | None) -> File:

@@ -421,7 +421,7 @@ class SqliteStore:
                 " ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
                 (*_columns(key), limit),
             ).fetchall()
-        return [File(*row) for row in rows]
+        return [File(uri.partition("\0")[0], *row) for uri, *row in rows]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Return a stream's history, newest first."""
@@ -728,10 +728,20 @@ _KEEP = """
         ELSE excluded.stop END,
     stop_unknown=stop_unknown AND excluded.stop_unknown,
     duration=coalesce(excluded.duration, duration)
-    WHERE app=excluded.app AND stream=excluded.stream
 """
-"""The last report holds where it says more: `File.later` in SQL. A file stays with the stream that
-it was first reported of."""
+"""The last report holds where it says more: `File.later` in SQL."""
+_NAME_TAKEN = """
+    SELECT 1 FROM file WHERE domain=:domain
+    AND (uri=:own OR uri=:uri AND (app, stream)<>(:app, :stream))
+"""
+
+
+def _stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
+    """Return the name of a stream's file in the table, where a domain has each name once: of a file
+    that was reported of another stream before, the stream follows behind a NUL."""
+    own = f"{uri}\0{key.app}/{key.stream}"
+    names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
+    return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
 
 
 def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:
@@ -744,7 +754,7 @@ def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:
     for file in save.files:
         stop = file.stop or file.start or now
         times = (file.start or 0, stop, file.stop is None, file.duration, now)
-        db.execute(_KEEP, (domain, file.uri, app, stream, *times))
+        db.execute(_KEEP, (domain, _stored_uri(db, save.key, file.uri), app, stream, *times))
     of_stream = "domain=? AND app=? AND stream=?"
     db.execute(
         f"UPDATE file SET stored_at=? WHERE {of_stream} AND stored_at IS NULL",  # noqa: S608 - text of our own

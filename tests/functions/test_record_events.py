@@ -9,7 +9,7 @@ import pytest
 
 from functions import record_events
 from shared.inbound.catalogue import Language, catalogue, text
-from shared.protocol import FileLeft, Phase, StartAsked, phase
+from shared.protocol import FileLeft, Phase, StartAsked, StreamKey, phase
 from shared.protocol.file import File
 from shared.protocol.reason import Reason
 from tests.conftest import KEY, NOON, Clock
@@ -91,6 +91,17 @@ def test_a_file_is_kept_once_however_often_it_is_told(recording: Edge) -> None:
 
     files = recording.app.store.files(KEY, 10)
     assert [(one.uri, one.start, one.stop) for one in files] == [(FILE["uri"], NOON, NOON + 54_000)]
+
+
+def test_a_file_that_was_told_of_another_stream_first_is_kept_for_both(recording: Edge) -> None:
+    """Once a replayed callback with another stream's name hid the file for good."""
+    recording.record_callback(**{**FILE, "stream": "forged", "start_time": 1})
+    recording.record_callback(**FILE)
+
+    for key in (KEY, StreamKey(KEY.domain, KEY.app, "forged")):
+        assert [one.uri for one in recording.app.store.files(key, 10)] == [FILE["uri"]]
+        assert "file" in recording.history(key)
+    assert recording.app.store.files(KEY, 10)[0].start == NOON
 
 
 def test_a_file_is_kept_with_the_duration_that_live_tells(recording: Edge) -> None:

@@ -102,7 +102,9 @@ class Shared:
     lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), POLLS: Lane()})
     taken: dict[str, int] = field(default_factory=dict)
     entries: dict[StreamKey, list[HistoryLine]] = field(default_factory=dict)
-    kept: dict[tuple[str, str], tuple[StreamKey, File, int, int]] = field(default_factory=dict)
+    kept: dict[tuple[StreamKey, str], tuple[StreamKey, File, int, int]] = field(
+        default_factory=dict
+    )
     forgotten: int = 0
     is_full: bool = False
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -215,9 +217,9 @@ class MemoryStore:
             del kept[uri]
 
     def _keep(self, key: StreamKey, file: File, now: int) -> None:
-        _, before, at, stored = self.shared.kept.get((key.domain, file.uri), (key, file, now, now))
+        _, before, at, stored = self.shared.kept.get((key, file.uri), (key, file, now, now))
         known = before.later(file)
-        place = (key.domain, file.uri)
+        place = (key, file.uri)
         self.shared.kept[place] = (key, known, known.stop or known.start or at, stored)
 
     # --- places ---------------------------------------------------------------------------------

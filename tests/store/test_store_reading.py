@@ -107,6 +107,32 @@ def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Sto
     assert store.files(key("another"), 10) == []
 
 
+def test_a_uri_that_is_told_of_two_streams_is_kept_for_both(store: Store) -> None:
+    """What was reported first, of another stream, hides no file and lends it no time."""
+    forged, other = replace(FIRST, start=1, stop=2), key("another")
+    store.save_or_claim(replace(saving(wanted(other)), files=(forged,)))
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,)))
+    longer = replace(FIRST, stop=NOON + 70_000)
+    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(longer,)))
+
+    assert store.files(KEY, 10) == [longer]
+    assert store.files(other, 10) == [forged]
+
+
+def test_each_of_two_streams_drops_its_own_file_of_one_uri(store: Store, clock: Clock) -> None:
+    other = key("another")
+    store.save_or_claim(replace(saving(wanted(other)), files=(FIRST,)))
+    clock.pass_ms(20 * 86_400_000)
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,)))
+    clock.pass_ms(11 * 86_400_000)
+    store.save_or_claim(replace(saving(wanted(other), version=1), files=(SECOND,)))
+    assert store.files(KEY, 10) == [FIRST]
+    store.save_or_claim(Save(2, StreamRecord(other)))
+    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(FIRST,)))
+
+    assert (store.files(KEY, 10), store.files(other, 10)) == ([FIRST], [])
+
+
 @pytest.mark.parametrize(
     ("reports", "known"),
     [

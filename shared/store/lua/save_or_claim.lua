@@ -72,11 +72,19 @@ local function move_place(rule)
   end
 end
 
+-- The name under which a stream's file is kept: that of its uri in the domain; of a uri that was
+-- reported of another stream before, the stream's own.
+local function own_uri(name) return request.domain .. '\0' .. name .. '\0' .. request.member end
+local function kept_uri(name)
+  local own = own_uri(name)
+  return redis.call('HEXISTS', KEYS[12], own) == 1 and own or request.domain .. '\0' .. name
+end
+
 -- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
 -- is never used twice, so that whoever still has the old record does not take a new one for it.
 if request.forgets then
   for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
-    redis.call('HDEL', KEYS[12], request.domain .. '\0' .. string.sub(member, request.age_chars + 1))
+    redis.call('HDEL', KEYS[12], kept_uri(string.sub(member, request.age_chars + 1)))
   end
   local fields = redis.call('HGETALL', KEYS[2])
   for i = 1, #fields, 2 do redis.call('HDEL', KEYS[2], fields[i]) end
@@ -219,16 +227,20 @@ local function member(start, name)
   return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
 end
 for _, file in ipairs(files) do
-  local kept = redis.call('HGET', KEYS[12], file.uri)
+  local uri = kept_uri(file.name)
+  local kept = redis.call('HGET', KEYS[12], uri)
   local start, stop, duration, stored =
     string.match(kept or '- - - -', '^(%S+) (%S+) (%S+) (%S+)$')
   local before = start and member(start, file.name)
   local score = start and kept and redis.call('ZSCORE', KEYS[4], before)
-  if start and (score or not kept) then
+  if start and kept and not score then -- it is another stream's
+    uri, kept, start, stop, duration = own_uri(file.name), nil, '-', '-', '-'
+  end
+  if start then
     start, stop = later(file.start, start), later(file.stop, stop)
     duration = later(file.duration, duration)
     stored = kept and stored or text(moment)
-    redis.call('HSET', KEYS[12], file.uri, table.concat({start, stop, duration, stored}, ' '))
+    redis.call('HSET', KEYS[12], uri, table.concat({start, stop, duration, stored}, ' '))
     if kept then redis.call('ZREM', KEYS[4], before) end
     local at = stop ~= '-' and stop or start ~= '-' and start or score or text(moment)
     redis.call('ZADD', KEYS[4], at, member(start, file.name))
@@ -237,7 +249,7 @@ end
 local oldest = #files > 0 and
   redis.call('ZRANGE', KEYS[4], 0, DROPPED_AT_ONCE - 1, 'WITHSCORES') or {}
 for i = 1, #oldest, 2 do
-  local uri = request.domain .. '\0' .. string.sub(oldest[i], request.age_chars + 1)
+  local uri = kept_uri(string.sub(oldest[i], request.age_chars + 1))
   local stored = string.match(redis.call('HGET', KEYS[12], uri) or '', '^%S+ %S+ %S+ (%d+)$')
   -- What the release before kept counts from its end, if that is known.
   local at = tonumber(stored or oldest[i + 1])
