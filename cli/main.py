@@ -31,12 +31,13 @@ _MODULES = {
     "cli.setup.command": ("setup",),
     "cli.store": ("store",),
     "cli.state": ("state",),
+    "cli.trial.command": ("try_",),
     "cli.stream_commands": (
         *("cancel_delay", "extend", "files", "history", "list_streams", "restart", "start"),
         *("status", "stop", "watch", "why"),
     ),
 }
-_NAMES = {"cancel_delay": "cancel-delay", "list_streams": "list"}
+_NAMES = {"cancel_delay": "cancel-delay", "list_streams": "list", "try_": "try"}
 _COMMANDS = {
     _NAMES.get(attribute, attribute): (module, attribute)
     for module, attributes in _MODULES.items()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from gettext import gettext as _
 from pathlib import Path
 
 import click
 
 from cli import output
+from cli.ending_signals import ending_signals
 from cli.local import demo as demonstration
 from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, Stack, running
 from cli.packaging import RUNTIMES
@@ -22,13 +23,6 @@ from cli.packaging.command import unpacked
 from cli.paths import need_checkout
 from cli.stage_registry import DEV, STATE, Target, register
 from cli.stage_registry import path as stages_file
-
-
-def _ending_signals() -> Sequence[signal.Signals]:
-    """Return the signals besides SIGINT that end a command; SIGHUP unless nohup ignores it."""
-    closing = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    return (signal.SIGTERM, signal.SIGHUP) if closing else (signal.SIGTERM,)
-
 
 _PORT = click.IntRange(0, 65_535)
 _STORE = click.option(
@@ -47,7 +41,7 @@ def demo(store: str) -> None:
 
     A stream is recorded, interrupted, resumed and stopped. No cloud account is needed.
     """
-    for number in _ending_signals():
+    for number in ending_signals():
         signal.signal(number, lambda *_signal: sys.exit(_("The demo was interrupted.")))
     sys.exit(demonstration.run(store))
 
@@ -86,7 +80,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
     if runtime:
         need_checkout("dev --package")
     ended = threading.Event()
-    for number in (signal.SIGINT, *_ending_signals()):
+    for number in (signal.SIGINT, *ending_signals()):
         signal.signal(number, lambda *_signal: ended.set())
     folder = stages_file().resolve().parent / DEV
     with running(

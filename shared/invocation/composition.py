@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -35,9 +36,16 @@ CODE = Path(__file__).resolve().parents[2]
 (docs/platform/function-compute.md §1.2)."""
 
 
-def build(settings: Settings, clock: Clock, store: Store | None = None) -> App:
-    """Return the app for these settings, with a store of their own or this one. Nothing is
-    connected to yet."""
+def build(
+    settings: Settings,
+    clock: Clock,
+    store: Store | None = None,
+    *,
+    live: LiveClient | None = None,
+    write: Callable[[str], object] = to_stdout,
+) -> App:
+    """Return the app for these settings, with a store and a client of Live of their own or these.
+    `write` gets the lines of the log. Nothing is connected to yet."""
     store = store or open_store(
         settings.store,
         rate=settings.rate,
@@ -48,13 +56,13 @@ def build(settings: Settings, clock: Clock, store: Store | None = None) -> App:
         lazy_imports=settings.lazy_imports,
         store_id=settings.store_id,
     )
-    live = LiveClient(
+    live = live or LiveClient(
         endpoint=settings.live_endpoint,
         protocol=settings.live_protocol,
         connections=MAX_WORKERS + 1,  # the workers, and the resync beside them
         lazy_imports=settings.lazy_imports,
     )
-    log = Log(to_stdout, now=clock, hide=settings.secrets)
+    log = Log(write, now=clock, hide=settings.secrets)
     policies = PolicyCache(store, _policy(settings), clock=clock, log=log)
     capabilities = DomainCapabilities(store, clock=clock, log=log)
     stream_settings = StreamSettingsCache(settings, policies, capabilities)

@@ -1,0 +1,54 @@
+"""Shows what the engine logs as lines for a person, and remembers which streams it has started.
+
+The engine's log writes to it. It shows a problem once, and no secret: the log has
+removed them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from cli.printable import printable
+from shared.inbound.catalogue import Language, text
+from shared.protocol.reason import HistoryEntry, Reason
+
+_STORY = "stream."
+_STARTED = (Reason.ACCEPTED, Reason.IN_DOUBT)
+
+
+class Lines:
+    """Writes lines of a log to `say`. `started` has the streams that a start of ours was accepted
+    for, or may have been."""
+
+    def __init__(self, say: Callable[[str], None], language: Language) -> None:
+        self._say = say
+        self._language = language
+        self._last_problem = ""
+        self.started: set[str] = set()
+
+    def __call__(self, lines: str) -> None:
+        for line in lines.splitlines():
+            self._show(json.loads(line))
+
+    def _show(self, line: dict[str, Any]) -> None:
+        event = str(line["event"])
+        if event.startswith(_STORY) and "about" in line:
+            entry = HistoryEntry(Reason(event.removeprefix(_STORY)), line["about"])
+            if entry.code in _STARTED and entry.about.get("command") == "start":
+                self.started.add(line["stream"])
+            words = text(entry, self._language)
+            self._say(printable(f"{_time(line)}  {line['stream']}  {words}"))
+        elif line["level"] != "info":
+            self._problem(line, f"{event}: {line.get('error', '')}")
+
+    def _problem(self, line: dict[str, Any], problem: str) -> None:
+        """Show a problem once, not at each round that meets it again."""
+        if problem != self._last_problem:
+            self._last_problem = problem
+            self._say(printable(f"{_time(line)}  {problem}"))
+
+
+def _time(line: dict[str, Any]) -> str:
+    return str(line["time"])[11:19]

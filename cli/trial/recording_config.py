@@ -1,0 +1,147 @@
+"""The recording configurations that `live-record try` needs: found, added if asked, and removed.
+
+The command calls it. What it adds is in a backup first, so that a later run removes what a killed
+one has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from gettext import gettext as _
+
+from cli.account import Account, Declined
+from cli.errors import Failure
+from cli.setup.apply import restore
+from cli.setup.backup import Backup
+from cli.setup.configurations import ConfigTarget, Value, recordings, write
+from cli.trial.patterns import Pattern
+
+MANUAL = 7
+OBJECT_NAME = "record/{AppName}/{StreamName}/{EscapedStartTime}_{EscapedEndTime}"
+Found = Sequence[tuple[ConfigTarget, Value]]
+
+
+def configurations(account: Account, domain: str) -> Found:
+    """Return the domain's recording configurations. Raise a Failure of one sentence and the next
+    step if the account does not let them be read."""
+    try:
+        return list(recordings(account, domain))
+    except Declined as declined:
+        raise Failure(_refusal(declined, domain)) from None
+
+
+def _refusal(declined: Declined, domain: str) -> str:
+    if declined.code.startswith(("InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSig")):
+        sentence = _(
+            "Live does not know this access key ({code}). Check ALIBABA_CLOUD_ACCESS_KEY_ID and"
+            " ALIBABA_CLOUD_ACCESS_KEY_SECRET."
+        )
+    elif declined.code.startswith("InvalidDomain"):
+        sentence = _(
+            "Live knows no main streaming domain {domain} in this account. Pass the domain that"
+            " streams are played from, as the Live console lists it."
+        )
+    elif declined.is_forbidden:
+        sentence = _(
+            "This access key may not call {action}. Give its user the policy deploy/ram/trial.json."
+        )
+    elif not declined.status:
+        sentence = _("Live did not answer: {error}. Check this machine's way to the Internet.")
+    else:
+        sentence = _("Live refused: {error}.")
+    return sentence.format(
+        code=declined.code, domain=domain, action=f"live:{declined.action}", error=declined
+    )
+
+
+def effective(found: Found, pattern: Pattern) -> tuple[ConfigTarget, Value] | None:
+    """Return the configuration that holds for the pattern's streams, the most specific one."""
+    app, stream = pattern.config_names
+    fitting = [
+        (target, value)
+        for target, value in found
+        if target.app in (app, "*") and target.streams in (stream, "*")
+    ]
+    order = sorted(fitting, key=lambda each: (each[0].app != "*", each[0].streams != "*"))
+    return order[-1] if order else None
+
+
+def is_manual(value: Value) -> bool:
+    return str(value.get("OnDemand")) == str(MANUAL)
+
+
+def missing(found: Found, patterns: Sequence[Pattern], domain: str) -> Iterator[ConfigTarget]:
+    """Yield where a manual configuration has to be added."""
+    for app, stream in dict.fromkeys(pattern.config_names for pattern in patterns):
+        had = effective(found, Pattern(app, stream))
+        if had is None or not is_manual(had[1]):
+            yield ConfigTarget("oss", domain, app, stream)
+
+
+def refuse_missing(found: Found, patterns: Sequence[Pattern], domain: str) -> None:
+    """Raise a Failure that says what to do if a pattern has no manual configuration."""
+    for pattern in patterns:
+        had = effective(found, pattern)
+        if had is None:
+            raise Failure(_no_configuration(domain, pattern))
+        if not is_manual(had[1]):
+            raise Failure(_not_manual(domain, pattern, had[0]))
+
+
+def _no_configuration(domain: str, pattern: Pattern) -> str:
+    sentence = _(
+        "No recording configuration of {domain} covers {pattern}. Add --bucket BUCKET --endpoint"
+        " oss-REGION.aliyuncs.com: try then adds a manual one first, and removes it at the end."
+    )
+    return sentence.format(domain=domain, pattern=pattern)
+
+
+def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
+    sentence = _(
+        "Live records {pattern} of {domain} without us: the configuration of {target} is not manual"
+        " (OnDemand 7). Name one stream that may be recorded manually, as --stream app/name, with"
+        " --bucket BUCKET --endpoint oss-REGION.aliyuncs.com."
+    )
+    where = f"{target.app}/{target.streams}"
+    return sentence.format(domain=domain, pattern=pattern, target=where)
+
+
+def add(
+    account: Account, backup: Backup, targets: Sequence[ConfigTarget], bucket: str, endpoint: str
+) -> None:
+    """Add a manual configuration at each target; the backup has it first. Raise Failure."""
+    wanted = {
+        "OssBucket": bucket,
+        "OssEndpoint": endpoint,
+        "OnDemand": MANUAL,
+        "RecordFormat": [{"Format": "mp4", "OssObjectPrefix": OBJECT_NAME}],
+    }
+    for target in targets:
+        backup.before(target, None, wanted)
+        try:
+            write(account, target, None, wanted)
+        except Declined as declined:
+            raise Failure(_refusal(declined, target.domain)) from None
+
+
+def refuse_taken(found: Found, targets: Sequence[ConfigTarget]) -> None:
+    """Raise a Failure if a configuration that is not manual has the very place of a target."""
+    taken = {(target.app, target.streams): target for target, _value in found}
+    for target in targets:
+        if had := taken.get((target.app, target.streams)):
+            raise Failure(_not_manual(target.domain, Pattern(target.app, target.streams), had))
+
+
+def remove_added(account: Account, backup: Backup, domain: str) -> Iterator[str]:
+    """Remove what this run or an earlier one has added to the domain; yield a line for each. What
+    somebody else has changed since is left, and the line says so."""
+    removed = _("Removed again: the recording configuration of {streams}")
+    for entry in tuple(reversed(backup.entries)):
+        if entry.target.domain == domain:
+            line = restore(account, backup, entry)
+            is_removed = line.startswith("restored")
+            yield removed.format(streams=place_of(entry.target)) if is_removed else line
+
+
+def place_of(target: ConfigTarget) -> str:
+    return f"{target.domain}/{target.app}/{target.streams}"
