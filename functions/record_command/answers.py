@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from functions.file_view import Amount, Count, FileView, Time
 from shared.protocol import Command, Phase, Reason
+from shared.protocol.derived.standing import Liveness
 from shared.protocol.policy import Mode, OnInterruption
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session, SessionState
@@ -38,13 +39,44 @@ class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
     held_until: Time | None
 
 
+class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
+    since: Annotated[Time, Meta(description="since when the recording is being lost")]
+    lost_ms: Annotated[Count, Meta(description="for how long that is so far")]
+    reason: Annotated[ReasonView, Meta(description="what keeps it from being recorded")]
+
+
 class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     """What every answer about a stream has in common."""
 
     stream: Annotated[str, Meta(description="domain/app/stream, with the main streaming domain")]
     wanted: bool
     phase: Phase
+    since: Annotated[Time | None, Meta(description="since when it is in this phase")]
     confirmed: Annotated[bool, Meta(description="Live has reported that it records")]
+    confirmed_at: Annotated[
+        Time | None,
+        Meta(description="when Live last showed that it records; null unless it is recorded"),
+    ]
+    confirmed_ms_ago: Annotated[
+        Count | None, Meta(description="how old that is: nothing has denied it since")
+    ]
+    live: Annotated[Liveness, Meta(description="whether the stream is live")]
+    live_at: Annotated[
+        Time | None, Meta(description="when that was last known: by a callback or the online list")
+    ]
+    wrong: Annotated[
+        WrongView | None,
+        Meta(description="not null: the stream is wanted and live, and is not recorded"),
+    ]
+    next_attempt_at: Annotated[
+        Time | None,
+        Meta(
+            description="when its command is next sent, or its state next checked; null: a command"
+            " is on the wire, or nothing is planned"
+        ),
+    ]
+    attempts: Annotated[Count, Meta(description="how often that command was tried so far")]
+    changed_at: Annotated[Time | None, Meta(description="when its record last changed")]
     until: Time | None
     ever_live: Annotated[bool, Meta(description="the stream has been live since we know it")]
     reason: ReasonView
@@ -125,7 +157,6 @@ class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
     last_report: Annotated[
         LastReportView | None, Meta(description="what Live last reported of the recording")
     ]
-    changed_at: Time | None
 
 
 class HistoryLineView(Struct, frozen=True, forbid_unknown_fields=True):

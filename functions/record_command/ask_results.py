@@ -43,6 +43,7 @@ from shared.protocol.command_errors import (
     StreamNotLive,
     UnknownRejection,
 )
+from shared.protocol.derived.standing import is_confirmed
 from shared.protocol.durations import rfc3339, written
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
@@ -183,7 +184,7 @@ def _is_settled(result: AskResult, generation: int) -> bool:
     starts = isinstance(result.asked, StartAsked | RestartAsked)
     if not starts or not record.intent.wanted or phase(record) is Phase.FAILED:
         return True
-    return representations.is_confirmed(record)
+    return is_confirmed(record)
 
 
 _KINDS: Mapping[Reason, type[LiveError]] = {
@@ -252,8 +253,9 @@ def _view(request: ApiRequest, result: AskResult, outcome: Outcome) -> AskView:
     record, answer = result.record, result.answer
     doing = record.flight or record.pending
     stream_settings = request.invocation.app.stream_settings(request.stream)
+    shown = representations.Shown(request.invocation.app, result.now, request.language)
     return AskView(
-        **asdict(representations.standing(record, result.now, stream_settings, request.language)),
+        **asdict(representations.standing(record, shown)),
         intent=representations.intent(record.intent),
         outcome=outcome,
         command=result.command or (doing.command if doing else None),

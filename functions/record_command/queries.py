@@ -26,13 +26,8 @@ from shared.store.store_errors import Unreadable
 
 def status(request: ApiRequest) -> Response:
     loaded = request.invocation.app.store.load(request.stream)
-    stream_settings = request.invocation.app.stream_settings(request.stream)
-    return Response(
-        200,
-        representations.whole(
-            loaded.record, loaded.now, stream_settings, request.language, loaded.continuity
-        ),
-    )
+    shown = representations.shown_at(request, loaded.now, loaded.continuity)
+    return Response(200, representations.whole(loaded.record, shown))
 
 
 LIMIT_ONLY: tuple[Field, ...] = (LIMIT,)
@@ -103,15 +98,9 @@ def listed(request: ApiRequest) -> Response:
     there all the time."""
     invocation = request.invocation
     shown, following = _page(request)
-    now = invocation.app.clock()
-    continuity = invocation.app.store.continuity()
-    rows = [
-        representations.standing(
-            one, now, invocation.app.stream_settings(one.key), request.language, continuity
-        )
-        for one in shown
-        if isinstance(one, StreamRecord)
-    ]
+    now, continuity = invocation.app.clock(), invocation.app.store.continuity()
+    about = representations.shown_at(request, now, continuity)
+    rows = [representations.standing(one, about) for one in shown if isinstance(one, StreamRecord)]
     unreadable = [
         UnreadableView(str(one.key), one.reason) for one in shown if isinstance(one, Unreadable)
     ]

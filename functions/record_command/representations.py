@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from functions.file_view import is_object, view_of
@@ -21,11 +22,16 @@ from functions.record_command.answers import (
     RecordingView,
     SessionView,
     StandingView,
+    WrongView,
 )
+from functions.record_command.routes import ApiRequest
+from shared.engine.step_marks import list_read
 from shared.inbound.catalogue import Language, text
-from shared.protocol import Phase, StreamRecord, StreamSettings, phase
+from shared.invocation.app import App
+from shared.protocol import Phase, StreamRecord
 from shared.protocol.continuity import UNBROKEN, Continuity
-from shared.protocol.derived.explain import explain
+from shared.protocol.derived.standing import Standing, Wrong
+from shared.protocol.derived.standing import standing as derive
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry
@@ -34,48 +40,77 @@ from shared.protocol.state.session import Session
 from shared.store.contract import HistoryLine
 
 
-def is_confirmed(record: StreamRecord) -> bool:
-    return (
-        record.confirmation is not None and record.is_started and record.confirmation.is_confirmed
-    )
+class Shown(Struct, frozen=True):
+    """What an answer about streams needs besides their records. `listed_at`: when the online list
+    of a domain was last read, for those that were."""
+
+    app: App
+    now: int
+    language: Language
+    continuity: Continuity = UNBROKEN
+    listed_at: Mapping[str, int] = field(default_factory=dict)
+
+    def standing(self, record: StreamRecord) -> Standing:
+        return derive(
+            record,
+            self.now,
+            self.app.stream_settings(record.key),
+            self.continuity,
+            listed_at=self.listed_at.get(record.key.domain),
+        )
 
 
-def standing(
-    record: StreamRecord,
-    now: int,
-    stream_settings: StreamSettings,
-    language: Language,
-    continuity: Continuity = UNBROKEN,
-) -> StandingView:
+def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
+    """Return what the answer to a request is built with, as of `now`."""
+    app = request.invocation.app
+    domains = [domain.streaming for domain in app.policy.domains]
+    ages = app.store.ages()
+    listed_at = {
+        domain: now - ages[list_read(domain)] for domain in domains if list_read(domain) in ages
+    }
+    return Shown(app, now, request.language, continuity, listed_at)
+
+
+def standing(record: StreamRecord, shown: Shown) -> StandingView:
     """Where a stream stands: what every answer about it has in common."""
+    found = shown.standing(record)
     return StandingView(
         stream=str(record.key),
         wanted=record.intent.wanted,
-        phase=phase(record),
-        confirmed=is_confirmed(record),
+        phase=found.phase,
+        since=time(found.since),
+        confirmed=found.is_confirmed,
+        confirmed_at=time(found.shown_at),
+        confirmed_ms_ago=None if found.shown_at is None else max(shown.now - found.shown_at, 0),
+        live=found.live,
+        live_at=time(found.live_at),
+        wrong=_wrong(found.wrong, shown),
+        next_attempt_at=time(found.next_attempt_at),
+        attempts=found.attempts,
+        changed_at=time(record.changed_at or None),
         until=time(record.intent.until),
         ever_live=record.session is not None,
-        reason=_reason(explain(record, now, stream_settings, continuity), language),
+        reason=_reason(found.reason, shown.language),
     )
 
 
-def whole(
-    record: StreamRecord,
-    now: int,
-    stream_settings: StreamSettings,
-    language: Language,
-    continuity: Continuity,
-) -> RecordingView:
+def _wrong(wrong: Wrong | None, shown: Shown) -> WrongView | None:
+    if wrong is None:
+        return None
+    lost_ms = max(shown.now - wrong.since, 0)
+    return WrongView(rfc3339(wrong.since), lost_ms, _reason(wrong.reason, shown.language))
+
+
+def whole(record: StreamRecord, shown: Shown) -> RecordingView:
     return RecordingView(
-        **asdict(standing(record, now, stream_settings, language, continuity)),
+        **asdict(standing(record, shown)),
         intent=intent(record.intent),
         session=_session(record.session),
-        held=record.held_at(now),
+        held=record.held_at(shown.now),
         flight=_flight(record),
         pending=_pending(record),
-        last_answer=_answer(record, language),
+        last_answer=_answer(record, shown.language),
         last_report=_last_report(record),
-        changed_at=time(record.changed_at or None),
     )
 
 

@@ -33,7 +33,8 @@ from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind, Onward
 from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, TimePassed
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
-from shared.protocol.derived.phase import Phase, unrecorded_since
+from shared.protocol.derived.phase import Phase
+from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Mode
 from shared.retry import Deadline
@@ -235,7 +236,7 @@ class Invocation:
                 if isinstance(row, Unreadable):
                     store.quarantine(row.key)
                     self._report_crash(row.key, row)
-                elif (since := unrecorded_since(row)) is not None and since < before:
+                elif (since := wrong_since(row)) is not None and since < before:
                     count += 1
         store.touch(UNRECORDED if count else ALL_RECORDED)
         if count:

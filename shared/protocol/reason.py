@@ -64,6 +64,7 @@ class Reason(OpenEnum):
     SEEN_STALE = "seen_stale"
     NOT_SEEN = "not_seen"
     WENT_OFF = "went_off"
+    MAY_HAVE_ENDED = "may_have_ended"
     # what is sent
     SENT = "sent"
     QUEUED = "queued"

@@ -962,3 +962,38 @@ def test_history_names_whoever_asked_and_not_the_owner_of_the_intent(
     sent = [line for line in history if line["about"].get("command") == command]
 
     assert [line["about"]["who"] for line in sent if line["code"] == "sent"] == ["aux"]
+
+
+# --- what every answer says of a stream (shared/protocol/derived/standing.py)
+
+
+def test_after_an_unpublish_no_answer_says_that_it_records(recording: Stage) -> None:
+    recording.happens(Reported("record_started", recording=True))
+    recording.happens(Unpublished(recording.clock.now))
+    [row] = recording.ask("GET", "/v1/recordings").json["recordings"]
+    status = recording.status().json
+
+    assert (row["phase"], row["confirmed"], row["live"]) == ("waiting", False, "unknown")
+    assert row["reason"]["code"] == "may_have_ended"
+    assert row == {name: status[name] for name in row}
+
+
+def test_what_is_lost_is_said_with_its_cause_and_the_next_attempt(live: Stage) -> None:
+    live.live.answers(START, *[Throttled("Throttling.User", retry_after=LONG)] * 9)
+    live.start()
+    live.clock.pass_ms(2_000)
+    status = live.status().json
+
+    assert status["wrong"]["lost_ms"] >= 2_000
+    assert status["wrong"]["reason"]["code"] == "throttled"
+    assert status["next_attempt_at"] == status["pending"]["not_before"]
+    assert (status["live"], status["attempts"]) == ("yes", status["pending"]["attempts"])
+
+
+def test_a_recording_says_how_long_ago_live_showed_it(recording: Stage) -> None:
+    recording.happens(Reported("record_started", recording=True))
+    recording.clock.pass_ms(5_000)
+    status = recording.status().json
+
+    assert (status["confirmed"], status["confirmed_ms_ago"]) == (True, 5_000)
+    assert status["wrong"] is None

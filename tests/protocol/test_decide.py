@@ -664,7 +664,7 @@ def test_a_second_publish_done_adds_nothing() -> None:
 def test_a_publish_done_only_marks_the_session_ending() -> None:
     story = recording().unpublish()
 
-    assert (story.phase, story.sent) == (Phase.RECORDING, ["start"])
+    assert (story.phase, story.sent) == (Phase.WAITING, ["start"])
 
 
 def test_an_ending_session_is_looked_at_after_5_15_and_30_seconds_and_each_minute_then() -> None:

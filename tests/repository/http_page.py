@@ -38,7 +38,7 @@ Exchange = tuple[str, Json]
 
 PHASES = {
     Phase.IDLE: "nobody wants it recorded",
-    Phase.WAITING: "it is to be recorded and is not live",
+    Phase.WAITING: "it is to be recorded, and is not live or not known to be",
     Phase.QUEUED: "it is live, and its command waits for the rate limit or for the quota",
     Phase.STARTING: "a start is on its way, or is retried",
     Phase.RECORDING: "Live accepted the start in this session; `confirmed` says whether Live has"

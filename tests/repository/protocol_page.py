@@ -301,10 +301,10 @@ def _outcome(before: StreamRecord, event: Event) -> str:
 
 PHASES: Mapping[Phase, str] = {
     Phase.IDLE: "Nobody wants it recorded, and nothing is recorded or under way.",
-    Phase.WAITING: "It is wanted and not live, or the stage only observes.",
+    Phase.WAITING: "It is wanted, and not live, maybe ended or paused, or the stage only observes.",
     Phase.QUEUED: "A start waits for its slot, or for room under a cap.",
     Phase.STARTING: "A start is on the wire, or is to be retried.",
-    Phase.RECORDING: "A start was accepted in this session, and the session has not ended.",
+    Phase.RECORDING: "A start was accepted in this session, and nothing has denied it since.",
     Phase.STOPPING: "A stop or cancel_delay waits or is on the wire.",
     Phase.FAILED: "It is wanted, and Live refuses to record this session.",
     Phase.UNMANAGED: "Live reports a recording that nobody asked live-record to manage.",

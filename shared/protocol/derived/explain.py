@@ -7,11 +7,15 @@ from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import OnPublish
 from shared.protocol.reason import HistoryEntry, Reason
-from shared.protocol.state.command import Flight
+from shared.protocol.state.command import Answer, Flight
 from shared.protocol.state.confirmation import Confirmation
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
+
+INTERRUPTION = "interruption"
+"""What is named where no report, but the end of the stream speaks against its recording."""
 
 
 def explain(
@@ -32,6 +36,24 @@ def explain(
     return _wanted(record, settings) if record.intent.wanted else _not_wanted(record, now, settings)
 
 
+def cause_of_delay(
+    record: StreamRecord,
+    now: int,
+    settings: StreamSettings,
+    continuity: Continuity = UNBROKEN,
+) -> HistoryEntry:
+    """Return what keeps a stream from being recorded: as `explain`, but while a start is sent once
+    more, what Live answered to the last one."""
+    flight, answer = record.flight, record.answer
+    if flight and flight.attempts and answer and answer.command is flight.command:
+        return _answered(answer)
+    return explain(record, now, settings, continuity)
+
+
+def _answered(answer: Answer) -> HistoryEntry:
+    return HistoryEntry(answer.reason, {"command": answer.command.value, "code": answer.code})
+
+
 def _wanted(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
     stands = phase(record)
     if stands is Phase.RECORDING and record.confirmation:
@@ -40,21 +62,31 @@ def _wanted(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
         code, message = record.failure.code, record.failure.message
         about = {"command": Command.START.value, "code": code, "message": message}
         return HistoryEntry(record.failure.reason, about)
-    if stands is Phase.WAITING:
-        observes = settings.observe and record.is_watched
-        return (
-            HistoryEntry(Reason.OBSERVED, {"command": "start"})
-            if observes
-            else HistoryEntry(Reason.NOT_LIVE)
-        )
-    return _on_its_way(record)
+    return _waiting(record, settings) if stands is Phase.WAITING else _on_its_way(record)
+
+
+def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
+    """Return the cause without a command. Where the session goes on, a pause was reported, or what
+    it lacks has yet to be decided."""
+    session, report = record.session, record.last_report
+    if session is None or record.is_off:
+        return HistoryEntry(Reason.NOT_LIVE)
+    if session.state is SessionState.ENDING:
+        return HistoryEntry(Reason.MAY_HAVE_ENDED)
+    if settings.observe:
+        return HistoryEntry(Reason.OBSERVED, {"command": Command.START.value})
+    denied_at, answer = record.denied_at, record.answer
+    if denied_at is None:
+        return HistoryEntry(Reason.QUEUED)
+    if answer is not None and answer.command is Command.START and answer.at >= denied_at:
+        return _answered(answer)
+    what = report.what if report is not None and not report.recording else INTERRUPTION
+    return HistoryEntry(Reason.PAUSED, {"what": what})
 
 
 def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry:
     """Return what Live last reported since the start, if anything; else how it was started."""
     last_report = record.last_report
-    if last_report and not last_report.recording and last_report.when > confirmation.at:
-        return HistoryEntry(Reason.PAUSED, {"what": last_report.what})
     if confirmation.is_confirmed:
         return HistoryEntry(
             Reason.CONFIRMED,
@@ -79,7 +111,7 @@ def _on_its_way(record: StreamRecord) -> HistoryEntry:
     if pending and pending.over_quota:
         return HistoryEntry(Reason.NO_QUOTA)
     if pending and pending.attempts and answer and answer.command is pending.command:
-        return HistoryEntry(answer.reason, {"command": answer.command.value, "code": answer.code})
+        return _answered(answer)
     return HistoryEntry(Reason.QUEUED)
 
 

@@ -6,7 +6,6 @@ from enum import Enum
 
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS
 
 
@@ -32,8 +31,13 @@ def phase(record: StreamRecord) -> Phase:
     return Phase.STOPPING if record.flight else Phase.IDLE
 
 
+def is_unmanaged(record: StreamRecord) -> bool:
+    """Return True if Live records it, and nobody has asked live-record to manage that."""
+    return phase(record) is Phase.UNMANAGED
+
+
 def _phase_wanted(record: StreamRecord) -> Phase:
-    if record.is_started and not record.is_off:
+    if record.is_recorded:
         return Phase.RECORDING
     if record.flight:
         return Phase.STARTING
@@ -51,19 +55,3 @@ def _runs_without_us(record: StreamRecord) -> bool:
     if last_report is None or not last_report.recording or record.is_off:
         return False
     return record.stopped_at is None or last_report.when > record.stopped_at + IN_DOUBT_MS
-
-
-_NOT_RECORDED = (Phase.QUEUED, Phase.STARTING, Phase.FAILED)
-"""The phases of a stream that is wanted, may be live, and is not being recorded."""
-
-
-def unrecorded_since(record: StreamRecord) -> int | None:
-    """Return since when a stream that is wanted and live waits to be recorded; None if it does
-    not."""
-    session = record.session
-    is_live = session is not None and session.state is SessionState.LIVE
-    if not is_live or phase(record) not in _NOT_RECORDED:
-        return None
-    if (command := record.flight or record.pending) is not None:
-        return command.since
-    return record.failure.at if record.failure else None

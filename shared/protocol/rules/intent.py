@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.derived.phase import is_unmanaged
 from shared.protocol.events import (
     CancelDelayAsked,
     ExtendAsked,
@@ -165,9 +165,10 @@ def _undoes_nothing(record: StreamRecord) -> bool:
 
 def restart(transition: Transition, asked: RestartAsked) -> None:
     record = transition.record
-    running = phase(record) in (Phase.RECORDING, Phase.UNMANAGED)
-    if not running and not (record.intent.wanted and record.pending):
-        transition.refused = Reason.NOT_LIVE if record.intent.wanted else Reason.NOT_WANTED
+    wanted = record.intent.wanted
+    running = record.is_started and not record.is_off if wanted else is_unmanaged(record)
+    if not running and not (wanted and record.pending):
+        transition.refused = Reason.NOT_LIVE if wanted else Reason.NOT_WANTED
         return
     transition.add_entry(Reason.ASKED_RESTART, who=asked.who)
     if running:

@@ -89,6 +89,33 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return self.confirmation is not None and self.confirmation.session == self.session_number
 
     @property
+    def is_live(self) -> bool:
+        """Return True if nothing speaks against its session's going on."""
+        return self.session is not None and self.session.state is SessionState.LIVE
+
+    @property
+    def denied_at(self) -> int | None:
+        """Return since when something says that the session which was started is not recorded: an
+        interruption, or a report of Live's; None if nothing does."""
+        confirmation, report = self.confirmation, self.last_report
+        if confirmation is None or not self.is_started:
+            return None
+        shown_at, denials = confirmation.at, list[int]()
+        if report is not None and report.when > confirmation.at:
+            if report.recording:
+                shown_at = report.at
+            else:
+                denials.append(report.at)
+        if (self.interrupted_at or 0) > shown_at:
+            denials.append(self.interrupted_at or 0)
+        return max(denials, default=None)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Return True if Live began to record its session, and nothing has denied it since."""
+        return self.is_started and self.is_live and self.denied_at is None
+
+    @property
     def has_failed(self) -> bool:
         return self.failure is not None and self.failure.session == self.session_number
 

@@ -1,0 +1,160 @@
+"""What is said of a stream, all at once: status, list, watch, why, health and the doctor show it.
+
+The API builds every answer about a stream from it, so that no two of them can disagree. It is pure:
+what it says follows from the record, the time, the settings and when the online list was last read.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from shared.protocol.continuity import UNBROKEN, Continuity
+from shared.protocol.derived.due_times import next_poll
+from shared.protocol.derived.explain import cause_of_delay, explain
+from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.events import StreamSettings
+from shared.protocol.reason import HistoryEntry
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import SessionState
+
+
+class Liveness(str, Enum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Wrong(Struct, frozen=True):
+    """The stream is wanted and live, and not recorded: since when, and why."""
+
+    since: int
+    reason: HistoryEntry
+
+
+class Standing(Struct, frozen=True):
+    """Where a stream stands. Times are ms since the epoch.
+
+    `since`: since when it is in this phase. `shown_at`: when Live last showed that it records.
+    `live_at`: when it was last known whether it is live. `next_attempt_at`: when it is next tried
+    or checked, None if nothing is planned; `attempts`: how often it was tried in vain so far."""
+
+    phase: Phase
+    since: int | None
+    is_confirmed: bool
+    shown_at: int | None
+    live: Liveness
+    live_at: int | None
+    wrong: Wrong | None
+    next_attempt_at: int | None
+    attempts: int
+    reason: HistoryEntry
+
+
+def standing(
+    record: StreamRecord,
+    now: int,
+    settings: StreamSettings,
+    continuity: Continuity = UNBROKEN,
+    *,
+    listed_at: int | None = None,
+) -> Standing:
+    """Return all that is said of the stream. `listed_at`: when the online list of its domain was
+    last read, None if it never was."""
+    stands = phase(record)
+    live, live_at = _liveness(record, listed_at)
+    return Standing(
+        phase=stands,
+        since=_since(record, stands),
+        is_confirmed=record.is_recorded and is_confirmed(record),
+        shown_at=_shown_at(record),
+        live=live,
+        live_at=live_at,
+        wrong=_wrong(record, now, settings, continuity),
+        next_attempt_at=_next_attempt_at(record),
+        attempts=_attempts(record),
+        reason=explain(record, now, settings, continuity),
+    )
+
+
+def is_confirmed(record: StreamRecord) -> bool:
+    confirmation = record.confirmation
+    return confirmation is not None and record.is_started and confirmation.is_confirmed
+
+
+def _liveness(record: StreamRecord, listed_at: int | None) -> tuple[Liveness, int | None]:
+    """Return whether it is live, and as of when. Whatever the list would have shown anew has opened
+    or ended a session: what the record says was still so when the list was last read."""
+    session = record.session
+    if session is None:
+        return (Liveness.UNKNOWN, None) if listed_at is None else (Liveness.NO, listed_at)
+    if session.state is SessionState.ENDING:
+        return Liveness.UNKNOWN, session.off_since
+    if session.state is SessionState.ENDED:
+        return Liveness.NO, max(session.off_since, listed_at or 0)
+    return Liveness.YES, max(session.opened_at, listed_at or 0)
+
+
+def _shown_at(record: StreamRecord) -> int | None:
+    confirmation, report = record.confirmation, record.last_report
+    if confirmation is None or not record.is_recorded:
+        return None
+    reported_at = report.at if report is not None and report.recording else 0
+    return max(confirmation.at, reported_at)
+
+
+def _wrong(
+    record: StreamRecord, now: int, settings: StreamSettings, continuity: Continuity
+) -> Wrong | None:
+    since = wrong_since(record)
+    if since is None or since > now:
+        return None
+    return Wrong(since, cause_of_delay(record, now, settings, continuity))
+
+
+def _next_attempt_at(record: StreamRecord) -> int | None:
+    """Return when the pending command is sent, or else when the start is checked or the session
+    polled. Nobody knows when a place under a cap is freed, and what is on the wire is under way."""
+    pending, confirmation, session = record.pending, record.confirmation, record.session
+    if record.flight is not None:
+        return None
+    if pending is not None:
+        return None if pending.over_quota else pending.not_before
+    if not record.intent.wanted or session is None:
+        return None
+    if session.state is SessionState.ENDING:
+        return next_poll(session)
+    is_checked = confirmation is not None and record.is_started and not record.is_off
+    return confirmation.check_at if confirmation is not None and is_checked else None
+
+
+def _attempts(record: StreamRecord) -> int:
+    command = record.flight or record.pending
+    return command.attempts if command else 0
+
+
+def _since(record: StreamRecord, stands: Phase) -> int | None:
+    command, confirmation, report = record.flight or record.pending, record.confirmation, None
+    if stands is Phase.RECORDING and confirmation is not None:
+        return confirmation.begun_at or confirmation.at
+    if stands is Phase.UNMANAGED and (report := record.last_report) is not None:
+        return report.at
+    if stands is Phase.FAILED and record.failure is not None:
+        return record.failure.at
+    if stands in (Phase.QUEUED, Phase.STARTING, Phase.STOPPING) and command is not None:
+        return command.since
+    return _idle_since(record)
+
+
+def _idle_since(record: StreamRecord) -> int | None:
+    """Return since when nothing is done for it: its intent, its session and Live's reports are as
+    they are since then."""
+    session, report = record.session, record.last_report
+    times = [record.intent.made_at]
+    if session is not None:
+        times.append(session.opened_at if record.is_live else session.off_since)
+    if report is not None and not report.recording:
+        times.append(report.at)
+    return max(times) or None

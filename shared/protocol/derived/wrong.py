@@ -1,0 +1,39 @@
+"""From when a stream is wrong: it is wanted and live, and not recorded.
+
+The store keeps an index of it, which health, `list` and the doctor read. It is of the record alone:
+no clock and no settings move a stream in that index without a save.
+"""
+
+from __future__ import annotations
+
+from shared.protocol.state.command import Flight, PendingCommand
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import SessionState
+from shared.protocol.stream import Command
+
+UNDECIDED_MS = 60_000
+"""How long it may stay open whether a session has ended: three polls decide it within 30 s. After
+that nobody can tell whether the stream is live, and it counts as wrong."""
+
+
+def wrong_since(record: StreamRecord) -> int | None:
+    """Return from when the stream counts as wanted, live and not recorded; None if it does not. The
+    time may lie ahead: it counts from then on, unless something changes before."""
+    session = record.session
+    if not record.intent.wanted or session is None or record.is_off or record.is_recorded:
+        return None
+    if session.state is SessionState.ENDING:
+        return session.off_since + UNDECIDED_MS
+    if (denied_at := record.denied_at) is not None:
+        return denied_at
+    began = min(session.opened_at, session.began)
+    return max(began, _wanted_since(record))
+
+
+def _wanted_since(record: StreamRecord) -> int:
+    """Return since when it is wanted. A second request moves the intent's time, but not that of the
+    start which is under way."""
+    command: Flight | PendingCommand | None = record.flight or record.pending
+    starts = command is not None and command.command is Command.START
+    made_at = record.intent.made_at
+    return min(made_at, command.since) if command and starts else made_at

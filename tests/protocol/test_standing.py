@@ -1,0 +1,123 @@
+"""What is said of a stream: it is true of the record, and it carries its age."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.protocol import Phase, Reason, Reported, StreamSettings
+from shared.protocol.command_errors import Throttled
+from shared.protocol.derived.standing import Liveness, Standing, standing
+from tests.conftest import NOON
+from tests.support.stream_story import RECORDS, SECOND, Story, recording
+
+STARTED = Reported("record_started", recording=True)
+PAUSED = Reported("record_paused", recording=False)
+MINUTE = 60 * SECOND
+
+
+def said(story: Story, listed_at: int | None = None) -> Standing:
+    return standing(story.record, story.now, story.settings, listed_at=listed_at)
+
+
+def test_a_recording_says_since_when_and_when_live_last_showed_it() -> None:
+    story = recording().passes(SECOND).happens(STARTED).passes(MINUTE)
+    found = said(story)
+
+    assert (found.phase, found.is_confirmed, found.wrong) == (Phase.RECORDING, True, None)
+    assert (found.since, found.shown_at) == (NOON, NOON + SECOND)
+    assert found.reason.code is Reason.CONFIRMED
+
+
+@pytest.mark.parametrize("ends", [Story.unpublish, Story.missed])
+def test_what_may_have_ended_is_recorded_no_more(ends: object) -> None:
+    story = recording().happens(STARTED).passes(SECOND)
+    assert callable(ends)
+    found = said(ends(story))
+
+    assert (found.phase, found.is_confirmed, found.shown_at) == (Phase.WAITING, False, None)
+    assert (found.live, found.live_at) == (Liveness.UNKNOWN, story.now)
+    assert found.reason.code is Reason.MAY_HAVE_ENDED
+    assert found.next_attempt_at == story.now + 5 * SECOND
+
+
+def test_a_pause_that_live_reports_denies_the_recording() -> None:
+    story = recording().happens(STARTED).passes(SECOND).happens(PAUSED)
+    found = said(story)
+
+    assert (found.phase, found.reason.code) == (Phase.WAITING, Reason.PAUSED)
+    assert found.wrong is not None
+    assert found.wrong.since == story.now
+
+
+def test_a_report_that_it_records_ends_the_denial() -> None:
+    story = recording().passes(SECOND).happens(PAUSED).passes(SECOND).happens(STARTED)
+
+    assert (said(story).phase, said(story).wrong) == (Phase.RECORDING, None)
+
+
+def test_what_cannot_be_polled_for_a_minute_is_wrong() -> None:
+    story = recording().happens(STARTED).passes(SECOND).unpublish()
+    story.now += MINUTE - 1
+    assert said(story).wrong is None
+    story.now += SECOND
+    wrong = said(story).wrong
+
+    assert wrong is not None
+    assert wrong.reason.code is Reason.MAY_HAVE_ENDED
+
+
+def test_a_throttled_start_says_its_cause_and_its_next_attempt() -> None:
+    story = Story().publish().start().answer(Throttled("Throttling.User"))
+    story.now += 300
+    found = said(story)
+
+    assert found.wrong is not None
+    assert (found.wrong.since, found.wrong.reason.code) == (NOON, Reason.THROTTLED)
+    assert (found.next_attempt_at, found.attempts) == (NOON + 500, 1)
+
+
+def test_while_a_start_is_sent_once_more_the_cause_is_the_last_answer() -> None:
+    story = Story().publish().start().answer(Throttled("Throttling.User")).passes(500)
+    found = said(story)
+
+    assert (found.reason.code, found.next_attempt_at) == (Reason.SENT, None)
+    assert found.wrong is not None
+    assert found.wrong.reason.code is Reason.THROTTLED
+
+
+def test_a_stage_that_observes_loses_what_its_rule_records() -> None:
+    found = said(Story(StreamSettings(rule=RECORDS, observe=True)).publish())
+
+    assert found.wrong is not None
+    assert (found.phase, found.wrong.reason.code) == (Phase.WAITING, Reason.OBSERVED)
+
+
+def test_a_second_request_does_not_reset_what_was_lost() -> None:
+    story = Story().publish().start().answer(Throttled("Throttling.User"))
+    story.now += 400
+    story.start("bea")
+    wrong = said(story).wrong
+
+    assert wrong is not None
+    assert wrong.since == NOON
+
+
+def test_nobody_knows_of_a_stream_that_was_never_seen_until_the_list_was_read() -> None:
+    story = Story().start()
+
+    assert (said(story).live, said(story).live_at) == (Liveness.UNKNOWN, None)
+    assert (said(story, NOON).live, said(story, NOON).live_at) == (Liveness.NO, NOON)
+
+
+def test_a_list_that_shows_nothing_new_makes_the_knowledge_as_young_as_itself() -> None:
+    story = recording().passes(MINUTE)
+    found = said(story, NOON + 50 * SECOND)
+
+    assert (found.live, found.live_at) == (Liveness.YES, NOON + 50 * SECOND)
+
+
+def test_what_went_off_is_not_wrong() -> None:
+    found = said(recording().goes_off())
+
+    assert (found.phase, found.live, found.wrong) == (Phase.WAITING, Liveness.NO, None)
+    assert found.reason.code is Reason.NOT_LIVE
