@@ -22,6 +22,7 @@ from cli.local.no_proxy import reach_directly
 _MODULES = {
     "cli.deploying.command": ("check", "deploy", "rollback"),
     "cli.doctor": ("doctor",),
+    "cli.emergency": ("emergency",),
     "cli.local.command": ("demo", "dev", "emulator"),
     "cli.packaging.command": ("package",),
     "cli.play": ("play",),

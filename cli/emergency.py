@@ -1,0 +1,205 @@
+"""`live-record emergency`: lets Live record an application by itself, and undoes that.
+
+cli.main adds the command. It needs Live's credentials alone: no stage, no store. What was there is
+in a backup before anything is changed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from gettext import gettext as _
+from urllib.parse import quote
+
+import click
+
+from cli.account import Account, Declined, account_at
+from cli.errors import Failure
+from cli.printable import printable
+from cli.setup.apply import restore
+from cli.setup.backup import Backup, load_backup
+from cli.setup.configurations import ConfigTarget, Value, read, recordings, write
+
+AUTOMATIC = 0
+FORMATS = [
+    {
+        "Format": "mp4",
+        "OssObjectPrefix": "record/{AppName}/{StreamName}/{EscapedStartTime}_{EscapedEndTime}",
+    }
+]
+Change = tuple[ConfigTarget, Value | None, Value]
+"""A target, its value now, and the value to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    domain: str
+    app: str
+
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.app}"
+
+
+class ApplicationType(click.ParamType[Application]):
+    name = "domain/app"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Application:
+        domain, _slash, app = str(value).strip("/").partition("/")
+        if not (domain and app) or "/" in app or any(map(str.isspace, str(value))):
+            sentence = _("Name the application as DOMAIN/APP, such as live.example.com/app.")
+            self.fail(sentence, param, ctx)
+        return Application(domain.lower(), app)
+
+
+@click.command()
+@click.argument("application", type=ApplicationType(), metavar="DOMAIN/APP")
+@click.option("--undo", is_flag=True, help="restore the configuration from before the emergency")
+@click.option(
+    "--take-over", is_flag=True, help="with --undo, also restore what somebody has changed since"
+)
+@click.option("--bucket", default="", help="OSS bucket, if the domain has no configuration to copy")
+@click.option(
+    "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
+)
+@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
+@click.option("--yes", is_flag=True, help="apply the changes without asking")
+def emergency(
+    *,
+    application: Application,
+    undo: bool,
+    take_over: bool,
+    bucket: str,
+    endpoint: str,
+    live: str | None,
+    yes: bool,
+) -> None:
+    """Let Live record an application by itself, without live-record.
+
+    It acts from each stream's next publish on. A stream that is live now keeps the configuration
+    with which it began. Your access key suffices: no stage and no store are needed.
+    """
+    if bool(bucket) != bool(endpoint):
+        raise click.UsageError(_("Pass --bucket and --endpoint together."))
+    account = account_at(live or "")
+    name = f"emergency-{application.domain}-{quote(application.app, safe='')}"
+    backup = load_backup(name, account.live)
+    try:
+        if undo:
+            _undo(account, backup, yes=yes, take_over=take_over)
+        else:
+            where = {"OssBucket": bucket, "OssEndpoint": endpoint} if bucket else {}
+            _begin(account, backup, application, where, yes=yes)
+    except Declined as declined:
+        raise Failure(_advice(declined, application)) from None
+
+
+def _begin(
+    account: Account, backup: Backup, application: Application, where: Value, *, yes: bool
+) -> None:
+    changes = list(_changes(list(recordings(account, application.domain)), application, where))
+    for target, now, _after in changes:
+        line = (
+            _("{target} becomes automatic (OnDemand 0)")
+            if now
+            else _("{target} is added, automatic (OnDemand 0)")
+        )
+        click.echo(printable(line.format(target=target)))
+    if not changes:
+        click.echo(_("Live records {app} by itself already.").format(app=application))
+        return
+    _ask(yes=yes)
+    for target, now, after in changes:
+        _change(account, backup, target, now, after)
+    click.echo(
+        _(
+            "Done: Live records {app} by itself from each stream's next publish on. What is live"
+            " now keeps its configuration: push it anew, or start it by RealTimeRecordCommand."
+        ).format(app=application)
+    )
+    line = _("What was there is stored in {file}, for: live-record emergency {app} --undo")
+    click.echo(line.format(file=backup.path, app=application))
+
+
+def _change(
+    account: Account, backup: Backup, target: ConfigTarget, now: Value | None, after: Value
+) -> None:
+    """Write one configuration, the backup first; then store it as Live returns it."""
+    backup.before(target, now, after)
+    write(account, target, now, after)
+    for entry in backup.entries:
+        if entry.target == target:
+            entry.after = read(account, target)
+    backup.store()
+
+
+def _changes(
+    found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
+) -> Iterator[Change]:
+    """Yield the changes after which nothing of the application waits for a command. A configuration
+    of one stream goes before that of the application, and that before the domain's."""
+    ours = [(target, value) for target, value in found if target.app == application.app]
+    for target, value in ours:
+        if not _is_automatic(value):
+            yield target, value, {**value, "OnDemand": AUTOMATIC}
+    if any(target.streams == "*" for target, _value in ours):
+        return
+    general = [
+        (target, value) for target, value in found if (target.app, target.streams) == ("*", "*")
+    ]
+    if all(map(_is_automatic, (value for _target, value in general))) and general:
+        return
+    new = ConfigTarget("oss", application.domain, application.app, "*")
+    if where:
+        yield new, None, {**where, "OnDemand": AUTOMATIC, "RecordFormat": FORMATS}
+        return
+    if not general:
+        raise Failure(_nothing_to_copy(application))
+    for target, value in general:
+        copy = ConfigTarget(target.kind, target.domain, application.app, "*")
+        yield copy, None, {**value, "OnDemand": AUTOMATIC}
+
+
+def _is_automatic(value: Value) -> bool:
+    return str(value.get("OnDemand", AUTOMATIC)) == str(AUTOMATIC)
+
+
+def _nothing_to_copy(application: Application) -> str:
+    sentence = _(
+        "{app} has no recording configuration, and its domain has none to copy. Pass --bucket"
+        " BUCKET --endpoint oss-REGION.aliyuncs.com."
+    )
+    return sentence.format(app=application)
+
+
+def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> None:
+    if backup.is_empty:
+        click.echo(
+            _("There is nothing to restore: {file} does not exist.").format(file=backup.path)
+        )
+        return
+    for entry in reversed(backup.entries):
+        click.echo(_("to restore: {target}").format(target=entry.target))
+    _ask(yes=yes)
+    for entry in tuple(reversed(backup.entries)):
+        click.echo(printable(restore(account, backup, entry, take_over=take_over)))
+    if backup.entries:
+        sys.exit(1)
+    click.echo(_("Done: it acts from each stream's next publish on."))
+
+
+def _ask(*, yes: bool) -> None:
+    if not yes:
+        click.confirm(_("Apply these changes?"), abort=True)
+
+
+def _advice(declined: Declined, application: Application) -> str:
+    if declined.is_forbidden:
+        sentence = _("{error}. Grant these credentials the action live:{action}.")
+    elif declined.code.startswith("InvalidDomain"):
+        sentence = _("{error}. Pass the main streaming domain, not {domain}.")
+    else:
+        sentence = _("{error}. What was changed so far is in the backup; run it again.")
+    return sentence.format(error=declined, action=declined.action, domain=application.domain)
