@@ -8,6 +8,11 @@ STORE := sqlite
 READY := $(VENV)/.ready-$(VERSION)
 NODE := $(VENV)/.node-$(VERSION)
 SPLIT := -n 2 --dist loadfile
+# The quick tests wait as much as they work, so that two cores carry four of them.
+QUICK := -n 4 --dist loadscope
+
+# Each process of a test run would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo dev check test prove bench package deploy rollback clean
 
@@ -38,7 +43,7 @@ check: $(READY)
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	EXAMPLES=$(EXAMPLES) $(BIN)/pytest --quiet -n 2 --dist loadscope \
+	EXAMPLES=$(EXAMPLES) $(BIN)/pytest --quiet $(QUICK) \
 	    -m "not slow and not prove and not cloud"
 
 test: $(READY) $(NODE)

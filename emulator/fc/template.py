@@ -44,9 +44,15 @@ def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> 
     return resources
 
 
+def _parse(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Return what the YAML file says; libyaml, where it is installed, is several times as fast."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both are safe
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = _parse(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadTemplate(path, [f"cannot be read: {error}"]) from error
     if not isinstance(document, dict) or not isinstance(document.get("resources"), dict):
@@ -57,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
 def environments(path: Path) -> dict[str, Any]:
     """Return the environments of an env.yaml by name."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = _parse(path)
         return {str(each["name"]): each for each in document["environments"]}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BadTemplate(path, [f"cannot be read: {error}"]) from error
