@@ -39,6 +39,12 @@ _max_duration = click.option(
     "--max-duration", help='stop this long after the first accepted start, such as "4h"'
 )
 _until = click.option("--until", help="stop at this time (RFC 3339)")
+_soon = click.option(
+    "--soon",
+    "allow_short",
+    is_flag=True,
+    help="allow an end that is less than a minute away",
+)
 _note = click.option("--note", help="free text to store in the stream's history")
 
 
@@ -46,6 +52,7 @@ _note = click.option("--note", help="free text to store in the stream's history"
 @_stream
 @_max_duration
 @_until
+@_soon
 @click.option(
     "--on-interruption",
     type=CHOICES["on_interruption"],
@@ -59,7 +66,7 @@ _note = click.option("--note", help="free text to store in the stream's history"
 )
 @_note
 @of_stage(changes=True)
-def start(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
+def start(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
     """Record STREAM until it is stopped.
 
     STREAM is domain/app/stream, or the URL it is published to or played from.
@@ -91,8 +98,9 @@ def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> Non
 @_stream
 @_max_duration
 @_until
+@_soon
 @of_stage(changes=True)
-def extend(api: Api, stream: str, as_json: bool, **body: str | None) -> None:
+def extend(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
     """Change the time at which STREAM's recording ends."""
     _print_status(api, api.ask(stream, "extend", **body), as_json)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from shared.inbound.request_fields import DURATION_TEXT, LIMIT, Field
+from shared.inbound.request_fields import DURATION, LIMIT, Field
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.file import VOD, File
 
@@ -29,7 +29,7 @@ def _period(value: object) -> int:
 
 QUERY: tuple[Field, ...] = (
     LIMIT,
-    Field("for", _period, DURATION_TEXT, "how long the playback URLs are valid: at most 12h", "1h"),
+    Field("for", _period, DURATION, "how long the playback URLs are valid: at most 12h", "1h"),
 )
 """The query of a request for playback URLs; `for` is in ms once read."""
 

@@ -94,7 +94,7 @@ def response_of(
     """Return the response to the request; raise the error that says why it failed."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
-    if handled.refused in (Reason.END_IS_PAST, Reason.END_TOO_LATE):
+    if handled.refused in (Reason.END_IS_PAST, Reason.END_TOO_LATE, Reason.END_TOO_SOON):
         raise _unfit_end(request, handled)
     if handled.refused is not None:
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
@@ -113,6 +113,7 @@ def response_of(
     )
 
 
+ALLOW_SHORT = 'if that is meant, send "allow_short": true (live-record: --soon)'
 RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 
@@ -125,8 +126,11 @@ def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
     sentence = in_words(HistoryEntry(handled.refused or Reason.UNKNOWN), request.language)
     if counted:
         sentence += f" ({rfc3339(began)} + {written(counted)} = {rfc3339(began + counted)})"
+    field = "max_duration" if lasts else "until"
+    if handled.refused is Reason.END_TOO_SOON:
+        return BadRequest([Fault(field, sentence)], hint=ALLOW_SHORT)
     if too_late:
-        return BadRequest([Fault("max_duration" if lasts else "until", sentence)], hint=RAISE)
+        return BadRequest([Fault(field, sentence)], hint=RAISE)
     from_now, latest = handled.now + (lasts or most), began + most
     until = rfc3339(from_now) if from_now <= latest else f"up to {rfc3339(latest)}"
     return WrongState(sentence, hint=f"send until {until} to go on, or stop to end it now")

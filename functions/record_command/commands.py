@@ -33,6 +33,7 @@ from shared.protocol import (
 )
 from shared.protocol.durations import duration, written
 from shared.protocol.policy import OnInterruption
+from shared.protocol.rules.intent import SHORT_MS
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 
 SLOT_WAIT_MS = 250
@@ -49,6 +50,7 @@ _END = (
     ),
     moment("until", "when to stop, no later than the stage records; instead of max_duration"),
 )
+_ALLOW_SHORT = flag("allow_short", "an end less than a minute away is meant; else it is refused")
 _NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(
@@ -64,11 +66,15 @@ START: tuple[Field, ...] = (
         "what to do when the stream is offline: wait for it, or fail at once",
     ),
     *_END,
+    _ALLOW_SHORT,
     _NOTE,
 )
-EXTEND = _END
+EXTEND = (*_END, _ALLOW_SHORT)
 END_OF_START = OneOf(("until", "max_duration"))
 END_OF_EXTEND = OneOf(("until", "max_duration"), is_required=True)
+
+
+_LONGER_HOLD = "ask for less, change the rule, or deploy the stage with a larger LIVE_RECORD_KEEP"
 
 
 def _hold(value: object) -> int | str:
@@ -80,7 +86,7 @@ STOP: tuple[Field, ...] = (
     Field(
         "hold",
         _hold,
-        {"anyOf": [{"const": "session"}, *DURATION["anyOf"]]},
+        {"anyOf": [{"const": "session"}, DURATION]},
         'how long no policy may start it again: a duration, or "session"',
         "12h",
     ),
@@ -119,21 +125,30 @@ def extend(request: ApiRequest) -> Response:
 
 def _check_end(request: ApiRequest) -> None:
     """Refuse what no recording can have, however long it has run: more than the stage allows, or a
-    time that is past."""
+    time that is past; and less than a minute, unless that is allowed."""
     until, ceiling = request.body.get("until"), request.invocation.app.settings.max_duration
     left = 1 if until is None else until - request.invocation.app.clock()
     if left <= 0:
         raise BadRequest([Fault("until", "is past: write a time to come")])
-    for name, asked in (("max_duration", request.body.get("max_duration", 0)), ("until", left)):
-        if asked > ceiling:
+    lasts = request.body.get("max_duration")
+    for name, ms in (("max_duration", lasts), ("until", None if until is None else left)):
+        if ms is not None and ms > ceiling:
             most = f"is more than this stage records: at most {written(ceiling)}"
             raise BadRequest([Fault(name, most)], hint=ask_results.RAISE)
+        if ms is not None and ms < SHORT_MS and not request.body.get("allow_short"):
+            raise BadRequest(
+                [Fault(name, "is less than a minute away")], hint=ask_results.ALLOW_SHORT
+            )
 
 
 def stop(request: ApiRequest) -> Response:
     body = dict(request.body)
+    keep = request.invocation.app.settings.keep
     if body.get("hold") == "session":
         body.update(hold=None, hold_session=True)
+    elif body.get("hold", 0) > keep:
+        most = f"is longer than this stage remembers a stream: at most {written(keep)}"
+        raise BadRequest([Fault("hold", most)], hint=_LONGER_HOLD)
     return _handle(request, StopAsked(request.who, idempotency_key=_once(request, "stop"), **body))
 
 

@@ -82,7 +82,7 @@ class PolicyCache:
             self.is_refused = False
             return
         try:
-            self._policy = load_policy(copy.text, kind="json")
+            self._policy = load_policy(copy.text, kind="json", is_stored=True)
             self._version, self.is_refused = copy.version, False
         except Exception as error:  # noqa: BLE001 - a later release wrote it, or nobody knows who
             self._refuse(copy.version, error)

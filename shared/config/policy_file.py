@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
-from shared.protocol.durations import duration
+from shared.protocol.durations import duration, stored_duration
 from shared.protocol.policy import (
     Domain,
     ForwardTo,
@@ -47,15 +47,18 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
 
-def load_policy(text: str, *, kind: Kind, ours: Sequence[str] = ()) -> Policy:
+def load_policy(
+    text: str, *, kind: Kind, ours: Sequence[str] = (), is_stored: bool = False
+) -> Policy:
     """Return the policy. Raise Misconfigured with every fault and its line.
 
-    `ours` are the hosts that lead to this stage: forwarding to them would go round in circles.
+    `ours` are the hosts that lead to this stage: forwarding to them would go round in circles. One
+    that `is_stored` may be of release 0.2, which took a duration without a unit for seconds.
     """
-    table = _Table(_parsed(text, kind))
+    table, span = _Table(_parsed(text, kind)), stored_duration if is_stored else duration
     policy = Policy(
         domains=tuple(_domain(inner) for inner in table.tables("domain")),
-        rules=tuple(_rule(inner) for inner in table.tables("rule")),
+        rules=tuple(_rule(inner, span) for inner in table.tables("rule")),
         mode=table.take("mode", _one_of(Mode), Mode.ACT),
         forward_to=_forward_to(table.table("forward_to"), ours),
     )
@@ -204,7 +207,7 @@ def _domain(table: _Table) -> Domain:
     return domain
 
 
-def _rule(table: _Table) -> Rule:
+def _rule(table: _Table, span: Callable[[object], int]) -> Rule:
     match = table.table("match")
     rule = Rule(
         match=Match(*(match.take(name, _glob, "*") for name in ("domain", "app", "stream"))),
@@ -212,7 +215,7 @@ def _rule(table: _Table) -> Rule:
         on_interruption=table.take(
             "on_interruption", _one_of(OnInterruption), OnInterruption.RESUME
         ),
-        max_duration=table.take("max_duration", duration, None),
+        max_duration=table.take("max_duration", span, None),
         max_concurrent=table.take("max_concurrent", _count, None),
         priority=table.take("priority", _priority, 0),
     )

@@ -15,7 +15,6 @@ from shared.errors import Fault
 from shared.inbound.request_errors import MAX_FAULTS, BadRequest
 from shared.protocol.durations import (
     DURATION_PATTERN,
-    MAX_DURATION_MS,
     ZERO_PATTERN,
     duration,
     instant,
@@ -119,13 +118,10 @@ def flag(name: str, doc: str) -> Field:
     return Field(name, read, {"type": "boolean"}, doc, example=True)
 
 
-DURATION_TEXT: Schema = {
+DURATION: Schema = {
     "type": "string",
     "pattern": DURATION_PATTERN,
     "not": {"pattern": ZERO_PATTERN},
-}
-DURATION: Schema = {
-    "anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_DURATION_MS // 1000}, DURATION_TEXT]
 }
 
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
 _DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
-_SECONDS = re.compile(r"[0-9]{1,9}")
-DURATION_PATTERN = f"^(?:{_SECONDS.pattern}|{_DURATION.pattern})$"
+_BARE_NUMBER = re.compile(r"[0-9]{1,9}")
+DURATION_PATTERN = f"^(?:{_DURATION.pattern})$"
 ZERO_PATTERN = "^[0dhms]*$"
 """As regular expressions of JSON Schema: a text of the first that is none of the second is a
 duration, unless it is longer than `MAX_DURATION_MS`."""
@@ -23,23 +23,27 @@ _MS = timedelta(milliseconds=1)
 
 
 def duration(value: object) -> int:
-    """Return "12h30m", "180s" or a number of seconds in ms. Raise ValueError for all else."""
-    total = 0
-    if isinstance(value, str):
-        total = _read(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        total = value * 1000
+    """Return "12h30m" or "180s" in ms. Raise ValueError for all else, also for a number that has
+    no unit: nobody knows whether seconds or hours were meant."""
+    if _is_bare(value):
+        raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    parts = found.groups("0") if found else ()
+    total = sum(int(count) * unit for count, unit in zip(parts, _UNITS.values(), strict=False))
     if not 0 < total <= MAX_DURATION_MS:
-        raise ValueError('write it like "4h", "90m" or "12h30m", or as whole seconds')
+        raise ValueError('write it like "4h", "90m" or "12h30m"')
     return total
 
 
-def _read(text: str) -> int:
-    if _SECONDS.fullmatch(text):
-        return int(text) * 1000
-    found = _DURATION.fullmatch(text)
-    parts = found.groups("0") if found else ()
-    return sum(int(count) * unit for count, unit in zip(parts, _UNITS.values(), strict=False))
+def stored_duration(value: object) -> int:
+    """Return a duration as `duration` does, and of a bare number as many seconds: so release 0.2
+    stored policies."""
+    return duration(f"{value}s" if _is_bare(value) else value)
+
+
+def _is_bare(value: object) -> bool:
+    is_number = isinstance(value, str | int) and not isinstance(value, bool)
+    return is_number and bool(_BARE_NUMBER.fullmatch(str(value)))
 
 
 def written(ms: int) -> str:

@@ -28,7 +28,8 @@ class StreamSettings(Struct, frozen=True):
 
 
 class StartAsked(Struct, frozen=True):
-    """A person wants the stream recorded. `max_duration` in ms, `until` a time."""
+    """A person wants the stream recorded. `max_duration` in ms, `until` a time. `allow_short`: an
+    end less than a minute away is meant."""
 
     who: str
     note: str = ""
@@ -36,6 +37,7 @@ class StartAsked(Struct, frozen=True):
     if_not_live: IfNotLive = IfNotLive.WAIT
     max_duration: int | None = None
     until: int | None = None
+    allow_short: bool = False
     idempotency_key: IdempotencyKey | None = None
 
 
@@ -55,6 +57,7 @@ class ExtendAsked(Struct, frozen=True):
     who: str
     max_duration: int | None = None
     until: int | None = None
+    allow_short: bool = False
     idempotency_key: IdempotencyKey | None = None
 
 

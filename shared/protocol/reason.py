@@ -50,6 +50,7 @@ class Reason(OpenEnum):
     WANTED = "wanted"
     END_IS_PAST = "end_is_past"
     END_TOO_LATE = "end_too_late"
+    END_TOO_SOON = "end_too_soon"
     # what the stream does
     PUBLISHED = "published"
     PUBLISHED_TWICE = "published_twice"

@@ -142,7 +142,7 @@ def path_of(random: Random) -> str:
 def command(stage: Edge, random: Random) -> object:
     name = random.choice(("start", "stop", "extend", "restart", "cancel_delay"))
     fields = {
-        "max_duration": random.choice(("1h", "5m", 60, "100d", 10**30, -1)),
+        "max_duration": random.choice(("1h", "5m", "60", 60, "100d", 10**30, -1)),
         "note": random.choice(("", "a note", "\ud800", "n" * 300)),
         "hold": random.choice(("session", "1h", "0")),
         "if_not_live": random.choice(("wait", "fail", "?")),

@@ -915,6 +915,32 @@ def test_more_than_the_stage_records_is_refused_with_the_setting_that_allows_it(
     assert stage.start({"until": rfc3339(NOON + 12 * HOUR_MS)}).status < 300
 
 
+@pytest.mark.parametrize("path", ["start", "extend"])
+def test_an_end_less_than_a_minute_away_has_to_be_allowed(recording: Stage, path: str) -> None:
+    soon = rfc3339(recording.clock.now + 59_000)
+    for body in ({"max_duration": "59s"}, {"until": soon}):
+        got = recording.ask("POST", f"{ROOM}/{path}", body)
+        assert got.refusal == (400, "MalformedParam")
+        assert '"allow_short": true' in got.json["hint"]
+        allowed = recording.ask("POST", f"{ROOM}/{path}", {**body, "allow_short": True})
+        assert allowed.status == 200
+
+
+def test_a_duration_without_a_unit_is_refused_with_the_units_it_may_have(stage: Stage) -> None:
+    for bare in (4, "4"):
+        got = stage.start({"max_duration": bare})
+        assert got.refusal == (400, "MalformedParam")
+        assert got.json["errors"][0]["detail"] == "write a unit: 4s, 4m or 4h"
+
+
+def test_a_hold_longer_than_the_longest_is_refused_with_the_longest(stage: Stage) -> None:
+    got = stage.stop({"hold": "1000h"})
+
+    assert got.refusal == (400, "MalformedParam")
+    assert "at most 30d" in got.json["errors"][0]["detail"]
+    assert stage.stop({"hold": "30d"}).status < 300
+
+
 @pytest.mark.parametrize("body", [{"finalize": 1}, {"hold": "for ever"}, {"hold": 0}])
 def test_what_makes_no_sense_of_a_stop_is_refused(stage: Stage, body: object) -> None:
     assert stage.stop(body).refusal == (400, "MalformedParam")

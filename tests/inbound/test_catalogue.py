@@ -51,6 +51,7 @@ from shared.protocol.command_errors import (
     UnknownRejection,
 )
 from shared.protocol.derived.explain import explain
+from shared.protocol.durations import rfc3339
 from shared.protocol.events import Accepted, FileFailed, Remarked
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from shared.protocol.state.command import PendingCommand
@@ -59,7 +60,7 @@ from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
 from shared.protocol.state.session import Session
 from tests.conftest import KEY, NOON
 
-SUPPLIED = {"fix"}
+SUPPLIED = {"fix", "end", "before"}
 """What `text` itself adds."""
 ELSEWHERE = {
     Reason.ON_DEMAND,  # what release 0.2 wrote
@@ -295,3 +296,13 @@ def test_a_throttled_stop_says_so() -> None:
     ).record
 
     assert explain(later, NOON, StreamSettings()).code is Reason.THROTTLED
+
+
+def test_an_end_is_said_as_it_was_set_and_as_release_02_noted_it() -> None:
+    moved: dict[str, str | int] = {"who": "ann", "end_at": NOON, "before_after": 4 * 3_600_000}
+    assert text(HistoryEntry(Reason.ASKED_EXTEND, moved)) == (
+        f"ann set its end: {rfc3339(NOON)} (before: 4h after the first accepted start)"
+    )
+    assert text(HistoryEntry(Reason.ASKED_EXTEND, {"who": "ann", "until": NOON})) == (
+        f"ann set its end: {rfc3339(NOON)} (before: not noted)"
+    )

@@ -318,6 +318,35 @@ def test_an_end_beyond_the_ceiling_is_refused_and_changes_nothing(
     assert (story.refused, story.record.intent) == (Reason.END_TOO_LATE, before)
 
 
+@pytest.mark.parametrize("ask", [StartAsked, ExtendAsked])
+def test_an_end_less_than_a_minute_away_is_refused_unless_it_is_meant(
+    ask: type[StartAsked | ExtendAsked],
+) -> None:
+    story = recording().passes(2 * HOUR_MS)
+    before, soon = story.record.intent, 2 * HOUR_MS + 59_000
+    story.happens(ask("bob", max_duration=soon))
+
+    assert (story.refused, story.record.intent) == (Reason.END_TOO_SOON, before)
+    story.happens(ask("bob", max_duration=soon, allow_short=True))
+    assert story.record.intent.until == NOON + soon
+
+
+def ends_noted(story: Story) -> list[dict[str, object]]:
+    return [dict(one.about) for one in story.history if one.code is Reason.ASKED_EXTEND]
+
+
+def test_the_history_says_who_moved_the_end_from_what_to_what() -> None:
+    story = Story().publish().happens(StartAsked("ann", max_duration=HOUR_MS)).answer()
+    story.happens(StartAsked("bob", max_duration=2 * HOUR_MS))
+    story.happens(ExtendAsked("eve", until=NOON + 3 * HOUR_MS))
+
+    assert ends_noted(story) == [
+        {"who": "ann", "end_after": HOUR_MS},
+        {"who": "bob", "end_at": NOON + 2 * HOUR_MS, "before_at": NOON + HOUR_MS},
+        {"who": "eve", "end_at": NOON + 3 * HOUR_MS, "before_at": NOON + 2 * HOUR_MS},
+    ]
+
+
 def test_the_end_of_what_is_not_wanted_cannot_be_moved() -> None:
     assert Story().happens(ExtendAsked("ann", until=NOON + HOUR_MS)).refused is Reason.NOT_WANTED
 

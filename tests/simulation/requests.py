@@ -77,6 +77,7 @@ def _fields(asked: Asked) -> dict[str, Any]:
     if isinstance(asked, StartAsked | ExtendAsked):
         fields["max_duration"] = _duration(asked.max_duration)
         fields["until"] = None if asked.until is None else rfc3339(asked.until)
+        fields["allow_short"] = True
     if isinstance(asked, StopAsked):
         hold = "session" if asked.hold_session else _duration(asked.hold)
         fields = {"note": asked.note, "finalize": asked.finalize, "hold": hold}

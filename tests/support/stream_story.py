@@ -8,6 +8,7 @@ from shared.protocol import (
     Accepted,
     CommandSettled,
     Event,
+    HistoryEntry,
     Phase,
     Polled,
     Published,
@@ -44,6 +45,7 @@ class Story:
         self.now = NOON
         self.settings = settings or StreamSettings()
         self.sent: list[str] = []
+        self.history: list[HistoryEntry] = []
         self.reasons: list[Reason] = []
         self.polls = 0
         self.refused: Reason | None = None
@@ -53,6 +55,7 @@ class Story:
     def happens(self, event: Event) -> Story:
         decision = decide(self.record, event, self.now, self.settings, self.continuity)
         self.record, self.refused = decision.record, decision.refused
+        self.history += decision.entries
         self.reasons += [note.code for note in decision.entries]
         self.polls += decision.query_online
         names = broken(self.record, observe=self.settings.observe)

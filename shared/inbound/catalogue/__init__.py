@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from shared.protocol.durations import rfc3339, written
 from shared.protocol.reason import HistoryEntry, Reason
 
 
@@ -55,6 +56,16 @@ class ProblemWords(Struct, frozen=True):
     fix: str
 
 
+class EndWords(Struct, frozen=True):
+    """The end of a recording: a time, a duration after the first accepted start, the stage's own,
+    or one that the release before did not note."""
+
+    at: str
+    after: str
+    none: str
+    unnoted: str
+
+
 class Catalogue(Struct, frozen=True):
     """The sentences of one language. `other_fix` is for a code without a fix of its own,
     `unknown_if_stored` continues the text of a problem of the store, and `somebody` names whoever
@@ -66,6 +77,7 @@ class Catalogue(Struct, frozen=True):
     unknown_if_stored: str
     somebody: str
     problems: Mapping[str, ProblemWords]
+    ends: EndWords
 
 
 @cache
@@ -106,4 +118,20 @@ def _particulars(entry: HistoryEntry, language: Language) -> _Particulars:
     fix = words.fixes.get(str(entry.about.get("code")), words.other_fix)
     unknown = {} if entry.code.value in words.reasons else {"code": entry.code.value}
     rule, who = entry.about.get("who", "-"), entry.about.get("who") or words.somebody
-    return _Particulars({"fix": fix, "rule": rule, **entry.about, "who": who, **unknown})
+    ends = _ends(entry.about, words.ends) if entry.code is Reason.ASKED_EXTEND else {}
+    return _Particulars({"fix": fix, "rule": rule, **entry.about, "who": who, **unknown, **ends})
+
+
+def _ends(about: Mapping[str, str | int], words: EndWords) -> dict[str, str]:
+    """Return the end that was set, and the one before it, in words."""
+    if "until" in about:  # as release 0.2 noted it
+        at = int(about["until"])
+        return {"end": rfc3339(at) if at else words.unnoted, "before": words.unnoted}
+    return {name: _end(name, about, words) for name in ("end", "before")}
+
+
+def _end(name: str, about: Mapping[str, str | int], words: EndWords) -> str:
+    at, after = about.get(f"{name}_at"), about.get(f"{name}_after")
+    if at is not None:
+        return words.at.format(time=rfc3339(int(at)))
+    return words.none if after is None else words.after.format(duration=written(int(after)))

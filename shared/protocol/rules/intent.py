@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shared.protocol.derived.phase import is_unmanaged
 from shared.protocol.events import (
     CancelDelayAsked,
@@ -36,6 +38,7 @@ def start(transition: Transition, asked: StartAsked) -> None:
         claimed=transition.record.is_on_wire(Command.START),
     )
     transition.add_entry(Reason.ASKED_START, who=asked.who, note=asked.note)
+    _note_end(transition, asked, {})
     if not transition.record.lacks_start:  # else a start follows from that
         _send_start(transition, Reason.ASKED_START)
 
@@ -44,7 +47,7 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
     """Move the end, and take the intent over from policy. Send a start only if no command is
     pending and no start was accepted. If the stream is gone or may be, or has not been recorded
     since it came, the request is about the session in which a start will be accepted."""
-    transition.refused = _unfit_end(transition, asked.max_duration, asked.until)
+    transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
     transition.change_intent(
@@ -56,8 +59,8 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
         if_not_live=asked.if_not_live,
         session=transition.record.intent.session if _is_recorded_here(transition.record) else None,
     )
-    _set_end(transition, asked.max_duration, asked.until)
     transition.add_entry(Reason.ASKED_AGAIN, who=asked.who)
+    _set_end(transition, asked)
     if transition.record.pending is None and not transition.record.is_started:
         transition.change(failure=None)
         _send_start(transition, Reason.ASKED_AGAIN)
@@ -80,36 +83,61 @@ def extend(transition: Transition, asked: ExtendAsked) -> None:
     if not transition.record.intent.wanted:
         transition.refused = Reason.NOT_WANTED
         return
-    transition.refused = _unfit_end(transition, asked.max_duration, asked.until)
+    transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
-    _set_end(transition, asked.max_duration, asked.until)
-    transition.add_entry(
-        Reason.ASKED_EXTEND, who=asked.who, until=transition.record.intent.until or 0
-    )
+    _set_end(transition, asked)
 
 
-def _unfit_end(
-    transition: Transition, max_duration: int | None, until: int | None
-) -> Reason | None:
+SHORT_MS = 60_000
+"""An end that is nearer than this has to be allowed: it is more often a mistake than meant."""
+
+
+def _unfit_end(transition: Transition, asked: StartAsked | ExtendAsked) -> Reason | None:
     """Return why the end cannot be moved there, None if it can. Both bounds count from the first
     accepted start: an end that had passed would stop the recording at once, and one beyond the
     stage's ceiling would be cut to it."""
     began = transition.record.intent.first_accepted_at
-    if began is None or (max_duration is None and until is None):
+    if began is None or not _has_end(asked):
         return None
-    end = began + (max_duration or 0) if until is None else until
+    end = began + (asked.max_duration or 0) if asked.until is None else asked.until
     if end <= transition.now:
         return Reason.END_IS_PAST
-    return Reason.END_TOO_LATE if end > began + transition.settings.max_duration else None
+    if end > began + transition.settings.max_duration:
+        return Reason.END_TOO_LATE
+    is_short = end < transition.now + SHORT_MS and not asked.allow_short
+    return Reason.END_TOO_SOON if is_short else None
 
 
-def _set_end(transition: Transition, max_duration: int | None, until: int | None) -> None:
-    if max_duration is None and until is None:
+def _has_end(asked: StartAsked | ExtendAsked) -> bool:
+    return asked.max_duration is not None or asked.until is not None
+
+
+def _set_end(transition: Transition, asked: StartAsked | ExtendAsked) -> None:
+    if not _has_end(asked):
         return
-    transition.change_intent(max_duration=max_duration, until=until)
+    before = _end_of(transition.record.intent, "before")
+    transition.change_intent(max_duration=asked.max_duration, until=asked.until)
     if transition.record.intent.first_accepted_at is not None:
         count_from_first_start(transition, transition.record.intent.first_accepted_at)
+    _note_end(transition, asked, before)
+
+
+def _note_end(
+    transition: Transition, asked: StartAsked | ExtendAsked, before: Mapping[str, int]
+) -> None:
+    """Note in the history which end was set, by whom, and which one there was before."""
+    if _has_end(asked):
+        end = _end_of(transition.record.intent, "end")
+        transition.add_entry(Reason.ASKED_EXTEND, who=asked.who, **end, **before)
+
+
+def _end_of(intent: Intent, name: str) -> Mapping[str, int]:
+    """Return the end as particulars of a history entry: a time, or a duration (ms) that counts from
+    the first accepted start; neither if only the stage's ceiling ends the recording."""
+    if intent.until is not None:
+        return {f"{name}_at": intent.until}
+    return {} if intent.max_duration is None else {f"{name}_after": intent.max_duration}
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
