@@ -64,7 +64,11 @@ class ApplicationType(click.ParamType[Application]):
 @click.option(
     "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
 )
-@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
+@click.option(
+    "--live",
+    envvar="LIVE_RECORD_LIVE_ENDPOINT",
+    help="address of an emulator to use instead of ApsaraVideo Live",
+)
 @click.option("--yes", is_flag=True, help="apply the changes without asking")
 def emergency(
     *,

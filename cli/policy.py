@@ -78,9 +78,11 @@ def show_policy(api: Api, as_json: bool) -> None:
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
     """Show what FILE would change for the streams that a stage knows."""
-    new, rows = read_policy(file), api.list_recordings(100_000)["recordings"]
-    old = _load(api.policy()["policy"])
-    changes = list(policy_changes(old, new, [row["stream"] for row in rows]))
+    read_policy(file)
+    old, rows = api.policy()["policy"], api.list_recordings(100_000)["recordings"]
+    new = _with_forwarding(json.loads(packed_policy(file)), old)
+    streams = [row["stream"] for row in rows]
+    changes = list(policy_changes(_load(old), _load(new), streams))
     if as_json:
         output.as_json({"changes": changes, "streams": len(rows)})
         return
@@ -94,12 +96,20 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
 @_file
 @of_stage(changes=True)
 def apply(api: Api, file: Path, as_json: bool) -> None:
-    """Apply FILE to a stage within ten seconds, without a deploy."""
-    packed = json.loads(packed_policy(file))
-    answer = api.apply_policy(packed, replaces=api.policy()["version"])
+    """Apply FILE to a stage within ten seconds, without a deploy.
+
+    If FILE has no [forward_to], callbacks are forwarded as before.
+    """
+    packed, before = json.loads(packed_policy(file)), api.policy()
+    new = _with_forwarding(packed, before["policy"])
+    answer = api.apply_policy(new, replaces=before["version"])
     if as_json:
         output.as_json(answer)
         return
+    if new != packed:
+        click.echo(
+            _("Callbacks are forwarded as before: {file} has no [forward_to].").format(file=file)
+        )
     sentence = _("Version {version} is in force within 10 s. Running recordings continue.")
     click.echo(sentence.format(version=answer["version"]))
 
@@ -127,6 +137,13 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
         output.as_json({"mode": mode, "version": answer["version"]})
         return
     click.echo(_("The mode is {mode} within 10 s.").format(mode=mode))
+
+
+def _with_forwarding(new: Json, in_force: Json) -> Json:
+    """Return the policy with the targets in force, unless it has a [forward_to] of its own. A
+    take-over by setup has put them there, and the file does not show them."""
+    targets = in_force.get("forward_to")
+    return new if "forward_to" in new or not targets else {**new, "forward_to": targets}
 
 
 def _load(document: Json) -> Policy:

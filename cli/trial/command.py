@@ -63,7 +63,11 @@ from shared.protocol.command_errors import LiveError
 )
 @click.option("--keep-recording", is_flag=True, help="let the recordings go on after Ctrl-C")
 @click.option("--stop", is_flag=True, help="stop what --keep-recording has left, and exit")
-@click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
+@click.option(
+    "--live",
+    envvar="LIVE_RECORD_LIVE_ENDPOINT",
+    help="address of an emulator to use instead of ApsaraVideo Live",
+)
 @click.option("--yes", is_flag=True, help="begin without asking")
 def try_(
     *,

@@ -18,6 +18,7 @@ from shared.config.policy_dump import as_document
 from shared.errors import Misconfigured
 from shared.store import open_store
 from tests.conftest import Clock
+from tests.support.http_stage import RELAY, http_stage
 from tests.support.journey import Stage, stage
 
 POLICY = """
@@ -235,6 +236,21 @@ def test_a_policy_that_is_applied_holds_within_ten_seconds_and_without_a_deploy(
     here.publish("after")
     here.until(lambda: here.sent("after") == ["start"])
     assert json.loads(run("show", *at, "--json").output)["version"] == 1
+
+
+def test_a_file_without_targets_keeps_those_that_a_take_over_has_put_there(
+    tmp_path: Path, file: Path
+) -> None:
+    targets = '[forward_to]\nstream = "https://old.example.com/live"\n'
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    with http_stage(folder, POLICY + targets, RELAY) as running:
+        at = ("--url", running.url, "--token", TOKEN)
+        assert run("diff", file, *at).output.startswith("0 changes")
+        assert "forwarded as before" in run("apply", file, *at).output
+        assert "https://old.example.com/live" in run("show", *at).output
+        file.write_text(f"{POLICY}[forward_to]\n")
+        assert "forward_to.stream" in run("diff", file, *at).output
 
 
 @pytest.mark.slow
