@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from gettext import gettext as _
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -96,6 +97,17 @@ class Api:
         body = {"replaces": replaces} if replaces else {}
         answer = self._call("POST", "/v1/store/accept", body=body)
         return _require_fields(self._url, answer, "store_id")
+
+    def tokens(self) -> Json:
+        return _require_fields(self._url, self._call("GET", "/v1/tokens"), "tokens", "unreadable")
+
+    def add_token(self, **fields: object) -> Json:
+        body = {name: value for name, value in fields.items() if value}
+        return _require_fields(self._url, self._call("POST", "/v1/tokens", body=body), "name")
+
+    def revoke_token(self, name: str) -> Json:
+        path = f"/v1/tokens/{quote(name, safe='')}"
+        return _require_fields(self._url, self._call("DELETE", path), "name")
 
     def state(self) -> list[Json]:
         """Return the state of every stream that another stage needs, read page by page, with names

@@ -33,6 +33,7 @@ _MODULES = {
     "cli.store": ("store",),
     "cli.state": ("state",),
     "cli.trial.command": ("try_",),
+    "cli.tokens": ("token",),
     "cli.stream_commands": (
         *("cancel_delay", "extend", "files", "history", "list_streams", "restart", "start"),
         *("status", "stop", "watch", "why"),

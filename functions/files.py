@@ -51,7 +51,7 @@ def prepare() -> None:
 def respond(invocation: Invocation, request: Request) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
-    tokens, now = invocation.app.settings.api_tokens, invocation.app.clock()
+    tokens, now = invocation.app.tokens, invocation.app.clock()
     key = _stream(authorization.authorize(tokens, request, "read", now=now), invocation, request)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(invocation).open()

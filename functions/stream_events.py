@@ -41,7 +41,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 def _refused(invocation: Invocation, request: Request) -> Response:
     """Return what this instance rejected, to callers whose token may read the API."""
-    tokens, now = invocation.app.settings.api_tokens, invocation.app.clock()
+    tokens, now = invocation.app.tokens, invocation.app.clock()
     require_all_streams(authorize(tokens, request, "read", now=now))
     last = [
         {"stream": one.claimed, "why": one.why, "at": rfc3339(one.at)} for one in REFUSED.last()

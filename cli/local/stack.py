@@ -97,7 +97,7 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_STAGE": "dev",
         "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
         "LIVE_RECORD_POLICY": str(folder / "policy.json"),
-        "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy:{TOKEN}",
+        "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy+tokens:{TOKEN}",
         "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
         "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
         "LIVE_RECORD_PATH_TOKENS": "dev-path",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.file_view import QUERY, SignedFilesView
-from functions.record_command import commands, doctor, policies, queries, state, stores
+from functions.record_command import commands, doctor, policies, queries, state, stores, tokens
 from functions.record_command.answers import (
     AskView,
     DoctorView,
@@ -19,6 +19,9 @@ from functions.record_command.answers import (
     StateImportView,
     StateView,
     StoreAcceptedView,
+    TokenRevokedView,
+    TokensView,
+    TokenView,
 )
 from functions.record_command.health import health
 from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
@@ -183,6 +186,36 @@ ROUTES: tuple[Route, ...] = (
         summary="Take over intents, ends and holds of another stage; what is as new here stays",
         answers={200: StateImportView},
         body=state.IMPORT,
+    ),
+    Route(
+        method="GET",
+        path="/v1/tokens",
+        scope="tokens",
+        respond=tokens.listed,
+        summary="List who may ask for what: names, scopes and bounds, and nothing that proves a"
+        " token",
+        answers={200: TokensView},
+    ),
+    Route(
+        method="POST",
+        path="/v1/tokens",
+        scope="tokens",
+        respond=tokens.add,
+        summary="Add a token, in force within 10 s. Make it yourself and send its digest alone",
+        answers={200: TokenView},
+        errors=(409,),
+        body=tokens.ADD,
+        operation="add_token",
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/tokens/{name}",
+        scope="tokens",
+        respond=tokens.revoke,
+        summary="Revoke a token, which no instance takes after 10 s",
+        answers={200: TokenRevokedView},
+        errors=(404, 409),
+        operation="revoke_token",
     ),
     Route(
         method="GET",

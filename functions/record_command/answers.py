@@ -231,6 +231,37 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Annotated[Mapping[str, Any], Meta(description="the fields of policy.toml")]
 
 
+class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
+    """A token as it may be shown to whoever manages tokens: without anything that proves it."""
+
+    name: str
+    scopes: Sequence[str]
+    streams: Annotated[
+        Sequence[str],
+        Meta(description="globs of the streams that it is bound to; empty: all streams"),
+    ]
+    until: Annotated[Time | None, Meta(description="its end; null: none")]
+    kept_in: Literal["environment", "store"]
+    made_by: Annotated[
+        str | None, Meta(description="the token that added it; null for the environment's")
+    ]
+    made_at: Time | None
+
+
+class TokensView(Struct, frozen=True, forbid_unknown_fields=True):
+    tokens: Annotated[
+        Sequence[TokenView], Meta(description="the environment's, then the store's by name")
+    ]
+    unreadable: Annotated[
+        Sequence[str],
+        Meta(description="names of tokens that this release cannot read, and so refuses"),
+    ]
+
+
+class TokenRevokedView(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+
+
 class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
     store_id: Annotated[str, Meta(description="of this stage, which the store has now")]
 

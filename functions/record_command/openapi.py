@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec.json import schema_components
 
 from functions.record_command.answers import DocumentView
 from functions.record_command.routes import Route
+from functions.record_command.tokens import TOKEN_NAME
 from shared.inbound.function_compute import Problem
 from shared.inbound.request_fields import NAME, Field
 from shared.protocol.durations import rfc3339
@@ -30,8 +32,8 @@ _PROBLEMS: Mapping[int, str] = {
     400: "A field is wrong or missing, or Live rejected the command; `errors` names every field",
     401: "No token, or none that is known",
     403: "The token may not do this",
-    404: "The domain is none of this stage",
-    409: "Not possible in the stream's present state, or Live's own StreamNotFound",
+    404: "The domain is none of this stage; or no token has this name",
+    409: "Not possible in the present state, or Live's own StreamNotFound",
     413: "A body has at most 16 KiB",
     415: "The body is not JSON",
     422: "The Idempotency-Key was used with another request",
@@ -54,8 +56,10 @@ _NAMES = {
     "domain": "the main streaming domain, or an ingest or sub-streaming domain that leads to it",
     "app": "the application",
     "stream": "the stream, without a wildcard",
+    "name": "the name of the token",
 }
-_EXAMPLES = {"domain": "live.example.com", "app": "app", "stream": "room1"}
+_EXAMPLES = {"domain": "live.example.com", "app": "app", "stream": "room1", "name": "brand-a"}
+_IN_PATH = re.compile(r"{(\w+)}")
 
 
 HOUR_MS = 3_600_000
@@ -117,7 +121,7 @@ def _operation(route: Route, ahead: str) -> Json:
 
 
 def _parameters(route: Route) -> list[Json]:
-    found = [_of_path(name) for name in _NAMES] if route.names_stream else []
+    found = [_of_path(name) for name in _IN_PATH.findall(route.path)]
     found += [_parameter("query", one) for one in route.query]
     found += [_parameter("header", one) for one in route.headers]
     if route.scope:
@@ -131,7 +135,7 @@ def _of_path(name: str) -> Json:
         "in": "path",
         "required": True,
         "description": _NAMES[name],
-        "schema": NAME,
+        "schema": TOKEN_NAME if name == "name" else NAME,
         "example": _EXAMPLES[name],
     }
 

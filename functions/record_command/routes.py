@@ -21,11 +21,12 @@ SIGNED = "/v1/files"
 
 
 class ApiRequest(Struct, frozen=True):
-    """One request, proved, checked and read."""
+    """One request, proved, checked and read. `values` are those of the path's parameters."""
 
     invocation: Invocation
     caller: Caller
     key: StreamKey | None
+    values: Sequence[str]
     body: Mapping[str, Any]
     query: Mapping[str, Any]
     headers: Mapping[str, Any]
@@ -57,12 +58,16 @@ class Route(Struct, frozen=True, kw_only=True):
     query: Sequence[Field] = ()
     headers: Sequence[Field] = ()
     one_of: OneOf | None = None
+    operation: str = ""
+    """The name, where the path and the method do not make a good one."""
     shows_own: bool = False
     """Whether the answer is about the streams that the token is bound to."""
 
     @property
     def name(self) -> str:
         """Unique: what the stream is asked, or what is read."""
+        if self.operation:
+            return self.operation
         last = self.path.rpartition("/")[2]
         if last == "{stream}":
             return "signed" if self.path.startswith(SIGNED) else "status"
@@ -118,6 +123,7 @@ def _ask(
         invocation=invocation,
         caller=caller,
         key=stream_for(caller, invocation.app.policy, values) if route.names_stream else None,
+        values=values,
         body=read(route.body, sent, where="body", one_of=route.one_of),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
@@ -130,7 +136,7 @@ def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:
     streams gets no answer about all of them, but for the list, which shows it its own."""
     if route.scope is None:
         return Caller("", frozenset())
-    tokens, now = invocation.app.settings.api_tokens, invocation.app.clock()
+    tokens, now = invocation.app.tokens, invocation.app.clock()
     caller = authorize(tokens, request, route.scope, now=now)
     if not (route.names_stream or route.shows_own):
         require_all_streams(caller)

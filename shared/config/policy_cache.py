@@ -54,7 +54,7 @@ class PolicyCache:
         self._log = log
         self._policy = packaged
         self._version = 0
-        self._asked = _LastAsked(clock)
+        self._asked = LastAsked(clock)
 
     @property
     def version(self) -> int:
@@ -99,7 +99,7 @@ class DomainCapabilities:
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
         self._log = log
-        self._asked = _LastAsked(clock)
+        self._asked = LastAsked(clock)
         self._with_status: set[str] = set()
 
     def has_status_callbacks(self, domain: str) -> bool:
@@ -146,7 +146,7 @@ class DomainCapabilities:
         return True
 
 
-class _LastAsked:
+class LastAsked:
     """When each name was last read from the store."""
 
     def __init__(self, clock: Callable[[], int]) -> None:

@@ -1,6 +1,7 @@
 """The API's tokens: which caller has which scopes, found by digest and in constant time.
 
-The settings read them; `inbound.authorization` and the functions look callers up.
+The settings read those of the environment, `stored_tokens` those of the store; `token_cache` looks
+callers up in both.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from msgspec import Struct
 from shared.protocol.policy import Match
 from shared.protocol.stream import StreamKey
 
-SCOPES = ("read", "control", "policy")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SCOPES = ("read", "control", "policy", "tokens")
+FOR_ALL_STREAMS = frozenset({"policy", "tokens"})
+"""The scopes that no token has which is bound to some streams."""
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_NAME = re.compile(NAME_PATTERN)
 _CLEAR = re.compile(r"[!-+\--~]{8,256}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 LEAST_CHARS = 16
@@ -57,13 +61,14 @@ class Token(Struct, frozen=True):
 class Tokens(Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
-    def scopes(self, bearer: str) -> Caller | None:
+    def caller_of(self, bearer: str) -> Caller | None:
+        """Return whose token it is; None if it is nobody's."""
         digest = digest_of(bearer)
         found = [token.caller for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
 
     def has(self, token: str) -> bool:
-        return self.scopes(token) is not None
+        return self.caller_of(token) is not None
 
 
 def digest_of(token: str) -> bytes:
@@ -104,7 +109,7 @@ def _token_or_fault(entry: str, n: int) -> Token | str:
 def _token(entry: str, n: int) -> Token:
     name, _, rest = entry.partition(":")
     allowed, _, secret = rest.partition(":")
-    if not _NAME.fullmatch(name) or not secret:
+    if not is_token_name(name) or not secret:
         raise ValueError(f"token {n}: {_HOW}")
     which = f"token {n} ({name})"
     caller = _caller(name, allowed, which)
@@ -123,17 +128,40 @@ def _caller(name: str, allowed: str, which: str) -> Caller:
     granted = frozenset(scopes.split("+"))
     if not granted <= set(SCOPES):
         raise ValueError(f"{which}: its scopes are {', '.join(SCOPES)}, joined by +")
-    if globs and "policy" in granted:
-        raise ValueError(f"{which}: the policy is for all streams; bind a token without that scope")
+    if globs and (unbound := granted & FOR_ALL_STREAMS):
+        about = " and ".join(sorted(unbound))
+        raise ValueError(f"{which}: {about} is for all streams; bind a token without that scope")
     only = tuple(_glob(glob, which) for glob in globs)
     return Caller(name, granted, only, _end_of(day, which) if "~" in allowed else None)
 
 
 def _glob(text: str, which: str) -> Match:
+    try:
+        return read_glob(text)
+    except ValueError as error:
+        raise ValueError(f"{which}: {error}, after @") from None
+
+
+def is_token_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
+def read_glob(text: str) -> Match:
+    """Return the globs of some streams. Raise ValueError for what is none."""
     parts = text.split("/")
     if len(parts) != len(("domain", "app", "stream")) or not all(parts):
-        raise ValueError(f"{which}: after @ stands domain/app/stream, each a name or a glob")
+        raise ValueError("write domain/app/stream, each a name or a glob")
     return Match(*parts)
+
+
+def read_digest(text: str) -> bytes:
+    """Return the digest of a token. Raise ValueError for what cannot be one."""
+    if not _DIGEST.fullmatch(text):
+        raise ValueError("write 64 hexadecimal digits")
+    digest = bytes.fromhex(text)
+    if digest == _OF_NOTHING:
+        raise ValueError("it is the digest of nothing; make a token and digest that")
+    return digest
 
 
 def _end_of(day: str, which: str) -> int:
@@ -146,9 +174,7 @@ def _end_of(day: str, which: str) -> int:
 
 
 def _digest(text: str, which: str) -> bytes:
-    if not _DIGEST.fullmatch(text):
-        raise ValueError(f"{which}: sha256: is followed by 64 hexadecimal digits")
-    digest = bytes.fromhex(text)
-    if digest == _OF_NOTHING:
-        raise ValueError(f"{which}: sha256: is the digest of nothing; make a token and digest that")
-    return digest
+    try:
+        return read_digest(text)
+    except ValueError as error:
+        raise ValueError(f"{which}: after sha256: {error}") from None

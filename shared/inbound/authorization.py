@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
-from shared.config.tokens import Caller, Tokens
+from shared.config.token_cache import TokenCache
+from shared.config.tokens import Caller
 from shared.errors import Fault
 from shared.inbound.function_compute import Request
 from shared.inbound.request_errors import BadRequest, Forbidden, NotFound, Unauthorized
@@ -17,13 +18,14 @@ from shared.protocol.policy import Policy
 from shared.protocol.stream import name_fault
 
 
-def authorize(tokens: Tokens, request: Request, scope: str, *, now: int) -> Caller:
+def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> Caller:
     """Return whose token was sent. Raise Unauthorized for a token that is missing, unknown or over
-    (`now` is in ms), Forbidden for one without `scope`."""
+    (`now` is in ms), Forbidden for one without `scope`, StoreUnavailable for one that only a store
+    knows which does not answer."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
-    owner = tokens.scopes(token.strip())
+    owner = tokens.caller_of(token.strip())
     if owner is None:
         raise Unauthorized("no such token", hint="ask the operator of this stage for one")
     if owner.until is not None and now >= owner.until:

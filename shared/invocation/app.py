@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from shared.config import Settings
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
+from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.worker_lease import WorkerLease
@@ -32,6 +33,7 @@ class App(Struct, frozen=True):
     seconds."""
 
     settings: Settings
+    tokens: TokenCache
     policies: PolicyCache
     capabilities: DomainCapabilities
     stream_settings: StreamSettingsCache

@@ -17,6 +17,7 @@ from shared import retry
 from shared.config import Kind as PolicyKind
 from shared.config import Settings, load_stage_policy
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
+from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.worker_lease import WorkerLease
@@ -69,6 +70,7 @@ def build(
     recorder = Recorder(stream_settings, lambda: secrets.token_hex(8), live.lease)
     return App(
         settings=settings,
+        tokens=TokenCache(store, settings.api_tokens, clock=clock, log=log),
         policies=policies,
         capabilities=capabilities,
         stream_settings=stream_settings,

@@ -387,6 +387,23 @@ class RedisStore:
         at, _, text = newest[1].partition(" ")
         return PolicyCopy(newest[0], text, int(at))
 
+    def add_token(self, name: str, text: str) -> bool:
+        """Store an API token's document under its name; False if another one is stored there."""
+        (key,) = self._keys("tokens")
+        self._do("HSETNX", key, name, text)
+        return bool(self._do("HGET", key, name) == text)
+
+    def remove_token(self, name: str) -> bool:
+        """Delete an API token, from a full engine too; False if there is none of that name."""
+        return bool(self._do("HDEL", *self._keys("tokens"), name))
+
+    def tokens(self) -> Mapping[str, str]:
+        """Return the document of each API token. Raise ForeignStore if they are another stage's."""
+        key, store = self._keys("tokens", "store")
+        flat, store_id = self._asked([("HGETALL", key), ("HGET", store, "store_id")])
+        StoreState(store_id=store_id).continuity(self._store_id, 0)
+        return dict(sorted(_pairs(flat).items()))
+
     def touch(self, name: str) -> None:
         """Store the engine's time of now under this name."""
         self._run(scripts.TOUCH, self._keys("timestamps"), name)

@@ -491,6 +491,26 @@ class SqliteStore:
             ).fetchone()
         return PolicyCopy(*row) if row else None
 
+    def add_token(self, name: str, text: str) -> bool:
+        """Store an API token's document under its name; False if another one is stored there."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO token VALUES (?,?)", (name, text))
+            (found,) = db.execute("SELECT document FROM token WHERE name=?", (name,)).fetchone()
+        return bool(found == text)
+
+    @_even_if_full
+    def remove_token(self, name: str) -> bool:
+        """Delete an API token, from a full file too; False if there is none of that name."""
+        with self._writing() as db:
+            return db.execute("DELETE FROM token WHERE name=?", (name,)).rowcount > 0
+
+    def tokens(self) -> Mapping[str, str]:
+        """Return the document of each API token. Raise ForeignStore if they are another stage's."""
+        with self._reading() as db:
+            found = dict(db.execute("SELECT name, document FROM token ORDER BY name").fetchall())
+            _state(db).continuity(self._store_id, 0)
+        return found
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

@@ -112,7 +112,7 @@ def test_the_development_settings_are_fit_for_the_stand_in() -> None:
         "http",
         "127.0.0.1:9001",
     )
-    assert stage.api_tokens.scopes("dev-token") == Caller("dev", BOTH)
+    assert stage.api_tokens.caller_of("dev-token") == Caller("dev", BOTH)
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
@@ -394,16 +394,16 @@ def test_only_misconfigured_leaves_the_settings(variables: dict[str, str]) -> No
 def test_a_token_is_found_in_clear_or_by_its_digest() -> None:
     digest = hashlib.sha256(b"other-token").hexdigest()
     tokens = read_tokens(f"ops:read+control:some:token, ui:read:sha256:{digest}")
-    assert tokens.scopes("some:token") == Caller("ops", BOTH)
-    assert tokens.scopes("other-token") == Caller("ui", frozenset({"read"}))
+    assert tokens.caller_of("some:token") == Caller("ops", BOTH)
+    assert tokens.caller_of("other-token") == Caller("ui", frozenset({"read"}))
 
 
 @pytest.mark.parametrize(
     "bearer", ["", "wrong", "\udcff", hashlib.sha256(b"tokentoken").hexdigest()]
 )
 def test_another_token_is_nobody_s(bearer: str) -> None:
-    assert read_tokens("a:read:tokentoken").scopes(bearer) is None
-    assert Tokens().scopes(bearer) is None
+    assert read_tokens("a:read:tokentoken").caller_of(bearer) is None
+    assert Tokens().caller_of(bearer) is None
 
 
 @pytest.mark.parametrize(

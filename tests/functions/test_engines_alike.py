@@ -64,10 +64,8 @@ class Pair:
         for url in urls:
             clock = Clock()
             store = open_store(url, rate=45, clock=clock)
-            tokens = {
-                "LIVE_RECORD_API_TOKENS": "ops:read+control+policy:ops-token,eye:read:eye-token"
-            }
-            stage = Edge(folder, clock, policy=POLICY, **tokens)
+            tokens = "ops:read+control+policy+tokens:ops-token,eye:read:eye-token"
+            stage = Edge(folder, clock, policy=POLICY, LIVE_RECORD_API_TOKENS=tokens)
             stage.app = replace(
                 build(stage.app.settings, clock, store),
                 live=stage.app.live,

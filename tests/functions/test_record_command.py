@@ -791,9 +791,8 @@ def test_another_scheme_is_no_token(stage: Stage) -> None:
     assert got.refusal == (401, "Unauthorized")
 
 
-def test_with_no_token_configured_every_request_is_refused(stage: Stage) -> None:
-    empty = replace(stage.app.settings.api_tokens, tokens=())
-    stage.app = replace(stage.app, settings=replace(stage.app.settings, api_tokens=empty))
+def test_with_no_token_configured_every_request_is_refused(tmp_path: Path, clock: Clock) -> None:
+    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS="")
 
     assert stage.ask("GET", ROOM).refusal == (401, "Unauthorized")
 

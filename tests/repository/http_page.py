@@ -22,6 +22,7 @@ from cli.local.stack import TOKEN, Stack, running
 from cli.paths import ROOT
 from functions.record_command import ROUTES
 from functions.record_command.openapi import document
+from shared.config.tokens import digest_of
 from shared.protocol import Phase
 from shared.retry import Deadline
 
@@ -30,6 +31,12 @@ STREAM = "/v1/recordings/live.example.com/app/room1"
 _NOW_MS = 1_800_000_000_000
 """The moment from which the examples of times lie ahead: in January 2027."""
 _ROWS_SHOWN = 2
+_TOKEN = {
+    "name": "brand-a",
+    "digest": digest_of("made by whoever adds it").hex(),
+    "scopes": ["read", "control"],
+    "streams": ["live.example.com/brand-a/*"],
+}
 _FILE_AFTER_S = 30
 """A file that the emulator has not reported after this time will not come."""
 Json = dict[str, Any]
@@ -158,6 +165,9 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
         "cancel_delay": caller.asks("POST", f"{STREAM}/cancel_delay"),
         "history": caller.asks("GET", f"{STREAM}/history", limit=_ROWS_SHOWN),
         "policy": caller.asks("GET", "/v1/policy"),
+        "add_token": caller.asks("POST", "/v1/tokens", **_TOKEN),
+        "tokens": caller.asks("GET", "/v1/tokens"),
+        "revoke_token": caller.asks("DELETE", f"/v1/tokens/{_TOKEN['name']}"),
         "health": caller.asks("GET", "/v1/health"),
     }
     caller.wait_for_a_file()

@@ -84,7 +84,7 @@ def test_every_function_gets_each_setting_from_the_variable_of_its_name() -> Non
 
 
 USES = {
-    "API_TOKENS": r"settings\.api_tokens",
+    "API_TOKENS": r"app\.tokens",
     "STREAM_KEYS": r"settings\.stream_keys",
     "RECORD_KEYS": r"settings\.record_keys|invocation\.forwarded\(",
     "PATH_TOKENS": r"settings\.path_tokens",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from shared.config import Settings, load_policy
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
+from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.worker_lease import WorkerLease
@@ -40,7 +41,7 @@ seen from outside."""
 
 _READS = (
     *("load", "age_ms", "ages", "continuity", "get_policy", "history", "files", "listed", "named"),
-    *("misplaced_after", "next_due", "now", "phases", "queue", "state", "use", "watched"),
+    *("misplaced_after", "next_due", "now", "phases", "queue", "state", "tokens", "use", "watched"),
 )
 """What an engine answers that refuses writes."""
 
@@ -74,6 +75,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
     recorder = Recorder(stream_settings, sim.flight_id, LEASE_MS)
     return App(
         settings=settings,
+        tokens=TokenCache(store, settings.api_tokens, clock=clock, log=log),
         policies=policies,
         capabilities=capabilities,
         stream_settings=stream_settings,

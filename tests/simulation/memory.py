@@ -111,6 +111,7 @@ class Shared:
     timestamps: dict[str, int] = field(default_factory=dict)
     crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
+    tokens: dict[str, str] = field(default_factory=dict)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
     state: StoreState = field(default_factory=StoreState)
     lock: RLock = field(default_factory=RLock)
@@ -489,6 +490,16 @@ class MemoryStore:
 
     def get_policy(self) -> PolicyCopy | None:
         return self.shared.policies[-1] if self.shared.policies else None
+
+    def add_token(self, name: str, text: str) -> bool:
+        return self.shared.tokens.setdefault(name, text) == text
+
+    def remove_token(self, name: str) -> bool:
+        return self.shared.tokens.pop(name, None) is not None
+
+    def tokens(self) -> Mapping[str, str]:
+        self.shared.state.continuity(self._store_id, 0)
+        return dict(sorted(self.shared.tokens.items()))
 
     # --- a fail-over ----------------------------------------------------------------------------
 

@@ -190,3 +190,26 @@ def test_a_stream_is_forgotten_by_a_full_engine_too(full: Full) -> None:
     assert before.version > 0
     stage.store.save_or_claim(Save(before.version, StreamRecord(KEY)))
     assert stage.store.load(KEY).version == 0
+
+
+def test_a_token_is_revoked_on_a_full_engine_too(full: Full) -> None:
+    stage = full.stage
+    body = {"name": "tv", "digest": "ab" * 32, "scopes": ["read"]}
+    assert stage.ask("POST", "/v1/tokens", body).status == 200
+    full.fill()
+
+    assert stage.ask("DELETE", "/v1/tokens/tv").status == 200
+    assert stage.store.tokens() == {}
+
+
+def test_a_token_that_does_not_fit_is_not_in_force(full: Full) -> None:
+    full.fill()
+    bodies = [
+        {"name": f"tv{number}", "digest": f"{number:064x}", "scopes": ["read"]}
+        for number in range(200)
+    ]
+    answers = [full.stage.ask("POST", "/v1/tokens", body) for body in bodies]
+    stored = full.stage.store.tokens()
+
+    assert (503, "StoreFull") in [got.refusal for got in answers if got.status != 200]
+    assert [b["name"] in stored for b in bodies] == [got.status == 200 for got in answers]

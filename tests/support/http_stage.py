@@ -54,7 +54,7 @@ class HttpStage:
             "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,old.example.com",
             "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
             "LIVE_RECORD_POLICY": str(folder / "policy.toml"),
-            "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy:{TOKEN}",
+            "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy+tokens:{TOKEN}",
             "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
             "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
             "LIVE_RECORD_PATH_TOKENS": "dev-path",
@@ -111,6 +111,7 @@ class HttpStage:
                 stage.answer(self)
 
             do_POST = do_GET  # noqa: N815 - the library's name
+            do_DELETE = do_GET  # noqa: N815 - as above
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's
                 pass

@@ -98,6 +98,12 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
+        r"MalformedParam: scopes: (policy|tokens)",
+        "which scopes a bound token may have is said in words",
+    ),
+    Excuse(
+        REJECTED,
+        400,
         r"CodeConfigNotFound: ",
         "Live's own answer about an application that has no recording configuration",
     ),

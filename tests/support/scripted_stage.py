@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "FC_EMULATOR": "1",
     "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,old.example.com",
     "LIVE_RECORD_API_TOKENS": (
-        "ops:read+control+policy:ops-token,aux:control:aux-token,eye:read:eye-token"
+        "ops:read+control+policy+tokens:ops-token,aux:control:aux-token,eye:read:eye-token"
     ),
     "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
 }

@@ -1,0 +1,100 @@
+"""`live-record token`: who may ask a stage for what, changed without a deploy.
+
+cli.main adds the group. The token is made here, and only its digest leaves this machine.
+"""
+
+from __future__ import annotations
+
+import secrets
+from gettext import gettext as _
+
+import click
+
+from cli import output
+from cli.api import Api, Json
+from cli.stage_command import of_stage
+from shared.config.tokens import SCOPES, digest_of
+
+TOKEN_BYTES = 32
+"""Random bytes of a token: 256 bits."""
+
+
+@click.group()
+def token() -> None:
+    """Manage the API tokens of a stage.
+
+    Your own token needs the scope tokens.
+    """
+
+
+@token.command("add")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(SCOPES),
+    help="what the token allows; repeat it for several. You can give those that yours has",
+)
+@click.option(
+    "--streams",
+    multiple=True,
+    help='glob of domain/app/stream that the token is bound to, such as "live.example.com/tv/*";'
+    " repeat it for several. Without it the token is for all streams",
+)
+@click.option("--until", help="end of the token (RFC 3339); without it, it lasts until revoked")
+@of_stage(changes=True)
+def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | None) -> None:
+    """Add a token for NAME, and print it once.
+
+    NAME is what log and history say of whoever uses the token. The token is made on this machine,
+    and only its SHA-256 goes to the stage: nobody can read it there. It is in force within 10 s.
+    """
+    secret = secrets.token_urlsafe(TOKEN_BYTES)
+    answer = api.add_token(name=name, digest=digest_of(secret).hex(), **bounds)
+    if as_json:
+        output.as_json({**answer, "token": secret})
+        return
+    click.echo(secret)
+    sentence = _("This is the token of {name}. It is shown once, and is in force within 10 s.")
+    click.echo(sentence.format(name=answer["name"]), err=True)
+
+
+@token.command("list")
+@of_stage(changes=False)
+def list_tokens(api: Api, as_json: bool) -> None:
+    """List the tokens of a stage: who may ask for what, and never the tokens themselves."""
+    answer = api.tokens()
+    if as_json:
+        output.as_json(answer)
+        return
+    for row in answer["tokens"]:
+        click.echo(_line_of(row))
+    for name in answer["unreadable"]:
+        line = _("{name}: written by another release, and not in force. Revoke it, or update.")
+        click.echo(line.format(name=name))
+
+
+@token.command("revoke")
+@click.argument("name")
+@of_stage(changes=True)
+def revoke(api: Api, name: str, as_json: bool) -> None:
+    """Revoke the token of NAME: within 10 s no instance takes it."""
+    answer = api.revoke_token(name)
+    if as_json:
+        output.as_json(answer)
+        return
+    sentence = _("The token of {name} is revoked. Within 10 s no instance takes it.")
+    click.echo(sentence.format(name=answer["name"]))
+
+
+def _line_of(row: Json) -> str:
+    streams = ", ".join(row["streams"]) or _("all streams")
+    until = _(" (until {time})").format(time=row["until"]) if row["until"] else ""
+    if row["kept_in"] == "store":
+        origin = _("added by {name}, {time}").format(name=row["made_by"], time=row["made_at"])
+    else:
+        origin = _("in the environment")
+    scopes = ", ".join(row["scopes"])
+    return f"{row['name']}: {scopes}; {streams}{until}; {origin}"

@@ -1,0 +1,241 @@
+"""The tokens of the stage: who may ask for what, changed without a deploy.
+
+Whoever adds a token makes it and sends its digest alone. So it is in no request, answer, log or
+store, and an answer that was lost can be asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from functions.record_command.answers import TokenRevokedView, TokensView, TokenView
+from functions.record_command.routes import ApiRequest
+from shared.config.stored_tokens import StoredToken, read_stored, to_document
+from shared.config.tokens import (
+    FOR_ALL_STREAMS,
+    NAME_PATTERN,
+    SCOPES,
+    Caller,
+    Token,
+    digest_of,
+    is_token_name,
+    read_digest,
+    read_glob,
+)
+from shared.errors import Fault
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import (
+    BadRequest,
+    Forbidden,
+    NotFound,
+    RequestError,
+    WrongState,
+)
+from shared.inbound.request_fields import PRINTABLE, Field, moment
+from shared.invocation.app import App
+from shared.protocol.durations import rfc3339
+from shared.protocol.policy import Match
+
+MAX_TOKENS_NUMBER = 200
+"""Tokens in the store: each instance reads them all once in ten seconds, while one is used."""
+MAX_GLOBS_NUMBER, MAX_GLOB_CHARS = 16, 256
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not is_token_name(value):
+        raise ValueError("write 1 to 64 of A-Z, a-z, 0-9, dot, dash and underscore")
+    return value
+
+
+def _digest(value: object) -> bytes:
+    if not isinstance(value, str) or value != value.lower():
+        raise ValueError("write the SHA-256 of the token, as 64 hexadecimal digits in lower case")
+    return read_digest(value)
+
+
+def _scopes(value: object) -> frozenset[str]:
+    names = _texts(value, most=len(SCOPES))
+    if not names or not set(names) <= set(SCOPES):
+        raise ValueError(f"write a list of {', '.join(SCOPES)}")
+    return frozenset(names)
+
+
+def _streams(value: object) -> tuple[Match, ...]:
+    globs = _texts(value, most=MAX_GLOBS_NUMBER)
+    if any(len(glob) > MAX_GLOB_CHARS or not glob.isprintable() for glob in globs):
+        raise ValueError(f"write globs of at most {MAX_GLOB_CHARS} printable characters")
+    return tuple(map(read_glob, globs))
+
+
+def _texts(value: object, *, most: int) -> list[str]:
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"write a list of at most {most} texts")
+    if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
+        raise ValueError("write a list of different texts")
+    return value
+
+
+_SCOPE = {"type": "string", "enum": list(SCOPES)}
+_GLOB = {
+    "type": "string",
+    "maxLength": MAX_GLOB_CHARS,
+    "pattern": f"^[{PRINTABLE} ]*$",
+    "allOf": [{"pattern": "^[^/]+/[^/]+/[^/]+$"}],
+}
+_EXAMPLE = digest_of("an example of 32 random bytes").hex()
+TOKEN_NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+
+ADD: tuple[Field, ...] = (
+    Field(
+        "name",
+        _name,
+        TOKEN_NAME,
+        "whose token it is, as log and history will say",
+        "brand-a",
+        is_required=True,
+    ),
+    Field(
+        "digest",
+        _digest,
+        {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "SHA-256 of a token of at least 128 random bits",
+        _EXAMPLE,
+        is_required=True,
+    ),
+    Field(
+        "scopes",
+        _scopes,
+        {
+            "type": "array",
+            "items": _SCOPE,
+            "minItems": 1,
+            "maxItems": len(SCOPES),
+            "uniqueItems": True,
+        },
+        "what it allows; no more than the token that adds it does",
+        ["read", "control"],
+        is_required=True,
+    ),
+    Field(
+        "streams",
+        _streams,
+        {"type": "array", "items": _GLOB, "maxItems": MAX_GLOBS_NUMBER, "uniqueItems": True},
+        "the streams that it is bound to, as globs of domain/app/stream; all of them without",
+        ["live.example.com/brand-a/*"],
+    ),
+    moment("until", "when it ends; without, it lasts until it is revoked"),
+)
+
+
+def listed(request: ApiRequest) -> Response:
+    app = request.invocation.app
+    stored, unreadable = read_stored(app.store.tokens())
+    shown = [_view(token) for token in app.settings.api_tokens.tokens]
+    shown += [_view(each.token, each) for each in stored.values()]
+    return Response(200, TokensView(shown, unreadable))
+
+
+def _view(token: Token, stored: StoredToken | None = None) -> TokenView:
+    caller = token.caller
+    return TokenView(
+        name=caller.name,
+        scopes=[scope for scope in SCOPES if scope in caller.scopes],
+        streams=list(map(str, caller.only)),
+        until=None if caller.until is None else rfc3339(caller.until),
+        kept_in="store" if stored else "environment",
+        made_by=stored.made_by if stored else None,
+        made_at=rfc3339(stored.made_at) if stored else None,
+    )
+
+
+def add(request: ApiRequest) -> Response:
+    """Store a token, which every instance knows within ten seconds. The same request once more
+    changes nothing."""
+    app, body = request.invocation.app, request.body
+    now = app.clock()
+    token = _asked_for(body, request.caller, now)
+    documents = app.store.tokens()
+    stored, _ = read_stored(documents)
+    before = stored.get(token.caller.name)
+    if before is None or before.token != token:
+        _require_new(app, token, documents, stored)
+        before = StoredToken(token, request.who, now)
+        if not app.store.add_token(token.caller.name, to_document(before)):
+            raise _taken(token.caller.name)
+        app.tokens.forget()
+        request.invocation.log.warning("tokens.added", who=request.who, **_about(token.caller))
+    return Response(200, _view(token, before))
+
+
+def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
+    """Return the token. Raise BadRequest for one that cannot be meant, Forbidden for one that
+    allows more than its maker has."""
+    only, until = body.get("streams", ()), body.get("until")
+    if only and (unbound := body["scopes"] & FOR_ALL_STREAMS):
+        about = " and ".join(sorted(unbound))
+        raise BadRequest([Fault("scopes", f"{about} is for all streams: leave it or streams out")])
+    if until is not None and until <= now:
+        raise BadRequest([Fault("until", "is past")])
+    missing = body["scopes"] - caller.scopes
+    if missing:
+        raise Forbidden(
+            f"the token {caller.name} has not {', '.join(sorted(missing))}, so it cannot give it",
+            hint="use a token that has every scope of the new one",
+        )
+    if caller.until is not None and (until is None or until > caller.until):
+        raise Forbidden(
+            f"the token {caller.name} ends before the new one",
+            hint=f"end the new one by {rfc3339(caller.until)}",
+        )
+    return Token(Caller(body["name"], body["scopes"], only, until), body["digest"])
+
+
+def _require_new(
+    app: App, token: Token, documents: Mapping[str, str], stored: Mapping[str, StoredToken]
+) -> None:
+    """Raise WrongState unless name and digest are nobody else's, and there is room."""
+    name, of_environment = token.caller.name, app.settings.api_tokens.tokens
+    if name in documents or any(name == each.caller.name for each in of_environment):
+        raise _taken(name)
+    used = [each.digest for each in of_environment]
+    used += [each.token.digest for each in stored.values()]
+    used += map(digest_of, app.settings.secrets)
+    if token.digest in used:
+        raise WrongState("the stage knows this secret already", hint="make another token")
+    if len(documents) >= MAX_TOKENS_NUMBER:
+        raise WrongState(
+            f"the stage has {MAX_TOKENS_NUMBER} tokens", hint="revoke one that is not used"
+        )
+
+
+def _taken(name: str) -> WrongState:
+    return WrongState(
+        f"there is a token {name} already",
+        hint="take another name: log and history say it for whoever used it",
+    )
+
+
+def _about(caller: Caller) -> Mapping[str, object]:
+    until = None if caller.until is None else rfc3339(caller.until)
+    streams = list(map(str, caller.only))
+    return {"name": caller.name, "scopes": sorted(caller.scopes), "only": streams, "until": until}
+
+
+def revoke(request: ApiRequest) -> Response:
+    """Remove a token, which no instance takes after ten seconds."""
+    app, (name,) = request.invocation.app, request.values
+    if not is_token_name(name) or not app.store.remove_token(name):
+        raise _not_in_store(app, name)
+    app.tokens.forget()
+    request.invocation.log.warning("tokens.revoked", name=name, who=request.who)
+    return Response(200, TokenRevokedView(name))
+
+
+def _not_in_store(app: App, name: str) -> RequestError:
+    if any(name == each.caller.name for each in app.settings.api_tokens.tokens):
+        return WrongState(
+            f"the token {name} is in the environment of the stage",
+            hint="take it out of LIVE_RECORD_API_TOKENS, and deploy",
+        )
+    return NotFound("there is no token of that name", hint="see GET /v1/tokens")
