@@ -58,6 +58,11 @@ def language_option() -> click.Option:
     )
 
 
+def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
+    """Return the text as it is: it is translated where it is printed, not where it is written."""
+    return text
+
+
 def translated(command: click.Command) -> click.Command:
     """Return a copy of the command with its help, and its subcommands' help, in the language in
     use, and with the option --language."""

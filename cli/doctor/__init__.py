@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from cli import output, stage_registry
+from cli import exit_codes, output, stage_registry, texts
 from cli.doctor.snapshot import DEFAULT_INSTANCES, StageRef
 from cli.errors import Failure
 from cli.stage_registry import Target
+
+if TYPE_CHECKING:
+    from cli.api import Api
 
 STAGE_TIMEOUT_S = 8.0
 """Time limit for the stage's answers; a cold instance needs some seconds."""
 
 
 class NothingInspected(Failure):
-    """No stage was checked: exit code 2, like a fault and like click's usage errors."""
+    """No stage was checked."""
 
-    exit_code = 2
+    exit_code = exit_codes.NOT_ASKED
 
 
 @click.command()
@@ -55,32 +59,37 @@ def doctor(
 ) -> None:
     """Check what recording depends on, and print the fixes.
 
-    The command changes nothing. It exits with 0 if all is well, 1 if there are warnings, 2 if there
-    are faults or nothing could be checked.
+    The command changes nothing. It exits with 0 if all is well, 3 if something is to be fixed, and
+    4 if that could not be found out.
     """
+    from cli.api import Api
+
     try:
         target = stage_registry.with_live(
             stage_registry.resolve_target(stage, url, token, changes=False), live
         )
+        language = texts.current_language()
+        api = Api(target.url, target.token, language=language, timeout_s=STAGE_TIMEOUT_S)
     except Failure as error:
         raise NothingInspected(error.message) from None
     options = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
-    stage_ref = StageRef(target.url, options, f" --live {live}" if live else "", instances)
-    sys.exit(_inspect(target, stage_ref, as_json=as_json))
+    stage_ref = StageRef(
+        target.url, options, f" --live {live}" if live else "", instances, _is_local(target)
+    )
+    sys.exit(_inspect(api, target, stage_ref, as_json=as_json))
 
 
-def _inspect(target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
+def _inspect(api: Api, target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
     """Run all checks, print the findings and return the exit code."""
     from cli.account import account_at
-    from cli.api import Api
     from cli.doctor import report
     from cli.doctor.bucket import bucket
     from cli.doctor.checks import CHECKS
     from cli.doctor.collect import collect
-    from cli.doctor.finding import examine, worst
+    from cli.doctor.finding import examine
     from cli.doctor.sources import Sources
 
-    sources = Sources(Api(target.url, target.token, timeout_s=STAGE_TIMEOUT_S), None, bucket)
+    sources = Sources(api, None, bucket)
     try:
         sources.account = account_at(target.live)
     except Failure as error:
@@ -91,7 +100,12 @@ def _inspect(target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
         output.as_json(report.as_json(findings))
     else:
         click.echo("\n".join(report.lines(findings)))
-    return int(worst(findings))
+    return report.exit_code(findings)
+
+
+def _is_local(target: Target) -> bool:
+    """Return True if `live-record dev` runs the stage, which has an emulator for Live."""
+    return target.live.startswith("http://") and bool(target.rtmp)
 
 
 def _now_ms() -> int:

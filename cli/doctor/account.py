@@ -5,45 +5,80 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 
 from __future__ import annotations
 
-from cli.doctor.finding import Check, Findings, fault, warning
-from cli.doctor.snapshot import Identity, Snapshot, Unread
-from cli.doctor.sources import NOBODY
+from collections.abc import Iterator
+
+from cli.doctor.finding import Check, Finding, Findings, fault, unknown
+from cli.doctor.snapshot import NOBODY, Identity, Snapshot, Unread
+from cli.texts import N_
 
 INSPECTOR = "live-record-inspector"
+REVOKED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurityToken")
+"""Codes of keys that are wrong, deleted or disabled begin with one of these."""
+
+NO_CREDENTIALS = fault(
+    "credentials.none",
+    N_(
+        "there are no credentials. Set ALIBABA_CLOUD_ACCESS_KEY_ID and"
+        " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user"
+    ),
+    blocks=True,
+)
+REVOKED_CREDENTIALS = fault(
+    "credentials.revoked",
+    N_(
+        "these credentials are not valid ({code}): the access key is wrong, deleted or disabled."
+        " Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET to a valid one"
+    ),
+    blocks=True,
+)
+UNKNOWN_OWNER = unknown(
+    "credentials.owner", N_("the owner of the credentials could not be determined: {why}")
+)
+ROOT_KEY = fault(
+    "credentials.root",
+    N_(
+        "the credentials are the account's root key, which may do everything and cannot be"
+        " limited. Create a RAM user with its own key, and delete the root key"
+    ),
+)
+FORBIDDEN = fault(
+    "access.forbidden",
+    N_(
+        "these credentials may not call {action}. A new RAM policy takes effect after 1 to 2"
+        " minutes"
+    ),
+)
+UNANSWERED = unknown(
+    "access.unanswered",
+    N_("no answer from Alibaba Cloud about {subject}: {why} (questions without one: {count})"),
+)
 
 
 def credentials(snapshot: Snapshot) -> Findings:
     identity = snapshot.identity
-    if isinstance(identity, Unread):
-        if identity.code == NOBODY:
-            yield fault(
-                "there are no credentials. Set ALIBABA_CLOUD_ACCESS_KEY_ID and"
-                " ALIBABA_CLOUD_ACCESS_KEY_SECRET of a RAM user"
-            )
-        else:
-            yield fault(f"the owner of the credentials could not be determined: {identity.why}")
-    elif identity.kind == "Account":
-        yield fault(
-            "the credentials are the account's root key, which may do everything and cannot be"
-            " limited. Create a RAM user with its own key, and delete the root key",
-            f"aliyun ram CreateUser --UserName {INSPECTOR}",
-        )
+    if not isinstance(identity, Unread):
+        if identity.kind == "Account":
+            yield ROOT_KEY.found(f"aliyun ram CreateUser --UserName {INSPECTOR}")
+    elif identity.code == NOBODY:
+        yield NO_CREDENTIALS.found()
+    elif identity.code.startswith(REVOKED):
+        yield REVOKED_CREDENTIALS.found(code=identity.code)
+    else:
+        yield UNKNOWN_OWNER.found(why=identity.why)
 
 
 def access(snapshot: Snapshot) -> Findings:
     """Yield one finding for each refused action and each other cause."""
-    for action in dict.fromkeys(
-        unread.action for unread in snapshot.refused if unread.is_forbidden
-    ):
-        yield fault(
-            f"these credentials may not call {action}. A new RAM policy takes effect after 1 to 2"
-            " minutes",
-            _grant_inspector(snapshot.identity),
-        )
-    for unread in {
-        unread.why: unread for unread in snapshot.refused if _is_unexplained(unread)
-    }.values():
-        yield warning(f"{unread.subject} could not be read: {unread.why}")
+    refused = [unread for unread in snapshot.refused if not unread.action.startswith("sts:")]
+    for action in dict.fromkeys(unread.action for unread in refused if unread.is_forbidden):
+        yield FORBIDDEN.found(_grant_inspector(snapshot.identity), action=action)
+    yield from _unanswered([unread for unread in refused if _is_unexplained(unread)])
+
+
+def _unanswered(refused: list[Unread]) -> Iterator[Finding]:
+    for code in dict.fromkeys(unread.code for unread in refused):
+        same = [unread for unread in refused if unread.code == code]
+        yield UNANSWERED.found(count=len(same), subject=same[0].subject, why=same[0].why)
 
 
 def _grant_inspector(identity: Identity | Unread) -> str:
@@ -56,7 +91,7 @@ def _grant_inspector(identity: Identity | Unread) -> str:
 def grant_command(policy: str, whom: str) -> str:
     """Return the aliyun command that grants a policy of deploy/ram to a user or role."""
     name = f"live-record-{policy}"
-    attach, _, rest = whom.partition(" ")
+    attach, _space, rest = whom.partition(" ")
     return (
         f"aliyun ram CreatePolicy --PolicyName {name}"
         f' --PolicyDocument "$(cat deploy/ram/{policy}.json)"'
@@ -66,6 +101,7 @@ def grant_command(policy: str, whom: str) -> str:
 
 REPORTED_ELSEWHERE = (
     NOBODY,
+    *REVOKED,
     "InvalidDomain",
     "CodeConfigNotFound",
     "InvalidConfig",
@@ -79,6 +115,11 @@ def _is_unexplained(unread: Unread) -> bool:
 
 
 CHECKS = (
-    Check("credentials", "there are credentials, and not the root key", credentials),
-    Check("access", "the credentials may read everything that doctor checks", access),
+    Check("credentials", N_("there are credentials, and not the root key"), credentials),
+    Check(
+        "access",
+        N_("the credentials may read everything that doctor checks"),
+        access,
+        after=("credentials",),
+    ),
 )

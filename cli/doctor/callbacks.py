@@ -6,136 +6,214 @@ cli.doctor.checks lists them. A finding must not show a key or the end of a call
 from __future__ import annotations
 
 from collections.abc import Iterator
+from gettext import gettext as _
 from urllib.parse import urlsplit
 
-from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.snapshot import ASKS, Callback, CallbackProbe, Json, Snapshot, Unread
-from cli.doctor.stage import DEPLOY
+from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, warning
+from cli.doctor.snapshot import ASKS, Callback, CallbackProbe, Snapshot, Unread
+from cli.texts import N_
 from cli.web import hides_a_token
 
 SETUP, TAKE_OVER = "setup", "setup --take-over"
 STREAM, RECORD, ON_DEMAND = "/callbacks/stream/", "/callbacks/record/", "/callbacks/on-demand/"
+UNAUTHORIZED = 401
+
+NO_STREAM_CALLBACK = fault(
+    "stream-callback.none", N_("Live reports to nobody when streams of {domain} start and end")
+)
+NO_RECORD_CALLBACK = fault(
+    "record-callback.none", N_("Live reports to nobody how recordings of {domain} go")
+)
+NO_ON_DEMAND = fault(
+    "on-demand-callback.none",
+    N_("{config} records on demand (OnDemand 1), but there is no OnDemandUrl: nothing is recorded"),
+)
+NOBODY_ASKS = nothing(
+    "on-demand-callback.nothing", N_("no recording configuration asks (OnDemand 1)")
+)
+ADDRESS_CHECKS = ("stream-callback", "record-callback", "on-demand-callback")
+ELSEWHERE, WRONG_PATH, OPEN_TOKEN, WRONG_TOKEN = (
+    {check: fault(f"{check}.{name}", text) for check in ADDRESS_CHECKS}
+    for name, text in (
+        ("elsewhere", N_("{callbacks} go to {host}, not to this stage")),
+        ("path", N_("{callbacks} go to this stage, but not to {path}")),
+        (
+            "http",
+            N_(
+                "{callbacks} go to this stage over http, so that others on the way can read the"
+                " path token"
+            ),
+        ),
+        ("token", N_("{callbacks} go to this stage with a path token that it does not know")),
+    )
+)
+NO_STATUS = fault(
+    "status.none",
+    N_(
+        "Live does not report when recordings of {domain} start, pause and fail (NeedStatusNotify"
+        " is false)"
+    ),
+)
+KEY_CHECKS = ("stream-key", "record-key")
+UNSIGNED, WRONG_KEY = (
+    {check: fault(f"{check}.{name}", text) for check in KEY_CHECKS}
+    for name, text in (
+        ("unsigned", N_("Live does not sign {callbacks}, so they are all rejected")),
+        ("unknown", N_("{callbacks} are signed with a key that the stage does not know")),
+    )
+)
+NOT_TOLD = {
+    check: nothing(
+        f"{check}.not_told",
+        N_("Live does not return the key of {callbacks}, so that it cannot be compared"),
+    )
+    for check in KEY_CHECKS
+}
+NO_CALLBACKS = {
+    check: nothing(f"{check}.nothing", N_("no callback is configured"))
+    for check in ("status", *KEY_CHECKS, "answer")
+}
+NO_ANSWER = fault(
+    "answer.none",
+    N_(
+        "nothing answers at {url} ({why}). Check that the custom domain and its certificate lead to"
+        " this stage"
+    ),
+)
+NOT_OURS = fault("answer.other", N_("{url} answers {status}, and not as live-record does"))
+REJECTS = fault(
+    "answer.signature",
+    N_(
+        "{url} rejects Live's signature, although it knows the key. LIVE_RECORD_CALLBACK_HOST is"
+        " {host}; set it to the host of this URL"
+    ),
+)
+LOST = warning(
+    "delivery.lost",
+    N_(
+        "the last callback of {domain} about {kind} did not arrive ({at} {stream}: {code}). The"
+        " next one that arrives clears this warning"
+    ),
+)
+BROKEN = fault("errors.broken", N_("the last recording of {stream} failed with {code}: {advice}"))
 
 
 def stream_callback(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for name, callback in domain.stream_callbacks.items():
             if callback is None:
-                yield fault(
-                    f"Live reports to nobody when streams of {name} start and end",
-                    snapshot.fix_command(SETUP),
-                )
+                yield NO_STREAM_CALLBACK.found(snapshot.fix_command(SETUP), domain=name)
             elif not isinstance(callback, Unread):
-                yield from _address_findings(
-                    snapshot, callback.url, STREAM, f"the ingest callbacks of {name} go"
-                )
+                ours = _("the ingest callbacks of {domain}").format(domain=name)
+                yield from _address(snapshot, "stream-callback", callback.url, STREAM, ours)
 
 
 def record_callback(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         callback = domain.record_callback
         if callback is None:
-            yield fault(
-                f"Live reports to nobody how recordings of {domain.name} go",
-                snapshot.fix_command(SETUP),
-            )
+            yield NO_RECORD_CALLBACK.found(snapshot.fix_command(SETUP), domain=domain.name)
         elif not isinstance(callback, Unread):
-            yield from _address_findings(
-                snapshot, callback.url, RECORD, f"the recording callbacks of {domain.name} go"
-            )
+            ours = _("the recording callbacks of {domain}").format(domain=domain.name)
+            yield from _address(snapshot, "record-callback", callback.url, RECORD, ours)
 
 
 def on_demand_callback(snapshot: Snapshot) -> Findings:
     """Yield a fault for OnDemand 1 without our OnDemandUrl: then Live records nothing
     (docs/platform/live.md §5)."""
-    for domain in snapshot.domains:
+    asking = {
+        domain.name: (domain, next(c for c in domain.configurations if c.on_demand == ASKS))
+        for domain in snapshot.domains
+        if any(config.on_demand == ASKS for config in domain.configurations)
+    }
+    if not asking:
+        yield NOBODY_ASKS.found()
+    for name, (domain, config) in asking.items():
         callback = domain.record_callback
-        asking = [config for config in domain.configurations if config.on_demand == ASKS]
-        if isinstance(callback, Unread) or not asking:
+        if isinstance(callback, Unread):
             continue
         if callback is None or not callback.on_demand_url:
-            yield fault(
-                f"{asking[0]} records on demand (OnDemand 1), but there is no OnDemandUrl: nothing"
-                " is recorded",
-                snapshot.fix_command(SETUP),
-            )
+            yield NO_ON_DEMAND.found(snapshot.fix_command(SETUP), config=config)
         else:
-            subject = f"the on-demand callbacks of {domain.name} go"
-            yield from _address_findings(snapshot, callback.on_demand_url, ON_DEMAND, subject)
+            ours = _("the on-demand callbacks of {domain}").format(domain=name)
+            url = callback.on_demand_url
+            yield from _address(snapshot, "on-demand-callback", url, ON_DEMAND, ours)
 
 
-def _address_findings(snapshot: Snapshot, url: str, path: str, subject: str) -> Iterator[Finding]:
-    """Yield a fault if the callback URL is not ours or not valid; its end, a secret, is not shown.
-
-    `subject` begins the fault's sentence, such as "the ingest callbacks of DOMAIN go".
-    """
+def _address(
+    snapshot: Snapshot, check: str, url: str, path: str, callbacks: str
+) -> Iterator[Finding]:
+    """Yield a fault if the callback URL is not ours or not valid; its end, a secret, is not
+    shown."""
     host, path_of_url = urlsplit(url).netloc, urlsplit(url).path
     if host not in _hosts(snapshot):
-        yield fault(
-            f"{subject} to {host or 'nowhere'}, not to this stage", snapshot.fix_command(TAKE_OVER)
-        )
-    elif not path_of_url.startswith(path):
-        yield fault(f"{subject} to this stage, but not to {path}", snapshot.fix_command(SETUP))
-    elif not hides_a_token(url):
-        yield fault(
-            f"{subject} to this stage over http, so that others on the way can read the path token",
-            snapshot.fix_command(SETUP),
-        )
-    elif snapshot.knows("path_token", path_of_url.rpartition("/")[2]) is False:
-        yield fault(
-            f"{subject} to this stage with a path token that it does not know",
-            snapshot.fix_command(SETUP),
-        )
+        fix = snapshot.fix_command(TAKE_OVER)
+        yield ELSEWHERE[check].found(fix, callbacks=callbacks, host=host or "-")
+    elif kind := _wrong(snapshot, check, url, path, path_of_url):
+        yield kind.found(snapshot.fix_command(SETUP), callbacks=callbacks, path=path)
+
+
+def _wrong(snapshot: Snapshot, check: str, url: str, path: str, path_of_url: str) -> Kind | None:
+    if not path_of_url.startswith(path):
+        return WRONG_PATH[check]
+    if not hides_a_token(url):
+        return OPEN_TOKEN[check]
+    is_known = snapshot.knows("path_token", path_of_url.rpartition("/")[2])
+    return WRONG_TOKEN[check] if is_known is False else None
 
 
 def _hosts(snapshot: Snapshot) -> set[str]:
-    host = snapshot.setting("callback_host") or ""
-    return {urlsplit(snapshot.stage_ref.url).netloc, host} - {""}
+    hosts = str(snapshot.setting("callback_host") or "").split(",")
+    return {urlsplit(snapshot.stage_ref.url).netloc, *hosts} - {""}
 
 
 def status(snapshot: Snapshot) -> Findings:
-    for domain in snapshot.domains:
-        callback = domain.record_callback
-        if isinstance(callback, Callback) and not callback.status:
-            yield fault(
-                f"Live does not report when recordings of {domain.name} start, pause and fail"
-                " (NeedStatusNotify is false)",
-                snapshot.fix_command(SETUP),
-            )
+    found = [domain.record_callback for domain in snapshot.domains]
+    callbacks = [callback for callback in found if isinstance(callback, Callback)]
+    if not callbacks:
+        yield NO_CALLBACKS["status"].found()
+    for callback in callbacks:
+        if not callback.status:
+            yield NO_STATUS.found(snapshot.fix_command(SETUP), domain=callback.domain)
 
 
 def stream_key(snapshot: Snapshot) -> Findings:
-    for domain in snapshot.domains:
-        for name, callback in domain.stream_callbacks.items():
-            if isinstance(callback, Callback):
-                yield from _key_findings(
-                    snapshot, callback, "stream_key", f"the ingest callbacks of {name}"
-                )
+    named = {
+        _("the ingest callbacks of {domain}").format(domain=name): callback
+        for domain in snapshot.domains
+        for name, callback in domain.stream_callbacks.items()
+        if isinstance(callback, Callback)
+    }
+    yield from _keys(snapshot, "stream-key", named)
 
 
 def record_key(snapshot: Snapshot) -> Findings:
-    for domain in snapshot.domains:
-        if isinstance(domain.record_callback, Callback):
-            subject = f"the recording callbacks of {domain.name}"
-            yield from _key_findings(snapshot, domain.record_callback, "record_key", subject)
+    named = {
+        _("the recording callbacks of {domain}").format(domain=domain.name): domain.record_callback
+        for domain in snapshot.domains
+        if isinstance(domain.record_callback, Callback)
+    }
+    yield from _keys(snapshot, "record-key", named)
 
 
-def _key_findings(
-    snapshot: Snapshot, callback: Callback, kind: str, subject: str
-) -> Iterator[Finding]:
-    if callback.signs is False:
-        yield fault(
-            f"Live does not sign {subject}, so they are all rejected", snapshot.fix_command(SETUP)
-        )
-    elif callback.key and snapshot.knows(kind, callback.key) is False:
-        yield fault(
-            f"{subject} are signed with a key that the stage does not know",
-            snapshot.fix_command(SETUP),
-        )
+def _keys(snapshot: Snapshot, check: str, named: dict[str, Callback]) -> Iterator[Finding]:
+    """Yield what is wrong with the key of each callback configuration in `named`."""
+    if not named:
+        yield NO_CALLBACKS[check].found()
+    kind_of_secret, fix = check.replace("-", "_"), snapshot.fix_command(SETUP)
+    for callbacks, callback in named.items():
+        if callback.signs is False:
+            yield UNSIGNED[check].found(fix, callbacks=callbacks)
+        elif not callback.key:
+            yield NOT_TOLD[check].found(callbacks=callbacks)
+        elif snapshot.knows(kind_of_secret, callback.key) is False:
+            yield WRONG_KEY[check].found(fix, callbacks=callbacks)
 
 
 def answers(snapshot: Snapshot) -> Findings:
     """Yield a fault for each URL of the stage that did not answer the call that Live would make."""
+    if not snapshot.probes:
+        yield NO_CALLBACKS["answer"].found()
     for probe in snapshot.probes.values():
         yield from _answer_findings(snapshot, probe, _redacted_url(probe.url))
 
@@ -147,18 +225,12 @@ def _redacted_url(url: str) -> str:
 
 def _answer_findings(snapshot: Snapshot, probe: CallbackProbe, address: str) -> Iterator[Finding]:
     if probe.status == 0:
-        yield fault(f"nothing answers at {address}: {probe.why}")
+        yield NO_ANSWER.found(url=address, why=probe.why)
     elif not probe.ours:
-        yield fault(
-            f"{address} answers {probe.status}, and not as live-record does", _deploy(snapshot)
-        )
-    elif probe.signed and probe.status == 401 and _is_known(snapshot, probe):  # noqa: PLR2004 - Unauthorized
-        yield fault(
-            f"{address} rejects Live's signature, although it knows the key."
-            f" LIVE_RECORD_CALLBACK_HOST is {snapshot.setting('callback_host') or 'unset'}; set it"
-            " to the host of this URL",
-            _deploy(snapshot),
-        )
+        yield NOT_OURS.found(snapshot.deploy_command(), url=address, status=probe.status)
+    elif probe.signed and probe.status == UNAUTHORIZED and _is_known(snapshot, probe):
+        host = snapshot.setting("callback_host") or _("unset")
+        yield REJECTS.found(snapshot.deploy_command(), url=address, host=host)
 
 
 def _is_known(snapshot: Snapshot, probe: CallbackProbe) -> bool:
@@ -182,82 +254,89 @@ def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
                 yield callback
 
 
-def _deploy(snapshot: Snapshot) -> str:
-    examined: Json | Unread = snapshot.examined
-    return "" if isinstance(examined, Unread) else DEPLOY.format(examined["stage"])
-
-
 def delivery(snapshot: Snapshot) -> Findings:
     """Yield a warning for each kind of callback whose newest one did not arrive."""
     for domain in snapshot.domains:
         for record in () if isinstance(domain.lost, Unread) else domain.lost:
-            yield warning(
-                f"the last callback of {domain.name} about {record.kind} did not arrive"
-                f" ({record.at} {record.stream}: {record.code or 'no answer'}). The next one that"
-                " arrives clears this warning"
+            yield LOST.found(
+                domain=domain.name,
+                kind=record.kind,
+                at=record.at,
+                stream=record.stream,
+                code=record.code or _("no answer"),
             )
 
 
-_ERROR_FIXES = {
-    "BucketNotFound": "the bucket of its recording configuration does not exist. Create it",
-    "AccessDenied": "Live may not write to the bucket. Authorise it for the bucket in the console",
-    "UserDisable": "Live is not authorised to write to OSS. Authorise it in the console of Live",
-    "StreamFormatError": "Live cannot record its codec. Use H.264, HEVC or MPEG-4; AAC or MP3",
-    "TsSegmenterFail": "Live could not split the stream. Publish it again",
-    "PermissionDenied.ResourceAccess": "Live may not read the file to convert: grant it OSS",
-}
+def _error_fix(code: str) -> str:
+    """Return what to do about Live's code of a failed recording."""
+    fixes = {
+        "BucketNotFound": _("the bucket of its recording configuration does not exist. Create it"),
+        "AccessDenied": _(
+            "Live may not write to the bucket. Authorise it for the bucket in the console"
+        ),
+        "UserDisable": _(
+            "Live is not authorised to write to OSS. Authorise it in the console of Live"
+        ),
+        "StreamFormatError": _(
+            "Live cannot record its codec. Use H.264, HEVC or MPEG-4; AAC or MP3"
+        ),
+        "TsSegmenterFail": _("Live could not split the stream. Publish it again"),
+        "PermissionDenied.ResourceAccess": _("Live may not read the file to convert: grant it OSS"),
+    }
+    return fixes.get(code, _("see docs/errors.md"))
 
 
 def errors(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for record in () if isinstance(domain.broken, Unread) else domain.broken:
-            fix = _ERROR_FIXES.get(record.code, "see docs/errors.md")
-            yield fault(f"the last recording of {record.stream} failed with {record.code}: {fix}")
+            yield BROKEN.found(
+                stream=record.stream, code=record.code, advice=_error_fix(record.code)
+            )
 
 
 CHECKS = (
     Check(
         "stream-callback",
-        "ingest callbacks go to this stage",
+        N_("ingest callbacks go to this stage"),
         stream_callback,
         ("policy", "examined", "stream_callbacks"),
     ),
     Check(
         "record-callback",
-        "recording callbacks go to this stage",
+        N_("recording callbacks go to this stage"),
         record_callback,
         ("policy", "examined", "record_callback"),
     ),
     Check(
         "on-demand-callback",
-        "Live asks this stage where OnDemand is 1",
+        N_("Live asks this stage where OnDemand is 1"),
         on_demand_callback,
         ("policy", "examined", "record_callback", "recordings", "vod"),
     ),
     Check(
         "status",
-        "Live reports when recordings start, pause and fail",
+        N_("Live reports when recordings start, pause and fail"),
         status,
         ("policy", "record_callback"),
     ),
     Check(
         "stream-key",
-        "ingest callbacks are signed with a key of the stage",
+        N_("ingest callbacks are signed with a key of the stage"),
         stream_key,
         ("policy", "examined", "stream_callbacks"),
     ),
     Check(
         "record-key",
-        "recording callbacks are signed with a key of the stage",
+        N_("recording callbacks are signed with a key of the stage"),
         record_key,
         ("policy", "examined", "record_callback"),
     ),
     Check(
         "answer",
-        "callback URLs answer at their public address, and accept Live's signature",
+        N_("callback URLs answer at their public address, and accept Live's signature"),
         answers,
         ("policy", "examined", "stream_callbacks", "record_callback"),
     ),
-    Check("delivery", "the last callbacks of each kind arrived", delivery, ("policy", "lost")),
-    Check("errors", "no stream's last recording failed", errors, ("policy", "broken")),
+    Check("delivery", N_("the last callbacks of each kind arrived"), delivery, ("policy", "lost")),
+    Check("errors", N_("no stream's last recording failed"), errors, ("policy", "broken")),
 )

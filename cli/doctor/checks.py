@@ -6,12 +6,25 @@ The doctor command runs them; a test compares them with docs/doctor.md.
 from __future__ import annotations
 
 from cli.doctor import account, callbacks, domains, recording, stage
-from cli.doctor.finding import Check
+from cli.doctor.finding import Check, Kind
 
 CHECKS: tuple[Check, ...] = (
+    *stage.ROOTS,
     *account.CHECKS,
     *stage.CHECKS,
     *domains.CHECKS,
     *recording.CHECKS,
     *callbacks.CHECKS,
 )
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Return everything that a check may find, in the order of the checks."""
+    order = [check.name for check in CHECKS]
+    modules = (stage, account, domains, recording, callbacks)
+    values = [value for module in modules for value in vars(module).values()]
+    found = [value for value in values if isinstance(value, Kind)]
+    for value in values:
+        if isinstance(value, dict):
+            found += [kind for kind in value.values() if isinstance(kind, Kind)]
+    return tuple(sorted(found, key=lambda kind: order.index(kind.check)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from gettext import gettext as _
 from hashlib import sha256
 from itertools import zip_longest
 from typing import Any
@@ -39,19 +40,22 @@ from shared.protocol.policy import Policy
 
 PARALLEL_REQUESTS = 12
 """The largest number of requests at the same time."""
-NO_LIVE = Unread("Live's clock", "it does not answer")
 
 
 def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int]) -> Snapshot:
     """Return the Snapshot, usually within seconds; `now_ms` is the clock if no stage answers."""
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        identity = pool.submit(sources.cloud, "the owner of the credentials", "sts", _identity)
-        health = pool.submit(sources.stage, "its health", sources.api.health)
-        listed = pool.submit(sources.stage, "its streams", lambda: _listed(sources.api))
-        policy_future = pool.submit(sources.stage, "its policy", lambda: _policy(sources.api))
-        examined = sources.stage("the stage", sources.api.examine)
+        identity = pool.submit(sources.cloud, _("the owner of the credentials"), "sts", _identity)
+        health = pool.submit(sources.stage, _("the health of the stage"), sources.api.health)
+        listed = pool.submit(
+            sources.stage, _("the list of streams of the stage"), lambda: _listed(sources.api)
+        )
+        policy_future = pool.submit(
+            sources.stage, _("the policy of the stage"), lambda: _policy(sources.api)
+        )
+        examined = sources.stage(_("the stage"), sources.api.examine)
         clock_offset = sources.cloud(
-            "Live's clock", "live", lambda account: _clock_offset(account, examined)
+            _("Live's clock"), "live", lambda account: _clock_offset(account, examined)
         )
         at = now_ms() if isinstance(examined, Unread) else instant(examined["now"])
         policy, who = policy_future.result(), identity.result()
@@ -75,6 +79,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
             probes=probes,
             known=_known(sources, domains, hosts),
             refused=sources.refused,
+            now_ms=at,
         )
 
 
@@ -91,9 +96,13 @@ def _clock_offset(account: Account, examined: Json | Unread) -> int | Unread:
     """Return how far the stage's clock is ahead of Live's, in ms; Live reports whole seconds."""
     theirs = account.clock()
     if isinstance(examined, Unread) or theirs is None:
-        return examined if isinstance(examined, Unread) else NO_LIVE
+        return examined if isinstance(examined, Unread) else _no_live()
     ours: int = instant(examined["now"]) - examined["settings"]["clock_offset_ms"]
     return ours - round(theirs.timestamp() * 1000)
+
+
+def _no_live() -> Unread:
+    return Unread(_("Live's clock"), _("it does not answer"), "live:Date", "NeverSent")
 
 
 def _listed(api: Api) -> Sequence[Json]:
@@ -105,7 +114,7 @@ def _policy(api: Api) -> Policy:
     try:
         return load_policy(json.dumps(api.policy()["policy"]), kind="json")
     except Misconfigured as error:
-        raise Failure(f"this release cannot read it: {error}") from None
+        raise Failure(_("this release cannot read it: {error}").format(error=error)) from None
 
 
 def _hosts(url: str, examined: Json | Unread) -> set[str]:
@@ -125,7 +134,7 @@ def _buckets(
     futures = {
         (name, endpoint): pool.submit(
             sources.cloud,
-            f"the bucket {name}",
+            _("the bucket {bucket}").format(bucket=name),
             "oss",
             lambda account, name=name, endpoint=endpoint: sources.bucket(account, name, endpoint),
         )
@@ -192,7 +201,7 @@ def _known(
 
 def _match_secrets(sources: Sources, secrets: Mapping[str, str]) -> Mapping[str, bool | None]:
     digests = {name: sha256(secret.encode()).hexdigest() for name, secret in secrets.items()}
-    examined = sources.stage("its secrets", lambda: sources.api.examine(**digests))
+    examined = sources.stage(_("the secrets of the stage"), lambda: sources.api.examine(**digests))
     if isinstance(examined, Unread):
         return {}
     return {f"{name}:{secret}": examined["matches"][name] for name, secret in secrets.items()}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from gettext import gettext as _
 from typing import TypeVar
 
 from cli.doctor import parse
@@ -34,7 +35,9 @@ class DomainCollector:
 
     def collect(self) -> Domain:
         name = self.policy_domain.streaming
-        mapping = self._ask("domain mapping", "DescribeLiveDomainMapping", parse.mapping)
+        mapping = self._ask(
+            _("the domain mapping of {domain}"), "DescribeLiveDomainMapping", parse.mapping
+        )
         recordings = self.pool.submit(self._recordings)
         vod = self.pool.submit(self._vod)
         record = self.pool.submit(self._record_callback)
@@ -72,7 +75,7 @@ class DomainCollector:
     ) -> T | Unread:
         params = {"DomainName": self.policy_domain.streaming, **parameters}
         return self.sources.cloud(
-            f"the {subject} of {params['DomainName']}",
+            subject.format(domain=params["DomainName"]),
             "live",
             lambda account: parse_answer(account.ask(action, **params)),
         )
@@ -92,22 +95,28 @@ class DomainCollector:
 
     def _recordings(self) -> Sequence[Recording] | Unread:
         action = "DescribeLiveRecordConfig"
-        return self._pages("recording configurations", action, 30, parse.recordings)
+        return self._pages(
+            _("the recording configurations of {domain}"), action, 30, parse.recordings
+        )
 
     def _vod(self) -> Sequence[Recording] | Unread:
         action = "DescribeLiveRecordVodConfigs"
-        return self._pages("recording configurations into VOD", action, 100, parse.vod)
+        return self._pages(
+            _("the recording configurations of {domain} into VOD"), action, 100, parse.vod
+        )
 
     def _online(self) -> Sequence[Online] | Unread:
         filters = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
         action = "DescribeLiveStreamsOnlineList"
-        return self._pages("list of live streams", action, 3000, parse.online, **filters)
+        return self._pages(
+            _("the list of live streams of {domain}"), action, 3000, parse.online, **filters
+        )
 
     def _record_callback(self) -> Callback | Unread | None:
         name = self.policy_domain.streaming
         return _none_if_absent(
             self._ask(
-                "recording callbacks",
+                _("the recording callbacks of {domain}"),
                 "DescribeLiveRecordNotifyConfig",
                 lambda answer: parse.record_callback(name, answer),
             )
@@ -116,7 +125,7 @@ class DomainCollector:
     def _stream_callback(self, ingest: str) -> Callback | Unread | None:
         return _none_if_absent(
             self._ask(
-                "ingest callbacks",
+                _("the ingest callbacks of {domain}"),
                 "DescribeLiveStreamsNotifyUrlConfig",
                 lambda answer: parse.stream_callback(ingest, answer),
                 DomainName=ingest,
@@ -130,7 +139,7 @@ class DomainCollector:
         """
         span = {"StartTime": _utc(self.now_ms - DAY_MS), "EndTime": _utc(self.now_ms + 60_000)}
         params = {"DomainName": name, **span, "PageSize": 500}
-        subject = "records of callbacks"
+        subject = _("the records of callbacks of {domain}")
         first = self._ask(subject, action, lambda answer: answer, **params, PageNumber=1)
         if isinstance(first, Unread):
             return first

@@ -5,12 +5,46 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from cli.doctor.finding import Check, Finding, Findings, fault, unreadable, warning
+from cli.doctor.finding import Check, Finding, Findings, fault, warning
 from cli.doctor.snapshot import Domain, Snapshot, Unread
+from cli.texts import N_
 
 UNKNOWN = "InvalidDomain"
+
+NOT_MAIN = fault(
+    "domain.not_main",
+    N_(
+        "{domain} is of type {type}, not a main streaming domain. In policy.toml, write {main} in"
+        " its place"
+    ),
+)
+BOUND_TO_NONE = fault(
+    "domain.unbound",
+    N_(
+        "{domain} is of type {type}, not a main streaming domain, and is bound to none. In"
+        " policy.toml, name a main streaming domain"
+    ),
+)
+NOT_OURS = fault(
+    "domain.unknown",
+    N_("{domain} is no domain of this account. Correct its name in policy.toml"),
+)
+NOT_NAMED = fault(
+    "mapping.unnamed",
+    N_(
+        "streams are pushed to {ingest} too, which the policy does not name, so that their"
+        " callbacks are ignored. Add it to ingest of {domain} in policy.toml"
+    ),
+)
+NOT_BOUND = fault(
+    "mapping.unbound",
+    N_("no stream pushed to {ingest} reaches {domain}: Live does not bind the two"),
+)
+NO_INGEST = warning(
+    "mapping.none", N_("{domain} has no ingest domain: streams are pushed to it directly")
+)
 
 
 def main(snapshot: Snapshot) -> Findings:
@@ -18,28 +52,24 @@ def main(snapshot: Snapshot) -> Findings:
 
     The API accepts only main streaming domains (docs/platform/live.md §1.1).
     """
-    apply_policy = snapshot.fix_command("policy apply policy.toml")
+    fix = snapshot.fix_command("policy apply policy.toml")
     for domain in snapshot.domains:
-        if isinstance(domain.mapping, Unread):
-            yield _unread(domain.name, domain.mapping, apply_policy)
-            continue
-        mains = [name for name, kind in domain.mapping if kind == "vhost"]
-        if domain.name not in mains:
-            kind = dict(domain.mapping).get(domain.name, "another")
-            description = "an ingest domain" if kind == "publish" else f"of type {kind}"
-            instead = f". In policy.toml, write {mains[0]}" if mains else ", bound to none"
-            yield fault(
-                f"{domain.name} is {description}, not a main streaming domain{instead}",
-                apply_policy,
-            )
+        if not isinstance(domain.mapping, Unread):
+            yield from _not_main(domain.name, domain.mapping, fix)
+        elif domain.mapping.code.startswith(UNKNOWN):
+            yield NOT_OURS.found(fix, domain=domain.name)
 
 
-def _unread(name: str, unread: Unread, apply_policy: str) -> Finding:
-    if unread.code.startswith(UNKNOWN):
-        return fault(
-            f"{name} is no domain of this account. Correct its name in policy.toml", apply_policy
-        )
-    return unreadable(unread)
+def _not_main(name: str, mapping: Sequence[tuple[str, str]], fix: str) -> Iterator[Finding]:
+    types = dict(mapping)
+    mains = [other for other, kind in types.items() if kind == "vhost"]
+    if name in mains:
+        return
+    kind = types.get(name, "?")
+    if mains:
+        yield NOT_MAIN.found(fix, domain=name, type=kind, main=mains[0])
+    else:
+        yield BOUND_TO_NONE.found(fix, domain=name, type=kind)
 
 
 def mapping(snapshot: Snapshot) -> Findings:
@@ -59,26 +89,26 @@ def mapping(snapshot: Snapshot) -> Findings:
 def _bound(snapshot: Snapshot, domain: Domain, named: tuple[str, ...]) -> Iterator[Finding]:
     theirs = {name.lower() for name in domain.ingest}
     ours = {name.lower() for name in named}
+    apply_policy = snapshot.fix_command("policy apply policy.toml")
     for name in sorted(theirs - ours):
-        yield fault(
-            f"streams are pushed to {name} too, which the policy does not name, so that their"
-            f" callbacks are ignored. Add it to ingest of {domain.name} in policy.toml",
-            snapshot.fix_command("policy apply policy.toml"),
-        )
+        yield NOT_NAMED.found(apply_policy, ingest=name, domain=domain.name)
     for name in sorted(ours - theirs):
-        yield fault(
-            f"no stream pushed to {name} reaches {domain.name}: Live does not bind the two",
-            f"aliyun live AddLiveDomainMapping --PushDomain {name} --PullDomain {domain.name}",
-        )
+        bind = f"aliyun live AddLiveDomainMapping --PushDomain {name} --PullDomain {domain.name}"
+        yield NOT_BOUND.found(bind, ingest=name, domain=domain.name)
     if not theirs and not ours:
-        yield warning(f"{domain.name} has no ingest domain: streams are pushed to it directly")
+        yield NO_INGEST.found(domain=domain.name)
 
 
 CHECKS = (
-    Check("domain", "each domain of the policy is a main streaming domain", main, ("policy",)),
+    Check(
+        "domain",
+        N_("each domain of the policy is a main streaming domain"),
+        main,
+        ("policy", "mapping"),
+    ),
     Check(
         "mapping",
-        "Live and the policy bind the same ingest domains to each domain",
+        N_("Live and the policy bind the same ingest domains to each domain"),
         mapping,
         ("policy", "mapping"),
     ),

@@ -1,36 +1,86 @@
-"""The types of doctor: a Check, and a Finding with its severity and the command that fixes it.
+"""The types of doctor: a Kind of finding, a Finding, and a Check that yields findings.
 
-Every module of checks builds these; cli.doctor.report prints them. They must not send requests.
+Every module of checks builds these; cli.doctor.report prints them. They must not
+send requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
+from gettext import gettext as _
 
 from cli.doctor.snapshot import Snapshot, Unread
 
 
 class Severity(IntEnum):
-    """The severity of a finding; that of the worst finding is the exit code."""
+    """The severity of a finding, from good to bad. NOTHING: there is nothing to check; UNKNOWN: it
+    could not be checked, which is never well."""
 
     OK = 0
-    WARNING = 1
-    FAULT = 2
+    NOTHING = 1
+    WARNING = 2
+    UNKNOWN = 3
+    FAULT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; `fix` is a command, or empty if `text` explains what to do."""
+    """One line of the report.
+
+    `fix` is a command, or empty if `text` explains what to do. `because` names the check whose
+    finding is the cause of this one; this one then needs no fix of its own. `blocks`: the checks
+    that come after this one cannot be judged.
+    """
 
     severity: Severity
     text: str
     fix: str = ""
     check: str = ""
+    code: str = ""
+    because: str = ""
+    blocks: bool = False
 
 
 Findings = Iterator[Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a check may find: `code` is CHECK.NAME and stable; `text` is the English one.
+
+    `blocks`: while it lasts, the checks that come after its check cannot be judged.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    blocks: bool = False
+
+    @property
+    def check(self) -> str:
+        return self.code.partition(".")[0]
+
+    def found(self, fix: str = "", *, because: str = "", **about: object) -> Finding:
+        text = _(self.text).format(**about)
+        return Finding(self.severity, text, fix, self.check, self.code, because, self.blocks)
+
+
+def warning(code: str, text: str) -> Kind:
+    return Kind(code, Severity.WARNING, text)
+
+
+def fault(code: str, text: str, *, blocks: bool = False) -> Kind:
+    return Kind(code, Severity.FAULT, text, blocks)
+
+
+def nothing(code: str, text: str) -> Kind:
+    return Kind(code, Severity.NOTHING, text)
+
+
+def unknown(code: str, text: str) -> Kind:
+    return Kind(code, Severity.UNKNOWN, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,43 +88,60 @@ class Check:
     """One check of the Snapshot.
 
     `holds` is the text of the ok finding, documented in docs/doctor.md. `rests_on` names parts of
-    the Snapshot; the check is not ok if one of them could not be read.
+    the Snapshot: what of them could not be read is reported as unknown. `after` names checks: if
+    one of them found something that blocks, this one is unknown because of it.
     """
 
     name: str
     holds: str
     examine: Callable[[Snapshot], Findings]
     rests_on: tuple[str, ...] = ()
-
-    def findings(self, snapshot: Snapshot) -> Sequence[Finding]:
-        """Return the findings, at least one."""
-        unread = snapshot.unread(self.rests_on)
-        found = [*([unreadable(*unread)] if unread else ()), *self.examine(snapshot)] or [
-            Finding(Severity.OK, self.holds)
-        ]
-        return [replace(finding, check=self.name) for finding in found]
-
-
-def warning(text: str, fix: str = "") -> Finding:
-    return Finding(Severity.WARNING, text, fix)
-
-
-def fault(text: str, fix: str = "") -> Finding:
-    return Finding(Severity.FAULT, text, fix)
-
-
-def unreadable(*unread: Unread) -> Finding:
-    """Return a warning that names what could not be read.
-
-    It omits the cause, which the check `access` or `stage` reports once.
-    """
-    names = ", ".join(source.subject for source in unread)
-    return warning(f"could not be checked, because {names} could not be read")
+    after: tuple[str, ...] = ()
 
 
 def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
-    """Return the findings of all checks; a fault does not end the examination."""
-    return [finding for check in checks for finding in check.findings(snapshot)]
+    """Return the findings of all checks, at least one of each; a fault does not end the
+    examination. `checks` are in the order in which they depend on each other."""
+    roots: dict[str, str] = {}
+    found: list[Finding] = []
+    for check in checks:
+        findings = list(_findings(check, snapshot, roots))
+        found += findings
+        if root := next((finding for finding in findings if finding.blocks), None):
+            roots[check.name] = root.because or check.name
+    return found
+
+
+def _findings(check: Check, snapshot: Snapshot, roots: Mapping[str, str]) -> Findings:
+    if root := next((roots[name] for name in check.after if name in roots), ""):
+        yield _unknown(check, root)
+        return
+    unread = snapshot.unread(check.rests_on)
+    found = [*_unread(check, unread, roots), *check.examine(snapshot)]
+    if unread:  # there may be something to check
+        found = [finding for finding in found if finding.severity is not Severity.NOTHING]
+    yield from found or [Finding(Severity.OK, _(check.holds), check=check.name)]
+
+
+def _unread(check: Check, unread: Sequence[Unread], roots: Mapping[str, str]) -> Findings:
+    """Yield one finding for each root of what could not be read; its cause is reported there."""
+    for root in dict.fromkeys(_root_of(part, roots) for part in unread):
+        if root != check.name:
+            yield _unknown(check, root)
+
+
+def _unknown(check: Check, root: str) -> Finding:
+    text = _("not checked, because of {root}: {holds}").format(root=root, holds=_(check.holds))
+    code = f"{check.name}.unknown"
+    return Finding(Severity.UNKNOWN, text, "", check.name, code, because=root, blocks=True)
+
+
+def _root_of(unread: Unread, roots: Mapping[str, str]) -> str:
+    if unread.explained_by:
+        return unread.explained_by
+    if unread.is_of_account:
+        return roots.get("credentials", "access")
+    return roots.get("store", "stage")
 
 
 def worst(findings: Sequence[Finding]) -> Severity:

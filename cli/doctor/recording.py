@@ -5,46 +5,185 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from gettext import gettext as _
 
-from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Recording, Snapshot, Unread
+from cli.doctor.finding import Check, Finding, Findings, fault, nothing, warning
+from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
+from cli.texts import N_
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
-from shared.protocol.policy import OnPublish, Policy, Rule
+from shared.protocol.policy import Policy, Rule
 
 SETUP = "setup"
 SOON_DAYS = 7
 """A lifecycle rule that deletes recordings sooner is probably a mistake."""
+NO_CONFIG = "no_record_config"
+"""The reason of a stream whose start was refused with CodeConfigNotFound."""
+
+NONE = fault(
+    "recording.none",
+    N_(
+        "{domain} has no recording configuration, so every start is refused with"
+        " CodeConfigNotFound. Name the bucket to record into"
+    ),
+)
+NOT_COVERED = fault(
+    "recording.rule",
+    N_(
+        "no recording configuration of {domain} covers the streams of the rule {rule}: every start"
+        " is refused with CodeConfigNotFound"
+    ),
+)
+BY_HAND = fault(
+    "recording.by_hand",
+    N_(
+        "asked for by somebody, but without a recording configuration: {streams}. Every start is"
+        " refused with CodeConfigNotFound. Add a rule that matches them to policy.toml; with"
+        ' on_publish = "on_request" they are recorded only when somebody asks'
+    ),
+)
+RECORDS_ITSELF = warning(
+    "on-demand.automatic",
+    N_(
+        "{config} records automatically (OnDemand 0): rules, stops and max_duration do not apply to"
+        " it. Make it manual (OnDemand 7)"
+    ),
+)
+PUSH_URL_DECIDES = warning(
+    "on-demand.push_url",
+    N_(
+        "{config} records as the push URL demands (OnDemand 2), whatever the policy is. Make it"
+        " manual (OnDemand 7)"
+    ),
+)
+OSS_AND_VOD = warning(
+    "storage.both",
+    N_("{config} is configured for OSS and for VOD, but a stream uses only one of them"),
+)
+NO_FORMAT = fault(
+    "formats.none",
+    N_("{config} names no format for the original stream: only transcoded streams are recorded"),
+)
+OTHER_FORMATS = warning(
+    "formats.forward",
+    N_(
+        "{config} records {formats}: an answer of forward_to.on_demand that names none of these"
+        " counts as a no"
+    ),
+)
+SHARED_NAME = warning(
+    "names.shared",
+    N_(
+        "{config}: the object name of {formats} does not hold {{StreamName}}, so two streams may"
+        " write the same file"
+    ),
+)
+OTHER_DELAY = warning(
+    "delay.other",
+    N_(
+        "{config} waits {theirs} for an interrupted stream (DelayTime), but"
+        " LIVE_RECORD_MERGE_DELAY is {ours}"
+    ),
+)
+OTHER_ENDPOINT = fault(
+    "bucket.endpoint",
+    N_("the bucket {bucket} is at {endpoint}, but the recording configuration names {named}"),
+)
+WRONG_ENDPOINT = fault(
+    "bucket.elsewhere",
+    N_("the bucket {bucket} is not at {named}. The console of OSS shows its endpoint"),
+)
+NO_BUCKET = fault(
+    "bucket.none", N_("the bucket {bucket} does not exist: recordings break with BucketNotFound")
+)
+DELETES_SOON = warning(
+    "lifecycle.soon",
+    N_(
+        "the bucket {bucket} deletes recordings after {days} days. Check its lifecycle rules in the"
+        " console of OSS"
+    ),
+)
+OLDER_THAN_CONFIG = warning(
+    "fresh.older",
+    N_(
+        "{stream} was published before the configuration {config} was created, which applies from"
+        " its next publish"
+    ),
+)
+BAD_NAME = fault(
+    "recorded.name",
+    N_("{stream} is live and cannot be recorded: its name {why}. Publish it under another name"),
+)
+NOT_KNOWN = fault(
+    "recorded.unknown",
+    N_(
+        "live and set to record, but not known to the stage: {streams}. Reconcile finds them in the"
+        " online list within a minute; a start records them at once"
+    ),
+)
+NOT_RECORDED = fault(
+    "recorded.waits", N_("live and set to record, but not recorded: {streams}. The cause: {why}")
+)
+CONFIG_CAME_LATER = fault(
+    "recorded.config",
+    N_(
+        "refused with CodeConfigNotFound, although there is a recording configuration by now:"
+        " {streams}. Start them again; one that is refused again has to be published anew"
+    ),
+)
+STAGE_SAYS = fault("recorded.stage", N_("{problem}. {advice}"))
+NOT_LIVE = nothing("recorded.none", N_("no stream that should be recorded is live"))
+NO_STREAM = nothing("fresh.none", N_("no stream is live"))
+NO_CONFIGS = {
+    check: nothing(f"{check}.nothing", N_("there is no recording configuration"))
+    for check in ("on-demand", "storage", "names", "delay")
+}
+NO_BUCKETS = {
+    check: nothing(f"{check}.nothing", N_("no recording configuration names a bucket"))
+    for check in ("bucket", "lifecycle")
+}
 
 
 def coverage(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         is_whole = not isinstance(domain.recordings, Unread) and not isinstance(domain.vod, Unread)
         if is_whole and not domain.configurations:
-            yield fault(
-                f"{domain.name} has no recording configuration, so every start is refused with"
-                " CodeConfigNotFound. Name the bucket to record into",
-                snapshot.fix_command(f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"),
-            )
+            create = f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"
+            yield NONE.found(snapshot.fix_command(create), domain=domain.name)
         elif is_whole and not isinstance(snapshot.policy, Unread):
             yield from _missing(snapshot, domain, snapshot.policy)
+            yield from _by_hand(snapshot, domain, snapshot.policy)
 
 
 def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
     for rule in _recorded(policy, domain.name):
         if not any(_may_cover(rule, config) for config in domain.configurations):
-            yield fault(
-                f"no recording configuration of {domain.name} covers the streams of the rule"
-                f" {rule.name}: every start is refused with CodeConfigNotFound",
-                snapshot.fix_command(SETUP),
-            )
+            fix = snapshot.fix_command(SETUP)
+            yield NOT_COVERED.found(fix, domain=domain.name, rule=rule.name)
+
+
+def _by_hand(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
+    """Yield one fault for the streams that were asked for, that no rule names and that no
+    configuration covers."""
+    listed = () if isinstance(snapshot.listed, Unread) else snapshot.listed
+    refused = [
+        row["stream"]
+        for row in listed
+        if row["reason"]["code"] == NO_CONFIG
+        and (key := StreamKey.parse(row["stream"])).domain == domain.name
+        and not policy.rule(key).may_record
+        and domain.configuration(key.app, key.stream) is None
+    ]
+    if refused:
+        commands = (snapshot.fix_command("policy apply policy.toml"), snapshot.fix_command(SETUP))
+        yield BY_HAND.found(" && ".join(commands), streams=_counted(refused))
 
 
 def _recorded(policy: Policy, domain: str) -> Iterator[Rule]:
     for rule in policy.rules:
-        if rule.on_publish is OnPublish.RECORD and rule.match.is_of(domain):
+        if rule.may_record and rule.match.is_of(domain):
             yield rule
 
 
@@ -57,43 +196,43 @@ def _matches(pattern: str, name: str) -> bool:
     return name == "*" or fnmatchcase(name, pattern)
 
 
-def mode(snapshot: Snapshot) -> Findings:
+def _configurations(snapshot: Snapshot) -> Iterator[Recording]:
     for domain in snapshot.domains:
-        for config in domain.configurations:
-            if config.on_demand == AUTOMATIC:
-                yield warning(
-                    f"{config} records automatically (OnDemand 0): rules, stops and max_duration do"
-                    " not apply to it. Make it manual (OnDemand 7)",
-                    snapshot.fix_command(_manual(snapshot, config)),
-                )
-            elif config.on_demand == PUSH_URL:
-                yield warning(
-                    f"{config} records as the push URL demands (OnDemand 2), whatever the policy"
-                    " is. Make it manual (OnDemand 7)",
-                    snapshot.fix_command(_manual(snapshot, config)),
-                )
+        yield from domain.configurations
+
+
+def mode(snapshot: Snapshot) -> Findings:
+    if not any(_configurations(snapshot)):
+        yield NO_CONFIGS["on-demand"].found()
+    for config in _configurations(snapshot):
+        if config.on_demand == AUTOMATIC:
+            yield RECORDS_ITSELF.found(_manual(snapshot, config), config=config)
+        elif config.on_demand == PUSH_URL:
+            yield PUSH_URL_DECIDES.found(_manual(snapshot, config), config=config)
 
 
 def _manual(snapshot: Snapshot, config: Recording) -> str:
     """Return the setup command, with --manual if no rule covers the configuration."""
     rules = () if isinstance(snapshot.policy, Unread) else _recorded(snapshot.policy, config.domain)
-    return SETUP if any(_may_cover(rule, config) for rule in rules) else f"{SETUP} --manual"
+    is_ruled = any(_may_cover(rule, config) for rule in rules)
+    return snapshot.fix_command(SETUP if is_ruled else f"{SETUP} --manual")
 
 
 def storage(snapshot: Snapshot) -> Findings:
     """Yield a warning for each configuration for both OSS and VOD: a stream uses only one of them
     (docs/platform/live.md §6)."""
+    if not any(_configurations(snapshot)):
+        yield NO_CONFIGS["storage"].found()
     for domain in snapshot.domains:
         if isinstance(domain.recordings, Unread) or isinstance(domain.vod, Unread):
             continue
         oss_targets = {(config.app, config.stream) for config in domain.recordings}
         for config in domain.vod:
             if (config.app, config.stream) in oss_targets:
-                yield warning(
-                    f"{config} is configured for OSS and for VOD, but a stream uses only one of"
-                    " them",
+                yield OSS_AND_VOD.found(
                     f"aliyun live DeleteLiveRecordVodConfig --DomainName {config.domain}"
                     f" --AppName '{config.app}' --StreamName '{config.stream}'",
+                    config=config,
                 )
 
 
@@ -101,32 +240,21 @@ def formats(snapshot: Snapshot) -> Findings:
     asks_others = not isinstance(snapshot.policy, Unread) and bool(
         snapshot.policy.forward_to.on_demand
     )
-    for domain in snapshot.domains:
-        for config in domain.configurations:
-            names = ", ".join(dict.fromkeys(form.name for form in config.formats))
-            if not names and not config.is_vod:
-                yield fault(
-                    f"{config} names no format for the original stream: only transcoded streams are"
-                    " recorded",
-                    snapshot.fix_command(SETUP),
-                )
-            elif asks_others and config.on_demand == ASKS and names:
-                yield warning(
-                    f"{config} records {names}: an answer of forward_to.on_demand that names none"
-                    " of these counts as a no"
-                )
+    for config in _configurations(snapshot):
+        names = ", ".join(dict.fromkeys(form.name for form in config.formats))
+        if not names and not config.is_vod:
+            yield NO_FORMAT.found(snapshot.fix_command(SETUP), config=config)
+        elif asks_others and config.on_demand == ASKS and names:
+            yield OTHER_FORMATS.found(config=config, formats=names)
 
 
 def names(snapshot: Snapshot) -> Findings:
-    for domain in snapshot.domains:
-        for config in domain.configurations:
-            shared = [form.name for form in config.formats if _is_shared(config, form.prefix)]
-            if shared:
-                yield warning(
-                    f"{config}: the object name of {', '.join(shared)} does not hold"
-                    " {StreamName}, so two streams may write the same file",
-                    snapshot.fix_command(SETUP),
-                )
+    if not any(_configurations(snapshot)):
+        yield NO_CONFIGS["names"].found()
+    for config in _configurations(snapshot):
+        shared = ", ".join(form.name for form in config.formats if _is_shared(config, form.prefix))
+        if shared:
+            yield SHARED_NAME.found(snapshot.fix_command(SETUP), config=config, formats=shared)
 
 
 def _is_shared(config: Recording, prefix: str) -> bool:
@@ -137,50 +265,39 @@ def delay(snapshot: Snapshot) -> Findings:
     ours = snapshot.setting("merge_delay_ms")
     if ours is None:
         return
-    for domain in snapshot.domains:
-        for config in domain.configurations:
-            if config.delay_ms is not None and config.delay_ms != ours:
-                yield warning(
-                    f"{config} waits {written(config.delay_ms)} for an interrupted stream"
-                    f" (DelayTime), but LIVE_RECORD_MERGE_DELAY is {written(ours)}",
-                    snapshot.fix_command(SETUP),
-                )
+    if not any(_configurations(snapshot)):
+        yield NO_CONFIGS["delay"].found()
+    for config in _configurations(snapshot):
+        theirs = config.delay_ms
+        if theirs is not None and theirs != ours:
+            fix, written_theirs = snapshot.fix_command(SETUP), written(theirs)
+            yield OTHER_DELAY.found(fix, config=config, theirs=written_theirs, ours=written(ours))
 
 
 def buckets(snapshot: Snapshot) -> Findings:
+    if not snapshot.buckets:
+        yield NO_BUCKETS["bucket"].found()
     for (name, endpoint), bucket in snapshot.buckets.items():
+        about = {"bucket": name, "named": endpoint}
         if not isinstance(bucket, Unread):
             if bucket.endpoint and bucket.endpoint != endpoint:
-                yield fault(
-                    f"the bucket {name} is at {bucket.endpoint}, but the recording configuration"
-                    f" names {endpoint}",
-                    snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}"),
-                )
+                fix = snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}")
+                yield OTHER_ENDPOINT.found(fix, **about, endpoint=bucket.endpoint)
         elif bucket.code == "WrongEndpoint":
-            yield fault(
-                f"the bucket {name} is not at {endpoint}. The console of OSS shows its endpoint",
-                snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com"),
-            )
+            fix = snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com")
+            yield WRONG_ENDPOINT.found(fix, **about)
         elif bucket.code == "NoSuchBucket":
-            yield fault(
-                f"the bucket {name} does not exist: recordings break with BucketNotFound",
-                f"aliyun oss mb oss://{name} --endpoint {endpoint}",
-            )
-        else:
-            yield warning(f"the bucket {name} could not be checked: {bucket.why}")
+            yield NO_BUCKET.found(f"aliyun oss mb oss://{name} --endpoint {endpoint}", **about)
 
 
 def lifecycle(snapshot: Snapshot) -> Findings:
+    if not snapshot.buckets:
+        yield NO_BUCKETS["lifecycle"].found()
     for bucket in snapshot.buckets.values():
-        if (
-            not isinstance(bucket, Unread)
-            and bucket.expires_days is not None
-            and bucket.expires_days < SOON_DAYS
-        ):
-            yield warning(
-                f"the bucket {bucket.name} deletes recordings after {bucket.expires_days} days."
-                " Check its lifecycle rules in the console of OSS"
-            )
+        if isinstance(bucket, Unread) or bucket.expires_days is None:
+            continue
+        if bucket.expires_days < SOON_DAYS:
+            yield DELETES_SOON.found(bucket=bucket.name, days=bucket.expires_days)
 
 
 def fresh(snapshot: Snapshot) -> Findings:
@@ -188,106 +305,158 @@ def fresh(snapshot: Snapshot) -> Findings:
 
     A configuration applies from the next publish on (docs/platform/live.md §6).
     """
+    if not any(domain.live for domain in snapshot.domains):
+        yield NO_STREAM.found()
     for domain in snapshot.domains:
-        for stream in () if isinstance(domain.online, Unread) else domain.online:
+        for stream in domain.live:
             config = domain.configuration(stream.app, stream.stream)
             if config and config.created_ms is not None and config.created_ms > stream.published_ms:
-                yield warning(
-                    f"{StreamKey(domain.name, stream.app, stream.stream)} was published before"
-                    f" the configuration {config} was created, which applies from its next publish"
-                )
+                key = StreamKey(domain.name, stream.app, stream.stream)
+                yield OLDER_THAN_CONFIG.found(stream=key, config=config)
 
 
 def recorded(snapshot: Snapshot) -> Findings:
-    """Yield a fault for each live stream that a rule records and that is not recorded.
+    """Yield one fault for each cause for which live streams that are wanted are not recorded.
 
     Manual recording (OnDemand 7) needs a command to start.
     """
     if isinstance(snapshot.policy, Unread) or isinstance(snapshot.listed, Unread):
         return
     known = {row["stream"]: row for row in snapshot.listed}
+    wanted = list(_wanted(snapshot, snapshot.policy, known))
+    found = list(_unrecorded(snapshot, wanted, known))
+    stage_says = next((p for p in snapshot.problems if p["code"] == "streams_unrecorded"), None)
+    if not found and stage_says:
+        found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
+    if not wanted and not found:
+        found = [NOT_LIVE.found()]
+    yield from found
+
+
+def _wanted(
+    snapshot: Snapshot, policy: Policy, known: dict[str, Json]
+) -> Iterator[tuple[Domain, StreamKey]]:
+    """Yield the live streams that a rule records, or somebody asked for.
+
+    What was published just now is on its way.
+    """
     for domain in snapshot.domains:
-        for stream in () if isinstance(domain.online, Unread) else domain.online:
-            key = StreamKey(domain.name, stream.app, stream.stream)
-            if snapshot.policy.rule(key).on_publish is not OnPublish.RECORD:
+        for stream in domain.live:
+            if snapshot.now_ms - stream.published_ms < ON_ITS_WAY_MS:
                 continue
-            if key.fault:
-                yield fault(
-                    f"{key} is live and cannot be recorded: its name {key.fault}. Publish it under"
-                    " another name"
-                )
-            else:
-                yield from _unrecorded(snapshot, str(key), known.get(str(key)))
+            key = StreamKey(domain.name, stream.app, stream.stream)
+            row = known.get(str(key), {})
+            if policy.rule(key).records_on_publish or row.get("wanted"):
+                yield domain, key
 
 
-NOT_RECORDED_PHASES = {"idle", "failed", "waiting"}
+ON_ITS_WAY_MS = 5_000
+"""A stream is recorded within this time of its publish, if all is well."""
+NOT_RECORDED_PHASES = {"idle", "failed", "waiting", "queued", "starting"}
 DELIBERATE_REASONS = {"held", "asked_stop", "time_over"}
 
 
-def _unrecorded(snapshot: Snapshot, stream: str, row: object) -> Iterator[Finding]:
-    fix = snapshot.fix_command(f"start {stream}")
-    if not isinstance(row, dict):
-        yield fault(f"{stream} is live and set to record, but the stage does not know it", fix)
-    elif row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in DELIBERATE_REASONS:
-        why = row["reason"]["text"]
-        yield fault(f"{stream} is live and set to record, but is not recorded: {why}", fix)
+def _unrecorded(
+    snapshot: Snapshot, wanted: Sequence[tuple[Domain, StreamKey]], known: dict[str, Json]
+) -> Iterator[Finding]:
+    for _domain, key in wanted:
+        if key.fault:
+            yield BAD_NAME.found(stream=key, why=key.fault)
+    good = [(domain, key) for domain, key in wanted if not key.fault]
+    unknown = [str(key) for _domain, key in good if str(key) not in known]
+    if unknown:
+        fix = _starts(snapshot, unknown)
+        yield NOT_KNOWN.found(fix, streams=_counted(unknown))
+    rows = [(domain, key, known[str(key)]) for domain, key in good if str(key) in known]
+    waits = [(domain, key, row) for domain, key, row in rows if _is_unrecorded(row)]
+    for code in dict.fromkeys(row["reason"]["code"] for *_rest, row in waits):
+        same = [wait for wait in waits if wait[2]["reason"]["code"] == code]
+        yield _of_cause(snapshot, code, same)
 
 
+def _is_unrecorded(row: Json) -> bool:
+    return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in DELIBERATE_REASONS
+
+
+CAUSES = {
+    "operator_action_needed": "role",
+    "live_not_activated": "role",
+    "observed": "policy",
+}
+"""Reasons of streams, and the check whose finding is the cause."""
+RETRIED = {"throttled", "unavailable", "never_sent", "in_doubt", "answer_lost", "not_live_yet"}
+RETRIED |= {"queued", "sent", "published", "seen_online", "no_quota"}
+"""Reasons for which the stage itself sends the start again: a start by hand would not be faster."""
+
+
+def _of_cause(
+    snapshot: Snapshot, code: str, same: Sequence[tuple[Domain, StreamKey, Json]]
+) -> Finding:
+    domain, key, row = same[0]
+    names = [str(key) for _domain, key, _row in same]
+    streams, why, fix = _counted(names), row["reason"]["text"], _starts(snapshot, names)
+    if code == NO_CONFIG:
+        if domain.configuration(key.app, key.stream):
+            return CONFIG_CAME_LATER.found(fix, streams=streams)
+        return NOT_RECORDED.found(because="recording", streams=streams, why=why)
+    if code in CAUSES:
+        return NOT_RECORDED.found(because=CAUSES[code], streams=streams, why=why)
+    return NOT_RECORDED.found("" if code in RETRIED else fix, streams=streams, why=why)
+
+
+def _counted(streams: Sequence[str]) -> str:
+    if len(streams) == 1:
+        return streams[0]
+    return _("{count} streams, such as {stream}").format(count=len(streams), stream=streams[0])
+
+
+MOST_STARTS = 5
+
+
+def _starts(snapshot: Snapshot, streams: Sequence[str]) -> str:
+    """Return the command that starts the streams, or the first few of them."""
+    return " && ".join(snapshot.fix_command(f"start {name}") for name in streams[:MOST_STARTS])
+
+
+_ALL = ("policy", "recordings", "vod")
 CHECKS = (
     Check(
         "recording",
-        "every rule that records has a recording configuration",
+        N_("whatever the policy lets be recorded has a recording configuration"),
         coverage,
-        ("policy", "recordings", "vod"),
+        _ALL,
     ),
-    Check(
-        "on-demand",
-        "every recording configuration is manual or on demand",
-        mode,
-        ("policy", "recordings", "vod"),
-    ),
-    Check(
-        "storage",
-        "no stream is configured for both OSS and VOD",
-        storage,
-        ("policy", "recordings", "vod"),
-    ),
+    Check("on-demand", N_("every recording configuration is manual or on demand"), mode, _ALL),
+    Check("storage", N_("no stream is configured for both OSS and VOD"), storage, _ALL),
     Check(
         "formats",
-        "every recording configuration names a format for the original stream",
+        N_("every recording configuration names a format for the original stream"),
         formats,
-        ("policy", "recordings", "vod"),
+        _ALL,
     ),
-    Check(
-        "names", "two streams never write the same object", names, ("policy", "recordings", "vod")
-    ),
-    Check(
-        "delay",
-        "DelayTime is the stage's merge delay",
-        delay,
-        ("examined", "policy", "recordings", "vod"),
-    ),
+    Check("names", N_("two streams never write the same object"), names, _ALL),
+    Check("delay", N_("DelayTime is the stage's merge delay"), delay, ("examined", *_ALL)),
     Check(
         "bucket",
-        "every recording bucket exists, at the configured endpoint",
+        N_("every recording bucket exists, at the configured endpoint"),
         buckets,
-        ("policy", "recordings"),
+        ("policy", "recordings", "buckets"),
     ),
     Check(
         "lifecycle",
-        "no bucket deletes recordings within a week",
+        N_("no bucket deletes recordings within a week"),
         lifecycle,
-        ("policy", "recordings"),
+        ("policy", "recordings", "buckets"),
     ),
     Check(
         "fresh",
-        "live streams were published under the present configuration",
+        N_("live streams were published under the present configuration"),
         fresh,
-        ("online", "policy", "recordings", "vod"),
+        ("online", *_ALL),
     ),
     Check(
         "recorded",
-        "every live stream that a rule records is recorded",
+        N_("every live stream that is wanted is recorded"),
         recorded,
         ("policy", "listed", "online"),
     ),

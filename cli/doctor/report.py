@@ -6,12 +6,34 @@ The doctor command calls it. docs/doctor.md documents the JSON. It must not prin
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from gettext import gettext as _
+from gettext import ngettext
 from typing import Any
+from unicodedata import east_asian_width
 
+from cli import exit_codes
 from cli.doctor.finding import Finding, Severity, worst
 from cli.printable import printable
 
-SEVERITY_WORDS = {Severity.OK: "ok", Severity.WARNING: "warning", Severity.FAULT: "fault"}
+SEVERITY_CODES = {
+    Severity.OK: "ok",
+    Severity.NOTHING: "nothing",
+    Severity.WARNING: "warning",
+    Severity.UNKNOWN: "unknown",
+    Severity.FAULT: "fault",
+}
+UNREACHED = ("stage.down", "stage.refuses")
+"""The findings with which nothing could be asked."""
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return 0 if nothing is to be done, 3 if something is, 4 if that could not be found out."""
+    if any(finding.code in UNREACHED for finding in findings):
+        return exit_codes.NOT_ASKED
+    if any(finding.severity in (Severity.FAULT, Severity.WARNING) for finding in findings):
+        return exit_codes.NOT_AS_WANTED
+    is_unknown = worst(findings) is Severity.UNKNOWN
+    return exit_codes.NOT_ASKED if is_unknown else exit_codes.AS_WANTED
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
@@ -19,37 +41,97 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     rows = [
         {
             "check": finding.check,
-            "severity": SEVERITY_WORDS[finding.severity],
+            "code": finding.code or None,
+            "severity": SEVERITY_CODES[finding.severity],
             "text": printable(finding.text),
             "fix": finding.fix or None,
+            "because": finding.because or None,
         }
         for finding in findings
     ]
     return {
         "findings": rows,
-        "severity": SEVERITY_WORDS[worst(findings)],
-        "exit": int(worst(findings)),
+        "severity": SEVERITY_CODES[worst(findings)],
+        "exit": exit_code(findings),
     }
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield what is wrong first, each cause with its consequences, and then the rest."""
     width = max((len(finding.check) for finding in findings), default=0)
-    for finding in findings:
-        text = printable(finding.text)
-        yield f"{SEVERITY_WORDS[finding.severity]:7}  {finding.check:{width}}  {text}"
-        if finding.fix:
-            yield f"{'':7}  {'':{width}}  fix: {printable(finding.fix)}"
+    roots = [finding for finding in findings if not finding.because]
+    wrong = [finding for finding in roots if finding.severity > Severity.NOTHING]
+    last_of = {finding.check: finding for finding in wrong}
+    for finding in wrong:
+        yield from _wrong(finding, width)
+        if last_of[finding.check] is finding:
+            yield from _consequences(findings, finding.check, width)
+    for finding in roots:
+        if finding not in wrong:
+            yield _line(finding, width)
     yield ""
     yield _summary(findings)
 
 
+def _line(finding: Finding, width: int) -> str:
+    word = severity_word(finding.severity)
+    padding = " " * (_word_width() - columns(word))
+    return f"{word}{padding}  {finding.check:{width}}  {printable(finding.text)}"
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal the text takes: a Chinese character takes two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def severity_word(severity: Severity) -> str:
+    words = {
+        Severity.OK: _("ok"),
+        Severity.NOTHING: _("nothing"),
+        Severity.WARNING: _("warning"),
+        Severity.UNKNOWN: _("unknown"),
+        Severity.FAULT: _("fault"),
+    }
+    return words[severity]
+
+
+def _word_width() -> int:
+    return max(columns(severity_word(severity)) for severity in Severity)
+
+
+def _wrong(finding: Finding, width: int) -> Iterator[str]:
+    yield _line(finding, width)
+    if finding.fix:
+        fix = _("fix: {command}").format(command=printable(finding.fix))
+        yield f"{'':{_word_width()}}  {'':{width}}  {fix}"
+
+
+def _consequences(findings: Sequence[Finding], root: str, width: int) -> Iterator[str]:
+    """Yield what follows from the finding of the check `root`, and then in one line what could not
+    be checked because of it."""
+    indent = f"{'':{_word_width()}}  {'':{width}}  "
+    follow = [finding for finding in findings if finding.because == root]
+    unknown = [finding.check for finding in follow if finding.severity is Severity.UNKNOWN]
+    for finding in follow:
+        if finding.severity is not Severity.UNKNOWN:
+            yield indent + _("therefore: {text}").format(text=printable(finding.text))
+    if unknown:
+        yield indent + _("not checked because of it: {checks}").format(checks=", ".join(unknown))
+
+
 def _summary(findings: Sequence[Finding]) -> str:
-    faults = sum(finding.severity is Severity.FAULT for finding in findings)
-    warnings = sum(finding.severity is Severity.WARNING for finding in findings)
-    if not faults and not warnings:
-        return f"{len(findings)} checks, nothing to fix."
-    return f"{_count(faults, 'fault')} and {_count(warnings, 'warning')}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    roots = [finding for finding in findings if not finding.because]
+    faults = sum(finding.severity is Severity.FAULT for finding in roots)
+    warnings = sum(finding.severity is Severity.WARNING for finding in roots)
+    unknown = len({f.check for f in findings if f.severity is Severity.UNKNOWN})
+    checks = len({finding.check for finding in findings})
+    if not (faults or warnings or unknown):
+        return _("{count} checks, nothing to fix.").format(count=checks)
+    parts = [
+        ngettext("{count} fault", "{count} faults", faults).format(count=faults),
+        ngettext("{count} warning", "{count} warnings", warnings).format(count=warnings),
+        ngettext("{count} check is unknown", "{count} checks are unknown", unknown).format(
+            count=unknown
+        ),
+    ]
+    return _("{parts}.").format(parts=_(", ").join(parts))

@@ -20,6 +20,10 @@ DEFAULT_INSTANCES = 100
 """The default quota of Function Compute in a region (docs/platform/function-compute.md §5)."""
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 """Codes of missing permissions begin with one of these."""
+NOBODY, NO_ANSWER = "InvalidCredentials", "NoAnswer"
+"""Our own codes: for missing credentials, and of a stage that does not answer at all."""
+
+_EXPLAINED = {"InvalidDomain": "domain", "NoSuchBucket": "bucket", "WrongEndpoint": "bucket"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,16 @@ class Unread:
     @property
     def is_forbidden(self) -> bool:
         return self.code.startswith(FORBIDDEN)
+
+    @property
+    def is_of_account(self) -> bool:
+        """Return True if Alibaba Cloud should have answered it, False if the stage should."""
+        return bool(self.action) or self.code == NOBODY
+
+    @property
+    def explained_by(self) -> str:
+        """Return the check that reports this code itself; empty if none does."""
+        return next((check for code, check in _EXPLAINED.items() if self.code.startswith(code)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +173,11 @@ class Domain:
         return max(fitting, key=Recording.rank, default=None)
 
     @property
+    def live(self) -> Sequence[Online]:
+        """Return the live streams, none if they could not be read."""
+        return () if isinstance(self.online, Unread) else self.online
+
+    @property
     def ingest(self) -> Sequence[str]:
         if isinstance(self.mapping, Unread):
             return ()
@@ -194,13 +213,14 @@ class StageRef:
     """The stage that is checked.
 
     `options` are the command options that name it; `live` is the option that names an emulator, for
-    commands that call Live; `instances` is the region's quota.
+    commands that call Live; `instances` is the region's quota. `is_local`: `make dev` runs it.
     """
 
     url: str
     options: str
     live: str = ""
     instances: int = DEFAULT_INSTANCES
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +229,8 @@ class Snapshot:
 
     `clock_offset_ms`: how far the stage's clock is ahead of Live's; `examined`: the answer of GET
     /v1/doctor; `listed`: the streams that the stage knows; `known`: for each secret that Live
-    holds, as "kind:secret", whether the stage knows it; `refused`: failed calls of the account.
+    holds, as "kind:secret", whether the stage knows it; `refused`: failed calls of the account;
+    `now_ms`: when it was read.
     """
 
     stage_ref: StageRef
@@ -224,6 +245,7 @@ class Snapshot:
     probes: Mapping[str, CallbackProbe] = field(default_factory=dict)
     known: Mapping[str, bool | None] = field(default_factory=dict, repr=False)
     refused: Sequence[Unread] = ()
+    now_ms: int = 0
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
         """Return the Unread values of these parts of the Snapshot or of its domains."""
@@ -238,6 +260,26 @@ class Snapshot:
     def fix_command(self, command: str) -> str:
         live = self.stage_ref.live if command.startswith("setup") else ""
         return f"live-record {command} {self.stage_ref.options}{live}"
+
+    def deploy_command(self) -> str:
+        """Return the command that gives the stage its settings anew; empty if no name is known."""
+        if self.stage_ref.is_local:
+            return "make dev"
+        return "" if isinstance(self.examined, Unread) else f"make deploy STAGE={self.stage_name}"
+
+    @property
+    def stage_name(self) -> str:
+        return "" if isinstance(self.examined, Unread) else str(self.examined["stage"])
+
+    @property
+    def store(self) -> Json:
+        """What the stage says of its store; empty if the stage could not be read."""
+        return {} if isinstance(self.examined, Unread) else self.examined["store"]
+
+    @property
+    def problems(self) -> Sequence[Json]:
+        """The problems that the stage reports of itself."""
+        return () if isinstance(self.health, Unread) else self.health.get("problems", ())
 
     def knows(self, kind: str, secret: str) -> bool | None:
         """Return whether the stage knows a secret; None if that could not be read.

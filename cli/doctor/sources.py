@@ -11,12 +11,10 @@ from typing import TypeVar
 
 from cli.account import Account, Declined
 from cli.api import Api
-from cli.doctor.snapshot import Bucket, Unread
-from cli.errors import Failure
+from cli.doctor.snapshot import NO_ANSWER, NOBODY, Bucket, Unread
+from cli.errors import Failure, StageRefusal
 
 T = TypeVar("T")
-NOBODY = "InvalidCredentials"
-"""Our own error code for missing credentials."""
 
 
 @dataclass(slots=True)
@@ -32,8 +30,10 @@ class Sources:
     def stage(self, subject: str, read: Callable[[], T]) -> T | Unread:
         try:
             return read()
-        except Failure as error:
+        except StageRefusal as error:
             return Unread(subject, str(error))
+        except Failure as error:
+            return Unread(subject, str(error), code=NO_ANSWER)
 
     def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
         """Return what `read` returns, or an Unread, which is also added to `refused`.

@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from cli.doctor.account import grant_command
-from cli.doctor.finding import Check, Finding, Findings, fault, warning
-from cli.doctor.snapshot import FORBIDDEN, Json, Snapshot, Unread
+from cli.doctor.account import REVOKED, grant_command
+from cli.doctor.finding import Check, Finding, Findings, fault, nothing, unknown, warning
+from cli.doctor.snapshot import FORBIDDEN, NO_ANSWER, Json, Snapshot, Unread
+from cli.texts import N_
 from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 ASKED_JUST_NOW = "AskedJustNow"
 """The stage asks Live every few seconds at most, whoever runs doctor."""
-UNKNOWN = "InvalidDomain"
+UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
-TIMER = "the timer calls reconcile every minute"
 STALE_MS, LATE_MS = 180_000, 120_000
 """Reconcile counts as stopped after the first; a due command is late after the second."""
 CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
@@ -28,154 +28,284 @@ RECENT_MS = 3_600_000
 CALLBACK_S, STREAM_CALLBACKS = 0.1, 2
 """The time of an instance for one callback, and the number of callbacks of a publish."""
 ROLE = grant_command("record-command", "ToRole --RoleName live-record-record-command")
-DEPLOY = "make deploy STAGE={}"
+_GRANT = "redis-cli -u $LIVE_RECORD_STORE acl setuser USER {}"
+_CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
+
+DOWN = fault("stage.down", N_("the stage does not answer: {why}"), blocks=True)
+REFUSES = fault("stage.refuses", N_("the stage does not let doctor ask: {why}"), blocks=True)
+UNREADABLE = fault("stage.unreadable", N_("{subject} could not be read: {why}"))
+STORE_COMMANDS = fault(
+    "store.commands", N_("the store's user may not run {commands}, which live-record needs")
+)
+STORE_UNAVAILABLE = fault("store.unavailable", N_("{problem}"), blocks=True)
+STORE_UNWRITABLE = fault("store.unwritable", N_("the store accepts no writes: {problem}"))
+STOPS = fault("health.stops", N_("{problem}. {advice}"))
+WARNS = warning("health.warns", N_("{problem}. {advice}"))
+NO_STORE_ID = warning(
+    "identity.none",
+    N_(
+        "whether the store was emptied is not checked: the stage has no LIVE_RECORD_STORE_ID. A"
+        " deploy gives it one"
+    ),
+)
+SQLITE = nothing("durable.file", N_("the store is a file of this machine, not a server"))
+REPLICA = fault(
+    "durable.replica",
+    N_("the store is a replica. Set LIVE_RECORD_STORE to the primary's address"),
+)
+NOT_PERSISTENT = fault(
+    "durable.memory",
+    N_("a restart of the store loses every intent: nothing is written to its disk"),
+)
+SELDOM_SYNCED = warning(
+    "durable.fsync", N_("the store lets the operating system decide when to write to disk")
+)
+NO_INFO = warning(
+    "durable.info",
+    N_(
+        "whether the store loses records in a restart or evicts them is not known: its user may"
+        " not run INFO"
+    ),
+)
+NOT_ASKED = unknown("durable.unread", N_("the settings of the store could not be read"))
+EVICTS = fault(
+    "durable.evicts",
+    N_("the store evicts records when memory runs short (maxmemory-policy {policy})"),
+)
+DISK = fault(
+    "durable.disk", N_("the store could not write to its disk. Check the free space of its disk")
+)
+NOT_IN_FORCE = fault(
+    "policy.refused",
+    N_("the store's newest policy is not in force, but the one before it: {why}"),
+)
+OBSERVES = warning(
+    "policy.observes",
+    N_("the stage only observes and sends no commands. LIVE_RECORD_MODE must not be observe"),
+)
+NEVER_RAN = warning(
+    "timer.never",
+    N_(
+        "reconcile has not run yet. Its timer calls it once a minute; if this lasts longer, check"
+        " that the timer is enabled"
+    ),
+)
+STOPPED = fault(
+    "timer.stopped", N_("reconcile last ran {age} ago. Check that its timer is enabled")
+)
+LATE = warning("timer.late", N_("streams that are due: {count}, the oldest for {age}"))
+NO_WAKE = warning(
+    "wake.none",
+    N_(
+        "a command that cannot be sent at once waits for the timer. Set LIVE_RECORD_WAKE_URL to"
+        " the address of reconcile's HTTP trigger"
+    ),
+)
+RELAY_LOST = warning(
+    "relay.lost",
+    N_(
+        "a callback did not reach its previous receiver, {age} ago. Check that the addresses of"
+        " forward_to answer"
+    ),
+)
+NO_FORWARDS = nothing("relay.none", N_("the policy forwards no callbacks"))
+NO_SECRETS = fault("secrets.none", N_("{variable} is unset, so every callback is rejected"))
+CLOCK_AHEAD = warning(
+    "clock.ahead",
+    N_("the stage's clock is {offset} ahead of Live's: at 5m, genuine callbacks are rejected"),
+)
+CLOCK_BEHIND = warning(
+    "clock.behind",
+    N_("the stage's clock is {offset} behind Live's: at 5m, genuine callbacks are rejected"),
+)
+CLOCK_OFF_AHEAD = fault(
+    "clock.far_ahead",
+    N_("the stage's clock is {offset} ahead of Live's: genuine callbacks are rejected"),
+)
+CLOCK_OFF_BEHIND = fault(
+    "clock.far_behind",
+    N_("the stage's clock is {offset} behind Live's: genuine callbacks are rejected"),
+)
+LIST_FORBIDDEN = fault(
+    "role.list",
+    N_(
+        "Live refuses to list the streams of {domain} to the function's role ({code}): the role"
+        " needs live:DescribeLiveStreamsOnlineList"
+    ),
+)
+ROLE_REVOKED = fault(
+    "role.revoked",
+    N_(
+        "Live does not accept the credentials of the function's role ({code}). Check in the"
+        " console of RAM that the role still exists and trusts Function Compute, then deploy again"
+    ),
+)
+LIST_FAILS = fault(
+    "role.list_fails",
+    N_(
+        "Live does not list the streams of {domain} to the function ({code}). While that lasts, a"
+        " stream whose callback was lost is not found; nothing else needs it"
+    ),
+)
+ASKED_RECENTLY = unknown(
+    "role.asked",
+    N_(
+        "whether Live lists the streams of {domain} to the function's role was asked a moment ago."
+        " Run doctor again"
+    ),
+)
+NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (as for {stream})"))
+COMMANDS_FORBIDDEN = fault(
+    "role.commands", N_("Live refuses the function's commands, as for {stream}: {problem}")
+)
+SMALL_QUOTA = warning(
+    "quota.small",
+    N_(
+        "{streams} streams that begin within one second take an estimated {needed} instances, and"
+        " the region is assumed to have {quota} (pass --instances if it has more). Streams whose"
+        " callbacks are refused are detected in the online list, up to 90 s later. Request a"
+        " higher quota at https://quotas.console.aliyun.com (product: Function Compute)"
+    ),
+)
+NO_LIMIT = nothing("quota.none", N_("the policy sets no limit, so there is no burst to estimate"))
 
 
 def up(snapshot: Snapshot) -> Findings:
-    """Yield one fault for each cause of an unreadable stage."""
-    unread_by_cause = {
-        unread.why: unread
-        for unread in (snapshot.health, snapshot.examined)
-        if isinstance(unread, Unread)
-    }
-    for unread in unread_by_cause.values():
-        yield fault(f"{unread.subject} could not be read: {unread.why}")
+    """Yield one fault for each cause of an unreadable stage. If its health says that the store is
+    away, the store is the cause, and the next check reports it."""
+    if _is_store_away(snapshot):
+        return
+    if isinstance(snapshot.examined, Unread):
+        is_down = snapshot.examined.code == NO_ANSWER
+        fix = "make dev" if snapshot.stage_ref.is_local and is_down else ""
+        yield (DOWN if is_down else REFUSES).found(fix, why=snapshot.examined.why)
+        return
+    parts = (snapshot.health, snapshot.policy, snapshot.listed)
+    unread = {part.why: part for part in parts if isinstance(part, Unread)}
+    for why, part in unread.items():
+        yield UNREADABLE.found(subject=part.subject, why=why)
 
 
-_GRANT = "redis-cli -u $LIVE_RECORD_STORE acl setuser USER {}"
+def _is_store_away(snapshot: Snapshot) -> bool:
+    return not isinstance(snapshot.health, Unread) and snapshot.health.get("store") == AWAY
+
+
+AWAY = "unavailable"
+"""What health says of a store that does not answer."""
 
 
 def store(snapshot: Snapshot) -> Findings:
     """Yield what keeps the store from being used: commands that its user may not run, or any
     other reason."""
-    view = {} if isinstance(snapshot.examined, Unread) else snapshot.examined["store"]
-    missing = view.get("missing", ())  # the release before has no such field
+    missing = snapshot.store.get("missing", ())  # the release before has no such field
     if missing:
-        text = f"the store's user may not run {', '.join(missing)}, which live-record needs"
         granted = " ".join(f"+{name.lower()}" for name in missing)
-        yield fault(text, _GRANT.format(f"~live-record:* {granted}"))
-    elif not view.get("writable", True):
-        yield fault(f"the store accepts no writes: {view['why']}")
+        fix = _GRANT.format(f"~live-record:* {granted}")
+        yield STORE_COMMANDS.found(fix, commands=", ".join(missing))
+    elif _is_store_away(snapshot):
+        yield STORE_UNAVAILABLE.found(problem=_store_problem(snapshot))
+    elif not _is_writable(snapshot):
+        yield STORE_UNWRITABLE.found(problem=_store_problem(snapshot))
 
 
-SHOWN_ELSEWHERE = {"store_unavailable", "reconcile_never_ran", "reconcile_silent", "mode_observe"}
+def _is_writable(snapshot: Snapshot) -> bool:
+    return bool(snapshot.store.get("writable", True))
+
+
+def _store_problem(snapshot: Snapshot) -> str:
+    """Return what is wrong, and what to do if health knows it."""
+    ours = [one for one in snapshot.problems if _is_of_store(one) and one["stops_commands"]]
+    why = snapshot.store.get("why") or (ours[0]["text"] if ours else "")
+    return f"{why}. {ours[0]['fix']}" if ours else str(why)
+
+
+SHOWN_ELSEWHERE = {"reconcile_never_ran", "reconcile_silent", "mode_observe", "streams_unrecorded"}
 """Problems of health that a check of their own reports, with the command that fixes them."""
+
+
+def _is_of_store(problem: Json) -> bool:
+    return str(problem["code"]).startswith("store_")
 
 
 def health(snapshot: Snapshot) -> Findings:
     """Yield each problem that the stage reports of itself and no other check does."""
-    problems = () if isinstance(snapshot.health, Unread) else snapshot.health.get("problems", ())
-    for problem in problems:
-        if problem["code"] not in SHOWN_ELSEWHERE:
-            severe = fault if problem["stops_commands"] else warning
-            yield severe(f"{problem['text']}. {problem['fix']}")
+    is_store_told = not _is_writable(snapshot)
+    for problem in snapshot.problems:
+        is_told = is_store_told and _is_of_store(problem) and problem["stops_commands"]
+        if problem["code"] not in SHOWN_ELSEWHERE and not is_told:
+            kind = STOPS if problem["stops_commands"] else WARNS
+            yield kind.found(problem=problem["text"], advice=problem["fix"])
 
 
 def durable(snapshot: Snapshot) -> Findings:
-    if (
-        not isinstance(snapshot.examined, Unread)
-        and snapshot.examined["store"]["engine"] == "redis"
-    ):
-        yield from _redis(snapshot.examined["store"]["settings"])
+    if snapshot.store.get("engine") == "sqlite":
+        yield SQLITE.found()
+    elif not _is_writable(snapshot) and not snapshot.store["settings"]:
+        yield NOT_ASKED.found(because="store")
+    elif snapshot.store.get("engine") == "redis":
+        yield from _redis(snapshot.store["settings"])
 
 
 def identity(snapshot: Snapshot) -> Findings:
     """Yield a warning if nobody would notice an emptied store. One that is, health reports."""
-    if not isinstance(snapshot.examined, Unread) and not snapshot.examined["store"]["expected_id"]:
-        yield warning(
-            "whether the store was emptied is not checked: the stage has no LIVE_RECORD_STORE_ID."
-            " A deploy gives it one",
-            _deploy(snapshot),
-        )
-
-
-_CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
+    if not snapshot.store["expected_id"]:
+        yield NO_STORE_ID.found(snapshot.deploy_command())
 
 
 def _redis(settings: Json) -> Iterator[Finding]:
     """Yield what makes the engine lose an accepted command: no persistence, eviction, errors."""
     if settings.get("role", "master") != "master":
-        yield fault("the store is a replica. Set LIVE_RECORD_STORE to the primary's address")
+        yield REPLICA.found()
     if settings.get("aof_enabled") == "0":
-        lost = "a restart of the store loses every intent: nothing is written to its disk"
-        yield fault(lost, _CONFIG.format("appendonly", "yes"))
+        yield NOT_PERSISTENT.found(_CONFIG.format("appendonly", "yes"))
     elif settings.get("appendfsync") == "no":
-        yield warning(
-            "the store lets the operating system decide when to write to disk",
-            _CONFIG.format("appendfsync", "everysec"),
-        )
+        yield SELDOM_SYNCED.found(_CONFIG.format("appendfsync", "everysec"))
     if "role" not in settings:
-        yield warning(
-            "whether the store loses records in a restart or evicts them is not known: its user may"
-            " not run INFO",
-            _GRANT.format("+info"),
-        )
+        yield NO_INFO.found(_GRANT.format("+info"))
     evicts = settings.get("maxmemory_policy", "noeviction")
     if evicts.startswith("allkeys"):  # the others evict keys that expire: we have none
-        lost = f"the store evicts records when memory runs short (maxmemory-policy {evicts})"
-        yield fault(lost, _CONFIG.format("maxmemory-policy", "noeviction"))
+        yield EVICTS.found(_CONFIG.format("maxmemory-policy", "noeviction"), policy=evicts)
     if settings.get("aof_last_write_status", "ok") != "ok":
-        yield fault("the store could not write to its disk. Check the free space")
+        yield DISK.found()
 
 
 def policy(snapshot: Snapshot) -> Findings:
-    apply_policy = snapshot.fix_command("policy apply policy.toml")
-    if not isinstance(snapshot.examined, Unread):
-        if snapshot.examined["policy"]["fault"]:
-            yield fault(
-                "the store's newest policy is not in force, but the one before it:"
-                f" {snapshot.examined['policy']['fault']}",
-                apply_policy,
-            )
-        if snapshot.examined["mode"] == Mode.OBSERVE.value:
-            yield warning(
-                "the stage only observes and sends no commands. LIVE_RECORD_MODE must not be"
-                " observe",
-                snapshot.fix_command("policy mode act"),
-            )
+    if isinstance(snapshot.examined, Unread):
+        return
+    if snapshot.examined["policy"]["fault"]:
+        fix = snapshot.fix_command("policy apply policy.toml")
+        yield NOT_IN_FORCE.found(fix, why=snapshot.examined["policy"]["fault"])
+    if snapshot.examined["mode"] == Mode.OBSERVE.value:
+        yield OBSERVES.found(snapshot.fix_command("policy mode act"))
 
 
 def timer(snapshot: Snapshot) -> Findings:
     if isinstance(snapshot.health, Unread) or "due" not in snapshot.health:
-        return  # without its store, which another check reports
+        return
     age, oldest = snapshot.health["reconciled_ms_ago"], snapshot.health["oldest_due_ms"]
-    fix = _deploy(snapshot)
+    fix = snapshot.deploy_command()
     if age is None:
-        yield fault(
-            "reconcile has never run, although it should within a minute of a deploy. Check that"
-            " its timer is enabled",
-            fix,
-        )
+        yield NEVER_RAN.found(fix)
     elif age > STALE_MS:
-        yield fault(f"reconcile last ran {written(age)} ago. Check that its timer is enabled", fix)
+        yield STOPPED.found(fix, age=written(age))
     elif oldest > LATE_MS:
-        yield warning(f"{snapshot.health['due']} streams are due, the oldest for {written(oldest)}")
-
-
-def _deploy(snapshot: Snapshot) -> str:
-    if isinstance(snapshot.examined, Unread):
-        return ""
-    return DEPLOY.format(snapshot.examined["stage"])
+        yield LATE.found(count=snapshot.health["due"], age=written(oldest))
 
 
 def wake(snapshot: Snapshot) -> Findings:
     if snapshot.setting("wakes") is False:
-        yield warning(
-            "a command that cannot be sent at once waits for the timer. Set LIVE_RECORD_WAKE_URL to"
-            " the address of reconcile's HTTP trigger",
-            _deploy(snapshot),
-        )
+        yield NO_WAKE.found(snapshot.deploy_command())
 
 
 def relay(snapshot: Snapshot) -> Findings:
     """Yield a warning if a callback recently failed to reach its previous receiver."""
-    lost = None if isinstance(snapshot.health, Unread) else snapshot.health.get("relay_lost_ms_ago")
-    forwards = not isinstance(snapshot.policy, Unread) and snapshot.policy.forward_to != ForwardTo()
-    if forwards and lost is not None and lost < RECENT_MS:
-        yield warning(
-            f"a callback did not reach its previous receiver, {written(lost)} ago. Check that the"
-            " addresses of forward_to answer"
-        )
+    if isinstance(snapshot.policy, Unread) or isinstance(snapshot.health, Unread):
+        return
+    lost = snapshot.health.get("relay_lost_ms_ago")
+    if snapshot.policy.forward_to == ForwardTo():
+        yield NO_FORWARDS.found()
+    elif lost is not None and lost < RECENT_MS:
+        yield RELAY_LOST.found(age=written(lost))
 
 
 def secrets(snapshot: Snapshot) -> Findings:
@@ -186,45 +316,58 @@ def secrets(snapshot: Snapshot) -> Findings:
     }
     for name, variable in without.items():
         if snapshot.setting(name) == 0:
-            yield fault(f"{variable} is unset, so every callback is rejected", _deploy(snapshot))
+            yield NO_SECRETS.found(snapshot.deploy_command(), variable=variable)
 
 
 def clock(snapshot: Snapshot) -> Findings:
     offset_ms = snapshot.clock_offset_ms
-    if not isinstance(offset_ms, Unread) and abs(offset_ms) > CLOCK_WARNING_MS:
-        way = "ahead of" if offset_ms > 0 else "behind"
-        text = f"the stage's clock is {written(abs(offset_ms))} {way} Live's"
-        if abs(offset_ms) > CLOCK_FAULT_MS:
-            yield fault(f"{text}: genuine callbacks are rejected")
-        else:
-            yield warning(f"{text}: at 5m, genuine callbacks will be rejected")
+    if isinstance(offset_ms, Unread) or abs(offset_ms) <= CLOCK_WARNING_MS:
+        return
+    is_far, is_ahead = abs(offset_ms) > CLOCK_FAULT_MS, offset_ms > 0
+    if is_far:
+        kind = CLOCK_OFF_AHEAD if is_ahead else CLOCK_OFF_BEHIND
+    else:
+        kind = CLOCK_AHEAD if is_ahead else CLOCK_BEHIND
+    yield kind.found(offset=written(abs(offset_ms)))
 
 
 def role(snapshot: Snapshot) -> Findings:
-    """Yield a fault for each call or command that Live refuses to the functions' own role."""
-    for entry in () if isinstance(snapshot.examined, Unread) else snapshot.examined["live"]:
-        code = entry["code"] or UNKNOWN
-        action = f"list the streams of {entry['domain']} to the function's role ({code})"
-        if code.startswith(FORBIDDEN):
-            needs = "live:DescribeLiveStreamsOnlineList"
-            yield fault(f"Live refuses to {action}: the role needs {needs}", ROLE)
-        elif code == ASKED_JUST_NOW:
-            yield warning(f"whether Live may {action} was asked a moment ago. Run doctor again")
-        elif not code.startswith(UNKNOWN):
-            yield fault(f"Live does not {action}")
-    if not isinstance(snapshot.listed, Unread):
-        yield from _refused(snapshot.listed)
+    """Yield one fault for each cause for which Live refuses the functions' calls or commands."""
+    listing = [] if isinstance(snapshot.examined, Unread) else snapshot.examined["live"]
+    codes = {entry["code"]: entry["domain"] for entry in reversed(listing) if entry["code"]}
+    findings = [_listing(code, domain, snapshot) for code, domain in codes.items()]
+    found = [finding for finding in findings if finding]
+    yield from found
+    is_revoked = ROLE_REVOKED.code in {finding.code for finding in found}
+    if not isinstance(snapshot.listed, Unread) and not is_revoked:
+        yield from _refused(snapshot, snapshot.listed)
 
 
-def _refused(listed: Sequence[Json]) -> Iterator[Finding]:
+def _listing(code: str, domain: str, snapshot: Snapshot) -> Finding | None:
+    if code.startswith(UNKNOWN_DOMAIN):
+        return None
+    if code.startswith(FORBIDDEN):
+        return LIST_FORBIDDEN.found(ROLE, domain=domain, code=code)
+    if code.startswith(REVOKED):
+        return ROLE_REVOKED.found(snapshot.deploy_command(), code=code)
+    if code == ASKED_JUST_NOW:
+        return ASKED_RECENTLY.found(domain=domain)
+    return LIST_FAILS.found(domain=domain, code=code)
+
+
+def _refused(snapshot: Snapshot, listed: Sequence[Json]) -> Iterator[Finding]:
+    """Yield one fault for all commands that Live refuses, since their cause is one."""
     for row in listed:
-        code, text = row["reason"]["code"], row["reason"]["text"]
+        code, problem, stream = row["reason"]["code"], row["reason"]["text"], row["stream"]
         if code == "live_not_activated":
-            yield fault(f"{text} (as for {row['stream']})")
+            yield NOT_ACTIVATED.found(problem=problem, stream=stream)
             return
         if code == "operator_action_needed":
-            sentence = f"Live refuses the function's commands, as for {row['stream']}: {text}"
-            yield fault(sentence, ROLE)
+            revoked = next((name for name in REVOKED if name in problem), "")
+            if revoked:
+                yield ROLE_REVOKED.found(snapshot.deploy_command(), code=revoked)
+            else:
+                yield COMMANDS_FORBIDDEN.found(ROLE, problem=problem, stream=stream)
             return
 
 
@@ -236,16 +379,11 @@ def instances(snapshot: Snapshot) -> Findings:
     """
     size = _size(snapshot)
     if size is None:
+        yield NO_LIMIT.found()
         return
     needed, quota = math.ceil(size * STREAM_CALLBACKS * CALLBACK_S), snapshot.stage_ref.instances
     if needed > quota:
-        yield warning(
-            f"{size} streams that begin within one second take an estimated {needed} instances, and"
-            f" the region is assumed to have {quota} (pass --instances if it has more). Streams"
-            " whose callbacks are refused are detected in the online list, up to 90 s later."
-            " Request a higher quota at"
-            " https://quotas.console.aliyun.com (product: Function Compute)"
-        )
+        yield SMALL_QUOTA.found(streams=size, needed=needed, quota=quota)
 
 
 def _size(snapshot: Snapshot) -> int | None:
@@ -260,48 +398,72 @@ def _size(snapshot: Snapshot) -> int | None:
     return min((limit for limit in (whole, found) if limit is not None), default=None)
 
 
-CHECKS = (
-    Check("stage", "the stage answers, and its settings are sound", up),
+ROOTS = (
+    Check("stage", N_("the stage answers, and its settings are sound"), up),
     Check(
         "store",
-        "the store answers, accepts writes, and refuses no command that is needed",
+        N_("the store answers, accepts writes, and refuses no command that is needed"),
         store,
-        ("examined",),
+        after=("stage",),
     ),
-    Check("health", "the stage reports no other problem of its own", health, ("health",)),
+)
+"""The checks that most others come after."""
+OF_STORE = ("stage", "store")
+CHECKS = (
     Check(
-        "identity",
-        "an emptied store would be noticed",
-        identity,
-        ("examined",),
+        "health",
+        N_("the stage reports no other problem of its own"),
+        health,
+        ("health",),
+        OF_STORE,
     ),
+    Check("identity", N_("an emptied store would be noticed"), identity, after=OF_STORE),
     Check(
         "durable",
-        "the store loses nothing in a restart and evicts nothing",
+        N_("the store loses nothing in a restart and evicts nothing"),
         durable,
-        ("examined",),
+        after=OF_STORE,
     ),
-    Check("policy", "the newest policy is in force, in mode act", policy, ("examined", "policy")),
-    Check("timer", TIMER, timer, ("health",)),
-    Check("wake", "commands that cannot be sent at once wake a reconcile", wake, ("examined",)),
-    Check("relay", "callbacks reach their previous receivers", relay, ("health", "policy")),
+    Check(
+        "policy",
+        N_("the newest policy is in force, in mode act"),
+        policy,
+        ("policy",),
+        OF_STORE,
+    ),
+    Check("timer", N_("the timer calls reconcile every minute"), timer, ("health",), OF_STORE),
+    Check(
+        "wake",
+        N_("commands that cannot be sent at once wake a reconcile"),
+        wake,
+        after=OF_STORE,
+    ),
+    Check(
+        "relay",
+        N_("callbacks reach their previous receivers"),
+        relay,
+        ("health", "policy"),
+        OF_STORE,
+    ),
     Check(
         "secrets",
-        "the stage has keys and a path token to verify callbacks with",
+        N_("the stage has keys and a path token to verify callbacks with"),
         secrets,
-        ("examined",),
+        after=("stage",),
     ),
-    Check("clock", "the stage's clock agrees with Live's", clock, ("clock_offset_ms",)),
+    Check("clock", N_("the stage's clock agrees with Live's"), clock, ("clock_offset_ms",)),
     Check(
         "role",
-        "the function's role may call Live, and its commands are not refused",
+        N_("the function's role may call Live, and its commands are not refused"),
         role,
-        ("examined", "listed"),
+        ("listed",),
+        OF_STORE,
     ),
     Check(
         "quota",
-        "by estimate, --instances instances suffice for the policy's largest burst",
+        N_("by estimate, the region's instances suffice for the policy's largest burst"),
         instances,
-        ("examined", "policy"),
+        ("policy",),
+        ("stage",),
     ),
 )

@@ -17,10 +17,12 @@ import click
 from cli import output
 from cli.ending_signals import ending_signals
 from cli.local import demo as demonstration
+from cli.local.readiness import make_ready
 from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, Stack, running
 from cli.packaging import RUNTIMES
 from cli.packaging.command import unpacked
-from cli.paths import need_checkout
+from cli.paths import need_checkout, policy_file
+from cli.policy_file import read_policy
 from cli.stage_registry import DEV, STATE, Target, register
 from cli.stage_registry import path as stages_file
 
@@ -91,6 +93,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         store=store,
         deployed=unpacked(runtime, folder / "code") if runtime else None,
     ) as stack:
+        make_ready(stack, read_policy(policy_file()))
         register(DEV, Target(stack.fc, TOKEN, stack.live, stack.rtmp))
         for line in _addresses(stack):
             click.echo(line)

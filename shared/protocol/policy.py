@@ -18,9 +18,11 @@ class Mode(str, Enum):
 
 
 class OnPublish(str, Enum):
-    """What a publish causes. `IGNORE`: only what was asked for is recorded."""
+    """What a publish causes. `IGNORE`: only what was asked for is recorded. `ON_REQUEST`: the same,
+    and setup and doctor see to it that a start by hand finds a recording configuration."""
 
     RECORD = "record"
+    ON_REQUEST = "on_request"
     IGNORE = "ignore"
 
 
@@ -80,6 +82,15 @@ class Rule(Struct, frozen=True):
     def name(self) -> str:
         """Return a name that is unique in a policy and stable over releases: quotas count by it."""
         return str(self.match)
+
+    @property
+    def records_on_publish(self) -> bool:
+        return self.on_publish is OnPublish.RECORD
+
+    @property
+    def may_record(self) -> bool:
+        """Return True if streams of it are recorded, by a publish or when somebody asks."""
+        return self.on_publish is not OnPublish.IGNORE
 
 
 class ForwardTo(Struct, frozen=True):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from cli.doctor.checks import CHECKS
+from cli.doctor.checks import CHECKS, kinds
 from cli.doctor.finding import Finding, Severity, examine, worst
 from cli.doctor.snapshot import (
     Bucket,
@@ -114,8 +114,11 @@ HEALTHY = Snapshot(
         "record_key:record-key": True,
         "path_token:path-token": True,
     },
+    now_ms=NOON + 60_000,
 )
-AWAY = Unread("the stage", "nothing answers")
+AWAY = Unread("the stage", "nothing answers", code="NoAnswer")
+NOT_LET = Unread("the stage", "Forbidden: the token lacks the scope control")
+UNLISTED = Unread("its streams", "InternalError")
 UNKNOWN_REJECTION = Unread(
     "the domain's mapping", "Forbidden.RAM", "live:DescribeLiveDomainMapping", "Forbidden.RAM"
 )
@@ -159,6 +162,8 @@ def listed(code: str = "never_asked", phase: str = "idle") -> list[dict[str, Any
 
 
 ONLINE = [Online("classroom", "lesson", NOON)]
+NO_CONFIG = "no_record_config"
+OTHER_APP = replace(CONFIGURATION, app="other")
 OBSERVED = replace(HEALTHY, examined={**EXAMINED, "mode": "observe"})
 NO_ROLE = [{"domain": LIVE, "online": None, "code": "Forbidden.RAM"}]
 ASKING = replace(CONFIGURATION, on_demand=1)
@@ -172,6 +177,139 @@ NOBODY = Unread("who they are of", "no credentials", "sts:GetCallerIdentity", "I
 
 RELAY_LOST = {**HEALTH, "relay_lost_ms_ago": 60_000}
 ROLE = "aliyun ram CreatePolicy --PolicyName live-record-record-command"
+
+REVOKED = Unread("who", "", "sts:GetCallerIdentity", "InvalidAccessKeyId.NotFound")
+SILENT = Unread("the recordings", "NeverSent", "live:DescribeLiveRecordConfig", "NeverSent")
+UNKNOWN = Severity.UNKNOWN
+STORE_PROBLEM = {"code": "store_disk", "text": "disk", "fix": "Free it.", "stops_commands": True}
+NO_STORE = {"ready": False, "store": "unavailable", "problems": [STORE_PROBLEM]}
+WAITS = {"code": "streams_unrecorded", "text": "3 wait", "fix": "See.", "stops_commands": False}
+
+
+def of_role(code: str) -> Snapshot:
+    return replace(HEALTHY, examined={**EXAMINED, "live": [{"domain": LIVE, "code": code}]})
+
+
+def asking(url: str) -> Snapshot:
+    return domain(recordings=[ASKING], record_callback=replace(TELLS_RECORD, on_demand_url=url))
+
+
+def known(secret: str) -> Snapshot:
+    return replace(HEALTHY, known={**HEALTHY.known, secret: False})
+
+
+MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
+    ("credentials", FAULT, "not valid", "", lambda: replace(HEALTHY, identity=REVOKED)),
+    (
+        "credentials",
+        UNKNOWN,
+        "could not be determined",
+        "",
+        lambda: replace(HEALTHY, identity=replace(REVOKED, code="NeverSent")),
+    ),
+    ("access", UNKNOWN, "NeverSent", "", lambda: replace(HEALTHY, refused=[SILENT, SILENT])),
+    ("clock", WARNING, "1m behind", "", lambda: replace(HEALTHY, clock_offset_ms=-60_000)),
+    ("clock", FAULT, "5m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=300_000)),
+    ("domain", FAULT, "bound to none", APPLY, lambda: domain(mapping=[(LIVE, "publish")])),
+    (
+        "durable",
+        UNKNOWN,
+        "settings of the store",
+        "",
+        lambda: examined("store", writable=False, why="no memory", settings={}),
+    ),
+    ("store", FAULT, "Free it", "", lambda: replace(HEALTHY, health=NO_STORE)),
+    (
+        "mapping",
+        WARNING,
+        "pushed to it directly",
+        "",
+        lambda: replace(
+            domain(mapping=[(LIVE, "vhost")]),
+            policy=policy(POLICY.replace('["push.example.com"]', "[]")),
+        ),
+    ),
+    (
+        "on-demand-callback",
+        FAULT,
+        "old.example.com",
+        TAKE_OVER,
+        lambda: asking("https://old.example.com/x"),
+    ),
+    ("on-demand-callback", FAULT, "not to /callbacks", SETUP, lambda: asking(STREAM_URL)),
+    ("on-demand-callback", FAULT, "over http", SETUP, lambda: asking(ASK_URL.replace("s:", ":"))),
+    (
+        "on-demand-callback",
+        FAULT,
+        "path token",
+        SETUP,
+        lambda: replace(asking(ASK_URL), known={"path_token:path-token": False}),
+    ),
+    (
+        "record-callback",
+        FAULT,
+        "old.example.com",
+        TAKE_OVER,
+        lambda: domain(record_callback=replace(TELLS_RECORD, url="https://old.example.com/x")),
+    ),
+    (
+        "record-callback",
+        FAULT,
+        "over http",
+        SETUP,
+        lambda: domain(record_callback=replace(TELLS_RECORD, url=RECORD_URL.replace("s:", ":"))),
+    ),
+    ("record-callback", FAULT, "path token", SETUP, lambda: known("path_token:path-token")),
+    (
+        "stream-callback",
+        FAULT,
+        "not to /callbacks",
+        SETUP,
+        lambda: domain(stream_callbacks={PUSH: replace(TELLS_STREAM, url=RECORD_URL)}),
+    ),
+    (
+        "stream-key",
+        FAULT,
+        "does not sign",
+        SETUP,
+        lambda: domain(stream_callbacks={PUSH: replace(TELLS_STREAM, signs=False)}),
+    ),
+    ("record-key", FAULT, "does not know", SETUP, lambda: known("record_key:record-key")),
+    (
+        "recorded",
+        FAULT,
+        "by now",
+        "live-record start",
+        lambda: replace(domain(online=ONLINE), listed=listed(NO_CONFIG, "failed")),
+    ),
+    (
+        "recorded",
+        FAULT,
+        "3 wait. See",
+        "",
+        lambda: replace(HEALTHY, health={**HEALTH, "problems": [WAITS]}),
+    ),
+    (
+        "recording",
+        FAULT,
+        "asked for by somebody",
+        f"{APPLY} && {SETUP}",
+        lambda: replace(
+            domain(recordings=[replace(CONFIGURATION, app="class*")]),
+            listed=[{**listed(NO_CONFIG, "failed")[0], "stream": f"{LIVE}/yard/x"}],
+        ),
+    ),
+    ("role", UNKNOWN, "a moment ago", "", lambda: of_role("AskedJustNow")),
+    ("role", FAULT, "InternalError", "", lambda: of_role("InternalError")),
+    ("role", FAULT, "InvalidAccessKeyId", DEPLOY, lambda: of_role("InvalidAccessKeyId.NotFound")),
+    (
+        "role",
+        FAULT,
+        "so it is (as for",
+        "",
+        lambda: replace(HEALTHY, listed=listed("live_not_activated")),
+    ),
+)
 
 CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
@@ -196,6 +334,8 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, refused=[UNKNOWN_REJECTION]),
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
+    ("stage", FAULT, "not let doctor", "", lambda: replace(HEALTHY, examined=NOT_LET)),
+    ("stage", FAULT, "its streams could not", "", lambda: replace(HEALTHY, listed=UNLISTED)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
     (
         "store",
@@ -217,8 +357,8 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ("policy", WARNING, "only observes", ACT, lambda: OBSERVED),
     (
         "timer",
-        FAULT,
-        "never run",
+        WARNING,
+        "has not run yet",
         DEPLOY,
         lambda: replace(HEALTHY, health={**HEALTH, "reconciled_ms_ago": None}),
     ),
@@ -232,7 +372,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "timer",
         WARNING,
-        "streams are due",
+        "streams that are due",
         "",
         lambda: replace(HEALTHY, health={**HEALTH, "oldest_due_ms": 200_000}),
     ),
@@ -388,7 +528,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "the stage does not know it",
+        "not known to the stage",
         f"live-record start {LIVE}/classroom/lesson",
         lambda: domain(online=ONLINE),
     ),
@@ -495,18 +635,19 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
 )
 
 
+CASES += MORE
+
+
 def found(snapshot: Snapshot, check: str) -> list[Finding]:
     return [
         finding
         for finding in examine(CHECKS, snapshot)
-        if finding.check == check and finding.severity
+        if finding.check == check and finding.severity > Severity.NOTHING
     ]
 
 
 def test_a_healthy_stage_has_nothing_to_fix() -> None:
-    assert [
-        finding for finding in examine(CHECKS, HEALTHY) if finding.severity is not Severity.OK
-    ] == []
+    assert worst(examine(CHECKS, HEALTHY)) <= Severity.NOTHING
 
 
 @pytest.mark.parametrize("harmless", ["noeviction", "volatile-lru", "volatile-ttl"])
@@ -542,16 +683,74 @@ def test_every_check_says_something_whatever_could_not_be_read() -> None:
     )
     findings = examine(CHECKS, dark)
 
-    assert [finding.check for finding in findings if finding.severity is Severity.OK] == ["access"]
-    assert worst(findings) is Severity.FAULT
+    assert [finding.check for finding in findings if finding.severity is Severity.OK] == []
+    assert {finding.check: finding.code for finding in findings if not finding.because} == {
+        "stage": "stage.down",
+        "credentials": "credentials.none",
+    }
 
 
-def test_a_check_says_once_what_it_could_not_look_at() -> None:
+def test_a_check_says_once_for_each_cause_what_it_could_not_look_at() -> None:
     """A stage that is away darkens most of them: one line of each is enough."""
     dark = replace(HEALTHY, examined=AWAY, policy=replace(AWAY, subject="its policy"), listed=AWAY)
     (finding,) = found(dark, "quota")
 
-    assert finding.text == "could not be checked, because the stage, its policy could not be read"
+    assert (finding.severity, finding.because) == (Severity.UNKNOWN, "stage")
+
+
+def test_a_store_that_does_not_answer_is_the_cause_of_what_is_not_known() -> None:
+    """Not even the stage's own examination answers in time then."""
+    problem = {"code": "store_unreachable", "text": "it is away", "fix": "Bring it back."}
+    problems = [{**problem, "stops_commands": True}]
+    away = {"ready": False, "store": "unavailable", "problems": problems}
+    dark = replace(HEALTHY, health=away, examined=AWAY, listed=AWAY, policy=AWAY, domains=[])
+    findings = examine(CHECKS, dark)
+
+    assert [f.code for f in findings if f.severity is Severity.FAULT] == ["store.unavailable"]
+    of_store = ("health", "identity", "durable", "policy", "timer", "wake", "relay", "role")
+    assert {f.because for f in findings if f.check in of_store} == {"store"}
+    assert Severity.OK not in {f.severity for f in findings if f.check in of_store}
+
+
+def test_what_cannot_be_compared_is_not_said_to_be_well() -> None:
+    silent = domain(record_callback=replace(TELLS_RECORD, key=""))
+    (finding,) = [f for f in examine(CHECKS, silent) if f.check == "record-key"]
+
+    assert (finding.severity, finding.code) == (Severity.NOTHING, "record-key.not_told")
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [("Forbidden.RAM", ROLE), ("InvalidAccessKeyId.NotFound", DEPLOY), ("InternalError", "")],
+)
+def test_the_cure_for_a_refusal_fits_its_cause(code: str, fix: str) -> None:
+    refused = replace(
+        HEALTHY, examined={**EXAMINED, "live": [{"domain": LIVE, "online": None, "code": code}]}
+    )
+    (finding,) = found(refused, "role")
+
+    assert (code in finding.text, finding.fix.startswith(fix), bool(finding.fix)) == (
+        True,
+        True,
+        bool(fix),
+    )
+
+
+def test_forty_streams_of_one_cause_are_one_finding_and_it_leads_to_the_cause() -> None:
+    names = [f"lesson{number}" for number in range(40)]
+    rows = [{**listed(NO_CONFIG, "failed")[0], "stream": f"{LIVE}/classroom/{n}"} for n in names]
+    online = [Online("classroom", name, 0) for name in names]
+    snapshot = replace(domain(online=online, recordings=[OTHER_APP]), listed=rows)
+    (finding,) = found(snapshot, "recorded")
+
+    assert (finding.because, finding.fix) == ("recording", "")
+    assert "40 streams, such as" in finding.text
+    assert found(snapshot, "recording")[0].code == "recording.rule"
+
+
+def test_everything_that_can_be_found_is_shown_to_be_found() -> None:
+    shown = {f.code for *_, change in CASES for f in examine(CHECKS, change())}
+    assert {kind.code for kind in kinds() if kind.severity is not Severity.NOTHING} - shown == set()
 
 
 def test_what_live_refused_is_not_said_to_be_well() -> None:
@@ -573,7 +772,7 @@ def test_what_live_refused_is_not_said_to_be_well() -> None:
     about_domains = {
         check.name
         for check in CHECKS
-        if check.rests_on[:1] == ("policy",) or "recordings" in check.rests_on
+        if set(check.rests_on) & {field.name for field in fields(Domain)}
     }
     assert silent & about_domains == set()
 

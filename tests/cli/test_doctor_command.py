@@ -38,9 +38,19 @@ def checked(*words: str) -> dict[str, str]:
 def test_everything_is_looked_at_where_nothing_answers() -> None:
     result = doctor("--url", NOWHERE, "--token", "x")
 
-    assert result.exit_code == 2
-    reported = set(re.findall(r"^(?:ok|warning|fault) +(\S+)", result.stdout, re.MULTILINE))
-    assert {check.name for check in CHECKS} <= reported
+    assert result.exit_code == 4
+    assert [check.name for check in CHECKS if check.name not in result.stdout] == []
+
+
+def test_a_stage_that_is_down_is_one_finding_and_the_rest_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    result = doctor("--url", NOWHERE, "--token", "x", "--live", NOWHERE)
+    faults = re.findall(r"^fault +(\S+)", result.stdout, re.MULTILINE)
+
+    assert faults == ["stage"]
+    assert "not checked because of it: store, health, identity" in result.stdout
 
 
 def test_without_credentials_it_says_which_to_set() -> None:
@@ -59,11 +69,11 @@ def test_a_live_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_stage_that_no_file_names_is_no_better_than_a_fault() -> None:
     result = doctor("--stage", "prod")
 
-    assert result.exit_code == 2
+    assert result.exit_code == 2  # of click
     assert "There is no stage prod" in result.output
 
 
-def test_a_file_of_stages_that_cannot_be_read_is_no_better_than_a_fault(tmp_path: Path) -> None:
+def test_a_file_of_stages_that_cannot_be_read_leaves_everything_unknown(tmp_path: Path) -> None:
     (tmp_path / "stages.toml").write_text("[prod\n")
 
-    assert doctor("--stage", "prod").exit_code == 2
+    assert doctor("--stage", "prod").exit_code == 4
