@@ -109,6 +109,9 @@ class Reason(OpenEnum):
     FILE_FAILED = "file_failed"
     REPORTED_LATE = "reported_late"
     FORGED = "forged"
+    # what the account of a stream shows
+    NO_FILE = "no_file"
+    LEARNT_LATE = "learnt_late"
     # what becomes of the record
     FORGOTTEN = "forgotten"
     # what Live asks and remarks

@@ -1,0 +1,174 @@
+"""What of a stream is there, and what is missing: computed from its edges and its files.
+
+The API calls it for each stream that is asked about. The tolerances, and which clock is believed,
+are here alone.
+
+    wanted      ───────────────────────────────────────────
+    live           ├───────────────────┤     ├──────────────
+    recorded       ·····├──────────┤···········├────────────
+                   └──┘ start grace    └ gap   └ grace
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from shared.ledger.edges import Edge, EdgeKind
+from shared.ledger.spans import Span, common, merged, total_ms, without
+from shared.protocol.file import File
+from shared.protocol.reason import Reason
+
+START_GRACE_MS = 5_000
+"""ms that a start may take without being missed: a publish callback comes some 2 s late."""
+TOLERANCE_MS = 2_000
+"""A gap is longer than this: Live reports whole seconds, at each of its two edges."""
+FILE_LATE_MS = 900_000
+"""ms after which a file that Live has not reported counts as missing. A file comes after the merge
+delay, and Live may deliver a callback minutes later."""
+
+
+class Gap(Struct, frozen=True):
+    """Time that was wanted and live and was not recorded, and why."""
+
+    span: Span
+    reason: Reason
+
+    @property
+    def ms(self) -> int:
+        return self.span.ms
+
+
+class Coverage(Struct, frozen=True):
+    """The account of a stretch of time. Each list of spans is sorted and within the stretch.
+
+    `due_ms`: how long it was wanted and live. `missing_ms`: the sum of the gaps. `latency_ms`: how
+    long the starts took, as far as they were within the grace. `due_ms` is what was recorded of it,
+    plus these two, plus what is shorter than the tolerance."""
+
+    wanted: tuple[Span, ...]
+    live: tuple[Span, ...]
+    recorded: tuple[Span, ...]
+    gaps: tuple[Gap, ...]
+    due_ms: int
+    covered_ms: int
+    missing_ms: int
+    latency_ms: int
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the part that is there of what was due; None where nothing was."""
+        return None if self.due_ms == 0 else 1 - self.missing_ms / self.due_ms
+
+
+def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: int) -> Coverage:
+    """Return what was wanted, live, recorded and missing within a stretch of time, as it is known
+    at `now`. `edges` are in the order in which they were noted."""
+    within = Span(within.start, max(min(within.stop, now), within.start))
+    wanted = _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
+    sessions = _spans(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
+    noted = _spans(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now)
+    recorded = _corrected(noted, merged(_by_files(files)), now)
+    gaps, latency_ms = list[Gap](), 0
+    for piece in _due(sessions, wanted):
+        missing, latency = _missing(piece, recorded)
+        latency_ms += total_ms(common(latency, [within]))
+        for span in common(missing, [within]):
+            gaps.append(Gap(span, _reason(span, piece, edges, noted)))
+    due = common(_due(sessions, wanted), [within])
+    return Coverage(
+        wanted=tuple(common(wanted, [within])),
+        live=tuple(_clipped(sessions, within)),
+        recorded=tuple(common(recorded, [within])),
+        gaps=tuple(gaps),
+        due_ms=total_ms(due),
+        covered_ms=total_ms(common(due, recorded)),
+        missing_ms=sum(gap.ms for gap in gaps),
+        latency_ms=latency_ms,
+    )
+
+
+def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
+    """Return the spans between the edges of two kinds, one for each beginning; the last one may go
+    on. An edge that was noted later is no earlier than the one before: a late report of a time that
+    is over changes no span that is closed."""
+    found, begun, last = list[Span](), None, 0
+    for edge in edges:
+        if edge.kind not in (begins, ends):
+            continue
+        last = max(last, edge.at)
+        if begun is not None:
+            found.append(Span(begun, last))
+        begun = last if edge.kind is begins else None
+    if begun is not None:
+        found.append(Span(begun, max(now, begun)))
+    return [span for span in found if span.ms > 0]
+
+
+def _by_files(files: Iterable[File]) -> Iterable[Span]:
+    """Yield the span of each file, which Live's own clock gives; a file without one has none."""
+    for file in files:
+        start, stop, duration = file.start, file.stop, file.duration
+        if start is None and stop is not None and duration:
+            start = stop - duration
+        if stop is None and start is not None and duration:
+            stop = start + duration
+        if start is not None and stop is not None:
+            yield Span(start, stop)
+
+
+def _corrected(noted: list[Span], filed: list[Span], now: int) -> list[Span]:
+    """Return what was recorded: where there are files, their own times hold. What no file shows yet
+    is believed until a file of it would be late; where there is no file at all, for good: their
+    callback may not be configured."""
+    found = list(filed)
+    for span in noted:
+        near = Span(span.start - START_GRACE_MS, span.stop + START_GRACE_MS)
+        files = common(filed, [near])
+        if not files:
+            found.append(span)
+            continue
+        found += [hole for hole in without([span], files) if now - hole.stop < FILE_LATE_MS]
+    return merged(found)
+
+
+def _due(sessions: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
+    """Return the pieces of time that were live and wanted, one for each session: each begins with a
+    start of its own."""
+    return [piece for session in sessions for piece in common([session], wanted)]
+
+
+def _missing(piece: Span, recorded: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """Return the gaps of a piece, and the time that its start took within the grace."""
+    holes = without([piece], recorded)
+    head = Span(piece.start, min(piece.start + START_GRACE_MS, piece.stop))
+    latency = common([hole for hole in holes if hole.start == piece.start], [head])
+    rest = without(holes, latency)
+    return [hole for hole in rest if hole.ms > TOLERANCE_MS], latency
+
+
+def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
+    """Return each span within the stretch; those that touch stay apart, for they are sessions."""
+    clipped = (Span(max(s.start, within.start), min(s.stop, within.stop)) for s in spans)
+    return [span for span in clipped if span.ms > 0]
+
+
+def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> Reason:
+    """Return why a gap is there. Where live-record believed that Live recorded, the files show
+    otherwise. Else the last obstacle that was noted in its session counts; a start that only waited
+    for its turn was late because its session was reported late."""
+    if total_ms(common([gap], noted)) * 2 > gap.ms:
+        return Reason.NO_FILE
+    noted_in = [
+        edge
+        for edge in edges
+        if edge.kind is EdgeKind.CAUSE
+        and edge.reason is not None
+        and piece.start - START_GRACE_MS <= edge.at <= gap.stop
+    ]
+    obstacles = [edge.reason for edge in noted_in if edge.reason is not Reason.QUEUED]
+    if obstacles and obstacles[-1] is not None:
+        return obstacles[-1]
+    late = not noted_in or noted_in[0].at - piece.start > START_GRACE_MS
+    return Reason.LEARNT_LATE if late else Reason.QUEUED

@@ -1,0 +1,135 @@
+"""The edges of a stream's account: what changed between two versions of its record.
+
+The engine appends them in the save that it makes anyway. A document is never rewritten for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+from msgspec import Struct
+
+from shared.protocol.derived.explain import cause_of_delay
+from shared.protocol.derived.phase import is_unmanaged
+from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.events import StreamSettings
+from shared.protocol.reason import Reason
+from shared.protocol.state.intent import Requester
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import Session, SessionState
+
+
+class EdgeKind(str, Enum):
+    """What begins or ends: `cause` says why a stream that is live and wanted is not recorded."""
+
+    LIVE = "live"
+    OFF = "off"
+    WANTED = "wanted"
+    UNWANTED = "unwanted"
+    RECORDED = "recorded"
+    NOT_RECORDED = "not_recorded"
+    CAUSE = "cause"
+
+
+class Edge(Struct, frozen=True):
+    """One change, at `at`: by Live's clock where Live gave the time, else by ours."""
+
+    kind: EdgeKind
+    at: int
+    reason: Reason | None = None
+
+
+def edges_between(
+    before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
+) -> tuple[Edge, ...]:
+    """Return the edges between two versions of a record, the second one saved at `now`. No edge
+    lies ahead of that."""
+    found = (
+        *_live(before, after, now),
+        *_wanted(before, after),
+        *_recorded(before, after, now),
+        *_cause(before, after, now, settings),
+    )
+    return tuple(Edge(edge.kind, min(edge.at, now), edge.reason) for edge in found)
+
+
+def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
+    """Yield the edges of sessions. One that is ending may go on: its end counts once it has ended,
+    from when it was marked."""
+    old, new = before.session, after.session
+    if new is None or new == old:
+        return
+    if old is not None and new.number != old.number:
+        if old.state is not SessionState.ENDED:
+            yield Edge(EdgeKind.OFF, min(_ended_at(old, now), new.began))
+        yield Edge(EdgeKind.LIVE, new.began)
+    elif old is None:
+        yield Edge(EdgeKind.LIVE, new.began)
+    if after.is_off and not (before.is_off and old is not None and old.number == new.number):
+        yield Edge(EdgeKind.OFF, _ended_at(new, now))
+
+
+def _ended_at(session: Session, now: int) -> int:
+    return session.last_unpublish_time or session.off_since or now
+
+
+def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
+    """Yield what a person or a rule has changed. A rule wants a session from its beginning on, also
+    one that was reported late."""
+    intent, session = after.intent, after.session
+    if before.intent.wanted is intent.wanted:
+        return
+    if intent.wanted and intent.requester is Requester.POLICY and session is not None:
+        yield Edge(EdgeKind.WANTED, min(intent.made_at, session.began))
+    else:
+        yield Edge(EdgeKind.WANTED if intent.wanted else EdgeKind.UNWANTED, intent.made_at)
+
+
+def is_recorded(record: StreamRecord) -> bool:
+    """Return True if Live records it, whoever asked for that."""
+    return record.is_recorded or is_unmanaged(record)
+
+
+def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
+    was, is_ = is_recorded(before), is_recorded(after)
+    reopened = was and is_ and before.session_number != after.session_number
+    if (was and not is_) or reopened:
+        yield Edge(EdgeKind.NOT_RECORDED, _paused_at(before, after, now))
+    if (is_ and not was) or reopened:
+        yield Edge(EdgeKind.RECORDED, _recorded_at(after, now))
+
+
+def _recorded_at(record: StreamRecord, now: int) -> int:
+    confirmation, report = record.confirmation, record.last_report
+    started_at = (confirmation.begun_at or confirmation.at) if confirmation else 0
+    if report is not None and report.recording and report.at >= started_at:
+        return report.when
+    return started_at or now
+
+
+def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
+    """Return when the recording paused or stopped, as well as anybody knows."""
+    report, session = after.last_report, after.session
+    if report is not None and not report.recording and report != before.last_report:
+        return report.when
+    if after.denied_at is not None:
+        return after.denied_at
+    if session is not None and session.state is not SessionState.LIVE:
+        return _ended_at(session, now)
+    return now
+
+
+def _cause(
+    before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
+) -> Iterator[Edge]:
+    """Yield a new cause. A command on the wire is none: what kept it waiting stays the cause."""
+    cause = _obstacle(after, now, settings)
+    if cause is not None and cause not in (Reason.SENT, _obstacle(before, now, settings)):
+        yield Edge(EdgeKind.CAUSE, now, cause)
+
+
+def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> Reason | None:
+    if wrong_since(record) is None:
+        return None
+    return cause_of_delay(record, now, settings).code

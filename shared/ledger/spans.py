@@ -1,0 +1,65 @@
+"""Arithmetic of spans of time: ms since the epoch, sorted, the end not included.
+
+The rest of the ledger uses it. It knows nothing of streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+
+class Span(Struct, frozen=True, order=True):
+    """From `start` to before `stop`, in ms since the epoch."""
+
+    start: int
+    stop: int
+
+    @property
+    def ms(self) -> int:
+        return self.stop - self.start
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans sorted, without empty ones, and those that touch as one."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if span.stop <= span.start:
+            continue
+        if found and span.start <= found[-1].stop:
+            found[-1] = Span(found[-1].start, max(found[-1].stop, span.stop))
+        else:
+            found.append(span)
+    return found
+
+
+def common(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return the time that is in both."""
+    ours, theirs = merged(some), merged(others)
+    found, place = list[Span](), 0
+    for span in ours:
+        while place < len(theirs) and theirs[place].stop <= span.start:
+            place += 1
+        for other in theirs[place:]:
+            if other.start >= span.stop:
+                break
+            found.append(Span(max(span.start, other.start), min(span.stop, other.stop)))
+    return found
+
+
+def without(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return the time that is in `some` and not in `others`."""
+    found = list[Span]()
+    theirs = merged(others)
+    for span in merged(some):
+        begin = span.start
+        for hole in common([span], theirs):
+            found.append(Span(begin, hole.start))
+            begin = hole.stop
+        found.append(Span(begin, span.stop))
+    return merged(found)
+
+
+def total_ms(spans: Sequence[Span]) -> int:
+    return sum(span.ms for span in merged(spans))

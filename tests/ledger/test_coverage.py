@@ -1,0 +1,144 @@
+"""What is said to be missing of a stream, and why."""
+
+from __future__ import annotations
+
+from shared.ledger import Gap, Span
+from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
+from shared.ledger.spans import total_ms
+from shared.protocol import Reason, Reported, StreamSettings
+from shared.protocol.command_errors import NoRecordConfig, Throttled
+from shared.protocol.file import File
+from tests.conftest import NOON
+from tests.ledger.stories import Account
+from tests.support.stream_story import RECORDS, SECOND
+
+MINUTE = 60 * SECOND
+BY_RULE = StreamSettings(rule=RECORDS)
+
+
+def live(settings: StreamSettings = BY_RULE) -> Account:
+    """Return the account of a stream that has just come up and is wanted."""
+    account = Account(settings)
+    account.publish()
+    return account
+
+
+def gaps(account: Account) -> list[tuple[int, int, Reason]]:
+    """Return where the gaps begin, in s after noon, how long they are, in s, and why."""
+    found = account.covers().gaps
+    return [((g.span.start - NOON) // SECOND, g.ms // SECOND, g.reason) for g in found]
+
+
+def test_a_stream_that_is_recorded_at_once_has_no_gap() -> None:
+    account = live()
+    account.passes(2 * SECOND)
+    account.answer().passes(10 * MINUTE)
+    covered = account.covers()
+    assert (covered.gaps, covered.ratio) == ((), 1.0)
+    assert covered.latency_ms == 2 * SECOND
+    assert covered.due_ms == 10 * MINUTE + 2 * SECOND
+
+
+def test_a_stream_that_nobody_wants_is_due_nothing() -> None:
+    account = live(StreamSettings())
+    account.passes(MINUTE)
+    covered = account.covers()
+    assert (covered.due_ms, covered.ratio) == (0, None)
+    assert [span.ms for span in covered.live] == [MINUTE]
+
+
+def test_what_live_refuses_is_missing_and_the_answer_is_the_cause() -> None:
+    account = live()
+    account.answer(NoRecordConfig("CodeConfigNotFound")).passes(MINUTE)
+    assert gaps(account) == [(5, 55, Reason.NO_RECORD_CONFIG)]
+    assert account.covers().latency_ms == START_GRACE_MS
+
+
+def test_a_start_that_was_throttled_for_long_is_missing_until_it_was_accepted() -> None:
+    account = live()
+    for _ in range(4):
+        account.answer(Throttled("Throttling.User", retry_after=10 * SECOND)).passes(11 * SECOND)
+    account.answer().passes(MINUTE)
+    ((start, seconds, reason),) = gaps(account)
+    assert (start, reason) == (5, Reason.THROTTLED)
+    assert 25 <= seconds <= 45
+
+
+def test_a_start_without_a_slot_waits_for_its_turn() -> None:
+    account = Account(BY_RULE)
+    account.lane_is_free = False
+    account.publish().passes(20 * SECOND)
+    assert gaps(account) == [(5, 15, Reason.QUEUED)]
+
+
+def test_a_stream_that_is_seen_late_was_reported_late() -> None:
+    account = Account(BY_RULE)
+    account.now += 40 * SECOND
+    account.seen(NOON).answer().passes(MINUTE)
+    assert gaps(account) == [(5, 35, Reason.LEARNT_LATE)]
+
+
+def test_a_pause_of_the_recording_is_missing_until_it_goes_on() -> None:
+    account = live()
+    account.answer().passes(MINUTE)
+    account.happens(Reported(recording=False, what="record_paused", time=account.now))
+    account.passes(20 * SECOND)
+    account.happens(Reported(recording=True, what="record_resumed", time=account.now))
+    account.passes(MINUTE)
+    ((start, seconds, reason),) = gaps(account)
+    assert (start, reason) == (60, Reason.PAUSED)
+    assert 0 < seconds <= 20
+
+
+def test_the_time_between_two_publishes_is_not_missing() -> None:
+    account = live()
+    account.answer().passes(MINUTE)
+    account.goes_off().passes(10 * MINUTE)
+    account.publish().answer().passes(MINUTE)
+    covered = account.covers()
+    assert covered.gaps == ()
+    assert len(covered.live) == 2
+    assert covered.due_ms == 2 * MINUTE
+
+
+def test_files_correct_what_was_believed() -> None:
+    account = live()
+    account.answer().passes(10 * MINUTE)
+    account.goes_off().passes(FILE_LATE_MS + MINUTE)
+    account.files = (
+        File("a.flv", NOON + 20 * SECOND, NOON + 4 * MINUTE),
+        File("b.flv", NOON + 6 * MINUTE, NOON + 10 * MINUTE),
+    )
+    assert gaps(account) == [(5, 15, Reason.NO_FILE), (240, 120, Reason.NO_FILE)]
+
+
+def test_a_file_that_is_not_late_yet_is_not_missing() -> None:
+    account = live()
+    account.answer().passes(20 * MINUTE)
+    account.files = (File("a.flv", NOON, NOON + 10 * MINUTE),)
+    assert gaps(account) == []
+
+
+def test_a_file_without_a_stop_lasts_as_long_as_its_duration() -> None:
+    account = live()
+    account.answer().passes(5 * MINUTE)
+    account.goes_off().passes(FILE_LATE_MS + MINUTE)
+    account.files = (File("a.flv", NOON, None, 3 * MINUTE),)
+    assert gaps(account) == [(180, 120, Reason.NO_FILE)]
+
+
+def test_only_the_stretch_that_was_asked_for_counts() -> None:
+    account = live()
+    account.answer(NoRecordConfig("CodeConfigNotFound")).passes(10 * MINUTE)
+    covered = account.covers(NOON + MINUTE, NOON + 2 * MINUTE)
+    assert covered.gaps == (Gap(Span(NOON + MINUTE, NOON + 2 * MINUTE), Reason.NO_RECORD_CONFIG),)
+    assert (covered.due_ms, covered.missing_ms, covered.ratio) == (MINUTE, MINUTE, 0.0)
+
+
+def test_an_unmanaged_recording_is_kept_account_of_too() -> None:
+    account = live(StreamSettings())
+    account.happens(Reported(recording=True, what="record_started", time=account.now))
+    account.passes(MINUTE)
+    covered = account.covers()
+    assert total_ms(covered.recorded) == MINUTE
+    assert covered.due_ms == 0
