@@ -193,6 +193,7 @@ class StreamSettingsCache:
             hold=settings.hold,
             merge_delay=settings.merge_delay,
             keep=settings.keep,
+            keep_ledger=settings.keep_ledger,
             status_known=status_known,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,

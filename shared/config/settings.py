@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     merge_delay: int
     signature_window: int
     keep: int
+    keep_ledger: int
 
     def __repr__(self) -> str:
         """Return a text without secrets."""
@@ -190,6 +191,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         merge_delay=read.take("MERGE_DELAY", values.merge_delay, "180s"),
         signature_window=read.take("SIGNATURE_WINDOW", values.signature_window, "5m"),
         keep=read.take("KEEP", values.keep, "30d"),
+        keep_ledger=read.take("KEEP_LEDGER", values.keep, "400d"),
     )
 
 

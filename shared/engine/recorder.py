@@ -23,6 +23,7 @@ from shared.engine.effects import (
     TakeDue,
     do,
 )
+from shared.ledger import edges_between
 from shared.protocol import (
     Accepted,
     CommandSettled,
@@ -211,6 +212,7 @@ class Recorder:
             save = self._save(loaded, decision.record, if_slot, settings, options)
             must_fit = ends_recording(loaded.record, decision.record, event)
             save = replace(save, entries=decision.entries, files=_left(event), must_fit=must_fit)
+            save = _with_edges(save, loaded, settings)
             saved = yield from do(SaveOrClaim(save))
             if not isinstance(saved, Conflict):
                 return _after(step, save, saved)
@@ -261,6 +263,7 @@ class Recorder:
             if_no_quota=if_no_quota,
             sets_aside=loaded.sets_aside,
             keep_ms=max(settings.keep, LEAST_KEEP_MS),
+            keep_ledger_ms=settings.keep_ledger,
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
@@ -300,6 +303,16 @@ class Recorder:
             return None
         options = replace(options, must_save=True)
         return (yield from self.handle_alone(keys[0], TimePassed(), options, is_due=True))
+
+
+def _with_edges(save: Save, loaded: Loaded, settings: StreamSettings) -> Save:
+    """Return the save with what it adds to the account, in either case."""
+    before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
+    return replace(
+        save,
+        edges=edges_between(before, save.if_no_slot, now, settings),
+        edges_over_quota=edges_between(before, over_quota, now, settings) if over_quota else (),
+    )
 
 
 def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _DecisionStep:

@@ -7,7 +7,23 @@ knows neither the clock nor the store.
 from __future__ import annotations
 
 from shared.ledger.coverage import Coverage, Gap, coverage
-from shared.ledger.edges import Edge, EdgeKind, edges_between
+from shared.ledger.edges import (
+    KEEP_LEDGER_MS,
+    LEDGER_MAX_ENTRIES,
+    Edge,
+    EdgeKind,
+    edges_between,
+)
 from shared.ledger.spans import Span
 
-__all__ = ["Coverage", "Edge", "EdgeKind", "Gap", "Span", "coverage", "edges_between"]
+__all__ = [
+    "KEEP_LEDGER_MS",
+    "LEDGER_MAX_ENTRIES",
+    "Coverage",
+    "Edge",
+    "EdgeKind",
+    "Gap",
+    "Span",
+    "coverage",
+    "edges_between",
+]

@@ -92,11 +92,11 @@ def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: in
 def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
     """Return the spans between the edges of two kinds, one for each beginning; the last one may go
     on. An edge that was noted later is no earlier than the one before: a late report of a time that
-    is over changes no span that is closed."""
-    found, begun, last = list[Span](), None, 0
-    for edge in edges:
-        if edge.kind not in (begins, ends):
-            continue
+    is over changes no span that is closed. What ends first had begun when the account begins."""
+    found, last = list[Span](), 0
+    ours = [edge for edge in edges if edge.kind in (begins, ends)]
+    begun = edges[0].at if ours and ours[0].kind is ends else None
+    for edge in ours:
         last = max(last, edge.at)
         if begun is not None:
             found.append(Span(begun, last))

@@ -32,6 +32,12 @@ class EdgeKind(str, Enum):
     CAUSE = "cause"
 
 
+KEEP_LEDGER_MS = 400 * 86_400_000
+"""ms for which an account is kept, where nothing else is said: disputes and invoices come late."""
+LEDGER_MAX_ENTRIES = 5_000
+"""Edges that are kept of one stream: some 800 interruptions."""
+
+
 class Edge(Struct, frozen=True):
     """One change, at `at`: by Live's clock where Live gave the time, else by ours."""
 

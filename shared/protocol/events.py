@@ -22,6 +22,7 @@ class StreamSettings(Struct, frozen=True):
     hold: int = 12 * HOUR_MS
     merge_delay: int = 180_000
     keep: int = 30 * 24 * HOUR_MS
+    keep_ledger: int = 400 * 24 * HOUR_MS
     status_known: bool = False  # status callbacks are known to work for the domain
     observe: bool = False
     max_concurrent: int | None = None  # of the whole account

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.ledger import Edge, EdgeKind
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import with_state
 from shared.protocol.state.recording import StreamRecord
@@ -81,3 +82,19 @@ def entry_from_json(code: str, about: str) -> HistoryEntry:
         return HistoryEntry(Reason(code), msgspec.json.decode(about, type=dict[str, str | int]))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return HistoryEntry(Reason(code))
+
+
+def edge_to_text(edge: Edge) -> str:
+    """Return an edge of an account as text: "kind at", and the reason if there is one."""
+    return f"{edge.kind.value} {edge.at} {edge.reason.value if edge.reason else ''}".rstrip()
+
+
+_KINDS = {kind.value: kind for kind in EdgeKind}
+
+
+def edge_from_text(text: str) -> Edge | None:
+    """Return the edge; None if a later release wrote one of a kind that this one does not know."""
+    kind, at, *reason = text.split(" ")
+    if kind not in _KINDS:
+        return None
+    return Edge(_KINDS[kind], int(at), Reason(reason[0]) if reason else None)

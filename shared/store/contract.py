@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from shared.ledger import KEEP_LEDGER_MS, Edge
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
@@ -47,8 +48,10 @@ class Save(Struct, frozen=True):
     another stream's file hides it from neither.
 
     Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
-    deleted, with all that is stored about its stream. One that `must_fit` is stored even if the
-    engine is full, without its lines of history and files then.
+    deleted, with all that is stored about its stream but the account. `edges`, or
+    `edges_over_quota`, are added to the account, and are kept for `keep_ledger_ms`. A record that
+    `must_fit` is stored even if the engine is full, without its lines of history, files and edges
+    then.
 
     With `if_no_quota` the flight must also fit into the quota. A stream that does not count
     against the quota yet is refused in two cases: the quota is used up, or more urgent streams
@@ -73,6 +76,9 @@ class Save(Struct, frozen=True):
     decided_at: int = 0
     keep_ms: int = KEEP_MS
     must_fit: bool = False
+    edges: tuple[Edge, ...] = ()
+    edges_over_quota: tuple[Edge, ...] = ()
+    keep_ledger_ms: int = KEEP_LEDGER_MS
 
     @property
     def key(self) -> StreamKey:
@@ -109,6 +115,12 @@ def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
     return (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if over_quota else save.entries
 
 
+def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:
+    """Return the edges that a save has added to the account."""
+    over_quota = isinstance(saved, Stored) and saved.over_quota
+    return save.edges_over_quota if over_quota else save.edges
+
+
 class HistoryLine(Struct, frozen=True):
     """One line of history, which occurred `count` times in a row, last at `last_at`."""
 
@@ -124,6 +136,10 @@ class Filter(Struct, frozen=True):
     phase: Phase | None = None
     domain: str | None = None
     app: str | None = None
+
+    def fits(self, key: StreamKey) -> bool:
+        """Return True if a stream is of the domain and the application."""
+        return self.domain in (None, key.domain) and self.app in (None, key.app)
 
 
 class Watched(Struct, frozen=True):

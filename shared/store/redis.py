@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from shared.ledger import Edge
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
@@ -16,7 +17,7 @@ from shared.protocol.state.command import Flight
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store import scripts
-from shared.store.codec import entry_from_json, from_json
+from shared.store.codec import edge_from_text, entry_from_json, from_json
 from shared.store.contract import (
     COMMANDS,
     DAY_MS,
@@ -56,6 +57,7 @@ from shared.store.save_request import (
     key_of,
     name_of,
     own_uri_of,
+    pieces_of,
     uri_of,
 )
 from shared.store.scripts import Script
@@ -132,6 +134,7 @@ class RedisStore:
             *(self._of(kind, key) for kind in ("record", "history", "files")),
             *self._keys("later", "line", "lined", "counts", "names", "phases", "waits", "uris"),
             *self._keys(f"watched:{key.domain}", "quarantine"),
+            *self._keys("ledger", "accounts", "account_ages"),
         ]
 
     def poll_slot(self, wait: int) -> float | None:
@@ -295,6 +298,22 @@ class RedisStore:
             after = keys[-1]
         return found
 
+    def accounts(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamKey]:
+        """Return the streams of which there is an account, in the order of their keys, from behind
+        `after` on. A phase in `wanted` is left aside: a stream may be forgotten by now."""
+        found, first = dict[StreamKey, None](), pieces_of(after)[1] if after else "-"
+        while len(found) < limit:
+            range_ = (first, "+", "LIMIT", 0, PAGE_ROWS)
+            names = self._do("ZRANGEBYLEX", *self._keys("accounts"), *range_)
+            keys = [key_of(name.rpartition("\0")[0]) for name in names]
+            found |= dict.fromkeys(key for key in keys if wanted.fits(key))
+            if len(names) < PAGE_ROWS:
+                break
+            first = f"({names[-1]}"
+        return list(found)[:limit]
+
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         """Return the keys behind `after`, in their order, without reading a record. One index holds
         every name, another every name by phase. Of an application only a domain's is a range of
@@ -363,6 +382,13 @@ class RedisStore:
         known = self._do("HMGET", *self._keys("uris"), *named)
         kept = [own or first for own, first in zip(known, known[len(uris) :], strict=False)]
         return list(map(file_of, found[::2], found[1::2], kept))
+
+    def edges(self, key: StreamKey) -> Sequence[Edge]:
+        """Return a stream's account, in the order in which its edges were noted."""
+        names = self._do("ZRANGEBYLEX", *self._keys("accounts"), *pieces_of(key))
+        pieces = self._do("HMGET", *self._keys("ledger"), *names) if names else ()
+        lines = [line for piece in pieces for line in (piece or "").splitlines()]
+        return [edge for line in lines if (edge := edge_from_text(line.partition(" ")[2]))]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Return the history, newest first."""

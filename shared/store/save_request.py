@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from shared.ledger import LEDGER_MAX_ENTRIES
 from shared.protocol.derived.due_times import (
     PRIORITY_OF,
     command_priority,
@@ -21,18 +22,25 @@ from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command, StreamKey
-from shared.store.codec import entry_to_json, to_json
+from shared.store.codec import edge_to_text, entry_to_json, to_json
 from shared.store.contract import HISTORY_MAX_ENTRIES, RECHECK_MS, STEP_MS, Save, watched_of
 
 POSITION_PREFIX_CHARS = 1 + 3 + 14
 """How many characters of an order stand before the name: command_priority, priority, age."""
 AGE_CHARS = 14
 _LOWEST_POINTS = 100
+PIECE_ENTRIES, PIECE_MS = 50, 30 * 86_400_000
+"""Of how many edges, and of how many ms, a piece of an account is made: it ages as a whole."""
 
 
 def name_of(key: StreamKey) -> str:
     """Sorts as the key itself does."""
     return f"{key.domain}\0{key.app}\0{key.stream}"
+
+
+def pieces_of(key: StreamKey) -> tuple[str, str]:
+    """Return the range, for ZRANGEBYLEX, of the names of the pieces of an account."""
+    return f"[{name_of(key)}\0", f"({name_of(key)}\1"
 
 
 def key_of(member: str) -> StreamKey:
@@ -63,6 +71,12 @@ def encode_save(save: Save, interval: float) -> str:
         "entries": [f"{entry.code.value} {entry_to_json(entry)}" for entry in save.entries],
         "no_quota": f"{Reason.NO_QUOTA.value} {entry_to_json(HistoryEntry(Reason.NO_QUOTA))}",
         "files": [_file(file) for file in save.files],
+        "edges": [edge_to_text(edge) for edge in save.edges],
+        "edges_over_quota": [edge_to_text(edge) for edge in save.edges_over_quota],
+        "keep_ledger_ms": save.keep_ledger_ms,
+        "piece_edges": PIECE_ENTRIES,
+        "piece_ms": PIECE_MS,
+        "max_pieces": LEDGER_MAX_ENTRIES // PIECE_ENTRIES,
         "age_chars": AGE_CHARS,
         "start_priority": str(PRIORITY_OF[Command.START]),
         "recheck_ms": RECHECK_MS,

@@ -31,6 +31,11 @@ CREATE TABLE IF NOT EXISTS file (
     stop_unknown INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (domain, uri)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS file_stream ON file (domain, app, stream, stop, start);
+CREATE TABLE IF NOT EXISTS ledger (
+    id INTEGER PRIMARY KEY, domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
+    edge TEXT NOT NULL, noted_at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS ledger_stream ON ledger (domain, app, stream, id);
+CREATE INDEX IF NOT EXISTS ledger_age ON ledger (noted_at);
 CREATE TABLE IF NOT EXISTS rate_limit (
     name TEXT PRIMARY KEY, free_at REAL NOT NULL,
     minute INTEGER NOT NULL, used INTEGER NOT NULL, before INTEGER NOT NULL) WITHOUT ROWID;

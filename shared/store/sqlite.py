@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 from msgspec.structs import astuple, replace
 
 from shared import retry
+from shared.ledger import LEDGER_MAX_ENTRIES, Edge
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
@@ -24,7 +25,14 @@ from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store import command_queue
-from shared.store.codec import entry_from_json, entry_to_json, from_json, to_json
+from shared.store.codec import (
+    edge_from_text,
+    edge_to_text,
+    entry_from_json,
+    entry_to_json,
+    from_json,
+    to_json,
+)
 from shared.store.contract import (
     COMMANDS,
     DAY_MS,
@@ -48,6 +56,7 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    edges_of,
     entries_of,
     growth,
     watched_of,
@@ -133,7 +142,7 @@ class SqliteStore:
             if not (save.must_fit or save.if_no_slot.is_blank):
                 raise
             self._make_room()
-            return self._save(replace(save, entries=(), files=()))
+            return self._save(replace(save, entries=(), files=(), edges=(), edges_over_quota=()))
 
     def _save(self, save: Save) -> Saved:
         # Version, slot and quota are read and written in one transaction: two writers of one
@@ -154,6 +163,7 @@ class SqliteStore:
             command_queue.move(db, rule, row[5], save.quota, now)
             _append(db, save, entries_of(save, saved), now)
             _keep(db, save, now)
+            _add_edges(db, save, edges_of(save, saved), now)
         return saved
 
     def _choose(
@@ -340,20 +350,10 @@ class SqliteStore:
     ) -> Sequence[StreamRecord | Unreadable]:
         """Return records in the order of their keys, from behind `after` on: records that are added
         before a page do not move it."""
-        asked: list[tuple[str, str]] = [
-            (f"{name}=?", value)
-            for name, value in (
-                ("phase", wanted.phase.value if wanted.phase else None),
-                ("domain", wanted.domain),
-                ("app", wanted.app),
-            )
-            if value is not None
-        ]
-        where = " AND ".join(["(domain, app, stream) > (?,?,?)", *(term for term, _ in asked)])
-        values = (*(_columns(after) if after else ("", "", "")), *(value for _, value in asked))
+        terms, values = _terms(wanted, after)
         with self._reading() as db:
             rows = db.execute(
-                f"SELECT domain, app, stream, document FROM record WHERE {where}"  # noqa: S608 - terms of our own
+                f"SELECT domain, app, stream, document FROM record WHERE {terms}"  # noqa: S608 - terms of our own
                 " ORDER BY domain, app, stream LIMIT ?",
                 (*values, limit),
             ).fetchall()
@@ -422,6 +422,29 @@ class SqliteStore:
                 (*_columns(key), limit),
             ).fetchall()
         return [File(uri.partition("\0")[0], *row) for uri, *row in rows]
+
+    def edges(self, key: StreamKey) -> Sequence[Edge]:
+        """Return a stream's account, in the order in which its edges were noted."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT edge FROM ledger WHERE domain=? AND app=? AND stream=? ORDER BY id",
+                _columns(key),
+            ).fetchall()
+        return [edge for row in rows if (edge := edge_from_text(row[0]))]
+
+    def accounts(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamKey]:
+        """Return the streams of which there is an account, in the order of their keys, from behind
+        `after` on. A phase in `wanted` is left aside: a stream may be forgotten by now."""
+        terms, values = _terms(replace(wanted, phase=None), after)
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT DISTINCT domain, app, stream FROM ledger WHERE {terms}"  # noqa: S608 - terms of our own
+                " ORDER BY domain, app, stream LIMIT ?",
+                (*values, limit),
+            ).fetchall()
+        return [StreamKey(*row) for row in rows]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         """Return a stream's history, newest first."""
@@ -621,6 +644,21 @@ def _columns(key: StreamKey) -> tuple[str, str, str]:
     return (key.domain, key.app, key.stream)
 
 
+def _terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]]:
+    """Return the terms of a WHERE for what is wanted from behind a key on, and their values."""
+    asked: list[tuple[str, str]] = [
+        (f"{name}=?", value)
+        for name, value in (
+            ("phase", wanted.phase.value if wanted.phase else None),
+            ("domain", wanted.domain),
+            ("app", wanted.app),
+        )
+        if value is not None
+    ]
+    terms = " AND ".join(["(domain, app, stream) > (?,?,?)", *(term for term, _ in asked)])
+    return terms, (*(_columns(after) if after else ("", "", "")), *(value for _, value in asked))
+
+
 def _read(key: StreamKey, document: str) -> StreamRecord | Unreadable:
     try:
         return from_json(key, document)
@@ -725,6 +763,33 @@ def _append(db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry],
         (*key, *key, HISTORY_MAX_ENTRIES),
     )
     _drop_old_lines(db, key, now - save.keep_ms)
+
+
+OLD_ROWS = 20
+"""Edges of any streams that are dropped with one save, once they are too old: more than it adds."""
+
+
+def _add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
+    """Add edges to the stream's account, and drop some that are too old, whose stream may be
+    forgotten long since."""
+    if not edges:
+        return
+    key = _columns(save.key)
+    db.executemany(
+        "INSERT INTO ledger (domain, app, stream, edge, noted_at) VALUES (?,?,?,?,?)",
+        [(*key, edge_to_text(edge), now) for edge in edges],
+    )
+    db.execute(
+        "DELETE FROM ledger WHERE domain=? AND app=? AND stream=? AND id <="
+        " (SELECT id FROM ledger WHERE domain=? AND app=? AND stream=?"
+        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (*key, *key, LEDGER_MAX_ENTRIES),
+    )
+    db.execute(
+        "DELETE FROM ledger WHERE id IN"
+        " (SELECT id FROM ledger WHERE noted_at < ? ORDER BY noted_at LIMIT ?)",
+        (now - save.keep_ledger_ms, OLD_ROWS),
+    )
 
 
 def _drop_old_lines(db: sqlite3.Connection, key: tuple[str, str, str], before: int) -> None:

@@ -12,6 +12,7 @@ from threading import RLock
 
 from msgspec.structs import replace
 
+from shared.ledger import LEDGER_MAX_ENTRIES, Edge
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.due_times import (
     command_priority,
@@ -105,6 +106,7 @@ class Shared:
     kept: dict[tuple[StreamKey, str], tuple[StreamKey, File, int, int]] = field(
         default_factory=dict
     )
+    ledger: dict[StreamKey, list[tuple[int, Edge]]] = field(default_factory=dict)
     forgotten: int = 0
     is_full: bool = False
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -216,6 +218,17 @@ class MemoryStore:
             uri for uri, (key, _, _, at) in kept.items() if key == save.key and at < before
         ]:
             del kept[uri]
+        self._add_edges(save, save.edges_over_quota if waits else save.edges, now)
+
+    def _add_edges(self, save: Save, edges: Sequence[Edge], now: int) -> None:
+        if not edges:
+            return
+        ledger, before = self.shared.ledger, now - save.keep_ledger_ms
+        ledger.setdefault(save.key, []).extend((now, edge) for edge in edges)
+        for key in list(ledger):
+            ledger[key] = [one for one in ledger[key] if one[0] >= before][-LEDGER_MAX_ENTRIES:]
+            if not ledger[key]:
+                del ledger[key]
 
     def _keep(self, key: StreamKey, file: File, now: int) -> None:
         _, before, at, stored = self.shared.kept.get((key, file.uri), (key, file, now, now))
@@ -458,6 +471,15 @@ class MemoryStore:
         kept = [(at, file) for whose, file, at, _ in self.shared.kept.values() if whose == key]
         kept.sort(key=lambda one: (one[0], one[1].start or 0, one[1].uri), reverse=True)
         return [file for _, file in kept[:limit]]
+
+    def edges(self, key: StreamKey) -> Sequence[Edge]:
+        return [edge for _, edge in self.shared.ledger.get(key, [])]
+
+    def accounts(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamKey]:
+        keys = sorted(key for key in self.shared.ledger if after is None or key > after)
+        return [key for key in keys if wanted.fits(key)][:limit]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
         return self.shared.entries.get(key, [])[::-1][:limit]

@@ -1,6 +1,7 @@
 -- Replace one version of a record and, where the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
---       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine
+--       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine, 15 ledger, 16 accounts,
+--       17 account ages
 -- ARGV: 1 clock, 2 furthest slot, 3 the save as JSON (shared/store/save_request.py)
 -- Returns: {'conflict'}, or {result, version, ms until the slot, slot, lease end}. The result is
 --          'stored', 'over_quota' or 'claimed'; slot and lease end are '' unless it is 'claimed'.
@@ -77,7 +78,36 @@ end
 local function own_uri(name) return request.domain .. '\0' .. name .. '\0' .. request.member end
 local function kept_uri(name)
   local own = own_uri(name)
-  return redis.call('HEXISTS', KEYS[12], own) == 1 and own or request.domain .. '\0' .. name
+  return redis.call('HGET', KEYS[12], own) and own or request.domain .. '\0' .. name
+end
+
+-- The account of a stream is its edges, "noted edge" on a line each, in pieces: fields of one hash,
+-- "name NUL number". A piece goes once nothing was added to it for so long. None of ours expires.
+local function add_edges(edges)
+  if #edges == 0 then return end
+  local prefix = request.member .. '\0'
+  local pieces = redis.call('ZRANGEBYLEX', KEYS[16], '[' .. prefix, '(' .. request.member .. '\1')
+  local newest = pieces[#pieces]
+  local lines = newest and redis.call('HGET', KEYS[15], newest) or ''
+  local begun = tonumber(string.match(lines, '^(%d+) ') or '0')
+  local _, count = string.gsub(lines, '\n', '')
+  if not newest or count >= request.piece_edges or moment - begun > request.piece_ms then
+    local number = newest and tonumber(string.sub(newest, #prefix + 1)) + 1 or 1
+    newest, lines = prefix .. string.format('%08d', number), ''
+    pieces[#pieces + 1] = newest
+  end
+  for _, edge in ipairs(edges) do lines = lines .. text(moment) .. ' ' .. edge .. '\n' end
+  redis.call('HSET', KEYS[15], newest, lines)
+  redis.call('ZADD', KEYS[16], 0, newest)
+  redis.call('ZADD', KEYS[17], text(moment), newest)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[17], '-inf',
+    '(' .. text(moment - request.keep_ledger_ms), 'LIMIT', 0, DROPPED_AT_ONCE)
+  if #pieces > request.max_pieces then gone[#gone + 1] = pieces[1] end
+  if #gone > 0 then
+    redis.call('HDEL', KEYS[15], unpack(gone))
+    redis.call('ZREM', KEYS[16], unpack(gone))
+    redis.call('ZREM', KEYS[17], unpack(gone))
+  end
 end
 
 -- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
@@ -163,13 +193,15 @@ local function put()
     'document', chosen.document, 'phase', chosen.phase, 'order', order,
     'ends_at', chosen.ends_at, unpack(given))
 end
-local entries, files, put_result = request.entries, request.files, put()
+local entries, files = request.entries, request.files
+local edges = waits ~= '' and request.edges_over_quota or request.edges
+local put_result = put()
 if type(put_result) == 'table' and put_result.err then
   if not (request.must_fit and string.find(put_result.err, 'OOM', 1, true)) then
     return put_result
   end
   redis.call('PERSIST', KEYS[2])
-  entries, files, put_result = {}, {}, put()
+  entries, files, edges, put_result = {}, {}, {}, put()
 end
 if #left_out > 0 then redis.call('HDEL', KEYS[2], unpack(left_out)) end
 if result == 'claimed' then take(request.interval) end
@@ -258,5 +290,6 @@ for i = 1, #oldest, 2 do
     redis.call('HDEL', KEYS[12], uri)
   end
 end
+add_edges(edges)
 if result == 'claimed' then return reply(result, version, slot, sent, lease) end
 return reply(result, version, now + ahead_by, '', '')
