@@ -34,6 +34,7 @@ _MODULES = {
     "cli.state": ("state",),
     "cli.trial.command": ("try_",),
     "cli.tokens": ("token",),
+    "cli.stage_add": ("stage",),
     "cli.stream_commands": (
         *("cancel_delay", "extend", "files", "history", "list_streams", "restart", "start"),
         *("status", "stop", "watch", "why"),
