@@ -15,10 +15,12 @@ from functions.record_command.answers import (
     UnreadableView,
 )
 from functions.record_command.routes import SIGNED, ApiRequest
+from shared.errors import Fault
 from shared.inbound.authorization import require_all_streams, streaming
 from shared.inbound.function_compute import Response
-from shared.inbound.request_errors import NotFound
+from shared.inbound.request_errors import BadRequest, NotFound
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, stream_name, text
+from shared.inbound.sealed_text import is_sealed, seal, unseal
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.store.contract import Filter
 from shared.store.store_errors import Unreadable
@@ -60,8 +62,10 @@ def elsewhere(_ask: ApiRequest) -> Response:
 _NO_CURSOR = 'write what "next" of the page before says'
 
 
-def _cursor(value: object) -> StreamKey:
-    """Where the page before ended. Only we can read it, so that it may come to hold more."""
+def _cursor(value: object) -> StreamKey | str:
+    """Return where the page before ended; one that is sealed as it is."""
+    if isinstance(value, str) and is_sealed(value):
+        return value
     try:
         names = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
         domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
@@ -120,7 +124,7 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
     domain, app = _domain(request), query.get("app")
     # Of an application the store has an index by domain alone.
     wanted = Filter(query.get("phase"), domain, app if domain is not None else None)
-    limit, after = query.get("limit", DEFAULT_ROWS), query.get("cursor")
+    limit, after = query.get("limit", DEFAULT_ROWS), page_after(request)
     is_whole = app == wanted.app and not request.caller.only
     size = limit + 1 if is_whole else max(limit + 1, SCAN_ROWS)
     found: list[_Row] = []
@@ -135,7 +139,29 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
             return found, None
         after = rows[-1].key
         if not invocation.has_time():
-            return found, cursor_after(after)
+            return found, _cursor_for(request, after)
+
+
+def page_after(request: ApiRequest) -> StreamKey | None:
+    """Return where the page before ended. Raise BadRequest for what nobody has sealed here."""
+    cursor: StreamKey | str | None = request.query.get("cursor")
+    if not isinstance(cursor, str):
+        return cursor
+    try:
+        found = _cursor(unseal(cursor, request.invocation.app.settings.sealing_key))
+    except ValueError:
+        found = cursor
+    if isinstance(found, str):
+        raise BadRequest([Fault("cursor", _NO_CURSOR)])
+    return found
+
+
+def _cursor_for(request: ApiRequest, key: StreamKey) -> str:
+    """Return the cursor behind a stream that the caller may not even know of."""
+    cursor = cursor_after(key)
+    if request.caller.may_reach(key):
+        return cursor
+    return seal(cursor, request.invocation.app.settings.sealing_key)
 
 
 def _domain(request: ApiRequest) -> str | None:

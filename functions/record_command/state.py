@@ -17,7 +17,7 @@ from functions.record_command.answers import (
     StateView,
     StreamState,
 )
-from functions.record_command.queries import CURSOR, cursor_after
+from functions.record_command.queries import CURSOR, cursor_after, page_after
 from functions.record_command.routes import ApiRequest
 from shared.engine.recorder import HandlingOptions
 from shared.inbound.authorization import stream_of
@@ -39,7 +39,7 @@ def export(request: ApiRequest) -> Response:
     """Return one page of the streams that somebody wants, or that a hold or policy's intent for the
     present publish keeps policy from."""
     store, limit = request.invocation.app.store, request.query.get("limit", DEFAULT_ROWS)
-    found = store.listed(Filter(), after=request.query.get("cursor"), limit=limit + 1)
+    found = store.listed(Filter(), after=page_after(request), limit=limit + 1)
     now, page = request.invocation.app.clock(), found[:limit]
     records = [record for record in page if isinstance(record, StreamRecord)]
     states = [_state_of(record) for record in records if _matters(record, now)]

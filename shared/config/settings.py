@@ -15,7 +15,7 @@ from shared.config import values
 from shared.config.path_tokens import path_tokens_of
 from shared.config.strength import weaknesses
 from shared.config.suggestions import did_you_mean
-from shared.config.tokens import Tokens, read_tokens
+from shared.config.tokens import Tokens, digest_of, read_tokens
 from shared.errors import Fault, Misconfigured
 from shared.protocol.durations import duration
 from shared.protocol.policy import Mode, Policy
@@ -112,6 +112,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
         keys = (*self.stream_keys, *self.record_keys, *self.all_path_tokens, *own)
         return tuple(key for key in keys if key)
+
+    @property
+    def sealing_key(self) -> bytes:
+        """Return a key that each instance of a function makes for itself, and nobody else can."""
+        known = [*self.secrets, *(token.digest.hex() for token in self.api_tokens.tokens)]
+        return digest_of("\n".join(["sealing key", *known]))
 
 
 def mode_of(settings: Settings, policy: Policy) -> Mode:

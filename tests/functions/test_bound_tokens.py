@@ -3,56 +3,138 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from functions import files, stream_events
-from functions.record_command import ROUTES
-from functions.record_command.routes import Route
+from functions.record_command.queries import SCAN_ROWS
 from shared.config import Caller
-from shared.config.tokens import read_tokens
+from shared.config.tokens import digest_of, read_tokens
 from shared.protocol import StreamKey
 from shared.protocol.events import Published
 from shared.protocol.policy import Match
 from tests.conftest import NOON, Clock
 from tests.support.callback_stage import Edge
-from tests.support.scripted_stage import Stage
+from tests.support.scripted_stage import Got, Stage, described
 
-BOUND = "brand:read+control@live.example.com/brand-a/*:brand-token"
+GLOB = "live.example.com/brand-a/*"
+BOUND = f"brand:read+control@{GLOB}:brand-token"
 OVER = "over:read+control~2025-11-21:over-token,last:read~2025-11-22:last-token"
 MINE, OTHER = "live.example.com/brand-a/room1", "live.example.com/brand-b/room1"
 DAY_MS = 86_400_000
-ABOUT_ALL = [route for route in ROUTES if route.scope and not route.names_stream]
-ABOUT_ONE = [route for route in ROUTES if route.scope and route.names_stream]
+
+
+class Reach(Enum):
+    """What of a route a token gets that is bound to some streams."""
+
+    OWN = "an answer about each of its own streams, and of no other"
+    LIST = "a list of its own streams"
+    NONE = "nothing: it is about all streams"
+    OPEN = "what everybody gets without a token, which names no stream"
+
+
+STREAM = "/v1/recordings/{domain}/{app}/{stream}"
+REACH = {
+    **{
+        f"POST {STREAM}/{asked}": Reach.OWN
+        for asked in ("start", "stop", "extend", "restart", "cancel_delay")
+    },
+    f"GET {STREAM}": Reach.OWN,
+    f"GET {STREAM}/history": Reach.OWN,
+    f"GET {STREAM}/files": Reach.OWN,
+    "GET /v1/files/{domain}/{app}/{stream}": Reach.OWN,
+    "GET /v1/recordings": Reach.LIST,
+    "GET /v1/policy": Reach.NONE,
+    "POST /v1/policy/apply": Reach.NONE,
+    "POST /v1/store/accept": Reach.NONE,
+    "GET /v1/state": Reach.NONE,
+    "POST /v1/state/import": Reach.NONE,
+    "GET /v1/tokens": Reach.NONE,
+    "POST /v1/tokens": Reach.NONE,
+    "DELETE /v1/tokens/{name}": Reach.NONE,
+    "GET /v1/doctor": Reach.NONE,
+    "GET /v1/health": Reach.OPEN,
+    "HEAD /v1/health": Reach.OPEN,
+    "GET /v1/openapi.json": Reach.OPEN,
+}
+"""Every operation of the OpenAPI document: a new route needs its row."""
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in described()["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def filled(folder: Path, clock: Clock, **settings: str) -> Stage:
+    """Return a stage that knows streams of three applications."""
+    stage = Stage(folder, clock, **settings)
+    for app in ("brand-a", "brand-b", "zz"):
+        for name in ("room1", "room2", "room3"):
+            stage.happens(Published(NOON), StreamKey("live.example.com", app, name))
+    return stage
 
 
 @pytest.fixture
 def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
-    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=f"ops:read:ops-token,{BOUND},{OVER}")
-    for app in ("brand-a", "brand-b", "zz"):
-        for name in ("room1", "room2", "room3"):
-            stage.happens(Published(NOON), StreamKey("live.example.com", app, name))
+    stage = filled(tmp_path, clock, LIVE_RECORD_API_TOKENS=f"ops:read:ops-token,{BOUND},{OVER}")
     yield stage
     stage.store.close()
 
 
-def status(stage: Stage, route: Route, stream: str) -> int:
-    path = route.path.replace("{domain}/{app}/{stream}", stream)
-    body = {"max_duration": "1h"} if route.path.endswith("extend") else None
-    return stage.ask(route.method, path, body, token="brand-token").status
+@pytest.fixture(params=["environment", "store"])
+def bound(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Stage]:
+    """Yield a stage that knows brand-token, from its environment or from its store."""
+    if request.param == "environment":
+        stage = filled(tmp_path, clock, LIVE_RECORD_API_TOKENS=f"ops:read:ops-token,{BOUND}")
+    else:
+        stage = filled(tmp_path, clock)
+        digest = digest_of("brand-token").hex()
+        body = {"name": "brand", "digest": digest, "scopes": ["read", "control"], "streams": [GLOB]}
+        assert stage.ask("POST", "/v1/tokens", body).status == 200
+    yield stage
+    stage.store.close()
 
 
-def of(route: Route) -> str:
-    return f"{route.method} {route.path}"
+def ask(stage: Stage, operation: str, stream: str) -> Got:
+    """Make a request that the document describes, whole, with the token of the brand."""
+    method, _, path = operation.partition(" ")
+    path = path.replace("{domain}/{app}/{stream}", stream).replace("{name}", "brand")
+    return stage.ask(method, path, example_of(OPERATIONS[operation]), token="brand-token")
 
 
-@pytest.mark.parametrize("route", ABOUT_ONE, ids=of)
-def test_it_reaches_its_own_streams_alone(stage: Stage, route: Route) -> None:
-    assert status(stage, route, MINE) not in (401, 403)
-    assert status(stage, route, OTHER) == 403
-    assert status(stage, route, "tv.example.com/brand-a/room1") == 403
+def example_of(operation: Mapping[str, Any]) -> object:
+    content = operation.get("requestBody", {}).get("content", {})
+    schema = content.get("application/json", {}).get("schema", {})
+    one_of = schema.get("oneOf", [{"required": []}])[0]["required"]
+    fields = [*schema.get("required", ()), *one_of]
+    return {name: schema["properties"][name]["examples"][0] for name in fields} or None
+
+
+def test_every_route_says_what_a_bound_token_gets_of_it() -> None:
+    assert set(REACH) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_it_reaches_its_own_streams_alone(bound: Stage, operation: str) -> None:
+    reach, other = REACH[operation], StreamKey.parse(OTHER)
+    is_open = reach in (Reach.OPEN, Reach.LIST)
+    before, sent = bound.store.load(other), list(bound.live.sent)
+    refused = [ask(bound, operation, name) for name in (OTHER, "tv.example.com/brand-a/room1")]
+
+    assert [got.status in (200, 202) for got in refused] == [is_open] * 2
+    assert is_open or [got.status for got in refused] == [403, 403]
+    assert (bound.store.load(other), bound.live.sent) == (before, sent)
+    mine = ask(bound, operation, MINE)
+    assert (mine.status == 403) is (reach is Reach.NONE)
+    assert mine.status != 401
+    assert all(app not in json.dumps(mine.json) for app in ("brand-b", "zz/"))
 
 
 def test_it_learns_of_no_other_domain(stage: Stage) -> None:
@@ -63,13 +145,6 @@ def test_it_learns_of_no_other_domain(stage: Stage) -> None:
 
     assert (got.status, listed.status) == (403, 403)
     assert "the policy names" not in json.dumps([got.json, listed.json])
-
-
-@pytest.mark.parametrize("route", ABOUT_ALL, ids=of)
-def test_it_gets_no_answer_about_the_whole_stage_but_a_list_of_its_own(
-    stage: Stage, route: Route
-) -> None:
-    assert status(stage, route, MINE) == (200 if route.path == "/v1/recordings" else 403)
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "100"])
@@ -89,6 +164,36 @@ def test_every_page_of_its_list_is_about_its_own(
 
     mine = [f"live.example.com/brand-a/room{n}" for n in (1, 2, 3)]
     assert seen == ([] if query.get("app") == "brand-b" else mine)
+
+
+def test_where_a_page_ends_tells_nothing_of_other_streams(bound: Stage) -> None:
+    """A page that had no more time ends behind a stream that is not its own."""
+    for number in range(SCAN_ROWS):
+        key = StreamKey("live.example.com", "another-brand", f"secret{number:03}")
+        bound.happens(Published(NOON), key)
+    bound.app = replace(bound.app, monotonic=count(0, 60).__next__)
+    seen, cursors = list[str](), list[str | None]([""])
+    while (cursor := cursors[-1]) is not None:
+        query = {"cursor": cursor} if cursor else {}
+        page = bound.ask("GET", "/v1/recordings", token="brand-token", query=query)
+        assert page.status == 200
+        seen += [row["stream"] for row in page.json["recordings"]]
+        cursors.append(page.json["next"])
+
+    given = [cursor for cursor in cursors if cursor]
+    assert given
+    assert all(b"secret" not in urlsafe_b64decode(cursor.strip("~")) for cursor in given)
+    assert seen == [f"live.example.com/brand-a/room{n}" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("path", ["/v1/recordings", "/v1/state"])
+@pytest.mark.parametrize("cursor", ["~", "~abc", "~\ud800", "~" + "A" * 64])
+def test_a_cursor_that_nobody_gave_is_refused(
+    tmp_path: Path, clock: Clock, path: str, cursor: str
+) -> None:
+    got = Stage(tmp_path, clock).ask("GET", path, query={"cursor": cursor})
+
+    assert got.refusal == (400, "MalformedParam")
 
 
 def test_a_filter_by_application_alone_ends_with_the_time_there_is(stage: Stage) -> None:
