@@ -7,6 +7,7 @@ signs. No URL may be logged: anybody who has it can download the file.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from gettext import gettext as _
 
@@ -22,6 +23,7 @@ from functions.file_view import MAX_SIGNED_MS
 from shared.protocol import StreamKey
 from shared.protocol.durations import duration, written
 from shared.protocol.file import VOD
+from shared.protocol.object_prefix import DEFAULT_PREFIX, is_named_by
 
 LONGEST_MS = 7 * 24 * 3_600_000
 """The longest validity of a presigned URL of OSS."""
@@ -98,11 +100,13 @@ def play(
 
 
 def _print_url(row: Json) -> None:
-    if row["url"] is None:
-        sentence = _("{uri} is in VOD and has no playback URL here")
-        click.echo(sentence.format(uri=row["uri"]), err=True)
-    else:
+    if row["url"] is not None:
         click.echo(row["url"])
+        return
+    in_vod = _("{uri} is in VOD and has no playback URL here")
+    not_named = _("{uri} is not signed: no recording configuration names a file of this stream so")
+    sentence = in_vod if row["uri"].startswith(VOD) else not_named
+    click.echo(sentence.format(uri=row["uri"]), err=True)
 
 
 def _signed_by_stage(
@@ -127,19 +131,36 @@ def _signed_by_own_key(
     if objects:
         account = account_at(target.live)
         try:
-            bucket, endpoint = bucket_of(account, stream)
+            place = place_of(account, stream)
         except Declined as declined:
             sentence = _("The recording configuration of {stream} cannot be read: {error}")
             raise Failure(sentence.format(stream=stream, error=declined)) from None
     for row in rows:
-        url = (
-            presigned_url(account, bucket, endpoint, row["uri"], period) if row in objects else None
-        )
-        yield {**row, "url": url}
+        is_signed = row in objects and place.names(stream, row["uri"])
+        yield {
+            **row,
+            "url": presigned_url(account, place, row["uri"], period) if is_signed else None,
+        }
 
 
-def bucket_of(account: Account, stream: str) -> tuple[str, str]:
-    """Return bucket and endpoint of the configuration that applies to a stream.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a configuration stores files: bucket, endpoint and the names of its objects."""
+
+    bucket: str
+    endpoint: str
+    templates: tuple[str, ...]
+
+    def names(self, stream: str, uri: str) -> bool:
+        """Return True if a recording of the stream may have left the object: a callback names it,
+        and what signs is the operator's own key. Names that Live makes itself are as in setup."""
+        key = StreamKey.parse(stream)
+        templates = self.templates or (DEFAULT_PREFIX,)
+        return any(is_named_by(template, key.app, key.stream, uri) for template in templates)
+
+
+def place_of(account: Account, stream: str) -> Place:
+    """Return where the configuration that applies to a stream stores its files.
 
     Raise Declined if the account refuses to list them, Failure if no configuration applies.
     """
@@ -160,14 +181,15 @@ def bucket_of(account: Account, stream: str) -> tuple[str, str]:
         )
         raise Failure(sentence.format(stream=stream))
     _target, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))
-    return str(value["OssBucket"]), str(value["OssEndpoint"])
+    named = (str(entry.get("OssObjectPrefix") or "") for entry in value.get("RecordFormat", ()))
+    return Place(str(value["OssBucket"]), str(value["OssEndpoint"]), tuple(filter(None, named)))
 
 
-def presigned_url(account: Account, bucket: str, endpoint: str, uri: str, period: timedelta) -> str:
+def presigned_url(account: Account, place: Place, uri: str, period: timedelta) -> str:
     """Return a presigned URL, made without a request; a missing permission shows on its use."""
     import alibabacloud_oss_v2 as oss
 
     from cli.doctor.bucket import client
 
-    request = oss.GetObjectRequest(bucket=bucket, key=uri)
-    return str(client(oss, account, endpoint).presign(request, expires=period).url)
+    request = oss.GetObjectRequest(bucket=place.bucket, key=uri)
+    return str(client(oss, account, place.endpoint).presign(request, expires=period).url)

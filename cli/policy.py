@@ -228,6 +228,7 @@ def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "domains": (_names(old), _names(new)),
+        "object_prefix": (_object_names(old), _object_names(new)),
         **{
             f"forward_to.{kind}": (old.forward_to.of(kind) or "-", new.forward_to.of(kind) or "-")
             for kind in ("stream", "record", "on_demand")
@@ -241,6 +242,10 @@ def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator
 
 def _names(policy: Policy) -> str:
     return ", ".join(name for domain in policy.domains for name in domain.names)
+
+
+def _object_names(policy: Policy) -> str:
+    return ", ".join(name for domain in policy.domains for name in domain.object_prefix)
 
 
 def _rule_summary(policy: Policy, stream: str) -> str:

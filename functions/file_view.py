@@ -60,7 +60,8 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
 class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
     size: Annotated[Count | None, Meta(description="bytes, as OSS reports")]
     why_no_size: Annotated[str | None, Meta(description="where `size` is null")]
-    url: Annotated[str | None, Meta(description="presigned; null for what lies in VOD")]
+    url: Annotated[str | None, Meta(description="presigned")]
+    why_no_url: Annotated[str | None, Meta(description="where `url` is null")]
 
 
 class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):

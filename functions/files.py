@@ -29,6 +29,7 @@ from shared.outbound.oss import Bucket, NoSize, Opened
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
+from shared.protocol.policy import Policy
 
 BUDGET_S = 12.0
 """s within which a person gets an answer."""
@@ -52,13 +53,16 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if request.method != "GET":
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
     tokens, now = invocation.app.tokens, invocation.app.clock()
-    key = _stream(authorization.authorize(tokens, request, "read", now=now), invocation, request)
+    caller = authorization.authorize(tokens, request, "read", now=now)
+    key = _stream(caller, invocation, request)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(invocation).open()
     left = invocation.app.store.files(key, asked.get("limit", DEFAULT_ROWS))
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
-    signed = list(_signed(invocation, opened, left, period))
+    policy = invocation.app.policy
+    found = [(file, _why_unsigned(policy, caller, key, file)) for file in left]
+    signed = list(_signed(invocation, opened, found, period))
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
@@ -89,14 +93,34 @@ def _bucket(invocation: Invocation) -> Bucket:
     return Bucket(*place, key.access_key_id, key.access_key_secret, key.security_token)
 
 
+def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) -> str | None:
+    """Return why no URL may be signed, None if one may. The name of a file is as a callback says,
+    and a signature of Live does not cover it: it may name any object of the bucket."""
+    if not is_object(left):
+        return "it lies in VOD, not in the bucket"
+    if not policy.names_object(key, left.uri):
+        return f"no object_prefix of {key.domain} in the policy names a file of this stream so"
+    if caller.only and not all(
+        owner.app and owner.stream and caller.may_reach(owner)
+        for owner in policy.object_owners(left.uri)
+    ):
+        return "by the object_prefix of the policy it may be of a stream that the token may not see"
+    return None
+
+
 def _signed(
-    invocation: Invocation, opened: Opened, left: Sequence[File], period: int
+    invocation: Invocation,
+    opened: Opened,
+    found: Sequence[tuple[File, str | None]],
+    period: int,
 ) -> Iterator[SignedFileView]:
     sizes = _Sizes(invocation, opened)
-    for one in left:
-        url = opened.signed(one.uri, period) if is_object(one) else None
-        size, why = sizes.of(one)
-        yield SignedFileView(**asdict(view_of(one)), size=size, why_no_size=why, url=url)
+    for left, why_no_url in found:
+        url = None if why_no_url else opened.signed(left.uri, period)
+        size, why = (None, why_no_url) if why_no_url else sizes.of(left)
+        yield SignedFileView(
+            **asdict(view_of(left)), size=size, why_no_size=why, url=url, why_no_url=why_no_url
+        )
 
 
 class _Sizes:
@@ -115,8 +139,6 @@ class _Sizes:
             return None, str(why)
 
     def _ask(self, left: File) -> int:
-        if not is_object(left):
-            raise NoSize("it lies in VOD, not in the bucket")
         if self._silence:
             raise NoSize(self._silence)
         if self._left == 0:

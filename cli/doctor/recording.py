@@ -14,6 +14,7 @@ from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recordi
 from cli.texts import N_
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
+from shared.protocol.object_prefix import prefix_of
 from shared.protocol.policy import Policy, Rule
 
 SETUP = "setup"
@@ -78,6 +79,13 @@ SHARED_NAME = warning(
     N_(
         "{config}: the object name of {formats} does not hold {{StreamName}}, so two streams may"
         " write the same file"
+    ),
+)
+UNSIGNED_NAME = warning(
+    "names.unsigned",
+    N_(
+        "{config} names files {names}, which object_prefix of the domain in the policy does not"
+        " allow for: no URL is signed for them. Write the names there, and apply the policy"
     ),
 )
 OTHER_DELAY = warning(
@@ -255,6 +263,24 @@ def names(snapshot: Snapshot) -> Findings:
         shared = ", ".join(form.name for form in config.formats if _is_shared(config, form.prefix))
         if shared:
             yield SHARED_NAME.found(snapshot.fix_command(SETUP), config=config, formats=shared)
+        else:
+            yield from _unsigned(snapshot, config)
+
+
+def _unsigned(snapshot: Snapshot, config: Recording) -> Findings:
+    """Yield a warning for object names that the policy does not know: a stage that signs URLs signs
+    none for them."""
+    policy = snapshot.policy
+    if not snapshot.setting("signs_files") or isinstance(policy, Unread):
+        return
+    domains = (one for one in policy.domains if one.streaming == config.domain)
+    known = next((one.object_prefix for one in domains), ())
+    begins = tuple(map(prefix_of, known))
+    names = dict.fromkeys(form.prefix for form in config.formats if form.prefix)
+    unknown = ", ".join(name for name in names if not prefix_of(name).startswith(begins))
+    if unknown and known:
+        fix = snapshot.fix_command("policy apply policy.toml")
+        yield UNSIGNED_NAME.found(fix, config=config, names=unknown)
 
 
 def _is_shared(config: Recording, prefix: str) -> bool:

@@ -289,4 +289,4 @@ class Snapshot:
         return self.known.get(f"{kind}:{secret}")
 
     def setting(self, name: str) -> Any:  # noqa: ANN401 - as GET /v1/doctor has it
-        return None if isinstance(self.examined, Unread) else self.examined["settings"][name]
+        return None if isinstance(self.examined, Unread) else self.examined["settings"].get(name)

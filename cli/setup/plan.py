@@ -13,6 +13,7 @@ from typing import Any
 from cli.account import Account
 from cli.setup.configurations import KEY, ConfigTarget, Value, read, recordings
 from cli.setup.stage import Secret, Stage, Unusable
+from shared.protocol.object_prefix import prefix_of
 from shared.protocol.policy import Domain, OnPublish, Rule
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
@@ -229,7 +230,7 @@ class _Recordings:
         for entry in formats:
             prefix = entry.get("OssObjectPrefix", "")
             if target.streams == "*" and prefix and "{StreamName}" not in prefix:
-                entry["OssObjectPrefix"] = _with_stream(prefix)
+                entry["OssObjectPrefix"] = _with_stream(prefix, self.domain.object_prefix)
         return formats
 
     def _is_ruled(self, target: ConfigTarget) -> bool:
@@ -297,9 +298,17 @@ def _name_or_star(pattern: str) -> str:
     return "*" if GLOB & set(pattern) else pattern
 
 
-def _with_stream(prefix: str) -> str:
+def _with_stream(prefix: str, known: Sequence[str]) -> str:
+    """Return the name with {StreamName} in it: in its own folder if the policy knows that, else in
+    one that the policy knows, since no URL is signed for any other."""
     folder, divided, name = prefix.rpartition("/")
-    return f"{folder}{divided}{{StreamName}}/{name}" if divided else f"{{StreamName}}/{prefix}"
+    own = f"{folder}{divided}{{StreamName}}/{name}"
+    begins = [prefix_of(template) for template in known]
+    if own.startswith(tuple(begins)):
+        return own
+    folders = (one.rpartition("/")[0] for one in begins)
+    named = next((one for one in folders if "{StreamName}" in one), "")
+    return f"{named}/{name}" if named else own
 
 
 def redacted(url: str) -> str:

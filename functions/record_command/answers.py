@@ -389,6 +389,7 @@ class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
     on_demand_default: bool
     wakes: bool
     relays: bool
+    signs_files: bool
     stream_keys: Count
     record_keys: Count
     path_tokens: Count

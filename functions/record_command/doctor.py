@@ -83,6 +83,7 @@ def _settings(app: App) -> SettingsView:
         clock_offset_ms=dev_offset(settings.dev_clock),
         on_demand_default=settings.on_demand_default,
         wakes=bool(settings.wake_url),
+        signs_files=bool(settings.bucket),
         relays=bool(settings.relay_url),
         stream_keys=len(settings.stream_keys),
         record_keys=len(settings.record_keys),

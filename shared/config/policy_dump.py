@@ -25,6 +25,8 @@ def as_document(policy: Policy) -> Table:
 
 def _domain(domain: Domain) -> Table:
     lists = {"ingest": list(domain.ingest), "sub": list(domain.sub)}
+    if domain.object_prefix != Domain("").object_prefix:
+        lists["object_prefix"] = list(domain.object_prefix)
     return {"streaming": domain.streaming, **{name: one for name, one in lists.items() if one}}
 
 

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
 from shared.protocol.durations import duration, stored_duration
+from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (
     Domain,
     ForwardTo,
@@ -35,6 +36,7 @@ from shared.protocol.policy import (
 Kind = Literal["json", "toml"]
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
+_MAX_PREFIX_CHARS: Final = 1_024
 _MAX_POINTS: Final = 100
 _MAX_STREAMS: Final = 9_999_999
 """As in LIVE_RECORD_MAX_CONCURRENT. A store counts no further than 2^63."""
@@ -202,6 +204,7 @@ def _domain(table: _Table) -> Domain:
         streaming=table.need("streaming", _domain_name, ""),
         ingest=table.take("ingest", _domain_names, ()),
         sub=table.take("sub", _domain_names, ()),
+        object_prefix=table.take("object_prefix", _object_names, (DEFAULT_PREFIX,)),
     )
     table.end()
     return domain
@@ -246,6 +249,22 @@ def _domain_names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError('write a list, like ["push.example.com"]')  # noqa: TRY004 - as above
     return tuple(_domain_name(inner) for inner in value)
+
+
+def _object_names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f'write a list, like ["{DEFAULT_PREFIX}"]')
+    return tuple(_object_name(inner) for inner in value)
+
+
+def _object_name(value: object) -> str:
+    name = value if isinstance(value, str) and len(value) <= _MAX_PREFIX_CHARS else ""
+    if not prefix_of(name).rpartition("/")[0]:
+        raise ValueError(
+            "write an OssObjectPrefix as Live has it, which begins with a folder that is known"
+            f" before the recording: {DEFAULT_PREFIX}"
+        )
+    return name
 
 
 def _glob(value: object) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from fnmatch import fnmatchcase
 
 from msgspec import Struct, field
 
+from shared.protocol.object_prefix import DEFAULT_PREFIX, is_named_by, owner_by
 from shared.protocol.stream import StreamKey
 
 
@@ -35,11 +37,13 @@ class OnInterruption(str, Enum):
 
 
 class Domain(Struct, frozen=True):
-    """One main streaming domain, and the ingest and sub-streaming domains that lead to it."""
+    """One main streaming domain, and the ingest and sub-streaming domains that lead to it.
+    `object_prefix` are the object names of its recording configurations."""
 
     streaming: str
     ingest: tuple[str, ...] = ()
     sub: tuple[str, ...] = ()
+    object_prefix: tuple[str, ...] = (DEFAULT_PREFIX,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +119,26 @@ class Policy(Struct, frozen=True):
 
     def rule(self, key: StreamKey) -> Rule:
         return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)
+
+    def names_object(self, key: StreamKey, uri: str) -> bool:
+        """Return True if a recording of this stream may have left the object `uri`."""
+        return any(
+            is_named_by(template, key.app, key.stream, uri)
+            for template in self._object_prefixes(key.domain)
+        )
+
+    def object_owners(self, uri: str) -> Iterator[StreamKey]:
+        """Yield each stream whose recording may have left the object `uri`. The application or the
+        stream is "" where the name does not tell: it may be of any."""
+        for domain in self.domains:
+            for template in domain.object_prefix:
+                owner = owner_by(template, uri)
+                if owner is not None:
+                    yield StreamKey(domain.streaming, *owner)
+
+    def _object_prefixes(self, streaming: str) -> tuple[str, ...]:
+        found = (domain for domain in self.domains if domain.streaming == streaming)
+        return next((domain.object_prefix for domain in found), ())
 
     def streaming(self, domain: str) -> str | None:
         """Return the main streaming domain of an ingest, sub- or main streaming domain, or None."""

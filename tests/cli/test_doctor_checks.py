@@ -50,6 +50,7 @@ EXAMINED: dict[str, Any] = {
     "settings": {
         "callback_host": "fc.example.com",
         "merge_delay_ms": 180_000,
+        "signs_files": True,
         "max_concurrent": None,
         "wakes": True,
         "stream_keys": 1,
@@ -75,8 +76,16 @@ EXAMINED: dict[str, Any] = {
     "live": [{"domain": LIVE, "online": 0, "code": None}],
 }
 HEALTH = {"ready": True, "reconciled_ms_ago": 20_000, "due": 0, "oldest_due_ms": 0}
+PREFIX = "record/{AppName}/{StreamName}/{StartTime}"
 CONFIGURATION = Recording(
-    LIVE, "*", "*", 7, 180_000, (Format("mp4", "{AppName}/{StreamName}"),), *BUCKET, NOON - 1
+    LIVE,
+    "*",
+    "*",
+    7,
+    180_000,
+    (Format("mp4", "record/{AppName}/{StreamName}/{StartTime}"),),
+    *BUCKET,
+    NOON - 1,
 )
 TELLS_STREAM = Callback(PUSH, STREAM_URL, True, "stream-key")
 TELLS_RECORD = Callback(LIVE, RECORD_URL, True, "record-key", ASK_URL, status=True)
@@ -484,6 +493,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "{StreamName}",
         SETUP,
         lambda: configured(formats=(Format("mp4", "{StartTime}"),)),
+    ),
+    (
+        "names",
+        WARNING,
+        "no URL is signed",
+        APPLY,
+        lambda: configured(formats=(Format("mp4", "vod/{StreamName}/{StartTime}"),)),
     ),
     ("delay", WARNING, "waits 30s", SETUP, lambda: configured(delay_ms=30_000)),
     (

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from cli.account import Account
 from cli.main import main
-from cli.play import bucket_of, presigned_url
+from cli.play import place_of, presigned_url
 from emulator.live import LiveInThread, Remote
 from shared.engine.recorder import HandlingOptions
 from shared.invocation.invocation import Invocation
@@ -24,7 +24,7 @@ from shared.protocol import FileLeft, StreamKey
 from tests.support.http_stage import ROLE, TOKEN, HttpStage, http_stage, now_ms
 
 ROOM = "live.example.com/app/room1"
-KEY = "record/a b/x#1.flv"
+KEY = "record/app/room1/a b/x#1.flv"
 HOUR = timedelta(hours=1)
 
 
@@ -47,13 +47,13 @@ def the_second_ends() -> None:
 
 
 def test_a_signed_address_plays(live: LiveInThread) -> None:
-    bucket, endpoint = bucket_of(account(live), ROOM)
-    url = presigned_url(account(live), bucket, endpoint, KEY, HOUR)
-    assert (bucket, requests.get(url, timeout=60).content) == ("dev-bucket", b"FLV")
+    place = place_of(account(live), ROOM)
+    url = presigned_url(account(live), place, KEY, HOUR)
+    assert (place.bucket, requests.get(url, timeout=60).content) == ("dev-bucket", b"FLV")
 
 
 def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
-    url = presigned_url(account(live), *bucket_of(account(live), ROOM), KEY, HOUR)
+    url = presigned_url(account(live), place_of(account(live), ROOM), KEY, HOUR)
     the_second_ends()
     Remote(live.address).advance(3_601)
     assert requests.get(url, timeout=60).status_code == 403
@@ -61,7 +61,7 @@ def test_it_plays_no_longer_than_it_was_signed_for(live: LiveInThread) -> None:
 
 def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread) -> None:
     Remote(live.address).advance(30 * 86_400)
-    url = presigned_url(account(live), *bucket_of(account(live), ROOM), KEY, HOUR)
+    url = presigned_url(account(live), place_of(account(live), ROOM), KEY, HOUR)
     assert requests.get(url, timeout=60).content == b"FLV"
 
 
@@ -75,14 +75,14 @@ def test_it_plays_from_a_clock_that_was_put_forward(live: LiveInThread) -> None:
     ],
 )
 def test_what_was_changed_does_not_play(live: LiveInThread, old: str, new: str) -> None:
-    url = presigned_url(account(live), *bucket_of(account(live), ROOM), KEY, HOUR)
+    url = presigned_url(account(live), place_of(account(live), ROOM), KEY, HOUR)
     assert old in url
     assert requests.get(url.replace(old, new), timeout=60).status_code == 403
 
 
 def test_nor_does_what_another_key_signed(live: LiveInThread) -> None:
-    into = bucket_of(account(live), ROOM)
-    url = presigned_url(account(live, "guess"), *into, KEY, HOUR)
+    into = place_of(account(live), ROOM)
+    url = presigned_url(account(live, "guess"), into, KEY, HOUR)
     assert requests.get(url, timeout=60).status_code == 403
 
 
@@ -154,6 +154,17 @@ def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
     assert requests.get(result.stdout.strip(), timeout=60).content == b"FLV"
     assert BY_ROLE not in result.stdout
     assert ("no role" in result.stderr) == (why == "it has no role")
+
+
+@pytest.mark.parametrize("bucket", ["dev-bucket", ""])
+def test_what_no_recording_is_named_is_said_and_not_signed(stage: HttpStage, bucket: str) -> None:
+    """Neither by the stage nor by the operator's own key: a callback has named it."""
+    names_bucket(stage, bucket)
+    leaves(stage, "backups/users.csv")
+    result = plays(stage, "--limit", "1")
+
+    assert result.stdout == ""
+    assert result.stderr.startswith("backups/users.csv is not signed")
 
 
 @pytest.mark.parametrize("bucket", ["dev-bucket", ""])

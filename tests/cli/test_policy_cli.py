@@ -140,9 +140,17 @@ def test_a_target_is_an_address_of_the_web_without_a_password(target: str) -> No
 
 
 def test_a_policy_that_is_written_out_is_read_back_as_the_same() -> None:
-    policy = load_policy(f'{POLICY}[forward_to]\nstream = "https://a/b?c=d"\n', kind="toml")
+    named = POLICY.replace("[[domain]]", '[[domain]]\nobject_prefix = ["a/{AppName}/{StartTime}"]')
+    policy = load_policy(f'{named}[forward_to]\nstream = "https://a/b?c=d"\n', kind="toml")
 
     assert load_policy(json.dumps(as_document(policy)), kind="json") == policy
+
+
+@pytest.mark.parametrize("value", ['"a/"', "[]", '["{StartTime}/a"]', '["/a"]', '["a"]', "[1]"])
+def test_an_object_name_begins_with_a_folder_that_is_known(value: str) -> None:
+    text = f'[[domain]]\nstreaming = "live.example.com"\nobject_prefix = {value}\n'
+
+    assert faults(text) == ["3 policy: domain #1 object_prefix"]
 
 
 def test_a_part_that_is_not_there_stands_where_its_table_begins() -> None:

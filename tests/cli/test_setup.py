@@ -293,7 +293,9 @@ def test_an_object_name_that_streams_share_gets_the_stream_in_it(person: Person)
     add_with_name(person.account, shared)
     person.does()
     (mp4,) = person.sees()[str(APP)]["RecordFormat"]
-    assert mp4["OssObjectPrefix"] == "all/{StreamName}/{AppName}_{StartTime}_{EndTime}"
+    assert (
+        mp4["OssObjectPrefix"] == "record/{AppName}/{StreamName}/{AppName}_{StartTime}_{EndTime}"
+    ), "in a folder that the policy knows"
     person.does("--undo")
     (mp4,) = person.sees()[str(APP)]["RecordFormat"]
     assert mp4["OssObjectPrefix"] == shared

@@ -16,18 +16,21 @@ from msgspec.structs import replace
 
 from emulator.live import LiveInThread, Remote
 from functions import files
+from shared.config.policy_dump import as_document
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
 from shared.protocol import FileLeft
+from shared.protocol.policy import Domain, Policy
 from tests.cli.test_play import the_second_ends
 from tests.conftest import NOON, Clock
 from tests.support.scripted_stage import Got, Stage, check
 
 ROOM = "/v1/files/live.example.com/app/room1"
-KEY = "record/a b/x#1.flv"
+KEY = "record/app/room1/a b/x#1.flv"
 NAMED = FileLeft(KEY, NOON - 60_000, NOON, 59_403)
 HEAD = "HeadObject"
 ROLE = {"access_key_id": "dev", "access_key_secret": "dev-secret", "security_token": "dev-token"}
+TOKENS = "ops:read:ops-token,brand:read@live.example.com/app/*:brand-token"
 NO_ROLE = dict.fromkeys(ROLE, "")
 
 
@@ -79,7 +82,7 @@ def signing(tmp_path: Path, clock: Clock) -> Iterator[Signing]:
     path = tmp_path / "dev-bucket" / KEY
     path.parent.mkdir(parents=True)
     path.write_bytes(b"FLV")
-    stage = Stage(tmp_path, clock)
+    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=TOKENS)
     with LiveInThread(buckets=tmp_path) as live:
         signing = Signing(stage, live, ROLE)
         signing.names()
@@ -135,10 +138,93 @@ def test_what_lies_in_vod_has_neither_address_nor_size(signing: Signing) -> None
 
     assert (file["uri"], file["url"], file["size"]) == ("vod:v-1", None, None)
     assert "VOD" in file["why_no_size"]
+    assert file["why_no_url"] == file["why_no_size"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "backups/users.csv",
+        "record/app/room10/x.flv",
+        "record/app/room1",
+        "record/app/room1/../../../backups/users.csv",
+        "record/app/room1//x.flv",
+        "/record/app/room1/x.flv",
+        "record/other/room1/x.flv",
+        "record/{AppName}/{StreamName}/x.flv",
+    ],
+)
+def test_a_name_that_no_recording_of_the_stream_has_is_listed_and_not_signed(
+    signing: Signing, uri: str
+) -> None:
+    """A replayed callback once got a URL for any object of the bucket."""
+    signing.stage.happens(FileLeft(uri, NOON, NOON + 1))
+    file = signing.ask(limit="1").json["files"][0]
+
+    assert (file["uri"], file["url"], file["size"]) == (uri, None, None)
+    assert "object_prefix of live.example.com" in file["why_no_url"]
+    assert signing.heads() == 0
+
+
+@pytest.mark.parametrize(
+    ("prefix", "uri", "is_signed"),
+    [
+        ("tv/{StreamName}/{AppName}_{StartTime}", "tv/room1/app_9.flv", True),
+        ("tv/{StreamName}/{AppName}_{StartTime}", "tv/room1/other_9.flv", False),
+        ("tv/{AppName}/{Sequence}/{StreamName}", "tv/app/7/room1.flv", True),
+        ("tv/{AppName}/{Sequence}/{StreamName}", "record/app/room1/x.flv", False),
+    ],
+)
+def test_names_are_those_of_the_policy(
+    signing: Signing, prefix: str, uri: str, is_signed: bool
+) -> None:
+    apply_policy(signing, Domain("live.example.com", object_prefix=(prefix,)))
+    signing.stage.happens(FileLeft(uri, NOON, NOON + 1))
+
+    assert (signing.ask(limit="1").json["files"][0]["url"] is not None) is is_signed
+
+
+MINE = Domain("live.example.com", object_prefix=("a/{AppName}/{StreamName}/{StartTime}",))
+
+
+@pytest.mark.parametrize(
+    ("domains", "uri", "is_signed"),
+    [
+        ([MINE], "a/app/room1/x.flv", True),
+        ([replace(MINE, object_prefix=("a/{AppName}/{StartTime}",))], "a/app/x.flv", False),
+        ([replace(MINE, object_prefix=("a/{StreamName}/",))], "a/room1/x.flv", False),
+        ([MINE, replace(MINE, streaming="tv.example.com")], "a/app/room1/x.flv", False),
+        ([MINE, Domain("tv.example.com")], "a/app/room1/x.flv", True),
+        ([MINE, Domain("tv.example.com", object_prefix=("a/",))], "a/app/room1/x.flv", False),
+    ],
+    ids=[
+        "its own",
+        "any stream's",
+        "any application's",
+        "two domains",
+        "apart",
+        "within another's",
+    ],
+)
+def test_a_bound_token_gets_no_url_of_what_may_be_another_stream_s(
+    signing: Signing, domains: list[Domain], uri: str, is_signed: bool
+) -> None:
+    apply_policy(signing, *domains)
+    signing.stage.happens(FileLeft(uri, NOON, NOON + 1))
+    file = signing.ask(token="brand-token", limit="1").json["files"][0]
+
+    assert (file["url"] is not None) is is_signed
+    assert signing.ask(limit="1").json["files"][0]["url"]
+
+
+def apply_policy(signing: Signing, *domains: Domain) -> None:
+    text = json.dumps(as_document(Policy(domains)))
+    assert signing.stage.app.store.put_policy(text, replaces=0)
+    signing.stage.app.policies.forget()
 
 
 def test_an_object_that_is_gone_says_so_and_the_others_are_told(signing: Signing) -> None:
-    signing.stage.happens(FileLeft("gone.flv", NOON, NOON + 1))
+    signing.stage.happens(FileLeft("record/app/room1/gone.flv", NOON, NOON + 1))
     gone, there = signing.ask().json["files"]
 
     assert (gone["size"], there["size"]) == (None, 3)
@@ -156,7 +242,7 @@ def test_a_role_that_may_not_read_is_told_what_it_needs(signing: Signing) -> Non
 def test_an_oss_that_does_not_answer_is_asked_once(signing: Signing) -> None:
     signing.names(endpoint="127.0.0.1:9")
     for n in range(3):
-        signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
+        signing.stage.happens(FileLeft(f"record/app/room1/{n}.flv", NOON, NOON + 1))
     body = signing.ask().json["files"]
 
     assert len(body) == 4
@@ -169,7 +255,7 @@ def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
     ticks = itertools.count(step=4)
     signing.stage.app = replace(signing.stage.app, monotonic=lambda: next(ticks))
     for n in range(4):
-        signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
+        signing.stage.happens(FileLeft(f"record/app/room1/{n}.flv", NOON, NOON + 1))
     reasons = [file["why_no_size"] for file in signing.ask().json["files"]]
 
     assert reasons[-1] == "the time is over: ask again with a smaller limit"
@@ -177,7 +263,7 @@ def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
 
 def test_no_more_sizes_are_asked_for_than_a_request_may(signing: Signing) -> None:
     for n in range(files.MAX_SIZES):
-        signing.stage.happens(FileLeft(f"{n}.flv", NOON, NOON + 1))
+        signing.stage.happens(FileLeft(f"record/app/room1/{n}.flv", NOON, NOON + 1))
     body = signing.ask(limit="200").json["files"]
 
     assert signing.heads() == files.MAX_SIZES
