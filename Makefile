@@ -14,7 +14,7 @@ QUICK := -n 4 --dist loadscope
 # Each process of a test run would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo dev check test prove bench package deploy rollback clean
+.PHONY: setup demo dev check test prove fuzz bench package deploy rollback clean
 
 setup: $(READY)
 
@@ -53,6 +53,13 @@ test: $(READY) $(NODE)
 # Exhaustive tests, and those that need Debian's programs (.ci/run installs them).
 prove: $(READY)
 	$(BIN)/pytest --quiet $(SPLIT) -m "prove and not cloud"
+
+# Each edge for so many minutes: callbacks, the API, files, answers of Live and of Redis. What breaks
+# a promise is saved in tests/fuzz/corpus, and tried first from then on.
+fuzz: MINUTES ?= 10
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(if $(EDGE),--edge $(EDGE)) \
+	    $(if $(SEED),--seed $(SEED))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -99,7 +99,7 @@ def _print(
 def _read(file: Path) -> Json:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not _is_whole(document):
         text = _("{file} is no exported state. Write one with live-record state export.")

@@ -218,7 +218,8 @@ def _unknown_fields(
 ) -> Iterator[Fault]:
     """Yield a fault for each, with a suggestion for as many as an answer shows."""
     for at, name in enumerate(names):
-        yield Fault(name, _unknown(name, known, where) if at < MAX_FAULTS else "")
+        shown = name or '""'  # in words an empty name would be none
+        yield Fault(shown, _unknown(name, known, where) if at < MAX_FAULTS else "")
 
 
 def _unknown(name: str, known: Mapping[str, Field], where: str) -> str:

@@ -91,7 +91,7 @@ class Kept:
             else:
                 packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call] # as above
                 connection.send_packed_command(packed, check_health=False)  # type: ignore[no-untyped-call] # as above
-            return [connection.read_response() for _ in commands]
+            return [_response(connection) for _ in commands]
         except BaseException as error:
             if len(commands) > 1 or not _leaves_connection(error):
                 self.close()
@@ -282,10 +282,11 @@ class RedisConnection:
             connection.connect()  # type: ignore[no-untyped-call] # redis-py's own
             if len(self._seeds) > 1:
                 _require_primary(connection)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:
             if connection is not None:
                 connection.disconnect()  # type: ignore[no-untyped-call] # as above
-            raise Unsent(error) from error
+            unsent = _unreadable(error) if isinstance(error, ValueError) else error
+            raise Unsent(unsent) from error
         return Kept(connection, address, era)
 
     def _new(self, address: Address) -> Connection:
@@ -314,6 +315,21 @@ class RedisConnection:
             self._context = _context(url.tls, self._folder)
         connection: Connection = _encrypted()(self._context, (address.name, address.host), options)
         return connection
+
+
+def _response(connection: Connection) -> Any:  # noqa: ANN401 - whatever the engine answers
+    """Return one answer. Raise an error of the client, also for bytes that are no answer of an
+    engine, for which it raises ValueError."""
+    try:
+        return connection.read_response()
+    except ValueError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: ValueError) -> Exception:
+    from redis.exceptions import InvalidResponse
+
+    return InvalidResponse(f"the answer cannot be read: {error}")
 
 
 def is_unknown_script(error: BaseException | None) -> bool:
