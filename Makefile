@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PINS := requirements/$(if $(filter 3.10,$(VERSION)),dev-3.10.txt,dev.txt)
 STORE := sqlite
@@ -18,16 +19,18 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(READY)
 
-$(READY): $(PINS) pyproject.toml
+# What is given out as source alone is built with what is installed: an environment of its own would
+# have packages without hashes.
+$(READY): requirements/build.txt $(PINS) pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r $(PINS)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/build.txt
+	$(PIP) --require-hashes --no-deps --no-build-isolation -r $(PINS)
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 # The official Node client and Serverless Devs run on the installed Node, or else on a wheel's.
 $(NODE): $(READY) requirements/node.txt
-	command -v npm >/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check \
-	    -r requirements/node.txt
+	command -v npm >/dev/null || $(PIP) --require-hashes -r requirements/node.txt
 	touch $@
 
 demo: $(READY)
