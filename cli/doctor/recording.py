@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 
-from cli.doctor.finding import Check, Finding, Findings, fault, nothing, warning
+from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
 from cli.texts import N_
 from shared.protocol import StreamKey
@@ -214,9 +214,17 @@ def mode(snapshot: Snapshot) -> Findings:
         yield NO_CONFIGS["on-demand"].found()
     for config in _configurations(snapshot):
         if config.on_demand == AUTOMATIC:
-            yield RECORDS_ITSELF.found(_manual(snapshot, config), config=config)
+            yield _of_mode(RECORDS_ITSELF, snapshot, config)
         elif config.on_demand == PUSH_URL:
-            yield PUSH_URL_DECIDES.found(_manual(snapshot, config), config=config)
+            yield _of_mode(PUSH_URL_DECIDES, snapshot, config)
+
+
+def _of_mode(kind: Kind, snapshot: Snapshot, config: Recording) -> Finding:
+    """Return the finding; while the stage observes, Live has to record by itself, and the way to
+    act ends both."""
+    if not isinstance(snapshot.examined, Unread) and snapshot.examined["mode"] == "observe":
+        return kind.found(because="policy", config=config)
+    return kind.found(_manual(snapshot, config), config=config)
 
 
 def _manual(snapshot: Snapshot, config: Recording) -> str:

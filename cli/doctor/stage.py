@@ -276,7 +276,7 @@ def policy(snapshot: Snapshot) -> Findings:
         fix = snapshot.fix_command("policy apply policy.toml")
         yield NOT_IN_FORCE.found(fix, why=snapshot.examined["policy"]["fault"])
     if snapshot.examined["mode"] == Mode.OBSERVE.value:
-        yield OBSERVES.found(snapshot.fix_command("policy mode act"))
+        yield OBSERVES.found(snapshot.fix_command("setup --act"))
 
 
 def timer(snapshot: Snapshot) -> Findings:

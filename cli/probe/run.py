@@ -139,7 +139,7 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
                 f"{entry.target} could not be restored ({declined}). Its previous value is kept in"
                 f" {backup.path}; the next probe restores it before anything else."
             ) from None
-        if not result.startswith("restored"):
+        if entry in backup.entries:
             backup.drop(entry)
             say(result)
 

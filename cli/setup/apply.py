@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from typing import Any
 
 from cli.account import Account, Declined
 from cli.errors import Failure
 from cli.setup.backup import Backup, Entry
 from cli.setup.configurations import KEY, ConfigTarget, Value, read, write
-from cli.setup.plan import Change, Plan, redacted
+from cli.setup.handover import await_recorded
+from cli.setup.plan import AUTOMATIC, MANUAL, PUSH_URL, Change, Plan, redacted
 from cli.setup.stage import Stage
 from shared.config.policy_cache import POLICY_AGE_MS
+from shared.protocol.policy import Mode
 
 POLICY_SETTLES_S = POLICY_AGE_MS / 1000 + 1
 """After this time every process of the stage uses the new policy."""
@@ -50,10 +53,18 @@ class Applier:
         outcome = Outcome(left=[str(change.target) for change in plan.changes])
         try:
             self._forward(plan.forward)
+            if plan.mode is Mode.OBSERVE:
+                outcome.done += self._let_live_record()
+                self._set_mode(Mode.OBSERVE)
+            is_mode_set = plan.mode is not Mode.ACT
             for change in plan.changes:
+                if change.target.is_recording and not is_mode_set:
+                    is_mode_set = self._set_mode(Mode.ACT)
                 self._apply_change(change)
                 outcome.done.append(outcome.left.pop(0))
-                self.say(f"done: {change.target}")
+                self._say_done(change.target)
+            if not is_mode_set:
+                self._set_mode(Mode.ACT)
         except (Declined, Failure) as error:
             outcome.failed = str(error)
         return outcome
@@ -70,9 +81,53 @@ class Applier:
         self.backup.store()
         self._change_policy(new)
         for kind, url in new.items():
-            self.say(f"done: forward_to.{kind} of the policy is {redacted(url)}")
-        self.say(f"waiting {POLICY_SETTLES_S:.0f} s until the whole stage uses the new policy")
+            sentence = _("done: forward_to.{kind} of the policy is {url}")
+            self.say(sentence.format(kind=kind, url=redacted(url)))
+        self._settle()
+
+    def _settle(self) -> None:
+        sentence = _("waiting {seconds:.0f} s until the whole stage uses the new policy")
+        self.say(sentence.format(seconds=POLICY_SETTLES_S))
         self.wait(POLICY_SETTLES_S)
+
+    def _say_done(self, target: ConfigTarget) -> None:
+        self.say(_("done: {target}").format(target=target))
+
+    def _set_mode(self, mode: Mode) -> bool:
+        """Set the mode of the policy; return True once the whole stage has it. Raise Failure if the
+        stage's settings have another."""
+        now = self.stage.api.policy()
+        policy = {**now["policy"], "mode": mode.value}
+        self.stage.api.apply_policy(policy, replaces=now["version"])
+        if self.stage.api.examine()["mode"] != mode.value:
+            sentence = _(
+                "the policy says {mode}, but the setting LIVE_RECORD_MODE of the stage says"
+                " otherwise. Deploy the stage without it, and run setup again"
+            )
+            raise Failure(sentence.format(mode=mode.value))
+        self.say(_("done: the mode of the policy is {mode}").format(mode=mode.value))
+        self._settle()
+        return True
+
+    def _let_live_record(self) -> list[str]:
+        """Make the configurations automatic again that setup made manual; return their names.
+
+        It comes before the mode: from the next publish on, Live records by itself. What is live now
+        is recorded by the stage first.
+        """
+        done: list[str] = []
+        for entry in tuple(reversed(self.backup.entries)):
+            before, now = entry.before or {}, read(self.account, entry.target)
+            was = before.get("OnDemand")
+            is_ours = now is not None and now.get("OnDemand") == MANUAL
+            if now is None or not is_ours or was not in (AUTOMATIC, PUSH_URL):
+                continue
+            write(self.account, entry.target, now, {**now, "OnDemand": was})
+            self._store_as_read(entry.target)
+            await_recorded(self.stage, self.account, entry.target, self.wait)
+            self._say_done(entry.target)
+            done.append(str(entry.target))
+        return done
 
     def _forwards(self, kind: str) -> str:
         return self.stage.policy.forward_to.of(kind)
@@ -87,6 +142,8 @@ class Applier:
         self.stage.api.apply_policy(policy, replaces=now["version"])
 
     def _apply_change(self, change: Change) -> None:
+        if change.hands_over:
+            await_recorded(self.stage, self.account, change.target, self.wait)
         self.backup.before(change.target, change.before, change.after)
         try:
             write(self.account, change.target, change.before, change.after)
@@ -112,7 +169,8 @@ class Applier:
             for entry in tuple(reversed(self.backup.entries)):
                 result = restore(self.account, self.backup, entry, take_over=self.take_over)
                 self.say(result)
-                (outcome.done if result.startswith("restored") else outcome.left).append(result)
+                is_left = entry in self.backup.entries
+                (outcome.left if is_left else outcome.done).append(result)
                 outcome.left.remove(str(entry.target))
             if not outcome.left and self.backup.forward:
                 outcome.done += self._remove_forwarding()
@@ -128,30 +186,35 @@ class Applier:
             self._change_policy(ours)
         self.backup.forward = {}
         self.backup.store()
-        done = [f"restored: forward_to of the policy, without {', '.join(ours)}"] if ours else []
+        sentence = _("restored: forward_to of the policy, without {kinds}")
+        done = [sentence.format(kinds=", ".join(ours))] if ours else []
         for line in done:
             self.say(line)
         return done
 
 
 def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool = False) -> str:
-    """Restore one entry; return a line that begins with "restored" or "left"; raise Declined.
+    """Restore one entry and drop it from the backup; return a line about it; raise Declined.
 
-    An entry is left if somebody else has changed it since, unless `take_over` is set.
+    An entry is left there if somebody else has changed it since, unless `take_over` is set.
     """
     now, before = read(account, entry.target), entry.before
     if not take_over and not is_applied(now, entry.after) and now != before:
-        return (
-            f"left: {entry.target} was changed by somebody else since (--take-over restores it"
-            " anyway)"
+        sentence = _(
+            "left: {target} was changed by somebody else since (--take-over restores it anyway)"
         )
+        return sentence.format(target=entry.target)
     hides_key = entry.target.kind == "record" and _hides_key(before)
     if hides_key and before is not None and now is not None and "NotifyReqAuth" in now:
         before = {**before, "NotifyReqAuth": now["NotifyReqAuth"]}
     write(account, entry.target, now, before)
     backup.drop(entry)
-    but = ", but for its key, which Live does not return. Set the key again" if hides_key else ""
-    return f"restored: {entry.target}{but}"
+    if hides_key:
+        sentence = _(
+            "restored: {target}, but for its key, which Live does not return. Set the key again"
+        )
+        return sentence.format(target=entry.target)
+    return _("restored: {target}").format(target=entry.target)
 
 
 def _hides_key(value: Value | None) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,20 @@ def load_backup(name: str, url: str) -> Backup:
     except FileNotFoundError:
         return Backup(path, url)
     except (OSError, ValueError) as error:
-        raise Failure(f"{path} cannot be read: {error}") from None
+        sentence = _("{file} cannot be read: {error}")
+        raise Failure(sentence.format(file=path, error=error)) from None
     if document.get("format") != FORMAT:
-        raise Failure(
-            f"{path} was written by another release of live-record. Undo with that release, or move"
+        sentence = _(
+            "{file} was written by another release of live-record. Undo with that release, or move"
             " the file away."
         )
+        raise Failure(sentence.format(file=path))
     if document.get("url") != url:
-        raise Failure(
-            f"{path} is about the stage at {document.get('url')}, not {url}. Undo the setup of that"
-            " stage first, or move the file away."
+        sentence = _(
+            "{file} is about the stage at {other}, not {url}. Undo the setup of that stage first,"
+            " or move the file away."
         )
+        raise Failure(sentence.format(file=path, other=document.get("url"), url=url))
     entries = [_entry(row) for row in document["entries"]]
     return Backup(path, url, entries, dict(document["forward"]))
 

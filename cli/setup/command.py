@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from gettext import gettext as _
 from typing import Any
 
 import click
 
-from cli import output, stage_registry
+from cli import output, stage_registry, texts
 from cli.account import Declined, account_at
 from cli.api import Api
 from cli.errors import Failure
@@ -22,8 +23,9 @@ from cli.printable import printable
 from cli.setup.apply import Applier, Outcome
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import KEY, Value
-from cli.setup.plan import Change, Plan, SetupOptions, compare, redacted
+from cli.setup.plan import Change, Plan, SetupOptions, compare, redacted, url_parts_that_differ
 from cli.setup.stage import stage_of
+from shared.protocol.policy import Mode
 
 _FORMATS = ("mp4", "flv")
 
@@ -48,6 +50,19 @@ _FORMATS = ("mp4", "flv")
     "--manual",
     is_flag=True,
     help="also switch automatic recording configurations to manual if no policy rule covers them",
+)
+@click.option(
+    "--act",
+    "mode",
+    flag_value=Mode.ACT.value,
+    help="let a stage that observes act; a configuration that records automatically becomes manual"
+    " once the stage records each of its live streams",
+)
+@click.option(
+    "--observe",
+    "mode",
+    flag_value=Mode.OBSERVE.value,
+    help="make those configurations automatic again, and then let the stage only observe",
 )
 @click.option("--bucket", default="", help="OSS bucket for recording configurations to add")
 @click.option(
@@ -77,20 +92,23 @@ def setup(
     take_over: bool,
     undo: bool,
     as_json: bool,
+    mode: str | None,
     **options: Any,  # noqa: ANN401 - the rest is SetupOptions'
 ) -> None:
     """Configure Live as a stage needs it, or undo that.
 
-    Setup shows the changes to recording configurations and callbacks, asks, and applies them.
+    Setup shows the changes to recording configurations and callbacks, asks, and applies them. While
+    the stage observes, it leaves recording configurations alone and says what it would change.
     """
     if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
         raise click.UsageError(
-            "--bucket needs --endpoint. Pass one such as oss-cn-shanghai.aliyuncs.com."
+            _("--bucket needs --endpoint. Pass one such as oss-cn-shanghai.aliyuncs.com.")
         )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
-    found = stage_of(target, Api(target.url, target.token), os.environ)
+    api = Api(target.url, target.token, language=texts.current_language())
+    found = stage_of(target, api, os.environ)
     account = account_at(target.live)
     backup = load_backup(found.name, found.url)
     say = _silent if as_json else _say
@@ -99,7 +117,9 @@ def setup(
         if undo:
             _undo(applier, yes=yes, as_json=as_json)
         else:
-            _setup(applier, SetupOptions(take_over=take_over, **options), yes=yes, as_json=as_json)
+            wanted = Mode(mode) if mode else None
+            setup_options = SetupOptions(take_over=take_over, mode=wanted, **options)
+            _setup(applier, setup_options, yes=yes, as_json=as_json)
     except Declined as declined:
         raise Failure(_advice(declined)) from None
 
@@ -119,14 +139,14 @@ def _setup(applier: Applier, options: SetupOptions, *, yes: bool, as_json: bool)
     for line in plan_lines(plan):
         applier.say(line)
     outcome = Outcome(left=[str(change.target) for change in plan.changes])
-    if plan.changes and _is_confirmed(yes=yes, as_json=as_json):
+    if not plan.is_empty and _is_confirmed(yes=yes, as_json=as_json):
         outcome = applier.apply(plan)
     _finish(plan, outcome, applier.backup, as_json=as_json)
 
 
 def _undo(applier: Applier, *, yes: bool, as_json: bool) -> None:
     for entry in reversed(applier.backup.entries):
-        applier.say(f"to restore: {entry.target}")
+        applier.say(_("to restore: {target}").format(target=entry.target))
     outcome = Outcome(left=[str(entry.target) for entry in applier.backup.entries])
     if not applier.backup.is_empty and _is_confirmed(yes=yes, as_json=as_json):
         outcome = applier.undo()
@@ -138,7 +158,7 @@ def _say(line: str) -> None:
 
 
 def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
-    return yes or (not as_json and click.confirm("Apply these changes?"))
+    return yes or (not as_json and click.confirm(_("Apply these changes?")))
 
 
 def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> None:
@@ -154,23 +174,23 @@ def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> N
 
 def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
     if outcome.failed:
-        yield f"failed: {outcome.failed}"
+        yield _("failed: {why}").format(why=outcome.failed)
     for target in outcome.left:
-        yield f"left: {target}"
-    if not (plan.changes or plan.blocked or outcome.done or outcome.left):
-        yield "nothing to do"
+        yield _("left: {target}").format(target=target)
+    if plan.is_empty and not (plan.blocked or outcome.done or outcome.left):
+        yield _("nothing to do")
     if outcome.done and not backup.is_empty:
-        yield f"the previous configuration is stored in {backup.path}, for --undo"
+        sentence = _("the previous configuration is stored in {file}, for --undo")
+        yield sentence.format(file=backup.path)
     if outcome.done:
-        yield "streams that are live now keep the old configuration until their next publish"
+        yield _("streams that are live now keep the old configuration until their next publish")
 
 
 def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
     return {
-        "changes": [
-            {"target": str(change.target), "what": list(_differences(change))}
-            for change in plan.changes
-        ],
+        "changes": _change_rows(plan.changes),
+        "later": _change_rows(plan.later),
+        "mode": plan.mode and plan.mode.value,
         "forward_to": {kind: redacted(url) for kind, url in plan.forward.items()},
         "blocked": plan.blocked,
         "notes": plan.notes,
@@ -181,32 +201,71 @@ def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
     }
 
 
+def _change_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [
+        {"target": str(change.target), "what": list(_differences(change))} for change in changes
+    ]
+
+
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Yield the whole plan as lines, without secrets."""
     for change in plan.changes:
-        yield f"{change.target}" + ("" if change.before else ": does not exist, will be added")
-        for difference in _differences(change):
-            yield f"  {difference}"
+        yield from _change_lines(change)
+        if change.hands_over:
+            yield "  " + _("only once the stage records each of its live streams")
     for kind, url in plan.forward.items():
-        yield f"policy: forward_to.{kind} will be {redacted(url)}"
+        sentence = _("policy: forward_to.{kind} will be {url}")
+        yield sentence.format(kind=kind, url=redacted(url))
+    if plan.mode is not None:
+        yield _mode_line(plan.mode)
+    if plan.later:
+        yield _("the stage observes; with --act these recording configurations would change, too:")
+    for change in plan.later:
+        yield from _change_lines(change)
     for note in plan.notes:
-        yield f"note: {note}"
-    for sentence in plan.blocked:
-        yield f"blocked: {sentence}"
+        yield _("note: {text}").format(text=note)
+    for text in plan.blocked:
+        yield _("blocked: {text}").format(text=text)
+
+
+def _mode_line(mode: Mode) -> str:
+    act = _("policy: the stage will act, before any recording configuration is changed")
+    observe = _(
+        "policy: the stage will only observe, once the configurations that setup made manual are"
+        " automatic again"
+    )
+    return act if mode is Mode.ACT else observe
+
+
+def _change_lines(change: Change) -> Iterator[str]:
+    absent = _("{target}: does not exist, will be added").format(target=change.target)
+    yield str(change.target) if change.before else absent
+    for difference in _differences(change):
+        yield f"  {difference}"
 
 
 def _differences(change: Change) -> Iterator[str]:
     before, after = change.before or {}, change.after or {}
     for name in (*after, *(name for name in before if name not in after)):
         if before.get(name) != after.get(name):
-            yield f"{name}: {_shown_value(before, name)} -> {_shown_value(after, name)}"
+            shown, wanted = _shown_value(before, name), _shown_value(after, name)
+            yield f"{name}: {shown} -> {wanted}{_hidden_difference(before, after, name)}"
+
+
+def _hidden_difference(before: Value, after: Value, name: str) -> str:
+    """Return which parts of two URLs differ if both are shown alike: their ends are secret."""
+    old, new = str(before.get(name, "")), str(after.get(name, ""))
+    if not name.endswith("Url") or redacted(old) != redacted(new):
+        return ""
+    parts = _(", ").join(url_parts_that_differ(old, new))
+    return _(" (another {parts})").format(parts=parts)
 
 
 def _shown_value(value: Value, name: str) -> str:
     if value.get(name) in (None, ""):
-        return "none"
+        return _("none")
     if name == KEY:
-        return "(hidden)"
+        return _("(hidden)")
     shown = value[name]
     if isinstance(shown, list):
         return ", ".join(_format(entry) for entry in shown)
@@ -216,10 +275,12 @@ def _shown_value(value: Value, name: str) -> str:
 def _format(entry: object) -> str:
     if not isinstance(entry, dict):
         return str(entry)
-    return f"{entry.get('Format')} as {entry.get('OssObjectPrefix') or 'named by Live'}"
+    name = entry.get("OssObjectPrefix") or _("named by Live")
+    return _("{format} as {name}").format(format=entry.get("Format"), name=name)
 
 
 def _advice(declined: Declined) -> str:
     if declined.is_forbidden:
-        return f"{declined}. Grant these credentials the action live:{declined.action}."
+        sentence = _("{error}. Grant these credentials the action live:{action}.")
+        return sentence.format(error=declined, action=declined.action)
     return str(declined)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any, Literal
 
 from cli.account import Account, Declined, rows_at
@@ -18,7 +19,7 @@ Value = Mapping[str, Any]
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
 """Codes that Live may return if there is no callback configuration, instead of {}."""
 KEY = "NotifyAuthKey"
-PAGE_ROWS = 30
+PAGE_ROWS, LIST_ROWS = 30, 3000
 
 _OSS = ("OssBucket", "OssEndpoint", "DelayTime", "StartTime", "EndTime")
 _VOD = (
@@ -53,12 +54,17 @@ class ConfigTarget:
     def __str__(self) -> str:
         match self.kind:
             case "stream":
-                return f"ingest callbacks of {self.domain}"
+                return _("ingest callbacks of {domain}").format(domain=self.domain)
             case "record":
-                return f"recording callbacks of {self.domain}"
+                return _("recording callbacks of {domain}").format(domain=self.domain)
             case _:
-                where = "into VOD " if self.kind == "vod" else ""
-                return f"recording {where}of {self.domain}/{self.app}/{self.streams}"
+                vod, oss = _("recording into VOD of {streams}"), _("recording of {streams}")
+                streams = f"{self.domain}/{self.app}/{self.streams}"
+                return (vod if self.kind == "vod" else oss).format(streams=streams)
+
+    @property
+    def is_recording(self) -> bool:
+        return self.kind in ("oss", "vod")
 
     @property
     def names(self) -> dict[str, str]:
@@ -92,6 +98,19 @@ def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Va
         yield _target_of("oss", domain, row), _oss(row)
     for row in _pages(account, "DescribeLiveRecordVodConfigs", domain, "LiveRecordVodConfigs"):
         yield _target_of("vod", domain, row), _vod(row)
+
+
+def online(account: Account, domain: str) -> Iterator[tuple[str, str]]:
+    """Yield application and name of each live stream of a streaming domain; raise Declined."""
+    filters = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
+    page, more = 0, True
+    while more:
+        page += 1
+        params = {"DomainName": domain, "PageNum": page, "PageSize": LIST_ROWS, **filters}
+        answer = account.ask("DescribeLiveStreamsOnlineList", **params)
+        rows = rows_at(answer, "OnlineInfo", "LiveStreamOnlineInfo")
+        yield from ((str(row.get("AppName")), str(row.get("StreamName"))) for row in rows)
+        more = len(rows) == LIST_ROWS
 
 
 def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from gettext import gettext as _
 from typing import Any
+from urllib.parse import urlsplit
 
 from cli.account import Account
 from cli.setup.configurations import KEY, ConfigTarget, Value, read, recordings
 from cli.setup.stage import Secret, Stage, Unusable
+from shared.protocol import StreamKey
 from shared.protocol.object_prefix import prefix_of
-from shared.protocol.policy import Domain, OnPublish, Rule
+from shared.protocol.policy import Domain, Mode, Rule
 
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
 """OnDemand of a recording configuration (docs/platform/live.md §5)."""
@@ -26,11 +29,13 @@ GLOB = frozenset("*?[")
 class SetupOptions:
     """The options of the command.
 
-    `manual`: also switch automatic configurations to manual if no policy rule covers them.
+    `manual`: also switch automatic configurations to manual if no policy rule covers them; `mode`:
+    let the stage act, or only observe, from now on.
     """
 
     take_over: bool = False
     manual: bool = False
+    mode: Mode | None = None
     bucket: str = ""
     endpoint: str = ""
     formats: Sequence[str] = ("mp4",)
@@ -42,6 +47,12 @@ class Change:
     before: Value | None = field(repr=False)
     after: Value | None = field(repr=False)
 
+    @property
+    def hands_over(self) -> bool:
+        """Return True if Live records by itself until then, and the stage has to from then on."""
+        before, after = self.before or {}, self.after or {}
+        return before.get("OnDemand") in (AUTOMATIC, PUSH_URL) and after.get("OnDemand") == MANUAL
+
 
 @dataclass(slots=True)
 class Plan:
@@ -49,13 +60,20 @@ class Plan:
 
     `forward`: the addresses that a take-over first adds to the policy's forward_to, by kind of
     callback; `blocked`: needed changes that setup cannot make, and why; `notes`: what the operator
-    should know.
+    should know; `mode`: the mode to set, None if it stays; `later`: what would change if the stage
+    acted.
     """
 
     changes: list[Change] = field(default_factory=list)
     forward: dict[str, str] = field(default_factory=dict)
     blocked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    mode: Mode | None = None
+    later: list[Change] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes and self.mode is None
 
     def put(self, target: ConfigTarget, before: Value | None, after: Value) -> None:
         if before != after:
@@ -67,17 +85,44 @@ class Blocked(Exception):
 
 
 def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
-    """Return the changes that Live needs for the stage; raise Declined if Live cannot be read."""
-    plan = Plan()
+    """Return the changes that Live needs for the stage; raise Declined if Live cannot be read.
+
+    Callbacks come first: a stage that hears nothing must not take over from Live.
+    """
+    plan, configurations = Plan(), Plan()
     for domain in stage.policy.domains:
         present = list(recordings(account, domain.streaming))
-        _Recordings(stage, domain, options, plan).compare(present)
+        _Recordings(stage, domain, options, configurations).compare(present)
         asks = any(value.get("OnDemand") == ASKS for _, value in present)
         callbacks = _Callbacks(stage, options, plan)
         callbacks.record(account, ConfigTarget("record", domain.streaming), asks=asks)
         for ingest in domain.ingest or (domain.streaming,):
             callbacks.stream(account, ConfigTarget("stream", ingest))
+    if options.mode is not None and options.mode is not stage.mode:
+        plan.mode = options.mode
+    plan.blocked += configurations.blocked
+    plan.notes += [*configurations.notes, *_by_hand(stage)]
+    if (options.mode or stage.mode) is Mode.OBSERVE:
+        plan.later = configurations.changes
+    else:
+        plan.changes += configurations.changes
     return plan
+
+
+def _by_hand(stage: Stage) -> Iterator[str]:
+    """Yield a note for each stream that somebody asked for, that no rule names and that Live has no
+    recording configuration for."""
+    for row in stage.api.list_recordings(MOST_STREAMS, phase="failed")["recordings"]:
+        key = StreamKey.parse(row["stream"])
+        if row["reason"]["code"] == "no_record_config" and not stage.policy.rule(key).may_record:
+            yield _(
+                "{stream} was asked for by hand, and Live has no recording configuration for it."
+                ' Add a rule that matches it to policy.toml, with on_publish = "on_request" to'
+                " record it only when somebody asks; apply it and run setup again"
+            ).format(stream=key)
+
+
+MOST_STREAMS = 1_000
 
 
 @dataclass(slots=True)
@@ -102,8 +147,10 @@ class _Callbacks:
         self._put(target, now, after, forward)
         if now is not None and now != after:
             self.plan.notes.append(
-                f"{target}: no API returns SwitchNotifyUrl, and setting the others may clear"
-                " it: if you use dual-stream ingest, set it again afterwards"
+                _(
+                    "{target}: no API returns SwitchNotifyUrl, and setting the others may clear it:"
+                    " if you use dual-stream ingest, set it again afterwards"
+                ).format(target=target)
             )
 
     def record(self, account: Account, target: ConfigTarget, *, asks: bool) -> None:
@@ -146,26 +193,34 @@ class _Callbacks:
             return {}
         if not self.options.take_over:
             raise Blocked(
-                f"{name} points to {redacted(present)}, which is not ours. Pass --take-over to add"
-                " it to the policy's forward_to and replace it with ours"
+                _(
+                    "{name} points to {url}, which is not ours. Pass --take-over to add it to the"
+                    " policy's forward_to and replace it with ours"
+                ).format(name=name, url=redacted(present))
             )
         return self._forward(flow.replace("-", "_"), present, target)
 
     def _forward(self, kind: str, url: str, target: ConfigTarget) -> dict[str, str]:
         if not self.stage.relays:
             raise Blocked(
-                "the stage cannot forward callbacks. Set LIVE_RECORD_RELAY_URL and"
-                " LIVE_RECORD_RELAY_KEY, deploy it, and run setup again"
+                _(
+                    "the stage cannot forward callbacks. Set LIVE_RECORD_RELAY_URL and"
+                    " LIVE_RECORD_RELAY_KEY, deploy it, and run setup again"
+                )
             )
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
             raise Blocked(
-                f"callbacks are forwarded to {redacted(had)} already, and forward_to.{kind} holds"
-                f" one address. Merge the receiver at {redacted(url)} into it first"
+                _(
+                    "callbacks are forwarded to {had} already, and forward_to.{kind} holds one"
+                    " address. Merge the receiver at {url} into it first"
+                ).format(had=redacted(had), kind=kind, url=redacted(url))
             )
         self.plan.notes.append(
-            f"{target}: callbacks are still forwarded to {redacted(url)}, signed with a key that"
-            " the stage knows"
+            _(
+                "{target}: callbacks are still forwarded to {url}, signed with a key that the stage"
+                " knows"
+            ).format(target=target, url=redacted(url))
         )
         return {kind: url}
 
@@ -175,9 +230,8 @@ class _Callbacks:
             self._key(after, "record_key", signs=True)
         elif now != after:
             after |= {"NotifyReqAuth": True, KEY: self.stage.secret("record_key")}
-            self.plan.notes.append(
-                f"{target}: Live does not return its key, so --undo cannot restore the key"
-            )
+            sentence = _("{target}: Live does not return its key, so --undo cannot restore the key")
+            self.plan.notes.append(sentence.format(target=target))
 
     def _key(self, after: dict[str, Any], kind: Secret, *, signs: object) -> None:
         """Set the key unless the stage knows the present one; live streams keep the present key."""
@@ -197,7 +251,7 @@ class _Recordings:
     def compare(self, present: Sequence[tuple[ConfigTarget, Value]]) -> None:
         for target, value in present:
             self.plan.put(target, value, self._corrected(target, value))
-        for app, stream in self._missing([target for target, _ in present]):
+        for app, stream in self._missing([target for target, _value in present]):
             target = ConfigTarget("oss", self.domain.streaming, app, stream)
             pattern = [value for other, value in present if other.kind == "oss"]
             try:
@@ -211,10 +265,11 @@ class _Recordings:
             if self.options.manual or self._is_ruled(target):
                 after["OnDemand"] = MANUAL
             else:
-                self.plan.notes.append(
-                    f"{target} records automatically and no rule covers it: left alone (--manual"
-                    " switches it to manual)"
+                sentence = _(
+                    "{target} is automatic, and no rule covers it: left alone (--manual switches it"
+                    " to manual)"
                 )
+                self.plan.notes.append(sentence.format(target=target))
         after["DelayTime"] = self.stage.merge_delay
         if target.kind == "oss":
             after["RecordFormat"] = self._formats(target, value)
@@ -234,7 +289,7 @@ class _Recordings:
         return formats
 
     def _is_ruled(self, target: ConfigTarget) -> bool:
-        """Return True if a rule records streams of this configuration on publish."""
+        """Return True if a rule lets streams of this configuration be recorded."""
         return any(
             _matches(rule.match.app, target.app) and _matches(rule.match.stream, target.streams)
             for rule in self._rules()
@@ -243,7 +298,7 @@ class _Recordings:
     def _rules(self) -> Iterator[Rule]:
         for rule in self.stage.policy.rules:
             pattern = rule.match.domain.lower()
-            if rule.on_publish is OnPublish.RECORD and fnmatchcase(self.domain.streaming, pattern):
+            if rule.may_record and fnmatchcase(self.domain.streaming, pattern):
                 yield rule
 
     def _missing(self, present: Sequence[ConfigTarget]) -> Iterator[tuple[str, str]]:
@@ -275,8 +330,10 @@ class _Recordings:
             formats = [dict(entry) for entry in pattern[0]["RecordFormat"]] or self._new_formats()
         else:
             raise Blocked(
-                "it does not exist, and the domain has no other to copy. Pass --bucket and"
-                " --endpoint."
+                _(
+                    "it does not exist, and the domain has no other to copy. Pass --bucket and"
+                    " --endpoint."
+                )
             )
         return {
             **where,
@@ -316,3 +373,19 @@ def redacted(url: str) -> str:
     head, _, path = url.partition("://")
     host, divided, rest = path.partition("/")
     return f"{head}://{host}/…" if divided and rest else url
+
+
+def url_parts_that_differ(before: str, after: str) -> list[str]:
+    """Return which parts of two URLs differ, without any part that may be secret."""
+    old, new = urlsplit(before), urlsplit(after)
+    (old_path, _o, old_end), (new_path, _n, new_end) = (
+        parts.path.rpartition("/") for parts in (old, new)
+    )
+    pairs = (
+        (_("scheme"), old.scheme, new.scheme),
+        (_("host"), old.netloc, new.netloc),
+        (_("path"), old_path, new_path),
+        (_("last part of the path"), old_end, new_end),
+        (_("query"), old.query, new.query),
+    )
+    return [name for name, one, other in pairs if one != other]

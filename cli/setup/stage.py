@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from cli.web import hides_a_token
 from shared.config import load_policy, values
 from shared.config.path_tokens import CallbackKind, path_token_of
 from shared.errors import Misconfigured
-from shared.protocol.policy import Policy
+from shared.protocol.policy import Mode, Policy
 
 Secret = Literal["path_token", "stream_key", "record_key"]
 Flow = Literal["stream", "record", "on-demand", "exception"]
@@ -58,6 +59,7 @@ class Stage:
     document: Json
     merge_delay: int
     relays: bool
+    mode: Mode
     api: Api
     environment: Mapping[str, str] = field(repr=False)
     is_development: bool
@@ -105,9 +107,11 @@ class Stage:
         """
         name, found = VARIABLES[kind], self._secrets(kind)
         if not found:
-            raise Unusable(f"{name} is unset. Set it as it was when the stage was deployed")
+            sentence = _("{name} is unset. Set it as it was when the stage was deployed")
+            raise Unusable(sentence.format(name=name))
         if not self.knows(kind, found[0]):
-            raise Unusable(f"the stage does not know the first of {name}. Deploy it first")
+            sentence = _("the stage does not know the first of {name}. Deploy it first")
+            raise Unusable(sentence.format(name=name))
         return found[0]
 
 
@@ -128,6 +132,7 @@ def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
         document=policy["policy"],
         merge_delay=settings["merge_delay_ms"] // 1000,
         relays=settings["relays"],
+        mode=Mode(examined["mode"]),
         api=api,
         environment=environment,
         is_development=_is_emulator(target.live),
@@ -142,7 +147,8 @@ def _policy(document: Json) -> Policy:
     try:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
-        raise Failure(
-            f"The stage runs a policy that this release cannot read: {error}. Use the release that"
+        sentence = _(
+            "The stage runs a policy that this release cannot read: {error}. Use the release that"
             " the stage runs."
-        ) from None
+        )
+        raise Failure(sentence.format(error=error)) from None

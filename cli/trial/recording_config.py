@@ -139,7 +139,7 @@ def remove_added(account: Account, backup: Backup, domain: str) -> Iterator[str]
     for entry in tuple(reversed(backup.entries)):
         if entry.target.domain == domain:
             line = restore(account, backup, entry)
-            is_removed = line.startswith("restored")
+            is_removed = entry not in backup.entries
             yield removed.format(streams=place_of(entry.target)) if is_removed else line
 
 

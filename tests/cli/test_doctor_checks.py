@@ -178,7 +178,7 @@ NO_ROLE = [{"domain": LIVE, "online": None, "code": "Forbidden.RAM"}]
 ASKING = replace(CONFIGURATION, on_demand=1)
 FORWARDS = f'{POLICY}\n[forward_to]\non_demand = "https://old.example.com/ask"\n'
 SETUP, APPLY = "live-record setup --stage prod", "live-record policy apply policy.toml --stage prod"
-ACT = "live-record policy mode act --stage prod"
+ACT = "live-record setup --act --stage prod"
 TAKE_OVER = "live-record setup --take-over --stage prod"
 DEPLOY = "make deploy STAGE=prod"
 WARNING, FAULT = Severity.WARNING, Severity.FAULT

@@ -16,6 +16,7 @@ from cli.account import Account, account_at
 from cli.main import main
 from cli.setup.configurations import ConfigTarget, read, recordings, write
 from cli.stage_registry import Target, register
+from emulator.live import Remote
 from shared.config.path_tokens import path_token_of, path_tokens_of
 from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
@@ -37,6 +38,7 @@ OTHERS = {
 STREAM = ConfigTarget("stream", "push.example.com")
 RECORD = ConfigTarget("record", "live.example.com")
 APP = ConfigTarget("oss", "live.example.com", "app", "*")
+YARD = "live.example.com/yard"
 APP_OF_LIVE = {"domain": "live.example.com", "app": "app"}
 WRITES = ("Add", "Set", "Update", "Delete")
 
@@ -241,7 +243,43 @@ def test_live_is_given_the_address_to_ask_where_a_configuration_asks(person: Per
     assert person.sees()[str(APP)]["OnDemand"] == 1
 
 
+def test_two_urls_that_are_shown_alike_are_told_apart(person: Person) -> None:
+    person.does()
+    url = person.sees()[str(STREAM)]["NotifyUrl"].rpartition("/")[0]
+    person.control.notify(stream_url=f"{url}/another-token?secret=s3cret")
+    shown = person.types().output
+
+    assert "/… (another last part of the path, query)" in shown
+    assert "another-token" not in shown
+
+
 # --- recording configurations
+
+
+def test_what_may_be_recorded_by_hand_is_set_up_like_the_rest(tmp_path: Path) -> None:
+    by_hand = POLICY.replace('"app"', '"yard"').replace('"record"', '"on_request"')
+    with http_stage(tmp_path, by_hand) as stage:
+        person = person_at(stage)
+        without_callbacks(person.account)
+        person.does()
+        added = read(person.account, ConfigTarget("oss", "live.example.com", "yard", "*"))
+    assert added is not None
+    assert added["OnDemand"] == 7
+
+
+def test_a_start_by_hand_elsewhere_is_refused_and_everybody_says_what_to_do(
+    person: Person,
+) -> None:
+    person.does()
+    Remote(person.stage.live, app="yard").publish("walk", wait=True)
+    start = CliRunner().invoke(main, ["start", f"{YARD}/walk", "--stage", "dev"])
+    why = CliRunner().invoke(main, ["why", f"{YARD}/walk", "--stage", "dev"])
+    shown = person.types().output
+
+    assert "CodeConfigNotFound" in start.output
+    for said in (why.output, shown):
+        assert f"{YARD}/walk" in said
+        assert "on_request" in said
 
 
 def test_a_rule_without_a_configuration_gets_one_like_another_of_its_domain(

@@ -16,7 +16,7 @@ from tests.repository.cli_messages import MO, compiled, messages, translations
 PLACEHOLDER = re.compile(r"\{(\w*)|%\((\w+)\)s")
 PRINTING = {"Failure", "UsageError", "echo", "fail"}
 IN_ENGLISH_ONLY = {
-    "cli/deploying", "cli/packaging", "cli/probe", "cli/setup",
+    "cli/deploying", "cli/packaging", "cli/probe",
 }  # fmt: skip
 """Folders whose output, unlike their help, is not translated yet."""
 

@@ -1,0 +1,63 @@
+"""The moment at which either Live or the stage may stop recording, since the other one records.
+
+The setup command awaits it before it lets a stage act in Live's place, or only observe. It changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from gettext import gettext as _
+
+from cli.account import Account
+from cli.errors import Failure
+from cli.setup.configurations import ConfigTarget, online
+from cli.setup.stage import Stage
+from shared.protocol import StreamKey
+
+EVERY_S = 5.0
+"""s between two looks."""
+LOOKS = 24
+"""So often at the most: reconcile decides each live stream anew within a minute."""
+MOST_STREAMS = 100_000
+_SHOWN = 3
+
+
+def await_recorded(
+    stage: Stage, account: Account, target: ConfigTarget, wait: Callable[[float], None]
+) -> None:
+    """Return once the stage records every live stream of the configuration that a rule records.
+
+    Raise Failure if it does not: to go on would lose their recordings.
+    """
+    missing = list(_not_recorded(stage, account, target))
+    for _look in range(LOOKS):
+        if not missing:
+            return
+        wait(EVERY_S)
+        missing = list(_not_recorded(stage, account, target))
+    if missing:
+        raise Failure(_refusal(target, missing))
+
+
+def _refusal(target: ConfigTarget, missing: list[str]) -> str:
+    sentence = _(
+        "{target}: the stage does not record {streams}, so that to go on would lose recordings. Ask"
+        " live-record doctor, and run setup again"
+    )
+    shown = ", ".join(missing[:_SHOWN])
+    more = len(missing) - _SHOWN
+    if more > 0:
+        shown = _("{streams} and {count} more").format(streams=shown, count=more)
+    return sentence.format(target=target, streams=shown)
+
+
+def _not_recorded(stage: Stage, account: Account, target: ConfigTarget) -> Iterator[str]:
+    rows = stage.api.list_recordings(MOST_STREAMS, domain=target.domain)["recordings"]
+    recorded = {row["stream"] for row in rows if row["phase"] == "recording"}
+    for app, stream in online(account, target.domain):
+        key = StreamKey(target.domain, app, stream)
+        is_covered = fnmatchcase(app, target.app) and fnmatchcase(stream, target.streams)
+        if is_covered and stage.policy.rule(key).records_on_publish and str(key) not in recorded:
+            yield str(key)
