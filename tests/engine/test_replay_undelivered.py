@@ -114,7 +114,7 @@ def test_a_record_error_and_a_file_that_were_not_delivered_are_learnt(
     assert edge.invocation().replay_undelivered() == 2
 
     assert [one.uri for one in edge.app.store.files(KEY, limit=9)] == ["a.mp4"]
-    assert phase(edge.record()) is Phase.FAILED
+    assert edge.record().asks_after_error
 
 
 def test_a_file_that_was_lost_is_told_of(edge: Edge, clock: Clock, live: TellingLive) -> None:

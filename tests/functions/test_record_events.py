@@ -9,7 +9,8 @@ import pytest
 
 from functions import record_events
 from shared.inbound.catalogue import Language, catalogue, text
-from shared.protocol import FileLeft, Phase, StartAsked, StreamKey, phase
+from shared.protocol import Command, FileLeft, Phase, StartAsked, StreamKey, phase
+from shared.protocol.command_errors import AlreadyStarted
 from shared.protocol.file import File
 from shared.protocol.reason import Reason
 from tests.conftest import KEY, NOON, Clock
@@ -58,13 +59,26 @@ def test_a_pause_is_known_and_confirms_nothing(recording: Edge) -> None:
     assert (last_report.what, last_report.recording) == ("record_paused", False)
 
 
-def test_a_record_error_makes_the_session_failed_and_says_what_mends_it(recording: Edge) -> None:
-    recording.record_callback(**BROKEN)
+def test_errors_in_a_row_fail_the_session_and_say_what_mends_it(recording: Edge) -> None:
+    for _ in range(3):
+        recording.clock.pass_ms(1_000)
+        recording.record_callback(**BROKEN)
 
     assert phase(recording.record()) is Phase.FAILED
     newest = recording.app.store.history(KEY, 1)[0].entry
     for language in Language:
         assert catalogue(language).fixes["BucketNotFound"] in text(newest, language)
+
+
+def test_no_replayed_record_error_fails_what_live_records(recording: Edge) -> None:
+    """Each is answered by one start, which Live refuses as it records already."""
+    recording.live.answers(Command.START, *[AlreadyStarted("TaskAlreadyStarted")] * 5)
+    for _ in range(5):
+        recording.clock.pass_ms(1_000)
+        recording.record_callback(**BROKEN)
+
+    assert phase(recording.record()) is Phase.RECORDING
+    assert recording.live.sent == [Command.START] * 6
 
 
 @pytest.mark.parametrize(

@@ -329,9 +329,19 @@ def _files(here: Stage, stream: str) -> list[str]:
     return [one["uri"] for one in body]
 
 
-def test_a_record_error_fails_the_session_and_the_next_publish_tries_anew(here: Stage) -> None:
+def test_a_recording_that_breaks_is_started_again(here: Stage) -> None:
+    recorded(here, "breaks")
+    here.live.record_error("breaks", code="AccessDenied", message="denied")
+
+    here.until(lambda: here.sent("breaks") == ["start", "start"])
+    here.until(lambda: here.records("breaks"))
+
+
+def test_errors_in_a_row_fail_the_session_and_the_next_publish_tries_anew(here: Stage) -> None:
     recorded(here, "broken")
-    here.live.record_error("broken", code="AccessDenied", message="denied")
+    for _ in range(3):
+        here.until(lambda: here.records("broken"))
+        here.live.record_error("broken", code="AccessDenied", message="denied")
     here.until_phase("broken", "failed")
     assert "OSS" in here.status("broken")["reason"]["text"]
 

@@ -1202,14 +1202,67 @@ def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
     assert story.record.confirmation.is_confirmed
 
 
-def test_a_record_error_fails_the_session() -> None:
-    story = recording().happens(RecordFailed("BucketNotFound", "Bucket not found"))
+BROKEN = RecordFailed("BucketNotFound", "no bucket of this name")
 
-    assert (story.phase, story.passes(HOUR_MS).sent) == (Phase.FAILED, ["start"])
+
+def test_a_record_error_is_asked_about_by_one_start() -> None:
+    story = recording().happens(BROKEN)
+
+    assert (story.phase, story.sent) == (Phase.STARTING, ["start", "start"])
+    assert counts_against_quota(story.record)
+
+
+def broken_for_good() -> Story:
+    story = recording().happens(BROKEN).passes(SECOND)
+    for _ in range(2):
+        story.answer().happens(STARTED).happens(BROKEN).passes(SECOND)
+    return story
+
+
+def test_the_third_error_in_a_row_fails_the_session() -> None:
+    story = broken_for_good()
+
+    assert (story.phase, counts_against_quota(story.record)) == (Phase.FAILED, False)
+    assert story.passes(HOUR_MS).sent == ["start"] * 3
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_no_record_error_fails_what_live_says_it_records(times: int) -> None:
+    """The signature does not cover the body: it may be a replay, and it may be repeated."""
+    story = recording().passes(HOUR_MS)
+    for _ in range(times):
+        story.happens(BROKEN).happens(BROKEN).answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert (story.phase, story.record.failure) == (Phase.RECORDING, None)
+    assert len(story.sent) == 1 + times
+
+
+def test_an_error_that_comes_before_the_answer_to_its_start_is_asked_about_too() -> None:
+    story = Story().publish().start().passes(SECOND).happens(BROKEN).answer()
+    assert (story.phase, story.sent) == (Phase.STARTING, ["start", "start"])
+
+    for _ in range(2):
+        story.passes(SECOND).happens(BROKEN).answer()
+    assert (story.phase, story.sent) == (Phase.FAILED, ["start"] * 3)
+
+
+def test_a_record_error_is_believed_if_live_refuses_the_start_that_asks() -> None:
+    refused = NoRecordConfig("CodeConfigNotFound")
+    story = recording().happens(BROKEN).answer(refused)
+
+    assert (story.phase, counts_against_quota(story.record)) == (Phase.FAILED, False)
+
+
+def test_an_error_of_a_recording_that_went_on_for_a_minute_is_asked_about_again() -> None:
+    story = recording()
+    for _ in range(5):
+        story.happens(BROKEN).answer().passes(2 * MINUTE)
+
+    assert (story.phase, story.sent) == (Phase.RECORDING, ["start"] * 6)
 
 
 def test_a_failed_session_keeps_what_live_said_of_it() -> None:
-    story = recording().happens(RecordFailed("BucketNotFound", "no bucket of this name"))
+    story = broken_for_good()
     because = explain(story.record, story.now, story.settings)
 
     assert "no bucket of this name" in text(because)
@@ -1218,7 +1271,7 @@ def test_a_failed_session_keeps_what_live_said_of_it() -> None:
 
 def test_an_error_that_is_told_again_does_not_fail_what_was_started_since() -> None:
     error = RecordFailed("AccessDenied", "", NOON + SECOND)
-    story = recording().happens(error).passes(MINUTE).start().answer()
+    story = recording().passes(5 * SECOND).happens(error).answer().passes(MINUTE)
 
     assert story.happens(error).phase is Phase.RECORDING
 

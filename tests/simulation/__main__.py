@@ -12,7 +12,7 @@ from dataclasses import fields
 
 from tests.simulation.chances import RATES
 from tests.simulation.engines import sample
-from tests.simulation.plan import Do, Plan, draw
+from tests.simulation.plan import Do, Kind, Plan, draw
 from tests.simulation.run_log import written
 from tests.simulation.shrink import Shrinker
 from tests.simulation.simulation import Result, Simulation
@@ -82,6 +82,7 @@ class Report:
             "request dropped by Live",
             "stream forgotten",
             *(do.value for do in Do),
+            *(kind.value for kind in Kind),
         ]
         return {
             "violations": self.failed,

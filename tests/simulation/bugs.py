@@ -36,12 +36,13 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import InDoubt, NeverSent
 from shared.protocol.continuity import Continuity
-from shared.protocol.events import Published, Unpublished
+from shared.protocol.events import Published, Remarked, Unpublished
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
+from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.session import SessionState
 from shared.store.contract import Conflict, Loaded, Save, Stored
 from shared.store.store_errors import StoreUnavailable, Unreadable
@@ -338,6 +339,27 @@ def _asks_unanswered() -> tuple[Patch, ...]:
 _REST = fleet._FUNCTIONS["on_demand"][1:]
 
 
+def _ask_withholds_the_start() -> tuple[Patch, ...]:
+    """Take an ask for a start of the session that comes, as release 0.2 did."""
+
+    def answered(invocation: Invocation, key: StreamKey, before: Any) -> object:  # noqa: ANN401 - as the real one
+        answer = real_decide(invocation, key, before)
+        if answer.need_record:
+            asked = Remarked(is_exception=False, what="asked")
+            invocation.handle(key, asked, recorder.HandlingOptions(may_send=lambda: False))
+        return answer
+
+    def remarked(transition: Transition, event: Remarked) -> None:
+        number, source = transition.record.session_number + 1, StartSource.ON_DEMAND
+        if event.what == "asked":
+            transition.change(confirmation=Confirmation(number, transition.now, source))
+        else:
+            real_remarked(transition, event)
+
+    real_decide, real_remarked = on_demand._decide, recording_status.remarked
+    return ((on_demand, "_decide", answered), (recording_status, "remarked", remarked))
+
+
 def _hold_lost() -> tuple[Patch, ...]:
     return ((commands, "StopAsked", lambda who, **body: StopAsked(who, **(body | {"hold": 1}))),)
 
@@ -495,6 +517,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("path tokens not checked", _paths_unchecked),
         Bug("recording callbacks not proved", _recordings_unproved),
         Bug("on-demand ask not answered", _asks_unanswered),
+        Bug("an unsigned ask withholds the start", _ask_withholds_the_start),
         Bug("hold lost on its way", _hold_lost),
         Bug("timer only drains", _timer_only_drains),
         Bug("what waits is left to the timer", _left_to_the_timer),

@@ -98,7 +98,8 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
 def _wake(sim: Simulation) -> int:
     """Best effort, asynchronous."""
 
-    def post(_turn: Fiber) -> None:
+    def post(turn: Fiber) -> None:
+        sim.judge.writes(turn.process, "wake")
         if sim.lots.strikes(Fault.WAKE_LOST):
             sim.trouble()
             return
@@ -122,9 +123,10 @@ class SimulatedStore:
         real = getattr(self._sim.store, name)
 
         def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
-            def act(_turn: Fiber) -> object:
+            def act(turn: Fiber) -> object:
                 self._sim.store_answers()
                 if name not in _READS:
+                    self._sim.judge.writes(turn.process, name)
                     self._sim.store_takes_writes()
                 return real(*args, **named)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from shared.config.path_tokens import path_tokens_of
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.session import SessionState
@@ -17,7 +18,15 @@ from tests.simulation.world import SecondPublisher, Stream
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
-SECRETS = (TOKEN, API_TOKEN, WAKE_KEY, "auth_key", "stream-key-", "record-key-")
+SECRETS = (
+    TOKEN,
+    *path_tokens_of([TOKEN]),
+    API_TOKEN,
+    WAKE_KEY,
+    "auth_key",
+    "stream-key-",
+    "record-key-",
+)
 
 
 def judge(sim: Simulation) -> None:
@@ -29,6 +38,8 @@ def judge(sim: Simulation) -> None:
         _judge_intent(sim, stream, record)
         _judge_recording(sim, stream, record, sim.judge.watch(key))
         judge_secrets(repr(record))
+    for key in sim.strangers.forger.named:
+        _at_rest(sim.record(key))
 
 
 def judge_secrets(text: str) -> None:

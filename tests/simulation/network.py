@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from shared.config.path_tokens import CallbackKind, path_token_of
 from shared.outbound.live import CONNECT_MS, READ_MS
 from shared.outbound.live.error_codes import Refusal
 from shared.protocol import Accepted, CommandSettled, Flight, StreamKey
@@ -170,24 +171,18 @@ class Wire:
         sim.invoke(request_of(callback), answered)
 
 
-def request_of(callback: Callback, genuine: str = "", token: str = TOKEN) -> Request:
+def request_of(callback: Callback) -> Request:
     """As it reaches the function that it is meant for."""
-    function = {"stream": "stream_events", "on_demand": "on_demand"}
-    kind = (
-        "stream"
-        if "action" in callback.fields
-        else "on_demand"
-        if callback.method == "GET"
-        else "record"
-    )
+    kind: CallbackKind = "on-demand" if callback.method == "GET" else "record"
+    if "action" in callback.fields:
+        kind = "stream"
     return Request(
-        function.get(kind, "record_events"),
-        path=f"/callbacks/{kind}/{token}",
+        {"stream": "stream_events", "on-demand": "on_demand"}.get(kind, "record_events"),
+        path=f"/callbacks/{kind}/{path_token_of(kind, TOKEN)}",
         headers=callback.headers,
         fields=callback.fields,
         body=body_of(callback.fields) if callback.method == "POST" else b"",
         key=StreamKey(*callback.stream),
-        genuine=genuine,
     )
 
 

@@ -29,6 +29,8 @@ END = NOON + LASTS
 KEPT_SHORT, KEPT_LONG = 10 * MINUTE_MS, 30 * 24 * 60 * MINUTE_MS
 """How long a stream is kept: for longer than callbacks are late, or for longer than a run."""
 DOMAIN, INGEST = "live.example.com", "push.example.com"
+ELSEWHERE = "live.elsewhere.example.com"
+"""A domain that no policy names."""
 APPS = ("app", "class", "show", "few")
 
 
@@ -39,8 +41,12 @@ class Do(str, Enum):
     ASK = "ask"
     ASK_TWICE = "ask, and again with the same key"
     FOREIGN_START = "started by somebody else"
+    UNSIGNED = "callback unsigned"
     FORGE = "callback forged"
+    EXPIRED = "callback signed long ago"
+    OTHER_KEY = "callback signed as another kind"
     WRONG_PATH = "callback to a wrong path"
+    OTHER_PATH = "callback to the path of another kind"
     REPLAY = "callback replayed with another payload"
     GARBAGE = "callback of garbage"
     OUTAGE = "store outage"
@@ -62,6 +68,35 @@ class Do(str, Enum):
     REFUSING = "store refuses writes"
 
 
+class Kind(str, Enum):
+    """What a callback says."""
+
+    PUBLISH = "publish"
+    PUBLISH_DONE = "publish_done"
+    EXCEPTION = "exception"
+    SWITCH = "switch"
+    ON_DEMAND = "on-demand ask"
+    RECORD_STARTED = "record_started"
+    RECORD_PAUSED = "record_paused"
+    RECORD_RESUMED = "record_resumed"
+    RECORD_ERROR = "record_error"
+    FILE_FAILED = "transformat_error"
+    TRANSCODE_FAILED = "record_force_transcode_fail"
+    FILE = "file"
+    VOD_FILE = "AddLiveRecordVideoComplete"
+    UNKNOWN = "record_of_tomorrow"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgery:
+    """A callback that a stranger makes up. `at` is its time, in s from now; an empty `name` is the
+    stream's own."""
+
+    kind: Kind = Kind.PUBLISH
+    at: int = 0
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """Happens at `at`; what lasts, lasts `ms`."""
@@ -72,6 +107,7 @@ class Deed:
     ms: int = 0
     ask: Asked | None = None
     text: str = ""
+    forgery: Forgery = Forgery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,16 +222,27 @@ def _strangers(lots: Random, number: int) -> Iterator[Deed]:
 
     if lots.random() < 0.08:
         yield Deed(at(), Do.FOREIGN_START, number)
-    for do in (Do.FORGE, Do.WRONG_PATH, Do.GARBAGE):
-        if lots.random() < 0.15:
-            yield Deed(at(), do, number, text=lots.choice(PAYLOADS))
     if lots.random() < 0.15:
-        yield Deed(at(), Do.REPLAY, number, text=lots.choice(PAYLOADS))
-    if lots.random() < 0.1:  # what an attacker would say first
-        yield Deed(at(), Do.REPLAY, number, text="publish_done")
+        yield Deed(at(), Do.GARBAGE, number)
+    for do in UNPROVED:
+        if lots.random() < 0.15:
+            yield Deed(at(), do, number, forgery=_forgery(lots))
+    if lots.random() < 0.25:
+        for _ in range(lots.choice((1, 1, 2, 3))):
+            yield Deed(at(), Do.REPLAY, number, forgery=_forgery(lots))
+    if lots.random() < 0.2:  # what an attacker would say first
+        kind = lots.choice((Kind.PUBLISH_DONE, Kind.RECORD_ERROR))
+        yield Deed(at(), Do.REPLAY, number, forgery=Forgery(kind))
 
 
-PAYLOADS = ("publish", "publish_done", "record_started", "record_paused", "record_error", "file")
+UNPROVED = (Do.UNSIGNED, Do.FORGE, Do.EXPIRED, Do.OTHER_KEY, Do.WRONG_PATH, Do.OTHER_PATH)
+"""What a stranger tries without a valid proof."""
+GHOST = "nobody-s-room"
+
+
+def _forgery(lots: Random) -> Forgery:
+    at = lots.choice((0, 0, 0, -2, -30, -3_600, 30, 59, 61, 90, 86_400, 7_000_000_000))
+    return Forgery(lots.choice(tuple(Kind)), at, lots.choice(("", "", "", GHOST, ELSEWHERE)))
 
 
 # --- the stage ----------------------------------------------------------------------------------

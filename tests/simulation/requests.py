@@ -28,6 +28,9 @@ _VERBS = {"StartAsked": "start", "StopAsked": "stop", "ExtendAsked": "extend",
           "RestartAsked": "restart", "CancelDelayAsked": "cancel_delay"}  # fmt: skip
 
 
+REPLAYED = "replayed"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A callback, an ask, a wake-up call or the timer."""
@@ -42,6 +45,14 @@ class Request:
     sent: CommandSettled | None = None
     genuine: str = ""
     """Empty for what is; else how it was made up."""
+    expected: int | None = None
+    """The status that it has to be answered with, once it is answered."""
+
+    @property
+    def is_unproved(self) -> bool:
+        """Return True for a request that may change nothing; whatever asks on demand is one."""
+        made_up = self.genuine not in ("", REPLAYED)
+        return made_up or self.function == "on_demand"
 
     def event(self) -> bytes:
         if self.asked is not None:
@@ -49,7 +60,7 @@ class Request:
         if self.function == "reconcile":
             return _wake() if self.path == "wake" else _timer()
         headers = dict(self.headers or {})
-        if self.function == "record_events":
+        if self.body:
             return _http("POST", self.path, {}, headers, self.body)
         query = {name: str(value) for name, value in (self.fields or {}).items()}
         return _http("GET", self.path, query, headers, b"")

@@ -175,8 +175,9 @@ class Simulation:
 
     def _is_due_soon(self) -> bool:
         """But for a place: a start that waits for one is tried again for ever."""
-        for stream in self.plan.streams:
-            record = self.record(StreamKey(*stream))
+        named = {StreamKey(*stream) for stream in self.plan.streams}
+        for key in sorted(named | self.strangers.forger.named):
+            record = self.record(key)
             waits = record.pending is not None and record.pending.over_quota
             due = due_at(replace(record, pending=None) if waits else record)
             if due is not None and due < self.clock() + CALM:
@@ -336,13 +337,14 @@ class Simulation:
             ended = Outcome.KILLED if reply is None else Outcome.ERROR if failed else Outcome.OK
             self.compute.finished(self.clock.now, assigned, ended)
         self._judge_lines()
-        if request.function == "on_demand" and reply is not None and status != 200:
+        is_asked = request.function == "on_demand" and request.expected != 401
+        if is_asked and reply is not None and status != 200:
             raise Broken("promise 7", "an on-demand ask was not answered with 200")
         if failed:
             if request.key not in self.broken:  # which excuses nothing of the other streams
                 self.trouble()
-        elif request.genuine == "forged" and status != 401:
-            raise Broken("promise 6", "a forged callback was not refused")
+        elif request.expected not in (None, status):
+            raise Broken("promise 6", f"a {request.genuine} was answered {status}")
         elif request.asked is not None and status in (200, 202):
             self.judge.asked(process)
         if process.answered:

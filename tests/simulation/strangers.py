@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from shared.config.path_tokens import path_token_of
 from shared.inbound import live_callbacks
-from shared.inbound.live_callbacks import AHEAD_S
 from shared.protocol import StreamKey
-from tests.simulation.plan import DOMAIN, INGEST, LASTS, Deed, Do
+from tests.simulation.forgeries import Forger, headers
+from tests.simulation.plan import DOMAIN, LASTS, UNPROVED, Deed, Do
 from tests.simulation.requests import TOKEN, Request, body_of
 from tests.simulation.run_log import ask_text
-from tests.simulation.world import Callback, Stream
+from tests.simulation.world import Stream
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -25,16 +26,12 @@ NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 class Strangers:
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
-        self._overheard: dict[str, Callback] = {}
-        """The last genuine callback of each kind: whoever has seen one can repeat its signature."""
-
-    def overhears(self, callback: Callback) -> None:
-        self._overheard["stream" if callback.method == "GET" else "record"] = callback
+        self.forger = Forger(sim)
 
     def do(self, deed: Deed) -> None:
         sim = self.sim
         stream = sim.plan.streams[deed.stream] if deed.stream >= 0 else None
-        if deed.do not in (Do.ASK, Do.ASK_TWICE):
+        if deed.do not in (Do.ASK, Do.ASK_TWICE, Do.REPLAY, *UNPROVED):
             name = stream.name if stream else ""
             sim.tell("it happens", deed.do.value, name, f"for {deed.ms} ms" if deed.ms else "")
         _DOES[deed.do](self, deed)
@@ -65,54 +62,22 @@ class Strangers:
     # --- made-up callbacks ----------------------------------------------------------------------
 
     def forge(self, deed: Deed) -> None:
-        headers = {
-            "ALI-LIVE-TIMESTAMP": str(self.sim.clock.now // 1000),
-            "ALI-LIVE-SIGNATURE": "0" * 32,
-        }
-        self._send(deed, headers, "forged")
-
-    def wrong_path(self, deed: Deed) -> None:
-        self._send(deed, self._headers(deed.text), "wrong path", token="guessed")
-
-    def replay(self, deed: Deed) -> None:
-        self._send(deed, self._headers(deed.text), "replayed")
+        self.forger.send(deed)
 
     def garbage(self, _deed: Deed) -> None:
         request = Request(
             "record_events",
-            path=f"/callbacks/record/{TOKEN}",
-            headers=self._headers("file"),
+            path=f"/callbacks/record/{path_token_of('record', TOKEN)}",
+            headers=self.forger.pair("record"),
             body=b'{"domain": ["',
             genuine="garbage",
-        )
-        self.sim.invoke(request, None)
-
-    def _headers(self, payload: str) -> Mapping[str, str]:
-        kind = "stream" if payload.startswith("publish") else "record"
-        heard = self._overheard.get(kind)
-        return heard.headers if heard else {}
-
-    def _send(
-        self, deed: Deed, headers: Mapping[str, str], genuine: str, token: str = TOKEN
-    ) -> None:
-        signed_at = int(headers.get("ALI-LIVE-TIMESTAMP", "0")) * 1000
-        as_late_as_can_be = min(self.sim.clock.now, signed_at + AHEAD_S * 1000)
-        fields = _payload(deed.text, self._stream(deed), as_late_as_can_be)
-        kind = "stream" if "action" in fields else "record"
-        request = Request(
-            f"{kind}_events",
-            path=f"/callbacks/{kind}/{token}",
-            headers=headers,
-            fields=fields,
-            body=body_of(fields),
-            genuine=genuine,
         )
         self.sim.invoke(request, None)
 
     def unstorable(self, deed: Deed) -> None:
         """Have Live report a lost file whose name is half a character, and list it as undelivered
         from then on."""
-        account, second = self.sim.live.account, str(self.sim.clock.now // 1000)
+        account, second = self.sim.live.account, self.sim.clock.now // 1000
         stream = self._stream(deed)
         fields = {
             "domain": stream.domain,
@@ -121,15 +86,14 @@ class Strangers:
             "event": "transformat_error",
             "file_info": {"uri": UNSTORABLE},
         }
-        headers = {"ALI-LIVE-TIMESTAMP": second}
-        headers["ALI-LIVE-SIGNATURE"] = live_callbacks.sign(
-            account.host, second, account.record_key
-        )
-        path = f"/callbacks/record/{TOKEN}"
+        signature = live_callbacks.sign(account.host, second, account.record_key)
+        path = f"/callbacks/record/{path_token_of('record', TOKEN)}"
         key = StreamKey(*stream)
         body = body_of(fields)
         self.sim.wire.list_undelivered(body.decode())
-        self.sim.invoke(Request("record_events", path, headers, fields, body, key), None)
+        self.sim.invoke(
+            Request("record_events", path, headers(second, signature), fields, body, key), None
+        )
 
     # --- circumstances --------------------------------------------------------------------------
 
@@ -211,24 +175,6 @@ class Strangers:
         self.sim.trouble(deed.ms)
 
 
-def _payload(what: str, stream: Stream, now: int) -> dict[str, object]:
-    named: dict[str, object] = {"domain": stream.domain, "app": stream.app, "stream": stream.name}
-    if what.startswith("publish"):
-        return {
-            "action": what,
-            "app": INGEST,
-            "appname": stream.app,
-            "id": stream.name,
-            "time": str(now // 1000),
-        }
-    if what == "file":
-        seconds = {"start_time": now // 1000 - 9, "stop_time": now // 1000, "duration": 9.0}
-        return {**named, "uri": f"record/{stream.name}/made-up.mp4", **seconds}
-    if what == "record_error":
-        return {**named, "event": what, "error_info": {"code": "AccessDenied", "message": "-"}}
-    return {**named, "event": what}
-
-
 _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.PUBLISH: Strangers.publish,
     Do.UNPUBLISH: Strangers.unpublish,
@@ -236,9 +182,7 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.ASK: Strangers.ask,
     Do.ASK_TWICE: Strangers.ask,
     Do.FOREIGN_START: Strangers.foreign_start,
-    Do.FORGE: Strangers.forge,
-    Do.WRONG_PATH: Strangers.wrong_path,
-    Do.REPLAY: Strangers.replay,
+    **dict.fromkeys((*UNPROVED, Do.REPLAY), Strangers.forge),
     Do.GARBAGE: Strangers.garbage,
     Do.OUTAGE: Strangers.outage,
     Do.FULL: Strangers.full,

@@ -180,13 +180,14 @@ def _has_just_come(transition: Transition) -> bool:
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
-    """Mark the session failed by a refused start, unless Live accepted an earlier start in it."""
+    """Mark the session failed by a refused start, unless Live accepted an earlier start in it and
+    has reported no error since."""
     command_retry.remember_answer(transition, flight, answer, _code(answer))
-    if transition.record.intent.wanted and not transition.record.is_started:
-        number = transition.record.session_number
-        transition.change(
-            failure=SessionFailure(number, _code(answer), answer.code, transition.now)
-        )
+    record = transition.record
+    denied = record.confirmation is not None and record.confirmation.denied > 0
+    if record.intent.wanted and (denied or not record.is_started):
+        failure = SessionFailure(record.session_number, _code(answer), answer.code, transition.now)
+        transition.change(failure=failure, confirmation=None)
 
 
 def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> None:

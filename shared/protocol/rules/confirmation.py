@@ -13,7 +13,12 @@ from msgspec.structs import replace
 
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
-from shared.protocol.state.confirmation import Confirmation, StartSource
+from shared.protocol.state.confirmation import (
+    FAILED,
+    Confirmation,
+    SessionFailure,
+    StartSource,
+)
 from shared.protocol.state.confirmation import ConfirmationState as State
 from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
@@ -24,7 +29,9 @@ the start may have found a paused recording, or about a session that it was to r
 CONFIRM_AGAIN_MS = 60_000
 """A start that Live accepted is not repeated sooner, confirmed or not."""
 
-
+MAX_RETRY_CALLS = 2
+"""How often a start that Live accepted is sent again because Live reported an error of it within
+CONFIRM_AGAIN_MS."""
 POLL_MS = 5_000
 """How long a poll may take that decides whether a file is split. One that fails decides nothing."""
 
@@ -68,19 +75,23 @@ def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bo
     record = transition.record
     before = record.confirmation if record.is_started else None
     began_now = transition.now if source is StartSource.ACCEPTED else None
+    denied = before.denied if before and source is StartSource.ACCEPTED else 0
     confirmation = Confirmation(
         record.session_number,
         transition.now,
         source,
-        repeated=before is not None and before.repeated and not anew,
+        repeated=before is not None and before.repeated and not (anew or denied),
         since=_about_it_since(transition, source, sent_at),
         begun_at=began_now or (before.begun_at if before else None),
+        denied=denied,
     )
     transition.change(failure=None)
     _enter(transition, confirmation, _first_state(transition, confirmation, before))
     report = record.last_report
     if report and report.recording and report.at >= sent_at:
         confirm(transition, report.time)
+    elif report and report.what == FAILED and began_now and report.at > sent_at:
+        fail(transition, FAILED)  # the error came before the answer
 
 
 def _first_state(
@@ -154,6 +165,35 @@ def confirm(transition: Transition, time: int | None) -> bool:
         _enter(transition, spent, State.CONFIRMED_UNDATED)
     else:
         _enter(transition, confirmation, State.CONFIRMED)
+    return True
+
+
+def fail(transition: Transition, code: str, message: str = "") -> None:
+    """Take an error that Live reported of the session: ask about it, or mark the session failed."""
+    if not _deny(transition):
+        number = transition.record.session_number
+        failure = SessionFailure(number, Reason.RECORD_ERROR, code, transition.now, message)
+        transition.change(failure=failure, confirmation=None)
+
+
+def _deny(transition: Transition) -> bool:
+    """Ask Live, by a start, whether a started session really failed; return False if that is clear:
+    no start was accepted, or the last ones were, and each was followed by an error at once.
+
+    A report carries no identity, so it may be a replay. Until the answer the session keeps its
+    place under a cap: Live may be recording it."""
+    record = transition.record
+    confirmation = record.confirmation if record.is_started else None
+    if record.asks_after_error:
+        return True
+    if confirmation is None:
+        return False
+    in_a_row = confirmation.denied if transition.now - confirmation.at < CONFIRM_AGAIN_MS else 0
+    if in_a_row >= MAX_RETRY_CALLS:
+        return False
+    denied = replace(confirmation, denied=in_a_row + 1, repeated=True)
+    _enter(transition, denied, State.UNCONFIRMED)
+    transition.enqueue(Command.START, Reason.UNCONFIRMED)
     return True
 
 

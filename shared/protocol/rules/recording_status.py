@@ -8,11 +8,9 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS
-from shared.protocol.state.confirmation import STOPPED, LastReport, SessionFailure
+from shared.protocol.state.confirmation import FAILED, STOPPED, LastReport
 from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import STARTS, Command
-
-FAILED = "record_error"
 
 
 def reported(transition: Transition, event: Reported) -> None:
@@ -85,9 +83,7 @@ def failed(transition: Transition, event: RecordFailed) -> None:
     last_report = LastReport(recording=False, what=FAILED, at=transition.now, time=event.time)
     transition.change(last_report=last_report)
     if transition.record.intent.wanted:
-        number, message = transition.record.session_number, event.message
-        failure = SessionFailure(number, Reason.RECORD_ERROR, event.code, transition.now, message)
-        transition.change(failure=failure, confirmation=None)
+        confirmation_rules.fail(transition, event.code, event.message)
 
 
 def _is_of_before(transition: Transition, time: int | None) -> bool:

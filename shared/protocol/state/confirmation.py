@@ -54,6 +54,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     since: int = 0
     begun_at: int | None = None  # when Live began this session's recording: it said so since
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
+    denied: int = 0  # errors in a row that Live has reported of this start and those it repeats
 
     @property
     def is_confirmed(self) -> bool:
@@ -123,5 +124,6 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return time is not None and (self.what, self.time) == (what, time)
 
 
+FAILED = "record_error"
 STOPPED = "stop"
 """The `what` of a LastReport that is our own stop, accepted by Live."""

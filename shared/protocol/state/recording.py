@@ -113,11 +113,21 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     @property
     def is_recorded(self) -> bool:
         """Return True if Live began to record its session, and nothing has denied it since."""
-        return self.is_started and self.is_live and self.denied_at is None
+        is_denied = self.denied_at is not None or self.asks_after_error
+        return self.is_started and self.is_live and not is_denied
 
     @property
     def has_failed(self) -> bool:
         return self.failure is not None and self.failure.session == self.session_number
+
+    @property
+    def asks_after_error(self) -> bool:
+        """Return True if Live reported that it cannot record this session after all, and the start
+        that asks whether that is so is not answered yet."""
+        if self.confirmation is None or not self.is_started or not self.confirmation.denied:
+            return False
+        is_pending = self.pending is not None and self.pending.command is Command.START
+        return is_pending or self.is_on_wire(Command.START)
 
     @property
     def lacks_start(self) -> bool:

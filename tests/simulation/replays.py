@@ -1,0 +1,60 @@
+"""What a captured signature may change at most with a payload of the stranger's own: the history,
+and a stream whose rule says record is started. The record before and after is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from shared.protocol import Command, Reason, StreamRecord
+from shared.protocol.derived.due_times import counts_against_quota
+from shared.protocol.state.intent import Intent, Requester
+from tests.simulation.stream_watch import Broken
+
+_OF_TIME = (Reason.TIME_OVER, Reason.NEVER_LIVE)
+"""An end that had come anyway: whoever handles the record next notices it."""
+
+_TIMES = dict.fromkeys(
+    ("made_at", "until", "first_accepted_at", "held_until", "held_opening_before")
+)
+
+
+def judge_replay(before: StreamRecord, after: StreamRecord, *, runs: bool, skewed: bool) -> None:
+    """Raise Broken for what a replay may not cause. `runs`: Live records the stream. `skewed`: the
+    store's clock was wrong, so that its times may be corrected."""
+    if after.intent.reason in _OF_TIME and after.intent != before.intent:
+        return
+    if after.intent.generation == before.intent.generation:
+        _judge_same_intent(before.intent, after.intent, _TIMES if skewed else {})
+    elif not _is_of_rule(after.intent):
+        raise Broken("promise 6", "a replayed callback changed what somebody wants")
+    _judge_commands(before, after)
+    if runs and not before.has_failed and after.has_failed:
+        raise Broken("promise 6", "a replayed callback failed what is recorded")
+    same_session = before.session_number == after.session_number
+    if runs and same_session and counts_against_quota(before) and not counts_against_quota(after):
+        raise Broken("promise 6", "a replayed callback gave up the place of what is recorded")
+
+
+def _is_of_rule(intent: Intent) -> bool:
+    is_made = intent.wanted and intent.requester is Requester.POLICY
+    return is_made and intent.reason is Reason.RULE_RECORDS
+
+
+def _judge_same_intent(before: Intent, after: Intent, corrected: Mapping[str, None]) -> None:
+    """Raise Broken if more of an intent changed than the session that it belongs to."""
+    if replace(before, session=None, **corrected) != replace(after, session=None, **corrected):
+        raise Broken("promise 6", "a replayed callback changed an intent")
+
+
+def _judge_commands(before: StreamRecord, after: StreamRecord) -> None:
+    known = {one.command for one in (before.pending, before.flight, *before.doubts) if one}
+    for one in (after.pending, after.flight):
+        if one is not None and one.command not in known and not _is_harmless(after, one.command):
+            raise Broken("promise 6", f"a replayed callback led to a {one.command.value}")
+
+
+def _is_harmless(after: StreamRecord, command: Command) -> bool:
+    """Return True for a command that brings about what is wanted already."""
+    return command is (Command.START if after.intent.wanted else Command.STOP)
