@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shared.engine.effects import Load, QueryOnline, SaveOrClaim, Send
-from shared.protocol import CommandSettled, Event, Polled
+from shared.protocol import CommandSettled, Event, Polled, StopAsked
 from tests.explorer import promises
 from tests.explorer.in_transit import Wire
 from tests.explorer.move_context import LAG, Step
@@ -46,6 +46,9 @@ class Moves(Wire, StoreFaults):
 
     def _load(self, rest: World, one: Instance) -> Iterator[Step]:
         yield from self._is_killed(rest, one)
+        if rest.unreadable:
+            yield from self.meets_unreadable(rest, one)
+            return
         if self.scenario.fine:
             yield ("loads", one), self.joined(rest, self._loaded(rest, one))
             return
@@ -69,6 +72,7 @@ class Moves(Wire, StoreFaults):
         said = self.continuity(rest)
         transition = self.stepper.transition(rest.record, one, said, slot=True)
         yield ("handles", one, transition), self._turned(rest, one, transition)
+        yield from self._refused(rest, one, transition)
         if transition.claimed and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
             queued = self.stepper.transition(rest.record, one, said, slot=False)
             short = rest._replace(faults=left)
@@ -82,11 +86,24 @@ class Moves(Wire, StoreFaults):
         yield from self._is_killed(rest, one)
         transition = self.stepper.saving(rest.record, one, slot=True)
         yield ("saves", one, transition), self._turned(rest, one, transition)
+        yield from self._refused(rest, one, transition)
         full = transition.claimed and not self.scenario.fine
         if full and (left := self.spend(rest, Fault.NO_SLOT)) is not None:
             queued = self.stepper.saving(rest.record, one, slot=False)
             short = rest._replace(faults=left)
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
+
+    def _refused(self, rest: World, one: Instance, transition: Transition) -> Iterator[Step]:
+        """End whoever wanted to save: the store takes no write, or is full."""
+        if not transition.saved:
+            return
+        if (left := self.spend(rest, Fault.REFUSED)) is not None:
+            yield ("is refused", one), rest._replace(faults=left)
+        left = self.spend(rest, Fault.FULL)
+        if left is not None and not transition.must_fit:
+            if isinstance(self.stepper.events[one.event], StopAsked):
+                raise promises.Broken("a full store refused a stop")
+            yield ("finds the store full", one), rest._replace(faults=left)
 
     def _turned(self, rest: World, one: Instance, transition: Transition) -> World:
         stepper, memory = self.stepper, rest.memory
@@ -152,7 +169,7 @@ class Moves(Wire, StoreFaults):
             yield from self.arrival(busy._replace(asked=world.asked + 1), ask, PERSON)
         yield from self._delivered(busy)
         at = self.stepper.due(world.record)
-        if at is not None and at <= NOW:
+        if at is not None and at <= NOW and not world.unreadable:
             yield from self.arrival(busy, self.tick, RECONCILE)
         yield from self._minute(busy)
 
@@ -185,6 +202,8 @@ class Moves(Wire, StoreFaults):
     def _misdelivered(self, world: World, taken: World, mail: Mail) -> Iterator[Step]:
         if (left := self.spend(world, Fault.LOSE)) is not None:
             yield ("is lost", mail), taken._replace(faults=left)
+        if (left := self.spend(world, Fault.UNSTORABLE)) is not None:
+            yield ("cannot be stored", mail), taken._replace(faults=left)
         if (left := self.spend(world, Fault.TWICE)) is not None:
             copies = tuple(sorted((*world.mail, mail)))
             yield ("comes twice", mail), world._replace(faults=left, mail=copies)

@@ -19,6 +19,8 @@ from shared.protocol.state.session import Session, SessionState
 from tests.explorer.world import FAR, NOW
 
 T = TypeVar("T", bound=Struct)
+FAR_AWAY_MS = 2 * FAR
+"""Where all that is due later than FAR is put."""
 OLD = 300_000
 """No rule looks back further; every merge delay of a scenario is shorter."""
 YOUNG = 120_000
@@ -63,7 +65,9 @@ def _as_far_apart(record: StreamRecord, moved: int) -> dict[str, Any]:
 
 
 def _clamped(time: int, ms: int) -> int:
-    return NOW + 2 * FAR if time > NOW + FAR else max(time - ms, NOW - OLD)
+    """Return the time `ms` from now; what is far away stays so, unless `ms` is as far."""
+    is_far = time > NOW + FAR and ms < FAR_AWAY_MS
+    return NOW + FAR_AWAY_MS if is_far else max(min(time, NOW + FAR_AWAY_MS) - ms, NOW - OLD)
 
 
 @cache

@@ -58,9 +58,11 @@ class Clock(Ground):
     def passes(self, world: World) -> Iterator[Step]:
         record = self.stepper.records[world.record]
         due = self.stepper.due(world.record)
+        if world.unreadable:
+            due = None  # it is left alone for a while
         if (due is not None and due <= NOW) or world.minute <= NOW:
             return
-        if not world.mail and not world.instances:
+        if not (world.mail or world.instances or world.unreadable):
             promises.at_rest(record, world.live, world.memory)
         behind = self._left_behind(world)
         if behind is None:
@@ -68,7 +70,7 @@ class Clock(Ground):
         times = [behind.instances[place].paused for place in range(len(behind.instances))]
         times += [mail.until for mail in behind.mail] + [request.until for request in world.wire]
         times += self._truths_times(world) + ([] if due is None else [due])
-        if not world.quiet:
+        if not world.quiet or world.unreadable:
             times.append(world.minute)
         if times and min(times) > NOW:
             ms = min(times) - NOW
@@ -116,6 +118,7 @@ class Clock(Ground):
             live=_live_later(live, ms, true_ms),
             memory=memory_later(memory, ms),
             minute=max(world.minute - ms, NOW),
+            unreadable=max(world.unreadable - 1, 0),
             emptied=world.emptied and world.emptied - true_ms,
         )
         moved = self._steadier(moved, ms)

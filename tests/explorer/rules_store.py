@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from shared.engine import recorder
 from shared.protocol.continuity import Continuity
 from shared.protocol.rules import reassert
 from tests.explorer.removal import Patch, Removal
-from tests.explorer.scenarios import EMPTIED, JUMPS, SET_BACK
+from tests.explorer.scenarios import EMPTIED, FULL, JUMPS, SET_BACK
 from tests.explorer.store_faults import decide
 
 Patches = tuple[Patch, ...]
@@ -23,7 +24,17 @@ def _emptied_is_new() -> Patches:
     return ((Continuity, "may_miss_records", lambda _self, _began: False),)
 
 
+def _full_store_refuses_stops() -> Patches:
+    return ((recorder, "ends_recording", lambda *_: False),)
+
+
 REMOVALS = (
+    Removal(
+        "a full store takes a stop",
+        "What ends a recording is stored even if the store is full",
+        _full_store_refuses_stops,
+        FULL,
+    ),
     Removal(
         "a jump ends no doubt",
         "What was in doubt by then stays in doubt for another 60 s",

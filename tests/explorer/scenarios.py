@@ -92,7 +92,53 @@ EMPTIED = Scenario(
     polls=1,
     faults=frozenset({Fault.EMPTIED, Fault.LOSE, Fault.TWICE}),
 )
+FULL = Scenario(
+    "start, stop, full",
+    (START, STOP),
+    before=LIVE,
+    faults=frozenset({Fault.FULL, Fault.KILL, Fault.NO_SLOT}),
+)
 STORE = _named(
+    FULL,
+    Scenario(
+        "start, stop, refused",
+        (START, STOP),
+        before=LIVE,
+        faults=frozenset({Fault.REFUSED, Fault.LOST_ANSWER}),
+    ),
+    Scenario(
+        "stop, unreadable",
+        (STOP,),
+        before=RECORDED,
+        faults=frozenset({Fault.UNREADABLE, Fault.LOST_ANSWER}),
+    ),
+    Scenario(
+        "start, stop, unreadable",
+        (START, STOP),
+        before=LIVE,
+        faults=frozenset({Fault.UNREADABLE, Fault.KILL, Fault.LOST_REQUEST}),
+    ),
+    Scenario(
+        "published, unstorable",
+        script=(PUBLISH, UNPUBLISH),
+        settings=recording(OnInterruption.STOP),
+        faults=frozenset({Fault.UNSTORABLE, Fault.TWICE}),
+    ),
+    Scenario(
+        "400 days, stopped",
+        (STOP,),
+        before=RECORDED,
+        script=RETURNS,
+        settings=recording(),
+        faults=frozenset({Fault.DAYS}),
+        budget=1,
+    ),
+    Scenario(
+        "400 days, recorded",
+        before=RECORDED,
+        script=RETURNS,
+        faults=frozenset({Fault.DAYS, Fault.LOSE}),
+    ),
     JUMPS,
     replace(
         JUMPS, name="stop, start, a jump", asks=(STOP, START), before=RECORDED, switches=PAUSED

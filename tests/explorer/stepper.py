@@ -61,6 +61,7 @@ class Transition(NamedTuple):
     claimed: bool
     replies: tuple[int, ...] | None
     broken: tuple[str, ...] = ()
+    must_fit: bool = True  # a full store takes it all the same
 
 
 class Stepper:
@@ -129,7 +130,8 @@ class Stepper:
         reply = Stored(1) if flying is None else Claimed(1, self.records[after], 0)
         then = one._replace(replies=(*one.replies, self.replies.put(reply)))
         not_held = broken(wanted.save.if_no_slot, observe=self._stream_settings.observe)
-        return Transition(after, True, flying is not None, self._goes_on(then), not_held)
+        fits = wanted.save.must_fit or wanted.save.if_no_slot.is_blank
+        return Transition(after, True, flying is not None, self._goes_on(then), not_held, fits)
 
     def _goes_on(self, one: Instance) -> tuple[int, ...] | None:
         return None if self.wants(one).what is None else one.replies

@@ -1,19 +1,23 @@
-"""The store's clock steps either way, or the store forgets everything."""
+"""The store's clock steps either way, the store forgets everything, or a record cannot be read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
 
-from shared.protocol import StreamRecord
+from shared.protocol import StopAsked, StreamRecord
 from shared.protocol.continuity import Continuity
+from shared.protocol.state.recording import record_of_unknown
 from tests.explorer.move_context import Step
+from tests.explorer.normalize import FAR_AWAY_MS
 from tests.explorer.passing_time import Clock, memory_later
 from tests.explorer.promises import Broken
-from tests.explorer.world import KEY, NEVER, NOW, Fault, World
+from tests.explorer.world import KEY, NEVER, NOW, Fault, Instance, World
 
 STEP = 3_600_000
 """How far the clock steps: further than any rule looks back or ahead."""
+UNREADABLE_STEPS = 2
+"""How often time passes until a release is there again that can read it."""
 LONGEST_PAUSE = 300_000
 """No retry and no poll waits longer."""
 decide = import_module("shared.protocol.rules.decide")  # a rule that is removed is removed there
@@ -28,6 +32,37 @@ class StoreFaults(Clock):
         quiet = not (world.instances or world.wire or world.emptied)
         if quiet and (left := self.spend(world, Fault.EMPTIED)) is not None:
             yield ("the store is emptied",), self._emptied(world._replace(faults=left))
+
+        if not world.unreadable and (left := self.spend(world, Fault.UNREADABLE)) is not None:
+            yield ("the record cannot be read",), self._broken(world._replace(faults=left))
+        if quiet and (left := self.spend(world, Fault.DAYS)) is not None:
+            yield from self._days_pass(world._replace(faults=left))
+
+    def meets_unreadable(self, rest: World, one: Instance) -> Iterator[Step]:
+        """Let a person's stop go by a record of which nothing is known, and end all else."""
+        if not isinstance(self.stepper.events[one.event], StopAsked):
+            yield ("cannot read", one), rest
+            return
+        unknown = self.stepper.record(record_of_unknown(KEY, NOW))
+        yield from self._turns(rest._replace(record=unknown, unreadable=0), one)
+
+    def _turns(self, rest: World, one: Instance) -> Iterator[Step]:
+        raise NotImplementedError
+
+    def _broken(self, world: World) -> World:
+        """Another release has written it: whoever has loaded it will meet a conflict."""
+        instances = self.outrun(world.instances, True)
+        return world._replace(instances=instances, unreadable=UNREADABLE_STEPS, quiet=False)
+
+    def _days_pass(self, world: World) -> Iterator[Step]:
+        """Let come what is due far away, while nothing else happens: an end, or that the stream is
+        forgotten."""
+        due = self.stepper.due(world.record)
+        if world.mail or world.unreadable or (due is not None and due <= NOW):
+            return
+        later = self.later(world, FAR_AWAY_MS)
+        memory = later.memory._replace(held=False)
+        yield ("400 days pass",), later._replace(memory=memory, quiet=False)
 
     def continuity(self, world: World) -> Continuity:
         """Return what the store says of itself with a record."""

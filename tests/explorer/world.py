@@ -42,6 +42,11 @@ class Fault(str, Enum):
     JUMP = "clock jumps"
     SET_BACK = "clock set back"
     EMPTIED = "store emptied"
+    REFUSED = "write refused"
+    FULL = "store full"
+    UNREADABLE = "record unreadable"
+    UNSTORABLE = "event that no store takes"
+    DAYS = "400 days pass"
 
 
 class Task(IntEnum):
@@ -129,3 +134,4 @@ class World(NamedTuple):
     steady: int = 0  # since when the store's clock has been steady; 0: always
     gap_from: int = 0  # what it said before
     emptied: int = 0  # when the store was emptied; 0: never
+    unreadable: int = 0  # how often time may still pass until the record can be read again
