@@ -41,6 +41,7 @@ class Reason(OpenEnum):
     SESSION_OVER = "session_over"
     TIME_OVER = "time_over"
     NEVER_LIVE = "never_live"
+    NEVER_RECORDED = "never_recorded"
     GAVE_UP_NOT_LIVE = "gave_up_not_live"
     NOTHING_TO_UNDO = "nothing_to_undo"
     ASKED_BEFORE = "asked_before"

@@ -74,6 +74,7 @@ ELSEWHERE = {
     Reason.IMPORTED,  # test_state_import
     Reason.LIVE_NOT_ACTIVATED,  # one code of OPERATOR_ACTION_NEEDED
     Reason.NEVER_ASKED,  # explain
+    Reason.NEVER_RECORDED,  # test_retention
     Reason.STORE_EMPTIED,  # in a store that was emptied
     Reason.NO_QUOTA,  # where a rule's cap is full
     Reason.REASSERT_EARLY,

@@ -18,15 +18,17 @@ from shared.protocol import (
     command_priority,
     due_at,
 )
-from shared.protocol.command_errors import InDoubt, StreamNotLive
+from shared.protocol.command_errors import InDoubt, LiveError, NoRecordConfig, StreamNotLive
 from shared.protocol.continuity import Continuity
 from shared.protocol.state.intent import IdempotencyKey
 from tests.conftest import KEY
 from tests.support.stream_story import OK, SECOND, Story, by_rule, recording
 
-DAY = 24 * 3600 * SECOND
+MINUTE, DAY = 60 * SECOND, 24 * 3600 * SECOND
 KEEP = 30 * DAY
 BLANK = StreamRecord(KEY)
+NO_CONFIG = NoRecordConfig("CodeConfigNotFound")
+NOT_FOUND = StreamNotLive("StreamNotFound")
 
 
 def over() -> Story:
@@ -51,6 +53,24 @@ def test_a_stream_is_forgotten_thirty_days_after_the_last_change() -> None:
 
 def test_a_stream_that_nobody_wanted_is_forgotten_too() -> None:
     assert Story().publish().goes_off().passes(KEEP + DAY).record == BLANK
+
+
+@pytest.mark.parametrize("answer", [NO_CONFIG, NOT_FOUND])
+def test_a_stream_of_a_rule_that_live_never_recorded_is_forgotten_too(answer: LiveError) -> None:
+    """Nothing ended the rule's intent: only an accepted start has an end."""
+    story = Story(by_rule()).publish().answer(answer).goes_off()
+    assert story.record.intent.wanted
+    story.passes(DAY)
+    assert story.record.intent.reason is Reason.NEVER_RECORDED
+
+    story.answer(NOT_FOUND).passes(MINUTE)
+    assert story.passes(KEEP).record == BLANK
+
+
+def test_what_a_person_wants_is_kept_until_the_stream_comes() -> None:
+    story = Story().start().publish().answer(NO_CONFIG).goes_off().passes(KEEP + DAY)
+
+    assert story.record.intent.wanted
 
 
 def test_what_happens_meanwhile_puts_it_off() -> None:

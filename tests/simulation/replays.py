@@ -12,7 +12,7 @@ from shared.protocol.derived.due_times import counts_against_quota
 from shared.protocol.state.intent import Intent, Requester
 from tests.simulation.stream_watch import Broken
 
-_OF_TIME = (Reason.TIME_OVER, Reason.NEVER_LIVE)
+_OF_TIME = (Reason.TIME_OVER, Reason.NEVER_LIVE, Reason.NEVER_RECORDED)
 """An end that had come anyway: whoever handles the record next notices it."""
 
 _TIMES = dict.fromkeys(

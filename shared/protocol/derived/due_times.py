@@ -30,7 +30,7 @@ def next_poll(session: Session) -> int | None:
 
 
 NEVER_LIVE_MS = 24 * 3_600_000
-"""How long a policy's intent lasts if its stream is never live."""
+"""How long a policy's intent lasts while its stream is not live and was never recorded."""
 
 
 def due_at(record: StreamRecord) -> int | None:
@@ -65,10 +65,15 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
 
 
 def never_live_at(record: StreamRecord) -> int | None:
-    """Return when an intent of policy ends whose stream was never live; None for never."""
-    intent = record.intent
+    """Return when an intent of policy ends for which Live never accepted a start and whose stream
+    is not live; None for never. An accepted start sets an end of its own."""
+    intent, session = record.intent, record.session
     is_of_policy = intent.wanted and intent.requester is Requester.POLICY
-    return intent.made_at + NEVER_LIVE_MS if is_of_policy and record.session is None else None
+    if not is_of_policy or intent.first_accepted_at is not None:
+        return None
+    if session is None:
+        return intent.made_at + NEVER_LIVE_MS
+    return session.off_since + NEVER_LIVE_MS if session.state is SessionState.ENDED else None
 
 
 def ends_at(record: StreamRecord) -> int:

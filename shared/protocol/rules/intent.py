@@ -325,7 +325,9 @@ def end_by_time(transition: Transition) -> None:
 
 
 def end_never_live(transition: Transition) -> None:
-    _end(transition, Reason.NEVER_LIVE, finalize=False)
+    was_live = transition.record.session is not None
+    reason = Reason.NEVER_RECORDED if was_live else Reason.NEVER_LIVE
+    _end(transition, reason, finalize=False)
 
 
 def give_up(transition: Transition) -> None:
