@@ -47,6 +47,7 @@ from shared.protocol.derived.ends_recording import ends_recording
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.decide import is_worth_keeping
+from shared.protocol.rules.retention import with_end
 from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.invariants import broken
 from shared.protocol.state.recording import record_of_unknown
@@ -267,14 +268,14 @@ class Recorder:
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
-        """Save the record anew, with the times of a clock that was set back moved within reach, so
-        that its due entry is where it belongs."""
+        """Save the record anew, with the times of a clock that was set back moved within reach and
+        the time at which it is forgotten, so that its due entry is where it belongs."""
         yield from self._alone(key, self._put_in_order(key), is_due=True)
 
     def _put_in_order(self, key: StreamKey) -> Steps[None]:
         settings = self._settings_of(key)
         while (loaded := (yield from self._load(key, TimePassed()))).version:
-            record = within_reach(loaded.record, loaded.now, settings)
+            record = with_end(within_reach(loaded.record, loaded.now, settings), settings.keep)
             save = self._save(loaded, record, None, settings, HandlingOptions())
             if not isinstance((yield from do(SaveOrClaim(save))), Conflict):
                 return

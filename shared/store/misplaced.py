@@ -1,7 +1,9 @@
-"""Which streams' due entries have to be put in order after the store's clock was set back.
+"""Which streams' due entries have to be put in order: after the store's clock was set back, and
+once in a store that release 0.2 may have filled.
 
-A due entry lies as far ahead as the clock said when it was written. Each record is saved anew, a
-page at a time, the most pressing phases first; the store remembers how far this has come.
+A due entry lies as far ahead as the clock said when it was written, and release 0.2 wrote none for
+a stream at rest, which is to be forgotten. Each record is saved anew, a page at a time, the most
+pressing phases first; the store remembers how far this has come.
 `Invocation.put_in_order` calls it. It knows no engine.
 """
 

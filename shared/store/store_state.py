@@ -20,7 +20,8 @@ SEEN_EVERY_MS = 30_000
 
 class StoreState(Struct, frozen=True):
     """`seen` is the time of the last touch. `misplaced_after` says how far the due entries were put
-    in order since the clock was set back: None if they are in order, "" from the beginning.
+    in order since the clock was set back, or since the first touch: None if they are in order, ""
+    from the beginning.
 
     `store_id` is what the deploy, and nobody else, has put there. `emptied_at` is when it was first
     missed."""
@@ -43,8 +44,11 @@ class StoreState(Struct, frozen=True):
 
     def touched_by_worker(self, now: int) -> StoreState:
         """Return the same. The first touch is a worker's: a request that is not authorized loads a
-        record too, and must leave nothing behind."""
-        return replace(self, seen=now) if self.seen is None else self.touched(now)
+        record too, and must leave nothing behind. Before it release 0.2 may have been at work,
+        which gave no record a time to be forgotten at."""
+        if self.seen is None:
+            return replace(self, seen=now, misplaced_after="")
+        return self.touched(now)
 
     def examined(self, expected: str, now: int) -> StoreState:
         """Return the state with the moment at which the id was first missed, if it is; the same one

@@ -10,10 +10,17 @@ from msgspec.structs import replace
 from shared.engine.recorder import HandlingOptions
 from shared.engine.resync import ONLY_STORE
 from shared.protocol import Command, Published, StartAsked, StopAsked, StreamKey, Unpublished
-from tests.conftest import KEY, Clock
+from shared.protocol.reason import Reason
+from shared.protocol.state.intent import Intent
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import Session, SessionState
+from shared.store.contract import Save
+from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import Stage
 
 HOUR_MS = 3_600_000
+KEEP_MS = 30 * 24 * HOUR_MS
+ENDED = Session(1, NOON, state=SessionState.ENDED, off_since=NOON)
 PATIENT = HandlingOptions(slot_wait_ms=250, may_query_live=True)
 
 
@@ -74,3 +81,25 @@ def test_nothing_is_put_in_order_twice(stage: SteppedStage, clock: Clock) -> Non
 
     assert stage.call().put_in_order() == 0
     assert stage.store.load(KEY).version == version
+
+
+IDLE = StreamRecord(KEY, Intent(generation=2, reason=Reason.ASKED_STOP), changed_at=NOON)
+"""As release 0.2 left a stream at rest: nothing says when it is forgotten."""
+
+
+def test_what_release_0_2_left_at_rest_is_forgotten_in_its_time(
+    tmp_path: Path, clock: Clock
+) -> None:
+    stage = SteppedStage(tmp_path, clock)
+    stage.store.save_or_claim(Save(0, replace(IDLE, session=ENDED)))
+    assert stage.store.next_due() is None
+    stage.reconciles()
+    assert stage.store.load(KEY).record.forget_at == NOON + KEEP_MS
+
+    clock.pass_ms(KEEP_MS)
+    for _ in range(61):  # nothing is forgotten within an hour of a gap
+        stage.store.register("reconcile", "timer", 2_000)
+        clock.pass_ms(60_000)
+    stage.reconciles()
+
+    assert stage.store.load(KEY).version == 0

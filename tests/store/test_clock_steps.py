@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from shared.protocol import Command, StreamKey
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS
+from shared.protocol.state.recording import StreamRecord
 from shared.store import Store
 from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Conflict, Save, Stored
 from shared.store.misplaced import PAGE_ROWS, Page, next_page
@@ -128,9 +129,31 @@ def test_a_worker_s_registration_is_a_touch(store: Store, clock: Clock) -> None:
     assert store.load(KEY).continuity.steady_since == clock.now - 5_000
 
 
+def walked(store: Store) -> list[Page]:
+    """Walk through the pages to their end, and return them."""
+    pages = list[Page]()
+    while page := next_page(store):
+        pages.append(page)
+        store.move_misplaced(page.before, page.after)
+    return pages
+
+
+def test_what_release_0_2_left_is_put_in_order_once(store: Store, clock: Clock) -> None:
+    """It noted no touch, and gave no stream at rest a time at which it is forgotten."""
+    store.save_or_claim(saving(StreamRecord(KEY, changed_at=NOON)))
+    assert next_page(store) is None
+    store.register("reconcile", "timer", 2000)
+    found = [key for page in walked(store) for key in page.keys]
+    clock.pass_ms(60_000)
+    store.register("reconcile", "timer", 2000)
+
+    assert (found, next_page(store)) == ([KEY], None)
+
+
 def test_all_that_is_due_is_put_in_order_page_by_page(store: Store, clock: Clock) -> None:
     """Each record once, whatever its phase, and nothing any more after that."""
     store.register("reconcile", "timer", 2000)
+    walked(store)
     keys = {StreamKey("live.example.com", "app", f"room{number:03d}") for number in range(250)}
     for key in keys:
         command = Command.STOP if key.stream < "room125" else Command.START
@@ -139,10 +162,7 @@ def test_all_that_is_due_is_put_in_order_page_by_page(store: Store, clock: Clock
 
     clock.pass_ms(-HOUR_MS)
     store.register("reconcile", "timer", 2000)
-    pages = list[Page]()
-    while page := next_page(store):
-        pages.append(page)
-        store.move_misplaced(page.before, page.after)
+    pages = walked(store)
     found = [key for page in pages for key in page.keys]
 
     assert len(found) == len(keys) == 250

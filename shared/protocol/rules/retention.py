@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.events import HOUR_MS, Event, Polled, TimePassed
 from shared.protocol.reason import Reason
 from shared.protocol.rules.idempotency import KEY_AGE_MS
@@ -35,6 +37,11 @@ def settle(transition: Transition, event: Event) -> None:
         _forget_or_poll(transition)
     elif isinstance(event, Polled) and event.published is None:
         _forget_absent(transition, event)
+
+
+def with_end(record: StreamRecord, keep: int) -> StreamRecord:
+    """Return the record with the time at which it is forgotten, which release 0.2 did not know."""
+    return record if record.is_blank else replace(record, forget_at=_forget_at(record, keep))
 
 
 def _forget_at(record: StreamRecord, keep: int) -> int | None:

@@ -6,7 +6,8 @@
 -- One step: of two workers that register at the same time the second must count the first.
 -- A lease that ends at this very moment has ended; may_wake_one.lua counts in the same way.
 if ARGV[5] ~= '' and known[1] ~= '' and known[1] ~= ARGV[5] then return {0, known} end
-if not state[1] then redis.call('HSET', KEYS[2], 'seen', text(moment)) end
+-- The first worker of a store, which release 0.2 may have filled: all due entries are put in order.
+if not state[1] then redis.call('HSET', KEYS[2], 'seen', text(moment), 'misplaced_after', '') end
 -- One that ends further ahead than any may was made before the clock was set back: its worker
 -- registers again if it is still there.
 redis.call('ZADD', KEYS[1], text(moment + ARGV[7]), ARGV[6])
