@@ -20,7 +20,7 @@ from shared.store.store_url import Address, StoreUrl, Tls
 
 if TYPE_CHECKING:
     from redis.connection import Connection
-    from redis.exceptions import MovedError
+    from redis.exceptions import AskError
 
 LATER = ("asyncio", "importlib.metadata")
 UNUSED = (
@@ -111,9 +111,9 @@ class RedisConnection:
     Where nothing can have been done, or where doing it twice does no harm, a command is executed
     once more in the same call, on a new connection:
 
-        kept connection --- MOVED ------------------------------------------> that node
+        kept connection --- MOVED, ASK -------------------------------------> that node
           | has ended, READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, ...
-          +--> each configured address in turn, until one does it --- MOVED ---> that node
+          +--> each configured address in turn, until one does it --- MOVED, ASK ---> that node
     """
 
     def __init__(self, url: StoreUrl, *, folder: Path, lazy_imports: bool) -> None:
@@ -153,7 +153,7 @@ class RedisConnection:
         except self.failures as error:
             if not was_sent:
                 kept.close()
-            if not kept.is_open:
+            if not kept.is_open and not _is_ask(error):
                 self._start_over(kept, error)
             if was_sent and not _may_repeat(error, repeatable=repeatable):
                 raise
@@ -230,15 +230,33 @@ class RedisConnection:
 
     def _follow(self, address: Address, commands: Sequence[Command]) -> list[Any]:
         """Execute the commands at the address, or at the node to which it sends us."""
-        from redis.exceptions import MovedError
+        from redis.exceptions import AskError
 
         try:
             return self._answers(self._connect(address), commands)
-        except MovedError as moved:
-            target = _target(address, moved)
-        answers = self._answers(self._connect(target), commands)
+        except AskError as sent_on:  # MovedError is one, too
+            target = _target(address, sent_on)
+            if _is_ask(sent_on):
+                return self._ask(target, commands)
+        try:
+            answers = self._answers(self._connect(target), commands)
+        except AskError as sent_on:
+            if not _is_ask(sent_on):
+                raise
+            answers = self._ask(_target(target, sent_on), commands)
         self._moved = target
         return answers
+
+    def _ask(self, address: Address, commands: Sequence[Command]) -> list[Any]:
+        """Execute the commands at the node to which their slot is moving. It takes only what is
+        announced; until the move is over, the slot stays with the node that sent us."""
+        kept = self._connect(address)
+        announced = [one for command in commands for one in (["ASKING"], command)]
+        self._of_thread.kept = None
+        try:
+            return kept.answers(announced)[1::2]
+        finally:
+            kept.close()
 
     def _answers(self, kept: Kept, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -358,9 +376,16 @@ def _may_repeat(error: Exception, *, repeatable: bool) -> bool:
     return repeatable and is_gone
 
 
-def _target(asked: Address, moved: MovedError) -> Address:
-    """Return the node that MOVED names. Without a host it is the one that was asked, under another
-    port; what its certificate must say is the configured name either way."""
+def _is_ask(error: Exception) -> bool:
+    """Return True if another node has this key by now, while its slot is moving there."""
+    from redis.exceptions import AskError, MovedError
+
+    return isinstance(error, AskError) and not isinstance(error, MovedError)
+
+
+def _target(asked: Address, moved: AskError) -> Address:
+    """Return the node that MOVED or ASK names. Without a host it is the one that was asked, under
+    another port; what its certificate must say is the configured name either way."""
     host = asked.host if moved.host in ("", "?") else moved.host
     return Address(host, moved.port, asked.name)
 

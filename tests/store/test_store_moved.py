@@ -205,6 +205,49 @@ def test_a_dead_node_to_which_we_were_sent_is_left_in_the_same_call() -> None:
             assert (store.now(), store.now()) == (4, 5)
 
 
+def asks(port: int) -> bytes:
+    return f"-ASK 5 127.0.0.1:{port}\r\n".encode()
+
+
+def test_a_key_that_has_moved_ahead_of_its_slot_is_found_in_the_same_call() -> None:
+    """On a kept connection as on a new one; the slot stays with the node that sent us."""
+    with (
+        saying(b"+OK\r\n" + MOMENT) as ahead,
+        saying(b":4\r\n", asks(ahead), asks(ahead), asks(ahead), b":6\r\n") as seed,
+        closing(at(seed)) as store,
+    ):
+        assert [store.now() for _ in range(4)] == [4, 5, 5, 6]
+
+
+def test_a_slot_that_moved_and_moves_on_is_followed() -> None:
+    with (
+        saying(b"+OK\r\n" + MOMENT) as ahead,
+        saying(asks(ahead), b":6\r\n") as there,
+        saying(moved(f"127.0.0.1:{there}")) as seed,
+        closing(at(seed)) as store,
+    ):
+        assert (store.now(), store.now()) == (5, 6)
+
+
+@pytest.mark.slow
+def test_while_a_slot_moves_a_key_is_found_where_it_is(tmp_path: Path) -> None:
+    """A script of several keys, some of which do not exist, runs nowhere meanwhile: TRYAGAIN."""
+    with cluster_node(tmp_path / "a") as a, cluster_node(tmp_path / "b") as b:
+        join((a, b), ())
+        with closing(store_at(a.url)) as store:
+            store.touch("x")
+            slot = int(ask(a, "CLUSTER", "KEYSLOT", NODE_SLOT_KEY))
+            source, target = (a, b) if slot < 8192 else (b, a)
+            begin_to_migrate(source, target, slot)
+            for key in ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+                ask(source, "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+            store.touch("y")
+
+            assert {"x", "y"} <= set(store.ages())
+            with pytest.raises(StoreUnavailable, match="store_moving"):
+                store.load(KEY)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("named", ["ip", "unknown-endpoint"])
 def test_a_slot_that_moves_to_another_node_is_followed(tmp_path: Path, named: str) -> None:
@@ -222,10 +265,15 @@ def test_a_slot_that_moves_to_another_node_is_followed(tmp_path: Path, named: st
         store.close()
 
 
-def migrate(source: Engine, target: Engine, slot: int) -> None:
+def begin_to_migrate(source: Engine, target: Engine, slot: int) -> None:
     identities = {node: ask(node, "CLUSTER", "MYID") for node in (source, target)}
     ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", identities[source])
     ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", identities[target])
+
+
+def migrate(source: Engine, target: Engine, slot: int) -> None:
+    identities = {node: ask(node, "CLUSTER", "MYID") for node in (source, target)}
+    begin_to_migrate(source, target, slot)
     for key in ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
         ask(source, "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
     for node in (target, source):
