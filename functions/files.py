@@ -74,7 +74,8 @@ def _stream(caller: Caller, invocation: Invocation, request: Request) -> StreamK
         raise NotFound(
             f"there is no {request.path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}"
         )
-    return authorization.stream_for(caller, invocation.app.policy, names)
+    app = invocation.app
+    return authorization.stream_for(caller, app.policy, names, is_stored=app.is_stored)
 
 
 def _bucket(invocation: Invocation) -> Bucket:

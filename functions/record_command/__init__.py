@@ -64,6 +64,7 @@ def _asks(
         body=body,
         headers=commands.HEADERS,
         one_of=one_of,
+        begins=name == "start",
     )
 
 

@@ -165,13 +165,16 @@ def _cursor_for(request: ApiRequest, key: StreamKey) -> str:
 
 
 def _domain(request: ApiRequest) -> str | None:
-    """Return the domain to list. Raise NotFound for one that the policy does not name, or for a
-    bound token Forbidden, since the answer would name the others."""
-    if "domain" not in request.query:
+    """Return the domain to list. Raise NotFound for one that neither the policy names nor a stored
+    stream has, or for a bound token Forbidden, since the answer would name the others."""
+    domain = request.query.get("domain")
+    if domain is None:
         return None
     try:
-        return streaming(request.invocation.app.policy, request.query["domain"])
+        return streaming(request.invocation.app.policy, domain)
     except NotFound:
+        if request.invocation.app.store.listed(Filter(domain=domain), after=None, limit=1):
+            return str(domain)
         require_all_streams(request.caller)
         raise
 

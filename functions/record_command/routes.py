@@ -62,6 +62,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """The name, where the path and the method do not make a good one."""
     shows_own: bool = False
     """Whether the answer is about the streams that the token is bound to."""
+    begins: bool = False
+    """Whether it begins a recording, so that the policy has to name the stream's domain."""
 
     @property
     def name(self) -> str:
@@ -122,13 +124,20 @@ def _ask(
     return ApiRequest(
         invocation=invocation,
         caller=caller,
-        key=stream_for(caller, invocation.app.policy, values) if route.names_stream else None,
+        key=_stream(route, values, invocation, caller) if route.names_stream else None,
         values=values,
         body=read(route.body, sent, where="body", one_of=route.one_of),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
         language=preferred_language(request.headers.get("accept-language", "")),
     )
+
+
+def _stream(
+    route: Route, values: Sequence[str], invocation: Invocation, caller: Caller
+) -> StreamKey:
+    is_stored = (lambda _key: False) if route.begins else invocation.app.is_stored
+    return stream_for(caller, invocation.app.policy, values, is_stored=is_stored)
 
 
 def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:

@@ -6,7 +6,7 @@ It knows tokens and domains, and nothing of recordings.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shared.config.token_cache import TokenCache
 from shared.config.tokens import Caller
@@ -46,12 +46,22 @@ def require_all_streams(caller: Caller) -> None:
         raise _bound(caller)
 
 
-def stream_for(caller: Caller, policy: Policy, values: Sequence[str]) -> StreamKey:
-    """Return the stream of `values`, as `stream_of` does. Raise Forbidden for one that the caller
-    is not bound to, also if its domain is unknown: the stage's other domains are not named."""
+def stream_for(
+    caller: Caller,
+    policy: Policy,
+    values: Sequence[str],
+    *,
+    is_stored: Callable[[StreamKey], bool],
+) -> StreamKey:
+    """Return the stream of `values`, as `stream_of` does; and one whose domain has left the policy,
+    while it `is_stored`: it may still be recorded. Raise Forbidden for one that the caller is not
+    bound to, also if its domain is unknown: the stage's other domains are not named."""
     try:
         key = stream_of(policy, values)
     except NotFound:
+        key = StreamKey(*values)
+        if caller.may_reach(key) and is_stored(key):
+            return key
         require_all_streams(caller)
         raise
     if not caller.may_reach(key):

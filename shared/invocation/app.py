@@ -22,7 +22,9 @@ from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
+from shared.protocol.stream import StreamKey
 from shared.store import Store
+from shared.store.store_errors import Unreadable
 from shared.store.write_probe import WriteProbe
 
 Clock = Callable[[], int]
@@ -51,6 +53,13 @@ class App(Struct, frozen=True):
     monotonic: Callable[[], float]
     wait: Callable[[float], None]
     life: ProcessLife = field(default_factory=ProcessLife)
+
+    def is_stored(self, key: StreamKey) -> bool:
+        """Return True if the store has a record of the stream, readable or not."""
+        try:
+            return self.store.load(key).version > 0
+        except Unreadable:
+            return True
 
     @property
     def policy(self) -> Policy:
