@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import click
 
 from cli import output
 from cli.api import Api, Json
+from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.policy_file import packed_policy, read_policy
 from cli.printable import printable_json
@@ -78,40 +80,87 @@ def show_policy(api: Api, as_json: bool) -> None:
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
     """Show what FILE would change for the streams that a stage knows."""
-    read_policy(file)
-    old, rows = api.policy()["policy"], api.list_recordings(100_000)["recordings"]
-    new = _with_forwarding(json.loads(packed_policy(file)), old)
-    streams = [row["stream"] for row in rows]
-    changes = list(policy_changes(_load(old), _load(new), streams))
+    change = _change(api, file)
     if as_json:
-        output.as_json({"changes": changes, "streams": len(rows)})
+        output.as_json({"changes": change.rows, "streams": len(change.streams)})
         return
-    for change in changes:
-        click.echo(f"{change['what']}: {change['before']} -> {change['after']}")
+    for line in map(_change_line, change.rows):
+        click.echo(line)
     counted = _("{changes} changes; the stage knows {streams} streams.")
-    click.echo(counted.format(changes=len(changes), streams=len(rows)))
+    click.echo(counted.format(changes=len(change.rows), streams=len(change.streams)))
 
 
 @policy.command("apply")
 @_file
+@YES
 @of_stage(changes=True)
-def apply(api: Api, file: Path, as_json: bool) -> None:
+def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
     """Apply FILE to a stage within ten seconds, without a deploy.
 
+    The command shows what would change, with the streams that are live or recorded now, and asks.
     If FILE has no [forward_to], callbacks are forwarded as before.
     """
-    packed, before = json.loads(packed_policy(file)), api.policy()
-    new = _with_forwarding(packed, before["policy"])
-    answer = api.apply_policy(new, replaces=before["version"])
+    change = _change(api, file)
+    for line in () if as_json else _preview(change):
+        click.echo(line)
+    if change.rows:
+        confirm(_("Apply this policy?"), is_sure=is_sure, as_json=as_json)
+    answer = api.apply_policy(change.new, replaces=change.replaces)
     if as_json:
-        output.as_json(answer)
+        output.as_json({**answer, "changes": change.rows})
         return
-    if new != packed:
+    if change.keeps_forwarding:
         click.echo(
             _("Callbacks are forwarded as before: {file} has no [forward_to].").format(file=file)
         )
     sentence = _("Version {version} is in force within 10 s. Running recordings continue.")
     click.echo(sentence.format(version=answer["version"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a `new` policy changes: the version that it `replaces`, the changes, and the rows of the
+    streams that the stage knows."""
+
+    new: Json
+    replaces: int
+    rows: Sequence[Json]
+    streams: Sequence[Json]
+    keeps_forwarding: bool
+
+
+def _change(api: Api, file: Path) -> _Change:
+    packed, in_force = json.loads(packed_policy(file)), api.policy()
+    new = _with_forwarding(packed, in_force["policy"])
+    streams = api.list_recordings(100_000)["recordings"]
+    names = [row["stream"] for row in streams]
+    rows = list(policy_changes(_load(in_force["policy"]), _load(new), names))
+    return _Change(new, in_force["version"], rows, streams, keeps_forwarding=new != packed)
+
+
+def _change_line(change: Json) -> str:
+    return f"{change['what']}: {change['before']} -> {change['after']}"
+
+
+def _preview(change: _Change) -> Iterator[str]:
+    """Yield what changes, each stream that is live or recorded now, and the number of others."""
+    if not change.rows:
+        yield _("Nothing changes for the streams that the stage knows.")
+    touched = {row["what"]: row for row in change.rows}
+    of_streams = [row for row in change.streams if row["stream"] in touched]
+    names = {row["stream"] for row in of_streams}
+    yield from (_change_line(row) for row in change.rows if row["what"] not in names)
+    busy = [row for row in of_streams if row.get("live") or row["phase"] != "idle"]
+    if busy:
+        yield _("{count} of the streams that are live or recorded now have another rule:").format(
+            count=len(busy)
+        )
+    for row in busy:
+        line = _change_line(touched[row["stream"]])
+        yield f"  {line} ({output.phase_word(row['phase'])})"
+    if len(of_streams) > len(busy):
+        more = _("{count} further streams have another rule; live-record policy diff lists them.")
+        yield more.format(count=len(of_streams) - len(busy))
 
 
 @policy.command("mode")
@@ -251,7 +300,7 @@ def _object_names(policy: Policy) -> str:
 def _rule_summary(policy: Policy, stream: str) -> str:
     domain, app, name = stream.split("/", 2)
     if policy.streaming(domain) is None:
-        return _("its domain is not in the policy")
+        return _("its domain is not in the policy: no rule starts it, and a stop still works")
     rule = policy.rule(StreamKey(domain, app, name))
     summary = [rule.on_publish.value, rule.on_interruption.value]
     if rule.max_duration:

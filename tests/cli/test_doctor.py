@@ -113,7 +113,7 @@ class Ground:
 
     def apply(self, policy: str) -> None:
         (self.folder / "policy.toml").write_text(policy)
-        code, output = self.types("policy", "apply", "policy.toml", "--stage", STAGE)
+        code, output = self.types("policy", "apply", "policy.toml", "--yes", "--stage", STAGE)
         assert code == 0, output
 
     def stop_forwarding(self) -> None:

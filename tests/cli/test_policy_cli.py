@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.confirmation import confirm
+from cli.exit_codes import WRONG_USAGE
 from cli.local.stack import TOKEN
 from cli.main import main
 from cli.policy import policy_changes
@@ -20,6 +24,7 @@ from shared.store import open_store
 from tests.conftest import Clock
 from tests.support.http_stage import RELAY, http_stage
 from tests.support.journey import Stage, stage
+from tests.support.raw_server import Wire, json_reply
 
 POLICY = """
 [[domain]]
@@ -202,6 +207,79 @@ def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
     }
 
 
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.close()
+
+
+def types(wire: Wire, *words: str | Path) -> Result:
+    return run(*words, "--url", f"http://{wire.endpoint}", "--token", "t")
+
+
+def stage_says(wire: Wire, *rows: tuple[str, str]) -> None:
+    """Script a stage whose policy is POLICY, with these streams and phases."""
+    policy = as_document(load_policy(POLICY, kind="toml"))
+    recordings = [{"stream": stream, "phase": phase} for stream, phase in rows]
+    listed: Mapping[str, object] = {
+        "recordings": recordings,
+        "next": None,
+        "phases": {},
+        "unreadable": [],
+    }
+    applied = {"version": 2, "policy": policy}
+    wire.script(*map(json_reply, ({"version": 1, "policy": policy}, listed, applied)))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    (tmp_path / "elsewhere.toml").write_text('[[domain]]\nstreaming = "other.example.com"\n')
+    return tmp_path / "elsewhere.toml"
+
+
+def test_an_apply_shows_the_streams_it_touches_and_is_refused_where_nobody_can_be_asked(
+    wire: Wire, elsewhere: Path
+) -> None:
+    stage_says(
+        wire, ("live.example.com/app/b", "recording"), ("live.example.com/classroom/a", "idle")
+    )
+    refused = types(wire, "apply", elsewhere)
+
+    assert refused.exit_code == WRONG_USAGE
+    assert "live.example.com/app/b: ignore, resume -> its domain is not in" in refused.output
+    assert "(recording)" in refused.output
+    assert "1 further streams have another rule" in refused.output
+    assert "Pass --yes" in refused.output
+    assert [seen.method for seen in wire.seen] == ["GET", "GET"]
+
+
+def test_an_apply_that_is_confirmed_asks_nobody(wire: Wire, elsewhere: Path) -> None:
+    stage_says(wire, ("live.example.com/app/b", "recording"))
+    applied = types(wire, "apply", elsewhere, "--yes")
+
+    assert (applied.exit_code, "Version 2" in applied.output) == (0, True)
+
+
+def test_an_apply_that_changes_nothing_asks_nobody(wire: Wire, file: Path) -> None:
+    stage_says(wire, ("live.example.com/app/b", "recording"))
+    applied = types(wire, "apply", file)
+
+    assert applied.exit_code == 0
+    assert "Nothing changes" in applied.output
+
+
+def test_a_person_at_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    person, terminal = os.openpty()
+    with open(terminal, encoding="utf-8") as stdin:  # noqa: PTH123 - a descriptor
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(person, b"y\nn\n")
+        confirm("Go on?", is_sure=False)
+        with pytest.raises(click.Abort):
+            confirm("Go on?", is_sure=False)
+    os.close(person)
+
+
 # --- the stage ----------------------------------------------------------------------------------
 
 
@@ -238,7 +316,9 @@ def test_a_policy_that_is_applied_holds_within_ten_seconds_and_without_a_deploy(
     at = ("--url", here.stack.fc, "--token", TOKEN)
 
     assert "live.example.com/app/before: ignore" in run("diff", file, *at).output
-    applied = run("apply", file, *at)
+    refused = run("apply", file, *at)
+    assert (refused.exit_code, "Pass --yes" in refused.output) == (2, True)
+    applied = run("apply", file, "--yes", *at)
     assert (applied.exit_code, "Version 1" in applied.output) == (0, True)
     here.live.advance(10)
     here.publish("after")
