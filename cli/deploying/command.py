@@ -6,7 +6,7 @@ cli.main adds them. They ask for confirmation and print; cli.deploying.release d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from cli.deploying.store_identity import accept_store, store_id_of, with_store_i
 from cli.errors import Failure
 from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.paths import ROOT, need_checkout
-from cli.policy_file import packed_policy
+from cli.policy_file import packed_policy, read_policy
+from cli.variables import misspelt
 from emulator.fc.template import BadTemplate, environments
+from shared.config import example_faults
 
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
@@ -42,8 +44,26 @@ def check() -> None:
     except BadTemplate as error:
         raise Failure(str(error)) from None
     found = {name: faults(stage_named(name, os.environ).resources()) for name in names}
-    _fail_on([f"{name}: {fault}" for name, each in found.items() for fault in each], "s.yaml")
+    wrong = [f"{name}: {fault}" for name, each in found.items() for fault in each]
+    _fail_on([*misspelt(os.environ), *wrong, *_policy_faults(names)], "s.yaml")
     click.echo(f"s.yaml is sound in every stage: {', '.join(names)}")
+    for name in names:
+        for fault in example_faults(read_policy(policy_of(name))):
+            click.echo(f"{name}: {fault.detail}. A deploy refuses it.")
+    click.echo("The settings of a stage are checked by its deploy, which has the secrets.")
+
+
+def _policy_faults(names: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with the stages' policies, each file once."""
+    for file in dict.fromkeys(policy_of(name) for name in names):
+        yield from _faults_of(file)
+
+
+def _faults_of(policy: Path) -> Iterator[str]:
+    try:
+        read_policy(policy)
+    except Failure as failure:
+        yield failure.message
 
 
 @click.command()
@@ -65,7 +85,8 @@ def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
     code, files_code = (folder_of(each, runtime) for each in PACKAGES)
     target_stage = stage_named(stage, os.environ, code=code, files_code=files_code)
     policy = policy_file or policy_of(stage)
-    _fail_on(target_stage.faults(packed_policy(policy)), f"the stage {stage}")
+    found = target_stage.faults(packed_policy(policy))
+    _fail_on([*misspelt(os.environ), *found], f"the stage {stage}")
     s = Serverless(target_stage)
     _confirm(f"Deploy {stage}?", stage, sure)
     store_id = store_id_of(s, target_stage)

@@ -16,7 +16,7 @@ from cli.errors import Failure
 from cli.packaging import RUNTIMES
 from cli.paths import ROOT
 from emulator.fc.template import BadTemplate, environments, load_template
-from shared.config import Settings, forwarding_faults, load_stage_policy
+from shared.config import Settings, example_faults, forwarding_faults, load_stage_policy
 from shared.errors import Misconfigured
 
 ALIAS = "release"
@@ -89,6 +89,7 @@ def _refusals(variables: Mapping[str, str], policy: str) -> Iterator[Any]:
         settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE}, of_stage=True)
         loaded = load_stage_policy(policy, kind="json", settings=settings)
         yield from forwarding_faults(loaded, settings)
+        yield from example_faults(loaded)
     except Misconfigured as error:
         yield from error.faults
 

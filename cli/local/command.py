@@ -5,6 +5,7 @@ cli.main adds them. cli.local.stack and the emulators do the work.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ from cli.paths import need_checkout, policy_file
 from cli.policy_file import read_policy
 from cli.stage_registry import DEV, STATE, Target, register
 from cli.stage_registry import path as stages_file
+from cli.variables import misspelt
 
 _PORT = click.IntRange(0, 65_535)
 _STORE = click.option(
@@ -79,6 +81,8 @@ def demo(store: str) -> None:
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
     """Run a development stage on this machine until Ctrl-C."""
+    if unread := misspelt(os.environ):
+        raise click.UsageError("\n".join(unread))
     if runtime:
         need_checkout("dev --package")
     ended = threading.Event()

@@ -7,6 +7,7 @@ as an operator and an encoder would.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +26,16 @@ from cli.local.encoder import Encoder
 from cli.local.scheduling_latency import SchedulingLatency
 from cli.local.stack import TOKEN, Stack, running
 from cli.stage_registry import STATE
+from cli.variables import without_ours
 from shared.inbound.catalogue import Language, catalogue
 from shared.protocol.reason import Reason
 
 STREAM = "live.example.com/app/room1"
+_POLICY = """\
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+"""
 BUCKETS = STATE / "demo"
 OUTAGE_S = 1.0
 """How long the network is down."""
@@ -42,10 +49,19 @@ latency of the machine is added."""
 
 
 def run(store: str) -> int:
-    """Run the demo; return 0 if the wire and the files show what was promised."""
+    """Run the demo; return 0 if the wire and the files show what was promised.
+
+    It has the policy and the settings that it is written for, whatever the user's own are.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="live-record-") as folder,
-        running(Path(folder), store=store, buckets=BUCKETS) as stack,
+        running(
+            Path(folder),
+            store=store,
+            buckets=BUCKETS,
+            policy=_policy(Path(folder)),
+            environ=without_ours(os.environ),
+        ) as stack,
     ):
         api = Api(stack.fc, TOKEN, language=texts.current_language())
         _say(_("ApsaraVideo Live and Function Compute are emulated on this machine."))
@@ -55,6 +71,12 @@ def run(store: str) -> int:
         result = _report(stack, api, TOLERANCE_MS + latency.longest_ms)
     click.echo(json.dumps(result))
     return 0 if result["result"] == "ok" else 1
+
+
+def _policy(folder: Path) -> Path:
+    file = folder / "policy.toml"
+    file.write_text(_POLICY, encoding="utf-8")
+    return file
 
 
 def _play_scenario(stack: Stack, api: Api) -> None:

@@ -132,13 +132,15 @@ def running(
     settings: Mapping[str, str] | None = None,
     deployed: Deployed | None = None,
     fc_options: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Run the whole stack until the block ends; port 0 takes a free one.
 
     `settings` go over those of the development account; `live` is the address of an emulator that
     runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
     our own is started for it; with `deployed`, the functions run from there instead of here;
-    `fc_options` are further ones of the emulator of Function Compute.
+    `fc_options` are further ones of the emulator of Function Compute; `environ` replaces this
+    process's environment for the emulators.
     """
     reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy or policy_file())
@@ -147,7 +149,7 @@ def running(
     with (
         _alone_in(folder),
         ReservedPort(fc_port) as fc_reserved,
-        _Processes(folder / "functions.log") as processes,
+        _Processes(folder / "functions.log", environ or os.environ) as processes,
         _store(store, folder) as stored,
     ):
         (folder / "policy.json").write_text(packed, encoding="utf-8")
@@ -232,8 +234,8 @@ def _as_options(values: Mapping[str, str]) -> list[str]:
 class _Processes:
     """The emulators that were started, and their log; all end together."""
 
-    def __init__(self, log: Path) -> None:
-        self._path = log
+    def __init__(self, log: Path, environ: Mapping[str, str]) -> None:
+        self._path, self._environ = log, environ
         self._log = log.open("a", encoding="utf-8")
         self._began = self._log.tell()
         self._running: list[subprocess.Popen[str]] = []
@@ -268,7 +270,7 @@ class _Processes:
             stderr=self._log,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**self._environ, "PYTHONPATH": str(ROOT)},
             start_new_session=True,  # Ctrl-C is ours to pass on
         )
         self._running.append(process)

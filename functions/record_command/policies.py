@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from functions.record_command.answers import PolicyView
 from functions.record_command.routes import ApiRequest
-from shared.config import forwarding_faults, load_stage_policy
+from shared.config import example_faults, forwarding_faults, load_stage_policy
 from shared.config.policy_dump import as_document
 from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
@@ -70,7 +70,8 @@ def apply(request: ApiRequest) -> Response:
         policy = load_stage_policy(text, kind="json", settings=app.settings)
     except Misconfigured as error:
         raise BadRequest(error.faults) from None
-    if faults := list(forwarding_faults(policy, app.settings)):
+    examples = () if app.settings.is_emulated else example_faults(policy)
+    if faults := [*forwarding_faults(policy, app.settings), *examples]:
         raise BadRequest(faults)
     copy = app.store.put_policy(text, replaces=replaces)
     if copy is None:

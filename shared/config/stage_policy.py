@@ -5,6 +5,7 @@ Composition, the policy's API and the command line load policies through it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -34,6 +35,18 @@ def forwarding_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
         if host and host not in settings.forward_hosts:
             detail = f"{host} is not in LIVE_RECORD_FORWARD_HOSTS: add it there, and deploy"
             yield Fault(f"policy: forward_to.{kind}", detail)
+
+
+_EXAMPLE = re.compile(r"(?:.*\.)?example\.(?:com|net|org)", re.IGNORECASE)
+
+
+def example_faults(policy: Policy) -> Iterator[Fault]:
+    """Yield the domains that are nobody's (RFC 2606): the policy that comes with live-record was
+    left as it is. Only an emulator has streams of them."""
+    for domain in policy.domains:
+        for name in filter(_EXAMPLE.fullmatch, domain.names):
+            detail = f"{name} is an example: write your own streaming domain"
+            yield Fault("policy: domain", detail)
 
 
 def host_of(url: str) -> str:

@@ -45,7 +45,7 @@ SOUND = {
     "LIVE_RECORD_CERTIFICATE_KEY": "-----BEGIN KEY-----\npr1vate\n-----END KEY-----",
     "LIVE_RECORD_FAILURES": "acs:mns:cn-shanghai:1:/queues/failures/messages",
 }
-POLICY = '{"domain": [{"streaming": "live.example.com"}]}'
+POLICY = '{"domain": [{"streaming": "live.acme-tv.com"}]}'
 
 
 SECRETS = (
@@ -314,7 +314,7 @@ def test_what_the_functions_would_refuse_is_refused_before(case: str) -> None:
 
 
 def test_a_policy_that_the_stage_cannot_serve_is_refused() -> None:
-    policy = {"domain": [{"streaming": "a.example.com"}], "forward_to": {"stream": "http://x.y/"}}
+    policy = {"domain": [{"streaming": "a.acme-tv.com"}], "forward_to": {"stream": "http://x.y/"}}
     (found,) = stage_named("prod", SOUND).faults(json.dumps(policy))
 
     assert "LIVE_RECORD_RELAY_URL is missing" in found
@@ -390,11 +390,14 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
     ours = {**SOUND, "PATH": path, "S_FOLDER": str(tmp_path), "LIVE_RECORD_STAGES": stages}
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
+    policy = tmp_path / "own.json"
+    policy.write_text(POLICY)
 
     def says(*words: str, typed: str = "", **more: str) -> Result:
         for name, value in more.items():
             monkeypatch.setenv(name, value)
-        return CliRunner().invoke(main, words, input=typed)
+        own = ["--policy", str(policy)] if words[0] == "deploy" and "--policy" not in words else []
+        return CliRunner().invoke(main, [*words, *own], input=typed)
 
     return says
 
@@ -435,13 +438,25 @@ def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
 
 
 def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
-    assert "s.yaml is sound in every stage: dev, staging, prod" in says("check").output
+    shown = says("check").output
+    assert "s.yaml is sound in every stage: dev, staging, prod" in shown
+    assert "prod: live.example.com is an example: write your own streaming domain." in shown
+    assert "The settings of a stage are checked by its deploy" in shown
 
 
 def test_without_serverless_devs_it_says_how_to_get_it(says: Callable[..., Result]) -> None:
     result = says("deploy", "--stage", "prod", "--yes", PATH="/nowhere")
 
     assert "npm install -g @serverless-devs/s" in result.output
+
+
+def test_a_policy_of_the_example_s_domains_is_refused() -> None:
+    policy = {"domain": [{"streaming": "live.example.com", "ingest": ["push.acme-tv.com"]}]}
+    found = stage_named("prod", SOUND).faults(json.dumps(policy))
+
+    assert found == [
+        "policy: domain live.example.com is an example: write your own streaming domain"
+    ]
 
 
 def test_a_policy_with_mistakes_is_refused_with_all_of_them(
