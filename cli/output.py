@@ -68,6 +68,7 @@ def outcome_word(outcome: str) -> str:
         "accepted": _("accepted"),
         "already_recording": _("already_recording"),
         "already_stopped": _("already_stopped"),
+        "never_known": _("never_known"),
         "queued": _("queued"),
         "waiting": _("waiting"),
         "unknown": _("unknown"),

@@ -6,6 +6,7 @@ decides what a request means.
 
 from __future__ import annotations
 
+import sys
 import time
 from gettext import gettext as _
 
@@ -14,6 +15,7 @@ import click
 from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
+from cli.exit_codes import NOT_AS_WANTED
 from cli.stage_command import of_stage
 from cli.stream_names import Stream, nearest
 from shared.protocol import Phase
@@ -89,9 +91,15 @@ def start(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> No
 def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
     """Stop recording STREAM.
 
-    No policy rule starts it again for 12 hours, or for the time given by --hold.
+    No policy rule starts it again for 12 hours, or for the time given by --hold. The exit code is 3
+    if neither Live nor the stage knew STREAM.
     """
-    _print_status(api, api.ask(stream, "stop", **body), as_json)
+    answer = api.ask(stream, "stop", **body)
+    _print_status(api, answer, as_json)
+    if answer["outcome"] == "never_known":
+        sentence = _("Neither Live nor the stage knew {stream}. Check its name.")
+        click.echo(sentence.format(stream=answer["stream"]), err=True)
+        sys.exit(NOT_AS_WANTED)
 
 
 @click.command()

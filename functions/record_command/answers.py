@@ -83,12 +83,13 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Outcome(str, Enum):
-    """`accepted`, `already_recording` and `already_stopped` are what Live answered; for the others
-    the intent is stored and the command follows."""
+    """`accepted`, `already_recording`, `already_stopped` and `never_known` are what Live answered;
+    for the others the intent is stored and the command follows."""
 
     ACCEPTED = "accepted"
     ALREADY_RECORDING = "already_recording"
     ALREADY_STOPPED = "already_stopped"
+    NEVER_KNOWN = "never_known"
     QUEUED = "queued"
     WAITING = "waiting"
     UNKNOWN = "unknown"

@@ -50,7 +50,12 @@ from shared.protocol.state.command import Answer
 from shared.protocol.state.intent import IfNotLive
 from shared.store.contract import Loaded
 
-_ANSWERED = (Outcome.ACCEPTED, Outcome.ALREADY_RECORDING, Outcome.ALREADY_STOPPED)
+_ANSWERED = (
+    Outcome.ACCEPTED,
+    Outcome.ALREADY_RECORDING,
+    Outcome.ALREADY_STOPPED,
+    Outcome.NEVER_KNOWN,
+)
 _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
     StartAsked: (Command.START,),
     StopAsked: (Command.STOP, Command.CANCEL_DELAY),
@@ -240,9 +245,15 @@ def outcome_of(result: AskResult) -> Outcome:
     if isinstance(answer, Accepted):
         return Outcome.ACCEPTED
     if not record.intent.wanted:
-        return Outcome.ALREADY_STOPPED
+        never_known = isinstance(answer, StreamNotLive) and _is_first_heard_of(record)
+        return Outcome.NEVER_KNOWN if never_known else Outcome.ALREADY_STOPPED
     waits = phase(record) in (Phase.WAITING, Phase.FAILED)
     return Outcome.WAITING if waits else Outcome.ALREADY_RECORDING
+
+
+def _is_first_heard_of(record: StreamRecord) -> bool:
+    """Return True if this request is all that is known of the stream: its name may be mistyped."""
+    return record.intent.generation <= 1 and record.session is None
 
 
 def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:

@@ -23,7 +23,7 @@ from click.testing import CliRunner, Result
 from cli import output, stage_registry
 from cli.api import Api
 from cli.errors import Failure, StageRefusal
-from cli.exit_codes import NOT_ASKED
+from cli.exit_codes import NOT_AS_WANTED, NOT_ASKED
 from cli.local.stack import TOKEN, Stack, running
 from cli.main import main
 from cli.paths import ROOT
@@ -317,7 +317,7 @@ def test_why_the_account_is_throttled(person: Person) -> None:
 def test_why_a_stop_still_holds(person: Person) -> None:
     recorded = {"domain": "live.example.com", "app": "classroom", "on_demand": 7}
     person.stack.control("recording", **recorded)
-    person.says("stop", of("held", "classroom"))
+    assert person.types("stop", of("held", "classroom")).exit_code == NOT_AS_WANTED
     person.publishes("held", app="classroom")
 
     until_why(person, of("held", "classroom"), "an explicit stop still holds")
@@ -396,6 +396,13 @@ def test_a_stream_that_was_never_seen_may_be_another(person: Person) -> None:
     assert f"Did you mean {of('keynote')}?" in person.types("why", of("keynot")).stderr
     for other in ("quite-another-name-xyz", "zz", "房间"):
         assert "Did you mean" not in person.types("why", of(other)).stderr
+
+
+def test_a_stop_of_a_name_that_never_was_says_so_by_its_exit_code_too(person: Person) -> None:
+    stopped = person.types("stop", of("neverwas"))
+
+    assert stopped.exit_code == NOT_AS_WANTED
+    assert "Neither Live nor the stage knew" in stopped.stderr
 
 
 # --- stages

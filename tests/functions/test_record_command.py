@@ -261,6 +261,14 @@ def test_a_stop_that_finalizes_sends_both_commands(recording: Stage) -> None:
     assert got.json["file_by"] == rfc3339(recording.clock.now)
 
 
+def test_a_stop_of_a_name_that_never_was_says_that_nothing_was_known(stage: Stage) -> None:
+    stage.live.answers(STOP, *[StreamNotLive("StreamNotFound")] * 2)
+
+    assert stage.stop().outcome == (200, "never_known", "idle")
+    assert stage.live.sent == [STOP]
+    assert stage.stop().json["outcome"] == "already_stopped"
+
+
 def test_a_file_that_cannot_be_hastened_comes_after_the_delay(recording: Stage) -> None:
     recording.happens(Unpublished(NOON + 60_000))
     recording.live.answers(STOP, StreamNotLive("StreamNotFound"))
@@ -277,13 +285,6 @@ def test_a_stop_may_hold_for_the_session_of_now_alone(recording: Stage) -> None:
     assert recording.status().json["held"] is True
     recording.happens(Published(NOON + 120_000))
     assert recording.status().json["held"] is False
-
-
-def test_a_stop_of_a_stream_that_nobody_ever_started_is_sent_all_the_same(stage: Stage) -> None:
-    stage.live.answers(STOP, StreamNotLive("StreamNotFound"))
-
-    assert stage.stop().outcome == (200, "already_stopped", "idle")
-    assert stage.live.sent == [STOP]
 
 
 def test_an_end_is_extended(recording: Stage) -> None:

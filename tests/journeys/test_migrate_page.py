@@ -47,7 +47,8 @@ class Reader:
             self._deploys()
             return ""
         wait = self.stage.live.advance  # stands for the seconds that setup waits
-        ran = CliRunner().invoke(main, words[1:], input="y\n" * 9, obj=wait)
+        sure = ["--yes"] if "apply" in words else []  # which asks at a terminal alone
+        ran = CliRunner().invoke(main, [*words[1:], *sure], input="y\n" * 9, obj=wait)
         assert ran.exit_code == 0, f"{words}: {ran.output}"
         return ran.output
 

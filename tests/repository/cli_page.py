@@ -30,7 +30,7 @@ reads takes the development stage if it is up.
 | 0 | done; of a question: all is as it should be |
 | 1 | the command failed, or the stage refused it |
 | 2 | the command line is wrong |
-| 3 | a question was answered, and something is not as it should be |
+| 3 | a question was answered, and something is not as it should be; or nobody knew it |
 | 4 | a question got no answer: the stage was not reached, or refused it |"""
 
 

@@ -58,6 +58,10 @@ OUTCOMES = {
     "accepted": ("200", "Live carried the command out"),
     "already_recording": ("200", "it was recorded already; nothing was sent, or Live said so"),
     "already_stopped": ("200", "nothing was being recorded"),
+    "never_known": (
+        "200",
+        "nothing was being recorded; neither Live nor the stage knew the stream: check its name",
+    ),
     "queued": ("202", "the command waits for the rate limit, and follows by itself"),
     "waiting": ("202", "the stream is not live; the command follows when it is"),
     "unknown": ("202", "Live's answer was lost; live-record finds out and repeats if needed"),
