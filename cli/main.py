@@ -36,8 +36,8 @@ _MODULES = {
     "cli.tokens": ("token",),
     "cli.stage_add": ("stage",),
     "cli.stream_commands": (
-        *("cancel_delay", "extend", "files", "history", "list_streams", "restart", "start"),
-        *("status", "stop", "watch", "why"),
+        *("cancel_delay", "extend", "files", "health", "history", "list_streams", "restart"),
+        *("start", "status", "stop", "watch", "why"),
     ),
 }
 _NAMES = {"cancel_delay": "cancel-delay", "list_streams": "list", "try_": "try"}

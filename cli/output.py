@@ -12,13 +12,34 @@ from typing import Any
 
 import click
 
+from cli.local_time import local
 from shared.protocol.durations import written
 
 Json = Mapping[str, Any]
 
 
+_STAGE = f"{__name__}.stage"
+
+
+def name_stage(name: str, *, plain: bool) -> None:
+    """Let every JSON answer of this command from now on have the stage's name; in plain text print
+    it now, as the first line."""
+    if plain:
+        click.echo(_("stage {name}").format(name=name))
+    click.get_current_context().meta[_STAGE] = name
+
+
 def as_json(document: Json) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False))
+    """Print the document, with the name of the stage that answered."""
+    context = click.get_current_context(silent=True)
+    name = context.meta.get(_STAGE) if context else None
+    whole = {**document, "stage": name} if name else document
+    click.echo(json.dumps(whole, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print a text for people, its times in the local zone."""
+    click.echo(local(text))
 
 
 def rows(
@@ -28,23 +49,62 @@ def rows(
         as_json(answer)
         return
     for row in answer[field]:
-        click.echo(line_of(row))
+        say(line_of(row))
     if not answer[field]:
         click.echo(nothing)
 
 
 def status_line(row: Json) -> str:
-    phase = phase_word(row["phase"])
-    outcome = f" ({outcome_word(row['outcome'])})" if row.get("outcome") else ""
+    """Return the line of a stream: its phase, the reason, its end, and whether it is wrong."""
+    phase, outcome = row["phase"], row.get("outcome")
+    repeats = outcome in (None, phase)
+    shown = "" if repeats else f" ({outcome_word(row['outcome'])})"
     until = _(" (until {time})").format(time=row["until"]) if row.get("until") else ""
     line = _("{stream}: {phase}{outcome}, {reason}{until}")
     return line.format(
         stream=row["stream"],
-        phase=phase,
-        outcome=outcome,
+        phase=phase_word(phase),
+        outcome=shown,
         reason=row["reason"]["text"],
         until=until,
     )
+
+
+def list_line(row: Json) -> str:
+    """Return the line of a stream among others; what is wrong comes first and in red."""
+    live = _live_words().get(row.get("live", ""), "")
+    changed = row.get("changed_at")
+    since = _("changed {time}").format(time=changed) if changed else ""
+    more = _(", ").join(part for part in (live, since) if part)
+    line = status_line(row) + (f" [{more}]" if more else "")
+    lost = wrong_words(row)
+    return click.style(f"{lost}: {line}", fg="red") if lost else line
+
+
+def _live_words() -> Mapping[str, str]:
+    return {"yes": _("live"), "no": _("not live"), "unknown": _("live or not: unknown")}
+
+
+def wrong_words(row: Json) -> str:
+    """Return what is lost of a stream that is wanted and live and not recorded, else nothing."""
+    wrong = row.get("wrong")
+    if not wrong:
+        return ""
+    return _("NOT RECORDED, {seconds} s lost").format(seconds=wrong["lost_ms"] // 1000)
+
+
+def is_as_wanted(row: Json) -> bool:
+    """Return True unless the stream should be recorded and is not, or should not and is."""
+    return not row.get("wrong") and row["phase"] not in ("failed", "stopping")
+
+
+def attempt_line(row: Json) -> str:
+    """Return when the stream's command is next sent, and how often it was tried; "" if nothing is
+    planned."""
+    if not row.get("next_attempt_at"):
+        return ""
+    line = _("next attempt or check {time}; tried {count} times so far")
+    return line.format(time=row["next_attempt_at"], count=row.get("attempts", 0))
 
 
 def phase_word(phase: str) -> str:
@@ -125,14 +185,32 @@ def _rejected_callback(stream: str, rejected: Json) -> str:
 
 
 def overview(health: Json, recordings: Sequence[Json]) -> str:
-    head = [
+    head = health_lines(health)
+    busy = [list_line(row) for row in wrong_first(recordings) if row["phase"] != "idle"]
+    return "\n".join([*head, "", *(busy or [_("every stream is idle")])])
+
+
+def health_lines(health: Json) -> Sequence[str]:
+    lines = [
         _("The stage is ready.") if health["ready"] else _("The stage is not ready."),
         *(_sentence_of(problem) for problem in health.get("problems", ())),
         _queue_line(health),
         _phases_line(health),
     ]
-    busy = [status_line(row) for row in recordings if row["phase"] != "idle"]
-    return "\n".join([*(part for part in head if part), "", *(busy or [_("every stream is idle")])])
+    return [line for line in lines if line]
+
+
+def is_healthy(health: Json) -> bool:
+    return bool(health["ready"]) and not health.get("problems")
+
+
+def wrong_first(rows: Sequence[Json]) -> Sequence[Json]:
+    """Return the rows, first those of which recording is being lost, the most lost at the top."""
+
+    def lost_ms(row: Json) -> int:
+        return int(row["wrong"]["lost_ms"]) if row.get("wrong") else -1
+
+    return sorted(rows, key=lost_ms, reverse=True)
 
 
 def _sentence_of(problem: Json) -> str:
@@ -144,14 +222,11 @@ def _queue_line(health: Json) -> str:
         return ""
     age = health["reconciled_ms_ago"]
     ran = _("reconcile has not run yet") if age is None else _("reconcile ran {age} ago")
-    line = _(
-        "{ran}; {due} due, the oldest for {oldest};"
-        " {used:g} of {allowed:g} commands a second are used"
-    )
+    due = _("{due} due, the oldest for {oldest}") if health["due"] else _("nothing is due")
+    line = _("{ran}; {due}; {used:g} of {allowed:g} commands a second are used")
     return line.format(
-        ran=ran.format(age=written(age or 0)),
-        due=health["due"],
-        oldest=written(health["oldest_due_ms"]),
+        ran=ran.format(age=written(max(age or 0, 0))),
+        due=due.format(due=health["due"], oldest=written(max(health["oldest_due_ms"], 0))),
         used=health["rate_limit"]["used"],
         allowed=health["rate_limit"]["rate"],
     )

@@ -150,7 +150,7 @@ def _preview(change: _Change) -> Iterator[str]:
     of_streams = [row for row in change.streams if row["stream"] in touched]
     names = {row["stream"] for row in of_streams}
     yield from (_change_line(row) for row in change.rows if row["what"] not in names)
-    busy = [row for row in of_streams if row.get("live") or row["phase"] != "idle"]
+    busy = [row for row in of_streams if row.get("live") == "yes" or row["phase"] != "idle"]
     if busy:
         yield _("{count} of the streams that are live or recorded now have another rule:").format(
             count=len(busy)

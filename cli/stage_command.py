@@ -1,4 +1,5 @@
-"""The decorator of every command that asks a stage: the options that name it, and the exit codes.
+"""What every command that asks a stage has in common: the options that name it, the first line of
+its answer, and the exit codes.
 
 The commands about streams, policy, state and store use it. It parses options and calls the command;
 the stage alone decides what a request means.
@@ -7,24 +8,29 @@ the stage alone decides what a request means.
 from __future__ import annotations
 
 import functools
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from cli import stage_registry, texts
+from cli import output, stage_registry, texts
 from cli.api import Api
-from cli.errors import NoAnswer, StageRefusal
-from cli.exit_codes import FAILED, NOT_ASKED
+from cli.errors import Failure, NoAnswer, StageRefusal
+from cli.exit_codes import AS_WANTED, FAILED, NOT_ASKED
+from cli.stage_registry import Target
 
-Command = Callable[..., None]
-_OPTIONS: tuple[Callable[[Command], Command], ...] = (
-    click.option(
-        "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
-    ),
+Command = Callable[..., Any]
+_ONE_STAGE = click.option(
+    "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
+)
+_STAGES = click.option(
+    "--stage",
+    "stage",
+    multiple=True,
+    help="name of a stage in .live-record/stages.toml; repeatable, to ask several stages",
+)
+_OTHER_OPTIONS = (
     click.option(
         "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
     ),
@@ -35,43 +41,76 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
 )
 
 
-def of_stage(*, changes: bool) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options that name a stage and passes the command its `api`.
+def of_stage(*, changes: bool, many: bool = False) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options that name a stage and calls the command with `api`.
 
-    `changes`: the command changes something, so that it must name its stage. With --json, a
-    refusal is printed as JSON.
+    `changes`: the command changes something, so that it must name its stage. `many`: it may be
+    given several stages, and is called once for each. A command may return its exit code; the
+    largest of several counts. Each answer for people begins with the stage's name.
     """
+
+    def decorate(command: Command) -> Command:
+        def run(targets: Sequence[Target], as_json: bool, **options: Any) -> None:  # noqa: ANN401
+            unasked = FAILED if changes else NOT_ASKED
+            codes = [
+                asking(target, functools.partial(command, **options), unasked, as_json=as_json)
+                for target in targets
+            ]
+            sys.exit(max(codes))
+
+        return stage_options(changes=changes, many=many)(functools.wraps(command)(run))
+
+    return decorate
+
+
+def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options that name a stage and passes on its `targets`."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(
-            stage: str | None,
+            stage: str | Sequence[str] | None,
             url: str | None,
             token: str | None,
             as_json: bool,
-            **command_options: Any,  # noqa: ANN401 - the command's own
+            **options: Any,  # noqa: ANN401 - the command's own
         ) -> None:
-            with failing_with(FAILED if changes else NOT_ASKED, as_json=as_json):
-                target = stage_registry.resolve_target(stage, url, token, changes=changes)
-                api = Api(target.url, target.token, language=texts.current_language())
-                command(api=api, as_json=as_json, **command_options)
+            names = (stage,) if isinstance(stage, str) else tuple(dict.fromkeys(stage or ()))
+            try:
+                targets = [
+                    stage_registry.resolve_target(name, url, token, changes=changes)
+                    for name in names or (None,)
+                ]
+            except NoAnswer as failure:
+                failure.show()
+                sys.exit(FAILED if changes else NOT_ASKED)
+            command(targets=targets, as_json=as_json, **options)
 
         decorated: Command = run
-        for option in reversed(_OPTIONS):
+        for option in reversed((_STAGES if many else _ONE_STAGE, *_OTHER_OPTIONS)):
             decorated = option(decorated)
         return decorated
 
     return decorate
 
 
-@contextmanager
-def failing_with(exit_code: int, *, as_json: bool) -> Iterator[None]:
-    """End a command that gets no answer or a refusal with this code, a refusal as JSON if asked."""
+def asking(target: Target, ask: Command, unasked: int, *, as_json: bool) -> int:
+    """Call `ask` with the stage's API and return its exit code; print a refusal, as JSON if asked,
+    and return `unasked` if the stage refuses or does not answer."""
+    output.name_stage(target.name, plain=not as_json)
     try:
-        yield
+        return ask(api=api_of(target), as_json=as_json) or AS_WANTED
     except (NoAnswer, StageRefusal) as failure:
-        if as_json and isinstance(failure, StageRefusal):
-            click.echo(json.dumps(failure.problem, ensure_ascii=False))
-        else:
-            failure.show()
-        sys.exit(exit_code)
+        show(failure, as_json=as_json)
+        return unasked
+
+
+def api_of(target: Target) -> Api:
+    return Api(target.url, target.token, language=texts.current_language())
+
+
+def show(failure: Failure, *, as_json: bool) -> None:
+    if as_json and isinstance(failure, StageRefusal):
+        output.as_json(failure.problem)
+    else:
+        failure.show()

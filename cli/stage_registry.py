@@ -19,22 +19,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import requests
 
 from cli.errors import Failure, NoAnswer
 from cli.paths import state_folder
-from cli.web import ask
 
 STATE = state_folder()
 FILE = "LIVE_RECORD_STAGES"
 DEV = "dev"
-_HEALTH_TIMEOUT_S = 1.0
-"""The development stage counts as up if it answers within this time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The addresses and the API token of a stage.
+    """The addresses, the API token and the name of a stage; without a name, its address stands for
+    it.
 
     `live` is the address of the Live emulator, empty for the real service; `rtmp` is the
     emulator's address to push streams to.
@@ -44,6 +41,11 @@ class Target:
     token: str
     live: str = ""
     rtmp: str = ""
+    registered_as: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.registered_as or self.url
 
 
 def resolve_target(
@@ -51,7 +53,7 @@ def resolve_target(
 ) -> Target:
     """Return the stage that the options name; raise a usage error if none is found.
 
-    Without options, a command that only reads gets the development stage if it is up.
+    Without options, a command that only reads gets the one stage that is registered.
     """
     if stage and url:
         raise click.UsageError(_("Pass either --stage or --url, not both."))
@@ -61,13 +63,11 @@ def resolve_target(
         return _checked(Target(url, token), "--url")
     if stage:
         return target_of(stage, token)
-    if not changes and (dev := _dev_if_up()):
-        return dev
-    sentence = _("No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
-    is_down = _("The stage dev does not answer. Run make dev, or pass --stage NAME or --url URL.")
     stages = _read()
-    if not changes and DEV in stages:
-        raise click.UsageError(is_down)
+    tables = [name for name, table in stages.items() if isinstance(table, dict)]
+    if not changes and len(tables) == 1:
+        return target_of(tables[0], token)
+    sentence = _("No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
     raise click.UsageError(sentence.format(known=_known(stages)))
 
 
@@ -105,11 +105,14 @@ def target_of(stage: str, token: str | None) -> Target:
     return _target(stage, stages[stage], token)
 
 
-def _target(stage: str, table: Mapping[str, object], token: str | None) -> Target:
+def _target(stage: str, table: object, token: str | None) -> Target:
     """Return the Target of a table in the stages file; raise a usage error if it is incomplete.
 
     `token_env` of the table names an environment variable, so that the file need not hold a token.
     """
+    if not isinstance(table, dict):
+        sentence = _("{stage} in {file} is no table. Write [{stage}], and below it url and token.")
+        raise click.UsageError(sentence.format(stage=stage, file=path()))
     url = table.get("url")
     stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))
     if not isinstance(url, str) or not (token or stored_token):
@@ -120,19 +123,7 @@ def _target(stage: str, table: Mapping[str, object], token: str | None) -> Targe
         raise click.UsageError(sentence.format(stage=stage, file=path()))
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
     where = _("The stage {stage} in {file}").format(stage=stage, file=path())
-    return _checked(Target(url, token or str(stored_token), live, rtmp), where)
-
-
-def _dev_if_up() -> Target | None:
-    table = _read().get(DEV)
-    if table is None:
-        return None
-    target = _target(DEV, table, None)
-    try:
-        answer = ask("GET", f"{target.url}/v1/health", timeout=_HEALTH_TIMEOUT_S)
-    except requests.RequestException:
-        return None
-    return target if "ready" in answer.text else None
+    return _checked(Target(url, token or str(stored_token), live, rtmp, stage), where)
 
 
 def with_live(target: Target, live: str | None) -> Target:
@@ -148,7 +139,7 @@ def path() -> Path:
     return Path(os.environ.get(FILE) or STATE / "stages.toml")
 
 
-def _read() -> dict[str, Mapping[str, object]]:
+def _read() -> dict[str, Any]:
     try:
         text = path().read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -161,7 +152,7 @@ def _read() -> dict[str, Mapping[str, object]]:
         document: dict[str, Any] = _toml().loads(text)
     except ValueError as error:
         raise NoAnswer(_("{file} is not TOML: {error}").format(file=path(), error=error)) from None
-    return {name: table for name, table in document.items() if isinstance(table, dict)}
+    return document
 
 
 def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
@@ -170,7 +161,7 @@ def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
 
 def register(stage: str, target: Target) -> None:
     """Write the stage's table and leave all others unchanged; raise Failure if it cannot."""
-    fields = asdict(target)
+    fields = asdict(replace(target, registered_as=""))
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value]
     table = "".join([f"[{stage}]\n", *lines])
     try:

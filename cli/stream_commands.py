@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from gettext import gettext as _
 
 import click
 
-from cli import output
+from cli import bulk, output
 from cli.api import Api, Json
-from cli.errors import Failure, StageRefusal
-from cli.exit_codes import NOT_AS_WANTED
-from cli.stage_command import of_stage
+from cli.confirmation import YES
+from cli.errors import NoAnswer, StageRefusal
+from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
+from cli.stage_command import api_of, asking, of_stage, show, stage_options
+from cli.stage_registry import Target
 from cli.stream_names import Stream, nearest
 from shared.protocol import Phase
 
+_ALL = 1_000_000
 _SERVER_ERROR_STATUS = 500
 """HTTP statuses from here on are errors of the server."""
 CHOICES = {
@@ -30,6 +34,7 @@ CHOICES = {
 
 
 _stream = click.argument("stream", type=Stream())
+_stream_or_pattern = click.argument("stream", type=bulk.StreamOrPattern())
 _limit = click.option(
     "--limit",
     default=100,
@@ -51,7 +56,7 @@ _note = click.option("--note", help="free text to store in the stream's history"
 
 
 @click.command()
-@_stream
+@_stream_or_pattern
 @_max_duration
 @_until
 @_soon
@@ -67,17 +72,23 @@ _note = click.option("--note", help="free text to store in the stream's history"
     help="what to do when the stream is offline: wait for it, or fail at once",
 )
 @_note
+@YES
 @of_stage(changes=True)
-def start(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
+def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Record STREAM until it is stopped.
 
-    STREAM is domain/app/stream, or the URL it is published to or played from.
+    STREAM is domain/app/stream, or the URL it is published to or played from. A pattern such as
+    'live.example.com/app/*' starts every stream that the stage knows and that fits, after a
+    confirmation.
     """
+    if bulk.is_pattern(stream):
+        return bulk.for_each(api, "start", stream, body, is_sure=is_sure, as_json=as_json)
     _print_status(api, api.ask(stream, "start", **body), as_json)
+    return AS_WANTED
 
 
 @click.command()
-@_stream
+@_stream_or_pattern
 @click.option(
     "--finalize", is_flag=True, help="also end the merge delay, so that the file appears at once"
 )
@@ -87,19 +98,24 @@ def start(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> No
     " the rest of this publish",
 )
 @_note
+@YES
 @of_stage(changes=True)
-def stop(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
+def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Stop recording STREAM.
 
     No policy rule starts it again for 12 hours, or for the time given by --hold. The exit code is 3
-    if neither Live nor the stage knew STREAM.
+    if neither Live nor the stage knew STREAM. A pattern such as 'live.example.com/app/*' stops
+    every stream that fits and is recorded or to be recorded, after a confirmation.
     """
+    if bulk.is_pattern(stream):
+        return bulk.for_each(api, "stop", stream, body, is_sure=is_sure, as_json=as_json)
     answer = api.ask(stream, "stop", **body)
     _print_status(api, answer, as_json)
     if answer["outcome"] == "never_known":
         sentence = _("Neither Live nor the stage knew {stream}. Check its name.")
         click.echo(sentence.format(stream=answer["stream"]), err=True)
-        sys.exit(NOT_AS_WANTED)
+        return NOT_AS_WANTED
+    return AS_WANTED
 
 
 @click.command()
@@ -134,24 +150,41 @@ def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
 
 @click.command()
 @_stream
-@of_stage(changes=False)
-def status(api: Api, stream: str, as_json: bool) -> None:
-    """Show the state of STREAM, and why."""
-    _print_status(api, api.status(stream), as_json)
+@of_stage(changes=False, many=True)
+def status(api: Api, stream: str, as_json: bool) -> int:
+    """Show the state of STREAM, and why.
+
+    The exit code is 3 if it should be recorded and is not, or is still being stopped.
+    """
+    answer = api.status(stream)
+    _print_status(api, answer, as_json)
+    return _asked(answer, as_json)
 
 
 @click.command()
 @_stream
 @of_stage(changes=False)
-def why(api: Api, stream: str, as_json: bool) -> None:
-    """Explain whether STREAM is recorded, and why."""
+def why(api: Api, stream: str, as_json: bool) -> int:
+    """Explain whether STREAM is recorded, and why.
+
+    The exit codes are those of status.
+    """
     answer = api.status(stream)
     rejected = None if answer["ever_live"] else api.rejected_callbacks()
     if as_json:
         output.as_json({**answer, "refused": rejected})
-        return
-    click.echo(output.reason_sentence(answer, rejected))
-    _suggest_similar_name(api, answer)
+    else:
+        output.say(output.reason_sentence(answer, rejected))
+        _suggest_similar_name(api, answer)
+    return _asked(answer, as_json)
+
+
+def _asked(answer: Json, as_json: bool) -> int:
+    """Print what is lost and what comes next; return the exit code of a question about a stream."""
+    lines = (output.wrong_words(answer), output.attempt_line(answer))
+    for line in () if as_json else filter(None, lines):
+        output.say(line)
+    return AS_WANTED if output.is_as_wanted(answer) else NOT_AS_WANTED
 
 
 @click.command()
@@ -177,6 +210,12 @@ def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
 
 
 @click.command("list")
+@click.option(
+    "--wrong",
+    "is_wrong",
+    is_flag=True,
+    help="list only streams that are not as wanted; if there are any, the exit code is 3",
+)
 @click.option("--phase", type=CHOICES["phase"], help="list only streams in this phase")
 @click.option("--domain", help="list only streams of this domain")
 @click.option("--app", help="list only streams of this application")
@@ -187,13 +226,33 @@ def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
     show_default=True,
     help="largest number of streams",
 )
-@of_stage(changes=False)
-def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> None:
-    """List every stream that the stage knows."""
-    answer = api.list_recordings(limit, **filters)
-    output.rows(answer, "recordings", output.status_line, as_json, nothing=_("no streams"))
+@of_stage(changes=False, many=True)
+def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters: str | None) -> int:
+    """List every stream that the stage knows, what is not as wanted first."""
+    answer = api.list_recordings(_ALL if is_wrong else limit, **filters)
+    rows = output.wrong_first(answer["recordings"])
+    shown = [row for row in rows if not (is_wrong and output.is_as_wanted(row))][:limit]
+    nothing = _("every stream is as wanted") if is_wrong else _("no streams")
+    answer = {**answer, "recordings": shown}
+    output.rows(answer, "recordings", output.list_line, as_json, nothing=nothing)
     for row in () if as_json else answer["unreadable"]:
-        click.echo(output.unreadable_line(row))
+        output.say(output.unreadable_line(row))
+    return NOT_AS_WANTED if is_wrong and (shown or answer["unreadable"]) else AS_WANTED
+
+
+@click.command()
+@of_stage(changes=False, many=True)
+def health(api: Api, as_json: bool) -> int:
+    """Show whether the stage is ready, and each of its problems.
+
+    The exit code is 3 if it is not ready or has a problem.
+    """
+    answer = api.health()
+    if as_json:
+        output.as_json(answer)
+    else:
+        output.say("\n".join(output.health_lines(answer)))
+    return AS_WANTED if output.is_healthy(answer) else NOT_AS_WANTED
 
 
 @click.command()
@@ -205,33 +264,46 @@ def list_streams(api: Api, limit: int, as_json: bool, **filters: str | None) -> 
     show_default=True,
     help="seconds between refreshes",
 )
-@of_stage(changes=False)
-def watch(api: Api, once: bool, every: float, as_json: bool) -> None:
-    """Show the stage and its streams, refreshed until Ctrl-C."""
+@stage_options(changes=False, many=True)
+def watch(targets: Sequence[Target], once: bool, every: float, as_json: bool) -> None:
+    """Show the stage and its streams, refreshed until Ctrl-C.
+
+    With --once the exit code is 3 if the stage has a problem, or a stream is not as wanted.
+    """
+    if once:
+        sys.exit(max(asking(each, _print_overview, NOT_ASKED, as_json=as_json) for each in targets))
     while True:
-        try:
-            _print_overview(api, as_json=as_json, clear=not once)
-        except Failure as failure:
-            if once or not _is_transient(failure):
-                raise
-            retrying = _("{failure}; retrying in {seconds:g} s")
-            click.echo(retrying.format(failure=failure.message, seconds=every), err=True)
-        if once:
-            return
+        if not as_json:
+            click.clear()
+        for each in targets:
+            _refresh(each, every, as_json=as_json)
         time.sleep(every)
 
 
-def _print_overview(api: Api, *, as_json: bool, clear: bool) -> None:
+def _refresh(target: Target, every: float, *, as_json: bool) -> None:
+    """Show one stage. Go on while only the stage, or the way to it, is at fault."""
+    output.name_stage(target.name, plain=not as_json)
+    try:
+        _print_overview(api_of(target), as_json=as_json)
+    except (NoAnswer, StageRefusal) as failure:
+        if not _is_transient(failure):
+            show(failure, as_json=as_json)
+            sys.exit(NOT_ASKED)
+        retrying = _("{failure}; retrying in {seconds:g} s")
+        click.echo(retrying.format(failure=failure.message, seconds=every), err=True)
+
+
+def _print_overview(api: Api, *, as_json: bool) -> int:
     health, answer = api.health(), api.list_recordings(1000)
     if as_json:
         output.as_json({"health": health, **answer})
-        return
-    if clear:
-        click.clear()
-    click.echo(output.overview(health, answer["recordings"]))
+    else:
+        output.say(output.overview(health, answer["recordings"]))
+    is_well = output.is_healthy(health) and all(map(output.is_as_wanted, answer["recordings"]))
+    return AS_WANTED if is_well else NOT_AS_WANTED
 
 
-def _is_transient(failure: Failure) -> bool:
+def _is_transient(failure: NoAnswer | StageRefusal) -> bool:
     """Return True if the stage, or the way to it, is at fault and not the request."""
     return (
         not isinstance(failure, StageRefusal)
@@ -243,7 +315,7 @@ def _print_status(api: Api, answer: Json, as_json: bool) -> None:
     if as_json:
         output.as_json(answer)
         return
-    click.echo(output.status_line(answer))
+    output.say(output.status_line(answer))
     _suggest_similar_name(api, answer)
 
 

@@ -72,7 +72,7 @@ def doctor(
         api = Api(target.url, target.token, language=language, timeout_s=STAGE_TIMEOUT_S)
     except Failure as error:
         raise NothingInspected(error.message) from None
-    options = f"--url {url}" if url else f"--stage {stage or stage_registry.DEV}"
+    options = f"--url {url}" if url else f"--stage {target.name}"
     stage_ref = StageRef(
         target.url, options, f" --live {live}" if live else "", instances, _is_local(target)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import stat
@@ -23,8 +24,9 @@ from click.testing import CliRunner, Result
 from cli import output, stage_registry
 from cli.api import Api
 from cli.errors import Failure, StageRefusal
-from cli.exit_codes import NOT_AS_WANTED, NOT_ASKED
+from cli.exit_codes import AS_WANTED, FAILED, NOT_AS_WANTED, NOT_ASKED, WRONG_USAGE
 from cli.local.stack import TOKEN, Stack, running
+from cli.local_time import local
 from cli.main import main
 from cli.paths import ROOT
 from cli.stage_registry import Target, register
@@ -69,9 +71,12 @@ class Person:
         return result
 
     def says(self, *words: str) -> str:
+        """Return what is printed below the name of the stage."""
         result = self.types(*words)
-        assert result.exit_code == 0, result.output
-        return result.stdout.strip()
+        assert result.exit_code in {AS_WANTED, NOT_AS_WANTED}, result.output
+        heading, _end, answer = result.stdout.strip().partition("\n")
+        assert heading == f"stage {self.stack.fc}" or "zh" in words
+        return answer
 
     def json(self, *words: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.types(*words, "--json").stdout)
@@ -232,9 +237,7 @@ def test_how_long_an_event_may_last_is_refused_where_the_stage_would_cut_it(
 
 
 def why(person: Person, stream: str) -> str:
-    sentence = person.says("why", stream)
-    assert len(sentence.splitlines()) == 1
-    return sentence
+    return person.says("why", stream).splitlines()[0]
 
 
 def until_why(person: Person, stream: str, text: str) -> None:
@@ -417,13 +420,116 @@ def test_a_command_that_changes_something_has_no_default(person: Person, no_stag
     assert run("start", of("undecided"), "--stage", "dev").exit_code == 0
 
 
-def test_reading_goes_to_the_development_stage_if_it_is_up(person: Person) -> None:
-    assert run("list").exit_code == 2
+def test_reading_goes_to_the_one_stage_that_is_registered_and_to_none_of_several(
+    person: Person,
+) -> None:
+    assert run("list").exit_code == WRONG_USAGE
     register("dev", Target("http://127.0.0.1:9", TOKEN))
-    assert run("list").exit_code == 2
+    assert run("list").exit_code == NOT_ASKED
     register("dev", Target(person.stack.fc, TOKEN))
+    assert run("list").stdout.startswith("stage dev\n")
+    register("show", Target(person.stack.fc, TOKEN))
 
-    assert run("list").exit_code == 0
+    refused = run("list")
+    assert refused.exit_code == WRONG_USAGE
+    assert "--stage NAME (known: dev, show)" in refused.stderr
+
+
+def test_several_stages_are_asked_in_one_go(person: Person) -> None:
+    register("dev", Target(person.stack.fc, TOKEN))
+    register("down", Target("http://127.0.0.1:9", TOKEN))
+    two = ("--stage", "dev", "--stage", "down")
+    for words in (["list"], ["health"], ["watch", "--once"], ["status", of("several")]):
+        shown = run(*words, *two)
+        assert shown.exit_code == NOT_ASKED
+        headings = [line for line in shown.stdout.splitlines() if line.startswith("stage ")]
+        assert headings == ["stage dev", "stage down"]
+        assert "Check that the stage is up." in shown.stderr
+
+
+def test_json_names_the_stage_in_a_field(person: Person) -> None:
+    register("dev", Target(person.stack.fc, TOKEN))
+    shown = run("list", "--stage", "dev", "--json").stdout
+
+    assert json.loads(shown)["stage"] == "dev"
+
+
+def test_a_stage_that_is_no_table_is_said_to_be_none(no_stages: Path) -> None:
+    no_stages.write_text('show = "https://record.example.com"\n')
+    refused = run("list", "--stage", "show")
+
+    assert refused.exit_code == WRONG_USAGE
+    assert "show in" in refused.stderr
+    assert "is no table. Write [show]" in refused.stderr
+
+
+def test_what_is_wrong_is_listed_first_with_the_seconds_lost(person: Person) -> None:
+    for name in ("alright", "wrong"):
+        person.publishes(name)
+    person.fails("wrong", "Throttling", times=30)
+    for name in ("alright", "wrong"):
+        person.types("start", of(name))
+    lines = person.types("list").stdout.splitlines()[1:]
+    only = person.types("list", "--wrong")
+
+    assert only.exit_code == NOT_AS_WANTED
+    line = next(line for line in only.stdout.splitlines() if of("wrong") in line)
+    assert re.match(rf"NOT RECORDED, \d+ s lost: {of('wrong')}: starting, ", line)
+    assert re.search(r"\[live, changed \d{4}-\d\d-\d\d [\d:.]+[+-]\d\d:\d\d\]$", line)
+    assert of("alright") not in only.stdout
+    is_wrong = [each.startswith("NOT RECORDED") for each in lines]
+    assert is_wrong == sorted(is_wrong, reverse=True)
+    status = person.types("status", of("wrong"))
+    assert (status.exit_code, "next attempt or check" in status.stdout) == (NOT_AS_WANTED, True)
+
+
+def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) -> None:
+    names = [of(f"bulk-{name}") for name in ("first", "second", "third")]
+    for name in names:
+        person.publishes(name.rpartition("/")[2])
+    for name in names[:2]:
+        person.says("start", name)
+    unsure = person.types("stop", of("bulk-*"))
+    assert unsure.exit_code == WRONG_USAGE
+    assert unsure.stdout.splitlines()[1:] == [f"  {name} (recording)" for name in names[:2]]
+
+    stopped = person.says("stop", of("bulk-*"), "--yes")
+    assert f"{names[0]}: idle (accepted)" in stopped
+    assert stopped.endswith("2 of 2 requests were taken.")
+    started = person.json("start", of("bulk-*"), "--yes")
+    assert [row["stream"] for row in started["recordings"]] == names
+
+
+def test_a_pattern_that_names_nothing_or_is_none_is_said(person: Person) -> None:
+    nothing = person.types("stop", of("*", "nobody"), "--yes")
+    assert (nothing.exit_code, "names no stream to stop" in nothing.stderr) == (1, True)
+    assert person.types("stop", "live.example.com/*").exit_code == WRONG_USAGE
+
+
+def test_one_refusal_of_several_is_printed_and_ends_with_1(person: Person) -> None:
+    person.publishes("unready", app="uncovered")
+    refused = person.types("start", of("unr*", "uncovered"), "--yes", "--max-duration", "13h")
+
+    assert refused.exit_code == FAILED
+    assert f"{of('unready', 'uncovered')}: MalformedParam" in refused.stderr
+    assert refused.stdout.endswith("0 of 1 requests were taken.\n")
+
+
+def test_nothing_wrong_is_said_and_ends_with_0(person: Person) -> None:
+    shown = person.types("list", "--wrong", "--app", "nothing-here")
+
+    assert shown.exit_code == AS_WANTED
+    assert "every stream is as wanted" in shown.stdout
+
+
+def test_times_are_local_with_their_offset_from_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert local("until 2026-11-29T12:03:21.743Z.") == "until 2026-11-29 20:03:21.743+08:00."
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_registering_leaves_every_other_stage_as_it_is(no_stages: Path) -> None:
@@ -488,7 +594,7 @@ def test_a_file_of_stages_that_cannot_be_written_says_so(no_stages: Path) -> Non
 def test_a_refusal_is_one_sentence_and_json_where_that_is_asked(person: Person) -> None:
     refused = person.types("restart", of("never"))
 
-    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert (refused.exit_code, refused.stdout) == (1, f"stage {person.stack.fc}\n")
     assert len(refused.stderr.strip().splitlines()) == 1
     assert person.json("restart", of("never"))["code"] == "WrongState"
     assert person.types("restart", of("never"), "--json").exit_code == 1

@@ -23,7 +23,10 @@ Chinese locale prints this help and the answers about streams and policy in Chin
 [HTTP API](http-api.md).
 
 A command that changes something needs `--stage NAME`, or `--url` and `--token`. A command that only
-reads takes the development stage if it is up.
+reads takes the one stage that is registered; of several, one has to be named. `list`, `status`,
+`health` and `watch` take several `--stage`. The first line of an answer names the stage; in JSON it
+is the field `stage`. Times are local, with their offset from UTC; the variable `TZ` names another
+zone.
 
 | exit code | meaning |
 |---|---|

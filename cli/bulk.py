@@ -1,0 +1,109 @@
+"""Starts or stops every stream that a pattern such as live.example.com/app/* names.
+
+The commands start and stop use it. It lists the streams, asks, and sends one request for each: the
+API has no route for several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from gettext import gettext as _
+from typing import Any, Literal
+
+import click
+
+from cli import output
+from cli.api import Api, Json
+from cli.confirmation import confirm
+from cli.errors import Failure, NoAnswer, StageRefusal
+from cli.exit_codes import AS_WANTED, FAILED
+from cli.stream_names import Stream
+
+Command = Literal["start", "stop"]
+MAX_WORKERS = 8
+"""Requests at the same time: prod reserves as many instances for the API (env.yaml)."""
+_ALL = 1_000_000
+_PARTS = 3
+
+
+def is_pattern(text: str) -> bool:
+    """Return True for a name with an asterisk, which no stream may have."""
+    return "*" in text and "://" not in text
+
+
+class StreamOrPattern(Stream):
+    """The type of a STREAM argument that may also be a pattern: each part may have asterisks."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_pattern(value):
+            return super().convert(value, param, ctx)
+        if len(value.split("/")) != _PARTS:
+            self.fail(_("Write a pattern as domain/app/stream, each part with or without *."))
+        return value
+
+
+def for_each(
+    api: Api,
+    command: Command,
+    pattern: str,
+    body: Mapping[str, Any],
+    *,
+    is_sure: bool,
+    as_json: bool,
+) -> int:
+    """Show the streams that the pattern names, ask, send the command for each, print what became
+    of it, and return the exit code."""
+    rows = _matching(api, command, pattern)
+    if not rows:
+        sentence = _("{pattern} names no stream to {command}.")
+        raise Failure(sentence.format(pattern=pattern, command=command))
+    for row in () if as_json else rows:
+        click.echo(f"  {row['stream']} ({output.phase_word(row['phase'])})")
+    question = _("Send {command} for these {count} streams?")
+    confirm(question.format(command=command, count=len(rows)), is_sure=is_sure, as_json=as_json)
+    streams = [row["stream"] for row in rows]
+    with ThreadPoolExecutor(MAX_WORKERS) as pool:
+        results = list(pool.map(lambda stream: _outcome(api, command, stream, body), streams))
+    _show(dict(zip(streams, results, strict=True)), as_json=as_json)
+    return FAILED if any(isinstance(each, Failure) for each in results) else AS_WANTED
+
+
+def _matching(api: Api, command: Command, pattern: str) -> Sequence[Json]:
+    """Return the streams that the command would change: to stop those that are wanted or recorded,
+    or whose record cannot be read; to start those that are not wanted."""
+    domain = pattern.partition("/")[0]
+    answer = api.list_recordings(_ALL, domain=None if "*" in domain else domain)
+    unreadable = [{"stream": row["stream"], "phase": "?"} for row in answer["unreadable"]]
+    stops = [row for row in answer["recordings"] if row["wanted"] or row["phase"] != "idle"]
+    starts = [row for row in answer["recordings"] if not row["wanted"]]
+    rows = [*stops, *unreadable] if command == "stop" else starts
+    return [row for row in rows if _fits(row["stream"], pattern)]
+
+
+def _fits(stream: str, pattern: str) -> bool:
+    parts = zip(stream.split("/"), pattern.split("/"), strict=True)
+    return all(fnmatchcase(name, wanted) for name, wanted in parts)
+
+
+def _outcome(api: Api, command: Command, stream: str, body: Mapping[str, Any]) -> Json | Failure:
+    try:
+        return api.ask(stream, command, **body)
+    except (NoAnswer, StageRefusal) as failure:
+        return failure
+
+
+def _show(results: Mapping[str, Json | Failure], *, as_json: bool) -> None:
+    failed = {stream: each for stream, each in results.items() if isinstance(each, Failure)}
+    done = [each for each in results.values() if not isinstance(each, Failure)]
+    if as_json:
+        refused = {stream: failure.message for stream, failure in failed.items()}
+        output.as_json({"recordings": done, "failed": refused})
+        return
+    for answer in done:
+        output.say(output.status_line(answer))
+    for stream, failure in failed.items():
+        click.echo(f"{stream}: {failure.message}", err=True)
+    counted = _("{done} of {count} requests were taken.")
+    click.echo(counted.format(done=len(done), count=len(results)))
