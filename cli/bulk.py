@@ -7,7 +7,6 @@ API has no route for several.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 from typing import Any, Literal
@@ -55,6 +54,8 @@ def for_each(
 ) -> int:
     """Show the streams that the pattern names, ask, send the command for each, print what became
     of it, and return the exit code."""
+    from concurrent.futures import ThreadPoolExecutor  # slow to import
+
     rows = _matching(api, command, pattern)
     if not rows:
         sentence = _("{pattern} names no stream to {command}.")

@@ -1,7 +1,7 @@
 """The live-record command: finds the command that is named, and imports that one alone.
 
-The console script and `python -m cli.main` call main(). Whatever is slow to import must stay out of
-this module and of what it imports, so that `--version` and each command start fast.
+cli.entry, the console script, and `python -m cli.main` call main(). Whatever is slow to import must
+stay out of this module and of what it imports, so that `--version` and each command start fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ast
 import os
 from gettext import gettext as _
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -87,8 +86,9 @@ def _summary(name: str) -> str:
     """Return the first line of a command's help, read from its source: to import every command
     takes most of a second."""
     module, attribute = _COMMANDS[name]
-    spec = find_spec(module)
-    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    file = Path(__file__).parents[1].joinpath(*module.split("."))  # find_spec would import packages
+    file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+    source = file.read_text(encoding="utf-8")
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == attribute:
             documented = ast.get_docstring(node)

@@ -42,6 +42,9 @@ def state() -> None:
 @of_stage(changes=False)
 def export(api: Api, file: Path, as_json: bool) -> None:
     """Write the intents, ends, holds and policy of a stage to FILE."""
+    if not file.absolute().parent.is_dir():
+        text = _("The folder {folder} does not exist. Create it first.")
+        raise Failure(text.format(folder=file.absolute().parent))
     streams = api.state()
     document = {"format": FORMAT_NUMBER, "policy": api.policy()["policy"], "streams": streams}
     file.touch(mode=0o600)
@@ -97,6 +100,8 @@ def _print(
 
 
 def _read(file: Path) -> Json:
+    if not file.exists():
+        raise Failure(_("The file {file} does not exist.").format(file=file))
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -228,7 +228,7 @@ def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
 )
 @of_stage(changes=False, many=True)
 def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters: str | None) -> int:
-    """List every stream that the stage knows, what is not as wanted first."""
+    """List the streams that the stage knows, wrong ones first."""
     answer = api.list_recordings(_ALL if is_wrong else limit, **filters)
     rows = output.wrong_first(answer["recordings"])
     shown = [row for row in rows if not (is_wrong and output.is_as_wanted(row))][:limit]

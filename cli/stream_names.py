@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import SequenceMatcher
 from gettext import gettext as _
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import click
 
+from cli.loopback import is_loopback
 from shared.protocol import StreamKey
 
 _PUSHED = ("rtmp", "rtmps")
 _PLAYED = ("http", "https")
 _PLAYLISTS = ("m3u8", "flv")
+EMULATOR_INGEST = "push.example.com"
+"""The ingest domain of the development account (emulator/live)."""
 _MIN_LIKENESS_RATIO = 0.75
 
 
@@ -59,12 +62,17 @@ def stream_of(text: str) -> str:
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Return host and path, without user, password, port, query and fragment."""
+    """Return host and path, without user, password, port, query and fragment. As for Live, `vhost`
+    in the query replaces the host; the emulator's own address stands for its ingest domain."""
     try:
         address = urlsplit(url)
     except ValueError:
         raise ValueError(_("This is no URL.") + f" {_usage()}") from None
-    return address.hostname or "", address.path
+    host = address.hostname or ""
+    if address.scheme.lower() not in _PUSHED:
+        return host, address.path
+    virtual = dict(parse_qsl(address.query)).get("vhost")
+    return virtual or (EMULATOR_INGEST if is_loopback(host) else host), address.path
 
 
 def _bare(text: str) -> tuple[str, str]:

@@ -7,11 +7,12 @@ token by what ~/.netrc has for the host, and follow a redirect to another one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+
+from cli.loopback import is_loopback
 
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
@@ -46,10 +47,3 @@ def hides_a_token(url: str) -> bool:
     machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -39,6 +40,8 @@ TOKEN = "dev-token"  # noqa: S105 - the development account's
 SQLITE, REDIS = "sqlite", "redis"
 TIMEOUT_S = 60.0
 """For an emulator to listen, and to end."""
+IN_USE = " is in use"
+"""An emulator whose port is taken says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,16 +289,20 @@ class _Processes:
         with self._path.open(encoding="utf-8") as log:
             log.seek(self._began)
             log_text = log.read().strip()
+        if IN_USE in log_text:
+            return _ports_in_use(log_text.partition(IN_USE)[0].splitlines()[-1])
         sentence = _("the emulator of {service} did not start. {log}")
-        ended = sentence.format(service=_NAMES[name], log=log_text)
-        return f"{ended} {_other_ports_hint()}" if "is in use" in log_text else ended
+        return sentence.format(service=_NAMES[name], log=log_text)
 
 
-def _other_ports_hint() -> str:
-    return _(
-        "Does make dev run already? Pass other ports to live-record dev: --port,"
-        " --live-port and --rtmp-port."
+def _ports_in_use(message: str) -> str:
+    """Return which port is taken, with the options of dev: those of the emulator have other
+    names."""
+    sentence = _(
+        "Port {ports} is in use. Does make dev run already? Pass other ports to live-record dev:"
+        " --port, --live-port and --rtmp-port."
     )
+    return sentence.format(ports=" / ".join(re.findall(r"\d+", message)))
 
 
 _OUR_OPTIONS = ("--json", OPTION)

@@ -47,8 +47,9 @@ def _is_bare(value: object) -> bool:
 
 
 def written(ms: int) -> str:
-    """Return ms as `duration` reads them: 45000000 is "12h30m"; less than a second is "0s"."""
-    text = ""
+    """Return ms as `duration` reads them: 45000000 is "12h30m"; less than a second is "0s", and so
+    is what lies ahead by another clock."""
+    text, ms = "", max(ms, 0)
     for name, unit in _UNITS.items():
         count, ms = divmod(ms, unit)
         text += f"{count}{name}" if count else ""

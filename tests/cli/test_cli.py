@@ -365,6 +365,54 @@ def test_a_name_or_a_url_is_a_stream(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "domain"),
+    [
+        ("rtmp://127.0.0.1:1935/app/room1", "push.example.com"),
+        ("rtmp://localhost/app/room1?auth_key=1", "push.example.com"),
+        ("rtmp://127.0.0.1:1935/app/room1?vhost=live.acme-tv.com", "live.acme-tv.com"),
+    ],
+)
+def test_the_url_that_a_stream_is_pushed_to_on_this_machine_names_it(url: str, domain: str) -> None:
+    assert stream_of(url) == f"{domain}/app/room1"
+
+
+def test_ctrl_c_in_the_first_second_prints_no_traceback() -> None:
+    interrupting = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *more):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from cli.entry import run
+run()
+"""
+    ended = subprocess.run([sys.executable, "-c", interrupting], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"")
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    listing = """
+import sys
+from cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    sys.exit(",".join(sorted(name for name in sys.modules if name.startswith("cli."))))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", listing], capture_output=True, text=True, check=False
+    )
+    assert ended.stderr.strip().split(",") == [
+        "cli.errors",
+        "cli.local",
+        "cli.local.no_proxy",
+        "cli.main",
+        "cli.texts",
+    ]
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "room1?auth_key=hush",
@@ -738,6 +786,7 @@ def test_a_port_that_is_taken_is_said_with_the_options_that_take_another(tmp_pat
             assert f"{port} " in raised.value.message
             assert "is in use" in raised.value.message
             assert "--live-port" in raised.value.message
+            assert "choose another" not in raised.value.message
             assert "Errno" not in raised.value.message
 
 

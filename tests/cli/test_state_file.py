@@ -94,15 +94,11 @@ ROW = {"domain": "live.example.com", "app": "app", "stream": "room"}
         '{"format": 1, "policy": {}, "streams": [5]}',
         '{"format": 1, "policy": {}, "streams": [{"domain": "live.example.com"}]}',
         '{"format": 2, "policy": {}, "streams": []}',
-        None,
     ],
 )
-def test_a_file_that_is_not_whole_changes_nothing(
-    wire: Wire, tmp_path: Path, text: str | None
-) -> None:
+def test_a_file_that_is_not_whole_changes_nothing(wire: Wire, tmp_path: Path, text: str) -> None:
     file = tmp_path / "state.json"
-    if text is not None:
-        file.write_text(text)
+    file.write_text(text)
     result = types(wire, "state", "import", str(file))
 
     assert result.exit_code == 1
@@ -120,3 +116,11 @@ def test_an_import_that_stops_half_way_says_how_far_it_came(wire: Wire, tmp_path
 
     assert result.exit_code == 1
     assert "Before that 50 streams were imported. Import the file again." in result.output
+
+
+def test_a_file_or_a_folder_that_is_missing_is_named(wire: Wire, tmp_path: Path) -> None:
+    missing = types(wire, "state", "import", str(tmp_path / "none.json"))
+    assert "none.json does not exist." in missing.output
+    nowhere = types(wire, "state", "export", str(tmp_path / "none" / "state.json"))
+    assert f"The folder {tmp_path / 'none'} does not exist." in nowhere.output
+    assert (missing.exit_code, nowhere.exit_code, wire.seen) == (1, 1, [])

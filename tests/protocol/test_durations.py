@@ -45,6 +45,10 @@ def test_a_duration_reads_back_what_it_writes(seconds: int) -> None:
     assert duration(written(seconds * 1000)) == seconds * 1000
 
 
+def test_an_age_by_another_clock_is_never_negative() -> None:
+    assert written(-4200) == "0s"
+
+
 @pytest.mark.parametrize(
     ("text", "ms"),
     [

@@ -128,11 +128,17 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     UnusableName: _Row(400, "MalformedParam"),
     LiveError: _Row(502),
     AlreadyStarted: _Row(409, "TaskAlreadyStarted"),
-    StreamNotLive: _Row(409, "StreamNotFound"),
+    StreamNotLive: _Row(
+        409,
+        "StreamNotFound",
+        "Live does not know the stream: it is not live",
+        "push the stream first, or leave out `if_not_live: fail`, so that a start waits for it",
+    ),
     InvalidCommand: _Row(400),
     NoRecordConfig: _Row(
         400,
         "CodeConfigNotFound",
+        "no recording configuration covers the stream",
         hint="add a recording configuration with OnDemand 7 for the application, then push again",
     ),
     UnknownRejection: _Row(400),
