@@ -53,6 +53,11 @@ def _help(command: click.Command) -> Iterator[str]:
             yield from _help(found)
 
 
+def all_of(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    """Return a text, or its singular and its plural."""
+    return [text] if isinstance(text, str) else list(text or ())
+
+
 def translations() -> Catalog:
     """Return the Chinese catalogue as it is stored, empty if there is none yet."""
     if not PO.exists():

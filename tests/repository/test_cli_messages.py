@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 from cli.paths import ROOT
-from tests.repository.cli_messages import MO, compiled, messages, translations
+from tests.repository.cli_messages import MO, all_of, compiled, messages, translations
 
 PLACEHOLDER = re.compile(r"\{(\w*)|%\((\w+)\)s")
 PRINTING = {"Failure", "UsageError", "echo", "fail"}
@@ -29,13 +29,9 @@ def test_every_text_is_translated_and_none_is_left_over() -> None:
 
 def test_a_translation_names_only_what_its_text_names() -> None:
     for message in translations():
-        texts, strings = _all_of(message.id), _all_of(message.string)
+        texts, strings = all_of(message.id), all_of(message.string)
         known = {name for text in texts for name in _placeholders(text)}
         assert {name for text in strings for name in _placeholders(text)} <= known, texts
-
-
-def _all_of(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
-    return [text] if isinstance(text, str) else list(text or ())
 
 
 def _placeholders(text: str) -> set[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from msgspec import Meta, Struct, field
 
 from shared.errors import LiveRecordError, Misconfigured
 from shared.inbound.catalogue import Language, catalogue, problem_words
+from shared.inbound.catalogue.details import detail_in
 from shared.inbound.request_errors import (
     BadRequest,
     MalformedCallback,
@@ -197,18 +199,28 @@ def problem(
     """Return the RFC 9457 answer. `request_id` is Function Compute's, used where Live gave none."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
+    in_words = partial(detail_in, language)
     body = Problem(
         type="about:blank",
-        title=_PHRASES.get(status, "Error"),
+        title=in_words(_PHRASES.get(status, "Error")),
         status=status,
-        detail=_of_store(error, language) or row.detail or str(error),
+        detail=_detail(error, row, language),
         code=code,
         request_id=getattr(error, "request_id", "") or request_id,
-        hint=row.hint or getattr(error, "hint", ""),
-        errors=_faults(error),
+        hint=in_words(row.hint or getattr(error, "hint", "")),
+        errors=[
+            FieldFault(fault.field, in_words(fault.detail), fault.code) for fault in _faults(error)
+        ],
     )
     headers = {"Content-Type": "application/problem+json", **_headers(error, row)}
     return Response(status, body, headers)
+
+
+def _detail(error: Exception, row: _Row, language: Language) -> str:
+    if isinstance(error, BadRequest) and language is Language.CHINESE:
+        faults = (f"{fault.field}：{detail_in(language, fault.detail)}" for fault in error.faults)
+        return "；".join(faults)
+    return _of_store(error, language) or detail_in(language, row.detail or str(error))
 
 
 def _of_store(error: Exception, language: Language) -> str:

@@ -1,0 +1,145 @@
+"""The texts of problem details and faults, read from the code, and their Chinese translations.
+
+In the code they are written in English where something is refused; an expression within them is
+`{0}`, `{1}` and so on here. `python -m tests.repository.detail_texts` adds new texts to the file of
+translations, empty, and drops those that are gone; test_detail_texts.py holds the file to the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+from cli.paths import ROOT
+from shared.inbound.catalogue.details import FILE
+
+ROOMS = ("shared/config", "shared/inbound", "shared/protocol", "shared/store", "functions")
+REFUSING = {
+    **dict.fromkeys(
+        (
+            *("Forbidden", "KeyReused", "MalformedCallback", "MethodNotAllowed", "NotFound"),
+            *("RequestError", "TooLarge", "Unauthorized", "UnsupportedMediaType", "UnusableName"),
+            *("ValueError", "WrongState"),
+        ),
+        0,
+    ),
+    "Fault": 1,
+    "_fault": 1,
+    "_Row": 2,
+    "_bad_body": 0,
+    "_each": 1,
+}
+"""The calls that take a text for people, and which argument it is."""
+RETURNING = {"did_you_mean", "name_fault", "_no_such", "_unknown", "weaknesses", "_why"}
+"""The functions whose answers are such texts."""
+TABLES = {"_FAULTS", "_INSTEAD", "_PHRASES"}
+"""The constants that hold such texts."""
+NAMED = ("hint", "detail", "missing", "otherwise")
+"""The keyword arguments that are such texts."""
+
+
+def texts() -> set[str]:
+    """Return every text, with its expressions numbered."""
+    files = (file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")))
+    return {text for file in files for text in _texts_of(file) if _has_words(text)}
+
+
+def _has_words(text: str) -> bool:
+    words = text.split()
+    return any(word.isalpha() for word in words) and (len(words) > 1 or text.istitle())
+
+
+def _texts_of(file: Path) -> Iterator[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    assigned = _assigned(tree)
+    for table in (each for name in TABLES for each in assigned.get(name, ())):
+        for node in ast.walk(table):
+            if isinstance(node, ast.Constant):
+                yield from _templates(node, assigned)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for expression in _said(node):
+                yield from _templates(expression, assigned)
+        if isinstance(node, ast.FunctionDef) and node.name in RETURNING:
+            for each in ast.walk(node):
+                if isinstance(each, ast.Return | ast.Yield) and each.value is not None:
+                    yield from _templates(each.value, assigned)
+
+
+def _assigned(tree: ast.Module) -> Mapping[str, list[ast.expr]]:
+    """Return what is assigned to each name, anywhere in the file."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        value = getattr(node, "value", None)
+        for target in targets:
+            if isinstance(target, ast.Name) and value is not None:
+                found.setdefault(target.id, []).append(value)
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                for name, each in zip(target.elts, value.elts, strict=True):
+                    if isinstance(name, ast.Name):
+                        found.setdefault(name.id, []).append(each)
+    return found
+
+
+def _said(call: ast.Call) -> Iterator[ast.expr]:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name in REFUSING and len(call.args) > REFUSING[name]:
+        yield from call.args[REFUSING[name] : 4 if name == "_Row" else REFUSING[name] + 1]
+    if name == "append" and getattr(getattr(call.func, "value", None), "attr", "") == "faults":
+        yield from call.args
+    yield from (each.value for each in call.keywords if each.arg in NAMED)
+
+
+def _templates(expression: ast.expr, assigned: Mapping[str, list[ast.expr]]) -> Iterator[str]:
+    """Yield the texts that an expression may be: a literal, or one of several."""
+    if isinstance(expression, ast.Constant) and isinstance(expression.value, str):
+        yield expression.value
+    elif isinstance(expression, ast.JoinedStr):
+        yield _numbered(expression)
+    elif isinstance(expression, ast.Name):
+        for each in assigned.get(expression.id, ()):
+            yield from _templates(each, {})
+    else:
+        for each in _branches(expression):
+            yield from _templates(each, assigned)
+
+
+def _branches(expression: ast.expr) -> Sequence[ast.expr]:
+    """Return the expressions of which one is the value of this one."""
+    if isinstance(expression, ast.IfExp):
+        return (expression.body, expression.orelse)
+    if isinstance(expression, ast.BoolOp):
+        return expression.values
+    return expression.elts if isinstance(expression, ast.Tuple) else ()
+
+
+def _numbered(joined: ast.JoinedStr) -> str:
+    numbers = count()
+    parts = (
+        str(part.value) if isinstance(part, ast.Constant) else f"{{{next(numbers)}}}"
+        for part in joined.values
+    )
+    return "".join(parts)
+
+
+def translations() -> dict[str, str]:
+    stored: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))
+    return stored
+
+
+def _write() -> None:
+    stored = translations() if FILE.exists() else {}
+    whole = {text: stored.get(text, "") for text in sorted(texts())}
+    FILE.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    missing = sum(1 for text in whole.values() if not text)
+    sys.stdout.write(f"{len(whole)} texts, {missing} without a translation\n")
+
+
+if __name__ == "__main__":
+    _write()
