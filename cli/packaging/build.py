@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, get_args
@@ -101,7 +102,11 @@ def _authority(file: Path) -> dict[str, bytes]:
         return {}
     data = file.read_bytes()
     if b"PRIVATE KEY" in data or b"BEGIN CERTIFICATE" not in data:
-        raise Failure(f"{file} must hold certificates in PEM form alone. Take out whatever else.")
+        raise Failure(
+            _("{file} must hold certificates in PEM form alone. Take out whatever else.").format(
+                file=file
+            )
+        )
     return {AUTHORITY: data}
 
 

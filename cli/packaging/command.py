@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from gettext import gettext as _
 from itertools import product
 from pathlib import Path
 from zipfile import ZipFile
@@ -47,7 +48,11 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
-        click.echo(f"{made.archive} ({size:.2f} MB), unpacked in {made.folder}")
+        click.echo(
+            _("{archive} ({size:.2f} MB), unpacked in {folder}").format(
+                archive=made.archive, size=size, folder=made.folder
+            )
+        )
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:
@@ -59,4 +64,4 @@ def unpacked(runtime: str, folder: Path) -> Deployed:
 
 
 def _warn(text: str) -> None:
-    click.echo(f"warning: {text}", err=True)
+    click.echo(_("warning: {text}").format(text=text), err=True)

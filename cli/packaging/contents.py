@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
+from gettext import gettext as _
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -115,7 +116,9 @@ def _licence(metadata: Message) -> str:
     licence = licence or (classified[0].rpartition(":: ")[2] if classified else "")
     if not licence:
         raise Failure(
-            f"{metadata['Name']} does not declare its licence. Check whether it may be deployed."
+            _("{package} does not declare its licence. Check whether it may be deployed.").format(
+                package=metadata["Name"]
+            )
         )
     return str(licence).strip().splitlines()[0]
 
@@ -138,7 +141,9 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
         if name in needed:
             continue
         if name not in all_statements:
-            raise Failure(f"The SDK has no model {name}. Check its pinned version.")
+            raise Failure(
+                _("The SDK has no model {name}. Check its pinned version.").format(name=name)
+            )
         needed[name] = all_statements[name]
         wanted += _NAMED.findall(files[_file_of(needed[name])].decode("utf-8"))
     others = {**_without_models(files), **_models(files, needed)}

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -97,4 +98,8 @@ def _pip(verb: str, *options: str | Path) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(f"pip {verb} failed for requirements/*.txt. Its output: {ended.stderr}")
+        raise Failure(
+            _("pip {verb} failed for requirements/*.txt. Its output: {stderr}").format(
+                verb=verb, stderr=ended.stderr
+            )
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
+from gettext import gettext as _
 from pathlib import Path
 
 from cli.errors import Failure
@@ -64,5 +65,7 @@ def compile_all(folder: Path, python: Path, files: Iterable[str]) -> None:
     )
     if ended.returncode != 0:
         raise Failure(
-            f"{python} could not compile the package. Its output: {ended.stdout}{ended.stderr}"
+            _("{python} could not compile the package. Its output: {stdout}{stderr}").format(
+                python=python, stdout=ended.stdout, stderr=ended.stderr
+            )
         )

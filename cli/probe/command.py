@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,10 @@ def probe(
     """
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(
-            "This experiment exceeds the whole account's rate limit for some seconds. Pass --load"
-            " as well."
+            _(
+                "This experiment exceeds the whole account's rate limit for some seconds."
+                " Pass --load as well."
+            )
         )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
@@ -118,8 +121,9 @@ def probe(
         output.as_json(text)
     else:
         click.echo(
-            f"{len(report.answers)} experiments answered, {len(report.unanswered)} not answered."
-            f" The report is in {out}."
+            _(
+                "{answered} experiments answered, {unanswered} not answered. The report is in {out}."
+            ).format(answered=len(report.answers), unanswered=len(report.unanswered), out=out)
         )
 
 
@@ -166,14 +170,17 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
     row = next((served for served in stage.policy.domains if served.streaming == streaming), None)
     if row is None:
         raise Failure(
-            f"The stage's policy does not contain {named.domain}. Name a stream of one of its"
-            " domains."
+            _(
+                "The stage's policy does not contain {domain}. Name a stream of one of its domains."
+            ).format(domain=named.domain)
         )
     if (
         stage.policy.rule(StreamKey(row.streaming, named.app, named.stream)).on_publish
         is OnPublish.RECORD
     ):
-        raise Failure("The policy records this stream automatically. Name another with --stream.")
+        raise Failure(
+            _("The policy records this stream automatically. Name another with --stream.")
+        )
     ingest = (row.ingest or (row.streaming,))[0]
     is_emulator = stage.is_development
     return TestStream(
@@ -199,7 +206,7 @@ def _publisher(target: Target, push: str | None, names: tuple[str, str, str]) ->
         return EmulatorPublisher(target.live, *names)
     if not sys.stdin.isatty():
         raise click.UsageError(
-            "Nobody can push the stream without a terminal. Pass --push COMMAND."
+            _("Nobody can push the stream without a terminal. Pass --push COMMAND.")
         )
     return ManualPublisher("rtmp://" + "/".join(names))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
+from gettext import gettext as _
 from typing import Protocol
 
 import click
@@ -90,8 +91,12 @@ class ManualPublisher:
         self._pushes = False
 
     def publish(self) -> None:
-        click.echo(f"Push now to {self._address} (with an auth_key if the domain requires one).")
-        click.pause("Press any key once the push has begun.")
+        click.echo(
+            _("Push now to {address} (with an auth_key if the domain requires one).").format(
+                address=self._address
+            )
+        )
+        click.pause(_("Press any key once the push has begun."))
         self._pushes = True
 
     def unpublish(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from typing import Any
 
 from cli.account import Declined
@@ -91,7 +92,7 @@ def _run_experiment(
         answer, evidence = experiment.answer(test_stream)
     except (Unanswered, Declined) as why:
         report.record_unanswered(name, str(why))
-        say(f"{name}: not answered: {why}")
+        say(_("{name}: not answered: {why}").format(name=name, why=why))
     else:
         report.record_answer(name, answer, evidence)
         say(f"{name}: {answer}")
@@ -108,8 +109,10 @@ def prepared(
     restore_all(test_stream, backup, say)
     if test_stream.publish_time() is not None:
         raise Failure(
-            f"{test_stream.app}/{test_stream.stream} is live, but probe needs a stream of its own."
-            " Name another with --stream."
+            _(
+                "{app}/{stream} is live, but probe needs a stream of its own. Name another"
+                " with --stream."
+            ).format(app=test_stream.app, stream=test_stream.stream)
         )
     target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
     value = _configuration(test_stream, where)
@@ -136,8 +139,10 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
             result = restore(test_stream.account, backup, entry)
         except Declined as declined:
             raise Failure(
-                f"{entry.target} could not be restored ({declined}). Its previous value is kept in"
-                f" {backup.path}; the next probe restores it before anything else."
+                _(
+                    "{target} could not be restored ({declined}). Its previous value is kept in"
+                    " {path}; the next probe restores it before anything else."
+                ).format(target=entry.target, declined=declined, path=backup.path)
             ) from None
         if entry in backup.entries:
             backup.drop(entry)
@@ -150,7 +155,9 @@ def _configuration(test_stream: TestStream, where: Mapping[str, str]) -> Value:
     existing = [value for _, value in recordings(test_stream.account, test_stream.domain)]
     source = next((value for value in (where, *existing) if value.get("OssBucket")), None)
     if source is None:
-        raise Failure("There is no recording configuration to copy. Pass --bucket and --endpoint.")
+        raise Failure(
+            _("There is no recording configuration to copy. Pass --bucket and --endpoint.")
+        )
     return {
         "OssBucket": source["OssBucket"],
         "OssEndpoint": source["OssEndpoint"],

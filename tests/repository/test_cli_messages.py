@@ -15,9 +15,7 @@ from tests.repository.cli_messages import MO, all_of, compiled, messages, transl
 
 PLACEHOLDER = re.compile(r"\{(\w*)|%\((\w+)\)s")
 PRINTING = {"Failure", "UsageError", "echo", "fail"}
-IN_ENGLISH_ONLY = {
-    "cli/deploying", "cli/packaging", "cli/probe",
-}  # fmt: skip
+IN_ENGLISH_ONLY = {"cli/deploying"}
 """Folders whose output, unlike their help, is not translated yet."""
 
 
