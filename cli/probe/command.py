@@ -122,7 +122,8 @@ def probe(
     else:
         click.echo(
             _(
-                "{answered} experiments answered, {unanswered} not answered. The report is in {out}."
+                "{answered} experiments answered, {unanswered} not answered."
+                " The report is in {out}."
             ).format(answered=len(report.answers), unanswered=len(report.unanswered), out=out)
         )
 

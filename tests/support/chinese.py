@@ -34,7 +34,7 @@ TERMS = {
         "token",
     ),
     *("tokens", "tomli", "true", "try", "until", "uri", "url", "wait", "watch", "why", "extend"),
-    *("ffplay", "maxclients", "maxmemory"),
+    *("aliyun", "config", "ffplay", "maxclients", "maxmemory", "ros"),
     *("Authorization", "Bash", "Bearer", "Bucket", "Ctrl", "Devs", "Endpoint", "Object", "Python"),
     *("Redis", "Serverless", "Tair", "Valkey", "Windows"),
 }
