@@ -21,11 +21,11 @@ Json = Mapping[str, Any]
 _STAGE = f"{__name__}.stage"
 
 
-def name_stage(name: str, *, plain: bool) -> None:
+def name_stage(name: str, *, plain: bool, err: bool = False) -> None:
     """Let every JSON answer of this command from now on have the stage's name; in plain text print
-    it now, as the first line."""
+    it now, as the first line, or on stderr."""
     if plain:
-        click.echo(_("stage {name}").format(name=name))
+        click.echo(_("stage {name}").format(name=name), err=err)
     click.get_current_context().meta[_STAGE] = name
 
 

@@ -13,7 +13,7 @@ from gettext import gettext as _
 
 import click
 
-from cli import stage_registry, texts
+from cli import output, stage_registry, texts
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
@@ -88,6 +88,7 @@ def play(
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=False), None
     )
+    output.name_stage(target.name, plain=True, err=True)  # a player takes the lines of stdout
     api = Api(target.url, target.token, language=texts.current_language())
     answer = api.files(stream, limit)
     rows = _signed_by_stage(api, answer["signed"], period, limit)

@@ -41,21 +41,25 @@ _OTHER_OPTIONS = (
 )
 
 
-def of_stage(*, changes: bool, many: bool = False) -> Callable[[Command], Command]:
+def of_stage(
+    *, changes: bool, many: bool = False, prints_value: bool = False
+) -> Callable[[Command], Command]:
     """Return a decorator that adds the options that name a stage and calls the command with `api`.
 
     `changes`: the command changes something, so that it must name its stage. `many`: it may be
     given several stages, and is called once for each. A command may return its exit code; the
-    largest of several counts. Each answer for people begins with the stage's name.
+    largest of several counts. Each answer for people begins with the stage's name, on stderr if the
+    command `prints_value`, a text that a script takes as it is.
     """
 
     def decorate(command: Command) -> Command:
         def run(targets: Sequence[Target], as_json: bool, **options: Any) -> None:  # noqa: ANN401
             unasked = FAILED if changes else NOT_ASKED
-            codes = [
-                asking(target, functools.partial(command, **options), unasked, as_json=as_json)
-                for target in targets
-            ]
+            ask = functools.partial(command, **options)
+            codes = []
+            for target in targets:
+                output.name_stage(target.name, plain=not as_json, err=prints_value)
+                codes.append(asking(target, ask, unasked, as_json=as_json))
             sys.exit(max(codes))
 
         return stage_options(changes=changes, many=many)(functools.wraps(command)(run))
@@ -97,7 +101,6 @@ def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
 def asking(target: Target, ask: Command, unasked: int, *, as_json: bool) -> int:
     """Call `ask` with the stage's API and return its exit code; print a refusal, as JSON if asked,
     and return `unasked` if the stage refuses or does not answer."""
-    output.name_stage(target.name, plain=not as_json)
     try:
         return ask(api=api_of(target), as_json=as_json) or AS_WANTED
     except (NoAnswer, StageRefusal) as failure:

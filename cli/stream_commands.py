@@ -271,13 +271,18 @@ def watch(targets: Sequence[Target], once: bool, every: float, as_json: bool) ->
     With --once the exit code is 3 if the stage has a problem, or a stream is not as wanted.
     """
     if once:
-        sys.exit(max(asking(each, _print_overview, NOT_ASKED, as_json=as_json) for each in targets))
+        sys.exit(max(_show_once(each, as_json=as_json) for each in targets))
     while True:
         if not as_json:
             click.clear()
         for each in targets:
             _refresh(each, every, as_json=as_json)
         time.sleep(every)
+
+
+def _show_once(target: Target, *, as_json: bool) -> int:
+    output.name_stage(target.name, plain=not as_json)
+    return asking(target, _print_overview, NOT_ASKED, as_json=as_json)
 
 
 def _refresh(target: Target, every: float, *, as_json: bool) -> None:

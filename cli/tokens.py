@@ -44,7 +44,7 @@ def token() -> None:
     " repeat it for several. Without it the token is for all streams",
 )
 @click.option("--until", help="end of the token (RFC 3339); without it, it lasts until revoked")
-@of_stage(changes=True)
+@of_stage(changes=True, prints_value=True)
 def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | None) -> None:
     """Add a token for NAME, and print it once.
 

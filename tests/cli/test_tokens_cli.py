@@ -57,8 +57,9 @@ def test_only_its_digest_leaves_this_machine(stage: HttpStage) -> None:
 def test_the_list_says_who_may_do_what_and_who_added_it(stage: HttpStage) -> None:
     bounds = ("--streams", "live.example.com/app/*", "--until", "2099-01-31T00:00:00Z")
     added(stage, "--scope", "read", "--scope", "control", *bounds)
-    lines = run(stage, "token", "list").output.splitlines()
+    heading, *lines = run(stage, "token", "list").output.splitlines()
 
+    assert heading == f"stage {stage.url}"
     assert lines[0] == "dev: read, control, policy, tokens; all streams; in the environment"
     assert lines[1].startswith(
         "tv: read, control; live.example.com/app/* (until 2099-01-31T00:00:00Z); added by dev, "
