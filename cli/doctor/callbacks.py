@@ -54,6 +54,19 @@ NO_STATUS = fault(
         " is false)"
     ),
 )
+OLD_TOKEN, OTHER_TOKEN = (
+    {check: fault(f"{check}.{name}", text) for check in ADDRESS_CHECKS}
+    for name, text in (
+        (
+            "old_token",
+            N_(
+                "{callbacks} go to a URL of release 0.2, which ends with the secret itself: whoever"
+                " learns it can send every kind of callback. Replace the secret afterwards"
+            ),
+        ),
+        ("other_token", N_("{callbacks} have the path token of another kind of callback")),
+    )
+)
 KEY_CHECKS = ("stream-key", "record-key")
 UNSIGNED, WRONG_KEY = (
     {check: fault(f"{check}.{name}", text) for check in KEY_CHECKS}
@@ -158,8 +171,13 @@ def _wrong(snapshot: Snapshot, check: str, url: str, path: str, path_of_url: str
         return WRONG_PATH[check]
     if not hides_a_token(url):
         return OPEN_TOKEN[check]
-    is_known = snapshot.knows("path_token", path_of_url.rpartition("/")[2])
-    return WRONG_TOKEN[check] if is_known is False else None
+    token = path_of_url.rpartition("/")[2]
+    if snapshot.knows("path_token", token) is False:
+        return WRONG_TOKEN[check]
+    kind = snapshot.path_kinds.get(token)
+    if kind == "all":
+        return OLD_TOKEN[check]
+    return OTHER_TOKEN[check] if kind and not path.endswith(f"/{kind}/") else None
 
 
 def _hosts(snapshot: Snapshot) -> set[str]:

@@ -66,6 +66,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
         hosts = _hosts(stage_ref.url, examined)
         buckets = _buckets(sources, pool, domains)
         probes = _probes(pool, domains, hosts, at)
+        matches = _matches(sources, domains, hosts)
         return Snapshot(
             stage_ref=stage_ref,
             identity=who,
@@ -77,7 +78,10 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
             domains=domains,
             buckets=buckets,
             probes=probes,
-            known=_known(sources, domains, hosts),
+            known={name: is_known for name, (is_known, _kind) in matches.items()},
+            path_kinds={
+                name.partition(":")[2]: kind for name, (_is_known, kind) in matches.items() if kind
+            },
             refused=sources.refused,
             now_ms=at,
         )
@@ -177,10 +181,13 @@ def _may_call(url: str, hosts: set[str]) -> bool:
     return urlsplit(url).netloc in hosts and hides_a_token(url)
 
 
-def _known(
-    sources: Sources, domains: Sequence[Domain], hosts: set[str]
-) -> Mapping[str, bool | None]:
-    """Return for each secret that Live holds, as "kind:secret", whether the stage knows it.
+Match = tuple[bool | None, str | None]
+"""Whether the stage knows a secret, and of a path token the kind of callback; a release before 0.3
+does not tell the kind."""
+
+
+def _matches(sources: Sources, domains: Sequence[Domain], hosts: set[str]) -> Mapping[str, Match]:
+    """Return what the stage says of each secret that Live holds, as "kind:secret".
 
     Only digests are sent. Path tokens are taken from URLs of the stage alone.
     """
@@ -192,19 +199,23 @@ def _known(
         )
         secrets["path_token"] |= {_token(url) for url in urls}
     names = list(secrets)
-    found: dict[str, bool | None] = {}
+    found: dict[str, Match] = {}
     for row in zip_longest(*(sorted(values - {""}) for values in secrets.values())):
         present = {name: secret for name, secret in zip(names, row, strict=True) if secret}
         found |= _match_secrets(sources, present)
     return found
 
 
-def _match_secrets(sources: Sources, secrets: Mapping[str, str]) -> Mapping[str, bool | None]:
+def _match_secrets(sources: Sources, secrets: Mapping[str, str]) -> Mapping[str, Match]:
     digests = {name: sha256(secret.encode()).hexdigest() for name, secret in secrets.items()}
     examined = sources.stage(_("the secrets of the stage"), lambda: sources.api.examine(**digests))
     if isinstance(examined, Unread):
         return {}
-    return {f"{name}:{secret}": examined["matches"][name] for name, secret in secrets.items()}
+    matches = examined["matches"]
+    return {
+        f"{name}:{secret}": (matches[name], matches.get(f"{name}_kind"))
+        for name, secret in secrets.items()
+    }
 
 
 def _token(url: str) -> str:

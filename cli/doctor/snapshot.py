@@ -229,8 +229,9 @@ class Snapshot:
 
     `clock_offset_ms`: how far the stage's clock is ahead of Live's; `examined`: the answer of GET
     /v1/doctor; `listed`: the streams that the stage knows; `known`: for each secret that Live
-    holds, as "kind:secret", whether the stage knows it; `refused`: failed calls of the account;
-    `now_ms`: when it was read.
+    holds, as "kind:secret", whether the stage knows it; `path_kinds`: for each path token that it
+    knows, the kind of callback that it is good for, or "all"; `refused`: failed calls of the
+    account; `now_ms`: when it was read.
     """
 
     stage_ref: StageRef
@@ -244,6 +245,7 @@ class Snapshot:
     buckets: Mapping[tuple[str, str], Bucket | Unread] = field(default_factory=dict)
     probes: Mapping[str, CallbackProbe] = field(default_factory=dict)
     known: Mapping[str, bool | None] = field(default_factory=dict, repr=False)
+    path_kinds: Mapping[str, str] = field(default_factory=dict, repr=False)
     refused: Sequence[Unread] = ()
     now_ms: int = 0
 

@@ -30,6 +30,7 @@ from cli.local.reserved_port import ReservedPort
 from cli.paths import ROOT, S_YAML, policy_file
 from cli.policy_file import packed_policy
 from emulator.shutdown import OPTION
+from shared.config.path_tokens import KINDS, path_token_of
 from shared.store import open_store
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
+PATH_SECRET = "dev-path"  # noqa: S105 - as above
 SQLITE, REDIS = "sqlite", "redis"
 TIMEOUT_S = 60.0
 """For an emulator to listen, and to end."""
@@ -103,7 +105,7 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy+tokens:{TOKEN}",
         "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
         "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
-        "LIVE_RECORD_PATH_TOKENS": "dev-path",
+        "LIVE_RECORD_PATH_TOKENS": PATH_SECRET,
         "LIVE_RECORD_CALLBACK_HOST": fc.partition("://")[2],
         "LIVE_RECORD_LIVE_ENDPOINT": live,
         "LIVE_RECORD_WAKE_URL": f"{fc}/_fc/http/reconcile/",
@@ -227,7 +229,13 @@ def _store_id(folder: Path, store: str) -> dict[str, str]:
 def _callback_urls(fc: str) -> dict[str, str]:
     kinds = {"stream": "stream", "record": "record", "on_demand": "on-demand"}
     kinds |= {"exception": "stream/exception", "switch": "stream/switch"}
-    return {f"{kind}_url": f"{fc}/callbacks/{path}/dev-path" for kind, path in kinds.items()}
+    return {f"{kind}_url": f"{fc}/callbacks/{_with_token(path)}" for kind, path in kinds.items()}
+
+
+def _with_token(path: str) -> str:
+    """Return the path with the development account's token for it."""
+    kind = next(kind for kind in KINDS if path.startswith(kind))
+    return f"{path}/{path_token_of(kind, PATH_SECRET)}"
 
 
 def _as_options(values: Mapping[str, str]) -> list[str]:

@@ -400,6 +400,13 @@ class MatchesView(Struct, frozen=True, forbid_unknown_fields=True):
     stream_key: bool | None
     record_key: bool | None
     path_token: bool | None
+    path_token_kind: Annotated[
+        Literal["stream", "record", "on-demand", "all"] | None,
+        Meta(
+            description="the kind of callback that it is good for; all: it is the secret itself, as"
+            " release 0.2 wrote it into each URL"
+        ),
+    ]
 
 
 class StoreView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from functions.record_command.answers import (
 )
 from functions.record_command.routes import ApiRequest
 from shared.config import forwarding_faults, load_stage_policy, mode_of
+from shared.config.path_tokens import kind_of_token
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
 from shared.inbound.catalogue import problem_words
@@ -93,10 +94,13 @@ def _settings(app: App) -> SettingsView:
 
 def _matches(request: ApiRequest) -> MatchesView:
     settings, asked = request.invocation.app.settings, request.query.get
+    path_token = asked("path_token")
+    kind = path_token and kind_of_token(path_token, settings.path_tokens)
     return MatchesView(
         stream_key=_is_ours(settings.stream_keys, asked("stream_key")),
         record_key=_is_ours(settings.record_keys, asked("record_key")),
-        path_token=_is_ours(settings.all_path_tokens, asked("path_token")),
+        path_token=None if path_token is None else kind is not None,
+        path_token_kind=kind,
     )
 
 

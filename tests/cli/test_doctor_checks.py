@@ -203,6 +203,10 @@ def asking(url: str) -> Snapshot:
     return domain(recordings=[ASKING], record_callback=replace(TELLS_RECORD, on_demand_url=url))
 
 
+def of_kind(kind: str) -> Snapshot:
+    return replace(asking(ASK_URL), path_kinds={"path-token": kind})
+
+
 def known(secret: str) -> Snapshot:
     return replace(HEALTHY, known={**HEALTHY.known, secret: False})
 
@@ -269,6 +273,12 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: domain(record_callback=replace(TELLS_RECORD, url=RECORD_URL.replace("s:", ":"))),
     ),
     ("record-callback", FAULT, "path token", SETUP, lambda: known("path_token:path-token")),
+    ("record-callback", FAULT, "of release 0.2", SETUP, lambda: of_kind("all")),
+    ("record-callback", FAULT, "of another kind", SETUP, lambda: of_kind("stream")),
+    ("stream-callback", FAULT, "of release 0.2", SETUP, lambda: of_kind("all")),
+    ("stream-callback", FAULT, "of another kind", SETUP, lambda: of_kind("record")),
+    ("on-demand-callback", FAULT, "of release 0.2", SETUP, lambda: of_kind("all")),
+    ("on-demand-callback", FAULT, "of another kind", SETUP, lambda: of_kind("stream")),
     (
         "stream-callback",
         FAULT,

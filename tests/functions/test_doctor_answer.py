@@ -7,12 +7,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from functions.record_command.doctor import ASKED_LIVE
 from shared.config import Settings
+from shared.config.path_tokens import KINDS as PATH_KINDS
+from shared.config.path_tokens import path_token_of
 from shared.protocol.command_errors import OperatorActionNeeded
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import Clock
@@ -35,7 +38,7 @@ def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
     stage.store.close()
 
 
-def examined(stage: Stage, **query: str) -> dict[str, object]:
+def examined(stage: Stage, **query: str) -> dict[str, Any]:
     got = stage.ask("GET", "/v1/doctor", token="eye-token", query=query)
     assert got.status == 200
     return got.json
@@ -90,7 +93,27 @@ def test_a_secret_is_known_by_its_digest_alone(stage: Stage) -> None:
         stage, stream_key=digest("stream-key-of-the-test"), record_key=digest("another-key")
     )
 
-    assert answer["matches"] == {"stream_key": True, "record_key": False, "path_token": None}
+    assert answer["matches"] == {
+        "stream_key": True,
+        "record_key": False,
+        "path_token": None,
+        "path_token_kind": None,
+    }
+
+
+def test_a_path_token_is_of_one_kind_and_the_secret_itself_is_of_all(stage: Stage) -> None:
+    secret = KEYS["LIVE_RECORD_PATH_TOKENS"]
+    tokens = {kind: path_token_of(kind, secret) for kind in PATH_KINDS} | {"all": secret}
+    matches = {
+        kind: examined(stage, path_token=digest(token))["matches"] for kind, token in tokens.items()
+    }
+
+    assert {kind: match["path_token_kind"] for kind, match in matches.items()} == {
+        kind: kind for kind in tokens
+    }
+    assert all(match["path_token"] for match in matches.values())
+    unknown = examined(stage, path_token="0" * 64)["matches"]
+    assert (unknown["path_token"], unknown["path_token_kind"]) == (False, None)
 
 
 def test_no_secret_is_in_the_answer(stage: Stage) -> None:
