@@ -1,0 +1,280 @@
+"""Every secret of a stage is searched for in all that it says, logs and stores: it is nowhere.
+
+What must hold a secret by its nature is not searched:
+
+* Live's configuration, which has the callback URLs and keys;
+* the environment of the functions, which a deploy hands to Function Compute;
+* stages.toml and setup's backup, which are files of whoever works with the stage;
+* the one answer of `token add`, which prints a new token;
+* what Function Compute itself answers where no route leads, which repeats the path of the request.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from cli.deploying.fingerprints import fingerprints
+from cli.deploying.release import plan_rollback, release, roll_back
+from cli.deploying.serverless import Serverless
+from cli.deploying.stage import stage_named
+from cli.local.redis_server import DURABLE, Engine
+from cli.local.stack import Stack, running
+from cli.main import main
+from cli.stage_registry import DEV, Target, register
+from emulator.live import LiveInThread
+from emulator.live.account import Credential, load_account
+from functions.record_command import ROUTES
+from shared.config.path_tokens import KINDS, path_token_of
+from tests.support.real_serverless_devs import add_access, calls, environment, put_component
+
+pytestmark = pytest.mark.slow
+
+ROOM = "live.example.com/app/room1"
+JSON = {"Content-Type": "application/json"}
+
+
+def planted(name: str) -> str:
+    return f"{name}-{secrets.token_hex(8)}"
+
+
+@dataclass
+class Planted:
+    """The secrets by name; `settings` are those of the stage that hold some."""
+
+    engine: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = ("stream-key", "record-key", "wake-key", "relay-key", "path-secret", "account-key")
+        # Characters that quoting and JSON change, so that an encoded copy differs from the token.
+        self.secrets = {name: planted(name[:6]) for name in names}
+        self.secrets["api-token"] = planted('t"k%/=')
+        self.secrets["other-token"] = planted("other&t")
+        for kind in KINDS:
+            self.secrets[f"path-{kind}"] = path_token_of(kind, self.secrets["path-secret"])
+
+    def __getitem__(self, name: str) -> str:
+        return self.secrets[name]
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        tokens = f"ops:read+control+policy+tokens:{self['api-token']},tv:read:{self['other-token']}"
+        return {
+            "LIVE_RECORD_API_TOKENS": tokens,
+            "LIVE_RECORD_STREAM_KEYS": self["stream-key"],
+            "LIVE_RECORD_RECORD_KEYS": self["record-key"],
+            "LIVE_RECORD_PATH_TOKENS": self["path-secret"],
+            "LIVE_RECORD_WAKE_KEY": self["wake-key"],
+            "LIVE_RECORD_RELAY_KEY": self["relay-key"],
+            **({"LIVE_RECORD_STORE": self.engine} if self.engine else {}),
+        }
+
+    def found_in(self, shown: Mapping[str, bytes]) -> Sequence[str]:
+        """Return which secret is in which text, however it is encoded."""
+        return [
+            f"{name} in {where}"
+            for where, text in shown.items()
+            for name, secret in self.secrets.items()
+            if any(form in text for form in forms(secret))
+        ]
+
+
+def forms(secret: str) -> Iterable[bytes]:
+    """Yield the secret as it is, quoted, in JSON, in hexadecimal and in base64, wherever in a
+    longer text it may stand there."""
+    raw = secret.encode()
+    yield from (raw, quote(secret).encode(), quote(secret, "").encode())
+    yield from (json.dumps(secret)[1:-1].encode(), raw.hex().encode())
+    for before in range(3):
+        encoded = b64encode(b"\0" * before + raw)
+        begin, end = (8 * before + 5) // 6, (before + len(raw)) * 8 // 6
+        yield encoded[begin:end]
+        yield encoded[begin:end].replace(b"+", b"-").replace(b"/", b"_")
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+def test_an_encoded_secret_would_be_found(before: str) -> None:
+    secret = planted('s"/')
+    text = f"{before}{secret} and more"
+
+    for encoded in (text, quote(text), json.dumps(text), b64encode(text.encode()).decode()):
+        assert any(form in encoded.encode() for form in forms(secret)), encoded
+
+
+@contextmanager
+def running_stage(kind: str, folder: Path) -> Iterator[tuple[Stack, Planted]]:
+    """Run a stage whose secrets are planted, with a store in a file or behind a password."""
+    account = load_account()
+    options = {**DURABLE, "requirepass": planted("passw/rd")}
+    engine = nullcontext() if kind == "sqlite" else Engine(folder / "engine", options=options)
+    with engine as started:
+        plants = Planted()
+        if started is not None:
+            plants.secrets["store-password"] = options["requirepass"]
+            password = quote(options["requirepass"], "")
+            plants.engine = started.url.replace("://", f"://:{password}@")
+        credential = Credential("dev", plants["account-key"])
+        with (
+            LiveInThread(
+                replace(account, credentials=(credential,)), clock_file=folder / "clock.json"
+            ) as live,
+            running(
+                folder,
+                live=live.address,
+                settings=plants.settings,
+                fc_options=["--access-key-secret", plants["account-key"]],
+            ) as stack,
+        ):
+            stack.control("notify", **callbacks(stack, plants))
+            yield stack, plants
+
+
+def callbacks(stack: Stack, plants: Planted) -> Mapping[str, str]:
+    urls = {
+        f"{kind.replace('-', '_')}_url": f"{stack.fc}/callbacks/{kind}/{plants[f'path-{kind}']}"
+        for kind in KINDS
+    }
+    return {**urls, "stream_key": plants["stream-key"], "record_key": plants["record-key"]}
+
+
+class Person:
+    """Somebody who calls the stage and types commands; all that comes back is kept."""
+
+    def __init__(self, stack: Stack, plants: Planted) -> None:
+        self.stack, self.plants = stack, plants
+        self.shown: dict[str, bytes] = {}
+
+    def asks(self, method: str, path: str, token: str, body: object = None) -> None:
+        headers = {"Authorization": f"Bearer {token}", **JSON}
+        answer = requests.request(
+            method,
+            self.stack.fc + path,
+            headers=headers,
+            data=None if body is None else json.dumps(body),
+            timeout=60,
+        )
+        where = f"{len(self.shown)} {method} {path.partition('?')[0]}"
+        self.shown[where] = str(answer.headers).encode() + answer.content
+
+    def types(self, *words: str) -> str:
+        ran = CliRunner().invoke(main, words, input="y\n", obj=lambda _seconds: None)
+        assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.output
+        self.shown[f"{len(self.shown)} live-record {' '.join(words[:3])}"] = ran.output.encode()
+        return ran.output
+
+
+def whole_api(person: Person) -> None:
+    """Call each route with each token, with a body that is right, and one that is not."""
+    plants = person.plants
+    for route in ROUTES:
+        path = route.path.replace("{domain}/{app}/{stream}", ROOM).replace("{name}", "nobody")
+        for token in (plants["api-token"], plants["other-token"], plants["wake-key"]):
+            person.asks(route.method, path, token, {} if route.method == "POST" else None)
+    person.asks(
+        "POST", f"/v1/recordings/{ROOM}/extend", plants["api-token"], {"max_duration": "1h"}
+    )
+    person.asks("GET", "/v1/doctor?path_token=" + "0" * 64, plants["api-token"])
+    for method, kind in (("GET", "stream"), ("POST", "record"), ("GET", "on-demand")):
+        for token in ("path-stream", "path-record", "path-on-demand", "path-secret"):
+            body = {"a": 1} if method == "POST" else None
+            person.asks(method, f"/callbacks/{kind}/{plants[token]}", "no-token", body)
+    for function in ("reconcile", "relay"):
+        person.asks("POST", f"/_fc/http/{function}/", "no-token", {"key": "no key of the stage"})
+
+
+def every_command(person: Person, folder: Path, *, by_json: bool) -> None:
+    by_stage = ("--stage", DEV)
+    for words in (
+        *(("status", ROOM), ("why", ROOM), ("history", ROOM), ("files", ROOM), ("list",)),
+        *(("start", ROOM), ("stop", ROOM), ("policy", "show"), ("token", "list")),
+        *(("state", "export", str(folder / "state.json")), ("store", "accept"), ("setup",)),
+        *(("doctor",), ("setup", "--yes", "--take-over"), ("doctor",)),
+    ):
+        person.types(*words, *by_stage)
+        if by_json:
+            person.types(*words, *by_stage, "--json")
+    person.types("status", ROOM, "--url", person.stack.fc, "--token", "no-token-of-the-stage")
+    person.types("status", ROOM, "--url", "http://127.0.0.1:1", "--token", "no-token")
+
+
+def added(person: Person) -> str:
+    """Return a token of the store, whose only appearance is taken out of what was shown."""
+    words = ("token", "add", "brand", "--scope", "read", "--stage", DEV)
+    token = person.types(*words).splitlines()[0]
+    person.shown.popitem()
+    return token
+
+
+def all_files(folder: Path) -> Mapping[str, bytes]:
+    """Return all that the stage has left: its log, its store, the clock, what was exported."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_no_secret_is_in_an_answer_a_log_or_the_store(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, own = tmp_path / "stage", tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(own / "stages.toml"))
+    with running_stage(kind, folder) as (stack, plants):
+        for name, value in {**plants.settings, **account_key(plants)}.items():
+            monkeypatch.setenv(name, value)
+        register(DEV, Target(stack.fc, plants["api-token"], stack.live))
+        monkeypatch.chdir(own)
+        person = Person(stack, plants)
+        stack.control("publish", domain="push.example.com", app="app", stream="room1", wait=True)
+        whole_api(person)
+        plants.secrets["store-token"] = added(person)
+        person.asks("GET", f"/v1/recordings/{ROOM}", plants["store-token"])
+        every_command(person, folder, by_json=kind == "sqlite")
+
+    left = all_files(folder)
+    assert len(person.shown) > 90
+    assert any(b"stream.published" in text for text in left.values())
+    assert plants.found_in({**person.shown, **left}) == []
+
+
+def account_key(plants: Planted) -> Mapping[str, str]:
+    return {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "dev",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": plants["account-key"],
+    }
+
+
+def test_no_secret_is_in_what_a_deploy_and_a_rollback_say_and_leave(tmp_path: Path) -> None:
+    """What the stand-in of Function Compute was given is not searched. A deploy that fails is in
+    tests/cli/test_deploy_with_s.py."""
+    put_component(tmp_path)
+    add_access(tmp_path, "default")
+    plants = Planted("rediss://user:of-the-store@store.example.com:6380/0")
+    plants.secrets |= {"store-password": "of-the-store", "access": "secret-of-default"}
+    certificate = {"LIVE_RECORD_CERTIFICATE_KEY": plants.secrets.setdefault("tls", planted("tls"))}
+    variables = {**environment(tmp_path), **plants.settings, **certificate}
+    stage = stage_named("prod", variables, code=tmp_path)
+    s = Serverless(stage)
+    said: list[str] = []
+    of_now = fingerprints(stage.environment)
+    first, second = (f"2026-11-2{day}T20:00:00Z live-record secrets: {of_now}" for day in (1, 2))
+    before = {"versions": [{"versionId": "1", "description": first}], "alias": "1"}
+    (tmp_path / "reconcile.json").write_text(json.dumps(before))
+    release(s, ("reconcile",), second, said.append)
+    roll_back(s, plan_rollback(s, ("reconcile",)), said.append)
+
+    assert "urlInternet" in "".join(said)
+    assert calls(tmp_path)
+    given = {"calls", *(f"{name}.json" for name in stage.resources())}
+    left = {name: text for name, text in all_files(tmp_path).items() if name not in given}
+    assert plants.found_in({"what was said": "\n".join(said).encode(), **left}) == []
