@@ -57,8 +57,11 @@ class Api:
         answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
         return _require_fields(self._url, answer, "history")
 
-    def files(self, stream: str, limit: int = 100) -> Json:
-        answer = self._call("GET", f"{_path(stream)}/files", query={"limit": limit})
+    def files(self, stream: str, limit: int = 100, push_arg: str = "") -> Json:
+        query: dict[str, str | int] = {"limit": limit}
+        if push_arg:
+            query["push_arg"] = push_arg
+        answer = self._call("GET", f"{_path(stream)}/files", query=query)
         return _require_fields(self._url, answer, "files", "signed")
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:

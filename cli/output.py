@@ -154,7 +154,8 @@ def file_line(row: Json) -> str:
     unknown = _("unknown time")
     ran = _("{start} to {stop}").format(start=row["start"] or unknown, stop=row["stop"] or unknown)
     lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
-    return f"{row.get('url') or row['uri']}  {ran}{lasted}"
+    passed = "".join(f"  {name}={value}" for name, value in row.get("push_args", {}).items())
+    return f"{row.get('url') or row['uri']}  {ran}{lasted}{passed}"
 
 
 def reason_sentence(status: Json, rejected: Json | None) -> str:

@@ -201,10 +201,15 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @click.command()
 @_stream
 @_limit
+@click.option(
+    "--push-arg",
+    default="",
+    help="list only files with this argument of the push URL, such as callback_id=42",
+)
 @of_stage(changes=False)
-def files(api: Api, stream: str, limit: int, as_json: bool) -> None:
+def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> None:
     """List the files that STREAM was recorded into, newest first."""
-    answer = api.files(stream, limit)
+    answer = api.files(stream, limit, push_arg)
     nothing = _("the stream has no files yet")
     output.rows(answer, "files", output.file_line, as_json, nothing=nothing)
 

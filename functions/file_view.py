@@ -5,14 +5,16 @@ The functions files and record_command use it. It requests nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from shared.inbound.request_fields import DURATION, LIMIT, Field
+from shared.inbound.request_fields import DEFAULT_ROWS, DURATION, LIMIT, PRINTABLE, Field
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.file import VOD, File
+from shared.protocol.stream import StreamKey
+from shared.store import Store
 
 HOUR_MS = 3_600_000
 MAX_SIGNED_MS = 12 * HOUR_MS
@@ -27,11 +29,37 @@ def _period(value: object) -> int:
     return period
 
 
+def _push_arg(value: object) -> tuple[str, str]:
+    name, equals, wanted = str(value).partition("=")
+    if not (name and equals) or not str(value).isprintable():
+        raise ValueError("write name=value, such as callback_id=42")
+    return name, wanted
+
+
+PUSH_ARG = Field(
+    "push_arg",
+    _push_arg,
+    {"type": "string", "pattern": f"^[{PRINTABLE}]+=[{PRINTABLE} ]*$"},
+    "list only files with this argument of the push URL, as name=value",
+    "callback_id=42",
+)
+FILTERED_ROWS = 1_000
+"""The newest files of a stream, among which a filter looks."""
 QUERY: tuple[Field, ...] = (
     LIMIT,
+    PUSH_ARG,
     Field("for", _period, DURATION, "how long the playback URLs are valid: at most 12h", "1h"),
 )
 """The query of a request for playback URLs; `for` is in ms once read."""
+
+
+def files_of(store: Store, key: StreamKey, query: Mapping[str, Any]) -> Sequence[File]:
+    """Return the files that the query asks for, newest first."""
+    limit, wanted = query.get("limit", DEFAULT_ROWS), query.get("push_arg")
+    if wanted is None:
+        return store.files(key, limit)
+    found = store.files(key, FILTERED_ROWS)
+    return [file for file in found if wanted in file.push_args][:limit]
 
 
 def is_object(left: File) -> bool:
@@ -55,6 +83,10 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
         Amount | None,
         Meta(description="s, as Live reports; where it reports none, stop - start"),
     ]
+    push_args: Annotated[
+        Mapping[str, str],
+        Meta(description="the arguments of the push URL that begin with callback_"),
+    ]
 
 
 class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +108,7 @@ def view_of(left: File) -> FileView:
         start=None if left.start is None else rfc3339(left.start),
         stop=None if left.stop is None else rfc3339(left.stop),
         duration=_seconds(left),
+        push_args=dict(left.push_args),
     )
 
 

@@ -14,6 +14,7 @@ from functions.file_view import (
     QUERY,
     SignedFilesView,
     SignedFileView,
+    files_of,
     is_object,
     view_of,
 )
@@ -21,7 +22,7 @@ from shared.config.tokens import Caller
 from shared.inbound import authorization
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
-from shared.inbound.request_fields import DEFAULT_ROWS, read
+from shared.inbound.request_fields import read
 from shared.invocation import composition, serve
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
@@ -57,7 +58,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
     key = _stream(caller, invocation, request)
     asked = read(QUERY, request.query, where="query")
     opened = _bucket(invocation).open()
-    left = invocation.app.store.files(key, asked.get("limit", DEFAULT_ROWS))
+    left = files_of(invocation.app.store, key, asked)
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
     policy = invocation.app.policy

@@ -119,7 +119,7 @@ ROUTES: tuple[Route, ...] = (
         respond=queries.files,
         summary="List the files that the stream was recorded into, newest first",
         answers={200: FilesView},
-        query=queries.LIMIT_ONLY,
+        query=queries.FILES,
     ),
     Route(
         method="GET",

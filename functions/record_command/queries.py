@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from functions.file_view import PUSH_ARG, files_of
 from functions.record_command import representations
 from functions.record_command.answers import (
     FilesView,
@@ -33,6 +34,7 @@ def status(request: ApiRequest) -> Response:
 
 
 LIMIT_ONLY: tuple[Field, ...] = (LIMIT,)
+FILES: tuple[Field, ...] = (LIMIT, PUSH_ARG)
 
 
 def history(request: ApiRequest) -> Response:
@@ -45,7 +47,7 @@ def history(request: ApiRequest) -> Response:
 
 def files(request: ApiRequest) -> Response:
     app = request.invocation.app
-    left = app.store.files(request.stream, request.query.get("limit", DEFAULT_ROWS))
+    left = files_of(app.store, request.stream, request.query)
     shown = [representations.file(one, app.settings.files_url) for one in left]
     signed = f"{SIGNED}/{request.stream.url_path}" if app.settings.bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))

@@ -347,5 +347,5 @@ def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: Handl
 def _left(event: Event) -> tuple[File, ...]:
     """Return the file that is stored together with the record, in one write."""
     if isinstance(event, FileLeft):
-        return (File(event.uri, event.start, event.stop, event.duration),)
+        return (File(event.uri, event.start, event.stop, event.duration, event.push_args),)
     return ()

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from shared.config.path_tokens import CallbackKind, path_token_of
 from shared.inbound.request_errors import MalformedCallback, UnusableName, UnverifiedCallback
 from shared.protocol.durations import instant
+from shared.protocol.file import PushArgs
 from shared.protocol.stored_text import storable
 from shared.protocol.stream import name_fault
 
@@ -58,6 +59,11 @@ class RecordStatus(Struct, frozen=True):
     time_ms: int | None
 
 
+PASSED_ON = "callback_"
+"""Live passes on what begins so of the push URL's arguments (docs/platform/live.md §4)."""
+MAX_ARGS_ENTRIES, MAX_ARG_CHARS = 8, 128
+
+
 class FileStored(Struct, frozen=True):
     """A stored file: a `uri` in the bucket or a `video_id` in VOD; the other one is empty."""
 
@@ -69,6 +75,7 @@ class FileStored(Struct, frozen=True):
     duration_ms: int | None = None
     start_ms: int | None = None
     stop_ms: int | None = None
+    push_args: PushArgs = ()
 
 
 class RecordFailure(Struct, frozen=True):
@@ -363,7 +370,18 @@ def _file(payload: Mapping[str, object]) -> FileStored:
         duration_ms=_milliseconds(payload.get("duration")),
         start_ms=_moment(payload.get("start_time")),
         stop_ms=_moment(payload.get("stop_time")),
+        push_args=_push_args(payload.get("push_args")),
     )
+
+
+def _push_args(value: object) -> PushArgs:
+    """Return the arguments of the push URL that Live passes on: what is none of them, or too much
+    to be kept, is left out."""
+    if not isinstance(value, Mapping):
+        return ()
+    passed = [name for name in value if isinstance(name, str) and name.startswith(PASSED_ON)]
+    named = ((name, _text(value, name, MAX_ARG_CHARS)) for name in passed[:MAX_ARGS_ENTRIES])
+    return tuple((storable(name[:MAX_ARG_CHARS]), text) for name, text in named if text)
 
 
 def _vod(payload: Mapping[str, object]) -> RecordEvent:

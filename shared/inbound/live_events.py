@@ -118,4 +118,5 @@ def _file(callback: FileStored) -> FileLeft:
     start, stop, duration = callback.start_ms, callback.stop_ms, callback.duration_ms
     if stop is None and start is not None and duration is not None:
         stop = start + duration
-    return FileLeft(callback.uri or f"{VOD}{callback.video_id}", start, stop, duration)
+    uri = callback.uri or f"{VOD}{callback.video_id}"
+    return FileLeft(uri, start, stop, duration, callback.push_args)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from shared.protocol.command_errors import LiveError
+from shared.protocol.file import PushArgs
 from shared.protocol.policy import OnInterruption, Rule
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive, Intent
 from shared.protocol.state.session import Session
@@ -131,6 +132,7 @@ class FileLeft(Struct, frozen=True):
     start: int | None
     stop: int | None
     duration: int | None = None
+    push_args: PushArgs = ()
 
 
 class FileFailed(Struct, frozen=True):

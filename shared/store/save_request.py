@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlencode
 
 from msgspec.structs import replace
 
@@ -17,7 +18,7 @@ from shared.protocol.derived.due_times import (
     ends_at,
 )
 from shared.protocol.derived.phase import phase
-from shared.protocol.file import File
+from shared.protocol.file import File, PushArgs
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
@@ -130,7 +131,8 @@ def _file(file: File) -> dict[str, str]:
     start, stop, duration = (
         _UNKNOWN if ms is None else str(ms) for ms in (file.start, file.stop, file.duration)
     )
-    return {"name": file.uri, "start": start, "stop": stop, "duration": duration}
+    args = urlencode(file.push_args) or _UNKNOWN
+    return {"name": file.uri, "start": start, "stop": stop, "duration": duration, "args": args}
 
 
 def uri_of(domain: str, uri: str) -> str:
@@ -144,10 +146,16 @@ def own_uri_of(key: StreamKey, uri: str) -> str:
 
 def file_of(member: str, at: str, known: str | None) -> File:
     """Return a file from its member in the stream's sorted set, its score and what is kept beside
-    its name: "start stop duration stored", or of the release before only "<duration>ms" or "1"."""
-    uri, parts = member[AGE_CHARS:], (known or "").split(" ")
-    if len(parts) == 4:  # noqa: PLR2004 - start, stop, duration, stored
-        start, stop, duration = (None if part == _UNKNOWN else int(part) for part in parts[:3])
-        return File(uri, start, stop, duration)
-    lasted = int(parts[0].removesuffix(_MS)) if parts[0].endswith(_MS) else None
+    its name: "start stop duration stored", then "args" if there are any; of the release before
+    only "<duration>ms" or "1"."""
+    uri, (first, *more) = member[AGE_CHARS:], (known or "").split(" ")
+    if more:
+        start, stop, duration = (None if ms == _UNKNOWN else int(ms) for ms in (first, *more[:2]))
+        return File(uri, start, stop, duration, push_args_of(*more[3:]))
+    lasted = int(first.removesuffix(_MS)) if first.endswith(_MS) else None
     return File(uri, int(member[:AGE_CHARS]) or None, int(at) or None, lasted)
+
+
+def push_args_of(kept: str = _UNKNOWN) -> PushArgs:
+    """Return the arguments from the text that a store keeps, which has no space."""
+    return () if kept == _UNKNOWN else tuple(parse_qsl(kept, keep_blank_values=True))

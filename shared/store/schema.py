@@ -68,6 +68,7 @@ LATER_COLUMNS = (
     ("file", "duration INTEGER"),
     ("file", "stop_unknown INTEGER NOT NULL DEFAULT 0"),
     ("file", "stored_at INTEGER"),
+    ("file", "push_args TEXT"),
     ("record", "ends_at INTEGER"),
     ("record", "aside TEXT"),
 )

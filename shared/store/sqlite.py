@@ -13,6 +13,7 @@ from pathlib import Path
 from shutil import disk_usage
 from threading import RLock
 from typing import ParamSpec, TypeVar
+from urllib.parse import urlencode
 
 from msgspec.structs import astuple, replace
 
@@ -61,6 +62,7 @@ from shared.store.contract import (
     growth,
     watched_of,
 )
+from shared.store.save_request import push_args_of
 from shared.store.schema import create
 from shared.store.store_errors import StoreFull, StoreUnavailable, Unreadable
 from shared.store.store_state import StoreState
@@ -417,11 +419,15 @@ class SqliteStore:
         with self._reading() as db:
             rows = db.execute(
                 "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END,"
-                " duration FROM file WHERE domain=? AND app=? AND stream=?"
+                " duration, coalesce(push_args, '-') FROM file"
+                " WHERE domain=? AND app=? AND stream=?"
                 " ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
                 (*_columns(key), limit),
             ).fetchall()
-        return [File(uri.partition("\0")[0], *row) for uri, *row in rows]
+        return [
+            File(uri.partition("\0")[0], start, stop, duration, push_args_of(args))
+            for uri, start, stop, duration, args in rows
+        ]
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
         """Return a stream's account, in the order in which its edges were noted."""
@@ -806,13 +812,15 @@ def _drop_old_lines(db: sqlite3.Connection, key: tuple[str, str, str], before: i
 
 
 _KEEP = """
-    INSERT INTO file (domain, uri, app, stream, start, stop, stop_unknown, duration, stored_at)
-    VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (domain, uri) DO UPDATE SET
+    INSERT INTO file
+    (domain, uri, app, stream, start, stop, stop_unknown, duration, push_args, stored_at)
+    VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (domain, uri) DO UPDATE SET
     start=CASE WHEN excluded.start > 0 THEN excluded.start ELSE start END,
     stop=CASE WHEN excluded.stop_unknown AND NOT (stop_unknown AND excluded.start > 0) THEN stop
         ELSE excluded.stop END,
     stop_unknown=stop_unknown AND excluded.stop_unknown,
-    duration=coalesce(excluded.duration, duration)
+    duration=coalesce(excluded.duration, duration),
+    push_args=coalesce(excluded.push_args, push_args)
 """
 """The last report holds where it says more: `File.later` in SQL."""
 _NAME_TAKEN = """
@@ -838,8 +846,9 @@ def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:
     domain, app, stream = _columns(save.key)
     for file in save.files:
         stop = file.stop or file.start or now
-        times = (file.start or 0, stop, file.stop is None, file.duration, now)
-        db.execute(_KEEP, (domain, _stored_uri(db, save.key, file.uri), app, stream, *times))
+        times = (file.start or 0, stop, file.stop is None, file.duration)
+        named = (domain, _stored_uri(db, save.key, file.uri), app, stream)
+        db.execute(_KEEP, (*named, *times, urlencode(file.push_args) or None, now))
     of_stream = "domain=? AND app=? AND stream=?"
     db.execute(
         f"UPDATE file SET stored_at=? WHERE {of_stream} AND stored_at IS NULL",  # noqa: S608 - text of our own

@@ -622,8 +622,24 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
         "start": rfc3339(NOON),
         "stop": rfc3339(NOON + 60_000),
         "duration": 59.403,
+        "push_args": {},
         "url": None,
     }
+
+
+def test_a_file_shows_the_publisher_s_own_id_and_is_found_by_it(recording: Stage) -> None:
+    for number in (1, 2, 3):
+        tie = (("callback_id", str(number % 2)), ("callback_tenant", "t1"))
+        left = FileLeft(f"record/{number}.mp4", NOON, NOON + number, push_args=tie)
+        recording.happens(left)
+    query = {"push_arg": "callback_id=1"}
+    body = recording.ask("GET", f"{ROOM}/files", query=query).json["files"]
+    first = recording.ask("GET", f"{ROOM}/files", query={**query, "limit": "1"}).json["files"]
+
+    assert [file["uri"] for file in body] == ["record/3.mp4", "record/1.mp4"]
+    assert body[0]["push_args"] == {"callback_id": "1", "callback_tenant": "t1"}
+    assert first == body[:1]
+    assert recording.ask("GET", f"{ROOM}/files", query={"push_arg": "callback_id"}).status == 400
 
 
 def test_of_a_file_that_told_no_duration_the_times_tell_it(recording: Stage) -> None:

@@ -134,6 +134,19 @@ def test_one_cycle_leaves_a_file_for_each_format(recording: Edge) -> None:
     assert uris == {"a.mp4", "a.flv"}
 
 
+def test_a_file_keeps_what_ties_it_to_its_publisher_and_nothing_else(recording: Edge) -> None:
+    passed = {"callback_id": "42", "secret": "s3cret", "callback_n": 7, "callback_t": "é\0"}
+    many = {f"callback_{number}": "x" * 300 for number in range(30)}
+    recording.record_callback(**{**FILE, "uri": "a.mp4", "push_args": passed})
+    recording.record_callback(**{**FILE, "uri": "b.mp4", "push_args": many})
+    recording.record_callback(**{**FILE, "uri": "c.mp4", "push_args": ["callback_id"]})
+    args = {file.uri: file.push_args for file in recording.app.store.files(KEY, 10)}
+
+    assert args["a.mp4"] == (("callback_id", "42"), ("callback_t", "é\ufffd"))
+    assert [len(value) for _name, value in args["b.mp4"]] == [128] * 8
+    assert args["c.mp4"] == ()
+
+
 def test_a_recording_to_vod_is_a_file_without_a_uri(recording: Edge) -> None:
     recording.record_callback(
         VideoId="v-1", EventType="AddLiveRecordVideoComplete", Status="success"

@@ -31,6 +31,8 @@ from tests.support.stream_story import recording
 
 FIRST = File("record/1.mp4", NOON, NOON + 60_000)
 SECOND = File("record/2.mp4", NOON + 60_000, NOON + 90_000, 29_403)
+TIES = (("callback_id", "a b&c=d 用"), ("callback_t", "-"))
+TIED = File(FIRST.uri, FIRST.start, FIRST.stop, push_args=TIES)
 BARE = File("record/0.mp4", None, None)
 
 
@@ -141,6 +143,10 @@ def test_each_of_two_streams_drops_its_own_file_of_one_uri(store: Store, clock: 
         ([replace(BARE, uri=FIRST.uri), FIRST], FIRST),
         ([replace(FIRST, duration=5), FIRST], replace(FIRST, duration=5)),
         ([replace(SECOND, stop=None), replace(SECOND, start=None)], SECOND),
+        ([TIED, FIRST], TIED),
+        ([FIRST, TIED], TIED),
+        ([TIED, replace(FIRST, push_args=(("callback_id", "2"),))],
+         replace(FIRST, push_args=(("callback_id", "2"),))),
         ([BARE, BARE], BARE),
         ([BARE, replace(BARE, duration=7)], replace(BARE, duration=7)),
     ],

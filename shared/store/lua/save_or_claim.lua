@@ -261,18 +261,20 @@ end
 for _, file in ipairs(files) do
   local uri = kept_uri(file.name)
   local kept = redis.call('HGET', KEYS[12], uri)
-  local start, stop, duration, stored =
-    string.match(kept or '- - - -', '^(%S+) (%S+) (%S+) (%S+)$')
+  local start, stop, duration, stored, args =
+    string.match(kept or '- - - -', '^(%S+) (%S+) (%S+) (%S+) ?(%S*)$')
   local before = start and member(start, file.name)
   local score = start and kept and redis.call('ZSCORE', KEYS[4], before)
   if start and kept and not score then -- it is another stream's
-    uri, kept, start, stop, duration = own_uri(file.name), nil, '-', '-', '-'
+    uri, kept, start, stop, duration, args = own_uri(file.name), nil, '-', '-', '-', ''
   end
   if start then
     start, stop = later(file.start, start), later(file.stop, stop)
     duration = later(file.duration, duration)
     stored = kept and stored or text(moment)
-    redis.call('HSET', KEYS[12], uri, table.concat({start, stop, duration, stored}, ' '))
+    args = later(file.args, args)
+    redis.call('HSET', KEYS[12], uri,
+      table.concat({start, stop, duration, stored, args ~= '' and args or nil}, ' '))
     if kept then redis.call('ZREM', KEYS[4], before) end
     local at = stop ~= '-' and stop or start ~= '-' and start or score or text(moment)
     redis.call('ZADD', KEYS[4], at, member(start, file.name))
@@ -282,7 +284,7 @@ local oldest = #files > 0 and
   redis.call('ZRANGE', KEYS[4], 0, DROPPED_AT_ONCE - 1, 'WITHSCORES') or {}
 for i = 1, #oldest, 2 do
   local uri = kept_uri(string.sub(oldest[i], request.age_chars + 1))
-  local stored = string.match(redis.call('HGET', KEYS[12], uri) or '', '^%S+ %S+ %S+ (%d+)$')
+  local stored = string.match(redis.call('HGET', KEYS[12], uri) or '', '^%S+ %S+ %S+ (%d+)')
   -- What the release before kept counts from its end, if that is known.
   local at = tonumber(stored or oldest[i + 1])
   if at > 0 and at < kept_since then
