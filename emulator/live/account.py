@@ -23,7 +23,7 @@ DEVELOPMENT = Path(__file__).with_name("account.toml")
 AUTOMATIC, ASK, PUSH_URL, MANUAL = 0, 1, 2, 7  # OnDemand, docs/platform/live.md §5
 
 
-REFUSED, TAKES_OVER = "refused", "takes_over"
+REFUSED, TAKES_OVER, BACKUP = "refused", "takes_over", "backup"
 IDENTITIES = ("RAMUser", "AssumedRoleUser", "Account")
 OSS_ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
@@ -76,6 +76,7 @@ class Rule:
     bucket: str = ""
     created_ms: int = 0
     api_fields: Mapping[str, object] = field(default_factory=dict)
+    window: tuple[int, int] | None = None
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -83,6 +84,10 @@ class Rule:
 
     def covers(self, domain: str, app: str, stream: str) -> bool:
         return self.domain == domain and self.app in ("*", app) and self.stream in ("*", stream)
+
+    def is_in_force(self, at_ms: int) -> bool:
+        """Return False for a timed configuration outside its window."""
+        return self.window is None or self.window[0] <= at_ms < self.window[1]
 
     def rank(self) -> tuple[bool, bool]:
         """Return the precedence: domain+app+stream before domain+app before domain."""
@@ -99,6 +104,8 @@ class Notify:
     record_key: str
     exception_url: str = ""
     switch_url: str = ""
+    vod_url: str = ""
+    vod_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +231,8 @@ def _notify(table: Fields) -> Notify:
         record_key=table.text("record_key", ""),
         exception_url=table.text("exception_url", ""),
         switch_url=table.text("switch_url", ""),
+        vod_url=table.text("vod_url", ""),
+        vod_key=table.text("vod_key", ""),
     )
 
 
@@ -242,5 +251,5 @@ def _ingest(table: Fields) -> Ingest:
         idle_ms=table.number("idle_ms", 10_000, least=1),
         auth_key=table.text("auth_key", ""),
         auth_valid_s=table.number("auth_valid_s", 1_800),
-        second_publisher=table.word("second_publisher", (REFUSED, TAKES_OVER), REFUSED),
+        second_publisher=table.word("second_publisher", (REFUSED, TAKES_OVER, BACKUP), REFUSED),
     )

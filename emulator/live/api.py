@@ -41,7 +41,7 @@ def answer(live: Live, wire: Wire) -> Answer:
     try:
         _read_call(call, wire)
         action = _admit(live, wire, call)
-        if call.action == RECORD_COMMAND and not live.limiter.allows(real_ms()):
+        if not _is_within_limits(live, call.action):
             return _throttled(live, call, wire, request_id)
         fault = live.plan.fault_for(call.action, call.command, call.stream)
         body = _act(live, wire, call, action, fault)
@@ -50,6 +50,12 @@ def answer(live: Live, wire: Wire) -> Answer:
         call.code = error.code
         result = _error_answer(error, wire, request_id)
     return _finish(call, result, fault)
+
+
+def _is_within_limits(live: Live, action: str) -> bool:
+    if action == RECORD_COMMAND:
+        return live.limiter.allows(real_ms())
+    return live.limiters.allows(action, real_ms())
 
 
 def _finish(call: Call, result: Answer, fault: Fault | None) -> Answer:

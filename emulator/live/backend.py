@@ -21,8 +21,9 @@ from emulator.live.domains import STREAMING, Domains
 from emulator.live.faults import Plan
 from emulator.live.fields import Unfit
 from emulator.live.notify import Notifications
+from emulator.live.notify_records import VOD_EVENT
 from emulator.live.objects import Objects
-from emulator.live.rate import Limiter
+from emulator.live.rate import Limiter, Limiters
 from emulator.live.recorded_files import RecordedFiles
 from emulator.live.recordings import Recordings
 from emulator.live.signatures import Gate
@@ -60,6 +61,7 @@ class Live:
         self.buckets: dict[str, Bucket] = {bucket.name: bucket for bucket in self.account.buckets}
         self.gate = Gate(self.account)
         self.limiter = Limiter(self.account.commands_per_second, self.switches)
+        self.limiters = Limiters(self.switches)
         self.recordings = Recordings(
             self.timeline,
             self.switches,
@@ -130,7 +132,8 @@ class Live:
         return found.ingest[0]
 
     def rule_for(self, key: StreamKey) -> Rule | None:
-        fitting = [rule for rule in self.rules if rule.covers(*key)]
+        now_ms = self.clock.now_ms()
+        fitting = [rule for rule in self.rules if rule.covers(*key) and rule.is_in_force(now_ms)]
         return max(fitting, key=Rule.rank, default=None)
 
     def set_rule(self, rule: Rule) -> None:
@@ -326,6 +329,10 @@ class Live:
 
         Status events are posted only if NeedStatusNotify is set.
         """
+        if event == VOD_EVENT:
+            vod = self.account.notify
+            self.courier.post(Callback(event, key, vod.vod_url, "", vod.vod_key, body=body))
+            return
         notify = self.notify.of_record(key.domain)
         if event in STATUS_EVENTS and not notify.need_status:
             return

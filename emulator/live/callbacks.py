@@ -21,8 +21,8 @@ from emulator.live.account import Manners
 from emulator.live.calls import Calls
 from emulator.live.clock import Timeline
 from emulator.live.faults import Plan
-from emulator.live.notify_records import INGEST_EVENTS, NotifyRecord
-from emulator.live.signatures import callback_signature
+from emulator.live.notify_records import INGEST_EVENTS, VOD_EVENT, NotifyRecord
+from emulator.live.signatures import callback_signature, vod_signature
 from emulator.live.streams import StreamKey
 from emulator.live.switches import Switches
 
@@ -141,6 +141,7 @@ class Courier:
             callback.body if callback.body is not None else callback.query or {},
             receipt.outcome == "delivered",
             receipt.body.decode("utf-8", "replace"),
+            _signature_headers(callback, self._timeline.clock.now_ms() // 1000),
         )
         self._calls.records.add(record)
 
@@ -222,9 +223,12 @@ def host_of(url: str, *, with_port: bool = False) -> str:
 
 
 def _signature_headers(callback: Callback, signed_at: int) -> dict[str, str]:
-    """Return the signature headers (docs/platform/live.md §3)."""
+    """Return the signature headers (docs/platform/live.md §3, §4.1)."""
     if not callback.signing_key:
         return {}
+    if callback.event == VOD_EVENT:
+        signature = vod_signature(callback.url, signed_at, callback.signing_key)
+        return {"X-VOD-TIMESTAMP": str(signed_at), "X-VOD-SIGNATURE": signature}
     signature = callback_signature(callback.signed_for, signed_at, callback.signing_key)
     return {"ALI-LIVE-TIMESTAMP": str(signed_at), "ALI-LIVE-SIGNATURE": signature}
 

@@ -14,6 +14,8 @@ from emulator.live.parameters import Params
 Json = dict[str, object]
 SEARCHES = ("fuzzy_match", "pre_match", "suf_match", "full_match")
 REGION = "cn-shanghai"
+CREATED = "2026-01-01T00:00:00Z"
+"""When every domain was added; nothing here changes one later."""
 
 
 def mapping(live: Live, params: Params) -> Json:
@@ -65,6 +67,8 @@ def detail(live: Live, params: Params) -> Json:
         "Region": REGION,
         "Scope": "domestic",
         "SSLProtocol": "off",
+        "GmtCreated": CREATED,
+        "GmtModified": CREATED,
     }
     return {"DomainDetail": domain_detail}
 
@@ -104,6 +108,8 @@ def _row(live: Live, name: str) -> Json:
         "LiveDomainStatus": _status(live, name),
         "Cname": _cname(name),
         "RegionName": REGION,
+        "GmtCreated": CREATED,
+        "GmtModified": CREATED,
     }
 
 

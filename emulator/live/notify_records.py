@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from emulator.live.api_errors import ApiError
-from emulator.live.parameters import number, word
+from emulator.live.parameters import number, time_ms, word
 from emulator.live.streams import StreamKey, utc
 
 Json = dict[str, object]
 WEEK_MS = 7 * 24 * 3_600_000
 INGEST_EVENTS = ("publish", "publish_done", "exception", "switch")
 ON_DEMAND_EVENTS = ("on_demand",)  # in neither list
+VOD_EVENT = "vod"  # of another product, whose history Live does not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class NotifyRecord:
     content: Mapping[str, object]
     succeeded: bool
     response: str
+    headers: Mapping[str, str]
 
 
 class NotifyRecords:
@@ -51,13 +52,15 @@ class NotifyRecords:
             record for record in self._matching(params, now_ms) if record.event in INGEST_EVENTS
         ]
         shown, page = _page(rows, params)
-        entries = [_record_json(record) | {"NotifyHeader": ""} for record in shown]
+        entries = [
+            _record_json(record) | {"NotifyHeader": json.dumps(record.headers)} for record in shown
+        ]
         return page | {"NotifyRecordsInfo": {"LiveStreamNotifyRecordsInfo": entries}}
 
     def record_records(self, params: Mapping[str, str], now_ms: int) -> Json:
         """Return recording callbacks by streaming domain."""
         storage = word(params, "StorageType", ("all", "oss", "vod"))
-        both = (*INGEST_EVENTS, *ON_DEMAND_EVENTS)
+        both = (*INGEST_EVENTS, *ON_DEMAND_EVENTS, VOD_EVENT)
         rows = [record for record in self._matching(params, now_ms) if record.event not in both]
         shown, page = _page(
             [record for record in rows if storage in ("all", _storage(record))], params
@@ -66,7 +69,7 @@ class NotifyRecords:
         return page | {"Code": 0, "Msg": "ok", "CallbackList": entries}
 
     def _matching(self, params: Mapping[str, str], now_ms: int) -> Iterator[NotifyRecord]:
-        begins, ends = _parse_time_ms(params, "StartTime"), _parse_time_ms(params, "EndTime")
+        begins, ends = time_ms(params, "StartTime"), time_ms(params, "EndTime")
         if not begins < ends or begins < now_ms - WEEK_MS:
             raise ApiError("MalformedParam", "%s, StartTime is before EndTime and within 7 days.")
         status = word(params, "Status", ("", "success", "failed"))
@@ -110,11 +113,3 @@ def _page(rows: list[NotifyRecord], params: Mapping[str, str]) -> tuple[list[Not
         "TotalPage": -(-len(rows) // size),
     }
     return rows[(page - 1) * size : page * size], page_fields
-
-
-def _parse_time_ms(params: Mapping[str, str], name: str) -> int:
-    try:
-        found = datetime.strptime(params.get(name, ""), "%Y-%m-%dT%H:%M:%S%z")
-    except ValueError:
-        raise ApiError("MalformedParam", f"%s, {name} is not yyyy-MM-ddTHH:mm:ssZ.") from None
-    return int(found.timestamp() * 1000)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from emulator.live.api_errors import ApiError
 
@@ -56,3 +57,11 @@ def texts(params: Params, name: str) -> list[str]:
     named = [(shape.fullmatch(key), value) for key, value in params.items()]
     found = {int(match[1]): value for match, value in named if match}
     return [found[n] for n in sorted(found)]
+
+
+def time_ms(params: Params, name: str) -> int:
+    try:
+        found = datetime.strptime(params.get(name, ""), "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        raise ApiError("MalformedParam", f"%s, {name} is not yyyy-MM-ddTHH:mm:ssZ.") from None
+    return int(found.timestamp() * 1000)

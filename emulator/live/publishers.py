@@ -11,11 +11,11 @@ import hmac
 import ipaddress
 import re
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from emulator.live.account import TAKES_OVER
+from emulator.live.account import BACKUP, TAKES_OVER
 from emulator.live.backend import Live
 from emulator.live.fields import Unfit
 from emulator.live.streams import Session, Stream, StreamKey
@@ -26,6 +26,8 @@ from emulator.media.push import PublishRejected, Push
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001
 """The code of the exception callback for such a URL (docs/platform/live.md §2.1)."""
+SWITCHED = 1
+"""The code of the switch callback; the service's own is UNCONFIRMED."""
 MAX_ENDED = 1_000
 MAX_LINE_CHARS = 1_000
 LOCAL = "localhost"
@@ -46,20 +48,24 @@ class Publishers:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._backups: dict[StreamKey, list[BackupFeed]] = defaultdict(list)
         self.ended_connections: deque[EndedConnection] = deque(maxlen=MAX_ENDED)
 
-    def admit(self, push: Push) -> PublisherFeed:
+    def admit(self, push: Push) -> PublisherFeed | BackupFeed:
         ingest, key = self._locate(push)
         self._check_auth_key(push)
         found = self._live.streams.find(key)
-        if found and found.live and self._live.account.ingest.second_publisher == TAKES_OVER:
+        second = self._live.account.ingest.second_publisher
+        if found and found.live and second == BACKUP:
+            return BackupFeed(self._backups[key])
+        if found and found.live and second == TAKES_OVER:
             self._live.unpublish(key)
         arguments = {name: value for name, value in push.arguments.items() if name != "vhost"}
         try:
             stream, session = self._live.push(key, ingest=ingest, arguments=arguments)
         except Unfit as unfit:
             raise PublishRejected(str(unfit)) from unfit
-        return PublisherFeed(self._live, stream, session)
+        return PublisherFeed(self._live, stream, session, self._backups[key])
 
     def connection_ended(self, push: Push | None, peer: str, reason: str) -> None:
         stream = f"{push.app}/{push.stream}" if push else ""
@@ -117,8 +123,11 @@ def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
 class PublisherFeed:
     """One publisher's session; its tags go to whatever records its stream."""
 
-    def __init__(self, live: Live, stream: Stream, session: Session) -> None:
+    def __init__(
+        self, live: Live, stream: Stream, session: Session, backups: list[BackupFeed]
+    ) -> None:
         self._live, self._stream, self._session = live, stream, session
+        self._backups = backups
         self._source = Source()
 
     def take(self, tag: Tag) -> None:
@@ -133,14 +142,43 @@ class PublisherFeed:
             raise PublishRejected(message) from error
 
     def publisher_left(self) -> None:
-        if self._is_live():
+        if not self._is_live():
+            return
+        if not self._backups:
             self._live.unpublish(self._stream.key)
+            return
+        self._backups.pop(0).take_over(self)
+        key, ingest = self._stream.key, self._session.ingest
+        self._live.post_incident("switch", ingest, key, SWITCHED, "the backup stream took over")
 
     def _is_live(self) -> bool:
         return (
             self._session.ended_ms is None
             and self._live.streams.find(self._stream.key) is self._stream
         )
+
+
+class BackupFeed:
+    """The backup publisher of dual-stream ingest: nothing shows it, until the main one leaves and
+    the session goes on with it (docs/platform/live.md §2.1)."""
+
+    def __init__(self, waiting: list[BackupFeed]) -> None:
+        self._waiting = waiting
+        self._main: PublisherFeed | None = None
+        waiting.append(self)
+
+    def take_over(self, main: PublisherFeed) -> None:
+        self._main = main
+
+    def take(self, tag: Tag) -> None:
+        if self._main is not None:
+            self._main.take(tag)
+
+    def publisher_left(self) -> None:
+        if self._main is not None:
+            self._main.publisher_left()
+        elif self in self._waiting:
+            self._waiting.remove(self)
 
 
 def _is_address(host: str) -> bool:

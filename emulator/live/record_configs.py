@@ -24,6 +24,7 @@ CONTAINERS = {OSS: ("m3u8", "flv", "mp4", "cmaf"), VOD: ("m3u8", "flv", "mp4")}
 SLICED = ("m3u8", "cmaf")
 CYCLE_S = {"m3u8": 21_600, "cmaf": 21_600, "flv": 3_600, "mp4": 3_600}
 VOD_CYCLE_S = 3_600
+MAX_WINDOW_MS = 7 * 24 * 3_600_000
 NUMBERS = ("CycleDuration", "SliceDuration")
 VOD_WORDS = (
     "AutoCompose",
@@ -177,6 +178,8 @@ def _oss_rule(live: Live, params: Params, bucket: str, before: Rule | None = Non
 
 
 def _vod_rule(live: Live, params: Params) -> Rule:
+    if parameters.word(params, "AutoCompose", ("OFF", "ON")) == "ON":
+        parameters.need(params, "ComposeVodTranscodeGroupId")
     formats = parameters.rows(params, "RecordFormat")
     for row in formats:
         parameters.word(row, "Format", ("", *CONTAINERS[VOD]))
@@ -211,7 +214,20 @@ def _rule(live: Live, params: Params, storage: str, parts: Parts, bucket: str = 
         bucket=bucket,
         created_ms=live.clock.now_ms(),
         api_fields=api_fields,
+        window=_window(params) if storage == OSS else None,
     )
+
+
+def _window(params: Params) -> tuple[int, int] | None:
+    """Return when a timed configuration records, in ms; None for one that always does. It is for
+    one stream, and lasts seven days at most (docs/platform/live.md §6)."""
+    if not (params.get("StartTime") or params.get("EndTime")):
+        return None
+    parameters.need(params, "StreamName", "StartTime", "EndTime")
+    begins_ms, ends_ms = (parameters.time_ms(params, name) for name in ("StartTime", "EndTime"))
+    if params["StreamName"] == "*" or not begins_ms < ends_ms <= begins_ms + MAX_WINDOW_MS:
+        raise ApiError("MalformedParam", "%s, a time is for one stream and for 7 days at most.")
+    return begins_ms, ends_ms
 
 
 def _formats(params: Params, name: str) -> list[Json]:

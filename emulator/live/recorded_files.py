@@ -6,6 +6,7 @@ It must not decide when that is.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from emulator.live.account import PREFIX, Rule
@@ -93,6 +94,20 @@ def _prefix(rule: Rule, container: str) -> str:
     rows = format_list.get("RecordFormat", []) if isinstance(format_list, dict) else []
     named = [row.get("OssObjectPrefix") for row in rows if row.get("Format") == container]
     return str(named[0]) if named and named[0] else PREFIX
+
+
+def vod_event(key: StreamKey, span: Span, sequence: int) -> dict[str, object]:
+    """Return the event that ApsaraVideo VOD sends of a recording (docs/platform/live.md §4.1)."""
+    return {
+        "EventType": "AddLiveRecordVideoComplete",
+        "Status": "success",
+        "VideoId": hashlib.md5(f"{key}{span.began_ms}{sequence}".encode()).hexdigest(),
+        "DomainName": key.domain,
+        "AppName": key.app,
+        "StreamName": key.stream,
+        "RecordStartTime": utc(span.began_ms),
+        "RecordEndTime": utc(span.stopped_ms),
+    }
 
 
 def file_callback_body(recording: Recording, uri: str, span: Span) -> dict[str, object]:

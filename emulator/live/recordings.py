@@ -11,8 +11,17 @@ from collections.abc import Callable, Mapping
 from emulator.live.account import Rule
 from emulator.live.api_errors import ApiError
 from emulator.live.clock import Timeline
+from emulator.live.notify_records import VOD_EVENT
 from emulator.live.objects import Outside
-from emulator.live.recorded_files import FLV, RecordedFiles, Span, file_callback_body, span_of, uri
+from emulator.live.recorded_files import (
+    FLV,
+    RecordedFiles,
+    Span,
+    file_callback_body,
+    span_of,
+    uri,
+    vod_event,
+)
 from emulator.live.streams import Recording, Session, Stream, StreamKey, Tail, utc
 from emulator.live.switches import Switches
 from emulator.media.flv_recording import FlvRecording
@@ -79,7 +88,7 @@ class Recordings:
             self._pause(stream, stream.recording, "interruption", at)
 
     def begin(self, stream: Stream, session: Session, at: int) -> None:
-        if session.rule is None:
+        if session.rule is None or not session.rule.is_in_force(at):
             raise ApiError("CodeConfigNotFound")
         if error := self._find_error(session.rule):
             self._post_error(stream, *error)
@@ -157,6 +166,14 @@ class Recordings:
         recording.flv = recording.flv or self._recorded_files.flv_recording(stream, recording.rule)
         self._count(+1)
         self._cut_when_full(stream, recording, at)
+        if recording.rule.window:
+            _begins_ms, ends_ms = recording.rule.window
+            self._timeline.at(ends_ms, lambda when: self._end_window(stream, recording, when))
+
+    def _end_window(self, stream: Stream, recording: Recording, at: int) -> None:
+        """End what a timed configuration records (docs/platform/live.md §6)."""
+        if stream.recording is recording:
+            self._finish(stream, at)
 
     def _pause(self, stream: Stream, recording: Recording, by: str, at: int) -> None:
         self._stop_clock(recording, at)
@@ -217,6 +234,11 @@ class Recordings:
         if flv is not None and flv.frames == 0:
             return
         sequence = len(stream.files)
+        if recording.rule.storage == "vod":
+            video = vod_event(stream.key, span, sequence)
+            stream.files.append(video)
+            self._post(stream.key, VOD_EVENT, video)
+            return
         for container in recording.rule.formats:
             name = uri(stream.key, recording.rule, container, span, sequence)
             try:

@@ -43,6 +43,11 @@ class Wire(NamedTuple):
         return dict((*self.query, *self.form))
 
 
+RPC_MISMATCH_STATUS = 400
+"""The status of a wrong secret in RPC style, as the official core expects it (docs/platform/live.md
+§1.5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A caller's identity as claimed, and the signature that proves it."""
@@ -71,6 +76,11 @@ def read_claim(wire: Wire) -> Claim:
 def callback_signature(domain: str, timestamp: int, key: str) -> str:
     """Return the signature of a callback (docs/platform/live.md §3)."""
     return hashlib.md5(f"{domain}|{timestamp}|{key}".encode()).hexdigest()
+
+
+def vod_signature(url: str, signed_at: int, key: str) -> str:
+    """Return the signature of an event of ApsaraVideo VOD (docs/platform/live.md §4.1)."""
+    return hashlib.md5(f"{url}|{signed_at}|{key}".encode()).hexdigest()
 
 
 def sign_acs3(string_to_sign: str, secret: str) -> str:
@@ -118,6 +128,7 @@ def _check_signature(credential: Credential, claim: Claim) -> None:
             "SignatureDoesNotMatch",
             "Specified signature is not matched with our calculation. "
             f"server string to sign is:{claim.string_to_sign}",
+            status=RPC_MISMATCH_STATUS if claim.scheme == RPC else None,
         )
 
 

@@ -4,6 +4,7 @@ with publishers, commands and callbacks."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.runtime import RuntimeOptions
 
-from emulator.live import LiveInThread, Remote
+from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.actions import ACTIONS, LIVE_VERSION
-from emulator.live.signatures import callback_signature
+from emulator.live.rate import Limiters
+from emulator.live.signatures import callback_signature, vod_signature
+from emulator.live.switches import Switches
 from tests.emulator.test_emulator_live_sdks import OK, PresentSdk
 from tests.support.receiver import receiving
 
@@ -203,6 +206,81 @@ def test_a_configuration_into_vod_serves_commands_as_one_into_oss_does(
     api("AddLiveRecordVodConfig", **APP, OnDemand=7)
     control.publish("room")
     assert PresentSdk(api.address).record("start") == OK
+
+
+def test_a_recording_into_vod_is_vod_s_event_at_vod_s_address_and_no_callback_of_live() -> None:
+    with receiving() as vod, receiving() as live_receiver:
+        notify = replace(load_account().notify, vod_url=f"{vod.address}/vod", vod_key="k" * 16)
+        with LiveInThread(replace(load_account(), notify=notify)) as live:
+            control, api = Remote(live.address), Api(live.address)
+            control.notify(record_url=live_receiver.address)
+            api("DeleteLiveAppRecordConfig", **APP)
+            api("AddLiveRecordVodConfig", **APP, OnDemand=0)
+            control.publish("room")
+            control.advance(10)
+            control.unpublish("room")
+            control.advance(200)
+            (event,) = vod.take(1)
+    assert (event.body["EventType"], event.body["StreamName"]) == (
+        "AddLiveRecordVideoComplete",
+        "room",
+    )
+    stamp = event.headers["x-vod-timestamp"]
+    signed = vod_signature(f"{vod.address}/vod", int(stamp), "k" * 16)
+    assert event.headers["x-vod-signature"] == signed
+    assert "file" not in [callback.event for callback in live_receiver.arrived]
+
+
+def test_composing_needs_the_group_that_composes(api: Api) -> None:
+    composed = {**APP, "StreamName": "v", "AutoCompose": "ON"}
+    assert api.refused("AddLiveRecordVodConfig", **composed) == "MissingParam"
+    api("AddLiveRecordVodConfig", **composed, ComposeVodTranscodeGroupId="g-1")
+
+
+WINDOW = {"StartTime": "2027-01-01T10:00:00Z", "EndTime": "2027-01-01T11:00:00Z"}
+BEGINS_S = 1_798_797_600
+
+
+def test_a_timed_configuration_records_inside_its_window_only(api: Api, control: Remote) -> None:
+    timed = {**APP, **BUCKET, **WINDOW, "StreamName": "room", "RecordFormat": [MP4]}
+    api("AddLiveAppRecordConfig", **timed, OnDemand=0)
+    ahead = BEGINS_S - int(control.get("clock")["now_ms"]) // 1000
+    control.publish("room")
+    assert control.state("room")["recording"] is None
+    control.unpublish("room")
+    control.advance(ahead + 60)
+    control.publish("room")
+    assert control.state("room")["recording"]["state"] == "recording"
+    control.advance(3_600)
+    assert control.state("room")["recording"] is None
+    assert control.state("room")["files"][-1]["stop_time"] == BEGINS_S + 3_600
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"StreamName": "*"},
+        {"EndTime": "2027-01-09T10:00:00Z"},
+        {"EndTime": WINDOW["StartTime"]},
+        {"EndTime": "tomorrow"},
+    ],
+)
+def test_a_window_is_for_one_stream_and_seven_days_at_most(api: Api, wrong: dict[str, str]) -> None:
+    timed = {**APP, **BUCKET, **WINDOW, "StreamName": "room", "RecordFormat": [MP4], **wrong}
+    assert api.refused("AddLiveAppRecordConfig", **timed) == "MalformedParam"
+
+
+def test_the_other_actions_have_limits_of_their_own() -> None:
+    limiters = Limiters(Switches())
+    added = [limiters.allows("AddLiveAppRecordConfig", 0) for _call in range(31)]
+    assert added == [True] * 30 + [False]
+    assert limiters.allows("DescribeLiveRecordConfig", 0)
+    assert limiters.allows("AddLiveAppRecordConfig", 1_000)
+
+
+def test_a_domain_says_since_when_it_is_there(api: Api) -> None:
+    detail = api("DescribeLiveDomainDetail", **LIVE)["DomainDetail"]
+    assert detail["GmtCreated"] == detail["GmtModified"] == "2026-01-01T00:00:00Z"
 
 
 def test_recording_into_a_bucket_that_is_not_there_breaks_as_it_begins(

@@ -112,6 +112,22 @@ def test_or_it_takes_over(tmp_path: Path) -> None:
         take_over(Port(live))
 
 
+def test_or_it_is_a_backup_that_nothing_shows_until_the_first_one_leaves(tmp_path: Path) -> None:
+    account = replace(load_account(), ingest=replace(QUICK, second_publisher="backup"))
+    with LiveInThread(account, buckets=tmp_path) as live, receiving() as receiver:
+        port = Port(live)
+        port.control.notify(stream_url=receiver.address, switch_url=receiver.address)
+        with Encoder(f"{port.rtmp}/app/room") as main, Encoder(f"{port.rtmp}/app/room") as backup:
+            receiver.take(1)
+            main.cut()
+            receiver.take(2)
+            assert (port.is_live("room"), backup.refusal) == (True, "")
+        until(lambda: not port.is_live("room"), "the end of both")
+        events = [callback.query.get("action") for callback in receiver.take(3)]
+        assert len(port.control.state("room")["sessions"]) == 1
+    assert events == ["publish", None, "publish_done"]
+
+
 def take_over(port: Port) -> None:
     with Encoder(f"{port.rtmp}/app/room") as first, Encoder(f"{port.rtmp}/app/room") as second:
         port.ends_with("the service ended the stream")
