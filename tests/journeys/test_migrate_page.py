@@ -3,6 +3,7 @@ stage that acts, and back."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -46,11 +47,16 @@ class Reader:
         if words[0] == "make":
             self._deploys()
             return ""
-        wait = self.stage.live.advance  # stands for the seconds that setup waits
         sure = ["--yes"] if "apply" in words else []  # which asks at a terminal alone
-        ran = CliRunner().invoke(main, [*words[1:], *sure], input="y\n" * 9, obj=wait)
+        typed = [*words[1:], *sure]
+        ran = CliRunner().invoke(main, typed, input="y\n" * 9, obj=self._waits)
         assert ran.exit_code == 0, f"{words}: {ran.output}"
         return ran.output
+
+    def _waits(self, seconds: float) -> None:
+        """Let the seconds that setup waits pass, with the reconcile of their minute."""
+        self.stage.live.advance(seconds)
+        self.stage.reconcile()
 
     def _deploys(self) -> None:
         hosts = {"LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1"}
@@ -105,23 +111,33 @@ def test_the_page_leads_from_automatic_recording_to_a_stage_that_acts_and_back(
     reader.publishes("room1")
     assert "would have been sent" in reader.types("live-record", "history")
     assert stage.sent("room1") == []
-    reader.types("live-record", "policy", "mode", "act")
-    stage.live.advance(10)
-    stage.reconcile()
+    reader.types("live-record", "setup", "--stage", "prod", "--act")
     assert stage.sent("room1") == ["start"]
-    reader.types("live-record", "setup")
     reader.publishes("room2")
     stage.until_sent("room2", "start")
     reader.types("live-record", "doctor")
     assert "room2" in reader.types("live-record", "list")
 
+    reader.types("live-record", "setup", "--stage", "prod", "--observe")
     reader.types("live-record", "setup", "--stage", "prod", "--undo")
     reader.publishes("room3")
-    reader.types("live-record", "list")
-    reader.types("live-record", "policy", "mode", "observe")
     assert stage.sent("room3") == []
 
     reader.records(MANUAL)
     reader.types("live-record", "emergency")
     reader.publishes("room4")
     assert reader.types("live-record", "emergency").endswith("next publish on.\n")
+
+
+def test_without_the_step_to_act_setup_leaves_automatic_recording_as_it_is(reader: Reader) -> None:
+    reader.writes_policy()
+    reader.types("make", "deploy")
+    reader.types("live-record", "setup")
+    reader.writes_policy()
+    for command in ("test", "diff", "apply"):
+        reader.types("live-record", "policy", command)
+    reader.stage.live.advance(10)
+    ran = CliRunner().invoke(main, ["setup", "--stage", "prod", "--yes"], obj=time.sleep)
+    assert ran.exit_code == 0, ran.output
+    reader.publishes("room1")
+    assert reader.stage.sent("room1") == []
