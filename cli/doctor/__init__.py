@@ -73,6 +73,7 @@ def doctor(
     except Failure as error:
         raise NothingInspected(error.message) from None
     options = f"--url {url}" if url else f"--stage {target.name}"
+    output.name_stage(target.name, plain=not as_json)
     stage_ref = StageRef(
         target.url, options, f" --live {live}" if live else "", instances, _is_local(target)
     )

@@ -108,6 +108,7 @@ def setup(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
     api = Api(target.url, target.token, language=texts.current_language())
+    output.name_stage(target.name, plain=not as_json)
     found = stage_of(target, api, os.environ)
     account = account_at(target.live)
     backup = load_backup(found.name, found.url)

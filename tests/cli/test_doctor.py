@@ -131,7 +131,8 @@ class Ground:
     def _execute(self, words: Sequence[str]) -> None:
         match words:
             case ["live-record", *rest]:
-                code, output = self.types(*rest)
+                sure = ["--yes"] if rest[:2] == ["policy", "apply"] else []  # it asks at a terminal
+                code, output = self.types(*rest, *sure)
                 assert code == 0, output
             case ["aliyun", "live", action, *options]:
                 self.account.ask(action, **_named(options))

@@ -159,7 +159,7 @@ def test_the_first_stream_after_it_is_recorded_and_confirmed_by_live(person: Per
 def test_a_second_run_has_nothing_to_do_and_sends_nothing(person: Person) -> None:
     person.does()
     wrote = person.wrote()
-    assert person.does().strip() == "nothing to do"
+    assert person.does().strip() == "stage dev\nnothing to do"
     assert person.wrote() == wrote
 
 
@@ -211,7 +211,7 @@ def test_a_key_that_live_keeps_to_itself_is_not_set_again_each_time(
 ) -> None:
     person.control.switch(record_key_is_told=is_told)
     person.does()
-    assert person.does().strip() == "nothing to do"
+    assert person.does().strip() == "stage dev\nnothing to do"
 
 
 def test_a_key_that_the_stage_knows_stays_though_it_is_not_the_first(tmp_path: Path) -> None:
@@ -525,7 +525,7 @@ def test_undo_leaves_what_somebody_else_has_changed_since(person: Person) -> Non
 
 
 def test_undo_with_nothing_to_undo_says_so(person: Person) -> None:
-    assert person.does("--undo").strip() == "nothing to do"
+    assert person.does("--undo").strip() == "stage dev\nnothing to do"
 
 
 def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Person) -> None:

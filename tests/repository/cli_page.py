@@ -18,8 +18,7 @@ _NAME = "live-record"
 _WIDTH_CHARS = 100
 _INTRODUCTION = """\
 Written by `python -m tests.repository.cli_page` from the commands themselves. `--language zh` or a
-Chinese locale prints this help and the answers about streams and policy in Chinese; findings of
-`doctor`, `setup`, `deploy` and `probe` are English. `--json` prints the answer of the
+Chinese locale prints this help and the answers in Chinese. `--json` prints the answer of the
 [HTTP API](http-api.md).
 
 A command that changes something needs `--stage NAME`, or `--url` and `--token`. A command that only
