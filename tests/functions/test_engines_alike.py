@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -175,6 +176,24 @@ def reading(stage: Edge, random: Random) -> object:
     return api(stage, "GET", f"{path_of(random)}{which}", **query)
 
 
+def token(stage: Edge, random: Random) -> object:
+    """Add, list or revoke a token."""
+    name = random.choice(("tv", "guest", "ops", "a b", "\ud800"))
+    body = {
+        "name": name,
+        "digest": random.choice(("a" * 64, "b" * 64, "A", "")),
+        "scopes": random.choice((["read"], ["read", "policy"], [], ["admin"])),
+        "streams": random.choice(([], ["*/*/*"], ["a/b"], ["a/b/\ud800"])),
+        "until": random.choice(("2020-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "now")),
+    }
+    chosen = {key: value for key, value in body.items() if random.random() < 0.7}
+    path = f"/v1/tokens/{quote(name, errors='surrogatepass')}"
+    method = random.choice(("GET", "POST", "POST", "DELETE"))
+    if method == "POST":
+        return api(stage, method, "/v1/tokens", chosen)
+    return api(stage, method, path if method == "DELETE" else "/v1/tokens")
+
+
 def publishing(stage: Edge, random: Random) -> object:
     key, age = any_key(random), random.choice((0, 0, 0, 400))
     ingest = INGEST_OF[key.domain]
@@ -253,5 +272,5 @@ def applying(stage: Edge, random: Random) -> object:
 
 ACTS = (
     *(command, command, listing, listing, reading, publishing, publishing, recorded, recorded),
-    *(asking, passing, passing, answering, applying),
+    *(asking, passing, passing, answering, applying, token),
 )
