@@ -34,7 +34,7 @@ def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> 
         )
     if scope not in owner.scopes:
         raise Forbidden(
-            f"the token {owner.name} may not {scope}",
+            f"the token {owner.name} does not have the scope {scope}",
             hint=f"use one with the scope {scope}",
         )
     return owner
