@@ -141,9 +141,9 @@ class Api:
             self._url, answer, "stage", "settings", "store", "policy", "live", "matches"
         )
 
-    def rejected_callbacks(self) -> Json:
-        """Return the callbacks that the answering instance rejected as unverified."""
-        answer = self._call("GET", "/callbacks/stream/refused")
+    def rejected_callbacks(self, stream: str) -> Json:
+        """Return why the answering instance rejected callbacks that claim to be about a stream."""
+        answer = self._call("GET", "/callbacks/stream/refused", query={"stream": stream})
         return _require_fields(self._url, answer, "refused", "last")
 
     def _call(

@@ -168,16 +168,15 @@ def reason_sentence(status: Json, rejected: Json | None) -> str:
         "stopping": _("{stream} is being stopped: {reason}"),
     }
     sentence = sentences.get(status["phase"], _("{stream} is not recorded: {reason}"))
-    more = _rejected_callback(status["stream"], rejected) if rejected else ""
+    more = _rejected_callback(rejected) if rejected else ""
     return sentence.format(stream=status["stream"], reason=status["reason"]["text"]) + more
 
 
-def _rejected_callback(stream: str, rejected: Json) -> str:
+def _rejected_callback(rejected: Json) -> str:
     """Return a clause about the newest rejected callback of a stream that was never live."""
-    ours = [callback for callback in rejected["last"] if callback["stream"] == stream]
-    if not ours:
+    if not rejected["last"]:
         return ""
-    newest = ours[0]
+    newest = rejected["last"][0]
     clause = _(
         "; and a callback that claims to be about it was rejected at {time},"
         " because nothing proved that Live sent it: {why}"

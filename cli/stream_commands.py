@@ -170,7 +170,7 @@ def why(api: Api, stream: str, as_json: bool) -> int:
     The exit codes are those of status.
     """
     answer = api.status(stream)
-    rejected = None if answer["ever_live"] else api.rejected_callbacks()
+    rejected = None if answer["ever_live"] else api.rejected_callbacks(answer["stream"])
     if as_json:
         output.as_json({**answer, "refused": rejected})
     else:

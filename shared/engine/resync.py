@@ -39,19 +39,19 @@ class Resync:
         self._replayed: dict[Undelivered, None] = {}
 
     def compare(
-        self, domain: str, may_go_on: Callable[[], bool], *, only_unknown: bool = False
+        self, domain: str, may_go_on: Callable[[], bool], *, only_awaited: bool = False
     ) -> Steps[int]:
         """Feed each difference between the online list and the records; return how many there
         were. What there is no time for is found again next time.
 
-        Streams without a record come first; with `only_unknown` only they are fed, which in a
-        burst is all that hurries.
+        Streams without a record come first, then those that are online and wait for a poll to show
+        it; with `only_awaited` only these are fed, which in a burst is all that hurries.
         """
         snapshot = yield from do(ListOnline(domain))
         fed = 0
         if snapshot is None:
             return fed
-        for key, polled in _unknown(snapshot) if only_unknown else _differences(snapshot):
+        for key, polled in _awaited(snapshot) if only_awaited else _differences(snapshot):
             if not may_go_on():
                 break
             yield from self._recorder.handle_alone(key, polled, ONLY_STORE)
@@ -86,6 +86,15 @@ def _unknown(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
     for key, published in snapshot.online.items():
         if key not in known:
             yield key, Polled(published, snapshot.asked_at)
+
+
+def _awaited(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
+    """Yield the streams that the list shows and that nothing is started for before it does."""
+    yield from _unknown(snapshot)
+    for watched in snapshot.watched:
+        published = snapshot.online.get(watched.key)
+        if published is not None and watched.doubted:
+            yield watched.key, Polled(published, snapshot.asked_at)
 
 
 def _differences(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:

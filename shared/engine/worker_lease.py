@@ -16,6 +16,8 @@ ALIVE_MS = 2_000
 WAKE_PAUSE_MS = 1_500
 """Pause between two wake-up calls of all instances: each instance that starts costs."""
 HEARTBEAT_S = 1.0
+BACKFILL_LEAST_MS = 1_000
+"""Least pause between two reads of the online lists, whoever asks for them."""
 BACKFILL_AGAIN_MS = 10_000
 """Pause between two reads of the online lists while a burst is being sent."""
 
@@ -92,6 +94,8 @@ class BackfillTimer:
         return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
-        """Return True if the lists have not been read since the last burst."""
+        """Return True if the lists were last read before the last burst and a second ago."""
         burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
-        return burst_ms is not None and (resync_ms is None or burst_ms < resync_ms)
+        if burst_ms is None or resync_ms is None:
+            return burst_ms is not None
+        return burst_ms < resync_ms and resync_ms >= BACKFILL_LEAST_MS

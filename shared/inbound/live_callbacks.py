@@ -208,8 +208,13 @@ def without_future(headers: Mapping[str, str], event: RecordEvent) -> RecordEven
 
 
 def _latest_ms(headers: Mapping[str, str]) -> int:
+    return (signed_at_s(headers) + AHEAD_S) * 1000
+
+
+def signed_at_s(headers: Mapping[str, str]) -> int:
+    """Return the second in which the callback was signed. Call it after `verify`."""
     lowered = {name.lower(): value for name, value in headers.items()}
-    return (int(lowered["ali-live-timestamp"]) + AHEAD_S) * 1000
+    return int(lowered["ali-live-timestamp"])
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:

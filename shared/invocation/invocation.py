@@ -203,15 +203,20 @@ class Invocation:
         LiveError."""
         return self._live.online(domain)
 
-    def resync(self, *, only_unknown: bool = False) -> int:
+    def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
         differences there were. The resulting commands are sent with the rest of what is due."""
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
         return self._each_alone(
-            compare(domain.streaming, self.has_time, only_unknown=only_unknown)
+            compare(domain.streaming, self.has_time, only_awaited=only_awaited)
             for domain in domains
         )
+
+    def read_lists_soon(self) -> None:
+        """Have a reconcile read the online lists within a second or two, as in a burst: they show
+        which of the streams that wait for a poll are live."""
+        self._backfill_timer.note_burst()
 
     def replay_undelivered(self) -> int:
         """Replay the callbacks that Live could not deliver, of every domain that the policy names;
@@ -285,7 +290,7 @@ class Invocation:
             lease=self._lease,
             marks=StepMarks(app.store),
             backfill_timer=self._backfill_timer,
-            backfill=lambda: self.resync(only_unknown=True),
+            backfill=lambda: self.resync(only_awaited=True),
             put_in_order=self.put_in_order,
             wake=app.wake,
             wait=app.wait,

@@ -74,9 +74,11 @@ class CancelDelayAsked(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """Live's callback reports a publish; `time` is the callback's own."""
+    """Live's callback reports a publish; `time` is the callback's own. `needs_poll`: its signature
+    may have been replayed, so that nothing is started before a poll shows the stream."""
 
     time: int
+    needs_poll: bool = False
 
 
 class Unpublished(Struct, frozen=True):

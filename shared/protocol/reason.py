@@ -57,6 +57,7 @@ class Reason(OpenEnum):
     PUBLISHED_TWICE = "published_twice"
     PUBLISHED_LATE = "published_late"
     PUBLISHED_UNSEEN = "published_unseen"
+    PUBLISHED_DOUBTED = "published_doubted"
     PUBLISH_TIME_LEARNT = "publish_time_learnt"
     UNPUBLISHED = "unpublished"
     UNPUBLISHED_LATE = "unpublished_late"

@@ -15,6 +15,7 @@ from shared.protocol.derived.due_times import (
     counts_against_quota,
     due_at,
     ends_at,
+    queue_priority,
 )
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.state.recording import StreamRecord
@@ -169,7 +170,8 @@ def taken(db: sqlite3.Connection, scope: str) -> int:
 def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
     """Return how many that wait for this quota are more urgent, or as urgent and older."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
-    queue_position = (-save.quota.priority, since, *_columns(save.key))
+    priority = queue_priority(save.if_no_slot, save.quota.priority)
+    queue_position = (-priority, since, *_columns(save.key))
     (found,) = db.execute(
         "SELECT count(*) FROM record WHERE waits=?"
         " AND (-priority, since, domain, app, stream) < (?,?,?,?,?)",
@@ -186,7 +188,7 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
     since = record.pending.since if record.pending else 0
     rule = quota.rule if counts_against_quota(record) else None
     in_line = due is not None and due <= now
-    order = (command_priority(record), quota.priority, since)
+    order = (command_priority(record), queue_priority(record, quota.priority), since)
     return due, int(in_line), *order, rule, waits, ends_at(record)
 
 

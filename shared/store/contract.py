@@ -234,6 +234,8 @@ def furthest_slot_ms(interval: float) -> float:
     return max(MAX_SLOT_WAIT_MS + interval, MAX_THROTTLE_PAUSE_MS)
 
 
+SIGNED_KEPT_S = 600
+"""s for which it is known which streams a signature has named: longer than any is valid."""
 COMMANDS, POLLS = "commands", "polls"
 """The rate limits: of the commands that change a recording, and of the polls."""
 POLL_RATE_PER_S = 50

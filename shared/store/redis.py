@@ -27,6 +27,7 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
+    SIGNED_KEPT_S,
     STEP_MS,
     URGENT_PAUSE_MS,
     Claimed,
@@ -159,6 +160,12 @@ class RedisStore:
         others, known = self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS)
         _state_of(*known).continuity(self._store_id, 0)
         return int(others)
+
+    def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
+        """Note that a signature of this second has named the stream; return whether it is one of
+        the first `most` streams that such a signature has named."""
+        arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
+        return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True if one more worker should be woken: none was woken within `ms`, and none is

@@ -16,6 +16,7 @@ from shared.protocol.derived.due_times import (
     counts_against_quota,
     due_at,
     ends_at,
+    queue_priority,
 )
 from shared.protocol.derived.phase import phase
 from shared.protocol.file import File, PushArgs
@@ -97,7 +98,8 @@ def encode_save(save: Save, interval: float) -> str:
 def _queue_position(save: Save) -> str:
     """Of two that are as pressing the more urgent goes first, then the older."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
-    return f"{_LOWEST_POINTS - save.quota.priority:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
+    points = 2 * _LOWEST_POINTS - queue_priority(save.if_no_slot, save.quota.priority)
+    return f"{points:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
 
 
 def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:

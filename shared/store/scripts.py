@@ -74,6 +74,7 @@ DELAY_SLOTS = Script("delay_slots", RATE_LIMIT_ALWAYS)
 RATE_LIMIT_USE = Script("rate_limit_use", RATE_LIMIT)
 NOW = Script("now", CLOCK)
 REGISTER = Script("register", WATCHED_CLOCK_ALWAYS)
+IS_AMONG_FIRST = Script("is_among_first", CLOCK)
 MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT_ALWAYS, repeatable=False)
 """Repeated, it would find its own wake-up noted, and nobody would be woken."""
 TOUCH = Script("touch", ALWAYS)
@@ -101,5 +102,5 @@ ALL = (
         NOW,
     ),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
-    *(MOVE_MISPLACED, ACCEPT),
+    *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST),
 )

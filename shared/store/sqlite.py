@@ -42,6 +42,7 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
+    SIGNED_KEPT_S,
     STEP_MS,
     Claimed,
     Condition,
@@ -225,6 +226,21 @@ class SqliteStore:
                 "SELECT count(*) FROM worker WHERE name=?", (name,)
             ).fetchone()
         return int(all_of_them) - 1
+
+    def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
+        """Note that a signature of this second has named the stream; return whether it is one of
+        the first `most` streams that such a signature has named."""
+        row = (second, *_columns(key))
+        with self._writing() as db:
+            if db.execute(_SIGNED, row).fetchone():
+                return True
+            db.execute("DELETE FROM signed WHERE second < ?", (second - SIGNED_KEPT_S,))
+            (count,) = db.execute(
+                "SELECT count(*) FROM signed WHERE second=?", (second,)
+            ).fetchone()
+            if count < most:
+                db.execute("INSERT INTO signed VALUES (?,?,?,?)", row)
+            return bool(count < most)
 
     @_even_if_full
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
@@ -823,6 +839,7 @@ _KEEP = """
     push_args=coalesce(excluded.push_args, push_args)
 """
 """The last report holds where it says more: `File.later` in SQL."""
+_SIGNED = "SELECT 1 FROM signed WHERE second=? AND domain=? AND app=? AND stream=?"
 _NAME_TAKEN = """
     SELECT 1 FROM file WHERE domain=:domain
     AND (uri=:own OR uri=:uri AND (app, stream)<>(:app, :stream))

@@ -14,6 +14,7 @@ from shared.protocol import (
     FileLeft,
     Polled,
     Published,
+    RecordFailed,
     Remarked,
     Reported,
     TimePassed,
@@ -31,6 +32,9 @@ def stage(tmp_path: Path, clock: Clock) -> Stage:
     "event",
     [
         Remarked(is_exception=True, what="StreamFrozen"),
+        Reported("record_started", recording=True),
+        RecordFailed("AccessDenied", "no"),
+        FileFailed("transformat_error", "C", "m", "a.mp4"),
         CommandSettled("of-a-forgotten-record", Accepted("R")),
         Polled(None, NOON),
         TimePassed(),
@@ -48,9 +52,7 @@ def test_what_decides_nothing_writes_nothing(stage: Stage, event: Event) -> None
     "event",
     [
         Published(NOON),
-        Reported("record_started", recording=True),
         FileLeft("a.mp4", NOON, NOON + 1),
-        FileFailed("transformat_error", "C", "m", "a.mp4"),
     ],
     ids=lambda event: type(event).__name__,
 )

@@ -20,7 +20,8 @@ LONG_AGO = 100_000
 """Live's own times stop moving when they are this old."""
 
 
-PUBLISHES = (ScriptStep.PUBLISH, ScriptStep.SILENT_PUBLISH)
+PUBLISHES = (ScriptStep.PUBLISH, ScriptStep.SILENT_PUBLISH, ScriptStep.DOUBTED_PUBLISH)
+DOUBTED = (ScriptStep.DOUBTED_PUBLISH, ScriptStep.DOUBTED_REPLAY)
 
 
 class Clock(Ground):
@@ -42,13 +43,13 @@ class Clock(Ground):
             skew = self.scenario.skew
             live, says = truth.publish(live, at, at + skew, self.scenario.switches)
             world = world._replace(live=live)
-            if script_step is ScriptStep.PUBLISH:
-                world = self.posted(world, Published(at))
+            if script_step is not ScriptStep.SILENT_PUBLISH:
+                world = self.posted(world, Published(at, script_step in DOUBTED))
         elif script_step is ScriptStep.UNPUBLISH:
             live, says = truth.unpublish(live, self.delay)
             world = self.posted(world._replace(live=live), Unpublished(NOW))
-        elif script_step is ScriptStep.REPLAYED_PUBLISH:
-            world = self.posted(world, Published(at))
+        elif script_step in {ScriptStep.REPLAYED_PUBLISH, ScriptStep.DOUBTED_REPLAY}:
+            world = self.posted(world, Published(at, script_step in DOUBTED))
         elif script_step is ScriptStep.REPLAYED_END:
             world = self.posted(world, Unpublished(at))
         else:

@@ -19,6 +19,8 @@ class ScriptStep(str, Enum):
     UNPUBLISH = "unpublish"
     FOREIGN_START = "foreign start"
     REPLAYED_PUBLISH = "replayed publish"
+    DOUBTED_PUBLISH = "publish whose signature is an old one"
+    DOUBTED_REPLAY = "replayed publish whose signature is an old one"
     REPLAYED_END = "replayed publish_done"
 
 

@@ -32,6 +32,9 @@ PUBLISH, UNPUBLISH, FOREIGN = ScriptStep.PUBLISH, ScriptStep.UNPUBLISH, ScriptSt
 LIVE = (PUBLISH,)
 RECORDED = (PUBLISH, START)
 RETURNS = (UNPUBLISH, PUBLISH)
+DOUBTED = (ScriptStep.DOUBTED_PUBLISH,)
+RETURNS_DOUBTED = (UNPUBLISH, *DOUBTED)
+REPLAYED_DOUBTED = (ScriptStep.DOUBTED_REPLAY,)
 REPLAYED = (ScriptStep.REPLAYED_PUBLISH,)
 RETURNS_SILENTLY = (UNPUBLISH, ScriptStep.SILENT_PUBLISH)
 END_REPLAYED = (ScriptStep.REPLAYED_END,)
@@ -206,6 +209,9 @@ PAIRS = _named(
         faults=ALL,
     ),
     Scenario("published", script=(PUBLISH,), settings=recording(), faults=ALL),
+    Scenario("published, doubted", script=DOUBTED, settings=recording(), faults=ALL),
+    Scenario("returns, doubted", before=RECORDED, script=RETURNS_DOUBTED, faults=WIRE, budget=1),
+    Scenario("replayed, doubted", before=RECORDED, script=REPLAYED_DOUBTED, faults=WIRE),
     Scenario("unpublished", before=RECORDED, script=(UNPUBLISH,), faults=ALL),
     Scenario("replayed", before=(PUBLISH, START_STOP), script=REPLAYED, faults=ALL, budget=1),
     Scenario(

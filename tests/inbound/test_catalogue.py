@@ -141,6 +141,7 @@ def event(lots: Random, record: StreamRecord, now: int) -> Event:
         RestartAsked("ops"),
         CancelDelayAsked("ops"),
         Published(began),
+        Published(began, needs_poll=True),
         Published(record.session.time or began if record.session else began),
         Unpublished(began),
         Polled(None, now),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions import on_demand, record_events, relay, stream_events
-from shared.protocol import StartAsked
+from shared.protocol import StartAsked, StreamKey
 from tests.conftest import KEY, Clock
 from tests.support.callback_stage import HOST, INGEST, LESSON, RECORD_KEY, STREAM_KEY, TOKEN, Edge
 
@@ -201,3 +201,23 @@ def test_a_replayed_signature_proves_no_event_of_the_future(
     got = edge.ingest(time=str(clock.now // 1000 + ahead))
 
     assert got.status == status
+
+
+def test_no_name_that_an_unproved_request_claims_is_repeated(tmp_path: Path, clock: Clock) -> None:
+    edge = Edge(tmp_path, clock, LIVE_RECORD_API_TOKENS="ops:read:ops-token-0000000")
+    edge.ingest(key=StreamKey(KEY.domain, KEY.app, "call-this-number"), app="guessed.example.com")
+    edge.ingest(id=KEY.stream, time="99999999999")
+    answers = {
+        stream: edge.call(
+            stream_events,
+            "GET",
+            "/callbacks/stream/refused",
+            query={"stream": stream},
+            headers={"Authorization": "Bearer ops-token-0000000"},
+        ).json
+        for stream in ("", str(KEY))
+    }
+
+    assert "call-this-number" not in json.dumps(answers)
+    assert answers[""]["last"] == []
+    assert "later than its signature" in answers[str(KEY)]["last"][0]["why"]

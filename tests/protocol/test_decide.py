@@ -14,6 +14,7 @@ from shared.protocol import (
     FileLeft,
     IfNotLive,
     Phase,
+    Published,
     Reason,
     RecordFailed,
     Reported,
@@ -41,7 +42,7 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
-from shared.protocol.derived.due_times import counts_against_quota
+from shared.protocol.derived.due_times import counts_against_quota, queue_priority
 from shared.protocol.derived.explain import explain
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.intent import IdempotencyKey, Intent
@@ -63,6 +64,72 @@ def test_a_wanted_stream_is_started_when_it_comes_up() -> None:
     story = Story().start().answer(StreamNotLive("StreamNotFound")).publish()
 
     assert story.sent == ["start", "start"]
+
+
+# --- a publish whose signature may have been replayed -------------------------------------------
+
+
+def publish_doubted(story: Story) -> Story:
+    return story.happens(Published(story.now, needs_poll=True))
+
+
+def test_a_publish_that_may_be_replayed_starts_nothing_before_a_poll_shows_the_stream() -> None:
+    story = publish_doubted(Story(by_rule()))
+    assert (story.sent, story.phase) == ([], Phase.WAITING)
+
+    story.passes(2 * SECOND).seen(NOON)
+    assert story.sent == ["start"]
+
+
+def test_a_publish_that_was_made_up_starts_nothing_and_is_forgotten() -> None:
+    story = publish_doubted(Story(by_rule()))
+    story.passes(5 * SECOND).missed().passes(10 * SECOND).missed()
+    story.passes(24 * HOUR_MS)
+
+    assert (story.sent, story.record.intent.wanted) == ([], False)
+    assert story.record.forget_at is not None
+
+
+def test_a_later_publish_that_may_be_replayed_starts_nothing_anew() -> None:
+    story = Story(by_rule()).publish().answer().passes(MINUTE)
+    assert publish_doubted(story).sent == ["start"]
+
+    story.passes(5 * SECOND).seen(NOON)
+    assert story.sent == ["start", "start"], "one start tells: Live records, or does so again"
+    assert story.record.session_number == 1
+
+
+def test_a_later_publish_that_was_real_is_a_session_once_a_poll_shows_it() -> None:
+    story = publish_doubted(Story(by_rule()).publish().answer().passes(MINUTE))
+    story.passes(2 * SECOND).seen(NOON + MINUTE)
+
+    assert (story.record.session_number, story.sent) == (2, ["start", "start"])
+
+
+def test_after_its_session_a_publish_that_may_be_replayed_waits_for_a_poll_too() -> None:
+    story = Story(by_rule()).publish().answer().goes_off().passes(MINUTE)
+    assert publish_doubted(story).sent == ["start"]
+
+    story.passes(SECOND).seen(story.now - SECOND)
+    assert story.sent == ["start", "start"]
+
+
+def test_of_one_priority_streams_that_a_poll_has_shown_are_started_first() -> None:
+    callback_one, seen_one = Story(by_rule()), Story(by_rule())
+    for story in (callback_one, seen_one):
+        story.lane_is_free = False
+    callback_one.publish()
+    seen_one.publish().seen(NOON)
+
+    order = [queue_priority(one.record, 3) for one in (seen_one, callback_one)]
+    assert order == sorted(order, reverse=True)
+    assert order[0] > order[1] > queue_priority(seen_one.record, 2)
+
+
+def test_what_is_only_to_be_polled_and_may_be_made_up_comes_last() -> None:
+    assert command_priority(publish_doubted(Story(by_rule())).record) > command_priority(
+        owing(Command.START)
+    )
 
 
 def test_a_stream_nobody_asked_for_is_left_alone() -> None:

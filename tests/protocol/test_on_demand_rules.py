@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from shared.protocol import (
+    Event,
     FileFailed,
     Phase,
     Reason,
+    RecordFailed,
     Remarked,
     Reported,
     StartAsked,
@@ -115,12 +117,20 @@ def test_terms_know_of_no_status_callbacks_at_first() -> None:
 PAUSED = Reported("record_paused", recording=False)
 
 
-def test_a_pause_of_a_session_that_nobody_told_of_may_last_when_the_start_is_one_already() -> None:
-    story = (
-        Story(StreamSettings(status_known=True)).happens(PAUSED).start().answer(AlreadyStarted())
-    )
+@pytest.mark.parametrize(
+    "event",
+    [
+        PAUSED,
+        Reported("record_started", recording=True),
+        RecordFailed("AccessDenied", "no"),
+        FileFailed("transformat_error", "code", "message", "a.mp4"),
+        Remarked(is_exception=True, what="1001"),
+    ],
+)
+def test_a_report_about_a_stream_that_nobody_knows_leaves_nothing(event: Event) -> None:
+    story = Story().happens(event)
 
-    assert story.passes(10 * SECOND).sent == ["start", "restart"]
+    assert (story.record.is_blank, story.history) == (True, [])
 
 
 def test_an_end_of_a_session_that_nobody_told_of_counts_as_an_interruption() -> None:

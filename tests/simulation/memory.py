@@ -19,6 +19,7 @@ from shared.protocol.derived.due_times import (
     counts_against_quota,
     due_at,
     ends_at,
+    queue_priority,
 )
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.file import File
@@ -34,6 +35,7 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
+    SIGNED_KEPT_S,
     STEP_MS,
     Claimed,
     Condition,
@@ -107,6 +109,7 @@ class Shared:
         default_factory=dict
     )
     ledger: dict[StreamKey, list[tuple[int, Edge]]] = field(default_factory=dict)
+    signed: dict[int, set[StreamKey]] = field(default_factory=dict)
     forgotten: int = 0
     is_full: bool = False
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -243,7 +246,8 @@ class MemoryStore:
         if save.if_no_quota is None or rule is not None:
             return ""
         since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
-        queue_position = (-save.quota.priority, since, save.key)
+        priority = queue_priority(save.if_no_slot, save.quota.priority)
+        queue_position = (-priority, since, save.key)
         for scope, cap in _caps(save.quota):
             ahead = sum(row.queue_position() < queue_position for row in self._waiting(scope))
             if self.shared.taken.get(scope, 0) + ahead >= cap:
@@ -397,6 +401,16 @@ class MemoryStore:
                 del runners[one]
             runners[name, who] = now + ms
             return sum(kind == name for kind, _ in runners) - 1
+
+    def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
+        with self.shared.lock:
+            signed = self.shared.signed
+            for old in [old for old in signed if old < second - SIGNED_KEPT_S]:
+                del signed[old]
+            streams = signed.setdefault(second, set())
+            if len(streams) < most:
+                streams.add(key)
+            return key in streams
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         now, woken = self._clock(), f"woken {name}"
@@ -569,7 +583,7 @@ def _row(record: StreamRecord, version: int, quota: ConcurrencyQuota, waits: str
         version,
         NEVER if due is None else due,
         command_priority(record),
-        quota.priority,
+        queue_priority(record, quota.priority),
         record.pending.since if record.pending else 0,
         quota.rule if counts_against_quota(record) else None,
         waits,

@@ -12,11 +12,12 @@ from shared.protocol.derived.due_times import counts_against_quota
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.claim import claim
 from shared.protocol.state.confirmation import Confirmation, LastReport, StartSource
+from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
 from shared.store import Store
-from shared.store.contract import Claimed, Save, Stored
-from tests.conftest import NOON, Clock, OpenStore, owing, saving
+from shared.store.contract import SIGNED_KEPT_S, Claimed, Save, Stored
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
 
 
 def room(name: str) -> StreamKey:
@@ -42,6 +43,34 @@ def test_of_two_starts_the_more_urgent_goes_first_then_the_older(store: Store) -
     put(store, "patient", priority=-5, since=NOON - 99)
 
     assert taken(store) == ["urgent", "old", "young", "patient"]
+
+
+def test_of_one_priority_a_stream_that_a_poll_has_shown_goes_first(store: Store) -> None:
+    """What only callbacks have told of may be made up."""
+    for name, publish_time in (("told", None), ("seen", NOON)):
+        start = owing(Command.START, key=replace(KEY, stream=name))
+        policy = replace(start.intent, requester=Requester.POLICY)
+        session = Session(1, NOON, NOON, publish_time)
+        store.save_or_claim(saving(replace(start, intent=policy, session=session)))
+
+    assert [key.stream for key in store.take_due(2, 2000)] == ["seen", "told"]
+
+
+def test_the_first_streams_of_a_signature_are_known_however_often_they_come(
+    another_store: OpenStore,
+) -> None:
+    one, other = another_store(), another_store()
+    named = [replace(KEY, stream=str(number)) for number in range(4)]
+    first = [
+        store.is_among_first(1_763_800_000, key, 3)
+        for store, key in zip((one, other) * 2, named, strict=True)
+    ]
+
+    assert first == [True, True, True, False]
+    assert [one.is_among_first(1_763_800_000, key, 3) for key in named] == first
+    assert one.is_among_first(1_763_800_001, named[3], 3)
+    assert one.is_among_first(1_763_800_002 + SIGNED_KEPT_S, KEY, 3)
+    assert one.is_among_first(1_763_800_000, named[3], 3), "it is long over, and forgotten"
 
 
 def test_what_one_has_taken_nobody_else_is_handed(another_store: OpenStore) -> None:

@@ -84,12 +84,39 @@ def ends_at(record: StreamRecord) -> int:
 PRIORITY_OF = {Command.STOP: 0, Command.CANCEL_DELAY: 0, Command.RESTART: 1, Command.START: 2}
 
 
+_LAST_NUMBER = max(PRIORITY_OF.values()) + 1
+
+
 def command_priority(record: StreamRecord) -> int:
     """Return the rank when slots are short, lowest first: a command that ends a bill, then one that
-    splits a recording, then one that begins it. What is only to be forgotten comes last."""
+    splits a recording, then one that begins it. What is only to be forgotten comes last, and so
+    does a poll of a stream that only a callback has told of: many may be made up."""
     if record.forget_at is not None:
-        return max(PRIORITY_OF.values()) + 1
-    return PRIORITY_OF[record.pending.command] if record.pending else 0
+        return _LAST_NUMBER
+    if record.pending:
+        return PRIORITY_OF[record.pending.command]
+    return _LAST_NUMBER if _is_only_polled(record) else 0
+
+
+def _is_only_polled(record: StreamRecord) -> bool:
+    session = record.session
+    if session is None or session.publish_time is not None or record.ever_claimed:
+        return False
+    return session.state is SessionState.ENDING and not (record.flight or record.doubts)
+
+
+def queue_priority(record: StreamRecord, priority: int) -> int:
+    """Return the position among commands of one rank, highest first: by the rule's priority, and
+    of one priority the streams first that a poll has shown, or that a person wants recorded."""
+    return 2 * priority - _is_told_start(record)
+
+
+def _is_told_start(record: StreamRecord) -> bool:
+    """Return True for a start of policy for a publish that only a callback has told of."""
+    session, pending = record.session, record.pending
+    if session is None or pending is None or pending.command is not Command.START:
+        return False
+    return session.publish_time is None and record.intent.requester is Requester.POLICY
 
 
 def counts_against_quota(record: StreamRecord) -> bool:

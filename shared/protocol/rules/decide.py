@@ -61,7 +61,12 @@ def decide(
     continuity: Continuity = UNBROKEN,
 ) -> Decision:
     """Return what becomes of the record. `now` is the store's time, and `continuity` says how far
-    back that can be relied on."""
+    back that can be relied on.
+
+    A report about a stream that nobody knows decides nothing and leaves nothing, so that no made-up
+    name fills a store. Its publish, the online list or its file make a stream known."""
+    if record.is_blank and isinstance(event, _REPORTS):
+        return Decision(record, (), query_online=False, refused=None)
     reachable = over_the_gap(within_reach(record, now, settings), settings, continuity)
     transition = Transition(reachable, now, settings, continuity)
     if settings.observe:
@@ -80,6 +85,9 @@ def decide(
     return Decision(
         transition.record, tuple(transition.entries), transition.query_online, transition.refused
     )
+
+
+_REPORTS = (Reported, RecordFailed, FileFailed, Remarked)
 
 
 def is_worth_keeping(event: Event) -> bool:

@@ -24,7 +24,9 @@ from shared.protocol.stream import STARTS, Command
 
 def published(transition: Transition, event: Published) -> None:
     session, time = transition.record.session, event.time
-    if session is None:
+    if event.needs_poll:
+        _await_poll(transition, time)
+    elif session is None:
         _open(transition, Reason.PUBLISHED, time=time)
     elif session.time is None and _belongs(session, time):
         _learn_time(transition, session, time)
@@ -33,6 +35,26 @@ def published(transition: Transition, event: Published) -> None:
     else:
         same = time == session.began
         transition.add_entry(Reason.PUBLISHED_TWICE if same else Reason.PUBLISHED_LATE)
+
+
+def _await_poll(transition: Transition, time: int) -> None:
+    """Handle a publish whose signature may have been replayed: a poll has to show the stream before
+    anything is started, as if Live had denied it. Its time says nothing until then, either: a made
+    up one would make the real publish look late."""
+    session, rule = transition.record.session, transition.settings.rule
+    if transition.record.is_blank and rule.on_publish is not OnPublish.RECORD:
+        return  # nobody wants it, and it may be made up
+    if session is not None and time <= session.began:
+        transition.add_entry(Reason.PUBLISHED_LATE)
+    elif session is not None and time == session.unverified_publish_time:
+        transition.add_entry(Reason.PUBLISHED_TWICE)
+    elif session is not None and session.state is not SessionState.ENDED:
+        _look_first(transition, session, time, Reason.PUBLISHED_DOUBTED)
+    else:
+        _open(transition, Reason.PUBLISHED)
+        if transition.record.intent.wanted:
+            _mark_ending(transition, Reason.PUBLISHED_DOUBTED)
+            transition.change_session(start_not_found=True)
 
 
 def _follow(transition: Transition, session: Session, time: int) -> None:
@@ -46,15 +68,15 @@ def _follow(transition: Transition, session: Session, time: int) -> None:
     elif time == session.unverified_publish_time:
         transition.add_entry(Reason.PUBLISHED_TWICE)
     else:
-        _look_first(transition, session, time)
+        _look_first(transition, session, time, Reason.PUBLISHED_UNSEEN)
 
 
-def _look_first(transition: Transition, session: Session, time: int) -> None:
+def _look_first(transition: Transition, session: Session, time: int, reason: Reason) -> None:
     transition.change_session(unverified_publish_time=time)
     if session.state is SessionState.LIVE:
-        _mark_ending(transition, Reason.PUBLISHED_UNSEEN)
+        _mark_ending(transition, reason)
     else:
-        transition.add_entry(Reason.PUBLISHED_UNSEEN)
+        transition.add_entry(reason)
 
 
 def _belongs(session: Session, time: int) -> bool:
