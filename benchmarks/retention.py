@@ -1,8 +1,9 @@
 """Measures how a store grows over many days, by the development clock.
 
 `python -m benchmarks.retention --json` lets a sample of streams come up once and never again, day
-after day, half of them recorded by a rule and half wanted by nobody, and one stream come up every
-day. The recorder and the stores are the real ones; nothing is sent to Live.
+after day: a rule records a third of them, Live refuses the start of a third, and nobody wants the
+rest. Other streams come up every day. The recorder and the stores are the real ones; nothing is
+sent to Live.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.store_growth import AcceptingLive
 from cli.local.redis_server import Engine
@@ -33,7 +35,7 @@ from shared.protocol import (
     TimePassed,
     Unpublished,
 )
-from shared.protocol.command_errors import StreamNotLive
+from shared.protocol.command_errors import NoRecordConfig, StreamNotLive
 from shared.protocol.policy import OnPublish, Rule
 from shared.store import Store
 from shared.store.contract import DAY_MS, Filter
@@ -43,7 +45,7 @@ from shared.store.sqlite import SqliteStore
 NOON_MS = 1_763_800_000_000
 SECOND_MS = 1_000
 DOMAIN = "live.example.com"
-RECORDED, IGNORED, DAILY = "recorded", "ignored", "daily"
+RECORDED, REFUSED, IGNORED, DAILY = "recorded", "refused", "ignored", "daily"
 RATE_PER_S = 1_000_000.0
 LEASE_MS = 7_300
 BATCH_ROWS = 100
@@ -59,24 +61,34 @@ class VirtualClock:
 
 
 class QuietLive(AcceptingLive):
-    """A Live that accepts starts, and knows no stream any more once somebody asks."""
+    """A Live that accepts starts but of one application, and knows no stream any more once somebody
+    asks."""
 
-    def send(self, command: Command, _key: StreamKey) -> str:
+    def send(self, command: Command, key: StreamKey) -> str:
         if command is not Command.START:
             raise StreamNotLive("StreamNotFound")
-        return super().send(command, _key)
+        if key.app == REFUSED:
+            raise NoRecordConfig("CodeConfigNotFound")
+        return super().send(command, key)
 
 
-def settings_of(key: StreamKey, keep: int) -> StreamSettings:
+class Kept(NamedTuple):
+    """For how long a stream and its account are kept, in ms."""
+
+    keep: int
+    ledger: int
+
+
+def settings_of(key: StreamKey, kept: Kept) -> StreamSettings:
     records = OnPublish.IGNORE if key.app == IGNORED else OnPublish.RECORD
-    return StreamSettings(rule=Rule(on_publish=records), keep=keep)
+    return StreamSettings(rule=Rule(on_publish=records), keep=kept.keep, keep_ledger=kept.ledger)
 
 
 def story(key: StreamKey, began: int) -> Iterator[tuple[int, Event]]:
     """Yield what Live reports of one publish of a minute, and when (ms after it began)."""
     ended = began + 60 * SECOND_MS
     yield 0, Published(began)
-    if key.app != IGNORED:
+    if key.app in (RECORDED, DAILY):
         yield SECOND_MS, Reported("record_started", recording=True)
         file = f"record/{key.app}/{key.stream}/{began}.mp4"
         yield 61 * SECOND_MS, FileLeft(file, began, ended, 60 * SECOND_MS)
@@ -86,10 +98,10 @@ def story(key: StreamKey, began: int) -> Iterator[tuple[int, Event]]:
 class Days:
     """The days of one store."""
 
-    def __init__(self, store: Store, clock: VirtualClock, keep: int) -> None:
+    def __init__(self, store: Store, clock: VirtualClock, kept: Kept) -> None:
         self.store, self.clock = store, clock
         self._numbers = itertools.count()
-        settings = lambda key: settings_of(key, keep)  # noqa: E731 - in one line
+        settings = lambda key: settings_of(key, kept)  # noqa: E731 - in one line
         self._recorder = Recorder(settings, lambda: f"{next(self._numbers):016x}", LEASE_MS)
         self._effects = EffectHandler(
             store,
@@ -144,7 +156,7 @@ def live(days: Days, how_many: int, one_time: int, daily: int, every: int) -> Gr
     again = [StreamKey(DOMAIN, DAILY, f"room{number}") for number in range(daily)]
     for day in range(1, how_many + 1):
         names = (f"lesson-{day:04d}-{number:06d}" for number in range(one_time))
-        apps = itertools.cycle((RECORDED, IGNORED))
+        apps = itertools.cycle((RECORDED, REFUSED, IGNORED))
         days.plays([*(StreamKey(DOMAIN, next(apps), name) for name in names), *again])
         days.passes_until(NOON_MS + day * DAY_MS)
         if day % every == 0:
@@ -167,12 +179,17 @@ def engines(folder: Path) -> Iterator[dict[str, tuple[Store, VirtualClock]]]:
 
 def main(argv: list[str]) -> int:
     asked = _parser().parse_args(argv)
-    figures: dict[str, object] = {"days": asked.days, "keep_days": asked.keep}
+    kept = Kept(asked.keep * DAY_MS, asked.keep_ledger * DAY_MS)
+    figures: dict[str, object] = {
+        "days": asked.days,
+        "keep_days": asked.keep,
+        "keep_ledger_days": asked.keep_ledger,
+    }
     scenes = {"one_time": (asked.one_time, 0), "daily": (0, asked.daily)}
     for scene, (one_time, daily) in scenes.items():
         with tempfile.TemporaryDirectory(prefix="days-") as folder, engines(Path(folder)) as found:
             for name, (store, clock) in found.items():
-                days = Days(store, clock, asked.keep * DAY_MS)
+                days = Days(store, clock, kept)
                 grown = live(days, asked.days, one_time, daily, asked.every)
                 figures[f"{scene}_{name}"] = {"records": grown.records, "bytes": grown.bytes}
                 if not asked.json:
@@ -186,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--days", type=int, default=400)
     add("--keep", type=int, default=30, help="LIVE_RECORD_KEEP, in days (30)")
+    add("--keep-ledger", type=int, default=400, help="LIVE_RECORD_KEEP_LEDGER, in days (400)")
     add("--one-time", type=int, default=20, help="streams a day that come up once (20)")
     add("--daily", type=int, default=5, help="streams that come up every day (5)")
     add("--every", type=int, default=20, help="days between two figures (20)")
