@@ -58,7 +58,7 @@ class Planted:
     def __post_init__(self) -> None:
         names = ("stream-key", "record-key", "wake-key", "relay-key", "path-secret", "account-key")
         # Characters that quoting and JSON change, so that an encoded copy differs from the token.
-        self.secrets = {name: planted(name[:6]) for name in names}
+        self.secrets = {name: planted(name[:6]) for name in (*names, "push-sign")}
         self.secrets["api-token"] = planted('t"k%/=')
         self.secrets["other-token"] = planted("other&t")
         for kind in KINDS:
@@ -148,6 +148,12 @@ def callbacks(stack: Stack, plants: Planted) -> Mapping[str, str]:
     return {**urls, "stream_key": plants["stream-key"], "record_key": plants["record-key"]}
 
 
+def publish(stack: Stack, plants: Planted) -> None:
+    """Push a stream with a signed URL, whose arguments Live repeats in its callback."""
+    stream = {"domain": "push.example.com", "app": "app", "stream": "room1"}
+    stack.control("publish", **stream, arguments={"auth_key": plants["push-sign"]}, wait=True)
+
+
 class Person:
     """Somebody who calls the stage and types commands; all that comes back is kept."""
 
@@ -171,7 +177,7 @@ class Person:
         ran = CliRunner().invoke(main, words, input="y\n", obj=lambda _seconds: None)
         assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.output
         self.shown[f"{len(self.shown)} live-record {' '.join(words[:3])}"] = ran.output.encode()
-        return ran.output
+        return ran.stdout
 
 
 def whole_api(person: Person) -> None:
@@ -235,7 +241,7 @@ def test_no_secret_is_in_an_answer_a_log_or_the_store(
         register(DEV, Target(stack.fc, plants["api-token"], stack.live))
         monkeypatch.chdir(own)
         person = Person(stack, plants)
-        stack.control("publish", domain="push.example.com", app="app", stream="room1", wait=True)
+        publish(stack, plants)
         whole_api(person)
         plants.secrets["store-token"] = added(person)
         person.asks("GET", f"/v1/recordings/{ROOM}", plants["store-token"])
