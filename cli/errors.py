@@ -6,6 +6,7 @@ Every module of the command line raises these; click prints them. They must not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from gettext import gettext as _
 from typing import Any
 
 import click
@@ -23,11 +24,13 @@ class StageRefusal(Failure):
     """The stage refused the request; `problem` is its problem document (RFC 9457)."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
-        hint = f" ({problem['hint']})" if problem.get("hint") else ""
+        hint = _(" ({hint})").format(hint=problem["hint"]) if problem.get("hint") else ""
         names = [str(error["field"]) for error in _field_errors(problem) if "detail" not in error]
-        fields = f": {', '.join(names)}" if names else ""
+        fields = _(": {names}").format(names=_(", ").join(names)) if names else ""
+        code = problem.get("code", problem.get("title"))
+        sentence = _("{code}: {detail}{fields}{hint}")
         super().__init__(
-            f"{problem.get('code', problem.get('title'))}: {problem['detail']}{fields}{hint}"
+            sentence.format(code=code, detail=problem["detail"], fields=fields, hint=hint)
         )
         self.problem = dict(problem)
 

@@ -76,9 +76,9 @@ def list_line(row: Json) -> str:
     changed = row.get("changed_at")
     since = _("changed {time}").format(time=changed) if changed else ""
     more = _(", ").join(part for part in (live, since) if part)
-    line = status_line(row) + (f" [{more}]" if more else "")
+    line = status_line(row) + (_(" [{more}]").format(more=more) if more else "")
     lost = wrong_words(row)
-    return click.style(f"{lost}: {line}", fg="red") if lost else line
+    return click.style(_("{lost}: {line}").format(lost=lost, line=line), fg="red") if lost else line
 
 
 def _live_words() -> Mapping[str, str]:
@@ -235,7 +235,7 @@ def _queue_line(health: Json) -> str:
 def _phases_line(health: Json) -> str:
     phases = health.get("phases", {})
     counted = [f"{count} {phase_word(phase)}" for phase, count in phases.items() if count]
-    return ", ".join(counted)
+    return _(", ").join(counted)
 
 
 def clock_offset(offset_ms: int) -> str:

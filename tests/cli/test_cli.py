@@ -31,6 +31,7 @@ from cli.main import main
 from cli.paths import ROOT
 from cli.stage_registry import Target, register
 from cli.stream_names import stream_of
+from tests.support.chinese import HALF_WIDTH
 from tests.support.compute_emulator import eventually
 
 PUSHED = "push.example.com"
@@ -146,6 +147,27 @@ def test_a_note_is_kept_in_the_history(person: Person) -> None:
 
 def test_texts_are_chinese_where_that_is_asked(person: Person) -> None:
     assert "没有人要求录制该流" in person.says("why", of("nobody"), "--language", "zh")
+
+
+def test_an_answer_in_chinese_has_full_width_punctuation(person: Person) -> None:
+    person.publishes("punctuated")
+    person.fails("punctuated", "Throttling", times=20)
+    person.types("start", of("punctuated"))
+    lines = [
+        line
+        for words in (
+            ["list"],
+            ["why", of("punctuated")],
+            ["health"],
+            ["watch", "--once"],
+            ["history", of("punctuated")],
+            ["start", of("punctuated"), "--max-duration", "4"],
+            ["start", of("nobody-pushed"), "--if-not-live", "fail"],
+        )
+        for line in person.types(*words, "--language", "zh").output.splitlines()
+    ]
+
+    assert [line for line in lines if HALF_WIDTH.search(line)] == []
 
 
 def test_the_list_is_narrowed(person: Person) -> None:

@@ -6,6 +6,11 @@ import re
 
 CHINESE = "\u4e00-\u9fff"
 """The members of a character class: Chinese characters."""
+HALF_WIDTH = re.compile(
+    rf"[{CHINESE}][,;:!?](?!\w)|[,;!] ?[{CHINESE}]|: [{CHINESE}]"
+    rf"|[{CHINESE}] ?\(|\)[{CHINESE}]|[{CHINESE}]\.$"
+)
+"""Punctuation beside Chinese that is not Chinese."""
 NAMES = re.compile(
     r"""\{[^{}]*\} | %\(\w+\)s | `[^`]*` | "[^"]*" | '[^']*'     # placeholders and quotations
     | \(python3\ [^\uff09]*\uff09                                        # a command to copy
