@@ -758,6 +758,16 @@ def test_without_a_known_token_nothing_is_told(stage: Stage, token: str) -> None
     assert got.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize("most", [2**63, 10_000_000, 0, -1, 1.5, True])
+def test_a_cap_that_no_store_can_count_is_refused(stage: Stage, most: float) -> None:
+    """Once the script of the Redis stopped half-way."""
+    policy = {"domain": [{"streaming": KEY.domain}], "rule": [{"max_concurrent": most}]}
+    got = stage.ask("POST", "/v1/policy/apply", {"policy": policy, "replaces": 0})
+
+    assert got.status == 400
+    assert [fault["field"] for fault in got.json["errors"]] == ["policy: rule #1 max_concurrent"]
+
+
 def test_whoever_controls_recordings_may_not_change_the_policy(stage: Stage) -> None:
     """It says where callbacks are forwarded to, whose push URLs hold secrets."""
     policy = stage.ask("GET", "/v1/policy", token="aux-token").json["policy"]

@@ -103,6 +103,11 @@ def _error_of(live: LiveClient, call: str) -> str:
     return ""
 
 
+def _header(text: str) -> str:
+    """Return the text as it can stand in a header at all."""
+    return "".join(one for one in text if one.isascii() and one.isprintable()) or "x"
+
+
 class _Pages:
     """Ends a reading that would go on for ever, as the deadline of a call does."""
 
@@ -124,7 +129,8 @@ def live_answers() -> Iterator[Check]:
 
         def check(case: Case) -> None:
             body = case["body"].encode("utf-8", "surrogatepass")
-            wire.script(Step(http(case["status"], body, headers=case["headers"])))
+            headers = {_header(name): _header(str(text)) for name, text in case["headers"].items()}
+            wire.script(Step(http(case["status"], body, headers=headers)))
             error = _error_of(live, case["call"])
             assert SECRET not in error, error
             assert len(error) <= MAX_ERROR_CHARS, error
@@ -152,11 +158,15 @@ _refusals = st.sampled_from(
         *("CLUSTERDOWN x", "NOAUTH x", "WRONGTYPE x", "ERR unknown command", "BUSY x", "MOVED"),
     ]
 )
+_NO_ANSWERS = (
+    *("", "x", "*1\r\n$9\r\nx", "*x\r\n", "$x\r\n", ":x\r\n", "\x16\x03\x01\x02"),
+    "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+)
 _calls = st.sampled_from(["load", "history", "policy"])
 redis_cases = st.one_of(
     st.fixed_dictionaries({"call": _calls, "stored": _stored}),
     st.fixed_dictionaries({"call": _calls, "refusal": _refusals | texts}),
-    st.fixed_dictionaries({"call": _calls, "raw": texts | st.just("*1\r\n$9\r\nx")}),
+    st.fixed_dictionaries({"call": _calls, "raw": st.sampled_from(_NO_ANSWERS)}),
 )
 """What was stored, by whatever release; a refusal; or bytes that are no answer of any engine."""
 _HANDSHAKES = (b"HELLO", b"CLIENT", b"SELECT", b"AUTH", b"PING")

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).with_name("corpus")
 Case: TypeAlias = dict[str, Any]
 """What an edge is given, in values that JSON has; bytes are written as Latin-1."""
 
-CHOICES = frozenset(["call", "command", "faults", "kind", "proof"])
+CHOICES = frozenset(["call", "command", "faults", "kind", "proof", "raw"])
 """Parts of a case that choose what is done with it: they are never mutated."""
 ODD_TEXTS = (
     *("", " ", "*", ".", "..", "/", "%2F", "%", "%00", "\0", "\x1b[2J", "\r\nX: y", "\u202e", "甲"),

@@ -237,7 +237,8 @@ def stages() -> Iterator[Check]:
             data = case["text"].encode("utf-8", "surrogatepass")
             (folder / "stages.toml").write_bytes(data)
             with suppress(click.ClickException, Failure):
-                stage_registry.resolve_target(case["stage"], None, case["token"], changes=True)
+                token = case["token"] if isinstance(case["token"], str) else None
+                stage_registry.resolve_target(case["stage"], None, token, changes=True)
 
         yield check
 
