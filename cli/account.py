@@ -26,6 +26,8 @@ from shared.protocol.command_errors import LiveError, Retryable
 
 LIVE_URL = "https://live.aliyuncs.com"
 STS_URL = "https://sts.aliyuncs.com"
+RAM_URL = "https://ram.aliyuncs.com"
+NO_SUCH_ROLE = "EntityNotExist"
 WHO_AM_I = "GetCallerIdentity"
 CONNECT_MS, READ_MS = 5_000, 10_000
 DEVELOPMENT = Credentials("dev", "dev-secret")
@@ -51,11 +53,13 @@ class Declined(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A client of the account; `live` is the address of ApsaraVideo Live, `sts` that of STS."""
+    """A client of the account; `live` is the address of ApsaraVideo Live, `sts` and `ram` those of
+    STS and RAM."""
 
     credentials: Credentials
     live: str = LIVE_URL
     sts: str = STS_URL
+    ram: str = RAM_URL
 
     def ask(self, action: str, **params: object) -> Json:
         """Call `action` of Live, with parameters named as on the wire; raise Declined."""
@@ -64,17 +68,31 @@ class Account:
         if unknown := params.keys() - request.to_map().keys():
             raise TypeError(f"{action} takes no {', '.join(sorted(unknown))}")
         call = getattr(client, f"{_snake(action)}_with_options")
-        return self._call(action, lambda: call(request, _runtime()).to_map())
+        return self.call(action, lambda: call(request, _runtime()).to_map())
 
     def caller_identity(self) -> Json:
         """Return STS GetCallerIdentity; its IdentityType is Account for the root key."""
+        return self._rpc(self.sts, WHO_AM_I, "2015-04-01")
+
+    def has_role(self, name: str) -> bool:
+        """Return True if the account has the RAM role."""
+        try:
+            self._rpc(self.ram, "GetRole", "2015-05-01", RoleName=name)
+        except Declined as error:
+            if error.code.startswith(NO_SUCH_ROLE):
+                return False
+            raise
+        return True
+
+    def _rpc(self, address: str, action: str, version: str, **query: str) -> Json:
+        """Call an action of a service that this project has no client of."""
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
 
         params = Params(
-            action=WHO_AM_I,
-            version="2015-04-01",
-            protocol=self.sts.partition("://")[0].upper(),
+            action=action,
+            version=version,
+            protocol=address.partition("://")[0].upper(),
             pathname="/",
             method="POST",
             auth_type="AK",
@@ -82,8 +100,9 @@ class Account:
             req_body_type="formData",
             body_type="json",
         )
-        client = Client(_config(self.sts, self.credentials))
-        return self._call(WHO_AM_I, lambda: client.call_api(params, OpenApiRequest(), _runtime()))
+        client = Client(_config(address, self.credentials))
+        request = OpenApiRequest(query=query)
+        return self.call(action, lambda: client.call_api(params, request, _runtime()))
 
     def clock(self) -> datetime | None:
         """Return Live's time, to the second, from an unsigned request; None without an answer."""
@@ -93,7 +112,7 @@ class Account:
         except (requests.RequestException, KeyError, ValueError):
             return None
 
-    def _call(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
+    def call(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
         try:
             body = call()["body"]
         except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
@@ -168,6 +187,14 @@ def _runtime() -> object:
 
 def _snake(action: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", action).lower()
+
+
+def sdk_call(account: Account, client: Any, address: str, action: str, *parameters: object) -> Json:  # noqa: ANN401 - the SDK is untyped
+    """Call an action of another official client, at its own address; raise Declined."""
+    method = getattr(
+        client(_config(address, account.credentials)), f"{_snake(action)}_with_options"
+    )
+    return account.call(action, lambda: method(*parameters, _runtime()).to_map())
 
 
 def rows_at(document: Mapping[str, object], *path: str) -> list[Json]:

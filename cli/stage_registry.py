@@ -139,6 +139,11 @@ def path() -> Path:
     return Path(os.environ.get(FILE) or STATE / "stages.toml")
 
 
+def tables() -> Mapping[str, Mapping[str, object]]:
+    """Return the tables of the stages file by the stage's name; raise Failure if it is no TOML."""
+    return {name: table for name, table in _read().items() if isinstance(table, dict)}
+
+
 def _read() -> dict[str, Any]:
     try:
         text = path().read_text(encoding="utf-8")

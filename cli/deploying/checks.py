@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cli.deploying.shapes import DOMAIN, FUNCTION, HTTP, TIMER, misfits
+from cli.deploying.shapes import CERTIFICATE, DOMAIN, FUNCTION, HTTP, TIMER, misfits
 from emulator.fc.schedule import parse_schedule
 
 CLEARED = (
@@ -38,6 +38,7 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
     component = resource.get("component")
     if component == "fc3-domain":
         yield from misfits(props, DOMAIN, key)
+        yield from _certificate(key, props)
     elif component == "fc3":
         shape = list(misfits(props, FUNCTION, key))
         yield from shape
@@ -48,6 +49,15 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
         yield f"{key} is of the component {component!r}, neither fc3 nor fc3-domain"
 
 
+def _certificate(key: str, props: Resource) -> Iterator[str]:
+    config = props.get("certConfig")
+    if not isinstance(config, dict) or config.get("certId"):
+        return
+    missing = [name for name in CERTIFICATE if name not in config]
+    if missing:
+        yield f"{key}.certConfig needs {', '.join(missing)}, or certId alone"
+
+
 def _cleared(key: str, props: Resource) -> Iterator[str]:
     for name in CLEARED:
         if name not in props:
@@ -56,6 +66,9 @@ def _cleared(key: str, props: Resource) -> Iterator[str]:
 
 def _function(key: str, props: Resource) -> Iterator[str]:
     yield from _ratio(key, props["cpu"], props["memorySize"])
+    role = str(props.get("role", ""))
+    if role != role.lower():
+        yield f"{key}.role is {role!r}: fc3 writes it in lower case. Name the role in lower case."
     yield from _variables(key, props.get("environmentVariables", {}))
     if "provisionConfig" in props and "scalingConfig" in props:
         yield f"{key} has both provisionConfig and scalingConfig, which exclude each other"

@@ -14,11 +14,17 @@ import click
 
 from cli import stage_registry
 from cli.api import Api
+from cli.deploying import limits
 from cli.deploying.checks import faults
 from cli.deploying.fingerprints import fingerprints
-from cli.deploying.release import plan_rollback, release, roll_back
+from cli.deploying.leftover import say_left_over
+from cli.deploying.limits import INSTANCES
+from cli.deploying.lock import only_one
+from cli.deploying.release import CODE_STEPS, STEPS, Release, release
+from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.serverless import Serverless
-from cli.deploying.stage import policy_of, runtime_of, stage_named
+from cli.deploying.smoke import smoke_test
+from cli.deploying.stage import Stage, policy_of, runtime_of, stage_named
 from cli.deploying.store_identity import accept_store, store_id_of, with_store_id
 from cli.errors import Failure
 from cli.packaging import PACKAGES, Packaged, build, folder_of
@@ -28,6 +34,7 @@ from cli.variables import misspelt
 from emulator.fc.template import BadTemplate, environments
 from shared.config import example_faults
 
+STORE, SMOKE = "store", "smoke"
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
 _STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")
@@ -43,7 +50,7 @@ def check() -> None:
         names = list(environments(template.with_name("env.yaml")))
     except BadTemplate as error:
         raise Failure(str(error)) from None
-    found = {name: faults(stage_named(name, os.environ).resources()) for name in names}
+    found = {name: _stage_faults(stage_named(name, os.environ)) for name in names}
     wrong = [f"{name}: {fault}" for name, each in found.items() for fault in each]
     _fail_on([*misspelt(os.environ), *wrong, *_policy_faults(names)], "s.yaml")
     click.echo(f"s.yaml is sound in every stage: {', '.join(names)}")
@@ -66,6 +73,10 @@ def _faults_of(policy: Path) -> Iterator[str]:
         yield failure.message
 
 
+def _stage_faults(stage: Stage) -> list[str]:
+    return [*faults(stage.resources()), *limits.faults(stage, [])]
+
+
 @click.command()
 @_STAGE
 @click.option(
@@ -74,43 +85,102 @@ def _faults_of(policy: Path) -> Iterator[str]:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="policy file; policy.STAGE.toml by default, or else policy.toml",
 )
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([*STEPS, STORE, SMOKE]),
+    help="run this step alone; may be repeated",
+)
+@click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
+@click.option(
+    "--instances",
+    default=INSTANCES,
+    show_default=True,
+    type=click.IntRange(1),
+    help="your quota of Function Compute instances in the region",
+)
 @_YES
-def deploy(stage: str, policy_file: Path | None, sure: bool) -> None:
+def deploy(
+    *,
+    stage: str,
+    policy_file: Path | None,
+    only: tuple[str, ...],
+    dry_run: bool,
+    instances: int,
+    sure: bool,
+) -> None:
     """Check, package and deploy STAGE.
 
-    At the end its triggers and routes point to the new release.
+    At the end its triggers and routes point to the new release. Each step changes only what
+    differs, so a deploy that failed goes on where it stopped.
     """
     need_checkout("deploy")
+    policy = policy_file or policy_of(stage)
+    target = _checked_stage(stage, policy, instances)
+    if not dry_run:
+        _confirm(f"Deploy {stage}?", stage, sure)
+    chosen = only or (*STEPS, STORE, SMOKE)
+    with only_one(stage):
+        if any(step in (*CODE_STEPS, STORE) for step in chosen):
+            store_id = store_id_of(Serverless(target), target)
+            target = with_store_id(target, store_id)
+        steps = [step for step in STEPS if step in chosen]
+        wanted = _release_of(target, policy, steps, dry_run)
+        changes = release(target, Serverless, wanted, _say).changes if steps else ()
+        if not dry_run and STORE in chosen:
+            accept_store(stage, store_id, _say)
+    if not only:
+        say_left_over(target, _say)
+    _summarize(stage, changes, dry_run=dry_run)
+    if not dry_run and SMOKE in chosen:
+        smoke_test(stage, _say)
+
+
+def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
+    """Return the stage if it can be deployed; raise a Failure with all that prevents it."""
     runtime = runtime_of(os.environ)
     code, files_code = (folder_of(each, runtime) for each in PACKAGES)
-    target_stage = stage_named(stage, os.environ, code=code, files_code=files_code)
-    policy = policy_file or policy_of(stage)
-    found = target_stage.faults(packed_policy(policy))
-    _fail_on([*misspelt(os.environ), *found], f"the stage {stage}")
-    s = Serverless(target_stage)
-    _confirm(f"Deploy {stage}?", stage, sure)
-    store_id = store_id_of(s, target_stage)
-    target_stage = with_store_id(target_stage, store_id)
-    s = Serverless(target_stage)
+    stage = stage_named(name, os.environ, code=code, files_code=files_code)
+    others = limits.other_shares(stage)
+    for each in limits.unknown(others):
+        _say(f"warning: {each}")
+    found = [*stage.faults(packed_policy(policy)), *limits.faults(stage, others, instances)]
+    _fail_on([*misspelt(os.environ), *found], f"the stage {name}")
+    return stage
+
+
+def _release_of(stage: Stage, policy: Path, only: Sequence[str], dry_run: bool) -> Release:
+    """Return what is to be deployed, with the packages built if a step needs them."""
+    if not any(step in CODE_STEPS for step in only):
+        return Release("", lambda _props: "", only, dry_run)
+    runtime = runtime_of(os.environ)
     made = [build(runtime, each, policy=policy, warn=_say) for each in PACKAGES]
-    named = _named(made[0], datetime.now(timezone.utc), target_stage.environment)
-    release(s, target_stage.functions(), named, _say)
-    accept_store(stage, store_id, _say)
+    trees = {str(each.folder): str(each.manifest["tree"]) for each in made}
+    label = _named(made[0], datetime.now(timezone.utc), stage.environment)
+    return Release(label, lambda props: trees[props["code"]], only, dry_run)
+
+
+def _summarize(stage: str, changes: Sequence[str], *, dry_run: bool) -> None:
+    if not changes:
+        _say(f"{stage}: nothing {'would change' if dry_run else 'changed'}")
+    else:
+        _say(f"{stage}: {len(changes)} {'would change' if dry_run else 'changed'}")
 
 
 @click.command()
 @_STAGE
 @_YES
 def rollback(stage: str, sure: bool) -> None:
-    """Roll STAGE back to the previous release."""
+    """Roll STAGE back to what served before."""
     need_checkout("rollback")
     target_stage = stage_named(stage, os.environ)
     s = Serverless(target_stage)
-    plan = plan_rollback(s, target_stage.functions())
-    for warning in plan.warnings:
-        _say(f"warning: {warning}")
-    _confirm(f"Roll {stage} back to {plan.release}?", stage, sure)
-    roll_back(s, plan, _say)
+    with only_one(stage):
+        plan = plan_rollback(s, target_stage.functions())
+        for warning in plan.warnings:
+            _say(f"warning: {warning}")
+        _confirm(f"Roll {stage} back to {plan.release}?", stage, sure)
+        roll_back(s, plan, _say)
 
 
 def _fail_on(found: list[str], subject: str) -> None:

@@ -1,176 +1,202 @@
-"""A release: a version of every function, and an alias that points to it; a rollback moves it.
+"""A release: a version of every function, an alias that points to it, and what leads to the alias.
 
-The deploy and rollback commands call it. Whatever is slow or may fail comes first: until the
-aliases are moved, the previous release serves.
+The deploy command calls it. Whatever is slow or may fail comes first: until the aliases are moved,
+the previous release serves. Each step looks first, so that a deploy which failed goes on from
+there, and one without changes changes nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
-from cli.deploying.fingerprints import changed
-from cli.deploying.stage import ALIAS
+from cli.deploying.content import content_of
+from cli.deploying.deployed import Commands, Deployed
+from cli.deploying.description import ADDRESSES, describe
+from cli.deploying.stage import Stage
+from cli.deploying.steps import (
+    Alias,
+    AsyncCalls,
+    Code,
+    Domain,
+    Reservation,
+    Step,
+    Triggers,
+    reserved_in,
+)
 from cli.errors import Failure
 
 Say = Callable[[str], None]
-_ADDRESS = re.compile(r"\b(urlInternet|urlIntranet|domainName)\b['\"]?:\s*['\"]?([^\s'\",]+)")
-_ABSENT = re.compile(r"\b(Function|Alias)NotFound\b")
-
-
-class Commands(Protocol):
-    """Serverless Devs: `run` returns its redacted output, `ask` every mapping in its JSON."""
-
-    def run(self, *words: str) -> str: ...
-    def ask(self, *words: str) -> list[dict[str, Any]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    number: int
-    release: str
-    """The version's description; it begins with a time and sorts by it."""
+Trees = Callable[[Mapping[str, Any]], str]
+CODE_STEPS = ("functions", "alias")
+"""Those that need the packages."""
+STEPS = (*CODE_STEPS, "triggers", "reservations", "domain")
+ADDRESS_OF = {"LIVE_RECORD_WAKE_URL": "reconcile", "LIVE_RECORD_RELAY_URL": "relay"}
+"""The variables that hold the address of a function's own http trigger."""
+KEY_OF = {
+    "LIVE_RECORD_WAKE_URL": "LIVE_RECORD_WAKE_KEY",
+    "LIVE_RECORD_RELAY_URL": "LIVE_RECORD_RELAY_KEY",
+}
+"""Without the key, the address is of no use, and the functions refuse it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rollback:
-    """The aliases to point elsewhere, by function, and what a person should know before."""
+class Release:
+    """What is to be deployed. `label` begins with the time and is part of each version's
+    description; `trees` returns the hash of the package that a function runs from."""
 
-    release: str
-    versions: Mapping[str, int]
-    warnings: Sequence[str]
+    label: str
+    trees: Trees
+    only: Sequence[str] = STEPS
+    is_dry_run: bool = False
 
-
-def release(s: Commands, functions: Sequence[str], named: str, say: Say) -> None:
-    """Release all functions; `named` describes each version and begins with the time."""
-    for function in functions:
-        say(f"{function}: code and configuration")
-        s.run(function, "deploy", "--function", "-y")
-    for function in functions:
-        s.run(function, "version", "publish", "--description", named)
-    for function in functions:
-        _point_alias(s, function, "latest", say)
-    say("triggers, routes, asynchronous calls, instances")
-    for address in _addresses(s.run("deploy", "-y")):
-        say(address)
+    def includes(self, step: str) -> bool:
+        return step in self.only
 
 
-def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
-    """Return how to go back to the release before the serving one; after it, a second plan goes
-    further back.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`changes`: what was done, or would be done in a dry run."""
 
-    A function that had no version in that release stays as it is: nothing in that release calls
-    it.
-    """
-    versions = {function: _versions(s, function) for function in functions}
-    serving = {function: _serving(s, function) for function in functions}
-    before = _release_before(versions, serving)
-    then = {function: _newest(versions[function], before) for function in functions}
-    absent = [
-        f"{function} had no version in {_named(before)} and stays as it is"
-        for function in functions
-        if then[function] is None
+    stage: Stage
+    changes: Sequence[str]
+
+
+def release(
+    stage: Stage, commands_of: Callable[[Stage], Commands], wanted: Release, say: Say
+) -> Outcome:
+    """Release the stage; return what changed. `commands_of` returns the `s` of a stage, whose
+    environment changes once the addresses of its triggers are known."""
+    changes: list[str] = []
+    if any(wanted.includes(step) for step in CODE_STEPS):
+        stage = _with_addresses(stage, commands_of, wanted, say, changes)
+    s = commands_of(stage)
+    _run(steps_of(stage, s, Deployed(s), wanted), wanted, say, changes)
+    return Outcome(stage, changes)
+
+
+def steps_of(stage: Stage, s: Commands, deployed: Deployed, wanted: Release) -> Iterator[Step]:
+    """Yield the steps in the order in which they are run: what is called before what calls it."""
+    resources = stage.resources()
+    functions = {key: each["props"] for key, each in resources.items() if is_function(each)}
+    after = deployed.serving_time(functions) if _needs_code(wanted) else ""
+    codes = [
+        Code(s, deployed, key, content, describe(wanted.label, after, content))
+        for key, props in functions.items()
+        for content in [content_of(props, wanted.trees(props)) if _needs_code(wanted) else ""]
     ]
-    return Rollback(
-        _named(before),
-        {
-            function: version.number
-            for function, version in then.items()
-            if version is not None and version.number != serving[function]
-        },
-        [*absent, *_about_secrets(versions, serving, before)],
+    serving = {key: deployed.serving(key) for key in functions} if _needs_code(wanted) else {}
+    yield from _chosen(codes, wanted)
+    aliases = [Alias(s, deployed, code, serving.get(code.subject)) for code in codes]
+    yield from _chosen(aliases, wanted)
+    for key, props in functions.items():
+        yield from _chosen(_callers(s, deployed, key, props), wanted)
+    yield from _chosen(_reservations(s, deployed, functions), wanted)
+    yield from _chosen(
+        [
+            Domain(s, deployed, key, each["props"], asks=not wanted.is_dry_run)
+            for key, each in resources.items()
+            if not is_function(each)
+        ],
+        wanted,
     )
 
 
-def roll_back(s: Commands, plan: Rollback, say: Say) -> None:
-    say(f"back to {plan.release}")
-    for function, number in plan.versions.items():
-        _point_alias(s, function, str(number), say)
+def is_function(resource: Mapping[str, Any]) -> bool:
+    return resource.get("component") == "fc3"
 
 
-def _newest(versions: Sequence[Version], release: str) -> Version | None:
-    """Return the newest version of that release or of one before it."""
-    known = (each for each in versions if each.release <= release)
-    return max(known, key=lambda each: each.number, default=None)
+def _needs_code(wanted: Release) -> bool:
+    return any(wanted.includes(step) for step in CODE_STEPS)
 
 
-def _about_secrets(
-    versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None], before: str
-) -> Iterator[str]:
-    """Yield a warning if the older release has other secrets, which would be in force again."""
-    serve = [
-        each for name, known in versions.items() for each in known if each.number == serving[name]
-    ]
-    now = max((each.release for each in serve), default="")
-    names = changed(now, before)
-    if names is None:
-        yield f"{_named(before)} may have other secrets: one of the releases says nothing of them"
-    elif names:
-        yield (
-            f"{_named(before)} has other secrets than those in force: {', '.join(names)}."
-            " The rollback revives the older ones. If they were replaced because somebody else"
-            " knew them, deploy the older code with today's secrets instead."
-        )
+def _chosen(steps: Sequence[Step], wanted: Release) -> Iterator[Step]:
+    yield from (step for step in steps if wanted.includes(step.name))
 
 
-def _named(release: str) -> str:
-    """Return a release's description without its fingerprints."""
-    return release.partition(" secrets: ")[0]
+def _callers(s: Commands, deployed: Deployed, key: str, props: Mapping[str, Any]) -> list[Step]:
+    """Return the steps for what calls a function by itself: triggers, asynchronous calls."""
+    steps: list[Step] = []
+    if props.get("triggers"):
+        steps.append(Triggers(s, deployed, key, props["triggers"]))
+    if props.get("asyncInvokeConfig"):
+        steps.append(AsyncCalls(s, deployed, key, props["asyncInvokeConfig"]))
+    return steps
 
 
-def _addresses(printed: str) -> Iterator[str]:
-    """Yield the addresses of triggers and domains. The rest repeats what was deployed, with every
-    environment variable."""
-    yield from dict.fromkeys(f"{name}: {value}" for name, value in _ADDRESS.findall(printed))
+def _reservations(
+    s: Commands, deployed: Deployed, functions: Mapping[str, Mapping[str, Any]]
+) -> list[Step]:
+    """Return the steps for reservations: those that free instances come first."""
+    wanted = {key: reserved_in(props) for key, props in functions.items()}
+    ordered = sorted(wanted.items(), key=lambda each: each[1] or 0)
+    return [Reservation(s, deployed, key, number) for key, number in ordered]
 
 
-def _point_alias(s: Commands, function: str, version: str, say: Say) -> None:
-    s.run(function, "alias", "publish", "--alias-name", ALIAS, "--version-id", version)
-    say(f"{function}: {ALIAS} points to {version}")
+def _run(steps: Iterator[Step], wanted: Release, say: Say, changes: list[str]) -> None:
+    for step in steps:
+        finding = step.look()
+        where = f"{step.name} {step.subject}"
+        if finding.is_so:
+            say(f"{where}: already so: {finding.found}")
+            continue
+        if wanted.is_dry_run:
+            did = f"would {finding.would} ({finding.found})"
+        else:
+            did = step.act()
+        say(f"{where}: {did}")
+        changes.append(f"{where}: {did}")
 
 
-def ask_or_nothing(s: Commands, *words: str) -> list[dict[str, Any]]:
-    """Ask, and return nothing if it does not exist yet, for which `s` may also fail."""
-    try:
-        return s.ask(*words)
-    except Failure as error:
-        if not _ABSENT.search(error.message):
-            raise
-        return []
+def _with_addresses(
+    stage: Stage,
+    commands_of: Callable[[Stage], Commands],
+    wanted: Release,
+    say: Say,
+    changes: list[str],
+) -> Stage:
+    """Return the stage with the addresses of its own triggers in its environment.
+
+    A first deploy does not know them: it deploys these functions without them, as versions that
+    are no release.
+    """
+    functions = stage.functions()
+    for variable, function in ADDRESS_OF.items():
+        if (
+            function not in functions
+            or stage.environment.get(variable, "").strip()
+            or not _is_used(stage, variable)
+        ):
+            continue
+        s = commands_of(stage)
+        deployed = Deployed(s)
+        address = deployed.http_address(function)
+        if not address and not wanted.is_dry_run:
+            say(f"{function} has no address yet: it is deployed first, without it")
+            _run(_steps_to_an_address(stage, s, deployed, wanted, function), wanted, say, changes)
+            address = deployed.http_address(function)
+            if not address:
+                raise Failure(f"s {function} info shows no address of its http trigger")
+        say(f"{variable}: {address or 'known once the function is deployed'}")
+        stage = replace(stage, environment={**stage.environment, variable: address})
+    return stage
 
 
-def _versions(s: Commands, function: str) -> list[Version]:
-    rows = ask_or_nothing(s, function, "version", "list")
-    return [
-        Version(int(each["versionId"]), str(each.get("description") or ""))
-        for each in rows
-        if str(each.get("versionId", "")).isdecimal()
-    ]
+def _is_used(stage: Stage, variable: str) -> bool:
+    return bool(stage.environment.get(KEY_OF[variable], "").strip())
 
 
-def _serving(s: Commands, function: str) -> int | None:
-    """Return the serving version, None for a function that was never released."""
-    rows = ask_or_nothing(s, function, "alias", "get", "--alias-name", ALIAS)
-    return next((int(each["versionId"]) for each in rows if "versionId" in each), None)
-
-
-def _release_before(
-    versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None]
-) -> str:
-    """Return the release before the newest serving one. A function that serves its first version
-    cannot go back and does not count."""
-    if all(number is None for number in serving.values()):
-        raise Failure(f"no function has an alias {ALIAS}: nothing was released yet")
-    releases = {function: [each.release for each in known] for function, known in versions.items()}
-    now = [
-        each.release
-        for function, known in versions.items()
-        for each in known
-        if each.number == serving[function] and each.release > min(releases[function])
-    ]
-    older = {each for known in releases.values() for each in known if each < max(now, default="")}
-    if not older:
-        raise Failure("there is no release before the one that serves")
-    return max(older)
+def _steps_to_an_address(
+    stage: Stage, s: Commands, deployed: Deployed, wanted: Release, function: str
+) -> Iterator[Step]:
+    """Yield the steps for one function, as far as its trigger. If it serves already, only its
+    triggers are set."""
+    props = stage.resources()[function]["props"]
+    if deployed.serving(function) is None:
+        content = content_of(props, wanted.trees(props))
+        description = describe(ADDRESSES + wanted.label, "-", content)
+        code = Code(s, deployed, function, content, description)
+        yield from (code, Alias(s, deployed, code, None))
+    yield from _callers(s, deployed, function, props)
+    yield Reservation(s, deployed, function, reserved_in(props))

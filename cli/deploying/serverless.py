@@ -32,6 +32,12 @@ _BEFORE_ACCESS = (
     "serverless_devs_access_cicd_alias_name",
 )
 """`s` prefers these to any --access (docs/platform/function-compute.md §7)."""
+_COMPONENTS = "core_load_serverless_devs_component"
+"""With this variable `s` takes a component in that version. A version in s.yaml itself would detach
+the overlays of env.yaml, without a word (docs/platform/function-compute.md §6.2)."""
+_PINNED = "fc3@0.1.22"
+_VAULT = "DOTENV_KEY"
+"""With it `s` would read an encrypted file of variables, which no check sees."""
 _NO_ACCESS = "Not found access"
 _ACCESS_HINT = (
     f"Set {_ACCESS} to a name of `s config get`, or export AccountID, AccessKeyID and"
@@ -50,7 +56,8 @@ class Serverless:
         access = stage.environment.get(_ACCESS, "").strip()
         self._options = ["-t", str(stage.template), "--env", stage.name]
         self._options += ["--access", access] if access else []
-        self._environment = _environment(stage.environment, chosen=bool(access))
+        self._folder = stage.template.parent
+        self._environment = _environment(stage, chosen=bool(access))
         self._redact = Redactor(stage.environment)
 
     def run(self, *words: str) -> str:
@@ -75,6 +82,7 @@ class Serverless:
             ended = subprocess.run(
                 [str(self._program), *words, *self._options],
                 env={**self._environment, "serverless_devs_traceid": trace},
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -98,10 +106,15 @@ class Serverless:
         return Failure(f"s {' '.join(words)} ended with {code}: {end}{hint}")
 
 
-def _environment(ours: Mapping[str, str], *, chosen: bool) -> dict[str, str]:
-    """Return the environment of `s`, without other credentials if the access was chosen."""
-    left_out = _BEFORE_ACCESS if chosen else ()
-    return {name: value for name, value in ours.items() if name not in left_out}
+def _environment(stage: Stage, *, chosen: bool) -> dict[str, str]:
+    """Return the environment of `s`, without other credentials if the access was chosen.
+
+    It has every variable of s.yaml, even the empty ones: `s` takes no variable from a file if the
+    environment has it.
+    """
+    left_out = (*(_BEFORE_ACCESS if chosen else ()), _VAULT)
+    ours = {name: value for name, value in stage.environment.items() if name not in left_out}
+    return {_COMPONENTS: _PINNED, **dict.fromkeys(stage.variables(), ""), **ours}
 
 
 def _homes(environment: Mapping[str, str]) -> Iterator[Path]:

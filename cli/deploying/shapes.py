@@ -135,9 +135,13 @@ FUNCTION = keys(
     memorySize=Number(128, 32_768, 64),
     timeout=Number(1, 86_400),
 )
+_RULES = Each(keys(match=TEXT, replacement=TEXT))
+_REWRITE = keys({"equalRules": _RULES, "wildcardRules": _RULES, "regexRules": _RULES})
+CERTIFICATE = ("certName", "certificate", "privateKey")
+"""What certConfig needs where it does not name a certificate of Alibaba Cloud by certId."""
 DOMAIN = keys(
     {
-        "certConfig": keys(certName=TEXT, certificate=TEXT, privateKey=TEXT),
+        "certConfig": keys({"certId": object, **dict.fromkeys(CERTIFICATE, TEXT)}),
         "wafConfig": object,
         "tlsConfig": object,
         "authConfig": object,
@@ -147,7 +151,12 @@ DOMAIN = keys(
     protocol=OneOf(("HTTP", "HTTPS", "HTTP,HTTPS")),
     routeConfig=keys(
         routes=Each(
-            keys({"qualifier": TEXT, "methods": METHODS}, path=TEXT, functionName=TEXT), some=True
+            keys(
+                {"qualifier": TEXT, "methods": METHODS, "rewriteConfig": _REWRITE},
+                path=TEXT,
+                functionName=TEXT,
+            ),
+            some=True,
         )
     ),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cli.deploying import checks
 from cli.errors import Failure
 from cli.packaging import RUNTIMES
 from cli.paths import ROOT
+from cli.runtimes import DEFAULT_REGION, default_runtime
 from emulator.fc.template import BadTemplate, environments, load_template
 from shared.config import Settings, example_faults, forwarding_faults, load_stage_policy
 from shared.errors import Misconfigured
@@ -33,6 +34,7 @@ NEEDED = (
     "LOG_STORE",
 )
 """Without these a stage would serve nobody, reject every callback or log nothing."""
+_VARIABLE = re.compile(r"\$\{env\(\s*['\"](\w+)")
 _EMPTY_BY_DEFAULT = re.compile(r"\$\{env\('(\w+)', ''\)\}")
 _ON_FUNCTION_COMPUTE = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "-"}
 
@@ -63,9 +65,23 @@ class Stage:
             if not self.environment.get(name, "").strip():
                 yield f"{name} is empty"
 
+    def variables(self) -> list[str]:
+        """Return the names of the variables that s.yaml and env.yaml take from the environment."""
+        files = (self.template, self.template.with_name("env.yaml"))
+        return sorted(
+            {name for file in files for name in _VARIABLE.findall(file.read_text(encoding="utf-8"))}
+        )
+
+    def env_files(self) -> Iterator[Path]:
+        """Yield the files that `s` would read variables from, which no check sees."""
+        codes = [self.environment.get(f"LIVE_RECORD_{name}", "") for name in ("CODE", "FILES_CODE")]
+        folders = [self.template.parent, *(Path(code) for code in codes if code)]
+        yield from (folder / ".env" for folder in folders if (folder / ".env").exists())
+
     def faults(self, policy: str) -> list[str]:
         """Return everything that prevents a deploy. `policy` is the stage's, as JSON."""
-        resources = self.resources()
+        read = replace(self, environment=_with_unread_addresses(self.environment))
+        resources = read.resources()
         missing = list(self.missing())
         named = {fault.partition(" ")[0] for fault in missing}
         refused = [
@@ -73,7 +89,22 @@ class Stage:
             for fault in _refusals(_variables(resources), policy)
             if fault.field not in named
         ]
-        return [*checks.faults(resources), *missing, *refused]
+        unseen = [
+            f"{file} would be read by s, and no check sees it. Give it another name, such as"
+            f" {self.name}.env, and export what it holds."
+            for file in self.env_files()
+        ]
+        return [*checks.faults(resources), *missing, *refused, *unseen]
+
+
+def _with_unread_addresses(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment with an address wherever a deploy reads it only later."""
+    unread = {
+        f"LIVE_RECORD_{name}_URL": "https://unread.example.com/"
+        for name in ("WAKE", "RELAY")
+        if environment.get(f"LIVE_RECORD_{name}_KEY", "").strip()
+    }
+    return {**unread, **{name: value for name, value in environment.items() if value.strip()}}
 
 
 def _variables(resources: Mapping[str, Any]) -> Mapping[str, str]:
@@ -109,13 +140,16 @@ def stage_named(
     if name not in known:
         raise Failure(f"there is no stage {name!r} in env.yaml, only {', '.join(known)}")
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
+    ours["LIVE_RECORD_RUNTIME"] = runtime_of(environment)
     ours |= {"LIVE_RECORD_CODE": str(code)} if code else {}
     ours |= {"LIVE_RECORD_FILES_CODE": str(files_code)} if files_code else {}
     return Stage(name, template, {**environment, **ours})
 
 
 def runtime_of(environment: Mapping[str, str]) -> str:
-    runtime = environment.get("LIVE_RECORD_RUNTIME") or RUNTIMES[0]
+    """Return the runtime that the environment names, else the one for its region."""
+    region = environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
+    runtime = environment.get("LIVE_RECORD_RUNTIME", "").strip() or default_runtime(region)
     if runtime not in RUNTIMES:
         raise Failure(f"LIVE_RECORD_RUNTIME is {runtime!r}, none of {', '.join(RUNTIMES)}")
     return runtime

@@ -14,7 +14,7 @@ import click
 
 from cli import stage_registry
 from cli.api import Api
-from cli.deploying.release import Commands, ask_or_nothing
+from cli.deploying.deployed import Commands, Deployed
 from cli.deploying.stage import Stage
 from cli.errors import Failure
 
@@ -25,7 +25,7 @@ FUNCTION = "record_command"
 
 @dataclass(frozen=True, slots=True)
 class StoreId:
-    """`is_new`: no release of the stage has it yet, and so no store can."""
+    """`is_new`: no release of the stage has served with it yet, and so no store can have it."""
 
     value: str
     is_new: bool
@@ -37,12 +37,13 @@ def store_id_of(s: Commands, stage: Stage) -> StoreId:
     named = stage.environment.get(VARIABLE, "").strip()
     if named:
         return StoreId(named, is_new=False)
-    deployed = ask_or_nothing(s, FUNCTION, "info")
+    known = Deployed(s)
+    deployed = known.ask(FUNCTION, "info")
     if not deployed:
         return StoreId(_new(stage), is_new=True)
     found = [row[VARIABLE] for row in deployed if row.get(VARIABLE)]
     if found:
-        return StoreId(str(found[0]), is_new=False)
+        return StoreId(str(found[0]), is_new=known.serving(FUNCTION) is None)
     if not any("environmentVariables" in row for row in deployed):
         raise Failure(
             f"s {FUNCTION} info shows no environment, so that the id of the stage's store is"

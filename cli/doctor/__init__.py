@@ -17,7 +17,7 @@ from cli.errors import Failure
 from cli.stage_registry import Target
 
 if TYPE_CHECKING:
-    from cli.api import Api
+    from cli.doctor.sources import Sources
 
 STAGE_TIMEOUT_S = 8.0
 """Time limit for the stage's answers; a cold instance needs some seconds."""
@@ -47,6 +47,14 @@ class NothingInspected(Failure):
     type=click.IntRange(1),
     help="your quota of Function Compute instances in the region",
 )
+@click.option(
+    "--region",
+    envvar="LIVE_RECORD_REGION",
+    default="cn-shanghai",
+    show_default=True,
+    help="region in which the stage is deployed",
+)
+@click.option("--fc", help="address of an emulator to use instead of Function Compute")
 @click.option("--json", "as_json", is_flag=True, help="print the findings as JSON")
 def doctor(
     *,
@@ -55,6 +63,8 @@ def doctor(
     token: str | None,
     live: str | None,
     instances: int,
+    region: str,
+    fc: str | None,
     as_json: bool,
 ) -> None:
     """Check what recording depends on, and print the fixes.
@@ -63,6 +73,9 @@ def doctor(
     4 if that could not be found out.
     """
     from cli.api import Api
+    from cli.doctor.bucket import bucket
+    from cli.doctor.sources import Sources
+    from cli.function_compute import address_in
 
     try:
         target = stage_registry.with_live(
@@ -77,20 +90,19 @@ def doctor(
     stage_ref = StageRef(
         target.url, options, f" --live {live}" if live else "", instances, _is_local(target)
     )
-    sys.exit(_inspect(api, target, stage_ref, as_json=as_json))
+    compute = fc or ("" if _is_emulated(target) else address_in(region))
+    sources = Sources(api, None, bucket, compute=compute, region=region)
+    sys.exit(_inspect(sources, target, stage_ref, as_json=as_json))
 
 
-def _inspect(api: Api, target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
+def _inspect(sources: Sources, target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
     """Run all checks, print the findings and return the exit code."""
     from cli.account import account_at
     from cli.doctor import report
-    from cli.doctor.bucket import bucket
     from cli.doctor.checks import CHECKS
     from cli.doctor.collect import collect
     from cli.doctor.finding import examine
-    from cli.doctor.sources import Sources
 
-    sources = Sources(api, None, bucket)
     try:
         sources.account = account_at(target.live)
     except Failure as error:
@@ -104,9 +116,14 @@ def _inspect(api: Api, target: Target, stage_ref: StageRef, *, as_json: bool) ->
     return report.exit_code(findings)
 
 
+def _is_emulated(target: Target) -> bool:
+    """Return True if the stage's Live is an emulator: its functions are not in the cloud."""
+    return target.live.startswith("http://")
+
+
 def _is_local(target: Target) -> bool:
     """Return True if `live-record dev` runs the stage, which has an emulator for Live."""
-    return target.live.startswith("http://") and bool(target.rtmp)
+    return _is_emulated(target) and bool(target.rtmp)
 
 
 def _now_ms() -> int:

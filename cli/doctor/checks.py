@@ -5,13 +5,14 @@ The doctor command runs them; a test compares them with docs/doctor.md.
 
 from __future__ import annotations
 
-from cli.doctor import account, callbacks, domains, recording, stage
+from cli.doctor import account, callbacks, compute, domains, recording, stage
 from cli.doctor.finding import Check, Kind
 
 CHECKS: tuple[Check, ...] = (
     *stage.ROOTS,
     *account.CHECKS,
     *stage.CHECKS,
+    *compute.CHECKS,
     *domains.CHECKS,
     *recording.CHECKS,
     *callbacks.CHECKS,
@@ -21,7 +22,7 @@ CHECKS: tuple[Check, ...] = (
 def kinds() -> tuple[Kind, ...]:
     """Return everything that a check may find, in the order of the checks."""
     order = [check.name for check in CHECKS]
-    modules = (stage, account, domains, recording, callbacks)
+    modules = (stage, account, compute, domains, recording, callbacks)
     values = [value for module in modules for value in vars(module).values()]
     found = [value for value in values if isinstance(value, Kind)]
     for value in values:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from cli.account import Account
 from cli.api import Api
 from cli.doctor import callback_probe, parse
+from cli.doctor.collect_compute import read_deployment, read_service_roles
 from cli.doctor.collect_domain import DomainCollector
 from cli.doctor.snapshot import (
     Bucket,
@@ -59,6 +60,8 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
         )
         at = now_ms() if isinstance(examined, Unread) else instant(examined["now"])
         policy, who = policy_future.result(), identity.result()
+        deployment = pool.submit(read_deployment, sources)
+        roles = pool.submit(read_service_roles, sources)
         policy_domains = () if isinstance(policy, Unread) else policy.domains
         domains = [
             DomainCollector(sources, pool, domain, at).collect() for domain in policy_domains
@@ -82,6 +85,8 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
             path_kinds={
                 name.partition(":")[2]: kind for name, (_is_known, kind) in matches.items() if kind
             },
+            deployment=deployment.result(),
+            service_roles=roles.result(),
             refused=sources.refused,
             now_ms=at,
         )

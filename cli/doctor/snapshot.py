@@ -209,6 +209,32 @@ class CallbackProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class DeployedFunction:
+    """A function in Function Compute. `serving` is the version that the alias release points to,
+    None without the alias; `newest` is 0 without a version; `triggers`: the qualifier of each."""
+
+    runtime: str
+    serving: int | None
+    newest: int
+    triggers: Mapping[str, str]
+
+    @property
+    def is_behind(self) -> bool:
+        return self.serving is not None and self.serving < self.newest
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What Function Compute has in the region: the functions under our names, how many instances
+    all functions reserve, and to which qualifier each route of each custom domain leads."""
+
+    region: str
+    functions: Mapping[str, DeployedFunction]
+    reserved: int
+    routes: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class StageRef:
     """The stage that is checked.
 
@@ -231,7 +257,8 @@ class Snapshot:
     /v1/doctor; `listed`: the streams that the stage knows; `known`: for each secret that Live
     holds, as "kind:secret", whether the stage knows it; `path_kinds`: for each path token that it
     knows, the kind of callback that it is good for, or "all"; `refused`: failed calls of the
-    account; `now_ms`: when it was read.
+    account; `now_ms`: when it was read; `deployment` and `service_roles`: what is deployed, and
+    which of Alibaba Cloud's own roles exist, None for a stage on this machine.
     """
 
     stage_ref: StageRef
@@ -248,6 +275,8 @@ class Snapshot:
     path_kinds: Mapping[str, str] = field(default_factory=dict, repr=False)
     refused: Sequence[Unread] = ()
     now_ms: int = 0
+    deployment: Deployment | Unread | None = None
+    service_roles: frozenset[str] | Unread | None = None
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
         """Return the Unread values of these parts of the Snapshot or of its domains."""

@@ -25,6 +25,9 @@ class Sources:
     account: Account | None
     bucket: Callable[[Account, str, str], Bucket]
     why: str = ""
+    compute: str = ""
+    """The address of Function Compute's API, empty if it has nothing to do with the stage."""
+    region: str = ""
     refused: list[Unread] = field(default_factory=list)
 
     def stage(self, subject: str, read: Callable[[], T]) -> T | Unread:
@@ -38,7 +41,7 @@ class Sources:
     def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
         """Return what `read` returns, or an Unread, which is also added to `refused`.
 
-        `service` is the service's name in RAM: live, oss or sts.
+        `service` is the service's name in RAM: live, oss, sts, fc or ram.
         """
         try:
             if self.account is not None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,34 +15,18 @@ from click.testing import CliRunner, Result
 
 from cli.api import Api
 from cli.deploying.fingerprints import fingerprints
-from cli.deploying.release import plan_rollback, release, roll_back
+from cli.deploying.lock import only_one
+from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.stage import stage_named
 from cli.deploying.store_identity import StoreId, accept_store, store_id_of
 from cli.errors import Failure
 from cli.local.stack import TOKEN, running
 from cli.main import main
 from cli.stage_registry import Target, register
+from tests.support.deploys import SOUND, Deploys, ready_account
+from tests.support.program_s import Program, program_s
 
-SERVERLESS_DEVS = Path(__file__).parents[1] / "fixtures" / "serverless_devs.py"
 FIRST, SECOND, THIRD = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2, 3))
-SOUND = {
-    "LIVE_RECORD_STORE": "rediss://user:hush@store.example.com:6380/0",
-    "LIVE_RECORD_API_TOKENS": "ops:read+control:s3cr3t-s3cr3t-s3cr3t",
-    "LIVE_RECORD_STREAM_KEYS": "K3yK3yK3yK3yK3y0",
-    "LIVE_RECORD_RECORD_KEYS": "K3yK3yK3yK3yK3y2",
-    "LIVE_RECORD_PATH_TOKENS": "unguessable-path-1",
-    "LIVE_RECORD_CALLBACK_HOST": "fc.example.com",
-    "LIVE_RECORD_WAKE_KEY": "unguessable-wake-1",
-    "LIVE_RECORD_LOG_PROJECT": "logs",
-    "LIVE_RECORD_LOG_STORE": "live-record",
-    "LIVE_RECORD_VPC": "vpc-1",
-    "LIVE_RECORD_SECURITY_GROUP": "sg-1",
-    "LIVE_RECORD_VSWITCH": "vsw-1",
-    "LIVE_RECORD_DOMAIN": "record.example.com",
-    "LIVE_RECORD_CERTIFICATE": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
-    "LIVE_RECORD_CERTIFICATE_KEY": "-----BEGIN KEY-----\npr1vate\n-----END KEY-----",
-    "LIVE_RECORD_FAILURES": "acs:mns:cn-shanghai:1:/queues/failures/messages",
-}
 POLICY = '{"domain": [{"streaming": "live.acme-tv.com"}]}'
 
 
@@ -107,7 +89,13 @@ def account() -> Account:
 
 
 def released(account: Account, named: str, functions: Sequence[str] = ("api", "timer")) -> None:
-    release(account, functions, named, lambda _text: None)
+    """Release as version 0.2 did, whose descriptions do not say what served before."""
+    for function in functions:
+        account.run(function, "version", "publish", "--description", named)
+    for function in functions:
+        account.run(
+            *(function, "alias", "publish", "--alias-name", "release", "--version-id", "latest")
+        )
 
 
 def back(account: Account, functions: Sequence[str] = ("api", "timer")) -> list[str]:
@@ -116,43 +104,6 @@ def back(account: Account, functions: Sequence[str] = ("api", "timer")) -> list[
     lines = [*plan.warnings]
     roll_back(account, plan, lines.append)
     return lines
-
-
-def test_the_alias_moves_only_when_every_version_is_there(account: Account) -> None:
-    released(account, FIRST)
-
-    assert account.commands == [
-        "api deploy --function -y",
-        "timer deploy --function -y",
-        f"api version publish --description {FIRST}",
-        f"timer version publish --description {FIRST}",
-        "api alias publish --alias-name release --version-id latest",
-        "timer alias publish --alias-name release --version-id latest",
-        "deploy -y",
-    ]
-
-
-def test_a_deploy_that_fails_changes_nothing_that_serves(account: Account) -> None:
-    released(account, FIRST)
-    account.refuses = "timer version"
-    with pytest.raises(Failure, match="no such permission"):
-        released(account, SECOND)
-
-    assert account.serving == {"api": 1, "timer": 1}
-
-
-def test_of_what_was_printed_only_the_addresses_are_shown(account: Account) -> None:
-    account.prints = (
-        'environmentVariables:\n  LIVE_RECORD_STORE: "hush"\n'
-        "triggers:\n  - urlInternet:  https://a.example.com\n    qualifier: release\n"
-        '{"domainName": "fc.example.com", "protocol": "HTTP"}\n'
-        "  - urlInternet: https://a.example.com\n"
-    )
-    lines: list[str] = []
-    release(account, ["api"], FIRST, lines.append)
-
-    assert lines[-2:] == ["urlInternet: https://a.example.com", "domainName: fc.example.com"]
-    assert "hush" not in "".join(lines)
 
 
 def test_a_rollback_leads_back_to_the_release_before(account: Account) -> None:
@@ -320,6 +271,23 @@ def test_a_policy_that_the_stage_cannot_serve_is_refused() -> None:
     assert "LIVE_RECORD_RELAY_URL is missing" in found
 
 
+@pytest.mark.parametrize(
+    ("given", "runtime"),
+    [
+        ({}, "python3.12"),
+        ({"LIVE_RECORD_REGION": "ap-southeast-1"}, "python3.10"),
+        ({"LIVE_RECORD_RUNTIME": "python3.10"}, "python3.10"),
+    ],
+    ids=["Shanghai", "Singapore", "named"],
+)
+def test_the_runtime_is_one_that_is_supported_where_the_region_offers_it(
+    given: dict[str, str], runtime: str
+) -> None:
+    props = stage_named("prod", {**SOUND, **given}).resources()["files"]["props"]
+
+    assert props["runtime"] == runtime
+
+
 # --- the id of the store
 
 
@@ -342,8 +310,12 @@ def test_a_stage_of_the_release_before_gets_one(account: Account) -> None:
     assert store_id(account).is_new
 
 
-def test_a_later_deploy_keeps_the_id_that_is_deployed(account: Account) -> None:
+def test_a_later_deploy_keeps_the_id_that_is_deployed_and_it_is_new_until_a_release_served(
+    account: Account,
+) -> None:
     account.environment = {"LIVE_RECORD_STORE_ID": "account.cn-shanghai.prod.aaaa"}
+    assert store_id(account) == StoreId("account.cn-shanghai.prod.aaaa", is_new=True)
+    released(account, FIRST, ["record_command"])
 
     assert store_id(account) == StoreId("account.cn-shanghai.prod.aaaa", is_new=False)
 
@@ -380,14 +352,19 @@ def test_a_new_id_that_nobody_can_accept_now_is_said(
 
 
 @pytest.fixture
-def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """With a Serverless Devs on PATH that records its commands in a folder."""
-    program = tmp_path / "s"
-    program.write_text(f"#!{sys.executable} -IS\n{SERVERLESS_DEVS.read_text()}")
-    program.chmod(0o755)
+def program() -> Program:
+    return Program(ready_account())
+
+
+@pytest.fixture
+def says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: Program
+) -> Iterator[Callable[..., Result]]:
+    """With an `s` on PATH that the emulator of Function Compute answers."""
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    stages = str(tmp_path / "stages.toml")
-    ours = {**SOUND, "PATH": path, "S_FOLDER": str(tmp_path), "LIVE_RECORD_STAGES": stages}
+    ours = {**SOUND, "PATH": path, "LIVE_RECORD_STAGES": str(tmp_path / "stages.toml")}
+    for name in ("AccessKeyID", "ALIBABA_CLOUD_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
     policy = tmp_path / "own.json"
@@ -399,7 +376,9 @@ def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
         own = ["--policy", str(policy)] if words[0] == "deploy" and "--policy" not in words else []
         return CliRunner().invoke(main, [*words, *own], input=typed)
 
-    return says
+    with program_s(program, tmp_path) as address:
+        monkeypatch.setenv("S_ANSWERED_BY", address)
+        yield says
 
 
 @pytest.mark.parametrize("command", ["deploy", "rollback"])
@@ -420,21 +399,18 @@ def test_an_unknown_stage_is_refused(
 
 
 def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
-    says: Callable[..., Result], tmp_path: Path
+    says: Callable[..., Result], program: Program
 ) -> None:
-    for day in ("1", "2"):
-        publish = ["version", "publish", "--description", f"2026-11-2{day}T20:00:00Z live-record"]
-        for words in (
-            publish,
-            ["alias", "publish", "--alias-name", "release", "--version-id", "latest"],
-        ):
-            subprocess.run(["s", "reconcile", *words], check=True, capture_output=True)
+    deploys = Deploys(program.account)
+    for code in ("1", "2"):
+        deploys.deploy(code)
+    serving = deploys.serving()
     result = says("rollback", "--stage", "prod", typed="n\n")
 
     assert "whether prod is recording is unknown" in result.output
-    assert "2026-11-21T20:00:00Z live-record may have other secrets" in result.output
+    assert "Roll prod back to 2026-11-01T20:00:00Z live-record" in result.output
     assert result.exit_code == 1
-    assert [call["words"][2] for call in calls(tmp_path)].count("publish") == 4
+    assert deploys.serving() == serving
 
 
 def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
@@ -471,12 +447,8 @@ def test_a_policy_with_mistakes_is_refused_with_all_of_them(
     assert "x" in result.output
 
 
-def calls(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "calls").read_text().splitlines()]
-
-
 def test_the_empty_ones_are_refused_before_anything_is_deployed(
-    says: Callable[..., Result], tmp_path: Path
+    says: Callable[..., Result], program: Program
 ) -> None:
     result = says("deploy", "--stage", "prod", "--yes", LIVE_RECORD_STORE="", LIVE_RECORD_VPC="")
 
@@ -485,12 +457,12 @@ def test_the_empty_ones_are_refused_before_anything_is_deployed(
         "LIVE_RECORD_STORE",
         "LIVE_RECORD_VPC",
     ]
-    assert not (tmp_path / "calls").exists()
+    assert program.calls == []
 
 
 @pytest.mark.slow
 def test_a_stage_is_deployed_twice_and_rolled_back(
-    says: Callable[..., Result], tmp_path: Path
+    says: Callable[..., Result], program: Program
 ) -> None:
     for deploys, command in enumerate(("deploy", "deploy", "rollback")):
         key = SECRETS[-1] if deploys else ""
@@ -498,20 +470,60 @@ def test_a_stage_is_deployed_twice_and_rolled_back(
         assert result.exit_code == 0, result.output
         assert [secret for secret in SECRETS if secret in result.output] == []
     assert "in force: LIVE_RECORD_RELAY_KEY." in result.output
-    made = calls(tmp_path)
-    last = made[-1]["words"]
+    made = program.calls
 
     assert {call["env"]["LIVE_RECORD_ALIAS"] for call in made} == {"release"}
     assert {call["env"]["LIVE_RECORD_STAGE"] for call in made} == {"prod"}
-    ids = {call["env"].get("LIVE_RECORD_STORE_ID") for call in made if "deploy" in call["words"]}
+    ids = {call["env"]["LIVE_RECORD_STORE_ID"] for call in made if "deploy" in call["words"]}
     assert len(ids) == 1
     assert str(ids.pop()).startswith("account.cn-shanghai.prod.")
-    assert last[1:7] == ["alias", "publish", "--alias-name", "release", "--version-id", "1"]
-    assert last[-2:] == ["--env", "prod"]
+    assert made[-1]["words"][-2:] == ["--env", "prod"]
+    assert Deploys(program.account).serving()["relay"] == "1"
 
 
-def test_a_rollback_that_fails_shows_no_secret(says: Callable[..., Result]) -> None:
-    result = says("rollback", "--stage", "prod", "--yes", S_FAILS="list")
+def test_a_dry_run_changes_nothing_and_a_step_can_be_run_alone(
+    says: Callable[..., Result], program: Program
+) -> None:
+    dry = says("deploy", "--stage", "prod", "--dry-run", "--only", "reservations")
+    alone = says("deploy", "--stage", "prod", "--yes", "--only", "domain")
+
+    assert "reservations reconcile: would reserve 5 (none reserved)" in dry.output
+    assert "prod: 2 would change" in dry.output
+    assert "FunctionNotFound" in alone.output
+    assert program.account.changes == [("CreateCustomDomain", "record.example.com")]
+
+
+def test_s_is_handed_every_variable_and_one_version_of_fc3(
+    says: Callable[..., Result], program: Program
+) -> None:
+    says("rollback", "--stage", "prod", "--yes", DOTENV_KEY="dotenv://…")
+    given = program.calls[0]["whole"]
+
+    assert {given[name] for name in ("LIVE_RECORD_RATE", "LIVE_RECORD_ROLE")} == {""}
+    assert given["core_load_serverless_devs_component"] == "fc3@0.1.22"
+    assert "DOTENV_KEY" not in given
+
+
+def test_a_file_that_s_would_read_and_no_check_sees_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LIVE_RECORD_RATE=1\n")
+    found = stage_named("prod", SOUND, code=tmp_path).faults(POLICY)
+
+    assert [fault.partition(" would be read")[0] for fault in found] == [str(tmp_path / ".env")]
+
+
+def test_two_deploys_of_a_stage_on_one_machine_do_not_run_at_once() -> None:
+    with only_one("rehearsal"), pytest.raises(Failure, match=f"by process {os.getpid()}"):  # noqa: SIM117
+        with only_one("rehearsal"):
+            pytest.fail("both run")
+    with only_one("rehearsal"):
+        pass
+
+
+def test_a_rollback_that_fails_shows_no_secret(
+    says: Callable[..., Result], program: Program
+) -> None:
+    program.fails = "list"
+    result = says("rollback", "--stage", "prod", "--yes")
 
     assert result.exit_code == 1
     assert "version list -o json ended with 101: refused:" in result.output
@@ -520,7 +532,7 @@ def test_a_rollback_that_fails_shows_no_secret(says: Callable[..., Result]) -> N
 
 @pytest.mark.slow
 def test_a_deploy_of_a_stage_that_records_says_so(
-    says: Callable[..., Result], tmp_path: Path
+    says: Callable[..., Result], program: Program, tmp_path: Path
 ) -> None:
     with running(tmp_path / "stack") as stack:
         register("prod", Target(stack.fc, TOKEN))
@@ -531,4 +543,4 @@ def test_a_deploy_of_a_stage_that_records_says_so(
 
     assert "prod is in use: 1 " in result.output
     assert result.exit_code == 1
-    assert not (tmp_path / "calls").exists()
+    assert program.calls == []

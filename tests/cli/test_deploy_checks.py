@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alibabacloud_fc20230330 import models
 
 from cli.deploying.checks import CLEARED, faults
+from cli.deploying.content import BESIDE
+from cli.deploying.steps import covers
 from emulator.fc.template import load_template
 
 S_YAML = Path(__file__).parents[2] / "s.yaml"
@@ -95,6 +98,10 @@ WRONG: dict[str, tuple[Spoil, str]] = {
         ),
         "reconcile has both provisionConfig and scalingConfig",
     ),
+    "a role that fc3 would write in lower case": (
+        lambda props: props.update(role="Live-Record-reconcile"),
+        "reconcile.role is 'Live-Record-reconcile': fc3 writes it in lower case",
+    ),
     "a time-out as text": (lambda props: props.update(timeout="90"), "reconcile.timeout is '90'"),
 }
 
@@ -127,3 +134,50 @@ def test_a_route_without_a_path_is_refused(sound: Resources) -> None:
     del resources["domain"]["props"]["routeConfig"]["routes"][0]["path"]
 
     assert faults(resources) == ["domain.routeConfig.routes[0] needs path"]
+
+
+def domain_faults(**changed: object) -> list[str]:
+    given = {"LIVE_RECORD_DOMAIN": "record.example.com", "LIVE_RECORD_CERTIFICATE": "a"}
+    domain = load_template(S_YAML, given, "prod")["domain"]
+    return faults({"domain": {**domain, "props": {**domain["props"], **changed}}})
+
+
+@pytest.mark.parametrize("certificate", [1234567, "1234567-cn-hangzhou"])
+def test_a_certificate_of_alibaba_cloud_may_be_named_by_its_id(certificate: object) -> None:
+    assert domain_faults(certConfig={"certId": certificate}) == []
+
+
+def test_a_certificate_of_one_s_own_needs_its_three_parts() -> None:
+    assert domain_faults(certConfig={"certName": "a", "certificate": "b"}) == [
+        "domain.certConfig needs privateKey, or certId alone"
+    ]
+
+
+def test_a_route_may_rewrite_the_path() -> None:
+    rules = [{"match": "/a/*", "replacement": "/$1"}]
+    route = {"path": "/a/*", "functionName": "f", "rewriteConfig": {"wildcardRules": rules}}
+
+    assert domain_faults(routeConfig={"routes": [route]}) == []
+
+
+def test_the_official_sdk_knows_every_property_that_is_deployed() -> None:
+    """What it does not know, it drops: from_map() and to_map() give back what they know."""
+    for resource in load_template(S_YAML, {}, "prod").values():
+        props = resource["props"]
+        if resource["component"] == "fc3":
+            own = {name: value for name, value in props.items() if name not in BESIDE}
+            calls = {**props.get("asyncInvokeConfig", {})}
+            calls.pop("qualifier", None)
+            assert covers(kept(models.CreateFunctionInput, own), own)
+            assert covers(kept(models.PutAsyncInvokeConfigInput, calls), calls)
+            for each in props.get("triggers", []):
+                trigger = {**each, "triggerConfig": "{}"}
+                assert covers(kept(models.CreateTriggerInput, trigger), trigger)
+        else:
+            own = {name: value for name, value in props.items() if name != "region"}
+            assert covers(kept(models.CreateCustomDomainInput, own), own)
+
+
+def kept(model: Any, properties: Resources) -> Resources:  # noqa: ANN401 - the SDK is untyped
+    found: Resources = model().from_map(properties).to_map()
+    return found

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cli.deploying.release import plan_rollback, release, roll_back
+from cli.deploying.release import Release, release
+from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.serverless import Serverless
-from cli.deploying.stage import stage_named
+from cli.deploying.stage import Stage, stage_named
 from cli.errors import Failure
-from tests.support.real_serverless_devs import add_access, calls, environment, put_component
+from emulator.fc_control.account import Account
+from emulator.fc_control.server import running
+from tests.support.real_serverless_devs import (
+    add_access,
+    calls,
+    environment,
+    put_component,
+    small_template,
+)
 
 pytestmark = pytest.mark.slow
 
 FUNCTIONS = ("stream_events", "reconcile")
-FIRST, SECOND = (
-    f"2026-11-2{day}T20:00:00Z live-record secrets: STORE=012345 RELAY_KEY=-" for day in (1, 2)
-)
 SECRETS = {
     "LIVE_RECORD_STORE": "rediss://user:hush-hush@store.example.com:6380/0",
     "LIVE_RECORD_API_TOKENS": 'ops:read+control:s3cr3t"s3cr3t',
@@ -51,44 +58,54 @@ def key_used(home: Path, **more: str) -> str:
     return key
 
 
-def words_of(call: dict[str, Any]) -> str:
-    options = call["args"].index("-t")
-    return " ".join([call["name"], call["command"], *call["args"][:options]])
-
-
-def test_a_release_and_its_rollback_run_in_order(home: Path) -> None:
+def test_a_first_deploy_goes_on_where_it_failed_and_an_upgrade_is_rolled_back(home: Path) -> None:
     add_access(home, "default")
-    s = serverless(home)
-    for named in (FIRST, SECOND):
-        release(s, FUNCTIONS, named, lambda _text: None)
-    made = calls(home)
-    each_release = [words_of(call) for call in made[: len(made) // 2]]
-    roll_back(s, plan_rollback(s, FUNCTIONS), lambda _text: None)
+    account = Account()
+    with running(account) as control:
+        deploy = partial(deployed, home, small_template(home), control)
+        with pytest.raises(Failure, match="DomainNameNotResolved"):
+            deploy(1)
+        account.cnames.add("record.example.com")
+        account.filed.add("record.example.com")
+        upgrade = deploy(2, LIVE_RECORD_WAKE_KEY="unguessable-wake-1")
+        again = deploy(3, LIVE_RECORD_WAKE_KEY="unguessable-wake-1")
+        reconcile = account.functions["live-record-reconcile-dev"]
+        url = reconcile.at("release")["environmentVariables"]["LIVE_RECORD_WAKE_URL"]
+        s = Serverless(stage(home, small_template(home), control))
+        roll_back(s, plan_rollback(s, ("reconcile",)), lambda _text: None)
 
-    assert each_release == [
-        "stream_events deploy --function -y",
-        "reconcile deploy --function -y",
-        f"stream_events version publish --description {FIRST}",
-        f"reconcile version publish --description {FIRST}",
-        "stream_events alias publish --alias-name release --version-id latest",
-        "reconcile alias publish --alias-name release --version-id latest",
-        *(f"{name} deploy -y" for name in s_yaml_order()),
+    assert url == reconcile.triggers["wake"]["httpTrigger"]["urlInternet"]
+    assert [change.partition(":")[0] for change in upgrade] == [
+        "functions reconcile",
+        "alias reconcile",
+        "domain domain",
     ]
-    for name in FUNCTIONS:
-        assert json.loads((home / f"{name}.json").read_text())["alias"] == "1"
+    assert again == []
+    assert reconcile.aliases["release"]["versionId"] == "1"
 
 
-def s_yaml_order() -> tuple[str, ...]:
-    return tuple(stage_named("prod", {}).resources())
+def stage(home: Path, template: Path, control: str, **more: str) -> Stage:
+    domain = {"LIVE_RECORD_DOMAIN": "record.example.com", "S_CONTROL": control}
+    return stage_named("dev", {**environment(home), **domain, **more}, template=template, code=home)
+
+
+def deployed(home: Path, template: Path, control: str, day: int, **more: str) -> Sequence[str]:
+    """Deploy and return what changed."""
+    label = f"2026-11-2{day}T20:00:00Z live-record secrets: STORE=012345 RELAY_KEY=-"
+    wanted = Release(label, lambda _props: "tree")
+    target = stage(home, template, control, **more)
+    return release(target, Serverless, wanted, lambda _text: None).changes
 
 
 def test_a_stage_gets_its_overlays_its_settings_and_its_alias(home: Path) -> None:
     add_access(home, "default")
-    serverless(home, LIVE_RECORD_WAKE_KEY="of-the-environment").run("deploy", "-y")
+    given = {"LIVE_RECORD_WAKE_KEY": "of-the-environment", "LIVE_RECORD_VPC": "vpc-1"}
+    serverless(home, **given).run("deploy", "-y")
     made = {call["name"]: call["props"] for call in calls(home)}
     reconcile = made["reconcile"]
 
     assert reconcile["functionName"] == "live-record-reconcile-prod"
+    assert reconcile["vpcConfig"]["vpcId"] == "vpc-1"
     assert reconcile["concurrencyConfig"] == {"reservedConcurrency": 5}
     assert reconcile["environmentVariables"]["LIVE_RECORD_STAGE"] == "prod"
     assert reconcile["environmentVariables"]["LIVE_RECORD_WAKE_KEY"] == "of-the-environment"
@@ -126,25 +143,23 @@ def test_without_a_key_a_deploy_and_a_rollback_say_how_to_name_one(home: Path, a
     s = serverless(home, LIVE_RECORD_ACCESS=access)
 
     with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
-        release(s, FUNCTIONS, FIRST, lambda _text: None)
+        s.run("reconcile", "deploy", "--function", "-y")
     with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
         plan_rollback(s, FUNCTIONS)
 
 
 def shown_by(home: Path, **more: str) -> str:
-    """Return all that a person sees of a release: what is said, and the failure if it fails."""
-    said: list[str] = []
+    """Return all that a person sees of a command: what it returned, or the failure."""
     try:
-        release(serverless(home, **SECRETS, **more), FUNCTIONS, FIRST, said.append)
+        return serverless(home, **SECRETS, **more).run("reconcile", "deploy", "--function", "-y")
     except Failure as error:
-        said.append(error.format_message())
-    return "\n".join(said)
+        return error.format_message()
 
 
 @pytest.mark.parametrize(
     ("fails", "expected"),
     [
-        ("", "urlInternet: https://reconcile.example.com"),
+        ("", "functionName"),
         ("reconcile deploy", "s reconcile deploy --function -y ended with 101: refused:"),
     ],
 )

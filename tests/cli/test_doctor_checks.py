@@ -27,6 +27,9 @@ from cli.doctor.snapshot import (
 from shared.config import load_policy
 from shared.protocol.policy import Policy
 from tests.conftest import NOON
+from tests.support.doctor_compute import GOOD as GOOD_DEPLOYMENT
+from tests.support.doctor_compute import ROLES
+from tests.support.doctor_compute import cases as compute_cases
 
 LIVE, PUSH = "live.example.com", "push.example.com"
 URL = "https://fc.example.com"
@@ -124,6 +127,8 @@ HEALTHY = Snapshot(
         "path_token:path-token": True,
     },
     now_ms=NOON + 60_000,
+    deployment=GOOD_DEPLOYMENT,
+    service_roles=ROLES,
 )
 AWAY = Unread("the stage", "nothing answers", code="NoAnswer")
 NOT_LET = Unread("the stage", "Forbidden: the token lacks the scope control")
@@ -661,7 +666,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
 )
 
 
-CASES += MORE
+CASES += (*MORE, *compute_cases(HEALTHY))
 
 
 def found(snapshot: Snapshot, check: str) -> list[Finding]:
@@ -706,6 +711,8 @@ def test_every_check_says_something_whatever_could_not_be_read() -> None:
         policy=AWAY,
         listed=AWAY,
         domains=[],
+        deployment=NOBODY,
+        service_roles=NOBODY,
     )
     findings = examine(CHECKS, dark)
 

@@ -25,18 +25,27 @@ import requests
 from click.testing import CliRunner
 
 from cli.deploying.fingerprints import fingerprints
-from cli.deploying.release import plan_rollback, release, roll_back
+from cli.deploying.release import CODE_STEPS, Release, release
+from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import stage_named
 from cli.local.redis_server import DURABLE, Engine
 from cli.local.stack import Stack, running
 from cli.main import main
 from cli.stage_registry import DEV, Target, register
+from emulator.fc_control.account import Account
+from emulator.fc_control.server import running as running_control
 from emulator.live import LiveInThread
 from emulator.live.account import Credential, load_account
 from functions.record_command import ROUTES
 from shared.config.path_tokens import KINDS, path_token_of
-from tests.support.real_serverless_devs import add_access, calls, environment, put_component
+from tests.support.real_serverless_devs import (
+    add_access,
+    calls,
+    environment,
+    put_component,
+    small_template,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -261,7 +270,7 @@ def account_key(plants: Planted) -> Mapping[str, str]:
 
 
 def test_no_secret_is_in_what_a_deploy_and_a_rollback_say_and_leave(tmp_path: Path) -> None:
-    """What the stand-in of Function Compute was given is not searched. A deploy that fails is in
+    """What the emulator of Function Compute was given is not searched. A deploy that fails is in
     tests/cli/test_deploy_with_s.py."""
     put_component(tmp_path)
     add_access(tmp_path, "default")
@@ -269,18 +278,20 @@ def test_no_secret_is_in_what_a_deploy_and_a_rollback_say_and_leave(tmp_path: Pa
     plants.secrets |= {"store-password": "of-the-store", "access": "secret-of-default"}
     certificate = {"LIVE_RECORD_CERTIFICATE_KEY": plants.secrets.setdefault("tls", planted("tls"))}
     variables = {**environment(tmp_path), **plants.settings, **certificate}
-    stage = stage_named("prod", variables, code=tmp_path)
-    s = Serverless(stage)
+    variables["LIVE_RECORD_WAKE_URL"] = "https://wake.example.com/"
     said: list[str] = []
-    of_now = fingerprints(stage.environment)
-    first, second = (f"2026-11-2{day}T20:00:00Z live-record secrets: {of_now}" for day in (1, 2))
-    before = {"versions": [{"versionId": "1", "description": first}], "alias": "1"}
-    (tmp_path / "reconcile.json").write_text(json.dumps(before))
-    release(s, ("reconcile",), second, said.append)
-    roll_back(s, plan_rollback(s, ("reconcile",)), said.append)
+    with running_control(Account()) as control:
+        for day in (1, 2):
+            variables |= {"S_CONTROL": control, "LIVE_RECORD_RATE": f"4{day}"}
+            stage = stage_named("dev", variables, template=small_template(tmp_path), code=tmp_path)
+            of_now = fingerprints(stage.environment)
+            label = f"2026-11-2{day}T20:00:00Z live-record secrets: {of_now}"
+            wanted = Release(label, lambda _props: "tree", CODE_STEPS)
+            release(stage, Serverless, wanted, said.append)
+        s = Serverless(stage)
+        roll_back(s, plan_rollback(s, ("reconcile",)), said.append)
 
-    assert "urlInternet" in "".join(said)
+    assert said[-1] == "reconcile: release points to 1"
     assert calls(tmp_path)
-    given = {"calls", *(f"{name}.json" for name in stage.resources())}
-    left = {name: text for name, text in all_files(tmp_path).items() if name not in given}
+    left = {name: text for name, text in all_files(tmp_path).items() if name != "calls"}
     assert plants.found_in({"what was said": "\n".join(said).encode(), **left}) == []

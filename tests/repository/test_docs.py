@@ -72,7 +72,7 @@ def test_every_check_of_doctor_is_documented_as_it_is_said() -> None:
 
 
 def test_what_doctor_has_to_read_is_what_its_ram_policy_allows() -> None:
-    documented = set(re.findall(r"`((?:live|oss):\w+)`", read("docs/doctor.md")))
+    documented = set(re.findall(r"`((?:live|oss|fc|ram):\w+)`", read("docs/doctor.md")))
     statements = json.loads(read("deploy/ram/inspector.json"))["Statement"]
 
     assert documented == {action for one in statements for action in one["Action"]}

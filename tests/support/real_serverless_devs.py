@@ -12,6 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.support.node_packages import install
 from tests.support.programs import path_with_node
 
@@ -40,14 +42,30 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def put_component(home: Path) -> None:
-    """Fill the cache of components, where `s` looks before it downloads one."""
-    for name in ("fc3", "fc3-domain"):
+    """Fill the cache of components, where `s` looks before it downloads one. Of fc3 it has the
+    pinned version alone: any other would have to be downloaded."""
+    for name in ("fc3@0.1.22", "fc3-domain"):
         folder = home / ".s" / "components" / "devsapp.cn" / "v3" / name
         (folder / "dist").mkdir(parents=True)
         shutil.copy(COMPONENT, folder / "dist" / "index.js")
         (folder / "package.json").write_text(json.dumps({"name": name, "main": "dist/index.js"}))
         (folder / "publish.yaml").write_text(f"Type: Component\nName: {name}\nVersion: 0.0.0\n")
         (folder / ".s.lock").write_text("{}")
+
+
+def small_template(home: Path) -> Path:
+    """Return an s.yaml with reconcile and a domain: more functions would take minutes."""
+    document = yaml.safe_load((ROOT / "s.yaml").read_text())
+    resources = document["resources"]
+    route = {"path": "/*", "functionName": "live-record-reconcile-dev", "qualifier": "release"}
+    domain = {**resources["domain"]["props"], "routeConfig": {"routes": [route]}}
+    document["resources"] = {
+        "reconcile": resources["reconcile"],
+        "domain": {**resources["domain"], "props": domain},
+    }
+    (home / "s.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    (home / "env.yaml").write_text((ROOT / "env.yaml").read_text())
+    return home / "s.yaml"
 
 
 def add_access(home: Path, name: str) -> None:

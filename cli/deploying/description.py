@@ -1,0 +1,48 @@
+"""The description of a version: the one thing that Function Compute keeps with it for us.
+
+A deploy writes it, and a deploy and a rollback read it. It says which release the version belongs
+to, what served before that release, and what the version consists of.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAX_CHARS: Final = 256
+"""docs/platform/function-compute.md §6.1."""
+NOTHING: Final = "-"
+ADDRESSES: Final = "addresses: "
+"""Begins the description of a version that is published to learn a trigger's address. It is no
+release, and nothing goes back to it."""
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_OURS: Final = re.compile(r"(.*?)(?: after: (\S+))?(?: content: ([0-9a-f]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`release` begins with a time and sorts by it; it is empty for a version that is of none.
+    `after` is the time of the release that served before, `-` if none did, empty if unknown."""
+
+    number: int
+    release: str
+    after: str = ""
+    content: str = ""
+
+
+def describe(release: str, after: str, content: str) -> str:
+    """Return the description of a version."""
+    return f"{release} after: {after} content: {content}"
+
+
+def version_of(number: int, description: str) -> Version:
+    """Return what a description says; that of a release before 0.3 has no `after` or `content`."""
+    release, after, content = _OURS.fullmatch(description.replace("\n", " ")).groups("")  # type: ignore[union-attr] # it matches any line
+    return Version(number, release if _TIME.match(release) else "", after, content)
+
+
+def time_of(release: str) -> str:
+    """Return the time with which a release begins, `-` if there is none."""
+    found = _TIME.match(release)
+    return found[0] if found else NOTHING

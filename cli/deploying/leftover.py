@@ -1,0 +1,69 @@
+"""What is in Function Compute under the stage's names, but not in s.yaml any more.
+
+The deploy command names it at its end. Neither it nor Serverless Devs removes any of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+from cli.account import Account, Declined
+from cli.deploying.release import is_function
+from cli.deploying.stage import Stage
+from cli.function_compute import FunctionCompute, address_in
+from cli.runtimes import DEFAULT_REGION
+from shared.outbound.live import Credentials
+
+PREFIX = "live-record-"
+UNKNOWN = "what is left over in Function Compute is not known"
+Say = Callable[[str], None]
+
+
+def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
+    """Say what is left over, or that it is not known. `address` is that of an emulator."""
+    credentials = credentials_in(stage.environment)
+    if credentials is None:
+        say(f"{UNKNOWN}: the key is in `s config`. live-record doctor names it")
+        return
+    region = stage.environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
+    compute = FunctionCompute(Account(credentials), address or address_in(region))
+    try:
+        for each in left_over(stage, compute):
+            say(f"warning: {each} is left over: s.yaml has it no more. Remove it in the console")
+    except Declined as error:
+        say(f"{UNKNOWN}: {error}")
+
+
+def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
+    functions = [each["props"] for each in stage.resources().values() if is_function(each)]
+    wanted = {
+        str(props["functionName"]): {each["triggerName"] for each in props.get("triggers", [])}
+        for props in functions
+    }
+    for function in compute.functions(PREFIX):
+        name = str(function["functionName"])
+        if name in wanted:
+            found = (str(each["triggerName"]) for each in compute.triggers(name))
+            yield from (f"the trigger {name}/{each}" for each in found if each not in wanted[name])
+        elif name.endswith(f"-{stage.name}"):
+            yield f"the function {name}"
+
+
+def credentials_in(environment: Mapping[str, str]) -> Credentials | None:
+    """Return the key that the environment holds, of those that `s` would take or the CLI's own."""
+    access = environment.get("LIVE_RECORD_ACCESS", "").strip()
+    named = environment.get(access, "") if access else ""
+    try:
+        key = dict(json.loads(named)) if named else environment
+    except (ValueError, TypeError):
+        return None
+    found = Credentials(
+        str(key.get("AccessKeyID", "")),
+        str(key.get("AccessKeySecret", "")),
+        str(key.get("SecurityToken", "")) if named else "",
+    )
+    if found.are_missing() and not access:
+        names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
+        found = Credentials(*(environment.get(f"ALIBABA_CLOUD_{name}", "") for name in names))
+    return None if found.are_missing() else found

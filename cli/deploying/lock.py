@@ -1,0 +1,37 @@
+"""One deploy of a stage at a time, on one machine.
+
+The deploy and rollback commands hold it. Two machines are told apart only by the alias, which a
+deploy reads again before it moves it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cli.errors import Failure
+from cli.stage_registry import STATE
+
+
+@contextmanager
+def only_one(stage: str) -> Iterator[None]:
+    """Hold the stage's lock file; raise a Failure if another process does. The lock ends with the
+    process, however that ends."""
+    file = STATE / f"deploy-{stage}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise Failure(
+                f"{stage} is being deployed or rolled back on this machine already, by process"
+                f" {holder}. Wait until it has ended."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

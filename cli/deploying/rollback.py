@@ -1,0 +1,131 @@
+"""A rollback: `release` points to what served before, code and configuration together.
+
+The rollback command calls it. It publishes nothing and deletes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from cli.deploying.deployed import Commands, Deployed
+from cli.deploying.description import NOTHING, Version, time_of
+from cli.deploying.fingerprints import changed
+from cli.deploying.stage import ALIAS
+from cli.errors import Failure
+
+Say = Callable[[str], None]
+_NONE_BEFORE = "there is no release before the one that serves"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """The aliases to point elsewhere, by function, and what a person should know before."""
+
+    release: str
+    versions: Mapping[str, int]
+    warnings: Sequence[str]
+
+
+def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
+    """Return how to go back to what served before; after it, a second plan goes further back.
+
+    A function that had no version in that release stays as it is: nothing in that release calls
+    it.
+    """
+    deployed = Deployed(s)
+    versions = {function: _releases(deployed, function) for function in functions}
+    serving = {function: deployed.serving(function) for function in functions}
+    before = _release_before(versions, serving)
+    then = {function: _newest(versions[function], before) for function in functions}
+    absent = [
+        f"{function} had no version in {_named(before)} and stays as it is"
+        for function in functions
+        if then[function] is None
+    ]
+    return Rollback(
+        _named(before),
+        {
+            function: version.number
+            for function, version in then.items()
+            if version is not None and version.number != serving[function]
+        },
+        [*absent, *_about_secrets(versions, serving, before)],
+    )
+
+
+def roll_back(s: Commands, plan: Rollback, say: Say) -> None:
+    say(f"back to {plan.release}")
+    for function, number in plan.versions.items():
+        point_alias(s, function, number)
+        say(f"{function}: {ALIAS} points to {number}")
+
+
+def point_alias(s: Commands, function: str, number: int) -> None:
+    s.run(function, "alias", "publish", "--alias-name", ALIAS, "--version-id", str(number))
+
+
+def _releases(deployed: Deployed, function: str) -> list[Version]:
+    """Return the versions that belong to a release."""
+    return [version for version in deployed.versions(function) if version.release]
+
+
+def _newest(versions: Sequence[Version], release: str) -> Version | None:
+    """Return the newest version of that release or of one before it."""
+    known = (each for each in versions if each.release <= release)
+    return max(known, key=lambda each: each.number, default=None)
+
+
+def _about_secrets(
+    versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None], before: str
+) -> Iterator[str]:
+    """Yield a warning if the older release has other secrets, which would be in force again."""
+    serve = [
+        each for name, known in versions.items() for each in known if each.number == serving[name]
+    ]
+    now = max((each.release for each in serve), default="")
+    names = changed(now, before)
+    if names is None:
+        yield f"{_named(before)} may have other secrets: one of the releases says nothing of them"
+    elif names:
+        yield (
+            f"{_named(before)} has other secrets than those in force: {', '.join(names)}."
+            " The rollback revives the older ones. If they were replaced because somebody else"
+            " knew them, deploy the older code with today's secrets instead."
+        )
+
+
+def _named(release: str) -> str:
+    """Return a release's description without its fingerprints."""
+    return release.partition(" secrets: ")[0]
+
+
+def _release_before(
+    versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None]
+) -> str:
+    """Return the release that served before the newest serving one. A function that serves its
+    first version cannot go back and does not count."""
+    if all(number is None for number in serving.values()):
+        raise Failure(f"no function has an alias {ALIAS}: nothing was released yet")
+    now = [
+        each
+        for function, known in versions.items()
+        for each in known
+        if each.number == serving[function] and each.release > known[0].release
+    ]
+    newest = max(now, key=lambda each: each.release, default=None)
+    known_releases = {each.release for known in versions.values() for each in known}
+    older = {each for each in known_releases if newest and _is_before(each, newest)}
+    if not older:
+        raise Failure(_NONE_BEFORE)
+    return max(older)
+
+
+def _is_before(release: str, serving: Version) -> bool:
+    """Return True if the release may be gone back to. A release that was rolled back from, or that
+    never served as a whole, comes after the one that `serving` followed."""
+    if serving.after == NOTHING:
+        return False
+    if serving.after:
+        return time_of(release) <= serving.after
+    return release < serving.release

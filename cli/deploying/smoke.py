@@ -1,0 +1,53 @@
+"""The last step of a deploy: ask the stage whether it is ready.
+
+The deploy command calls it. What it finds undoes nothing: the release is in place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import click
+import requests
+
+from cli import stage_registry
+from cli.errors import Failure
+from cli.web import ask
+
+Say = Callable[[str], None]
+TRIES = 5
+PAUSE_S = 2.0
+"""A new certificate or a new route needs some seconds until it is everywhere."""
+ANSWER_WITHIN_S = 10.0
+
+
+def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sleep) -> None:
+    """Ask the stage for its health, some times if it does not answer; raise a Failure if it is not
+    ready. A stage that is not registered cannot be asked, and that is said."""
+    try:
+        target = stage_registry.resolve_target(stage, None, None, changes=True)
+    except click.ClickException as error:
+        say(f"smoke {stage}: not asked: {error.format_message()}")
+        return
+    why = ""
+    for number in range(TRIES):
+        pause(PAUSE_S if number else 0)
+        why = _why_not_ready(target.url)
+        if not why:
+            say(f"smoke {stage}: ready")
+            return
+    raise Failure(
+        f"The release is in place, but {stage} is not ready: {why}. Run live-record doctor"
+        f" --stage {stage}; make rollback STAGE={stage} goes back."
+    )
+
+
+def _why_not_ready(url: str) -> str:
+    try:
+        answer = ask("GET", f"{url.rstrip('/')}/v1/health", timeout=ANSWER_WITHIN_S)
+        health = answer.json()
+        ready, why = health["ready"], health.get("why") or [f"it answered {answer.status_code}"]
+    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        return f"{url} gave no usable answer ({type(error).__name__})"
+    return "" if ready else "; ".join(map(str, why))

@@ -1,0 +1,281 @@
+"""The steps of a deploy. Each looks at what is deployed, and changes it only if it differs.
+
+cli.deploying.release puts them in order. A step may be repeated at any time, and after any failure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cli.deploying.deployed import Commands, Deployed
+from cli.deploying.rollback import point_alias
+from cli.deploying.stage import ALIAS
+from cli.errors import Failure
+
+_UNCHANGED = re.compile(r"\bVersionPublishError\b")
+"""Function Compute refuses a version of what did not change since the last one."""
+AUTO = "auto"
+Props = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a step found: whether it is as it should be, in words, and what it would do if not."""
+
+    is_so: bool
+    found: str
+    would: str = ""
+
+
+class Step(Protocol):
+    """`act` returns what it did."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    def look(self) -> Finding: ...
+    def act(self) -> str: ...
+
+
+@dataclass(slots=True)
+class Code:
+    """Code and configuration of a function, as a version that nothing points to yet.
+
+    `content` is the digest of what is wanted, `description` that of the version to publish.
+    """
+
+    s: Commands
+    deployed: Deployed
+    subject: str
+    content: str
+    description: str
+    name: str = "functions"
+    target: int | None = None
+    """The version that has what is wanted, once that is known."""
+
+    def look(self) -> Finding:
+        newest = next(reversed(self.deployed.versions(self.subject)), None)
+        if newest is None:
+            return Finding(False, "no version yet", "publish the first version")
+        if newest.content != self.content:
+            found = f"version {newest.number} has other code or configuration"
+            return Finding(False, found, "publish a version")
+        self.target = newest.number
+        return Finding(True, f"version {newest.number} has this code and configuration")
+
+    def act(self) -> str:
+        self.s.run(self.subject, "deploy", "--function", "-y")
+        was_published = self._publish()
+        self.deployed.forget(self.subject)
+        versions = self.deployed.versions(self.subject)
+        if not versions:
+            raise Failure(f"{self.subject}: a version was published, but none is listed")
+        self.target = versions[-1].number
+        if was_published:
+            return f"published version {self.target}"
+        return f"nothing changed since version {self.target}, says Function Compute"
+
+    def _publish(self) -> bool:
+        """Return False if Function Compute finds that nothing changed, which is no failure."""
+        try:
+            self.s.run(self.subject, "version", "publish", "--description", self.description)
+        except Failure as error:
+            if not _UNCHANGED.search(error.message):
+                raise
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Alias:
+    """The alias of a function, to which its triggers and routes lead."""
+
+    s: Commands
+    deployed: Deployed
+    code: Code
+    seen: int | None
+    """The version that served when this deploy began."""
+    name: str = "alias"
+
+    @property
+    def subject(self) -> str:
+        return self.code.subject
+
+    def look(self) -> Finding:
+        if self.code.target is None:
+            self.code.look()
+        serving = self.deployed.serving(self.subject)
+        found = "never released" if serving is None else f"{ALIAS} points to {serving}"
+        if serving is not None and serving == self.code.target:
+            return Finding(True, found)
+        return Finding(False, found, f"point {ALIAS} to {self.code.target or 'the new version'}")
+
+    def act(self) -> str:
+        if self.code.target is None:
+            raise Failure(
+                f"{self.subject} has no version of this code and configuration. Run the step"
+                " functions first."
+            )
+        self._refuse_if_moved()
+        point_alias(self.s, self.subject, self.code.target)
+        self.deployed.forget(self.subject)
+        return f"{ALIAS} points to {self.code.target}"
+
+    def _refuse_if_moved(self) -> None:
+        """Read the alias again just before it moves: somebody may deploy from another machine."""
+        self.deployed.forget(self.subject)
+        serving = self.deployed.serving(self.subject)
+        if serving not in (self.seen, self.code.target):
+            raise Failure(
+                f"{self.subject}: {ALIAS} pointed to {self.seen} when this deploy began and points"
+                f" to {serving} now, so somebody else deploys. Find out who, then deploy again."
+            )
+
+
+@dataclass(slots=True)
+class Triggers:
+    """The triggers of a function that s.yaml names. One that it does not name is left alone."""
+
+    s: Commands
+    deployed: Deployed
+    subject: str
+    wanted: list[Props]
+    name: str = "triggers"
+
+    def look(self) -> Finding:
+        rows = {str(row.get("triggerName")): row for row in self.deployed.ask(self.subject, "info")}
+        differ = [
+            str(each["triggerName"])
+            for each in self.wanted
+            if not covers(rows.get(str(each["triggerName"])), each)
+        ]
+        if differ:
+            return Finding(False, f"{', '.join(differ)}: absent or different", "set the triggers")
+        return Finding(True, ", ".join(str(each["triggerName"]) for each in self.wanted))
+
+    def act(self) -> str:
+        self.s.run(self.subject, "deploy", "--trigger", "-y")
+        self.deployed.forget(self.subject)
+        return "set"
+
+
+@dataclass(slots=True)
+class AsyncCalls:
+    """How asynchronous calls of a function are retried, and where failed ones go."""
+
+    s: Commands
+    deployed: Deployed
+    subject: str
+    wanted: Props
+    name: str = "triggers"
+
+    def look(self) -> Finding:
+        wanted = {name: value for name, value in self.wanted.items() if name != "qualifier"}
+        if any(covers(row, wanted) for row in self.deployed.ask(self.subject, "info")):
+            return Finding(True, "asynchronous calls as in s.yaml")
+        return Finding(False, "asynchronous calls: absent or different", "set asynchronous calls")
+
+    def act(self) -> str:
+        self.s.run(self.subject, "deploy", "--async-invoke-config", "-y")
+        self.deployed.forget(self.subject)
+        return "asynchronous calls set"
+
+
+@dataclass(slots=True)
+class Reservation:
+    """The instances that are reserved for a function; None reserves none."""
+
+    s: Commands
+    deployed: Deployed
+    subject: str
+    wanted: int | None
+    name: str = "reservations"
+
+    def look(self) -> Finding:
+        reserved = self._reserved()
+        found = "none reserved" if reserved is None else f"{reserved} reserved"
+        if reserved == self.wanted:
+            return Finding(True, found)
+        would = "reserve none" if self.wanted is None else f"reserve {self.wanted}"
+        return Finding(False, found, would)
+
+    def _reserved(self) -> int | None:
+        rows = self.deployed.ask(self.subject, "concurrency", "get")
+        found = [row["reservedConcurrency"] for row in rows if row.get("reservedConcurrency")]
+        return int(found[0]) if found else None
+
+    def act(self) -> str:
+        if self.wanted is None:
+            self.s.run(self.subject, "concurrency", "remove", "-y")
+        else:
+            self.s.run(
+                *(self.subject, "concurrency", "put", "--reserved-concurrency", str(self.wanted))
+            )
+        self.deployed.forget(self.subject)
+        return "none reserved" if self.wanted is None else f"{self.wanted} reserved"
+
+
+@dataclass(slots=True)
+class Domain:
+    """A custom domain with its routes and its certificate."""
+
+    s: Commands
+    deployed: Deployed
+    subject: str
+    wanted: Props
+    name: str = "domain"
+    asks: bool = field(default=True)
+    """False for a test domain in a dry run: to ask for it makes it."""
+
+    def look(self) -> Finding:
+        domain = str(self.wanted["domainName"])
+        if domain == AUTO and not self.asks:
+            return Finding(False, "a test domain, not asked for", "set the domain")
+        rows = self.deployed.ask(self.subject, "info")
+        if any(covers(row, self._comparable()) for row in rows):
+            return Finding(True, f"{domain} leads to {ALIAS}")
+        return Finding(False, f"{domain}: absent or different", f"set {domain}")
+
+    def _comparable(self) -> Props:
+        """Return what Function Compute shows again. A private key it does not, and the id of a
+        certificate it replaces by the certificate, so that this step then acts each time."""
+        kept = {"protocol": self.wanted["protocol"], "routeConfig": self.wanted["routeConfig"]}
+        if self.wanted["domainName"] != AUTO:
+            kept["domainName"] = self.wanted["domainName"]
+        certificate = self.wanted.get("certConfig") or {}
+        shown = {name: text for name, text in certificate.items() if name != "privateKey"}
+        return {**kept, "certConfig": shown} if shown else kept
+
+    def act(self) -> str:
+        self.s.run(self.subject, "deploy", "-y")
+        self.deployed.forget(self.subject)
+        return f"{self.wanted['domainName']} leads to {ALIAS}"
+
+
+def covers(remote: object, wanted: object) -> bool:
+    """Return True if everything in `wanted` is in `remote`, which may have more. The order of
+    plain values in a list does not count, and an empty value is the same as none."""
+    if isinstance(wanted, Mapping):
+        there = remote if isinstance(remote, Mapping) else {}
+        return all(covers(there.get(name), value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        return _covers_list(remote if isinstance(remote, list) else [], wanted)
+    if wanted in (None, "") and remote in (None, ""):
+        return True
+    return str(remote).strip() == str(wanted).strip()
+
+
+def _covers_list(remote: list[Any], wanted: list[Any]) -> bool:
+    if any(isinstance(each, Mapping) for each in wanted):
+        return len(remote) == len(wanted) and all(map(covers, remote, wanted))
+    return sorted(map(str, remote)) == sorted(map(str, wanted))
+
+
+def reserved_in(props: Props) -> int | None:
+    """Return the instances that a function of s.yaml reserves."""
+    found = (props.get("concurrencyConfig") or {}).get("reservedConcurrency")
+    return int(found) if found else None

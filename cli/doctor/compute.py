@@ -1,0 +1,189 @@
+"""The checks of what is deployed in Function Compute, and of the roles that Live needs.
+
+cli.doctor.checks lists them. Like all checks they read a Snapshot and send nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from cli.doctor.finding import Check, Findings, Kind, fault, nothing, warning
+from cli.doctor.snapshot import Deployment, Snapshot, Unread
+from cli.runtimes import OUT_OF_SUPPORT, WITHOUT_SUPPORTED
+from cli.texts import N_
+
+PREFIX, ALIAS = "live-record-", "release"
+UNRESERVED = 40
+"""Instances that stay for the functions without a reservation."""
+TRIGGERS: Mapping[str, tuple[str, ...]] = {
+    "record-command": (),
+    "stream-events": (),
+    "record-events": (),
+    "on-demand": (),
+    "files": (),
+    "relay": ("http",),
+    "reconcile": ("every-minute", "wake"),
+}
+"""The functions of s.yaml as they are named, and the triggers of each."""
+LIVE_ROLE, MTS_ROLE = "AliyunLiveDefaultRole", "AliyunMTSDefaultRole"
+
+NOT_DEPLOYED = nothing("deployed.local", N_("the stage runs on this machine"))
+MISSING = fault(
+    "deployed.missing",
+    N_("{functions}: not deployed in {region}. Deploy the stage, or pass --region"),
+)
+NO_ALIAS = fault("deployed.alias", N_("{functions}: no alias release, so nothing calls it"))
+OLDER = warning(
+    "deployed.older",
+    N_(
+        "{functions}: release does not point to the newest version. After a rollback this is meant;"
+        " otherwise a deploy has stopped"
+    ),
+)
+RUNTIME = warning(
+    "deployed.runtime",
+    N_("{runtime} gets no more fixes. Set LIVE_RECORD_RUNTIME=python3.12 and deploy"),
+)
+NO_TRIGGER = fault("triggers.missing", N_("{triggers}: absent, or not for the alias release"))
+LEFT_OVER = warning(
+    "triggers.left", N_("{triggers}: not in s.yaml any more. A deploy removes none; remove it")
+)
+FUNCTION_LEFT = warning(
+    "deployed.left", N_("{functions}: not in s.yaml any more. A deploy removes none; remove it")
+)
+RESERVED = warning(
+    "reservations.many",
+    N_(
+        "{reserved} of the region's {instances} instances are reserved, so that {left} are left for"
+        " all other functions. At least {least} are needed"
+    ),
+)
+NO_DOMAIN = fault("route.missing", N_("{host} is no custom domain of Function Compute in {region}"))
+NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to release"))
+NO_ROLE = warning(
+    "service-roles.missing",
+    N_(
+        "the role {role} does not exist: Live may not write into buckets. Authorize Live in its"
+        " console once"
+    ),
+)
+NO_MTS_ROLE = warning(
+    "service-roles.mts",
+    N_(
+        "the role {role} does not exist, which a recording as mp4 needs. Authorize Media Processing"
+        " in its console once"
+    ),
+)
+
+
+def deployed(snapshot: Snapshot) -> Findings:
+    deployment = snapshot.deployment
+    if deployment is None:
+        yield NOT_DEPLOYED.found()
+    if not isinstance(deployment, Deployment) or isinstance(snapshot.examined, Unread):
+        return
+    wanted = set(_names(snapshot))
+    found = {name: each for name, each in deployment.functions.items() if name in wanted}
+    yield from _of_functions(MISSING, wanted - found.keys(), region=deployment.region)
+    yield from _of_functions(NO_ALIAS, {name for name in found if found[name].serving is None})
+    yield from _of_functions(OLDER, {name for name in found if found[name].is_behind})
+    suffix = f"-{snapshot.stage_name}"
+    others = deployment.functions.keys() - wanted
+    yield from _of_functions(FUNCTION_LEFT, {name for name in others if name.endswith(suffix)})
+    is_old = any(each.runtime == OUT_OF_SUPPORT for each in found.values())
+    if is_old and deployment.region not in WITHOUT_SUPPORTED:
+        yield RUNTIME.found(snapshot.deploy_command(), runtime=OUT_OF_SUPPORT)
+
+
+def _names(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    """Return the names of the stage's functions, with the triggers of each."""
+    stage = snapshot.stage_name
+    return {f"{PREFIX}{key}-{stage}": triggers for key, triggers in TRIGGERS.items()}
+
+
+def _of_functions(kind: Kind, names: Iterable[str], **about: str) -> Findings:
+    listed = ", ".join(sorted(names))
+    if listed:
+        yield kind.found("", functions=listed, **about)
+
+
+def triggers(snapshot: Snapshot) -> Findings:
+    deployment = snapshot.deployment
+    if not isinstance(deployment, Deployment) or isinstance(snapshot.examined, Unread):
+        return
+    absent, left = list[str](), list[str]()
+    for name, wanted in _names(snapshot).items():
+        if name in deployment.functions:
+            found = deployment.functions[name].triggers
+            absent += [f"{name}/{each}" for each in wanted if found.get(each) != ALIAS]
+            left += [f"{name}/{each}" for each in found if each not in wanted]
+    if absent:
+        yield NO_TRIGGER.found(snapshot.deploy_command(), triggers=", ".join(absent))
+    if left:
+        yield LEFT_OVER.found(triggers=", ".join(left))
+
+
+def reservations(snapshot: Snapshot) -> Findings:
+    deployment = snapshot.deployment
+    if isinstance(deployment, Deployment):
+        instances = snapshot.stage_ref.instances
+        left = instances - deployment.reserved
+        if left < UNRESERVED:
+            yield RESERVED.found(
+                reserved=deployment.reserved, instances=instances, left=left, least=UNRESERVED
+            )
+
+
+def route(snapshot: Snapshot) -> Findings:
+    deployment = snapshot.deployment
+    if not isinstance(deployment, Deployment):
+        return
+    host = urlsplit(snapshot.stage_ref.url).hostname or ""
+    if host not in deployment.routes:
+        yield NO_DOMAIN.found(snapshot.deploy_command(), host=host, region=deployment.region)
+    elsewhere = [
+        f"{path} ({qualifier})"
+        for path, qualifier in deployment.routes.get(host, {}).items()
+        if qualifier != ALIAS
+    ]
+    if elsewhere:
+        yield NOT_RELEASE.found(snapshot.deploy_command(), paths=", ".join(elsewhere))
+
+
+def service_roles(snapshot: Snapshot) -> Findings:
+    """Yield a finding for each service that may not do what recordings need."""
+    roles = snapshot.service_roles
+    if isinstance(roles, Unread) or roles is None:
+        return
+    into_oss = [each for domain in snapshot.domains for each in domain.configurations]
+    if LIVE_ROLE not in roles and any(not each.is_vod for each in into_oss):
+        yield NO_ROLE.found(role=LIVE_ROLE)
+    formats = {each.name for configuration in into_oss for each in configuration.formats}
+    if MTS_ROLE not in roles and "mp4" in formats:
+        yield NO_MTS_ROLE.found(role=MTS_ROLE)
+
+
+_RESTS_ON = ("examined", "deployment")
+CHECKS = (
+    Check(
+        "deployed",
+        N_("every function is deployed, and release points to its newest version"),
+        deployed,
+        _RESTS_ON,
+    ),
+    Check("triggers", N_("the triggers are those of s.yaml, and no others"), triggers, _RESTS_ON),
+    Check(
+        "reservations",
+        N_("at least 40 instances of the region stay unreserved"),
+        reservations,
+        ("deployment",),
+    ),
+    Check("route", N_("the domain leads to release"), route, ("deployment",)),
+    Check(
+        "service-roles",
+        N_("Live may write into buckets, and Media Processing where mp4 is recorded"),
+        service_roles,
+        ("service_roles",),
+    ),
+)
