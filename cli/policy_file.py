@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from gettext import gettext as _
 from pathlib import Path
 
+from cli import texts
 from cli.errors import Failure
 from shared.config import Kind, load_policy, policy_as_json
 from shared.errors import Fault, Misconfigured
@@ -53,4 +54,5 @@ def _read_text(file: Path) -> tuple[str, Kind]:
 def _line(file: Path, fault: Fault) -> str:
     position = f"{file}:{fault.line}" if fault.line else str(file)
     about = fault.field.removeprefix("policy").removeprefix(": ")
-    return f"{position}: {about}: {fault.detail}" if about else f"{position}: {fault.detail}"
+    shown = texts.detail(fault.detail)
+    return f"{position}: {about}: {shown}" if about else f"{position}: {shown}"

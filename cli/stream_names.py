@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import click
 
+from cli import texts
 from cli.loopback import is_loopback
 from shared.protocol import StreamKey
 
@@ -57,7 +58,7 @@ def stream_of(text: str) -> str:
     key = StreamKey(*names)
     if key.fault:
         sentence = _("This names no stream: its application or its last part {fault}.")
-        raise ValueError(sentence.format(fault=key.fault))
+        raise ValueError(sentence.format(fault=texts.detail(key.fault)))
     return str(key)
 
 

@@ -48,6 +48,15 @@ def current_language() -> str:
     return choose_language((), os.environ)
 
 
+def detail(text: str) -> str:
+    """Return a fault or a problem's detail of shared, which is written in English, in the language
+    in use."""
+    from shared.inbound.catalogue import Language
+    from shared.inbound.catalogue.details import detail_in
+
+    return detail_in(Language(current_language()), text)
+
+
 def language_option() -> click.Option:
     """Return the option that every command has; `choose_language` has read it already."""
     return click.Option(

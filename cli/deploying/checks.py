@@ -6,6 +6,7 @@ The commands check and deploy call faults(). It reads the template alone and ask
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from gettext import gettext as _
 from typing import Any
 
 from cli.deploying.shapes import CERTIFICATE, DOMAIN, FUNCTION, HTTP, TIMER, misfits
@@ -46,7 +47,9 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
         if not shape:  # what follows reads values
             yield from _function(key, props)
     else:
-        yield f"{key} is of the component {component!r}, neither fc3 nor fc3-domain"
+        yield _("{key} is of the component {component!r}, neither fc3 nor fc3-domain").format(
+            key=key, component=component
+        )
 
 
 def _certificate(key: str, props: Resource) -> Iterator[str]:
@@ -61,7 +64,9 @@ def _certificate(key: str, props: Resource) -> Iterator[str]:
 def _cleared(key: str, props: Resource) -> Iterator[str]:
     for name in CLEARED:
         if name not in props:
-            yield f"{key} omits {name}, so a deploy would clear it. Write it, even if it is empty."
+            yield _(
+                "{key} omits {name}, so a deploy would clear it. Write it, even if it is empty."
+            ).format(key=key, name=name)
 
 
 def _function(key: str, props: Resource) -> Iterator[str]:
@@ -71,7 +76,9 @@ def _function(key: str, props: Resource) -> Iterator[str]:
         yield f"{key}.role is {role!r}: fc3 writes it in lower case. Name the role in lower case."
     yield from _variables(key, props.get("environmentVariables", {}))
     if "provisionConfig" in props and "scalingConfig" in props:
-        yield f"{key} has both provisionConfig and scalingConfig, which exclude each other"
+        yield _(
+            "{key} has both provisionConfig and scalingConfig, which exclude each other"
+        ).format(key=key)
     for number, trigger in enumerate(props.get("triggers", [])):
         yield from _trigger(f"{key}.triggers[{number}]", trigger)
 
@@ -79,15 +86,25 @@ def _function(key: str, props: Resource) -> Iterator[str]:
 def _ratio(key: str, cpu: float, memory: int) -> Iterator[str]:
     if not MIN_MEMORY_GB <= memory / 1024 / cpu <= MAX_MEMORY_GB:
         yield (
-            f"{key} has {memory} MB to {cpu} vCPU: Function Compute takes"
-            f" {MIN_MEMORY_GB} to {MAX_MEMORY_GB} GB to one vCPU"
+            _(
+                "{key} has {memory} MB to {cpu} vCPU: Function Compute takes {min_memory_gb}"
+                " to {max_memory_gb} GB to one vCPU"
+            ).format(
+                key=key,
+                memory=memory,
+                cpu=cpu,
+                min_memory_gb=MIN_MEMORY_GB,
+                max_memory_gb=MAX_MEMORY_GB,
+            )
         )
 
 
 def _variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size > MAX_VARIABLES_BYTES:
-        yield f"{key}.environmentVariables hold {size} bytes, more than {MAX_VARIABLES_BYTES}"
+        yield _(
+            "{key}.environmentVariables hold {size} bytes, more than {max_variables_bytes}"
+        ).format(key=key, size=size, max_variables_bytes=MAX_VARIABLES_BYTES)
 
 
 def _trigger(where: str, trigger: Resource) -> Iterator[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from gettext import gettext as _
 from pathlib import Path
 
 import click
 
-from cli import stage_registry
+from cli import stage_registry, texts
 from cli.api import Api
 from cli.deploying import limits
 from cli.deploying.checks import faults
@@ -53,11 +54,12 @@ def check() -> None:
     found = {name: _stage_faults(stage_named(name, os.environ)) for name in names}
     wrong = [f"{name}: {fault}" for name, each in found.items() for fault in each]
     _fail_on([*misspelt(os.environ), *wrong, *_policy_faults(names)], "s.yaml")
-    click.echo(f"s.yaml is sound in every stage: {', '.join(names)}")
-    for name in names:
-        for fault in example_faults(read_policy(policy_of(name))):
-            click.echo(f"{name}: {fault.detail}. A deploy refuses it.")
-    click.echo("The settings of a stage are checked by its deploy, which has the secrets.")
+    click.echo(_("s.yaml is sound in every stage: {names}").format(names=", ".join(names)))
+    for file in dict.fromkeys(map(policy_of, names)):
+        for fault in example_faults(read_policy(file)):
+            sentence = _("{file}: {detail}. A deploy refuses it.")
+            click.echo(sentence.format(file=file.name, detail=texts.detail(fault.detail)))
+    click.echo(_("The settings of a stage are checked by its deploy, which has the secrets."))
 
 
 def _policy_faults(names: Sequence[str]) -> Iterator[str]:
@@ -118,7 +120,7 @@ def deploy(
     policy = policy_file or policy_of(stage)
     target = _checked_stage(stage, policy, instances)
     if not dry_run:
-        _confirm(f"Deploy {stage}?", stage, sure)
+        _confirm(_("Deploy {stage}?").format(stage=stage), stage, sure)
     chosen = only or (*STEPS, STORE, SMOKE)
     with only_one(stage):
         if any(step in (*CODE_STEPS, STORE) for step in chosen):
@@ -143,9 +145,9 @@ def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
     stage = stage_named(name, os.environ, code=code, files_code=files_code)
     others = limits.other_shares(stage)
     for each in limits.unknown(others):
-        _say(f"warning: {each}")
+        _say(_("warning: {each}").format(each=each))
     found = [*stage.faults(packed_policy(policy)), *limits.faults(stage, others, instances)]
-    _fail_on([*misspelt(os.environ), *found], f"the stage {name}")
+    _fail_on([*misspelt(os.environ), *found], _("the stage {name}").format(name=name))
     return stage
 
 
@@ -161,10 +163,9 @@ def _release_of(stage: Stage, policy: Path, only: Sequence[str], dry_run: bool) 
 
 
 def _summarize(stage: str, changes: Sequence[str], *, dry_run: bool) -> None:
-    if not changes:
-        _say(f"{stage}: nothing {'would change' if dry_run else 'changed'}")
-    else:
-        _say(f"{stage}: {len(changes)} {'would change' if dry_run else 'changed'}")
+    done = _("{stage}: {count} changed") if changes else _("{stage}: nothing changed")
+    planned = _("{stage}: {count} would change") if changes else _("{stage}: nothing would change")
+    _say((planned if dry_run else done).format(stage=stage, count=len(changes)))
 
 
 @click.command()
@@ -178,15 +179,21 @@ def rollback(stage: str, sure: bool) -> None:
     with only_one(stage):
         plan = plan_rollback(s, target_stage.functions())
         for warning in plan.warnings:
-            _say(f"warning: {warning}")
-        _confirm(f"Roll {stage} back to {plan.release}?", stage, sure)
+            _say(_("warning: {warning}").format(warning=warning))
+        _confirm(
+            _("Roll {stage} back to {release}?").format(stage=stage, release=plan.release),
+            stage,
+            sure,
+        )
         roll_back(s, plan, _say)
 
 
 def _fail_on(found: list[str], subject: str) -> None:
     if found:
         listed = "".join(f"\n  {fault}" for fault in found)
-        raise Failure(f"{subject} cannot be deployed:{listed}")
+        raise Failure(
+            _("{subject} cannot be deployed:{listed}").format(subject=subject, listed=listed)
+        )
 
 
 def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str:
@@ -200,7 +207,7 @@ def _confirm(question: str, stage: str, sure: bool) -> None:
     """Ask for confirmation, with a warning if the stage is recording."""
     warning = _activity_warning(stage)
     if warning:
-        _say(f"warning: {warning}")
+        _say(_("warning: {warning}").format(warning=warning))
     if not sure:
         click.confirm(question, abort=True)
 
@@ -211,9 +218,15 @@ def _activity_warning(stage: str) -> str:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
         phases = Api(target.url, target.token).list_recordings(1)["phases"]
     except click.ClickException as error:
-        return f"whether {stage} is recording is unknown: {error.format_message()}"
+        return _("whether {stage} is recording is unknown: {error}").format(
+            stage=stage, error=error.format_message()
+        )
     counts = [f"{phases[phase]} {phase}" for phase in BUSY_PHASES if phases.get(phase)]
-    return f"{stage} is in use: {', '.join(counts)}" if counts else ""
+    return (
+        _("{stage} is in use: {names}").format(stage=stage, names=", ".join(counts))
+        if counts
+        else ""
+    )
 
 
 def _say(text: str) -> None:

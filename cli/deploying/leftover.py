@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from gettext import gettext as _
 
 from cli.account import Account, Declined
 from cli.deploying.release import is_function
@@ -16,7 +17,6 @@ from cli.runtimes import DEFAULT_REGION
 from shared.outbound.live import Credentials
 
 PREFIX = "live-record-"
-UNKNOWN = "what is left over in Function Compute is not known"
 Say = Callable[[str], None]
 
 
@@ -24,15 +24,24 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
     """Say what is left over, or that it is not known. `address` is that of an emulator."""
     credentials = credentials_in(stage.environment)
     if credentials is None:
-        say(f"{UNKNOWN}: the key is in `s config`. live-record doctor names it")
+        say(
+            _(
+                "what is left over in Function Compute is not known: the key is in `s config`."
+                " live-record doctor names it"
+            )
+        )
         return
     region = stage.environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
     compute = FunctionCompute(Account(credentials), address or address_in(region))
     try:
         for each in left_over(stage, compute):
-            say(f"warning: {each} is left over: s.yaml has it no more. Remove it in the console")
+            sentence = _(
+                "warning: {each} is left over: s.yaml has it no more. Remove it in the console"
+            )
+            say(sentence.format(each=each))
     except Declined as error:
-        say(f"{UNKNOWN}: {error}")
+        sentence = _("what is left over in Function Compute is not known: {error}")
+        say(sentence.format(error=error))
 
 
 def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
@@ -45,9 +54,12 @@ def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
         name = str(function["functionName"])
         if name in wanted:
             found = (str(each["triggerName"]) for each in compute.triggers(name))
-            yield from (f"the trigger {name}/{each}" for each in found if each not in wanted[name])
+            trigger = _("the trigger {name}/{each}")
+            yield from (
+                trigger.format(name=name, each=each) for each in found if each not in wanted[name]
+            )
         elif name.endswith(f"-{stage.name}"):
-            yield f"the function {name}"
+            yield _("the function {name}").format(name=name)
 
 
 def credentials_in(environment: Mapping[str, str]) -> Credentials | None:

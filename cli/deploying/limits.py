@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any, Final
 
 import click
@@ -43,8 +44,10 @@ def faults(stage: Stage, others: Sequence[Share], instances: int = INSTANCES) ->
 def unknown(others: Sequence[Share]) -> list[str]:
     """Return what could not be added up."""
     return [
-        f"how many calls a second {each.stage} makes is unknown: it does not answer. All stages of"
-        f" one account together may make {ACCOUNT_RATE}"
+        _(
+            "how many calls a second {stage} makes is unknown: it does not answer. All"
+            " stages of one account together may make {account_rate}"
+        ).format(stage=each.stage, account_rate=ACCOUNT_RATE)
         for each in others
         if each.rate is None
     ]
@@ -55,9 +58,17 @@ def _of_instances(stage: Stage, others: Sequence[Share], instances: int) -> Iter
     most = instances - UNRESERVED
     if sum(taken.values()) > most:
         yield (
-            f"{sum(taken.values())} instances would be reserved ({_listed(taken)}), more than"
-            f" {most}: of the region's {instances}, {UNRESERVED} stay for the other functions."
-            " Reserve fewer in env.yaml, or pass --instances with your larger quota."
+            _(
+                "{sum} instances would be reserved ({listed}), more than {most}: of the"
+                " region's {instances}, {unreserved} stay for the other functions. Reserve"
+                " fewer in env.yaml, or pass --instances with your larger quota."
+            ).format(
+                sum=sum(taken.values()),
+                listed=_listed(taken),
+                most=most,
+                instances=instances,
+                unreserved=UNRESERVED,
+            )
         )
 
 
@@ -66,10 +77,12 @@ def _of_rates(stage: Stage, others: Sequence[Share]) -> Iterator[str]:
     rates = {stage.name: ours, **{each.stage: each.rate for each in others if each.rate}}
     if sum(rates.values()) > ACCOUNT_RATE:
         yield (
-            f"LIVE_RECORD_RATE: {_listed(rates)} calls a second are more than the {ACCOUNT_RATE} of"
-            " an account. Set the variable for each stage, such as 40 for prod and 5 for staging,"
-            " and deploy the stage that gets fewer first. A stage of another account says so in"
-            f' {stage_registry.path()}: account = "NAME".'
+            _(
+                "LIVE_RECORD_RATE: {listed} calls a second are more than the {account_rate}"
+                " of an account. Set the variable for each stage, such as 40 for prod and 5"
+                " for staging, and deploy the stage that gets fewer first. A stage of another"
+                ' account says so in {path}: account = "NAME".'
+            ).format(listed=_listed(rates), account_rate=ACCOUNT_RATE, path=stage_registry.path())
         )
 
 

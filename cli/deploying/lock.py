@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gettext import gettext as _
 
 from cli.errors import Failure
 from cli.stage_registry import STATE
@@ -28,8 +29,10 @@ def only_one(stage: str) -> Iterator[None]:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise Failure(
-                f"{stage} is being deployed or rolled back on this machine already, by process"
-                f" {holder}. Wait until it has ended."
+                _(
+                    "{stage} is being deployed or rolled back on this machine already, by"
+                    " process {holder}. Wait until it has ended."
+                ).format(stage=stage, holder=holder)
             ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 from typing import Any
 
 from cli.deploying.content import content_of
@@ -139,7 +140,7 @@ def _run(steps: Iterator[Step], wanted: Release, say: Say, changes: list[str]) -
         finding = step.look()
         where = f"{step.name} {step.subject}"
         if finding.is_so:
-            say(f"{where}: already so: {finding.found}")
+            say(_("{where}: already so: {found}").format(where=where, found=finding.found))
             continue
         if wanted.is_dry_run:
             did = f"would {finding.would} ({finding.found})"
@@ -173,12 +174,20 @@ def _with_addresses(
         deployed = Deployed(s)
         address = deployed.http_address(function)
         if not address and not wanted.is_dry_run:
-            say(f"{function} has no address yet: it is deployed first, without it")
+            say(
+                _("{function} has no address yet: it is deployed first, without it").format(
+                    function=function
+                )
+            )
             _run(_steps_to_an_address(stage, s, deployed, wanted, function), wanted, say, changes)
             address = deployed.http_address(function)
             if not address:
-                raise Failure(f"s {function} info shows no address of its http trigger")
-        say(f"{variable}: {address or 'known once the function is deployed'}")
+                raise Failure(
+                    _("s {function} info shows no address of its http trigger").format(
+                        function=function
+                    )
+                )
+        say(f"{variable}: {address or _('known once the function is deployed')}")
         stage = replace(stage, environment={**stage.environment, variable: address})
     return stage
 

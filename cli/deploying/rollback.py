@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 
 from cli.deploying.deployed import Commands, Deployed
 from cli.deploying.description import NOTHING, Version, time_of
@@ -15,7 +16,6 @@ from cli.deploying.stage import ALIAS
 from cli.errors import Failure
 
 Say = Callable[[str], None]
-_NONE_BEFORE = "there is no release before the one that serves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,9 @@ def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
     before = _release_before(versions, serving)
     then = {function: _newest(versions[function], before) for function in functions}
     absent = [
-        f"{function} had no version in {_named(before)} and stays as it is"
+        _("{function} had no version in {named} and stays as it is").format(
+            function=function, named=_named(before)
+        )
         for function in functions
         if then[function] is None
     ]
@@ -55,10 +57,14 @@ def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
 
 
 def roll_back(s: Commands, plan: Rollback, say: Say) -> None:
-    say(f"back to {plan.release}")
+    say(_("back to {release}").format(release=plan.release))
     for function, number in plan.versions.items():
         point_alias(s, function, number)
-        say(f"{function}: {ALIAS} points to {number}")
+        say(
+            _("{function}: {alias} points to {number}").format(
+                function=function, alias=ALIAS, number=number
+            )
+        )
 
 
 def point_alias(s: Commands, function: str, number: int) -> None:
@@ -86,12 +92,16 @@ def _about_secrets(
     now = max((each.release for each in serve), default="")
     names = changed(now, before)
     if names is None:
-        yield f"{_named(before)} may have other secrets: one of the releases says nothing of them"
+        yield _("{named} may have other secrets: one of the releases says nothing of them").format(
+            named=_named(before)
+        )
     elif names:
         yield (
-            f"{_named(before)} has other secrets than those in force: {', '.join(names)}."
-            " The rollback revives the older ones. If they were replaced because somebody else"
-            " knew them, deploy the older code with today's secrets instead."
+            _(
+                "{named} has other secrets than those in force: {names}. The rollback"
+                " revives the older ones. If they were replaced because somebody else knew"
+                " them, deploy the older code with today's secrets instead."
+            ).format(named=_named(before), names=", ".join(names))
         )
 
 
@@ -106,7 +116,9 @@ def _release_before(
     """Return the release that served before the newest serving one. A function that serves its
     first version cannot go back and does not count."""
     if all(number is None for number in serving.values()):
-        raise Failure(f"no function has an alias {ALIAS}: nothing was released yet")
+        raise Failure(
+            _("no function has an alias {alias}: nothing was released yet").format(alias=ALIAS)
+        )
     now = [
         each
         for function, known in versions.items()
@@ -117,7 +129,7 @@ def _release_before(
     known_releases = {each.release for known in versions.values() for each in known}
     older = {each for each in known_releases if newest and _is_before(each, newest)}
     if not older:
-        raise Failure(_NONE_BEFORE)
+        raise Failure(_("there is no release before the one that serves"))
     return max(older)
 
 

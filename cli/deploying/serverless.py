@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,14 @@ _PINNED = "fc3@0.1.22"
 _VAULT = "DOTENV_KEY"
 """With it `s` would read an encrypted file of variables, which no check sees."""
 _NO_ACCESS = "Not found access"
-_ACCESS_HINT = (
-    f"Set {_ACCESS} to a name of `s config get`, or export AccountID, AccessKeyID and"
-    " AccessKeySecret."
-)
+
+
+def _access_hint() -> str:
+    sentence = _(
+        "Set {access} to a name of `s config get`, or export AccountID, AccessKeyID and"
+        " AccessKeySecret."
+    )
+    return sentence.format(access=_ACCESS)
 
 
 class Serverless:
@@ -51,7 +56,7 @@ class Serverless:
         self._program = shutil.which("s", path=stage.environment.get("PATH"))
         if self._program is None:
             raise Failure(
-                "Serverless Devs is not installed. Run npm install -g @serverless-devs/s."
+                _("Serverless Devs is not installed. Run npm install -g @serverless-devs/s.")
             )
         access = stage.environment.get(_ACCESS, "").strip()
         self._options = ["-t", str(stage.template), "--env", stage.name]
@@ -102,8 +107,12 @@ class Serverless:
         clean = self._redact(printed)
         errors = _ERROR.findall(clean)
         end = ("\n".join(errors) or clean.strip())[-_LAST_CHARS:]
-        hint = f"\n{_ACCESS_HINT}" if _NO_ACCESS in end else ""
-        return Failure(f"s {' '.join(words)} ended with {code}: {end}{hint}")
+        hint = f"\n{_access_hint()}" if _NO_ACCESS in end else ""
+        return Failure(
+            _("s {names} ended with {code}: {end}{hint}").format(
+                names=" ".join(words), code=code, end=end, hint=hint
+            )
+        )
 
 
 def _environment(stage: Stage, *, chosen: bool) -> dict[str, str]:

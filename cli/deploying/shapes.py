@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from gettext import gettext as _
 from typing import Any
 
 
@@ -172,29 +173,40 @@ def misfits(value: object, shape: object, where: str) -> Iterator[str]:
         yield from _number(value, shape, where)
     elif isinstance(shape, OneOf):
         if value not in shape.values:
-            yield f"{where} is {value!r}, none of {', '.join(map(str, shape.values))}"
+            yield _("{where} is {value!r}, none of {names}").format(
+                where=where, value=value, names=", ".join(map(str, shape.values))
+            )
     elif isinstance(shape, Texts):
         yield from _texts(value, where)
     elif isinstance(shape, type) and not isinstance(value, shape):
-        yield f"{where} is {value!r}, which is not of type {shape.__name__}"
+        yield _("{where} is {value!r}, which is not of type {name}").format(
+            where=where, value=value, name=shape.__name__
+        )
 
 
 def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"{where} is {value!r}, which is no mapping"
+        yield _("{where} is {value!r}, which is no mapping").format(where=where, value=value)
         return
     known = {**shape.optional, **shape.needed}
     for name in sorted(value.keys() - known.keys(), key=str):
-        yield f"{where} has no property {name}, only {', '.join(known)}"
+        yield _("{where} has no property {name}, only {names}").format(
+            where=where, name=name, names=", ".join(known)
+        )
     for name in sorted(shape.needed.keys() - value.keys()):
-        yield f"{where} needs {name}"
+        yield _("{where} needs {name}").format(where=where, name=name)
     for name in sorted(known.keys() & value.keys()):
         yield from misfits(value[name], known[name], f"{where}.{name}")
 
 
 def _each(value: object, shape: Each, where: str) -> Iterator[str]:
     if not isinstance(value, list) or (shape.some and not value):
-        yield f"{where} is {value!r}, which is no list{' of at least one' * shape.some}"
+        sentence = (
+            _("{where} is {value!r}, which is no list of at least one")
+            if shape.some
+            else _("{where} is {value!r}, which is no list")
+        )
+        yield sentence.format(where=where, value=value)
         return
     for number, item in enumerate(value):
         yield from misfits(item, shape.shape, f"{where}[{number}]")
@@ -202,15 +214,19 @@ def _each(value: object, shape: Each, where: str) -> Iterator[str]:
 
 def _number(value: object, shape: Number, where: str) -> Iterator[str]:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        yield f"{where} is {value!r}, which is no number"
+        yield _("{where} is {value!r}, which is no number").format(where=where, value=value)
     elif not shape.low <= value <= shape.high or round(value / shape.step, 6) % 1:
-        yield f"{where} is {value}, not one of {shape.low} to {shape.high} in steps of {shape.step}"
+        yield _("{where} is {value}, not one of {low} to {high} in steps of {step}").format(
+            where=where, value=value, low=shape.low, high=shape.high, step=shape.step
+        )
 
 
 def _texts(value: object, where: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"{where} is {value!r}, which is no mapping"
+        yield _("{where} is {value!r}, which is no mapping").format(where=where, value=value)
         return
     for name, text in value.items():
         if not isinstance(text, str):
-            yield f"{where}.{name} is {text!r}: Function Compute takes strings alone"
+            yield _("{where}.{name} is {text!r}: Function Compute takes strings alone").format(
+                where=where, name=name, text=text
+            )

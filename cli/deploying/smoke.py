@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from gettext import gettext as _
 
 import click
 import requests
@@ -28,7 +29,9 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
     except click.ClickException as error:
-        say(f"smoke {stage}: not asked: {error.format_message()}")
+        say(
+            _("smoke {stage}: not asked: {error}").format(stage=stage, error=error.format_message())
+        )
         return
     why = ""
     for number in range(TRIES):
@@ -38,8 +41,10 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
             say(f"smoke {stage}: ready")
             return
     raise Failure(
-        f"The release is in place, but {stage} is not ready: {why}. Run live-record doctor"
-        f" --stage {stage}; make rollback STAGE={stage} goes back."
+        _(
+            "The release is in place, but {stage} is not ready: {why}. Run live-record"
+            " doctor --stage {stage}; make rollback STAGE={stage} goes back."
+        ).format(stage=stage, why=why)
     )
 
 
@@ -47,7 +52,11 @@ def _why_not_ready(url: str) -> str:
     try:
         answer = ask("GET", f"{url.rstrip('/')}/v1/health", timeout=ANSWER_WITHIN_S)
         health = answer.json()
-        ready, why = health["ready"], health.get("why") or [f"it answered {answer.status_code}"]
+        ready, why = (
+            health["ready"],
+            health.get("why")
+            or [_("it answered {status_code}").format(status_code=answer.status_code)],
+        )
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        return f"{url} gave no usable answer ({type(error).__name__})"
+        return _("{url} gave no usable answer ({name})").format(url=url, name=type(error).__name__)
     return "" if ready else "; ".join(map(str, why))

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
+from cli import texts
 from cli.deploying import checks
 from cli.errors import Failure
 from cli.packaging import RUNTIMES
@@ -63,7 +65,7 @@ class Stage:
         names = [f"LIVE_RECORD_{name}" for name in NEEDED]
         for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):
             if not self.environment.get(name, "").strip():
-                yield f"{name} is empty"
+                yield _("{name} is empty").format(name=name)
 
     def variables(self) -> list[str]:
         """Return the names of the variables that s.yaml and env.yaml take from the environment."""
@@ -85,13 +87,15 @@ class Stage:
         missing = list(self.missing())
         named = {fault.partition(" ")[0] for fault in missing}
         refused = [
-            f"{fault.field} {fault.detail}"
+            f"{fault.field} {texts.detail(fault.detail)}"
             for fault in _refusals(_variables(resources), policy)
             if fault.field not in named
         ]
         unseen = [
-            f"{file} would be read by s, and no check sees it. Give it another name, such as"
-            f" {self.name}.env, and export what it holds."
+            _(
+                "{file} would be read by s, and no check sees it. Give it another name, such"
+                " as {name}.env, and export what it holds."
+            ).format(file=file, name=self.name)
             for file in self.env_files()
         ]
         return [*checks.faults(resources), *missing, *refused, *unseen]
@@ -136,9 +140,15 @@ def stage_named(
     """Return the stage, or raise a Failure: Serverless Devs would deploy dev for an unknown one."""
     known = environments(template.with_name("env.yaml"))
     if not name:
-        raise Failure(f"No stage is named. Pass one of env.yaml: {', '.join(known)}.")
+        raise Failure(
+            _("No stage is named. Pass one of env.yaml: {names}.").format(names=", ".join(known))
+        )
     if name not in known:
-        raise Failure(f"there is no stage {name!r} in env.yaml, only {', '.join(known)}")
+        raise Failure(
+            _("there is no stage {name!r} in env.yaml, only {names}").format(
+                name=name, names=", ".join(known)
+            )
+        )
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
     ours["LIVE_RECORD_RUNTIME"] = runtime_of(environment)
     ours |= {"LIVE_RECORD_CODE": str(code)} if code else {}
@@ -151,7 +161,11 @@ def runtime_of(environment: Mapping[str, str]) -> str:
     region = environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
     runtime = environment.get("LIVE_RECORD_RUNTIME", "").strip() or default_runtime(region)
     if runtime not in RUNTIMES:
-        raise Failure(f"LIVE_RECORD_RUNTIME is {runtime!r}, none of {', '.join(RUNTIMES)}")
+        raise Failure(
+            _("LIVE_RECORD_RUNTIME is {runtime!r}, none of {names}").format(
+                runtime=runtime, names=", ".join(RUNTIMES)
+            )
+        )
     return runtime
 
 

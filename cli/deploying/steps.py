@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from gettext import gettext as _
 from typing import Any, Protocol
 
 from cli.deploying.deployed import Commands, Deployed
@@ -60,12 +61,16 @@ class Code:
     def look(self) -> Finding:
         newest = next(reversed(self.deployed.versions(self.subject)), None)
         if newest is None:
-            return Finding(False, "no version yet", "publish the first version")
+            return Finding(False, _("no version yet"), _("publish the first version"))
         if newest.content != self.content:
-            found = f"version {newest.number} has other code or configuration"
+            found = _("version {number} has other code or configuration").format(
+                number=newest.number
+            )
             return Finding(False, found, "publish a version")
         self.target = newest.number
-        return Finding(True, f"version {newest.number} has this code and configuration")
+        return Finding(
+            True, _("version {number} has this code and configuration").format(number=newest.number)
+        )
 
     def act(self) -> str:
         self.s.run(self.subject, "deploy", "--function", "-y")
@@ -73,11 +78,17 @@ class Code:
         self.deployed.forget(self.subject)
         versions = self.deployed.versions(self.subject)
         if not versions:
-            raise Failure(f"{self.subject}: a version was published, but none is listed")
+            raise Failure(
+                _("{subject}: a version was published, but none is listed").format(
+                    subject=self.subject
+                )
+            )
         self.target = versions[-1].number
         if was_published:
-            return f"published version {self.target}"
-        return f"nothing changed since version {self.target}, says Function Compute"
+            return _("published version {target}").format(target=self.target)
+        return _("nothing changed since version {target}, says Function Compute").format(
+            target=self.target
+        )
 
     def _publish(self) -> bool:
         """Return False if Function Compute finds that nothing changed, which is no failure."""
@@ -109,21 +120,33 @@ class Alias:
         if self.code.target is None:
             self.code.look()
         serving = self.deployed.serving(self.subject)
-        found = "never released" if serving is None else f"{ALIAS} points to {serving}"
+        found = (
+            _("never released")
+            if serving is None
+            else _("{alias} points to {serving}").format(alias=ALIAS, serving=serving)
+        )
         if serving is not None and serving == self.code.target:
             return Finding(True, found)
-        return Finding(False, found, f"point {ALIAS} to {self.code.target or 'the new version'}")
+        return Finding(
+            False,
+            found,
+            _("point {alias} to {value}").format(
+                alias=ALIAS, value=self.code.target or _("the new version")
+            ),
+        )
 
     def act(self) -> str:
         if self.code.target is None:
             raise Failure(
-                f"{self.subject} has no version of this code and configuration. Run the step"
-                " functions first."
+                _(
+                    "{subject} has no version of this code and configuration. Run the step"
+                    " functions first."
+                ).format(subject=self.subject)
             )
         self._refuse_if_moved()
         point_alias(self.s, self.subject, self.code.target)
         self.deployed.forget(self.subject)
-        return f"{ALIAS} points to {self.code.target}"
+        return _("{alias} points to {target}").format(alias=ALIAS, target=self.code.target)
 
     def _refuse_if_moved(self) -> None:
         """Read the alias again just before it moves: somebody may deploy from another machine."""
@@ -131,8 +154,10 @@ class Alias:
         serving = self.deployed.serving(self.subject)
         if serving not in (self.seen, self.code.target):
             raise Failure(
-                f"{self.subject}: {ALIAS} pointed to {self.seen} when this deploy began and points"
-                f" to {serving} now, so somebody else deploys. Find out who, then deploy again."
+                _(
+                    "{subject}: {alias} pointed to {seen} when this deploy began and points to"
+                    " {serving} now, so somebody else deploys. Find out who, then deploy again."
+                ).format(subject=self.subject, alias=ALIAS, seen=self.seen, serving=serving)
             )
 
 
@@ -154,7 +179,11 @@ class Triggers:
             if not covers(rows.get(str(each["triggerName"])), each)
         ]
         if differ:
-            return Finding(False, f"{', '.join(differ)}: absent or different", "set the triggers")
+            return Finding(
+                False,
+                _("{names}: absent or different").format(names=", ".join(differ)),
+                _("set the triggers"),
+            )
         return Finding(True, ", ".join(str(each["triggerName"]) for each in self.wanted))
 
     def act(self) -> str:
@@ -176,13 +205,15 @@ class AsyncCalls:
     def look(self) -> Finding:
         wanted = {name: value for name, value in self.wanted.items() if name != "qualifier"}
         if any(covers(row, wanted) for row in self.deployed.ask(self.subject, "info")):
-            return Finding(True, "asynchronous calls as in s.yaml")
-        return Finding(False, "asynchronous calls: absent or different", "set asynchronous calls")
+            return Finding(True, _("asynchronous calls as in s.yaml"))
+        return Finding(
+            False, _("asynchronous calls: absent or different"), _("set asynchronous calls")
+        )
 
     def act(self) -> str:
         self.s.run(self.subject, "deploy", "--async-invoke-config", "-y")
         self.deployed.forget(self.subject)
-        return "asynchronous calls set"
+        return _("asynchronous calls set")
 
 
 @dataclass(slots=True)
@@ -234,11 +265,15 @@ class Domain:
     def look(self) -> Finding:
         domain = str(self.wanted["domainName"])
         if domain == AUTO and not self.asks:
-            return Finding(False, "a test domain, not asked for", "set the domain")
+            return Finding(False, _("a test domain, not asked for"), _("set the domain"))
         rows = self.deployed.ask(self.subject, "info")
         if any(covers(row, self._comparable()) for row in rows):
-            return Finding(True, f"{domain} leads to {ALIAS}")
-        return Finding(False, f"{domain}: absent or different", f"set {domain}")
+            return Finding(True, _("{domain} leads to {alias}").format(domain=domain, alias=ALIAS))
+        return Finding(
+            False,
+            _("{domain}: absent or different").format(domain=domain),
+            _("set {domain}").format(domain=domain),
+        )
 
     def _comparable(self) -> Props:
         """Return what Function Compute shows again. A private key it does not, and the id of a
@@ -253,7 +288,7 @@ class Domain:
     def act(self) -> str:
         self.s.run(self.subject, "deploy", "-y")
         self.deployed.forget(self.subject)
-        return f"{self.wanted['domainName']} leads to {ALIAS}"
+        return _("{value} leads to {alias}").format(value=self.wanted["domainName"], alias=ALIAS)
 
 
 def covers(remote: object, wanted: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from gettext import gettext as _
 
 import click
 
@@ -46,8 +47,11 @@ def store_id_of(s: Commands, stage: Stage) -> StoreId:
         return StoreId(str(found[0]), is_new=known.serving(FUNCTION) is None)
     if not any("environmentVariables" in row for row in deployed):
         raise Failure(
-            f"s {FUNCTION} info shows no environment, so that the id of the stage's store is"
-            f" unknown. Set {VARIABLE} to what live-record doctor --json shows as expected_id."
+            _(
+                "s {function} info shows no environment, so that the id of the stage's store"
+                " is unknown. Set {variable} to what live-record doctor --json shows as"
+                " expected_id."
+            ).format(function=FUNCTION, variable=VARIABLE)
         )
     return StoreId(_new(stage), is_new=True)
 
@@ -76,8 +80,10 @@ def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> N
         Api(target.url, target.token).accept_store(None)
     except click.ClickException as error:
         say(
-            f"warning: the store is not accepted yet: {error.format_message()}. Run live-record"
-            f" store accept --stage {stage}; until then no rule records what is live already"
+            _(
+                "warning: the store is not accepted yet: {error}. Run live-record store"
+                " accept --stage {stage}; until then no rule records what is live already"
+            ).format(error=error.format_message(), stage=stage)
         )
     else:
-        say(f"the store is accepted as {store_id.value}")
+        say(_("the store is accepted as {value}").format(value=store_id.value))

@@ -416,7 +416,7 @@ def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
 def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
     shown = says("check").output
     assert "s.yaml is sound in every stage: dev, staging, prod" in shown
-    assert "prod: live.example.com is an example: write your own streaming domain." in shown
+    assert "policy.toml: live.example.com is an example: write your own streaming domain." in shown
     assert "The settings of a stage are checked by its deploy" in shown
 
 

@@ -15,8 +15,6 @@ from tests.repository.cli_messages import MO, all_of, compiled, messages, transl
 
 PLACEHOLDER = re.compile(r"\{(\w*)|%\((\w+)\)s")
 PRINTING = {"Failure", "UsageError", "echo", "fail"}
-IN_ENGLISH_ONLY = {"cli/deploying"}
-"""Folders whose output, unlike their help, is not translated yet."""
 
 
 def test_every_text_is_translated_and_none_is_left_over() -> None:
@@ -42,11 +40,7 @@ def test_the_compiled_file_is_that_of_the_text() -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [
-        file
-        for file in sorted((ROOT / "cli").rglob("*.py"))
-        if file.parent.relative_to(ROOT).as_posix() not in IN_ENGLISH_ONLY
-    ],
+    sorted((ROOT / "cli").rglob("*.py")),
     ids=lambda file: file.relative_to(ROOT).as_posix(),
 )
 def test_what_is_printed_is_asked_for_in_the_readers_language(file: Path) -> None:

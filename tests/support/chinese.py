@@ -50,7 +50,8 @@ TERMS = {
         "token",
     ),
     *("tokens", "tomli", "true", "try", "until", "uri", "url", "wait", "watch", "why", "extend"),
-    *("aliyun", "config", "ffplay", "maxclients", "maxmemory", "ros"),
+    *("account", "aliyun", "config", "ffplay", "functions", "info", "maxclients", "maxmemory"),
+    *("release", "ros"),
     *("Authorization", "Bash", "Bearer", "Bucket", "Ctrl", "Devs", "Endpoint", "Object", "Python"),
     *("Redis", "Serverless", "Tair", "Valkey", "Windows"),
 }
