@@ -19,11 +19,16 @@ def blocks(page: str, language: str) -> list[str]:
     return [textwrap.dedent(body) for kind, body in _FENCE.findall(text) if kind == language]
 
 
-def commands(page: str) -> Iterator[list[str]]:
-    """Yield the words of each command, which begins with `$ `; lines that end in a backslash go on,
-    and what follows a # is a remark."""
+def lines(page: str) -> Iterator[str]:
+    """Yield each command, which begins with `$ `; lines that end in a backslash go on."""
     for block in blocks(page, "console"):
         joined = block.replace("\\\n", " ")
         for line in joined.splitlines():
             if line.startswith("$ "):
-                yield shlex.split(line.removeprefix("$ "), comments=True)
+                yield line.removeprefix("$ ")
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """Yield the words of each command; what follows a # is a remark."""
+    for line in lines(page):
+        yield shlex.split(line, comments=True)
