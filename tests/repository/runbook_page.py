@@ -1,0 +1,222 @@
+"""Writes the part of docs/runbook.md and docs/runbook.zh-CN.md that lists what doctor may find.
+
+`python -m tests.repository.runbook_page` writes it between the two marks of each page, from the
+code: the text of each finding, and the command that doctor prints with it. What a check means for
+recordings is said here, once for each check. test_runbook_page.py holds the pages to it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import Literal
+
+from cli.doctor.checks import CHECKS, kinds
+from cli.doctor.finding import Check, Kind, Severity, examine
+from cli.paths import ROOT
+from tests.cli.test_doctor_checks import CASES
+from tests.repository.cli_messages import translations
+
+Language = Literal["en", "zh"]
+PAGES: dict[Language, str] = {"en": "runbook.md", "zh": "runbook.zh-CN.md"}
+BEGIN, END = "<!-- findings of doctor: begin -->\n", "<!-- findings of doctor: end -->\n"
+MEANS: dict[str, tuple[str, str]] = {
+    "stage": (
+        "No command can be sent, and no callback is heard. Live goes on with what it is recording.",
+        "发不出命令，也收不到回调。视频直播继续进行已开始的录制。",
+    ),
+    "store": (
+        "Nothing can be stored, so nothing new is started or stopped.",
+        "无法保存任何内容，因此不会有新的开始或停止。",
+    ),
+    "credentials": (
+        "Doctor cannot ask Alibaba Cloud. The stage has its own credentials and is not affected.",
+        "doctor 无法查询阿里云。环境使用自己的凭证，不受影响。",
+    ),
+    "access": (
+        "Doctor cannot ask this. The stage is not affected.",
+        "doctor 无法查询这一项。环境不受影响。",
+    ),
+    "health": (
+        "The stage reports it of itself; the table above has each code.",
+        "环境自己报告的问题；每个 code 见上表。",
+    ),
+    "identity": (
+        "If the store is emptied, holds and ends are lost and nobody notices.",
+        "存储被清空时，停止保持和结束时间会丢失，且无人察觉。",
+    ),
+    "durable": (
+        "An acknowledged request may be forgotten.",
+        "已确认的请求可能丢失。",
+    ),
+    "policy": (
+        "Other streams are recorded than the newest policy says, or none.",
+        "实际录制的流与最新策略不符，或完全不录制。",
+    ),
+    "timer": (
+        "Lost callbacks, ends and retries wait.",
+        "丢失的回调、结束时间和重试都要等待。",
+    ),
+    "wake": ("Some commands go out up to a minute late.", "部分命令最多晚一分钟发出。"),
+    "relay": (
+        "Recording is not affected; the previous receiver missed a callback.",
+        "录制不受影响；原接收方漏收了回调。",
+    ),
+    "secrets": (
+        "Streams are found by the online list alone, up to 90 s late.",
+        "只能靠在线流列表发现新的流，最多晚 90 秒。",
+    ),
+    "clock": (
+        "Genuine callbacks are taken for old ones.",
+        "真实的回调会被当作过期回调。",
+    ),
+    "role": (
+        "Starts and stops are refused: nothing new is recorded.",
+        "开始和停止命令被拒绝：不会有新的录制。",
+    ),
+    "quota": (
+        "In a burst, some streams are found up to 90 s late.",
+        "大量流同时开播时，部分流最多晚 90 秒被发现。",
+    ),
+    "domain": (
+        "Live refuses every command about the domain.",
+        "视频直播拒绝关于该域名的所有命令。",
+    ),
+    "mapping": (
+        "Callbacks of these streams are ignored, or there are no such streams.",
+        "这些流的回调被忽略，或根本没有这样的流。",
+    ),
+    "recording": (
+        "These streams are not recorded: every start is refused.",
+        "这些流不会被录制：每次开始都会被拒绝。",
+    ),
+    "on-demand": (
+        "Live records whatever is published, whether it is wanted or not.",
+        "无论是否需要，视频直播都会录制。",
+    ),
+    "storage": (
+        "The files may be where nobody looks for them.",
+        "文件可能存到了没有预料到的地方。",
+    ),
+    "formats": (
+        "The original stream leaves no file, or not in the wanted format.",
+        "原始流不会留下文件，或格式不符。",
+    ),
+    "names": (
+        "Files may overwrite each other, or get no playback URL.",
+        "文件可能互相覆盖，或得不到播放地址。",
+    ),
+    "delay": (
+        "live-record expects files and resumptions at other times than Live.",
+        "live-record 预期文件和续录的时间与视频直播不同。",
+    ),
+    "bucket": (
+        "Recordings break as soon as Live writes.",
+        "视频直播一写入，录制就会中断。",
+    ),
+    "lifecycle": ("Recordings are deleted soon.", "录制文件很快会被删除。"),
+    "fresh": (
+        "The stream is recorded by the configuration that it began with.",
+        "该流仍按开播时的录制配置录制。",
+    ),
+    "recorded": (
+        "Seconds are being lost now.",
+        "此刻正在丢失内容。",
+    ),
+    "stream-callback": (
+        "A publish is found by the online list alone, up to 90 s late.",
+        "只能靠在线流列表发现开播，最多晚 90 秒。",
+    ),
+    "record-callback": (
+        "Nothing confirms a recording, and files are listed late.",
+        "录制得不到确认，文件列表也会滞后。",
+    ),
+    "on-demand-callback": (
+        "Live records nothing of this configuration.",
+        "视频直播不会按该配置录制任何内容。",
+    ),
+    "status": (
+        "A recording that pauses or fails is noticed late.",
+        "录制暂停或失败时，发现得较晚。",
+    ),
+    "stream-key": ("Every ingest callback is rejected.", "所有推流回调都被拒绝。"),
+    "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
+    "answer": ("Callbacks do not arrive.", "回调无法送达。"),
+    "delivery": (
+        "What the lost callback told is found in the online list or read back.",
+        "丢失的回调内容会从在线流列表或回调记录中补回。",
+    ),
+    "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),
+}
+WORDS: dict[Language, dict[Severity, str]] = {
+    "en": {
+        Severity.WARNING: "warning",
+        Severity.UNKNOWN: "unknown",
+        Severity.FAULT: "fault",
+    },
+    "zh": {Severity.WARNING: "警告", Severity.UNKNOWN: "未知", Severity.FAULT: "故障"},
+}
+BY_HAND = {"en": "as the text says", "zh": "按说明处理"}
+HEAD = {
+    "en": "| code | | says | next step |\n|---|---|---|---|\n",
+    "zh": "| code | | 说明 | 处理 |\n|---|---|---|---|\n",
+}
+
+
+def generated(language: Language) -> str:
+    """Return the tables of all findings, one for each check."""
+    fixes, texts = _fixes(), _texts(language)
+    parts = [_section(check, language, fixes, texts) for check in CHECKS]
+    return "\n".join(parts)
+
+
+def _fixes() -> dict[str, str]:
+    """Return the command that doctor prints with each finding, as the tests of the checks have
+    it."""
+    findings = [finding for *_, change in CASES for finding in examine(CHECKS, change())]
+    return {finding.code: finding.fix for finding in findings if not finding.because}
+
+
+def _texts(language: Language) -> dict[str, str]:
+    """Return each finding's text in that language, by the English one."""
+    stored = {message.id: str(message.string) for message in translations()}
+    return {kind.text: stored[kind.text] if language == "zh" else kind.text for kind in kinds()}
+
+
+def _section(check: Check, language: Language, fixes: dict[str, str], texts: dict[str, str]) -> str:
+    mine = [kind for kind in kinds() if kind.check == check.name]
+    rows = [
+        _row(kind, language, fixes, texts[kind.text])
+        for kind in mine
+        if kind.severity is not Severity.NOTHING
+    ]
+    means = MEANS[check.name][language == "zh"]
+    return f"### {check.name}\n\n{means}\n\n{HEAD[language]}{''.join(rows)}"
+
+
+def _row(kind: Kind, language: Language, fixes: dict[str, str], text: str) -> str:
+    fix = fixes.get(kind.code, "")
+    step = f"`{fix}`" if fix else BY_HAND[language]
+    shown = re.sub(r"[{]{1,2}(\w+)[}]{1,2}", r"*\1*", text)
+    cells = (f"`{kind.code}`", WORDS[language][kind.severity], shown, step)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def rendered(page: str, language: Language) -> str:
+    """Return the page with the tables between its marks."""
+    before, _begin, rest = page.partition(BEGIN)
+    _old, _end, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{generated(language)}\n{END}{after}"
+
+
+def pages() -> Iterator[tuple[Language, str]]:
+    for language, name in PAGES.items():
+        yield language, (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for language, page in pages():
+        file = ROOT / "docs" / PAGES[language]
+        file.write_text(rendered(page, language), encoding="utf-8")
+        sys.stdout.write(f"{file}\n")
