@@ -118,7 +118,7 @@ MEANS: dict[str, tuple[str, str]] = {
     "lifecycle": ("Recordings are deleted soon.", "录制文件很快会被删除。"),
     "fresh": (
         "The stream is recorded by the configuration that it began with.",
-        "该流仍按开播时的录制配置录制。",
+        "该流仍按开播时的录制模板录制。",
     ),
     "recorded": (
         "Seconds are being lost now.",
@@ -144,7 +144,7 @@ MEANS: dict[str, tuple[str, str]] = {
     "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
     "answer": ("Callbacks do not arrive.", "回调无法送达。"),
     "delivery": (
-        "What the lost callback told is found in the online list or read back.",
+        "What the lost callback reported is found in the online list or read back.",
         "丢失的回调内容会从在线流列表或回调记录中补回。",
     ),
     "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),

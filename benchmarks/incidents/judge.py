@@ -1,0 +1,169 @@
+"""Compares what was answered with what the emulator knows.
+
+A stream is judged only if nothing about it has changed shortly before the question or during it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from benchmarks.incidents.stage import Truth
+
+Json = Mapping[str, Any]
+SETTLES_S = 3.0
+"""s after a change in which an answer may not know it yet: callbacks are under way."""
+TOLD_WITHIN_S = 10.0
+"""s after which everybody has to tell of something that is wrong."""
+STARTING_S = 20.0
+"""s after which a recorded stream must not be called "not recorded yet"."""
+SLACK_S = 3.0
+NOT_RECORDED = ("idle", "waiting", "queued", "failed")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One round of questions: the truth before and after it, and what was answered.
+
+    `is_impaired`: something is wrong though every stream may be recorded, such as a store that is
+    away. `not_ok`: the checks of doctor that must not be ok then.
+    """
+
+    at_s: float
+    before: Mapping[str, Truth]
+    after: Mapping[str, Truth]
+    wanted: frozenset[str]
+    answers: Mapping[str, Any]
+    is_impaired: bool
+    not_ok: frozenset[str]
+
+    def stable(self) -> Iterator[tuple[str, Truth]]:
+        """Yield the streams whose truth is old enough to be known."""
+        for name, truth in self.before.items():
+            now = self.after.get(name)
+            same = now and (now.live, now.recorded) == (truth.live, truth.recorded)
+            if now and same and min(truth.live_s, truth.recorded_s) > SETTLES_S:
+                yield name, now
+
+    @property
+    def lost(self) -> set[str]:
+        """Return the streams that were wanted, live and not recorded all the time, for long."""
+        return {
+            name
+            for name, truth in self.stable()
+            if name in self.wanted
+            and truth.live
+            and not truth.recorded
+            and min(self.before[name].live_s, self.before[name].recorded_s) > TOLD_WITHIN_S
+        }
+
+
+def judged(moment: Moment) -> tuple[list[str], list[str]]:
+    """Return what was false, and who was silent."""
+    false = [*_rows(moment), *_health_false(moment), *_doctor_false(moment)]
+    return false, list(_silent(moment))
+
+
+def _rows(moment: Moment) -> Iterator[str]:
+    for surface in ("list", "watch", "why"):
+        rows = rows_of(moment.answers, surface)
+        for name, truth in moment.stable():
+            if rows is not None and name in rows:
+                for said in _false_of(rows[name], truth):
+                    yield f"{surface}: {name}: {said}"
+
+
+def rows_of(answers: Json, surface: str) -> dict[str, Json] | None:
+    """Return the rows by stream; None if the question got no answer."""
+    if surface == "why":
+        documents = {name: one["document"] for name, one in answers["why"].items()}
+        if not any(documents.values()):
+            return None
+        return {name: row for name, row in documents.items() if row}
+    document = answers[surface]["document"]
+    return document and {row["stream"]: row for row in document["recordings"]}
+
+
+def _false_of(row: Json, truth: Truth) -> Iterator[str]:
+    phase = row["phase"]
+    if phase == "recording" and not truth.recorded:
+        known_s = (row.get("confirmed_ms_ago") or 0) / 1000
+        if known_s + SLACK_S < truth.recorded_s:
+            yield f"recording, known {known_s:.0f} s ago; it ended {truth.recorded_s:.0f} s ago"
+    if truth.recorded and phase in NOT_RECORDED:
+        yield f"{phase}, and it is recorded for {truth.recorded_s:.0f} s"
+    if truth.recorded and phase == "starting" and truth.recorded_s > STARTING_S:
+        yield f"not recorded yet, and it is for {truth.recorded_s:.0f} s"
+    if (row.get("wrong") or {}) and truth.recorded and truth.recorded_s > STARTING_S:
+        yield "being lost, and it is recorded"
+    yield from _liveness(row, truth)
+
+
+def _liveness(row: Json, truth: Truth) -> Iterator[str]:
+    said, at = row.get("live"), row.get("live_at")
+    contradicts = (said == "yes" and not truth.live) or (said == "no" and truth.live)
+    if contradicts and at:
+        age_s = datetime.now(timezone.utc) - datetime.fromisoformat(at.replace("Z", "+00:00"))
+        if age_s.total_seconds() + SLACK_S < truth.live_s:
+            yield f"{said} as of {age_s.total_seconds():.0f} s ago; not so for {truth.live_s:.0f} s"
+
+
+def _health_false(moment: Moment) -> Iterator[str]:
+    document = moment.answers["health"]["document"]
+    if document is None:
+        return
+    codes = {problem["code"] for problem in document["problems"]}
+    unrecorded = [n for n in moment.wanted if not _is_recorded(moment, n)]
+    if "streams_unrecorded" in codes and not unrecorded:
+        yield "health: streams_unrecorded, and every stream is recorded"
+
+
+def _is_recorded(moment: Moment, name: str) -> bool:
+    """Return True if there is nothing to record, or it has been recorded for long."""
+    truth = moment.before.get(name)
+    if truth is None or not truth.live:
+        return True
+    return truth.recorded and truth.recorded_s > STARTING_S
+
+
+def _doctor_false(moment: Moment) -> Iterator[str]:
+    findings = (moment.answers["doctor"]["document"] or {}).get("findings", [])
+    for finding in findings:
+        check, is_ok = finding["check"], finding["severity"] == "ok"
+        if is_ok and (check in moment.not_ok or (check == "recorded" and moment.lost)):
+            yield f"doctor: {check} is ok"
+
+
+def _silent(moment: Moment) -> Iterator[str]:
+    lost = moment.lost
+    if not (lost or moment.is_impaired):
+        return
+    health, doctor = moment.answers["health"]["document"], moment.answers["doctor"]
+    if health is not None and health["ready"] and not health["problems"]:
+        yield "health: ready, without a problem"
+    if doctor["exit"] == 0:
+        yield "doctor: nothing to fix"
+    watch = moment.answers["watch"]["document"]
+    if watch is not None and watch["health"]["ready"] and not watch["health"]["problems"]:
+        yield "watch: ready, without a problem"
+    for surface in ("list", "watch", "why"):
+        rows = rows_of(moment.answers, surface)
+        if rows is not None:
+            named = set(moment.answers["why"]) if surface == "why" else lost
+            yield from _silent_rows(surface, rows, lost & named)
+
+
+def _silent_rows(surface: str, rows: Mapping[str, Json], lost: set[str]) -> Iterator[str]:
+    for name in sorted(lost):
+        row = rows.get(name)
+        if row is None:
+            yield f"{surface}: {name} is not named"
+        elif not row.get("wrong") and row["phase"] != "failed" and not _is_old_belief(row):
+            yield f"{surface}: {name} is {row['phase']}, and nothing is said to be wrong"
+
+
+def _is_old_belief(row: Json) -> bool:
+    """Return True if the row says that it is recorded as far as was known some time ago."""
+    return row["phase"] == "recording" and (row.get("confirmed_ms_ago") or 0) > 0

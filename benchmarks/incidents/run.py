@@ -1,0 +1,145 @@
+"""Runs one incident, and returns what was false and who was silent.
+
+__main__ calls it, several side by side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from benchmarks.incidents.catalogue import Incident
+from benchmarks.incidents.judge import Moment, judged, rows_of
+from benchmarks.incidents.stage import STREAMS, IncidentStage, incident_stage
+from cli.paths import ROOT
+
+RECOVERS_S = 30.0
+"""s after the end of an incident in which the last stream has to be recorded."""
+AT_MOST_S = 120.0
+"""s that is waited for it, if the answer says when the next attempt is."""
+ASKING_S = 400.0
+
+
+@dataclass
+class Outcome:
+    """`recovered_s`: after the incident ended, until the last stream was recorded; None if nothing
+    ends it, or it was not. `next_attempt_told`: what was late by then had a next attempt."""
+
+    incident: str
+    false: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    rounds: int = 0
+    recovered_s: float | None = None
+    next_attempt_told: bool | None = None
+    took_s: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return not self.false and not self.silent and self.next_attempt_told is not False
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "false": len(self.false),
+            "silent": len(self.silent),
+            "said": [*self.false, *(f"silent: {one}" for one in self.silent)][:12],
+        }
+
+
+def run(incident: Incident, streams: int = STREAMS) -> Outcome:
+    """Run the incident with so many streams; return what was false, and who was silent."""
+    outcome, began = Outcome(incident.name), time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="incident-") as folder,
+        incident_stage(
+            Path(folder),
+            redis=incident.redis,
+            timer=incident.timer,
+            more_policy=incident.more_policy,
+            streams=streams,
+        ) as stage,
+    ):
+        _judge(outcome, stage, 0.0, incident, is_broken=False)
+        ends = incident.breaks(stage)
+        broke = time.monotonic()
+        try:
+            for at_s in incident.moments:
+                time.sleep(max(broke + at_s - time.monotonic(), 0))
+                _judge(outcome, stage, time.monotonic() - broke, incident, is_broken=True)
+        finally:
+            if ends:
+                ends()
+        if ends:
+            _recover(outcome, stage)
+    outcome.took_s = round(time.monotonic() - began, 1)
+    return outcome
+
+
+def _judge(
+    outcome: Outcome, stage: IncidentStage, at_s: float, incident: Incident, *, is_broken: bool
+) -> None:
+    before = stage.watcher.look()
+    answers = asked(stage)
+    after = stage.watcher.look()
+    is_impaired = is_broken and at_s >= incident.impaired_after_s
+    not_ok = incident.not_ok if is_broken and (is_impaired or _has_no_delay(incident)) else ()
+    moment = Moment(
+        at_s, before, after, frozenset(stage.wanted), answers, is_impaired, frozenset(not_ok)
+    )
+    false, silent = judged(moment)
+    if not is_broken and (wrong := _faults(answers["doctor"])):
+        false.append(f"doctor: {wrong}, and all is well")
+    outcome.rounds += 1
+    outcome.false += [f"after {at_s:.0f} s: {one}" for one in false]
+    outcome.silent += [f"after {at_s:.0f} s: {one}" for one in silent]
+    if os.environ.get("INCIDENTS_KEEP"):
+        kept = Path(os.environ["INCIDENTS_KEEP"]) / f"{incident.name}-{at_s:.0f}.json"
+        kept.write_text(json.dumps({"answers": answers, "false": false, "silent": silent}))
+
+
+def _has_no_delay(incident: Incident) -> bool:
+    return incident.impaired_after_s == float("inf")
+
+
+def _faults(doctor: dict[str, Any]) -> str:
+    findings = (doctor["document"] or {}).get("findings", [])
+    return ", ".join(str(one["code"]) for one in findings if one["severity"] == "fault")
+
+
+def asked(stage: IncidentStage) -> dict[str, Any]:
+    """Return what health, list, watch, doctor and why answer now."""
+    names = sorted(stage.wanted)[:: max(len(stage.wanted) // 10, 1)]
+    command = [sys.executable, "-m", "benchmarks.incidents.asking", *names]
+    environment = {**os.environ, "LIVE_RECORD_STAGES": str(stage.folder / "stages.toml")}
+    asking = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, timeout=ASKING_S, check=True
+    )
+    answers: dict[str, Any] = json.loads(asking.stdout)
+    return answers
+
+
+def _recover(outcome: Outcome, stage: IncidentStage) -> None:
+    outcome.recovered_s = stage.await_recorded(RECOVERS_S)
+    if outcome.recovered_s is None:
+        rows = rows_of(asked(stage), "list") or {}
+        late = stage.unrecorded()
+        outcome.next_attempt_told = all(_is_planned(rows.get(name)) for name in late)
+        outcome.recovered_s = stage.await_recorded(AT_MOST_S)
+
+
+def _is_planned(row: Mapping[str, Any] | None) -> bool:
+    """Return True if the row says when it is tried again, and that is not long past."""
+    at = (row or {}).get("next_attempt_at")
+    if not at:
+        return bool(row) and row is not None and row["phase"] == "starting"
+    due = datetime.fromisoformat(at.replace("Z", "+00:00"))
+    return (datetime.now(timezone.utc) - due).total_seconds() < RECOVERS_S
