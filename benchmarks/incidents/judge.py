@@ -15,8 +15,11 @@ from benchmarks.incidents.stage import Truth
 Json = Mapping[str, Any]
 SETTLES_S = 3.0
 """s after a change in which an answer may not know it yet: callbacks are under way."""
-TOLD_WITHIN_S = 10.0
-"""s after which everybody has to tell of something that is wrong."""
+TOLD_WITHIN_S, HEALTH_TELLS_S = 10.0, 23.0
+"""s after which a stream's own answer, and health, have to tell that it is being lost. Health
+counts what lasts for 20 s."""
+UNCERTAIN_S = 60.0
+"""s for which an answer may say that it is not known whether the stream is live."""
 STARTING_S = 20.0
 """s after which a recorded stream must not be called "not recorded yet"."""
 SLACK_S = 3.0
@@ -50,13 +53,16 @@ class Moment:
     @property
     def lost(self) -> set[str]:
         """Return the streams that were wanted, live and not recorded all the time, for long."""
+        return self.lost_for(TOLD_WITHIN_S)
+
+    def lost_for(self, seconds: float) -> set[str]:
         return {
             name
             for name, truth in self.stable()
             if name in self.wanted
             and truth.live
             and not truth.recorded
-            and min(self.before[name].live_s, self.before[name].recorded_s) > TOLD_WITHIN_S
+            and min(self.before[name].live_s, self.before[name].recorded_s) > seconds
         }
 
 
@@ -92,7 +98,7 @@ def _false_of(row: Json, truth: Truth) -> Iterator[str]:
         known_s = (row.get("confirmed_ms_ago") or 0) / 1000
         if known_s + SLACK_S < truth.recorded_s:
             yield f"recording, known {known_s:.0f} s ago; it ended {truth.recorded_s:.0f} s ago"
-    if truth.recorded and phase in NOT_RECORDED:
+    if truth.recorded and phase in NOT_RECORDED and not is_uncertain(row):
         yield f"{phase}, and it is recorded for {truth.recorded_s:.0f} s"
     if truth.recorded and phase == "starting" and truth.recorded_s > STARTING_S:
         yield f"not recorded yet, and it is for {truth.recorded_s:.0f} s"
@@ -105,9 +111,9 @@ def _liveness(row: Json, truth: Truth) -> Iterator[str]:
     said, at = row.get("live"), row.get("live_at")
     contradicts = (said == "yes" and not truth.live) or (said == "no" and truth.live)
     if contradicts and at:
-        age_s = datetime.now(timezone.utc) - datetime.fromisoformat(at.replace("Z", "+00:00"))
-        if age_s.total_seconds() + SLACK_S < truth.live_s:
-            yield f"{said} as of {age_s.total_seconds():.0f} s ago; not so for {truth.live_s:.0f} s"
+        age_s = _age_s(at)
+        if age_s + SLACK_S < truth.live_s:
+            yield f"live {said} as of {age_s:.0f} s ago; not so for {truth.live_s:.0f} s"
 
 
 def _health_false(moment: Moment) -> Iterator[str]:
@@ -116,8 +122,8 @@ def _health_false(moment: Moment) -> Iterator[str]:
         return
     codes = {problem["code"] for problem in document["problems"]}
     unrecorded = [n for n in moment.wanted if not _is_recorded(moment, n)]
-    if "streams_unrecorded" in codes and not unrecorded:
-        yield "health: streams_unrecorded, and every stream is recorded"
+    if "not_recorded" in codes and not unrecorded:
+        yield "health: not_recorded, and every stream is recorded"
 
 
 def _is_recorded(moment: Moment, name: str) -> bool:
@@ -138,16 +144,8 @@ def _doctor_false(moment: Moment) -> Iterator[str]:
 
 def _silent(moment: Moment) -> Iterator[str]:
     lost = moment.lost
-    if not (lost or moment.is_impaired):
-        return
-    health, doctor = moment.answers["health"]["document"], moment.answers["doctor"]
-    if health is not None and health["ready"] and not health["problems"]:
-        yield "health: ready, without a problem"
-    if doctor["exit"] == 0:
-        yield "doctor: nothing to fix"
-    watch = moment.answers["watch"]["document"]
-    if watch is not None and watch["health"]["ready"] and not watch["health"]["problems"]:
-        yield "watch: ready, without a problem"
+    if lost or moment.is_impaired:
+        yield from _silent_overviews(moment)
     for surface in ("list", "watch", "why"):
         rows = rows_of(moment.answers, surface)
         if rows is not None:
@@ -155,15 +153,43 @@ def _silent(moment: Moment) -> Iterator[str]:
             yield from _silent_rows(surface, rows, lost & named)
 
 
+def _silent_overviews(moment: Moment) -> Iterator[str]:
+    """Yield what says of the whole stage that all is well."""
+    if moment.answers["doctor"]["exit"] == 0:
+        yield "doctor: nothing to fix"
+    if not (moment.is_impaired or moment.lost_for(HEALTH_TELLS_S)):
+        return
+    watch = moment.answers["watch"]["document"]
+    for name, health in (
+        ("health", moment.answers["health"]["document"]),
+        ("watch", watch and watch["health"]),
+    ):
+        if health is not None and health["ready"] and not health["problems"]:
+            yield f"{name}: ready, without a problem"
+
+
 def _silent_rows(surface: str, rows: Mapping[str, Json], lost: set[str]) -> Iterator[str]:
     for name in sorted(lost):
         row = rows.get(name)
         if row is None:
             yield f"{surface}: {name} is not named"
-        elif not row.get("wrong") and row["phase"] != "failed" and not _is_old_belief(row):
+        elif not (row.get("wrong") or row["phase"] == "failed" or _may_be(row)):
             yield f"{surface}: {name} is {row['phase']}, and nothing is said to be wrong"
 
 
-def _is_old_belief(row: Json) -> bool:
-    """Return True if the row says that it is recorded as far as was known some time ago."""
-    return row["phase"] == "recording" and (row.get("confirmed_ms_ago") or 0) > 0
+def _may_be(row: Json) -> bool:
+    """Return True if the row says that it is recorded as far as was known some time ago, or that it
+    is being found out whether the stream is live."""
+    is_old = row["phase"] == "recording" and (row.get("confirmed_ms_ago") or 0) > 0
+    return is_old or is_uncertain(row)
+
+
+def is_uncertain(row: Json) -> bool:
+    """Return True if the row says that nobody knows for the moment whether the stream is live."""
+    age_s = _age_s(row["live_at"]) if row.get("live_at") else UNCERTAIN_S + 1
+    return row.get("live") == "unknown" and age_s < UNCERTAIN_S
+
+
+def _age_s(at: str) -> float:
+    then = datetime.fromisoformat(at.replace("Z", "+00:00"))
+    return (datetime.now(timezone.utc) - then).total_seconds()

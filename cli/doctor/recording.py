@@ -11,6 +11,7 @@ from gettext import gettext as _
 
 from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
+from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODES
 from cli.texts import N_
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
@@ -359,7 +360,7 @@ def recorded(snapshot: Snapshot) -> Findings:
     known = {row["stream"]: row for row in snapshot.listed}
     wanted = list(_wanted(snapshot, snapshot.policy, known))
     found = list(_unrecorded(snapshot, wanted, known))
-    stage_says = next((p for p in snapshot.problems if p["code"] == "streams_unrecorded"), None)
+    stage_says = next((one for one in snapshot.problems if one["code"] in NOT_RECORDED_CODES), None)
     if not found and stage_says:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
     if not wanted and not found:

@@ -39,8 +39,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "doctor 无法查询这一项。环境不受影响。",
     ),
     "health": (
-        "The stage reports it of itself; the table above has each code.",
-        "环境自己报告的问题；每个 code 见上表。",
+        "The stage says it: see [operate.md](operate.md#what-each-alarm-of-health-means).",
+        "环境自己报告的问题：见[运维](operate.zh-CN.md#健康检查的每一种告警)。",
     ),
     "identity": (
         "If the store is emptied, holds and ends are lost and nobody notices.",
