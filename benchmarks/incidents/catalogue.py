@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from benchmarks.drills.servers import ask
 from benchmarks.incidents.stage import IncidentStage, fire_timer, full_name
@@ -105,8 +106,15 @@ def policy_without_the_domain(stage: IncidentStage) -> Callable[[], None]:
 def short_end(stage: IncidentStage) -> None:
     """Give running shows an end that is a little more than a minute away."""
     for name in stage.names[:5]:
-        stage.api.ask(full_name(name), "extend", max_duration="75s")
+        stage.api.ask(full_name(name), "extend", until=_at(SHORT_S))
     stage.wanted -= {full_name(name) for name in stage.names[:5]}
+
+
+SHORT_S = 70
+
+
+def _at(in_s: float) -> str:
+    return (datetime.now(timezone.utc) + timedelta(seconds=in_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def stage_down(stage: IncidentStage) -> None:
@@ -149,7 +157,7 @@ def live_hangs(stage: IncidentStage) -> Callable[[], None]:
 
 
 def list_is_stale(stage: IncidentStage) -> Callable[[], None]:
-    stage.live.switch(online_list_lag_ms=120_000)
+    stage.live.switch(online_list_lag_ms=20_000)
     stage.lose("publish_done")
     stage.unpublish(*stage.names[:10])
 

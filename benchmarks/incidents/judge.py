@@ -23,6 +23,8 @@ UNCERTAIN_S = 60.0
 STARTING_S = 20.0
 """s after which a recorded stream must not be called "not recorded yet"."""
 SLACK_S = 3.0
+UNPROVED = ("accepted", "adopted", "unproved", "unconfirmed", "in_doubt", "answer_lost")
+"""Reasons that say themselves that it may be recorded already."""
 NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 
 
@@ -100,7 +102,8 @@ def _false_of(row: Json, truth: Truth) -> Iterator[str]:
             yield f"recording, known {known_s:.0f} s ago; it ended {truth.recorded_s:.0f} s ago"
     if truth.recorded and phase in NOT_RECORDED and not is_uncertain(row):
         yield f"{phase}, and it is recorded for {truth.recorded_s:.0f} s"
-    if truth.recorded and phase == "starting" and truth.recorded_s > STARTING_S:
+    is_unproved = row["reason"]["code"] in UNPROVED
+    if truth.recorded and phase == "starting" and truth.recorded_s > STARTING_S and not is_unproved:
         yield f"not recorded yet, and it is for {truth.recorded_s:.0f} s"
     if (row.get("wrong") or {}) and truth.recorded and truth.recorded_s > STARTING_S:
         yield "being lost, and it is recorded"

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 
-from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, warning
+from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODES
+from cli.doctor.stage import is_writable, stops_writes
 from cli.texts import N_
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
@@ -141,6 +142,10 @@ CONFIG_CAME_LATER = fault(
         "refused with CodeConfigNotFound, although there is a recording configuration by now:"
         " {streams}. Start them again; one that is refused again has to be published anew"
     ),
+)
+OLD = unknown(
+    "recorded.old",
+    N_("the store takes no writes, so that what the stage says of its streams may be old"),
 )
 STAGE_SAYS = fault("recorded.stage", N_("{problem}. {advice}"))
 NOT_LIVE = nothing("recorded.none", N_("no stream that should be recorded is live"))
@@ -365,6 +370,8 @@ def recorded(snapshot: Snapshot) -> Findings:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
     if not wanted and not found:
         found = [NOT_LIVE.found()]
+    elif not found and any(stops_writes(problem) for problem in snapshot.problems):
+        found = [OLD.found(because="health" if is_writable(snapshot) else "store")]
     yield from found
 
 

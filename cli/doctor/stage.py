@@ -204,17 +204,18 @@ def store(snapshot: Snapshot) -> Findings:
         yield STORE_COMMANDS.found(fix, commands=", ".join(missing))
     elif _is_store_away(snapshot):
         yield STORE_UNAVAILABLE.found(problem=_store_problem(snapshot))
-    elif not _is_writable(snapshot):
+    elif not is_writable(snapshot):
         yield STORE_UNWRITABLE.found(problem=_store_problem(snapshot))
 
 
-def _is_writable(snapshot: Snapshot) -> bool:
+def is_writable(snapshot: Snapshot) -> bool:
+    """Return False if the stage says that its store refuses writes."""
     return bool(snapshot.store.get("writable", True))
 
 
 def _store_problem(snapshot: Snapshot) -> str:
     """Return what is wrong, and what to do if health knows it."""
-    ours = [one for one in snapshot.problems if _is_of_store(one) and one["stops_commands"]]
+    ours = [one for one in snapshot.problems if stops_writes(one)]
     why = snapshot.store.get("why") or (ours[0]["text"] if ours else "")
     return f"{why}. {ours[0]['fix']}" if ours else str(why)
 
@@ -226,15 +227,20 @@ SHOWN_ELSEWHERE = {"reconcile_never_ran", "reconcile_silent", "mode_observe", *N
 """Problems of health that a check of their own reports, with the command that fixes them."""
 
 
+def stops_writes(problem: Json) -> bool:
+    """Return True if a problem of health keeps the stage from storing what happens."""
+    return _is_of_store(problem) and bool(problem["stops_commands"])
+
+
 def _is_of_store(problem: Json) -> bool:
     return str(problem["code"]).startswith("store_")
 
 
 def health(snapshot: Snapshot) -> Findings:
     """Yield each problem that the stage reports of itself and no other check does."""
-    is_store_told = not _is_writable(snapshot)
+    is_store_told = not is_writable(snapshot)
     for problem in snapshot.problems:
-        is_told = is_store_told and _is_of_store(problem) and problem["stops_commands"]
+        is_told = is_store_told and stops_writes(problem)
         if problem["code"] not in SHOWN_ELSEWHERE and not is_told:
             kind = STOPS if problem["stops_commands"] else WARNS
             yield kind.found(problem=problem["text"], advice=problem["fix"])
@@ -243,7 +249,7 @@ def health(snapshot: Snapshot) -> Findings:
 def durable(snapshot: Snapshot) -> Findings:
     if snapshot.store.get("engine") == "sqlite":
         yield SQLITE.found()
-    elif not _is_writable(snapshot) and not snapshot.store["settings"]:
+    elif not is_writable(snapshot) and not snapshot.store["settings"]:
         yield NOT_ASKED.found(because="store")
     elif snapshot.store.get("engine") == "redis":
         yield from _redis(snapshot.store["settings"])

@@ -573,8 +573,18 @@ NEED_ANOTHER_STACK = {
     *("timer.never", "timer.stopped", "timer.late"),  # without its timer
     *("store.unavailable", "durable.replica", "durable.disk", "durable.unread"),  # other servers
     *("domain.unbound", "mapping.none", "formats.forward", "bucket.elsewhere", "lifecycle.soon"),
-    *("fresh.older", "recorded.waits", "recorded.config", "recorded.stage", "errors.broken"),
+    *(
+        "fresh.older",
+        "recorded.waits",
+        "recorded.config",
+        "recorded.stage",
+        "recorded.old",
+        "errors.broken",
+    ),
     *("role.asked", "role.not_activated", "role.commands"),
+    *("deployed.missing", "deployed.alias", "deployed.older", "deployed.runtime"),  # deployed ones
+    *("deployed.left", "triggers.missing", "triggers.left", "reservations.many"),
+    *("route.missing", "route.alias", "service-roles.missing", "service-roles.mts"),
 }
 """Findings that this stack cannot have, or not at will. tests/cli/test_doctor_checks.py has all of
 them, and other tests of this file and benchmarks/incidents some."""

@@ -323,6 +323,17 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
             listed=[{**listed(NO_CONFIG, "failed")[0], "stream": f"{LIVE}/yard/x"}],
         ),
     ),
+    (
+        "recorded",
+        UNKNOWN,
+        "may be old",
+        "",
+        lambda: replace(
+            domain(online=ONLINE),
+            listed=listed("confirmed", "recording"),
+            health={**HEALTH, "problems": [STORE_PROBLEM]},
+        ),
+    ),
     ("role", UNKNOWN, "a moment ago", "", lambda: of_role("AskedJustNow")),
     ("role", FAULT, "InternalError", "", lambda: of_role("InternalError")),
     ("role", FAULT, "InvalidAccessKeyId", DEPLOY, lambda: of_role("InvalidAccessKeyId.NotFound")),

@@ -79,6 +79,26 @@ MEANS: dict[str, tuple[str, str]] = {
         "In a burst, some streams are found up to 90 s late.",
         "大量流同时开播时，部分流最多晚 90 秒被发现。",
     ),
+    "deployed": (
+        "Part of the stage is missing, or does what an older release did.",
+        "环境的一部分缺失，或仍是旧版本的行为。",
+    ),
+    "triggers": (
+        "Callbacks, requests or the timer do not reach their function.",
+        "回调、请求或定时触发器到不了对应的函数。",
+    ),
+    "reservations": (
+        "In a burst, other functions of the region may be refused.",
+        "突发时，该地域的其他函数可能被拒绝。",
+    ),
+    "route": (
+        "What comes to the domain does not reach this release.",
+        "发往该域名的请求到不了当前版本。",
+    ),
+    "service-roles": (
+        "Recordings break as soon as Live writes.",
+        "视频直播一写入，录制就会中断。",
+    ),
     "domain": (
         "Live refuses every command about the domain.",
         "视频直播拒绝关于该域名的所有命令。",
