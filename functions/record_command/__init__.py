@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from functions.file_view import QUERY, SignedFilesView
-from functions.record_command import commands, doctor, policies, queries, state, stores, tokens
+from functions.record_command import (
+    account,
+    commands,
+    doctor,
+    policies,
+    queries,
+    state,
+    stores,
+    tokens,
+)
 from functions.record_command.answers import (
     AskView,
+    CoverageView,
     DoctorView,
     DocumentView,
     FilesView,
@@ -16,6 +26,7 @@ from functions.record_command.answers import (
     PolicyView,
     RecordingsView,
     RecordingView,
+    ReportView,
     StateImportView,
     StateView,
     StoreAcceptedView,
@@ -120,6 +131,26 @@ ROUTES: tuple[Route, ...] = (
         summary="List the files that the stream was recorded into, newest first",
         answers={200: FilesView},
         query=queries.FILES,
+    ),
+    Route(
+        method="GET",
+        path=f"{_STREAM}/coverage",
+        scope="read",
+        respond=account.of_stream,
+        summary="Return what is there of the stream, and what is missing and why",
+        answers={200: CoverageView},
+        query=account.COVERAGE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/report",
+        scope="read",
+        respond=account.report,
+        summary="Return the same of all streams, page by page, in the order of names",
+        answers={200: ReportView},
+        errors=(404,),
+        query=account.REPORT,
+        shows_own=True,
     ),
     Route(
         method="GET",

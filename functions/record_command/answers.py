@@ -82,6 +82,45 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     reason: ReasonView
 
 
+class SpanView(Struct, frozen=True, forbid_unknown_fields=True):
+    start: Time
+    stop: Time
+    ms: Count
+
+
+class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
+    reason: Annotated[ReasonView, Meta(description="why it was not recorded")]
+
+
+class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
+    """The account of one stream."""
+
+    stream: str
+    start: Time
+    stop: Time
+    due_ms: Annotated[Count, Meta(description="how long the stream was wanted and live")]
+    covered_ms: Annotated[Count, Meta(description="how long of that it was recorded")]
+    missing_ms: Annotated[Count, Meta(description="the sum of the gaps")]
+    start_latency_ms: Annotated[
+        Count, Meta(description="how long the starts took, within 5 s each: shown, and no gap")
+    ]
+    ratio: Annotated[
+        Amount | None, Meta(description="the part without gaps, up to 1; null: nothing was due")
+    ]
+    live: Annotated[Sequence[SpanView], Meta(description="one for each publish")]
+    recorded: Sequence[SpanView]
+    gaps: Sequence[GapView]
+
+
+class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
+    """A page of accounts, in the order of names."""
+
+    start: Time
+    stop: Time
+    streams: Sequence[CoverageView]
+    next: Annotated[str | None, Meta(description="the cursor of the next page")]
+
+
 class Outcome(str, Enum):
     """`accepted`, `already_recording`, `already_stopped` and `never_known` are what Live answered;
     for the others the intent is stored and the command follows."""

@@ -123,7 +123,7 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
     """Return the streams of this page that fit and that the token may see, and the cursor of the
     next page. Where few of many fit, a page ends with the time there is, and may be short."""
     invocation, query = request.invocation, request.query
-    domain, app = _domain(request), query.get("app")
+    domain, app = domain_to_list(request), query.get("app")
     # Of an application the store has an index by domain alone.
     wanted = Filter(query.get("phase"), domain, app if domain is not None else None)
     limit, after = query.get("limit", DEFAULT_ROWS), page_after(request)
@@ -141,7 +141,7 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
             return found, None
         after = rows[-1].key
         if not invocation.has_time():
-            return found, _cursor_for(request, after)
+            return found, cursor_for(request, after)
 
 
 def page_after(request: ApiRequest) -> StreamKey | None:
@@ -158,7 +158,7 @@ def page_after(request: ApiRequest) -> StreamKey | None:
     return found
 
 
-def _cursor_for(request: ApiRequest, key: StreamKey) -> str:
+def cursor_for(request: ApiRequest, key: StreamKey) -> str:
     """Return the cursor behind a stream that the caller may not even know of."""
     cursor = cursor_after(key)
     if request.caller.may_reach(key):
@@ -166,7 +166,7 @@ def _cursor_for(request: ApiRequest, key: StreamKey) -> str:
     return seal(cursor, request.invocation.app.settings.sealing_key)
 
 
-def _domain(request: ApiRequest) -> str | None:
+def domain_to_list(request: ApiRequest) -> str | None:
     """Return the domain to list. Raise NotFound for one that neither the policy names nor a stored
     stream has, or for a bound token Forbidden, since the answer would name the others."""
     domain = request.query.get("domain")

@@ -90,7 +90,7 @@ def standing(record: StreamRecord, shown: Shown) -> StandingView:
         changed_at=time(record.changed_at or None),
         until=time(record.intent.until),
         ever_live=record.session is not None,
-        reason=_reason(found.reason, shown.language),
+        reason=reason(found.reason, shown.language),
     )
 
 
@@ -98,7 +98,7 @@ def _wrong(wrong: Wrong | None, shown: Shown) -> WrongView | None:
     if wrong is None:
         return None
     lost_ms = max(shown.now - wrong.since, 0)
-    return WrongView(rfc3339(wrong.since), lost_ms, _reason(wrong.reason, shown.language))
+    return WrongView(rfc3339(wrong.since), lost_ms, reason(wrong.reason, shown.language))
 
 
 def whole(record: StreamRecord, shown: Shown) -> RecordingView:
@@ -128,7 +128,7 @@ def intent(intent: Intent) -> IntentView:
     )
 
 
-def _reason(note: HistoryEntry, language: Language) -> ReasonView:
+def reason(note: HistoryEntry, language: Language) -> ReasonView:
     return ReasonView(note.code, text(note, language))
 
 
@@ -168,7 +168,7 @@ def _answer(record: StreamRecord, language: Language) -> LastAnswerView | None:
     return LastAnswerView(
         command=answer.command,
         code=answer.code,
-        reason=_reason(why, language),
+        reason=reason(why, language),
         request_id=answer.request_id or None,
         at=rfc3339(answer.at),
     )

@@ -18,7 +18,8 @@ from msgspec import Struct
 from shared.ledger.edges import Edge, EdgeKind
 from shared.ledger.spans import Span, common, merged, total_ms, without
 from shared.protocol.file import File
-from shared.protocol.reason import Reason
+from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.stream import Command
 
 START_GRACE_MS = 5_000
 """ms that a start may take without being missed: a publish callback comes some 2 s late."""
@@ -33,7 +34,7 @@ class Gap(Struct, frozen=True):
     """Time that was wanted and live and was not recorded, and why."""
 
     span: Span
-    reason: Reason
+    reason: HistoryEntry
 
     @property
     def ms(self) -> int:
@@ -154,12 +155,12 @@ def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
     return [span for span in clipped if span.ms > 0]
 
 
-def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> Reason:
+def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> HistoryEntry:
     """Return why a gap is there. Where live-record believed that Live recorded, the files show
     otherwise. Else the last obstacle that was noted in its session counts; a start that only waited
     for its turn was late because its session was reported late."""
     if total_ms(common([gap], noted)) * 2 > gap.ms:
-        return Reason.NO_FILE
+        return HistoryEntry(Reason.NO_FILE)
     noted_in = [
         edge
         for edge in edges
@@ -167,8 +168,10 @@ def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]
         and edge.reason is not None
         and piece.start - START_GRACE_MS <= edge.at <= gap.stop
     ]
-    obstacles = [edge.reason for edge in noted_in if edge.reason is not Reason.QUEUED]
-    if obstacles and obstacles[-1] is not None:
-        return obstacles[-1]
+    obstacles = [edge for edge in noted_in if edge.reason is not Reason.QUEUED]
+    if obstacles and obstacles[-1].reason is not None:
+        code, command = obstacles[-1].code, Command.START.value
+        about = {"command": command, "code": code, "what": code}
+        return HistoryEntry(obstacles[-1].reason, about if code else {"command": command})
     late = not noted_in or noted_in[0].at - piece.start > START_GRACE_MS
-    return Reason.LEARNT_LATE if late else Reason.QUEUED
+    return HistoryEntry(Reason.LEARNT_LATE if late else Reason.QUEUED)

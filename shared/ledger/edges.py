@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.phase import is_unmanaged
 from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.events import StreamSettings
-from shared.protocol.reason import Reason
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session, SessionState
@@ -39,11 +40,13 @@ LEDGER_MAX_ENTRIES = 5_000
 
 
 class Edge(Struct, frozen=True):
-    """One change, at `at`: by Live's clock where Live gave the time, else by ours."""
+    """One change, at `at`: by Live's clock where Live gave the time, else by ours. `code` is what
+    Live called the reason, without a blank."""
 
     kind: EdgeKind
     at: int
     reason: Reason | None = None
+    code: str = ""
 
 
 def edges_between(
@@ -57,7 +60,7 @@ def edges_between(
         *_recorded(before, after, now),
         *_cause(before, after, now, settings),
     )
-    return tuple(Edge(edge.kind, min(edge.at, now), edge.reason) for edge in found)
+    return tuple(replace(edge, at=min(edge.at, now)) for edge in found)
 
 
 def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
@@ -131,11 +134,13 @@ def _cause(
 ) -> Iterator[Edge]:
     """Yield a new cause. A command on the wire is none: what kept it waiting stays the cause."""
     cause = _obstacle(after, now, settings)
-    if cause is not None and cause not in (Reason.SENT, _obstacle(before, now, settings)):
-        yield Edge(EdgeKind.CAUSE, now, cause)
+    if cause is None or cause.code is Reason.SENT or cause == _obstacle(before, now, settings):
+        return
+    code = str(cause.about.get("code") or cause.about.get("what") or "").replace(" ", "")
+    yield Edge(EdgeKind.CAUSE, now, cause.code, code)
 
 
-def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> Reason | None:
+def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry | None:
     if wrong_since(record) is None:
         return None
-    return cause_of_delay(record, now, settings).code
+    return cause_of_delay(record, now, settings)

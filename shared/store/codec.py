@@ -85,8 +85,9 @@ def entry_from_json(code: str, about: str) -> HistoryEntry:
 
 
 def edge_to_text(edge: Edge) -> str:
-    """Return an edge of an account as text: "kind at", and the reason if there is one."""
-    return f"{edge.kind.value} {edge.at} {edge.reason.value if edge.reason else ''}".rstrip()
+    """Return an edge of an account as text: "kind at", and reason and code if there is one."""
+    reason = edge.reason.value if edge.reason else ""
+    return f"{edge.kind.value} {edge.at} {reason} {edge.code}".rstrip()
 
 
 _KINDS = {kind.value: kind for kind in EdgeKind}
@@ -97,4 +98,5 @@ def edge_from_text(text: str) -> Edge | None:
     kind, at, *reason = text.split(" ")
     if kind not in _KINDS:
         return None
-    return Edge(_KINDS[kind], int(at), Reason(reason[0]) if reason else None)
+    code = reason[1] if len(reason) > 1 else ""
+    return Edge(_KINDS[kind], int(at), Reason(reason[0]) if reason else None, code)

@@ -44,7 +44,7 @@ def test_each_gap_was_due_and_not_recorded_and_has_a_cause(seed: int) -> None:
     assert gaps == merged(gaps)
     assert without(gaps, common(account.live, account.wanted)) == []
     assert common(gaps, account.recorded) == []
-    assert all(gap.reason is not Reason.UNKNOWN for gap in account.gaps)
+    assert all(gap.reason.code is not Reason.UNKNOWN for gap in account.gaps)
 
 
 def test_spans_are_subtracted_and_intersected_as_sets_of_moments() -> None:

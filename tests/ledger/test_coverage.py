@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from shared.ledger import Gap, Span
+from shared.ledger import Span
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
 from shared.protocol import Reason, Reported, StreamSettings
 from shared.protocol.command_errors import NoRecordConfig, Throttled
 from shared.protocol.file import File
 from tests.conftest import NOON
-from tests.ledger.stories import Account
+from tests.ledger.accounts import Account
 from tests.support.stream_story import RECORDS, SECOND
 
 MINUTE = 60 * SECOND
@@ -26,7 +26,7 @@ def live(settings: StreamSettings = BY_RULE) -> Account:
 def gaps(account: Account) -> list[tuple[int, int, Reason]]:
     """Return where the gaps begin, in s after noon, how long they are, in s, and why."""
     found = account.covers().gaps
-    return [((g.span.start - NOON) // SECOND, g.ms // SECOND, g.reason) for g in found]
+    return [((g.span.start - NOON) // SECOND, g.ms // SECOND, g.reason.code) for g in found]
 
 
 def test_a_stream_that_is_recorded_at_once_has_no_gap() -> None:
@@ -131,7 +131,9 @@ def test_only_the_stretch_that_was_asked_for_counts() -> None:
     account = live()
     account.answer(NoRecordConfig("CodeConfigNotFound")).passes(10 * MINUTE)
     covered = account.covers(NOON + MINUTE, NOON + 2 * MINUTE)
-    assert covered.gaps == (Gap(Span(NOON + MINUTE, NOON + 2 * MINUTE), Reason.NO_RECORD_CONFIG),)
+    (gap,) = covered.gaps
+    assert gap.span == Span(NOON + MINUTE, NOON + 2 * MINUTE)
+    assert gap.reason.about["code"] == "CodeConfigNotFound"
     assert (covered.due_ms, covered.missing_ms, covered.ratio) == (MINUTE, MINUTE, 0.0)
 
 

@@ -175,6 +175,8 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
         "health": caller.asks("GET", "/v1/health"),
     }
     caller.wait_for_a_file()
+    made["coverage"] = caller.asks("GET", f"{STREAM}/coverage", **{"from": "1h"})
+    made["report"] = caller.asks("GET", "/v1/report", **{"from": "24h", "app": "app"})
     return {**made, "files": caller.asks("GET", f"{STREAM}/files", limit=1)}
 
 

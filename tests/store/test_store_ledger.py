@@ -13,7 +13,7 @@ from tests.conftest import KEY, NOON, Clock, owing
 from tests.store.test_store import claiming
 
 LIVE = Edge(EdgeKind.LIVE, NOON)
-THROTTLED = Edge(EdgeKind.CAUSE, NOON + 5, Reason.THROTTLED)
+THROTTLED = Edge(EdgeKind.CAUSE, NOON + 5, Reason.THROTTLED, "Throttling.User")
 OFF = Edge(EdgeKind.OFF, NOON + 9)
 
 

@@ -49,7 +49,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: until: (second must be|year 0 is|write it as RFC 3339)",
+        r"MalformedParam: (until|from|to): (second must be|year 0 is|write it as RFC 3339)",
         "the format date-time has leap seconds and the year 0, which no clock of ours has",
     ),
     Excuse(
@@ -61,8 +61,14 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (max_duration|hold|for): (write it like|an address plays for 12h)",
+        r"MalformedParam: (max_duration|hold|for|from): (write it like|an address plays for 12h)",
         "a pattern does not add up the days, hours, minutes and seconds of a text",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: from: is not before the end",
+        "no schema compares two fields, or one with the time of the request",
     ),
     Excuse(
         REJECTED,

@@ -1,0 +1,136 @@
+"""What is there of a stream and what is missing: of one stream, or of all, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from functions.record_command import representations
+from functions.record_command.answers import (
+    CoverageView,
+    GapView,
+    ReportView,
+    SpanView,
+)
+from functions.record_command.queries import CURSOR, cursor_for, domain_to_list, page_after
+from functions.record_command.routes import ApiRequest
+from shared.errors import Fault
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest
+from shared.inbound.request_fields import DURATION, LIMIT, Field, moment, stream_name, text
+from shared.ledger import Coverage, Span, coverage
+from shared.protocol import StreamKey
+from shared.protocol.durations import duration, instant, rfc3339
+from shared.store.contract import DAY_MS, Filter
+
+FILES_ROWS = 5_000
+"""Files of a stream that are read at most, newest first."""
+SCAN_ROWS = 200
+"""Accounts whose names are read at once."""
+DEFAULT_PAGE_ROWS = 50
+"""Streams of a page where nothing is asked for: each is read on its own."""
+
+
+def _moment_or_duration(value: object) -> tuple[int, bool]:
+    """Return the ms, and True if they count back from the end."""
+    if isinstance(value, str) and value[-1:] in "smhd" and value[:1].isdecimal():
+        return duration(value), True
+    return instant(value), False
+
+
+_EITHER = {"anyOf": [DURATION, {"type": "string", "format": "date-time"}]}
+_STRETCH: tuple[Field, ...] = (
+    Field(
+        "from",
+        _moment_or_duration,
+        _EITHER,
+        "the beginning, or how long before the end it is; without it, 24h",
+        "24h",
+    ),
+    replace(moment("to", "the end; without it, now"), example="2026-11-01T20:00:00Z"),
+)
+COVERAGE = _STRETCH
+REPORT: tuple[Field, ...] = (
+    *_STRETCH,
+    text("domain", "only streams of this domain", example="live.example.com"),
+    stream_name("app", "only streams of this application", example="app"),
+    LIMIT,
+    CURSOR,
+)
+
+
+def of_stream(request: ApiRequest) -> Response:
+    """Answer also about a stream that was forgotten: its account is kept for longer."""
+    return Response(200, _covered(request, request.stream, _stretch(request)))
+
+
+def report(request: ApiRequest) -> Response:
+    """Answer a page of accounts. The order is that of names, and does not move between pages."""
+    within = _stretch(request)
+    rows, following = _page(request, within)
+    return Response(200, ReportView(rfc3339(within.start), rfc3339(within.stop), rows, following))
+
+
+def _stretch(request: ApiRequest) -> Span:
+    """Return the stretch of time that was asked for, which ends now at the latest."""
+    now = request.invocation.app.clock()
+    stop = min(request.query.get("to", now), now)
+    asked, counts_back = request.query.get("from", (DAY_MS, True))
+    start = stop - asked if counts_back else asked
+    if start >= stop:
+        raise BadRequest([Fault("from", "is not before the end: write an earlier time")])
+    return Span(start, stop)
+
+
+def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | None]:
+    """Return the accounts of this page that the token may see, and the cursor of the next page. A
+    page ends with the time there is, and may be short."""
+    limit, after = request.query.get("limit", DEFAULT_PAGE_ROWS), page_after(request)
+    wanted = Filter(None, domain_to_list(request), request.query.get("app"))
+    rows: list[CoverageView] = []
+    while True:
+        keys = request.invocation.app.store.accounts(wanted, after=after, limit=SCAN_ROWS)
+        for key in keys:
+            if after is not None and (len(rows) == limit or not request.invocation.has_time()):
+                return rows, cursor_for(request, after)
+            if request.caller.may_reach(key):
+                rows.append(_covered(request, key, within))
+            after = key
+        if len(keys) < SCAN_ROWS:
+            return rows, None
+
+
+def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
+    app = request.invocation.app
+    now, store = app.clock(), app.store
+    found = coverage(store.edges(key), store.files(key, FILES_ROWS), within, now)
+    return CoverageView(
+        stream=str(key),
+        start=rfc3339(within.start),
+        stop=rfc3339(within.stop),
+        due_ms=found.due_ms,
+        covered_ms=found.covered_ms,
+        missing_ms=found.missing_ms,
+        start_latency_ms=found.latency_ms,
+        ratio=None if found.ratio is None else round(found.ratio, 6),
+        live=_spans(found.live),
+        recorded=_spans(found.recorded),
+        gaps=_gaps(found, request),
+    )
+
+
+def _spans(spans: Iterable[Span]) -> list[SpanView]:
+    return [SpanView(rfc3339(span.start), rfc3339(span.stop), span.ms) for span in spans]
+
+
+def _gaps(found: Coverage, request: ApiRequest) -> list[GapView]:
+    return [
+        GapView(
+            rfc3339(gap.span.start),
+            rfc3339(gap.span.stop),
+            gap.ms,
+            representations.reason(gap.reason, request.language),
+        )
+        for gap in found.gaps
+    ]

@@ -1,0 +1,111 @@
+"""GET …/coverage and GET /v1/report: what is there of a stream, what is missing and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.protocol import Command, FileLeft, Published, StreamKey
+from shared.protocol.command_errors import NoRecordConfig
+from shared.protocol.durations import rfc3339
+from tests.conftest import KEY, NOON, Clock
+from tests.support.scripted_stage import ROOM, Stage
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
+    stage = Stage(tmp_path, clock)
+    yield stage
+    stage.store.close()
+
+
+def lost_a_minute(stage: Stage, key: StreamKey = KEY) -> None:
+    """Let Live refuse the first start, and take the next one a minute later."""
+    stage.live.answers(Command.START, NoRecordConfig("CodeConfigNotFound"))
+    stage.happens(Published(stage.clock.now), key)
+    stage.ask("POST", f"/v1/recordings/{key}/start")
+    stage.clock.pass_ms(MINUTE_MS)
+    assert stage.ask("POST", f"/v1/recordings/{key}/start").json["outcome"] == "accepted"
+
+
+def test_a_gap_is_told_with_its_length_and_its_cause(stage: Stage) -> None:
+    lost_a_minute(stage)
+    stage.clock.pass_ms(MINUTE_MS)
+    answer = stage.ask("GET", f"{ROOM}/coverage").json
+
+    assert answer["stream"] == str(KEY)
+    assert (answer["due_ms"], answer["missing_ms"]) == (2 * MINUTE_MS, 55_000)
+    assert answer["start_latency_ms"] == 5_000
+    assert answer["ratio"] == pytest.approx(1 - 55 / 120, abs=1e-6)
+    (gap,) = answer["gaps"]
+    assert (gap["start"], gap["ms"]) == (rfc3339(NOON + 5_000), 55_000)
+    assert gap["reason"]["code"] == "no_record_config"
+
+
+def test_a_file_shows_what_was_recorded(stage: Stage) -> None:
+    stage.happens(Published(NOON))
+    stage.ask("POST", f"{ROOM}/start")
+    stage.clock.pass_ms(HOUR_MS)
+    stage.happens(FileLeft("a.flv", NOON + 10_000, NOON + 20 * MINUTE_MS))
+    going_on = stage.ask("GET", f"{ROOM}/coverage").json
+    assert [span["ms"] for span in going_on["recorded"]] == [HOUR_MS - 10_000]
+    assert [gap["ms"] for gap in going_on["gaps"]] == [5_000]
+
+    stage.ask("POST", f"{ROOM}/stop")
+    stage.clock.pass_ms(HOUR_MS)
+    over = stage.ask("GET", f"{ROOM}/coverage").json
+    assert [span["ms"] for span in over["recorded"]] == [20 * MINUTE_MS - 10_000]
+    assert [gap["ms"] for gap in over["gaps"]] == [5_000, 40 * MINUTE_MS]
+    assert {gap["reason"]["code"] for gap in over["gaps"]} == {"no_file"}
+
+
+def test_a_stretch_is_asked_for_by_its_ends(stage: Stage) -> None:
+    lost_a_minute(stage)
+    stretch = {"from": rfc3339(NOON + 10_000), "to": rfc3339(NOON + 20_000)}
+    answer = stage.ask("GET", f"{ROOM}/coverage", query=stretch).json
+    assert (answer["due_ms"], answer["missing_ms"], answer["ratio"]) == (10_000, 10_000, 0.0)
+    assert (answer["start"], answer["stop"]) == (stretch["from"], stretch["to"])
+
+
+def test_a_stretch_may_begin_so_long_before_its_end(stage: Stage) -> None:
+    lost_a_minute(stage)
+    answer = stage.ask("GET", f"{ROOM}/coverage", query={"from": "30s"}).json
+    assert (answer["due_ms"], answer["missing_ms"]) == (30_000, 30_000)
+
+
+def test_a_stretch_that_does_not_begin_before_its_end_is_refused(stage: Stage) -> None:
+    got = stage.ask("GET", f"{ROOM}/coverage", query={"from": rfc3339(stage.clock.now)})
+    assert (got.status, got.json["errors"][0]["field"]) == (400, "from")
+
+
+def test_a_stream_that_nobody_knows_has_nothing_due(stage: Stage) -> None:
+    answer = stage.ask("GET", f"{ROOM}/coverage").json
+    assert (answer["due_ms"], answer["ratio"], answer["gaps"]) == (0, None, [])
+
+
+def test_a_report_has_every_stream_once_whatever_its_pages(stage: Stage) -> None:
+    keys = [StreamKey("live.example.com", "app", f"room{number}") for number in range(5)]
+    for key in keys:
+        lost_a_minute(stage, key)
+    seen, query = list[str](), {"limit": "2"}
+    while True:
+        page = stage.ask("GET", "/v1/report", query=query).json
+        seen += [row["stream"] for row in page["streams"]]
+        assert all(row["missing_ms"] > 0 for row in page["streams"])
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert seen == [str(key) for key in keys]
+    of_other = stage.ask("GET", "/v1/report", query={"app": "other"}).json
+    assert of_other["streams"] == []
+
+
+def test_the_cause_is_said_in_chinese_too(stage: Stage) -> None:
+    lost_a_minute(stage)
+    got = stage.ask("GET", f"{ROOM}/coverage", accept_language="zh-CN")
+    assert "录制" in got.json["gaps"][0]["reason"]["text"]
