@@ -6,7 +6,7 @@ can be shown as it is; it knows nothing of how an answer is printed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from gettext import gettext as _
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +56,25 @@ class Api:
     def history(self, stream: str, limit: int = 100) -> Json:
         answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
         return _require_fields(self._url, answer, "history")
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
+        """Return the account of one stream, as a report of one row."""
+        answer = self._call("GET", f"{_path(stream)}/coverage", query=_given(asked))
+        row = _require_fields(self._url, answer, "stream", "gaps", "ratio")
+        return {"start": row["start"], "stop": row["stop"], "streams": [row], "next": None}
+
+    def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
+        """Yield the report page by page. Each has the same end: the first page says which."""
+        query, page = _given(asked), Json()
+        while page.get("next", "") is not None:
+            answer = self._call("GET", "/v1/report", query=query)
+            page = _require_fields(self._url, answer, "start", "stop", "streams", "next")
+            query |= {"from": page["start"], "to": page["stop"], "cursor": page["next"] or ""}
+            yield page
 
     def files(self, stream: str, limit: int = 100, push_arg: str = "") -> Json:
         query: dict[str, str | int] = {"limit": limit}
@@ -201,6 +220,10 @@ class Api:
             target = printable(answer.headers["Location"])
             sentence = _("{url} redirects to {target}. Use that address if it is yours.")
             raise NoAnswer(sentence.format(url=self._url, target=target))
+
+
+def _given(asked: Mapping[str, str | None]) -> dict[str, str | int]:
+    return {name: value for name, value in asked.items() if value}
 
 
 def _path(stream: str) -> str:

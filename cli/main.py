@@ -28,6 +28,7 @@ _MODULES = {
     "cli.policy": ("policy",),
     "cli.probe.command": ("probe",),
     "cli.push": ("push",),
+    "cli.report.command": ("report",),
     "cli.setup.command": ("setup",),
     "cli.store": ("store",),
     "cli.state": ("state",),

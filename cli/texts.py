@@ -13,6 +13,7 @@ from copy import copy
 from gettext import bindtextdomain, gettext, textdomain
 from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -89,4 +90,19 @@ def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
     copied = copy(parameter)
     if isinstance(copied, click.Option) and copied.help:
         copied.help = gettext(copied.help)
+    if isinstance(copied.type, click.Path):
+        copied.type = _named_anew(copied.type)
+    return copied
+
+
+def _named_anew(kind: click.Path[Any]) -> click.Path[Any]:
+    """Return the type of a path with its name in the language in use. Click names it once, in the
+    language of the moment at which the command was imported."""
+    copied = copy(kind)
+    if kind.file_okay and not kind.dir_okay:
+        copied.name = gettext("file")
+    elif kind.dir_okay and not kind.file_okay:
+        copied.name = gettext("directory")
+    else:
+        copied.name = gettext("path")
     return copied

@@ -1,0 +1,1 @@
+"""The command `report`: what is missing of which recording, as lines, JSON, CSV or a page."""

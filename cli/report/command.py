@@ -1,0 +1,118 @@
+"""`live-record report`: whether it is all there, of one stream or of all.
+
+cli.main adds it. The stage computes the account of each stream; this adds them up.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from gettext import gettext as _
+from pathlib import Path
+
+import click
+
+from cli import exit_codes, output, texts
+from cli.api import Api, Json
+from cli.report import page, text
+from cli.stage_command import of_stage
+from cli.stream_names import Stream
+
+_WHOLE = 100.0
+
+
+@click.command()
+@click.argument("stream", type=Stream(), required=False)
+@click.option(
+    "--from",
+    "begin",
+    default="24h",
+    show_default=True,
+    help="beginning of the report (RFC 3339), or how long before its end that is",
+)
+@click.option("--to", "end", help="end of the report (RFC 3339); by default now")
+@click.option("--domain", help="report only streams of this domain")
+@click.option("--app", help="report only streams of this application")
+@click.option(
+    "--target",
+    type=click.FloatRange(0, _WHOLE),
+    default=_WHOLE,
+    show_default=True,
+    help="percentage of its due time that has to be there of each stream",
+)
+@click.option(
+    "--max-gap",
+    type=click.FloatRange(0),
+    help="longest gap, in seconds, that is accepted however long the stream was",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="print a row of CSV for each stream")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="write a page with a time line for each stream into this file",
+)
+@of_stage(changes=False, prints_value=True)
+def report(
+    api: Api,
+    *,
+    stream: str | None,
+    begin: str,
+    end: str | None,
+    domain: str | None,
+    app: str | None,
+    target: float,
+    max_gap: float | None,
+    html: Path | None,
+    as_csv: bool,
+    as_json: bool,
+) -> int:
+    """Report what was recorded, what is missing and why.
+
+    STREAM may be left out: then it reports all streams. Exit code 3: of some stream less is there
+    than the target.
+    """
+    asked = {"from": begin, "to": end}
+    found = api.coverage(stream, asked) if stream else _all(api, {**asked, **_named(domain, app)})
+    if html:
+        html.write_text(
+            page.page(found, language=texts.current_language(), stage=api.url), encoding="utf-8"
+        )
+        click.echo(_("The report is in {path}.").format(path=html))
+    elif as_json:
+        output.as_json(found)
+    elif as_csv:
+        click.echo(text.as_csv(found["streams"]), nl=False)
+    else:
+        for line in text.lines(found["streams"]):
+            click.echo(line)
+    is_short = any(_is_short(row, target, max_gap) for row in found["streams"])
+    return exit_codes.NOT_AS_WANTED if is_short else exit_codes.AS_WANTED
+
+
+def _named(domain: str | None, app: str | None) -> dict[str, str | None]:
+    return {"domain": domain, "app": app}
+
+
+def _is_short(row: Json, target: float, max_gap_s: float | None) -> bool:
+    longest = max((gap["ms"] for gap in row["gaps"]), default=0)
+    too_long = max_gap_s is not None and longest > max_gap_s * 1000
+    return too_long or (row["ratio"] is not None and row["ratio"] * _WHOLE < target)
+
+
+def _all(api: Api, asked: dict[str, str | None]) -> Json:
+    """Return the pages of the report as one, with a count of the streams where somebody waits."""
+    whole: Json = {}
+    for answer in _counted(api.report_pages(asked)):
+        whole = {**answer, "streams": [*whole.get("streams", ()), *answer["streams"]]}
+    return {**whole, "next": None}
+
+
+def _counted(pages: Iterator[Json]) -> Iterator[Json]:
+    shows, count = sys.stderr.isatty(), 0
+    for answer in pages:
+        count += len(answer["streams"])
+        if shows and answer["next"]:
+            click.echo("\r" + _("{count} streams read").format(count=count), err=True, nl=False)
+        yield answer
+    if shows and count:
+        click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,0 +1,103 @@
+"""The report as one page of HTML that needs nothing else: a time line for each stream.
+
+The command calls it. The page has no script, and reads in print and without colours too: gaps are
+listed in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from gettext import gettext as _
+from html import escape
+from typing import Any
+
+from cli.report.text import clock, length, local, percent, summary
+
+Json = dict[str, Any]
+_STYLE = """
+:root { color-scheme: light dark; --live: #c9cdd3; --recorded: #2f855a; --gap: #c53030; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { border-bottom: 1px solid #8884; padding: .4rem .6rem; text-align: left;
+  vertical-align: top; }
+td.number { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
+svg { display: block; height: 1.6rem; width: 100%; }
+.live { fill: var(--live); } .recorded { fill: var(--recorded); } .gap { fill: var(--gap); }
+ul { margin: .3rem 0 0; padding-left: 1.2rem; }
+.key svg { display: inline-block; height: .8rem; width: 1.4rem; }
+@media print { body { margin: 0; max-width: none; } tr { break-inside: avoid; } }
+"""
+
+
+def page(report: Json, *, language: str, stage: str) -> str:
+    """Return the page; `language` is that of the texts."""
+    title = _("What was recorded: {stage}").format(stage=stage)
+    stretch = _("From {start} to {stop}").format(
+        start=clock(report["start"]), stop=clock(report["stop"])
+    )
+    parts = [
+        f'<!doctype html><html lang="{escape(language)}"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(title)}</h1><p>{escape(stretch)}</p>",
+        *(f"<p>{escape(line)}</p>" for line in summary(report["streams"])),
+        _key(),
+        *_table(report),
+        "</body></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _key() -> str:
+    words = {"live": _("live"), "recorded": _("recorded"), "gap": _("missing")}
+    shown = (
+        f'<svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="{kind}" width="1" height="1"/></svg> {escape(word)}'
+        for kind, word in words.items()
+    )
+    return f'<p class="key">{" &nbsp; ".join(shown)}</p>'
+
+
+def _table(report: Json) -> Iterator[str]:
+    heads = (_("Stream"), _("Due"), _("Missing"), _("There"), _("Time line and gaps"))
+    yield f"<table><thead><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr></thead>"
+    yield "<tbody>"
+    for row in sorted(report["streams"], key=lambda row: -row["missing_ms"]):
+        if row["due_ms"] or row["recorded"]:
+            yield _row(row)
+    yield "</tbody></table>"
+
+
+def _row(row: Json) -> str:
+    numbers = (length(row["due_ms"]), length(row["missing_ms"]), percent(row["ratio"]))
+    gaps = "".join(
+        f"<li>{escape(clock(gap['start']))}: {escape(length(gap['ms']))}, "
+        f"{escape(gap['reason']['text'])}</li>"
+        for gap in row["gaps"]
+    )
+    return (
+        f"<tr><td>{escape(row['stream'])}</td>"
+        + "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
+        + f"<td>{_time_line(row)}{f'<ul>{gaps}</ul>' if gaps else ''}</td></tr>"
+    )
+
+
+def _time_line(row: Json) -> str:
+    """Return three layers: live below, recorded above, gaps from top to bottom."""
+    begin = local(row["start"]).timestamp()
+    whole = max(local(row["stop"]).timestamp() - begin, 1)
+    rects = []
+    for kind, top, height in (("live", 60, 40), ("recorded", 0, 55), ("gaps", 0, 100)):
+        for span in row[kind]:
+            left = (local(span["start"]).timestamp() - begin) / whole * 1000
+            width = max(span["ms"] / 1000 / whole * 1000, 1.5)
+            name = kind.removesuffix("s")
+            rects.append(
+                f'<rect class="{name}" x="{left:.2f}" y="{top}" width="{width:.2f}"'
+                f' height="{height}"/>'
+            )
+    label = _("time line of {stream}").format(stream=row["stream"])
+    return (
+        f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img"'
+        f' aria-label="{escape(label, quote=True)}">{"".join(rects)}</svg>'
+    )

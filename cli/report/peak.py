@@ -1,0 +1,67 @@
+"""How many streams were recorded at once at most, for each day: the bill goes by that.
+
+The report calls it. Days are those of a time zone, by default of this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, tzinfo
+
+from msgspec import Struct
+
+
+class Peak(Struct, frozen=True):
+    """The most streams at once, and when that began."""
+
+    streams: int
+    at: datetime
+
+
+def peaks(spans: Iterable[tuple[datetime, datetime]], zone: tzinfo | None = None) -> list[Peak]:
+    """Return the peak of each day on which anything was recorded, in order. A recording that goes
+    on past midnight counts on either day."""
+    by_day: dict[str, Peak] = {}
+    running = 0
+    for at, change in _changes(spans, zone):
+        running += change
+        before = by_day.get(_day(at))
+        if running > 0 and (before is None or running > before.streams):
+            by_day[_day(at)] = Peak(running, at)
+    return [by_day[day] for day in sorted(by_day)]
+
+
+def of_months(days: Iterable[Peak]) -> Mapping[str, Peak]:
+    """Return the peak of each month, by its name: 2026-11."""
+    found: dict[str, Peak] = {}
+    for peak in days:
+        month = _day(peak.at)[:7]
+        if month not in found or peak.streams > found[month].streams:
+            found[month] = peak
+    return found
+
+
+def _day(at: datetime) -> str:
+    return at.date().isoformat()
+
+
+def _changes(
+    spans: Iterable[tuple[datetime, datetime]], zone: tzinfo | None
+) -> list[tuple[datetime, int]]:
+    """Return each beginning and end in order, an end first where both are at once. At each midnight
+    what goes on begins anew."""
+    found: list[tuple[datetime, int]] = []
+    for start, stop in spans:
+        begin, end = start.astimezone(zone), stop.astimezone(zone)
+        while begin.date() < end.date():
+            midnight = _next_midnight(begin)
+            found += [(begin, 1), (midnight, -1)]
+            begin = midnight
+        found += [(begin, 1), (end, -1)] if begin < end else []
+    return sorted(found)
+
+
+def _next_midnight(at: datetime) -> datetime:
+    ordinal = at.date().toordinal() + 1
+    day = datetime.fromordinal(ordinal)
+    return day.astimezone() if at.tzinfo is None else day.replace(tzinfo=at.tzinfo)

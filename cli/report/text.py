@@ -1,0 +1,127 @@
+"""The lines of a report: for people, and for a spreadsheet.
+
+The command calls it. It sends no request.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from gettext import gettext as _
+from typing import Any
+
+from cli.report.peak import Peak, of_months, peaks
+
+Json = dict[str, Any]
+_COLUMNS = (
+    *("stream", "due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps"),
+    *("longest_gap_ms", "longest_gap_start", "longest_gap_reason"),
+)
+
+
+def local(text: str) -> datetime:
+    """Return a time of an answer in the local zone."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
+
+
+def clock(text: str) -> str:
+    """Return a time of an answer as it is shown: local, with its distance from UTC."""
+    return shown(local(text))
+
+
+def shown(at: datetime) -> str:
+    """Return a time with its distance from UTC, as 2026-11-29 20:03:21+08:00."""
+    return at.isoformat(sep=" ", timespec="seconds")
+
+
+def length(ms: int) -> str:
+    """Return a duration as it is shown: 1:47:12, or 13 s below a minute."""
+    seconds = round(ms / 1000)
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return _("{seconds} s").format(seconds=seconds)
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def percent(ratio: float | None) -> str:
+    """Return a part in percent, never rounded up to 100."""
+    if ratio is None:
+        return "-"
+    return "100 %" if ratio == 1 else f"{min(ratio * 100, 99.999):.3f} %"
+
+
+def lines(streams: Sequence[Json]) -> Iterator[str]:
+    """Yield a line for each stream that was due or recorded, and one for each gap."""
+    for row in streams:
+        if not (row["due_ms"] or row["recorded"]):
+            continue
+        yield _stream_line(row)
+        for gap in row["gaps"]:
+            missing = _("  {start}: {length} missing: {reason}")
+            yield missing.format(
+                start=clock(gap["start"]), length=length(gap["ms"]), reason=gap["reason"]["text"]
+            )
+    yield from summary(streams)
+
+
+def _stream_line(row: Json) -> str:
+    if not row["due_ms"]:
+        recorded = sum(span["ms"] for span in row["recorded"])
+        line = _("{stream}: not wanted, recorded {recorded}")
+        return line.format(stream=row["stream"], recorded=length(recorded))
+    line = _("{stream}: live and wanted {due}, recorded {covered}, missing {missing} ({percent})")
+    return line.format(
+        stream=row["stream"],
+        due=length(row["due_ms"]),
+        covered=length(row["covered_ms"]),
+        missing=length(row["missing_ms"]),
+        percent=percent(row["ratio"]),
+    )
+
+
+def summary(streams: Sequence[Json]) -> Iterator[str]:
+    """Yield what is to be said of all of them together."""
+    due = [row for row in streams if row["due_ms"]]
+    whole = sum(not row["gaps"] for row in due)
+    counted = _("{due} streams were live and wanted: {whole} without a gap, {rest} with gaps.")
+    yield counted.format(due=len(due), whole=whole, rest=len(due) - whole)
+    days = day_peaks(streams)
+    if len(days) > 1:
+        for day in days:
+            most = _("{day}: at most {streams} were recorded at once, first at {time}.")
+            yield most.format(day=day.at.date(), streams=day.streams, time=shown(day.at))
+    for month, peak in of_months(days).items():
+        most = _("{month}: at most {streams} were recorded at once, first on {time}.")
+        yield most.format(month=month, streams=peak.streams, time=shown(peak.at))
+
+
+def day_peaks(streams: Sequence[Json]) -> list[Peak]:
+    """Return the peak of recordings of each day."""
+    return peaks(
+        (local(span["start"]), local(span["stop"])) for row in streams for span in row["recorded"]
+    )
+
+
+def as_csv(streams: Sequence[Json]) -> str:
+    """Return a row for each stream, with its longest gap."""
+    written = io.StringIO()
+    table = csv.writer(written)
+    table.writerow(_COLUMNS)
+    for row in streams:
+        longest = max(row["gaps"], key=lambda gap: gap["ms"], default=None)
+        of_longest = (
+            (longest["ms"], longest["start"], longest["reason"]["text"])
+            if longest
+            else ("", "", "")
+        )
+        cells = [row[name] for name in _COLUMNS[:6]]
+        table.writerow([_cell(each) for each in (*cells, len(row["gaps"]), *of_longest)])
+    return written.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: names are chosen by whoever pushes."""
+    is_formula = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t")
+    return f"'{value}" if is_formula else ("" if value is None else value)

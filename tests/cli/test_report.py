@@ -1,0 +1,153 @@
+"""`live-record report`: lines, JSON, CSV, a page, and the exit code that cron acts on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
+from cli.main import main
+from cli.report.peak import Peak, of_months, peaks
+from shared.ledger import Edge, EdgeKind
+from shared.protocol import Reason, StreamKey, StreamRecord
+from shared.store.contract import Save
+from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+"""
+MINUTE_MS = 60_000
+NAUGHTY = "=1+1<b>"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[HttpStage]:
+    with http_stage(tmp_path, POLICY) as stage:
+        yield stage
+
+
+def was_live(stage: HttpStage, name: str, *, lost_ms: int = 0) -> None:
+    """Note a stream that was live and wanted for ten minutes, and not recorded at first."""
+    key, began = StreamKey("live.example.com", "app", name), now_ms() - 12 * MINUTE_MS
+    edges = (
+        Edge(EdgeKind.LIVE, began),
+        Edge(EdgeKind.WANTED, began),
+        *([Edge(EdgeKind.CAUSE, began, Reason.THROTTLED, "Throttling.User")] if lost_ms else []),
+        Edge(EdgeKind.RECORDED, began + lost_ms),
+        Edge(EdgeKind.NOT_RECORDED, began + 10 * MINUTE_MS),
+        Edge(EdgeKind.OFF, began + 10 * MINUTE_MS),
+    )
+    stage.app.store.save_or_claim(Save(0, StreamRecord(key, changed_at=began), edges=edges))
+
+
+def report(stage: HttpStage, *options: str) -> Result:
+    return CliRunner().invoke(main, ["report", *options, "--url", stage.url, "--token", TOKEN])
+
+
+def test_a_gap_has_its_length_and_its_cause_and_the_exit_code_says_so(stage: HttpStage) -> None:
+    was_live(stage, "room1", lost_ms=65_000)
+    was_live(stage, "room2")
+    result = report(stage)
+
+    assert result.exit_code == NOT_AS_WANTED
+    assert "room1: live and wanted 0:10:00, recorded 0:08:55, missing 0:01:00" in result.output
+    assert "0:01:00 missing: Live throttled start" in result.output
+    assert "room2: live and wanted 0:10:00, recorded 0:10:00, missing 0 s (100 %)" in result.output
+    assert "2 streams were live and wanted: 1 without a gap, 1 with gaps." in result.output
+    assert "at most 2 were recorded at once" in result.output
+
+
+def test_what_is_all_there_is_as_wanted(stage: HttpStage) -> None:
+    was_live(stage, "room2")
+    assert report(stage).exit_code == AS_WANTED
+    assert report(stage, "live.example.com/app/room2", "--from", "11m").exit_code == AS_WANTED
+
+
+def test_a_target_accepts_so_much_and_a_longest_gap_no_more(stage: HttpStage) -> None:
+    was_live(stage, "room1", lost_ms=65_000)
+    assert report(stage, "--target", "89").exit_code == AS_WANTED
+    assert report(stage, "--target", "91").exit_code == NOT_AS_WANTED
+    assert report(stage, "--target", "89", "--max-gap", "59").exit_code == NOT_AS_WANTED
+
+
+def test_a_stage_that_does_not_answer_is_another_code(stage: HttpStage) -> None:
+    result = CliRunner().invoke(main, ["report", "--url", stage.url, "--token", "wrong"])
+    assert result.exit_code == NOT_ASKED
+
+
+def test_json_and_csv_have_every_stream_once(stage: HttpStage) -> None:
+    names = [f"room{number:03}" for number in range(120)]
+    for name in names:
+        was_live(stage, name)
+    document = json.loads(report(stage, "--json").stdout)
+    rows = list(csv.DictReader(io.StringIO(report(stage, "--csv").stdout)))
+    assert [row["stream"][-7:] for row in document["streams"]] == names
+    assert [row["stream"][-7:] for row in rows] == names
+    assert {row["ratio"] for row in rows} == {"1.0"}
+
+
+class PageText(HTMLParser):
+    """What a page loads, and the text that it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self.shown = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [str(value) for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.shown += data
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "missing"), ("zh", "缺失")])
+def test_the_page_needs_nothing_else_and_shows_names_as_they_are(
+    stage: HttpStage, tmp_path: Path, language: str, word: str
+) -> None:
+    was_live(stage, NAUGHTY, lost_ms=65_000)
+    path = tmp_path / "report.html"
+    result = CliRunner().invoke(
+        main,
+        ["--lang", language, "report", "--html", str(path), "--url", stage.url, "--token", TOKEN],
+    )
+    assert result.exit_code == NOT_AS_WANTED, result.output
+    found = PageText()
+    found.feed(path.read_text())
+    assert found.loaded == []
+    assert not {"script", "b", "link"} & set(found.tags)
+    assert NAUGHTY in found.shown
+    assert word in found.shown
+
+
+AT = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
+
+
+def hours(*ends: float) -> tuple[datetime, datetime]:
+    start, stop = (AT + timedelta(hours=end) for end in ends)
+    return start, stop
+
+
+def test_the_peak_of_a_day_is_the_most_at_once() -> None:
+    spans = [hours(0, 2), hours(1, 3), hours(2, 4), hours(2.5, 2.6)]
+    assert peaks(spans, timezone.utc) == [Peak(3, AT + timedelta(hours=2.5))]
+
+
+def test_what_goes_on_past_midnight_counts_on_either_day() -> None:
+    midnight = AT + timedelta(hours=12)
+    found = peaks([hours(0, 30), hours(13, 14)], timezone.utc)
+    assert found == [Peak(1, AT), Peak(2, AT + timedelta(hours=13))]
+    assert peaks([hours(0, 30)], timezone.utc)[1] == Peak(1, midnight)
+    assert list(of_months(found)) == ["2026-11"]
