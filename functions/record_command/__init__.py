@@ -34,6 +34,7 @@ from functions.record_command.answers import (
     TokensView,
     TokenView,
 )
+from functions.record_command.health import QUERY as HEALTH_QUERY
 from functions.record_command.health import health
 from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
 from shared.inbound.function_compute import Request, Response
@@ -256,6 +257,7 @@ ROUTES: tuple[Route, ...] = (
         respond=health,
         summary="Report whether the stage is ready, and each problem",
         answers={200: HealthView, 503: HealthView},
+        query=HEALTH_QUERY,
     ),
     Route(
         method="HEAD",
@@ -264,6 +266,7 @@ ROUTES: tuple[Route, ...] = (
         respond=health,
         summary="The same without a body",
         answers={200: HealthView, 503: HealthView},
+        query=HEALTH_QUERY,
     ),
     Route(
         method="GET",

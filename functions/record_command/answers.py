@@ -374,9 +374,25 @@ class StoreSizeView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
-class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
-    """If the store does not answer, only `ready`, `why`, `problems` and `store` are present."""
+class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
+    """Streams that are wanted and live, and have not been recorded for 20 s."""
 
+    count: Count
+    oldest_ms: Annotated[Count, Meta(description="for how long the first of them has waited")]
+    reason: Annotated[ReasonView, Meta(description="the commonest cause")]
+
+
+class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
+    """If the store does not answer, only `status`, `ready`, `why`, `problems` and `store` are
+    present."""
+
+    status: Annotated[
+        Literal["ready", "degraded", "not_ready"],
+        Meta(
+            description="degraded: commands can be sent, and streams that are wanted and live are"
+            " not recorded"
+        ),
+    ]
     ready: Annotated[bool, Meta(description="a command could be sent now")]
     why: Annotated[
         Sequence[str],
@@ -403,6 +419,10 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     ] = UNSET
     oldest_due_ms: Count | UnsetType = UNSET
     rate_limit: Annotated[RateLimitView | UnsetType, Meta(description="commands a second")] = UNSET
+    not_recorded: Annotated[
+        NotRecordedView | UnsetType | None,
+        Meta(description="streams that are wanted and live and not recorded; null: none"),
+    ] = UNSET
     relay_lost_ms_ago: Annotated[
         Count | UnsetType | None,
         Meta(

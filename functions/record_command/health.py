@@ -15,6 +15,7 @@ The doctor and `live-record watch` show whatever is listed here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -23,7 +24,9 @@ from msgspec.structs import replace
 
 from functions.record_command.answers import (
     HealthView,
+    NotRecordedView,
     RateLimitView,
+    ReasonView,
     StageProblemView,
     StoreSizeView,
 )
@@ -32,20 +35,21 @@ from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
 from shared.config.policy_cache import OTHER_STAGE, RELAY_LOST, WAKE_LOST
 from shared.engine.step_marks import (
-    ALL_RECORDED,
     DRAIN,
     REPLAY,
     RESYNC,
-    UNRECORDED,
     began,
     ended,
     list_failed,
     list_read,
 )
-from shared.inbound.catalogue import Language, problem_words
+from shared.inbound.catalogue import Language, problem_words, text
 from shared.inbound.function_compute import Response
+from shared.inbound.request_fields import Field, choice
 from shared.invocation.app import App
-from shared.protocol import Phase
+from shared.protocol import HistoryEntry, Phase, Reason, StreamRecord
+from shared.protocol.derived.explain import cause_of_delay
+from shared.protocol.derived.wrong import TOLD_AFTER_MS, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
 from shared.store.contract import DAY_MS, Queue, Size, Use
@@ -68,6 +72,8 @@ BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
 LEAST_ROOM_BYTES = 100_000
 """With less than that an engine counts as full."""
+CAUSES_ROWS = 100
+"""Streams that have waited the longest, by whose causes the commonest one is told."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
 
@@ -94,6 +100,7 @@ class Facts(Struct, frozen=True):
     phases: Mapping[Phase, int]
     state: StoreState
     size: Size | None
+    not_recorded: NotRecordedView | None
 
 
 Check = Callable[[Facts], Iterator[StageProblem]]
@@ -164,10 +171,12 @@ def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of streams that are wanted and live, and wait to be recorded."""
-    found, age = facts.ages.get(UNRECORDED), facts.ages.get(ALL_RECORDED)
-    if found is not None and (age is None or found < age):
-        yield StageProblem("streams_unrecorded", age_ms=age)
+    """Tell of streams that are wanted and live, and are not recorded."""
+    lost = facts.not_recorded
+    if lost is not None:
+        for_long, cause = written(lost.oldest_ms), lost.reason.text
+        about: dict[str, str | int] = {"count": lost.count, "oldest": for_long, "cause": cause}
+        yield StageProblem("not_recorded", about, lost.oldest_ms)
 
 
 def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
@@ -234,25 +243,66 @@ def _of_store(error: StoreUnavailable) -> StageProblem:
     return StageProblem(error.problem, stops_commands=True)
 
 
+STRICT = choice(
+    "strict",
+    lambda value: value == "true",
+    ["true", "false"],
+    "true: the status is also 503 while streams that are wanted and live are not recorded",
+)
+QUERY: tuple[Field, ...] = (STRICT,)
+
+
 def health(request: ApiRequest) -> Response:
-    """Return 503 where no command could be sent now, else 200; every problem is in the answer."""
+    """Return 503 where no command could be sent now, else 200; every problem is in the answer. One
+    who asks strictly gets 503 also while something is not recorded."""
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
-        facts = _facts(app, write)
+        facts = _facts(app, write, language)
     except StoreUnavailable as error:
         problems = [_of_store(error)]
-        return _response(_view(problems, language, "unavailable"))
+        view = _view(problems, language, "unavailable")
+        return Response(_status(view), view)
     problems = [problem for check in CHECKS for problem in check(facts)]
     view = _view(problems, language, "ok" if write.error is None else "unwritable")
-    return _response(_with_figures(view, facts))
+    found = _with_figures(view, facts)
+    is_strict = bool(request.query.get("strict"))
+    return Response(503 if is_strict and found.status != "ready" else _status(found), found)
 
 
-def _facts(app: App, write: WriteResult) -> Facts:
+def _facts(app: App, write: WriteResult, language: Language) -> Facts:
     store = app.store
     app.policies.policy()  # it may be older than this release allows
     counted = (store.queue(), store.quarantined(), store.use(), store.phases())
-    return Facts(app, write, store.ages(), *counted, store.state(), store.size())
+    lost = _not_recorded(app, language)
+    return Facts(app, write, store.ages(), *counted, store.state(), store.size(), lost)
+
+
+def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
+    """Return how many streams are wanted and live and have not been recorded for a while, with the
+    commonest cause among those that have waited the longest. A row whose record says otherwise was
+    left by an earlier release, and counts no more."""
+    counted = app.store.wrong_count(TOLD_AFTER_MS)
+    if not counted.count:
+        return None
+    now = app.store.now()
+    rows = app.store.wrong(now - TOLD_AFTER_MS, after=None, limit=CAUSES_ROWS)
+    records = [row.record for row in rows if isinstance(row.record, StreamRecord)]
+    lost = [record for record in records if wrong_since(record) is not None]
+    count = counted.count - (len(records) - len(lost))
+    if count <= 0 or not lost:
+        return None
+    causes = Counter(_cause_of(app, record, now) for record in lost)
+    (code, live_code), _ = causes.most_common(1)[0]
+    cause = HistoryEntry(code, {"command": "start", "code": live_code, "message": ""})
+    oldest_ms = max(now - (wrong_since(lost[0]) or now), 0)
+    return NotRecordedView(count, oldest_ms, ReasonView(code, text(cause, language)))
+
+
+def _cause_of(app: App, record: StreamRecord, now: int) -> tuple[Reason, str]:
+    """Return what keeps the stream from being recorded, without anything that would name it."""
+    cause = cause_of_delay(record, now, app.stream_settings(record.key))
+    return cause.code, str(cause.about.get("code", ""))
 
 
 def _view(
@@ -262,7 +312,10 @@ def _view(
 ) -> HealthView:
     shown = [_shown(problem, language) for problem in problems]
     why = [problem.text for problem in shown if problem.stops_commands]
-    return HealthView(ready=not why, why=why, problems=shown, store=store)
+    is_lost = any(problem.code == "not_recorded" for problem in shown)
+    ready: Literal["ready", "degraded"] = "degraded" if is_lost else "ready"
+    status: Literal["ready", "degraded", "not_ready"] = "not_ready" if why else ready
+    return HealthView(status=status, ready=not why, why=why, problems=shown, store=store)
 
 
 def _shown(problem: StageProblem, language: Language) -> StageProblemView:
@@ -284,8 +337,9 @@ def _with_figures(view: HealthView, facts: Facts) -> HealthView:
         rate_limit=RateLimitView(rate=use.rate, used=round(use.used, 2), ahead_ms=round(use.ahead)),
         relay_lost_ms_ago=facts.ages.get(RELAY_LOST),
         phases=phase_counts(phases),
+        not_recorded=facts.not_recorded,
     )
 
 
-def _response(view: HealthView) -> Response:
-    return Response(200 if view.ready else 503, view)
+def _status(view: HealthView) -> int:
+    return 200 if view.ready else 503

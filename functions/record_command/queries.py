@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from msgspec import Struct
+
 from functions.file_view import PUSH_ARG, files_of
 from functions.record_command import representations
 from functions.record_command.answers import (
@@ -23,7 +25,8 @@ from shared.inbound.request_errors import BadRequest, NotFound
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, stream_name, text
 from shared.inbound.sealed_text import is_sealed, seal, unseal
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
-from shared.store.contract import Filter
+from shared.protocol.derived.wrong import wrong_since
+from shared.store.contract import Filter, WrongRow
 from shared.store.store_errors import Unreadable
 
 
@@ -64,22 +67,36 @@ def elsewhere(_ask: ApiRequest) -> Response:
 _NO_CURSOR = 'write what "next" of the page before says'
 
 
-def _cursor(value: object) -> StreamKey | str:
+class Cursor(Struct, frozen=True):
+    """Where the page before ended; `since` of a page of the streams that are not recorded."""
+
+    key: StreamKey
+    since: int | None = None
+
+
+def _cursor(value: object) -> Cursor | str:
     """Return where the page before ended; one that is sealed as it is."""
     if isinstance(value, str) and is_sealed(value):
         return value
     try:
-        names = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
+        read = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
+        since, names = (read[0], read[1:]) if isinstance(read[0], int) else (None, read)
         domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
         raise ValueError(_NO_CURSOR) from None
     if "\0" in domain + app + stream:  # it parts the names in an index, and is in none
         raise ValueError(_NO_CURSOR)
-    return StreamKey(domain, app, stream)
+    if since is not None and not 0 <= since < _MAX_TIME_MS:
+        raise ValueError(_NO_CURSOR)
+    return Cursor(StreamKey(domain, app, stream), since)
 
 
-def cursor_after(key: StreamKey) -> str:
-    cursor = json.dumps([key.domain, key.app, key.stream])
+_MAX_TIME_MS = 2**53
+
+
+def cursor_after(key: StreamKey, since: int | None = None) -> str:
+    names = [key.domain, key.app, key.stream]
+    cursor = json.dumps(names if since is None else [since, *names])
     return base64.urlsafe_b64encode(cursor.encode()).decode()
 
 
@@ -94,6 +111,12 @@ LIST: tuple[Field, ...] = (
     choice("phase", Phase, [phase.value for phase in Phase], "only streams in this phase"),
     text("domain", "only streams of this domain", example="live.example.com"),
     stream_name("app", "only streams of this application", example="app"),
+    choice(
+        "wrong",
+        lambda value: value == "true",
+        ["true", "false"],
+        "true: only streams that are wanted and live and not recorded, the longest first",
+    ),
     LIMIT,
     CURSOR,
 )
@@ -103,7 +126,7 @@ def listed(request: ApiRequest) -> Response:
     """Each page is of its own moment; none shows a stream twice, or leaves one out that was
     there all the time."""
     invocation = request.invocation
-    shown, following = _page(request)
+    shown, following = (_wrong_page if request.query.get("wrong") else _page)(request)
     now, continuity = invocation.app.clock(), invocation.app.store.continuity()
     about = representations.shown_at(request, now, continuity)
     rows = [representations.standing(one, about) for one in shown if isinstance(one, StreamRecord)]
@@ -146,7 +169,12 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
 
 def page_after(request: ApiRequest) -> StreamKey | None:
     """Return where the page before ended. Raise BadRequest for what nobody has sealed here."""
-    cursor: StreamKey | str | None = request.query.get("cursor")
+    cursor = _cursor_of(request)
+    return cursor.key if cursor else None
+
+
+def _cursor_of(request: ApiRequest) -> Cursor | None:
+    cursor: Cursor | str | None = request.query.get("cursor")
     if not isinstance(cursor, str):
         return cursor
     try:
@@ -158,12 +186,52 @@ def page_after(request: ApiRequest) -> StreamKey | None:
     return found
 
 
-def cursor_for(request: ApiRequest, key: StreamKey) -> str:
+def cursor_for(request: ApiRequest, key: StreamKey, since: int | None = None) -> str:
     """Return the cursor behind a stream that the caller may not even know of."""
-    cursor = cursor_after(key)
+    cursor = cursor_after(key, since)
     if request.caller.may_reach(key):
         return cursor
     return seal(cursor, request.invocation.app.settings.sealing_key)
+
+
+def _wrong_page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
+    """Return the streams of this page that are wanted and live and not recorded, the longest first,
+    and the cursor of the next page. As above, a page may be short."""
+    invocation, query = request.invocation, request.query
+    store, domain = invocation.app.store, domain_to_list(request)
+    limit, cursor = query.get("limit", DEFAULT_ROWS), _cursor_of(request)
+    after = None if cursor is None or cursor.since is None else (cursor.since, cursor.key)
+    until, found = store.now(), list[WrongRow]()
+    while True:
+        rows = store.wrong(until, after=after, limit=SCAN_ROWS)
+        for row in rows:
+            if _is_asked_for(row, request, domain):
+                if len(found) == limit:
+                    return _records(found), cursor_after(found[-1].key, found[-1].since)
+                found.append(row)
+        if len(rows) < SCAN_ROWS:
+            return _records(found), None
+        after = (rows[-1].since, rows[-1].key)
+        if not invocation.has_time():
+            return _records(found), cursor_for(request, after[1], after[0])
+
+
+def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> bool:
+    """Return True for a row that fits the query and whose record still says so: an earlier release
+    leaves rows behind."""
+    record, query = row.record, request.query
+    if domain not in (None, row.key.domain) or query.get("app") not in (None, row.key.app):
+        return False
+    if not request.caller.may_reach(row.key):
+        return False
+    if isinstance(record, Unreadable):
+        return True
+    fits = query.get("phase") in (None, phase(record))
+    return fits and wrong_since(record) is not None
+
+
+def _records(rows: Sequence[WrongRow]) -> Sequence[_Row]:
+    return [row.record for row in rows]
 
 
 def domain_to_list(request: ApiRequest) -> str | None:

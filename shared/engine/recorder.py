@@ -108,10 +108,12 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def awaits_check(self) -> bool:
-        """Return True if a start that Live accepted is to be checked within CHECK_SOON_MS."""
+        """Return True if a start that was checked is to be checked again within CHECK_SOON_MS. The
+        first check of one that Live accepted just now may wait for the timer."""
         confirmation = self.record.confirmation
-        check_at = confirmation.check_at if confirmation else None
-        return check_at is not None and check_at - self.now <= CHECK_SOON_MS
+        if confirmation is None or confirmation.check_at is None or self.now <= confirmation.at:
+            return False
+        return confirmation.check_at - self.now <= CHECK_SOON_MS
 
 
 class Crashed(Struct, frozen=True):

@@ -11,9 +11,7 @@ from shared.engine.worker_lease import Timestamps
 
 DRAIN, RESYNC, REPLAY = "drain", "resync", "replay"
 AUDIT = "audit"
-"""Looks for streams that are wanted and live, and not recorded."""
-UNRECORDED, ALL_RECORDED = "unrecorded", "all recorded"
-"""The timestamps of when it last found some, and none."""
+"""Looks for records that cannot be read, and mends what an earlier release left in an index."""
 BACKFILL = "backfill"
 """The resync of a burst, which has no marks: it is no part of every minute."""
 

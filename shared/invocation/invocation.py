@@ -24,17 +24,25 @@ from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions
 from shared.engine.side_steps import SideSteps
-from shared.engine.step_marks import ALL_RECORDED, UNRECORDED, StepMarks
+from shared.engine.step_marks import StepMarks
 from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
 from shared.outbound.live import Credentials, LiveClient, Online
 from shared.outbound.relay import ForwardedCallback, Kind, Onward
-from shared.protocol import Accepted, Command, Event, HistoryEntry, StreamKey, TimePassed
+from shared.protocol import (
+    Accepted,
+    Command,
+    Event,
+    HistoryEntry,
+    StreamKey,
+    StreamRecord,
+    TimePassed,
+)
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
 from shared.protocol.derived.phase import Phase
-from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.derived.wrong import TOLD_AFTER_MS, wrong_since
 from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Mode
 from shared.retry import Deadline
@@ -42,8 +50,6 @@ from shared.store import misplaced
 from shared.store.contract import Filter
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
-UNRECORDED_MS = 30_000
-"""ms for which a stream that is wanted and live may wait to be recorded before somebody is told."""
 AUDITED_ROWS = 100
 """Streams of each phase that are looked at each minute."""
 
@@ -230,23 +236,29 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Look at the first streams of each phase, and note for health which cannot be read, and
-        whether any that is wanted and live waits to be recorded; return how many of those do."""
+        """Look at the first streams of each phase, and note for health which cannot be read. Log
+        how many streams are wanted and live and not recorded, and return it."""
         store = self.app.store
         for key in store.never_crashed(AUDITED_ROWS):
             store.release(key)
-        before, count = store.now() - UNRECORDED_MS, 0
         for each in Phase:
             for row in store.listed(Filter(each), after=None, limit=AUDITED_ROWS):
                 if isinstance(row, Unreadable):
                     store.quarantine(row.key)
                     self._report_crash(row.key, row)
-                elif (since := wrong_since(row)) is not None and since < before:
-                    count += 1
-        store.touch(UNRECORDED if count else ALL_RECORDED)
-        if count:
-            self.log.warning("streams.unrecorded", count=count)
-        return count
+        self._mend_index()
+        lost = store.wrong_count(TOLD_AFTER_MS)
+        if lost.count:
+            self.log.warning("streams.unrecorded", count=lost.count, oldest_ms=lost.oldest_ms)
+        return lost.count
+
+    def _mend_index(self) -> None:
+        """Save anew the first streams of the index whose record says otherwise: a release that does
+        not know the index has saved them."""
+        store = self.app.store
+        for row in store.wrong(store.now(), after=None, limit=AUDITED_ROWS):
+            if isinstance(row.record, StreamRecord) and wrong_since(row.record) != row.since:
+                self._run(self.app.recorder.put_in_order(row.key))
 
     def _each_alone(self, works: Iterable[Steps[int]]) -> int:
         """Do each part of a step, also after one has failed; return how much all did. Raise what

@@ -141,6 +141,7 @@ def _cause(
 
 
 def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry | None:
-    if wrong_since(record) is None:
+    since = wrong_since(record)
+    if since is None or since > now:  # what Live has accepted, or may have ended, is still open
         return None
     return cause_of_delay(record, now, settings)

@@ -104,6 +104,7 @@ class Reason(OpenEnum):
     RESTART_UNKNOWN = "restart_unknown"
     # what Live reports of the recording
     CONFIRMED = "confirmed"
+    CONFIRMED_BY_FILE = "confirmed_by_file"
     PAUSED = "paused"
     UNMANAGED = "unmanaged"
     RECORD_ERROR = "record_error"

@@ -20,6 +20,7 @@ from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import StreamKey
+from shared.store.store_errors import Unreadable
 
 KEEP_MS = 30 * 24 * 3_600_000
 """ms for which a line of history and a file are kept, where nothing else is said."""
@@ -157,6 +158,22 @@ def watched_of(record: StreamRecord) -> Watched:
     listed = session.publish_time if session else None
     withheld = session is not None and session.policy_withheld
     return Watched(record.key, listed, doubted or record.lacks_start or withheld)
+
+
+class WrongCount(Struct, frozen=True):
+    """How many streams have been wanted, live and not recorded for so long, and for how many ms the
+    first of them has."""
+
+    count: int
+    oldest_ms: int
+
+
+class WrongRow(Struct, frozen=True):
+    """One of them: since when the index has it there, and its record."""
+
+    since: int
+    key: StreamKey
+    record: StreamRecord | Unreadable
 
 
 class PolicyCopy(Struct, frozen=True):

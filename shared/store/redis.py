@@ -44,6 +44,8 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    WrongCount,
+    WrongRow,
     furthest_slot_ms,
     growth,
 )
@@ -135,7 +137,7 @@ class RedisStore:
             *(self._of(kind, key) for kind in ("record", "history", "files")),
             *self._keys("later", "line", "lined", "counts", "names", "phases", "waits", "uris"),
             *self._keys(f"watched:{key.domain}", "quarantine"),
-            *self._keys("ledger", "accounts", "account_ages"),
+            *self._keys("ledger", "accounts", "account_ages", "wrong"),
         ]
 
     def poll_slot(self, wait: int) -> float | None:
@@ -217,6 +219,52 @@ class RedisStore:
     def queue(self) -> Queue:
         depth, oldest, _ = self._run(scripts.QUEUE_STATE, self._keys("later", "line", "lined"))
         return Queue(depth, int(oldest) if depth else 0)
+
+    def wrong_count(self, waited_ms: int) -> WrongCount:
+        """Return how many streams have been wanted, live and not recorded for at least so long."""
+        count, oldest_ms = self._run(scripts.WRONG_COUNT, self._keys("wrong"), waited_ms)
+        return WrongCount(int(count), int(oldest_ms))
+
+    def wrong(
+        self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
+    ) -> Sequence[WrongRow]:
+        """Return the streams that have been wanted, live and not recorded since `until` or before,
+        the longest first, from behind `after` on."""
+        behind = (after[0], name_of(after[1])) if after else (-1, "")
+        found: list[tuple[int, str]] = []
+        passed = 0
+        while len(found) < limit:
+            page = self._wrong_page(max(behind[0], 0), until, passed, limit)
+            found += [place for place in page if place > behind]
+            passed += len(page)
+            if len(page) < limit:
+                break
+        places = [(since, key_of(member)) for since, member in found[:limit]]
+        return list(self._wrong_rows(places))
+
+    def _wrong_page(
+        self, first: int, until: int, passed: int, limit: int
+    ) -> Sequence[tuple[int, str]]:
+        """Return one page of the index: those of one moment are in the order of their names."""
+        (key,) = self._keys("wrong")
+        flat = self._do("ZRANGEBYSCORE", key, first, until, "WITHSCORES", "LIMIT", passed, limit)
+        return [(int(at), member) for member, at in zip(flat[::2], flat[1::2], strict=True)]
+
+    def _wrong_rows(self, places: Sequence[tuple[int, StreamKey]]) -> Iterator[WrongRow]:
+        keys = [key for _, key in places]
+        records = {record.key: record for record in self._records(keys)}
+        for since, key in places:
+            if key in records:
+                yield WrongRow(since, key, records[key])
+
+    def note(self, name: str, text: str) -> None:
+        """Keep the text under this name, in place of the one before."""
+        self._do("HSET", *self._keys("notes"), name, text)
+
+    def noted(self, name: str) -> str | None:
+        """Return the text under this name; None if there is none."""
+        found: str | None = self._do("HGET", *self._keys("notes"), name)
+        return found
 
     def now(self) -> int:
         return int(self._run(scripts.NOW, self._keys("now")))

@@ -19,6 +19,7 @@ from shared.protocol.derived.due_times import (
     queue_priority,
 )
 from shared.protocol.derived.phase import phase
+from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.file import File, PushArgs
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
@@ -121,6 +122,8 @@ def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
     }
     if due is not None:
         variant["due"] = due
+    if (wrong_at := wrong_since(record)) is not None:
+        variant["wrong"] = wrong_at
     if record.is_watched:
         variant["watched"] = f"{watched.listed or ''} {watched.doubted:d}"
     return variant

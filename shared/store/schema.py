@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS record (
     due_at INTEGER, in_line INTEGER NOT NULL,
     command_priority INTEGER NOT NULL, priority INTEGER NOT NULL,
     since INTEGER NOT NULL, rule TEXT, waits TEXT NOT NULL, ends_at INTEGER, aside TEXT,
+    wrong_at INTEGER,
     PRIMARY KEY (domain, app, stream)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS record_due ON record (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS record_later ON record (due_at) WHERE NOT in_line;
@@ -57,6 +58,7 @@ CREATE TABLE IF NOT EXISTS size (
 CREATE TABLE IF NOT EXISTS signed (
     second INTEGER NOT NULL, domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
     PRIMARY KEY (second, domain, app, stream)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -65,6 +67,7 @@ def create(db: sqlite3.Connection) -> None:
     """Whatever of them is not there yet."""
     db.executescript(SCHEMA)
     _widen(db)
+    db.execute(LATER_INDEX)
 
 
 LATER_COLUMNS = (
@@ -74,7 +77,13 @@ LATER_COLUMNS = (
     ("file", "push_args TEXT"),
     ("record", "ends_at INTEGER"),
     ("record", "aside TEXT"),
+    ("record", "wrong_at INTEGER"),
 )
+LATER_INDEX = """
+CREATE INDEX IF NOT EXISTS record_wrong ON record (wrong_at, domain, app, stream)
+    WHERE wrong_at IS NOT NULL
+"""
+"""It is of a column that a file of an earlier release gets only then."""
 
 
 def _widen(db: sqlite3.Connection) -> None:

@@ -69,6 +69,7 @@ SAVE_OR_CLAIM = Script("save_or_claim", RATE_LIMIT)
 TAKE_DUE = Script("take_due", ALWAYS)
 POSTPONE = Script("postpone", ALWAYS)
 QUEUE_STATE = Script("queue_state", CLOCK)
+WRONG_COUNT = Script("wrong_count", CLOCK)
 TAKE_SLOT = Script("take_slot", RATE_LIMIT_ALWAYS)
 DELAY_SLOTS = Script("delay_slots", RATE_LIMIT_ALWAYS)
 RATE_LIMIT_USE = Script("rate_limit_use", RATE_LIMIT)
@@ -96,6 +97,7 @@ ALL = (
         TAKE_DUE,
         POSTPONE,
         QUEUE_STATE,
+        WRONG_COUNT,
         TAKE_SLOT,
         DELAY_SLOTS,
         RATE_LIMIT_USE,

@@ -21,6 +21,7 @@ from shared import retry
 from shared.ledger import LEDGER_MAX_ENTRIES, Edge
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
@@ -58,6 +59,8 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    WrongCount,
+    WrongRow,
     edges_of,
     entries_of,
     growth,
@@ -329,6 +332,45 @@ class SqliteStore:
             Watched(one.key, None, doubted=True) if isinstance(one, Unreadable) else watched_of(one)
             for one in found
         ]
+
+    def wrong_count(self, waited_ms: int) -> WrongCount:
+        """Return how many streams have been wanted, live and not recorded for at least so long."""
+        now = self._clock()
+        with self._reading() as db:
+            count, oldest = db.execute(
+                "SELECT count(*), min(wrong_at) FROM record WHERE wrong_at <= ?",
+                (now - waited_ms,),
+            ).fetchone()
+        return WrongCount(count, now - oldest if count else 0)
+
+    def wrong(
+        self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
+    ) -> Sequence[WrongRow]:
+        """Return the streams that have been wanted, live and not recorded since `until` or before,
+        the longest first, from behind `after` on."""
+        since, key = after or (-1, StreamKey("", "", ""))
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT wrong_at, domain, app, stream, document FROM record WHERE wrong_at <= ?"
+                " AND (wrong_at, domain, app, stream) > (?,?,?,?)"
+                " ORDER BY wrong_at, domain, app, stream LIMIT ?",
+                (until, since, *_columns(key), limit),
+            ).fetchall()
+        keys = [StreamKey(*row[1:4]) for row in rows]
+        return [
+            WrongRow(row[0], key, _read(key, row[4])) for row, key in zip(rows, keys, strict=True)
+        ]
+
+    def note(self, name: str, text: str) -> None:
+        """Keep the text under this name, in place of the one before."""
+        with self._writing() as db:
+            db.execute("REPLACE INTO note VALUES (?,?)", (name, text))
+
+    def noted(self, name: str) -> str | None:
+        """Return the text under this name; None if there is none."""
+        with self._reading() as db:
+            row = db.execute("SELECT text FROM note WHERE name=?", (name,)).fetchone()
+        return row[0] if row else None
 
     def now(self) -> int:
         return self._clock()
@@ -714,7 +756,7 @@ def _complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
 
 
 _KEPT = (
-    *("version", "document", "phase", "watched"),
+    *("version", "document", "phase", "watched", "wrong_at"),
     *("due_at", "in_line", "command_priority", "priority", "since", "rule", "waits", "ends_at"),
 )
 _PUT = (
@@ -728,7 +770,8 @@ _PUT = (
 def _put(
     db: sqlite3.Connection, record: StreamRecord, version: int, row: command_queue.Row
 ) -> None:
-    kept = (version, to_json(record), phase(record).value, record.is_watched)
+    shown = (phase(record).value, record.is_watched, wrong_since(record))
+    kept = (version, to_json(record), *shown)
     db.execute(_PUT, (*_columns(record.key), *kept, *row))
 
 

@@ -178,7 +178,7 @@ def test_an_error_of_before_the_latest_start_does_not_fail_it(
     live.of_records = [error(clock.now, time="2025-11-22T08:00:00Z")]
     edge.invocation().replay_undelivered()
 
-    assert phase(edge.record()) is Phase.RECORDING
+    assert phase(edge.record()) is Phase.STARTING
 
 
 def test_a_failed_reading_changes_nothing_is_logged_and_spoils_no_other(

@@ -151,8 +151,9 @@ REMOVALS = (
             "",
             (STOP_FINALIZE, START),
             before=RECORDED,
+            settings=STATUS,
             switches=CANCEL_ENDS,
-            **_one(Fault.LOST_ANSWER),
+            faults=frozenset({Fault.LOST_ANSWER, Fault.LOSE}),
         ),
     ),
 )

@@ -24,6 +24,7 @@ from tests.explorer.scenarios import (
     RETURNS,
     START,
     START_STOP,
+    STATUS,
     STOP,
     recording,
 )
@@ -199,7 +200,13 @@ REMOVALS = (
         "with a later one, even by one second, it is a new session",
         _soon_is_the_same,
         Scenario(
-            "", before=(PUBLISH, START), aged=False, gap=1000, script=RETURNS, **_one(Fault.LOSE)
+            "",
+            before=(PUBLISH, START),
+            aged=False,
+            gap=1000,
+            script=RETURNS,
+            settings=STATUS,
+            faults=frozenset({Fault.LOSE}),
         ),
     ),
     Removal(
@@ -255,7 +262,8 @@ REMOVALS = (
             aged=False,
             gap=1000,
             script=RETURNS,
-            **_one(Fault.LOSE),
+            settings=STATUS,
+            faults=frozenset({Fault.LOSE}),
         ),
     ),
     Removal(

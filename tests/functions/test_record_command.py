@@ -74,6 +74,7 @@ def live(stage: Stage) -> Stage:
 @pytest.fixture
 def recording(live: Stage) -> Stage:
     assert live.start().status == 200
+    live.happens(Reported("record_started", recording=True))
     return live
 
 
@@ -97,7 +98,7 @@ def while_waiting(
 def test_a_start_of_a_live_stream_is_accepted(live: Stage) -> None:
     got = live.start({"note": "morning show"})
 
-    assert got.outcome == (200, "accepted", "recording")
+    assert got.outcome == (200, "accepted", "starting")
     assert (got.json["command"], got.json["request_id"]) == ("start", "R-1")
     assert got.json["intent"]["note"] == "morning show"
     assert got.json["until"] == rfc3339(NOON + 60_000 + 12 * HOUR_MS)
@@ -148,7 +149,7 @@ def test_the_second_asker_of_a_wanted_stream_may_fail_and_the_intent_stays(stage
             (200, "already_stopped", "idle"),
         ),
         (STOP, "stop", Throttled("Throttling", retry_after=LONG), (202, "queued", "stopping")),
-        (RESTART, "restart", InDoubt("", status=502), (202, "unknown", "recording")),
+        (RESTART, "restart", InDoubt("", status=502), (202, "unknown", "starting")),
     ],
 )
 def test_what_an_answer_makes_of_an_ask(
@@ -210,7 +211,7 @@ def test_what_did_nothing_is_tried_again_within_the_invocation(
 ) -> None:
     live.live.answers(START, answer)
 
-    assert live.start().outcome == (200, "accepted", "recording")
+    assert live.start().outcome == (200, "accepted", "starting")
     assert live.live.sent == [START, START]
 
 
@@ -365,7 +366,7 @@ def test_a_wanted_stream_that_is_not_live_is_not_cut(stage: Stage) -> None:
 def test_a_file_is_cut(recording: Stage) -> None:
     got = recording.ask("POST", f"{ROOM}/restart")
 
-    assert got.outcome == (200, "accepted", "recording")
+    assert got.outcome == (200, "accepted", "starting")
     assert (got.json["command"], recording.live.sent) == ("restart", [START, RESTART])
 
 
@@ -606,7 +607,7 @@ def test_history_is_newest_first(recording: Stage) -> None:
     body = recording.ask("GET", f"{ROOM}/history", query={"limit": "2"}).json["history"]
     every = recording.ask("GET", f"{ROOM}/history").json["history"]
 
-    assert [line["code"] for line in body] == ["accepted", "sent"]
+    assert [line["code"] for line in body] == ["confirmed", "accepted"]
     assert every[-1]["code"] == "published"
 
 
@@ -682,12 +683,12 @@ def test_every_stream_is_listed_with_how_many_stand_how(many: Stage) -> None:
     got = _listed(many)
 
     assert len(got.json["recordings"]) == 10
-    assert (got.json["phases"]["recording"], got.json["phases"]["idle"]) == (5, 5)
+    assert (got.json["phases"]["starting"], got.json["phases"]["idle"]) == (5, 5)
     assert got.json["next"] is None
 
 
 def test_a_list_is_narrowed_by_phase_domain_and_application(many: Stage) -> None:
-    assert _names(_listed(many, phase="recording")) == [f"c{n}" for n in range(5)]
+    assert _names(_listed(many, phase="starting")) == [f"c{n}" for n in range(5)]
     assert _names(_listed(many, app="app", domain="push.example.com", limit="1")) == ["a0"]
     assert _names(_listed(many, app="nobody's")) == []
 
@@ -1049,3 +1050,80 @@ def test_a_recording_says_how_long_ago_live_showed_it(recording: Stage) -> None:
 
     assert (status["confirmed"], status["confirmed_ms_ago"]) == (True, 5_000)
     assert status["wrong"] is None
+
+
+# --- what is wrong, the longest first
+
+
+def lose(stage: Stage, name: str, at: int) -> None:
+    key = StreamKey("live.example.com", "app", name)
+    stage.live.answers(START, *[Throttled("Throttling.User", retry_after=LONG)] * 9)
+    stage.happens(Published(at), key)
+    stage.happens(StartAsked("ops"), key)
+
+
+def listed(stage: Stage, **query: str) -> list[str]:
+    rows = stage.ask("GET", "/v1/recordings", query={"wrong": "true", **query}).json
+    return [row["stream"].rpartition("/")[2] for row in rows["recordings"]]
+
+
+def test_what_is_not_recorded_is_listed_with_the_longest_loss_first(recording: Stage) -> None:
+    for name in ("b", "a", "c"):
+        lose(recording, name, recording.clock.now)
+        recording.clock.pass_ms(1_000)
+    got = recording.ask("GET", "/v1/recordings", query={"wrong": "true"})
+    lost = [row["wrong"]["lost_ms"] for row in got.json["recordings"]]
+
+    assert listed(recording) == ["b", "a", "c"]
+    assert lost == sorted(lost, reverse=True)
+    assert listed(recording, app="another") == listed(recording, phase="failed") == []
+
+
+def test_a_list_of_what_is_wrong_goes_on_behind_the_page_before(stage: Stage) -> None:
+    for name in "abcde":
+        lose(stage, name, stage.clock.now)
+    found, cursor = list[str](), dict[str, str]()
+    for _ in range(3):
+        got = stage.ask("GET", "/v1/recordings", query={"wrong": "true", "limit": "2", **cursor})
+        found += [row["stream"][-1] for row in got.json["recordings"]]
+        cursor = {"cursor": got.json["next"] or ""}
+
+    assert found == list("abcde")
+    assert cursor == {"cursor": ""}
+
+
+def test_a_stage_that_loses_streams_is_degraded_and_says_how_many_since_when_and_why(
+    stage: Stage,
+) -> None:
+    for name in "ab":
+        lose(stage, name, stage.clock.now)
+    assert stage.ask("GET", "/v1/health", token="").json["status"] == "ready"
+    stage.clock.pass_ms(25_000)
+    got = stage.ask("GET", "/v1/health", token="")
+    strict = stage.ask("GET", "/v1/health", token="", query={"strict": "true"})
+
+    assert (got.status, got.json["ready"], got.json["status"]) == (200, True, "degraded")
+    assert (got.json["not_recorded"]["count"], strict.status) == (2, 503)
+    assert got.json["not_recorded"]["oldest_ms"] >= 25_000
+    assert got.json["not_recorded"]["reason"]["code"] == "throttled"
+    assert "Live throttled start" in got.json["problems"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (OperatorActionNeeded("InvalidAccessKeyId"), "operator_action_needed"),
+        (InDoubt("InternalError"), "in_doubt"),
+        (NoRecordConfig("CodeConfigNotFound"), "no_record_config"),
+        (Unavailable("ServiceUnavailable"), "unavailable"),
+    ],
+)
+def test_each_cause_of_a_loss_is_told(stage: Stage, answer: LiveError, cause: str) -> None:
+    stage.live.answers(START, *[answer] * 99)
+    stage.happens(Published(stage.clock.now))
+    stage.start()
+    stage.clock.pass_ms(25_000)
+
+    health = stage.ask("GET", "/v1/health", token="").json
+    assert health["not_recorded"]["reason"]["code"] == cause
+    assert stage.status().json["wrong"]["reason"]["code"] == cause

@@ -95,7 +95,7 @@ def test_a_file_that_is_lost_later_is_told_and_fails_no_session(
 ) -> None:
     assert recording.record_callback(**fields).status == 200
 
-    assert phase(recording.record()) is Phase.RECORDING
+    assert phase(recording.record()) is Phase.STARTING
     assert recording.history()[-1] == "file_failed"
 
 

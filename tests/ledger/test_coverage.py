@@ -32,7 +32,7 @@ def gaps(account: Account) -> list[tuple[int, int, Reason]]:
 def test_a_stream_that_is_recorded_at_once_has_no_gap() -> None:
     account = live()
     account.passes(2 * SECOND)
-    account.answer().passes(10 * MINUTE)
+    account.answer().confirm().passes(10 * MINUTE)
     covered = account.covers()
     assert (covered.gaps, covered.ratio) == ((), 1.0)
     assert covered.latency_ms == 2 * SECOND
@@ -58,7 +58,7 @@ def test_a_start_that_was_throttled_for_long_is_missing_until_it_was_accepted() 
     account = live()
     for _ in range(4):
         account.answer(Throttled("Throttling.User", retry_after=10 * SECOND)).passes(11 * SECOND)
-    account.answer().passes(MINUTE)
+    account.answer().confirm().passes(MINUTE)
     ((start, seconds, reason),) = gaps(account)
     assert (start, reason) == (5, Reason.THROTTLED)
     assert 25 <= seconds <= 45
@@ -74,13 +74,13 @@ def test_a_start_without_a_slot_waits_for_its_turn() -> None:
 def test_a_stream_that_is_seen_late_was_reported_late() -> None:
     account = Account(BY_RULE)
     account.now += 40 * SECOND
-    account.seen(NOON).answer().passes(MINUTE)
+    account.seen(NOON).answer().confirm().passes(MINUTE)
     assert gaps(account) == [(5, 35, Reason.LEARNT_LATE)]
 
 
 def test_a_pause_of_the_recording_is_missing_until_it_goes_on() -> None:
     account = live()
-    account.answer().passes(MINUTE)
+    account.answer().confirm().passes(MINUTE)
     account.happens(Reported(recording=False, what="record_paused", time=account.now))
     account.passes(20 * SECOND)
     account.happens(Reported(recording=True, what="record_resumed", time=account.now))
@@ -92,9 +92,9 @@ def test_a_pause_of_the_recording_is_missing_until_it_goes_on() -> None:
 
 def test_the_time_between_two_publishes_is_not_missing() -> None:
     account = live()
-    account.answer().passes(MINUTE)
+    account.answer().confirm().passes(MINUTE)
     account.goes_off().passes(10 * MINUTE)
-    account.publish().answer().passes(MINUTE)
+    account.publish().answer().confirm().passes(MINUTE)
     covered = account.covers()
     assert covered.gaps == ()
     assert len(covered.live) == 2
@@ -103,7 +103,7 @@ def test_the_time_between_two_publishes_is_not_missing() -> None:
 
 def test_files_correct_what_was_believed() -> None:
     account = live()
-    account.answer().passes(10 * MINUTE)
+    account.answer().confirm().passes(10 * MINUTE)
     account.goes_off().passes(FILE_LATE_MS + MINUTE)
     account.files = (
         File("a.flv", NOON + 20 * SECOND, NOON + 4 * MINUTE),
@@ -114,14 +114,14 @@ def test_files_correct_what_was_believed() -> None:
 
 def test_a_file_that_is_not_late_yet_is_not_missing() -> None:
     account = live()
-    account.answer().passes(20 * MINUTE)
+    account.answer().confirm().passes(20 * MINUTE)
     account.files = (File("a.flv", NOON, NOON + 10 * MINUTE),)
     assert gaps(account) == []
 
 
 def test_a_file_without_a_stop_lasts_as_long_as_its_duration() -> None:
     account = live()
-    account.answer().passes(5 * MINUTE)
+    account.answer().confirm().passes(5 * MINUTE)
     account.goes_off().passes(FILE_LATE_MS + MINUTE)
     account.files = (File("a.flv", NOON, None, 3 * MINUTE),)
     assert gaps(account) == [(180, 120, Reason.NO_FILE)]

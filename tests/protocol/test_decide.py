@@ -48,7 +48,16 @@ from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.session import SessionState
 from tests.conftest import KEY, NOON, owing, saving
-from tests.support.stream_story import FINALIZES, RECORDS, SECOND, STOPS, Story, by_rule, recording
+from tests.support.stream_story import (
+    FINALIZES,
+    RECORDS,
+    SECOND,
+    STOPS,
+    Story,
+    accepted,
+    by_rule,
+    recording,
+)
 
 MINUTE = 60 * SECOND
 HOUR_MS = 60 * MINUTE
@@ -151,7 +160,7 @@ def test_a_command_never_claimed_is_cancelled_by_a_newer_intent() -> None:
     story = Story().publish().start().stop().start()
 
     assert story.answer().sent == ["start"]
-    assert story.phase is Phase.RECORDING
+    assert story.phase is Phase.STARTING
 
 
 def test_a_second_start_on_a_wanted_stream_sends_nothing() -> None:
@@ -249,9 +258,11 @@ def test_a_live_stream_that_no_rule_records_is_not_written_down_at_every_look() 
 
 def test_a_phase_tells_what_is_under_way() -> None:
     story = Story().publish().start()
-    phases = [story.phase, story.answer().phase, story.stop().phase, story.answer().phase]
+    phases = [story.phase, story.answer().phase, story.confirm().phase]
+    phases += [story.stop().phase, story.answer().phase]
 
-    assert phases == [Phase.STARTING, Phase.RECORDING, Phase.STOPPING, Phase.IDLE]
+    asked = [Phase.STARTING, Phase.STARTING, Phase.RECORDING]
+    assert phases == [*asked, Phase.STOPPING, Phase.IDLE]
     assert story.record.is_watched
 
 
@@ -272,7 +283,7 @@ def test_a_intent_that_stops_with_its_session_ends_when_the_session_does() -> No
 def test_a_intent_that_stops_with_its_session_ends_when_a_later_one_opens() -> None:
     story = Story().publish().happens(StartAsked("ann", on_interruption=STOPS)).answer()
 
-    story.passes(MINUTE).publish().passes(5 * SECOND)
+    story.confirm().passes(MINUTE).publish().passes(5 * SECOND)
     assert story.seen(NOON + MINUTE).sent == ["start", "stop"]
     assert not story.record.intent.wanted
 
@@ -323,7 +334,7 @@ def test_a_recording_ends_at_its_time_which_counts_from_the_first_accepted_start
     )
     assert story.record.intent.until == NOON + 13 * HOUR_MS
 
-    assert story.passes(12 * HOUR_MS).sent == ["start", "start", "stop"]
+    assert story.confirm().passes(12 * HOUR_MS).sent == ["start", "start", "stop"]
     assert story.record.intent.reason is Reason.TIME_OVER
 
 
@@ -341,7 +352,8 @@ def test_the_ceiling_of_the_stage_cuts_what_was_asked() -> None:
 
 
 def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() -> None:
-    story = Story(by_rule(max_duration=HOUR_MS)).publish().answer().passes(HOUR_MS).answer()
+    story = Story(by_rule(max_duration=HOUR_MS)).publish().answer().confirm()
+    story.passes(HOUR_MS).answer()
     story.passes(MINUTE).publish()
     assert story.sent == ["start", "stop"]
 
@@ -555,7 +567,7 @@ def test_a_doubtful_cancel_delay_counts_against_a_start() -> None:
 
 
 def test_a_doubt_that_agrees_with_the_intent_needs_no_echo() -> None:
-    story = Story().publish().start().answer(InDoubt()).passes(SECOND).answer()
+    story = Story().publish().start().answer(InDoubt()).passes(SECOND).answer().confirm()
 
     assert story.passes(2 * MINUTE).sent == ["start", "start"]
 
@@ -885,7 +897,7 @@ def test_an_accepted_start_proves_a_session_that_nobody_has_told_of() -> None:
     story = Story().happens(StartAsked("ann", on_interruption=STOPS)).answer()
     assert (story.record.session_number, story.record.intent.session) == (1, 1)
 
-    story.passes(MINUTE).publish().passes(5 * SECOND).seen(NOON + MINUTE)
+    story.confirm().passes(MINUTE).publish().passes(5 * SECOND).seen(NOON + MINUTE)
     assert (story.record.intent.wanted, story.sent) == (False, ["start", "stop"])
 
 
@@ -941,7 +953,7 @@ KNOWN = StreamSettings(status_known=True)
 
 
 def test_an_accepted_start_is_not_confirmed_until_live_says_so() -> None:
-    story = recording()
+    story = accepted()
     assert story.record.confirmation is not None
     assert not story.record.confirmation.is_confirmed
 
@@ -957,7 +969,7 @@ def test_a_report_that_came_before_the_answer_confirms_it_too() -> None:
 
 
 def test_where_reports_are_known_to_come_silence_is_looked_at_and_then_started_again_once() -> None:
-    story = recording(KNOWN).passes(10 * SECOND)
+    story = accepted(KNOWN).passes(10 * SECOND)
     assert (story.polls, story.sent) == (1, ["start"])
 
     assert story.passes(50 * SECOND).sent == ["start", "start"]
@@ -999,7 +1011,7 @@ def test_already_started_soon_after_a_stop_leads_to_one_restart_when_nothing_pro
 
 
 def test_an_echo_that_finds_it_started_is_proved_anew() -> None:
-    story = recording().stop().answer(InDoubt()).start()
+    story = accepted().stop().answer(InDoubt()).start()
     story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND).answer()
     assert story.sent[-1] == "restart"
 
@@ -1039,7 +1051,7 @@ def test_a_lost_restart_is_followed_by_a_start_once_no_pause_can_last() -> None:
 
 
 def test_a_second_restart_does_not_go_out_while_the_first_is_in_doubt() -> None:
-    story = recording().stop().answer(InDoubt()).start()
+    story = accepted().stop().answer(InDoubt()).start()
     story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND).answer(InDoubt())
     story.passes(50 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
 
@@ -1260,7 +1272,7 @@ def test_a_publish_told_of_while_a_later_start_is_queued_leaves_it_its_place() -
 
 
 def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
-    story = recording().passes(MINUTE)
+    story = accepted().passes(50 * SECOND)
     story.happens(FileLeft("a.mp4", NOON - HOUR_MS, NOON - MINUTE))
     assert story.record.confirmation is not None
     assert not story.record.confirmation.is_confirmed
@@ -1323,7 +1335,7 @@ def test_a_record_error_is_believed_if_live_refuses_the_start_that_asks() -> Non
 def test_an_error_of_a_recording_that_went_on_for_a_minute_is_asked_about_again() -> None:
     story = recording()
     for _ in range(5):
-        story.happens(BROKEN).answer().passes(2 * MINUTE)
+        story.happens(BROKEN).answer().confirm().passes(2 * MINUTE)
 
     assert (story.phase, story.sent) == (Phase.RECORDING, ["start"] * 6)
 
@@ -1340,14 +1352,14 @@ def test_an_error_that_is_told_again_does_not_fail_what_was_started_since() -> N
     error = RecordFailed("AccessDenied", "", NOON + SECOND)
     story = recording().passes(5 * SECOND).happens(error).answer().passes(MINUTE)
 
-    assert story.happens(error).phase is Phase.RECORDING
+    assert story.happens(error).phase is Phase.STARTING
 
 
 def test_an_error_of_an_earlier_session_does_not_fail_this_one() -> None:
     story = recording().passes(MINUTE).unpublish().publish()
     story.happens(RecordFailed("AccessDenied", "", NOON + SECOND)).answer()
 
-    assert story.phase is Phase.RECORDING
+    assert story.phase is Phase.STARTING
 
 
 # --- unmanaged --------------------------------------------------------------------------------

@@ -128,7 +128,8 @@ def test_the_rules_stay_as_they_are_for_a_session_that_came_after_the_start() ->
 
 def until_interrupted(settings: StreamSettings | None = None) -> Story:
     """Return a story recorded until it is interrupted, and shown by the list a minute later."""
-    story = Story(settings).publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    story = Story(settings).publish().happens(UNTIL_INTERRUPTED).answer()
+    story.confirm().passes(MINUTE)
     return story.seen(NOON)
 
 
@@ -184,7 +185,7 @@ def test_a_reconnect_at_once_ends_the_intent_also_where_no_list_had_shown_the_se
 
 
 def test_a_later_publish_told_twice_is_looked_into_once() -> None:
-    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON).answer()
+    story = until_interrupted().publish().passes(5 * SECOND).seen(NOON).answer().confirm()
     story.publish(NOON + MINUTE).passes(MINUTE)
 
     assert story.polls == 1
@@ -288,7 +289,7 @@ def test_a_intent_that_now_stops_with_its_session_belongs_to_none_that_never_rec
 
 
 def test_a_intent_that_now_stops_with_its_session_does_so_where_it_is_recorded() -> None:
-    story = Story(by_rule()).publish().answer().passes(MINUTE).publish().answer()
+    story = Story(by_rule()).publish().answer().confirm().passes(MINUTE).publish().answer()
     story.happens(UNTIL_INTERRUPTED).goes_off()
 
     assert not story.record.intent.wanted
@@ -297,7 +298,8 @@ def test_a_intent_that_now_stops_with_its_session_does_so_where_it_is_recorded()
 def asked_again_in_a_session_not_told_of() -> Story:
     """Return a story recorded until it is interrupted: the stream went and is back, and a person
     asks before that is reported."""
-    story = Story().publish().happens(UNTIL_INTERRUPTED).answer().passes(MINUTE)
+    story = Story().publish().happens(UNTIL_INTERRUPTED).answer()
+    story.confirm().passes(MINUTE)
     return story.happens(UNTIL_INTERRUPTED).passes(SECOND)
 
 

@@ -11,6 +11,7 @@ from shared.protocol.state.command import Answer, Doubt, PendingCommand
 from shared.protocol.state.confirmation import (
     Confirmation,
     ConfirmationState,
+    LastReport,
     SessionFailure,
     StartSource,
 )
@@ -136,6 +137,9 @@ BREAKS: dict[str, StreamRecord] = {
     "wanted_and_live_implies_under_way": replace(BUSY, confirmation=None),
     "unproved_implies_check": replace(
         BUSY, confirmation=Confirmation(1, NOON, StartSource.ADOPTED)
+    ),
+    "denied_implies_under_way": replace(
+        BUSY, last_report=LastReport(recording=False, what="record_paused", at=NOON + 9)
     ),
     "observing_implies_nothing_pending": replace(
         BUSY, pending=pending(Command.START, Reason.SEEN_AGAIN)

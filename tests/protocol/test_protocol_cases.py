@@ -28,7 +28,7 @@ from shared.protocol.command_errors import (
 )
 from tests.conftest import NOON
 from tests.explorer.rules import RULES
-from tests.support.stream_story import SECOND, Story, by_rule, recording
+from tests.support.stream_story import SECOND, Story, accepted, by_rule, recording
 
 MINUTE = 60 * SECOND
 HOUR_MS = 60 * MINUTE
@@ -145,7 +145,7 @@ def adopted() -> Story:
 
 
 def test_an_unconfirmed_start_is_repeated_once_a_session() -> None:
-    story = recording(KNOWN).passes(MINUTE).answer().passes(HOUR_MS)
+    story = accepted(KNOWN).passes(MINUTE).answer().passes(HOUR_MS)
     assert story.sent == ["start", "start"]
 
     story.publish().answer().passes(MINUTE).answer().passes(HOUR_MS)
@@ -162,7 +162,7 @@ def test_an_adopted_start_is_restarted_once_a_session() -> None:
 
 
 def test_what_a_doubtful_stop_may_have_paused_is_restarted_anew() -> None:
-    story = recording().stop().answer(InDoubt()).start()
+    story = accepted().stop().answer(InDoubt()).start()
     story.answer(ALREADY).passes(10 * SECOND).answer()
     assert story.sent == ["start", "stop", "start", "restart"]
 
@@ -227,7 +227,7 @@ def test_a_pending_restart_suppresses_a_start() -> None:
 
 def test_a_cancel_delay_is_bound_to_its_generation() -> None:
     story = recording().stop().answer().happens(CancelDelayAsked("ann")).start()
-    story.answer(SLOWLY).answer().passes(HOUR_MS)
+    story.answer(SLOWLY).answer().confirm().passes(HOUR_MS)
 
     assert story.sent == ["start", "stop", "cancel_delay", "start"]
 

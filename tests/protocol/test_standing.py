@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from shared.protocol import Phase, Reason, Reported, StreamSettings
-from shared.protocol.command_errors import Throttled
+from shared.protocol.command_errors import AlreadyStarted, Throttled
 from shared.protocol.derived.standing import Liveness, Standing, standing
 from tests.conftest import NOON
-from tests.support.stream_story import RECORDS, SECOND, Story, recording
+from tests.support.stream_story import RECORDS, SECOND, Story, accepted, recording
 
 STARTED = Reported("record_started", recording=True)
 PAUSED = Reported("record_paused", recording=False)
@@ -26,6 +26,37 @@ def test_a_recording_says_since_when_and_when_live_last_showed_it() -> None:
     assert (found.phase, found.is_confirmed, found.wrong) == (Phase.RECORDING, True, None)
     assert (found.since, found.shown_at) == (NOON, NOON + SECOND)
     assert found.reason.code is Reason.CONFIRMED
+
+
+def test_an_accepted_start_is_no_recording_yet_and_no_loss_for_130_s() -> None:
+    story = accepted(StreamSettings(status_known=True))
+    assert (said(story).phase, said(story).reason.code) == (Phase.STARTING, Reason.ACCEPTED)
+    assert said(story.passes(10 * SECOND)).reason.code is Reason.UNCONFIRMED
+    story.now = NOON + 130 * SECOND - 1
+    assert said(story).wrong is None
+    story.now += 1
+
+    assert said(story).wrong is not None
+
+
+def test_where_no_report_is_known_to_come_a_second_start_shows_the_recording() -> None:
+    story = accepted()
+    assert said(story).next_attempt_at == NOON + MINUTE
+    story.passes(MINUTE).answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert story.sent == ["start", "start"]
+    assert (said(story).phase, said(story).reason.code) == (Phase.RECORDING, Reason.ALREADY)
+    assert said(story.passes(10 * MINUTE)).wrong is None
+    assert story.sent == ["start", "start"]
+
+
+def test_a_pause_without_an_end_leads_to_one_start_when_no_pause_can_last() -> None:
+    story = recording().passes(SECOND).happens(PAUSED)
+    assert story.passes(3 * MINUTE - 1).sent == ["start"]
+    assert story.passes(1).sent == ["start", "start"]
+    story.answer(AlreadyStarted("TaskAlreadyStarted"))
+
+    assert (said(story).phase, said(story).wrong) == (Phase.RECORDING, None)
 
 
 @pytest.mark.parametrize("ends", [Story.unpublish, Story.missed])

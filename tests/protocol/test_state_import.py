@@ -36,7 +36,7 @@ def test_an_unknown_stream_keeps_its_end_and_is_stopped_then() -> None:
     ours = other(ACTS, shift=MINUTE_MS)
     ours.happens(exported(theirs))
     assert ours.record.intent.until == theirs.record.intent.until == NOON + 12 * HOUR_MS
-    ours.answer()
+    ours.answer().confirm()
     assert ours.passes(12 * HOUR_MS).sent[:2] == ["start", "stop"]
 
 

@@ -47,9 +47,10 @@ PHASES = {
     Phase.IDLE: "nobody wants it recorded",
     Phase.WAITING: "it is to be recorded, and is not live or not known to be",
     Phase.QUEUED: "it is live, and its command waits for the rate limit or for the quota",
-    Phase.STARTING: "a start is on its way, or is retried",
-    Phase.RECORDING: "Live accepted the start in this session; `confirmed` says whether Live has"
-    " also reported that it records",
+    Phase.STARTING: "a start is on its way, or is retried, or Live accepted it and has yet to show"
+    " that it records",
+    Phase.RECORDING: "Live has shown since the last publish that it records, by a report or an"
+    " answer, and nothing has denied it since",
     Phase.STOPPING: "a stop is on its way, or is retried",
     Phase.FAILED: "it is to be recorded, and Live refused for good; `reason` says why",
     Phase.UNMANAGED: "Live records it without an order of live-record",

@@ -303,8 +303,8 @@ PHASES: Mapping[Phase, str] = {
     Phase.IDLE: "Nobody wants it recorded, and nothing is recorded or under way.",
     Phase.WAITING: "It is wanted, and not live, maybe ended or paused, or the stage only observes.",
     Phase.QUEUED: "A start waits for its slot, or for room under a cap.",
-    Phase.STARTING: "A start is on the wire, or is to be retried.",
-    Phase.RECORDING: "A start was accepted in this session, and nothing has denied it since.",
+    Phase.STARTING: "A start is on the wire, to be retried, or accepted and not proved yet.",
+    Phase.RECORDING: "Live has shown in this session that it records; nothing has denied it since.",
     Phase.STOPPING: "A stop or cancel_delay waits or is on the wire.",
     Phase.FAILED: "It is wanted, and Live refuses to record this session.",
     Phase.UNMANAGED: "Live reports a recording that nobody asked live-record to manage.",
@@ -330,7 +330,7 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
     ),
     ConfirmationState.POLLED: (
         StartSource.ACCEPTED,
-        "The same, and no report has come; the online list was asked.",
+        "Nothing was reported: the online list was asked, or no reports are known to come.",
     ),
     ConfirmationState.APPROVED: (
         StartSource.ON_DEMAND,

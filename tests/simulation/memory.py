@@ -22,6 +22,7 @@ from shared.protocol.derived.due_times import (
     queue_priority,
 )
 from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
@@ -51,6 +52,8 @@ from shared.store.contract import (
     Stored,
     Use,
     Watched,
+    WrongCount,
+    WrongRow,
     furthest_slot_ms,
     quarantine_pause_ms,
     watched_of,
@@ -114,6 +117,7 @@ class Shared:
     is_full: bool = False
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     timestamps: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -448,6 +452,28 @@ class MemoryStore:
             _unreadable(row, self._clock()) if row.unreadable else row.record
             for row in found[:limit]
         ]
+
+    def wrong_count(self, waited_ms: int) -> WrongCount:
+        now = self._clock()
+        found = [since for since, _ in self._wrong(now - waited_ms)]
+        return WrongCount(len(found), now - min(found) if found else 0)
+
+    def wrong(
+        self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
+    ) -> Sequence[WrongRow]:
+        found = sorted(place for place in self._wrong(until) if after is None or place > after)
+        rows = self.shared.rows
+        return [WrongRow(since, key, rows[key].record) for since, key in found[:limit]]
+
+    def _wrong(self, until: int) -> list[tuple[int, StreamKey]]:
+        places = [(wrong_since(row.record), key) for key, row in self.shared.rows.items()]
+        return [(since, key) for since, key in places if since is not None and since <= until]
+
+    def note(self, name: str, text: str) -> None:
+        self.shared.notes[name] = text
+
+    def noted(self, name: str) -> str | None:
+        return self.shared.notes.get(name)
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         return [one.key for one in self.listed(wanted, after=after, limit=limit)]

@@ -13,6 +13,7 @@ from shared.protocol import (
     Polled,
     Published,
     Reason,
+    Reported,
     StartAsked,
     StopAsked,
     StreamRecord,
@@ -93,6 +94,10 @@ class Story:
         assert flight is not None, "nothing is in flight"
         return self.happens(CommandSettled(flight.id, answer))
 
+    def confirm(self) -> Story:
+        """Let Live report that it records."""
+        return self.happens(Reported("record_started", recording=True))
+
     def passes(self, ms: int) -> Story:
         """Time passes, and reconcile comes each time something is due."""
         end = self.now + ms
@@ -117,7 +122,12 @@ class Story:
 
 
 def recording(settings: StreamSettings | None = None) -> Story:
-    """Asked for, live, and accepted by Live."""
+    """Asked for, live, accepted by Live and reported to be recorded."""
+    return accepted(settings).confirm()
+
+
+def accepted(settings: StreamSettings | None = None) -> Story:
+    """Asked for, live, and accepted by Live, which has reported nothing."""
     return Story(settings).publish().start().answer()
 
 

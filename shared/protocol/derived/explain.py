@@ -8,12 +8,14 @@ from shared.protocol.events import StreamSettings
 from shared.protocol.policy import OnPublish
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Answer, Flight
-from shared.protocol.state.confirmation import Confirmation
+from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 
+SILENT_MS = 10_000
+"""After how long without a report `why` says that nothing has followed from a start."""
 INTERRUPTION = "interruption"
 """What is named where no report, but the end of the stream speaks against its recording."""
 
@@ -33,7 +35,11 @@ def explain(
         return HistoryEntry(Reason.UNMANAGED)
     if stands is Phase.STOPPING:
         return _on_its_way(record)
-    return _wanted(record, settings) if record.intent.wanted else _not_wanted(record, now, settings)
+    return (
+        _wanted(record, now, settings)
+        if record.intent.wanted
+        else _not_wanted(record, now, settings)
+    )
 
 
 def cause_of_delay(
@@ -54,7 +60,7 @@ def _answered(answer: Answer) -> HistoryEntry:
     return HistoryEntry(answer.reason, {"command": answer.command.value, "code": answer.code})
 
 
-def _wanted(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
+def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry:
     stands = phase(record)
     if stands is Phase.RECORDING and record.confirmation:
         return _recording(record, record.confirmation)
@@ -62,6 +68,9 @@ def _wanted(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
         code, message = record.failure.code, record.failure.message
         about = {"command": Command.START.value, "code": code, "message": message}
         return HistoryEntry(record.failure.reason, about)
+    under_way = record.flight is not None or record.pending is not None
+    if stands is Phase.STARTING and record.confirmation and not under_way:
+        return _unproved(record.confirmation, now)
     return _waiting(record, settings) if stands is Phase.WAITING else _on_its_way(record)
 
 
@@ -85,13 +94,20 @@ def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
 
 
 def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry:
-    """Return what Live last reported since the start, if anything; else how it was started."""
-    last_report = record.last_report
-    if confirmation.is_confirmed:
-        return HistoryEntry(
-            Reason.CONFIRMED,
-            {"what": last_report.what if last_report else confirmation.source.value},
-        )
+    """Return what shows that it is recorded: a report, a file, or Live's answer to a start."""
+    report = record.last_report
+    if not confirmation.is_confirmed:
+        return HistoryEntry(Reason(confirmation.source.value), {"command": Command.START.value})
+    if report is None or not report.recording:
+        return HistoryEntry(Reason.CONFIRMED_BY_FILE)
+    return HistoryEntry(Reason.CONFIRMED, {"what": report.what})
+
+
+def _unproved(confirmation: Confirmation, now: int) -> HistoryEntry:
+    """Return the cause while Live has accepted a start and shown nothing yet."""
+    accepted = confirmation.source is StartSource.ACCEPTED
+    if accepted and now - confirmation.at >= SILENT_MS:
+        return HistoryEntry(Reason.UNCONFIRMED)
     return HistoryEntry(Reason(confirmation.source.value), {"command": Command.START.value})
 
 

@@ -46,7 +46,7 @@ def _phase_wanted(record: StreamRecord) -> Phase:
     if record.pending:
         again = record.pending.attempts and not record.pending.over_quota
         return Phase.STARTING if again else Phase.QUEUED
-    return Phase.WAITING
+    return Phase.STARTING if record.awaits_proof else Phase.WAITING
 
 
 def _runs_without_us(record: StreamRecord) -> bool:

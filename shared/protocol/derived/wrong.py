@@ -14,6 +14,12 @@ from shared.protocol.stream import Command
 UNDECIDED_MS = 60_000
 """How long it may stay open whether a session has ended: three polls decide it within 30 s. After
 that nobody can tell whether the stream is live, and it counts as wrong."""
+UNPROVED_MS = 130_000
+"""How long Live may leave open whether it records what it accepted: after 60 s a second start is
+due, which shows it, and the timer that sends it comes once a minute."""
+TOLD_AFTER_MS = 20_000
+"""How long a stream may wait to be recorded before the stage as a whole tells of it: each start
+takes its time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
@@ -26,6 +32,8 @@ def wrong_since(record: StreamRecord) -> int | None:
         return session.off_since + UNDECIDED_MS
     if (denied_at := record.denied_at) is not None:
         return denied_at
+    if record.confirmation is not None and record.awaits_proof:
+        return record.confirmation.at + UNPROVED_MS
     began = min(session.opened_at, session.began)
     return max(began, _wanted_since(record))
 

@@ -119,7 +119,9 @@ def accept_start(
         _bind(transition)
     if transition.record.intent.wanted:
         is_reassertion = flight.reason in (Reason.REASSERT, Reason.REASSERT_EARLY)
-        anew = is_reassertion and not transition.may_still_land(Command.RESTART)
+        is_reassertion = is_reassertion and not transition.may_still_land(Command.RESTART)
+        is_shown = source is StartSource.ALREADY and flight.reason is Reason.UNCONFIRMED
+        anew = is_reassertion or is_shown  # a start that only showed the recording spends nothing
         confirmation_rules.begin(transition, source, flight.sent_at, anew=anew)
 
 

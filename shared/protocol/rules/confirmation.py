@@ -102,8 +102,10 @@ def _first_state(
         return State.APPROVED
     if source is StartSource.ADOPTED:
         return _first_of_adopted(transition, confirmation, before)
-    is_reported = source is StartSource.ACCEPTED and transition.settings.status_known
-    return State.AWAITING_REPORT if is_reported and not is_spent else State.UNCONFIRMED
+    if source is not StartSource.ACCEPTED or is_spent:
+        return State.UNCONFIRMED
+    # Where no reports are known to come, one more start shows it: Live knows the task by then.
+    return State.AWAITING_REPORT if transition.settings.status_known else State.POLLED
 
 
 def _first_of_adopted(
@@ -250,11 +252,19 @@ def seen(transition: Transition, *, is_same_publish: bool) -> None:
 
 
 def paused(transition: Transition) -> None:
-    """Check a start again that an earlier report had confirmed: Live has reported a pause since."""
+    """Check a start again that an earlier report had confirmed: Live has reported a pause since.
+
+    Where no check is planned, one start goes out once no pause can last: if the report was late,
+    nothing is split, and if somebody else has stopped the recording, it begins anew."""
     confirmation = transition.record.confirmation if transition.record.is_started else None
-    if confirmation and confirmation.state is State.CONFIRMED_UNDATED:
-        spent = confirmation.repeated
-        _enter(transition, confirmation, State.WAITING_OUT_PAUSE if spent else State.MAY_BE_PAUSED)
+    if confirmation is None:
+        return
+    if confirmation.state is State.CONFIRMED_UNDATED and not confirmation.repeated:
+        _enter(transition, confirmation, State.MAY_BE_PAUSED)
+    elif confirmation.state is State.CONFIRMED_UNDATED or (
+        confirmation.is_lasting and transition.record.denied_at is not None
+    ):
+        _enter(transition, confirmation, State.WAITING_OUT_PAUSE)
 
 
 def allow_repeat(transition: Transition) -> None:

@@ -106,8 +106,17 @@ def file_left(transition: Transition, event: FileLeft) -> None:
         confirmation.at, confirmation.since
     ):  # else of one before
         transition.change(restart_doubted=False)
-        _confirm(transition, "file", event.stop)
+        _confirm_by_file(transition, event.stop)
     _start_early(transition, event.stop)
+
+
+def _confirm_by_file(transition: Transition, stop: int) -> None:
+    """Take a file of since the start as proof of it, unless a pause was reported or the stream went
+    away: it may be the file of what that has ended."""
+    record = transition.record
+    is_denied = record.is_started and record.denied_at is not None
+    if not is_denied and confirmation_rules.confirm(transition, stop) and record.is_started:
+        transition.add_entry(Reason.CONFIRMED_BY_FILE)
 
 
 def file_failed(transition: Transition, event: FileFailed) -> None:

@@ -62,6 +62,12 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         return self.state in (State.CONFIRMED, State.CONFIRMED_UNDATED)
 
     @property
+    def is_shown(self) -> bool:
+        """Return True if Live has shown that it records: by a report, or since it answered a start
+        with TaskAlreadyStarted while no pause was possible."""
+        return self.is_confirmed or self.source is StartSource.ALREADY
+
+    @property
     def is_lasting(self) -> bool:
         """Return True if no check is planned in this state."""
         return self.state in (State.UNCONFIRMED, State.CONFIRMED)

@@ -285,6 +285,19 @@ def unproved_implies_check(record: StreamRecord) -> bool:
     return not is_unproved or record.pending is not None or record.flight is not None
 
 
+def denied_implies_under_way(record: StreamRecord) -> bool:
+    """Where Live denies that it records what it had accepted, that is checked, or something is sent
+    for it, unless Live has refused another start since."""
+    confirmation, report, answer = record.confirmation, record.last_report, record.answer
+    if confirmation is None or report is None or report.recording or not record.is_live:
+        return True
+    if not record.is_started or report.when <= confirmation.at:
+        return True
+    under_way = record.pending is not None or record.flight is not None or bool(record.doubts)
+    is_refused = answer is not None and answer.at > report.at
+    return under_way or is_refused or not confirmation.is_lasting
+
+
 def observing_implies_nothing_pending(record: StreamRecord) -> bool:
     """A stage that only observes has nothing waiting to be sent."""
     return record.pending is None
@@ -322,7 +335,11 @@ ALWAYS: tuple[Invariant, ...] = (
     failure_excludes_confirmation,
     check_fits_state,
 )
-WHILE_ACTING: tuple[Invariant, ...] = (wanted_and_live_implies_under_way, unproved_implies_check)
+WHILE_ACTING: tuple[Invariant, ...] = (
+    wanted_and_live_implies_under_way,
+    unproved_implies_check,
+    denied_implies_under_way,
+)
 WHILE_OBSERVING: tuple[Invariant, ...] = (observing_implies_nothing_pending,)
 _ACTING = (*ALWAYS, *WHILE_ACTING)
 _OBSERVING = (*ALWAYS, *WHILE_OBSERVING)

@@ -112,7 +112,22 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_recorded(self) -> bool:
-        """Return True if Live began to record its session, and nothing has denied it since."""
+        """Return True if Live has shown in this session that it records, and nothing has denied it
+        since."""
+        return self._is_shown and self._goes_on
+
+    @property
+    def awaits_proof(self) -> bool:
+        """Return True if Live accepted a start in its session, and has neither shown nor denied
+        since that it records."""
+        return self._goes_on and not self._is_shown
+
+    @property
+    def _is_shown(self) -> bool:
+        return self.confirmation is not None and self.confirmation.is_shown
+
+    @property
+    def _goes_on(self) -> bool:
         is_denied = self.denied_at is not None or self.asks_after_error
         return self.is_started and self.is_live and not is_denied
 

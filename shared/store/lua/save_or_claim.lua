@@ -1,7 +1,7 @@
 -- Replace one version of a record and, where the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
 --       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine, 15 ledger, 16 accounts,
---       17 account ages
+--       17 account ages, 18 wrong
 -- ARGV: 1 clock, 2 furthest slot, 3 the save as JSON (shared/store/save_request.py)
 -- Returns: {'conflict'}, or {result, version, ms until the slot, slot, lease end}. The result is
 --          'stored', 'over_quota' or 'claimed'; slot and lease end are '' unless it is 'claimed'.
@@ -123,6 +123,7 @@ if request.forgets then
   redis.call('ZREM', KEYS[9], request.member)
   redis.call('HDEL', KEYS[13], request.member)
   redis.call('HDEL', KEYS[14], request.member)
+  redis.call('ZREM', KEYS[18], request.member)
   leave_queue()
   leave_phase()
   move_place('')
@@ -216,6 +217,13 @@ if chosen.watched then
   redis.call('HSET', KEYS[13], request.member, chosen.watched)
 else
   redis.call('HDEL', KEYS[13], request.member)
+end
+
+-- From when the stream is wanted, live and not recorded; nothing takes work from this index.
+if chosen.wrong then
+  redis.call('ZADD', KEYS[18], text(chosen.wrong), request.member)
+else
+  redis.call('ZREM', KEYS[18], request.member)
 end
 
 -- The old order leaves the queue before the new one joins it: the two may be the same string.
