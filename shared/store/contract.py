@@ -46,7 +46,8 @@ class Save(Struct, frozen=True):
     """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
     `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. A
     stream's file is stored once for each uri, however often Live reports it. A callback that names
-    another stream's file hides it from neither.
+    another stream's file hides it from neither. The line of history of a file is left out where the
+    stream's file is known.
 
     Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
     deleted, with all that is stored about its stream but the account. `edges`, or
@@ -114,6 +115,11 @@ def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
     """Return the lines of history that a save has added."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if over_quota else save.entries
+
+
+def entry_of(file: File) -> HistoryEntry:
+    """Return the line of history of a file, which is added with its first report."""
+    return HistoryEntry(Reason.FILE, {"uri": file.uri})
 
 
 def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:

@@ -26,7 +26,14 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command, StreamKey
 from shared.store.codec import edge_to_text, entry_to_json, to_json
-from shared.store.contract import HISTORY_MAX_ENTRIES, RECHECK_MS, STEP_MS, Save, watched_of
+from shared.store.contract import (
+    HISTORY_MAX_ENTRIES,
+    RECHECK_MS,
+    STEP_MS,
+    Save,
+    entry_of,
+    watched_of,
+)
 
 POSITION_PREFIX_CHARS = 1 + 3 + 14
 """How many characters of an order stand before the name: command_priority, priority, age."""
@@ -71,7 +78,7 @@ def encode_save(save: Save, interval: float) -> str:
         "rule": save.quota.rule,
         "scopes": list(_scopes(save.quota)),
         "if_no_slot": _variant(save.if_no_slot, due_at(save.if_no_slot)),
-        "entries": [f"{entry.code.value} {entry_to_json(entry)}" for entry in save.entries],
+        "entries": [_entry(entry) for entry in save.entries],
         "no_quota": f"{Reason.NO_QUOTA.value} {entry_to_json(HistoryEntry(Reason.NO_QUOTA))}",
         "files": [_file(file) for file in save.files],
         "edges": [edge_to_text(edge) for edge in save.edges],
@@ -129,6 +136,10 @@ def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
     return variant
 
 
+def _entry(entry: HistoryEntry) -> str:
+    return f"{entry.code.value} {entry_to_json(entry)}"
+
+
 _MS, _UNKNOWN = "ms", "-"
 
 
@@ -137,7 +148,8 @@ def _file(file: File) -> dict[str, str]:
         _UNKNOWN if ms is None else str(ms) for ms in (file.start, file.stop, file.duration)
     )
     args = urlencode(file.push_args) or _UNKNOWN
-    return {"name": file.uri, "start": start, "stop": stop, "duration": duration, "args": args}
+    known = {"name": file.uri, "start": start, "stop": stop, "duration": duration, "args": args}
+    return {**known, "entry": _entry(entry_of(file))}
 
 
 def uri_of(domain: str, uri: str) -> str:

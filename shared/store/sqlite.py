@@ -63,6 +63,7 @@ from shared.store.contract import (
     WrongRow,
     edges_of,
     entries_of,
+    entry_of,
     growth,
     watched_of,
 )
@@ -167,7 +168,9 @@ class SqliteStore:
             command_queue.release(db, save.key)
             _put(db, record, saved.version, row)
             command_queue.move(db, rule, row[5], save.quota, now)
-            _append(db, save, entries_of(save, saved), now)
+            known = [entry_of(file) for file in save.files if _is_known(db, save.key, file)]
+            lines = [entry for entry in entries_of(save, saved) if entry not in known]
+            _append(db, save, lines, now)
             _keep(db, save, now)
             _add_edges(db, save, edges_of(save, saved), now)
         return saved
@@ -895,6 +898,15 @@ def _stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
     own = f"{uri}\0{key.app}/{key.stream}"
     names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
+
+
+def _is_known(db: sqlite3.Connection, key: StreamKey, file: File) -> bool:
+    return bool(
+        db.execute(
+            "SELECT 1 FROM file WHERE domain=? AND app=? AND stream=? AND uri=?",
+            (*_columns(key), _stored_uri(db, key, file.uri)),
+        ).fetchone()
+    )
 
 
 def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:

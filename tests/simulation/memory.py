@@ -54,6 +54,7 @@ from shared.store.contract import (
     Watched,
     WrongCount,
     WrongRow,
+    entry_of,
     furthest_slot_ms,
     quarantine_pause_ms,
     watched_of,
@@ -214,11 +215,13 @@ class MemoryStore:
 
     def _tell(self, save: Save, *, waits: str, now: int) -> None:
         lines, before = self.shared.entries.setdefault(save.key, []), now - save.keep_ms
+        kept = self.shared.kept
+        known = [entry_of(file) for file in save.files if (save.key, file.uri) in kept]
         for entry in (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if waits else save.entries:
-            _append(lines, entry, now)
+            if entry not in known:
+                _append(lines, entry, now)
         while lines and lines[0].last_at < before:
             del lines[0]
-        kept = self.shared.kept
         for file in save.files:
             self._keep(save.key, file, now)
         for uri in [

@@ -109,6 +109,20 @@ def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Sto
     assert store.files(key("another"), 10) == []
 
 
+def test_a_file_that_is_reported_again_adds_no_line_of_history(store: Store) -> None:
+    told = (HistoryEntry(Reason.FILE, {"uri": FIRST.uri}), HistoryEntry(Reason.CONFIRMED_BY_FILE))
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,), entries=told))
+    more = replace(FIRST, duration=59_400)
+    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(more,), entries=told[:1]))
+    other = key("another")
+    store.save_or_claim(replace(saving(wanted(other)), files=(FIRST,), entries=told[:1]))
+
+    codes = [line.entry.code for line in store.history(KEY, 9)]
+    assert codes == [Reason.CONFIRMED_BY_FILE, Reason.FILE]
+    assert [line.entry.code for line in store.history(other, 9)] == [Reason.FILE]
+    assert store.files(KEY, 9) == [more]
+
+
 def test_a_uri_that_is_told_of_two_streams_is_kept_for_both(store: Store) -> None:
     """What was reported first, of another stream, hides no file and lends it no time."""
     forged, other = replace(FIRST, start=1, stop=2), key("another")

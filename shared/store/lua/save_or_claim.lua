@@ -238,13 +238,25 @@ end
 if waits ~= '' then redis.call('ZADD', KEYS[11], 0, waits .. '\0' .. request.queue_position) end
 move_place(rule)
 
+-- A file is reported more often than once; its line of history is added with the first report.
+local function member(start, name)
+  return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
+end
+local known = {}
+for _, file in ipairs(files) do
+  local start = string.match(redis.call('HGET', KEYS[12], kept_uri(file.name)) or '', '^(%S+) %S+ ')
+  if start and redis.call('ZSCORE', KEYS[4], member(start, file.name)) then
+    known[file.entry] = true
+  end
+end
 -- A history line is "first last count entry", newest first; an entry that repeats the newest line
 -- is counted there.
 if waits ~= '' then entries[#entries + 1] = request.no_quota end
 for _, entry in ipairs(entries) do
   local newest = redis.call('LINDEX', KEYS[3], 0) or ''
   local at, count, newest_entry = string.match(newest, '^(%d+) %d+ (%d+) (.*)$')
-  if newest_entry == entry then
+  if known[entry] then -- the line of its first report stands
+  elseif newest_entry == entry then
     local times = at .. ' ' .. text(moment) .. ' ' .. text(count + 1)
     redis.call('LSET', KEYS[3], 0, times .. ' ' .. entry)
   else
@@ -263,9 +275,6 @@ end
 -- report holds where it says more. What the release before kept of a file ("1", "<duration>ms") stays.
 -- Its member begins with its start, its score is its end, or else the best that is known.
 local function later(report, before) return report ~= '-' and report or before end
-local function member(start, name)
-  return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
-end
 for _, file in ipairs(files) do
   local uri = kept_uri(file.name)
   local kept = redis.call('HGET', KEYS[12], uri)
