@@ -21,6 +21,7 @@ from shared.engine.effects import (
     OnlineSnapshot,
     QueryOnline,
     ReadUndelivered,
+    ReadWatched,
     RecordStore,
     ReportBroken,
     ReportCrash,
@@ -33,7 +34,7 @@ from shared.engine.effects import (
 from shared.engine.step_marks import list_failed, list_read
 from shared.errors import LiveRecordError
 from shared.protocol import Accepted, Flight, HistoryEntry, Polled, StreamKey
-from shared.protocol.command_errors import LiveError, NeverSent, Throttled
+from shared.protocol.command_errors import SLOT_MISSED, LiveError, NeverSent, Throttled
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.store.contract import (
     MAX_THROTTLE_PAUSE_MS,
@@ -119,18 +120,20 @@ class EffectHandler:
                 return self._query_online(key, asked_at)
             case ReportBroken() | ReportCrash():
                 return self._report_fault(effect)
-            case ListOnline() | ReadUndelivered() | TouchSource() | TakeDue():
+            case ListOnline() | ReadWatched() | ReadUndelivered() | TouchSource() | TakeDue():
                 return self._perform_at_large(effect)
             case _:
                 raise AssertionError(effect)
 
     def _perform_at_large(
-        self, effect: ListOnline | ReadUndelivered | TouchSource | TakeDue
+        self, effect: ListOnline | ReadWatched | ReadUndelivered | TouchSource | TakeDue
     ) -> Any:  # noqa: ANN401 - as above
         """Perform an effect that concerns no single stream."""
         match effect:
             case ListOnline(domain=domain):
                 return self._list(domain)
+            case ReadWatched(domain=domain):
+                return self._store.watched(domain)
             case ReadUndelivered(source=source):
                 return self._read_undelivered(source)
             case TouchSource(source=source):
@@ -178,7 +181,7 @@ class EffectHandler:
     def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
         self._wait(max(slot.earliest - self._monotonic(), 0))
         if self._monotonic() - slot.earliest > LATE_S:
-            return NeverSent("SlotMissed", "its slot had passed before it could be sent")
+            return NeverSent(SLOT_MISSED, "its slot had passed before it could be sent")
         try:
             return Accepted(self._live.send(flight.command, key))
         except LiveError as error:

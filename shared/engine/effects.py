@@ -117,6 +117,12 @@ class ListOnline(Effect[OnlineSnapshot | None], frozen=True):
     domain: str
 
 
+class ReadWatched(Effect[Sequence[Watched]], frozen=True):
+    """Reads the sessions of a domain that have not ended."""
+
+    domain: str
+
+
 class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
     """Reads what Live could not deliver lately. None: the read failed, which proves nothing."""
 

@@ -15,13 +15,14 @@ from shared.engine.effects import (
     ListOnline,
     OnlineSnapshot,
     ReadUndelivered,
+    ReadWatched,
     Steps,
     TouchSource,
     Undelivered,
     do,
 )
 from shared.engine.recorder import Crashed, HandlingOptions, Recorder
-from shared.protocol import Polled, StreamKey
+from shared.protocol import Polled, SettingsChanged, StreamKey
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
 """A comparison only stores. Its commands are sent with the rest: in order, by many workers."""
@@ -32,7 +33,8 @@ REMEMBERED_EVENTS = 20_000
 
 
 class Resync:
-    """`compare` reads the online list, `replay` the callbacks that Live could not deliver."""
+    """`compare` reads the online list, `replay` the callbacks that Live could not deliver, and
+    `decide_anew` what the policy says now."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -57,6 +59,19 @@ class Resync:
             yield from self._recorder.handle_alone(key, polled, ONLY_STORE)
             fed += 1
         return fed
+
+    def decide_anew(
+        self, domain: str, may_go_on: Callable[[], bool], *, fills_index: bool = False
+    ) -> Steps[bool]:
+        """Decide anew about every session of the domain that has not ended, since the policy, the
+        mode or a cap may have changed; return False if there was no time for all of them.
+        `fills_index`: save also what does not change, for an index that is not filled yet."""
+        options = replace(ONLY_STORE_NEWS, must_save=fills_index)
+        for watched in (yield from do(ReadWatched(domain))):
+            if not may_go_on():
+                return False
+            yield from self._recorder.handle_alone(watched.key, SettingsChanged(), options)
+        return True
 
     def replay(self, source: CallbackSource, may_go_on: Callable[[], bool]) -> Steps[int]:
         """Feed the events of one source that Live could not deliver; return how many were fed. What

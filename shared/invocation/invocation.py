@@ -7,12 +7,14 @@ protocol's rules.
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -50,6 +52,8 @@ from shared.store import misplaced
 from shared.store.contract import Filter
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
+_INDEXES = "1"
+"""Of the indexes that each save fills: where it rises, the live streams are saved anew, once."""
 AUDITED_ROWS = 100
 """Streams of each phase that are looked at each minute."""
 
@@ -214,10 +218,31 @@ class Invocation:
         differences there were. The resulting commands are sent with the rest of what is due."""
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
-        return self._each_alone(
-            compare(domain.streaming, self.has_time, only_awaited=only_awaited)
-            for domain in domains
-        )
+        try:
+            return self._each_alone(
+                compare(domain.streaming, self.has_time, only_awaited=only_awaited)
+                for domain in domains
+            )
+        finally:
+            if not only_awaited:
+                self._decide_anew()
+
+    def _decide_anew(self) -> None:
+        """Decide anew about the live streams of each domain for which what is wanted or allowed has
+        changed: the rules, the mode or a cap. A domain that there is no time for comes next time.
+        """
+        app, store = self.app, self.app.store
+        wanted = (app.policy.rules, self.mode, app.settings.max_concurrent)
+        mark = f"{_INDEXES} {zlib.crc32(msgspec.json.encode(wanted)):08x}"
+        for domain in app.policy.domains:
+            name = f"decided:{domain.streaming}"
+            before = store.noted(name)
+            if before == mark:
+                continue
+            is_new = before is None or not before.startswith(f"{_INDEXES} ")
+            again = app.resync.decide_anew(domain.streaming, self.has_time, fills_index=is_new)
+            if self._run(again):
+                store.note(name, mark)
 
     def read_lists_soon(self) -> None:
         """Have a reconcile read the online lists within a second or two, as in a burst: they show

@@ -55,7 +55,11 @@ class Throttled(Retryable):
 
 
 class NeverSent(Retryable):
-    pass
+    """No request was sent, or none arrived; one with a `status` was refused before it was read."""
+
+
+SLOT_MISSED = "SlotMissed"
+"""The code of a command that was given up unsent, since its slot had passed."""
 
 
 class Unavailable(Retryable):

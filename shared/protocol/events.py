@@ -164,6 +164,10 @@ class StateImported(Struct, frozen=True):
     is_of_policy: bool = False
 
 
+class SettingsChanged(Struct, frozen=True):
+    """The policy, the mode or a cap of the stage may have changed since the stream was decided."""
+
+
 class TimePassed(Struct, frozen=True):
     """Nothing happened but time. Whoever may not poll leaves what is to be polled due, for one who
     may: a poll counts only if it is made."""
@@ -184,5 +188,6 @@ Event: TypeAlias = (
     | FileFailed
     | Remarked
     | StateImported
+    | SettingsChanged
     | TimePassed
 )

@@ -117,7 +117,7 @@ def _refusal_is_nothing() -> Patches:
     real = decide_rules.next_command
 
     def following(record: StreamRecord) -> object:
-        is_refused = record.answer is not None and record.answer.reason is Reason.NOT_LIVE
+        is_refused = record.answer is not None and record.answer.reason is Reason.NOT_FOUND
         return None if is_refused else real(record)
 
     return (

@@ -75,6 +75,10 @@ ELSEWHERE = {
     Reason.LIVE_NOT_ACTIVATED,  # one code of OPERATOR_ACTION_NEEDED
     Reason.NEVER_ASKED,  # explain
     Reason.NEVER_RECORDED,  # test_retention
+    Reason.INTERRUPTED,  # explain
+    Reason.RECORDED_UNCHECKED,  # test_standing
+    Reason.NOT_LIVE_UNCHECKED,
+    Reason.UNPUBLISHED_REFUTED,  # test_true_sentences
     Reason.STORE_EMPTIED,  # in a store that was emptied
     Reason.NO_QUOTA,  # where a rule's cap is full
     Reason.REASSERT_EARLY,
@@ -100,6 +104,8 @@ ANSWERS: tuple[Accepted | LiveError, ...] = (
     UnknownRejection("SomethingNew"),
     Throttled("Throttling.User"),
     NeverSent(),
+    NeverSent("SlotMissed"),
+    NeverSent("SignatureNonceUsed", status=400),
     Unavailable("ServiceUnavailable"),
     *(InDoubt("InternalError"),) * 3,
     OperatorActionNeeded("Forbidden.RAM"),

@@ -73,7 +73,8 @@ def test_with_a_callback_in_ten_refused_every_wanted_stream_is_recorded_within_9
 
     assert now(here) - began < 90_000
     assert refused(here, names) >= len(names) // 10
-    assert all(here.sent(name) == ["start"] for name in names)
+    # One start, and after 60 s one more where the report of the first was refused, too.
+    assert {tuple(here.sent(name)) for name in names} <= {("start",), ("start", "start")}
 
 
 def test_beyond_max_concurrent_a_start_says_that_it_waits_and_gets_the_place_that_frees_up(

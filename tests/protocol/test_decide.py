@@ -100,7 +100,7 @@ def test_a_publish_that_was_made_up_starts_nothing_and_is_forgotten() -> None:
 
 
 def test_a_later_publish_that_may_be_replayed_starts_nothing_anew() -> None:
-    story = Story(by_rule()).publish().answer().passes(MINUTE)
+    story = Story(by_rule()).publish().answer().confirm().passes(MINUTE)
     assert publish_doubted(story).sent == ["start"]
 
     story.passes(5 * SECOND).seen(NOON)
@@ -762,7 +762,7 @@ def test_a_late_publish_done_changes_nothing() -> None:
 
 
 def test_a_publish_done_of_a_stream_that_is_off_changes_nothing() -> None:
-    assert Story().unpublish().reasons == [Reason.UNPUBLISHED_TWICE]
+    assert Story().unpublish().reasons == [Reason.UNPUBLISHED_UNKNOWN]
 
 
 def test_a_second_publish_done_adds_nothing() -> None:

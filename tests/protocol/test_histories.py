@@ -64,6 +64,8 @@ KINDS = (
             Reason.PUBLISHED_LATE,
             Reason.UNPUBLISHED_LATE,
             Reason.UNPUBLISHED_TWICE,
+            Reason.UNPUBLISHED_REFUTED,
+            Reason.UNPUBLISHED_UNKNOWN,
             Reason.SEEN_STALE,
             Reason.WENT_OFF,
             Reason.HELD,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from shared.protocol import Phase, Reason, Reported, StreamSettings
-from shared.protocol.command_errors import AlreadyStarted, Throttled
+from shared.protocol.command_errors import AlreadyStarted, StreamNotLive, Throttled
 from shared.protocol.derived.standing import Liveness, Standing, standing
 from tests.conftest import NOON
 from tests.support.stream_story import RECORDS, SECOND, Story, accepted, recording
@@ -13,6 +15,7 @@ from tests.support.stream_story import RECORDS, SECOND, Story, accepted, recordi
 STARTED = Reported("record_started", recording=True)
 PAUSED = Reported("record_paused", recording=False)
 MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 
 
 def said(story: Story, listed_at: int | None = None) -> Standing:
@@ -152,3 +155,64 @@ def test_what_went_off_is_not_wrong() -> None:
 
     assert (found.phase, found.live, found.wrong) == (Phase.WAITING, Liveness.NO, None)
     assert found.reason.code is Reason.NOT_LIVE
+
+
+def test_a_belief_that_no_list_has_checked_for_two_minutes_carries_its_age() -> None:
+    story = recording().passes(10 * MINUTE)
+    assert said(story, story.now - 2 * MINUTE).reason.code is Reason.CONFIRMED
+    found = said(story, story.now - 3 * MINUTE).reason
+
+    assert (found.code, found.about) == (
+        Reason.RECORDED_UNCHECKED,
+        {"ago": "10m", "unread": "3m"},
+    )
+    gone = said(recording().goes_off().passes(HOUR), NOON).reason
+    assert gone.code is Reason.NOT_LIVE_UNCHECKED
+
+
+# --- Live answers StreamNotFound for what the online list shows
+
+
+NOT_FOUND = StreamNotLive("StreamNotFound")
+
+
+def contradicted() -> Story:
+    """Wanted, live for long enough, and refused once; then the list shows it."""
+    story = Story().publish().passes(MINUTE).start().answer(NOT_FOUND)
+    return story.passes(5 * SECOND).seen(NOON)
+
+
+def test_a_contradiction_between_list_and_start_is_named() -> None:
+    story = contradicted().answer(NOT_FOUND)
+    wrong = said(story).wrong
+
+    assert wrong is not None
+    assert wrong.reason.code is said(story).reason.code is Reason.LISTED_NOT_FOUND
+    assert said(story).live is Liveness.YES
+
+
+def test_the_distance_between_contradicted_starts_grows_to_a_minute() -> None:
+    story, sent_at = contradicted(), list[int]()
+    for _ in range(7):
+        sent_at.append(story.now)
+        story.answer(NOT_FOUND)
+        story.passes((said(story).next_attempt_at or story.now) - story.now)
+    apart = [(b - a) // SECOND for a, b in pairwise(sent_at)]
+
+    assert apart == [5, 10, 20, 40, 60, 60]
+
+
+def test_a_new_publish_starts_at_once_after_a_contradiction() -> None:
+    story = contradicted().answer(NOT_FOUND).answer_when_due(NOT_FOUND).answer_when_due(NOT_FOUND)
+    before = len(story.sent)
+
+    assert len(story.publish().sent) == before + 1
+
+
+def test_repeats_of_an_answer_are_lines_that_the_store_counts_as_one() -> None:
+    story = contradicted().answer(NOT_FOUND)
+    before = len(story.lines)
+    for _ in range(5):
+        story.answer_when_due(NOT_FOUND)
+
+    assert len({(line.code, str(line.about)) for line in story.lines[before:]}) == 1

@@ -189,6 +189,7 @@ MEANINGS: Mapping[str, str] = {
     "FileLeft": "Live's callback: a recording left a file.",
     "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
     "Remarked": "Live's callback that changes nothing: an exception, a switch of publishers.",
+    "SettingsChanged": "The policy, the mode or a cap of the stage may have changed.",
     "TimePassed": "Something was due, and nothing happened. Without leave to poll, polls stay due.",
 }
 

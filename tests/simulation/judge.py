@@ -11,11 +11,14 @@ from shared.protocol import (
     Command,
     Flight,
     IfNotLive,
+    Phase,
     Reason,
     StreamKey,
     StreamRecord,
+    StreamSettings,
 )
 from shared.protocol.command_errors import AlreadyStarted, LiveError
+from shared.protocol.derived.standing import standing
 from shared.protocol.events import StartAsked, StopAsked
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.intent import Requester
@@ -42,6 +45,7 @@ STOPPED = 75_000
 CHECKED = 15_000
 """A check that is due so soon is not left to the timer."""
 TOGETHER_MS = 5_000
+REPORTED_LATE = 60_000
 _ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 _LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
 _ASKED_START = (Reason.ASKED_START, Reason.ASKED_AGAIN)
@@ -123,7 +127,21 @@ class Judge:
         self._expect_check(before, after)
         if not_held := broken(after):
             raise Broken("invariant", ", ".join(not_held))
+        self._judge_words(after)
         self.sim.story_of(process, before, after)
+
+    def _judge_words(self, record: StreamRecord) -> None:
+        """Judge that what is said to be recorded is, or stopped since Live last showed it. A report
+        may be read long after it was made, and says so only where Live gives its time."""
+        said = standing(record, self.sim.clock(), StreamSettings())
+        if said.phase is not Phase.RECORDING or said.shown_at is None:
+            return
+        spans = [one for one in self.sim.live.intervals if one.stream == _stream(record.key)]
+        shown_at = said.shown_at - REPORTED_LATE
+        believed = any(span.end is None or span.end >= shown_at for span in spans)
+        watch = self.watch(record.key)
+        if not (believed or watch.skewed or watch.misled or self._is_excused(record.key, shown_at)):
+            raise Broken("protocol", "it is said to be recorded, and it was not lately")
 
     def _forgotten(self, before: StreamRecord) -> None:
         """Judge that nobody needs the record any more, and forget what was remembered of it."""

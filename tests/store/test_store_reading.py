@@ -110,12 +110,12 @@ def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Sto
 
 
 def test_a_file_that_is_reported_again_adds_no_line_of_history(store: Store) -> None:
-    told = (HistoryEntry(Reason.FILE, {"uri": FIRST.uri}), HistoryEntry(Reason.CONFIRMED_BY_FILE))
-    store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,), entries=told))
+    lines = (HistoryEntry(Reason.FILE, {"uri": FIRST.uri}), HistoryEntry(Reason.CONFIRMED_BY_FILE))
+    store.save_or_claim(replace(saving(wanted(KEY)), files=(FIRST,), entries=lines))
     more = replace(FIRST, duration=59_400)
-    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(more,), entries=told[:1]))
+    store.save_or_claim(replace(saving(wanted(KEY), version=1), files=(more,), entries=lines[:1]))
     other = key("another")
-    store.save_or_claim(replace(saving(wanted(other)), files=(FIRST,), entries=told[:1]))
+    store.save_or_claim(replace(saving(wanted(other)), files=(FIRST,), entries=lines[:1]))
 
     codes = [line.entry.code for line in store.history(KEY, 9)]
     assert codes == [Reason.CONFIRMED_BY_FILE, Reason.FILE]

@@ -48,6 +48,7 @@ class Story:
         self.sent: list[str] = []
         self.history: list[HistoryEntry] = []
         self.reasons: list[Reason] = []
+        self.lines: list[HistoryEntry] = []
         self.polls = 0
         self.refused: Reason | None = None
         self.lane_is_free = True
@@ -57,6 +58,7 @@ class Story:
         decision = decide(self.record, event, self.now, self.settings, self.continuity)
         self.record, self.refused = decision.record, decision.refused
         self.history += decision.entries
+        self.lines += decision.entries
         self.reasons += [note.code for note in decision.entries]
         self.polls += decision.query_online
         names = broken(self.record, observe=self.settings.observe)
@@ -93,6 +95,12 @@ class Story:
         flight = self.record.flight
         assert flight is not None, "nothing is in flight"
         return self.happens(CommandSettled(flight.id, answer))
+
+    def answer_when_due(self, answer: Accepted | LiveError) -> Story:
+        """Let time pass until the retry is sent, and answer it."""
+        pending = self.record.pending
+        assert pending is not None, "nothing is pending"
+        return self.passes(pending.not_before - self.now).answer(answer)
 
     def confirm(self) -> Story:
         """Let Live report that it records."""

@@ -16,8 +16,6 @@ from shared.protocol.stream import Command
 
 SILENT_MS = 10_000
 """After how long without a report `why` says that nothing has followed from a start."""
-INTERRUPTION = "interruption"
-"""What is named where no report, but the end of the stream speaks against its recording."""
 
 
 def explain(
@@ -70,27 +68,33 @@ def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> History
         return HistoryEntry(record.failure.reason, about)
     under_way = record.flight is not None or record.pending is not None
     if stands is Phase.STARTING and record.confirmation and not under_way:
-        return _unproved(record.confirmation, now)
+        return _unproved(record, record.confirmation, now)
     return _waiting(record, settings) if stands is Phase.WAITING else _on_its_way(record)
 
 
 def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
     """Return the cause without a command. Where the session goes on, a pause was reported, or what
     it lacks has yet to be decided."""
-    session, report = record.session, record.last_report
+    session = record.session
     if session is None or record.is_off:
         return HistoryEntry(Reason.NOT_LIVE)
     if session.state is SessionState.ENDING:
         return HistoryEntry(Reason.MAY_HAVE_ENDED)
     if settings.observe:
         return HistoryEntry(Reason.OBSERVED, {"command": Command.START.value})
-    denied_at, answer = record.denied_at, record.answer
-    if denied_at is None:
-        return HistoryEntry(Reason.QUEUED)
-    if answer is not None and answer.command is Command.START and answer.at >= denied_at:
+    return HistoryEntry(Reason.QUEUED) if record.denied_at is None else _denied(record)
+
+
+def _denied(record: StreamRecord) -> HistoryEntry:
+    """Return what speaks against the recording of a session that goes on: Live's answer to a start
+    since, or else its report, or an interruption."""
+    answer, report = record.answer, record.last_report
+    is_answered = answer is not None and answer.at >= (record.denied_at or 0)
+    if answer is not None and is_answered and answer.command is Command.START:
         return _answered(answer)
-    what = report.what if report is not None and not report.recording else INTERRUPTION
-    return HistoryEntry(Reason.PAUSED, {"what": what})
+    if report is not None and not report.recording:
+        return HistoryEntry(Reason.PAUSED, {"what": report.what})
+    return HistoryEntry(Reason.INTERRUPTED)
 
 
 def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry:
@@ -103,12 +107,13 @@ def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry
     return HistoryEntry(Reason.CONFIRMED, {"what": report.what})
 
 
-def _unproved(confirmation: Confirmation, now: int) -> HistoryEntry:
-    """Return the cause while Live has accepted a start and shown nothing yet."""
-    accepted = confirmation.source is StartSource.ACCEPTED
+def _unproved(record: StreamRecord, confirmation: Confirmation, now: int) -> HistoryEntry:
+    """Return the cause while Live has accepted a start or a restart and shown nothing yet."""
+    accepted, answer = confirmation.source is StartSource.ACCEPTED, record.answer
+    about = {"command": (answer.command if answer else Command.START).value}
     if accepted and now - confirmation.at >= SILENT_MS:
-        return HistoryEntry(Reason.UNCONFIRMED)
-    return HistoryEntry(Reason(confirmation.source.value), {"command": Command.START.value})
+        return HistoryEntry(Reason.UNCONFIRMED, about)
+    return HistoryEntry(Reason(confirmation.source.value), about)
 
 
 def _sent(flight: Flight, who: str) -> HistoryEntry:
@@ -135,6 +140,8 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
     intent = record.intent
     if intent.requester is Requester.NOBODY:
         return _unasked(record, settings)
+    if intent.unsent_stop:
+        return HistoryEntry(Reason.OBSERVED, {"command": Command.STOP.value})
     if intent.requester is Requester.PERSON and record.held_at(now):
         return HistoryEntry(Reason.HELD)
     return HistoryEntry(intent.reason, {"who": intent.who})

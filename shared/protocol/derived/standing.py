@@ -15,10 +15,15 @@ from shared.protocol.derived.due_times import next_poll
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.durations import written
 from shared.protocol.events import StreamSettings
-from shared.protocol.reason import HistoryEntry
+from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
+
+UNREAD_MS = 120_000
+"""After how long without reading the online list what is said carries its age: it is read each
+minute."""
 
 
 class Liveness(str, Enum):
@@ -63,20 +68,36 @@ def standing(
 ) -> Standing:
     """Return all that is said of the stream. `listed_at`: when the online list of its domain was
     last read, None if it never was."""
-    stands = phase(record)
+    stands, shown_at = phase(record), _shown_at(record)
     live, live_at = _liveness(record, listed_at)
+    reason = explain(record, now, settings, continuity)
+    if listed_at is not None and now - listed_at > UNREAD_MS:
+        reason = _with_its_age(reason, now, shown_at, listed_at)
     return Standing(
         phase=stands,
         since=_since(record, stands),
         is_confirmed=record.is_recorded and is_confirmed(record),
-        shown_at=_shown_at(record),
+        shown_at=shown_at,
         live=live,
         live_at=live_at,
         wrong=_wrong(record, now, settings, continuity),
         next_attempt_at=_next_attempt_at(record),
         attempts=_attempts(record),
-        reason=explain(record, now, settings, continuity),
+        reason=reason,
     )
+
+
+def _with_its_age(
+    reason: HistoryEntry, now: int, shown_at: int | None, listed_at: int
+) -> HistoryEntry:
+    """Return the cause with the age of what it rests on, which nothing has checked since."""
+    unread = written(now - listed_at)
+    if shown_at is not None:
+        about = {"ago": written(max(now - shown_at, 0)), "unread": unread}
+        return HistoryEntry(Reason.RECORDED_UNCHECKED, about)
+    if reason.code is Reason.NOT_LIVE:
+        return HistoryEntry(Reason.NOT_LIVE_UNCHECKED, {"unread": unread})
+    return reason
 
 
 def is_confirmed(record: StreamRecord) -> bool:

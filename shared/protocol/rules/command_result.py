@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from shared.protocol.command_errors import (
+    SLOT_MISSED,
     AlreadyStarted,
     InDoubt,
     InvalidCommand,
     LiveError,
     LiveNotActivated,
+    NeverSent,
     NoRecordConfig,
     OperatorActionNeeded,
     Retryable,
@@ -40,13 +42,15 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
         transition.add_entry(Reason.LATE_ANSWER, answer=command_retry.live_code_of(sent.answer))
         return
     transition.change(flight=None)
-    transition.add_entry(
-        Reason.SENT,
-        command=flight.command.value,
-        reason=flight.reason.value,
-        session=flight.session,
-        who=flight.who or transition.record.intent.who,
-    )
+    is_sent = not isinstance(sent.answer, NeverSent) or sent.answer.status > 0
+    if is_sent and not command_retry.is_repeat(transition, flight, sent.answer):
+        transition.add_entry(
+            Reason.SENT,
+            command=flight.command.value,
+            reason=flight.reason.value,
+            session=flight.session,
+            who=flight.who or transition.record.intent.who,
+        )
     if isinstance(sent.answer, InDoubt):
         doubt(transition, flight)
     ends = flight.command in ENDS
@@ -163,11 +167,23 @@ def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None
     if intent.wanted and _has_just_come(transition):
         command_retry.retry(transition, flight, answer, Reason.NOT_LIVE_YET)
         return
-    command_retry.remember_answer(transition, flight, answer, Reason.NOT_LIVE)
+    if intent.wanted and _is_contradicted(transition):
+        after = command_retry.delay_after_contradiction(flight.attempts)
+        command_retry.remember_answer(transition, flight, answer, Reason.LISTED_NOT_FOUND)
+        command_retry.enqueue_retry(transition, flight, after=after)
+        return
+    command_retry.remember_answer(transition, flight, answer, Reason.NOT_FOUND)
     if intent.wanted and intent.if_not_live is IfNotLive.FAIL and intent.first_accepted_at is None:
         intent_rules.give_up(transition)
     elif intent.wanted:
         session_rules.mark_refused(transition)
+
+
+def _is_contradicted(transition: Transition) -> bool:
+    """Return True if the online list has shown the stream since Live last answered a start with
+    StreamNotFound, and now Live says so again."""
+    session = transition.record.session
+    return session is not None and transition.record.is_live and session.last_start_not_found
 
 
 def _was_just_interrupted(transition: Transition) -> bool:
@@ -260,11 +276,12 @@ def _over(answer: Accepted | LiveError) -> Reason:
 _CODES: tuple[tuple[type[LiveError], Reason], ...] = (
     (NoRecordConfig, Reason.NO_RECORD_CONFIG),
     (InvalidCommand, Reason.REJECTED),
-    (StreamNotLive, Reason.NOT_LIVE),
+    (StreamNotLive, Reason.NOT_FOUND),
     (AlreadyStarted, Reason.ALREADY),
     (Throttled, Reason.THROTTLED),
     (Unavailable, Reason.UNAVAILABLE),
-    (Retryable, Reason.NEVER_SENT),
+    (NeverSent, Reason.NEVER_SENT),
+    (Retryable, Reason.REFUSED_FOR_NOW),
     (InDoubt, Reason.IN_DOUBT),
     (LiveNotActivated, Reason.LIVE_NOT_ACTIVATED),
     (OperatorActionNeeded, Reason.OPERATOR_ACTION_NEEDED),
@@ -274,6 +291,10 @@ _CODES: tuple[tuple[type[LiveError], Reason], ...] = (
 def _code(answer: Accepted | LiveError) -> Reason:
     if isinstance(answer, LiveError) and answer.code == "InvalidDomain.NotFound":
         return Reason.WRONG_DOMAIN
+    if isinstance(answer, NeverSent) and answer.status:  # Live has answered it after all
+        return Reason.REFUSED_FOR_NOW
+    if isinstance(answer, NeverSent) and answer.code == SLOT_MISSED:
+        return Reason.SLOT_MISSED
     return next(
         (code for kind, code in _CODES if isinstance(answer, kind)), Reason.UNKNOWN_REJECTION
     )

@@ -21,6 +21,11 @@ MAX_RETRY_MS = 30_000
 """No such retry waits longer."""
 MAX_NOT_LIVE_RETRY_MS = 8_000
 """Nor does a start that found no stream where one has just been published."""
+CONTRADICTION_RETRY_MS = 5_000
+"""Before the first retry of a start that found no stream although the online list shows it; twice
+as long before each more."""
+MAX_CONTRADICTION_RETRY_MS = 60_000
+"""No such retry waits longer. A new publish is a new session, and its start goes out at once."""
 MAX_RETRY_AFTER_MS = 30_000
 """The longest wait that Live itself may ask for: a stop must not be held back for minutes."""
 OPERATOR_RETRY_MS = 15_000
@@ -73,6 +78,12 @@ def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
     return backoff
 
 
+def delay_after_contradiction(attempts: int) -> int:
+    """Return the delay before the next start, in ms, of a stream that the online list shows and the
+    recorder does not know: neither will change its mind soon."""
+    return int(min(CONTRADICTION_RETRY_MS * 2 ** min(attempts, 10), MAX_CONTRADICTION_RETRY_MS))
+
+
 def longest_delay_before(attempts: int) -> int:
     """Return how long (ms) an attempt with this many before it may have to wait. The first one
     never waits."""
@@ -82,12 +93,23 @@ def longest_delay_before(attempts: int) -> int:
     return int(max(min(by_operator, MAX_OPERATOR_RETRY_MS), UNKNOWN_RETRY_MS))
 
 
+def is_repeat(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> bool:
+    """Return True for a retry that got the answer of the attempt before. Such lines of history are
+    alike, so that the store counts them as one."""
+    before = transition.record.answer
+    last = (flight.command, live_code_of(answer))
+    return flight.attempts > 0 and before is not None and (before.command, before.code) == last
+
+
 def remember_answer(
     transition: Transition, flight: Flight, answer: Accepted | LiveError, reason: Reason
 ) -> None:
     code, request_id = live_code_of(answer), answer.request_id
+    about = {"command": flight.command.value, "code": code}
+    if not is_repeat(transition, flight, answer):
+        about["request_id"] = request_id
     transition.change(answer=Answer(flight.command, reason, code, request_id, transition.now))
-    transition.add_entry(reason, command=flight.command.value, code=code, request_id=request_id)
+    transition.add_entry(reason, **about)
 
 
 def live_code_of(answer: Accepted | LiveError) -> str:

@@ -19,6 +19,7 @@ from shared.protocol.events import (
     Remarked,
     Reported,
     RestartAsked,
+    SettingsChanged,
     StartAsked,
     StateImported,
     StopAsked,
@@ -42,6 +43,7 @@ from shared.protocol.rules.next_command import next_command
 from shared.protocol.rules.stored_times import over_the_gap, within_reach
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.recording import StreamRecord
+from shared.protocol.stream import Command
 
 
 class Decision(Struct, frozen=True):
@@ -71,6 +73,8 @@ def decide(
     transition = Transition(reachable, now, settings, continuity)
     if settings.observe:
         _withdraw_pending(transition)
+    elif reachable.intent.unsent_stop:
+        _send_observed_stop(transition)
     if not isinstance(event, CommandSettled):
         _pass_time(transition)
     if not idempotency.is_repeated_request(transition, event):
@@ -129,6 +133,8 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             state_import.take_over(transition, event)
         case TimePassed():
             _check(transition, event)
+        case SettingsChanged():
+            session_rules.settings_changed(transition)
         case _:  # pragma: no cover - the union is closed, and mypy knows it
             raise AssertionError(event)
 
@@ -137,9 +143,15 @@ def _withdraw_pending(transition: Transition) -> None:
     """Drop the pending command of a stage that was set to observe meanwhile."""
     pending = transition.record.pending
     if pending is not None:
-        reason = pending.reason.value
-        transition.add_entry(Reason.OBSERVED, command=pending.command.value, reason=reason)
         transition.change(pending=None)
+        transition.observe(pending.command, pending.reason)
+
+
+def _send_observed_stop(transition: Transition) -> None:
+    """Send the stop that was asked, or fell due, while the stage only observed."""
+    intent = transition.record.intent
+    transition.change_intent(unsent_stop=False)
+    transition.enqueue_if_idle(Command.STOP, intent.reason)
 
 
 def _pass_time(transition: Transition) -> None:

@@ -167,7 +167,7 @@ def _stop_missed(transition: Transition) -> bool:
 def unpublished(transition: Transition, event: Unpublished) -> None:
     session = transition.record.session
     if session is None:
-        transition.add_entry(Reason.UNPUBLISHED_TWICE)
+        transition.add_entry(Reason.UNPUBLISHED_UNKNOWN)
         transition.change(
             interrupted_at=transition.now
         )  # whatever it was, its recording may be paused now
@@ -176,7 +176,7 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
     elif event.time < session.began - TOGETHER_MS:
         transition.add_entry(Reason.UNPUBLISHED_LATE)
     elif session.last_unpublish_time is not None and event.time <= session.last_unpublish_time:
-        transition.add_entry(Reason.UNPUBLISHED_TWICE)  # a poll has refuted it since
+        transition.add_entry(Reason.UNPUBLISHED_REFUTED)
     else:
         transition.change_session(last_unpublish_time=event.time)
         _mark_ending(transition, Reason.UNPUBLISHED)
@@ -187,15 +187,23 @@ def mark_refused(transition: Transition) -> None:
     transition.change_session(start_not_found=True, last_start_not_found=True)
     session = transition.record.session
     if session is not None and session.state is SessionState.LIVE:
-        _mark_ending(transition, Reason.NOT_LIVE)
+        _mark_ending(transition)
 
 
-def _mark_ending(transition: Transition, reason: Reason) -> None:
-    transition.add_entry(reason)
+def _mark_ending(transition: Transition, reason: Reason | None = None) -> None:
+    if reason is not None:
+        transition.add_entry(reason)
     transition.change(interrupted_at=transition.now)
     transition.change_session(
         state=SessionState.ENDING, off_since=transition.now, polls=0, absent_at=None
     )
+
+
+def settings_changed(transition: Transition) -> None:
+    """Let the policy and the mode of now decide about a session that goes on: whatever else follows
+    from them follows from the record."""
+    if transition.record.is_live:
+        intent_rules.by_policy(transition)
 
 
 def polled(transition: Transition, event: Polled) -> None:

@@ -69,11 +69,18 @@ class Transition:
         if self._withheld(command, reason, asked):
             return
         if self.settings.observe:
-            self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
+            self.observe(command, reason)
             return
         generation, not_before = self.record.intent.generation, self.now + after
         pending = PendingCommand(command, reason, generation, asked, not_before, attempts, who=who)
         self.change(pending=pending)
+
+    def observe(self, command: Command, reason: Reason) -> None:
+        """Note what a stage that acts would have sent. A start follows from the record once it
+        acts; a stop has to be remembered."""
+        self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
+        if command is Command.STOP and not self.record.intent.wanted:
+            self.change_intent(unsent_stop=True)
 
     def enqueue_if_idle(self, command: Command, reason: Reason) -> None:
         if self.record.pending is None:

@@ -52,6 +52,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     held_until: int | None = None
     held_session: int | None = None
     held_opening_before: int | None = None
+    unsent_stop: bool = False  # a stop of it that a stage which only observes did not send
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):

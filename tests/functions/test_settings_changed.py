@@ -1,0 +1,136 @@
+"""What changes what is wanted or allowed is applied to every live stream within a minute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.protocol import Command, Published, Reason, StartAsked, StopAsked
+from shared.protocol.command_errors import Unavailable
+from shared.protocol.derived.explain import explain
+from tests.conftest import KEY, Clock
+from tests.support.reconciling import ReconcilingStage
+
+RECORDS = [{"match": {"app": "*"}, "on_publish": "record"}]
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock) -> Iterator[ReconcilingStage]:
+    stage = ReconcilingStage(tmp_path, clock)
+    yield stage
+    stage.app.store.close()
+
+
+def apply(stage: ReconcilingStage, mode: str, rules: object = ()) -> None:
+    """Apply a policy to the running stage."""
+    copy = stage.app.store.get_policy()
+    domains = [{"streaming": KEY.domain, "ingest": ["push.example.com"]}]
+    policy = {"domain": domains, "rule": rules, "mode": mode}
+    assert stage.app.store.put_policy(json.dumps(policy), replaces=copy.version if copy else 0)
+    stage.app.policies.forget()
+
+
+def comes_up(stage: ReconcilingStage) -> None:
+    stage.listing.up[KEY] = stage.clock.now // 1000 * 1000
+    stage.happens(Published(stage.listing.up[KEY]))
+
+
+def said(stage: ReconcilingStage) -> list[str]:
+    return [line.entry.code.value for line in stage.app.store.history(KEY, 99)][::-1]
+
+
+def version(stage: ReconcilingStage) -> int:
+    return stage.app.store.load(KEY).version
+
+
+def why(stage: ReconcilingStage) -> tuple[Reason, object]:
+    found = explain(stage.record(), stage.clock.now, stage.app.stream_settings(KEY))
+    return found.code, found.about.get("command")
+
+
+def test_what_is_live_and_wanted_starts_within_a_minute_of_acting(stage: ReconcilingStage) -> None:
+    apply(stage, "observe", RECORDS)
+    comes_up(stage)
+    stage.minute()
+    assert (stage.listing.carried, why(stage)) == ([], (Reason.OBSERVED, "start"))
+    apply(stage, "act", RECORDS)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_it_starts_also_while_the_online_list_cannot_be_read(stage: ReconcilingStage) -> None:
+    apply(stage, "observe", RECORDS)
+    comes_up(stage)
+    stage.listing.listed = Unavailable("ServiceUnavailable")
+    apply(stage, "act", RECORDS)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_a_stop_that_was_asked_while_observing_is_sent_once_the_stage_acts(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "act")
+    comes_up(stage)
+    stage.happens(StartAsked("ann"))
+    apply(stage, "observe")
+    stage.happens(StopAsked("ann"))
+    assert why(stage) == (Reason.OBSERVED, "stop")
+    apply(stage, "act")
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY), (Command.STOP, KEY)]
+    assert said(stage)[-2:] == ["sent", "accepted"]
+    stage.minute()
+    assert len(stage.listing.carried) == 2
+
+
+def test_a_newer_start_takes_the_place_of_a_stop_that_was_only_observed(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "observe")
+    comes_up(stage)
+    stage.happens(StopAsked("ann"))
+    stage.happens(StartAsked("ann"))
+    apply(stage, "act")
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_a_rule_that_begins_to_record_starts_what_is_live(stage: ReconcilingStage) -> None:
+    apply(stage, "act")
+    comes_up(stage)
+    stage.minute()
+    assert stage.listing.carried == []
+    apply(stage, "act", RECORDS)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_nothing_is_decided_anew_while_nothing_has_changed(stage: ReconcilingStage) -> None:
+    apply(stage, "act")
+    comes_up(stage)
+    stage.minute()
+    before = version(stage)
+    stage.minute()
+
+    assert version(stage) == before
+
+
+def test_a_store_of_the_release_before_gets_its_index_within_a_minute(
+    stage: ReconcilingStage,
+) -> None:
+    comes_up(stage)
+    stage.minute()
+    stage.app.store.note(f"decided:{KEY.domain}", "0 of before there was one")
+    before = version(stage)
+    stage.minute()
+
+    assert version(stage) == before + 1
