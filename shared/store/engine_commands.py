@@ -54,6 +54,7 @@ OPTIONAL: Final[Mapping[str, str]] = {
     "CONFIG": "the doctor cannot say how often the engine writes to its disk",
     "ROLE": "of several addresses, one of a replica is left only at the first write; and an answer"
     " counts one replica at the most",
+    "ASKING": "while a cluster moves our slot to another node, what is asked meets an error",
     "WAIT": "no answer says how many replicas have it",
 }
 """What is lost without each."""

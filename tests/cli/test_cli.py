@@ -240,8 +240,8 @@ def test_watch_ends_where_waiting_helps_nobody(person: Person) -> None:
 
 def test_when_it_ends_is_said_where_that_is_known(person: Person) -> None:
     person.publishes("ending")
-    assert "(until 20" in person.says("start", of("ending"), "--max-duration", "2h")
-    assert "(until 20" in person.says("status", of("ending"))
+    person.says("start", of("ending"), "--max-duration", "2h")
+    assert eventually(lambda: "(until 20" in person.says("status", of("ending")))
     assert "until" not in person.says("stop", of("ending"))
 
 

@@ -238,6 +238,7 @@ def test_a_file_has_no_event_but_a_uri() -> None:
         duration_ms=540200,
         start_ms=1763805600000,
         stop_ms=1763806140000,
+        push_args=(("callback_a", "1"),),
     )
 
 
