@@ -52,7 +52,7 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     wanted: bool
     phase: Phase
     since: Annotated[Time | None, Meta(description="since when it is in this phase")]
-    confirmed: Annotated[bool, Meta(description="Live has reported that it records")]
+    confirmed: Annotated[bool, Meta(description="Live has shown that it records")]
     confirmed_at: Annotated[
         Time | None,
         Meta(description="when Live last showed that it records; null unless it is recorded"),

@@ -49,6 +49,7 @@ def test_where_no_report_is_known_to_come_a_second_start_shows_the_recording() -
 
     assert story.sent == ["start", "start"]
     assert (said(story).phase, said(story).reason.code) == (Phase.RECORDING, Reason.ALREADY)
+    assert said(story).is_confirmed
     assert said(story.passes(10 * MINUTE)).wrong is None
     assert story.sent == ["start", "start"]
 

@@ -101,8 +101,10 @@ def _with_its_age(
 
 
 def is_confirmed(record: StreamRecord) -> bool:
+    """Return True if Live has shown that it records this session: by a report, a file, or since it
+    answered a start with TaskAlreadyStarted."""
     confirmation = record.confirmation
-    return confirmation is not None and record.is_started and confirmation.is_confirmed
+    return confirmation is not None and record.is_started and confirmation.is_shown
 
 
 def _liveness(record: StreamRecord, listed_at: int | None) -> tuple[Liveness, int | None]:
