@@ -84,7 +84,7 @@ def test_so_does_a_reconcile_that_sends_what_is_due(edge: Edge) -> None:
 
     options = HandlingOptions(may_send=invocation.has_time)
     dispatcher, nothing_beside = invocation.dispatcher(options), invocation.side_steps({})
-    assert dispatcher.run(edge.app.workers(), invocation.has_time, nothing_beside) == 1
+    assert dispatcher.run(edge.app.workers(), invocation.has_time, nothing_beside) > 0
     assert [command.value for command in edge.live.sent] == ["start"]
     assert [line["stream"] for line in logged(edge.lines)] == [str(LESSON)]
 

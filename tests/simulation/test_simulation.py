@@ -132,7 +132,7 @@ PROMISES = {
     "at rest",
 }
 FOUND = {
-    "promise 1": "adopted start never proved",
+    "promise 1": "what waits is left to the timer",
     "promise 2": "stop not sticky",
     "promise 3": "until taken for minutes later",
     "promise 4": "conflict taken for saved",
