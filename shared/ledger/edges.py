@@ -95,16 +95,22 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
         yield Edge(EdgeKind.WANTED if intent.wanted else EdgeKind.UNWANTED, intent.made_at)
 
 
-def is_recorded(record: StreamRecord) -> bool:
-    """Return True if Live records it, whoever asked for that."""
-    return record.is_recorded or is_unmanaged(record)
+def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
+    """Return True if Live records it, whoever asked for that, or has accepted a start lately enough
+    for its report to be still on its way."""
+    since = wrong_since(record)
+    awaits_proof = record.awaits_proof and (since is None or since > now)
+    return record.is_recorded or awaits_proof or is_unmanaged(record)
 
 
 def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
-    was, is_ = is_recorded(before), is_recorded(after)
+    was = is_taken_as_recorded(before, before.changed_at or now)
+    is_ = is_taken_as_recorded(after, now)
     reopened = was and is_ and before.session_number != after.session_number
     if (was and not is_) or reopened:
         yield Edge(EdgeKind.NOT_RECORDED, _paused_at(before, after, now))
+        if after.awaits_proof:
+            yield Edge(EdgeKind.CAUSE, now, Reason.UNCONFIRMED)
     if (is_ and not was) or reopened:
         yield Edge(EdgeKind.RECORDED, _recorded_at(after, now))
 
@@ -118,7 +124,10 @@ def _recorded_at(record: StreamRecord, now: int) -> int:
 
 
 def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
-    """Return when the recording paused or stopped, as well as anybody knows."""
+    """Return when the recording paused or stopped, as well as anybody knows. A start that nothing
+    has shown for too long never began one."""
+    if after.awaits_proof and after.confirmation is not None:
+        return after.confirmation.at
     report, session = after.last_report, after.session
     if report is not None and not report.recording and report != before.last_report:
         return report.when

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from shared.ledger import Span
+from shared.ledger import Span, edges_between
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
 from shared.protocol import Reason, Reported, StreamSettings
 from shared.protocol.command_errors import NoRecordConfig, Throttled
+from shared.protocol.derived.wrong import UNPROVED_MS
 from shared.protocol.file import File
 from tests.conftest import NOON
 from tests.ledger.accounts import Account
@@ -37,6 +38,22 @@ def test_a_stream_that_is_recorded_at_once_has_no_gap() -> None:
     assert (covered.gaps, covered.ratio) == ((), 1.0)
     assert covered.latency_ms == 2 * SECOND
     assert covered.due_ms == 10 * MINUTE + 2 * SECOND
+
+
+def test_a_start_whose_report_is_on_its_way_is_no_gap() -> None:
+    account = live()
+    account.answer().passes(50 * SECOND)
+    assert gaps(account) == []
+
+
+def test_a_start_that_nothing_shows_for_too_long_began_no_recording() -> None:
+    account = live()
+    account.answer()
+    later = account.now + UNPROVED_MS + SECOND
+    before = account.record
+    account.edges += edges_between(before, before, later, account.settings)
+    account.now = later
+    assert gaps(account) == [(5, UNPROVED_MS // SECOND + 1 - 5, Reason.UNCONFIRMED)]
 
 
 def test_a_stream_that_nobody_wants_is_due_nothing() -> None:
