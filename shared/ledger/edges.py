@@ -98,9 +98,12 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
     """Return True if Live records it, whoever asked for that, or has accepted a start lately enough
     for its report to be still on its way."""
+    if record.is_recorded:
+        return True
+    if not record.awaits_proof:
+        return is_unmanaged(record)
     since = wrong_since(record)
-    awaits_proof = record.awaits_proof and (since is None or since > now)
-    return record.is_recorded or awaits_proof or is_unmanaged(record)
+    return since is None or since > now
 
 
 def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
@@ -143,7 +146,9 @@ def _cause(
 ) -> Iterator[Edge]:
     """Yield a new cause. A command on the wire is none: what kept it waiting stays the cause."""
     cause = _obstacle(after, now, settings)
-    if cause is None or cause.code is Reason.SENT or cause == _obstacle(before, now, settings):
+    if cause is None or cause.code is Reason.SENT:
+        return
+    if cause == _obstacle(before, before.changed_at or now, settings):
         return
     code = str(cause.about.get("code") or cause.about.get("what") or "").replace(" ", "")
     yield Edge(EdgeKind.CAUSE, now, cause.code, code)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shared.ledger import Span, edges_between
+from shared.ledger import EdgeKind, Span, edges_between
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
-from shared.protocol import Reason, Reported, StreamSettings
+from shared.protocol import Reason, Reported, StreamSettings, TimePassed
 from shared.protocol.command_errors import NoRecordConfig, Throttled
-from shared.protocol.derived.wrong import UNPROVED_MS
+from shared.protocol.derived.wrong import UNDECIDED_MS, UNPROVED_MS
 from shared.protocol.file import File
 from tests.conftest import NOON
 from tests.ledger.accounts import Account
@@ -142,6 +142,17 @@ def test_a_file_without_a_stop_lasts_as_long_as_its_duration() -> None:
     account.goes_off().passes(FILE_LATE_MS + MINUTE)
     account.files = (File("a.flv", NOON, None, 3 * MINUTE),)
     assert gaps(account) == [(180, 120, Reason.NO_FILE)]
+
+
+def test_a_session_whose_end_stays_open_for_too_long_is_missing_for_that() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.unpublish()
+    account.now += UNDECIDED_MS + 5 * SECOND  # nobody could poll meanwhile
+    account.happens(TimePassed(may_query_online=False))
+    assert [edge.reason for edge in account.edges if edge.kind is EdgeKind.CAUSE] == [
+        Reason.MAY_HAVE_ENDED
+    ]
 
 
 def test_only_the_stretch_that_was_asked_for_counts() -> None:
