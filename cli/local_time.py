@@ -1,15 +1,18 @@
 """Times of the API as the person reads a clock: in the local time zone, with its offset from UTC.
 
-cli.output passes what it prints through it. The zone is that of the machine, or of the variable TZ.
-A text to be sent back, such as an `until`, stays as the API wrote it.
+cli.output passes what it prints through it, and the report reads and shows its times with it. The
+zone is that of the machine, or of the variable TZ. JSON keeps the times of the API.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 
-_UTC = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
+_UTC = re.compile(
+    r"(?<![A-Za-z0-9_/=.-])(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z(?!\.?[A-Za-z0-9_/-])"
+)
+"""Not where it is part of a name: of a stream, an object or an argument of the push URL."""
 
 
 def local(text: str) -> str:
@@ -18,7 +21,19 @@ def local(text: str) -> str:
 
 
 def _local_time(found: re.Match[str]) -> str:
-    moment = datetime.fromisoformat(found[1]).replace(tzinfo=timezone.utc)
-    whole, offset = moment.astimezone().strftime("%Y-%m-%d %H:%M:%S|%z").split("|")
-    fraction = f".{found[2]}" if found[2] else ""
-    return f"{whole}{fraction}{offset[:3]}:{offset[3:]}"
+    try:
+        at = shown(moment(f"{found[1]}Z"))
+    except (ValueError, OverflowError):  # it only looks like a time
+        return found[0]
+    seconds = len(found[1])  # the fraction follows them, of as many digits as it has
+    return f"{at[:seconds]}{f'.{found[2]}' if found[2] else ''}{at[seconds:]}"
+
+
+def moment(text: str) -> datetime:
+    """Return a time of the API in the local time zone."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
+
+
+def shown(at: datetime) -> str:
+    """Return a time as it is shown, without a fraction of a second: 2026-11-29 20:03:21+08:00."""
+    return at.isoformat(sep=" ", timespec="seconds")

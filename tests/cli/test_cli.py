@@ -33,6 +33,7 @@ from cli.stage_registry import Target, register
 from cli.stream_names import stream_of
 from tests.support.chinese import HALF_WIDTH
 from tests.support.compute_emulator import eventually
+from tests.support.time_zone import in_zone
 
 PUSHED = "push.example.com"
 ELSEWHERE = """
@@ -593,14 +594,30 @@ def test_nothing_wrong_is_said_and_ends_with_0(person: Person) -> None:
     assert "every stream is as wanted" in shown.stdout
 
 
-def test_times_are_local_with_their_offset_from_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Shanghai")
-    time.tzset()
-    try:
+def test_times_are_local_with_their_offset_from_utc() -> None:
+    with in_zone("Asia/Shanghai"):
         assert local("until 2026-11-29T12:03:21.743Z.") == "until 2026-11-29 20:03:21.743+08:00."
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "live.example.com/app/2026-11-29T12:03:21Z: idle",
+        "live.example.com/2026-11-29T12:03:21Z/room1: idle",
+        "record/app/room1-2026-11-29T12:03:21Z.flv  callback_at=2026-11-29T12:03:21Z",
+        "an operator said stop (2026-99-99T12:03:21Z)",
+        "an operator said stop (9999-12-31T23:59:59Z)",
+    ],
+)
+def test_a_name_or_a_note_that_looks_like_a_time_stays_as_it_is(text: str) -> None:
+    """Whoever pushes chooses the name of a stream, and a list shows it."""
+    with in_zone("Asia/Shanghai"):
+        assert local(text) == text
+
+
+def test_a_time_is_local_right_beside_chinese_too() -> None:
+    with in_zone("Asia/Shanghai"):
+        assert local("截至2026-11-29T12:03:21Z，") == "截至2026-11-29 20:03:21+08:00，"
 
 
 def test_registering_leaves_every_other_stage_as_it_is(no_stages: Path) -> None:
