@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from gettext import gettext as _
 from html import escape
-from typing import Any
 
-from cli.report.text import clock, length, local, percent, summary
+from cli.local_time import moment
+from cli.output import Json
+from cli.report.text import clock, length, percent, summary
 
-Json = dict[str, Any]
 _STYLE = """
 :root { color-scheme: light dark; --live: #c9cdd3; --recorded: #2f855a; --gap: #c53030; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
@@ -84,12 +84,12 @@ def _row(row: Json) -> str:
 
 def _time_line(row: Json) -> str:
     """Return three layers: live below, recorded above, gaps from top to bottom."""
-    begin = local(row["start"]).timestamp()
-    whole = max(local(row["stop"]).timestamp() - begin, 1)
+    begin = moment(row["start"]).timestamp()
+    whole = max(moment(row["stop"]).timestamp() - begin, 1)
     rects = []
     for kind, top, height in (("live", 60, 40), ("recorded", 0, 55), ("gaps", 0, 100)):
         for span in row[kind]:
-            left = (local(span["start"]).timestamp() - begin) / whole * 1000
+            left = (moment(span["start"]).timestamp() - begin) / whole * 1000
             width = max(span["ms"] / 1000 / whole * 1000, 1.5)
             name = kind.removesuffix("s")
             rects.append(

@@ -1,12 +1,12 @@
 """How many streams were recorded at once at most, for each day: the bill goes by that.
 
-The report calls it. Days are those of a time zone, by default of this machine.
+The report calls it. Days are those of the local time zone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -18,12 +18,12 @@ class Peak(Struct, frozen=True):
     at: datetime
 
 
-def peaks(spans: Iterable[tuple[datetime, datetime]], zone: tzinfo | None = None) -> list[Peak]:
+def peaks(spans: Iterable[tuple[datetime, datetime]]) -> list[Peak]:
     """Return the peak of each day on which anything was recorded, in order. A recording that goes
     on past midnight counts on either day."""
     by_day: dict[str, Peak] = {}
     running = 0
-    for at, change in _changes(spans, zone):
+    for at, change in _changes(spans):
         running += change
         before = by_day.get(_day(at))
         if running > 0 and (before is None or running > before.streams):
@@ -45,14 +45,12 @@ def _day(at: datetime) -> str:
     return at.date().isoformat()
 
 
-def _changes(
-    spans: Iterable[tuple[datetime, datetime]], zone: tzinfo | None
-) -> list[tuple[datetime, int]]:
+def _changes(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, int]]:
     """Return each beginning and end in order, an end first where both are at once. At each midnight
     what goes on begins anew."""
     found: list[tuple[datetime, int]] = []
     for start, stop in spans:
-        begin, end = start.astimezone(zone), stop.astimezone(zone)
+        begin, end = start.astimezone(), stop.astimezone()
         while begin.date() < end.date():
             midnight = _next_midnight(begin)
             found += [(begin, 1), (midnight, -1)]
@@ -62,6 +60,5 @@ def _changes(
 
 
 def _next_midnight(at: datetime) -> datetime:
-    ordinal = at.date().toordinal() + 1
-    day = datetime.fromordinal(ordinal)
-    return day.astimezone() if at.tzinfo is None else day.replace(tzinfo=at.tzinfo)
+    """Return the midnight after it, whose offset from UTC may be another one."""
+    return datetime.fromordinal(at.toordinal() + 1).astimezone()

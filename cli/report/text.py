@@ -8,32 +8,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from gettext import gettext as _
-from typing import Any
 
+from cli.local_time import moment, shown
+from cli.output import Json
 from cli.report.peak import Peak, of_months, peaks
 
-Json = dict[str, Any]
 _COLUMNS = (
     *("stream", "due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps"),
     *("longest_gap_ms", "longest_gap_start", "longest_gap_reason"),
 )
 
 
-def local(text: str) -> datetime:
-    """Return a time of an answer in the local zone."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
-
-
 def clock(text: str) -> str:
-    """Return a time of an answer as it is shown: local, with its distance from UTC."""
-    return shown(local(text))
-
-
-def shown(at: datetime) -> str:
-    """Return a time with its distance from UTC, as 2026-11-29 20:03:21+08:00."""
-    return at.isoformat(sep=" ", timespec="seconds")
+    """Return a time of an answer as it is shown: local, with its offset from UTC."""
+    return shown(moment(text))
 
 
 def length(ms: int) -> str:
@@ -100,7 +89,7 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
 def day_peaks(streams: Sequence[Json]) -> list[Peak]:
     """Return the peak of recordings of each day."""
     return peaks(
-        (local(span["start"]), local(span["stop"])) for row in streams for span in row["recorded"]
+        (moment(span["start"]), moment(span["stop"])) for row in streams for span in row["recorded"]
     )
 
 

@@ -20,6 +20,7 @@ from shared.ledger import Edge, EdgeKind
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.store.contract import Save
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
+from tests.support.time_zone import in_zone
 
 POLICY = """
 [[domain]]
@@ -140,14 +141,31 @@ def hours(*ends: float) -> tuple[datetime, datetime]:
     return start, stop
 
 
+@pytest.fixture
+def utc() -> Iterator[None]:
+    with in_zone("UTC"):
+        yield
+
+
+@pytest.mark.usefixtures("utc")
 def test_the_peak_of_a_day_is_the_most_at_once() -> None:
     spans = [hours(0, 2), hours(1, 3), hours(2, 4), hours(2.5, 2.6)]
-    assert peaks(spans, timezone.utc) == [Peak(3, AT + timedelta(hours=2.5))]
+    assert peaks(spans) == [Peak(3, AT + timedelta(hours=2.5))]
 
 
+@pytest.mark.usefixtures("utc")
 def test_what_goes_on_past_midnight_counts_on_either_day() -> None:
     midnight = AT + timedelta(hours=12)
-    found = peaks([hours(0, 30), hours(13, 14)], timezone.utc)
+    found = peaks([hours(0, 30), hours(13, 14)])
     assert found == [Peak(1, AT), Peak(2, AT + timedelta(hours=13))]
-    assert peaks([hours(0, 30)], timezone.utc)[1] == Peak(1, midnight)
+    assert peaks([hours(0, 30)])[1] == Peak(1, midnight)
     assert list(of_months(found)) == ["2026-11"]
+
+
+def test_a_day_on_which_the_clocks_change_ends_at_its_own_midnight() -> None:
+    """In Berlin 25 October 2026 has 25 hours: it ends at 23:00 UTC, and began at 22:00."""
+    noon = datetime(2026, 10, 24, 12, tzinfo=timezone.utc)
+    with in_zone("Europe/Berlin"):
+        days = peaks([(noon, noon + timedelta(days=2))])
+    starts = [day.at.astimezone(timezone.utc).strftime("%d %H:%M") for day in days]
+    assert starts == ["24 12:00", "24 22:00", "25 23:00"]
