@@ -21,6 +21,8 @@ from shared.protocol import StreamKey
 TIMEOUT_S = 20.0
 PAGE_ROWS = 1000
 STATE_PAGE_ROWS = 200
+ALL_STREAMS = 1_000_000
+"""More than a stage knows."""
 Json = dict[str, Any]
 
 
@@ -43,6 +45,10 @@ class Api:
         self._timeout_s = timeout_s
         self._headers = {"Accept-Language": language}
 
+    @property
+    def url(self) -> str:
+        return self._url
+
     def ask(self, stream: str, command: str, **body: object) -> Json:
         fields = {name: value for name, value in body.items() if value not in (None, False, "")}
         answer = self._call("POST", f"{_path(stream)}/{command}", body=fields)
@@ -57,10 +63,6 @@ class Api:
         answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
         return _require_fields(self._url, answer, "history")
 
-    @property
-    def url(self) -> str:
-        return self._url
-
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
         """Return the account of one stream, as a report of one row."""
         answer = self._call("GET", f"{_path(stream)}/coverage", query=_given(asked))
@@ -69,17 +71,13 @@ class Api:
 
     def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
         """Yield the report page by page. Each has the same end: the first page says which."""
-        query, page = _given(asked), Json()
-        while page.get("next", "") is not None:
-            answer = self._call("GET", "/v1/report", query=query)
-            page = _require_fields(self._url, answer, "start", "stop", "streams", "next")
-            query |= {"from": page["start"], "to": page["stop"], "cursor": page["next"] or ""}
+        query = _given(asked)
+        for page in self._pages("/v1/report", query, "start", "stop", "streams"):
+            query |= {"from": page["start"], "to": page["stop"]}
             yield page
 
     def files(self, stream: str, limit: int = 100, push_arg: str = "") -> Json:
-        query: dict[str, str | int] = {"limit": limit}
-        if push_arg:
-            query["push_arg"] = push_arg
+        query = _given({"limit": limit, "push_arg": push_arg})
         answer = self._call("GET", f"{_path(stream)}/files", query=query)
         return _require_fields(self._url, answer, "files", "signed")
 
@@ -91,17 +89,15 @@ class Api:
 
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
         """Return the first `limit` streams, read page by page."""
-        query = {name: value for name, value in filters.items() if value}
+        query = _given({**filters, "limit": min(limit, PAGE_ROWS)})
         rows: list[Json] = []
         unreadable: list[Json] = []
-        page: Json = {"next": ""}
-        while page["next"] is not None and len(rows) < limit:
-            params: dict[str, str | int] = {**query, "limit": min(limit - len(rows), PAGE_ROWS)}
-            params |= {"cursor": page["next"]} if page["next"] else {}
-            answer = self._call("GET", "/v1/recordings", query=params)
-            page = _require_fields(self._url, answer, "recordings", "next", "phases")
+        for page in self._pages("/v1/recordings", query, "recordings", "phases"):
             rows += page["recordings"]
             unreadable += page.get("unreadable", ())
+            if len(rows) >= limit:
+                break
+            query["limit"] = min(limit - len(rows), PAGE_ROWS)
         return {**page, "recordings": rows, "unreadable": unreadable}
 
     def policy(self) -> Json:
@@ -134,17 +130,8 @@ class Api:
     def state(self) -> list[Json]:
         """Return the state of every stream that another stage needs, read page by page, with names
         as they are."""
-        rows: list[Json] = []
-        cursor = ""
-        while True:
-            query: dict[str, str | int] = {"limit": STATE_PAGE_ROWS}
-            query |= {"cursor": cursor} if cursor else {}
-            answer = self._call("GET", "/v1/state", query=query, as_sent=True)
-            page = _require_fields(self._url, answer, "streams", "next")
-            rows += page["streams"]
-            if page["next"] is None:
-                return rows
-            cursor = page["next"]
+        pages = self._pages("/v1/state", {"limit": STATE_PAGE_ROWS}, "streams", as_sent=True)
+        return [row for page in pages for row in page["streams"]]
 
     def import_state(self, streams: Sequence[Json]) -> Json:
         answer = self._call("POST", "/v1/state/import", body={"streams": streams})
@@ -164,6 +151,19 @@ class Api:
         """Return why the answering instance rejected callbacks that claim to be about a stream."""
         answer = self._call("GET", "/callbacks/stream/refused", query={"stream": stream})
         return _require_fields(self._url, answer, "refused", "last")
+
+    def _pages(
+        self, path: str, query: Mapping[str, str | int], *names: str, as_sent: bool = False
+    ) -> Iterator[Json]:
+        """Yield each page of an answer, which has these fields. `query` is read anew for each, so
+        that what the caller changes in it meanwhile holds from the next page on."""
+        following: str | None = ""
+        while following is not None:
+            asked = {**query, "cursor": following} if following else query
+            answer = self._call("GET", path, query=asked, as_sent=as_sent)
+            page = _require_fields(self._url, answer, *names, "next")
+            yield page
+            following = page["next"]
 
     def _call(
         self,
@@ -222,7 +222,8 @@ class Api:
             raise NoAnswer(sentence.format(url=self._url, target=target))
 
 
-def _given(asked: Mapping[str, str | None]) -> dict[str, str | int]:
+def _given(asked: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    """Return the query without what was not asked for."""
     return {name: value for name, value in asked.items() if value}
 
 
