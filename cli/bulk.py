@@ -14,7 +14,7 @@ from typing import Any, Literal
 import click
 
 from cli import output
-from cli.api import Api, Json
+from cli.api import ALL_STREAMS, Api, Json
 from cli.confirmation import confirm
 from cli.errors import Failure, NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, FAILED
@@ -23,7 +23,6 @@ from cli.stream_names import Stream
 Command = Literal["start", "stop"]
 MAX_WORKERS = 8
 """Requests at the same time: prod reserves as many instances for the API (env.yaml)."""
-_ALL = 1_000_000
 _PARTS = 3
 
 
@@ -75,7 +74,7 @@ def _matching(api: Api, command: Command, pattern: str) -> Sequence[Json]:
     """Return the streams that the command would change: to stop those that are wanted or recorded,
     or whose record cannot be read; to start those that are not wanted."""
     domain = pattern.partition("/")[0]
-    answer = api.list_recordings(_ALL, domain=None if "*" in domain else domain)
+    answer = api.list_recordings(ALL_STREAMS, domain=None if "*" in domain else domain)
     unreadable = [{"stream": row["stream"], "phase": "?"} for row in answer["unreadable"]]
     stops = [row for row in answer["recordings"] if row["wanted"] or row["phase"] != "idle"]
     starts = [row for row in answer["recordings"] if not row["wanted"]]

@@ -93,9 +93,13 @@ def wrong_words(row: Json) -> str:
     return _("NOT RECORDED, {seconds} s lost").format(seconds=wrong["lost_ms"] // 1000)
 
 
+NOT_AS_WANTED_PHASES = ("failed", "stopping")
+"""The phases of a stream that should be recorded and cannot, or should not and is."""
+
+
 def is_as_wanted(row: Json) -> bool:
     """Return True unless the stream should be recorded and is not, or should not and is."""
-    return not row.get("wrong") and row["phase"] not in ("failed", "stopping")
+    return not row.get("wrong") and row["phase"] not in NOT_AS_WANTED_PHASES
 
 
 def attempt_line(row: Json) -> str:

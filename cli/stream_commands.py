@@ -14,7 +14,7 @@ from gettext import gettext as _
 import click
 
 from cli import bulk, output
-from cli.api import Api, Json
+from cli.api import ALL_STREAMS, Api, Json
 from cli.confirmation import YES
 from cli.errors import NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
@@ -23,7 +23,6 @@ from cli.stage_registry import Target
 from cli.stream_names import Stream, nearest
 from shared.protocol import Phase
 
-_ALL = 1_000_000
 _SERVER_ERROR_STATUS = 500
 """HTTP statuses from here on are errors of the server."""
 CHOICES = {
@@ -234,15 +233,28 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
 @of_stage(changes=False, many=True)
 def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters: str | None) -> int:
     """List the streams that the stage knows, wrong ones first."""
-    answer = api.list_recordings(_ALL if is_wrong else limit, **filters)
-    rows = output.wrong_first(answer["recordings"])
-    shown = [row for row in rows if not (is_wrong and output.is_as_wanted(row))][:limit]
+    answer = (_list_wrong if is_wrong else Api.list_recordings)(api, limit, **filters)
+    shown = output.wrong_first(answer["recordings"])[:limit]
     nothing = _("every stream is as wanted") if is_wrong else _("no streams")
     answer = {**answer, "recordings": shown}
     output.rows(answer, "recordings", output.list_line, as_json, nothing=nothing)
     for row in () if as_json else answer["unreadable"]:
         output.say(output.unreadable_line(row))
     return NOT_AS_WANTED if is_wrong and (shown or answer["unreadable"]) else AS_WANTED
+
+
+def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | None) -> Json:
+    """Return the streams that are not as wanted. The stage knows which are wrong or in such a
+    phase; only for records that cannot be read, if there are any, all streams are listed."""
+    phases = [each for each in output.NOT_AS_WANTED_PHASES if phase in (None, each)]
+    wrong = api.list_recordings(limit, wrong="true", phase=phase, **filters)
+    answers = [wrong, *(api.list_recordings(limit, phase=each, **filters) for each in phases)]
+    rows = {row["stream"]: row for answer in answers for row in answer["recordings"]}
+    codes = [problem["code"] for problem in api.health().get("problems", ())]
+    everything = wrong
+    if "streams_quarantined" in codes:
+        everything = api.list_recordings(ALL_STREAMS, phase=phase, **filters)
+    return {**wrong, "recordings": list(rows.values()), "unreadable": everything["unreadable"]}
 
 
 @click.command()

@@ -1,0 +1,104 @@
+"""`live-record list --wrong`: every stream that is not as wanted, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.exit_codes import AS_WANTED, NOT_AS_WANTED
+from cli.main import main
+from shared.protocol import Command, Reason, StreamKey, StreamRecord
+from shared.protocol.state.command import PendingCommand
+from shared.protocol.state.confirmation import SessionFailure
+from shared.protocol.state.intent import Intent
+from shared.protocol.state.session import Session, SessionState
+from shared.store.contract import Save
+from tests.support.broken_records import break_record
+from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+"""
+AT = now_ms() - 60_000
+WANTED = Intent(generation=1, wanted=True, made_at=AT)
+LIVE = Session(1, AT)
+START = PendingCommand(Command.START, Reason.THROTTLED, 1, AT, AT + 3_600_000, attempts=2)
+STOP = PendingCommand(Command.STOP, Reason.THROTTLED, 1, AT, AT + 3_600_000)
+FAILURE = SessionFailure(1, Reason.NO_RECORD_CONFIG, "CodeConfigNotFound", AT)
+
+
+def key_of(name: str) -> StreamKey:
+    return StreamKey("live.example.com", "app", name)
+
+
+RECORDS = (
+    StreamRecord(key_of("idle")),
+    StreamRecord(key_of("waits"), intent=WANTED),
+    StreamRecord(key_of("lost"), intent=WANTED, session=LIVE, pending=START),
+    StreamRecord(key_of("failed-live"), intent=WANTED, session=LIVE, failure=FAILURE),
+    StreamRecord(
+        key_of("failed-ended"),
+        intent=WANTED,
+        session=Session(1, AT, state=SessionState.ENDED, off_since=AT + 1),
+        failure=FAILURE,
+    ),
+    StreamRecord(key_of("stopping"), intent=Intent(generation=1), session=LIVE, pending=STOP),
+)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[HttpStage]:
+    with http_stage(tmp_path, POLICY) as stage:
+        for record in RECORDS:
+            stage.app.store.save_or_claim(Save(0, record))
+        yield stage
+
+
+def lists(stage: HttpStage, *options: str) -> Result:
+    words = ("list", "--wrong", *options, "--url", stage.url, "--token", TOKEN)
+    return CliRunner().invoke(main, words)
+
+
+def names(result: Result) -> list[str]:
+    lines = result.stdout.splitlines()[1:]
+    return [line.partition("/app/")[2].partition(":")[0] for line in lines]
+
+
+def test_each_stream_that_is_not_as_wanted_is_listed_once_what_is_lost_first(
+    stage: HttpStage,
+) -> None:
+    result = lists(stage)
+    assert result.exit_code == NOT_AS_WANTED
+    assert set(names(result)[:2]) == {"lost", "failed-live"}
+    assert sorted(names(result)[2:]) == ["failed-ended", "stopping"]
+    assert len(names(lists(stage, "--limit", "3"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("phase", "listed"),
+    [
+        ("failed", ["failed-ended", "failed-live"]),
+        ("stopping", ["stopping"]),
+        ("starting", ["lost"]),
+        ("waiting", []),
+    ],
+)
+def test_those_of_one_phase_are_listed(stage: HttpStage, phase: str, listed: list[str]) -> None:
+    result = lists(stage, "--phase", phase)
+    assert result.exit_code == (NOT_AS_WANTED if listed else AS_WANTED)
+    assert sorted(names(result)) == (listed or [""])
+
+
+def test_a_record_that_cannot_be_read_is_not_as_wanted_whatever_its_phase(
+    stage: HttpStage,
+) -> None:
+    break_record(stage.app.store, key_of("waits"))
+    stage.app.store.quarantine(key_of("waits"))
+    result = lists(stage, "--phase", "waiting")
+    assert result.exit_code == NOT_AS_WANTED
+    assert "app/waits: its record cannot be read" in result.stdout
