@@ -73,8 +73,11 @@ def for_each(
 def _matching(api: Api, command: Command, pattern: str) -> Sequence[Json]:
     """Return the streams that the command would change: to stop those that are wanted or recorded,
     or whose record cannot be read; to start those that are not wanted."""
-    domain = pattern.partition("/")[0]
-    answer = api.list_recordings(ALL_STREAMS, domain=None if "*" in domain else domain)
+    domain, _slash, names = pattern.partition("/")
+    if "*" in domain:
+        answer = api.list_recordings(ALL_STREAMS)
+    else:  # the stage finds the streams of an ingest domain under their streaming domain
+        answer, pattern = api.list_recordings(ALL_STREAMS, domain=domain), f"*/{names}"
     unreadable = [{"stream": row["stream"], "phase": "?"} for row in answer["unreadable"]]
     stops = [row for row in answer["recordings"] if row["wanted"] or row["phase"] != "idle"]
     starts = [row for row in answer["recordings"] if not row["wanted"]]

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from fcntl import LOCK_EX, flock
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,9 @@ class Person:
         document: dict[str, Any] = json.loads(self.types(*words, "--json").stdout)
         return document
 
+    def is_recorded(self, name: str) -> bool:
+        return ": recording, " in self.says("status", name)
+
     def publishes(self, stream: str, app: str = "app") -> None:
         self.stack.control("publish", domain=PUSHED, app=app, stream=stream, wait=True)
 
@@ -111,7 +115,7 @@ def test_a_stream_is_started_extended_cut_and_stopped(person: Person) -> None:
     person.publishes("job")
 
     assert "(accepted)" in person.says("start", of("job"))
-    assert eventually(lambda: ": recording, " in person.says("status", of("job")))
+    assert eventually(partial(person.is_recorded, of("job")))
     assert "(already_recording)" in person.says("extend", of("job"), "--max-duration", "5h")
     assert "(accepted)" in person.says("restart", of("job"))
     assert "idle (accepted)" in person.says("stop", of("job"), "--hold", "session")
@@ -561,6 +565,7 @@ def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) ->
         person.publishes(name.rpartition("/")[2])
     for name in names[:2]:
         person.says("start", name)
+    assert all(eventually(partial(person.is_recorded, name)) for name in names[:2])
     unsure = person.types("stop", of("bulk-*"))
     assert unsure.exit_code == WRONG_USAGE
     assert unsure.stdout.splitlines()[1:] == [f"  {name} (recording)" for name in names[:2]]
@@ -570,6 +575,8 @@ def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) ->
     assert stopped.endswith("2 of 2 requests were taken.")
     started = person.json("start", of("bulk-*"), "--yes")
     assert [row["stream"] for row in started["recordings"]] == names
+    by_ingest_domain = person.says("stop", f"{PUSHED}/app/bulk-*", "--yes")
+    assert by_ingest_domain.endswith("3 of 3 requests were taken.")
 
 
 def test_a_pattern_that_names_nothing_or_is_none_is_said(person: Person) -> None:
