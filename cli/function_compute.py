@@ -1,16 +1,22 @@
-"""Function Compute's control API, asked with the operator's own credentials. It reads alone.
+"""Function Compute's control API, asked with the operator's own credentials, and our names in it.
 
-Doctor calls it. A deploy does not: Serverless Devs has the credentials for that.
+Doctor calls it, and a deploy at its end, to name what is left over. It only reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cli.account import Account, Declined, Json, sdk_call
 
+PREFIX: Final = "live-record-"
+"""The names of the functions of all stages begin with it, and end with the name of the stage."""
+ALIAS: Final = "release"
+"""The triggers and routes of a deployed stage point to this alias."""
+UNRESERVED: Final = 40
+"""Instances of a region that stay for the functions without a reservation, of all stages."""
 PAGE_ROWS = 100
 NOT_FOUND = 404
 
@@ -18,6 +24,16 @@ NOT_FOUND = 404
 def address_in(region: str) -> str:
     """Return the address of the API in a region (docs/platform/function-compute.md §6.3)."""
     return f"https://fcv3.{region}.aliyuncs.com"
+
+
+def is_left_over(function: str, stage: str, wanted: Collection[str]) -> bool:
+    """Return True if the function is named as the stage's are, and is none of them: `wanted`.
+
+    The functions of a stage eu-prod end with -prod, too. So a function that is named like one of
+    `wanted`, but for the stage, is another stage's.
+    """
+    is_of_another = function.startswith(tuple(name.removesuffix(stage) for name in wanted))
+    return function.endswith(f"-{stage}") and not is_of_another
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from cli.deploying.description import NOTHING, Version, time_of, version_of
-from cli.deploying.stage import ALIAS
 from cli.errors import Failure
+from cli.function_compute import ALIAS
 
 _ABSENT = re.compile(r"\b\w+(?:NotFound|NotExists?)\b|\bcode: 404\b")
 """How `s` ends where what it is asked for does not exist. For some of it no source has the code

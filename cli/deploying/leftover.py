@@ -12,11 +12,10 @@ from gettext import gettext as _
 from cli.account import Account, Declined
 from cli.deploying.release import is_function
 from cli.deploying.stage import Stage
-from cli.function_compute import FunctionCompute, address_in
+from cli.function_compute import PREFIX, FunctionCompute, address_in, is_left_over
 from cli.runtimes import DEFAULT_REGION
 from shared.outbound.live import Credentials
 
-PREFIX = "live-record-"
 Say = Callable[[str], None]
 
 
@@ -58,7 +57,7 @@ def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
             yield from (
                 trigger.format(name=name, each=each) for each in found if each not in wanted[name]
             )
-        elif name.endswith(f"-{stage.name}"):
+        elif is_left_over(name, stage.name, wanted):
             yield _("the function {name}").format(name=name)
 
 

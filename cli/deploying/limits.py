@@ -16,11 +16,10 @@ from cli import stage_registry
 from cli.api import Api
 from cli.deploying.stage import Stage, stage_named
 from cli.deploying.steps import reserved_in
+from cli.function_compute import UNRESERVED
 
 INSTANCES: Final = 100
 """The default quota of a region (docs/platform/function-compute.md §5)."""
-UNRESERVED: Final = 40
-"""Instances that stay for the functions without a reservation, of all stages."""
 ACCOUNT_RATE: Final = 50
 """Calls a second that Live takes from an account (docs/platform/live.md §1.5)."""
 DEFAULT_RATE: Final = 45

@@ -12,8 +12,8 @@ from gettext import gettext as _
 from cli.deploying.deployed import Commands, Deployed
 from cli.deploying.description import NOTHING, Version, time_of
 from cli.deploying.fingerprints import changed
-from cli.deploying.stage import ALIAS
 from cli.errors import Failure
+from cli.function_compute import ALIAS
 
 Say = Callable[[str], None]
 

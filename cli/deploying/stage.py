@@ -15,6 +15,7 @@ from typing import Any
 from cli import texts
 from cli.deploying import checks
 from cli.errors import Failure
+from cli.function_compute import ALIAS
 from cli.packaging import RUNTIMES
 from cli.paths import ROOT
 from cli.runtimes import DEFAULT_REGION, default_runtime
@@ -22,8 +23,6 @@ from emulator.fc.template import BadTemplate, environments, load_template
 from shared.config import Settings, example_faults, forwarding_faults, load_stage_policy
 from shared.errors import Misconfigured
 
-ALIAS = "release"
-"""The triggers and routes of a deployed stage point to this alias."""
 NEEDED = (
     "STORE",
     "API_TOKENS",

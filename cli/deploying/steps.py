@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from cli.deploying.deployed import Commands, Deployed
 from cli.deploying.rollback import point_alias
-from cli.deploying.stage import ALIAS
 from cli.errors import Failure
+from cli.function_compute import ALIAS
 
 _UNCHANGED = re.compile(r"\bVersionPublishError\b")
 """Function Compute refuses a version of what did not change since the last one."""

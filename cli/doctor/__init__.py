@@ -14,6 +14,7 @@ import click
 from cli import exit_codes, output, stage_registry, texts
 from cli.doctor.snapshot import DEFAULT_INSTANCES, StageRef
 from cli.errors import Failure
+from cli.runtimes import DEFAULT_REGION
 from cli.stage_registry import Target
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class NothingInspected(Failure):
 @click.option(
     "--region",
     envvar="LIVE_RECORD_REGION",
-    default="cn-shanghai",
+    default=DEFAULT_REGION,
     show_default=True,
     help="region in which the stage is deployed",
 )

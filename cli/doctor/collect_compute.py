@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from gettext import gettext as _
 
 from cli.account import Account, Json
-from cli.doctor.compute import ALIAS, LIVE_ROLE, MTS_ROLE, PREFIX
+from cli.doctor.compute import LIVE_ROLE, MTS_ROLE
 from cli.doctor.snapshot import DeployedFunction, Deployment, Unread
 from cli.doctor.sources import Sources
-from cli.function_compute import FunctionCompute
+from cli.function_compute import ALIAS, PREFIX, FunctionCompute
 
 PARALLEL_REQUESTS = 6
 

@@ -10,12 +10,10 @@ from urllib.parse import urlsplit
 
 from cli.doctor.finding import Check, Findings, Kind, fault, nothing, warning
 from cli.doctor.snapshot import Deployment, Snapshot, Unread
+from cli.function_compute import ALIAS, PREFIX, UNRESERVED, is_left_over
 from cli.runtimes import OUT_OF_SUPPORT, WITHOUT_SUPPORTED
 from cli.texts import N_
 
-PREFIX, ALIAS = "live-record-", "release"
-UNRESERVED = 40
-"""Instances that stay for the functions without a reservation."""
 TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "record-command": (),
     "stream-events": (),
@@ -88,9 +86,9 @@ def deployed(snapshot: Snapshot) -> Findings:
     yield from _of_functions(MISSING, wanted - found.keys(), region=deployment.region)
     yield from _of_functions(NO_ALIAS, {name for name in found if found[name].serving is None})
     yield from _of_functions(OLDER, {name for name in found if found[name].is_behind})
-    suffix = f"-{snapshot.stage_name}"
-    others = deployment.functions.keys() - wanted
-    yield from _of_functions(FUNCTION_LEFT, {name for name in others if name.endswith(suffix)})
+    stage = snapshot.stage_name
+    left = {name for name in deployment.functions if is_left_over(name, stage, wanted)}
+    yield from _of_functions(FUNCTION_LEFT, left)
     is_old = any(each.runtime == OUT_OF_SUPPORT for each in found.values())
     if is_old and deployment.region not in WITHOUT_SUPPORTED:
         yield RUNTIME.found(snapshot.deploy_command(), runtime=OUT_OF_SUPPORT)

@@ -40,7 +40,7 @@ def test_after_a_deploy_nothing_is_left_over(deploys: Deploys) -> None:
 def test_a_trigger_and_a_function_that_s_yaml_has_no_more_are_named(deploys: Deploys) -> None:
     functions = deploys.account.functions
     functions["live-record-files-prod"].triggers["http"] = {"triggerName": "http"}
-    for name in ("live-record-old-prod", "live-record-old-staging"):
+    for name in ("live-record-old-prod", "live-record-old-staging", "live-record-files-eu-prod"):
         functions[name] = Function(name, {})
 
     assert [line.partition(" is left over")[0] for line in said(deploys, KEY)] == [

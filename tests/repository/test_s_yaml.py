@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.deploying.limits import INSTANCES, UNRESERVED
+from cli.deploying.limits import INSTANCES
+from cli.function_compute import UNRESERVED
 from emulator.fc.deployment import Deployment, load_deployment
 from emulator.fc.template import environments, load_template
 from shared.config import Settings

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from cli.doctor.compute import ALIAS, LIVE_ROLE, MTS_ROLE, TRIGGERS
+from cli.doctor.compute import LIVE_ROLE, MTS_ROLE, TRIGGERS
 from cli.doctor.finding import Severity
 from cli.doctor.snapshot import DeployedFunction, Deployment, Snapshot
+from cli.function_compute import ALIAS
 
 HOST = "fc.example.com"
 NAME = "live-record-reconcile-prod"
