@@ -5,7 +5,7 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from cli.doctor.finding import Check, Findings, Kind, fault, nothing, warning
@@ -26,7 +26,10 @@ TRIGGERS: Mapping[str, tuple[str, ...]] = {
 """The functions of s.yaml as they are named, and the triggers of each."""
 LIVE_ROLE, MTS_ROLE = "AliyunLiveDefaultRole", "AliyunMTSDefaultRole"
 
-NOT_DEPLOYED = nothing("deployed.local", N_("the stage runs on this machine"))
+ON_THIS_MACHINE = {
+    check: nothing(f"{check}.local", N_("the stage runs on this machine"))
+    for check in ("deployed", "triggers", "reservations", "route", "service-roles")
+}
 MISSING = fault(
     "deployed.missing",
     N_("{functions}: not deployed in {region}. Deploy the stage, or pass --region"),
@@ -59,6 +62,7 @@ RESERVED = warning(
 )
 NO_DOMAIN = fault("route.missing", N_("{host} is no custom domain of Function Compute in {region}"))
 NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to release"))
+NOTHING_RECORDED = nothing("service-roles.nothing", N_("there is no recording configuration"))
 NO_ROLE = warning(
     "service-roles.missing",
     N_(
@@ -77,8 +81,6 @@ NO_MTS_ROLE = warning(
 
 def deployed(snapshot: Snapshot) -> Findings:
     deployment = snapshot.deployment
-    if deployment is None:
-        yield NOT_DEPLOYED.found()
     if not isinstance(deployment, Deployment) or isinstance(snapshot.examined, Unread):
         return
     wanted = set(_names(snapshot))
@@ -154,34 +156,46 @@ def service_roles(snapshot: Snapshot) -> Findings:
     roles = snapshot.service_roles
     if isinstance(roles, Unread) or roles is None:
         return
-    into_oss = [each for domain in snapshot.domains for each in domain.configurations]
-    if LIVE_ROLE not in roles and any(not each.is_vod for each in into_oss):
+    found = [each for domain in snapshot.domains for each in domain.configurations]
+    if not found:
+        yield NOTHING_RECORDED.found()
+    if LIVE_ROLE not in roles and any(not each.is_vod for each in found):
         yield NO_ROLE.found(role=LIVE_ROLE)
-    formats = {each.name for configuration in into_oss for each in configuration.formats}
+    formats = {each.name for configuration in found for each in configuration.formats}
     if MTS_ROLE not in roles and "mp4" in formats:
         yield NO_MTS_ROLE.found(role=MTS_ROLE)
 
 
+def _check(name: str, holds: str, found: Callable[[Snapshot], Findings], *rests_on: str) -> Check:
+    """Return a check for which there is nothing to see if the stage is on this machine."""
+
+    def examine(snapshot: Snapshot) -> Findings:
+        is_local = snapshot.deployment is None
+        yield from [ON_THIS_MACHINE[name].found()] if is_local else found(snapshot)
+
+    return Check(name, holds, examine, rests_on)
+
+
 _RESTS_ON = ("examined", "deployment")
 CHECKS = (
-    Check(
+    _check(
         "deployed",
         N_("every function is deployed, and release points to its newest version"),
         deployed,
-        _RESTS_ON,
+        *_RESTS_ON,
     ),
-    Check("triggers", N_("the triggers are those of s.yaml, and no others"), triggers, _RESTS_ON),
-    Check(
+    _check("triggers", N_("the triggers are those of s.yaml, and no others"), triggers, *_RESTS_ON),
+    _check(
         "reservations",
         N_("at least 40 instances of the region stay unreserved"),
         reservations,
-        ("deployment",),
+        "deployment",
     ),
-    Check("route", N_("the domain leads to release"), route, ("deployment",)),
-    Check(
+    _check("route", N_("the domain leads to release"), route, "deployment"),
+    _check(
         "service-roles",
         N_("Live may write into buckets, and Media Processing where mp4 is recorded"),
         service_roles,
-        ("service_roles",),
+        *("service_roles", "policy", "recordings", "vod"),
     ),
 )

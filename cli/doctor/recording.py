@@ -152,7 +152,7 @@ NOT_LIVE = nothing("recorded.none", N_("no stream that should be recorded is liv
 NO_STREAM = nothing("fresh.none", N_("no stream is live"))
 NO_CONFIGS = {
     check: nothing(f"{check}.nothing", N_("there is no recording configuration"))
-    for check in ("on-demand", "storage", "names", "delay")
+    for check in ("on-demand", "storage", "formats", "names", "delay")
 }
 NO_BUCKETS = {
     check: nothing(f"{check}.nothing", N_("no recording configuration names a bucket"))
@@ -259,6 +259,8 @@ def storage(snapshot: Snapshot) -> Findings:
 
 
 def formats(snapshot: Snapshot) -> Findings:
+    if not any(_configurations(snapshot)):
+        yield NO_CONFIGS["formats"].found()
     asks_others = not isinstance(snapshot.policy, Unread) and bool(
         snapshot.policy.forward_to.on_demand
     )

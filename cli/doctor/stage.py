@@ -19,8 +19,9 @@ ASKED_JUST_NOW = "AskedJustNow"
 """The stage asks Live every few seconds at most, whoever runs doctor."""
 UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
-STALE_MS, LATE_MS = 180_000, 120_000
-"""Reconcile counts as stopped after the first; a due command is late after the second."""
+STALE_MS, LATE_MS = 90_000, 120_000
+"""Reconcile counts as stopped after the first, as for health, whose problem is not shown beside it;
+a due command is late after the second."""
 CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
 """A callback is rejected when the clocks differ by 5 minutes (docs/platform/live.md §3)."""
 RECENT_MS = 3_600_000

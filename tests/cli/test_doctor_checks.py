@@ -792,6 +792,23 @@ def test_forty_streams_of_one_cause_are_one_finding_and_it_leads_to_the_cause() 
     assert found(snapshot, "recording")[0].code == "recording.rule"
 
 
+def test_without_a_recording_configuration_there_is_nothing_to_check() -> None:
+    bare = domain(recordings=[])
+    checks = ("on-demand", "storage", "formats", "names", "delay", "service-roles")
+
+    assert {f.code for f in examine(CHECKS, bare) if f.check in checks} == {
+        f"{check}.nothing" for check in checks
+    }
+
+
+def test_a_timer_that_health_tells_of_is_not_said_to_be_well() -> None:
+    """Health tells of it after 90 s (SILENT_MS)."""
+    problem = {"code": "reconcile_silent", "text": "", "fix": "", "stops_commands": False}
+    late = {**HEALTH, "reconciled_ms_ago": 95_000, "problems": [problem]}
+
+    assert [f.code for f in found(replace(HEALTHY, health=late), "timer")] == ["timer.stopped"]
+
+
 def test_everything_that_can_be_found_is_shown_to_be_found() -> None:
     shown = {f.code for *_, change in CASES for f in examine(CHECKS, change())}
     assert {kind.code for kind in kinds() if kind.severity is not Severity.NOTHING} - shown == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +18,7 @@ from cli.doctor.bucket import bucket
 from cli.doctor.collect_compute import read_deployment, read_service_roles
 from cli.doctor.compute import CHECKS, LIVE_ROLE, MTS_ROLE, TRIGGERS
 from cli.doctor.finding import Severity, examine
-from cli.doctor.snapshot import Deployment, StageRef, Unread
+from cli.doctor.snapshot import Deployment, Domain, StageRef, Unread
 from cli.doctor.sources import Sources
 from cli.function_compute import FunctionCompute
 from emulator.fc.template import load_template
@@ -29,7 +29,7 @@ from emulator.fc_control.server import running
 from shared.outbound.live import Credentials
 from tests.cli.test_doctor_checks import EXAMINED, HEALTHY
 from tests.support.deploys import ROOT, Deploys, ready_account
-from tests.support.doctor_compute import NAME, RECONCILE, ROLES
+from tests.support.doctor_compute import GOOD, NAME, RECONCILE, ROLES
 
 CREDENTIALS = Credentials("id", "secret")
 
@@ -57,13 +57,12 @@ def sources(compute: str) -> Sources:
 
 def found(deployment: Deployment | Unread | None, **more: object) -> dict[str, Severity]:
     """Return the code of each finding that is not ok."""
+    parts = {"deployment": deployment, "service_roles": ROLES, **more}
     snapshot = replace(
         HEALTHY,
         stage_ref=StageRef("https://record.example.com", "--stage prod"),
         examined={**EXAMINED, "stage": "prod"},
-        deployment=deployment,
-        service_roles=ROLES,
-        **more,  # type: ignore[arg-type] # fields of a Snapshot
+        **parts,  # type: ignore[arg-type] # fields of a Snapshot
     )
     findings = examine(CHECKS, snapshot)
     return {each.code: each.severity for each in findings if each.severity is not Severity.OK}
@@ -129,10 +128,27 @@ def test_a_permission_that_is_missing_is_named_and_the_checks_are_unknown() -> N
 def test_nothing_is_asked_about_a_stage_on_this_machine() -> None:
     assert read_deployment(sources("")) is None
     assert read_service_roles(sources("")) is None
-    assert found(None) == {"deployed.local": Severity.NOTHING}
+    assert found(None, service_roles=None) == {
+        f"{check.name}.local": Severity.NOTHING for check in CHECKS
+    }
 
 
 # --- Alibaba Cloud's own roles
+
+
+def of_roles(domains: Sequence[Domain]) -> dict[str, Severity]:
+    """Return what is found where neither of the two roles exists."""
+    all_of_them = found(GOOD, service_roles=frozenset(), domains=domains)
+    return {code: each for code, each in all_of_them.items() if code.startswith("service-roles")}
+
+
+def test_roles_are_not_said_to_be_well_where_what_needs_them_is_not_known() -> None:
+    unread = Unread("its configurations", "NeverSent", "live:DescribeLiveRecordConfig", "NeverSent")
+    unknown = [replace(HEALTHY.domains[0], recordings=unread)]
+    nothing = [replace(HEALTHY.domains[0], recordings=[])]
+
+    assert of_roles(unknown) == {"service-roles.unknown": Severity.UNKNOWN}
+    assert of_roles(nothing) == {"service-roles.nothing": Severity.NOTHING}
 
 
 class Ram(BaseHTTPRequestHandler):
