@@ -162,13 +162,17 @@ NO_BUCKETS = {
 
 def coverage(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
-        is_whole = not isinstance(domain.recordings, Unread) and not isinstance(domain.vod, Unread)
-        if is_whole and not domain.configurations:
-            create = f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"
-            yield NONE.found(snapshot.fix_command(create), domain=domain.name)
-        elif is_whole and not isinstance(snapshot.policy, Unread):
-            yield from _missing(snapshot, domain, snapshot.policy)
-            yield from _by_hand(snapshot, domain, snapshot.policy)
+        yield from _uncovered(snapshot, domain)
+
+
+def _uncovered(snapshot: Snapshot, domain: Domain) -> Iterator[Finding]:
+    is_whole = not isinstance(domain.recordings, Unread) and not isinstance(domain.vod, Unread)
+    if is_whole and not domain.configurations:
+        create = f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"
+        yield NONE.found(snapshot.fix_command(create), domain=domain.name)
+    elif is_whole and not isinstance(snapshot.policy, Unread):
+        yield from _missing(snapshot, domain, snapshot.policy)
+        yield from _by_hand(snapshot, domain, snapshot.policy)
 
 
 def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
@@ -439,10 +443,11 @@ def _of_cause(
     domain, key, row = same[0]
     names = [str(key) for _domain, key, _row in same]
     streams, why, fix = _counted(names), row["reason"]["text"], _starts(snapshot, names)
+    if code == NO_CONFIG and domain.configuration(key.app, key.stream):
+        return CONFIG_CAME_LATER.found(fix, streams=streams)
     if code == NO_CONFIG:
-        if domain.configuration(key.app, key.stream):
-            return CONFIG_CAME_LATER.found(fix, streams=streams)
-        return NOT_RECORDED.found(because="recording", streams=streams, why=why)
+        cause = "recording" if any(_uncovered(snapshot, domain)) else ""
+        return NOT_RECORDED.found(because=cause, streams=streams, why=why)
     if code in CAUSES:
         return NOT_RECORDED.found(because=CAUSES[code], streams=streams, why=why)
     return NOT_RECORDED.found("" if code in RETRIED else fix, streams=streams, why=why)

@@ -59,18 +59,27 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield what is wrong first, each cause with its consequences, and then the rest."""
     width = max((len(finding.check) for finding in findings), default=0)
-    roots = [finding for finding in findings if not finding.because]
+    roots = _roots(findings)
+    follow = [finding for finding in findings if finding not in roots]
     wrong = [finding for finding in roots if finding.severity > Severity.NOTHING]
     last_of = {finding.check: finding for finding in wrong}
     for finding in wrong:
         yield from _wrong(finding, width)
         if last_of[finding.check] is finding:
-            yield from _consequences(findings, finding.check, width)
+            yield from _consequences(follow, finding.check, width)
     for finding in roots:
         if finding not in wrong:
             yield _line(finding, width)
     yield ""
     yield _summary(findings)
+
+
+def _roots(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that have a line of their own: those without a cause, and those whose
+    cause has none, since no other line would show them."""
+    wrong = [finding for finding in findings if finding.severity > Severity.NOTHING]
+    causes = {finding.check for finding in wrong if not finding.because}
+    return [finding for finding in findings if finding.because not in causes]
 
 
 def _line(finding: Finding, width: int) -> str:
@@ -106,13 +115,13 @@ def _wrong(finding: Finding, width: int) -> Iterator[str]:
         yield f"{'':{_word_width()}}  {'':{width}}  {fix}"
 
 
-def _consequences(findings: Sequence[Finding], root: str, width: int) -> Iterator[str]:
-    """Yield what follows from the finding of the check `root`, and then in one line what could not
-    be checked because of it."""
+def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[str]:
+    """Yield those that follow from the finding of the check `root`, and then in one line what could
+    not be checked because of it."""
     indent = f"{'':{_word_width()}}  {'':{width}}  "
-    follow = [finding for finding in findings if finding.because == root]
-    unknown = [finding.check for finding in follow if finding.severity is Severity.UNKNOWN]
-    for finding in follow:
+    same = [finding for finding in follow if finding.because == root]
+    unknown = [finding.check for finding in same if finding.severity is Severity.UNKNOWN]
+    for finding in same:
         if finding.severity is not Severity.UNKNOWN:
             yield indent + _("therefore: {text}").format(text=printable(finding.text))
     if unknown:
@@ -120,7 +129,7 @@ def _consequences(findings: Sequence[Finding], root: str, width: int) -> Iterato
 
 
 def _summary(findings: Sequence[Finding]) -> str:
-    roots = [finding for finding in findings if not finding.because]
+    roots = _roots(findings)
     faults = sum(finding.severity is Severity.FAULT for finding in roots)
     warnings = sum(finding.severity is Severity.WARNING for finding in roots)
     unknown = len({f.check for f in findings if f.severity is Severity.UNKNOWN})

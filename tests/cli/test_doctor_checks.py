@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cli.doctor import report
 from cli.doctor.checks import CHECKS, kinds
 from cli.doctor.finding import Finding, Severity, examine, worst
 from cli.doctor.snapshot import (
@@ -790,6 +791,27 @@ def test_forty_streams_of_one_cause_are_one_finding_and_it_leads_to_the_cause() 
     assert (finding.because, finding.fix) == ("recording", "")
     assert "40 streams, such as" in finding.text
     assert found(snapshot, "recording")[0].code == "recording.rule"
+
+
+def test_a_stream_that_no_configuration_covers_is_shown_even_where_its_rule_has_one() -> None:
+    """A configuration covers some of the rule's streams, and so the check recording is ok."""
+    snapshot = replace(
+        domain(online=ONLINE, recordings=[replace(CONFIGURATION, app="classics")]),
+        listed=listed(NO_CONFIG, "failed"),
+    )
+
+    assert found(snapshot, "recording") == []
+    assert [finding.because for finding in found(snapshot, "recorded")] == [""]
+
+
+def test_what_follows_from_a_check_that_is_well_by_now_has_a_line_of_its_own() -> None:
+    """The stage acts again, and the stream still waits since it observed."""
+    snapshot = replace(domain(online=ONLINE), listed=listed("observed", "waiting"))
+    lines = list(report.lines(examine(CHECKS, snapshot)))
+
+    assert found(snapshot, "policy") == []
+    assert lines[0].split()[:2] == ["fault", "recorded"]
+    assert lines[-1].startswith("1 fault, ")
 
 
 def test_without_a_recording_configuration_there_is_nothing_to_check() -> None:
