@@ -24,6 +24,8 @@ STATE_PAGE_ROWS = 200
 ALL_STREAMS = 1_000_000
 """More than a stage knows."""
 Json = dict[str, Any]
+ENDED_ON_PURPOSE = ("held", "asked_stop", "time_over")
+"""Reasons of a live stream that is not recorded since somebody, or its own end, stopped that."""
 
 
 class Api:

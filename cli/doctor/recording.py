@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 
+from cli.api import ENDED_ON_PURPOSE
 from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODES
@@ -401,7 +402,6 @@ def _wanted(
 ON_ITS_WAY_MS = 5_000
 """A stream is recorded within this time of its publish, if all is well."""
 NOT_RECORDED_PHASES = {"idle", "failed", "waiting", "queued", "starting"}
-DELIBERATE_REASONS = {"held", "asked_stop", "time_over"}
 
 
 def _unrecorded(
@@ -423,7 +423,7 @@ def _unrecorded(
 
 
 def _is_unrecorded(row: Json) -> bool:
-    return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in DELIBERATE_REASONS
+    return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in ENDED_ON_PURPOSE
 
 
 CAUSES = {

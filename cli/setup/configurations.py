@@ -13,6 +13,7 @@ from gettext import gettext as _
 from typing import Any, Literal
 
 from cli.account import Account, Declined, rows_at
+from shared.protocol import StreamKey
 
 Kind = Literal["stream", "record", "oss", "vod"]
 Value = Mapping[str, Any]
@@ -77,6 +78,11 @@ class ConfigTarget:
     def streams(self) -> str:
         """Return the stream's name, "*" for all."""
         return self.stream or "*"
+
+    def covers(self, key: StreamKey) -> bool:
+        """Return True if it is a recording configuration for this stream."""
+        is_there = self.is_recording and self.domain == key.domain
+        return is_there and self.app in ("*", key.app) and self.streams in ("*", key.stream)
 
 
 def read(account: Account, target: ConfigTarget) -> Value | None:

@@ -7,10 +7,10 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
 from gettext import gettext as _
 
 from cli.account import Account
+from cli.api import ENDED_ON_PURPOSE, Json
 from cli.errors import Failure
 from cli.setup.configurations import ConfigTarget, online
 from cli.setup.stage import Stage
@@ -19,7 +19,7 @@ from shared.protocol import StreamKey
 EVERY_S = 5.0
 """s between two looks."""
 LOOKS = 24
-"""So often at the most: reconcile decides each live stream anew within a minute."""
+"""The most looks after the first: reconcile decides each live stream anew within a minute."""
 MOST_STREAMS = 100_000
 _SHOWN = 3
 
@@ -27,18 +27,17 @@ _SHOWN = 3
 def await_recorded(
     stage: Stage, account: Account, target: ConfigTarget, wait: Callable[[float], None]
 ) -> None:
-    """Return once the stage records every live stream of the configuration that a rule records.
+    """Return once the stage records every live stream of the configuration that a rule records, but
+    for those that somebody has stopped or whose time is over.
 
     Raise Failure if it does not: to go on would lose their recordings.
     """
-    missing = list(_not_recorded(stage, account, target))
-    for _look in range(LOOKS):
-        if not missing:
-            return
+    looks = 0
+    while missing := list(_not_recorded(stage, account, target)):
+        if looks == LOOKS:
+            raise Failure(_refusal(target, missing))
         wait(EVERY_S)
-        missing = list(_not_recorded(stage, account, target))
-    if missing:
-        raise Failure(_refusal(target, missing))
+        looks += 1
 
 
 def _refusal(target: ConfigTarget, missing: list[str]) -> str:
@@ -55,9 +54,13 @@ def _refusal(target: ConfigTarget, missing: list[str]) -> str:
 
 def _not_recorded(stage: Stage, account: Account, target: ConfigTarget) -> Iterator[str]:
     rows = stage.api.list_recordings(MOST_STREAMS, domain=target.domain)["recordings"]
-    recorded = {row["stream"] for row in rows if row["phase"] == "recording"}
+    settled = {row["stream"] for row in rows if _is_settled(row)}
     for app, stream in online(account, target.domain):
         key = StreamKey(target.domain, app, stream)
-        is_covered = fnmatchcase(app, target.app) and fnmatchcase(stream, target.streams)
-        if is_covered and stage.policy.rule(key).records_on_publish and str(key) not in recorded:
+        is_due = target.covers(key) and stage.policy.rule(key).records_on_publish
+        if is_due and str(key) not in settled:
             yield str(key)
+
+
+def _is_settled(row: Json) -> bool:
+    return row["phase"] == "recording" or row["reason"]["code"] in ENDED_ON_PURPOSE

@@ -170,6 +170,17 @@ def test_a_stage_that_cannot_record_does_not_take_over_from_live(operator: Opera
     assert operator.unrecorded == []
 
 
+def test_a_stream_that_somebody_stopped_is_not_waited_for(operator: Operator) -> None:
+    operator.does()
+    stopped = operator.publish()
+    operator.does("--act")
+    operator.api.ask(f"live.example.com/app/{stopped}", "stop")
+    operator.reconcile()
+    operator.does("--observe")
+
+    assert (operator.on_demand, operator.mode) == (AUTOMATIC, "observe")
+
+
 def test_what_was_interrupted_is_resumed_by_the_same_command(
     operator: Operator,
 ) -> None:
