@@ -89,9 +89,10 @@ def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
 
     Callbacks come first: a stage that hears nothing must not take over from Live.
     """
-    plan, configurations = Plan(), Plan()
+    plan, configurations, targets = Plan(), Plan(), list[ConfigTarget]()
     for domain in stage.policy.domains:
         present = list(recordings(account, domain.streaming))
+        targets += [target for target, _value in present]
         _Recordings(stage, domain, options, configurations).compare(present)
         asks = any(value.get("OnDemand") == ASKS for _, value in present)
         callbacks = _Callbacks(stage, options, plan)
@@ -101,7 +102,7 @@ def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
     if options.mode is not None and options.mode is not stage.mode:
         plan.mode = options.mode
     plan.blocked += configurations.blocked
-    plan.notes += [*configurations.notes, *_by_hand(stage)]
+    plan.notes += [*configurations.notes, *_by_hand(stage, targets)]
     if (options.mode or stage.mode) is Mode.OBSERVE:
         plan.later = configurations.changes
     else:
@@ -109,12 +110,14 @@ def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
     return plan
 
 
-def _by_hand(stage: Stage) -> Iterator[str]:
-    """Yield a note for each stream that somebody asked for, that no rule names and that Live has no
-    recording configuration for."""
+def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
+    """Yield a note for each stream that somebody asked for, that no rule names and that none of
+    Live's recording configurations covers."""
     for row in stage.api.list_recordings(MOST_STREAMS, phase="failed")["recordings"]:
         key = StreamKey.parse(row["stream"])
-        if row["reason"]["code"] == "no_record_config" and not stage.policy.rule(key).may_record:
+        is_refused = row["reason"]["code"] == "no_record_config"
+        is_covered = any(target.covers(key) for target in targets)
+        if is_refused and not is_covered and not stage.policy.rule(key).may_record:
             yield _(
                 "{stream} was asked for by hand, and Live has no recording configuration for it."
                 ' Add a rule that matches it to policy.toml, with on_publish = "on_request" to'

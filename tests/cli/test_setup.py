@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from cli import stage_registry
 from cli.account import Account, account_at
+from cli.api import Api
+from cli.errors import Failure
 from cli.main import main
 from cli.setup.configurations import ConfigTarget, read, recordings, write
 from cli.stage_registry import Target, register
@@ -161,6 +164,20 @@ def test_a_second_run_has_nothing_to_do_and_sends_nothing(person: Person) -> Non
     wrote = person.wrote()
     assert person.does().strip() == "stage dev\nnothing to do"
     assert person.wrote() == wrote
+
+
+def test_a_stream_that_somebody_asked_for_is_noted_until_a_configuration_covers_it(
+    person: Person,
+) -> None:
+    person.does()
+    Remote(person.stage.live, app="yard").publish("walk", wait=True)
+    with suppress(Failure):  # it is refused, since no recording configuration covers it
+        Api(person.stage.url, TOKEN).ask(f"{YARD}/walk", "start")
+    assert f"note: {YARD}/walk was asked for by hand" in person.does()
+
+    value = read(person.account, APP)
+    write(person.account, ConfigTarget("oss", RECORD.domain, "yard", "*"), None, value)
+    assert "by hand" not in person.types("--yes").output
 
 
 def test_without_a_yes_nothing_is_changed(person: Person) -> None:
