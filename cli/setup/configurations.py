@@ -100,23 +100,21 @@ def read(account: Account, target: ConfigTarget) -> Value | None:
 
 def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Value]]:
     """Yield the recording configurations of a streaming domain, for OSS and VOD; raise Declined."""
-    for row in _pages(account, "DescribeLiveRecordConfig", domain, "LiveAppRecordList"):
+    oss = ("LiveAppRecordList", "LiveAppRecord")
+    vod = ("LiveRecordVodConfigs", "LiveRecordVodConfig")
+    for row in _pages(account, "DescribeLiveRecordConfig", domain, oss):
         yield _target_of("oss", domain, row), _oss(row)
-    for row in _pages(account, "DescribeLiveRecordVodConfigs", domain, "LiveRecordVodConfigs"):
+    for row in _pages(account, "DescribeLiveRecordVodConfigs", domain, vod):
         yield _target_of("vod", domain, row), _vod(row)
 
 
 def online(account: Account, domain: str) -> Iterator[tuple[str, str]]:
     """Yield application and name of each live stream of a streaming domain; raise Declined."""
     filters = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
-    page, more = 0, True
-    while more:
-        page += 1
-        params = {"DomainName": domain, "PageNum": page, "PageSize": LIST_ROWS, **filters}
-        answer = account.ask("DescribeLiveStreamsOnlineList", **params)
-        rows = rows_at(answer, "OnlineInfo", "LiveStreamOnlineInfo")
-        yield from ((str(row.get("AppName")), str(row.get("StreamName"))) for row in rows)
-        more = len(rows) == LIST_ROWS
+    names = ("OnlineInfo", "LiveStreamOnlineInfo")
+    action = "DescribeLiveStreamsOnlineList"
+    for row in _pages(account, action, domain, names, LIST_ROWS, **filters):
+        yield str(row.get("AppName")), str(row.get("StreamName"))
 
 
 def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:
@@ -233,15 +231,22 @@ def _present_fields(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: row[name] for name in names if row.get(name) not in (None, "")}
 
 
-def _pages(account: Account, action: str, domain: str, outer: str) -> Iterator[Mapping[str, Any]]:
+def _pages(
+    account: Account,
+    action: str,
+    domain: str,
+    names: tuple[str, str],
+    size: int = PAGE_ROWS,
+    **filters: str,
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of all pages; `names` are those of the list and of a row in the answer."""
     page, more = 0, True
-    inner = outer.removesuffix("List").removesuffix("s")
     while more:
         page += 1
-        answer = account.ask(action, DomainName=domain, PageNum=page, PageSize=PAGE_ROWS)
-        rows = rows_at(answer, outer, inner)
+        params = {"DomainName": domain, "PageNum": page, "PageSize": size, **filters}
+        rows = rows_at(account.ask(action, **params), *names)
         yield from rows
-        more = len(rows) == PAGE_ROWS
+        more = len(rows) == size
 
 
 def _needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
