@@ -360,6 +360,15 @@ def _ask_withholds_the_start() -> tuple[Patch, ...]:
     return ((on_demand, "_decide", answered), (recording_status, "remarked", remarked))
 
 
+def _pauses_overlooked() -> tuple[Patch, ...]:
+    """Say that it is recorded, whatever Live has reported since it was shown."""
+
+    def goes_on(record: StreamRecord) -> bool:
+        return record.is_started and record.is_live
+
+    return ((StreamRecord, "_goes_on", property(goes_on)),)
+
+
 def _hold_lost() -> tuple[Patch, ...]:
     return ((commands, "StopAsked", lambda who, **body: StopAsked(who, **(body | {"hold": 1}))),)
 
@@ -518,6 +527,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("recording callbacks not proved", _recordings_unproved),
         Bug("on-demand ask not answered", _asks_unanswered),
         Bug("an unsigned ask withholds the start", _ask_withholds_the_start),
+        Bug("a reported pause overlooked", _pauses_overlooked),
         Bug("hold lost on its way", _hold_lost),
         Bug("timer only drains", _timer_only_drains),
         Bug("what waits is left to the timer", _left_to_the_timer),

@@ -46,6 +46,7 @@ CHECKED = 15_000
 """A check that is due so soon is not left to the timer."""
 TOGETHER_MS = 5_000
 REPORTED_LATE = 60_000
+"""A report may be read so long after it was made."""
 _ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 _LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
 _ASKED_START = (Reason.ASKED_START, Reason.ASKED_AGAIN)
@@ -127,19 +128,22 @@ class Judge:
         self._expect_check(before, after)
         if not_held := broken(after):
             raise Broken("invariant", ", ".join(not_held))
-        self._judge_words(after)
+        self._judge_words(process, after)
         self.sim.story_of(process, before, after)
 
-    def _judge_words(self, record: StreamRecord) -> None:
-        """Judge that what is said to be recorded is, or stopped since Live last showed it. A report
-        may be read long after it was made, and says so only where Live gives its time."""
+    def _judge_words(self, process: Process, record: StreamRecord) -> None:
+        """Judge what is said of a recording: Live has recorded the stream since it was last shown
+        to, and no report of a pause is overlooked."""
         said = standing(record, self.sim.clock(), StreamSettings())
         if said.phase is not Phase.RECORDING or said.shown_at is None:
             return
-        spans = [one for one in self.sim.live.intervals if one.stream == _stream(record.key)]
+        stream, watch = _stream(record.key), self.watch(record.key)
+        is_paused = _reports_pause(process, record.key) and not self.sim.live.is_recording(stream)
+        if is_paused and not watch.skewed:
+            raise Broken("protocol", "it is said to be recorded, and Live reported a pause")
         shown_at = said.shown_at - REPORTED_LATE
+        spans = [one for one in self.sim.live.intervals if one.stream == stream]
         believed = any(span.end is None or span.end >= shown_at for span in spans)
-        watch = self.watch(record.key)
         if not (believed or watch.skewed or watch.misled or self._is_excused(record.key, shown_at)):
             raise Broken("protocol", "it is said to be recorded, and it was not lately")
 
@@ -535,6 +539,13 @@ def _repeats(process: Process) -> bool:
     nothing."""
     asked = process.request.asked
     return asked is not None and asked.idempotency_key is not None
+
+
+def _reports_pause(process: Process, key: StreamKey) -> bool:
+    """Return True if the request is Live's own report that it has paused this recording."""
+    request = process.request
+    is_pause = (request.fields or {}).get("event") == "record_paused"
+    return is_pause and not request.genuine and request.key == key
 
 
 def _is_of(session: Session, since: int) -> bool:

@@ -168,6 +168,22 @@ def test_the_check_of_each_promise_can_fail(promise: str) -> None:
     assert result.broken.promise == promise
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("bug", "words"),
+    [
+        ("a reported pause overlooked", "it is said to be recorded, and Live reported a pause"),
+        ("adopted start never proved", "it is said to be recorded, and it was not lately"),
+    ],
+)
+def test_the_checks_of_what_is_said_can_fail(bug: str, words: str) -> None:
+    result = found(bug, range(500))
+
+    assert result is not None
+    assert result.broken is not None
+    assert result.broken.words == words
+
+
 def test_every_kind_of_fault_is_counted_also_where_none_struck() -> None:
     answer = Report().figures()["faults_by_kind"]
 
