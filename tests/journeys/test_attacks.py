@@ -12,17 +12,9 @@ import requests
 from cli.local.stack import running
 from emulator.live import Remote
 from shared.inbound.live_callbacks import sign
-from tests.support.journey import DOMAIN, INGEST, PATIENCE, Stage
+from tests.support.journey import CLASSES_ARE_RECORDED, DOMAIN, PATIENCE, Stage
 
 pytestmark = pytest.mark.slow
-POLICY = """
-[[domain]]
-streaming = "live.example.com"
-ingest = ["push.example.com"]
-[[rule]]
-match = { domain = "live.example.com", app = "app", stream = "class*" }
-on_publish = "record"
-"""
 MAX_ANSWER_BYTES = 64 * 1024
 
 
@@ -30,18 +22,14 @@ MAX_ANSWER_BYTES = 64 * 1024
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     policy = folder / "policy.toml"
-    policy.write_text(POLICY)
+    policy.write_text(CLASSES_ARE_RECORDED)
     with running(folder, policy=policy, rtmp_port=0) as stack:
         yield Stage(stack, Remote(stack.live))
 
 
-def now_s(here: Stage) -> int:
-    return int(here.live.get("clock")["now_ms"]) // 1000
-
-
 def replay(here: Stage, stream: str, **fields: object) -> int:
     """Send a recording callback with a captured pair; return the status."""
-    second = str(now_s(here))
+    second = str(here.now_s())
     host = here.stack.fc.removeprefix("http://")
     body = {"domain": DOMAIN, "app": "app", "stream": stream, **fields}
     return requests.post(
@@ -50,20 +38,6 @@ def replay(here: Stage, stream: str, **fields: object) -> int:
         headers={
             "ALI-LIVE-TIMESTAMP": second,
             "ALI-LIVE-SIGNATURE": sign(host, second, "dev-record-key-0000"),
-        },
-        timeout=PATIENCE,
-    ).status_code
-
-
-def replay_publish(here: Stage, stream: str, *, ahead_s: int) -> int:
-    second = str(now_s(here))
-    query = {"action": "publish", "app": INGEST, "appname": "app", "id": stream}
-    return requests.get(
-        f"{here.stack.fc}/callbacks/stream/dev-path",
-        params={**query, "time": str(int(second) + ahead_s)},
-        headers={
-            "ALI-LIVE-TIMESTAMP": second,
-            "ALI-LIVE-SIGNATURE": sign(INGEST, second, "dev-stream-key-0000"),
         },
         timeout=PATIENCE,
     ).status_code
@@ -105,8 +79,12 @@ def test_a_time_that_is_yet_to_come_makes_no_publish_late(here: Stage) -> None:
     """Once every later event looked late, and the reconnect was not recorded."""
     here.publish("class-future")
     here.until(lambda: here.records("class-future"))
-    assert replay_publish(here, "class-future", ahead_s=4_000_000) == 401
-    assert replay_publish(here, "class-future", ahead_s=55) == 200
+    second = here.now_s()
+    far, near = (
+        here.ingest("class-future", second=second, time=second + ahead_s)
+        for ahead_s in (4_000_000, 55)
+    )
+    assert (far.status_code, near.status_code) == (401, 200)
     here.unpublish("class-future")
     here.live.advance(6)
     here.publish("class-future")
@@ -118,7 +96,7 @@ def test_a_file_of_another_stream_is_listed_for_both_and_signed_for_its_own(here
     """Once the first report hid the file from its stream, and any object was signed."""
     uri = "record/app/class-mine/x.flv"
     for stream in ("class-theirs", "class-mine"):
-        assert replay(here, stream, uri=uri, start_time=now_s(here), stop_time=now_s(here)) == 200
+        assert replay(here, stream, uri=uri, start_time=here.now_s(), stop_time=here.now_s()) == 200
     assert replay(here, "class-mine", uri="backups/users.csv") == 200
     listed = {
         stream: here.call("GET", f"{here.stack.fc}/v1/files/{DOMAIN}/app/{stream}").json()["files"]

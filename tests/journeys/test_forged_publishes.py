@@ -8,23 +8,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 
 from cli.local.stack import REDIS, SQLITE, running
 from emulator.live import Remote
 from functions.stream_events import MAX_SIGNED_STREAMS
-from shared.inbound.live_callbacks import sign
-from tests.support.journey import INGEST, PATIENCE, Stage
+from tests.support.journey import CLASSES_ARE_RECORDED, PATIENCE, Stage
 
 pytestmark = pytest.mark.slow
-POLICY = """
-[[domain]]
-streaming = "live.example.com"
-ingest = ["push.example.com"]
-[[rule]]
-match = { domain = "live.example.com", app = "app", stream = "class*" }
-on_publish = "record"
-"""
 FORGED = 400
 ATTEMPTS = 5
 """Of one start that Live does not know, at most."""
@@ -38,22 +28,9 @@ def here(
 ) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     policy = folder / "policy.toml"
-    policy.write_text(POLICY)
+    policy.write_text(CLASSES_ARE_RECORDED)
     with running(folder, policy=policy, store=request.param) as stack:
         yield Stage(stack, Remote(stack.live))
-
-
-def forge(here: Stage, second: str, number: int) -> int:
-    """Publish a stream that is not live, with the pair of that second; return the status."""
-    query = {"action": "publish", "app": INGEST, "appname": "app", "id": f"class-forged{number}"}
-    signature = sign(INGEST, second, "dev-stream-key-0000")
-    answer = requests.get(
-        f"{here.stack.fc}/callbacks/stream/dev-path",
-        params={**query, "time": second},
-        headers={"ALI-LIVE-TIMESTAMP": second, "ALI-LIVE-SIGNATURE": signature},
-        timeout=PATIENCE,
-    )
-    return answer.status_code
 
 
 def commands(here: Stage) -> tuple[int, int]:
@@ -65,15 +42,18 @@ def commands(here: Stage) -> tuple[int, int]:
 
 def test_forged_publishes_send_next_to_nothing_and_delay_no_genuine_stream(here: Stage) -> None:
     """Once 400 of them caused 1,198 commands, and the genuine stream started 19 s late."""
-    second = str(int(here.live.get("clock")["now_ms"]) // 1000)
+    second = here.now_s()
     with ThreadPoolExecutor(8) as attacker:
-        forging = [attacker.submit(forge, here, second, number) for number in range(FORGED)]
+        forging = [
+            attacker.submit(here.ingest, f"class-forged{number}", second=second)
+            for number in range(FORGED)
+        ]
         here.until(lambda: sum(one.done() for one in forging) > FORGED // 2)
         here.live.publish("class-real")
         began = time.monotonic()
         here.until(lambda: here.sent("class-real") == ["start"])
         late_s = time.monotonic() - began
-        statuses = {one.result() for one in forging}
+        statuses = {one.result().status_code for one in forging}
     here.live.advance(RETRIES_LAST_S)
     here.reconcile()
     forged, genuine = commands(here)

@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import requests
 
-from shared.inbound.live_callbacks import sign
 from tests.support.journey import INGEST, Stage, stage
 
 pytestmark = pytest.mark.slow
@@ -19,29 +17,6 @@ DOMAIN = "live.example.com"
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with stage(tmp_path_factory.mktemp("stage")) as running:
         yield running
-
-
-def now(here: Stage) -> int:
-    return int(here.live.get("clock")["now_ms"]) // 1000
-
-
-def ingest(here: Stage, stream: str, *, signed: str = INGEST, **query: object) -> requests.Response:
-    """Send a publish callback of our own, signed over the domain `signed`; return the answer."""
-    payload = {
-        "action": "publish",
-        "app": INGEST,
-        "appname": "app",
-        "id": stream,
-        "time": now(here),
-    }
-    second = str(now(here))
-    signature = sign(signed, second, "dev-stream-key-0000")
-    return requests.get(
-        f"{here.stack.fc}/callbacks/stream/dev-path",
-        params={**payload, **query},  # type: ignore[arg-type] # requests writes numbers as well
-        headers={"ALI-LIVE-TIMESTAMP": second, "ALI-LIVE-SIGNATURE": signature},
-        timeout=10,
-    )
 
 
 def recorded(here: Stage, stream: str) -> None:
@@ -62,19 +37,19 @@ def until_live_again(here: Stage, stream: str) -> None:
 def test_wrong_domain_kind_a_callback_signed_over_the_streaming_domain_is_refused(
     here: Stage,
 ) -> None:
-    assert ingest(here, "kind", signed=DOMAIN).status_code == 401
+    assert here.ingest("kind", signed=DOMAIN).status_code == 401
     assert here.history("kind") == []
 
 
 def test_wrong_domain_kind_a_callback_that_names_the_application_as_its_domain_is_refused(
     here: Stage,
 ) -> None:
-    assert ingest(here, "kind", app="app", appname=INGEST).status_code == 401
+    assert here.ingest("kind", app="app", appname=INGEST).status_code == 401
 
 
 def test_a_callback_of_a_domain_bound_to_nothing_of_ours_is_ignored(here: Stage) -> None:
     other = "push.elsewhere.com"
-    answer = ingest(here, "kind", signed=other, app=other)
+    answer = here.ingest("kind", signed=other, app=other)
 
     assert (answer.status_code, "ignored" in answer.json()) == (200, True)
 
@@ -85,16 +60,16 @@ def test_same_second_two_publishes_of_one_second_are_one_session(here: Stage) ->
     here.until(lambda: here.status("second")["confirmed"] is True)
     sent = here.sent("second")
 
-    assert ingest(here, "second", time=at).status_code == 200
+    assert here.ingest("second", time=at).status_code == 200
     assert (here.history("second")[-1], here.sent("second")) == ("published_twice", sent)
 
 
 def test_same_second_publish_and_publish_done_share_a_signature_and_both_count(
     here: Stage,
 ) -> None:
-    at = now(here)
-    ingest(here, "instant", time=at)
-    ingest(here, "instant", action="publish_done", time=at)
+    at = here.now_s()
+    here.ingest("instant", time=at)
+    here.ingest("instant", action="publish_done", time=at)
 
     assert "unpublished" in here.history("instant")
 
@@ -102,7 +77,7 @@ def test_same_second_publish_and_publish_done_share_a_signature_and_both_count(
 def test_late_publish_done_of_the_session_before_does_not_touch_the_next(here: Stage) -> None:
     recorded(here, "late")
     began = int(here.live.state("late")["sessions"][-1]["time"])
-    ingest(here, "late", action="publish_done", time=began - 6)
+    here.ingest("late", action="publish_done", time=began - 6)
 
     assert "unpublished_late" in here.history("late")
     assert here.status("late")["phase"] == "recording"
@@ -112,7 +87,7 @@ def test_late_publish_of_the_session_before_changes_nothing(here: Stage) -> None
     recorded(here, "latepub")
     began = int(here.live.state("latepub")["sessions"][-1]["time"])
     sent = here.sent("latepub")
-    ingest(here, "latepub", time=began - 30)
+    here.ingest("latepub", time=began - 30)
 
     assert here.history("latepub")[-1] == "published_late"
     assert here.sent("latepub") == sent
@@ -204,7 +179,7 @@ def test_a_publish_replayed_with_a_later_time_ends_nothing(here: Stage) -> None:
     here.ask("replayed", "start", on_interruption="stop")
     here.until(lambda: here.status("replayed")["confirmed"] is True)
     here.live.advance(60)
-    assert ingest(here, "replayed").status_code == 200
+    assert here.ingest("replayed").status_code == 200
     here.live.advance(5)
     here.reconcile()
     here.until_told("replayed", "published_unseen")
@@ -216,7 +191,7 @@ def test_a_publish_replayed_with_a_later_time_ends_nothing(here: Stage) -> None:
 
 def test_a_refused_second_publisher_leaves_the_recording_alone(here: Stage) -> None:
     recorded(here, "second-publisher")
-    ingest(here, "second-publisher", action="publish_done", time=now(here))
+    here.ingest("second-publisher", action="publish_done", time=here.now_s())
     here.live.advance(5)
     here.reconcile()
 

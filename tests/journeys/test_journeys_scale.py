@@ -12,16 +12,10 @@ import yaml
 from cli.local.stack import REDIS, SQLITE, running
 from cli.paths import ROOT
 from emulator.live import Remote
-from tests.support.journey import PATIENCE, Stage
+from tests.support.journey import CLASSES_ARE_RECORDED, PATIENCE, Stage
 
 pytestmark = pytest.mark.slow
-POLICY = """
-[[domain]]
-streaming = "live.example.com"
-ingest = ["push.example.com"]
-[[rule]]
-match = { domain = "live.example.com", app = "app", stream = "class*" }
-on_publish = "record"
+FEW_AT_ONCE = """
 [[rule]]
 match = { domain = "live.example.com", app = "app", stream = "few*" }
 max_concurrent = 2
@@ -34,7 +28,7 @@ def here(
 ) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     policy = folder / "policy.toml"
-    policy.write_text(POLICY)
+    policy.write_text(CLASSES_ARE_RECORDED + FEW_AT_ONCE)
     template = folder / "s.yaml"
     template.write_text(with_one_instance_for_callbacks())
     with running(folder, policy=policy, template=template, store=request.param) as stack:

@@ -18,6 +18,15 @@ from shared.inbound.live_callbacks import sign
 DOMAIN = "live.example.com"
 INGEST = "push.example.com"
 PATIENCE = 120.0
+CLASSES_ARE_RECORDED = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { domain = "live.example.com", app = "app", stream = "class*" }
+on_publish = "record"
+"""
+"""A policy that records the streams whose names begin with `class`."""
 Json = dict[str, Any]
 
 
@@ -65,17 +74,27 @@ class Stage:
     def unpublish(self, stream: str, **more: object) -> Json:
         return self.live.unpublish(stream, wait=True, **more)
 
+    def now_s(self) -> int:
+        return int(self.live.get("clock")["now_ms"]) // 1000
+
+    def ingest(
+        self, stream: str, *, signed: str = INGEST, second: int | None = None, **query: object
+    ) -> requests.Response:
+        """Send a publish callback of our own, signed over the domain `signed` in this second, or in
+        another one; return the answer."""
+        stamp = str(self.now_s() if second is None else second)
+        payload = {"action": "publish", "app": INGEST, "appname": "app", "id": stream}
+        signature = sign(signed, stamp, "dev-stream-key-0000")
+        return requests.get(
+            f"{self.stack.fc}/callbacks/stream/dev-path",
+            params={**payload, "time": stamp, **query},  # type: ignore[arg-type] # requests writes numbers as well
+            headers={"ALI-LIVE-TIMESTAMP": stamp, "ALI-LIVE-SIGNATURE": signature},
+            timeout=PATIENCE,
+        )
+
     def forge_end(self, stream: str) -> None:
         """Send a signed publish_done of a live stream, as after a refused second publisher."""
-        now = str(int(self.live.get("clock")["now_ms"]) // 1000)
-        query = {"action": "publish_done", "app": INGEST, "appname": "app", "id": stream}
-        signature = sign(INGEST, now, "dev-stream-key-0000")
-        requests.get(
-            f"{self.stack.fc}/callbacks/stream/dev-path",
-            params={**query, "time": now},
-            headers={"ALI-LIVE-TIMESTAMP": now, "ALI-LIVE-SIGNATURE": signature},
-            timeout=PATIENCE,
-        ).raise_for_status()
+        self.ingest(stream, action="publish_done").raise_for_status()
 
     def sent(self, stream: str) -> Sequence[str]:
         """Return the commands sent over the wire, as logged by the emulator."""
