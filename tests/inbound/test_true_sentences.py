@@ -231,7 +231,7 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
 
 
 def last_of(story: Story, code: Reason) -> HistoryEntry:
-    return [line for line in story.lines if line.code is code][-1]
+    return [line for line in story.history if line.code is code][-1]
 
 
 @pytest.mark.parametrize("way", WAYS)

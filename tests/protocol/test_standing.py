@@ -212,8 +212,8 @@ def test_a_new_publish_starts_at_once_after_a_contradiction() -> None:
 
 def test_repeats_of_an_answer_are_lines_that_the_store_counts_as_one() -> None:
     story = contradicted().answer(NOT_FOUND)
-    before = len(story.lines)
+    before = len(story.history)
     for _ in range(5):
         story.answer_when_due(NOT_FOUND)
 
-    assert len({(line.code, str(line.about)) for line in story.lines[before:]}) == 1
+    assert len({(line.code, str(line.about)) for line in story.history[before:]}) == 1

@@ -48,7 +48,6 @@ class Story:
         self.sent: list[str] = []
         self.history: list[HistoryEntry] = []
         self.reasons: list[Reason] = []
-        self.lines: list[HistoryEntry] = []
         self.polls = 0
         self.refused: Reason | None = None
         self.lane_is_free = True
@@ -58,7 +57,6 @@ class Story:
         decision = decide(self.record, event, self.now, self.settings, self.continuity)
         self.record, self.refused = decision.record, decision.refused
         self.history += decision.entries
-        self.lines += decision.entries
         self.reasons += [note.code for note in decision.entries]
         self.polls += decision.query_online
         names = broken(self.record, observe=self.settings.observe)
