@@ -40,8 +40,9 @@ seen from outside."""
 
 
 _READS = (
-    *("load", "age_ms", "ages", "continuity", "get_policy", "history", "files", "listed", "named"),
-    *("misplaced_after", "next_due", "now", "phases", "queue", "state", "tokens", "use", "watched"),
+    *("load", "accounts", "age_ms", "ages", "continuity", "edges", "files", "get_policy"),
+    *("history", "listed", "misplaced_after", "named", "next_due", "noted", "now", "phases"),
+    *("queue", "state", "tokens", "use", "watched", "wrong", "wrong_count"),
 )
 """What an engine answers that refuses writes."""
 
