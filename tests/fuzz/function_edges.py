@@ -37,7 +37,8 @@ CASES_OF_ONE_STAGE = 200
 DOCUMENT_BYTES = 256 * 1024
 RELAY_KEY = "dev-relay-key-0000"
 API_TOKENS = (
-    "ops:read+control+policy:ops-token-0000000,eye:read@live.example.com/app/*:eye-token-0000000"
+    "ops:read+control+policy+tokens:ops-token-0000000,"
+    "eye:read@live.example.com/app/*:eye-token-0000000"
 )
 Check = Callable[[Case], None]
 _PROOFS = ("none", "guessed", "token", "signed", "both")
@@ -134,7 +135,7 @@ class Callbacks:
         if proof in {"signed", "both"}:
             headers |= self.edge.signed(*_SIGNED[self.function])
         elif proof == "guessed":
-            headers |= {**self.edge.signed(INGEST, "not-the-key-00000")}
+            headers |= self.edge.signed(INGEST, "not-the-key-00000")
         query = dict(case["query"])
         if proof in {"signed", "both"} and self.function is stream_events and "app" in query:
             query["app"] = INGEST
@@ -248,6 +249,9 @@ _api_body = st.one_of(
             "policy": values,
             "replaces": values,
             "streams": values,
+            "name": st.just("brand-a") | texts,
+            "digest": st.just("0123456789abcdef" * 4) | texts,
+            "scopes": st.just(["read"]) | values,
         },
     ).map(json.dumps),
     _bodies,
@@ -286,6 +290,7 @@ class Api:
         path = case["path"]
         for name, value in zip(("domain", "app", "stream"), case["names"], strict=True):
             path = path.replace(f"{{{name}}}", _quoted(value))
+        path = path.replace("{name}", _quoted(case["names"][-1]))
         headers = {"Content-Type": "application/json", **case["headers"]}
         headers |= {"Authorization": f"Bearer {case['token']}"} if case["token"] else {}
         function = files if path.startswith("/v1/files/") else record_command
