@@ -12,7 +12,7 @@ from gettext import gettext as _
 from cli.api import ENDED_ON_PURPOSE
 from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
-from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODES
+from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
 from cli.doctor.stage import is_writable, stops_writes
 from cli.texts import N_
 from shared.protocol import StreamKey
@@ -372,7 +372,7 @@ def recorded(snapshot: Snapshot) -> Findings:
     known = {row["stream"]: row for row in snapshot.listed}
     wanted = list(_wanted(snapshot, snapshot.policy, known))
     found = list(_unrecorded(snapshot, wanted, known))
-    stage_says = next((one for one in snapshot.problems if one["code"] in NOT_RECORDED_CODES), None)
+    stage_says = next((one for one in snapshot.problems if one["code"] == NOT_RECORDED_CODE), None)
     if not found and stage_says:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
     if not wanted and not found:

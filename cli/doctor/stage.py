@@ -221,10 +221,9 @@ def _store_problem(snapshot: Snapshot) -> str:
     return f"{why}. {ours[0]['fix']}" if ours else str(why)
 
 
-NOT_RECORDED = ("not_recorded", "streams_unrecorded")
-"""Codes of health for streams that are wanted, live and not recorded; the second is of the release
-before."""
-SHOWN_ELSEWHERE = {"reconcile_never_ran", "reconcile_silent", "mode_observe", *NOT_RECORDED}
+NOT_RECORDED = "not_recorded"
+"""Health's code for streams that are wanted, live and not recorded."""
+SHOWN_ELSEWHERE = {"reconcile_never_ran", "reconcile_silent", "mode_observe", NOT_RECORDED}
 """Problems of health that a check of their own reports, with the command that fixes them."""
 
 

@@ -198,7 +198,7 @@ SILENT = Unread("the recordings", "NeverSent", "live:DescribeLiveRecordConfig", 
 UNKNOWN = Severity.UNKNOWN
 STORE_PROBLEM = {"code": "store_disk", "text": "disk", "fix": "Free it.", "stops_commands": True}
 NO_STORE = {"ready": False, "store": "unavailable", "problems": [STORE_PROBLEM]}
-WAITS = {"code": "streams_unrecorded", "text": "3 wait", "fix": "See.", "stops_commands": False}
+WAITS = {"code": "not_recorded", "text": "3 wait", "fix": "See.", "stops_commands": False}
 
 
 def of_role(code: str) -> Snapshot:
