@@ -22,7 +22,7 @@ from cli.stream_names import Stream
 
 Command = Literal["start", "stop"]
 MAX_WORKERS = 8
-"""Requests at the same time: prod reserves as many instances for the API (env.yaml)."""
+"""Requests at the same time at most: the API's other callers need instances, too."""
 _PARTS = 3
 
 
