@@ -195,10 +195,10 @@ def _require_new(
     app: App, token: Token, documents: Mapping[str, str], stored: Mapping[str, StoredToken]
 ) -> None:
     """Raise WrongState unless name and digest are nobody else's, and there is room."""
-    name, of_environment = token.caller.name, app.settings.api_tokens.tokens
-    if name in documents or any(name == each.caller.name for each in of_environment):
+    name = token.caller.name
+    if name in documents or _is_of_environment(app, name):
         raise _taken(name)
-    used = [each.digest for each in of_environment]
+    used = [each.digest for each in app.settings.api_tokens.tokens]
     used += [each.token.digest for each in stored.values()]
     used += map(digest_of, app.settings.secrets)
     if token.digest in used:
@@ -233,9 +233,13 @@ def revoke(request: ApiRequest) -> Response:
 
 
 def _not_in_store(app: App, name: str) -> RequestError:
-    if any(name == each.caller.name for each in app.settings.api_tokens.tokens):
+    if _is_of_environment(app, name):
         return WrongState(
             f"the token {name} is in the environment of the stage",
             hint="take it out of LIVE_RECORD_API_TOKENS, and deploy",
         )
     return NotFound("there is no token of that name", hint="see GET /v1/tokens")
+
+
+def _is_of_environment(app: App, name: str) -> bool:
+    return any(name == each.caller.name for each in app.settings.api_tokens.tokens)
