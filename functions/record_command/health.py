@@ -45,7 +45,7 @@ from shared.engine.step_marks import (
 )
 from shared.inbound.catalogue import Language, problem_words, text
 from shared.inbound.function_compute import Response
-from shared.inbound.request_fields import Field, choice
+from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
 from shared.protocol import HistoryEntry, Phase, Reason, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
@@ -243,13 +243,12 @@ def _of_store(error: StoreUnavailable) -> StageProblem:
     return StageProblem(error.problem, stops_commands=True)
 
 
-STRICT = choice(
-    "strict",
-    lambda value: value == "true",
-    ["true", "false"],
-    "true: the status is also 503 while streams that are wanted and live are not recorded",
+QUERY: tuple[Field, ...] = (
+    switch(
+        "strict",
+        "true: the status is also 503 while streams that are wanted and live are not recorded",
+    ),
 )
-QUERY: tuple[Field, ...] = (STRICT,)
 
 
 def health(request: ApiRequest) -> Response:
@@ -262,12 +261,10 @@ def health(request: ApiRequest) -> Response:
     except StoreUnavailable as error:
         problems = [_of_store(error)]
         view = _view(problems, language, "unavailable")
-        return Response(_status(view), view)
+        return Response(_status(view, request), view)
     problems = [problem for check in CHECKS for problem in check(facts)]
     view = _view(problems, language, "ok" if write.error is None else "unwritable")
-    found = _with_figures(view, facts)
-    is_strict = bool(request.query.get("strict"))
-    return Response(503 if is_strict and found.status != "ready" else _status(found), found)
+    return Response(_status(view, request), _with_figures(view, facts))
 
 
 def _facts(app: App, write: WriteResult, language: Language) -> Facts:
@@ -313,8 +310,9 @@ def _view(
     shown = [_shown(problem, language) for problem in problems]
     why = [problem.text for problem in shown if problem.stops_commands]
     is_lost = any(problem.code == "not_recorded" for problem in shown)
-    ready: Literal["ready", "degraded"] = "degraded" if is_lost else "ready"
-    status: Literal["ready", "degraded", "not_ready"] = "not_ready" if why else ready
+    status: Literal["ready", "degraded", "not_ready"] = (
+        "not_ready" if why else "degraded" if is_lost else "ready"
+    )
     return HealthView(status=status, ready=not why, why=why, problems=shown, store=store)
 
 
@@ -341,5 +339,6 @@ def _with_figures(view: HealthView, facts: Facts) -> HealthView:
     )
 
 
-def _status(view: HealthView) -> int:
-    return 200 if view.ready else 503
+def _status(view: HealthView, request: ApiRequest) -> int:
+    is_well = view.status == "ready" if request.query.get("strict") else view.ready
+    return 200 if is_well else 503

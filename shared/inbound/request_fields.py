@@ -118,6 +118,11 @@ def flag(name: str, doc: str) -> Field:
     return Field(name, read, {"type": "boolean"}, doc, example=True)
 
 
+def switch(name: str, doc: str) -> Field:
+    """Return a field of a query that is true or false, which is sent as text."""
+    return choice(name, "true".__eq__, ["true", "false"], doc)
+
+
 DURATION: Schema = {
     "type": "string",
     "pattern": DURATION_PATTERN,
