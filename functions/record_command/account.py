@@ -13,7 +13,15 @@ from functions.record_command.answers import (
     ReportView,
     SpanView,
 )
-from functions.record_command.queries import CURSOR, cursor_for, domain_to_list, page_after
+from functions.record_command.queries import (
+    CURSOR,
+    SCAN_ROWS,
+    cursor_after,
+    cursor_for,
+    domain_to_list,
+    page_after,
+    rows_of_page,
+)
 from functions.record_command.routes import ApiRequest
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
@@ -26,8 +34,6 @@ from shared.store.contract import DAY_MS, Filter
 
 FILES_ROWS = 5_000
 """Files of a stream that are read at most, newest first."""
-SCAN_ROWS = 200
-"""Accounts whose names are read at once."""
 DEFAULT_PAGE_ROWS = 50
 """Streams of a page where nothing is asked for: each is read on its own."""
 
@@ -86,19 +92,21 @@ def _stretch(request: ApiRequest) -> Span:
 def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | None]:
     """Return the accounts of this page that the token may see, and the cursor of the next page. A
     page ends with the time there is, and may be short."""
-    limit, after = request.query.get("limit", DEFAULT_PAGE_ROWS), page_after(request)
+    store, after = request.invocation.app.store, page_after(request)
     wanted = Filter(None, domain_to_list(request), request.query.get("app"))
+    keys, last = rows_of_page(
+        request,
+        lambda last: store.accounts(wanted, after=last or after, limit=SCAN_ROWS),
+        request.caller.may_reach,
+        size=SCAN_ROWS,
+        limit=request.query.get("limit", DEFAULT_PAGE_ROWS),
+    )
     rows: list[CoverageView] = []
-    while True:
-        keys = request.invocation.app.store.accounts(wanted, after=after, limit=SCAN_ROWS)
-        for key in keys:
-            if after is not None and (len(rows) == limit or not request.invocation.has_time()):
-                return rows, cursor_for(request, after)
-            if request.caller.may_reach(key):
-                rows.append(_covered(request, key, within))
-            after = key
-        if len(keys) < SCAN_ROWS:
-            return rows, None
+    for key in keys:
+        if rows and not request.invocation.has_time():
+            return rows, cursor_after(keys[len(rows) - 1])
+        rows.append(_covered(request, key, within))
+    return rows, cursor_for(request, last) if last else None
 
 
 def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -22,7 +23,15 @@ from shared.errors import Fault
 from shared.inbound.authorization import require_all_streams, streaming
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound
-from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice, stream_name, text
+from shared.inbound.request_fields import (
+    DEFAULT_ROWS,
+    LIMIT,
+    Field,
+    choice,
+    stream_name,
+    switch,
+    text,
+)
 from shared.inbound.sealed_text import is_sealed, seal, unseal
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.protocol.derived.wrong import wrong_since
@@ -111,10 +120,8 @@ LIST: tuple[Field, ...] = (
     choice("phase", Phase, [phase.value for phase in Phase], "only streams in this phase"),
     text("domain", "only streams of this domain", example="live.example.com"),
     stream_name("app", "only streams of this application", example="app"),
-    choice(
+    switch(
         "wrong",
-        lambda value: value == "true",
-        ["true", "false"],
         "true: only streams that are wanted and live and not recorded, the longest first",
     ),
     LIMIT,
@@ -144,27 +151,51 @@ _Row = StreamRecord | Unreadable
 
 def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
     """Return the streams of this page that fit and that the token may see, and the cursor of the
-    next page. Where few of many fit, a page ends with the time there is, and may be short."""
-    invocation, query = request.invocation, request.query
+    next page."""
+    store, query = request.invocation.app.store, request.query
     domain, app = domain_to_list(request), query.get("app")
     # Of an application the store has an index by domain alone.
     wanted = Filter(query.get("phase"), domain, app if domain is not None else None)
     limit, after = query.get("limit", DEFAULT_ROWS), page_after(request)
     is_whole = app == wanted.app and not request.caller.only
     size = limit + 1 if is_whole else max(limit + 1, SCAN_ROWS)
-    found: list[_Row] = []
+    found, last = rows_of_page(
+        request,
+        lambda last: store.listed(wanted, after=last.key if last else after, limit=size),
+        lambda row: app in (None, row.key.app) and request.caller.may_reach(row.key),
+        size=size,
+        limit=limit,
+    )
+    return found, cursor_for(request, last.key) if last else None
+
+
+AnyRow = TypeVar("AnyRow")
+
+
+def rows_of_page(
+    request: ApiRequest,
+    read: Callable[[AnyRow | None], Sequence[AnyRow]],
+    fits: Callable[[AnyRow], bool],
+    *,
+    size: int,
+    limit: int,
+) -> tuple[list[AnyRow], AnyRow | None]:
+    """Return the first `limit` rows that fit, and the row behind which the next page begins; None
+    if there is no further row that fits. Where few of many fit, a page ends with the time there is,
+    and may be short. `read` returns `size` rows behind the one that it gets, fewer at the end."""
+    found: list[AnyRow] = []
+    last: AnyRow | None = None
     while True:
-        rows = invocation.app.store.listed(wanted, after=after, limit=size)
-        for row in rows:
-            if app in (None, row.key.app) and request.caller.may_reach(row.key):
-                if len(found) == limit:
-                    return found, cursor_after(found[-1].key)
-                found.append(row)
+        rows = read(last)
+        for row in filter(fits, rows):
+            if len(found) == limit:
+                return found, found[-1]
+            found.append(row)
         if len(rows) < size:
             return found, None
-        after = rows[-1].key
-        if not invocation.has_time():
-            return found, cursor_for(request, after)
+        last = rows[-1]
+        if not request.invocation.has_time():
+            return found, last
 
 
 def page_after(request: ApiRequest) -> StreamKey | None:
@@ -196,24 +227,21 @@ def cursor_for(request: ApiRequest, key: StreamKey, since: int | None = None) ->
 
 def _wrong_page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
     """Return the streams of this page that are wanted and live and not recorded, the longest first,
-    and the cursor of the next page. As above, a page may be short."""
-    invocation, query = request.invocation, request.query
-    store, domain = invocation.app.store, domain_to_list(request)
-    limit, cursor = query.get("limit", DEFAULT_ROWS), _cursor_of(request)
-    after = None if cursor is None or cursor.since is None else (cursor.since, cursor.key)
-    until, found = store.now(), list[WrongRow]()
-    while True:
-        rows = store.wrong(until, after=after, limit=SCAN_ROWS)
-        for row in rows:
-            if _is_asked_for(row, request, domain):
-                if len(found) == limit:
-                    return _records(found), cursor_after(found[-1].key, found[-1].since)
-                found.append(row)
-        if len(rows) < SCAN_ROWS:
-            return _records(found), None
-        after = (rows[-1].since, rows[-1].key)
-        if not invocation.has_time():
-            return _records(found), cursor_for(request, after[1], after[0])
+    and the cursor of the next page."""
+    store, domain = request.invocation.app.store, domain_to_list(request)
+    until, cursor = store.now(), _cursor_of(request)
+    behind = None if cursor is None or cursor.since is None else (cursor.since, cursor.key)
+    found, last = rows_of_page(
+        request,
+        lambda last: store.wrong(
+            until, after=(last.since, last.key) if last else behind, limit=SCAN_ROWS
+        ),
+        lambda row: _is_asked_for(row, request, domain),
+        size=SCAN_ROWS,
+        limit=request.query.get("limit", DEFAULT_ROWS),
+    )
+    following = cursor_for(request, last.key, last.since) if last else None
+    return [row.record for row in found], following
 
 
 def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> bool:
@@ -228,10 +256,6 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
         return True
     fits = query.get("phase") in (None, phase(record))
     return fits and wrong_since(record) is not None
-
-
-def _records(rows: Sequence[WrongRow]) -> Sequence[_Row]:
-    return [row.record for row in rows]
 
 
 def domain_to_list(request: ApiRequest) -> str | None:

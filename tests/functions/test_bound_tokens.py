@@ -168,7 +168,12 @@ def test_every_page_of_its_list_is_about_its_own(
     assert seen == ([] if query.get("app") == "brand-b" else mine)
 
 
-def test_where_a_page_ends_tells_nothing_of_other_streams(bound: Stage) -> None:
+@pytest.mark.parametrize(
+    ("path", "rows"), [("/v1/recordings", "recordings"), ("/v1/report", "streams")]
+)
+def test_where_a_page_ends_tells_nothing_of_other_streams(
+    bound: Stage, path: str, rows: str
+) -> None:
     """A page that had no more time ends behind a stream that is not its own."""
     for number in range(SCAN_ROWS):
         key = StreamKey("live.example.com", "another-brand", f"secret{number:03}")
@@ -177,9 +182,9 @@ def test_where_a_page_ends_tells_nothing_of_other_streams(bound: Stage) -> None:
     seen, cursors = list[str](), list[str | None]([""])
     while (cursor := cursors[-1]) is not None:
         query = {"cursor": cursor} if cursor else {}
-        page = bound.ask("GET", "/v1/recordings", token="brand-token", query=query)
+        page = bound.ask("GET", path, token="brand-token", query=query)
         assert page.status == 200
-        seen += [row["stream"] for row in page.json["recordings"]]
+        seen += [row["stream"] for row in page.json[rows]]
         cursors.append(page.json["next"])
 
     given = [cursor for cursor in cursors if cursor]
