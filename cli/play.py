@@ -17,6 +17,7 @@ from cli import output, stage_registry, texts
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
+from cli.stage_command import api_of
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from functions.file_view import MAX_SIGNED_MS
@@ -89,7 +90,7 @@ def play(
         stage_registry.resolve_target(stage, url, token, changes=False), None
     )
     output.name_stage(target.name, plain=True, err=True)  # a player takes the lines of stdout
-    api = Api(target.url, target.token, language=texts.current_language())
+    api = api_of(target)
     answer = api.files(stream, limit)
     rows = _signed_by_stage(api, answer["signed"], period, limit)
     if rows is None:
@@ -104,10 +105,12 @@ def _print_url(row: Json) -> None:
     if row["url"] is not None:
         click.echo(row["url"])
         return
-    in_vod = _("{uri} is in VOD and has no playback URL here")
-    not_named = _("{uri} is not signed: no recording configuration names a file of this stream so")
-    sentence = in_vod if row["uri"].startswith(VOD) else not_named
-    click.echo(sentence.format(uri=row["uri"]), err=True)
+    if row["uri"].startswith(VOD):
+        sentence = _("{uri} is in VOD and has no playback URL here")
+    else:
+        sentence = _("{uri} is not signed: {why}")
+    why = texts.detail(row.get("why_no_url") or "")
+    click.echo(sentence.format(uri=row["uri"], why=why), err=True)
 
 
 def _signed_by_stage(
@@ -136,12 +139,11 @@ def _signed_by_own_key(
         except Declined as declined:
             sentence = _("The recording configuration of {stream} cannot be read: {error}")
             raise Failure(sentence.format(stream=stream, error=declined)) from None
+    why = _("no recording configuration names a file of this stream so")
     for row in rows:
         is_signed = row in objects and place.names(stream, row["uri"])
-        yield {
-            **row,
-            "url": presigned_url(account, place, row["uri"], period) if is_signed else None,
-        }
+        url = presigned_url(account, place, row["uri"], period) if is_signed else None
+        yield {**row, "url": url, "why_no_url": None if is_signed else why}
 
 
 @dataclass(frozen=True, slots=True)

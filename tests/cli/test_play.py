@@ -156,15 +156,25 @@ def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
     assert ("no role" in result.stderr) == (why == "it has no role")
 
 
-@pytest.mark.parametrize("bucket", ["dev-bucket", ""])
-def test_what_no_recording_is_named_is_said_and_not_signed(stage: HttpStage, bucket: str) -> None:
+@pytest.mark.parametrize(
+    ("bucket", "options", "why"),
+    [
+        ("dev-bucket", (), "no object_prefix of live.example.com in the policy names a file"),
+        ("dev-bucket", ("--lang", "zh"), "策略中 live.example.com 的 object_prefix 都不会"),
+        ("", (), "no recording configuration names a file of this stream so"),
+    ],
+)
+def test_what_no_recording_is_named_is_said_and_not_signed(
+    stage: HttpStage, bucket: str, options: tuple[str, ...], why: str
+) -> None:
     """Neither by the stage nor by the operator's own key: a callback has named it."""
     names_bucket(stage, bucket)
     leaves(stage, "backups/users.csv")
-    result = plays(stage, "--limit", "1")
+    result = plays(stage, "--limit", "1", *options)
 
     assert result.stdout == ""
-    assert "\nbackups/users.csv is not signed" in result.stderr
+    assert "zh" in options or "\nbackups/users.csv is not signed" in result.stderr
+    assert why in result.stderr
 
 
 @pytest.mark.parametrize("bucket", ["dev-bucket", ""])

@@ -34,7 +34,9 @@ REFUSING = {
     "_each": 1,
 }
 """The calls that take a text for people, and which argument it is."""
-RETURNING = {"did_you_mean", "name_fault", "_no_such", "_unknown", "weaknesses", "_why"}
+RETURNING = {
+    *("did_you_mean", "name_fault", "_no_such", "_unknown", "weaknesses", "_why", "_why_unsigned"),
+}
 """The functions whose answers are such texts."""
 TABLES = {"_FAULTS", "_INSTEAD", "_PHRASES"}
 """The constants that hold such texts."""
