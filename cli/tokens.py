@@ -70,7 +70,7 @@ def list_tokens(api: Api, as_json: bool) -> None:
         output.as_json(answer)
         return
     for row in answer["tokens"]:
-        click.echo(_line_of(row))
+        output.say(_line_of(row))
     for name in answer["unreadable"]:
         line = _("{name}: written by another release, and not in force. Revoke it, or update.")
         click.echo(line.format(name=name))

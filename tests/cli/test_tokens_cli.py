@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from shared.config.tokens import digest_of
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
+from tests.support.time_zone import in_zone
 
 POLICY = """
 [[domain]]
@@ -57,12 +58,14 @@ def test_only_its_digest_leaves_this_machine(stage: HttpStage) -> None:
 def test_the_list_says_who_may_do_what_and_who_added_it(stage: HttpStage) -> None:
     bounds = ("--streams", "live.example.com/app/*", "--until", "2099-01-31T00:00:00Z")
     added(stage, "--scope", "read", "--scope", "control", *bounds)
-    heading, *lines = run(stage, "token", "list").output.splitlines()
+    with in_zone("Asia/Shanghai"):
+        heading, *lines = run(stage, "token", "list").output.splitlines()
 
     assert heading == f"stage {stage.url}"
     assert lines[0] == "dev: read, control, policy, tokens; all streams; in the environment"
     assert lines[1].startswith(
-        "tv: read, control; live.example.com/app/* (until 2099-01-31T00:00:00Z); added by dev, "
+        "tv: read, control; live.example.com/app/* (until 2099-01-31 08:00:00+08:00);"
+        " added by dev, "
     )
 
 
