@@ -357,7 +357,11 @@ def test_a_recording_nobody_asked_us_for_is_reported_and_left_alone(here: Stage)
     here.live.post(
         "recording", {"domain": DOMAIN, "app": "app", "stream": "theirs", "on_demand": 0}
     )
+    # A report of a stream that nobody knows is not kept: this one must not overtake the publish.
+    here.live.detour("delay", event="record_started", stream="theirs", delay_ms=20_000)
     here.publish("theirs")
+    here.until_told("theirs", "published")
+    here.live.advance(20)
     here.until_phase("theirs", "unmanaged")
 
     here.reconcile()
