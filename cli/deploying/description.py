@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-MAX_CHARS: Final = 256
-"""docs/platform/function-compute.md §6.1."""
 NOTHING: Final = "-"
 ADDRESSES: Final = "addresses: "
 """Begins the description of a version that is published to learn a trigger's address. It is no

@@ -29,10 +29,6 @@ class Pattern:
         return f"{self.app}/{self.stream}"
 
     @property
-    def is_one_stream(self) -> bool:
-        return not _GLOB & set(self.app + self.stream)
-
-    @property
     def config_names(self) -> tuple[str, str]:
         """Return application and stream of a recording configuration for it; Live knows no glob
         but `*`."""
