@@ -18,15 +18,13 @@ from cli import output
 from cli.api import Api, Json
 from cli.confirmation import YES, confirm
 from cli.errors import Failure
-from cli.policy_file import packed_policy, read_policy
+from cli.policy_file import packed_policy, read_policy, stage_policy
 from cli.printable import printable_json
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
-from shared.config import load_policy
-from shared.errors import Misconfigured
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
-from shared.protocol.policy import Mode, OnInterruption, OnPublish, Policy, Rule
+from shared.protocol.policy import Mode, OnInterruption, Policy, Rule
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _file = click.argument("file", type=_FILE, default="policy.toml")
@@ -134,7 +132,7 @@ def _change(api: Api, file: Path) -> _Change:
     new = _with_forwarding(packed, in_force["policy"])
     streams = api.list_recordings(100_000)["recordings"]
     names = [row["stream"] for row in streams]
-    rows = list(policy_changes(_load(in_force["policy"]), _load(new), names))
+    rows = list(policy_changes(stage_policy(in_force["policy"]), stage_policy(new), names))
     return _Change(new, in_force["version"], rows, streams, keeps_forwarding=new != packed)
 
 
@@ -195,17 +193,6 @@ def _with_forwarding(new: Json, in_force: Json) -> Json:
     return new if "forward_to" in new or not targets else {**new, "forward_to": targets}
 
 
-def _load(document: Json) -> Policy:
-    try:
-        return load_policy(json.dumps(document), kind="json")
-    except Misconfigured as error:
-        sentence = _(
-            "The stage runs a policy that this release cannot read: {error}. Use the release that"
-            " the stage runs."
-        )
-        raise Failure(sentence.format(error=error)) from None
-
-
 def _stream_key(policy: Policy, stream: str) -> StreamKey:
     key = StreamKey.parse(stream)
     streaming = policy.streaming(key.domain)
@@ -224,18 +211,16 @@ def policy_effect(policy: Policy, key: StreamKey) -> Json:
     return {
         "stream": str(key),
         "rule": name,
-        "records": _is_recorded(rule),
+        "records": rule.records_on_publish,
         "says": _sentences(policy, rule),
     }
 
 
-def _is_recorded(rule: Rule) -> bool:
-    return rule.on_publish is OnPublish.RECORD
-
-
 def _sentences(policy: Policy, rule: Rule) -> list[str]:
     sentences = (
-        _recorded(rule) if _is_recorded(rule) else [_("published: it is recorded only on request")]
+        _recorded(rule)
+        if rule.records_on_publish
+        else [_("published: it is recorded only on request")]
     )
     if rule.max_concurrent is not None:
         sentence = _("at most {count} streams at a time; further ones wait")

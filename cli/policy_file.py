@@ -1,4 +1,4 @@
-"""Reads a policy file and reports all its mistakes, each with its line.
+"""Reads a policy file, or the policy of a stage, and reports all mistakes of a file by line.
 
 The policy commands, deploy, the packaging and the local stack call it. The checks themselves are
 those of shared.config.
@@ -6,10 +6,12 @@ those of shared.config.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from gettext import gettext as _
 from pathlib import Path
+from typing import Any
 
 from cli import texts
 from cli.errors import Failure
@@ -23,6 +25,19 @@ def read_policy(file: Path) -> Policy:
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return load_policy(text, kind=kind)
+
+
+def stage_policy(document: Mapping[str, Any]) -> Policy:
+    """Return the policy that a stage runs, from its API; raise Failure if a later release wrote
+    it."""
+    try:
+        return load_policy(json.dumps(document), kind="json")
+    except Misconfigured as error:
+        sentence = _(
+            "The stage runs a policy that this release cannot read: {error}. Use the release that"
+            " the stage runs."
+        )
+        raise Failure(sentence.format(error=error)) from None
 
 
 def packed_policy(file: Path) -> str:

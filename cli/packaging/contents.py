@@ -155,17 +155,13 @@ def _client(source: bytes, actions: Iterable[str]) -> bytes:
 
     About a hundred of 30,000 lines remain.
     """
-    calls = {f"{_in_snake_case(action)}{end}" for action in actions for end in ENDS}
+    calls = {f"{sdk_import.in_snake_case(action)}{end}" for action in actions for end in ENDS}
     lines = source.splitlines(keepends=True)
     (client,) = (node for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
     for node in reversed(client.body):
         if isinstance(node, METHOD) and node.name not in {*OWN_METHODS, *calls}:
             del lines[node.lineno - 1 : node.end_lineno]
     return b"".join(lines)
-
-
-def _in_snake_case(action: str) -> str:
-    return re.sub(r"(?<=.)(?=[A-Z])", "_", action).lower()
 
 
 def _imports(text: str) -> dict[str, str]:

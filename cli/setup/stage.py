@@ -6,7 +6,6 @@ Setup and probe call it. It must not send a secret to the stage, only the secret
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from gettext import gettext as _
@@ -14,12 +13,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from cli.api import Api, Json
-from cli.errors import Failure
+from cli.policy_file import stage_policy
 from cli.stage_registry import Target
 from cli.web import hides_a_token
-from shared.config import load_policy, values
+from shared.config import values
 from shared.config.path_tokens import CallbackKind, path_token_of
-from shared.errors import Misconfigured
 from shared.protocol.policy import Mode, Policy
 
 Secret = Literal["path_token", "stream_key", "record_key"]
@@ -127,7 +125,7 @@ def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
         name=examined["stage"],
         url=target.url.rstrip("/"),
         host=settings["callback_host"],
-        policy=_policy(policy["policy"]),
+        policy=stage_policy(policy["policy"]),
         version=policy["version"],
         document=policy["policy"],
         merge_delay=settings["merge_delay_ms"] // 1000,
@@ -141,14 +139,3 @@ def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
 
 def _is_emulator(live: str) -> bool:
     return bool(live) and values.endpoint(live)[0] == "http"
-
-
-def _policy(document: Json) -> Policy:
-    try:
-        return load_policy(json.dumps(document), kind="json")
-    except Misconfigured as error:
-        sentence = _(
-            "The stage runs a policy that this release cannot read: {error}. Use the release that"
-            " the stage runs."
-        )
-        raise Failure(sentence.format(error=error)) from None

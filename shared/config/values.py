@@ -66,12 +66,6 @@ def own_key(text: str) -> str:
     return text
 
 
-def flag(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("it is true or false")
-    return text == "true"
-
-
 def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
         values = tuple(value for value in re.split(r"[,\s]+", text) if value)

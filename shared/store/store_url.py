@@ -184,7 +184,7 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
-def _flag(text: str) -> bool:
+def flag(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("it is true or false")
     return text == "true"
@@ -209,7 +209,7 @@ _VALUES: Mapping[str, Callable[[str], Any]] = {
     "ssl_ca_certs": _file,
     "ssl_certfile": _file,
     "ssl_keyfile": _file,
-    "ssl_check_hostname": _flag,
+    "ssl_check_hostname": flag,
 }
 _REDISS = "for an encrypted connection write rediss:// in place of redis://, and leave out {}"
 _UNVERIFIED = (

@@ -99,7 +99,7 @@ def _product(way: Way) -> Official:
         config: object, action: Action, parameters: Mapping[str, object], runtime: object
     ) -> Mapping[str, Any]:
         request = getattr(models, f"{action}Request")().from_map(parameters)
-        method = getattr(Client(config), f"{_in_snake_case(action)}_with_options")
+        method = getattr(Client(config), f"{in_snake_case(action)}_with_options")
         answer: Mapping[str, Any] = method(request, runtime).to_map()
         return answer
 
@@ -152,5 +152,6 @@ def rehearse(sdk: Official, protocol: str, endpoint: str, runtime: object) -> Ma
 
 
 @cache
-def _in_snake_case(action: Action) -> str:
+def in_snake_case(action: str) -> str:
+    """Return the name of the action's method in the SDK, without its ending."""
     return re.sub(r"(?<=.)(?=[A-Z])", "_", action).lower()
