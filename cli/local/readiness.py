@@ -1,22 +1,27 @@
 """Makes a new development stage ready, as `setup` and the first minute make a deployed one.
 
-The command dev calls make_ready(). It speaks to the emulators' control planes alone.
+The command dev calls make_ready(). It speaks to the emulators and to the stage's API.
 """
 
 from __future__ import annotations
 
+import time
+
 import requests
 
-from cli.local.stack import TIMEOUT_S, Stack
+from cli.api import ALL_STREAMS, Api
+from cli.local.stack import TIMEOUT_S, TOKEN, Stack
 from shared.protocol.policy import Match, Policy
 
 MANUAL = 7
 """OnDemand of a manual recording configuration (docs/platform/live.md §5)."""
 GLOB = frozenset("*?[")
+POLL_S = 0.1
 
 
 def make_ready(stack: Stack, policy: Policy) -> None:
     """Give each rule that records its configuration, and let reconcile run for the first time."""
+    began = time.monotonic()
     domains = {domain.streaming for domain in policy.domains}
     for rule in policy.rules:
         for domain in domains if rule.may_record else ():
@@ -24,6 +29,18 @@ def make_ready(stack: Stack, policy: Policy) -> None:
                 stack.control("recording", domain=domain, on_demand=MANUAL, **_names(rule.match))
     answer = requests.post(f"{stack.fc}/_fc/timer/reconcile", json={}, timeout=TIMEOUT_S)
     answer.raise_for_status()
+    api = Api(stack.fc, TOKEN)
+    while not _is_compared(api, began) and time.monotonic() - began < TIMEOUT_S:
+        time.sleep(POLL_S)
+
+
+def _is_compared(api: Api, began: float) -> bool:
+    """Return True once reconcile has run since `began`, and has noticed that this emulator of Live,
+    which has only begun, shows none of the streams that an earlier one had."""
+    ran_ms_ago = api.health().get("reconciled_ms_ago")
+    if ran_ms_ago is None or ran_ms_ago > (time.monotonic() - began) * 1000:
+        return False
+    return all(row["live"] != "yes" for row in api.list_recordings(ALL_STREAMS)["recordings"])
 
 
 def _names(match: Match) -> dict[str, str]:

@@ -1371,6 +1371,15 @@ def test_a_recording_that_nobody_asked_us_for_is_left_alone() -> None:
     assert (story.phase, story.sent) == (Phase.UNMANAGED, [])
 
 
+def test_what_is_unmanaged_is_said_to_be_recorded_only_while_its_stream_surely_lasts() -> None:
+    """A person may split it all the same: Live ends it only after the merge delay."""
+    story = Story().publish().happens(STARTED).unpublish()
+
+    assert story.phase is Phase.IDLE
+    assert explain(story.record, story.now, StreamSettings()).code is Reason.MAY_HAVE_ENDED
+    assert story.happens(RestartAsked("ann")).sent == ["restart"]
+
+
 def test_a_person_may_stop_or_cut_what_is_unmanaged() -> None:
     assert Story().publish().happens(STARTED).stop().sent == ["stop"]
     assert Story().publish().happens(STARTED).happens(RestartAsked("ann")).sent == ["restart"]

@@ -308,7 +308,7 @@ PHASES: Mapping[Phase, str] = {
     Phase.RECORDING: "Live has shown in this session that it records; nothing has denied it since.",
     Phase.STOPPING: "A stop or cancel_delay waits or is on the wire.",
     Phase.FAILED: "It is wanted, and Live refuses to record this session.",
-    Phase.UNMANAGED: "Live reports a recording that nobody asked live-record to manage.",
+    Phase.UNMANAGED: "Live records it while its stream lasts, and nobody asked live-record to.",
 }
 SOURCES: Mapping[StartSource, str] = {
     StartSource.ACCEPTED: "Live answered 200.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.protocol.continuity import UNBROKEN, Continuity
-from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.derived.phase import Phase, is_unmanaged, phase
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import OnPublish
 from shared.protocol.reason import HistoryEntry, Reason
@@ -33,6 +33,8 @@ def explain(
         return HistoryEntry(Reason.UNMANAGED)
     if stands is Phase.STOPPING:
         return _on_its_way(record)
+    if is_unmanaged(record):
+        return HistoryEntry(Reason.MAY_HAVE_ENDED)
     return (
         _wanted(record, now, settings)
         if record.intent.wanted

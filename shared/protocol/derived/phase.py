@@ -23,17 +23,23 @@ class Phase(str, Enum):
 def phase(record: StreamRecord) -> Phase:
     if record.intent.wanted:
         return _phase_wanted(record)
-    busy = record.flight or record.pending
-    if busy and busy.command in ENDS:
+    if _is_being_ended(record):
         return Phase.STOPPING
-    if _runs_without_us(record):
+    if is_unmanaged(record) and not record.may_have_ended:
         return Phase.UNMANAGED
     return Phase.STOPPING if record.flight else Phase.IDLE
 
 
 def is_unmanaged(record: StreamRecord) -> bool:
-    """Return True if Live records it, and nobody has asked live-record to manage that."""
-    return phase(record) is Phase.UNMANAGED
+    """Return True if Live records it, and nobody has asked live-record to manage that. A recording
+    goes on until its session has ended; the phase says so only while the session surely lasts."""
+    wanted, runs = record.intent.wanted, _runs_without_us(record)
+    return runs and not wanted and not _is_being_ended(record)
+
+
+def _is_being_ended(record: StreamRecord) -> bool:
+    busy = record.flight or record.pending
+    return busy is not None and busy.command in ENDS
 
 
 def _phase_wanted(record: StreamRecord) -> Phase:

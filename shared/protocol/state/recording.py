@@ -52,10 +52,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     def is_at_rest(self) -> bool:
         """Return True if nobody wants a recording and nothing is under way. The stream may be
         live."""
-        session = self.session
         under_way = self.pending is not None or self.flight is not None or bool(self.doubts)
-        is_ending = session is not None and session.state is SessionState.ENDING
-        return not (self.intent.wanted or under_way or is_ending)
+        return not (self.intent.wanted or under_way or self.may_have_ended)
 
     @property
     def session_number(self) -> int:
@@ -78,6 +76,11 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     def is_off(self) -> bool:
         """Return True if the session has ended. Of a stream without a session, nothing is known."""
         return self.session is not None and self.session.state is SessionState.ENDED
+
+    @property
+    def may_have_ended(self) -> bool:
+        """Return True if its session seems to have ended, and polls have yet to show it."""
+        return self.session is not None and self.session.state is SessionState.ENDING
 
     @property
     def is_watched(self) -> bool:
