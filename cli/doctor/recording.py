@@ -6,6 +6,7 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 
@@ -371,7 +372,7 @@ def recorded(snapshot: Snapshot) -> Findings:
         return
     known = {row["stream"]: row for row in snapshot.listed}
     wanted = list(_wanted(snapshot, snapshot.policy, known))
-    found = list(_unrecorded(snapshot, wanted, known))
+    found = list(_unrecorded(snapshot, wanted))
     stage_says = next((one for one in snapshot.problems if one["code"] == NOT_RECORDED_CODE), None)
     if not found and stage_says:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
@@ -382,21 +383,32 @@ def recorded(snapshot: Snapshot) -> Findings:
     yield from found
 
 
-def _wanted(
-    snapshot: Snapshot, policy: Policy, known: dict[str, Json]
-) -> Iterator[tuple[Domain, StreamKey]]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A live stream that is wanted, and the stage's row of it, empty if the stage does not know
+    it. `lost_ms`: for how long it has not been recorded, if it is not."""
+
+    domain: Domain
+    key: StreamKey
+    row: Json
+    lost_ms: int
+
+
+def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Iterator[_Wanted]:
     """Yield the live streams that a rule records, or somebody asked for.
 
     What was published just now is on its way.
     """
     for domain in snapshot.domains:
         for stream in domain.live:
-            if snapshot.now_ms - stream.published_ms < ON_ITS_WAY_MS:
+            live_ms = snapshot.now_ms - stream.published_ms
+            if live_ms < ON_ITS_WAY_MS:
                 continue
             key = StreamKey(domain.name, stream.app, stream.stream)
             row = known.get(str(key), {})
             if policy.rule(key).records_on_publish or row.get("wanted"):
-                yield domain, key
+                wrong = row.get("wrong")  # null also while a start is on its way
+                yield _Wanted(domain, key, row, wrong["lost_ms"] if wrong else live_ms)
 
 
 ON_ITS_WAY_MS = 5_000
@@ -404,21 +416,16 @@ ON_ITS_WAY_MS = 5_000
 NOT_RECORDED_PHASES = {"idle", "failed", "waiting", "queued", "starting"}
 
 
-def _unrecorded(
-    snapshot: Snapshot, wanted: Sequence[tuple[Domain, StreamKey]], known: dict[str, Json]
-) -> Iterator[Finding]:
-    for _domain, key in wanted:
-        if key.fault:
-            yield BAD_NAME.found(stream=key, why=key.fault)
-    good = [(domain, key) for domain, key in wanted if not key.fault]
-    unknown = [str(key) for _domain, key in good if str(key) not in known]
-    if unknown:
-        fix = _starts(snapshot, unknown)
-        yield NOT_KNOWN.found(fix, streams=_counted(unknown))
-    rows = [(domain, key, known[str(key)]) for domain, key in good if str(key) in known]
-    waits = [(domain, key, row) for domain, key, row in rows if _is_unrecorded(row)]
-    for code in dict.fromkeys(row["reason"]["code"] for *_rest, row in waits):
-        same = [wait for wait in waits if wait[2]["reason"]["code"] == code]
+def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Finding]:
+    for each in wanted:
+        if each.key.fault:
+            yield BAD_NAME.found(stream=each.key, why=each.key.fault)
+    good = sorted((each for each in wanted if not each.key.fault), key=lambda each: -each.lost_ms)
+    if unknown := [each for each in good if not each.row]:
+        yield NOT_KNOWN.found(_starts(snapshot, unknown), streams=_lost(unknown))
+    waits = [each for each in good if each.row and _is_unrecorded(each.row)]
+    for code in dict.fromkeys(each.row["reason"]["code"] for each in waits):
+        same = [each for each in waits if each.row["reason"]["code"] == code]
         yield _of_cause(snapshot, code, same)
 
 
@@ -437,12 +444,9 @@ RETRIED |= {"queued", "sent", "published", "seen_online", "no_quota"}
 """Reasons for which the stage itself sends the start again: a start by hand would not be faster."""
 
 
-def _of_cause(
-    snapshot: Snapshot, code: str, same: Sequence[tuple[Domain, StreamKey, Json]]
-) -> Finding:
-    domain, key, row = same[0]
-    names = [str(key) for _domain, key, _row in same]
-    streams, why, fix = _counted(names), row["reason"]["text"], _starts(snapshot, names)
+def _of_cause(snapshot: Snapshot, code: str, same: Sequence[_Wanted]) -> Finding:
+    domain, key, row = same[0].domain, same[0].key, same[0].row
+    streams, why, fix = _lost(same), row["reason"]["text"], _starts(snapshot, same)
     if code == NO_CONFIG and domain.configuration(key.app, key.stream):
         return CONFIG_CAME_LATER.found(fix, streams=streams)
     if code == NO_CONFIG:
@@ -451,6 +455,15 @@ def _of_cause(
     if code in CAUSES:
         return NOT_RECORDED.found(because=CAUSES[code], streams=streams, why=why)
     return NOT_RECORDED.found("" if code in RETRIED else fix, streams=streams, why=why)
+
+
+def _lost(streams: Sequence[_Wanted]) -> str:
+    """Return the streams, and for how long the first of them, the oldest, has been lost."""
+    oldest = written(streams[0].lost_ms // 1000 * 1000)
+    if len(streams) == 1:
+        return _("{stream} (for {oldest})").format(stream=streams[0].key, oldest=oldest)
+    sentence = _("{count} streams, the longest {stream} (for {oldest})")
+    return sentence.format(count=len(streams), stream=streams[0].key, oldest=oldest)
 
 
 def _counted(streams: Sequence[str]) -> str:
@@ -462,9 +475,9 @@ def _counted(streams: Sequence[str]) -> str:
 MOST_STARTS = 5
 
 
-def _starts(snapshot: Snapshot, streams: Sequence[str]) -> str:
+def _starts(snapshot: Snapshot, streams: Sequence[_Wanted]) -> str:
     """Return the command that starts the streams, or the first few of them."""
-    return " && ".join(snapshot.fix_command(f"start {name}") for name in streams[:MOST_STARTS])
+    return " && ".join(snapshot.fix_command(f"start {each.key}") for each in streams[:MOST_STARTS])
 
 
 _ALL = ("policy", "recordings", "vod")

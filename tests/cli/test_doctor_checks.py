@@ -784,13 +784,21 @@ def test_the_cure_for_a_refusal_fits_its_cause(code: str, fix: str) -> None:
 def test_forty_streams_of_one_cause_are_one_finding_and_it_leads_to_the_cause() -> None:
     names = [f"lesson{number}" for number in range(40)]
     rows = [{**listed(NO_CONFIG, "failed")[0], "stream": f"{LIVE}/classroom/{n}"} for n in names]
-    online = [Online("classroom", name, 0) for name in names]
+    online = [Online("classroom", name, NOON + number) for number, name in enumerate(names)]
+    rows[7]["wrong"] = {"lost_ms": 200_900}
     snapshot = replace(domain(online=online, recordings=[OTHER_APP]), listed=rows)
     (finding,) = found(snapshot, "recorded")
 
     assert (finding.because, finding.fix) == ("recording", "")
-    assert "40 streams, such as" in finding.text
+    assert f"40 streams, the longest {LIVE}/classroom/lesson7 (for 3m20s)" in finding.text
     assert found(snapshot, "recording")[0].code == "recording.rule"
+
+
+def test_a_stream_that_the_stage_does_not_know_is_lost_since_its_publish() -> None:
+    (finding,) = found(domain(online=ONLINE), "recorded")
+
+    assert finding.code == "recorded.unknown"
+    assert f"{LIVE}/classroom/lesson (for 1m)" in finding.text
 
 
 def test_a_stream_that_no_configuration_covers_is_shown_even_where_its_rule_has_one() -> None:
