@@ -28,8 +28,11 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    done: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    """What was changed and what was not. `notes`: sentences about what was restored."""
+
+    done: list[ConfigTarget] = field(default_factory=list)
+    left: list[ConfigTarget] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failed: str = ""
 
 
@@ -50,7 +53,7 @@ class Applier:
 
     def apply(self, plan: Plan) -> Outcome:
         """Apply the changes in order, stop at the first failure, and return what was done."""
-        outcome = Outcome(left=[str(change.target) for change in plan.changes])
+        outcome = Outcome(left=[change.target for change in plan.changes])
         try:
             self._forward(plan.forward)
             if plan.mode is Mode.OBSERVE:
@@ -109,13 +112,13 @@ class Applier:
         self._settle()
         return True
 
-    def _let_live_record(self) -> list[str]:
-        """Make the configurations automatic again that setup made manual; return their names.
+    def _let_live_record(self) -> list[ConfigTarget]:
+        """Make the configurations automatic again that setup made manual; return them.
 
         It comes before the mode: from the next publish on, Live records by itself. What is live now
         is recorded by the stage first.
         """
-        done: list[str] = []
+        done: list[ConfigTarget] = []
         for entry in tuple(reversed(self.backup.entries)):
             before, now = entry.before or {}, read(self.account, entry.target)
             was = before.get("OnDemand")
@@ -126,7 +129,7 @@ class Applier:
             self._store_as_read(entry.target)
             await_recorded(self.stage, self.account, entry.target, self.wait)
             self._say_done(entry.target)
-            done.append(str(entry.target))
+            done.append(entry.target)
         return done
 
     def _forwards(self, kind: str) -> str:
@@ -164,16 +167,17 @@ class Applier:
 
         An entry that somebody else has changed since is left.
         """
-        outcome = Outcome(left=[str(entry.target) for entry in reversed(self.backup.entries)])
+        outcome = Outcome(left=[entry.target for entry in reversed(self.backup.entries)])
         try:
             for entry in tuple(reversed(self.backup.entries)):
                 result = restore(self.account, self.backup, entry, take_over=self.take_over)
                 self.say(result)
-                is_left = entry in self.backup.entries
-                (outcome.left if is_left else outcome.done).append(result)
-                outcome.left.remove(str(entry.target))
+                outcome.notes.append(result)
+                if entry not in self.backup.entries:
+                    outcome.left.remove(entry.target)
+                    outcome.done.append(entry.target)
             if not outcome.left and self.backup.forward:
-                outcome.done += self._remove_forwarding()
+                outcome.notes += self._remove_forwarding()
         except (Declined, Failure) as error:
             outcome.failed = str(error)
         return outcome

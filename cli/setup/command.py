@@ -139,7 +139,7 @@ def _setup(applier: Applier, options: SetupOptions, *, yes: bool, as_json: bool)
     plan = compare(applier.stage, applier.account, options)
     for line in plan_lines(plan):
         applier.say(line)
-    outcome = Outcome(left=[str(change.target) for change in plan.changes])
+    outcome = Outcome(left=[change.target for change in plan.changes])
     if not plan.is_empty and _is_confirmed(yes=yes, as_json=as_json):
         outcome = applier.apply(plan)
     _finish(plan, outcome, applier.backup, as_json=as_json)
@@ -148,7 +148,7 @@ def _setup(applier: Applier, options: SetupOptions, *, yes: bool, as_json: bool)
 def _undo(applier: Applier, *, yes: bool, as_json: bool) -> None:
     for entry in reversed(applier.backup.entries):
         applier.say(_("to restore: {target}").format(target=entry.target))
-    outcome = Outcome(left=[str(entry.target) for entry in applier.backup.entries])
+    outcome = Outcome(left=[entry.target for entry in applier.backup.entries])
     if not applier.backup.is_empty and _is_confirmed(yes=yes, as_json=as_json):
         outcome = applier.undo()
     _finish(Plan(), outcome, applier.backup, as_json=as_json)
@@ -178,7 +178,7 @@ def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
         yield _("failed: {why}").format(why=outcome.failed)
     for target in outcome.left:
         yield _("left: {target}").format(target=target)
-    if plan.is_empty and not (plan.blocked or outcome.done or outcome.left):
+    if plan.is_empty and not (plan.blocked or outcome.done or outcome.left or outcome.notes):
         yield _("nothing to do")
     if outcome.done and not backup.is_empty:
         sentence = _("the previous configuration is stored in {file}, for --undo")
@@ -194,9 +194,9 @@ def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
         "mode": plan.mode and plan.mode.value,
         "forward_to": {kind: redacted(url) for kind, url in plan.forward.items()},
         "blocked": plan.blocked,
-        "notes": plan.notes,
-        "done": outcome.done,
-        "left": outcome.left,
+        "notes": [*plan.notes, *outcome.notes],
+        "done": [target.id for target in outcome.done],
+        "left": [target.id for target in outcome.left],
         "failed": outcome.failed,
         "backup": "" if backup.is_empty else str(backup.path),
     }
@@ -204,8 +204,28 @@ def _document(plan: Plan, outcome: Outcome, backup: Backup) -> dict[str, Any]:
 
 def _change_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
     return [
-        {"target": str(change.target), "what": list(_differences(change))} for change in changes
+        {
+            "target": change.target.id,
+            "text": str(change.target),
+            "fields": {name: _field_row(change, name) for name in _changed_fields(change)},
+        }
+        for change in changes
     ]
+
+
+def _field_row(change: Change, name: str) -> dict[str, Any]:
+    """Return a field's values as Live has them, in no language; null for none."""
+    before, after = change.before or {}, change.after or {}
+    return {"before": _machine_value(before, name), "after": _machine_value(after, name)}
+
+
+def _machine_value(value: Value, name: str) -> Any:  # noqa: ANN401 - as the API has it
+    found = value.get(name)
+    if found in (None, ""):
+        return None
+    if name == KEY:
+        return "(hidden)"
+    return redacted(str(found)) if name.endswith("Url") else found
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -247,10 +267,15 @@ def _change_lines(change: Change) -> Iterator[str]:
 
 def _differences(change: Change) -> Iterator[str]:
     before, after = change.before or {}, change.after or {}
-    for name in (*after, *(name for name in before if name not in after)):
-        if before.get(name) != after.get(name):
-            shown, wanted = _shown_value(before, name), _shown_value(after, name)
-            yield f"{name}: {shown} -> {wanted}{_hidden_difference(before, after, name)}"
+    for name in _changed_fields(change):
+        shown, wanted = _shown_value(before, name), _shown_value(after, name)
+        yield f"{name}: {shown} -> {wanted}{_hidden_difference(before, after, name)}"
+
+
+def _changed_fields(change: Change) -> list[str]:
+    before, after = change.before or {}, change.after or {}
+    names = dict.fromkeys((*after, *before))
+    return [name for name in names if before.get(name) != after.get(name)]
 
 
 def _hidden_difference(before: Value, after: Value, name: str) -> str:

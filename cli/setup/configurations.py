@@ -64,6 +64,12 @@ class ConfigTarget:
                 return (vod if self.kind == "vod" else oss).format(streams=streams)
 
     @property
+    def id(self) -> str:
+        """Return its name for programs, which is the same in every language."""
+        stream = f"/{self.app}/{self.streams}" if self.is_recording else ""
+        return f"{self.kind}:{self.domain}{stream}"
+
+    @property
     def is_recording(self) -> bool:
         return self.kind in ("oss", "vod")
 

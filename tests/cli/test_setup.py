@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from cli.setup.configurations import ConfigTarget, read, recordings, write
 from cli.stage_registry import Target, register
 from emulator.live import Remote
 from shared.config.path_tokens import path_token_of, path_tokens_of
+from tests.support.chinese import CHINESE
 from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
 from tests.support.receiver import poll
@@ -207,10 +209,23 @@ def test_it_says_the_same_as_json(person: Person) -> None:
     assert (
         [change["target"] for change in document["changes"]]
         == document["left"]
-        == [str(RECORD), str(STREAM)]
+        == [RECORD.id, STREAM.id]
     )
     document = json.loads(person.types("--json", "--yes").stdout)
-    assert (document["done"], document["left"]) == ([str(RECORD), str(STREAM)], [])
+    assert (document["done"], document["left"]) == ([RECORD.id, STREAM.id], [])
+
+
+def test_what_programs_read_is_the_same_in_every_language(person: Person) -> None:
+    chinese = ("--language", "zh", "--json")
+    planned = json.loads(person.types(*chinese).stdout)
+    person.types("--yes")
+    undone = json.loads(person.types("--undo", "--yes", *chinese).stdout)
+
+    shown = [planned["changes"][0]["text"], *undone.pop("notes")]
+    assert all(re.search(f"[{CHINESE}]", text) for text in shown)
+    for change in planned["changes"]:
+        del change["text"]
+    assert not re.search(f"[{CHINESE}]", json.dumps([planned, undone], ensure_ascii=False))
 
 
 @pytest.mark.parametrize("absent", ["empty", "refused"])

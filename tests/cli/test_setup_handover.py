@@ -136,7 +136,7 @@ def test_while_the_stage_observes_no_recording_configuration_is_changed(operator
     assert "with --act these recording configurations would change, too:" in shown
     assert "  OnDemand: 0 -> 7" in shown
     document = json.loads(operator.types("--json").stdout)
-    assert [change["target"] for change in document["later"]] == [str(APP)]
+    assert [change["target"] for change in document["later"]] == [APP.id]
     assert document["changes"] == []
 
 
