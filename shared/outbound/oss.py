@@ -1,7 +1,7 @@
-"""The stage's bucket, through the official OSS SDK: playback URLs and sizes.
+"""A bucket, through the official OSS SDK: playback URLs, sizes, and verdicts on files.
 
-The function `files` uses it. Only that function's package has the SDK, which is imported when it
-is first needed.
+The function `files` and the verification of files use it. Only that function's package has the
+SDK, which is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,21 @@ from typing import Any
 
 from msgspec import Struct
 
+from shared.verification import (
+    ABSENT,
+    DENIED,
+    Answer,
+    ExpectedFile,
+    Request,
+    Stat,
+    Verdict,
+    verify,
+)
+
 TIMEOUT_S = 2
 """s to connect, and to read: all sizes are requested within the one budget of the function."""
+READ_BLOCK_BYTES = 65_536
+_ABSENT_STATUS, _DENIED_STATUS = 404, 403
 _NOWHERE = "cn-shanghai"
 """The region to sign for if the endpoint names none: the emulator does not care."""
 
@@ -25,11 +38,18 @@ def prepare() -> None:
 
 class NoSize(Exception):
     """There is no size. The text says why and is fit for any reader. `is_silent`: OSS does not
-    answer at all."""
+    answer at all. `status` is that of HTTP and `code` OSS's own, where OSS answers."""
 
-    def __init__(self, why: str, *, is_silent: bool = False) -> None:
+    def __init__(
+        self, why: str, *, is_silent: bool = False, status: int = 0, code: str = ""
+    ) -> None:
         super().__init__(why)
-        self.is_silent = is_silent
+        self.is_silent, self.status, self.code = is_silent, status, code
+
+
+class NotJudged(Exception):
+    """OSS gave no answer that says something of the object: verify it again later. The text says
+    why and is fit for any reader."""
 
 
 class Bucket(Struct, frozen=True):
@@ -76,6 +96,55 @@ class Opened:
         request = self._oss.HeadObjectRequest(bucket=self._name, key=uri)
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
+    def read(self, uri: str, start: int, length: int) -> bytes:
+        """Return up to `length` bytes of an object from byte `start` on, or raise NoSize."""
+        request = self._oss.GetObjectRequest(
+            bucket=self._name,
+            key=uri,
+            range_header=f"bytes={start}-{start + length - 1}",
+            range_behavior="standard",
+        )
+        return bytes(_asked(lambda: _body(self._client.get_object(request), length)))
+
+
+def judge(opened: Opened, expected: ExpectedFile) -> Verdict:
+    """Return the verdict on a file in the bucket, which reads at most MAX_BYTES of it; raise
+    NotJudged."""
+    steps = verify(expected)
+    try:
+        request = next(steps)
+        while True:
+            request = steps.send(_answer(opened, request))
+    except StopIteration as ended:
+        verdict: Verdict = ended.value
+        return verdict
+    finally:
+        steps.close()
+
+
+def _answer(opened: Opened, request: Request) -> Answer:
+    try:
+        if isinstance(request, Stat):
+            return opened.size(request.uri)
+        return opened.read(request.uri, request.start, request.length)
+    except NoSize as why:
+        if why.status == _DENIED_STATUS:
+            return DENIED
+        if why.status == _ABSENT_STATUS and why.code != "NoSuchBucket":
+            return ABSENT
+        raise NotJudged(str(why)) from None
+
+
+def _body(answer: Any, length: int) -> bytes:  # noqa: ANN401 - as above
+    """Return the first bytes of a body. A server that ignores the range sends the whole object."""
+    data = bytearray()
+    with answer.body as body:
+        for piece in body.iter_bytes(block_size=READ_BLOCK_BYTES):
+            data += piece
+            if len(data) >= length:
+                break
+    return bytes(data[:length])
+
 
 def _region(endpoint: str) -> str:
     place = endpoint.partition(".")[0]
@@ -95,10 +164,13 @@ def _understood(error: Exception) -> NoSize:
     unwrap = getattr(error, "unwrap", None)
     cause = unwrap() if unwrap else error
     status = getattr(cause, "status_code", 0)
-    if status == 404:  # noqa: PLR2004 - of HTTP
-        return NoSize("there is no such object in the stage's bucket")
-    if status == 403:  # noqa: PLR2004 - as above
-        return NoSize("OSS refuses: the function's role needs oss:GetObject on the bucket")
+    code = str(getattr(cause, "code", ""))
+    if status == _ABSENT_STATUS:
+        why = "there is no such object in the stage's bucket"
+    elif status == _DENIED_STATUS:
+        why = "OSS refuses: the function's role needs oss:GetObject on the bucket"
+    else:
+        why = f"OSS answers with status {status}"
     if status:
-        return NoSize(f"OSS answers with status {status}")
+        return NoSize(why, status=status, code=code)
     return NoSize(f"OSS does not answer ({type(cause).__name__})", is_silent=True)

@@ -1,0 +1,187 @@
+"""What a verification is asked, what it asks for, and what it returns.
+
+The callers of `verify` and the judges of each format use it. It judges nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from enum import Enum
+from typing import TypeVar
+
+from msgspec import Struct
+
+from shared.protocol.file import File
+
+MAX_BYTES = 1_000_000
+"""bytes that one verdict reads at the most, over all its ranges."""
+MAX_REQUESTS = 64
+"""Requests of one verdict at the most; a request takes a few ms within the region."""
+DURATION_TOLERANCE_MS = 2_000
+"""How far the duration in the file may be from the reported one: the frames before the first key
+frame and the last frame's own length are counted by one and not by the other."""
+
+
+class FileOutcome(str, Enum):
+    """The verdict on a file.
+
+    TRUNCATED: it plays up to a point, and there it was cut off. UNPLAYABLE: nothing of it plays,
+    or its structure is broken. UNKNOWN: nothing can be said of it, or not yet.
+    """
+
+    VERIFIED = "verified"
+    MISSING = "missing"
+    TRUNCATED = "truncated"
+    UNPLAYABLE = "unplayable"
+    DURATION_DIFFERS = "duration_differs"
+    UNKNOWN = "unknown"
+
+
+class EvidenceCode(str, Enum):
+    """What was found. The comment names the numbers that an Evidence of the code carries."""
+
+    NO_OBJECT = "no_object"
+    ACCESS_DENIED = "access_denied"
+    IN_VOD = "in_vod"
+    UNKNOWN_FORMAT = "unknown_format"
+    TOO_LARGE = "too_large"
+    """read_bytes: not enough of it was found within the limits."""
+    CHANGED_WHILE_READING = "changed_while_reading"
+    """at_byte: the object ended before its size."""
+    EMPTY = "empty"
+    SMALLER_THAN_REPORTED = "smaller_than_reported"
+    """size_bytes, reported_bytes"""
+    LARGER_THAN_REPORTED = "larger_than_reported"
+    """size_bytes, reported_bytes"""
+    NOT_THIS_FORMAT = "not_this_format"
+    """The file does not begin as its name says."""
+    BROKEN_STRUCTURE = "broken_structure"
+    """at_byte"""
+    ENDS_INSIDE = "ends_inside"
+    """at_byte, missing_bytes: the tag, box or packet at this byte is not complete; 0 missing bytes
+    where the end does not say how many."""
+    NO_INDEX = "no_index"
+    """An MP4 file without its moov box."""
+    NO_SAMPLES = "no_samples"
+    NO_FRAMES = "no_frames"
+    NO_DECODER_CONFIG = "no_decoder_config"
+    NO_PROGRAM = "no_program"
+    """A TS segment without its tables (PAT and PMT)."""
+    NO_KEY_FRAME = "no_key_frame"
+    LATE_KEY_FRAME = "late_key_frame"
+    """late_ms: how long the picture is missing at the beginning; no fault."""
+    FRAGMENTED = "fragmented"
+    """Segments or an MP4 file in fragments, which are not judged."""
+    TIMESTAMPS_RUN_BACK = "timestamps_run_back"
+    """first_ms, last_ms"""
+    MEDIA_DURATION = "media_duration"
+    """duration_ms, reported_ms: what the file plays, and what Live reported."""
+    DURATION_NOT_REPORTED = "duration_not_reported"
+    """duration_ms: nothing to compare with; no fault."""
+    NO_END_LIST = "no_end_list"
+    NO_SEGMENTS = "no_segments"
+    SEGMENT_ABSENT = "segment_absent"
+    """segment, segments: the number of the first absent one, from 1 on, and how many there are."""
+    SEGMENT_EMPTY = "segment_empty"
+    """segment, segments"""
+    SEGMENT_BROKEN = "segment_broken"
+    """segment, segments, at_byte"""
+    SEGMENT_ELSEWHERE = "segment_elsewhere"
+    """segment: its address is not in this bucket."""
+    SEGMENTS_CHECKED = "segments_checked"
+    """segments, checked: of how many segments the size was asked; no fault."""
+    SPAN_DIFFERS = "span_differs"
+    """duration_ms, span_ms: the playlist's sum, and the time between the first and last frame."""
+
+
+class Evidence(Struct, frozen=True):
+    """One finding. The numbers' names carry their units; the text of each code names them."""
+
+    code: EvidenceCode
+    numbers: Mapping[str, int] = {}
+
+
+MAX_NUMBER = (1 << 53) - 1
+"""The largest number of an Evidence: every reader of JSON can hold it. A file may name more."""
+
+
+def evidence(code: EvidenceCode, **numbers: int) -> Evidence:
+    return Evidence(code, {name: min(number, MAX_NUMBER) for name, number in numbers.items()})
+
+
+class ExpectedFile(Struct, frozen=True):
+    """What Live reported of a file; None is what it did not report.
+
+    `bucket` is the name of its bucket: a playlist may name its segments by whole addresses.
+    """
+
+    uri: str
+    duration_ms: int | None = None
+    size_bytes: int | None = None
+    bucket: str = ""
+
+    @classmethod
+    def of(cls, file: File, bucket: str = "") -> ExpectedFile:
+        """Return what is expected of a file of a callback. Its start and stop are of no use here:
+        they span a pause within the file, and need not agree with the duration
+        (docs/platform/live.md §4)."""
+        return cls(file.uri, file.duration, None, bucket)
+
+
+class Verdict(Struct, frozen=True):
+    """`size_bytes` and `duration_ms` are those of the object itself, None where unknown.
+
+    `is_final` is False where another look may say more: the object may still come, and access may
+    be granted.
+    """
+
+    outcome: FileOutcome
+    evidence: tuple[Evidence, ...] = ()
+    size_bytes: int | None = None
+    duration_ms: int | None = None
+    is_final: bool = True
+
+
+class Stat(Struct, frozen=True):
+    """Ask for the size of an object, in bytes."""
+
+    uri: str
+
+
+class ReadRange(Struct, frozen=True):
+    """Ask for `length` bytes of an object from byte `start` on."""
+
+    uri: str
+    start: int
+    length: int
+
+
+class NoAnswer(Enum):
+    """Why an object has neither size nor bytes."""
+
+    ABSENT = "absent"
+    DENIED = "denied"
+
+
+ABSENT, DENIED = NoAnswer.ABSENT, NoAnswer.DENIED
+Request = Stat | ReadRange
+Answer = int | bytes | NoAnswer
+Result = TypeVar("Result")
+Steps = Generator[Request, Answer, Result]
+"""A part of a verification: it yields requests, is sent answers, and returns a Result."""
+
+
+class Media(Struct, frozen=True):
+    """What a file that can be played holds: its duration, and findings that are no fault."""
+
+    duration_ms: int
+    notes: tuple[Evidence, ...] = ()
+
+
+class Concluded(Exception):
+    """A finding that ends the verification. It never leaves `verify`."""
+
+    def __init__(self, outcome: FileOutcome, code: EvidenceCode, **numbers: int) -> None:
+        super().__init__(outcome.value, code.value)
+        self.outcome = outcome
+        self.evidence = evidence(code, **numbers)

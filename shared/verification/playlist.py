@@ -1,0 +1,139 @@
+"""M3U8: the playlist, the sizes of its segments, the first and the last segment.
+
+verify.py calls it. Of the segments in between only sizes are asked, of up to CHECKED_SEGMENTS.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from shared.verification.contract import (
+    DURATION_TOLERANCE_MS,
+    Concluded,
+    EvidenceCode,
+    FileOutcome,
+    Media,
+    Steps,
+    evidence,
+)
+from shared.verification.mpeg_ts import PACKET_BYTES, Packets, span_ms
+from shared.verification.ranges import Limits, Ranges
+
+MAX_PLAYLIST_BYTES = 500_000
+CHECKED_SEGMENTS = 40
+"""Of a longer playlist, as many evenly spaced segments, the first and the last among them."""
+HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
+_DURATION = re.compile(r"#EXTINF:(\d{1,6}(?:\.\d{1,6})?)\s*(?:,.*)?")
+_NOT_JUDGED = ("#EXT-X-STREAM-INF", "#EXT-X-MAP", "#EXT-X-BYTERANGE", "#EXT-X-KEY")
+
+
+class _Playlist:
+    def __init__(self, text: str) -> None:
+        lines = [line.strip() for line in text.splitlines()]
+        self.is_one = bool(lines) and lines[0].lstrip("\ufeff").startswith("#EXTM3U")
+        self.is_judged = not any(line.startswith(_NOT_JUDGED) for line in lines)
+        self.is_ended = "#EXT-X-ENDLIST" in lines
+        self.is_continuous = "#EXT-X-DISCONTINUITY" not in lines
+        self.names = [line for line in lines if line and not line.startswith("#")]
+        found = filter(None, map(_DURATION.fullmatch, lines))
+        self.duration_ms = sum(round(float(match[1]) * 1000) for match in found)
+
+
+def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps[Media]:
+    """Return what the playlist plays; raise Concluded."""
+    if file.size > MAX_PLAYLIST_BYTES:
+        raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)
+    playlist = _Playlist((yield from file.read(0, file.size)).decode("utf-8", "replace"))
+    _check_playlist(playlist)
+    uris = [_segment_uri(uri, name, bucket, n) for n, name in enumerate(playlist.names, 1)]
+    first, last = yield from _check_sizes(limits, uris)
+    span = yield from _check_ends(first, last, len(uris))
+    checked = min(len(uris), CHECKED_SEGMENTS)
+    notes = {"segments": len(uris), "checked": checked}
+    if not playlist.is_ended:
+        raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
+    if playlist.is_continuous and abs(span - playlist.duration_ms) > DURATION_TOLERANCE_MS:
+        numbers = {"duration_ms": playlist.duration_ms, "span_ms": span}
+        raise Concluded(FileOutcome.DURATION_DIFFERS, EvidenceCode.SPAN_DIFFERS, **numbers)
+    return Media(playlist.duration_ms, (evidence(EvidenceCode.SEGMENTS_CHECKED, **notes),))
+
+
+def _check_playlist(playlist: _Playlist) -> None:
+    if not playlist.is_one:
+        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)
+    if not playlist.is_judged:
+        raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.FRAGMENTED)
+    if not playlist.names:
+        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SEGMENTS)
+
+
+def _segment_uri(playlist: str, name: str, bucket: str, number: int) -> str:
+    """Return the object of a segment; raise Concluded if it is not in the playlist's bucket."""
+    scheme, separator, rest = name.partition("://")
+    if separator:
+        host, _, name = rest.partition("/")
+        if scheme not in ("http", "https") or not bucket or host.partition(".")[0] != bucket:
+            raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
+        name = f"/{name}"
+    path = unquote(name.partition("?")[0].partition("#")[0])
+    folders = [] if path.startswith("/") else playlist.split("/")[:-1]
+    for part in path.split("/"):
+        if part == ".." and not folders:
+            raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
+        folders = folders[:-1] if part == ".." else [*folders, *([part] * (part not in ("", ".")))]
+    return "/".join(folders)
+
+
+def _check_sizes(limits: Limits, uris: list[str]) -> Steps[tuple[Ranges, Ranges]]:
+    """Return the first and the last segment; raise Concluded if one is absent or empty."""
+    sizes = []
+    for n in _spaced(len(uris)):
+        sizes.append((n, (yield from limits.size_of(uris[n]))))  # noqa: PERF401 - as in mp4.py
+    numbers = {"segments": len(uris)}
+    absent = [n + 1 for n, size in sizes if size is None]
+    empty = [n + 1 for n, size in sizes if size == 0]
+    if len(absent) == len(sizes):
+        raise Concluded(FileOutcome.MISSING, EvidenceCode.SEGMENT_ABSENT, segment=1, **numbers)
+    if absent:
+        numbers["segment"] = absent[0]
+        raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.SEGMENT_ABSENT, **numbers)
+    if empty:
+        numbers["segment"] = empty[0]
+        outcome = FileOutcome.UNPLAYABLE if len(empty) == len(sizes) else FileOutcome.TRUNCATED
+        raise Concluded(outcome, EvidenceCode.SEGMENT_EMPTY, **numbers)
+    (first, first_size), (last, last_size) = sizes[0], sizes[-1]
+    one = Ranges(limits, uris[first], first_size or 0)
+    return one, one if len(uris) == 1 else Ranges(limits, uris[last], last_size or 0)
+
+
+def _spaced(count: int) -> list[int]:
+    """Return up to CHECKED_SEGMENTS evenly spaced numbers below `count`, both ends among them."""
+    if count <= CHECKED_SEGMENTS:
+        return list(range(count))
+    return [n * (count - 1) // (CHECKED_SEGMENTS - 1) for n in range(CHECKED_SEGMENTS)]
+
+
+def _check_ends(first: Ranges, last: Ranges, count: int) -> Steps[int]:
+    """Return the ms from the first frame to the end of the last one; raise Concluded."""
+    head = Packets((yield from first.read(0, HEAD_PACKETS * PACKET_BYTES)))
+    if head.broken_at is not None or first.size < PACKET_BYTES:
+        raise _broken(1, count, head.broken_at or 0, plays=bool(head.broken_at) or count > 1)
+    if not head.has_tables:
+        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_PROGRAM)
+    if last.size % PACKET_BYTES:
+        raise _broken(count, count, last.size - last.size % PACKET_BYTES, plays=True)
+    start = max(last.size - TAIL_PACKETS * PACKET_BYTES, 0)
+    tail = Packets((yield from last.read(start, last.size - start)))
+    if tail.broken_at is not None:
+        raise _broken(count, count, start + tail.broken_at, plays=True)
+    span = span_ms(head, tail)
+    if span is None:
+        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_FRAMES)
+    return span
+
+
+def _broken(segment: int, count: int, at: int, *, plays: bool) -> Concluded:
+    outcome = FileOutcome.TRUNCATED if plays else FileOutcome.UNPLAYABLE
+    numbers = {"segment": segment, "segments": count, "at_byte": at}
+    return Concluded(outcome, EvidenceCode.SEGMENT_BROKEN, **numbers)

@@ -1,0 +1,252 @@
+"""The verdict on files whose fault is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from msgspec.structs import replace
+
+from shared.protocol.file import VOD, File
+from shared.verification import (
+    MAX_BYTES,
+    MAX_REQUESTS,
+    EvidenceCode,
+    ExpectedFile,
+    FileOutcome,
+    Verdict,
+)
+from tests.verification.bucket import MemoryBucket
+from tests.verification.samples import DURATION_MS, FAST_MP4, FLV, M3U8, MP4, samples
+
+ALL = (FLV, MP4, FAST_MP4, M3U8)
+LATE = DURATION_MS + 60_000
+Damage = Callable[[bytes], bytes]
+
+
+def judged(
+    name: str, changed: Mapping[str, bytes | None] | None = None, duration_ms: int | None = 4_000
+) -> Verdict:
+    """Judge a sample. `changed` are objects with other contents, None for absent ones."""
+    objects = {**samples()[name], **(changed or {})}
+    there = {uri: data for uri, data in objects.items() if data is not None}
+    return MemoryBucket(there).judge(ExpectedFile(name, duration_ms))
+
+
+def damaged(name: str, damage: Damage) -> Verdict:
+    return MemoryBucket({name: damage(samples()[name][name])}).judge(ExpectedFile(name, 4_000))
+
+
+def found(verdict: Verdict) -> tuple[FileOutcome, EvidenceCode]:
+    return verdict.outcome, verdict.evidence[0].code
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_whole_file_is_verified_within_the_limits(name: str) -> None:
+    bucket = MemoryBucket(samples()[name])
+    verdict = bucket.judge(ExpectedFile(name, DURATION_MS))
+
+    assert verdict.outcome is FileOutcome.VERIFIED
+    assert verdict.size_bytes == len(samples()[name][name])
+    assert abs((verdict.duration_ms or 0) - DURATION_MS) < 200
+    assert bucket.read_bytes <= MAX_BYTES
+    assert len(bucket.requests) <= MAX_REQUESTS
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_of_another_length_than_reported_differs(name: str) -> None:
+    verdict = judged(name, duration_ms=LATE)
+
+    assert found(verdict) == (FileOutcome.DURATION_DIFFERS, EvidenceCode.MEDIA_DURATION)
+    assert verdict.evidence[0].numbers["reported_ms"] == LATE
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_length_that_was_not_reported_is_not_compared(name: str) -> None:
+    verdict = judged(name, duration_ms=None)
+    assert found(verdict) == (FileOutcome.VERIFIED, EvidenceCode.DURATION_NOT_REPORTED)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_object_that_is_not_there_may_still_come(name: str) -> None:
+    verdict = MemoryBucket({}).judge(ExpectedFile(name))
+    assert found(verdict) == (FileOutcome.MISSING, EvidenceCode.NO_OBJECT)
+    assert not verdict.is_final
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_refusal_is_no_verdict(name: str) -> None:
+    bucket = MemoryBucket(samples()[name], denied={name})
+    verdict = bucket.judge(ExpectedFile(name))
+    assert found(verdict) == (FileOutcome.UNKNOWN, EvidenceCode.ACCESS_DENIED)
+    assert not verdict.is_final
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_nothing_plays_of_an_empty_object(name: str) -> None:
+    assert found(damaged(name, lambda _: b"")) == (FileOutcome.UNPLAYABLE, EvidenceCode.EMPTY)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_begins_as_something_else_is_unplayable(name: str) -> None:
+    verdict = damaged(name, lambda data: bytes(64) + data[64:])
+    assert found(verdict) == (FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)
+
+
+def moov_at(data: bytes) -> int:
+    return data.index(b"moov")
+
+
+DAMAGES: dict[str, tuple[str, Damage, FileOutcome, EvidenceCode]] = {
+    "FLV cut in its last tag": (
+        FLV,
+        lambda data: data[:-10],
+        FileOutcome.TRUNCATED,
+        EvidenceCode.ENDS_INSIDE,
+    ),
+    "FLV cut before its first frame": (
+        FLV,
+        lambda data: data[:40],
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.NO_FRAMES,
+    ),
+    "FLV with a tag of no known kind": (
+        FLV,
+        lambda data: data[:13] + b"\x07" + data[14:],
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.BROKEN_STRUCTURE,
+    ),
+    "FLV without the config of its pictures": (
+        FLV,
+        lambda data: data.replace(b"\x17\0\0\0\0", b"\x17\2\0\0\0"),
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.NO_DECODER_CONFIG,
+    ),
+    "FLV whose pictures all depend on others": (
+        FLV,
+        lambda data: data.replace(b"\x17\1\0\0\0", b"\x27\1\0\0\0"),
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.NO_KEY_FRAME,
+    ),
+    "MP4 cut before its index": (
+        MP4,
+        lambda data: data[: moov_at(data) - 100],
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.NO_INDEX,
+    ),
+    "MP4 cut in its index": (
+        MP4,
+        lambda data: data[: moov_at(data) + 100],
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.ENDS_INSIDE,
+    ),
+    "MP4 cut in the media after its index": (
+        FAST_MP4,
+        lambda data: data[:-30_000],
+        FileOutcome.TRUNCATED,
+        EvidenceCode.ENDS_INSIDE,
+    ),
+    "MP4 without sample times": (
+        MP4,
+        lambda data: data.replace(b"stts", b"free"),
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.NO_SAMPLES,
+    ),
+    "MP4 without a decoder's config": (
+        MP4,
+        lambda data: data.replace(b"avcC", b"free"),
+        FileOutcome.UNPLAYABLE,
+        EvidenceCode.NO_DECODER_CONFIG,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGES)
+def test_damage_at_a_place_that_is_read_is_found(fault: str) -> None:
+    name, damage, outcome, code = DAMAGES[fault]
+    assert found(damaged(name, damage)) == (outcome, code)
+
+
+SEGMENT_FAULTS: dict[str, tuple[dict[str, bytes | None], FileOutcome, EvidenceCode]] = {
+    "the first is absent": ({"a/x0.ts": None}, FileOutcome.TRUNCATED, EvidenceCode.SEGMENT_ABSENT),
+    "the last is absent": ({"a/x3.ts": None}, FileOutcome.TRUNCATED, EvidenceCode.SEGMENT_ABSENT),
+    "one is empty": ({"a/x1.ts": b""}, FileOutcome.TRUNCATED, EvidenceCode.SEGMENT_EMPTY),
+    "the first is none": (
+        {"a/x0.ts": bytes(188 * 20)},
+        FileOutcome.TRUNCATED,
+        EvidenceCode.SEGMENT_BROKEN,
+    ),
+    "all are absent": (
+        dict.fromkeys(["a/x0.ts", "a/x1.ts", "a/x2.ts", "a/x3.ts"]),
+        FileOutcome.MISSING,
+        EvidenceCode.SEGMENT_ABSENT,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SEGMENT_FAULTS)
+def test_a_segment_that_is_absent_or_broken_is_found(fault: str) -> None:
+    changed, outcome, code = SEGMENT_FAULTS[fault]
+    assert found(judged(M3U8, changed)) == (outcome, code)
+
+
+def playlist(old: bytes, new: bytes) -> Verdict:
+    objects = {**samples()[M3U8], M3U8: samples()[M3U8][M3U8].replace(old, new)}
+    return MemoryBucket(objects).judge(ExpectedFile(M3U8, DURATION_MS, bucket="films"))
+
+
+def test_a_playlist_that_goes_on_is_not_whole_yet() -> None:
+    verdict = playlist(b"#EXT-X-ENDLIST", b"")
+    assert found(verdict) == (FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
+    assert not verdict.is_final
+
+
+def test_a_playlist_that_promises_more_than_its_segments_hold_differs() -> None:
+    verdict = playlist(b"#EXTINF:1.0", b"#EXTINF:9.0")
+    assert found(verdict) == (FileOutcome.DURATION_DIFFERS, EvidenceCode.SPAN_DIFFERS)
+
+
+@pytest.mark.parametrize(
+    ("written", "outcome"),
+    [
+        (b"./x0.ts", FileOutcome.VERIFIED),
+        (b"../a/x0.ts", FileOutcome.VERIFIED),
+        (b"/a/x0.ts?x=1", FileOutcome.VERIFIED),
+        (b"https://films.oss-cn-shanghai.aliyuncs.com/a/x0.ts", FileOutcome.VERIFIED),
+        (b"https://other.oss-cn-shanghai.aliyuncs.com/a/x0.ts", FileOutcome.UNKNOWN),
+        (b"../../x0.ts", FileOutcome.UNKNOWN),
+        (b"file:///etc/passwd", FileOutcome.UNKNOWN),
+    ],
+)
+def test_a_segment_is_looked_for_in_the_playlists_bucket_alone(
+    written: bytes, outcome: FileOutcome
+) -> None:
+    assert playlist(b"\nx0.ts", b"\n" + written).outcome is outcome
+
+
+@pytest.mark.parametrize("line", [b'#EXT-X-MAP:URI="init.mp4"', b"#EXT-X-KEY:METHOD=AES-128"])
+def test_segments_that_are_no_plain_ts_are_not_judged(line: bytes) -> None:
+    verdict = playlist(b"#EXTM3U", b"#EXTM3U\n" + line)
+    assert found(verdict) == (FileOutcome.UNKNOWN, EvidenceCode.FRAGMENTED)
+
+
+@pytest.mark.parametrize(
+    ("uri", "code"), [(f"{VOD}0f3a", "in_vod"), ("a/x.webm", "unknown_format")]
+)
+def test_other_files_are_not_judged(uri: str, code: str) -> None:
+    verdict = MemoryBucket({uri: b"x"}).judge(ExpectedFile(uri))
+    assert (verdict.outcome, verdict.evidence[0].code) == (FileOutcome.UNKNOWN, code)
+
+
+def test_a_file_smaller_than_reported_is_truncated() -> None:
+    expected = ExpectedFile(FLV, DURATION_MS, size_bytes=80_000)
+    verdict = MemoryBucket(samples()[FLV]).judge(expected)
+    assert found(verdict) == (FileOutcome.TRUNCATED, EvidenceCode.SMALLER_THAN_REPORTED)
+
+    larger = MemoryBucket(samples()[FLV]).judge(replace(expected, size_bytes=70_000))
+    assert found(larger) == (FileOutcome.VERIFIED, EvidenceCode.LARGER_THAN_REPORTED)
+
+
+def test_what_a_callback_reported_is_expected() -> None:
+    file = File("a/x.flv", 1_000, 9_000, 4_003)
+    assert ExpectedFile.of(file, "films") == ExpectedFile("a/x.flv", 4_003, None, "films")
