@@ -1,4 +1,4 @@
-"""Makes text of others safe for a terminal: no escape sequence, line break or reversal of it stays.
+"""Makes foreign text safe for a terminal: removes escape sequences, line breaks and reversals.
 
 cli.api passes every answer of a stage through it, doctor and setup what they read of Live. Whoever
 publishes a stream or sends a callback chooses such texts.

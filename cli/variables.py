@@ -1,7 +1,7 @@
-"""The environment variables LIVE_RECORD_…: which ones anything here reads, and which are misspelt.
+"""Finds misspelt LIVE_RECORD_… variables: those that nothing in this repository reads.
 
-The commands check, deploy, dev and demo use it. A name that nothing reads changes nothing, which
-whoever set it does not notice.
+The commands check, deploy, dev and demo use it. A misspelt name would have no effect, and nobody
+would notice.
 """
 
 from __future__ import annotations

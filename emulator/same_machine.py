@@ -1,4 +1,4 @@
-"""Decides whether a request comes from a program of this machine, or from a web page of elsewhere.
+"""Decides whether a request comes from a program of this machine, or from a web page elsewhere.
 
 Both emulators ask it first. They listen on the loopback interface, which any page in a browser can
 call too: by a form or an image, or under a name that its owner lets lead to 127.0.0.1.
@@ -15,7 +15,7 @@ _NO_NAMES: Collection[str] = ()
 
 def refusal_of(headers: Mapping[str, str], served: Collection[str] = _NO_NAMES) -> str:
     """Return why the request is refused, "" if it is not. `headers` ignore case; `served` are the
-    domains that the emulator stands in for."""
+    domains that the emulator serves."""
     host = _hostname(f"//{headers.get('Host', '')}")
     if not (_is_here(host) or host in served):
         return "its Host is not this machine"

@@ -1,4 +1,4 @@
-"""What is deployed, as Serverless Devs tells it: versions, the serving one, triggers, domains.
+"""What is deployed, read through Serverless Devs: versions, the serving one, triggers, domains.
 
 The deploy and rollback commands read it. It changes nothing.
 """

@@ -1,4 +1,4 @@
-"""Fingerprints of a stage's secrets, by which a rollback tells which of them it would revive.
+"""Fingerprints of a stage's secrets, by which a rollback knows which of them it would revive.
 
 The deploy writes them into the description of each version. A fingerprint is 24 bits of a digest:
 too few to find a secret by, enough to see that it changed.

@@ -1,7 +1,7 @@
 """One deploy of a stage at a time, on one machine.
 
-The deploy and rollback commands hold it. Two machines are told apart only by the alias, which a
-deploy reads again before it moves it.
+The deploy and rollback commands hold it. Between machines nothing locks: a deploy reads the alias
+again before it moves it.
 """
 
 from __future__ import annotations

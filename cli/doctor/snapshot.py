@@ -73,7 +73,7 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording configuration, into OSS or VOD; "*" stands for every application or stream.
+    """A recording configuration, into OSS or VOD; "*" means every application or stream.
 
     `created_ms` is None if Live does not return it.
     """

@@ -1,6 +1,6 @@
 """Makes a new development stage ready, as `setup` and the first minute make a deployed one.
 
-The command dev calls make_ready(). It speaks to the emulators and to the stage's API.
+The command dev calls make_ready(). It calls the emulators and the stage's API.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def limiter(test_stream: TestStream) -> Answer:
 
 
 def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
-    """Return the kind of limiter, or None if the answers came too slowly to tell.
+    """Return the kind of limiter, or None if the answers came too slowly to show it.
 
     After one second, either kind accepts commands again.
     """

@@ -1,4 +1,4 @@
-"""How many streams were recorded at once at most, for each day: the bill goes by that.
+"""The peak of concurrent recordings of each day, which Live bills.
 
 The report calls it. Days are those of the local time zone.
 """

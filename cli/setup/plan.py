@@ -87,7 +87,7 @@ class Blocked(Exception):
 def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
     """Return the changes that Live needs for the stage; raise Declined if Live cannot be read.
 
-    Callbacks come first: a stage that hears nothing must not take over from Live.
+    Callbacks come first: a stage that gets no callbacks must not take over from Live.
     """
     plan, configurations, targets = Plan(), Plan(), list[ConfigTarget]()
     for domain in stage.policy.domains:

@@ -60,7 +60,7 @@ DEVELOPMENT_BUCKET = Bucket("dev-bucket", OSS_ENDPOINT)
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A recording configuration; "*" stands for all apps or all streams (docs/platform/live.md §6).
+    """A recording configuration; "*" means all apps or all streams (docs/platform/live.md §6).
 
     `api_fields` holds the rest of it, as the fields that the Describe API returns.
     """

@@ -102,7 +102,7 @@ class FlvRecording:
             self._write(Tag(tag.kind, max(self._last.values(), default=0), tag.payload))
 
     def _write_frame(self, tag: Tag, now_ms: int) -> None:
-        """Write a frame. If the publisher's clock jumps back, the file's clock stands still."""
+        """Write a frame. If the publisher's clock jumps back, the file's clock stops meanwhile."""
         passed = (tag.timestamp - self._base) % TIMESTAMP_WRAP_MS
         last = self._last.get(tag.kind)
         at = passed if passed < TIMESTAMP_WRAP_MS // 2 else 0

@@ -1,4 +1,4 @@
-"""The HTTP API: start, stop, restart, cancel_delay; where a stream stands; why."""
+"""The HTTP API: it starts, stops and splits recordings, and answers questions about streams."""
 
 from __future__ import annotations
 

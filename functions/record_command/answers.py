@@ -272,7 +272,7 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A token as it may be shown to whoever manages tokens: without anything that proves it."""
+    """A token as the list of tokens shows it, without its secret."""
 
     name: str
     scopes: Sequence[str]

@@ -283,7 +283,7 @@ def _view(request: ApiRequest, result: AskResult, outcome: Outcome) -> AskView:
 
 
 def _file_by(result: AskResult, merge_delay: int) -> int | None:
-    """When the last recording's file is there at the latest; None where nothing tells."""
+    """Return when the last recording's file is there at the latest; None if that is unknown."""
     record, answer = result.record, result.answer
     if record.intent.wanted or result.is_under_way or answer is None:
         return None

@@ -119,7 +119,7 @@ def _store(request: ApiRequest) -> StoreView:
     try:
         missing += app.store.missing_commands()
         app.store.touch(MARK)
-        found = app.store.condition()
+        found = app.store.durability()
         found_id = app.store.state().store_id or ""
     except StoreUnavailable as error:
         why = _why(request, error)
@@ -146,8 +146,8 @@ def _policy_fault(app: App) -> str:
 
 
 def _live(request: ApiRequest) -> Iterator[DomainView]:
-    """With the role of this function, whose permissions nobody else has. Who asks about digests is
-    answered in `matches`."""
+    """Yield what Live answers about each domain, to the role of this function. A request about
+    digests is answered in `matches` instead."""
     invocation = request.invocation
     if request.query:
         return

@@ -72,7 +72,7 @@ def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
 
 
 def standing(record: StreamRecord, shown: Shown) -> StandingView:
-    """Where a stream stands: what every answer about it has in common."""
+    """Return the fields that every answer about a stream has in common."""
     found = shown.standing(record)
     return StandingView(
         stream=str(record.key),

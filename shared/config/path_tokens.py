@@ -16,7 +16,7 @@ TOKEN_CHARS = 32
 
 
 def path_token_of(kind: CallbackKind, secret: str) -> str:
-    """Return the token of one kind: whoever learns the URL of one kind knows those of no other."""
+    """Return the token of one kind of callback. It reveals no token of another kind."""
     key, about = secret.encode("utf-8", "surrogatepass"), f"callback path: {kind}".encode()
     return hmac.new(key, about, hashlib.sha256).hexdigest()[:TOKEN_CHARS]
 

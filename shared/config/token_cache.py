@@ -39,8 +39,8 @@ class TokenCache:
         self._asked = LastAsked(clock)
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return whose token it is; None if it is nobody's. Raise StoreUnavailable for an unknown
-        one while the store does not answer: it may be known there."""
+        """Return the caller to whom the token belongs; None for an unknown token. Raise
+        StoreUnavailable for an unknown one while the store does not answer: it may be there."""
         caller = self._of_environment.caller_of(bearer) or self._newest().caller_of(bearer)
         if caller is None and self._failure is not None:
             raise self._failure

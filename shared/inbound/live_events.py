@@ -114,7 +114,7 @@ def _reported(callback: RecordStatus | FileStored | live_callbacks.RecordFailure
 
 
 def _file(callback: FileStored) -> FileLeft:
-    """Return the file's event. Where Live leaves out when it stopped, the other two times tell."""
+    """Return the file's event. A missing end of the recording follows from start and duration."""
     start, stop, duration = callback.start_ms, callback.stop_ms, callback.duration_ms
     if stop is None and start is not None and duration is not None:
         stop = start + duration

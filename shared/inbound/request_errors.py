@@ -94,4 +94,4 @@ class MalformedCallback(LiveRecordError):
 
 
 class UnusableName(MalformedCallback):
-    """The callback is about a stream that no command can name, so that it is never recorded."""
+    """The callback is about a stream that no command can name; live-record never records it."""

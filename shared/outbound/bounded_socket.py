@@ -57,8 +57,8 @@ def closed_on_error(sock: socket.socket) -> Iterator[None]:
 
 
 class CallDeadline:
-    """Ends a call after `patience` s. A socket's own timeout is for one read: whoever sends a byte
-    now and then would never meet it."""
+    """Ends a call after `patience` s. A socket's own timeout bounds one read: a peer that sends a
+    byte now and then never meets it."""
 
     def __init__(self, patience: float) -> None:
         self.patience = patience

@@ -169,8 +169,8 @@ class SettingsChanged(Struct, frozen=True):
 
 
 class TimePassed(Struct, frozen=True):
-    """Nothing happened but time. Whoever may not poll leaves what is to be polled due, for one who
-    may: a poll counts only if it is made."""
+    """Time passed, and nothing else happened. A caller that may not poll leaves polls due for one
+    that may: a poll counts only if it is made."""
 
     may_query_online: bool = True
 

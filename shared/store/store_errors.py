@@ -20,7 +20,7 @@ class StoreUnavailable(LiveRecordError):
 
 
 class ForeignStore(StoreUnavailable):
-    """It has the id of another stage: two stages would send commands for the same streams."""
+    """The store has the id of another stage: both would send commands for the same streams."""
 
     problem = "store_foreign"
 

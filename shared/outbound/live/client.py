@@ -81,8 +81,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
     def online(
         self, domain: str, *, credentials: Credentials, pace: Pace = at_once
     ) -> Sequence[Online]:
-        """Return all of the domain's streams, or raise: streams missing from half a list would look
-        offline.
+        """Return all of the domain's streams, or raise: in half a list others would look offline.
 
         Even so, a stream that moves to an earlier page between two requests is missed. Poll it
         again before it counts as offline.
