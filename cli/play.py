@@ -139,7 +139,7 @@ def _signed_by_own_key(
         except Declined as declined:
             sentence = _("The recording configuration of {stream} cannot be read: {error}")
             raise Failure(sentence.format(stream=stream, error=declined)) from None
-    why = _("no recording configuration names a file of this stream so")
+    why = _("no recording configuration gives a file of this stream such a name")
     for row in rows:
         is_signed = row in objects and place.names(stream, row["uri"])
         url = presigned_url(account, place, row["uri"], period) if is_signed else None

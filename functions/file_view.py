@@ -25,7 +25,7 @@ longer."""
 def _period(value: object) -> int:
     period = duration(value)
     if period > MAX_SIGNED_MS:
-        raise ValueError(f"an address plays for {written(MAX_SIGNED_MS)} at the most")
+        raise ValueError(f"a playback URL is valid for at most {written(MAX_SIGNED_MS)}")
     return period
 
 

@@ -83,7 +83,7 @@ def _bucket(invocation: Invocation) -> Bucket:
     settings, key = invocation.app.settings, invocation.credentials
     if not settings.bucket:
         raise WrongState(
-            "this stage does not name its bucket, so no address can be signed",
+            "this stage does not name its bucket, so no playback URL can be signed",
             hint="set LIVE_RECORD_BUCKET and LIVE_RECORD_OSS_ENDPOINT, and deploy",
         )
     if key.are_missing():
@@ -99,9 +99,9 @@ def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) ->
     """Return why no URL may be signed, None if one may. The name of a file is as a callback says,
     and a signature of Live does not cover it: it may name any object of the bucket."""
     if not is_object(left):
-        return "it lies in VOD, not in the bucket"
+        return "it is in VOD, not in the bucket"
     if not policy.names_object(key, left.uri):
-        return f"no object_prefix of {key.domain} in the policy names a file of this stream so"
+        return f"no object_prefix of {key.domain} in the policy fits this name and stream"
     if caller.only and not all(
         owner.app and owner.stream and caller.may_reach(owner)
         for owner in policy.object_owners(left.uri)

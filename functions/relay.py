@@ -37,7 +37,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     handover = relay.unpack(body_of(trigger))
     authorization.check_key(handover.key if handover else "", invocation.app.settings.relay_key)
     if handover is None:
-        raise Unauthorized("nothing was handed over")
+        raise Unauthorized("the event is empty")
     return _forward(invocation, handover)
 
 

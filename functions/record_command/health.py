@@ -49,7 +49,7 @@ from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
 from shared.protocol import HistoryEntry, Phase, Reason, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
-from shared.protocol.derived.wrong import TOLD_AFTER_MS, wrong_since
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
 from shared.store.contract import DAY_MS, Queue, Size, Use
@@ -130,7 +130,7 @@ def store_has_room(facts: Facts) -> Iterator[StageProblem]:
 
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of a timer that is off. A new stage may have had no run yet, until something is late."""
+    """Report a timer that is off. A new stage may have had no run yet, until something is late."""
     age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
     if age is None and oldest > STALE_MS:
         yield StageProblem("reconcile_never_ran", age_ms=oldest, stops_commands=True)
@@ -140,7 +140,7 @@ def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
 
 
 def steps_run(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of each step of reconcile that does not begin any more, or does not end."""
+    """Report each step of reconcile that does not begin any more, or does not end."""
     if facts.ages.get(RECONCILED, 0) > SILENT_MS:
         return  # reconcile_runs tells of it
     for step in (DRAIN, RESYNC, REPLAY):
@@ -157,7 +157,7 @@ def steps_run(facts: Facts) -> Iterator[StageProblem]:
 
 
 def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of domains whose online list could not be read the last time."""
+    """Report domains whose online list could not be read the last time."""
     ages, domains = facts.ages, [domain.streaming for domain in facts.app.policy.domains]
     unread = [
         ages.get(list_read(domain), 0)
@@ -171,7 +171,7 @@ def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of streams that are wanted and live, and are not recorded."""
+    """Report streams that are wanted and live, and are not recorded."""
     lost = facts.not_recorded
     if lost is not None:
         for_long, cause = written(lost.oldest_ms), lost.reason.text
@@ -180,25 +180,25 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 
 
 def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of streams whose handling crashes, or whose record cannot be read."""
+    """Report streams whose handling crashes, or whose record cannot be read."""
     if facts.quarantined:
         yield StageProblem("streams_quarantined", {"count": facts.quarantined})
 
 
 def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of a stored policy that this release cannot read."""
+    """Report a stored policy that this release cannot read."""
     if facts.app.policies.is_refused:
         yield StageProblem("policy_unreadable", {"version": facts.app.policies.version})
 
 
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of a stage that only observes. It is ready, since it was set to do so."""
+    """Report a stage that only observes. It is ready, since it was set to do so."""
     if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
         yield StageProblem("mode_observe")
 
 
 def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of a store that was emptied, or that belongs to another stage."""
+    """Report a store that was emptied, or that belongs to another stage."""
     expected, state = facts.app.settings.store_id, facts.state
     if state.is_foreign(expected):
         about = {"theirs": state.store_id or "-", "ours": expected}
@@ -210,14 +210,14 @@ def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
 
 
 def wake_ups_arrive(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of a wake-up call that was lost just now: what is due waits for the timer then."""
+    """Report a wake-up call that was lost just now: due work then waits for the timer."""
     age = facts.ages.get(WAKE_LOST)
     if age is not None and age < LOST_RECENTLY_MS:
         yield StageProblem("wake_unreachable", {"ago": written(age)})
 
 
 def acts_alone(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of another stage that acts on the same streams, as its forwarded callbacks say."""
+    """Report another stage that acts on the same streams, which its forwarded callbacks show."""
     age = facts.ages.get(OTHER_STAGE)
     if age is not None and age < OTHER_STAGE_MS:
         yield StageProblem("two_stages_act", {"ago": written(age)})
@@ -252,8 +252,8 @@ QUERY: tuple[Field, ...] = (
 
 
 def health(request: ApiRequest) -> Response:
-    """Return 503 where no command could be sent now, else 200; every problem is in the answer. One
-    who asks strictly gets 503 also while something is not recorded."""
+    """Return 503 where no command could be sent now, else 200; every problem is in the answer. With
+    `strict=true`, the answer is 503 also while a stream is not recorded that should be."""
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
@@ -279,11 +279,11 @@ def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
     """Return how many streams are wanted and live and have not been recorded for a while, with the
     commonest cause among those that have waited the longest. A row whose record says otherwise was
     left by an earlier release, and counts no more."""
-    counted = app.store.wrong_count(TOLD_AFTER_MS)
+    counted = app.store.wrong_count(REPORTED_AFTER_MS)
     if not counted.count:
         return None
     now = app.store.now()
-    rows = app.store.wrong(now - TOLD_AFTER_MS, after=None, limit=CAUSES_ROWS)
+    rows = app.store.wrong(now - REPORTED_AFTER_MS, after=None, limit=CAUSES_ROWS)
     records = [row.record for row in rows if isinstance(row.record, StreamRecord)]
     lost = [record for record in records if wrong_since(record) is not None]
     count = counted.count - (len(records) - len(lost))

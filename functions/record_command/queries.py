@@ -73,7 +73,7 @@ def elsewhere(_ask: ApiRequest) -> Response:
     )
 
 
-_NO_CURSOR = 'write what "next" of the page before says'
+_NO_CURSOR = 'write the "next" of the page before'
 
 
 class Cursor(Struct, frozen=True):

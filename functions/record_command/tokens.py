@@ -180,13 +180,13 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
     missing = body["scopes"] - caller.scopes
     if missing:
         raise Forbidden(
-            f"the token {caller.name} has not {', '.join(sorted(missing))}, so it cannot give it",
+            f"the token {caller.name} lacks {', '.join(sorted(missing))}, so it cannot grant it",
             hint="use a token that has every scope of the new one",
         )
     if caller.until is not None and (until is None or until > caller.until):
         raise Forbidden(
-            f"the token {caller.name} ends before the new one",
-            hint=f"end the new one by {rfc3339(caller.until)}",
+            f"the token {caller.name} expires before the new one",
+            hint=f"let the new one expire by {rfc3339(caller.until)}",
         )
     return Token(Caller(body["name"], body["scopes"], only, until), body["digest"])
 

@@ -303,7 +303,7 @@ def _domain_faults(policy: Policy) -> Iterator[_Found]:
     for number, domain in enumerate(policy.domains, 1):
         for name in domain.names:
             if name in seen:
-                detail = f"{name} stands in the file twice"
+                detail = f"{name} is in the file twice"
                 yield ("domain", number), Fault(f"policy: domain #{number}", detail)
             seen.add(name)
 

@@ -62,7 +62,7 @@ class Tokens(Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return whose token it is; None if it is nobody's."""
+        """Return the caller to whom the token belongs; None for an unknown token."""
         digest = digest_of(bearer)
         found = [token.caller for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
@@ -86,7 +86,7 @@ def read_tokens(text: str) -> Tokens:
     faults = [each for each in read if isinstance(each, str)]
     names = [token.caller.name for token in tokens]
     faults += [
-        f"give each token a name of its own; {name} stands there twice"
+        f"give each token a name of its own: {name} is used twice"
         for name in sorted(set(names))
         if names.count(name) > 1
     ]
@@ -160,7 +160,7 @@ def read_digest(text: str) -> bytes:
         raise ValueError("write 64 hexadecimal digits")
     digest = bytes.fromhex(text)
     if digest == _OF_NOTHING:
-        raise ValueError("it is the digest of nothing; make a token and digest that")
+        raise ValueError("it is the digest of an empty text; make a token and write its digest")
     return digest
 
 
@@ -169,7 +169,7 @@ def _end_of(day: str, which: str) -> int:
     try:
         at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=timezone.utc)
     except ValueError:
-        raise ValueError(f"{which}: after ~ stands its last day, like 2027-01-31") from None
+        raise ValueError(f"{which}: write its last day after ~, like 2027-01-31") from None
     return round(at.timestamp() * 1000) + _DAY_MS
 
 

@@ -37,7 +37,7 @@ def store(text: str) -> str:
 
 def store_id(text: str) -> str:
     if text and not re.fullmatch(r"[A-Za-z0-9._-]{8,128}", text):
-        raise ValueError("it has 8 to 128 letters, digits, dots, - and _; make deploy makes it")
+        raise ValueError("write 8 to 128 letters, digits, dots, - and _; make deploy makes it")
     return text
 
 
@@ -62,7 +62,7 @@ def path_tokens(text: str) -> tuple[str, ...]:
 
 def own_key(text: str) -> str:
     if text and not re.fullmatch(_UNGUESSED, text):
-        raise ValueError("it has 8 to 128 letters, digits, - and _")
+        raise ValueError("write 8 to 128 letters, digits, - and _")
     return text
 
 
@@ -148,7 +148,7 @@ def url(text: str) -> str:
 
 def mode(text: str) -> Mode:
     if text not in {mode.value for mode in Mode}:
-        raise ValueError("it is act or observe")
+        raise ValueError("write act or observe")
     return Mode(text)
 
 
@@ -156,7 +156,7 @@ def merge_delay(text: str) -> int:
     """Return the delay in ms. Live's DelayTime is from 15 s to 6 h (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
-        raise ValueError("it is from 15s to 6h, the same as DelayTime in Live's configuration")
+        raise ValueError("write 15s to 6h, the same as DelayTime in Live's configuration")
     return delay
 
 
@@ -165,7 +165,7 @@ def signature_window(text: str) -> int:
     under the same signature (docs/platform/live.md §2 and 3)."""
     window = duration(text)
     if not duration("40s") <= window <= duration("5m"):
-        raise ValueError("it is from 40s to 5m: Live itself repeats a callback for 35 s")
+        raise ValueError("write 40s to 5m: Live itself repeats a callback for 35 s")
     return window
 
 
@@ -174,7 +174,7 @@ def keep(text: str) -> int:
     (docs/platform/live.md §7), and it must find the record that it is about."""
     kept = duration(text)
     if kept < duration("7d"):
-        raise ValueError("it is 7d or longer: for so long Live lists a callback that was lost")
+        raise ValueError("write 7d or longer: Live lists a lost callback for that long")
     return kept
 
 

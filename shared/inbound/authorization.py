@@ -30,7 +30,7 @@ def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> 
         raise Unauthorized("no such token", hint="ask the operator of this stage for one")
     if owner.until is not None and now >= owner.until:
         raise Unauthorized(
-            f"the token {owner.name} is over", hint="ask the operator of this stage for another"
+            f"the token {owner.name} has expired", hint="ask the operator of this stage for another"
         )
     if scope not in owner.scopes:
         raise Forbidden(
@@ -80,7 +80,7 @@ def check_key(sent: str, key: str) -> None:
     """Raise Unauthorized unless `sent` is `key`, with which the functions of a stage call each
     other. A stage without a key refuses every call."""
     if not key or not hmac.compare_digest(sent.encode("utf-8", "replace"), key.encode()):
-        raise Unauthorized("the call has not the key of this stage")
+        raise Unauthorized("the call does not carry the key of this stage")
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:

@@ -44,7 +44,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError, NeverSent, StreamNotLive
 from shared.protocol.derived.phase import Phase
-from shared.protocol.derived.wrong import TOLD_AFTER_MS, wrong_since
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS, wrong_since
 from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Mode
 from shared.retry import Deadline
@@ -236,13 +236,13 @@ class Invocation:
         mark = f"{_INDEXES} {zlib.crc32(msgspec.json.encode(wanted)):08x}"
         for domain in app.policy.domains:
             name = f"decided:{domain.streaming}"
-            before = store.noted(name)
+            before = store.get_text(name)
             if before == mark:
                 continue
             is_new = before is None or not before.startswith(f"{_INDEXES} ")
             again = app.resync.decide_anew(domain.streaming, self.has_time, fills_index=is_new)
             if self._run(again):
-                store.note(name, mark)
+                store.set_text(name, mark)
 
     def read_lists_soon(self) -> None:
         """Have a reconcile read the online lists within a second or two, as in a burst: they show
@@ -272,7 +272,7 @@ class Invocation:
                     store.quarantine(row.key)
                     self._report_crash(row.key, row)
         self._mend_index()
-        lost = store.wrong_count(TOLD_AFTER_MS)
+        lost = store.wrong_count(REPORTED_AFTER_MS)
         if lost.count:
             self.log.warning("streams.unrecorded", count=lost.count, oldest_ms=lost.oldest_ms)
         return lost.count

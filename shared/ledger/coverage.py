@@ -174,4 +174,4 @@ def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]
         about = {"command": command, "code": code, "what": code}
         return HistoryEntry(obstacles[-1].reason, about if code else {"command": command})
     late = not noted_in or noted_in[0].at - piece.start > START_GRACE_MS
-    return HistoryEntry(Reason.LEARNT_LATE if late else Reason.QUEUED)
+    return HistoryEntry(Reason.DETECTED_LATE if late else Reason.QUEUED)

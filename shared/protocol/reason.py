@@ -123,7 +123,7 @@ class Reason(OpenEnum):
     FORGED = "forged"
     # what the account of a stream shows
     NO_FILE = "no_file"
-    LEARNT_LATE = "learnt_late"
+    DETECTED_LATE = "detected_late"
     # what becomes of the record
     FORGOTTEN = "forgotten"
     # what Live asks and remarks

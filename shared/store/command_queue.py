@@ -149,7 +149,7 @@ def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
     if save.if_no_quota is None or rule is not None:
         return ""
     for scope, cap in _caps(save.quota):
-        if taken(db, scope) + _ahead(db, scope, save) >= cap:
+        if counter(db, scope) + _ahead(db, scope, save) >= cap:
             return scope
     return ""
 
@@ -161,8 +161,8 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
         yield ACCOUNT, quota.of_account
 
 
-def taken(db: sqlite3.Connection, scope: str) -> int:
-    """Return the number that is kept under this name: of the streams that count against a quota."""
+def counter(db: sqlite3.Connection, scope: str) -> int:
+    """Return the counter of that name, mostly of the streams that count against a quota."""
     row = db.execute("SELECT n FROM taken WHERE scope=?", (scope,)).fetchone()
     return int(row[0]) if row else 0
 
@@ -203,7 +203,7 @@ def move(
             _count(db, f"rule:{name}", change)
             _count(db, ACCOUNT, change)
     for scope, cap in _caps(quota):
-        _wake(db, scope, cap - taken(db, scope), now)
+        _wake(db, scope, cap - counter(db, scope), now)
 
 
 def _count(db: sqlite3.Connection, scope: str, change: int) -> None:

@@ -234,7 +234,7 @@ def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
     return (used - samples[at]) * DAY_MS / (now - at) if now - at >= DAY_MS else None
 
 
-class Condition(Struct, frozen=True):
+class Durability(Struct, frozen=True):
     """The settings that keep an engine's data safe, with the names and values that the engine
     reports. A setting that the engine does not report is left out."""
 

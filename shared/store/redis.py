@@ -31,8 +31,8 @@ from shared.store.contract import (
     STEP_MS,
     URGENT_PAUSE_MS,
     Claimed,
-    Condition,
     Conflict,
+    Durability,
     Filter,
     HistoryLine,
     Loaded,
@@ -127,7 +127,7 @@ class RedisStore:
 
     def replicated(self, most_ms: int) -> int | None:
         """Return how many replicas have what this thread saved since it last asked, waiting at most
-        `most_ms` for all of them; None if there is no replica, or if the engine does not tell."""
+        `most_ms` for all of them; None if there is no replica, or if the engine does not say."""
         return self._connection.replicated(most_ms)
 
     def keys_of(self, key: StreamKey) -> list[str]:
@@ -257,11 +257,11 @@ class RedisStore:
             if key in records:
                 yield WrongRow(since, key, records[key])
 
-    def note(self, name: str, text: str) -> None:
+    def set_text(self, name: str, text: str) -> None:
         """Keep the text under this name, in place of the one before."""
         self._do("HSET", *self._keys("notes"), name, text)
 
-    def noted(self, name: str) -> str | None:
+    def get_text(self, name: str) -> str | None:
         """Return the text under this name; None if there is none."""
         found: str | None = self._do("HGET", *self._keys("notes"), name)
         return found
@@ -269,16 +269,16 @@ class RedisStore:
     def now(self) -> int:
         return int(self._run(scripts.NOW, self._keys("now")))
 
-    def condition(self) -> Condition:
-        """Return how durable the engine is. A user or a managed engine may be refused either of the
-        two commands that tell."""
+    def durability(self) -> Durability:
+        """Return how durable the engine is. Either of the two commands may be refused to a
+        user, or by a managed engine."""
         found: dict[str, str] = {}
         with suppress(StoreUnavailable):
             info = self._info()
             found |= {name: info[name] for name in SAFETY if name in info}
         with suppress(StoreUnavailable):
             found |= _pairs(self._do("CONFIG", "GET", "appendfsync"))
-        return Condition("redis", found)
+        return Durability("redis", found)
 
     def missing_commands(self) -> Sequence[str]:
         """Return the commands that the store needs and this user or engine refuses. Each is tried
@@ -316,7 +316,7 @@ class RedisStore:
         return Size(used, limit or None, growth(known, used, int(now)))
 
     def note_size(self) -> None:
-        """Remember the size of today, for `size` to tell how it grows."""
+        """Remember the size of today, from which `size` derives the growth."""
         info = self._memory()
         if info is not None:
             used = info["used_memory"]
@@ -530,7 +530,7 @@ class RedisStore:
         return self._asked([("EVAL", script.text, *arguments)], repeatable=repeatable)[0]
 
     def _of_preludes(self, script: Script) -> tuple[str | float, ...]:
-        """Return the arguments of the script's preludes, which stand before its own."""
+        """Return the arguments of the script's preludes, which come before its own."""
         if script.uses_rate_limit:
             return (furthest_slot_ms(self._interval),)
         if script.watches_clock:

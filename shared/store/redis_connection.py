@@ -60,8 +60,8 @@ class Unsent(Exception):
         self.error = error
 
 
-class Kept:
-    """One connection. `era` tells it from those opened before or after everything was dropped."""
+class PooledConnection:
+    """One connection. `era` distinguishes it from those opened before or after all were dropped."""
 
     __slots__ = ("address", "connection", "era")
 
@@ -121,7 +121,7 @@ class RedisConnection:
         self._url = url
         self._folder = folder
         self._lazy_imports = lazy_imports
-        self._free: list[Kept] = []
+        self._free: list[PooledConnection] = []
         self._seeds = url.seeds
         """The configured addresses; one that failed goes to the end."""
         self._moved: Address | None = None
@@ -171,7 +171,7 @@ class RedisConnection:
         engine does not tell."""
         from redis.exceptions import RedisError
 
-        saved: Kept | None = getattr(self._of_thread, "saved", None)
+        saved: PooledConnection | None = getattr(self._of_thread, "saved", None)
         self._of_thread.saved = None
         try:
             if saved:
@@ -193,7 +193,7 @@ class RedisConnection:
         while self._free:
             self._free.pop().close()
 
-    def _free_one(self) -> Kept | None:
+    def _free_one(self) -> PooledConnection | None:
         while self._free:
             kept = self._free.pop()
             if kept.era == self._era:
@@ -258,7 +258,7 @@ class RedisConnection:
         finally:
             kept.close()
 
-    def _answers(self, kept: Kept, commands: Sequence[Command]) -> list[Any]:
+    def _answers(self, kept: PooledConnection, commands: Sequence[Command]) -> list[Any]:
         try:
             answers = kept.answers(commands)
             self._of_thread.kept = kept
@@ -267,7 +267,7 @@ class RedisConnection:
             if kept.is_open:
                 self._free.append(kept)
 
-    def _start_over(self, kept: Kept, error: Exception) -> None:
+    def _start_over(self, kept: PooledConnection, error: Exception) -> None:
         """Drop every connection, unless another thread has done so since `kept` was opened."""
         from redis.exceptions import MovedError
 
@@ -290,7 +290,7 @@ class RedisConnection:
                 others = tuple(seed for seed in self._seeds if seed != address)
                 self._seeds = (*others, address)
 
-    def _connect(self, address: Address) -> Kept:
+    def _connect(self, address: Address) -> PooledConnection:
         """Connect to the address. Raise Unsent, also if a configured one is a replica."""
         from redis.exceptions import RedisError
 
@@ -305,7 +305,7 @@ class RedisConnection:
                 connection.disconnect()  # type: ignore[no-untyped-call] # as above
             unsent = _unreadable(error) if isinstance(error, ValueError) else error
             raise Unsent(unsent) from error
-        return Kept(connection, address, era)
+        return PooledConnection(connection, address, era)
 
     def _new(self, address: Address) -> Connection:
         from redis.backoff import NoBackoff
@@ -390,7 +390,7 @@ def _target(asked: Address, moved: AskError) -> Address:
     return Address(host, moved.port, asked.name)
 
 
-def _replicated(kept: Kept, most_ms: int) -> int | None:
+def _replicated(kept: PooledConnection, most_ms: int) -> int | None:
     """Ask on the connection that saved: WAIT counts the replicas that have its writes."""
     from redis.exceptions import ResponseError
 

@@ -46,8 +46,8 @@ from shared.store.contract import (
     SIGNED_KEPT_S,
     STEP_MS,
     Claimed,
-    Condition,
     Conflict,
+    Durability,
     Filter,
     HistoryLine,
     Loaded,
@@ -364,12 +364,12 @@ class SqliteStore:
             WrongRow(row[0], key, _read(key, row[4])) for row, key in zip(rows, keys, strict=True)
         ]
 
-    def note(self, name: str, text: str) -> None:
+    def set_text(self, name: str, text: str) -> None:
         """Keep the text under this name, in place of the one before."""
         with self._writing() as db:
             db.execute("REPLACE INTO note VALUES (?,?)", (name, text))
 
-    def noted(self, name: str) -> str | None:
+    def get_text(self, name: str) -> str | None:
         """Return the text under this name; None if there is none."""
         with self._reading() as db:
             row = db.execute("SELECT text FROM note WHERE name=?", (name,)).fetchone()
@@ -378,11 +378,11 @@ class SqliteStore:
     def now(self) -> int:
         return self._clock()
 
-    def condition(self) -> Condition:
+    def durability(self) -> Durability:
         """Return the settings that decide how safely data is kept."""
         with self._reading() as db:
             pragmas = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in SAFETY}
-        return Condition("sqlite", {name: str(value) for name, value in pragmas.items()})
+        return Durability("sqlite", {name: str(value) for name, value in pragmas.items()})
 
     def size(self) -> Size:
         """Return how full the file is. Its limit is the disk, or its own where that is smaller."""
@@ -393,7 +393,7 @@ class SqliteStore:
 
     @_even_if_full
     def note_size(self) -> None:
-        """Remember the size of today, for `size` to tell how it grows."""
+        """Remember the size of today, from which `size` derives the growth."""
         with self._writing() as db:
             now = self._clock()
             row = (now // DAY_MS, now, _used(db))
@@ -751,7 +751,7 @@ def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
 def _complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """Return the record with the slot and the lease that the store gives its flight."""
     if record.flight is None:
-        raise ValueError("a record that flies has a flight")
+        raise ValueError("a record in flight needs its flight")
     sent_at = round(slot)
     return replace(
         record, flight=replace(record.flight, sent_at=sent_at, lease_until=sent_at + lease)
@@ -783,11 +783,11 @@ FORGOTTEN = "forgotten"
 
 
 def _next_version(db: sqlite3.Connection, version: int) -> int:
-    """Return the version to store. A new record's is higher than that of any deleted one: whoever
-    still has the old record in hand must not take the new one for it."""
+    """Return the version to store. A new record's is higher than that of any deleted one, so
+    that a caller that still holds the old record cannot mistake the new one for it."""
     if version > 0:
         return version + 1
-    return command_queue.taken(db, FORGOTTEN) + 1
+    return command_queue.counter(db, FORGOTTEN) + 1
 
 
 def _forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> Stored:
@@ -798,7 +798,7 @@ def _forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> S
             _columns(save.key),
         )
     command_queue.move(db, rule, None, save.quota, now)
-    highest = max(command_queue.taken(db, FORGOTTEN), save.version)
+    highest = max(command_queue.counter(db, FORGOTTEN), save.version)
     db.execute("REPLACE INTO taken VALUES (?,?)", (FORGOTTEN, highest))
     return Stored(0)
 

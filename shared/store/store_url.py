@@ -129,7 +129,7 @@ class _Reader:
     def _database(self, path: str) -> int:
         number = path.removeprefix("/")
         if number and not re.fullmatch(r"[0-9]{1,5}", number):
-            self.faults.append("behind the host comes the number of the database alone, like /0")
+            self.faults.append("write only the number of the database behind the host, like /0")
             return 0
         return int(number or 0)
 
@@ -142,7 +142,7 @@ class _Reader:
                 shown = (
                     f"{name} is unknown" if re.fullmatch(r"\w{1,40}", name) else "one is unknown"
                 )
-                self.faults.append(f"of what follows the ?, {shown}: it takes {', '.join(_VALUES)}")
+                self.faults.append(f"after the ?, {shown}: write one of {', '.join(_VALUES)}")
             else:
                 try:
                     values[name] = _VALUES[name](text)
@@ -186,7 +186,7 @@ def _seconds(text: str) -> float:
 
 def flag(text: str) -> bool:
     if text not in {"true", "false"}:
-        raise ValueError("it is true or false")
+        raise ValueError("write true or false")
     return text == "true"
 
 

@@ -159,9 +159,9 @@ def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
 @pytest.mark.parametrize(
     ("bucket", "options", "why"),
     [
-        ("dev-bucket", (), "no object_prefix of live.example.com in the policy names a file"),
-        ("dev-bucket", ("--lang", "zh"), "策略中 live.example.com 的 object_prefix 都不会"),
-        ("", (), "no recording configuration names a file of this stream so"),
+        ("dev-bucket", (), "no object_prefix of live.example.com in the policy fits this name"),
+        ("dev-bucket", ("--lang", "zh"), "策略中 live.example.com 的 object_prefix 都与该直播流"),
+        ("", (), "no recording configuration gives a file of this stream such a name"),
     ],
 )
 def test_what_no_recording_is_named_is_said_and_not_signed(

@@ -350,7 +350,7 @@ def test_two_callers_have_two_tokens() -> None:
 
 def test_the_digest_of_nothing_is_nobody_s_token() -> None:
     digest = hashlib.sha256(b"").hexdigest()
-    assert "digest of nothing" in fault_of("API_TOKENS", API_TOKENS=f"a:read:sha256:{digest}")
+    assert "digest of an empty text" in fault_of("API_TOKENS", API_TOKENS=f"a:read:sha256:{digest}")
 
 
 def test_every_fault_of_the_tokens_is_named_at_once() -> None:
@@ -505,7 +505,7 @@ def test_all_mistakes_in_a_policy_are_reported_with_their_places() -> None:
         ("domain = 1", "policy: domain: has to be a list"),
         ("domain = [1]", "policy: domain: has to be a table"),
         ("[[domain]", "policy: is not TOML"),
-        (POLICY.replace('"push', '"live'), "domain #1: live.example.com stands in the file twice"),
+        (POLICY.replace('"push', '"live'), "domain #1: live.example.com is in the file twice"),
         (POLICY + 'match = { domain = "push.example.com" }', "write live.example.com"),
         (POLICY + 'match = { domain = "*.org" }', "streaming domain of no"),
         (POLICY + "[[rule]]\nmatch = { app = 'b' }", "rule #3 match: is never reached: rule #2"),

@@ -22,7 +22,7 @@ from shared.protocol.command_errors import (
     Throttled,
     Unavailable,
 )
-from shared.protocol.derived.wrong import TOLD_AFTER_MS
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS
 from tests.conftest import Clock
 from tests.inbound.test_catalogue import event
 from tests.support.scripted_stage import Stage
@@ -81,6 +81,6 @@ def agree(stage: Stage) -> None:
     assert set(lost) == {name for name, row in rows.items() if row["wrong"]}
     lost_ms = [row["wrong"]["lost_ms"] for row in lost.values()]
     assert lost_ms == sorted(lost_ms, reverse=True)
-    counted = [row for row in lost.values() if row["wrong"]["lost_ms"] >= TOLD_AFTER_MS]
+    counted = [row for row in lost.values() if row["wrong"]["lost_ms"] >= REPORTED_AFTER_MS]
     assert (health["not_recorded"] or {"count": 0})["count"] == len(counted)
     assert Counter(row["phase"] for row in rows.values()) == +Counter(health["phases"])

@@ -129,7 +129,7 @@ def test_a_store_of_the_release_before_gets_its_index_within_a_minute(
 ) -> None:
     comes_up(stage)
     stage.minute()
-    stage.app.store.note(f"decided:{KEY.domain}", "0 of before there was one")
+    stage.app.store.set_text(f"decided:{KEY.domain}", "0 of before there was one")
     before = version(stage)
     stage.minute()
 

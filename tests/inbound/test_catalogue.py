@@ -68,7 +68,7 @@ ELSEWHERE = {
     Reason.QUEUED,  # explain
     Reason.FORGED,  # the command why
     Reason.NO_FILE,  # tests/ledger
-    Reason.LEARNT_LATE,
+    Reason.DETECTED_LATE,
     Reason.FORGOTTEN,  # the log, since the history is gone by then
     Reason.UNKNOWN,  # what a later release wrote
     Reason.IMPORTED,  # test_state_import

@@ -92,7 +92,7 @@ def test_a_stream_that_is_seen_late_was_reported_late() -> None:
     account = Account(BY_RULE)
     account.now += 40 * SECOND
     account.seen(NOON).answer().confirm().passes(MINUTE)
-    assert gaps(account) == [(5, 35, Reason.LEARNT_LATE)]
+    assert gaps(account) == [(5, 35, Reason.DETECTED_LATE)]
 
 
 def test_a_pause_of_the_recording_is_missing_until_it_goes_on() -> None:

@@ -290,10 +290,10 @@ NEEDS: dict[str, Callable[[], None]] = {
         test_once_more_when_the_stream_is_present_after_stream_not_found
     ),
     "reassert": test_once_more_at_the_end_of_a_doubt,
-    "early echo of a stop": (
+    "early re-assertion of a stop": (
         test_an_early_reassertion_does_not_replace_the_one_at_the_end_of_the_doubt
     ),
-    "an early echo does not end the doubt": (
+    "an early re-assertion does not end the doubt": (
         test_an_early_reassertion_does_not_replace_the_one_at_the_end_of_the_doubt
     ),
     "an unconfirmed start is repeated": test_an_unconfirmed_start_is_repeated_once_a_session,

@@ -162,7 +162,7 @@ def _anybodys_answer() -> tuple[Patch, ...]:
     return ((command_result, "settle", settle),)
 
 
-def _no_echo_of_a_stop() -> tuple[Patch, ...]:
+def _no_reassertion_of_a_stop() -> tuple[Patch, ...]:
     return ((reassert, "STARTS", ()), (recording_status, "_runs", _runs_without_echo))
 
 
@@ -506,7 +506,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("stop not sticky", _stop_not_sticky),
         Bug("restart repeated", _restart_again),
         Bug("quota refusals never healed", _refusals_never_healed),
-        Bug("late start after a stop not echoed", _no_echo_of_a_stop),
+        Bug("late start after a stop not undone", _no_reassertion_of_a_stop),
         Bug("adopted start never proved", _adopted_unproved),
         Bug("until ignored", _until_ignored),
         Bug("until taken for minutes later", _until_minutes_late),

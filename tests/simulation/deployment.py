@@ -41,7 +41,7 @@ seen from outside."""
 
 _READS = (
     *("load", "accounts", "age_ms", "ages", "continuity", "edges", "files", "get_policy"),
-    *("history", "listed", "misplaced_after", "named", "next_due", "noted", "now", "phases"),
+    *("get_text", "history", "listed", "misplaced_after", "named", "next_due", "now", "phases"),
     *("queue", "state", "tokens", "use", "watched", "wrong", "wrong_count"),
 )
 """What an engine answers that refuses writes."""

@@ -39,8 +39,8 @@ from shared.store.contract import (
     SIGNED_KEPT_S,
     STEP_MS,
     Claimed,
-    Condition,
     Conflict,
+    Durability,
     Filter,
     HistoryLine,
     Loaded,
@@ -381,9 +381,9 @@ class MemoryStore:
         soonest = min((row.due for row in self.shared.rows.values()), default=NEVER)
         return None if soonest == NEVER else max(soonest - self._clock(), 0)
 
-    def condition(self) -> Condition:
+    def durability(self) -> Durability:
         """Nothing is kept beyond the run."""
-        return Condition("memory", {})
+        return Durability("memory", {})
 
     def size(self) -> Size:
         """Nothing fills it but the simulation."""
@@ -472,10 +472,10 @@ class MemoryStore:
         places = [(wrong_since(row.record), key) for key, row in self.shared.rows.items()]
         return [(since, key) for since, key in places if since is not None and since <= until]
 
-    def note(self, name: str, text: str) -> None:
+    def set_text(self, name: str, text: str) -> None:
         self.shared.notes[name] = text
 
-    def noted(self, name: str) -> str | None:
+    def get_text(self, name: str) -> str | None:
         return self.shared.notes.get(name)
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
@@ -629,7 +629,7 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """Return the record with the slot and the lease, which only the store can give its flight."""
     if flying.flight is None:
-        raise ValueError("a record that flies has a flight")
+        raise ValueError("a record in flight needs its flight")
     sent_at = round(slot)
     flight = replace(flying.flight, sent_at=sent_at, lease_until=sent_at + lease)
     return replace(flying, flight=flight)

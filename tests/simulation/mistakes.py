@@ -24,7 +24,7 @@ TOLD = (
     "stop not sticky",
     "restart repeated",
     "quota refusals never healed",
-    "late start after a stop not echoed",
+    "late start after a stop not undone",
     "adopted start never proved",
     "until ignored",
     "duplicate publish starts again",

@@ -74,7 +74,7 @@ def test_what_is_listed_is_enough_for_everything(engine: Engine) -> None:
 
         assert store.load(KEY).version == 1
         assert store.missing_commands() == []
-        assert store.condition().settings == {}
+        assert store.durability().settings == {}
         assert store.replicated(100) is None
 
 

@@ -50,7 +50,7 @@ def test_a_record_that_cannot_be_read_can_be_replaced_and_is_kept(store: Store) 
     assert isinstance(store.save_or_claim(save), Stored)
 
     assert store.load(KEY).record == owing(Command.STOP)
-    if store.condition().engine != "memory":
+    if store.durability().engine != "memory":
         assert set_aside(store, KEY) == LATER_STATE
 
 

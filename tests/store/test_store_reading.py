@@ -214,7 +214,7 @@ def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock
 def test_a_reason_from_a_later_release_is_kept_and_written_back() -> None:
     entry = entry_from_json("later", '{"n":1}')
     assert (entry.code.value, entry.about) == ("later", {"n": 1})
-    assert in_words(entry) == "a later release noted this, and this one does not know it: later"
+    assert in_words(entry) == "a later release wrote this, and this one does not know it: later"
     text = to_json(wanted(KEY)).replace("asked_start", "later")
 
     record = from_json(KEY, text)
@@ -359,7 +359,7 @@ def test_another_client_sees_what_one_has_saved(another_store: OpenStore) -> Non
 
 
 def test_an_engine_says_how_safely_it_keeps_things(store: Store) -> None:
-    answer = store.condition()
+    answer = store.durability()
 
     if answer.engine == "memory":
         assert answer.settings == {}

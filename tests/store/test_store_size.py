@@ -11,7 +11,7 @@ def test_an_engine_says_how_full_it_is(store: Store) -> None:
     size = store.size()
 
     assert size is not None
-    if store.condition().engine != "memory":
+    if store.durability().engine != "memory":
         assert size.used > 0
         assert size.limit is not None
         assert size.limit > size.used
@@ -26,7 +26,7 @@ def per_day(store: Store) -> float | None:
 def test_growth_is_known_after_a_day_and_over_eight_days_at_most(
     store: Store, clock: Clock
 ) -> None:
-    is_memory = store.condition().engine == "memory"
+    is_memory = store.durability().engine == "memory"
     for day in range(12):
         store.note_size()
         store.note_size()

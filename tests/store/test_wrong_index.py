@@ -98,11 +98,11 @@ def test_it_puts_nothing_into_the_command_queue(store: Store) -> None:
 
 
 def test_a_note_is_kept_until_another_replaces_it(store: Store) -> None:
-    assert store.noted("decided") is None
-    store.note("decided", "a")
-    store.note("decided", "b")
+    assert store.get_text("decided") is None
+    store.set_text("decided", "a")
+    store.set_text("decided", "b")
 
-    assert (store.noted("decided"), store.noted("another")) == ("b", None)
+    assert (store.get_text("decided"), store.get_text("another")) == ("b", None)
 
 
 def test_a_file_of_the_release_before_gets_the_index_and_rows_as_records_are_saved(

@@ -61,7 +61,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (max_duration|hold|for|from): (write it like|an address plays for 12h)",
+        r"MalformedParam: (max_duration|hold|for|from): (write it like|a playback URL is valid)",
         "a pattern does not add up the days, hours, minutes and seconds of a text",
     ),
     Excuse(

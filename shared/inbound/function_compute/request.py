@@ -123,7 +123,7 @@ def _body(document: Mapping[str, object]) -> bytes:
         try:
             body = base64.b64decode(body, validate=True)
         except binascii.Error as error:
-            raise BadRequest([Fault("body", "is not the base64 it is said to be")]) from error
+            raise BadRequest([Fault("body", "is not valid base64")]) from error
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
     return body
@@ -181,7 +181,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-        raise BadRequest([Fault(name, "stands there more than once") for name in twice])
+        raise BadRequest([Fault(name, "occurs more than once") for name in twice])
     return fields
 
 

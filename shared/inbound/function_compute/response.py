@@ -188,7 +188,10 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         " wrote it",
     ),
     Misconfigured: _Row(
-        503, "Misconfigured", "live-record's settings are wrong", "the function's log says how"
+        503,
+        "Misconfigured",
+        "live-record's settings are wrong",
+        "the function's log has the details",
     ),
 }
 

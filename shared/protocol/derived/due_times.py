@@ -90,7 +90,7 @@ _LAST_NUMBER = max(PRIORITY_OF.values()) + 1
 def command_priority(record: StreamRecord) -> int:
     """Return the rank when slots are short, lowest first: a command that ends a bill, then one that
     splits a recording, then one that begins it. What is only to be forgotten comes last, and so
-    does a poll of a stream that only a callback has told of: many may be made up."""
+    does a poll of a stream that only a callback has reported: many may be made up."""
     if record.forget_at is not None:
         return _LAST_NUMBER
     if record.pending:
@@ -108,11 +108,11 @@ def _is_only_polled(record: StreamRecord) -> bool:
 def queue_priority(record: StreamRecord, priority: int) -> int:
     """Return the position among commands of one rank, highest first: by the rule's priority, and
     of one priority the streams first that a poll has shown, or that a person wants recorded."""
-    return 2 * priority - _is_told_start(record)
+    return 2 * priority - _is_unpolled_start(record)
 
 
-def _is_told_start(record: StreamRecord) -> bool:
-    """Return True for a start of policy for a publish that only a callback has told of."""
+def _is_unpolled_start(record: StreamRecord) -> bool:
+    """Return True for a start of policy for a publish that only a callback has reported."""
     session, pending = record.session, record.pending
     if session is None or pending is None or pending.command is not Command.START:
         return False

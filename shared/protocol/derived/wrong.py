@@ -17,9 +17,9 @@ that nobody can tell whether the stream is live, and it counts as wrong."""
 UNPROVED_MS = 130_000
 """How long Live may leave open whether it records what it accepted: after 60 s a second start is
 due, which shows it, and the timer that sends it comes once a minute."""
-TOLD_AFTER_MS = 20_000
-"""How long a stream may wait to be recorded before the stage as a whole tells of it: each start
-takes its time."""
+REPORTED_AFTER_MS = 20_000
+"""How long a stream may wait to be recorded before health and the log report it: each start takes
+its time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:

@@ -234,12 +234,12 @@ def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
         transition.enqueue(due.command, due.reason)  # else it heals when the restart's doubt ends
 
 
-def seen(transition: Transition, *, is_same_publish: bool) -> None:
-    """Split the file, or see that there is no need, once the poll before it has shown the stream.
+def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
+    """Send the restart that a poll preceded, or withhold it; the poll has shown the stream.
 
     The publish that began the session goes on if the list shows exactly its time
-    (`is_same_publish`): so does what Live began to record in it. A start tells in any case, once no
-    pause can last."""
+    (`is_same_publish`): so does what Live began to record in it. A start shows that in any case,
+    once no pause can last."""
     confirmation, session = transition.record.confirmation, transition.record.session
     if session is None or confirmation is None:
         return

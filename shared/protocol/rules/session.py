@@ -214,7 +214,7 @@ def polled(transition: Transition, event: Polled) -> None:
         before = transition.record.session
         _seen(transition, event.published, asked_at)
         is_same = before is not None and event.published in (before.time, before.publish_time)
-        confirmation_rules.seen(transition, is_same_publish=is_same)
+        confirmation_rules.after_poll(transition, is_same_publish=is_same)
 
 
 def _missed(transition: Transition, asked_at: int) -> None:

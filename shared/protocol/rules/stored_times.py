@@ -35,12 +35,12 @@ class StoredTime(Struct, frozen=True):
     furthest: Furthest | None
 
 
-def past(_record: StreamRecord, _settings: StreamSettings) -> int:
+def none_ahead(_record: StreamRecord, _settings: StreamSettings) -> int:
     """Return 0: it has passed."""
     return 0
 
 
-def slot(_record: StreamRecord, _settings: StreamSettings) -> int:
+def slot_wait(_record: StreamRecord, _settings: StreamSettings) -> int:
     """Return the longest wait for a slot."""
     return MAX_SLOT_WAIT_MS
 
@@ -51,12 +51,12 @@ def lease(record: StreamRecord, _settings: StreamSettings) -> int:
     return MAX_SLOT_WAIT_MS + (flight.lease_until - flight.sent_at if flight else 0)
 
 
-def doubtful(_record: StreamRecord, _settings: StreamSettings) -> int:
+def time_in_doubt(_record: StreamRecord, _settings: StreamSettings) -> int:
     """Return the longest wait for a slot, and the time in doubt."""
     return MAX_SLOT_WAIT_MS + IN_DOUBT_MS
 
 
-def retry(record: StreamRecord, settings: StreamSettings) -> int:
+def retry_pause(record: StreamRecord, settings: StreamSettings) -> int:
     """Return the longest pause before this attempt, or the merge delay after a lost restart."""
     pending = record.pending
     if pending is None:
@@ -71,17 +71,17 @@ def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
     return settings.merge_delay
 
 
-def check(_record: StreamRecord, settings: StreamSettings) -> int:
+def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
     """Return the pause before a repeated start, or the merge delay after a stop in doubt."""
     return max(CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 
-def report(_record: StreamRecord, _settings: StreamSettings) -> int:
+def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
     """Return the longest wait for a slot, and the difference of two clocks."""
     return MAX_SLOT_WAIT_MS + TOGETHER_MS
 
 
-def kept(_record: StreamRecord, settings: StreamSettings) -> int:
+def retention(_record: StreamRecord, settings: StreamSettings) -> int:
     """Return how long a stream is kept; each decision sets it anew."""
     return settings.keep
 
@@ -89,39 +89,39 @@ def kept(_record: StreamRecord, settings: StreamSettings) -> int:
 _OF_LIVE = _OF_PEOPLE = None
 
 STORED_TIMES: tuple[StoredTime, ...] = (
-    StoredTime("", "interrupted_at", past),
-    StoredTime("", "stopped_at", doubtful),
-    StoredTime("", "stop_not_found_at", past),
-    StoredTime("", "changed_at", past),
-    StoredTime("", "forget_at", kept),
-    StoredTime("", "absence_polled_at", past),
-    StoredTime("intent", "made_at", past),
-    StoredTime("intent", "first_accepted_at", past),
+    StoredTime("", "interrupted_at", none_ahead),
+    StoredTime("", "stopped_at", time_in_doubt),
+    StoredTime("", "stop_not_found_at", none_ahead),
+    StoredTime("", "changed_at", none_ahead),
+    StoredTime("", "forget_at", retention),
+    StoredTime("", "absence_polled_at", none_ahead),
+    StoredTime("intent", "made_at", none_ahead),
+    StoredTime("intent", "first_accepted_at", none_ahead),
     StoredTime("intent", "until", _OF_PEOPLE),
     StoredTime("intent", "held_until", _OF_PEOPLE),
     StoredTime("intent", "held_opening_before", merge_delay),
-    StoredTime("pending", "since", past),
-    StoredTime("pending", "not_before", retry),
-    StoredTime("flight", "since", past),
-    StoredTime("flight", "sent_at", slot),
+    StoredTime("pending", "since", none_ahead),
+    StoredTime("pending", "not_before", retry_pause),
+    StoredTime("flight", "since", none_ahead),
+    StoredTime("flight", "sent_at", slot_wait),
     StoredTime("flight", "lease_until", lease),
-    StoredTime("doubts", "until", doubtful),
-    StoredTime("session", "opened_at", past),
+    StoredTime("doubts", "until", time_in_doubt),
+    StoredTime("session", "opened_at", none_ahead),
     StoredTime("session", "time", _OF_LIVE),
     StoredTime("session", "publish_time", _OF_LIVE),
-    StoredTime("session", "off_since", past),
-    StoredTime("session", "absent_at", past),
+    StoredTime("session", "off_since", none_ahead),
+    StoredTime("session", "absent_at", none_ahead),
     StoredTime("session", "last_unpublish_time", _OF_LIVE),
     StoredTime("session", "unverified_publish_time", _OF_LIVE),
-    StoredTime("confirmation", "at", past),
-    StoredTime("confirmation", "check_at", check),
-    StoredTime("confirmation", "since", report),
-    StoredTime("confirmation", "begun_at", past),
-    StoredTime("failure", "at", past),
-    StoredTime("last_report", "at", past),
+    StoredTime("confirmation", "at", none_ahead),
+    StoredTime("confirmation", "check_at", check_pause),
+    StoredTime("confirmation", "since", clock_difference),
+    StoredTime("confirmation", "begun_at", none_ahead),
+    StoredTime("failure", "at", none_ahead),
+    StoredTime("last_report", "at", none_ahead),
     StoredTime("last_report", "time", _OF_LIVE),
-    StoredTime("answer", "at", past),
-    StoredTime("asked", "at", past),
+    StoredTime("answer", "at", none_ahead),
+    StoredTime("asked", "at", none_ahead),
 )
 
 
