@@ -24,6 +24,7 @@ NAMES = re.compile(
 TERMS = {
     *("act", "app", "base", "bind", "control", "db", "dev", "doctor", "domain", "event", "fail"),
     *("failed", "false", "files", "finalize", "flv", "health", "http", "https", "id", "ingest"),
+    "moov",
     *("list", "mode", "mpv", "name", "next", "observe", "oss", "policy", "prod", "probe", "queued"),
     *(
         "reconcile",

@@ -69,7 +69,7 @@ class EndWords(Struct, frozen=True):
 class Catalogue(Struct, frozen=True):
     """The sentences of one language. `other_fix` is for a code without a fix of its own,
     `unknown_if_stored` continues the text of a problem of the store, and `somebody` names whoever
-    is not known by name."""
+    is not known by name. `outcomes` and `findings` are by the codes of shared/verification."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
@@ -78,6 +78,8 @@ class Catalogue(Struct, frozen=True):
     somebody: str
     problems: Mapping[str, ProblemWords]
     ends: EndWords
+    outcomes: Mapping[str, str]
+    findings: Mapping[str, str]
 
 
 @cache
@@ -104,6 +106,25 @@ def problem_words(
     words = catalogue(language).problems[code]
     filled = _Particulars(about)
     return ProblemWords(words.text.format_map(filled), words.fix.format_map(filled))
+
+
+def outcome_text(outcome: str, language: Language = Language.ENGLISH) -> str:
+    """Return the verdict on a file in words; the code itself, where another release wrote it."""
+    return catalogue(language).outcomes.get(outcome, outcome)
+
+
+def finding_text(
+    code: str, numbers: Mapping[str, int], language: Language = Language.ENGLISH
+) -> str:
+    """Return what was found of a file in words; the code itself, where another release wrote it.
+    Numbers of ms are shown as seconds."""
+    seconds = {
+        f"{name.removesuffix('ms')}s": f"{number / 1000:.1f}"
+        for name, number in numbers.items()
+        if name.endswith("_ms")
+    }
+    template = catalogue(language).findings.get(code)
+    return template.format_map(_Particulars({**numbers, **seconds})) if template else code
 
 
 class _Particulars(dict[str, "str | int"]):
