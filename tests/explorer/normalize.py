@@ -98,6 +98,7 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         last_report=record.last_report
         and _bare_evidence(record.last_report, record.stopped_at, old),
         interrupted_at=_not_before(old, record.interrupted_at),
+        interrupted_latest_at=_not_before(old, record.interrupted_latest_at),
         stopped_at=_not_before(old, record.stopped_at),
         stop_not_found_at=_not_before(old, record.stop_not_found_at),
     )

@@ -6,7 +6,7 @@ from shared.engine import recorder
 from shared.protocol.continuity import Continuity
 from shared.protocol.rules import reassert
 from tests.explorer.removal import Patch, Removal
-from tests.explorer.scenarios import EMPTIED, FULL, JUMPS, SET_BACK
+from tests.explorer.scenarios import EMPTIED, FULL, JUMPS, RETURNS_JUMPS, SET_BACK
 from tests.explorer.store_faults import decide
 
 Patches = tuple[Patch, ...]
@@ -14,6 +14,10 @@ Patches = tuple[Patch, ...]
 
 def _doubt_ends_at_a_jump() -> Patches:
     return ((reassert, "_reopened", lambda doubt, _steady_since: doubt),)
+
+
+def _pause_ends_at_a_jump() -> Patches:
+    return ((decide, "over_the_gap", lambda record, _settings, _continuity: record),)
 
 
 def _times_stay_ahead() -> Patches:
@@ -40,6 +44,12 @@ REMOVALS = (
         "What was in doubt by then stays in doubt for another 60 s",
         _doubt_ends_at_a_jump,
         JUMPS,
+    ),
+    Removal(
+        "a jump ends no pause",
+        "A recording that was paused less than the merge delay before it may still be paused",
+        _pause_ends_at_a_jump,
+        RETURNS_JUMPS,
     ),
     Removal(
         "no time stays ahead",

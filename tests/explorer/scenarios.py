@@ -81,6 +81,13 @@ def _named(*scenarios: Scenario) -> dict[str, Scenario]:
 
 DOUBTS = frozenset({Fault.LOST_ANSWER, Fault.LOST_REQUEST})
 JUMPS = Scenario("start, stop, a jump", (START, STOP), before=LIVE, faults=DOUBTS | {Fault.JUMP})
+RETURNS_JUMPS = Scenario(
+    "returns, a jump",
+    before=RECORDED,
+    script=RETURNS,
+    switches=PAUSED,
+    faults=frozenset({Fault.JUMP, Fault.LOSE}),
+)
 SET_BACK = Scenario(
     "start, stop, set back",
     (START, STOP),
@@ -146,6 +153,7 @@ STORE = _named(
     replace(
         JUMPS, name="stop, start, a jump", asks=(STOP, START), before=RECORDED, switches=PAUSED
     ),
+    RETURNS_JUMPS,
     SET_BACK,
     Scenario(
         "returns, set back",

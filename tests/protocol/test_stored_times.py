@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from shared.protocol import (
     Command,
+    Phase,
     Polled,
     Published,
     Reason,
@@ -26,6 +27,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import AlreadyStarted, InDoubt, Unavailable
 from shared.protocol.continuity import Continuity
+from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.rules.stored_times import STORED_TIMES, within_reach
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import StartSource
@@ -286,3 +288,42 @@ def test_a_pause_that_was_over_before_a_jump_is_over() -> None:
 
     assert story.record.confirmation is not None
     assert story.record.confirmation.source is StartSource.ALREADY
+
+
+def interrupted() -> Story:
+    """Return a story whose recorded stream has gone and come back: a start is on the wire."""
+    return recording().unpublish().passes(5 * SECOND).seen(NOON)
+
+
+def gap(story: Story, ms: int = 92 * SECOND) -> Story:
+    """Let nobody touch the store for so long, and let the store say so from then on."""
+    gap_from = story.now
+    story.now += ms
+    story.continuity = Continuity(story.now, gap_from)
+    return story
+
+
+def test_a_gap_denies_no_recording_that_live_began_after_the_pause() -> None:
+    story = gap(interrupted().answer().confirm()).seen(NOON)
+
+    assert story.phase is Phase.RECORDING
+    assert wrong_since(story.record) is None
+
+
+def test_a_gap_denies_no_start_that_live_accepted_after_the_pause() -> None:
+    story = gap(interrupted().answer()).seen(NOON)
+
+    assert story.phase is Phase.STARTING
+
+
+def test_a_gap_denies_no_report_that_came_after_the_pause() -> None:
+    story = gap(interrupted().answer(AlreadyStarted()).confirm()).seen(NOON)
+
+    assert story.phase is Phase.RECORDING
+
+
+def test_a_pause_that_no_start_has_ended_may_outlast_a_gap() -> None:
+    story = gap(interrupted().answer(AlreadyStarted())).start().seen(NOON)
+    story.passes(120 * SECOND)
+
+    assert story.sent[-1] == "restart"

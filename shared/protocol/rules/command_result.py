@@ -187,8 +187,8 @@ def _is_contradicted(transition: Transition) -> bool:
 
 
 def _was_just_interrupted(transition: Transition) -> bool:
-    at = transition.record.interrupted_at
-    return at is not None and transition.now - at < transition.settings.merge_delay
+    at = transition.record.last_interruption
+    return at > 0 and transition.now - at < transition.settings.merge_delay
 
 
 def _has_just_come(transition: Transition) -> bool:

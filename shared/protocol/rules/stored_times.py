@@ -90,6 +90,7 @@ _OF_LIVE = _OF_PEOPLE = None
 
 STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("", "interrupted_at", none_ahead),
+    StoredTime("", "interrupted_latest_at", none_ahead),
     StoredTime("", "stopped_at", time_in_doubt),
     StoredTime("", "stop_not_found_at", none_ahead),
     StoredTime("", "changed_at", none_ahead),
@@ -171,25 +172,28 @@ def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> St
     return replace(record, **changes) if changes else record
 
 
-_PAUSES = ("interrupted_at", "stopped_at", "stop_not_found_at")
-
-
 def over_the_gap(
     record: StreamRecord, settings: StreamSettings, continuity: Continuity
 ) -> StreamRecord:
     """Return the record with what may have paused its recording moved to the end of a gap of the
     store's clock, unless the pause was over before the gap: how much time has passed since then,
-    nobody knows, and Live may hold the recording paused as long as the merge delay."""
+    nobody knows, and Live may hold the recording paused as long as the merge delay.
+
+    `interrupted_at` stays, for it says whether Live has accepted a start since."""
     # pause ── less than the merge delay ── gap_from ── a jump, or nobody ran ── steady_since ── now
     gap_from, since = continuity.gap_from, continuity.steady_since
     if not since:
         return record
+    began_at = record.confirmation.begun_at if record.confirmation else None
+    pauses = {
+        "interrupted_latest_at": (record.last_interruption or None, began_at),
+        "stopped_at": (record.stopped_at, began_at),
+        "stop_not_found_at": (record.stop_not_found_at, None),
+    }
     changes = {
         name: since
-        for name in _PAUSES
-        if (at := getattr(record, name)) is not None
-        and at < since
-        and gap_from - at < settings.merge_delay
+        for name, (at, over_at) in pauses.items()
+        if at is not None and (over_at or 0) < at < since and gap_from - at < settings.merge_delay
     }
     return replace(record, **changes) if changes else record
 

@@ -286,15 +286,13 @@ def unproved_implies_check(record: StreamRecord) -> bool:
 
 
 def denied_implies_under_way(record: StreamRecord) -> bool:
-    """Where Live denies that it records what it had accepted, that is checked, or something is sent
-    for it, unless Live has refused another start since."""
-    confirmation, report, answer = record.confirmation, record.last_report, record.answer
-    if confirmation is None or report is None or report.recording or not record.is_live:
-        return True
-    if not record.is_started or report.when <= confirmation.at:
+    """Where something denies that Live records what it had accepted, that is checked, or something
+    is sent for it, unless Live has refused another start since."""
+    confirmation, denied_at, answer = record.confirmation, record.denied_at, record.answer
+    if confirmation is None or denied_at is None or not record.is_live:
         return True
     under_way = record.pending is not None or record.flight is not None or bool(record.doubts)
-    is_refused = answer is not None and answer.at > report.at
+    is_refused = answer is not None and answer.at >= denied_at
     return under_way or is_refused or not confirmation.is_lasting
 
 

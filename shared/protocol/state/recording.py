@@ -33,6 +33,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     last_report: LastReport | None = None
     answer: Answer | None = None
     interrupted_at: int | None = None
+    interrupted_latest_at: int | None = None  # if the clock had a gap since
     stopped_at: int | None = None  # when Live may have paused for a stop at the latest
     stop_not_found_at: int | None = None  # when a stop was last answered StreamNotFound
     ever_claimed: bool = False
@@ -70,7 +71,12 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         """Return when a pause may have begun at the latest; 0 if none may have."""
         last_report = self.last_report
         paused_at = last_report.when if last_report and last_report.what == "record_paused" else 0
-        return max(self.stopped_at or 0, self.interrupted_at or 0, paused_at)
+        return max(self.stopped_at or 0, self.last_interruption, paused_at)
+
+    @property
+    def last_interruption(self) -> int:
+        """Return when the stream may have been interrupted at the latest; 0 if it never was."""
+        return max(self.interrupted_at or 0, self.interrupted_latest_at or 0)
 
     @property
     def is_off(self) -> bool:
