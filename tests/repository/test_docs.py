@@ -139,3 +139,16 @@ def test_every_mistake_put_in_on_purpose_is_documented_and_a_dozen_are_told() ->
 
     assert re.findall(r"^\| (.+) \| \d+ \| .+ \|$", table, re.MULTILINE) == list(BUGS)
     assert re.findall(r"^### (.+)$", stories, re.MULTILINE) == [bug.capitalize() for bug in TOLD]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_a_figure_of_the_readme_is_the_one_of_the_page_that_measured_it(page: str) -> None:
+    rows = [
+        line for line in read(page).splitlines() if line.startswith("| ") and "`python -m" in line
+    ]
+    figures = [figure for row in rows for figure in re.findall(r"\d+(?:,\d{3})+|\d+\.\d+", row)]
+    measured = "".join(read(f"docs/{name}.md") for name in ("protocol", "reliability", "scale"))
+
+    assert len(figures) > 4
+    assert [figure for figure in figures if figure not in measured] == []
+    assert re.findall(r"\| (\d+) (?:of \d+|个全部)", read(page)) == [str(len(BUGS))]
