@@ -197,4 +197,5 @@ class StreamSettingsCache:
             status_known=status_known,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,
+            verifies_files=bool(settings.bucket),
         )

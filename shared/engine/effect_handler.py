@@ -39,10 +39,10 @@ from shared.protocol.state.command import MAX_SLOT_WAIT_MS
 from shared.store.contract import (
     MAX_THROTTLE_PAUSE_MS,
     Claimed,
-    Conflict,
     Loaded,
     Save,
     Saved,
+    Stored,
     entries_of,
 )
 from shared.store.store_errors import StoreUnavailable, Unreadable
@@ -162,14 +162,21 @@ class EffectHandler:
         # before + slot_in and after + slot_in. Send no later than LATE_S after the earlier bound.
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
-        if not isinstance(saved, Conflict) and (entries := entries_of(save, saved)):
-            self._tell(save.key, entries)
+        if isinstance(saved, Stored | Claimed):
+            self._tell_of(save, saved)
         if isinstance(saved, Claimed) and saved.record.flight:
             away = saved.slot_in / 1000
             self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
             if saved.slot_in < NEARLY_FREE_MS:
                 self._on_free_slot()
         return saved
+
+    def _tell_of(self, save: Save, saved: Stored | Claimed) -> None:
+        if entries := entries_of(save, saved):
+            self._tell(save.key, entries)
+        if saved.dropped_tasks:
+            why = f"the outbox is full: {save.key} loses {saved.dropped_tasks} tasks"
+            self._report("outbox.dropped", LiveRecordError(why))
 
     def _send(self, key: StreamKey, flight: Flight) -> CommandResult:
         slot = self._slots.pop(flight.id)

@@ -24,6 +24,7 @@ from shared.engine.effects import (
     do,
 )
 from shared.ledger import edges_between
+from shared.outbox import verify_file
 from shared.protocol import (
     Accepted,
     CommandSettled,
@@ -47,7 +48,7 @@ from shared.protocol.derived.ends_recording import ends_recording
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.rules.decide import is_worth_keeping
-from shared.protocol.rules.retention import with_end
+from shared.protocol.rules.retention import put_off, with_end
 from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.invariants import broken
 from shared.protocol.state.recording import record_of_unknown
@@ -57,6 +58,7 @@ from shared.store.contract import (
     Claimed,
     Conflict,
     Loaded,
+    NotForgotten,
     Save,
     Stored,
     entries_of,
@@ -215,9 +217,15 @@ class Recorder:
             save = self._save(loaded, decision.record, if_slot, settings, options)
             must_fit = ends_recording(loaded.record, decision.record, event)
             save = replace(save, entries=decision.entries, files=_left(event), must_fit=must_fit)
+            if settings.verifies_files and isinstance(event, FileLeft):
+                save = replace(save, tasks=verify_file(key, event.uri))
             save = _with_edges(save, loaded, settings)
             saved = yield from do(SaveOrClaim(save))
-            if not isinstance(saved, Conflict):
+            if isinstance(saved, NotForgotten):
+                step = replace(step, record=put_off(loaded.record, loaded.now), entries=())
+                save = self._save(loaded, step.record, None, settings, options)
+                saved = yield from do(SaveOrClaim(save))
+            if isinstance(saved, Stored | Claimed):
                 return _after(step, save, saved)
 
     def _load(self, key: StreamKey, event: Event) -> Steps[Loaded]:

@@ -27,6 +27,7 @@ class StreamSettings(Struct, frozen=True):
     status_known: bool = False  # status callbacks are known to work for the domain
     observe: bool = False
     max_concurrent: int | None = None  # of the whole account
+    verifies_files: bool = False  # the stage knows the bucket
 
 
 class StartAsked(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 PushArgs = tuple[tuple[str, str], ...]
@@ -10,11 +12,30 @@ VOD = "vod:"
 """Prefix of the name of a file that is in VOD and in no bucket."""
 
 
+class Finding(Struct, frozen=True):
+    """One thing that was found of a file; the names of the numbers carry their units."""
+
+    code: str
+    numbers: Mapping[str, int] = {}
+
+
+class FileVerdict(Struct, frozen=True):
+    """What was found of a file in the bucket at `at` (ms): `verified`, or what is wrong with it.
+    `size_bytes` and `duration_ms` are those of the object itself, None where unknown."""
+
+    outcome: str
+    at: int
+    evidence: tuple[Finding, ...] = ()
+    size_bytes: int | None = None
+    duration_ms: int | None = None
+
+
 class File(Struct, frozen=True):
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock.
 
     A time or `duration` (ms) is None if Live reported none. `push_args` are those of the push URL
-    that begin with `callback_`: how a publisher ties a file to an id of its own.
+    that begin with `callback_`: how a publisher ties a file to an id of its own. `verdict` is None
+    until somebody has looked at the file.
     """
 
     uri: str
@@ -22,6 +43,7 @@ class File(Struct, frozen=True):
     stop: int | None
     duration: int | None = None
     push_args: PushArgs = ()
+    verdict: FileVerdict | None = None
 
     def later(self, report: File) -> File:
         """Return what is known once the same file was reported again: the last report holds where
@@ -32,4 +54,5 @@ class File(Struct, frozen=True):
             self.stop if report.stop is None else report.stop,
             self.duration if report.duration is None else report.duration,
             report.push_args or self.push_args,
+            self.verdict,
         )

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.ledger import Edge, EdgeKind
+from shared.protocol.file import FileVerdict
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import with_state
 from shared.protocol.state.recording import StreamRecord
@@ -100,3 +101,15 @@ def edge_from_text(text: str) -> Edge | None:
         return None
     code = reason[1] if len(reason) > 1 else ""
     return Edge(_KINDS[kind], int(at), Reason(reason[0]) if reason else None, code)
+
+
+def verdict_to_text(verdict: FileVerdict) -> str:
+    return msgspec.json.encode(verdict).decode()
+
+
+def verdict_from_text(text: str | None) -> FileVerdict | None:
+    """Return the verdict; None if there is none that this release can read."""
+    try:
+        return msgspec.json.decode(text, type=FileVerdict) if text else None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None

@@ -200,13 +200,14 @@ def move(
         return
     for name, change in ((before, -1), (after, 1)):
         if name is not None:
-            _count(db, f"rule:{name}", change)
-            _count(db, ACCOUNT, change)
+            count(db, f"rule:{name}", change)
+            count(db, ACCOUNT, change)
     for scope, cap in _caps(quota):
         _wake(db, scope, cap - counter(db, scope), now)
 
 
-def _count(db: sqlite3.Connection, scope: str, change: int) -> None:
+def count(db: sqlite3.Connection, scope: str, change: int) -> None:
+    """Change the number that is kept under this name."""
     db.execute(
         "INSERT INTO taken VALUES (?,?) ON CONFLICT (scope) DO UPDATE SET n = n + excluded.n",
         (scope, change),

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from shared.ledger import KEEP_LEDGER_MS, Edge
+from shared.outbox import NewTask, Task
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
@@ -52,8 +53,8 @@ class Save(Struct, frozen=True):
     Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
     deleted, with all that is stored about its stream but the account. `edges`, or
     `edges_over_quota`, are added to the account, and are kept for `keep_ledger_ms`. A record that
-    `must_fit` is stored even if the engine is full, without its lines of history, files and edges
-    then.
+    `must_fit` is stored even if the engine is full, without its lines of history, files, edges and
+    tasks then. A record that is blank is kept while a task of its stream is open.
 
     With `if_no_quota` the flight must also fit into the quota. A stream that does not count
     against the quota yet is refused in two cases: the quota is used up, or more urgent streams
@@ -81,6 +82,7 @@ class Save(Struct, frozen=True):
     edges: tuple[Edge, ...] = ()
     edges_over_quota: tuple[Edge, ...] = ()
     keep_ledger_ms: int = KEEP_LEDGER_MS
+    tasks: tuple[NewTask, ...] = ()
 
     @property
     def key(self) -> StreamKey:
@@ -89,11 +91,12 @@ class Save(Struct, frozen=True):
 
 class Stored(Struct, frozen=True):
     """The store now holds `if_no_slot`, or `if_no_quota` if it is `over_quota`. `next_slot_in_ms`
-    is the distance of a slot that was too far away to wait for."""
+    is the distance of a slot that was too far away to wait for. `dropped_tasks` had no room."""
 
     version: int
     over_quota: bool = False
     next_slot_in_ms: float = 0.0
+    dropped_tasks: int = 0
 
 
 class Claimed(Struct, frozen=True):
@@ -102,13 +105,18 @@ class Claimed(Struct, frozen=True):
     version: int
     record: StreamRecord
     slot_in: float
+    dropped_tasks: int = 0
 
 
 class Conflict(Struct, frozen=True):
     """Another writer saved first. Nothing was stored: load and decide again."""
 
 
-Saved: TypeAlias = Stored | Claimed | Conflict
+class NotForgotten(Struct, frozen=True):
+    """The stream is not forgotten: a task of it is open. Nothing was stored."""
+
+
+Saved: TypeAlias = Stored | Claimed | Conflict | NotForgotten
 
 
 def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
@@ -126,6 +134,34 @@ def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:
     """Return the edges that a save has added to the account."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.edges_over_quota if over_quota else save.edges
+
+
+class Placed(Struct, frozen=True):
+    """A task in a listing, and its place there: the next page begins behind it."""
+
+    place: str
+    task: Task
+
+    @classmethod
+    def open(cls, task: Task) -> Placed:
+        """Return an open task; they are listed by stream, then by id."""
+        key = task.stream
+        return cls(f"{key.domain}\0{key.app}\0{key.stream}\0{task.id}", task)
+
+    @classmethod
+    def dead(cls, task: Task) -> Placed:
+        """Return a dead letter; they are listed by age, the oldest first."""
+        return cls(f"{task.due_at:0{PLACE_CHARS}d}{task.id}", task)
+
+    @staticmethod
+    def of_dead(place: str) -> tuple[int, str]:
+        """Return the time and the id of a place among dead letters; of "" those before all."""
+        at = place[:PLACE_CHARS]
+        return (int(at) if at.isdecimal() else -1), place[PLACE_CHARS:]
+
+
+PLACE_CHARS = 14
+"""How many characters of a place among dead letters are its time."""
 
 
 class HistoryLine(Struct, frozen=True):

@@ -10,6 +10,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from shared.ledger import Edge
+from shared.outbox import (
+    DEAD_MAX_BYTES,
+    LONGEST_WAIT_MS,
+    OUTBOX_MAX_BYTES,
+    OutboxState,
+    Redriven,
+    Settlement,
+    Task,
+    TaskKind,
+)
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
@@ -17,13 +27,20 @@ from shared.protocol.state.command import Flight
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.store import scripts
-from shared.store.codec import edge_from_text, entry_from_json, from_json
+from shared.store.codec import (
+    edge_from_text,
+    entry_from_json,
+    from_json,
+    verdict_from_text,
+    verdict_to_text,
+)
 from shared.store.contract import (
     COMMANDS,
     DAY_MS,
     FIRST_PAUSE_MS,
     MAX_PAUSE_MS,
     MAX_WORKER_LEASE_MS,
+    PLACE_CHARS,
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
@@ -36,6 +53,8 @@ from shared.store.contract import (
     Filter,
     HistoryLine,
     Loaded,
+    NotForgotten,
+    Placed,
     PolicyCopy,
     Queue,
     Save,
@@ -61,6 +80,7 @@ from shared.store.save_request import (
     name_of,
     own_uri_of,
     pieces_of,
+    task_of,
     uri_of,
 )
 from shared.store.scripts import Script
@@ -71,6 +91,9 @@ from shared.store.store_url import parse
 SAFETY = ("role", "aof_enabled", "aof_last_write_status", "maxmemory", "maxmemory_policy")
 PAGE_ROWS = 500
 """How many records a listing reads at once."""
+OLD_ROWS = 20
+"""How many dead letters are dropped in one step."""
+_KINDS = tuple(kind.value for kind in TaskKind)
 
 
 class RedisStore:
@@ -119,11 +142,13 @@ class RedisStore:
         kind, *details = self._run(scripts.SAVE_OR_CLAIM, keys, encode_save(save, self._interval))
         if kind == "conflict":
             return Conflict()
+        if kind == "kept":
+            return NotForgotten()
         self._connection.note_save()
-        version, away, sent, lease = details
+        version, away, sent, lease, dropped = details
         if kind == "claimed" and save.if_slot:
-            return Claimed(version, _complete(save.if_slot, sent, lease), float(away))
-        return Stored(version, over_quota=kind == "over_quota", next_slot_in_ms=float(away))
+            return Claimed(version, _complete(save.if_slot, sent, lease), float(away), dropped)
+        return Stored(version, kind == "over_quota", float(away), dropped)
 
     def replicated(self, most_ms: int) -> int | None:
         """Return how many replicas have what this thread saved since it last asked, waiting at most
@@ -138,6 +163,7 @@ class RedisStore:
             *self._keys("later", "line", "lined", "counts", "names", "phases", "waits", "uris"),
             *self._keys(f"watched:{key.domain}", "quarantine"),
             *self._keys("ledger", "accounts", "account_ages", "wrong"),
+            *self._keys("tasks", "tasks_due", "tasks_of_streams", "verdicts"),
         ]
 
     def poll_slot(self, wait: int) -> float | None:
@@ -432,11 +458,81 @@ class RedisStore:
         found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
         if not found:
             return []
-        uris = [member[AGE_CHARS:] for member in found[::2]]
+        kept = self._kept(key, [member[AGE_CHARS:] for member in found[::2]])
+        rows = zip(found[::2], found[1::2], kept, strict=True)
+        return [_judged(file_of(member, at, row), judged) for member, at, (row, judged) in rows]
+
+    def _kept(self, key: StreamKey, uris: Sequence[str]) -> Sequence[tuple[str | None, str | None]]:
+        """Return what is kept beside the name of each file of a stream, and the verdict on it."""
         named = [own_uri_of(key, uri) for uri in uris] + [uri_of(key.domain, uri) for uri in uris]
-        known = self._do("HMGET", *self._keys("uris"), *named)
-        kept = [own or first for own, first in zip(known, known[len(uris) :], strict=False)]
-        return list(map(file_of, found[::2], found[1::2], kept))
+        known, judged = self._asked(
+            [("HMGET", of, *named) for of in self._keys("uris", "verdicts")]
+        )
+        places = [at if known[at] else at + len(uris) for at in range(len(uris))]
+        return [(known[at], judged[at]) for at in places]
+
+    def file(self, key: StreamKey, uri: str) -> File | None:
+        """Return a file of a stream; None if it is not known, or is no longer."""
+        ((row, judged),) = self._kept(key, [uri])
+        start = (row or "").partition(" ")[0]
+        member = f"{int(start) if start.isdecimal() else 0:0{AGE_CHARS}d}{uri}"
+        at = self._do("ZSCORE", self._of("files", key), member) if row else None
+        return None if at is None else _judged(file_of(member, at, row), judged)
+
+    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+        """Take tasks of a kind that are due, the longest due first. Nobody else gets them for
+        `lease_ms`, and no earlier taker can settle them any more."""
+        keys = self._keys("tasks", "tasks_due", "counts")
+        flat = self._run(scripts.TAKE_TASKS, keys, kind, limit, lease_ms, LONGEST_WAIT_MS)
+        return list(map(task_of, flat[::2], flat[1::2]))
+
+    def settle_task(self, task: Task, settled: Settlement) -> bool:
+        """Store what becomes of a task that was taken, and the verdict on its file. Return False,
+        and change nothing, if it was taken again or is gone."""
+        key, uri = task.stream, settled.uri
+        verdict = verdict_to_text(settled.verdict) if settled.verdict else ""
+        outcome = (settled.next.value, settled.retry_in_ms, settled.why, DEAD_MAX_BYTES)
+        beside = (own_uri_of(key, uri), uri_of(key.domain, uri), verdict)
+        keys = [*self._letters(), *self._keys("uris", "verdicts")]
+        arguments = (task.id, task.version, *outcome, *beside)
+        return bool(self._run(scripts.SETTLE_TASK, keys, *arguments))
+
+    def redrive(self, task_id: str) -> Redriven:
+        """Open a dead letter again, due now and with all its attempts."""
+        return Redriven(self._run(scripts.REDRIVE, self._letters(), task_id, OUTBOX_MAX_BYTES))
+
+    def drop_dead_letters(self, keep_ms: int) -> int:
+        """Drop some of the dead letters that are older; return how many there were."""
+        keys = self._keys("dead_tasks", "dead_tasks_by_age", "counts")
+        return int(self._run(scripts.DROP_DEAD_LETTERS, keys, keep_ms, OLD_ROWS))
+
+    def _letters(self) -> list[str]:
+        tasks = ("tasks", "tasks_due", "tasks_of_streams")
+        return self._keys(*tasks, "dead_tasks", "dead_tasks_by_age", "counts")
+
+    def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
+        """Return the open tasks by stream, from behind the place `after` on."""
+        found = self._page("tasks_of_streams", "tasks", after, limit)
+        return [Placed.open(task) for task in found]
+
+    def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
+        """Return the dead letters, the oldest first, from behind the place `after` on."""
+        found = self._page("dead_tasks_by_age", "dead_tasks", after, limit)
+        return [Placed.dead(task) for task in found]
+
+    def _page(self, places: str, rows: str, after: str, limit: int) -> Sequence[Task]:
+        index, of = self._keys(places, rows)
+        first = f"({after}" if after else "-"
+        found = self._do("ZRANGEBYLEX", index, first, "+", "LIMIT", 0, limit)
+        cut = PLACE_CHARS if rows == "dead_tasks" else 0
+        ids = [place[cut:] if cut else place.rpartition("\0")[2] for place in found]
+        kept = self._do("HMGET", of, *ids) if ids else ()
+        return [task_of(name, row) for name, row in zip(ids, kept, strict=True) if row]
+
+    def outbox(self) -> OutboxState:
+        """Return how many tasks there are."""
+        keys = self._keys("tasks", "tasks_due", "dead_tasks", "counts")
+        return OutboxState(*map(int, self._run(scripts.OUTBOX, keys, *_KINDS)))
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
         """Return a stream's account, in the order in which its edges were noted."""
@@ -575,6 +671,10 @@ def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
         return record
     flight: Flight = replace(record.flight, sent_at=int(sent), lease_until=int(lease))
     return replace(record, flight=flight)
+
+
+def _judged(file: File, verdict: str | None) -> File:
+    return replace(file, verdict=verdict_from_text(verdict)) if verdict else file
 
 
 def _state_of(store_id: str, steady_since: str, emptied_at: str, gap_from: str) -> StoreState:

@@ -7,9 +7,12 @@ import secrets
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.ledger import LEDGER_MAX_ENTRIES
+from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Task
 from shared.protocol.derived.due_times import (
     PRIORITY_OF,
     command_priority,
@@ -92,6 +95,9 @@ def encode_save(save: Save, interval: float) -> str:
         "recheck_ms": RECHECK_MS,
         "history_max_entries": HISTORY_MAX_ENTRIES,
     }
+    if save.tasks:
+        request["tasks"] = [_task(task, request["member"]) for task in save.tasks]
+        request["outbox_max_bytes"] = OUTBOX_MAX_BYTES
     if save.sets_aside:
         request["sets_aside"] = True
     if save.if_slot:
@@ -138,6 +144,30 @@ def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
 
 def _entry(entry: HistoryEntry) -> str:
     return f"{entry.code.value} {entry_to_json(entry)}"
+
+
+def _task(task: NewTask, stream: object) -> dict[str, object]:
+    row = {"kind": task.kind.value, "stream": stream, "body": task.body, "attempts": 0}
+    known = {"id": task.id, "of_file": task.of_file}
+    return {**known, "row": {**row, "version": 1, "why": "", "size": task.size_bytes}}
+
+
+class _TaskRow(Struct, frozen=True):
+    kind: str
+    stream: str
+    body: str
+    made_at: int
+    due_at: int
+    attempts: int
+    version: int
+    why: str
+
+
+def task_of(task_id: str, row: str) -> Task:
+    """Return a task from the row that a store keeps."""
+    kept = msgspec.json.decode(row, type=_TaskRow)
+    times = (kept.made_at, kept.due_at, kept.attempts, kept.version)
+    return Task(task_id, kept.kind, key_of(kept.stream), kept.body, *times, kept.why)
 
 
 _MS, _UNKNOWN = "ms", "-"

@@ -58,6 +58,19 @@ CREATE TABLE IF NOT EXISTS size (
 CREATE TABLE IF NOT EXISTS signed (
     second INTEGER NOT NULL, domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL,
     PRIMARY KEY (second, domain, app, stream)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS task (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL,
+    domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, body TEXT NOT NULL,
+    made_at INTEGER NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS task_due ON task (kind, due_at);
+CREATE INDEX IF NOT EXISTS task_stream ON task (domain, app, stream, id);
+CREATE TABLE IF NOT EXISTS dead_task (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL,
+    domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, body TEXT NOT NULL,
+    made_at INTEGER NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
+    version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dead_task_age ON dead_task (due_at, id);
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -75,6 +88,7 @@ LATER_COLUMNS = (
     ("file", "stop_unknown INTEGER NOT NULL DEFAULT 0"),
     ("file", "stored_at INTEGER"),
     ("file", "push_args TEXT"),
+    ("file", "verdict TEXT"),
     ("record", "ends_at INTEGER"),
     ("record", "aside TEXT"),
     ("record", "wrong_at INTEGER"),

@@ -36,7 +36,8 @@ class Script:
 
     `repeatable`: running it a second time, because the first answer was lost, does no harm. A save
     carries a token by which the engine knows it again; all others read, or set what they would set
-    anyway, or take what goes unused: a slot, or due streams that are offered again after the hold.
+    anyway, or take what goes unused: a slot, or due streams and tasks that are offered again after
+    the hold.
     """
 
     def __init__(
@@ -90,6 +91,12 @@ PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
 GET_POLICY = Script("get_policy")
 MOVE_MISPLACED = Script("move_misplaced", ALWAYS)
 ACCEPT = Script("accept")
+TAKE_TASKS = Script("take_tasks", ALWAYS)
+SETTLE_TASK = Script("settle_task", ALWAYS)
+REDRIVE = Script("redrive", CLOCK, repeatable=False)
+"""Repeated, it would call the letter that it has opened unknown."""
+DROP_DEAD_LETTERS = Script("drop_dead_letters", ALWAYS)
+OUTBOX = Script("outbox", CLOCK)
 ALL = (
     *(
         LOAD,
@@ -105,4 +112,5 @@ ALL = (
     ),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
     *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST),
+    *(TAKE_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX),
 )

@@ -19,6 +19,7 @@ from msgspec.structs import astuple, replace
 
 from shared import retry
 from shared.ledger import LEDGER_MAX_ENTRIES, Edge
+from shared.outbox import OutboxState, Redriven, Settlement, Task
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import wrong_since
@@ -26,7 +27,7 @@ from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.store import command_queue
+from shared.store import command_queue, task_rows
 from shared.store.codec import (
     edge_from_text,
     edge_to_text,
@@ -34,6 +35,8 @@ from shared.store.codec import (
     entry_to_json,
     from_json,
     to_json,
+    verdict_from_text,
+    verdict_to_text,
 )
 from shared.store.contract import (
     COMMANDS,
@@ -51,6 +54,8 @@ from shared.store.contract import (
     Filter,
     HistoryLine,
     Loaded,
+    NotForgotten,
+    Placed,
     PolicyCopy,
     Queue,
     Save,
@@ -149,7 +154,9 @@ class SqliteStore:
             if not (save.must_fit or save.if_no_slot.is_blank):
                 raise
             self._make_room()
-            return self._save(replace(save, entries=(), files=(), edges=(), edges_over_quota=()))
+            return self._save(
+                replace(save, entries=(), files=(), edges=(), edges_over_quota=(), tasks=())
+            )
 
     def _save(self, save: Save) -> Saved:
         # Version, slot and quota are read and written in one transaction: two writers of one
@@ -160,7 +167,8 @@ class SqliteStore:
             if version != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             if save.if_no_slot.is_blank:
-                return _forget(db, save, rule, now)
+                is_kept = task_rows.is_open_for(db, save.key)
+                return NotForgotten() if is_kept else _forget(db, save, rule, now)
             saved, record, waits = self._choose(db, save, rule, _next_version(db, version), now)
             row = command_queue.row_of(record, save.quota, waits, now)
             if save.sets_aside:
@@ -168,12 +176,16 @@ class SqliteStore:
             command_queue.release(db, save.key)
             _put(db, record, saved.version, row)
             command_queue.move(db, rule, row[5], save.quota, now)
-            known = [entry_of(file) for file in save.files if _is_known(db, save.key, file)]
-            lines = [entry for entry in entries_of(save, saved) if entry not in known]
+            known = [file for file in save.files if _is_known(db, save.key, file.uri)]
+            lines_of_known = [entry_of(file) for file in known]
+            lines = [entry for entry in entries_of(save, saved) if entry not in lines_of_known]
             _append(db, save, lines, now)
             _keep(db, save, now)
             _add_edges(db, save, edges_of(save, saved), now)
-        return saved
+            uris = [file.uri for file in known]
+            tasks = [task for task in save.tasks if task.of_file not in uris]
+            dropped = task_rows.add(db, save.key, tasks, now)
+        return replace(saved, dropped_tasks=dropped) if dropped else saved
 
     def _choose(
         self, db: sqlite3.Connection, save: Save, rule: str | None, version: int, now: int
@@ -479,16 +491,64 @@ class SqliteStore:
         """Return a stream's files, newest first."""
         with self._reading() as db:
             rows = db.execute(
-                "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END,"
-                " duration, coalesce(push_args, '-') FROM file"
-                " WHERE domain=? AND app=? AND stream=?"
-                " ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
+                f"{_FILES} ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
                 (*_columns(key), limit),
             ).fetchall()
-        return [
-            File(uri.partition("\0")[0], start, stop, duration, push_args_of(args))
-            for uri, start, stop, duration, args in rows
-        ]
+        return list(map(_file_of, rows))
+
+    def file(self, key: StreamKey, uri: str) -> File | None:
+        """Return a file of a stream; None if it is not known, or is no longer."""
+        with self._reading() as db:
+            names = (*_columns(key), _stored_uri(db, key, uri))
+            row = db.execute(f"{_FILES} AND uri=?", names).fetchone()
+        return _file_of(row) if row else None
+
+    @_even_if_full
+    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+        """Take tasks of a kind that are due, the longest due first. Nobody else gets them for
+        `lease_ms`, and no earlier taker can settle them any more."""
+        with self._writing() as db:
+            return task_rows.take(db, kind, self._clock(), limit=limit, lease_ms=lease_ms)
+
+    @_even_if_full
+    def settle_task(self, task: Task, settled: Settlement) -> bool:
+        """Store what becomes of a task that was taken, and the verdict on its file. Return False,
+        and change nothing, if it was taken again or is gone."""
+        with self._writing() as db:
+            is_ours = task_rows.settle(db, task, settled, self._clock())
+            if is_ours and settled.verdict:
+                uri = _stored_uri(db, task.stream, settled.uri)
+                db.execute(
+                    "UPDATE file SET verdict=? WHERE domain=? AND app=? AND stream=? AND uri=?",
+                    (verdict_to_text(settled.verdict), *_columns(task.stream), uri),
+                )
+        return is_ours
+
+    def redrive(self, task_id: str) -> Redriven:
+        """Open a dead letter again, due now and with all its attempts."""
+        with self._writing() as db:
+            return task_rows.redrive(db, task_id, self._clock())
+
+    @_even_if_full
+    def drop_dead_letters(self, keep_ms: int) -> int:
+        """Drop some of the dead letters that are older; return how many there were."""
+        with self._writing() as db:
+            return task_rows.drop_old(db, self._clock() - keep_ms, OLD_ROWS)
+
+    def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
+        """Return the open tasks by stream, from behind the place `after` on."""
+        with self._reading() as db:
+            return task_rows.open_page(db, after, limit)
+
+    def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
+        """Return the dead letters, the oldest first, from behind the place `after` on."""
+        with self._reading() as db:
+            return task_rows.dead_page(db, after, limit)
+
+    def outbox(self) -> OutboxState:
+        """Return how many tasks there are."""
+        with self._reading() as db:
+            return task_rows.state(db, self._clock())
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
         """Return a stream's account, in the order in which its edges were noted."""
@@ -885,6 +945,19 @@ _KEEP = """
     push_args=coalesce(excluded.push_args, push_args)
 """
 """The last report holds where it says more: `File.later` in SQL."""
+_FILES = (
+    "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END, duration,"
+    " coalesce(push_args, '-'), verdict FROM file WHERE domain=? AND app=? AND stream=?"
+)
+_FileRow = tuple[str, int | None, int | None, int | None, str, str | None]
+
+
+def _file_of(row: _FileRow) -> File:
+    uri, start, stop, duration, args, verdict = row
+    name = uri.partition("\0")[0]
+    return File(name, start, stop, duration, push_args_of(args), verdict_from_text(verdict))
+
+
 _SIGNED = "SELECT 1 FROM signed WHERE second=? AND domain=? AND app=? AND stream=?"
 _NAME_TAKEN = """
     SELECT 1 FROM file WHERE domain=:domain
@@ -900,11 +973,11 @@ def _stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
 
 
-def _is_known(db: sqlite3.Connection, key: StreamKey, file: File) -> bool:
+def _is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
     return bool(
         db.execute(
             "SELECT 1 FROM file WHERE domain=? AND app=? AND stream=? AND uri=?",
-            (*_columns(key), _stored_uri(db, key, file.uri)),
+            (*_columns(key), _stored_uri(db, key, uri)),
         ).fetchone()
     )
 

@@ -17,9 +17,11 @@ from msgspec.structs import replace
 
 from functions import on_demand, record_command, record_events, stream_events
 from shared.invocation.composition import build
+from shared.outbox import Done, Failed, settlement
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import AlreadyStarted, InDoubt, StreamNotLive, Throttled
 from shared.protocol.events import TimePassed
+from shared.protocol.file import FileVerdict
 from shared.store import open_store
 from tests.conftest import PATIENT, Clock
 from tests.support.callback_stage import HOST, RECORD_KEY, STREAM_KEY, TOKEN, Edge
@@ -50,6 +52,10 @@ NUMBERS = (
     *("9" * 30, "01", " 1", "\u0661", "0x1", "1.0"),
 )
 OFFSETS_S = (0, -1, -3600, 60, -86_400 * 400, 10**9, 10**12)
+OSS = {
+    "LIVE_RECORD_BUCKET": "example-bucket",
+    "LIVE_RECORD_OSS_ENDPOINT": "oss-cn-shanghai.aliyuncs.com",
+}
 Call = tuple[Any, ...]
 
 
@@ -66,7 +72,7 @@ class Pair:
             clock = Clock()
             store = open_store(url, rate=45, clock=clock)
             tokens = "ops:read+control+policy+tokens:ops-token,eye:read:eye-token"
-            stage = Edge(folder, clock, policy=POLICY, LIVE_RECORD_API_TOKENS=tokens)
+            stage = Edge(folder, clock, policy=POLICY, LIVE_RECORD_API_TOKENS=tokens, **OSS)
             stage.app = replace(
                 build(stage.app.settings, clock, store),
                 live=stage.app.live,
@@ -249,6 +255,26 @@ def passing(stage: Edge, random: Random) -> object:
     return sorted(map(str, stage.app.store.take_due(100, 1)))
 
 
+def working(stage: Edge, random: Random) -> object:
+    """Take tasks, settle some of them, and try a dead letter again."""
+    store, now = stage.app.store, stage.clock.now
+    taken = store.take_tasks("verify_file", limit=random.randrange(5), lease_ms=26_000)
+    found: list[object] = []
+    for task in taken:
+        outcome = random.choice((Done, Failed, None))
+        if outcome is not None:
+            uri = json.loads(task.body)["uri"]
+            about = {"uri": uri, "verdict": FileVerdict("truncated", now)}
+            made = (
+                Done(**about) if outcome is Done else Failed("no", random.random() < 0.5, **about)
+            )
+            found.append(store.settle_task(task, settlement(task, made, random.random())))
+    letters = store.dead_letters(after="", limit=9)
+    if letters and random.random() < 0.3:
+        found.append(store.redrive(random.choice(letters).task.id))
+    return (list(taken), found, letters, store.open_tasks(after="", limit=999), store.outbox())
+
+
 def answering(stage: Edge, random: Random) -> object:
     errors = (
         AlreadyStarted("TaskAlreadyStarted", "it is"),
@@ -272,5 +298,5 @@ def applying(stage: Edge, random: Random) -> object:
 
 ACTS = (
     *(command, command, listing, listing, reading, publishing, publishing, recorded, recorded),
-    *(asking, passing, passing, answering, applying, token),
+    *(asking, passing, passing, answering, applying, token, working, working),
 )

@@ -23,7 +23,7 @@ from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol import Accepted, Command, StreamKey
 from shared.protocol.command_errors import LiveError
-from shared.store.contract import Claimed, Conflict, Save, Saved
+from shared.store.contract import Claimed, Conflict, Save, Saved, Stored
 from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.write_probe import WriteProbe
 from tests.simulation.chances import Fault
@@ -40,9 +40,10 @@ seen from outside."""
 
 
 _READS = (
-    *("load", "accounts", "age_ms", "ages", "continuity", "edges", "files", "get_policy"),
-    *("get_text", "history", "listed", "misplaced_after", "named", "next_due", "now", "phases"),
-    *("queue", "state", "tokens", "use", "watched", "wrong", "wrong_count"),
+    *("load", "accounts", "age_ms", "ages", "continuity", "dead_letters", "edges", "file", "files"),
+    *("get_policy", "get_text", "history", "listed", "misplaced_after", "named", "next_due", "now"),
+    *("open_tasks", "outbox", "phases", "queue", "state", "tokens", "use", "watched", "wrong"),
+    "wrong_count",
 )
 """What an engine answers that refuses writes."""
 
@@ -155,7 +156,7 @@ class SimulatedStore:
             sim.judge.refused_by_full_engine(process, before, save)
             raise StoreFull("it is full")
         saved = sim.store.save_or_claim(save)
-        if not isinstance(saved, Conflict):
+        if isinstance(saved, Stored | Claimed):
             if save.key in sim.broken:
                 sim.judge.replaced(process, save)
                 sim.broken.discard(save.key)

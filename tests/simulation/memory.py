@@ -13,6 +13,18 @@ from threading import RLock
 from msgspec.structs import replace
 
 from shared.ledger import LEDGER_MAX_ENTRIES, Edge
+from shared.outbox import (
+    DEAD_MAX_BYTES,
+    LONGEST_WAIT_MS,
+    OUTBOX_MAX_BYTES,
+    NewTask,
+    Next,
+    OutboxState,
+    Redriven,
+    Settlement,
+    Task,
+)
+from shared.outbox.task import ROW_BYTES
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.due_times import (
     command_priority,
@@ -44,6 +56,8 @@ from shared.store.contract import (
     Filter,
     HistoryLine,
     Loaded,
+    NotForgotten,
+    Placed,
     PolicyCopy,
     Queue,
     Save,
@@ -113,6 +127,9 @@ class Shared:
         default_factory=dict
     )
     ledger: dict[StreamKey, list[tuple[int, Edge]]] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    dead: dict[str, Task] = field(default_factory=dict)
+    dropped: int = 0
     signed: dict[int, set[StreamKey]] = field(default_factory=dict)
     forgotten: int = 0
     is_full: bool = False
@@ -169,13 +186,15 @@ class MemoryStore:
         if self.shared.is_full and not (save.must_fit or is_blank):
             raise StoreFull("memory: it is full")
         if self.shared.is_full:
-            save = replace(save, entries=(), files=())
+            save = replace(save, entries=(), files=(), tasks=())
         with self.shared.lock:
             now, before = self._clock(), self.shared.rows.get(save.key)
             if (before.version if before else 0) != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             rule = before.rule if before else None
             if is_blank:
+                if any(task.stream == save.key for task in self.shared.tasks.values()):
+                    return NotForgotten()
                 self.shared.written.append((now, save.key, before))
                 return self._forget(save, rule, now)
             saved, record, waits = self._choose(save, rule, now)
@@ -185,8 +204,23 @@ class MemoryStore:
             self.shared.rows[save.key] = row
             self.shared.crashes.pop(save.key, None)
             self._move(rule, row.rule, save.quota, now)
+            uris = {file.uri for file in save.files if (save.key, file.uri) in self.shared.kept}
             self._tell(save, waits=waits, now=now)
-            return saved
+            tasks = [task for task in save.tasks if task.of_file not in uris]
+            dropped = self._add_tasks(save.key, tasks, now)
+            return replace(saved, dropped_tasks=dropped) if dropped else saved
+
+    def _add_tasks(self, key: StreamKey, tasks: Sequence[NewTask], now: int) -> int:
+        dropped = 0
+        for new in tasks:
+            if new.id in self.shared.tasks:
+                continue
+            if _bytes(self.shared.tasks) + new.size_bytes > OUTBOX_MAX_BYTES:
+                dropped += 1
+                continue
+            self.shared.tasks[new.id] = Task(new.id, new.kind.value, key, new.body, now, now)
+        self.shared.dropped += dropped
+        return dropped
 
     def _choose(
         self, save: Save, rule: str | None, now: int
@@ -515,6 +549,88 @@ class MemoryStore:
         kept.sort(key=lambda one: (one[0], one[1].start or 0, one[1].uri), reverse=True)
         return [file for _, file in kept[:limit]]
 
+    def file(self, key: StreamKey, uri: str) -> File | None:
+        found = self.shared.kept.get((key, uri))
+        return found[1] if found else None
+
+    # --- tasks ----------------------------------------------------------------------------------
+
+    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+        with self.shared.lock:
+            now, tasks = self._clock(), self.shared.tasks
+            due = [
+                task
+                for task in tasks.values()
+                if task.kind == kind and not now < task.due_at <= now + LONGEST_WAIT_MS
+            ]
+            first = sorted(due, key=lambda task: (task.due_at, task.id))[:limit]
+            for task in first:
+                tasks[task.id] = replace(
+                    task,
+                    due_at=now + lease_ms,
+                    attempts=task.attempts + 1,
+                    version=task.version + 1,
+                )
+            return [tasks[task.id] for task in first]
+
+    def settle_task(self, task: Task, settled: Settlement) -> bool:
+        with self.shared.lock:
+            now, tasks = self._clock(), self.shared.tasks
+            kept = tasks.get(task.id)
+            if kept is None or kept.version != task.version:
+                return False
+            if settled.next is Next.RETRY:
+                tasks[task.id] = replace(kept, due_at=now + settled.retry_in_ms, why=settled.why)
+            else:
+                del tasks[task.id]
+            if settled.next is Next.DEAD:
+                self._bury(replace(kept, due_at=now, why=settled.why))
+            place = (task.stream, settled.uri)
+            if settled.verdict and place in self.shared.kept:
+                key, file, at, stored = self.shared.kept[place]
+                self.shared.kept[place] = (key, replace(file, verdict=settled.verdict), at, stored)
+            return True
+
+    def _bury(self, task: Task) -> None:
+        dead = self.shared.dead
+        dead[task.id] = task
+        while _bytes(dead) > DEAD_MAX_BYTES:
+            del dead[min(dead, key=lambda name: (dead[name].due_at, name))]
+            self.shared.dropped += 1
+
+    def redrive(self, task_id: str) -> Redriven:
+        with self.shared.lock:
+            tasks, letter = self.shared.tasks, self.shared.dead.get(task_id)
+            if letter is None:
+                return Redriven.UNKNOWN
+            if _bytes(tasks) + _bytes({"": letter}) > OUTBOX_MAX_BYTES:
+                return Redriven.FULL
+            del self.shared.dead[task_id]
+            opened = replace(letter, attempts=0, version=letter.version + 1, why="")
+            tasks.setdefault(task_id, replace(opened, due_at=self._clock()))
+            return Redriven.OPEN
+
+    def drop_dead_letters(self, keep_ms: int) -> int:
+        before = self._clock() - keep_ms
+        old = [name for name, task in self.shared.dead.items() if task.due_at < before]
+        for name in old:
+            del self.shared.dead[name]
+        return len(old)
+
+    def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
+        found = sorted((Placed.open(task) for task in self.shared.tasks.values()), key=_place)
+        return [one for one in found if one.place > after][:limit]
+
+    def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
+        found = sorted((Placed.dead(task) for task in self.shared.dead.values()), key=_place)
+        return [one for one in found if one.place > after][:limit]
+
+    def outbox(self) -> OutboxState:
+        tasks, dead, now = self.shared.tasks, self.shared.dead, self._clock()
+        oldest = min((task.due_at for task in tasks.values()), default=now)
+        counted = (len(tasks), _bytes(tasks), max(now - oldest, 0), len(dead), _bytes(dead))
+        return OutboxState(*counted, self.shared.dropped)
+
     def edges(self, key: StreamKey) -> Sequence[Edge]:
         return [edge for _, edge in self.shared.ledger.get(key, [])]
 
@@ -586,6 +702,14 @@ class MemoryStore:
         for row in self.shared.rows.values():
             for scope in (f"rule:{row.rule}", ACCOUNT) if row.rule is not None else ():
                 self.shared.taken[scope] = self.shared.taken.get(scope, 0) + 1
+
+
+def _place(one: Placed) -> str:
+    return one.place
+
+
+def _bytes(tasks: Mapping[str, Task]) -> int:
+    return sum(len(task.body.encode()) + ROW_BYTES for task in tasks.values())
 
 
 def _encode(save: Save, record: StreamRecord) -> None:

@@ -16,8 +16,10 @@ from cli.local.redis_server import Engine
 from functions.reconcile import SLOT_WAIT_MS
 from shared.engine.recorder import HandlingOptions
 from shared.engine.workers import ThreadWorkers
+from shared.outbox import Next, Settlement, verify_file
 from shared.protocol import Command, Phase, Published, StreamKey
 from shared.protocol.command_errors import Unavailable
+from shared.protocol.file import File, FileVerdict
 from shared.protocol.state.recording import StreamRecord
 from shared.store import open_store
 from shared.store.contract import Save
@@ -190,6 +192,19 @@ def test_a_stream_is_forgotten_by_a_full_engine_too(full: Full) -> None:
     assert before.version > 0
     stage.store.save_or_claim(Save(before.version, StreamRecord(KEY)))
     assert stage.store.load(KEY).version == 0
+
+
+def test_a_task_is_taken_and_settled_on_a_full_engine_too(full: Full) -> None:
+    store, file = full.stage.store, File("record/1.flv", NOON, NOON + 1_000)
+    tasks = verify_file(KEY, file.uri)
+    store.save_or_claim(Save(0, StreamRecord(KEY, changed_at=1), files=(file,), tasks=tasks))
+    full.fill()
+    for settled in (Settlement(Next.RETRY, why="OSS is away"), Settlement(Next.DEAD, why="no")):
+        (task,) = store.take_tasks("verify_file", limit=9, lease_ms=9_000)
+        verdict = FileVerdict("missing", NOON)
+        assert store.settle_task(task, replace(settled, uri=file.uri, verdict=verdict))
+    assert [one.task.why for one in store.dead_letters(after="", limit=9)] == ["no"]
+    assert store.file(KEY, file.uri) == replace(file, verdict=FileVerdict("missing", NOON))
 
 
 def test_a_token_is_revoked_on_a_full_engine_too(full: Full) -> None:

@@ -44,6 +44,12 @@ def with_end(record: StreamRecord, keep: int) -> StreamRecord:
     return record if record.is_blank else replace(record, forget_at=_forget_at(record, keep))
 
 
+def put_off(record: StreamRecord, now: int) -> StreamRecord:
+    """Return a record that was to be forgotten, kept for a day more: a task of the stream is open.
+    Only the store knows of tasks, and refuses to forget then."""
+    return replace(record, forget_at=now + ABSENCE_POLL_MS)
+
+
 def _forget_at(record: StreamRecord, keep: int) -> int | None:
     if not record.is_at_rest:
         return None
@@ -54,7 +60,7 @@ def _forget_at(record: StreamRecord, keep: int) -> int | None:
 
 def _kept_until(record: StreamRecord, keep: int) -> int:
     """Return until when somebody may still need the record. Whatever else comes to refer to a
-    stream (a schedule that names it, an open task) keeps its record here."""
+    stream (a schedule that names it) keeps its record here; an open task does in the store."""
     intent = record.intent
     holds = (intent.held_until or 0, intent.held_opening_before or 0)
     keys = [ask.at + KEY_AGE_MS for ask in record.asked]

@@ -1,10 +1,11 @@
 -- Replace one version of a record and, where the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
 --       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine, 15 ledger, 16 accounts,
---       17 account ages, 18 wrong
+--       17 account ages, 18 wrong, 19 tasks, 20 tasks due, 21 tasks of streams, 22 verdicts
 -- ARGV: 1 clock, 2 furthest slot, 3 the save as JSON (shared/store/save_request.py)
--- Returns: {'conflict'}, or {result, version, ms until the slot, slot, lease end}. The result is
---          'stored', 'over_quota' or 'claimed'; slot and lease end are '' unless it is 'claimed'.
+-- Returns: {'conflict'}, {'kept'}, or {result, version, ms until the slot, slot, lease end, tasks
+--          dropped}. The result is 'stored', 'over_quota' or 'claimed'; slot and lease end are ''
+--          unless it is 'claimed'.
 -- One step: the version check, the slot, the quota and every index must agree. Between any two of
 -- them another instance could send a second command or take the same place of a quota.
 --
@@ -19,8 +20,9 @@ local row = redis.call('HMGET', KEYS[2], 'version', 'token', 'phase', 'order', '
 local old = {version = tonumber(row[1] or '0'), token = row[2], phase = row[3], order = row[4],
   rule = row[5] or '', waits = row[6] or '', slot = row[7] or '', sent = row[8] or '',
   lease = row[9] or '', result = row[10] or 'stored'}
+local dropped = 0
 local function reply(result, version, at, sent, lease)
-  return {result, version, string.format('%.3f', math.max(at - now, 0)), sent, lease}
+  return {result, version, string.format('%.3f', math.max(at - now, 0)), sent, lease, dropped}
 end
 -- A client repeats a save whose answer was lost. The token is compared before the version, since
 -- the first attempt has raised the version and the repeat would look like a conflict.
@@ -113,8 +115,13 @@ end
 -- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
 -- is never used twice, so that whoever still has the old record does not take a new one for it.
 if request.forgets then
+  local open = redis.call('ZRANGEBYLEX', KEYS[21], '[' .. request.member .. '\0',
+    '(' .. request.member .. '\1', 'LIMIT', 0, 1)
+  if #open > 0 then return {'kept'} end
   for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
-    redis.call('HDEL', KEYS[12], kept_uri(string.sub(member, request.age_chars + 1)))
+    local uri = kept_uri(string.sub(member, request.age_chars + 1))
+    redis.call('HDEL', KEYS[12], uri)
+    redis.call('HDEL', KEYS[22], uri)
   end
   local fields = redis.call('HGETALL', KEYS[2])
   for i = 1, #fields, 2 do redis.call('HDEL', KEYS[2], fields[i]) end
@@ -194,7 +201,7 @@ local function put()
     'document', chosen.document, 'phase', chosen.phase, 'order', order,
     'ends_at', chosen.ends_at, unpack(given))
 end
-local entries, files = request.entries, request.files
+local entries, files, tasks = request.entries, request.files, request.tasks or {}
 local edges = waits ~= '' and request.edges_over_quota or request.edges
 local put_result = put()
 if type(put_result) == 'table' and put_result.err then
@@ -202,7 +209,7 @@ if type(put_result) == 'table' and put_result.err then
     return put_result
   end
   redis.call('PERSIST', KEYS[2])
-  entries, files, edges, put_result = {}, {}, {}, put()
+  entries, files, edges, tasks, put_result = {}, {}, {}, {}, put()
 end
 if #left_out > 0 then redis.call('HDEL', KEYS[2], unpack(left_out)) end
 if result == 'claimed' then take(request.interval) end
@@ -242,11 +249,11 @@ move_place(rule)
 local function member(start, name)
   return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
 end
-local known = {}
+local known, known_names = {}, {}
 for _, file in ipairs(files) do
   local start = string.match(redis.call('HGET', KEYS[12], kept_uri(file.name)) or '', '^(%S+) %S+ ')
   if start and redis.call('ZSCORE', KEYS[4], member(start, file.name)) then
-    known[file.entry] = true
+    known[file.entry], known_names[file.name] = true, true
   end
 end
 -- A history line is "first last count entry", newest first; an entry that repeats the newest line
@@ -307,8 +314,26 @@ for i = 1, #oldest, 2 do
   if at > 0 and at < kept_since then
     redis.call('ZREM', KEYS[4], oldest[i])
     redis.call('HDEL', KEYS[12], uri)
+    redis.call('HDEL', KEYS[22], uri)
   end
 end
 add_edges(edges)
+-- What follows and is done later, due now. A task is a row of JSON; take_tasks.lua has its indexes.
+for _, task in ipairs(tasks) do
+  if not known_names[task.of_file] and not redis.call('HGET', KEYS[19], task.id) then
+    local bytes = tonumber(redis.call('HGET', KEYS[8], 'outbox_bytes') or '0')
+    if bytes + task.row.size > request.outbox_max_bytes then
+      dropped = dropped + 1
+    else
+      task.row.made_at, task.row.due_at = moment, moment
+      local due_at = string.format('%014.0f', moment)
+      redis.call('HSET', KEYS[19], task.id, cjson.encode(task.row))
+      redis.call('ZADD', KEYS[20], 0, task.row.kind .. '\0' .. due_at .. task.id)
+      redis.call('ZADD', KEYS[21], 0, request.member .. '\0' .. task.id)
+      redis.call('HINCRBY', KEYS[8], 'outbox_bytes', task.row.size)
+    end
+  end
+end
+if dropped > 0 then redis.call('HINCRBY', KEYS[8], 'outbox_dropped', dropped) end
 if result == 'claimed' then return reply(result, version, slot, sent, lease) end
 return reply(result, version, now + ahead_by, '', '')

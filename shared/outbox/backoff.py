@@ -1,0 +1,50 @@
+"""How each kind of task is retried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from shared.outbox.task import TaskKind
+
+LEASE_SPARE_MS = 6_000
+"""ms by which a lease is longer than its task may take: the result has to be stored, too."""
+JITTER_PERCENT = 25
+"""By how much of itself a pause is shorter at most, so that what failed together returns apart.
+"""
+
+
+class Backoff(Struct, frozen=True):
+    """One attempt takes `patience_ms` at most. The pause after the first is `first_ms`, after each
+    further one it doubles, up to `most_ms`. After `attempts` of them the task is a dead letter."""
+
+    patience_ms: int
+    first_ms: int
+    most_ms: int
+    attempts: int
+
+    @property
+    def lease_ms(self) -> int:
+        """Return for how long nobody else gets the task once it is taken."""
+        return self.patience_ms + LEASE_SPARE_MS
+
+    def pause_ms(self, attempts: int, jitter: float) -> int:
+        """Return the pause after so many attempts; `jitter` is at least 0 and less than 1."""
+        pause = min(self.first_ms << min(max(attempts - 1, 0), 30), self.most_ms)
+        return round(pause * (1 - JITTER_PERCENT / 100 * jitter))
+
+
+BACKOFF: Final[Mapping[TaskKind, Backoff]] = {
+    # An object is there when Live reports it, or minutes later; a day covers OSS being away.
+    TaskKind.VERIFY_FILE: Backoff(20_000, first_ms=5_000, most_ms=3_600_000, attempts=30),
+}
+LONGEST_WAIT_MS = max(max(each.most_ms, each.lease_ms) for each in BACKOFF.values())
+"""How far ahead (ms) a task is due at most. One further ahead was stored before the store's clock
+was set back, and is due now."""
+
+
+def backoff_of(kind: str) -> Backoff:
+    """Return how tasks of a kind that this release knows are retried."""
+    return BACKOFF[TaskKind(kind)]

@@ -1,0 +1,74 @@
+"""A durable task: of which kind, for which stream, due when, tried how often."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from shared.protocol.stream import StreamKey
+
+OUTBOX_MAX_BYTES = 8_000_000
+"""What the open tasks of a stage may take: some 15,000 of them. Beyond it a new one is dropped."""
+DEAD_MAX_BYTES = 4_000_000
+"""What its dead letters may take. Beyond it the oldest are dropped."""
+ROW_BYTES = 400
+"""What a task counts for beside its body, by and large."""
+
+
+class TaskKind(str, Enum):
+    VERIFY_FILE = "verify_file"
+
+
+class NewTask(Struct, frozen=True):
+    """A task that is stored together with a record. It is left out where a task of its id is open,
+    and where the stream's file `of_file` is known already. Only whoever does it reads `body`."""
+
+    id: str
+    kind: TaskKind
+    body: str
+    of_file: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what it counts for against the cap."""
+        return len(self.body.encode()) + ROW_BYTES
+
+
+class Task(Struct, frozen=True):
+    """A task as it is stored. `attempts` counts each time that it was taken; a result counts only
+    for the `version` that it was taken with.
+
+    A task is due at `due_at` (ms); a dead letter has been one since then. `why` is what the last
+    attempt failed with."""
+
+    id: str
+    kind: str
+    stream: StreamKey
+    body: str
+    made_at: int
+    due_at: int
+    attempts: int = 0
+    version: int = 1
+    why: str = ""
+
+
+class OutboxState(Struct, frozen=True):
+    """How many tasks are open and how many are dead letters, and their bytes; for how many ms the
+    first of the open ones has been due; how many of either were dropped since the store was made.
+    """
+
+    open: int = 0
+    open_bytes: int = 0
+    oldest_ms: int = 0
+    dead: int = 0
+    dead_bytes: int = 0
+    dropped: int = 0
+
+
+class Redriven(str, Enum):
+    """What became of a dead letter that was to be tried again."""
+
+    OPEN = "open"
+    UNKNOWN = "unknown"
+    FULL = "full"

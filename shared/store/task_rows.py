@@ -1,0 +1,191 @@
+"""Durable tasks in SQLite.
+
+Only `sqlite.py` calls it, inside its transactions. Redis does the same in Lua.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from shared.outbox import (
+    DEAD_MAX_BYTES,
+    LONGEST_WAIT_MS,
+    OUTBOX_MAX_BYTES,
+    NewTask,
+    Next,
+    OutboxState,
+    Redriven,
+    Settlement,
+    Task,
+)
+from shared.protocol.stream import StreamKey
+from shared.store.command_queue import count, counter
+from shared.store.contract import Placed
+
+OUTBOX_BYTES, DEAD_BYTES, DROPPED = "outbox_bytes", "dead_bytes", "outbox_dropped"
+"""The names of what is counted, beside the quotas."""
+_COLUMNS = "id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why"
+_Row = tuple[str, str, str, str, str, str, int, int, int, int, str]
+
+
+def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: int) -> int:
+    """Add the tasks, due now; return how many had no room. One whose id is open is left out."""
+    dropped = 0
+    for task in tasks:
+        if db.execute("SELECT 1 FROM task WHERE id=?", (task.id,)).fetchone():
+            continue
+        if counter(db, OUTBOX_BYTES) + task.size_bytes > OUTBOX_MAX_BYTES:
+            dropped += 1
+            continue
+        row = (task.id, task.kind.value, key.domain, key.app, key.stream, task.body, now, now)
+        db.execute(
+            f"INSERT INTO task ({_COLUMNS}, size) VALUES (?,?,?,?,?,?,?,?,0,1,'',?)",  # noqa: S608 - names of our own
+            (*row, task.size_bytes),
+        )
+        count(db, OUTBOX_BYTES, task.size_bytes)
+    if dropped:
+        count(db, DROPPED, dropped)
+    return dropped
+
+
+def is_open_for(db: sqlite3.Connection, key: StreamKey) -> bool:
+    """Return True if a task of the stream is open."""
+    row = (key.domain, key.app, key.stream)
+    found = db.execute("SELECT 1 FROM task WHERE domain=? AND app=? AND stream=? LIMIT 1", row)
+    return found.fetchone() is not None
+
+
+def take(
+    db: sqlite3.Connection, kind: str, now: int, *, limit: int, lease_ms: int
+) -> Sequence[Task]:
+    """Take the first that are due: nobody else gets them for `lease_ms`, and only who takes them
+    now can settle them. One further ahead than any is put is due, too: the clock was set back."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM task WHERE kind=? AND (due_at <= ? OR due_at > ?)"  # noqa: S608 - as above
+        " ORDER BY due_at, id LIMIT ?",
+        (kind, now, now + LONGEST_WAIT_MS, limit),
+    ).fetchall()
+    db.executemany(
+        "UPDATE task SET due_at=?, attempts=attempts+1, version=version+1 WHERE id=?",
+        [(now + lease_ms, row[0]) for row in rows],
+    )
+    return [_task((*row[:7], now + lease_ms, row[8] + 1, row[9] + 1, row[10])) for row in rows]
+
+
+def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) -> bool:
+    """Store what becomes of a task; return False, and change nothing, if it was taken again."""
+    found = db.execute(
+        "SELECT size FROM task WHERE id=? AND version=?", (task.id, task.version)
+    ).fetchone()
+    if found is None:
+        return False
+    if settled.next is Next.RETRY:
+        row = (now + settled.retry_in_ms, settled.why, task.id)
+        db.execute("UPDATE task SET due_at=?, why=? WHERE id=?", row)
+        return True
+    if settled.next is Next.DEAD:
+        _bury(db, task.id, settled.why, now)
+    _remove(db, "task", task.id, OUTBOX_BYTES)
+    return True
+
+
+def _bury(db: sqlite3.Connection, task_id: str, why: str, now: int) -> None:
+    """Make it a dead letter. Where there are too many, the oldest go, and are counted."""
+    _remove(db, "dead_task", task_id, DEAD_BYTES)
+    db.execute(
+        f"INSERT INTO dead_task SELECT {_COLUMNS}, size FROM task WHERE id=?",  # noqa: S608 - as above
+        (task_id,),
+    )
+    db.execute("UPDATE dead_task SET due_at=?, why=? WHERE id=?", (now, why, task_id))
+    (size,) = db.execute("SELECT size FROM dead_task WHERE id=?", (task_id,)).fetchone()
+    count(db, DEAD_BYTES, size)
+    while counter(db, DEAD_BYTES) > DEAD_MAX_BYTES:
+        (oldest,) = db.execute("SELECT id FROM dead_task ORDER BY due_at, id LIMIT 1").fetchone()
+        _remove(db, "dead_task", oldest, DEAD_BYTES)
+        count(db, DROPPED, 1)
+
+
+def _remove(db: sqlite3.Connection, table: str, task_id: str, counted: str) -> None:
+    row = db.execute(f"SELECT size FROM {table} WHERE id=?", (task_id,)).fetchone()  # noqa: S608 - as above
+    if row is not None:
+        db.execute(f"DELETE FROM {table} WHERE id=?", (task_id,))  # noqa: S608 - as above
+        count(db, counted, -row[0])
+
+
+def drop_old(db: sqlite3.Connection, before: int, limit: int) -> int:
+    """Drop dead letters of before a time; return how many there were."""
+    rows = db.execute(
+        "SELECT id FROM dead_task WHERE due_at < ? ORDER BY due_at LIMIT ?", (before, limit)
+    ).fetchall()
+    for (task_id,) in rows:
+        _remove(db, "dead_task", task_id, DEAD_BYTES)
+    return len(rows)
+
+
+def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
+    """Open a dead letter again, due now and with all its attempts."""
+    row = db.execute("SELECT size FROM dead_task WHERE id=?", (task_id,)).fetchone()
+    if row is None:
+        return Redriven.UNKNOWN
+    if counter(db, OUTBOX_BYTES) + row[0] > OUTBOX_MAX_BYTES:
+        return Redriven.FULL
+    added = db.execute(
+        f"INSERT OR IGNORE INTO task SELECT {_COLUMNS}, size FROM dead_task WHERE id=?",  # noqa: S608 - as above
+        (task_id,),
+    )
+    if added.rowcount:
+        db.execute(
+            "UPDATE task SET due_at=?, attempts=0, version=version+1, why='' WHERE id=?",
+            (now, task_id),
+        )
+        count(db, OUTBOX_BYTES, row[0])
+    _remove(db, "dead_task", task_id, DEAD_BYTES)
+    return Redriven.OPEN
+
+
+def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
+    """Return open tasks by stream, from behind the place `after` on."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM task WHERE (domain, app, stream, id) > (?,?,?,?)"  # noqa: S608 - as above
+        " ORDER BY domain, app, stream, id LIMIT ?",
+        (*_four(after), limit),
+    ).fetchall()
+    return [Placed.open(_task(row)) for row in rows]
+
+
+def _four(place: str) -> tuple[str, ...]:
+    parts = place.split("\0", 2)
+    if len(parts) < 3:  # noqa: PLR2004 - domain, app, and the rest
+        return ("", "", "", "")
+    return (*parts[:2], *parts[2].rpartition("\0")[::2])
+
+
+def dead_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
+    """Return dead letters, the oldest first, from behind the place `after` on."""
+    at, task_id = Placed.of_dead(after)
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM dead_task WHERE (due_at, id) > (?,?)"  # noqa: S608 - as above
+        " ORDER BY due_at, id LIMIT ?",
+        (at, task_id, limit),
+    ).fetchall()
+    return [Placed.dead(_task(row)) for row in rows]
+
+
+def state(db: sqlite3.Connection, now: int) -> OutboxState:
+    (open_, due_at) = db.execute("SELECT count(*), min(due_at) FROM task").fetchone()
+    (dead,) = db.execute("SELECT count(*) FROM dead_task").fetchone()
+    return OutboxState(
+        open_,
+        counter(db, OUTBOX_BYTES),
+        0 if due_at is None else max(now - due_at, 0),
+        dead,
+        counter(db, DEAD_BYTES),
+        counter(db, DROPPED),
+    )
+
+
+def _task(row: _Row) -> Task:
+    task_id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why = row
+    key = StreamKey(domain, app, stream)
+    return Task(task_id, kind, key, body, made_at, due_at, attempts, version, why)
