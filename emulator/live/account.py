@@ -27,6 +27,8 @@ REFUSED, TAKES_OVER, BACKUP = "refused", "takes_over", "backup"
 IDENTITIES = ("RAMUser", "AssumedRoleUser", "Account")
 OSS_ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
+SLICE_PREFIX = "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}"
+"""Of the segments of M3U8; both are the examples of the SDK's models."""
 
 
 @dataclass(frozen=True, slots=True)

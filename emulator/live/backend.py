@@ -48,7 +48,7 @@ class Live:
         self.plan = Plan()
         self.calls = Calls()
         self.streams = Streams()
-        self.recorded_files = RecordedFiles(objects)
+        self.recorded_files = RecordedFiles(objects, clock)
         self.courier = Courier(self.timeline, self.switches, self.plan, self.calls, account.manners)
         self._receipts: set[asyncio.Future[Receipt]] = set()
         self._set_up()
@@ -75,7 +75,7 @@ class Live:
         await self.forget_callbacks()
         self.timeline.clear()
         self.discard_recordings()
-        for part in (self.plan, self.calls, self.streams):
+        for part in (self.plan, self.calls, self.streams, self.recorded_files.faults):
             part.clear()
         self.switches.reset()
         self._set_up()

@@ -18,6 +18,7 @@ from emulator.live.backend import Live
 from emulator.live.callbacks import Receipt
 from emulator.live.faults import read_detour, read_fault
 from emulator.live.fields import Fields, Unfit
+from emulator.live.object_faults import read_object_fault
 from emulator.live.publishers import Publishers
 from emulator.live.streams import Recording, Session, Stream, StreamKey, utc
 
@@ -47,6 +48,9 @@ class Control:
             ("GET", "callbacks"): self._plan,
             ("POST", "callbacks"): self._add_detour,
             ("DELETE", "callbacks"): self._clear_detours,
+            ("GET", "objects"): self._object_faults,
+            ("POST", "objects"): self._add_object_fault,
+            ("DELETE", "objects"): self._clear_object_faults,
             ("GET", "clock"): self._clock,
             ("POST", "clock"): self._move_clock,
             ("POST", "skew"): self._skew,
@@ -153,6 +157,19 @@ class Control:
     async def _clear_detours(self, _request: web.Request) -> web.Response:
         self._live.plan.detours.clear()
         return web.json_response(self._live.plan.as_json())
+
+    async def _object_faults(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._live.recorded_files.faults.as_json())
+
+    async def _add_object_fault(self, request: web.Request) -> web.Response:
+        fault = read_object_fault(Fields(await _json(request)))
+        self._live.recorded_files.faults.planned.append(fault)
+        return await self._object_faults(request)
+
+    async def _clear_object_faults(self, request: web.Request) -> web.Response:
+        """Forget what is planned, and serve again what was hidden. Damage stays."""
+        self._live.recorded_files.faults.clear()
+        return await self._object_faults(request)
 
     async def _clock(self, _request: web.Request) -> web.Response:
         now_ms = self._live.clock.now_ms()

@@ -6,15 +6,22 @@ It must not write objects.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from aiohttp import web
 
 from emulator.live.backend import Live
 from emulator.live.objects import Outside
-from emulator.live.oss import Denied, admit
+from emulator.live.oss import Denied, admit, error_reply
 from emulator.live.presigned import check
 
 ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
-CONTENT_TYPES = {".flv": "video/x-flv"}
+CONTENT_TYPES = {
+    ".flv": "video/x-flv",
+    ".mp4": "video/mp4",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".ts": "video/mp2t",
+}
 
 
 class ObjectServer:
@@ -27,27 +34,36 @@ class ObjectServer:
         application.router.add_get(ADDRESS, self._serve)
 
     def _admit(self, request: web.Request) -> None:
-        """Check the signature and log the request as a call of the OSS API."""
+        """Check the signature and log the request as a call of the OSS API; raise Denied."""
         call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = "HeadObject" if request.method == "HEAD" else "GetObject"
         admit(self._live, request, request.raw_path.partition("?")[0])
+        fault = self._live.plan.fault_for(call.action, None, "")
+        if fault is not None:
+            raise Denied(fault.code or "AccessDenied", fault.status)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        bucket, key = request.match_info["bucket"], request.match_info["key"]
         try:
             if "Authorization" in request.headers:
                 self._admit(request)
             check(self._live.account, request.method, request.raw_path, self._live.clock)
+            path = self._find(request.match_info["bucket"], request.match_info["key"])
         except Denied as denied:
-            raise web.HTTPForbidden(reason=str(denied)) from denied
-        objects = self._live.recorded_files.objects
+            return error_reply(denied, request)
+        content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+        return web.FileResponse(path, headers={"Content-Type": content_type})
+
+    def _find(self, bucket: str, key: str) -> Path:
+        """Return the file of an object that is served; raise Denied."""
+        objects, faults = self._live.recorded_files.objects, self._live.recorded_files.faults
         if objects is None or bucket not in self._live.buckets:
-            raise web.HTTPNotFound(reason="NoSuchBucket")
+            raise Denied("NoSuchBucket")
         try:
             path = objects.path(bucket, key)
         except Outside as outside:
-            raise web.HTTPNotFound(reason="NoSuchKey") from outside
-        if not path.is_file():
-            raise web.HTTPNotFound(reason="NoSuchKey")
-        content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
-        return web.FileResponse(path, headers={"Content-Type": content_type})
+            raise Denied("NoSuchKey") from outside
+        if faults.is_denied(bucket, key):
+            raise Denied("AccessDenied")
+        if not path.is_file() or faults.is_hidden(bucket, key, self._live.clock.now_ms()):
+            raise Denied("NoSuchKey")
+        return path

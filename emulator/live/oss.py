@@ -6,6 +6,7 @@ It must not serve objects; object_server.py does.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -30,6 +31,7 @@ ERRORS = {
     "AccessDenied": (403, "You have no right to access this object."),
     "InvalidAccessKeyId": (403, "The OSS Access Key Id you provided does not exist."),
     "SignatureDoesNotMatch": (403, "The request signature we calculated does not match."),
+    "NoSuchKey": (404, "The specified key does not exist."),
     "NoSuchBucket": (404, "The specified bucket does not exist."),
     "NoSuchLifecycle": (404, "No Row found in Lifecycle Table."),
     "BucketAlreadyExists": (409, "The requested bucket name is not available."),
@@ -65,7 +67,7 @@ class Buckets:
             return _reply(200, body)
         except Denied as denied:
             call.status, call.code = denied.status, denied.code
-            return _reply(denied.status, _error(denied.code, request))
+            return error_reply(denied, request)
 
     def _answer(self, request: web.Request, action: str, body: str) -> ET.Element | None:
         name = request.match_info["bucket"]
@@ -193,6 +195,14 @@ ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
     "PutBucket": _put_bucket,
     "DeleteBucket": _delete_bucket,
 }
+
+
+def error_reply(denied: Denied, request: web.Request) -> web.Response:
+    """Return the error as a document; of a HEAD request, in the header that the SDKs read."""
+    reply = _reply(denied.status, _error(denied.code, request))
+    if request.method == "HEAD" and isinstance(reply.body, bytes):
+        reply.headers["x-oss-err"] = base64.b64encode(reply.body).decode()
+    return reply
 
 
 def _error(code: str, request: web.Request) -> ET.Element:

@@ -14,7 +14,7 @@ from emulator.live.clock import Timeline
 from emulator.live.notify_records import VOD_EVENT
 from emulator.live.objects import Outside
 from emulator.live.recorded_files import (
-    FLV,
+    Drafts,
     RecordedFiles,
     Span,
     file_callback_body,
@@ -239,17 +239,33 @@ class Recordings:
             stream.files.append(video)
             self._post(stream.key, VOD_EVENT, video)
             return
-        for container in recording.rule.formats:
-            name = uri(stream.key, recording.rule, container, span, sequence)
-            try:
-                if flv is not None and container == FLV:
-                    name = self._recorded_files.keep(stream, recording.rule, name, flv)
-            except (OSError, Outside) as error:
-                self._post_error(stream, "AccessDenied", f"the file could not be kept: {error}")
-                continue
-            file = file_callback_body(recording, name, span)
-            stream.files.append(file)
-            self._post(stream.key, "file", file)
+        try:
+            with self._recorded_files.drafts(stream, recording.rule, flv) as drafts:
+                for container in recording.rule.formats:
+                    self._store_file(stream, recording, span, container, (drafts, sequence))
+        except OSError as error:
+            self._post_error(stream, "StreamFormatError", f"no other format was made: {error}")
+
+    def _store_file(
+        self,
+        stream: Stream,
+        recording: Recording,
+        span: Span,
+        container: str,
+        media: tuple[Drafts, int],
+    ) -> None:
+        drafts, sequence = media
+        name = uri(stream.key, recording.rule, container, span, sequence)
+        try:
+            if container in drafts.paths:
+                rule = recording.rule
+                name = self._recorded_files.keep(stream, rule, name, container, drafts)
+        except (OSError, Outside) as error:
+            self._post_error(stream, "AccessDenied", f"the file could not be kept: {error}")
+            return
+        file = file_callback_body(recording, name, span, self._switches.file_stop_time)
+        stream.files.append(file)
+        self._post(stream.key, "file", file)
 
     def _stop_clock(self, recording: Recording, at: int) -> int:
         if recording.running_since_ms is not None:

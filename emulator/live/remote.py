@@ -50,6 +50,10 @@ class Remote:
     def detour(self, do: str, **more: object) -> dict[str, Any]:
         return self.post("callbacks", {"do": do, **more})
 
+    def object_fault(self, do: str, **more: object) -> dict[str, Any]:
+        """Plan a fault of the next file that is kept."""
+        return self.post("objects", {"do": do, **more})
+
     def advance(self, seconds: float) -> dict[str, Any]:
         return self.post("clock", {"advance_ms": round(seconds * 1000)})
 

@@ -50,6 +50,7 @@ class Switches:
     remarks_carry_signature: Annotated[bool, "§2.1 exception and switch callbacks"] = True
     on_demand_failure_records: Annotated[bool, "§5 result on failure"] = False
 
+    file_stop_time: Annotated[Literal["wall", "media"], "§4 stop_time"] = "wall"
     absent_notify_config: Annotated[Literal["empty", "refused"], "§7 drift check, none set"] = (
         "empty"
     )

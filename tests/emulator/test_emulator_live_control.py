@@ -68,6 +68,7 @@ def test_every_fault_of_a_body_is_named_at_once(control: Remote) -> None:
         "switch",
         "fail",
         "callbacks",
+        "objects",
         "clock",
         "switches",
         "notify",
