@@ -56,6 +56,9 @@ class Save(Struct, frozen=True):
     `must_fit` is stored even if the engine is full, without its lines of history, files, edges and
     tasks then. A record that is blank is kept while a task of its stream is open.
 
+    `counts` are added to the stage's counters, if this save is stored: by the name of each counter,
+    how much to add.
+
     With `if_no_quota` the flight must also fit into the quota. A stream that does not count
     against the quota yet is refused in two cases: the quota is used up, or more urgent streams
     wait for the rest. The store then saves `if_no_quota`.
@@ -83,6 +86,7 @@ class Save(Struct, frozen=True):
     edges_over_quota: tuple[Edge, ...] = ()
     keep_ledger_ms: int = KEEP_LEDGER_MS
     tasks: tuple[NewTask, ...] = ()
+    counts: Mapping[str, int] = {}
 
     @property
     def key(self) -> StreamKey:

@@ -163,7 +163,7 @@ class RedisStore:
             *self._keys("later", "line", "lined", "counts", "names", "phases", "waits", "uris"),
             *self._keys(f"watched:{key.domain}", "quarantine"),
             *self._keys("ledger", "accounts", "account_ages", "wrong"),
-            *self._keys("tasks", "tasks_due", "tasks_of_streams", "verdicts"),
+            *self._keys("tasks", "tasks_due", "tasks_of_streams", "verdicts", "counters"),
         ]
 
     def poll_slot(self, wait: int) -> float | None:
@@ -282,6 +282,19 @@ class RedisStore:
         for since, key in places:
             if key in records:
                 yield WrongRow(since, key, records[key])
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add to the stage's counters, as a save does."""
+        (key,) = self._keys("counters")
+        # A repeat, because the first answer was lost, would count twice.
+        self._asked(
+            [("HINCRBY", key, name, number) for name, number in counts.items()], repeatable=False
+        )
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the stage's counters by name, from its beginning on."""
+        found = _pairs(self._do("HGETALL", *self._keys("counters")))
+        return {name: int(number) for name, number in found.items()}
 
     def set_text(self, name: str, text: str) -> None:
         """Keep the text under this name, in place of the one before."""

@@ -87,6 +87,7 @@ def encode_save(save: Save, interval: float) -> str:
         "edges": [edge_to_text(edge) for edge in save.edges],
         "edges_over_quota": [edge_to_text(edge) for edge in save.edges_over_quota],
         "keep_ledger_ms": save.keep_ledger_ms,
+        "counts": list(save.counts.items()),
         "piece_edges": PIECE_ENTRIES,
         "piece_ms": PIECE_MS,
         "max_pieces": LEDGER_MAX_ENTRIES // PIECE_ENTRIES,

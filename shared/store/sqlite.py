@@ -167,8 +167,10 @@ class SqliteStore:
             if version != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             if save.if_no_slot.is_blank:
-                is_kept = task_rows.is_open_for(db, save.key)
-                return NotForgotten() if is_kept else _forget(db, save, rule, now)
+                if task_rows.is_open_for(db, save.key):
+                    return NotForgotten()
+                _add_counts(db, save.counts)
+                return _forget(db, save, rule, now)
             saved, record, waits = self._choose(db, save, rule, _next_version(db, version), now)
             row = command_queue.row_of(record, save.quota, waits, now)
             if save.sets_aside:
@@ -182,6 +184,7 @@ class SqliteStore:
             _append(db, save, lines, now)
             _keep(db, save, now)
             _add_edges(db, save, edges_of(save, saved), now)
+            _add_counts(db, save.counts)
             uris = [file.uri for file in known]
             tasks = [task for task in save.tasks if task.of_file not in uris]
             dropped = task_rows.add(db, save.key, tasks, now)
@@ -583,6 +586,16 @@ class SqliteStore:
             ).fetchall()
         return [HistoryLine(entry_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Add to the stage's counters, as a save does."""
+        with self._writing() as db:
+            _add_counts(db, counts)
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the stage's counters by name, from its beginning on."""
+        with self._reading() as db:
+            return dict(db.execute("SELECT name, n FROM counter").fetchall())
+
     @_even_if_full
     def touch(self, name: str) -> None:
         """Set the timestamp of this name to now."""
@@ -917,6 +930,13 @@ def _add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: i
         "DELETE FROM ledger WHERE id IN"
         " (SELECT id FROM ledger WHERE noted_at < ? ORDER BY noted_at LIMIT ?)",
         (now - save.keep_ledger_ms, OLD_ROWS),
+    )
+
+
+def _add_counts(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
+    db.executemany(
+        "INSERT INTO counter VALUES (?,?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
+        list(counts.items()),
     )
 
 

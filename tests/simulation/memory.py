@@ -136,6 +136,7 @@ class Shared:
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     timestamps: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
     crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -196,6 +197,7 @@ class MemoryStore:
                 if any(task.stream == save.key for task in self.shared.tasks.values()):
                     return NotForgotten()
                 self.shared.written.append((now, save.key, before))
+                self.count(save.counts)
                 return self._forget(save, rule, now)
             saved, record, waits = self._choose(save, rule, now)
             _encode(save, record)
@@ -206,6 +208,7 @@ class MemoryStore:
             self._move(rule, row.rule, save.quota, now)
             uris = {file.uri for file in save.files if (save.key, file.uri) in self.shared.kept}
             self._tell(save, waits=waits, now=now)
+            self.count(save.counts)
             tasks = [task for task in save.tasks if task.of_file not in uris]
             dropped = self._add_tasks(save.key, tasks, now)
             return replace(saved, dropped_tasks=dropped) if dropped else saved
@@ -505,6 +508,14 @@ class MemoryStore:
     def _wrong(self, until: int) -> list[tuple[int, StreamKey]]:
         places = [(wrong_since(row.record), key) for key, row in self.shared.rows.items()]
         return [(since, key) for since, key in places if since is not None and since <= until]
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        with self.shared.lock:
+            for name, number in counts.items():
+                self.shared.counters[name] = self.shared.counters.get(name, 0) + number
+
+    def counters(self) -> Mapping[str, int]:
+        return dict(self.shared.counters)
 
     def set_text(self, name: str, text: str) -> None:
         self.shared.notes[name] = text

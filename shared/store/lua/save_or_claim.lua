@@ -1,7 +1,8 @@
 -- Replace one version of a record and, where the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
 --       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine, 15 ledger, 16 accounts,
---       17 account ages, 18 wrong, 19 tasks, 20 tasks due, 21 tasks of streams, 22 verdicts
+--       17 account ages, 18 wrong, 19 tasks, 20 tasks due, 21 tasks of streams, 22 verdicts,
+--       23 counters
 -- ARGV: 1 clock, 2 furthest slot, 3 the save as JSON (shared/store/save_request.py)
 -- Returns: {'conflict'}, {'kept'}, or {result, version, ms until the slot, slot, lease end, tasks
 --          dropped}. The result is 'stored', 'over_quota' or 'claimed'; slot and lease end are ''
@@ -112,6 +113,12 @@ local function add_edges(edges)
   end
 end
 
+local function add_counts(counts)
+  for _, count in ipairs(counts) do
+    redis.call('HINCRBY', KEYS[23], count[1], text(count[2]))
+  end
+end
+
 -- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
 -- is never used twice, so that whoever still has the old record does not take a new one for it.
 if request.forgets then
@@ -136,6 +143,7 @@ if request.forgets then
   move_place('')
   local highest = tonumber(redis.call('HGET', KEYS[8], 'forgotten') or '0')
   redis.call('HSET', KEYS[8], 'forgotten', text(math.max(highest, old.version)))
+  add_counts(request.counts)
   return reply('stored', 0, now, '', '')
 end
 local version = request.version + 1
@@ -318,6 +326,7 @@ for i = 1, #oldest, 2 do
   end
 end
 add_edges(edges)
+add_counts(request.counts)
 -- What follows and is done later, due now. A task is a row of JSON; take_tasks.lua has its indexes.
 for _, task in ipairs(tasks) do
   if not known_names[task.of_file] and not redis.call('HGET', KEYS[19], task.id) then
