@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 
+from shared.engine.counters import CallbackResult
 from shared.inbound import live_callbacks
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.request_errors import UnusableName, UnverifiedCallback
@@ -49,9 +50,11 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 def respond(invocation: Invocation, request: Request) -> Response:
     """Return an answer of 200 whatever happens, once the path token is valid."""
-    live_callbacks.path_token(request.path, invocation.app.settings.path_tokens, "on-demand")
+    with invocation.counting_failures(Kind.ON_DEMAND):
+        live_callbacks.path_token(request.path, invocation.app.settings.path_tokens, "on-demand")
     try:
         answer = _say(invocation, request)
+        invocation.count_callback(Kind.ON_DEMAND, CallbackResult.ANSWERED)
     except Exception as error:  # noqa: BLE001 - no answer would mean: do not record
         answer = OnDemandAnswer(invocation.app.settings.on_demand_default)
         invocation.log.error("on_demand.defaulted", error=error, need_record=answer.need_record)

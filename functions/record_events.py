@@ -5,7 +5,7 @@ Live calls it over HTTP. It changes nothing before the signature is verified.
 
 from __future__ import annotations
 
-from shared.engine.recorder import HandlingOptions
+from shared.engine.counters import CallbackResult
 from shared.inbound import live_callbacks, live_events
 from shared.inbound.function_compute import Request, Response
 from shared.inbound.live_callbacks import RecordEvent, UnknownEvent
@@ -23,8 +23,8 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    callback = prove(invocation, request)
-    response = _take(invocation, callback)
+    with invocation.counting_failures(Kind.RECORD):
+        response = _take(invocation, prove(invocation, request))
     invocation.pass_on(Kind.RECORD, request)
     return response
 
@@ -32,9 +32,10 @@ def respond(invocation: Invocation, request: Request) -> Response:
 def _take(invocation: Invocation, callback: RecordEvent) -> Response:
     meant = live_events.of_record(callback, invocation.app.policy.streaming)
     if meant is None:
+        invocation.count_callback(Kind.RECORD, CallbackResult.IGNORED)
         return _ignored(invocation, callback)
     key, event = meant
-    invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))
+    invocation.handle_callback(Kind.RECORD, key, event)
     if isinstance(event, Reported):
         invocation.app.capabilities.record_status_callback(key.domain)
     return Response(200, {"stored": str(key)})

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.engine.recorder import HandlingOptions
+from shared.engine.counters import CallbackResult
 from shared.inbound import live_callbacks, live_events
 from shared.inbound.authorization import authorize, require_all_streams
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.live_callbacks import Remark, StreamEvent
+from shared.inbound.live_callbacks import StreamEvent
 from shared.inbound.rejected_callbacks import RejectedCallbacks
 from shared.inbound.request_errors import UnverifiedCallback
 from shared.invocation import serve
@@ -43,7 +43,8 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if request.path.rstrip("/").endswith("/refused"):
         return _refused(invocation, request)
     try:
-        return _told(invocation, request)
+        with invocation.counting_failures(Kind.STREAM):
+            return _told(invocation, request)
     except UnverifiedCallback as error:
         REFUSED.keep(_claimed(invocation, request), error.why, invocation.app.clock())
         raise
@@ -83,12 +84,13 @@ def _take(invocation: Invocation, callback: StreamEvent, request: Request) -> Re
         invocation.log.warning(
             "callback.ignored", why="a domain the policy does not name", **_who(callback)
         )
+        invocation.count_callback(Kind.STREAM, CallbackResult.IGNORED)
         return Response(200, {"ignored": "this domain is not in the policy"})
     key, event = meant
     if isinstance(event, Published) and _may_be_replayed(invocation, request, key, event):
         event = replace(event, needs_poll=True)
         invocation.read_lists_soon()
-    invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))
+    invocation.handle_callback(Kind.STREAM, key, event)
     return Response(200, {"stored": str(key)})
 
 
@@ -153,13 +155,10 @@ def _remark(invocation: Invocation, request: Request) -> Response:
         stream="/".join(filter(None, (remark.domain, remark.app, remark.stream))),
         fields=remark.fields,
     )
-    if proved:
-        _keep(invocation, remark)
-    return Response(200, {"noted": True})
-
-
-def _keep(invocation: Invocation, remark: Remark) -> None:
-    key = live_events.of_remark(remark, invocation.app.policy.streaming)
+    key = live_events.of_remark(remark, invocation.app.policy.streaming) if proved else None
     if key is not None:
         event = Remarked(is_exception=remark.is_exception, what=remark.code)
-        invocation.handle(key, event, HandlingOptions(may_send=invocation.has_time))
+        invocation.handle_callback(Kind.STREAM, key, event)
+    else:
+        invocation.count_callback(Kind.STREAM, CallbackResult.IGNORED)
+    return Response(200, {"noted": True})

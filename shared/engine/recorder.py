@@ -6,11 +6,12 @@ production; the explorer and the simulation perform them in their own ways.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.engine import counters
 from shared.engine.effects import (
     Load,
     QueryOnline,
@@ -86,6 +87,8 @@ class HandleResult(Struct, frozen=True):
     refused: Reason | None = None
     sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
     next_slot_in_ms: float = 0.0
+    is_saved: bool = True
+    """Whether the event was stored: False where it changed nothing."""
 
     @property
     def again_in(self) -> int | None:
@@ -128,14 +131,15 @@ class Crashed(Struct, frozen=True):
 
 class HandlingOptions(Struct, frozen=True):
     """What one kind of invocation may do: how long to wait for a slot (ms), whether to poll Live,
-    whether to send at all, whether to record events that change nothing, and whether to save a
-    record that does not change, so that its due entry moves."""
+    whether to send at all, whether to record events that change nothing, whether to save a record
+    that does not change, so that its due entry moves, and what to count with the event's save."""
 
     slot_wait_ms: int = 0
     may_query_live: bool = False
     may_send: Callable[[], bool] = lambda: True
     record_no_ops: bool = True
     must_save: bool = False
+    counts: Mapping[str, int] = {}
 
 
 class _DecisionStep(Struct, frozen=True):
@@ -148,6 +152,7 @@ class _DecisionStep(Struct, frozen=True):
     continuity: Continuity
     claimed: Claimed | None = None
     next_slot_in_ms: float = 0.0
+    is_saved: bool = False
 
 
 class Recorder:
@@ -171,8 +176,12 @@ class Recorder:
         next_slot_in_ms = 0.0
         not_held: tuple[str, ...] = ()
         must_query = False
+        is_saved: bool | None = None
         while following is not None:
             step = yield from self._decide(key, following, options, known)
+            if is_saved is None:
+                is_saved = step.is_saved
+                options = replace(options, counts={}) if options.counts else options
             entries, refused = (*entries, *step.entries), refused or step.refused
             following, known, next_slot_in_ms = None, None, step.next_slot_in_ms
             not_held = not_held or step.broken
@@ -187,7 +196,9 @@ class Recorder:
                 following = yield from do(QueryOnline(key, step.now))
         if not_held:
             yield from do(ReportBroken(key, not_held))
-        return HandleResult(step.record, step.now, entries, refused, sent, next_slot_in_ms)
+        return HandleResult(
+            step.record, step.now, entries, refused, sent, next_slot_in_ms, bool(is_saved)
+        )
 
     def _decide(
         self, key: StreamKey, event: Event, options: HandlingOptions, known: Loaded | None
@@ -220,6 +231,9 @@ class Recorder:
             if settings.verifies_files and isinstance(event, FileLeft):
                 save = replace(save, tasks=verify_file(key, event.uri))
             save = _with_edges(save, loaded, settings)
+            counts = counters.of_decision(event, loaded.record, decision, loaded.now)
+            if counts or options.counts:
+                save = replace(save, counts={**options.counts, **counts})
             saved = yield from do(SaveOrClaim(save))
             if isinstance(saved, NotForgotten):
                 step = replace(step, record=put_off(loaded.record, loaded.now), entries=())
@@ -327,6 +341,7 @@ def _with_edges(save: Save, loaded: Loaded, settings: StreamSettings) -> Save:
 
 
 def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _DecisionStep:
+    step = replace(step, is_saved=True)
     if isinstance(saved, Claimed):
         return replace(step, record=saved.record, claimed=saved)
     if saved.over_quota and save.if_no_quota:

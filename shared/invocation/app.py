@@ -14,6 +14,7 @@ from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSe
 from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
+from shared.engine.tally import Tally
 from shared.engine.worker_lease import WorkerLease
 from shared.engine.workers import Workers
 from shared.invocation.process_life import ProcessLife
@@ -48,6 +49,7 @@ class App(Struct, frozen=True):
     workers: Callable[[], Workers]
     wake: Wake
     relay: Relay
+    tally: Tally
     log: Log
     clock: Clock
     monotonic: Callable[[], float]

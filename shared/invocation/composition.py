@@ -20,6 +20,7 @@ from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSe
 from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
+from shared.engine.tally import Tally
 from shared.engine.worker_lease import WorkerLease
 from shared.engine.workers import MAX_WORKERS, ThreadWorkers
 from shared.errors import Fault, Misconfigured
@@ -83,6 +84,7 @@ def build(
         workers=ThreadWorkers,
         wake=_wake(settings, capabilities, log),
         relay=Relay(settings.relay_url, settings.relay_key),
+        tally=Tally(store, clock),
         log=log,
         clock=clock,
         monotonic=time.monotonic,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -21,6 +21,8 @@ from msgspec.structs import replace
 from shared import retry
 from shared.config import mode_of
 from shared.config.policy_cache import PolicyCache
+from shared.engine import counters
+from shared.engine.counters import CallbackResult
 from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
@@ -29,6 +31,7 @@ from shared.engine.side_steps import SideSteps
 from shared.engine.step_marks import StepMarks
 from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
+from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
 from shared.invocation.app import App
 from shared.outbound.http import Unanswered
 from shared.outbound.live import Credentials, LiveClient, Online
@@ -178,7 +181,35 @@ class Invocation:
         last = retry.while_again(lambda: next(steps), retry_in, self.deadline, sleep=self.app.wait)
         if last.waits:
             self._wake_one()
-        return replace(last, refused=first.refused, sent=tuple(sent))
+        return replace(last, refused=first.refused, sent=tuple(sent), is_saved=first.is_saved)
+
+    def handle_callback(self, kind: Kind, key: StreamKey, event: Event) -> None:
+        """Handle the event of a genuine callback, and count it with the save of the event."""
+        counts = {counters.callbacks(kind.value, CallbackResult.STORED): 1}
+        options = HandlingOptions(may_send=self.has_time, counts=counts)
+        if not self.handle(key, event, options).is_saved:
+            self.count_callback(kind, CallbackResult.UNCHANGED)
+
+    def count_callback(self, kind: Kind, result: CallbackResult) -> None:
+        """Count a callback that is in no save."""
+        self.app.tally.add(counters.callbacks(kind.value, result))
+        self.app.tally.store_if_due()
+
+    @contextmanager
+    def counting_failures(self, kind: Kind) -> Iterator[None]:
+        """Count a callback that is refused, or that fails, by what is raised. Of a store that is
+        away, store nothing now."""
+        try:
+            yield
+        except UnverifiedCallback:
+            self.count_callback(kind, CallbackResult.REJECTED)
+            raise
+        except MalformedCallback:
+            self.count_callback(kind, CallbackResult.MALFORMED)
+            raise
+        except Exception:
+            self.app.tally.add(counters.callbacks(kind.value, CallbackResult.FAILED))
+            raise
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
         """Return the callback as its previous receiver gets it."""

@@ -90,7 +90,7 @@ USES = {
     "STREAM_KEYS": r"settings\.stream_keys",
     "RECORD_KEYS": r"settings\.record_keys|invocation\.forwarded\(",
     "PATH_TOKENS": r"settings\.path_tokens",
-    "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|wake_reconcile)\(",
+    "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|handle_callback|wake_reconcile)\(",
     "RELAY_KEY": r"settings\.relay_key|invocation\.pass_on\(",
 }
 """How the code of a function reads each secret, or has shared/invocation read it. The URL of the

@@ -14,6 +14,7 @@ from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSe
 from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
+from shared.engine.tally import Tally
 from shared.engine.worker_lease import WorkerLease
 from shared.invocation.app import App
 from shared.logs import Log
@@ -43,7 +44,7 @@ _READS = (
     *("load", "accounts", "age_ms", "ages", "continuity", "dead_letters", "edges", "file", "files"),
     *("get_policy", "get_text", "history", "listed", "misplaced_after", "named", "next_due", "now"),
     *("open_tasks", "outbox", "phases", "queue", "state", "tokens", "use", "watched", "wrong"),
-    "wrong_count",
+    *("counters", "wrong_count"),
 )
 """What an engine answers that refuses writes."""
 
@@ -90,6 +91,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
         workers=TurnWorkers,
         wake=Wake(settings.wake_url, WAKE_KEY, monotonic=monotonic, post=lambda _: _wake(sim)),
         relay=Relay("", ""),
+        tally=Tally(store, clock),
         log=log,
         clock=clock,
         monotonic=monotonic,
@@ -127,8 +129,11 @@ class SimulatedStore:
         def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
             def act(turn: Fiber) -> object:
                 self._sim.store_answers()
-                if name not in _READS:
+                if name == "count":
+                    self._sim.judge.counts(turn.process, *args)
+                elif name not in _READS:
                     self._sim.judge.writes(turn.process, name)
+                if name not in _READS:
                     self._sim.store_takes_writes()
                 return real(*args, **named)
 

@@ -3,9 +3,14 @@ truth about Live, and by what was stored, claimed and put on the wire."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from shared.engine import counters
+from shared.engine.counters import CallbackResult
+from shared.engine.tally import STORED_EVERY_MS
 from shared.outbound.live import LEASE_MS
+from shared.outbound.relay import Kind
 from shared.protocol import (
     Accepted,
     Command,
@@ -47,6 +52,7 @@ CHECKED = 15_000
 TOGETHER_MS = 5_000
 REPORTED_LATE = 60_000
 """A report may be read so long after it was made."""
+_COUNTED = {counters.callbacks(kind.value, result) for kind in Kind for result in CallbackResult}
 _ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 _LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
 _ASKED_START = (Reason.ASKED_START, Reason.ASKED_AGAIN)
@@ -196,6 +202,17 @@ class Judge:
         if request.is_unproved:
             who = request.genuine or "question on demand"
             raise Broken("promise 6", f"a {who} changed something: {what}")
+
+    def counts(self, process: Process, counts: Mapping[str, int]) -> None:
+        """Raise Broken if callbacks, proved or not, add a counter or make an instance write often:
+        what everybody may do must neither fill a store nor keep it busy."""
+        memory = process.assigned.instance.memory if process.assigned else {}
+        if not counts.keys() <= _COUNTED:
+            raise Broken("promise 6", f"a request named a counter: {sorted(counts)}")
+        now, last = self.sim.clock.now, memory.get("counted", NEVER)
+        if isinstance(last, int) and now - last < STORED_EVERY_MS:
+            raise Broken("promise 6", "an instance counts more often than every 10 s")
+        memory["counted"] = now
 
     def _judge_source(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         self.writes(process, "save")

@@ -59,6 +59,8 @@ class Got:
     status: int
     json: dict[str, Any]
     size: int
+    text: str
+    kind: str
 
 
 class Edge:
@@ -98,11 +100,12 @@ class Edge:
         return [entry.entry.code.value for entry in reversed(entries)]
 
     def dump(self) -> Sequence[str]:
-        """Every row of the store, as text."""
+        """Every row of the store, as text, but the counters: they count what is refused, too."""
         if not self.database.exists():
             return []
         with closing(sqlite3.connect(self.database)) as db:
-            return [line for line in db.iterdump() if line.startswith("INSERT")]
+            rows = [line for line in db.iterdump() if line.startswith("INSERT")]
+        return [row for row in rows if not row.startswith('INSERT INTO "counter"')]
 
     def event(self, function: ModuleType, event: bytes) -> Got:
         respond: Callable[[Any], function_compute.Response] = lambda payload: function.respond(  # noqa: E731
@@ -112,7 +115,9 @@ class Edge:
         takes = function_compute.answer_any if function in CALLED_IN_OTHER_WAYS else WEB
         answer: Any = takes(respond, event, context, log=self.app.log)
         body = answer["body"]
-        return Got(answer["statusCode"], json.loads(body or "{}"), len(body.encode()))
+        kind = answer["headers"]["Content-Type"]
+        payload = {} if kind.startswith("text/") else json.loads(body or "{}")
+        return Got(answer["statusCode"], payload, len(body.encode()), body, kind)
 
     def call(  # noqa: PLR0913 - an HTTP request has as many parts
         self,

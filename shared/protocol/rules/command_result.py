@@ -288,6 +288,18 @@ _CODES: tuple[tuple[type[LiveError], Reason], ...] = (
 )
 
 
+OUTCOMES: tuple[Reason, ...] = (
+    *(Reason.ACCEPTED, *(code for _, code in _CODES), Reason.WRONG_DOMAIN, Reason.SLOT_MISSED),
+    *(Reason.UNKNOWN_REJECTION, Reason.ANSWER_LOST),
+)
+"""What can become of a command: what `outcome_of` returns, and that its answer was lost."""
+
+
+def outcome_of(answer: Accepted | LiveError) -> Reason:
+    """Return what became of a command, whichever it was."""
+    return Reason.ACCEPTED if isinstance(answer, Accepted) else _code(answer)
+
+
 def _code(answer: Accepted | LiveError) -> Reason:
     if isinstance(answer, LiveError) and answer.code == "InvalidDomain.NotFound":
         return Reason.WRONG_DOMAIN

@@ -1,0 +1,72 @@
+"""What a stage counts, under the names that its metrics have.
+
+The recorder puts the counts of a decision into the save that it makes anyway; `Tally` keeps those
+for which there is none. Every label is of a closed list: no name of a stream is among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Final
+
+from shared.protocol import CommandSettled, Decision, Event, Flight, Reason, StreamRecord
+from shared.protocol.rules.command_result import outcome_of
+from shared.protocol.stream import Command
+
+COMMANDS: Final = "live_record_commands_total"
+CALLBACKS: Final = "live_record_callbacks_total"
+START_SECONDS: Final = "live_record_start_duration_seconds"
+START_BUCKETS_S: Final = (0.5, 1, 2, 5, 10, 30, 60, 300)
+"""The upper bounds of the histogram, in s; what took longer is in the bucket `+Inf`."""
+START_SUM_MS: Final = "live_record_start_duration_ms"
+
+
+class CallbackResult(str, Enum):
+    """What became of a callback."""
+
+    STORED = "stored"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+    ANSWERED = "answered"
+    REJECTED = "rejected"
+    MALFORMED = "malformed"
+    FAILED = "failed"
+
+
+def commands(command: str, outcome: str) -> str:
+    """Return the counter of a command's outcomes: a reason of docs/errors.md."""
+    return f'{COMMANDS}{{command="{command}",outcome="{outcome}"}}'
+
+
+def callbacks(kind: str, result: CallbackResult) -> str:
+    """Return the counter of the callbacks of a kind of which this became."""
+    return f'{CALLBACKS}{{kind="{kind}",result="{result.value}"}}'
+
+
+def start_bucket(bound: float | str) -> str:
+    """Return the counter of the starts within one bucket of the histogram, and none below it."""
+    return f'{START_SECONDS}_bucket{{le="{bound}"}}'
+
+
+def of_decision(
+    event: Event, before: StreamRecord, decision: Decision, now: int
+) -> Mapping[str, int]:
+    """Return what a decision adds to the counters, by their names."""
+    lost = (entry for entry in decision.entries if entry.code is Reason.ANSWER_LOST)
+    counts = {commands(str(entry.about["command"]), Reason.ANSWER_LOST.value): 1 for entry in lost}
+    flight = before.flight
+    if isinstance(event, CommandSettled) and flight is not None and flight.id == event.flight:
+        outcome = outcome_of(event.answer)
+        counts[commands(flight.command.value, outcome.value)] = 1
+        is_first = before.confirmation is None and decision.record.confirmation is not None
+        if is_first and outcome is Reason.ACCEPTED and flight.command is Command.START:
+            counts.update(_of_start(flight, now))
+    return counts
+
+
+def _of_start(flight: Flight, now: int) -> Iterator[tuple[str, int]]:
+    took_ms = max(now - flight.since, 0)
+    fitting = (bound for bound in START_BUCKETS_S if took_ms <= bound * 1000)
+    yield start_bucket(next(fitting, "+Inf")), 1
+    yield START_SUM_MS, took_ms

@@ -1,0 +1,46 @@
+"""Counts of one process that no save carries, until they are stored together.
+
+Each app has one. A callback that changes nothing saves nothing: a write for each would double what
+it costs, and for a forged one would let anybody make the store work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from shared.store.store_errors import StoreUnavailable
+
+STORED_EVERY_MS = 10_000
+"""ms between two writes of one process, at least."""
+
+
+class CounterStore(Protocol):
+    def count(self, counts: Mapping[str, int]) -> None: ...
+
+
+class Tally:
+    """Takes one call at a time. What a process has not stored when it ends is lost."""
+
+    def __init__(self, store: CounterStore, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+        self._counts: Counter[str] = Counter()
+        self._stored_at: int | None = None
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        self._counts[name] += 1
+
+    def store_if_due(self) -> None:
+        """Store what was counted, unless that was tried less than STORED_EVERY_MS ago. What cannot
+        be stored is kept for the next time."""
+        now, last = self._clock(), self._stored_at
+        if not self._counts or (last is not None and 0 <= now - last < STORED_EVERY_MS):
+            return
+        self._stored_at = now
+        with suppress(StoreUnavailable):
+            self._store.count(self._counts)
+            self._counts = Counter()
