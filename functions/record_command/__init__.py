@@ -87,6 +87,13 @@ def _document(request: ApiRequest) -> Response:
     return Response(200, document(ROUTES, request.invocation.app.clock()))
 
 
+def _metrics(request: ApiRequest) -> Response:
+    """Return the metrics; their module is loaded only when somebody asks for them."""
+    from functions.record_command.metrics import metrics
+
+    return metrics(request)
+
+
 ROUTES: tuple[Route, ...] = (
     _asks(
         "start",
@@ -267,6 +274,14 @@ ROUTES: tuple[Route, ...] = (
         summary="The same without a body",
         answers={200: HealthView, 503: HealthView},
         query=HEALTH_QUERY,
+    ),
+    Route(
+        method="GET",
+        path="/v1/metrics",
+        scope="read",
+        respond=_metrics,
+        summary="Return the stage's metrics in Prometheus' text form",
+        answers={200: str},
     ),
     Route(
         method="GET",

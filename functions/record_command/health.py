@@ -257,17 +257,23 @@ def health(request: ApiRequest) -> Response:
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
-        facts = _facts(app, write, language)
+        facts = facts_of(app, write, language)
     except StoreUnavailable as error:
         problems = [_of_store(error)]
         view = _view(problems, language, "unavailable")
         return Response(_status(view, request), view)
-    problems = [problem for check in CHECKS for problem in check(facts)]
+    problems = problems_of(facts)
     view = _view(problems, language, "ok" if write.error is None else "unwritable")
     return Response(_status(view, request), _with_figures(view, facts))
 
 
-def _facts(app: App, write: WriteResult, language: Language) -> Facts:
+def problems_of(facts: Facts) -> list[StageProblem]:
+    """Return every problem that the facts show."""
+    return [problem for check in CHECKS for problem in check(facts)]
+
+
+def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
+    """Read the facts. Raise StoreUnavailable if the store does not answer."""
     store = app.store
     app.policies.policy()  # it may be older than this release allows
     counted = (store.queue(), store.quarantined(), store.use(), store.phases())

@@ -93,7 +93,7 @@ def _schemas(routes: Sequence[Route]) -> Json:
     """Return the schema of every type that is answered, without what is said to readers of the
     code alone: what is deployed has no docstrings."""
     answers = {answer: None for route in routes for answer in route.answers.values()}
-    types = [*answers, Problem, PlatformError]
+    types = [*(answer for answer in answers if answer is not str), Problem, PlatformError]
     _, found = schema_components(types, ref_template=_ref("{name}"))
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "description")}
@@ -181,7 +181,8 @@ def _property(one: Field, ahead: str) -> Json:
 def _responses(route: Route) -> Json:
     responses: dict[str, Json] = {}
     for status, answer in route.answers.items():
-        responses[str(status)] = _response(_MEANINGS[status], "application/json", answer, status)
+        kind = "text/plain" if answer is str else "application/json"
+        responses[str(status)] = _response(_MEANINGS[status], kind, answer, status)
     for status in route.refusals:
         problem = _response(_PROBLEMS[status], "application/problem+json", Problem, status)
         before = responses.setdefault(str(status), problem)
@@ -199,14 +200,16 @@ def _responses(route: Route) -> Json:
     return dict(sorted(responses.items()))
 
 
-def _response(meaning: str, kind: str, answer: type[Struct], status: int) -> Json:
+def _response(meaning: str, kind: str, answer: type, status: int) -> Json:
     response: Json = {"description": meaning, "content": _content(kind, answer)}
     if status in _HEADERS:
         response["headers"] = {name: _header(doc) for name, doc in _HEADERS[status].items()}
     return response
 
 
-def _content(kind: str, answer: type[Struct]) -> Json:
+def _content(kind: str, answer: type) -> Json:
+    if answer is str:
+        return {kind: {"schema": {"type": "string"}}}
     return {kind: {"schema": {"$ref": _ref(answer.__name__)}}}
 
 

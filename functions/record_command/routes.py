@@ -45,14 +45,15 @@ class ApiRequest(Struct, frozen=True):
 
 class Route(Struct, frozen=True, kw_only=True):
     """`scope` is what the token must allow, None for no token at all. `answers` names the type
-    of each status that is no error, `errors` the statuses besides those that `refusals` adds."""
+    of each status that is no error, str for a text; `errors` the statuses besides those that
+    `refusals` adds."""
 
     method: str
     path: str
     scope: str | None
     respond: Callable[[ApiRequest], Response]
     summary: str
-    answers: Mapping[int, type[Struct]]
+    answers: Mapping[int, type[Struct | str]]
     errors: Sequence[int] = ()
     body: Sequence[Field] = ()
     query: Sequence[Field] = ()

@@ -61,6 +61,7 @@ REACH = {
     "GET /v1/tokens": Reach.NONE,
     "POST /v1/tokens": Reach.NONE,
     "DELETE /v1/tokens/{name}": Reach.NONE,
+    "GET /v1/metrics": Reach.NONE,
     "GET /v1/doctor": Reach.NONE,
     "GET /v1/health": Reach.OPEN,
     "HEAD /v1/health": Reach.OPEN,

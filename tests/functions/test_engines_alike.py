@@ -110,6 +110,7 @@ def test_the_same_requests_and_callbacks_are_answered_alike(pair: Pair, seed: in
     for step in range(STEPS):
         draws = random.getrandbits(64)
         pair.both(lambda stage: listing(stage, Random(draws)), (seed, "listing", step))  # noqa: B023, S311 - called at once
+    pair.both(lambda stage: stage.app.store.counters(), "counters")
     for domain in INGEST_OF:
         for app in APPS:
             for name in STREAMS:

@@ -22,8 +22,9 @@ from tests.repository.http_page import (
 
 DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-WITHOUT_EXAMPLE = {"signed", "apply", "accept", "doctor", "openapi", "import", "state"}
-"""Routes whose answers are a signed address, nothing to see, pages long, or this description."""
+WITHOUT_EXAMPLE = {"signed", "apply", "accept", "doctor", "openapi", "import", "state", "metrics"}
+"""Routes whose answers are a signed address, nothing to see, pages long, this description, or on a
+page of its own (docs/metrics.md)."""
 
 
 def test_the_page_is_what_the_routes_say() -> None:

@@ -79,6 +79,7 @@ class Got:
     status: int
     headers: Mapping[str, str]
     json: dict[str, Any]
+    text: str = ""
 
     @property
     def outcome(self) -> tuple[int, str, str]:
@@ -145,7 +146,9 @@ class Stage:
         answer: Any = function_compute.answer(
             respond, json.dumps(event).encode(), context, log=self.app.log
         )
-        got = Got(answer["statusCode"], answer["headers"], json.loads(answer["body"] or "{}"))
+        is_text = answer["headers"]["Content-Type"].startswith("text/")
+        payload = {} if is_text else json.loads(answer["body"] or "{}")
+        got = Got(answer["statusCode"], answer["headers"], payload, str(answer["body"]))
         check(method, path, got)
         return got
 
@@ -186,5 +189,7 @@ def check(method: str, path: str, got: Got) -> None:
     if method == "HEAD":
         assert "content" not in answer
         return
-    schema = answer["content"][got.headers["Content-Type"]]["schema"]
-    jsonschema_rs.validate({**schema, "components": described()["components"]}, got.json)
+    kind = got.headers["Content-Type"].partition(";")[0]
+    schema = answer["content"][kind]["schema"]
+    shown: object = got.text if kind == "text/plain" else got.json
+    jsonschema_rs.validate({**schema, "components": described()["components"]}, shown)

@@ -1,0 +1,209 @@
+"""The stage's metrics in Prometheus' text form.
+
+GET /v1/metrics answers with them. What is counted is in the store, so that every instance answers
+the same; what is measured is read from the store's indexes at each request. It names no stream, no
+domain and no token: every label is of a closed list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from functions.record_command.health import Facts, StageProblem, facts_of, problems_of
+from functions.record_command.routes import ApiRequest
+from shared.engine import counters
+from shared.engine.counters import CallbackResult
+from shared.engine.step_marks import AUDIT, DRAIN, REPLAY, RESYNC, began, ended
+from shared.inbound.catalogue import Language
+from shared.inbound.function_compute import Response
+from shared.outbound.relay import Kind
+from shared.protocol import Command, Phase
+from shared.protocol.rules.command_result import OUTCOMES
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+STEPS: Final = (DRAIN, RESYNC, REPLAY, AUDIT)
+Sample = tuple[str, float]
+"""What follows the name of a metric, and its value."""
+
+
+class Family(Struct, frozen=True):
+    """One metric. `labels` is for people: each label, and where its values are listed."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: str = ""
+
+
+FAMILIES: Final = (
+    Family(
+        counters.COMMANDS,
+        "counter",
+        "Commands to Live by what became of them. Each took a slot of the rate limit",
+        "command: start, stop, restart or cancel_delay; outcome: a reason of docs/errors.md",
+    ),
+    Family(
+        counters.CALLBACKS,
+        "counter",
+        "Callbacks that arrived, by what became of them",
+        "kind: stream, record or on_demand; result: stored, unchanged, ignored, answered,"
+        " rejected, malformed or failed",
+    ),
+    Family(
+        counters.START_SECONDS,
+        "histogram",
+        "How long the first start of a session took, from when it was due to Live's acceptance",
+        "le",
+    ),
+    Family("live_record_ready", "gauge", "1 if a command could be sent now, else 0"),
+    Family(
+        "live_record_problem",
+        "gauge",
+        "1 for each problem that GET /v1/health shows",
+        "code: those of docs/operate.md",
+    ),
+    Family("live_record_streams", "gauge", "Streams that the stage knows, by phase", "phase"),
+    Family(
+        "live_record_not_recorded_streams",
+        "gauge",
+        "Streams that have been wanted and live and not recorded for at least 20 s",
+    ),
+    Family(
+        "live_record_not_recorded_oldest_seconds",
+        "gauge",
+        "For how long the first of them has been; 0 if there is none",
+    ),
+    Family("live_record_due_streams", "gauge", "Streams with something due now"),
+    Family("live_record_due_oldest_seconds", "gauge", "For how long the first of them has been"),
+    Family(
+        "live_record_quarantined_streams",
+        "gauge",
+        "Streams whose handling crashed the last time, or whose record cannot be read",
+    ),
+    Family(
+        "live_record_step_begin_age_seconds",
+        "gauge",
+        "How long ago a step of reconcile last began",
+        "step: drain, resync, replay or audit",
+    ),
+    Family(
+        "live_record_step_end_age_seconds",
+        "gauge",
+        "How long ago a step of reconcile last ended",
+        "step: as above",
+    ),
+    Family("live_record_rate_limit_slots", "gauge", "Commands a second that the rate limit allows"),
+    Family(
+        "live_record_rate_limit_used_slots",
+        "gauge",
+        "Commands a second over the last minute, of those that the rate limit allows",
+    ),
+    Family(
+        "live_record_rate_limit_ahead_seconds",
+        "gauge",
+        "How far ahead the next free slot of the rate limit is",
+    ),
+    Family(
+        "live_record_store_write_age_seconds",
+        "gauge",
+        "How long ago a trial write to the store last worked",
+    ),
+    Family("live_record_store_used_bytes", "gauge", "Bytes of the store's engine that are in use"),
+    Family(
+        "live_record_store_limit_bytes",
+        "gauge",
+        "Bytes that the engine may use; absent where it has no limit or does not tell",
+    ),
+)
+"""Every metric, in the order of the answer."""
+
+
+def metrics(request: ApiRequest) -> Response:
+    """Return all of them. Raise StoreUnavailable if the store does not answer."""
+    app = request.invocation.app
+    write = app.write_probe.result()
+    facts, counted = facts_of(app, write, Language.ENGLISH), app.store.counters()
+    return Response(200, exposition(facts, counted), {"Content-Type": CONTENT_TYPE})
+
+
+def exposition(facts: Facts, counted: Mapping[str, int]) -> str:
+    """Return the text. `counted` are the counters of the store; one that this release does not know
+    is left out."""
+    measured = gauges(facts, problems_of(facts))
+    lines = list[str]()
+    for family in FAMILIES:
+        samples: list[Sample]
+        if family.kind == "counter":
+            samples = [(name, counted.get(name, 0)) for name in _SERIES[family.name]]
+        elif family.kind == "histogram":
+            samples = list(_histogram(counted))
+        else:
+            samples = [(family.name + label, number) for label, number in measured[family.name]]
+        lines += [f"# HELP {family.name} {family.help}.", f"# TYPE {family.name} {family.kind}"]
+        lines += [f"{name} {_number(value)}" for name, value in samples]
+    return "\n".join([*lines, ""])
+
+
+_SERIES: Final[Mapping[str, list[str]]] = {
+    counters.COMMANDS: [
+        counters.commands(command.value, outcome.value)
+        for command in Command
+        for outcome in OUTCOMES
+    ],
+    counters.CALLBACKS: [
+        counters.callbacks(kind.value, result) for kind in Kind for result in CallbackResult
+    ],
+}
+"""Every counter, also one that has counted nothing yet: only what was 0 before can be seen to rise.
+"""
+
+
+def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
+    bounds = [*map(str, counters.START_BUCKETS_S), "+Inf"]
+    within = [counted.get(counters.start_bucket(bound), 0) for bound in bounds]
+    for bound, number in zip(bounds, accumulate(within), strict=True):
+        yield counters.start_bucket(bound), number
+    yield f"{counters.START_SECONDS}_sum", counted.get(counters.START_SUM_MS, 0) / 1000
+    yield f"{counters.START_SECONDS}_count", sum(within)
+
+
+def gauges(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[Sample]]:
+    """Return the samples of each gauge."""
+    lost, size, use = facts.not_recorded, facts.size, facts.use
+    begun = [(step, facts.ages.get(began(step))) for step in STEPS]
+    done = [(step, facts.ages.get(ended(step))) for step in STEPS]
+    limit = size.limit if size else None
+    return {
+        "live_record_ready": [("", 0 if any(each.stops_commands for each in problems) else 1)],
+        "live_record_problem": [(f'{{code="{each.code}"}}', 1) for each in problems],
+        "live_record_streams": [
+            (f'{{phase="{phase.value}"}}', facts.phases.get(phase, 0)) for phase in Phase
+        ],
+        "live_record_not_recorded_streams": [("", lost.count if lost else 0)],
+        "live_record_not_recorded_oldest_seconds": [("", lost.oldest_ms / 1000 if lost else 0)],
+        "live_record_due_streams": [("", facts.queue.depth)],
+        "live_record_due_oldest_seconds": [("", facts.queue.oldest / 1000)],
+        "live_record_quarantined_streams": [("", facts.quarantined)],
+        "live_record_step_begin_age_seconds": list(_ages(begun)),
+        "live_record_step_end_age_seconds": list(_ages(done)),
+        "live_record_rate_limit_slots": [("", use.rate)],
+        "live_record_rate_limit_used_slots": [("", use.used)],
+        "live_record_rate_limit_ahead_seconds": [("", use.ahead / 1000)],
+        "live_record_store_write_age_seconds": [("", facts.write.written_ms_ago / 1000)],
+        "live_record_store_used_bytes": [("", size.used)] if size else [],
+        "live_record_store_limit_bytes": [] if limit is None else [("", limit)],
+    }
+
+
+def _ages(ages_ms: list[tuple[str, int | None]]) -> Iterator[Sample]:
+    for step, age_ms in ages_ms:
+        if age_ms is not None:
+            yield f'{{step="{step}"}}', age_ms / 1000
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(float(value))
