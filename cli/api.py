@@ -67,19 +67,19 @@ class Api:
 
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
         """Return the account of one stream, as a report of one row."""
-        answer = self._call("GET", f"{_path(stream)}/coverage", query=_given(asked))
+        answer = self._call("GET", f"{_path(stream)}/coverage", query=_without_none(asked))
         row = _require_fields(self._url, answer, "stream", "gaps", "ratio")
         return {"start": row["start"], "stop": row["stop"], "streams": [row], "next": None}
 
     def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
         """Yield the report page by page. Each has the same end: the first page says which."""
-        query = _given(asked)
+        query = _without_none(asked)
         for page in self._pages("/v1/report", query, "start", "stop", "streams"):
             query |= {"from": page["start"], "to": page["stop"]}
             yield page
 
     def files(self, stream: str, limit: int = 100, push_arg: str = "") -> Json:
-        query = _given({"limit": limit, "push_arg": push_arg})
+        query = _without_none({"limit": limit, "push_arg": push_arg})
         answer = self._call("GET", f"{_path(stream)}/files", query=query)
         return _require_fields(self._url, answer, "files", "signed")
 
@@ -91,7 +91,7 @@ class Api:
 
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
         """Return the first `limit` streams, read page by page."""
-        query = _given({**filters, "limit": min(limit, PAGE_ROWS)})
+        query = _without_none({**filters, "limit": min(limit, PAGE_ROWS)})
         rows: list[Json] = []
         unreadable: list[Json] = []
         for page in self._pages("/v1/recordings", query, "recordings", "phases"):
@@ -224,7 +224,7 @@ class Api:
             raise NoAnswer(sentence.format(url=self._url, target=target))
 
 
-def _given(asked: Mapping[str, str | int | None]) -> dict[str, str | int]:
+def _without_none(asked: Mapping[str, str | int | None]) -> dict[str, str | int]:
     """Return the query without what was not asked for."""
     return {name: value for name, value in asked.items() if value}
 

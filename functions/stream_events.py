@@ -44,7 +44,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
         return _refused(invocation, request)
     try:
         with invocation.counting_failures(Kind.STREAM):
-            return _told(invocation, request)
+            return _answer(invocation, request)
     except UnverifiedCallback as error:
         REFUSED.keep(_claimed(invocation, request), error.why, invocation.app.clock())
         raise
@@ -67,7 +67,7 @@ def _claimed(invocation: Invocation, request: Request) -> str:
     return "/".join([domain, *names[1:]])
 
 
-def _told(invocation: Invocation, request: Request) -> Response:
+def _answer(invocation: Invocation, request: Request) -> Response:
     """Return the answer to a callback. Ingest callbacks are GET; exceptions and switches are POST
     (docs/platform/live.md §2.1)."""
     if request.method == "POST":

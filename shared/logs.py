@@ -23,7 +23,7 @@ MAX_LINE_BYTES: Final = 32 * 1024  # bytes in a line, the platform's limit
 _HIDDEN: Final = "[hidden]"
 _CUT_CHARS: Final = (8000, 1000, 100)
 _MAX_LEVELS: Final = 6
-_TELLING: Final = re.compile(
+_SECRET_NAME: Final = re.compile(
     r"secret|token|passw|authorization|signature|auth.?key|usrargs|credential|access.?key"
     r"|(?:push|publish)_?url|(?:stream|record|wake)_?keys?$",
     re.IGNORECASE,
@@ -52,9 +52,9 @@ _SEVERAL: Final = (list, tuple, set, frozenset)
 
 
 @lru_cache(maxsize=512)
-def _is_telling(name: str) -> bool:
+def _names_secret(name: str) -> bool:
     """Return True if a field of this name holds a secret."""
-    return _TELLING.search(name) is not None
+    return _SECRET_NAME.search(name) is not None
 
 
 def to_stdout(line: str) -> None:
@@ -131,7 +131,7 @@ class Log:
         for name, value in fields.items():
             text = _str(name)
             shown[self._text(text, longest)] = (
-                _HIDDEN if _is_telling(text) else self._shown(value, longest, depth + 1)
+                _HIDDEN if _names_secret(text) else self._shown(value, longest, depth + 1)
             )
         return shown
 
@@ -170,7 +170,7 @@ def _as_they_are(
     texts that could hold a secret are added to `texts`."""
     shown: dict[str, object] = {}
     for name, value in fields.items():
-        if type(name) is not str or _is_telling(name):
+        if type(name) is not str or _names_secret(name):
             return None
         texts.append(name)
         if isinstance(value, Enum):

@@ -17,9 +17,9 @@ from cli.setup.stage import Stage
 from shared.protocol import StreamKey
 
 EVERY_S = 5.0
-"""s between two looks."""
-LOOKS = 24
-"""The most looks after the first: reconcile decides each live stream anew within a minute."""
+"""s between two polls."""
+MAX_POLLS = 24
+"""Polls after the first at most: reconcile decides each live stream anew within a minute."""
 MOST_STREAMS = 100_000
 _SHOWN = 3
 
@@ -34,7 +34,7 @@ def await_recorded(
     """
     looks = 0
     while missing := list(_not_recorded(stage, account, target)):
-        if looks == LOOKS:
+        if looks == MAX_POLLS:
             raise Failure(_refusal(target, missing))
         wait(EVERY_S)
         looks += 1
@@ -42,8 +42,8 @@ def await_recorded(
 
 def _refusal(target: ConfigTarget, missing: list[str]) -> str:
     sentence = _(
-        "{target}: the stage does not record {streams}, so that to go on would lose recordings. Ask"
-        " live-record doctor, and run setup again"
+        "{target}: the stage does not record {streams}, so going on would lose recordings. Run"
+        " live-record doctor, and then setup again"
     )
     shown = ", ".join(missing[:_SHOWN])
     more = len(missing) - _SHOWN

@@ -82,7 +82,7 @@ class AskResult(Struct, frozen=True):
         heard = loaded.record.answer
         if heard is None or heard == self.record.answer or heard.command not in self.own:
             return moved
-        return replace(moved, command=heard.command, answer=_heard(heard))
+        return replace(moved, command=heard.command, answer=_answer_of_another(heard))
 
     @property
     def own(self) -> tuple[Command, ...]:
@@ -211,7 +211,7 @@ _KINDS: Mapping[Reason, type[LiveError]] = {
 }
 
 
-def _heard(answer: Answer) -> Accepted | LiveError | None:
+def _answer_of_another(answer: Answer) -> Accepted | LiveError | None:
     """Return Live's answer to another instance; None if that answer does not decide the request."""
     if answer.reason is Reason.ACCEPTED:
         return Accepted(answer.request_id)
@@ -220,7 +220,7 @@ def _heard(answer: Answer) -> Accepted | LiveError | None:
 
 
 def _error(result: AskResult) -> LiveError | None:
-    """Live's answer, where it means that the ask itself came to nothing (docs/errors.md)."""
+    """Return Live's answer if it means that the request had no effect (docs/errors.md)."""
     answer, asked = result.answer, result.asked
     if not isinstance(answer, LiveError):
         return None
@@ -246,19 +246,19 @@ def outcome_of(result: AskResult) -> Outcome:
     if isinstance(answer, Accepted):
         return Outcome.ACCEPTED
     if not record.intent.wanted:
-        never_known = isinstance(answer, StreamNotLive) and _is_first_heard_of(record)
+        never_known = isinstance(answer, StreamNotLive) and _is_first_request(record)
         return Outcome.NEVER_KNOWN if never_known else Outcome.ALREADY_STOPPED
     waits = phase(record) in (Phase.WAITING, Phase.FAILED)
     return Outcome.WAITING if waits else Outcome.ALREADY_RECORDING
 
 
-def _is_first_heard_of(record: StreamRecord) -> bool:
+def _is_first_request(record: StreamRecord) -> bool:
     """Return True if this request is all that is known of the stream: its name may be mistyped."""
     return record.intent.generation <= 1 and record.session is None
 
 
 def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:
-    """Seconds until the command is tried again: asking sooner shows nothing new."""
+    """Return the seconds until the command is tried again: an earlier request shows nothing new."""
     pending = result.record.pending
     if outcome in _ANSWERED or pending is None:
         return {}

@@ -1,4 +1,4 @@
-"""What a person asks of a stream: the request as a happening."""
+"""Turns what a person asks of a stream into an event."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ DIGESTS: tuple[Field, ...] = (
 
 
 def examine(request: ApiRequest) -> Response:
-    """Everything is looked at even where the first of it fails."""
+    """Return what the stage finds of itself and of Live; one fault hides none of the rest."""
     app = request.invocation.app
     app.policies.forget()
     return Response(

@@ -52,7 +52,7 @@ from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
-from shared.store.contract import DAY_MS, Queue, Size, Use
+from shared.store.contract import DAY_MS, Queue, RateLimitUse, Size
 from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.store_state import StoreState
 from shared.store.write_probe import WriteResult
@@ -73,7 +73,7 @@ BUSY_MS = 60_000
 LEAST_ROOM_BYTES = 100_000
 """With less than that an engine counts as full."""
 CAUSES_ROWS = 100
-"""Streams that have waited the longest, by whose causes the commonest one is told."""
+"""Streams that have waited the longest; the commonest of their causes is reported."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
 
@@ -96,7 +96,7 @@ class Facts(Struct, frozen=True):
     ages: Mapping[str, int]
     queue: Queue
     quarantined: int
-    use: Use
+    use: RateLimitUse
     phases: Mapping[Phase, int]
     state: StoreState
     size: Size | None
@@ -276,7 +276,7 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     """Read the facts. Raise StoreUnavailable if the store does not answer."""
     store = app.store
     app.policies.policy()  # it may be older than this release allows
-    counted = (store.queue(), store.quarantined(), store.use(), store.phases())
+    counted = (store.queue(), store.quarantined(), store.rate_limit_use(), store.phases())
     lost = _not_recorded(app, language)
     return Facts(app, write, store.ages(), *counted, store.state(), store.size(), lost)
 

@@ -90,13 +90,14 @@ class EffectHandler:
         on_free_slot: Callable[[], None] = lambda: None,
         report_broken: Callable[[StreamKey, tuple[str, ...]], None] = lambda _key, _names: None,
         report_crash: Callable[[StreamKey, Exception], None] = lambda _key, _error: None,
-        tell: Callable[[StreamKey, Sequence[HistoryEntry]], None] = lambda _key, _entries: None,
+        log_decided: Callable[[StreamKey, Sequence[HistoryEntry]], None] = lambda _key, _lines: (
+            None
+        ),
     ) -> None:
         """Keep the collaborators. `wait` takes seconds; `on_free_slot` is called when the next slot
         is near, so that one more worker would find work; `report` gets the error of a request,
         `report_broken` the invariants that a decision left broken, `report_crash` what the handling
-        of a stream raised, `tell` the history of each save,
-        once it is stored."""
+        of a stream raised, `log_decided` the history of each save once it is stored."""
         self._store = store
         self._live = live
         self._monotonic = monotonic
@@ -105,7 +106,7 @@ class EffectHandler:
         self._on_free_slot = on_free_slot
         self._report_broken = report_broken
         self._report_crash = report_crash
-        self._tell = tell
+        self._log_decided = log_decided
         self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
@@ -163,7 +164,7 @@ class EffectHandler:
         before = self._monotonic()
         saved = self._store.save_or_claim(save)
         if isinstance(saved, Stored | Claimed):
-            self._tell_of(save, saved)
+            self._report_saved(save, saved)
         if isinstance(saved, Claimed) and saved.record.flight:
             away = saved.slot_in / 1000
             self._slots[saved.record.flight.id] = _Slot(before + away, self._monotonic() + away)
@@ -171,9 +172,9 @@ class EffectHandler:
                 self._on_free_slot()
         return saved
 
-    def _tell_of(self, save: Save, saved: Stored | Claimed) -> None:
+    def _report_saved(self, save: Save, saved: Stored | Claimed) -> None:
         if entries := entries_of(save, saved):
-            self._tell(save.key, entries)
+            self._log_decided(save.key, entries)
         if saved.dropped_tasks:
             why = f"the outbox is full: {save.key} loses {saved.dropped_tasks} tasks"
             self._report("outbox.dropped", LiveRecordError(why))
@@ -200,7 +201,9 @@ class EffectHandler:
     def _slow(self, error: Throttled) -> None:
         """Pause the rate limit, which someone else uses too. A store that is away is ignored."""
         with suppress(StoreUnavailable):
-            self._store.slow(min(max(error.retry_after, THROTTLE_PAUSE_MS), MAX_THROTTLE_PAUSE_MS))
+            self._store.pause_slots(
+                min(max(error.retry_after, THROTTLE_PAUSE_MS), MAX_THROTTLE_PAUSE_MS)
+            )
 
     def _list(self, domain: str) -> OnlineSnapshot | None:
         """Return the snapshot, or None. Read the sessions first, then the time, then the list: a

@@ -11,7 +11,7 @@ from shared.engine.worker_lease import Timestamps
 
 DRAIN, RESYNC, REPLAY = "drain", "resync", "replay"
 AUDIT = "audit"
-"""Looks for records that cannot be read, and mends what an earlier release left in an index."""
+"""Finds records that cannot be read, and repairs what an earlier release left in an index."""
 BACKFILL = "backfill"
 """The resync of a burst, which has no marks: it is no part of every minute."""
 

@@ -58,7 +58,7 @@ from shared.store.store_errors import StoreUnavailable, Unreadable
 _INDEXES = "1"
 """Of the indexes that each save fills: where it rises, the live streams are saved anew, once."""
 AUDITED_ROWS = 100
-"""Streams of each phase that are looked at each minute."""
+"""Streams of each phase that are read each minute."""
 
 
 class _LiveAsRole(Struct, frozen=True):
@@ -135,7 +135,7 @@ class Invocation:
             on_free_slot=self._start_worker,
             report_broken=self._report_broken,
             report_crash=self._report_crash,
-            tell=self._tell,
+            log_decided=self._log_decided,
         )
 
     @cached_property
@@ -292,7 +292,7 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Look at the first streams of each phase, and note for health which cannot be read. Log
+        """Read the first streams of each phase, and note for health which cannot be read. Log
         how many streams are wanted and live and not recorded, and return it."""
         store = self.app.store
         for key in store.never_crashed(AUDITED_ROWS):
@@ -302,13 +302,13 @@ class Invocation:
                 if isinstance(row, Unreadable):
                     store.quarantine(row.key)
                     self._report_crash(row.key, row)
-        self._mend_index()
+        self._repair_index()
         lost = store.wrong_count(REPORTED_AFTER_MS)
         if lost.count:
             self.log.warning("streams.unrecorded", count=lost.count, oldest_ms=lost.oldest_ms)
         return lost.count
 
-    def _mend_index(self) -> None:
+    def _repair_index(self) -> None:
         """Save anew the first streams of the index whose record says otherwise: a release that does
         not know the index has saved them."""
         store = self.app.store
@@ -408,7 +408,7 @@ class Invocation:
     def _report_failed(self, event: str, error: Exception) -> None:
         self.log.error(event, error=error, trace=error.__traceback__)
 
-    def _tell(self, key: StreamKey, entries: Sequence[HistoryEntry]) -> None:
+    def _log_decided(self, key: StreamKey, entries: Sequence[HistoryEntry]) -> None:
         """Log what was decided and sent: the one place that does, whatever led to it."""
         stream = str(key)
         self.log.story(

@@ -67,7 +67,9 @@ def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
 
-def slow(db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, pause: int) -> None:
+def pause_slots(
+    db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, pause: int
+) -> None:
     db.execute(
         "INSERT INTO rate_limit (name, free_at, minute, used, before) VALUES (?1,?2,0,0,0)"
         " ON CONFLICT (name) DO UPDATE SET free_at = max(min(free_at, ?3), ?2)",
@@ -75,7 +77,9 @@ def slow(db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, 
     )
 
 
-def use(db: sqlite3.Connection, rate_limit: str, interval: float, now: int) -> tuple[float, float]:
+def rate_limit_use(
+    db: sqlite3.Connection, rate_limit: str, interval: float, now: int
+) -> tuple[float, float]:
     """Return slots a second over the last minute, and how far ahead (ms) the next free one is."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)

@@ -237,7 +237,7 @@ class Queue(Struct, frozen=True):
     oldest: int
 
 
-class Use(Struct, frozen=True):
+class RateLimitUse(Struct, frozen=True):
     """How much of a rate limit is used: slots a second over the last minute, of `rate` that there
     are, and how far ahead (ms) the next free one is."""
 

@@ -57,11 +57,11 @@ from shared.store.contract import (
     Placed,
     PolicyCopy,
     Queue,
+    RateLimitUse,
     Save,
     Saved,
     Size,
     Stored,
-    Use,
     Watched,
     WrongCount,
     WrongRow,
@@ -173,14 +173,14 @@ class RedisStore:
         away = self._run(scripts.TAKE_SLOT, keys, 1000 / POLL_RATE_PER_S, wait)
         return None if away is None else float(away)
 
-    def slow(self, ms: int) -> None:
+    def pause_slots(self, ms: int) -> None:
         """Give no slot to a command for so long, after Live answered that there are too many."""
         self._run(scripts.DELAY_SLOTS, self._keys(f"limit:{COMMANDS}"), ms)
 
-    def use(self) -> Use:
+    def rate_limit_use(self) -> RateLimitUse:
         """Return how much of the commands' rate limit is used."""
         used, ahead = self._run(scripts.RATE_LIMIT_USE, self._keys(f"limit:{COMMANDS}"))
-        return Use(1000 / self._interval, float(used), float(ahead))
+        return RateLimitUse(1000 / self._interval, float(used), float(ahead))
 
     def register(self, name: str, who: str, ms: int) -> int:
         """Register a worker for `ms`, or extend it; return how many others are registered."""

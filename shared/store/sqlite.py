@@ -58,11 +58,11 @@ from shared.store.contract import (
     Placed,
     PolicyCopy,
     Queue,
+    RateLimitUse,
     Save,
     Saved,
     Size,
     Stored,
-    Use,
     Watched,
     WrongCount,
     WrongRow,
@@ -220,16 +220,16 @@ class SqliteStore:
         return max(slot - now, 0.0) if taken else None
 
     @_even_if_full
-    def slow(self, ms: int) -> None:
+    def pause_slots(self, ms: int) -> None:
         """Give no slot to a command for `ms`: Live has throttled."""
         with self._writing() as db:
-            command_queue.slow(db, COMMANDS, self._interval, now=self._clock(), pause=ms)
+            command_queue.pause_slots(db, COMMANDS, self._interval, now=self._clock(), pause=ms)
 
-    def use(self) -> Use:
+    def rate_limit_use(self) -> RateLimitUse:
         """Return how much of the commands' rate limit is used."""
         with self._reading() as db:
-            used, ahead = command_queue.use(db, COMMANDS, self._interval, self._clock())
-        return Use(1000 / self._interval, used, ahead)
+            used, ahead = command_queue.rate_limit_use(db, COMMANDS, self._interval, self._clock())
+        return RateLimitUse(1000 / self._interval, used, ahead)
 
     @_even_if_full
     def register(self, name: str, who: str, ms: int) -> int:
@@ -275,7 +275,7 @@ class SqliteStore:
                 (name, now, _lease_end(now)),
             ).fetchone()
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (woken,)).fetchone()
-            is_booked = command_queue.use(db, COMMANDS, self._interval, now)[1] > 0
+            is_booked = command_queue.rate_limit_use(db, COMMANDS, self._interval, now)[1] > 0
             enough = alive >= most or (alive > 0 and is_booked)
             if enough or (row and 0 <= now - row[0] < ms):
                 return False

@@ -14,7 +14,7 @@ from shared.verification.contract import Concluded, EvidenceCode, FileOutcome, M
 from shared.verification.ranges import Ranges
 
 MAX_BOXES = 64
-"""Boxes on one level of the file; more are not looked at."""
+"""Boxes on one level of the file; more are not read."""
 MAX_TRACKS = 4
 MAX_STTS_BYTES = 200_000
 """A larger table of times is not summed: its track's own duration holds then."""

@@ -37,7 +37,7 @@ _MAY_CHANGE = frozenset(
 
 
 def verify(expected: ExpectedFile) -> Steps[Verdict]:
-    """Return the verdict on a file; yield what to look at. Raise nothing."""
+    """Return the verdict on a file; yield each read of it that is needed. Raise nothing."""
     limits, size = Limits(), None
     try:
         size = yield from _size(expected, limits)

@@ -330,7 +330,7 @@ def test_a_throttled_answer_slows_the_lane_for_everybody(clock: Clock, store: St
     instance = Instance(store, live)
     instance.ask(ROOMS[0], StartAsked("ann"), PATIENT)
 
-    assert store.use().ahead == 400
+    assert store.rate_limit_use().ahead == 400
     instance.ask(ROOMS[1], StartAsked("ann"), PATIENT)
     assert len(live.sent) == 1
 
@@ -339,7 +339,7 @@ def test_a_lost_answer_does_not_slow_it(store: Store) -> None:
     instance = Instance(store, SlowLive(errors=[InDoubt("")]))
     instance.ask(ROOMS[0], StartAsked("ann"), PATIENT)
 
-    assert store.use().ahead == pytest.approx(20)
+    assert store.rate_limit_use().ahead == pytest.approx(20)
 
 
 def test_beyond_max_concurrent_a_start_waits_until_another_is_over(
@@ -424,7 +424,7 @@ def test_a_reconcile_is_called_only_while_slots_go_by(clock: Clock, store: Store
     assert one.may_wake_one()
     clock.pass_ms(2000)
     other.begin()
-    store.slow(100)
+    store.pause_slots(100)
     assert not one.may_wake_one()
     clock.pass_ms(200)
     assert one.may_wake_one()

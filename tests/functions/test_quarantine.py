@@ -172,7 +172,7 @@ def test_a_stop_that_finds_no_slot_is_sent_by_the_next_reconcile(
 ) -> None:
     recorded(beside, KEY)
     break_record(beside.app.store, KEY)
-    stage.store.slow(2_000)
+    stage.store.pause_slots(2_000)
     assert asks(stage, "stop").status == 202
     stage.clock.pass_ms(2_000)
     beside.minute()

@@ -43,8 +43,8 @@ seen from outside."""
 _READS = (
     *("load", "accounts", "age_ms", "ages", "continuity", "dead_letters", "edges", "file", "files"),
     *("get_policy", "get_text", "history", "listed", "misplaced_after", "named", "next_due", "now"),
-    *("open_tasks", "outbox", "phases", "queue", "state", "tokens", "use", "watched", "wrong"),
-    *("counters", "wrong_count"),
+    *("open_tasks", "outbox", "phases", "queue", "rate_limit_use", "state", "tokens", "watched"),
+    *("counters", "wrong", "wrong_count"),
 )
 """What an engine answers that refuses writes."""
 

@@ -60,11 +60,11 @@ from shared.store.contract import (
     Placed,
     PolicyCopy,
     Queue,
+    RateLimitUse,
     Save,
     Saved,
     Size,
     Stored,
-    Use,
     Watched,
     WrongCount,
     WrongRow,
@@ -341,18 +341,18 @@ class MemoryStore:
             slot, taken = self._take_slot(POLLS, 1000 / POLL_RATE_PER_S, now=now, wait=wait)
             return max(slot - now, 0.0) if taken else None
 
-    def slow(self, ms: int) -> None:
+    def pause_slots(self, ms: int) -> None:
         rate_limit = self.shared.lanes[COMMANDS]
         now = self._clock()
         booked = min(rate_limit.free_at, now + furthest_slot_ms(self._interval))
         rate_limit.free_at = max(booked, now + ms)
 
-    def use(self) -> Use:
+    def rate_limit_use(self) -> RateLimitUse:
         rate_limit, now = self.shared.lanes[COMMANDS], self._clock()
         used, before = rate_limit.counted(now)
         weighed = used + before * (1 - now % MINUTE_MS / MINUTE_MS)
         ahead = min(max(rate_limit.free_at - now, 0.0), furthest_slot_ms(self._interval))
-        return Use(1000 / self._interval, weighed * 1000 / MINUTE_MS, ahead)
+        return RateLimitUse(1000 / self._interval, weighed * 1000 / MINUTE_MS, ahead)
 
     def missing_commands(self) -> Sequence[str]:
         return ()
@@ -461,7 +461,7 @@ class MemoryStore:
         with self.shared.lock:
             running = [until for (kind, _), until in self.shared.runners.items() if kind == name]
             alive = sum(now < until <= now + MAX_WORKER_LEASE_MS for until in running)
-            enough = alive >= most or (alive > 0 and self.use().ahead > 0)
+            enough = alive >= most or (alive > 0 and self.rate_limit_use().ahead > 0)
             if enough or 0 <= now - self.shared.timestamps.get(woken, -NEVER) < ms:
                 return False
             self.shared.timestamps[woken] = now

@@ -79,12 +79,12 @@ def test_a_clock_set_forward_gives_at_most_the_slots_of_one_wait_more(
 def test_a_pause_for_throttling_survives_a_clock_that_is_set_back(
     store: Store, clock: Clock
 ) -> None:
-    store.slow(MAX_THROTTLE_PAUSE_MS)
+    store.pause_slots(MAX_THROTTLE_PAUSE_MS)
     clock.pass_ms(-HOUR_MS)
 
-    assert store.use().ahead == MAX_THROTTLE_PAUSE_MS
+    assert store.rate_limit_use().ahead == MAX_THROTTLE_PAUSE_MS
     assert try_to_claim(store, 1) is None
-    store.slow(200)
+    store.pause_slots(200)
     clock.pass_ms(MAX_THROTTLE_PAUSE_MS - 1)
     assert try_to_claim(store, 2) is None
     clock.pass_ms(1)

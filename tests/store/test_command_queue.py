@@ -157,8 +157,8 @@ def test_a_refused_claim_says_how_far_the_lane_is_booked(store: Store) -> None:
 
 
 def test_a_slowed_lane_gives_no_slot_for_that_long(store: Store, clock: Clock) -> None:
-    store.slow(200)
-    store.slow(100)
+    store.pause_slots(200)
+    store.pause_slots(100)
     assert isinstance(store.save_or_claim(claiming("one")), Stored)
     clock.pass_ms(200)
 
@@ -180,13 +180,13 @@ def test_the_use_of_the_lane_is_told_over_the_last_minute(store: Store, clock: C
     for number in range(30):
         store.save_or_claim(claiming(f"room{number}", wait=600))
 
-    assert store.use().rate == 50
-    assert store.use().used == pytest.approx(0.5)
-    assert store.use().ahead == pytest.approx(600)
+    assert store.rate_limit_use().rate == 50
+    assert store.rate_limit_use().used == pytest.approx(0.5)
+    assert store.rate_limit_use().ahead == pytest.approx(600)
     clock.pass_ms(90_000)
-    assert store.use().used == pytest.approx(0.25)
+    assert store.rate_limit_use().used == pytest.approx(0.25)
     clock.pass_ms(60_000)
-    assert store.use().used == 0
+    assert store.rate_limit_use().used == 0
 
 
 def test_who_is_at_work_is_known_until_it_leaves_or_falls_silent(
@@ -202,7 +202,7 @@ def test_who_is_at_work_is_known_until_it_leaves_or_falls_silent(
 
 def test_nobody_more_is_called_while_one_keeps_the_lane_full(store: Store, clock: Clock) -> None:
     store.register("reconcile", "a", 3000)
-    store.slow(100)
+    store.pause_slots(100)
     assert not store.may_wake_one("reconcile", 2, 1000)
     clock.pass_ms(100)
 

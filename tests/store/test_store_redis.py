@@ -190,7 +190,7 @@ def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_pa
         assert len(asked) == 1
         store.save_or_claim(replace(flying, version=1, slot_wait_ms=250, entries=SAVING.entries))
         assert len(asked) == 2
-        assert store.use().used > 0
+        assert store.rate_limit_use().used > 0
 
 
 def test_an_engine_that_forgot_its_scripts_is_given_them_again(tmp_path: Path) -> None:
@@ -243,11 +243,11 @@ def touch_everything(store: RedisStore) -> None:
     store.touch("x")
     assert store.age_ms("x") is not None
     assert store.ages()["x"] >= 0
-    assert store.use().rate == 50
+    assert store.rate_limit_use().rate == 50
     assert store.queue().depth <= 1
     store.next_due()
     assert store.poll_slot(10_000) is not None
-    store.slow(10)
+    store.pause_slots(10)
     store.watched(KEY.domain)
     store.put_policy("{}", replaces=0)
     assert store.get_policy()

@@ -92,7 +92,7 @@ def answer_any(
         response = respond(trigger)
         sent = response.to_fc()
     except Exception as error:  # noqa: BLE001 - what an uncaught one becomes is UNCONFIRMED
-        _tell(log, error)
+        _log_error(log, error)
         if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
             raise InvocationFailed(error) from None
         sent = problem(error, who["request_id"], language=_language(trigger)).to_fc()
@@ -122,7 +122,7 @@ def _asked(trigger: TriggerEvent) -> dict[str, str]:
     return {"method": type(trigger).__name__}
 
 
-def _tell(log: Log, error: Exception) -> None:
+def _log_error(log: Log, error: Exception) -> None:
     if isinstance(error, UnverifiedCallback | MalformedCallback):
         log.warning("callback.refused", why=error.why)
     elif isinstance(error, RequestError):

@@ -49,7 +49,7 @@ def _await_poll(transition: Transition, time: int) -> None:
     elif session is not None and time == session.unverified_publish_time:
         transition.add_entry(Reason.PUBLISHED_TWICE)
     elif session is not None and session.state is not SessionState.ENDED:
-        _look_first(transition, session, time, Reason.PUBLISHED_DOUBTED)
+        _poll_first(transition, session, time, Reason.PUBLISHED_DOUBTED)
     else:
         _open(transition, Reason.PUBLISHED)
         if transition.record.intent.wanted:
@@ -68,10 +68,10 @@ def _follow(transition: Transition, session: Session, time: int) -> None:
     elif time == session.unverified_publish_time:
         transition.add_entry(Reason.PUBLISHED_TWICE)
     else:
-        _look_first(transition, session, time, Reason.PUBLISHED_UNSEEN)
+        _poll_first(transition, session, time, Reason.PUBLISHED_UNSEEN)
 
 
-def _look_first(transition: Transition, session: Session, time: int, reason: Reason) -> None:
+def _poll_first(transition: Transition, session: Session, time: int, reason: Reason) -> None:
     transition.change_session(unverified_publish_time=time)
     if session.state is SessionState.LIVE:
         _mark_ending(transition, reason)
@@ -244,7 +244,7 @@ def _end(transition: Transition) -> None:
 
 def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
     session = transition.record.session
-    if session is not None and _is_told(session, published_at):
+    if session is not None and _is_reported_publish(session, published_at):
         _open(
             transition, Reason.PUBLISHED, time=session.unverified_publish_time, listed=published_at
         )
@@ -268,7 +268,7 @@ def _seen_older(transition: Transition, session: Session, published_at: int, ask
     _still_there(transition, replace(session, publish_time=published_at), published_at)
 
 
-def _is_told(session: Session, published_at: int) -> bool:
+def _is_reported_publish(session: Session, published_at: int) -> bool:
     """Return True if the list shows the later publish that a callback reported. Two times of the
     list are two publishes, however near they are. Between the times of two callbacks, the nearer
     one is the list's."""

@@ -1,4 +1,4 @@
-"""One happening being decided: the record as it becomes, and what there is to say about it."""
+"""One event being decided: the record as it becomes, and the lines of history about it."""
 
 from __future__ import annotations
 
