@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -211,8 +212,14 @@ class _Child(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
 
     def kill(self, number: signal.Signals) -> None:
+        """Send the signal, unless the process is known to have ended.
+
+        The transport's own `send_signal` polls first, and so takes away the exit status of a
+        process that has just ended: asyncio then knows no such child.
+        """
         if self._transport is not None and self._transport.get_returncode() is None:
-            self._transport.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)

@@ -1,13 +1,16 @@
 """Instances: how many, how long, their environment, hooks, context and log
 (docs/platform/function-compute.md §1.3-6, §5)."""
 
+import asyncio
 import re
 import threading
 from pathlib import Path
 
 import pytest
 
-from emulator.fc import FcInThread
+from emulator.fc import FcInThread, Settings
+from emulator.fc.deployment import load_deployment
+from emulator.fc.process import Instance
 from tests.support.compute_emulator import (
     HANDLERS,
     Got,
@@ -194,3 +197,24 @@ def test_the_log_has_what_is_logged_and_what_is_printed(stage: Stage) -> None:
 def _two_lines(fc: FcInThread) -> Json:
     lines = ask(fc, "GET", "/_fc/logs?function=logs").json["lines"]
     return lines if len(lines) == 2 else None
+
+
+@pytest.mark.slow
+def test_a_signal_to_a_process_that_has_just_ended_leaves_its_end_to_asyncio(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once the emulator said on its way out "Unknown child process pid", now and then."""
+    [function] = load_deployment(stage.deploys(stage.function("pid")), {}).functions.values()
+
+    async def end_all() -> None:
+        ended = [Instance(function, lambda *_line: None, lambda _one: None) for _ in range(12)]
+        await asyncio.gather(*(instance.start(Settings()) for instance in ended))
+        for instance in ended:
+            instance.kill()
+        for instance in ended * 50:
+            instance.thaw()
+        await asyncio.gather(*(instance.exited() for instance in ended))
+
+    for _ in range(2):
+        asyncio.run(end_all())
+    assert caplog.messages == []
