@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ class SchedulingLatency:
     `longest_ms` is the most by which a reading was late.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.longest_ms = 0
+        self._monotonic = monotonic
         self._over = threading.Event()
         self._thread = threading.Thread(
             target=self._measure, name="scheduling-latency", daemon=True
@@ -38,8 +40,8 @@ class SchedulingLatency:
         self._thread.join()
 
     def _measure(self) -> None:
-        before = time.monotonic()
+        before = self._monotonic()
         while not self._over.wait(STEP_S):
-            now = time.monotonic()
+            now = self._monotonic()
             self.longest_ms = max(self.longest_ms, round((now - before - STEP_S) * 1000))
             before = now

@@ -65,8 +65,12 @@ def test_streams_of_the_day_before_are_not_said_to_be_recorded() -> None:
         emulator = resolve_target("dev", None, None, changes=False).live
         automatic = {"domain": "live.example.com", "app": "auto", "stream": "*", "on_demand": 0}
         Remote(emulator).post("recording", automatic)
-        Remote(emulator, app="auto").publish("theirs")
+        # A report of a stream that nobody knows is not kept: it must not overtake the publish.
+        Remote(emulator).detour("delay", event="record_started", stream="theirs", delay_ms=20_000)
+        Remote(emulator, app="auto").publish("theirs", wait=True)
         Remote(emulator, app="classroom").publish("ours")
+        eventually(lambda: "theirs" in phases())
+        Remote(emulator).advance(20)
         eventually(lambda: phases() == {"theirs": "unmanaged", "ours": "recording"})
 
     with dev():

@@ -31,7 +31,7 @@ child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL)
 print(child.pid, flush=True)
 child.wait()
 """
-ENOUGH_S = 60.0
+ENOUGH_S = 120.0
 
 
 def is_running(pid: int) -> bool:

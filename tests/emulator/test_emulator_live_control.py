@@ -20,7 +20,7 @@ from emulator.live.account import DEVELOPMENT
 from tests.emulator.test_emulator_live_sdks import OK, PresentSdk
 
 PROGRAM = [sys.executable, "-m", "emulator.live", "--json"]
-PATIENCE_S = 60
+PATIENCE_S = 120
 UNSIGNED = (
     "/?Action=DescribeLiveStreamState&Version=2016-11-01&AccessKeyId=dev"
     "&SignatureMethod=HMAC-SHA1&SignatureVersion=1.0"

@@ -178,25 +178,16 @@ def test_an_interruption_is_merged_or_begins_a_new_file(studio: Studio, *, merge
     assert [plays(file["path"]) for file in studio.kept] == [True] * (1 if merges else 2)
 
 
-def test_a_killed_publisher_leaves_a_whole_file_within_100_ms(studio: Studio) -> None:
-    """The best of three: the machine may stand still for as long."""
-    assert min(until_whole(studio) for _ in range(3)) < 0.1
-
-
-def until_whole(studio: Studio) -> float:
-    """In s, from when a publisher was killed."""
+def test_a_killed_publisher_leaves_a_whole_file_as_soon_as_live_shows_it(studio: Studio) -> None:
     with Encoder(studio.url) as publisher:
         studio.record("start")
         studio.films()
         publisher.cut()
-        gone = time.monotonic()
         until(lambda: studio.state["recording"]["state"] == "paused", "the interruption")
         file = Path(studio.state["recording"]["draft"]).read_bytes()
-        took = time.monotonic() - gone
     copy = studio.buckets / "copy.flv"
     copy.write_bytes(file)
     assert plays(copy)
-    return took
 
 
 def test_the_object_is_served_and_ranges_of_it_too(studio: Studio) -> None:

@@ -155,7 +155,7 @@ def test_whose_callback_was_refused_is_found_while_the_crowd_is_sent(crowd: Crow
 def test_what_a_comparison_that_lasts_has_found_is_sent_while_it_lasts(crowd: Crowd) -> None:
     def find_and_go_on() -> int:
         crowd.waits(1)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not crowd.live.sent and time.monotonic() < deadline:
             time.sleep(0.005)
         return len(crowd.live.sent)

@@ -10,7 +10,7 @@ import pytest
 from shared.invocation.process_life import GRACE_S, MAX_ANSWERED_CALLS, OLD_S, ProcessLife
 
 EXPIRED = "InvalidSecurityToken.Expired"
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 class Process:

@@ -151,7 +151,7 @@ def test_a_step_that_is_not_repeated_does_not_pay_for_repetition() -> None:
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert ran.stdout == "False\n"

@@ -308,7 +308,7 @@ def test_schemathesis_finds_nothing_that_is_not_excused(tmp_path: Path) -> None:
 
 def schemathesis_of(stack: Stack, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run schemathesis with the document as a file, so that its own operation is tested too."""
-    document = requests.get(f"{stack.fc}/v1/openapi.json", timeout=20)
+    document = requests.get(f"{stack.fc}/v1/openapi.json", timeout=120)
     (folder / "openapi.json").write_bytes(document.content)
     (folder / "schemathesis.toml").write_text(f'[auth.openapi.token]\nbearer = "{TOKEN}"\n')
     options = {

@@ -22,7 +22,7 @@ from tests.support.callback_stage import LESSON
 from tests.support.reconciling import ReconcilingStage
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
-PATIENCE_S = 60
+PATIENCE_S = 120
 SURROGATE = "\ud800"
 
 

@@ -21,27 +21,28 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield running
 
 
-def test_a_stream_asked_for_is_recorded_within_a_second_of_its_callback(here: Stage) -> None:
-    """The best of three: the machine may stand still for as long."""
-    took = [_until_recorded(here, f"asked{number}") for number in range(3)]
-    assert min(took) < 1
+def test_a_stream_asked_for_is_started_by_its_callback_itself(here: Stage) -> None:
+    """Before the callback is answered; where the machine stands still, one may miss its slot."""
+    assert any(_is_started_at_once(here, f"asked{number}") for number in range(3))
 
 
-def _until_recorded(here: Stage, stream: str) -> float:
-    """In s, from when its callback was answered."""
+def _is_started_at_once(here: Stage, stream: str) -> bool:
+    """Return whether the start was sent before the callback was answered; wait until it records."""
     assert here.ask(stream, "start").status_code == 202
     here.until_phase(stream, "waiting")
 
+    before = len(here.sent(stream))
     here.publish(stream)
-    began = time.monotonic()
+    is_started = len(here.sent(stream)) > before
     here.until_phase(stream, "recording")
     assert here.records(stream)
-    return time.monotonic() - began
+    return is_started
 
 
 def test_an_interrupted_recording_is_started_again_when_the_stream_returns(here: Stage) -> None:
     here.publish("cut")
     here.record("cut")
+    here.until_told("cut", "confirmed")
     here.unpublish("cut")
     assert not here.records("cut")
 
@@ -53,6 +54,7 @@ def test_an_interrupted_recording_is_started_again_when_the_stream_returns(here:
 def test_a_stopped_stream_stays_stopped_when_the_encoder_blips(here: Stage) -> None:
     here.publish("blip")
     here.record("blip")
+    here.until_told("blip", "confirmed")
     assert here.ask("blip", "stop").json()["outcome"] == "accepted"
     here.unpublish("blip")
     here.publish("blip", time=int(time.time()) + 5)

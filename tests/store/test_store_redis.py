@@ -23,9 +23,11 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.store import scripts
 from shared.store.contract import Stored
 from shared.store.redis import RedisStore
+from shared.store.redis_connection import WAITS_NUMBER
 from shared.store.save_request import encode_save
 from shared.store.store_errors import StoreUnavailable
-from tests.conftest import KEY, NOON, Clock, owing, program, saving
+from shared.store.store_url import ANSWER_S, CONNECT_S
+from tests.conftest import KEY, NOON, PATIENT, Clock, owing, program, saving
 from tests.store.test_store import claiming
 from tests.support.redis_answers import certificate, saying
 
@@ -38,17 +40,19 @@ def engine_of(
 ) -> Iterator[tuple[Engine, RedisStore]]:
     with (
         Engine(folder, options=options) as engine,
-        closing(RedisStore(engine.url, stage="test", rate=50, clock=lambda: NOON)) as store,
+        closing(store_at(f"{engine.url}?{PATIENT}")) as store,
     ):
         yield engine, store
 
 
+def store_at(url: str) -> RedisStore:
+    return RedisStore(url, stage="test", rate=50, clock=lambda: NOON)
+
+
 def refusal(store: RedisStore) -> str:
     """Return the problem that a save meets."""
-    began = time.monotonic()
     with pytest.raises(StoreUnavailable) as refused:
         store.save_or_claim(SAVING)
-    assert time.monotonic() - began < 2.8  # a callback is answered within 3 s
     return refused.value.problem
 
 
@@ -122,15 +126,20 @@ def test_a_slow_script_of_somebody_else_is_told(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_answers_too_slowly_counts_as_gone(tmp_path: Path) -> None:
-    with engine_of(tmp_path) as (engine, store):
+    with engine_of(tmp_path) as (engine, _), closing(store_at(engine.url)) as store:
         store.load(KEY)
-        ask(engine, "CLIENT", "PAUSE", 60_000)
+        ask(engine, "CLIENT", "PAUSE", 600_000)
         assert refusal(store) == "store_unavailable"
+
+
+def test_what_a_call_waits_in_all_leaves_a_callback_time_to_answer() -> None:
+    """Live waits for 5 s, and a callback is answered within 3."""
+    assert WAITS_NUMBER * max(CONNECT_S, ANSWER_S) < 2.8
 
 
 def test_an_engine_that_still_loads_is_told(tmp_path: Path) -> None:
     with saying(b"-LOADING Redis is loading the dataset in memory\r\n") as port:
-        store = RedisStore(f"redis://127.0.0.1:{port}", stage="test", rate=50)
+        store = RedisStore(f"redis://127.0.0.1:{port}?{PATIENT}", stage="test", rate=50)
         assert refusal(store) == "store_loading"
 
 
@@ -138,7 +147,7 @@ def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
     with Engine(tmp_path, options={"requirepass": "hidden"}) as engine:
 
         def store(who: str) -> RedisStore:
-            return RedisStore(f"redis://{who}127.0.0.1:{engine.port}", stage="test", rate=50)
+            return store_at(f"redis://{who}127.0.0.1:{engine.port}?{PATIENT}")
 
         assert refusal(store("")) == "store_needs_password"
         assert refusal(store("default:wrong@")) == "store_wrong_password"
@@ -162,7 +171,7 @@ def test_the_way_there_may_be_encrypted_and_the_other_end_proved(tmp_path: Path)
     ):
         url = f"rediss://127.0.0.1:{reserved.port}?ssl_ca_certs={tmp_path}/cert.pem"
         assert RedisStore(url, stage="test", rate=50).save_or_claim(SAVING) == Stored(1)
-        unknown = RedisStore(f"rediss://127.0.0.1:{reserved.port}", stage="test", rate=50)
+        unknown = store_at(f"rediss://127.0.0.1:{reserved.port}?{PATIENT}")
         assert refusal(unknown) == "store_untrusted"
 
 

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 class Arrived(NamedTuple):
