@@ -120,7 +120,6 @@ class Reason(OpenEnum):
     FILE = "file"
     FILE_FAILED = "file_failed"
     REPORTED_LATE = "reported_late"
-    FORGED = "forged"
     # what the account of a stream shows
     NO_FILE = "no_file"
     DETECTED_LATE = "detected_late"

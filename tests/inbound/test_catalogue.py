@@ -64,9 +64,8 @@ SUPPLIED = {"fix", "end", "before"}
 """What `text` itself adds."""
 ELSEWHERE = {
     Reason.ON_DEMAND,  # what release 0.2 wrote
-    Reason.ON_DEMAND_DECLINED,
+    Reason.ON_DEMAND_DECLINED,  # likewise
     Reason.QUEUED,  # explain
-    Reason.FORGED,  # the command why
     Reason.NO_FILE,  # tests/ledger
     Reason.DETECTED_LATE,
     Reason.FORGOTTEN,  # the log, since the history is gone by then
