@@ -192,7 +192,7 @@ def status_events_carry_time(test_stream: TestStream) -> Answer:
     return "time" in event, f"record_started has {', '.join(sorted(event))}"
 
 
-def record_key_is_told(test_stream: TestStream) -> Answer:
+def record_key_is_returned(test_stream: TestStream) -> Answer:
     """Return whether Live returns the key of recording callbacks.
 
     Raise Unanswered if the configuration does not sign, because then it has no key.
@@ -246,7 +246,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "status_events_carry_time": Experiment(
         "§4", "whether status events carry their time", status_events_carry_time
     ),
-    "record_key_is_told": Experiment(
-        "§3", "whether the key of recording callbacks is returned", record_key_is_told
+    "record_key_is_returned": Experiment(
+        "§3", "whether the key of recording callbacks is returned", record_key_is_returned
     ),
 }

@@ -88,7 +88,7 @@ def describe_record(live: Live, params: Params) -> Json:
         "OnDemandUrl": current.on_demand_url,
         "NeedStatusNotify": current.need_status,
     }
-    if live.switches.record_key_is_told:
+    if live.switches.record_key_is_returned:
         config |= {"NotifyReqAuth": current.signs, "NotifyAuthKey": current.key}
     return {"LiveRecordNotifyConfig": config}
 

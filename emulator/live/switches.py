@@ -54,7 +54,7 @@ class Switches:
     absent_notify_config: Annotated[Literal["empty", "refused"], "§7 drift check, none set"] = (
         "empty"
     )
-    record_key_is_told: Annotated[bool, "§3 key config, response says yes/no"] = True
+    record_key_is_returned: Annotated[bool, "§3 key config, response says yes/no"] = True
 
     def set(self, changes: Mapping[str, object]) -> None:
         """Set all switches, or none if a name or value is unknown; raise Unfit then."""

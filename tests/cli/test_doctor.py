@@ -266,7 +266,7 @@ def ground(whole: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
     if whole.doctor() != (0, []):
         whole.restore()
     yield whole
-    whole.live.switch(absent_notify_config="empty", record_key_is_told=True)
+    whole.live.switch(absent_notify_config="empty", record_key_is_returned=True)
     whole.stop_forwarding()
     whole.restore_mapping()
     for stream in whole.live.get("state")["streams"]:
@@ -721,7 +721,7 @@ def test_a_configuration_that_is_not_there_is_known_however_live_says_so(
 def test_a_key_that_live_does_not_tell_is_not_said_to_be_wrong(
     ground: Ground, is_told: bool
 ) -> None:
-    ground.live.switch(record_key_is_told=is_told)
+    ground.live.switch(record_key_is_returned=is_told)
 
     assert ground.doctor() == (0, [])
 

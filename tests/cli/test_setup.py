@@ -241,7 +241,7 @@ def test_a_configuration_that_is_not_there_is_added_whatever_live_says_of_it(
 def test_a_key_that_live_keeps_to_itself_is_not_set_again_each_time(
     person: Person, is_told: bool
 ) -> None:
-    person.control.switch(record_key_is_told=is_told)
+    person.control.switch(record_key_is_returned=is_told)
     person.does()
     assert person.does().strip() == "stage dev\nnothing to do"
 
@@ -562,7 +562,7 @@ def test_undo_with_nothing_to_undo_says_so(person: Person) -> None:
 
 def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Person) -> None:
     owner.control.notify(record_key="TheirKey01234567")
-    owner.control.switch(record_key_is_told=False)
+    owner.control.switch(record_key_is_returned=False)
     assert "--undo cannot restore the key" in owner.does("--take-over")
     shown = owner.does("--undo")
     assert "but for its key" in shown

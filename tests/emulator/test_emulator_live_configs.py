@@ -380,7 +380,7 @@ def test_the_recording_callbacks_can_be_deleted_and_added_but_not_twice(api: Api
 def test_the_key_of_recording_callbacks_is_told_as_the_switch_says(
     api: Api, control: Remote, is_returned: bool
 ) -> None:
-    control.switch(record_key_is_told=is_returned)
+    control.switch(record_key_is_returned=is_returned)
     answer = api("DescribeLiveRecordNotifyConfig", **LIVE)["LiveRecordNotifyConfig"]
     assert ("NotifyAuthKey" in answer) is is_returned
 
