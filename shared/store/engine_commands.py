@@ -52,9 +52,9 @@ OPTIONAL: Final[Mapping[str, str]] = {
     "PING": "a connection that was idle for 15 s is not tried before it is used",
     "INFO": "the doctor cannot say how safe the data is",
     "CONFIG": "the doctor cannot say how often the engine writes to its disk",
-    "ROLE": "of several addresses, one of a replica is left only at the first write; and an answer"
-    " counts one replica at the most",
-    "ASKING": "while a cluster moves our slot to another node, what is asked meets an error",
+    "ROLE": "of several addresses, that of a replica is noticed only at the first write; and an"
+    " answer counts one replica at the most",
+    "ASKING": "while a cluster moves our slot to another node, requests fail",
     "WAIT": "no answer says how many replicas have it",
 }
 """What is lost without each."""
