@@ -175,7 +175,7 @@ def _bare_started(
     at = confirmation.at if needed else NOW
     may_learn = session is not None and session.time is None
     since = confirmation.since if may_learn else max(confirmation.since, at)
-    return replace(confirmation, at=at, since=max(since, NOW - OLD))
+    return replace(confirmation, at=at, since=max(since, NOW - OLD), unshown_since=None)
 
 
 def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) -> LastReport:

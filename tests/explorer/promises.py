@@ -280,19 +280,13 @@ def _stands(confirmation: Confirmation | None) -> bool:
     return confirmation.state is ConfirmationState.CONFIRMED_UNDATED
 
 
-def _is_open(record: StreamRecord) -> bool:
-    """Return True if Live accepted the session's one repeat, and never reported what came of it."""
-    confirmation = record.confirmation
-    return record.awaits_proof and confirmation is not None and confirmation.repeated
-
-
 def at_the_end(record: StreamRecord, live: Live, memory: Memory) -> None:
     """Nothing is due, nothing under way, and a fresh look has changed nothing."""
     intent = record.intent
     if intent.wanted and live.listed is not None:
         if live.task is not Task.RUNS:
             raise Broken("wanted and live, and not recorded")
-        if phase(record) is not Phase.RECORDING and not _is_open(record):
+        if phase(record) is not Phase.RECORDING:
             raise Broken("recorded, and the record does not say so")
     had_intent = intent.generation or memory.forgotten
     if not intent.wanted and had_intent and live.task is Task.RUNS and live.ours:

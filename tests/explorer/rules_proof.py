@@ -108,7 +108,7 @@ _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
         "an unconfirmed start is repeated",
-        "an unconfirmed start is checked after 10 s and sent again once per session",
+        "an unconfirmed start is checked after 10 s and sent again until Live shows a recording",
         _accepted_is_enough,
         Scenario("", (START,), before=LIVE, settings=STATUS, **_one(Fault.MUTE)),
     ),

@@ -11,6 +11,7 @@ from shared.protocol import (
     CancelDelayAsked,
     Command,
     Phase,
+    RecordFailed,
     Reported,
     RestartAsked,
     StopAsked,
@@ -26,6 +27,7 @@ from shared.protocol.command_errors import (
     StreamNotLive,
     Throttled,
 )
+from shared.protocol.derived.wrong import UNPROVED_MS, wrong_since
 from tests.conftest import NOON
 from tests.explorer.rules import RULES
 from tests.support.stream_story import SECOND, Story, accepted, by_rule, recording
@@ -144,12 +146,52 @@ def adopted() -> Story:
     return recording().stop().answer().start().answer(ALREADY)
 
 
-def test_an_unconfirmed_start_is_repeated_once_a_session() -> None:
-    story = accepted(KNOWN).passes(MINUTE).answer().passes(HOUR_MS)
-    assert story.sent == ["start", "start"]
+def test_an_unconfirmed_start_is_repeated_until_live_shows_that_it_records() -> None:
+    story = accepted(KNOWN)
+    for minutes in (1, 2, 4, 5, 5):
+        story.passes(minutes * MINUTE - SECOND)
+        assert story.record.flight is None
+        story.passes(SECOND).answer()
 
-    story.publish().answer().passes(MINUTE).answer().passes(HOUR_MS)
-    assert story.sent == ["start"] * 4
+    story.passes(5 * MINUTE).answer(ALREADY)
+
+    assert story.phase is Phase.RECORDING
+    assert story.passes(HOUR_MS).sent == ["start"] * 7
+
+
+def test_a_start_that_live_accepts_again_shows_that_nothing_was_recorded_since_the_first() -> None:
+    story = accepted(KNOWN)
+    assert wrong_since(story.record) == NOON + UNPROVED_MS
+
+    story.passes(MINUTE).answer()
+
+    assert wrong_since(story.record) == NOON
+    assert wrong_since(story.confirm().record) is None
+
+
+def test_another_start_or_restart_that_live_accepts_shows_nothing_of_the_one_before() -> None:
+    split = accepted().passes(SECOND).happens(RestartAsked("ann")).answer()
+    assert wrong_since(split.record) == split.now + UNPROVED_MS
+
+    returned = accepted().passes(SECOND).unpublish().passes(5 * SECOND).seen(NOON).answer()
+    assert wrong_since(returned.record) == returned.now + UNPROVED_MS
+
+
+def test_a_start_that_is_accepted_after_an_error_shows_nothing_of_before_the_error() -> None:
+    story = recording(KNOWN).passes(HOUR_MS).happens(RecordFailed("BucketNotFound", "", None))
+
+    story.answer()
+
+    assert wrong_since(story.record) == story.now + UNPROVED_MS
+
+
+def test_a_restart_that_nobody_reports_on_is_proved_by_a_start() -> None:
+    story = adopted().passes(10 * SECOND).answer()
+    assert story.sent[-1] == "restart"
+
+    story.passes(MINUTE).answer(ALREADY)
+
+    assert story.phase is Phase.RECORDING
 
 
 def test_an_adopted_start_is_restarted_once_a_session() -> None:
@@ -296,7 +338,9 @@ NEEDS: dict[str, Callable[[], None]] = {
     "an early re-assertion does not end the doubt": (
         test_an_early_reassertion_does_not_replace_the_one_at_the_end_of_the_doubt
     ),
-    "an unconfirmed start is repeated": test_an_unconfirmed_start_is_repeated_once_a_session,
+    "an unconfirmed start is repeated": (
+        test_an_unconfirmed_start_is_repeated_until_live_shows_that_it_records
+    ),
     "one restart for what is unproved": test_an_adopted_start_is_restarted_once_a_session,
     "adopted is unproved": test_an_adopted_start_is_restarted_once_a_session,
     "unmanaged is left alone": test_a_stop_is_never_derived_from_unwanted_and_recording,

@@ -33,7 +33,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import LiveError, StreamNotLive
 from shared.protocol.events import Accepted
-from shared.protocol.rules.confirmation import CHECKS
+from shared.protocol.rules.confirmation import CHECKS, MAX_CONFIRM_AGAIN_MS
 from shared.protocol.rules.stored_times import STORED_TIMES, StoredTime
 from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, Invariant
@@ -331,7 +331,7 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
     ),
     ConfirmationState.POLLED: (
         StartSource.ACCEPTED,
-        "Nothing was reported: the online list was asked, or no reports are known to come.",
+        "Nothing was reported: the list was asked, no reports are known, or a repeat was accepted.",
     ),
     ConfirmationState.APPROVED: (
         StartSource.ON_DEMAND,
@@ -371,6 +371,8 @@ def confirmations() -> Iterator[str]:
         check = CHECKS.get(state)
         pause = "when no pause can last"
         after = "–" if check is None else shown(check.after) if check.after else pause  # noqa: RUF001
+        if check is not None and check.doubles:
+            after += f", doubling up to {shown(MAX_CONFIRM_AGAIN_MS)}"
         outcomes = [
             _confirmation_after(record, event)
             for event in (

@@ -100,8 +100,7 @@ def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watc
     ours = watch.ours and not watch.adrift and not live.is_automatic(stream)
     if runs and ours and not wanted:
         raise Broken("promise 2", "what nobody wants is recorded for ever")
-    is_open = record.awaits_proof and record.confirmation and record.confirmation.repeated
-    says_so = phase(record) in (Phase.RECORDING, Phase.FAILED) or is_open
+    says_so = phase(record) in (Phase.RECORDING, Phase.FAILED)
     if runs and wanted and not waits and not says_so:
         raise Broken("at rest", "it is recorded, and the record does not say so")
 

@@ -154,7 +154,9 @@ def _next_attempt_at(record: StreamRecord) -> int | None:
 
 
 def _attempts(record: StreamRecord) -> int:
-    command = record.flight or record.pending
+    command, confirmation = record.flight or record.pending, record.confirmation
+    if command is None and confirmation is not None and record.awaits_proof:
+        return confirmation.accepted_again
     return command.attempts if command else 0
 
 

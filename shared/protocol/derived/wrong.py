@@ -32,8 +32,10 @@ def wrong_since(record: StreamRecord) -> int | None:
         return session.off_since + UNDECIDED_MS
     if (denied_at := record.denied_at) is not None:
         return denied_at
-    if record.confirmation is not None and record.awaits_proof:
-        return record.confirmation.at + UNPROVED_MS
+    if (confirmation := record.confirmation) is not None and record.awaits_proof:
+        if confirmation.accepted_again:
+            return confirmation.unshown_since
+        return confirmation.at + UNPROVED_MS
     began = min(session.opened_at, session.began)
     return max(began, _wanted_since(record))
 

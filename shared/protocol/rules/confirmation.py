@@ -28,6 +28,9 @@ CONFIRM_MS = 10_000
 the start may have found a paused recording, or about a session that it was to record on demand."""
 CONFIRM_AGAIN_MS = 60_000
 """A start that Live accepted is not repeated sooner, confirmed or not."""
+MAX_CONFIRM_AGAIN_MS = 300_000
+"""A start that Live goes on to accept, and does not show to have carried out, is repeated after
+twice as long each time, and after no longer than this."""
 
 MAX_RETRY_CALLS = 2
 """How often a start that Live accepted is sent again because Live reported an error of it within
@@ -38,17 +41,21 @@ POLL_MS = 5_000
 
 class Check(Struct, frozen=True):
     """What is done at `check_at`: `command` goes out, or Live is polled (None); `follows` is next.
-    `after` counts in ms from the start; None is when no pause can last any more."""
+    `after` counts in ms from the start; None is when no pause can last any more. One that `doubles`
+    is twice as long for each start that Live has accepted again, up to MAX_CONFIRM_AGAIN_MS."""
 
     after: int | None
     command: Command | None
     reason: Reason
     follows: State
+    doubles: bool = False
 
 
 CHECKS: Mapping[State, Check] = {
     State.AWAITING_REPORT: Check(CONFIRM_MS, None, Reason.UNCONFIRMED, State.POLLED),
-    State.POLLED: Check(CONFIRM_AGAIN_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
+    State.POLLED: Check(
+        CONFIRM_AGAIN_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED, doubles=True
+    ),
     State.APPROVED: Check(CONFIRM_MS, Command.START, Reason.UNCONFIRMED, State.UNCONFIRMED),
     State.MAY_BE_PAUSED: Check(CONFIRM_MS, Command.RESTART, Reason.UNPROVED, State.UNCONFIRMED),
     State.MAY_GO_ON: Check(CONFIRM_MS, None, Reason.UNPROVED, State.MAY_GO_ON_POLLED),
@@ -69,9 +76,17 @@ _REPEATS = (
 """Their checks repeat what Live accepted: at most one for a session."""
 
 
-def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bool = False) -> None:
+def begin(
+    transition: Transition,
+    source: StartSource,
+    sent_at: int,
+    *,
+    anew: bool = False,
+    is_repeat: bool = False,
+) -> None:
     """Take the session as started by what was sent at `sent_at`; a report since then confirms it.
-    `anew`: what an earlier start of the session has spent does not count."""
+    `anew`: what an earlier start of the session has spent does not count. `is_repeat`: it was a
+    start sent because nothing showed what came of the one before."""
     record = transition.record
     before = record.confirmation if record.is_started else None
     began_now = transition.now if source is StartSource.ACCEPTED else None
@@ -85,6 +100,8 @@ def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bo
         begun_at=began_now or (before.begun_at if before else None),
         denied=denied,
     )
+    if source is StartSource.ACCEPTED:
+        confirmation = _accepted_again(confirmation, before if is_repeat else None)
     transition.change(failure=None)
     _enter(transition, confirmation, _first_state(transition, confirmation, before))
     report = record.last_report
@@ -92,6 +109,16 @@ def begin(transition: Transition, source: StartSource, sent_at: int, *, anew: bo
         confirm(transition, report.time)
     elif report and report.what == FAILED and began_now and report.at > sent_at:
         fail(transition, FAILED)  # the error came before the answer
+
+
+def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> Confirmation:
+    """Return the confirmation with since when Live accepts starts of this session and shows none of
+    them. It would have answered TaskAlreadyStarted if it had carried out the one `before`. After an
+    error that it reported, nothing is said of the time before that."""
+    if before is None or before.unshown_since is None or before.denied:
+        return replace(confirmation, unshown_since=confirmation.at)
+    since, again = before.unshown_since, before.accepted_again + 1
+    return replace(confirmation, unshown_since=since, accepted_again=again)
 
 
 def _first_state(
@@ -102,10 +129,11 @@ def _first_state(
         return State.APPROVED
     if source is StartSource.ADOPTED:
         return _first_of_adopted(transition, confirmation, before)
-    if source is not StartSource.ACCEPTED or is_spent:
+    if source is not StartSource.ACCEPTED:
         return State.UNCONFIRMED
     # Where no reports are known to come, one more start shows it: Live knows the task by then.
-    return State.AWAITING_REPORT if transition.settings.status_known else State.POLLED
+    is_awaited = transition.settings.status_known and not is_spent
+    return State.AWAITING_REPORT if is_awaited else State.POLLED
 
 
 def _first_of_adopted(
@@ -141,15 +169,21 @@ def _about_it_since(transition: Transition, source: StartSource, sent_at: int) -
 
 
 def _enter(transition: Transition, confirmation: Confirmation, state: State) -> None:
-    check_at = None
-    if check := CHECKS.get(state):
-        pause_over_at = transition.record.paused_since + transition.settings.merge_delay
-        check_at = pause_over_at if check.after is None else confirmation.at + check.after
+    check_at = _check_at(transition, confirmation, CHECKS[state]) if state in CHECKS else None
     began_by = transition.now if state is State.CONFIRMED else None
     entered = replace(
         confirmation, state=state, check_at=check_at, begun_at=confirmation.begun_at or began_by
     )
     transition.change(confirmation=replace(entered, confirmed=entered.is_confirmed))
+
+
+def _check_at(transition: Transition, confirmation: Confirmation, check: Check) -> int:
+    if check.after is None:
+        return transition.record.paused_since + transition.settings.merge_delay
+    after = check.after
+    if check.doubles:
+        after = min(after * 2 ** min(confirmation.accepted_again, 10), MAX_CONFIRM_AGAIN_MS)
+    return confirmation.at + after
 
 
 def confirm(transition: Transition, time: int | None) -> bool:

@@ -16,7 +16,7 @@ from shared.protocol.continuity import Continuity
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import Reason
 from shared.protocol.rules.command_retry import longest_delay_before
-from shared.protocol.rules.confirmation import CONFIRM_AGAIN_MS
+from shared.protocol.rules.confirmation import MAX_CONFIRM_AGAIN_MS
 from shared.protocol.state.command import IN_DOUBT_MS, MAX_SLOT_WAIT_MS
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
@@ -72,8 +72,8 @@ def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
 
 
 def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the pause before a repeated start, or the merge delay after a stop in doubt."""
-    return max(CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
+    """Return the longest pause before a repeat, or the merge delay after a stop in doubt."""
+    return max(MAX_CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 
 def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
@@ -118,6 +118,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("confirmation", "check_at", check_pause),
     StoredTime("confirmation", "since", clock_difference),
     StoredTime("confirmation", "begun_at", none_ahead),
+    StoredTime("confirmation", "unshown_since", none_ahead),
     StoredTime("failure", "at", none_ahead),
     StoredTime("last_report", "at", none_ahead),
     StoredTime("last_report", "time", _OF_LIVE),
@@ -193,7 +194,7 @@ def over_the_gap(
     changes = {
         name: since
         for name, (at, over_at) in pauses.items()
-        if at is not None and (over_at or 0) < at < since and gap_from - at < settings.merge_delay
+        if at is not None and (over_at or 0) <= at < since and gap_from - at < settings.merge_delay
     }
     return replace(record, **changes) if changes else record
 

@@ -55,6 +55,8 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     begun_at: int | None = None  # when Live began this session's recording: it said so since
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
     denied: int = 0  # errors in a row that Live has reported of this start and those it repeats
+    unshown_since: int | None = None  # when Live accepted the first start that nothing shows
+    accepted_again: int = 0  # starts in a row that it has accepted since, as if nothing ran
 
     @property
     def is_confirmed(self) -> bool:
