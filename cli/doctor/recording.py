@@ -14,6 +14,7 @@ from cli.api import ENDED_ON_PURPOSE
 from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
+from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
 from cli.doctor.stage import is_writable, stops_writes
 from cli.texts import N_
 from shared.protocol import StreamKey
@@ -137,6 +138,13 @@ NOT_KNOWN = fault(
 )
 NOT_RECORDED = fault(
     "recorded.waits", N_("live and set to record, but not recorded: {streams}. The cause: {why}")
+)
+UNSHOWN = warning(
+    "recorded.unshown",
+    N_(
+        "accepted by Live, which has not shown yet that it records: {streams}. The stage sends"
+        " another start to find out; `live-record list` shows when"
+    ),
 )
 CONFIG_CAME_LATER = fault(
     "recorded.config",
@@ -373,7 +381,8 @@ def recorded(snapshot: Snapshot) -> Findings:
     known = {row["stream"]: row for row in snapshot.listed}
     wanted = list(_wanted(snapshot, snapshot.policy, known))
     found = list(_unrecorded(snapshot, wanted))
-    stage_says = next((one for one in snapshot.problems if one["code"] == NOT_RECORDED_CODE), None)
+    codes = (NOT_RECORDED_CODE, UNREPORTED_CODE)
+    stage_says = next((one for one in snapshot.problems if one["code"] in codes), None)
     if not found and stage_says:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
     if not wanted and not found:
@@ -423,7 +432,10 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
     good = sorted((each for each in wanted if not each.key.fault), key=lambda each: -each.lost_ms)
     if unknown := [each for each in good if not each.row]:
         yield NOT_KNOWN.found(_starts(snapshot, unknown), streams=_lost(unknown))
-    waits = [each for each in good if each.row and _is_unrecorded(each.row)]
+    known = [each for each in good if each.row]
+    if unshown := [each for each in known if _is_unshown(each.row)]:
+        yield UNSHOWN.found(streams=_lost(unshown))
+    waits = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
     for code in dict.fromkeys(each.row["reason"]["code"] for each in waits):
         same = [each for each in waits if each.row["reason"]["code"] == code]
         yield _of_cause(snapshot, code, same)
@@ -433,6 +445,13 @@ def _is_unrecorded(row: Json) -> bool:
     return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in ENDED_ON_PURPOSE
 
 
+def _is_unshown(row: Json) -> bool:
+    """Return True if Live accepted a start, and it is open whether it has carried it out."""
+    return row["phase"] == "starting" and row["reason"]["code"] in OPEN and not row.get("wrong")
+
+
+OPEN = {"accepted", "adopted", "unconfirmed"}
+"""Reasons that say that the stream may be recorded by now."""
 CAUSES = {
     "operator_action_needed": "role",
     "live_not_activated": "role",

@@ -223,7 +223,15 @@ def _store_problem(snapshot: Snapshot) -> str:
 
 NOT_RECORDED = "not_recorded"
 """Health's code for streams that are wanted, live and not recorded."""
-SHOWN_ELSEWHERE = {"reconcile_never_ran", "reconcile_silent", "mode_observe", NOT_RECORDED}
+UNREPORTED = "starts_unreported"
+"""Health's code for starts that Live accepted and has not reported on."""
+SHOWN_ELSEWHERE = {
+    "reconcile_never_ran",
+    "reconcile_silent",
+    "mode_observe",
+    NOT_RECORDED,
+    UNREPORTED,
+}
 """Problems of health that a check of their own reports, with the command that fixes them."""
 
 

@@ -47,9 +47,9 @@ from shared.inbound.catalogue import Language, problem_words, text
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
-from shared.protocol import HistoryEntry, Phase, Reason, StreamRecord
+from shared.protocol import HistoryEntry, Phase, Reason, StreamKey, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
-from shared.protocol.derived.wrong import REPORTED_AFTER_MS, wrong_since
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
 from shared.store.contract import DAY_MS, Queue, RateLimitUse, Size
@@ -88,6 +88,14 @@ class StageProblem(Struct, frozen=True):
     stops_commands: bool = False
 
 
+class Unshown(Struct, frozen=True):
+    """Streams whose start Live accepted without a report; `is_all`: no more of them were found."""
+
+    count: int
+    oldest_ms: int
+    is_all: bool
+
+
 class Facts(Struct, frozen=True):
     """What the store knew at one moment. `ages`: for each timestamp, ms since it was set."""
 
@@ -101,6 +109,7 @@ class Facts(Struct, frozen=True):
     state: StoreState
     size: Size | None
     not_recorded: NotRecordedView | None
+    unshown: Unshown | None
 
 
 Check = Callable[[Facts], Iterator[StageProblem]]
@@ -179,6 +188,16 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("not_recorded", about, lost.oldest_ms)
 
 
+def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
+    """Tell of starts that Live has accepted and not reported on. Some may be recorded; if the next
+    start shows that they were not, they count as not recorded since the first."""
+    unshown = facts.unshown
+    if unshown is not None:
+        count = f"{unshown.count}{'' if unshown.is_all else '+'}"
+        about = {"count": count, "oldest": written(unshown.oldest_ms)}
+        yield StageProblem("starts_unreported", about, unshown.oldest_ms)
+
+
 def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
     """Report streams whose handling crashes, or whose record cannot be read."""
     if facts.quarantined:
@@ -231,6 +250,7 @@ CHECKS: tuple[Check, ...] = (
     steps_run,
     online_lists_are_read,
     streams_are_recorded,
+    starts_are_reported,
     streams_are_handled,
     policy_is_read,
     wake_ups_arrive,
@@ -277,8 +297,8 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     store = app.store
     app.policies.policy()  # it may be older than this release allows
     counted = (store.queue(), store.quarantined(), store.rate_limit_use(), store.phases())
-    lost = _not_recorded(app, language)
-    return Facts(app, write, store.ages(), *counted, store.state(), store.size(), lost)
+    lost, unshown = _not_recorded(app, language), _unshown(app)
+    return Facts(app, write, store.ages(), *counted, store.state(), store.size(), lost, unshown)
 
 
 def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
@@ -300,6 +320,27 @@ def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
     cause = HistoryEntry(code, {"command": "start", "code": live_code, "message": ""})
     oldest_ms = max(now - (wrong_since(lost[0]) or now), 0)
     return NotRecordedView(count, oldest_ms, ReasonView(code, text(cause, language)))
+
+
+def _unshown(app: App) -> Unshown | None:
+    """Return how many streams have been waiting for a report of the start that Live accepted. One
+    counts as wrong only later, so it stands in the index at a time that lies ahead. Where no
+    reports are known to come, it is no problem before that."""
+    now, first = app.store.now(), StreamKey("", "", "")
+    ahead = now + UNPROVED_MS - REPORTED_AFTER_MS
+    rows = app.store.wrong(ahead, after=(now, first), limit=CAUSES_ROWS)
+    records = [row.record for row in rows if isinstance(row.record, StreamRecord)]
+    accepted_at = [
+        record.confirmation.at
+        for record in records
+        if record.confirmation is not None
+        and record.awaits_proof
+        and app.stream_settings(record.key).status_known
+    ]
+    if not accepted_at:
+        return None
+    is_all = len(rows) < CAUSES_ROWS
+    return Unshown(len(accepted_at), max(now - min(accepted_at), 0), is_all)
 
 
 def _cause_of(app: App, record: StreamRecord, now: int) -> tuple[Reason, str]:

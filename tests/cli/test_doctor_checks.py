@@ -309,6 +309,13 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     (
         "recorded",
+        WARNING,
+        "not shown yet that it records",
+        "",
+        lambda: replace(domain(online=ONLINE), listed=listed("unconfirmed", "starting")),
+    ),
+    (
+        "recorded",
         FAULT,
         "3 wait. See",
         "",

@@ -14,7 +14,7 @@ import pytest
 
 from shared.engine.step_marks import DRAIN, StepMarks
 from shared.inbound.catalogue import Language, catalogue
-from shared.protocol import Command, Published
+from shared.protocol import Command, Published, Reported
 from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
 from shared.store.contract import DAY_MS
 from shared.store.engine_answers import PROBLEMS
@@ -206,6 +206,17 @@ def not_recorded(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def starts_unreported(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.app.capabilities.record_status_callback(KEY.domain)
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.clock.pass_ms(19_000)
+    assert codes(health(stage)) == []
+    stage.clock.pass_ms(2_000)
+    return stage
+
+
 def streams_quarantined(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     stage.happens(Published(NOON))
@@ -323,6 +334,7 @@ CASES: dict[str, Case] = {
     "replay_stuck": replay_stuck,
     "online_list_unreadable": online_list_unreadable,
     "not_recorded": not_recorded,
+    "starts_unreported": starts_unreported,
     "streams_quarantined": streams_quarantined,
     "policy_unreadable": policy_unreadable,
     "wake_unreachable": wake_unreachable,
@@ -398,6 +410,24 @@ def test_streams_that_are_recorded_after_all_are_no_problem_any_more(
     beside.listing.up[KEY] = NOON
     beside.minute()
     beside.app.store.close()
+
+    assert codes(health(stage)) == []
+
+
+def test_a_start_that_is_reported_on_after_all_is_no_problem_any_more(
+    make_stage: MakeStage,
+) -> None:
+    stage = starts_unreported(make_stage)
+    stage.happens(Reported("record_started", recording=True))
+
+    assert codes(health(stage)) == []
+
+
+def test_where_no_reports_are_known_to_come_nobody_waits_for_them(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.clock.pass_ms(60_000)
 
     assert codes(health(stage)) == []
 
