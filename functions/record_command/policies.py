@@ -77,6 +77,6 @@ def apply(request: ApiRequest) -> Response:
     if copy is None:
         hint = "see what it is now: live-record policy diff"
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
-    app.policies.forget()
+    request.invocation.apply_policy_soon()
     request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
     return Response(200, PolicyView(copy.version, as_document(policy)))

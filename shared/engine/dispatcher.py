@@ -91,6 +91,7 @@ class Dispatcher:
                     failure = error
                     self._report("store.unavailable", error)
                     self._wait(STORE_PAUSE_S)
+        failure = failure or side_steps.unavailable
         if failure is not None and not rounds:
             raise failure
         if not has_time() and _is_soon(due_in_ms):

@@ -20,16 +20,23 @@ class SideSteps:
     it did, and ends by itself when the time is up."""
 
     def __init__(
-        self, steps: Mapping[str, Callable[[], int]], workers: Workers, report: Report
+        self,
+        steps: Mapping[str, Callable[[], int]],
+        workers: Workers,
+        report: Report,
+        waits_for_store: Callable[[], bool],
     ) -> None:
         """Keep the steps, which begin as it is entered. `report` gets the name of a log event and
-        the error of a step that failed."""
+        the error of a step that failed. `waits_for_store` waits a moment and returns True while
+        there is time to repeat a step."""
         self._steps = steps
         self._workers = workers
         self._report = report
+        self._waits_for_store = waits_for_store
         self._running = 0
         self.results: dict[str, int] = {}
         self.failed: list[str] = []
+        self.unavailable: StoreUnavailable | None = None
 
     @property
     def are_running(self) -> bool:
@@ -60,10 +67,10 @@ class SideSteps:
 
     def _run(self, name: str, step: Callable[[], int]) -> None:
         try:
-            self.results[name] = step()
+            self.results[name] = self._repeat_until_stored(step)
         except StoreUnavailable as error:
-            self._report("store.unavailable", error)
             self.failed.append(name)
+            self.unavailable = error
         except Exception as error:  # noqa: BLE001 - the others go on, and so does the drain
             self._report(f"{name}.crashed", error)
             self.failed.append(name)
@@ -71,3 +78,17 @@ class SideSteps:
             with self._workers.signal as _:
                 self._running -= 1
                 self._workers.signal.notify()
+
+    def _repeat_until_stored(self, step: Callable[[], int]) -> int:
+        """Return how much the step did. While the store is away it is repeated: what happened
+        meanwhile is found as soon as the store is back, and not by the next minute's run."""
+        is_reported = False
+        while True:
+            try:
+                return step()
+            except StoreUnavailable as error:  # noqa: PERF203 - a step takes seconds
+                if not is_reported:
+                    self._report("store.unavailable", error)
+                is_reported = True
+                if not self._waits_for_store():
+                    raise

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from shared import retry
 from shared.config import mode_of
-from shared.config.policy_cache import PolicyCache
+from shared.config.policy_cache import POLICY_AGE_MS, PolicyCache
 from shared.engine import counters
 from shared.engine.counters import CallbackResult
 from shared.engine.dispatcher import Dispatcher
@@ -57,6 +57,13 @@ from shared.store.store_errors import StoreUnavailable, Unreadable
 
 _INDEXES = "1"
 """Of the indexes that each save fills: where it rises, the live streams are saved anew, once."""
+POLICY_CHANGED = "policy changed"
+"""The timestamp of the latest change of the policy."""
+POLICY_EVERYWHERE_MS = POLICY_AGE_MS + 5_000
+"""After how long every instance goes by a policy that was stored; an invocation may last so long
+after it has read the policy."""
+STORE_RETRY_S = 5.0
+"""Pause before a step of reconcile is repeated because the store was away. It asks Live, too."""
 AUDITED_ROWS = 100
 """Streams of each phase that are read each minute."""
 
@@ -247,6 +254,7 @@ class Invocation:
     def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
         differences there were. The resulting commands are sent with the rest of what is due."""
+        self.app.policies.forget()
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
         try:
@@ -255,16 +263,21 @@ class Invocation:
                 for domain in domains
             )
         finally:
-            if not only_awaited:
-                self._decide_anew()
+            self._decide_anew()
 
     def _decide_anew(self) -> None:
         """Decide anew about the live streams of each domain for which what is wanted or allowed has
         changed: the rules, the mode or a cap. A domain that there is no time for comes next time.
+
+        An instance goes by the policy before for POLICY_AGE_MS, and may withhold a start meanwhile.
+        So what is decided anew before that is decided once more after it.
         """
         app, store = self.app, self.app.store
         wanted = (app.policy.rules, self.mode, app.settings.max_concurrent)
         mark = f"{_INDEXES} {zlib.crc32(msgspec.json.encode(wanted)):08x}"
+        changed_ms = store.age_ms(POLICY_CHANGED)
+        if changed_ms is not None and changed_ms < POLICY_EVERYWHERE_MS:
+            mark += " here"
         for domain in app.policy.domains:
             name = f"decided:{domain.streaming}"
             before = store.get_text(name)
@@ -274,6 +287,14 @@ class Invocation:
             again = app.resync.decide_anew(domain.streaming, self.has_time, fills_index=is_new)
             if self._run(again):
                 store.set_text(name, mark)
+
+    def apply_policy_soon(self) -> None:
+        """Have a reconcile decide anew about what is live within a second or two, by the policy
+        that was stored just now."""
+        self.app.policies.forget()
+        self.app.store.touch(POLICY_CHANGED)
+        self._backfill_timer.note_burst()
+        self._wake_one()
 
     def read_lists_soon(self) -> None:
         """Have a reconcile read the online lists within a second or two, as in a burst: they show
@@ -377,7 +398,12 @@ class Invocation:
         """Return the steps that run beside the dispatcher, each under the name of its marks."""
         marks = StepMarks(self.app.store)
         noted = {name: marks.around(name, step) for name, step in steps.items()}
-        return SideSteps(noted, self.app.workers(), self._report_failed)
+        return SideSteps(noted, self.app.workers(), self._report_failed, self._waits_for_store)
+
+    def _waits_for_store(self) -> bool:
+        """Wait a moment for the store; return False if the time is up."""
+        self.app.wait(STORE_RETRY_S)
+        return self.has_time()
 
     def put_in_order(self) -> int:
         """Put a page of due entries in order if the store's clock was set back; return how many

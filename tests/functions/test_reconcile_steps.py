@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from shared.inbound.function_compute import InvocationFailed
 from shared.outbound.live.client import UndeliveredCallback
 from shared.protocol import Command, Published, StartAsked, StopAsked, StreamKey, Unpublished
 from shared.protocol.command_errors import Throttled
+from shared.store.contract import Watched
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, Clock
 from tests.support.callback_stage import LESSON
@@ -141,6 +142,25 @@ def test_a_run_goes_on_once_the_store_is_back(
     stage.minute()
 
     assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_what_came_up_while_the_store_was_away_is_found_as_soon_as_it_is_back(
+    stage: ReconcilingStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.listing.up[KEY] = stage.clock.now
+    watched, tries = stage.app.store.watched, list[int]()
+
+    def away_at_first(domain: str) -> Sequence[Watched]:
+        tries.append(1)
+        if len(tries) < 4:
+            raise StoreUnavailable("gone")
+        return watched(domain)
+
+    monkeypatch.setattr(stage.app.store, "watched", away_at_first)
+    answer = stage.minute()
+
+    assert (answer["differences"], answer["failed"]) == (1, [])
+    assert len(stage.logged("store.unavailable")) == 1
 
 
 # --- what cannot be stored ----------------------------------------------------------------------

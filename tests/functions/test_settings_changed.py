@@ -13,6 +13,7 @@ from shared.protocol.command_errors import Unavailable
 from shared.protocol.derived.explain import explain
 from tests.conftest import KEY, Clock
 from tests.support.reconciling import ReconcilingStage
+from tests.support.scripted_stage import Stage
 
 RECORDS = [{"match": {"app": "*"}, "on_publish": "record"}]
 
@@ -31,6 +32,17 @@ def apply(stage: ReconcilingStage, mode: str, rules: object = ()) -> None:
     policy = {"domain": domains, "rule": rules, "mode": mode}
     assert stage.app.store.put_policy(json.dumps(policy), replaces=copy.version if copy else 0)
     stage.app.policies.forget()
+
+
+def apply_over_api(stage: ReconcilingStage, mode: str, rules: object) -> None:
+    """Apply the policy as the command line does, by another instance."""
+    api = Stage(stage.database.parent, stage.clock)
+    version = api.ask("GET", "/v1/policy").json["version"]
+    domains = [{"streaming": KEY.domain, "ingest": ["push.example.com"]}]
+    policy = {"domain": domains, "rule": rules, "mode": mode}
+    body = {"policy": policy, "replaces": version}
+    assert api.ask("POST", "/v1/policy/apply", body).status == 200
+    api.store.close()
 
 
 def comes_up(stage: ReconcilingStage) -> None:
@@ -60,6 +72,39 @@ def test_what_is_live_and_wanted_starts_within_a_minute_of_acting(stage: Reconci
     stage.minute()
 
     assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_a_policy_that_is_applied_over_the_api_is_in_force_within_seconds(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "observe", RECORDS)
+    comes_up(stage)
+    stage.minute()
+    stage.clock.pass_ms(20_000)
+    apply_over_api(stage, "act", RECORDS)
+    stage.woken()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_a_stop_that_an_instance_withheld_by_the_policy_before_is_sent_within_a_minute(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "act")
+    comes_up(stage)
+    stage.happens(StartAsked("ann"))
+    apply(stage, "observe")
+    stage.minute()
+    other = ReconcilingStage(stage.database.parent, stage.clock)
+    other.app.policies.policy()
+    apply_over_api(stage, "act", ())
+    stage.woken()
+    other.happens(StopAsked("ann"))
+    other.app.store.close()
+    stage.clock.pass_ms(20_000)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY), (Command.STOP, KEY)]
 
 
 def test_it_starts_also_while_the_online_list_cannot_be_read(stage: ReconcilingStage) -> None:
