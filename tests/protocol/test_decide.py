@@ -1436,3 +1436,31 @@ def test_a_stage_that_observes_decides_everything_and_sends_nothing() -> None:
 
     assert story.sent == []
     assert Reason.OBSERVED in story.reasons
+
+
+def observes(story: Story) -> Story:
+    story.settings = replace(story.settings, observe=True)
+    return story
+
+
+def test_a_stage_that_observes_believes_the_list_that_a_recorded_publish_goes_on() -> None:
+    """It may not send the start that would show it."""
+    story = observes(recording()).passes(SECOND).unpublish(NOON - SECOND).passes(5 * SECOND)
+    assert story.phase is Phase.WAITING
+
+    story.seen(NOON)
+
+    assert (story.phase, story.sent) == (Phase.RECORDING, ["start"])
+    assert story.record.paused_since == NOON + SECOND
+
+
+def test_a_stage_that_observes_does_not_know_whether_a_later_publish_is_recorded() -> None:
+    story = observes(recording()).passes(SECOND).unpublish()
+
+    assert story.passes(5 * SECOND).seen(NOON + SECOND).phase is Phase.WAITING
+
+
+def test_a_stage_that_observes_believes_no_list_against_a_reported_pause() -> None:
+    story = observes(recording(KNOWN)).passes(SECOND).happens(PAUSED).unpublish()
+
+    assert story.passes(5 * SECOND).seen(NOON).phase is Phase.WAITING

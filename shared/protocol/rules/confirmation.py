@@ -275,14 +275,25 @@ def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
     (`is_same_publish`): so does what Live began to record in it. A start shows that in any case,
     once no pause can last."""
     confirmation, session = transition.record.confirmation, transition.record.session
-    if session is None or confirmation is None:
+    if session is None or confirmation is None or not transition.record.is_started:
         return
-    if confirmation.state is not State.MAY_GO_ON_POLLED or not transition.record.is_started:
+    goes_on = is_same_publish and _may_go_on(transition, confirmation)
+    if goes_on and transition.settings.observe:
+        _take_back_interruption(transition)
+    if confirmation.state is not State.MAY_GO_ON_POLLED:
         return
-    if is_same_publish and _may_go_on(transition, confirmation):
+    if goes_on:
         _enter(transition, confirmation, State.WAITING_OUT_PAUSE)
     elif session.state is SessionState.LIVE:
         _carry_out(transition, confirmation)
+
+
+def _take_back_interruption(transition: Transition) -> None:
+    """Believe the list that there was no interruption: a stage that observes may not send the start
+    that would show it. Live may hold the recording paused all the same, if one acts again."""
+    if transition.record.is_live and transition.record.interrupted_at is not None:
+        interrupted_at = transition.record.last_interruption
+        transition.change(interrupted_at=None, interrupted_latest_at=interrupted_at)
 
 
 def paused(transition: Transition) -> None:
