@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import requests
@@ -35,7 +36,7 @@ def main(streams: list[str]) -> int:
 
 
 def _typed(*words: str) -> dict[str, Any]:
-    """Return the exit code, and the document if one was printed."""
+    """Return the exit code, the document if one was printed, and when it was."""
     result = CliRunner().invoke(live_record, [*words, *STAGE])
     try:
         document = json.loads(result.stdout.strip().splitlines()[-1])
@@ -43,7 +44,12 @@ def _typed(*words: str) -> dict[str, Any]:
         document = None
     if isinstance(document, dict) and ("status" in document and "detail" in document):
         document = None  # a problem, not an answer
-    return {"exit": result.exit_code, "document": document, "text": result.output[-2000:]}
+    return {
+        "exit": result.exit_code,
+        "document": document,
+        "text": result.output[-2000:],
+        "at": time.time(),
+    }
 
 
 def _health() -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Compares what was answered with what the emulator knows.
 
 A stream is judged only if nothing about it has changed shortly before the question or during it.
+An answer is judged as of when it was given: on a busy machine the last one comes half a minute
+after the first, and what was right to say then must not be measured by a later clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from benchmarks.incidents.stage import Truth
@@ -24,7 +26,9 @@ STARTING_S = 20.0
 """s after which a recorded stream must not be called "not recorded yet"."""
 SLACK_S = 3.0
 UNPROVED = ("accepted", "adopted", "unproved", "unconfirmed", "in_doubt", "answer_lost")
-"""Reasons that say themselves that it may be recorded already."""
+"""Reasons that say themselves that it may be recorded already, and as well that it may not be."""
+OVERDUE_S = 60.0
+"""s by which an attempt that was announced may be late: the timer comes once a minute."""
 NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 
 
@@ -32,6 +36,7 @@ NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 class Moment:
     """One round of questions: the truth before and after it, and what was answered.
 
+    `after_at`: when the truth after it was looked up, in s since the epoch, as `said_at` of a row.
     `is_impaired`: something is wrong though every stream may be recorded, such as a store that is
     away. `not_ok`: the checks of doctor that must not be ok then.
     """
@@ -39,6 +44,7 @@ class Moment:
     at_s: float
     before: Mapping[str, Truth]
     after: Mapping[str, Truth]
+    after_at: float
     wanted: frozenset[str]
     answers: Mapping[str, Any]
     is_impaired: bool
@@ -79,19 +85,30 @@ def _rows(moment: Moment) -> Iterator[str]:
         rows = rows_of(moment.answers, surface)
         for name, truth in moment.stable():
             if rows is not None and name in rows:
-                for said in _false_of(rows[name], truth):
+                row = rows[name]
+                for said in _false_of(row, _earlier(truth, moment.after_at - row["said_at"])):
                     yield f"{surface}: {name}: {said}"
+
+
+def _earlier(truth: Truth, by_s: float) -> Truth:
+    """Return what was so of a stream `by_s` before, since when nothing about it has changed."""
+    return replace(truth, live_s=truth.live_s - by_s, recorded_s=truth.recorded_s - by_s)
 
 
 def rows_of(answers: Json, surface: str) -> dict[str, Json] | None:
     """Return the rows by stream; None if the question got no answer."""
     if surface == "why":
-        documents = {name: one["document"] for name, one in answers["why"].items()}
-        if not any(documents.values()):
-            return None
-        return {name: row for name, row in documents.items() if row}
-    document = answers[surface]["document"]
-    return document and {row["stream"]: row for row in document["recordings"]}
+        given = [(name, one) for name, one in answers["why"].items() if one["document"]]
+        return {name: _said(one["document"], one) for name, one in given} or None
+    answer: Json = answers[surface]
+    if not answer["document"]:
+        return None
+    return {row["stream"]: _said(row, answer) for row in answer["document"]["recordings"]}
+
+
+def _said(row: Json, answer: Json) -> Json:
+    """Return the row with when it was said, in s since the epoch."""
+    return {**row, "said_at": answer["at"]}
 
 
 def _false_of(row: Json, truth: Truth) -> Iterator[str]:
@@ -114,7 +131,7 @@ def _liveness(row: Json, truth: Truth) -> Iterator[str]:
     said, at = row.get("live"), row.get("live_at")
     contradicts = (said == "yes" and not truth.live) or (said == "no" and truth.live)
     if contradicts and at:
-        age_s = _age_s(at)
+        age_s = _age_s(at, row)
         if age_s + SLACK_S < truth.live_s:
             yield f"live {said} as of {age_s:.0f} s ago; not so for {truth.live_s:.0f} s"
 
@@ -182,17 +199,29 @@ def _silent_rows(surface: str, rows: Mapping[str, Json], lost: set[str]) -> Iter
 
 def _may_be(row: Json) -> bool:
     """Return True if the row says that it is recorded as far as was known some time ago, or that it
-    is being found out whether the stream is live."""
+    is being found out whether the stream is live or recorded."""
     is_old = row["phase"] == "recording" and (row.get("confirmed_ms_ago") or 0) > 0
-    return is_old or is_uncertain(row)
+    return is_old or is_uncertain(row) or is_open(row)
+
+
+def is_open(row: Json) -> bool:
+    """Return True if the row says that Live has accepted the start and shown nothing since, and
+    when another start will show whether it records.
+
+    Live's 200 is then all that anybody knows. To call the stream lost would be as false as to call
+    it recorded. This excuses no stage: health has to have a problem by then, and doctor a finding.
+    """
+    due = row.get("next_attempt_at")
+    is_unproved = row["phase"] == "starting" and row["reason"]["code"] in UNPROVED
+    return is_unproved and bool(due) and _age_s(str(due), row) < OVERDUE_S
 
 
 def is_uncertain(row: Json) -> bool:
     """Return True if the row says that nobody knows for the moment whether the stream is live."""
-    age_s = _age_s(row["live_at"]) if row.get("live_at") else UNCERTAIN_S + 1
+    age_s = _age_s(row["live_at"], row) if row.get("live_at") else UNCERTAIN_S + 1
     return row.get("live") == "unknown" and age_s < UNCERTAIN_S
 
 
-def _age_s(at: str) -> float:
-    then = datetime.fromisoformat(at.replace("Z", "+00:00"))
-    return (datetime.now(timezone.utc) - then).total_seconds()
+def _age_s(at: str, row: Json) -> float:
+    """Return how long before the row was said `at` was."""
+    return float(row["said_at"]) - datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,18 @@ def _judge(
 ) -> None:
     before = stage.watcher.look()
     answers = asked(stage)
-    after = stage.watcher.look()
+    after, after_at = stage.watcher.look(), time.time()
     is_impaired = is_broken and at_s >= incident.impaired_after_s
     not_ok = incident.not_ok if is_broken and (is_impaired or _has_no_delay(incident)) else ()
     moment = Moment(
-        at_s, before, after, frozenset(stage.wanted), answers, is_impaired, frozenset(not_ok)
+        at_s,
+        before,
+        after,
+        after_at,
+        frozenset(stage.wanted),
+        answers,
+        is_impaired,
+        frozenset(not_ok),
     )
     false, silent = judged(moment)
     if not is_broken and (wrong := _faults(answers["doctor"])):
@@ -101,9 +108,14 @@ def _judge(
     outcome.rounds += 1
     outcome.false += [f"after {at_s:.0f} s: {one}" for one in false]
     outcome.silent += [f"after {at_s:.0f} s: {one}" for one in silent]
+    _keep(f"{incident.name}-{at_s:.0f}", {"answers": answers, "false": false, "silent": silent})
+
+
+def _keep(name: str, document: object) -> None:
+    """Write a document into the folder INCIDENTS_KEEP, if there is one."""
     if os.environ.get("INCIDENTS_KEEP"):
-        kept = Path(os.environ["INCIDENTS_KEEP"]) / f"{incident.name}-{at_s:.0f}.json"
-        kept.write_text(json.dumps({"answers": answers, "false": false, "silent": silent}))
+        kept = Path(os.environ["INCIDENTS_KEEP"]) / f"{name}.json"
+        kept.write_text(json.dumps(document))
 
 
 def _has_no_delay(incident: Incident) -> bool:
@@ -128,18 +140,24 @@ def asked(stage: IncidentStage) -> dict[str, Any]:
 
 
 def _recover(outcome: Outcome, stage: IncidentStage) -> None:
-    outcome.recovered_s = stage.await_recorded(RECOVERS_S)
-    if outcome.recovered_s is None:
-        rows = rows_of(asked(stage), "list") or {}
-        late = stage.unrecorded()
+    """Wait until the last stream is recorded, and note for how long, counted from the end of the
+    incident also where somebody was asked in between."""
+    ended = time.monotonic()
+    if stage.await_recorded(RECOVERS_S) is None:
+        late, answers = stage.unrecorded(), asked(stage)
+        rows = rows_of(answers, "list") or {}
+        late = {name: lost_s for name, lost_s in late.items() if name in stage.unrecorded()}
+        _keep(f"{outcome.incident}-late", {"answers": answers, "late": late})
         outcome.next_attempt_told = all(_is_planned(rows.get(name)) for name in late)
-        outcome.recovered_s = stage.await_recorded(AT_MOST_S)
+        if stage.await_recorded(AT_MOST_S) is None:
+            return
+    outcome.recovered_s = round(time.monotonic() - ended, 1)
 
 
 def _is_planned(row: Mapping[str, Any] | None) -> bool:
     """Return True if the row says when it is tried again, and that is not long past."""
     at = (row or {}).get("next_attempt_at")
-    if not at:
-        return bool(row) and row is not None and row["phase"] == "starting"
-    due = datetime.fromisoformat(at.replace("Z", "+00:00"))
-    return (datetime.now(timezone.utc) - due).total_seconds() < RECOVERS_S
+    if not at or row is None:
+        return False
+    due = datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+    return float(row["said_at"]) - due < RECOVERS_S

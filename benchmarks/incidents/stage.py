@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,6 +152,11 @@ class IncidentStage:
             if name in self.wanted and truth.live and not truth.recorded
         }
 
+    def is_all_known(self) -> bool:
+        """Return True if the stage itself says of every wanted stream that it is recorded."""
+        phases = self.api.health().get("phases") or {}
+        return bool(phases.get("recording", 0) >= len(self.wanted))
+
     def await_recorded(self, within_s: float) -> float | None:
         """Return after how many s all that is wanted and live is recorded; None if it is not."""
         began = time.monotonic()
@@ -219,13 +224,24 @@ def _filled(stage: IncidentStage) -> IncidentStage:
     stage.publish(*stage.names, wait=True)
     if stage.await_recorded(SETTLED_S) is None:
         raise TimeoutError(f"not recorded within {SETTLED_S:g} s: {stage.unrecorded()}")
-    time.sleep(CONFIRMED_S)
+    if not wait_until(stage.is_all_known, SETTLED_S):
+        raise TimeoutError(f"recorded, and the stage does not say so within {SETTLED_S:g} s")
     return stage
+
+
+def wait_until(is_so: Callable[[], bool], within_s: float) -> bool:
+    """Return True once it is so, False if it is not within so many s."""
+    until = time.monotonic() + within_s
+    while not is_so():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def fire_timer(stack: Stack, *, wait: bool = True) -> None:
     requests.post(f"{stack.fc}/_fc/timer/reconcile", json={"wait": wait}, timeout=120)
 
 
-SETTLED_S, CONFIRMED_S = 120.0, 6.0
+SETTLED_S = 120.0
 """s for all streams to be recorded at first, and for Live's reports of that to arrive."""
