@@ -11,6 +11,7 @@ from shared.protocol import (
     CancelDelayAsked,
     Command,
     Phase,
+    Reason,
     RecordFailed,
     Reported,
     RestartAsked,
@@ -27,6 +28,7 @@ from shared.protocol.command_errors import (
     StreamNotLive,
     Throttled,
 )
+from shared.protocol.derived.explain import explain
 from shared.protocol.derived.wrong import UNPROVED_MS, wrong_since
 from tests.conftest import NOON
 from tests.explorer.rules import RULES
@@ -167,6 +169,14 @@ def test_a_start_that_live_accepts_again_shows_that_nothing_was_recorded_since_t
 
     assert wrong_since(story.record) == NOON
     assert wrong_since(story.confirm().record) is None
+
+
+def test_a_refused_start_leaves_an_adopted_one_unproved_and_says_why() -> None:
+    story = adopted().passes(5 * SECOND).unpublish().passes(6 * SECOND).seen(NOON)
+    story.answer(NoRecordConfig("CodeConfigNotFound"))
+
+    assert story.phase is Phase.WAITING
+    assert explain(story.record, story.now, story.settings).code is Reason.NO_RECORD_CONFIG
 
 
 def test_another_start_or_restart_that_live_accepts_shows_nothing_of_the_one_before() -> None:

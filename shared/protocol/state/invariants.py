@@ -275,14 +275,17 @@ def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
 
 
 def unproved_implies_check(record: StreamRecord) -> bool:
-    """A start that may have found a paused recording is checked, or something is sent for it."""
-    confirmation, session = record.confirmation, record.session
+    """A start that may have found a paused recording is checked, or something is sent for it, or
+    Live has refused another start since."""
+    confirmation, session, answer = record.confirmation, record.session, record.answer
     if confirmation is None or session is None or session.state is not SessionState.LIVE:
         return True
     if confirmation.source is not StartSource.ADOPTED or not record.is_started:
         return True
     is_unproved = confirmation.state is ConfirmationState.UNCONFIRMED and not confirmation.repeated
-    return not is_unproved or record.pending is not None or record.flight is not None
+    under_way = record.pending is not None or record.flight is not None
+    is_refused = answer is not None and answer.reason is not Reason.ADOPTED
+    return not is_unproved or under_way or is_refused
 
 
 def denied_implies_under_way(record: StreamRecord) -> bool:
