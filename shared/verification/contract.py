@@ -25,8 +25,8 @@ frame and the last frame's own length are counted by one and not by the other.""
 class FileOutcome(str, Enum):
     """The verdict on a file.
 
-    TRUNCATED: it plays up to a point, and there it was cut off. UNPLAYABLE: nothing of it plays,
-    or its structure is broken. UNKNOWN: nothing can be said of it, or not yet.
+    TRUNCATED: it is not whole; a part of it plays. UNPLAYABLE: its pictures or its sound cannot be
+    played at all. UNKNOWN: nothing can be said of it, or not yet.
     """
 
     VERIFIED = "verified"

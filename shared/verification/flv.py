@@ -149,14 +149,15 @@ def judge_flv(file: Ranges) -> Steps[Media]:
 
 
 def _walk(head: bytes, begin: int, size: int, tags: _Tags) -> Evidence | None:
-    """Note the tags that begin in the head; return where the file breaks off, if it does."""
+    """Note the tags that begin in the head; return where the file breaks off, if it does.
+    A decoder may find the next tag behind a broken one; what lies between is lost all the same."""
     at = begin
     while at < len(head):
         header = head[at : at + _TAG_HEADER_BYTES]
         if len(header) < _TAG_HEADER_BYTES:
             return _inside(at, 0) if len(head) == size else None
         if not _is_tag(header):
-            raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.BROKEN_STRUCTURE, at_byte=at)
+            return evidence(EvidenceCode.BROKEN_STRUCTURE, at_byte=at)
         body, end = at + _TAG_HEADER_BYTES, at + _TAG_HEADER_BYTES + _body_bytes(header)
         if end > size:
             return _inside(at, end - size)
@@ -171,7 +172,8 @@ def _inside(at: int, missing: int) -> Evidence:
 
 def _check_decodable(tags: _Tags, cut: Evidence | None) -> None:
     """Raise Concluded if a player could not begin with what the head holds."""
-    if not tags.begun:
+    announced = [track for track in tags.tracks.values() if track.has_config]
+    if not tags.begun or any(track.first is None for track in announced):
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_FRAMES)
     if not all(map(_has_config, tags.begun)):
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_DECODER_CONFIG)
@@ -212,7 +214,7 @@ def _broken_tail(found: list[tuple[int, int, bytes]], size: int, at: int) -> Con
     if not found:
         numbers = {"at_byte": size, "missing_bytes": 0}
         return Concluded(FileOutcome.TRUNCATED, EvidenceCode.ENDS_INSIDE, **numbers)
-    return Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.BROKEN_STRUCTURE, at_byte=at)
+    return Concluded(FileOutcome.TRUNCATED, EvidenceCode.BROKEN_STRUCTURE, at_byte=at)
 
 
 def _media(head: _Tags, tail: _Tags) -> Media:

@@ -22,6 +22,9 @@ _HEADER_BYTES, _LONG_HEADER_BYTES = 8, 16
 _TABLE_HEAD_BYTES = 8
 """Version, flags and the entry count, before the entries of a table."""
 _BEGINNINGS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"pnot"})
+_FIRST_CHUNK = b"\0\0\0\1"
+"""The number of the first chunk, with which the table of chunks (stsc) begins."""
+_TABLES = (b"stsd", b"stts", b"stsc", b"stsz")
 _WITH_CONFIG = {b"avc1": b"avcC", b"avc3": b"avcC", b"hvc1": b"hvcC", b"hev1": b"hvcC"}
 
 
@@ -47,26 +50,31 @@ def judge_mp4(file: Ranges) -> Steps[Media]:
     if start[4:8] not in _BEGINNINGS:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)
     top = yield from _boxes(file, 0, file.size)
-    if b"moov" not in top:
-        code = EvidenceCode.FRAGMENTED if b"moof" in top else EvidenceCode.NO_INDEX
-        raise Concluded(FileOutcome.UNPLAYABLE, code)
+    _check_begun(top)
     moov = top[b"moov"][0]
-    if moov.end > file.size:
-        raise _cut(FileOutcome.UNPLAYABLE, moov, file.size)
-    inside = yield from _boxes(file, moov.body, moov.end)
+    inside = yield from _boxes(file, moov.body, min(moov.end, file.size))
     if b"mvex" in inside:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.FRAGMENTED)
     durations = []
     for track in inside.get(b"trak", [])[:MAX_TRACKS]:
-        durations.append((yield from _judge_track(file, track)))  # noqa: PERF401 - a comprehension cannot yield
+        durations.append((yield from _judge_track(file, track, top[b"mdat"])))  # noqa: PERF401 - a comprehension cannot yield
     if not any(durations):
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SAMPLES)
-    _check_media(top, file.size)
+    _check_whole(top, file.size)
     return Media(max(durations))
 
 
+def _check_begun(top: Boxes) -> None:
+    """Raise Concluded unless there is an index, and media, whole or not."""
+    if b"moof" in top:
+        raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.FRAGMENTED)
+    for kind, code in ((b"moov", EvidenceCode.NO_INDEX), (b"mdat", EvidenceCode.NO_FRAMES)):
+        if kind not in top:
+            raise Concluded(FileOutcome.UNPLAYABLE, code)
+
+
 def _boxes(file: Ranges, start: int, stop: int) -> Steps[Boxes]:
-    """Return the boxes from `start` to `stop` by their kind; raise Concluded if one is none."""
+    """Return the boxes from `start` to `stop` by their kind, up to the first that is none."""
     found: Boxes = {}
     at = start
     for _ in range(MAX_BOXES):
@@ -74,38 +82,31 @@ def _boxes(file: Ranges, start: int, stop: int) -> Steps[Boxes]:
         if len(header) < _HEADER_BYTES:
             break
         box = _box(header, at, stop)
+        if box is None:
+            break
         found.setdefault(box.kind, []).append(box)
         at = box.end
     return found
 
 
-def _box(header: bytes, at: int, stop: int) -> Box:
+def _box(header: bytes, at: int, stop: int) -> Box | None:
     size, kind, body = int.from_bytes(header[:4], "big"), header[4:8], at + _HEADER_BYTES
     if size == 1 and len(header) == _LONG_HEADER_BYTES:
         size, body = int.from_bytes(header[8:], "big"), at + _LONG_HEADER_BYTES
     elif size == 0:
         size = stop - at  # the box reaches to the end
-    if at + size < body:
-        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.BROKEN_STRUCTURE, at_byte=at)
-    return Box(kind, at, body, at + size)
+    return Box(kind, at, body, at + size) if at + size >= body else None
 
 
-def _check_media(top: Boxes, size: int) -> None:
-    """Raise Concluded unless the media is there, and to its end."""
-    media = top.get(b"mdat", [])
-    if not media:
-        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_FRAMES)
-    for box in media:
+def _check_whole(top: Boxes, size: int) -> None:
+    """Raise Concluded unless the media and the index are there, and to their ends."""
+    for box in (*top[b"mdat"], top[b"moov"][0]):
         if box.end > size:
-            raise _cut(FileOutcome.TRUNCATED, box, size)
+            numbers = {"at_byte": box.at, "missing_bytes": box.end - size}
+            raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.ENDS_INSIDE, **numbers)
 
 
-def _cut(outcome: FileOutcome, box: Box, size: int) -> Concluded:
-    numbers = {"at_byte": box.at, "missing_bytes": box.end - size}
-    return Concluded(outcome, EvidenceCode.ENDS_INSIDE, **numbers)
-
-
-def _judge_track(file: Ranges, track: Box) -> Steps[int]:
+def _judge_track(file: Ranges, track: Box, frames: list[Box]) -> Steps[int]:
     """Return the duration of a track in ms, 0 for one that is neither sound nor pictures."""
     media = yield from _inside(file, track, b"mdia")
     handler = yield from _content(file, media, b"hdlr", 12)
@@ -113,8 +114,10 @@ def _judge_track(file: Ranges, track: Box) -> Steps[int]:
         return 0
     information = media.get(b"minf", [])
     table = (yield from _inside(file, information[0], b"stbl")) if information else {}
+    if any(kind not in table or table[kind][0].end > file.size for kind in _TABLES):
+        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SAMPLES)
     yield from _check_description(file, table)
-    yield from _check_chunks(file, table)
+    yield from _check_chunks(file, table, frames)
     timescale, duration = yield from _own_duration(file, media)
     summed = yield from _sum_of_times(file, table)
     ticks = duration if summed is None else summed
@@ -148,14 +151,17 @@ def _check_description(file: Ranges, table: Boxes) -> Steps[None]:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_DECODER_CONFIG)
 
 
-def _check_chunks(file: Ranges, table: Boxes) -> Steps[None]:
-    """Raise Concluded if there are no samples, or if they lie beyond the end of the file."""
+def _check_chunks(file: Ranges, table: Boxes, frames: list[Box]) -> Steps[None]:
+    """Raise Concluded unless the samples lie in the media, and before the end of the file."""
     sizes = yield from _content(file, table, b"stsz", 12)
+    runs = yield from _content(file, table, b"stsc", _TABLE_HEAD_BYTES + 4)
     wide = b"co64" in table
     kind, width = (b"co64", 8) if wide else (b"stco", 4)
     head = yield from _content(file, table, kind, _TABLE_HEAD_BYTES + width)
     count = int.from_bytes(head[4:_TABLE_HEAD_BYTES], "big")
-    if not count or not int.from_bytes(sizes[8:12], "big"):
+    is_mapped = runs[_TABLE_HEAD_BYTES:] == _FIRST_CHUNK
+    has_samples = count > 0 and int.from_bytes(sizes[8:12], "big") > 0 and is_mapped
+    if not has_samples or table[kind][0].end > file.size:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SAMPLES)
     box = table[kind][0]
     last = yield from file.read(box.body + _TABLE_HEAD_BYTES + (count - 1) * width, width)
@@ -167,6 +173,8 @@ def _check_chunks(file: Ranges, table: Boxes) -> Steps[None]:
         if at >= file.size:
             numbers = {"at_byte": file.size, "missing_bytes": at - file.size}
             raise Concluded(outcome, EvidenceCode.ENDS_INSIDE, **numbers)
+        if not any(box.body <= at < box.end for box in frames):
+            raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.BROKEN_STRUCTURE, at_byte=box.at)
 
 
 def _own_duration(file: Ranges, media: Boxes) -> Steps[tuple[int, int]]:
@@ -179,12 +187,12 @@ def _own_duration(file: Ranges, media: Boxes) -> Steps[tuple[int, int]]:
 
 def _sum_of_times(file: Ranges, table: Boxes) -> Steps[int | None]:
     """Return the duration of all samples in ticks; None if the table is too large to sum."""
-    if b"stts" not in table:
-        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SAMPLES)
     box = table[b"stts"][0]
     if box.bytes > MAX_STTS_BYTES:
         return None
-    entries = (yield from file.read(box.body, box.bytes))[_TABLE_HEAD_BYTES:]
+    table_bytes = yield from file.read(box.body, box.bytes)
+    count = int.from_bytes(table_bytes[4:_TABLE_HEAD_BYTES], "big")
+    entries = table_bytes[_TABLE_HEAD_BYTES : _TABLE_HEAD_BYTES + 8 * count]
     numbers = [int.from_bytes(entries[at : at + 4], "big") for at in range(0, len(entries) - 3, 4)]
     if not numbers:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SAMPLES)

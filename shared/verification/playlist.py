@@ -30,10 +30,10 @@ _NOT_JUDGED = ("#EXT-X-STREAM-INF", "#EXT-X-MAP", "#EXT-X-BYTERANGE", "#EXT-X-KE
 
 class _Playlist:
     def __init__(self, text: str) -> None:
-        lines = [line.strip() for line in text.splitlines()]
+        before, self.end, _ = text.partition("#EXT-X-ENDLIST")
+        lines = [line.strip() for line in before.splitlines()]
         self.is_one = bool(lines) and lines[0].lstrip("\ufeff").startswith("#EXTM3U")
         self.is_judged = not any(line.startswith(_NOT_JUDGED) for line in lines)
-        self.is_ended = "#EXT-X-ENDLIST" in lines
         self.is_continuous = "#EXT-X-DISCONTINUITY" not in lines
         self.names = [line for line in lines if line and not line.startswith("#")]
         found = filter(None, map(_DURATION.fullmatch, lines))
@@ -51,7 +51,7 @@ def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps
     span = yield from _check_ends(first, last, len(uris))
     checked = min(len(uris), CHECKED_SEGMENTS)
     notes = {"segments": len(uris), "checked": checked}
-    if not playlist.is_ended:
+    if not playlist.end:
         raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
     if playlist.is_continuous and abs(span - playlist.duration_ms) > DURATION_TOLERANCE_MS:
         numbers = {"duration_ms": playlist.duration_ms, "span_ms": span}
@@ -86,18 +86,22 @@ def _segment_uri(playlist: str, name: str, bucket: str, number: int) -> str:
 
 
 def _check_sizes(limits: Limits, uris: list[str]) -> Steps[tuple[Ranges, Ranges]]:
-    """Return the first and the last segment; raise Concluded if one is absent or empty."""
+    """Return the first and the last segment; raise Concluded if one is absent, empty or no
+    number of packets."""
     sizes = []
     for n in _spaced(len(uris)):
         sizes.append((n, (yield from limits.size_of(uris[n]))))  # noqa: PERF401 - as in mp4.py
     numbers = {"segments": len(uris)}
     absent = [n + 1 for n, size in sizes if size is None]
+    cut = [(n, size) for n, size in sizes if (size or 0) % PACKET_BYTES]
     empty = [n + 1 for n, size in sizes if size == 0]
     if len(absent) == len(sizes):
         raise Concluded(FileOutcome.MISSING, EvidenceCode.SEGMENT_ABSENT, segment=1, **numbers)
     if absent:
         numbers["segment"] = absent[0]
         raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.SEGMENT_ABSENT, **numbers)
+    if cut:
+        raise _broken(cut[0][0] + 1, len(uris), cut[0][1] or 0, plays=True)
     if empty:
         numbers["segment"] = empty[0]
         outcome = FileOutcome.UNPLAYABLE if len(empty) == len(sizes) else FileOutcome.TRUNCATED
@@ -121,8 +125,6 @@ def _check_ends(first: Ranges, last: Ranges, count: int) -> Steps[int]:
         raise _broken(1, count, head.broken_at or 0, plays=bool(head.broken_at) or count > 1)
     if not head.has_tables:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_PROGRAM)
-    if last.size % PACKET_BYTES:
-        raise _broken(count, count, last.size - last.size % PACKET_BYTES, plays=True)
     start = max(last.size - TAIL_PACKETS * PACKET_BYTES, 0)
     tail = Packets((yield from last.read(start, last.size - start)))
     if tail.broken_at is not None:

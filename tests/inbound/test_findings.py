@@ -37,7 +37,7 @@ def test_both_languages_name_the_same_numbers(code: EvidenceCode) -> None:
 
 
 def test_a_verdict_reads_as_a_sentence() -> None:
-    verdict = MemoryBucket(samples()[FLV]).judge(ExpectedFile(FLV, 60_000))
+    verdict = MemoryBucket(samples()[FLV].objects).judge(ExpectedFile(FLV, 60_000))
     found = verdict.evidence[0]
 
     assert outcome_text(verdict.outcome.value) == "The file is shorter or longer than reported"

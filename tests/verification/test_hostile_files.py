@@ -59,7 +59,7 @@ def test_a_damaged_file_has_a_verdict(
     others: list[tuple[float, int, bytes]],
     duration_ms: int | None,
 ) -> None:
-    whole = samples()[name]
+    whole = samples()[name].objects
     objects = {uri: edited(data, changes if uri == name else others) for uri, data in whole.items()}
     bucket = MemoryBucket(objects)
 

@@ -25,16 +25,20 @@ Damage = Callable[[bytes], bytes]
 
 
 def judged(
-    name: str, changed: Mapping[str, bytes | None] | None = None, duration_ms: int | None = 4_000
+    name: str,
+    changed: Mapping[str, bytes | None] | None = None,
+    duration_ms: int | None = DURATION_MS,
 ) -> Verdict:
     """Judge a sample. `changed` are objects with other contents, None for absent ones."""
-    objects = {**samples()[name], **(changed or {})}
+    objects = {**samples()[name].objects, **(changed or {})}
     there = {uri: data for uri, data in objects.items() if data is not None}
     return MemoryBucket(there).judge(ExpectedFile(name, duration_ms))
 
 
 def damaged(name: str, damage: Damage) -> Verdict:
-    return MemoryBucket({name: damage(samples()[name][name])}).judge(ExpectedFile(name, 4_000))
+    return MemoryBucket({name: damage(samples()[name].objects[name])}).judge(
+        ExpectedFile(name, 4_000)
+    )
 
 
 def found(verdict: Verdict) -> tuple[FileOutcome, EvidenceCode]:
@@ -43,11 +47,11 @@ def found(verdict: Verdict) -> tuple[FileOutcome, EvidenceCode]:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_whole_file_is_verified_within_the_limits(name: str) -> None:
-    bucket = MemoryBucket(samples()[name])
+    bucket = MemoryBucket(samples()[name].objects)
     verdict = bucket.judge(ExpectedFile(name, DURATION_MS))
 
     assert verdict.outcome is FileOutcome.VERIFIED
-    assert verdict.size_bytes == len(samples()[name][name])
+    assert verdict.size_bytes == len(samples()[name].objects[name])
     assert abs((verdict.duration_ms or 0) - DURATION_MS) < 200
     assert bucket.read_bytes <= MAX_BYTES
     assert len(bucket.requests) <= MAX_REQUESTS
@@ -76,7 +80,7 @@ def test_an_object_that_is_not_there_may_still_come(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_refusal_is_no_verdict(name: str) -> None:
-    bucket = MemoryBucket(samples()[name], denied={name})
+    bucket = MemoryBucket(samples()[name].objects, denied={name})
     verdict = bucket.judge(ExpectedFile(name))
     assert found(verdict) == (FileOutcome.UNKNOWN, EvidenceCode.ACCESS_DENIED)
     assert not verdict.is_final
@@ -112,8 +116,8 @@ DAMAGES: dict[str, tuple[str, Damage, FileOutcome, EvidenceCode]] = {
     ),
     "FLV with a tag of no known kind": (
         FLV,
-        lambda data: data[:13] + b"\x07" + data[14:],
-        FileOutcome.UNPLAYABLE,
+        lambda data: data[:-1_700] + bytes(1_700),
+        FileOutcome.TRUNCATED,
         EvidenceCode.BROKEN_STRUCTURE,
     ),
     "FLV without the config of its pictures": (
@@ -136,9 +140,9 @@ DAMAGES: dict[str, tuple[str, Damage, FileOutcome, EvidenceCode]] = {
     ),
     "MP4 cut in its index": (
         MP4,
-        lambda data: data[: moov_at(data) + 100],
+        lambda data: data[: moov_at(data) + 200],
         FileOutcome.UNPLAYABLE,
-        EvidenceCode.ENDS_INSIDE,
+        EvidenceCode.NO_SAMPLES,
     ),
     "MP4 cut in the media after its index": (
         FAST_MP4,
@@ -191,7 +195,7 @@ def test_a_segment_that_is_absent_or_broken_is_found(fault: str) -> None:
 
 
 def playlist(old: bytes, new: bytes) -> Verdict:
-    objects = {**samples()[M3U8], M3U8: samples()[M3U8][M3U8].replace(old, new)}
+    objects = {**samples()[M3U8].objects, M3U8: samples()[M3U8].objects[M3U8].replace(old, new)}
     return MemoryBucket(objects).judge(ExpectedFile(M3U8, DURATION_MS, bucket="films"))
 
 
@@ -240,10 +244,10 @@ def test_other_files_are_not_judged(uri: str, code: str) -> None:
 
 def test_a_file_smaller_than_reported_is_truncated() -> None:
     expected = ExpectedFile(FLV, DURATION_MS, size_bytes=80_000)
-    verdict = MemoryBucket(samples()[FLV]).judge(expected)
+    verdict = MemoryBucket(samples()[FLV].objects).judge(expected)
     assert found(verdict) == (FileOutcome.TRUNCATED, EvidenceCode.SMALLER_THAN_REPORTED)
 
-    larger = MemoryBucket(samples()[FLV]).judge(replace(expected, size_bytes=70_000))
+    larger = MemoryBucket(samples()[FLV].objects).judge(replace(expected, size_bytes=70_000))
     assert found(larger) == (FileOutcome.VERIFIED, EvidenceCode.LARGER_THAN_REPORTED)
 
 
