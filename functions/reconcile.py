@@ -53,6 +53,8 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
         steps = {}
     dispatcher, side_steps = invocation.dispatcher(options), invocation.side_steps(steps)
     done = dispatcher.run(invocation.app.workers(), invocation.has_time, side_steps)
+    if isinstance(trigger, TimerEvent):
+        invocation.send_heartbeat()
     return _answer(done, side_steps)
 
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from shared.config.values import secrets_of_url
+
 HIDDEN = "[hidden]"
 _OURS = "LIVE_RECORD_"
 _LEAST_CHARS_OF_OURS, _LEAST_CHARS = 4, 8
@@ -22,7 +24,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GAP = r"(?:\s|\\+[nrt\n])*"
 """Whatever a printer may put between two characters of a value: it folds and indents."""
 _NAMED = re.compile(
-    r"(LIVE_RECORD_\w*(?:KEYS?|TOKENS?|STORE)"
+    r"(LIVE_RECORD_\w*(?:KEYS?|TOKENS?|STORE|HEARTBEAT_URL)"
     r"|\w*(?:secret|password|security_?token|private_?key|credentials?|authorization|devs_key))"
     r"(['\"\\]*\s*[:=]).*",
     re.IGNORECASE,
@@ -51,6 +53,8 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
             least = _LEAST_CHARS_OF_OURS if name.startswith(_OURS) else _LEAST_CHARS
             parts = (part.strip() for part in _parts(value))
             yield from (part for part in parts if len(part) >= least)
+        if name == f"{_OURS}HEARTBEAT_URL":
+            yield from secrets_of_url(value.strip())
 
 
 def _parts(value: str) -> Iterator[str]:

@@ -26,6 +26,8 @@ CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
 """A callback is rejected when the clocks differ by 5 minutes (docs/platform/live.md §3)."""
 RECENT_MS = 3_600_000
 """A failed forwarding of a callback is reported for this time."""
+HEARTBEAT_MS = 180_000
+"""Older heartbeats, answered or lost, say nothing of the present: one is due each minute."""
 CALLBACK_S, STREAM_CALLBACKS = 0.1, 2
 """The time of an instance for one callback, and the number of callbacks of a publish."""
 ROLE = grant_command("record-command", "ToRole --RoleName live-record-record-command")
@@ -107,6 +109,20 @@ RELAY_LOST = warning(
     N_(
         "a callback did not reach its previous receiver, {age} ago. Check that the addresses of"
         " forward_to answer"
+    ),
+)
+HEARTBEAT_LOST = warning(
+    "heartbeat.lost",
+    N_(
+        "the monitor of LIVE_RECORD_HEARTBEAT_URL did not answer the last heartbeat, {age} ago. The"
+        " log of reconcile (heartbeat.lost) says why"
+    ),
+)
+NO_HEARTBEAT = nothing(
+    "heartbeat.none",
+    N_(
+        "no monitor gets a heartbeat, so nobody is alerted if the timer or the store stops. Set"
+        " LIVE_RECORD_HEARTBEAT_URL to the address of one"
     ),
 )
 NO_FORWARDS = nothing("relay.none", N_("the policy forwards no callbacks"))
@@ -325,6 +341,17 @@ def relay(snapshot: Snapshot) -> Findings:
         yield RELAY_LOST.found(age=written(lost))
 
 
+def heartbeat(snapshot: Snapshot) -> Findings:
+    if isinstance(snapshot.health, Unread):
+        return
+    names = ("heartbeat_ms_ago", "heartbeat_lost_ms_ago")
+    sent, lost = (snapshot.health.get(name) for name in names)
+    if lost is not None and lost < min(HEARTBEAT_MS, sent or HEARTBEAT_MS):
+        yield HEARTBEAT_LOST.found(age=written(lost))
+    elif sent is None or sent > HEARTBEAT_MS:
+        yield NO_HEARTBEAT.found()
+
+
 def secrets(snapshot: Snapshot) -> Findings:
     without = {
         "stream_keys": "LIVE_RECORD_STREAM_KEYS",
@@ -460,6 +487,13 @@ CHECKS = (
         N_("callbacks reach their previous receivers"),
         relay,
         ("health", "policy"),
+        OF_STORE,
+    ),
+    Check(
+        "heartbeat",
+        N_("a monitor gets a heartbeat from each run of the timer"),
+        heartbeat,
+        ("health",),
         OF_STORE,
     ),
     Check(

@@ -430,6 +430,14 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
             " or for good; null: never. To the minute"
         ),
     ] = UNSET
+    heartbeat_ms_ago: Annotated[
+        Count | UnsetType | None,
+        Meta(description="when the monitor last answered a heartbeat; null: never"),
+    ] = UNSET
+    heartbeat_lost_ms_ago: Annotated[
+        Count | UnsetType | None,
+        Meta(description="when it last did not; null: never"),
+    ] = UNSET
     phases: Annotated[
         PhaseCounts | UnsetType,
         Meta(

@@ -33,7 +33,13 @@ from functions.record_command.answers import (
 from functions.record_command.representations import phase_counts
 from functions.record_command.routes import ApiRequest
 from shared.config import mode_of
-from shared.config.policy_cache import OTHER_STAGE, RELAY_LOST, WAKE_LOST
+from shared.config.policy_cache import (
+    HEARTBEAT,
+    HEARTBEAT_LOST,
+    OTHER_STAGE,
+    RELAY_LOST,
+    WAKE_LOST,
+)
 from shared.engine.step_marks import (
     DRAIN,
     REPLAY,
@@ -381,6 +387,8 @@ def _with_figures(view: HealthView, facts: Facts) -> HealthView:
         oldest_due_ms=facts.queue.oldest,
         rate_limit=RateLimitView(rate=use.rate, used=round(use.used, 2), ahead_ms=round(use.ahead)),
         relay_lost_ms_ago=facts.ages.get(RELAY_LOST),
+        heartbeat_ms_ago=facts.ages.get(HEARTBEAT),
+        heartbeat_lost_ms_ago=facts.ages.get(HEARTBEAT_LOST),
         phases=phase_counts(phases),
         not_recorded=facts.not_recorded,
     )

@@ -23,6 +23,8 @@ RELAY_LOST = "relay lost"
 """The timestamp of the latest callback that its previous receiver did not get."""
 WAKE_LOST = "wake lost"
 """The timestamp of the latest wake-up call that did not reach reconcile."""
+HEARTBEAT, HEARTBEAT_LOST = "heartbeat", "heartbeat lost"
+"""The timestamps of the latest heartbeat that was answered, and of the latest that was not."""
 OTHER_STAGE = "other stage acts"
 """The timestamp of the latest callback that another acting stage has forwarded to this one, while
 this one acts too."""
@@ -127,6 +129,10 @@ class DomainCapabilities:
     def record_lost_wake(self) -> None:
         """Remember that a wake-up call was lost."""
         self._note(WAKE_LOST)
+
+    def record_heartbeat(self, *, lost: bool) -> None:
+        """Remember that a heartbeat was answered, or that it was `lost`."""
+        self._touch(HEARTBEAT_LOST if lost else HEARTBEAT)
 
     def record_other_stage(self) -> None:
         """Remember that another stage acts on the same streams."""

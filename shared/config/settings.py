@@ -52,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     wake_key: str
     relay_url: str
     forward_hosts: tuple[str, ...]
+    heartbeat_url: str
     files_url: str
     bucket: str
     oss_endpoint: str
@@ -110,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def secrets(self) -> tuple[str, ...]:
         """Return the secrets that no log may show, wherever they occur."""
         own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
+        own = (*own, *values.secrets_of_url(self.heartbeat_url))
         keys = (*self.stream_keys, *self.record_keys, *self.all_path_tokens, *own)
         return tuple(key for key in keys if key)
 
@@ -182,6 +184,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         wake_key=read.take("WAKE_KEY", values.own_key),
         relay_url=read.take("RELAY_URL", values.url),
         forward_hosts=read.take("FORWARD_HOSTS", values.hosts),
+        heartbeat_url=read.take("HEARTBEAT_URL", values.url),
         files_url=read.take("FILES_URL", values.url),
         bucket=read.take("BUCKET", values.bucket),
         oss_endpoint=oss_endpoint,
@@ -239,6 +242,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
         "OSS_ENDPOINT": settings.oss_protocol,
         "WAKE_URL": settings.wake_url.partition("://")[0],
         "RELAY_URL": settings.relay_url.partition("://")[0],
+        "HEARTBEAT_URL": settings.heartbeat_url.partition("://")[0],
     }
     for name in (name for name, protocol in protocols.items() if protocol.lower() == "http"):
         yield _fault(name, f"http is for the stage {DEV} in the emulator alone: use https")

@@ -146,6 +146,19 @@ def url(text: str) -> str:
     return text
 
 
+def secrets_of_url(text: str) -> tuple[str, ...]:
+    """Return what may not be shown of a URL whose path or query is its secret: the parts that are
+    long enough, and by themselves those that are no plain words."""
+    url = urlsplit(text)
+    parts = (text, url.path, url.query, url.password or "")
+    unguessable = re.findall(r"(?=[a-z_-]*[0-9A-Z])[\w-]{8,}", f"{url.path}/{url.query}")
+    return tuple(part for part in (*parts, *unguessable) if len(part) >= _SECRET_CHARS)
+
+
+_SECRET_CHARS = 8
+"""A shorter part of a URL, such as `/ping`, is no secret, and would be redacted everywhere."""
+
+
 def mode(text: str) -> Mode:
     if text not in {mode.value for mode in Mode}:
         raise ValueError("write act or observe")

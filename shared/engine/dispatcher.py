@@ -68,6 +68,7 @@ class Dispatcher:
         self._workers: Workers | None = None
         self._side_steps: SideSteps | None = None
         self.running = 0
+        self.rounds = 0
         self._done = 0
         self._stay_ms = SOON_MS
         self._error: BaseException | None = None
@@ -77,7 +78,7 @@ class Dispatcher:
         successor for what there is no time for. Raise StoreUnavailable if the store never answered.
         """
         self._has_time, self._side_steps = has_time, side_steps
-        done = rounds = 0
+        done = self.rounds = 0
         failure: StoreUnavailable | None = None
         due_in_ms: int | None = 0
         with side_steps:
@@ -86,13 +87,13 @@ class Dispatcher:
                 try:
                     done += self._run_round(workers, side_steps)
                     due_in_ms = self._queue.next_due()
-                    rounds += 1
+                    self.rounds += 1
                 except StoreUnavailable as error:  # noqa: PERF203 - each round is seconds long
                     failure = error
                     self._report("store.unavailable", error)
                     self._wait(STORE_PAUSE_S)
         failure = failure or side_steps.unavailable
-        if failure is not None and not rounds:
+        if failure is not None and not self.rounds:
             raise failure
         if not has_time() and _is_soon(due_in_ms):
             self._wake()

@@ -19,6 +19,7 @@ from shared.engine.worker_lease import WorkerLease
 from shared.engine.workers import Workers
 from shared.invocation.process_life import ProcessLife
 from shared.logs import Log
+from shared.outbound.heartbeat import Heartbeat
 from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
@@ -50,6 +51,7 @@ class App(Struct, frozen=True):
     wake: Wake
     relay: Relay
     tally: Tally
+    heartbeat: Heartbeat
     log: Log
     clock: Clock
     monotonic: Callable[[], float]

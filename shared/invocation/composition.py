@@ -26,6 +26,7 @@ from shared.engine.workers import MAX_WORKERS, ThreadWorkers
 from shared.errors import Fault, Misconfigured
 from shared.invocation.app import App, Clock
 from shared.logs import Log, to_stdout
+from shared.outbound.heartbeat import Heartbeat
 from shared.outbound.live import LiveClient
 from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
@@ -85,6 +86,7 @@ def build(
         wake=_wake(settings, capabilities, log),
         relay=Relay(settings.relay_url, settings.relay_key),
         tally=Tally(store, clock),
+        heartbeat=Heartbeat(settings.heartbeat_url, anywhere=settings.is_emulated),
         log=log,
         clock=clock,
         monotonic=time.monotonic,

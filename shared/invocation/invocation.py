@@ -417,6 +417,20 @@ class Invocation:
         store.move_misplaced(page.before, page.after)
         return len(page.keys)
 
+    def send_heartbeat(self) -> None:
+        """Tell the monitor that the timer's drain has worked, if there is a monitor and the drain
+        did. A heartbeat that is lost is logged, and changes nothing."""
+        drained = self._dispatcher is not None and self._dispatcher.rounds > 0
+        if not (drained and self.app.heartbeat.url):
+            return
+        try:
+            self.app.heartbeat.send()
+        except Unanswered as error:
+            self.log.warning("heartbeat.lost", why=str(error))
+            self.app.capabilities.record_heartbeat(lost=True)
+        else:
+            self.app.capabilities.record_heartbeat(lost=False)
+
     def _start_worker(self) -> None:
         if self._dispatcher:
             self._dispatcher.start_worker()

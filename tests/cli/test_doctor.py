@@ -578,6 +578,7 @@ NEED_ANOTHER_STACK = {
     *("answer.none", "answer.other", "answer.signature"),  # behind a proxy or another domain
     *("stream-callback.http", "record-callback.http", "on-demand-callback.http"),  # not loopback
     *("identity.none", "secrets.none", "wake.none", "quota.small", "relay.lost"),  # other settings
+    *("heartbeat.lost", "heartbeat.none"),  # as above
     *("stage.unreadable", "policy.refused", "health.warns", "store.unwritable"),  # another release
     *("timer.never", "timer.stopped", "timer.late"),  # without its timer
     *("store.unavailable", "durable.replica", "durable.disk", "durable.unread"),  # other servers

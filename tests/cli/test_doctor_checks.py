@@ -80,6 +80,7 @@ EXAMINED: dict[str, Any] = {
     "live": [{"domain": LIVE, "online": 0, "code": None}],
 }
 HEALTH = {"ready": True, "reconciled_ms_ago": 20_000, "due": 0, "oldest_due_ms": 0}
+HEALTH |= {"heartbeat_ms_ago": 20_000}
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}"
 CONFIGURATION = Recording(
     LIVE,
@@ -427,6 +428,16 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "",
         lambda: replace(HEALTHY, health=RELAY_LOST, policy=policy(FORWARDS)),
     ),
+    (
+        "heartbeat",
+        WARNING,
+        "30s ago",
+        "",
+        lambda: replace(
+            HEALTHY,
+            health={**HEALTH, "heartbeat_ms_ago": 90_000, "heartbeat_lost_ms_ago": 30_000},
+        ),
+    ),
     ("secrets", FAULT, "RECORD_KEYS is unset", DEPLOY, lambda: examined("settings", record_keys=0)),
     ("clock", WARNING, "1m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=60_000)),
     ("clock", FAULT, "5m behind", "", lambda: replace(HEALTHY, clock_offset_ms=-300_000)),
@@ -762,6 +773,13 @@ def test_a_store_that_does_not_answer_is_the_cause_of_what_is_not_known() -> Non
     of_store = ("health", "identity", "durable", "policy", "timer", "wake", "relay", "role")
     assert {f.because for f in findings if f.check in of_store} == {"store"}
     assert Severity.OK not in {f.severity for f in findings if f.check in of_store}
+
+
+def test_a_stage_without_a_monitor_is_told_of_the_setting() -> None:
+    lonely = replace(HEALTHY, health={**HEALTH, "heartbeat_ms_ago": None})
+    (finding,) = [f for f in examine(CHECKS, lonely) if f.check == "heartbeat"]
+
+    assert (finding.severity, finding.code) == (Severity.NOTHING, "heartbeat.none")
 
 
 def test_what_cannot_be_compared_is_not_said_to_be_well() -> None:

@@ -63,6 +63,10 @@ MEANS: dict[str, tuple[str, str]] = {
         "Recording is not affected; the previous receiver missed a callback.",
         "录制不受影响；原接收方漏收了回调。",
     ),
+    "heartbeat": (
+        "Recording is not affected; nobody is alerted if the timer or the store stops.",
+        "录制不受影响；定时触发器或存储停止时不会有人收到告警。",
+    ),
     "secrets": (
         "Streams are found by the online list alone, up to 90 s late.",
         "只能靠在线流列表发现新的流，最多晚 90 秒。",

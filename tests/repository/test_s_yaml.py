@@ -91,6 +91,7 @@ USES = {
     "RECORD_KEYS": r"settings\.record_keys|invocation\.forwarded\(",
     "PATH_TOKENS": r"settings\.path_tokens",
     "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|handle_callback|wake_reconcile)\(",
+    "HEARTBEAT_URL": r"invocation\.send_heartbeat\(",
     "RELAY_KEY": r"settings\.relay_key|invocation\.pass_on\(",
 }
 """How the code of a function reads each secret, or has shared/invocation read it. The URL of the
@@ -118,6 +119,7 @@ def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
         "RELAY_URL": "https://relay.example.com/",
         **{name: f"unguessable-{name.lower().replace('_', '-')}" for name in USES},
         "API_TOKENS": "ops:control:unguessable-api-token",
+        "HEARTBEAT_URL": "https://monitor.example.com/ping/unguessable-1",
     }
     given = {f"LIVE_RECORD_{name}": value for name, value in stage.items()}
     function = load_deployment(S_YAML, {**HERE, **given}).functions[key]

@@ -18,6 +18,7 @@ from shared.engine.tally import Tally
 from shared.engine.worker_lease import WorkerLease
 from shared.invocation.app import App
 from shared.logs import Log
+from shared.outbound.heartbeat import Heartbeat
 from shared.outbound.http import Outgoing
 from shared.outbound.live import CONNECT_MS, LEASE_MS, READ_MS, LiveClient, UndeliveredCallback
 from shared.outbound.relay import Relay
@@ -92,6 +93,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
         wake=Wake(settings.wake_url, WAKE_KEY, monotonic=monotonic, post=lambda _: _wake(sim)),
         relay=Relay("", ""),
         tally=Tally(store, clock),
+        heartbeat=Heartbeat(""),
         log=log,
         clock=clock,
         monotonic=monotonic,

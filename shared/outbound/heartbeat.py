@@ -1,0 +1,58 @@
+"""The heartbeat: one call of an outside monitor after each drain that the timer started.
+
+A monitor that misses it tells people: nothing here can say that the timer, the store or the whole
+region is gone. An invocation makes the call; it repeats none, and nothing follows from its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+
+from msgspec import Struct
+
+from shared.outbound import http
+from shared.outbound.bounded_socket import MayReach
+from shared.outbound.http import Outgoing, Unanswered
+
+TIMEOUT_S = 2.0
+"""s that the call may take, with the resolution of the name."""
+
+
+def _get(outgoing: Outgoing, may_reach: MayReach) -> int:
+    return http.call(outgoing, patience=TIMEOUT_S, may_reach=may_reach)[0]
+
+
+class Heartbeat(Struct, frozen=True):
+    """`url` may be "": then there is none. Its host is the only one that is called, at its public
+    addresses; `anywhere` is for the emulator, whose monitor is a program of the same machine."""
+
+    url: str
+    anywhere: bool = False
+    get: Callable[[Outgoing, MayReach], int] = _get
+
+    def __repr__(self) -> str:
+        """Return a text without secrets."""
+        return "Heartbeat(…)"
+
+    def send(self) -> None:
+        """Make the call, or raise Unanswered. A redirect is not followed, and is no answer."""
+        answers: list[int | Unanswered] = []
+        # In a thread of its own: no deadline ends the resolution of a name.
+        thread = Thread(target=lambda: answers.append(self._ask()), daemon=True, name="heartbeat")
+        thread.start()
+        thread.join(TIMEOUT_S + 0.5)
+        answer = answers[0] if answers else Unanswered("no answer in time")
+        if isinstance(answer, Unanswered):
+            raise answer
+        if not http.is_taken(answer):
+            raise Unanswered(f"status {answer}")
+
+    def _ask(self) -> int | Unanswered:
+        from shared.outbound.public_address import is_public
+
+        may_reach = (lambda _address: True) if self.anywhere else is_public
+        try:
+            return self.get(Outgoing("GET", self.url), may_reach)
+        except Unanswered as error:
+            return error
