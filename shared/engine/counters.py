@@ -17,8 +17,9 @@ from shared.protocol.stream import Command
 COMMANDS: Final = "live_record_commands_total"
 CALLBACKS: Final = "live_record_callbacks_total"
 START_SECONDS: Final = "live_record_start_duration_seconds"
-START_BUCKETS_S: Final = (0.5, 1, 2, 5, 10, 30, 60, 300)
-"""The upper bounds of the histogram, in s; what took longer is in the bucket `+Inf`."""
+START_BUCKETS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""The upper bounds of the histogram, in s; what took longer is in the bucket `+Inf`.
+Floats, as Prometheus writes each bound since its version 3."""
 START_SUM_MS: Final = "live_record_start_duration_ms"
 
 

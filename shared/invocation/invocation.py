@@ -194,7 +194,9 @@ class Invocation:
         """Handle the event of a genuine callback, and count it with the save of the event."""
         counts = {counters.callbacks(kind.value, CallbackResult.STORED): 1}
         options = HandlingOptions(may_send=self.has_time, counts=counts)
-        if not self.handle(key, event, options).is_saved:
+        if self.handle(key, event, options).is_saved:
+            self.app.tally.store_if_due()
+        else:
             self.count_callback(kind, CallbackResult.UNCHANGED)
 
     def count_callback(self, kind: Kind, result: CallbackResult) -> None:

@@ -132,7 +132,7 @@ def test_a_start_is_timed_from_when_it_was_due(edge: Edge) -> None:
     edge.happens(TimePassed(), LESSON)
     found, name = read(edge), "live_record_start_duration_seconds"
 
-    assert (found[f"{name}_bucket le=2"], found[f"{name}_bucket le=5"]) == (0, 1)
+    assert (found[f"{name}_bucket le=2.0"], found[f"{name}_bucket le=5.0"]) == (0, 1)
     assert (found[f"{name}_bucket le=+Inf"], found[f"{name}_count"]) == (1, 1)
     assert found[f"{name}_sum"] == 3
 
