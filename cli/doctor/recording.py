@@ -111,6 +111,13 @@ WRONG_ENDPOINT = fault(
 NO_BUCKET = fault(
     "bucket.none", N_("the bucket {bucket} does not exist: recordings break with BucketNotFound")
 )
+OTHER_BUCKET = warning(
+    "bucket.other",
+    N_(
+        "{config} records into {bucket}, but LIVE_RECORD_BUCKET is {ours}: its files get no"
+        " playback URL, and verification calls them missing. Both should name one bucket"
+    ),
+)
 DELETES_SOON = warning(
     "lifecycle.soon",
     N_(
@@ -344,6 +351,10 @@ def buckets(snapshot: Snapshot) -> Findings:
             yield WRONG_ENDPOINT.found(fix, **about)
         elif bucket.code == "NoSuchBucket":
             yield NO_BUCKET.found(f"aliyun oss mb oss://{name} --endpoint {endpoint}", **about)
+    ours = snapshot.setting("bucket")
+    for config in _configurations(snapshot) if ours else ():
+        if not config.is_vod and config.bucket != ours:
+            yield OTHER_BUCKET.found(config=config, bucket=config.bucket, ours=ours)
 
 
 def lifecycle(snapshot: Snapshot) -> Findings:

@@ -458,6 +458,7 @@ class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
     wakes: bool
     relays: bool
     signs_files: bool
+    bucket: Annotated[str, Meta(description="whose files are signed and verified; empty: none")]
     stream_keys: Count
     record_keys: Count
     path_tokens: Count

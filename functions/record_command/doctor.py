@@ -85,6 +85,7 @@ def _settings(app: App) -> SettingsView:
         on_demand_default=settings.on_demand_default,
         wakes=bool(settings.wake_url),
         signs_files=bool(settings.bucket),
+        bucket=settings.bucket,
         relays=bool(settings.relay_url),
         stream_keys=len(settings.stream_keys),
         record_keys=len(settings.record_keys),

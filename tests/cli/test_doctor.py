@@ -583,6 +583,7 @@ NEED_ANOTHER_STACK = {
     *("timer.never", "timer.stopped", "timer.late"),  # without its timer
     *("store.unavailable", "durable.replica", "durable.disk", "durable.unread"),  # other servers
     *("domain.unbound", "mapping.none", "formats.forward", "bucket.elsewhere", "lifecycle.soon"),
+    "bucket.other",  # a second bucket
     *(
         "fresh.older",
         "recorded.waits",

@@ -55,6 +55,7 @@ EXAMINED: dict[str, Any] = {
         "callback_host": "fc.example.com",
         "merge_delay_ms": 180_000,
         "signs_files": True,
+        "bucket": "recordings",
         "max_concurrent": None,
         "wakes": True,
         "stream_keys": 1,
@@ -564,6 +565,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(
             HEALTHY, buckets={BUCKET: Bucket("recordings", "oss-cn-beijing.aliyuncs.com")}
         ),
+    ),
+    (
+        "bucket",
+        WARNING,
+        "verification calls them missing",
+        "",
+        lambda: configured(bucket="elsewhere"),
     ),
     (
         "lifecycle",
