@@ -16,9 +16,10 @@ from shared.protocol import (
     StopAsked,
     StreamSettings,
 )
-from shared.protocol.command_errors import AlreadyStarted, Throttled
+from shared.protocol.command_errors import AlreadyStarted, StreamNotLive, Throttled
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules.on_demand import is_asked
+from tests.conftest import NOON
 from tests.support.stream_story import SECOND, Story, by_rule
 
 RUNS = Reported("record_started", recording=True)
@@ -87,6 +88,30 @@ def test_its_end_is_sent_a_stop() -> None:
     story = Story(by_rule(max_duration=20 * SECOND)).happens(RUNS).publish()
 
     assert story.answer(AlreadyStarted()).passes(20 * SECOND).sent == ["start", "stop"]
+
+
+@pytest.mark.parametrize(
+    "story", [Story(), Story().start().answer(StreamNotLive("StreamNotFound"))]
+)
+def test_a_stop_between_the_ask_and_the_publish_goes_out_again_at_the_publish(story: Story) -> None:
+    """Live may record on our yes, and nobody has to know that it asked: it denied the stream when
+    it was stopped, so that the stop is repeated once the stream is there."""
+    story.stop().answer(StreamNotLive("StreamNotFound"))
+    before = len(story.sent)
+
+    assert story.passes(2 * SECOND).publish().sent[before:] == ["stop"]
+
+
+def test_an_end_between_the_ask_and_the_publish_is_carried_out_at_the_publish() -> None:
+    story = (
+        Story()
+        .happens(StartAsked("ann", until=NOON + 60 * SECOND))
+        .answer(StreamNotLive("StreamNotFound"))
+    )
+    story.passes(60 * SECOND).answer(StreamNotLive("StreamNotFound"))
+    before = len(story.sent)
+
+    assert story.passes(2 * SECOND).publish().sent[before:] == ["stop"]
 
 
 # --- what changes nothing -----------------------------------------------------------------------
