@@ -40,7 +40,7 @@ class Declined(Exception):
     one; `status` is 0 without an answer; `retry_after` is in ms."""
 
     def __init__(self, action: str, error: LiveError) -> None:
-        super().__init__(f"{action}: {error.code}: {error}")
+        super().__init__(f"{action}: {error.code}: {error}".rstrip(". "))  # within sentences
         self.action = action
         self.code = error.code
         self.status = error.status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cli.account import account_at
 from cli.main import main
 from cli.setup.configurations import ConfigTarget, recordings
 from emulator.live import LiveInThread, Remote
+from tests.support.chinese import HALF_WIDTH, NAMES
 
 DOMAIN, APP = "live.example.com", "live.example.com/app"
 BUCKET = {"OssBucket": "dev-bucket", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
@@ -141,3 +143,16 @@ def test_nothing_is_changed_without_a_yes(operator: Operator) -> None:
 
 def test_a_name_that_is_no_application_is_refused(operator: Operator) -> None:
     assert "Name the application as DOMAIN/APP" in operator.types("live.example.com").output
+
+
+def test_it_speaks_chinese(operator: Operator) -> None:
+    """But for what Live itself says, and names that are typed as they are."""
+    chinese = ("--language", "zh", APP)
+    said = operator.does(*chinese) + operator.does(*chinese) + operator.does(*chinese, "--undo")
+    operator.remote.fail(code="ServiceUnavailable", status=503, times=9)
+    failed = operator.types("--yes", *chinese).output
+
+    of_ours = [NAMES.sub("", line) for line in said.splitlines()]
+    assert [word for line in of_ours for word in re.findall("[A-Za-z]+", line)] == []
+    assert [line for line in [*said.splitlines(), failed] if HALF_WIDTH.search(line)] == []
+    assert ".。" not in failed
