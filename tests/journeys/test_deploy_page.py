@@ -149,7 +149,12 @@ def test_the_page_leads_from_an_empty_account_to_a_file_that_plays(reader: Reade
 @pytest.mark.parametrize(
     ("without", "command", "said"),
     [
+        ("aliyun ros CreateStack", "aliyun ros GetStack", "StackNotFound"),
+        ("aliyun ros", "live-record stage add", "outputs.json"),
         ("live-record stage add", "make deploy", "LIVE_RECORD_STORE is empty"),
+        ("AttachPolicyToUser", "make deploy", "step functions: NoPermission"),
+        ("CreateAccessKey", "s config add", "no key"),
+        ("s config add", "make deploy", "step functions: there is no such access"),
         ("alidns AddDomainRecord", "make deploy", "step domain"),
         ("live-record setup", "live-record doctor", "fault"),
     ],
