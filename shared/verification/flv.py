@@ -74,6 +74,10 @@ class _Track:
         self.last = timestamp
 
     @property
+    def begun(self) -> bool:
+        return self.first is not None
+
+    @property
     def end(self) -> int:
         return self.last + self._step
 
@@ -101,7 +105,7 @@ class _Tags:
 
     @property
     def begun(self) -> list[_Track]:
-        return [track for track in self.tracks.values() if track.first is not None]
+        return [track for track in self.tracks.values() if track.begun]
 
     @property
     def plays(self) -> bool:
@@ -139,12 +143,14 @@ def judge_flv(file: Ranges) -> Steps[Media]:
     begin = int.from_bytes(head[5:9], "big") + _SIZE_BYTES
     tags = _Tags()
     cut = _walk(head, begin, file.size, tags)
-    _check_decodable(tags, cut)
+    is_partly_read = cut is None and len(head) < file.size
+    tail = (yield from _read_tail(file)) if is_partly_read else tags
+    _check_decodable(tags, tail)
     if cut is not None:
         raise Concluded(FileOutcome.TRUNCATED, cut.code, **cut.numbers)
-    tail = tags
-    if len(head) < file.size:
-        tail = yield from _read_tail(file)
+    if tags.tracks[_Kind.VIDEO].first is not None and tags.first_key is None:
+        outcome = FileOutcome.TRUNCATED if is_partly_read else FileOutcome.UNPLAYABLE
+        raise Concluded(outcome, EvidenceCode.NO_KEY_FRAME)
     return _media(tags, tail)
 
 
@@ -170,15 +176,14 @@ def _inside(at: int, missing: int) -> Evidence:
     return evidence(EvidenceCode.ENDS_INSIDE, at_byte=at, missing_bytes=missing)
 
 
-def _check_decodable(tags: _Tags, cut: Evidence | None) -> None:
-    """Raise Concluded if a player could not begin with what the head holds."""
-    announced = [track for track in tags.tracks.values() if track.has_config]
-    if not tags.begun or any(track.first is None for track in announced):
+def _check_decodable(head: _Tags, tail: _Tags) -> None:
+    """Raise Concluded if a decoder has no config, or what is announced has no frame anywhere."""
+    announced = [kind for kind, track in head.tracks.items() if track.has_config]
+    frames = {kind for part in (head, tail) for kind, track in part.tracks.items() if track.begun}
+    if not head.begun or not frames.issuperset(announced):
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_FRAMES)
-    if not all(map(_has_config, tags.begun)):
+    if not all(map(_has_config, head.begun)):
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_DECODER_CONFIG)
-    if tags.tracks[_Kind.VIDEO].first is not None and tags.first_key is None and cut is None:
-        raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_KEY_FRAME)
 
 
 def _read_tail(file: Ranges) -> Steps[_Tags]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hypothesis.strategies import SearchStrategy
 
 from functions import on_demand, record_events, relay, stream_events
-from tests.fuzz import answer_edges, file_edges, function_edges
+from tests.fuzz import answer_edges, file_edges, function_edges, media_edges
 from tests.fuzz.corpus import Case
 from tests.fuzz.function_edges import Check, callback_cases
 
@@ -50,4 +50,7 @@ EDGES: Mapping[str, FuzzedEdge] = {
     "arguments": FuzzedEdge(file_edges.argument_cases, file_edges.arguments),
     "live_answers": FuzzedEdge(answer_edges.live_cases, answer_edges.live_answers),
     "redis_answers": FuzzedEdge(answer_edges.redis_cases, answer_edges.redis_answers),
+    "recorded_files": FuzzedEdge(
+        media_edges.recorded_file_cases, lambda: _plain(media_edges.check_recorded_file)
+    ),
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from msgspec.structs import replace
 
+from emulator.media.flv import AUDIO
 from shared.protocol.file import VOD, File
 from shared.verification import (
     MAX_BYTES,
@@ -17,6 +18,7 @@ from shared.verification import (
     Verdict,
 )
 from tests.verification.bucket import MemoryBucket
+from tests.verification.planted_faults import flv_tags
 from tests.verification.samples import DURATION_MS, FAST_MP4, FLV, M3U8, MP4, samples
 
 ALL = (FLV, MP4, FAST_MP4, M3U8)
@@ -254,3 +256,42 @@ def test_a_file_smaller_than_reported_is_truncated() -> None:
 def test_what_a_callback_reported_is_expected() -> None:
     file = File("a/x.flv", 1_000, 9_000, 4_003)
     assert ExpectedFile.of(file, "films") == ExpectedFile("a/x.flv", 4_003, None, "films")
+
+
+def padding(size: int) -> bytes:
+    """Return a tag of data that no player shows."""
+    return b"\x12" + size.to_bytes(3, "big") + bytes(7 + size) + (size + 11).to_bytes(4, "big")
+
+
+def large(head: Damage, tail: Damage) -> Verdict:
+    """Judge a file that is read at its head and its tail, each the clip, changed."""
+    clip = samples()[FLV].objects[FLV]
+    data = head(clip) + padding(MAX_BYTES) + tail(clip)[13:]
+    return MemoryBucket({FLV: data}).judge(ExpectedFile(FLV, DURATION_MS))
+
+
+def only_of(kind: int) -> Damage:
+    """Leave out the frames of the other kind, but not its config."""
+    is_kept = {b"\x12", b"\x08" if kind == AUDIO else b"\x09"}.__contains__
+    return lambda data: (
+        data[:13]
+        + b"".join(tag for tag in flv_tags(data) if is_kept(tag[:1]) or tag[12:13] == b"\0")
+    )
+
+
+def test_pictures_that_begin_behind_the_head_are_found_in_the_tail() -> None:
+    sound = only_of(AUDIO)
+    assert large(sound, bytes).outcome is FileOutcome.VERIFIED
+    assert found(large(sound, sound)) == (FileOutcome.UNPLAYABLE, EvidenceCode.NO_FRAMES)
+
+
+def test_a_large_file_without_a_key_frame_in_its_head_plays_in_part() -> None:
+    verdict = large(lambda data: data.replace(b"\x17\1\0\0\0", b"\x27\1\0\0\0"), bytes)
+    assert found(verdict) == (FileOutcome.TRUNCATED, EvidenceCode.NO_KEY_FRAME)
+
+
+def test_a_picture_that_begins_late_is_no_fault() -> None:
+    verdict = damaged(FLV, lambda data: data.replace(b"\x17\1\0\0\0", b"\x27\1\0\0\0", 2))
+    late = next(each for each in verdict.evidence if each.code is EvidenceCode.LATE_KEY_FRAME)
+    assert verdict.outcome is FileOutcome.VERIFIED
+    assert 0 < late.numbers["late_ms"] < 1_000
