@@ -102,6 +102,20 @@ class Api:
             query["limit"] = min(limit - len(rows), PAGE_ROWS)
         return {**page, "recordings": rows, "unreadable": unreadable}
 
+    def deliveries(self, state: str, limit: int) -> Json:
+        """Return the first `limit` of what failed for good, or is open, read page by page."""
+        query: dict[str, str | int] = {"state": state, "limit": min(limit, PAGE_ROWS)}
+        rows: list[Json] = []
+        for page in self._pages("/v1/deliveries", query, "deliveries"):
+            rows += page["deliveries"]
+            if len(rows) >= limit:
+                break
+        return {**page, "deliveries": rows[:limit]}
+
+    def redrive(self, delivery: str) -> Json:
+        path = f"/v1/deliveries/{quote(delivery, safe='')}/redrive"
+        return _require_fields(self._url, self._call("POST", path, body={}), "id", "state")
+
     def policy(self) -> Json:
         """Return the policy as it is in force: only printable() makes it fit for a terminal."""
         answer = self._call("GET", "/v1/policy", as_sent=True)

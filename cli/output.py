@@ -159,7 +159,19 @@ def file_line(row: Json) -> str:
     ran = _("{start} to {stop}").format(start=row["start"] or unknown, stop=row["stop"] or unknown)
     lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
     passed = "".join(f"  {name}={value}" for name, value in row.get("push_args", {}).items())
-    return f"{row.get('url') or row['uri']}  {ran}{lasted}{passed}"
+    return f"{row.get('url') or row['uri']}  {ran}{lasted}{passed}{verdict_words(row)}"
+
+
+def verdict_words(row: Json) -> str:
+    """Return what the stage found of a file in the bucket; "" while it has not checked it."""
+    verdict = row.get("verified")
+    if not verdict:
+        return ""
+    if verdict["outcome"] == "verified":
+        return "  " + _("verified")
+    found = _("; ").join(each["text"] for each in verdict["findings"])
+    line = _("{outcome}: {found}") if found else "{outcome}"
+    return "  " + click.style(line.format(outcome=verdict["text"], found=found), fg="red")
 
 
 def reason_sentence(status: Json, rejected: Json | None) -> str:

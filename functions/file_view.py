@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from shared.inbound.catalogue import Language, finding_text, outcome_text
 from shared.inbound.request_fields import DEFAULT_ROWS, DURATION, LIMIT, PRINTABLE, Field
 from shared.protocol.durations import duration, rfc3339, written
-from shared.protocol.file import VOD, File
+from shared.protocol.file import VOD, File, FileVerdict
 from shared.protocol.stream import StreamKey
 from shared.store import Store
 
@@ -72,6 +73,32 @@ Count = Annotated[int, Meta(ge=0)]
 Amount = Annotated[float, Meta(ge=0)]
 
 
+class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
+    code: Annotated[str, Meta(description="stable; docs/coverage.md lists them")]
+    text: str
+    numbers: Annotated[
+        Mapping[str, int], Meta(description="what the text says, in the unit of the name")
+    ]
+
+
+class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the stage found of the file in the bucket. `size` is in bytes and `duration` in s, both
+    of the object itself, null where it did not tell."""
+
+    outcome: Annotated[
+        str,
+        Meta(
+            description="verified, missing, truncated, unplayable, duration_differs, or unknown"
+            " where nothing can be said of it yet"
+        ),
+    ]
+    text: str
+    at: Time
+    findings: Sequence[FindingView]
+    size: Count | None
+    duration: Amount | None
+
+
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     """What every answer says of a file. It was recorded from `start` to `stop`, by Live's clock;
     null is what Live has not reported."""
@@ -86,6 +113,10 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     push_args: Annotated[
         Mapping[str, str],
         Meta(description="the arguments of the push URL that begin with callback_"),
+    ]
+    verified: Annotated[
+        VerdictView | None,
+        Meta(description="null until the stage has checked the file"),
     ]
 
 
@@ -102,13 +133,28 @@ class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
     files: Annotated[Sequence[SignedFileView], Meta(description="newest first")]
 
 
-def view_of(left: File) -> FileView:
+def view_of(left: File, language: Language) -> FileView:
     return FileView(
         uri=left.uri,
         start=None if left.start is None else rfc3339(left.start),
         stop=None if left.stop is None else rfc3339(left.stop),
         duration=_seconds(left),
         push_args=dict(left.push_args),
+        verified=_verdict(left.verdict, language) if left.verdict else None,
+    )
+
+
+def _verdict(verdict: FileVerdict, language: Language) -> VerdictView:
+    return VerdictView(
+        outcome=verdict.outcome,
+        text=outcome_text(verdict.outcome, language),
+        at=rfc3339(verdict.at),
+        findings=[
+            FindingView(each.code, finding_text(each.code, each.numbers, language), each.numbers)
+            for each in verdict.evidence
+        ],
+        size=verdict.size_bytes,
+        duration=None if verdict.duration_ms is None else verdict.duration_ms / 1000,
     )
 
 

@@ -19,7 +19,7 @@ TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "stream-events": (),
     "record-events": (),
     "on-demand": (),
-    "files": (),
+    "files": ("every-minute",),
     "relay": ("http",),
     "reconcile": ("every-minute", "wake"),
 }

@@ -17,7 +17,9 @@ from cli.report.peak import Peak, of_months, peaks
 _COLUMNS = (
     *("stream", "due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps"),
     *("longest_gap_ms", "longest_gap_start", "longest_gap_reason"),
+    *("files", "files_verified", "files_wrong"),
 )
+_FILES = ("reported", "verified", "wrong")
 
 
 def clock(text: str) -> str:
@@ -76,6 +78,7 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
     whole = sum(not row["gaps"] for row in due)
     counted = _("{due} streams were live and wanted: {whole} without a gap, {rest} with gaps.")
     yield counted.format(due=len(due), whole=whole, rest=len(due) - whole)
+    yield from _file_summary(streams)
     days = day_peaks(streams)
     if len(days) > 1:
         for day in days:
@@ -84,6 +87,17 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
     for month, peak in of_months(days).items():
         most = _("{month}: at most {streams} were recorded at once, first on {time}.")
         yield most.format(month=month, streams=peak.streams, time=shown(peak.at))
+
+
+def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
+    """Yield what the stage found of the files; nothing where there are none, or none is checked."""
+    counts = [row["files"] for row in streams if row.get("files")]
+    reported, verified, wrong, unverified = (
+        sum(each[name] for each in counts) for name in (*_FILES, "unverified")
+    )
+    if verified or wrong:
+        line = _("{files} files: {verified} verified, {wrong} wrong, {unverified} not verified.")
+        yield line.format(files=reported, verified=verified, wrong=wrong, unverified=unverified)
 
 
 def day_peaks(streams: Sequence[Json]) -> list[Peak]:
@@ -106,7 +120,9 @@ def as_csv(streams: Sequence[Json]) -> str:
             else ("", "", "")
         )
         cells = [row[name] for name in _COLUMNS[:6]]
-        table.writerow([_cell(each) for each in (*cells, len(row["gaps"]), *of_longest)])
+        of_files = [row.get("files", {}).get(name) for name in _FILES]
+        every = (*cells, len(row["gaps"]), *of_longest, *of_files)
+        table.writerow([_cell(each) for each in every])
     return written.getvalue()
 
 

@@ -8,6 +8,7 @@ from functions.file_view import QUERY, SignedFilesView
 from functions.record_command import (
     account,
     commands,
+    deliveries,
     doctor,
     policies,
     queries,
@@ -18,6 +19,7 @@ from functions.record_command import (
 from functions.record_command.answers import (
     AskView,
     CoverageView,
+    DeliveriesView,
     DoctorView,
     DocumentView,
     FilesView,
@@ -26,6 +28,7 @@ from functions.record_command.answers import (
     PolicyView,
     RecordingsView,
     RecordingView,
+    RedrivenView,
     ReportView,
     StateImportView,
     StateView,
@@ -180,6 +183,24 @@ ROUTES: tuple[Route, ...] = (
         errors=(404,),
         query=queries.LIST,
         shows_own=True,
+    ),
+    Route(
+        method="GET",
+        path="/v1/deliveries",
+        scope="read",
+        respond=deliveries.listed,
+        summary="List what follows from recordings and failed for good, or is still to be done",
+        answers={200: DeliveriesView},
+        query=deliveries.LIST,
+    ),
+    Route(
+        method="POST",
+        path="/v1/deliveries/{id}/redrive",
+        scope="control",
+        respond=deliveries.redrive,
+        summary="Try once more what failed for good",
+        answers={200: RedrivenView},
+        errors=(404, 409),
     ),
     Route(
         method="GET",

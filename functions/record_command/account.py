@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from functions.record_command import representations
 from functions.record_command.answers import (
     CoverageView,
+    FileCountsView,
     GapView,
     ReportView,
     SpanView,
@@ -30,7 +32,9 @@ from shared.inbound.request_fields import DURATION, LIMIT, Field, moment, stream
 from shared.ledger import Coverage, Span, coverage
 from shared.protocol import StreamKey
 from shared.protocol.durations import duration, instant, rfc3339
+from shared.protocol.file import File
 from shared.store.contract import DAY_MS, Filter
+from shared.verification import FileOutcome
 
 FILES_ROWS = 5_000
 """Files of a stream that are read at most, newest first."""
@@ -112,7 +116,8 @@ def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | 
 def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
     app = request.invocation.app
     now, store = app.clock(), app.store
-    found = coverage(store.edges(key), store.files(key, FILES_ROWS), within, now)
+    files = store.files(key, FILES_ROWS)
+    found = coverage(store.edges(key), files, within, now)
     return CoverageView(
         stream=str(key),
         start=rfc3339(within.start),
@@ -125,7 +130,24 @@ def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
         live=_spans(found.live),
         recorded=_spans(found.recorded),
         gaps=_gaps(found, request),
+        files=_counts(file for file in files if _is_within(file, within)),
     )
+
+
+def _is_within(file: File, within: Span) -> bool:
+    """Return True if the file was recorded within the stretch, as far as its times are known."""
+    start, stop = file.start or file.stop, file.stop or file.start
+    return start is not None and stop is not None and start < within.stop and stop > within.start
+
+
+def _counts(files: Iterable[File]) -> FileCountsView:
+    found = Counter(file.verdict.outcome if file.verdict else _UNKNOWN for file in files)
+    verified, unknown = found[FileOutcome.VERIFIED.value], found[_UNKNOWN]
+    reported = found.total()
+    return FileCountsView(reported, verified, reported - verified - unknown, unknown)
+
+
+_UNKNOWN = FileOutcome.UNKNOWN.value
 
 
 def _spans(spans: Iterable[Span]) -> list[SpanView]:

@@ -92,6 +92,17 @@ class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[ReasonView, Meta(description="why it was not recorded")]
 
 
+class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
+    """The files of a stretch of time, by what the stage found of them in the bucket."""
+
+    reported: Annotated[Count, Meta(description="by Live; the sum of the others")]
+    verified: Annotated[Count, Meta(description="there, whole and as long as reported")]
+    wrong: Annotated[
+        Count, Meta(description="missing, truncated, unplayable, or of another duration")
+    ]
+    unverified: Annotated[Count, Meta(description="not checked yet, or nothing can be said")]
+
+
 class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     """The account of one stream."""
 
@@ -110,6 +121,7 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     live: Annotated[Sequence[SpanView], Meta(description="one for each publish")]
     recorded: Sequence[SpanView]
     gaps: Sequence[GapView]
+    files: FileCountsView
 
 
 class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -266,6 +278,42 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class DeliveryState(str, Enum):
+    OPEN = "open"
+    DEAD = "dead"
+
+
+class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that follows from a recording and is done later."""
+
+    id: str
+    kind: Annotated[str, Meta(description="verify_file: a file of the stream is checked")]
+    stream: str
+    state: Annotated[
+        DeliveryState, Meta(description="open: it is tried by itself; dead: it failed for good")
+    ]
+    made_at: Time
+    at: Annotated[
+        Time,
+        Meta(
+            description="when it is tried next, or again where it is under way; of a dead one,"
+            " when it failed for good"
+        ),
+    ]
+    attempts: Annotated[Count, Meta(description="how often it was begun")]
+    why: Annotated[str, Meta(description="what the last attempt failed with; empty: nothing yet")]
+
+
+class DeliveriesView(Struct, frozen=True, forbid_unknown_fields=True):
+    deliveries: Sequence[DeliveryView]
+    next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last")]
+
+
+class RedrivenView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    state: DeliveryState
+
+
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[Count, Meta(description="0 is the packaged one")]
     policy: Annotated[Mapping[str, Any], Meta(description="the fields of policy.toml")]
@@ -382,6 +430,15 @@ class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[ReasonView, Meta(description="the commonest cause")]
 
 
+class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What follows from recordings and is done later; GET /v1/deliveries lists it."""
+
+    open: Annotated[Count, Meta(description="still to be done")]
+    oldest_ms: Annotated[Count, Meta(description="for how long the first of them has been due")]
+    dead: Annotated[Count, Meta(description="failed for good")]
+    dropped: Annotated[Count, Meta(description="there was no room for, since the store was made")]
+
+
 class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     """If the store does not answer, only `status`, `ready`, `why`, `problems` and `store` are
     present."""
@@ -423,6 +480,7 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         NotRecordedView | UnsetType | None,
         Meta(description="streams that are wanted and live and not recorded; null: none"),
     ] = UNSET
+    outbox: OutboxView | UnsetType = UNSET
     relay_lost_ms_ago: Annotated[
         Count | UnsetType | None,
         Meta(

@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from functions.record_command.answers import (
     HealthView,
     NotRecordedView,
+    OutboxView,
     RateLimitView,
     ReasonView,
     StageProblemView,
@@ -53,6 +54,7 @@ from shared.inbound.catalogue import Language, problem_words, text
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
+from shared.outbox import DROPPED, OutboxState
 from shared.protocol import HistoryEntry, Phase, Reason, StreamKey, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
@@ -76,6 +78,9 @@ OTHER_STAGE_MS = 600_000
 """ms for which another stage is taken to act after a callback from it."""
 BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
+TASKS_LATE_MS = 300_000
+"""ms for which a task may be due: a run that was killed holds what it had taken for a while, and
+the next one comes a minute later."""
 LEAST_ROOM_BYTES = 100_000
 """With less than that an engine counts as full."""
 CAUSES_ROWS = 100
@@ -116,6 +121,7 @@ class Facts(Struct, frozen=True):
     size: Size | None
     not_recorded: NotRecordedView | None
     unshown: Unshown | None
+    outbox: OutboxState
 
 
 Check = Callable[[Facts], Iterator[StageProblem]]
@@ -210,6 +216,18 @@ def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("streams_quarantined", {"count": facts.quarantined})
 
 
+def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
+    """Report what follows from recordings and is not done, failed for good, or had no room."""
+    outbox, dropped_ago = facts.outbox, facts.ages.get(DROPPED)
+    if outbox.oldest_ms > TASKS_LATE_MS:
+        about: dict[str, str | int] = {"count": outbox.open, "ago": written(outbox.oldest_ms)}
+        yield StageProblem("tasks_late", about, outbox.oldest_ms)
+    if outbox.dead:
+        yield StageProblem("tasks_dead", {"count": outbox.dead})
+    if dropped_ago is not None and dropped_ago < DAY_MS:
+        yield StageProblem("tasks_dropped", {"count": outbox.dropped, "ago": written(dropped_ago)})
+
+
 def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
     """Report a stored policy that this release cannot read."""
     if facts.app.policies.is_refused:
@@ -258,6 +276,7 @@ CHECKS: tuple[Check, ...] = (
     streams_are_recorded,
     starts_are_reported,
     streams_are_handled,
+    tasks_are_done,
     policy_is_read,
     wake_ups_arrive,
     acts_alone,
@@ -303,8 +322,17 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     store = app.store
     app.policies.policy()  # it may be older than this release allows
     counted = (store.queue(), store.quarantined(), store.rate_limit_use(), store.phases())
-    lost, unshown = _not_recorded(app, language), _unshown(app)
-    return Facts(app, write, store.ages(), *counted, store.state(), store.size(), lost, unshown)
+    return Facts(
+        app,
+        write,
+        store.ages(),
+        *counted,
+        state=store.state(),
+        size=store.size(),
+        not_recorded=_not_recorded(app, language),
+        unshown=_unshown(app),
+        outbox=store.outbox(),
+    )
 
 
 def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
@@ -377,7 +405,7 @@ def _shown(problem: StageProblem, language: Language) -> StageProblemView:
 
 
 def _with_figures(view: HealthView, facts: Facts) -> HealthView:
-    use, phases, size = facts.use, facts.phases, facts.size
+    use, phases, size, outbox = facts.use, facts.phases, facts.size, facts.outbox
     return replace(
         view,
         store_size=size and StoreSizeView(size.used, size.limit, size.full_in_ms),
@@ -391,6 +419,7 @@ def _with_figures(view: HealthView, facts: Facts) -> HealthView:
         heartbeat_lost_ms_ago=facts.ages.get(HEARTBEAT_LOST),
         phases=phase_counts(phases),
         not_recorded=facts.not_recorded,
+        outbox=OutboxView(outbox.open, outbox.oldest_ms, outbox.dead, outbox.dropped),
     )
 
 

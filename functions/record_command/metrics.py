@@ -85,6 +85,17 @@ FAMILIES: Final = (
         "Streams whose handling crashed the last time, or whose record cannot be read",
     ),
     Family(
+        "live_record_deliveries",
+        "gauge",
+        "What follows from recordings, such as files to verify",
+        "state: open, to be done; dead, failed for good",
+    ),
+    Family(
+        "live_record_deliveries_oldest_seconds",
+        "gauge",
+        "For how long the first open one has been due",
+    ),
+    Family(
         "live_record_step_begin_age_seconds",
         "gauge",
         "How long ago a step of reconcile last began",
@@ -188,6 +199,11 @@ def gauges(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[Samp
         "live_record_due_streams": [("", facts.queue.depth)],
         "live_record_due_oldest_seconds": [("", facts.queue.oldest / 1000)],
         "live_record_quarantined_streams": [("", facts.quarantined)],
+        "live_record_deliveries": [
+            ('{state="open"}', facts.outbox.open),
+            ('{state="dead"}', facts.outbox.dead),
+        ],
+        "live_record_deliveries_oldest_seconds": [("", facts.outbox.oldest_ms / 1000)],
         "live_record_step_begin_age_seconds": list(_ages(begun)),
         "live_record_step_end_age_seconds": list(_ages(done)),
         "live_record_rate_limit_slots": [("", use.rate)],

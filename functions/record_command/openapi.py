@@ -57,8 +57,15 @@ _NAMES = {
     "app": "the application",
     "stream": "the stream, without a wildcard",
     "name": "the name of the token",
+    "id": "the id of the delivery, as GET /v1/deliveries lists it",
 }
-_EXAMPLES = {"domain": "live.example.com", "app": "app", "stream": "room1", "name": "brand-a"}
+_EXAMPLES = {
+    "domain": "live.example.com",
+    "app": "app",
+    "stream": "room1",
+    "name": "brand-a",
+    "id": "c26b46b68ffc68ff99b453c1",
+}
 _IN_PATH = re.compile(r"{(\w+)}")
 
 

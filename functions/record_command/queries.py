@@ -60,7 +60,7 @@ def history(request: ApiRequest) -> Response:
 def files(request: ApiRequest) -> Response:
     app = request.invocation.app
     left = files_of(app.store, request.stream, request.query)
-    shown = [representations.file(one, app.settings.files_url) for one in left]
+    shown = [representations.file(one, app.settings.files_url, request.language) for one in left]
     signed = f"{SIGNED}/{request.stream.url_path}" if app.settings.bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))
 

@@ -33,6 +33,7 @@ from shared.engine.effects import (
 )
 from shared.engine.step_marks import list_failed, list_read
 from shared.errors import LiveRecordError
+from shared.outbox import DROPPED
 from shared.protocol import Accepted, Flight, HistoryEntry, Polled, StreamKey
 from shared.protocol.command_errors import SLOT_MISSED, LiveError, NeverSent, Throttled
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS
@@ -178,6 +179,8 @@ class EffectHandler:
         if saved.dropped_tasks:
             why = f"the outbox is full: {save.key} loses {saved.dropped_tasks} tasks"
             self._report("outbox.dropped", LiveRecordError(why))
+            with suppress(StoreUnavailable):
+                self._store.touch(DROPPED)
 
     def _send(self, key: StreamKey, flight: Flight) -> CommandResult:
         slot = self._slots.pop(flight.id)

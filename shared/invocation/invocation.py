@@ -350,7 +350,7 @@ class Invocation:
                 raise
             except Exception as error:  # noqa: BLE001 - raised below; a part takes a request
                 if failure is not None:
-                    self._report_failed("step.crashed", failure)
+                    self.report_failed("step.crashed", failure)
                 failure = error
         if failure is not None:
             raise failure
@@ -400,7 +400,7 @@ class Invocation:
         """Return the steps that run beside the dispatcher, each under the name of its marks."""
         marks = StepMarks(self.app.store)
         noted = {name: marks.around(name, step) for name, step in steps.items()}
-        return SideSteps(noted, self.app.workers(), self._report_failed, self._waits_for_store)
+        return SideSteps(noted, self.app.workers(), self.report_failed, self._waits_for_store)
 
     def _waits_for_store(self) -> bool:
         """Wait a moment for the store; return False if the time is up."""
@@ -447,7 +447,8 @@ class Invocation:
     def _report_crash(self, key: StreamKey, error: Exception) -> None:
         self.log.error("stream.crashed", stream=str(key), error=error, trace=error.__traceback__)
 
-    def _report_failed(self, event: str, error: Exception) -> None:
+    def report_failed(self, event: str, error: Exception) -> None:
+        """Log what one part of a run has raised, with its trace."""
         self.log.error(event, error=error, trace=error.__traceback__)
 
     def _log_decided(self, key: StreamKey, entries: Sequence[HistoryEntry]) -> None:

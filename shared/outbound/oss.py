@@ -107,13 +107,17 @@ class Opened:
         return bytes(_asked(lambda: _body(self._client.get_object(request), length)))
 
 
-def judge(opened: Opened, expected: ExpectedFile) -> Verdict:
+def judge(
+    opened: Opened, expected: ExpectedFile, *, has_time: Callable[[], bool] = lambda: True
+) -> Verdict:
     """Return the verdict on a file in the bucket, which reads at most MAX_BYTES of it; raise
-    NotJudged."""
+    NotJudged, also where `has_time` says before one of the requests that there is no more."""
     steps = verify(expected)
     try:
         request = next(steps)
         while True:
+            if not has_time():
+                raise NotJudged("it took too long to read what is needed of the object")
             request = steps.send(_answer(opened, request))
     except StopIteration as ended:
         verdict: Verdict = ended.value

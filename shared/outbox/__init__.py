@@ -10,6 +10,7 @@ from shared.outbox.backoff import BACKOFF, LONGEST_WAIT_MS, Backoff, backoff_of
 from shared.outbox.settlement import Done, Failed, Next, Outcome, Settlement, settlement
 from shared.outbox.task import (
     DEAD_MAX_BYTES,
+    DROPPED,
     OUTBOX_MAX_BYTES,
     NewTask,
     OutboxState,
@@ -22,6 +23,7 @@ from shared.outbox.verify_file import VerifyFile, verify_file
 __all__ = [
     "BACKOFF",
     "DEAD_MAX_BYTES",
+    "DROPPED",
     "LONGEST_WAIT_MS",
     "OUTBOX_MAX_BYTES",
     "Backoff",

@@ -12,6 +12,8 @@ OUTBOX_MAX_BYTES = 8_000_000
 """What the open tasks of a stage may take: some 15,000 of them. Beyond it a new one is dropped."""
 DEAD_MAX_BYTES = 4_000_000
 """What its dead letters may take. Beyond it the oldest are dropped."""
+DROPPED = "outbox dropped"
+"""The name of the timestamp of when a task was last dropped."""
 ROW_BYTES = 400
 """What a task counts for beside its body, by and large."""
 

@@ -43,6 +43,8 @@ class EvidenceCode(str, Enum):
     NO_OBJECT = "no_object"
     ACCESS_DENIED = "access_denied"
     IN_VOD = "in_vod"
+    NOT_NAMED_BY_POLICY = "not_named_by_policy"
+    """Nothing of it was read: it may be another's object."""
     UNKNOWN_FORMAT = "unknown_format"
     TOO_LARGE = "too_large"
     """read_bytes: not enough of it was found within the limits."""

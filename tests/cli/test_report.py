@@ -17,7 +17,9 @@ from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
 from cli.main import main
 from cli.report.peak import Peak, of_months, peaks
 from shared.ledger import Edge, EdgeKind
+from shared.outbox import Next, Settlement, verify_file
 from shared.protocol import Reason, StreamKey, StreamRecord
+from shared.protocol.file import File, FileVerdict
 from shared.store.contract import Save
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 from tests.support.time_zone import in_zone
@@ -66,6 +68,22 @@ def test_a_gap_has_its_length_and_its_cause_and_the_exit_code_says_so(stage: Htt
     assert "room2: live and wanted 0:10:00, recorded 0:10:00, missing 0 s (100 %)" in result.output
     assert "2 streams were live and wanted: 1 without a gap, 1 with gaps." in result.output
     assert "at most 2 were recorded at once" in result.output
+
+
+def test_it_says_how_many_files_were_verified_once_one_was(stage: HttpStage) -> None:
+    was_live(stage, "room2")
+    key, store = StreamKey.parse("live.example.com/app/room2"), stage.app.store
+    now, loaded = store.now(), store.load(key)
+    files = (File("a.flv", now - 60_000, now - 30_000), File("b.flv", now - 30_000, now - 1))
+    tasks = verify_file(key, "a.flv")
+    store.save_or_claim(Save(loaded.version, loaded.record, files=files, tasks=tasks))
+    assert "files" not in report(stage).output
+    (task,) = store.take_tasks("verify_file", limit=1, lease_ms=9_000)
+    found = FileVerdict("verified", now)
+    store.settle_task(task, Settlement(Next.DONE, uri="a.flv", verdict=found))
+    assert "2 files: 1 verified, 0 wrong, 1 not verified." in report(stage).output
+    (row,) = csv.DictReader(io.StringIO(report(stage, "--csv").stdout))
+    assert (row["files"], row["files_verified"], row["files_wrong"]) == ("2", "1", "0")
 
 
 def test_what_is_all_there_is_as_wanted(stage: HttpStage) -> None:

@@ -58,6 +58,8 @@ REACH = {
     "POST /v1/store/accept": Reach.NONE,
     "GET /v1/state": Reach.NONE,
     "POST /v1/state/import": Reach.NONE,
+    "GET /v1/deliveries": Reach.NONE,
+    "POST /v1/deliveries/{id}/redrive": Reach.NONE,
     "GET /v1/tokens": Reach.NONE,
     "POST /v1/tokens": Reach.NONE,
     "DELETE /v1/tokens/{name}": Reach.NONE,

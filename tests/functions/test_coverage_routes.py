@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from shared.outbox import Next, Settlement
 from shared.protocol import Command, FileLeft, Published, StreamKey
 from shared.protocol.command_errors import NoRecordConfig
 from shared.protocol.durations import rfc3339
+from shared.protocol.file import FileVerdict
+from shared.store.contract import DAY_MS
 from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import ROOM, Stage
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+
+
+VERIFIED = {
+    "LIVE_RECORD_BUCKET": "example-bucket",
+    "LIVE_RECORD_OSS_ENDPOINT": "oss-cn-shanghai.aliyuncs.com",
+}
 
 
 @pytest.fixture
@@ -62,6 +71,22 @@ def test_a_file_shows_what_was_recorded(stage: Stage) -> None:
     assert [span["ms"] for span in over["recorded"]] == [20 * MINUTE_MS - 10_000]
     assert [gap["ms"] for gap in over["gaps"]] == [5_000, 40 * MINUTE_MS]
     assert {gap["reason"]["code"] for gap in over["gaps"]} == {"no_file"}
+
+
+def test_the_files_of_the_stretch_are_counted_by_what_was_found_of_them(
+    tmp_path: Path, clock: Clock
+) -> None:
+    stage = Stage(tmp_path, clock, **VERIFIED)
+    for number, outcome in enumerate(("verified", "truncated", "unknown", "")):
+        file = FileLeft(f"{number}.flv", NOON, NOON + MINUTE_MS)
+        stage.happens(file)
+        (task,) = stage.store.take_tasks("verify_file", limit=9, lease_ms=1)
+        verdict = FileVerdict(outcome, NOON) if outcome else None
+        stage.store.settle_task(task, Settlement(Next.DONE, uri=file.uri, verdict=verdict))
+    stage.happens(FileLeft("old.flv", NOON - 2 * DAY_MS, NOON - 2 * DAY_MS + 1))
+    clock.pass_ms(2 * MINUTE_MS)
+    found = stage.ask("GET", f"{ROOM}/coverage").json["files"]
+    assert found == {"reported": 4, "verified": 1, "wrong": 1, "unverified": 2}
 
 
 def test_a_stretch_is_asked_for_by_its_ends(stage: Stage) -> None:

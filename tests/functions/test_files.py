@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from emulator.live import LiveInThread, Remote
 from functions import files
+from functions.files.signing import MAX_SIZES
 from shared.config.policy_dump import as_document
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
@@ -262,12 +263,12 @@ def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
 
 
 def test_no_more_sizes_are_asked_for_than_a_request_may(signing: Signing) -> None:
-    for n in range(files.MAX_SIZES):
+    for n in range(MAX_SIZES):
         signing.stage.happens(FileLeft(f"record/app/room1/{n}.flv", NOON, NOON + 1))
     body = signing.ask(limit="200").json["files"]
 
-    assert signing.heads() == files.MAX_SIZES
-    assert body[-1]["why_no_size"] == f"only the newest {files.MAX_SIZES} are asked for"
+    assert signing.heads() == MAX_SIZES
+    assert body[-1]["why_no_size"] == f"only the newest {MAX_SIZES} are asked for"
 
 
 def test_a_stage_that_names_no_bucket_says_which_settings_it_lacks(signing: Signing) -> None:

@@ -11,12 +11,15 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
+from functions.record_command.health import TASKS_LATE_MS
 from shared.engine.step_marks import DRAIN, StepMarks
 from shared.inbound.catalogue import Language, catalogue
-from shared.protocol import Command, Published, Reported
+from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
+from shared.protocol import Command, FileLeft, Published, Reported, StreamRecord
 from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
-from shared.store.contract import DAY_MS
+from shared.store.contract import DAY_MS, Save
 from shared.store.engine_answers import PROBLEMS
 from shared.store.sqlite import SqliteStore
 from shared.store.store_errors import StoreUnavailable
@@ -227,6 +230,36 @@ def streams_quarantined(make_stage: MakeStage) -> Stage:
     return stage
 
 
+VERIFIED = {
+    "LIVE_RECORD_BUCKET": "example-bucket",
+    "LIVE_RECORD_OSS_ENDPOINT": "oss-cn-shanghai.aliyuncs.com",
+}
+
+
+def tasks_late(make_stage: MakeStage) -> Stage:
+    stage = make_stage(**VERIFIED)
+    stage.happens(FileLeft("record/1.flv", NOON - 60_000, NOON))
+    stage.clock.pass_ms(TASKS_LATE_MS + 1)
+    return stage
+
+
+def tasks_dead(make_stage: MakeStage) -> Stage:
+    stage = make_stage(**VERIFIED)
+    stage.happens(FileLeft("record/1.flv", NOON - 60_000, NOON))
+    (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
+    stage.store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+    return stage
+
+
+def tasks_dropped(make_stage: MakeStage) -> Stage:
+    stage = make_stage(**VERIFIED)
+    tasks = (NewTask("fill", TaskKind.VERIFY_FILE, "x" * (OUTBOX_MAX_BYTES - 500)),)
+    record = StreamRecord(replace(KEY, stream="other"), changed_at=1)
+    stage.store.save_or_claim(Save(0, record, tasks=tasks))
+    stage.happens(FileLeft("record/1.flv", NOON - 60_000, NOON))
+    return stage
+
+
 def policy_unreadable(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     assert stage.store.put_policy('{"of": "a later release"}', replaces=0)
@@ -336,6 +369,9 @@ CASES: dict[str, Case] = {
     "not_recorded": not_recorded,
     "starts_unreported": starts_unreported,
     "streams_quarantined": streams_quarantined,
+    "tasks_late": tasks_late,
+    "tasks_dead": tasks_dead,
+    "tasks_dropped": tasks_dropped,
     "policy_unreadable": policy_unreadable,
     "wake_unreachable": wake_unreachable,
     "two_stages_act": two_stages_act,

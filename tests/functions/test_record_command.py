@@ -624,6 +624,7 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
         "stop": rfc3339(NOON + 60_000),
         "duration": 59.403,
         "push_args": {},
+        "verified": None,
         "url": None,
     }
 

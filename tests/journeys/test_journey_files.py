@@ -27,11 +27,13 @@ def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) 
     with running(folder, rtmp_port=0, deployed=deployed, settings=settings) as stack:
         stage = Stage(stack, Remote(stack.live))
         uri = recorded(stage)
+        stage.fire("files")
         where = stage.call("GET", stage.url("room1", "/files")).json()["signed"]
         (file,) = stage.call("GET", f"{stack.fc}{where}").json()["files"]
         kept = (folder / "buckets" / "dev-bucket" / uri).read_bytes()
 
         assert (file["uri"], file["size"], kept[:3]) == (uri, len(kept), b"FLV")
+        assert file["verified"]["outcome"] == "verified", file
         assert requests.get(file["url"], timeout=60).content == kept
         changed = file["url"].replace("x-oss-expires=3", "x-oss-expires=9")
         assert requests.get(changed, timeout=60).status_code == 403
@@ -40,15 +42,38 @@ def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) 
         assert requests.get(file["url"], timeout=60).status_code == 403
 
 
-def recorded(stage: Stage) -> str:
+def test_what_is_wrong_with_an_object_is_found_and_what_is_late_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, rtmp_port=0) as stack:
+        stage = Stage(stack, Remote(stack.live))
+        stage.live.object_fault("truncated", stream="room1")
+        stage.live.object_fault("late", stream="room2", delay_ms=120_000)
+        for name in ("room1", "room2"):
+            recorded(stage, name)
+        stage.fire("files")
+        assert (outcome(stage, "room1"), outcome(stage, "room2")) == ("truncated", "missing")
+        (task,) = stage.call("GET", f"{stack.fc}/v1/deliveries?state=open").json()["deliveries"]
+        assert (task["attempts"], task["why"]) == (1, "missing, no_object")
+        stage.live.advance(121)
+        stage.fire("files")
+        assert outcome(stage, "room2") == "verified"
+
+
+def outcome(stage: Stage, stream: str) -> str:
+    (file,) = stage.call("GET", stage.url(stream, "/files")).json()["files"]
+    return str(file["verified"]["outcome"])
+
+
+def recorded(stage: Stage, stream: str = "room1") -> str:
     """Record a pushed stream and return the URI of its only file."""
-    stage.ask("room1", "start")
-    with Encoder(f"{stage.stack.rtmp}/app/room1?vhost=push.example.com") as encoder:
+    stage.ask(stream, "start")
+    with Encoder(f"{stage.stack.rtmp}/app/{stream}?vhost=push.example.com") as encoder:
         assert encoder.refusal == ""
-        stage.until(lambda: stage.records("room1"))
-        stage.until(lambda: "confirmed" in stage.history("room1"))
-        stage.ask("room1", "stop", finalize=True)
-    files = stage.url("room1", "/files")
+        stage.until(lambda: stage.records(stream))
+        stage.until(lambda: "confirmed" in stage.history(stream))
+        stage.ask(stream, "stop", finalize=True)
+    files = stage.url(stream, "/files")
     stage.until(lambda: len(stage.call("GET", files).json()["files"]) == 1)
     return str(stage.call("GET", files).json()["files"][0]["uri"])
 

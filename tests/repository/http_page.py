@@ -176,6 +176,8 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
         "health": caller.asks("GET", "/v1/health"),
     }
     caller.wait_for_a_file()
+    made["deliveries"] = caller.asks("GET", "/v1/deliveries", state="open")
+    requests.post(f"{stack.fc}/_fc/timer/files", json={"wait": True}, timeout=100)
     made["coverage"] = caller.asks("GET", f"{STREAM}/coverage", **{"from": "1h"})
     made["report"] = caller.asks("GET", "/v1/report", **{"from": "24h", "app": "app"})
     return {**made, "files": caller.asks("GET", f"{STREAM}/files", limit=1)}

@@ -22,9 +22,12 @@ from tests.repository.http_page import (
 
 DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-WITHOUT_EXAMPLE = {"signed", "apply", "accept", "doctor", "openapi", "import", "state", "metrics"}
-"""Routes whose answers are a signed address, nothing to see, pages long, this description, or on a
-page of its own (docs/metrics.md)."""
+WITHOUT_EXAMPLE = {
+    *("signed", "apply", "accept", "doctor", "openapi", "import", "state", "metrics"),
+    "redrive",
+}
+"""Routes whose answers are a signed address, nothing to see, pages long, this description, on a
+page of its own (docs/metrics.md), or about what failed for a day."""
 
 
 def test_the_page_is_what_the_routes_say() -> None:

@@ -39,12 +39,13 @@ SPARE = {
     "stream_events": 2,
     "record_events": 2,
     "on_demand": 2.5,
-    "files": 3,
+    "files": 10,
     "relay": 3,
     "reconcile": 20,
 }
 """s beyond the budget within which an invocation begins what it does: to hear one more answer, to
-save it and to answer; in reconcile, to wake its successor as well."""
+save it and to answer; in reconcile, to wake its successor as well. A run of files may be in the
+middle of one more request to OSS."""
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_every_function_is_named_for_its_code_and_carries_the_stage(deployment: 
 def test_a_time_out_is_the_budget_of_the_code_and_time_to_answer(
     deployment: Deployment, key: str, to_answer: float
 ) -> None:
-    budget: float = import_module(f"functions.{key}").BUDGET_S
+    function = import_module(f"functions.{key}")
+    budget: float = getattr(function, "RUN_BUDGET_S", function.BUDGET_S)
 
     assert deployment.functions[key].timeout == budget + to_answer
 
@@ -149,7 +151,11 @@ def test_no_function_has_a_trigger_that_nobody_calls() -> None:
         key: [each["triggerName"] for each in found] for key, found in triggers.items() if found
     }
 
-    assert names == {"relay": ["http"], "reconcile": ["every-minute", "wake"]}
+    assert names == {
+        "files": ["every-minute"],
+        "relay": ["http"],
+        "reconcile": ["every-minute", "wake"],
+    }
 
 
 @pytest.mark.parametrize("stage", ["staging", "prod"])

@@ -124,7 +124,11 @@ class Stage:
 
     def reconcile(self) -> None:
         """Fire the timer and wait for the end of its run."""
-        url = f"{self.stack.fc}/_fc/timer/reconcile"
+        self.fire("reconcile")
+
+    def fire(self, function: str) -> None:
+        """Fire the timer of a function and wait for the end of its run."""
+        url = f"{self.stack.fc}/_fc/timer/{function}"
         answer = requests.post(url, json={"wait": True}, timeout=100)
         assert [fired["ok"] for fired in answer.json()["fired"]] == [True], answer.text
 

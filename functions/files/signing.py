@@ -1,6 +1,6 @@
 """Lists the files of a stream: each with its size, and a URL presigned with the function's role.
 
-People and programs call it over HTTP. It reads files and changes nothing.
+People and programs ask for it over HTTP. It reads files and changes nothing.
 """
 
 from __future__ import annotations
@@ -18,36 +18,25 @@ from functions.file_view import (
     is_object,
     view_of,
 )
+from functions.files.bucket import bucket_of
 from shared.config.tokens import Caller
 from shared.inbound import authorization
+from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
+from shared.inbound.request_errors import MethodNotAllowed, NotFound
 from shared.inbound.request_fields import read
-from shared.invocation import composition, serve
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
-from shared.outbound.oss import Bucket, NoSize, Opened
+from shared.outbound.oss import NoSize, Opened
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 from shared.protocol.policy import Policy
 
-BUDGET_S = 12.0
-"""s within which a person gets an answer."""
 MAX_SIZES = 100
 """How many sizes one call reads at most; each is a request to OSS."""
 _PATH = "/v1/files/"
 _PATH_PARTS = 3
-
-
-def handler(event: bytes, context: object) -> dict[str, object]:
-    return serve.serve(respond, event, context, seconds=BUDGET_S)
-
-
-def prepare() -> None:
-    """Load what the first event needs, without Live's SDK, which this package does not have."""
-    composition.prepare(live=False)
-    oss.prepare()
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
@@ -57,13 +46,14 @@ def respond(invocation: Invocation, request: Request) -> Response:
     caller = authorization.authorize(tokens, request, "read", now=now)
     key = _stream(caller, invocation, request)
     asked = read(QUERY, request.query, where="query")
-    opened = _bucket(invocation).open()
+    opened = bucket_of(invocation).open()
     left = files_of(invocation.app.store, key, asked)
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
     policy = invocation.app.policy
+    language = preferred_language(request.headers.get("accept-language", ""))
     found = [(file, _why_unsigned(policy, caller, key, file)) for file in left]
-    signed = list(_signed(invocation, opened, found, period))
+    signed = list(_signed(invocation, opened, found, period, language))
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
@@ -77,22 +67,6 @@ def _stream(caller: Caller, invocation: Invocation, request: Request) -> StreamK
         )
     app = invocation.app
     return authorization.stream_for(caller, app.policy, names, is_stored=app.is_stored)
-
-
-def _bucket(invocation: Invocation) -> Bucket:
-    settings, key = invocation.app.settings, invocation.credentials
-    if not settings.bucket:
-        raise WrongState(
-            "this stage does not name its bucket, so no playback URL can be signed",
-            hint="set LIVE_RECORD_BUCKET and LIVE_RECORD_OSS_ENDPOINT, and deploy",
-        )
-    if key.are_missing():
-        raise WrongState(
-            "this function has no role, so it can sign nothing",
-            hint="give it the role with the policy deploy/ram/files.json, and deploy",
-        )
-    place = (settings.bucket, settings.oss_endpoint, settings.oss_protocol)
-    return Bucket(*place, key.access_key_id, key.access_key_secret, key.security_token)
 
 
 def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) -> str | None:
@@ -115,13 +89,18 @@ def _signed(
     opened: Opened,
     found: Sequence[tuple[File, str | None]],
     period: int,
+    language: Language,
 ) -> Iterator[SignedFileView]:
     sizes = _Sizes(invocation, opened)
     for left, why_no_url in found:
         url = None if why_no_url else opened.signed(left.uri, period)
         size, why = (None, why_no_url) if why_no_url else sizes.of(left)
         yield SignedFileView(
-            **asdict(view_of(left)), size=size, why_no_size=why, url=url, why_no_url=why_no_url
+            **asdict(view_of(left, language)),
+            size=size,
+            why_no_size=why,
+            url=url,
+            why_no_url=why_no_url,
         )
 
 

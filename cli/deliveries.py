@@ -1,0 +1,79 @@
+"""`live-record deliveries`: what follows from recordings, and failed or is still to be done.
+
+cli.main adds the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from gettext import gettext as _
+
+import click
+
+from cli import output
+from cli.api import Api
+from cli.output import Json
+from cli.stage_command import of_stage
+
+ALL_ROWS = 100_000
+"""More than a stage keeps of them."""
+
+
+@click.group()
+def deliveries() -> None:
+    """List what follows from recordings, and try it again.
+
+    A file that Live reports is verified; later kinds follow the same way.
+    """
+
+
+@deliveries.command("list")
+@click.option(
+    "--state",
+    default="dead",
+    type=click.Choice(["dead", "open"]),
+    show_default=True,
+    help="list what failed for good, or else what is still to be done",
+)
+@click.option(
+    "--limit",
+    default=100,
+    type=click.IntRange(1),
+    show_default=True,
+    help="largest number of rows",
+)
+@of_stage(changes=False)
+def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
+    """List what failed for good, and why; or what is still to be done."""
+    answer = api.deliveries(state, limit)
+    nothing = _("nothing has failed for good") if state == "dead" else _("nothing is open")
+    output.rows(answer, "deliveries", _line_of, as_json, nothing=nothing)
+
+
+@deliveries.command("redrive")
+@click.argument("ids", nargs=-1)
+@click.option("--all", "of_all", is_flag=True, help="try everything that failed for good again")
+@of_stage(changes=True)
+def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
+    """Try once more what failed for good, by the IDS that list shows."""
+    if bool(ids) is of_all:
+        raise click.UsageError(_("Name the deliveries, or pass --all."))
+    if of_all:
+        ids = [row["id"] for row in api.deliveries("dead", ALL_ROWS)["deliveries"]]
+    opened = [api.redrive(each) for each in ids]
+    if as_json:
+        output.as_json({"deliveries": opened})
+        return
+    click.echo(_("{count} deliveries are tried again").format(count=len(opened)))
+
+
+def _line_of(row: Json) -> str:
+    line = _("{id}  {stream}  {kind}  {at}  tried {count} times  {why}")
+    return line.format(
+        id=row["id"],
+        stream=row["stream"],
+        kind=row["kind"],
+        at=row["at"],
+        count=row["attempts"],
+        why=row["why"],
+    ).rstrip()

@@ -1,0 +1,39 @@
+"""The function with the OSS SDK: signs playback URLs, and verifies files.
+
+People and programs call it over HTTP for a stream's files. Its timer has it look at each file that
+was reported and not verified yet.
+"""
+
+from __future__ import annotations
+
+from functions.files import signing, verifying
+from shared.errors import Fault
+from shared.inbound.function_compute import Invoked, Response, TimerEvent, TriggerEvent
+from shared.inbound.request_errors import BadRequest
+from shared.invocation import composition, serve
+from shared.invocation.invocation import Invocation
+from shared.outbound import oss
+
+BUDGET_S = 12.0
+"""s within which a person gets an answer."""
+RUN_BUDGET_S = 50.0
+"""s that one run of the timer works at most: the next one comes a minute after it has begun."""
+
+
+def handler(event: bytes, context: object) -> dict[str, object]:
+    """Answer a request over HTTP; raise InvocationFailed if a timer's run could do nothing."""
+    return serve.serve_any(respond, event, context, seconds=BUDGET_S)
+
+
+def prepare() -> None:
+    """Load what the first event needs, without Live's SDK, which this package does not have."""
+    composition.prepare(live=False)
+    oss.prepare()
+
+
+def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
+    if isinstance(trigger, TimerEvent):
+        return verifying.run(invocation, RUN_BUDGET_S)
+    if isinstance(trigger, Invoked):
+        raise BadRequest([Fault("event", "this function is called over HTTP, or by its timer")])
+    return signing.respond(invocation, trigger)

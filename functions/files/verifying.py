@@ -1,0 +1,88 @@
+"""Verifies the files that were reported: each is looked at in the bucket until that says something.
+
+The function's timer calls it. What it reads is judged by shared/verification; the verdict is stored
+beside the file, and nothing of the bucket is changed.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from functions.files.bucket import bucket_of
+from shared.engine.task_runner import TaskRunner
+from shared.inbound.function_compute import Response
+from shared.invocation.invocation import Invocation
+from shared.outbound import oss
+from shared.outbound.oss import NotJudged, Opened
+from shared.outbox import BACKOFF, Done, Failed, Outcome, Task, TaskKind, VerifyFile
+from shared.protocol.file import File, FileVerdict, Finding
+from shared.retry import Deadline
+from shared.verification import Evidence, EvidenceCode, ExpectedFile, FileOutcome, Verdict
+
+KIND = TaskKind.VERIFY_FILE
+RUN_WORKERS = 4
+"""One that waits for OSS holds no other up."""
+
+
+def run(invocation: Invocation, seconds: float) -> Response:
+    """Verify what is due, within so many seconds; return how much of it came to which end."""
+    app, deadline = invocation.app, Deadline.after(seconds, clock=invocation.app.monotonic)
+    app.store.drop_dead_letters(app.settings.keep)
+    patience_s = BACKOFF[KIND].patience_ms / 1000
+    runner = TaskRunner(
+        app.store,
+        KIND,
+        has_time=lambda: deadline.left() > patience_s,
+        jitter=random.random,
+        report=invocation.report_failed,
+    )
+    if app.settings.bucket:
+        bucket = bucket_of(invocation)
+        runner.run(app.workers(), RUN_WORKERS, lambda: _Attempt(invocation, bucket.open()))
+    return Response(200, asdict(runner.result))
+
+
+class _Attempt(Struct, frozen=True):
+    """Looks at one file at a time, with a client of its own."""
+
+    invocation: Invocation
+    opened: Opened
+
+    def __call__(self, task: Task) -> Outcome:
+        app = self.invocation.app
+        try:
+            uri = msgspec.json.decode(task.body, type=VerifyFile).uri
+        except msgspec.MsgspecError:
+            return Failed("what it says cannot be read", is_final=True)
+        file = app.store.file(task.stream, uri)
+        if file is None:
+            return Done()  # it is not listed any more
+        if not app.policy.names_object(task.stream, uri):
+            # The name is as a callback says, and may be any object of the bucket (signing.py).
+            found = (Evidence(EvidenceCode.NOT_NAMED_BY_POLICY),)
+            return Done(uri, _stored(Verdict(FileOutcome.UNKNOWN, found), app.clock()))
+        return self._judged(file)
+
+    def _judged(self, file: File) -> Outcome:
+        app = self.invocation.app
+        deadline = Deadline.after(BACKOFF[KIND].patience_ms / 1000, clock=app.monotonic)
+        expected = ExpectedFile.of(file, app.settings.bucket)
+        try:
+            verdict = oss.judge(self.opened, expected, has_time=lambda: not deadline.passed())
+        except NotJudged as error:
+            return Failed(str(error))
+        stored = _stored(verdict, app.clock())
+        self.invocation.log.info("file.verified", uri=file.uri, outcome=stored.outcome)
+        if verdict.is_final:
+            return Done(file.uri, stored)
+        why = ", ".join((stored.outcome, *(finding.code for finding in stored.evidence)))
+        return Failed(why, uri=file.uri, verdict=stored)
+
+
+def _stored(verdict: Verdict, now: int) -> FileVerdict:
+    found = tuple(Finding(each.code.value, each.numbers) for each in verdict.evidence)
+    return FileVerdict(verdict.outcome.value, now, found, verdict.size_bytes, verdict.duration_ms)

@@ -1,0 +1,105 @@
+"""What follows from recordings and is done later: what is open, what failed for good, once more.
+
+The files to verify are the first kind of it. It does none of it itself: the functions with timers
+of their own do.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from functions.record_command.answers import (
+    DeliveriesView,
+    DeliveryState,
+    DeliveryView,
+    RedrivenView,
+)
+from functions.record_command.routes import ApiRequest
+from shared.errors import Fault
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest, NotFound, WrongState
+from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice
+from shared.outbox import Redriven, Task
+from shared.protocol.durations import rfc3339
+
+_NO_CURSOR = 'write the "next" of the page before'
+
+
+def _cursor(value: object) -> tuple[str, str]:
+    """Return the list and the place where the page before ended."""
+    try:
+        state, place = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
+        return str(DeliveryState(state).value), str(place).encode().decode()
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError(_NO_CURSOR) from None
+
+
+def _cursor_after(state: DeliveryState, place: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([state.value, place]).encode()).decode()
+
+
+_EXAMPLE = _cursor_after(DeliveryState.DEAD, "017638000000002c26b46b68ffc68ff99b453c")
+LIST: tuple[Field, ...] = (
+    choice(
+        "state",
+        DeliveryState,
+        [state.value for state in DeliveryState],
+        "open: what is still to be done, by stream; dead: what failed for good, the oldest first."
+        " Without it, dead",
+    ),
+    LIMIT,
+    Field(
+        "cursor",
+        _cursor,
+        {"type": "string"},
+        'where to continue: "next" of the previous page',
+        _EXAMPLE,
+    ),
+)
+
+
+def listed(request: ApiRequest) -> Response:
+    """Each page is of its own moment. What is settled meanwhile is in none of the next."""
+    state: DeliveryState = request.query.get("state", DeliveryState.DEAD)
+    of, after = request.query.get("cursor", (state.value, ""))
+    if of != state.value:
+        raise BadRequest([Fault("cursor", "is of the other state: leave it out")])
+    limit, store = request.query.get("limit", DEFAULT_ROWS), request.invocation.app.store
+    read = store.open_tasks if state is DeliveryState.OPEN else store.dead_letters
+    found = read(after=after, limit=limit + 1)
+    following = _cursor_after(state, found[limit - 1].place) if len(found) > limit else None
+    rows = [_view(one.task, state) for one in found[:limit]]
+    return Response(200, DeliveriesView(rows, following))
+
+
+def _view(task: Task, state: DeliveryState) -> DeliveryView:
+    return DeliveryView(
+        id=task.id,
+        kind=task.kind,
+        stream=str(task.stream),
+        state=state,
+        made_at=rfc3339(task.made_at),
+        at=rfc3339(task.due_at),
+        attempts=task.attempts,
+        why=task.why,
+    )
+
+
+def redrive(request: ApiRequest) -> Response:
+    """Open what failed for good once more, with all its attempts."""
+    (task_id,) = request.values
+    match request.invocation.app.store.redrive(task_id):
+        case Redriven.UNKNOWN:
+            raise NotFound(
+                "no delivery with this id has failed for good",
+                hint="GET /v1/deliveries lists them; one that is open is tried by itself",
+            )
+        case Redriven.FULL:
+            raise WrongState(
+                "too much is open already",
+                hint="wait until the stage has done some of it: GET /v1/health says how much it is",
+            )
+        case Redriven.OPEN:
+            request.invocation.log.info("delivery.redriven", id=task_id, who=request.who)
+            return Response(200, RedrivenView(task_id, DeliveryState.OPEN))

@@ -1,0 +1,130 @@
+"""What the runner makes of attempts that fail, crash, hang or kill their process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event as Flag
+
+import pytest
+
+from shared.engine.task_runner import NEVER_ENDED, TaskRunner, TaskRunResult
+from shared.engine.workers import ThreadWorkers
+from shared.outbox import BACKOFF, Done, Failed, NewTask, Outcome, Task, TaskKind
+from shared.protocol import StreamRecord
+from shared.store import Store
+from shared.store.contract import Save
+from shared.store.store_errors import StoreUnavailable
+from tests.conftest import KEY, Clock
+
+KIND = TaskKind.VERIFY_FILE
+LEASE_MS = BACKOFF[KIND].lease_ms
+LONG_S = 100
+Attempt = Callable[[Task], Outcome]
+
+
+def add(store: Store, *names: str) -> None:
+    version = store.load(KEY).version
+    tasks = tuple(NewTask(name, KIND, "{}") for name in names)
+    store.save_or_claim(Save(version, StreamRecord(KEY, changed_at=version + 1), tasks=tasks))
+
+
+def run(
+    store: Store, attempt: Attempt, *, count: int = 1, has_time: Callable[[], bool] = lambda: True
+) -> tuple[TaskRunResult, list[str]]:
+    reported: list[str] = []
+    runner = TaskRunner(
+        store,
+        KIND,
+        has_time=has_time,
+        jitter=lambda: 0.0,
+        report=lambda event, error: reported.append(f"{event} {error}"),
+    )
+    runner.run(ThreadWorkers(), count, lambda: attempt)
+    return runner.result, reported
+
+
+def test_all_that_is_due_is_tried_once_and_settled(store: Store) -> None:
+    add(store, "a", "b", "c", "d")
+    outcomes: dict[str, Outcome] = {
+        "a": Done(),
+        "b": Failed("away"),
+        "c": Failed("no", is_final=True),
+        "d": Done(),
+    }
+    result, reported = run(store, lambda task: outcomes[task.id], count=3)
+    assert (result, reported) == (TaskRunResult(done=2, retry=1, dead=1), [])
+    assert [one.task.id for one in store.dead_letters(after="", limit=9)] == ["c"]
+
+
+def test_an_attempt_that_crashes_is_retried_and_stops_no_other(store: Store) -> None:
+    add(store, "a", "b")
+
+    def attempt(task: Task) -> Outcome:
+        if task.id == "a":
+            raise ZeroDivisionError("a secret")
+        return Done()
+
+    result, reported = run(store, attempt)
+    assert (result, reported) == (TaskRunResult(done=1, retry=1), ["task.crashed a secret"])
+    (left,) = store.open_tasks(after="", limit=9)
+    assert left.task.why == "ZeroDivisionError: the log says why"
+
+
+def test_one_that_hangs_stops_no_other(store: Store) -> None:
+    add(store, "0", "1", "2", "3")
+    others_done = Flag()
+    done: list[str] = []
+
+    def attempt(task: Task) -> Outcome:
+        if task.id == "0":
+            assert others_done.wait(LONG_S)
+        else:
+            done.append(task.id)
+            if len(done) == 3:
+                others_done.set()
+        return Done()
+
+    assert run(store, attempt, count=2)[0].done == 4
+
+
+def test_one_that_kills_its_process_each_time_is_a_dead_letter_at_last(
+    store: Store, clock: Clock
+) -> None:
+    add(store, "a")
+    for _ in range(BACKOFF[KIND].attempts):
+        (task,) = store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
+        clock.pass_ms(LEASE_MS)
+    result, _ = run(store, lambda _task: Done())
+    assert result == TaskRunResult(dead=1)
+    assert store.dead_letters(after="", limit=9)[0].task.why == NEVER_ENDED
+    assert task.attempts == BACKOFF[KIND].attempts
+
+
+def test_a_result_that_comes_after_the_lease_counts_for_nothing(store: Store, clock: Clock) -> None:
+    add(store, "a")
+
+    def attempt(_task: Task) -> Outcome:
+        clock.pass_ms(LEASE_MS)
+        store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
+        return Failed("no", is_final=True)
+
+    assert run(store, attempt)[0] == TaskRunResult(stale=1)
+    assert store.outbox().open == 1
+
+
+def test_nothing_is_begun_once_the_time_is_up(store: Store) -> None:
+    add(store, "a", "b", "c")
+    left = [True, True, False]
+    result, _ = run(store, lambda _task: Done(), has_time=lambda: left.pop(0))
+    assert (result.done, store.outbox().open) == (2, 1)
+
+
+def test_a_store_that_is_away_ends_the_run(store: Store) -> None:
+    add(store, "a")
+
+    def attempt(_task: Task) -> Outcome:
+        raise StoreUnavailable("away")
+
+    with pytest.raises(StoreUnavailable):
+        run(store, attempt, count=2)
+    assert store.outbox().open == 1

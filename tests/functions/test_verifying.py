@@ -1,0 +1,165 @@
+"""The timer of the function files: it checks each reported file, and stores what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from emulator.live import LiveInThread
+from functions import files
+from shared.inbound.function_compute import answer_any
+from shared.invocation.invocation import Invocation
+from shared.protocol import FileLeft
+from shared.protocol.file import FileVerdict, Finding
+from shared.store.contract import DAY_MS
+from tests.conftest import KEY, NOON, Clock
+from tests.functions.test_files import NO_ROLE, ROLE
+from tests.support.scripted_stage import Stage
+from tests.verification.samples import CLIP, DURATION_MS
+
+NAME = "record/app/room1/x.flv"
+LEFT = FileLeft(NAME, NOON - DURATION_MS, NOON, DURATION_MS)
+TIMER = b'{"triggerTime":"2026-11-29T12:00:00Z","triggerName":"every-minute","payload":""}'
+OSS = {
+    "LIVE_RECORD_BUCKET": "dev-bucket",
+    "LIVE_RECORD_OSS_ENDPOINT": "oss-cn-shanghai.aliyuncs.com",
+}
+
+
+@dataclass
+class Verifying:
+    """Runs of the timer, beside an emulator whose bucket is a folder."""
+
+    stage: Stage
+    bucket: Path
+
+    def put(self, data: bytes, name: str = NAME) -> None:
+        path = self.bucket / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def run(self, role: Mapping[str, str] = ROLE) -> Mapping[str, int]:
+        context = SimpleNamespace(request_id="1-77", credentials=SimpleNamespace(**role))
+        call = Invocation(self.stage.app, context, seconds=files.BUDGET_S)
+        answer: Any = answer_any(
+            lambda trigger: files.respond(call, trigger), TIMER, context, log=call.app.log
+        )
+        found: Mapping[str, int] = msgspec.json.decode(answer["body"])
+        return found
+
+    def verdict(self, name: str = NAME) -> FileVerdict:
+        file = self.stage.store.file(KEY, name)
+        assert file is not None
+        assert file.verdict is not None
+        return file.verdict
+
+    def listed(self) -> Any:  # noqa: ANN401 - as the API says
+        (file,) = self.stage.ask("GET", f"/v1/recordings/{KEY}/files").json["files"]
+        return file["verified"]
+
+
+@pytest.fixture
+def verifying(tmp_path: Path, clock: Clock) -> Iterator[Verifying]:
+    stage = Stage(tmp_path, clock, **OSS)
+    (tmp_path / "dev-bucket").mkdir()
+    with LiveInThread(buckets=tmp_path) as live:
+        endpoint = live.address.removeprefix("http://")
+        settings = replace(stage.app.settings, oss_endpoint=endpoint, oss_protocol="http")
+        stage.app = replace(stage.app, settings=settings)
+        yield Verifying(stage, tmp_path / "dev-bucket")
+    stage.store.close()
+
+
+def test_a_file_that_is_there_and_whole_is_verified_once(verifying: Verifying) -> None:
+    verifying.put(CLIP.read_bytes())
+    verifying.stage.happens(LEFT)
+    assert verifying.listed() is None
+    assert verifying.run() == {"done": 1, "retry": 0, "dead": 0, "stale": 0}
+    assert verifying.verdict().outcome == "verified"
+    assert verifying.verdict().size_bytes == CLIP.stat().st_size
+    shown = verifying.listed()
+    assert shown["outcome"] == "verified"
+    assert shown["findings"][0]["code"] == "media_duration"
+    verifying.stage.happens(LEFT)
+    assert verifying.run()["done"] == 0
+
+
+def test_what_comes_later_is_missing_until_it_is_there(verifying: Verifying, clock: Clock) -> None:
+    verifying.stage.happens(LEFT)
+    assert verifying.run()["retry"] == 1
+    assert verifying.verdict() == FileVerdict("missing", NOON, (Finding("no_object"),))
+    assert verifying.run()["retry"] == 0  # not before its pause has passed
+    clock.pass_ms(60_000)
+    verifying.put(CLIP.read_bytes())
+    assert verifying.run()["done"] == 1
+    assert (verifying.verdict().outcome, verifying.verdict().at) == ("verified", NOON + 60_000)
+
+
+def test_what_never_comes_is_a_dead_letter_and_stays_missing(
+    verifying: Verifying, clock: Clock
+) -> None:
+    verifying.stage.happens(LEFT)
+    while verifying.run()["dead"] == 0:
+        clock.pass_ms(3_600_000)
+        assert clock.now < NOON + 3 * DAY_MS
+    (letter,) = verifying.stage.store.dead_letters(after="", limit=9)
+    assert letter.task.why == "missing, no_object"
+    assert verifying.verdict().outcome == "missing"
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome"),
+    [
+        (b"", "unplayable"),
+        (CLIP.read_bytes()[:-1_000], "truncated"),
+        (b"<html>" * 99, "unplayable"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(verifying: Verifying, data: bytes, outcome: str) -> None:
+    verifying.put(data)
+    verifying.stage.happens(LEFT)
+    assert verifying.run()["done"] == 1
+    assert verifying.verdict().outcome == outcome
+
+
+def test_a_name_that_may_be_anybodys_object_is_not_read(verifying: Verifying) -> None:
+    verifying.put(CLIP.read_bytes(), "backups/users.flv")
+    verifying.stage.happens(replace(LEFT, uri="backups/users.flv"))
+    assert verifying.run()["done"] == 1
+    found = verifying.verdict("backups/users.flv")
+    assert found == FileVerdict("unknown", NOON, (Finding("not_named_by_policy"),))
+
+
+def test_a_bucket_that_does_not_answer_says_nothing_of_a_file(verifying: Verifying) -> None:
+    settings = replace(verifying.stage.app.settings, oss_endpoint="127.0.0.1:1")
+    verifying.stage.app = replace(verifying.stage.app, settings=settings)
+    verifying.stage.happens(LEFT)
+    assert verifying.run()["retry"] == 1
+    file = verifying.stage.store.file(KEY, NAME)
+    assert file is not None
+    assert file.verdict is None
+    (left,) = verifying.stage.store.open_tasks(after="", limit=9)
+    assert "OSS does not answer" in left.task.why
+
+
+def test_a_task_that_cannot_be_read_stops_no_other(verifying: Verifying) -> None:
+    verifying.put(CLIP.read_bytes())
+    verifying.stage.happens(replace(LEFT, uri="record/app/room1/broken.flv"))
+    verifying.stage.store._open().execute("UPDATE task SET body='{'")  # type: ignore[union-attr]
+    verifying.stage.happens(LEFT)
+    assert verifying.run() == {"done": 1, "retry": 0, "dead": 1, "stale": 0}
+
+
+def test_a_run_without_a_role_takes_nothing(verifying: Verifying) -> None:
+    verifying.stage.happens(LEFT)
+    verifying.run(NO_ROLE)
+    (left,) = verifying.stage.store.open_tasks(after="", limit=9)
+    assert left.task.attempts == 0
+    assert "this function has no role" in verifying.stage.lines[-1]
