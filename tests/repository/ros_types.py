@@ -30,6 +30,7 @@ TYPES = (
     "ALIYUN::RAM::Role",
     "ALIYUN::REDIS::Instance",
     "ALIYUN::REDIS::Whitelist",
+    "ALIYUN::SLS::Alert",
     "ALIYUN::SLS::Index",
     "ALIYUN::SLS::Logstore",
     "ALIYUN::SLS::Project",

@@ -63,6 +63,10 @@ def ask_for_no_attribute(template: dict[str, Any]) -> None:
     template["Outputs"]["StoreHost"]["Value"] = {"Fn::GetAtt": ["Redis", "Host"]}
 
 
+def misspell_condition(template: dict[str, Any]) -> None:
+    template["Resources"]["AlertCrashed"]["Condition"] = "HasAlert"
+
+
 def refer_to_nothing(template: dict[str, Any]) -> None:
     template["Outputs"]["Vpc"]["Value"] = {"Ref": "Vpcs"}
 
@@ -78,6 +82,7 @@ def refer_to_nothing(template: dict[str, Any]) -> None:
         (quote_number, "LogStore.TTL: it has to be a number"),
         (ask_for_no_attribute, "Fn::GetAtt: Redis has no attribute Host"),
         (refer_to_nothing, "Ref: there is no Vpcs"),
+        (misspell_condition, "AlertCrashed: there is no condition HasAlert"),
     ],
 )
 def test_a_mistake_put_in_on_purpose_is_found(

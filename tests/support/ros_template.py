@@ -20,6 +20,8 @@ def faults(template: Mapping[str, Any], types: Mapping[str, Json]) -> Iterator[s
             continue
         shape = {"type": "map", "properties": types[resource["Type"]]["properties"]}
         yield from _value_faults(resource.get("Properties", {}), shape, name)
+        if resource.get("Condition") not in (None, *template.get("Conditions", ())):
+            yield f"{name}: there is no condition {resource['Condition']}"
     yield from _reference_faults(template, types)
 
 
