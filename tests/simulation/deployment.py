@@ -169,6 +169,7 @@ class SimulatedStore:
                 sim.broken.discard(save.key)
             sim.judge.saved(process, before, save, saved)
         if isinstance(saved, Claimed) and saved.record.flight:
+            sim.claims += 1
             process.claims[save.key] = saved.record.flight
             process.holds.add(saved.record.flight.id)
         if sim.lots.strikes(Fault.STORE_UNHEARD, save.key.stream):

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from shared.config.path_tokens import path_tokens_of
+from shared.engine.counters import COMMANDS
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.session import SessionState
@@ -40,6 +41,17 @@ def judge(sim: Simulation) -> None:
         judge_secrets(repr(record))
     for key in sim.strangers.forger.named:
         _at_rest(sim.record(key))
+    _judge_counters(sim)
+
+
+def _judge_counters(sim: Simulation) -> None:
+    """Raise Broken unless each command that was claimed is counted once, under one outcome."""
+    if sim.has_lost_writes or sim.ever_broken:
+        return
+    counted = sim.store.counters()
+    settled = sum(number for name, number in counted.items() if name.startswith(COMMANDS))
+    if settled != sim.claims:
+        raise Broken("metrics", f"of {sim.claims} commands {settled} are counted")
 
 
 def judge_secrets(text: str) -> None:

@@ -81,6 +81,8 @@ class Simulation:
         self.broken: set[StreamKey] = set()
         """Streams whose record no release here can read now."""
         self.ever_broken: set[str] = set()
+        self.claims = 0
+        self.has_lost_writes = False
         self.hub = getcurrent()
         self._begin_world()
         self.judge = Judge(self)
@@ -210,6 +212,7 @@ class Simulation:
     def fail_over(self, ms: int) -> None:
         """Only the store in memory can be made to."""
         if self._memory is not None:
+            self.has_lost_writes = True
             self.judge.lost(self._memory.lose(self.clock() - ms))
 
     def set_clock(self, ahead: int) -> None:
@@ -222,6 +225,7 @@ class Simulation:
     def empty_store(self) -> None:
         """Only the store in memory can be emptied."""
         if self._memory is not None:
+            self.has_lost_writes = True
             keys = {StreamKey(*stream) for stream in self.plan.streams}
             empty_memory(self._memory.shared)
             self.judge.emptied(keys)
