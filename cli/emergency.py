@@ -119,8 +119,9 @@ def _begin(
         _change(account, backup, target, now, after)
     click.echo(
         _(
-            "Done: Live records {app} by itself from each stream's next publish on. What is live"
-            " now keeps its configuration: push it anew, or start it by RealTimeRecordCommand."
+            "Done: Live records {app} by itself from each stream's next publish on. A stream that"
+            " is live now keeps its configuration: push it anew, or start it by"
+            " RealTimeRecordCommand."
         ).format(app=application)
     )
     line = _("What was there is stored in {file}, for: live-record emergency {app} --undo")

@@ -179,7 +179,7 @@ def _private(path: str, flags: int) -> int:
 def _next(name: str, domain: str, stack: Mapping[str, str]) -> Iterator[str]:
     host, _dot, parent = domain.partition(".")
     yield _("{name}.env is written, and the stage {name} is registered.").format(name=name)
-    yield _("Let the domain lead to Function Compute, and deploy:")
+    yield _("Point the domain to Function Compute, and deploy:")
     target = f"{stack['Account']}.{stack['Region']}.fc.aliyuncs.com"
     yield (
         f"  aliyun alidns AddDomainRecord --DomainName {parent} --RR {host} --Type CNAME"

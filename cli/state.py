@@ -65,7 +65,7 @@ def export(api: Api, file: Path, as_json: bool) -> None:
 )
 @of_stage(changes=True)
 def import_state(api: Api, file: Path, with_policy: bool, as_json: bool) -> None:
-    """Import FILE into a stage. What is as new there stays as it is."""
+    """Import FILE into a stage, and keep what is as new or newer there."""
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
     answers: list[Json] = []
@@ -90,7 +90,7 @@ def _print(
 ) -> None:
     if version is not None:
         click.echo(_("The policy is version {version} now.").format(version=version))
-    text = _("{imported} streams were imported, {kept} were as new already.")
+    text = _("{imported} streams were imported; {kept} were as new or newer already.")
     click.echo(text.format(**counts))
     for row in refused:
         click.echo(_("not imported: {stream}: {detail}").format(**row))

@@ -92,8 +92,8 @@ class Stage:
         ]
         unseen = [
             _(
-                "{file} would be read by s, and no check sees it. Give it another name, such"
-                " as {name}.env, and export what it holds."
+                "s would read {file}, which no check sees. Rename it, for example to {name}.env,"
+                " and export its variables."
             ).format(file=file, name=self.name)
             for file in self.env_files()
         ]

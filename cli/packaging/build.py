@@ -103,9 +103,9 @@ def _authority(file: Path) -> dict[str, bytes]:
     data = file.read_bytes()
     if b"PRIVATE KEY" in data or b"BEGIN CERTIFICATE" not in data:
         raise Failure(
-            _("{file} must hold certificates in PEM form alone. Take out whatever else.").format(
-                file=file
-            )
+            _(
+                "{file} must contain nothing but certificates in PEM form. Remove everything else."
+            ).format(file=file)
         )
     return {AUTHORITY: data}
 

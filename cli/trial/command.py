@@ -33,7 +33,9 @@ from shared.protocol.command_errors import LiveError
 
 
 @click.command("try")
-@click.option("--domain", required=True, help="main streaming domain, that streams are played from")
+@click.option(
+    "--domain", required=True, help="main streaming domain, from which streams are played"
+)
 @click.option(
     "--stream",
     "patterns",

@@ -46,7 +46,7 @@ def _refusal(declined: Declined, domain: str) -> str:
             "This access key may not call {action}. Give its user the policy deploy/ram/trial.json."
         )
     elif not declined.status:
-        sentence = _("Live did not answer: {error}. Check this machine's way to the Internet.")
+        sentence = _("Live did not answer: {error}. Check this machine's Internet connection.")
     else:
         sentence = _("Live refused: {error}.")
     return sentence.format(

@@ -508,7 +508,9 @@ def test_a_file_that_s_would_read_and_no_check_sees_is_refused(tmp_path: Path) -
     (tmp_path / ".env").write_text("LIVE_RECORD_RATE=1\n")
     found = stage_named("prod", SOUND, code=tmp_path).faults(POLICY)
 
-    assert [fault.partition(" would be read")[0] for fault in found] == [str(tmp_path / ".env")]
+    assert [fault.partition(", which")[0] for fault in found] == [
+        f"s would read {tmp_path / '.env'}"
+    ]
 
 
 def test_two_deploys_of_a_stage_on_one_machine_do_not_run_at_once() -> None:
