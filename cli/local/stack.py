@@ -78,14 +78,20 @@ class Stack:
         answer_body: dict[str, Any] = answer.json()
         return answer_body
 
+    def fire_timer(self, function: str) -> None:
+        """Fire the timers of a function, and wait for the end of its run."""
+        self._request(self.fc, "POST", f"_fc/timer/{function}", json={"wait": True})
+
     def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
-        url = f"{self.live}/_control/{path}"
+        return self._request(self.live, method, f"_control/{path}", **more)
+
+    def _request(self, emulator: str, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - as above
         try:
-            return requests.request(method, url, timeout=TIMEOUT_S, **more)
+            return requests.request(method, f"{emulator}/{path}", timeout=TIMEOUT_S, **more)
         except requests.RequestException:
             log = self.folder / "functions.log"
             sentence = _("the emulator at {url} has gone: see {log}")
-            raise Failure(sentence.format(url=self.live, log=log)) from None
+            raise Failure(sentence.format(url=emulator, log=log)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,3 +46,4 @@ def test_the_demo_leaves_two_files_of_one_intent_of_which_every_frame_is_read() 
         assert f"ffplay {file}" in done.stdout
         file.unlink()
     assert all(row["duration"] > 1 for row in report["files"])
+    assert {row["verified"] for row in report["files"]} == {"verified"}
