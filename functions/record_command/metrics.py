@@ -96,6 +96,16 @@ FAMILIES: Final = (
         "For how long the first open one has been due",
     ),
     Family(
+        "live_record_unreported_streams",
+        "gauge",
+        "Streams whose start Live accepted and has not reported in time, counted up to 100",
+    ),
+    Family(
+        "live_record_deliveries_dropped_total",
+        "counter",
+        "Deliveries, open or dead, that the store had no room for",
+    ),
+    Family(
         "live_record_step_begin_age_seconds",
         "gauge",
         "How long ago a step of reconcile last began",
@@ -144,11 +154,11 @@ def metrics(request: ApiRequest) -> Response:
 def exposition(facts: Facts, counted: Mapping[str, int]) -> str:
     """Return the text. `counted` are the counters of the store; one that this release does not know
     is left out."""
-    measured = gauges(facts, problems_of(facts))
+    measured = _measured(facts, problems_of(facts))
     lines = list[str]()
     for family in FAMILIES:
         samples: list[Sample]
-        if family.kind == "counter":
+        if family.name in _SERIES:
             samples = [(name, counted.get(name, 0)) for name in _SERIES[family.name]]
         elif family.kind == "histogram":
             samples = list(_histogram(counted))
@@ -182,8 +192,8 @@ def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
     yield f"{counters.START_SECONDS}_count", sum(within)
 
 
-def gauges(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[Sample]]:
-    """Return the samples of each gauge."""
+def _measured(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[Sample]]:
+    """Return the samples of each metric that is read from the indexes."""
     lost, size, use = facts.not_recorded, facts.size, facts.use
     begun = [(step, facts.ages.get(began(step))) for step in STEPS]
     done = [(step, facts.ages.get(ended(step))) for step in STEPS]
@@ -204,6 +214,8 @@ def gauges(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[Samp
             ('{state="dead"}', facts.outbox.dead),
         ],
         "live_record_deliveries_oldest_seconds": [("", facts.outbox.oldest_ms / 1000)],
+        "live_record_unreported_streams": [("", facts.unshown.count if facts.unshown else 0)],
+        "live_record_deliveries_dropped_total": [("", facts.outbox.dropped)],
         "live_record_step_begin_age_seconds": list(_ages(begun)),
         "live_record_step_end_age_seconds": list(_ages(done)),
         "live_record_rate_limit_slots": [("", use.rate)],

@@ -21,6 +21,7 @@ from shared.protocol.command_errors import AlreadyStarted, Throttled
 from shared.store import Store, open_store
 from tests.conftest import ENGINES, NOON, PATIENT, Clock
 from tests.simulation.memory import MemoryStore
+from tests.store.test_store_tasks import BIG, add, new
 from tests.support.callback_stage import LESSON, TOKEN, Edge, Got
 from tests.support.reconciling import ReconcilingStage
 from tests.support.scripted_stage import Stage
@@ -148,6 +149,12 @@ def test_what_is_wrong_shows_with_its_age(edge: Edge) -> None:
     assert found["live_record_due_streams"] == 1
     assert found["live_record_due_oldest_seconds"] == 40
     assert found["live_record_problem code=not_recorded"] == 1
+
+
+def test_what_the_store_had_no_room_for_is_counted(edge: Edge) -> None:
+    add(edge.app.store, *(new(str(number), BIG) for number in range(9)))
+
+    assert read(edge)["live_record_deliveries_dropped_total"] == 2
 
 
 def test_the_steps_of_reconcile_show_their_ages(edge: ReconcilingStage) -> None:
