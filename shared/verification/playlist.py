@@ -24,7 +24,7 @@ MAX_PLAYLIST_BYTES = 500_000
 CHECKED_SEGMENTS = 40
 """Of a longer playlist, as many evenly spaced segments, the first and the last among them."""
 HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
-_DURATION = re.compile(r"#EXTINF:(\d{1,6}(?:\.\d{1,6})?)\s*(?:,.*)?")
+_DURATION = re.compile(r"#EXTINF:\s*(\d{1,6}(?:\.\d{1,18})?)\s*(?:,.*)?")
 _NOT_JUDGED = ("#EXT-X-STREAM-INF", "#EXT-X-MAP", "#EXT-X-BYTERANGE", "#EXT-X-KEY")
 
 
@@ -32,7 +32,7 @@ class _Playlist:
     def __init__(self, text: str) -> None:
         before, self.end, _ = text.partition("#EXT-X-ENDLIST")
         lines = [line.strip() for line in before.splitlines()]
-        self.is_one = bool(lines) and lines[0].lstrip("\ufeff").startswith("#EXTM3U")
+        self.is_one = bool(lines) and lines[0].startswith("#EXTM3U")
         self.is_judged = not any(line.startswith(_NOT_JUDGED) for line in lines)
         self.is_continuous = "#EXT-X-DISCONTINUITY" not in lines
         self.names = [line for line in lines if line and not line.startswith("#")]
@@ -44,7 +44,7 @@ def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps
     """Return what the playlist plays; raise Concluded."""
     if file.size > MAX_PLAYLIST_BYTES:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)
-    playlist = _Playlist((yield from file.read(0, file.size)).decode("utf-8", "replace"))
+    playlist = _Playlist((yield from file.read(0, file.size)).decode("utf-8-sig", "replace"))
     _check_playlist(playlist)
     uris = [_segment_uri(uri, name, bucket, n) for n, name in enumerate(playlist.names, 1)]
     first, last = yield from _check_sizes(limits, uris)

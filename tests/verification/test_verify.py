@@ -213,6 +213,19 @@ def test_a_playlist_that_promises_more_than_its_segments_hold_differs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"#EXTINF:1.0", b"#EXTINF: 1.00000000000"),
+        (b"#EXTM3U", "\ufeff#EXTM3U".encode()),
+        (b"\n", b"\r\n"),
+        (b"#EXT-X-ENDLIST", b"#EXT-X-ENDLIST\nnothing.ts"),
+    ],
+)
+def test_a_playlist_may_be_written_otherwise(old: bytes, new: bytes) -> None:
+    assert playlist(old, new).outcome is FileOutcome.VERIFIED
+
+
+@pytest.mark.parametrize(
     ("written", "outcome"),
     [
         (b"./x0.ts", FileOutcome.VERIFIED),
