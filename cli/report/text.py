@@ -62,11 +62,15 @@ def _stream_line(row: Json) -> str:
         recorded = sum(span["ms"] for span in row["recorded"])
         line = _("{stream}: not wanted, recorded {recorded}")
         return line.format(stream=row["stream"], recorded=length(recorded))
-    line = _("{stream}: live and wanted {due}, recorded {covered}, missing {missing} ({percent})")
+    line = _(
+        "{stream}: live and wanted {due}, recorded {covered}, start latency {latency},"
+        " missing {missing} ({percent})"
+    )
     return line.format(
         stream=row["stream"],
         due=length(row["due_ms"]),
         covered=length(row["covered_ms"]),
+        latency=length(row["start_latency_ms"]),
         missing=length(row["missing_ms"]),
         percent=percent(row["ratio"]),
     )
@@ -76,7 +80,9 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
     """Yield what is to be said of all of them together."""
     due = [row for row in streams if row["due_ms"]]
     whole = sum(not row["gaps"] for row in due)
-    counted = _("{due} streams were live and wanted: {whole} without a gap, {rest} with gaps.")
+    counted = _(
+        "Streams that were live and wanted: {due}; without a gap: {whole}; with gaps: {rest}."
+    )
     yield counted.format(due=len(due), whole=whole, rest=len(due) - whole)
     yield from _file_summary(streams)
     days = day_peaks(streams)
@@ -96,7 +102,9 @@ def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
         sum(each[name] for each in counts) for name in (*_FILES, "unverified")
     )
     if verified or wrong:
-        line = _("{files} files: {verified} verified, {wrong} wrong, {unverified} not verified.")
+        line = _(
+            "Files: {files}; verified: {verified}; wrong: {wrong}; not verified: {unverified}."
+        )
         yield line.format(files=reported, verified=verified, wrong=wrong, unverified=unverified)
 
 

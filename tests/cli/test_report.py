@@ -63,10 +63,12 @@ def test_a_gap_has_its_length_and_its_cause_and_the_exit_code_says_so(stage: Htt
     result = report(stage)
 
     assert result.exit_code == NOT_AS_WANTED
-    assert "room1: live and wanted 0:10:00, recorded 0:08:55, missing 0:01:00" in result.output
+    shown = "recorded 0:08:55, start latency 5 s, missing 0:01:00"
+    assert f"room1: live and wanted 0:10:00, {shown}" in result.output
     assert "0:01:00 missing: Live throttled start" in result.output
-    assert "room2: live and wanted 0:10:00, recorded 0:10:00, missing 0 s (100 %)" in result.output
-    assert "2 streams were live and wanted: 1 without a gap, 1 with gaps." in result.output
+    shown = "recorded 0:10:00, start latency 0 s, missing 0 s (100 %)"
+    assert f"room2: live and wanted 0:10:00, {shown}" in result.output
+    assert "live and wanted: 2; without a gap: 1; with gaps: 1." in result.output
     assert "at most 2 were recorded at once" in result.output
 
 
@@ -81,7 +83,7 @@ def test_it_says_how_many_files_were_verified_once_one_was(stage: HttpStage) -> 
     (task,) = store.take_tasks("verify_file", limit=1, lease_ms=9_000)
     found = FileVerdict("verified", now)
     store.settle_task(task, Settlement(Next.DONE, uri="a.flv", verdict=found))
-    assert "2 files: 1 verified, 0 wrong, 1 not verified." in report(stage).output
+    assert "Files: 2; verified: 1; wrong: 0; not verified: 1." in report(stage).output
     (row,) = csv.DictReader(io.StringIO(report(stage, "--csv").stdout))
     assert (row["files"], row["files_verified"], row["files_wrong"]) == ("2", "1", "0")
 
