@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +28,7 @@ from emulator.fc_control.refusal import Refusal
 from emulator.fc_control.server import running
 from shared.outbound.live import Credentials
 from tests.cli.test_doctor_checks import EXAMINED, HEALTHY
-from tests.support.deploys import ROOT, Deploys, ready_account
+from tests.support.deploys import DOMAIN, ROOT, Deploys, ready_account
 from tests.support.doctor_compute import GOOD, NAME, RECONCILE, ROLES
 
 CREDENTIALS = Credentials("id", "secret")
@@ -185,3 +185,43 @@ def test_ram_says_which_roles_there_are(ram: CloudAccount) -> None:
 def test_a_ram_that_does_not_answer_is_no_answer() -> None:
     with pytest.raises(Declined):
         CloudAccount(CREDENTIALS, ram="http://127.0.0.1:9").has_role(LIVE_ROLE)
+
+
+# --- a deploy cures what it names --------------------------------------------------------------
+
+
+def reconcile_of(account: Account) -> Function:
+    return account.functions[NAME]
+
+
+def lead_past_release(account: Account) -> None:
+    for route in account.domains[DOMAIN]["routeConfig"]["routes"]:
+        route["qualifier"] = "LATEST"
+
+
+def publish_beside_release(account: Account) -> None:
+    """As a deploy that has stopped before the alias."""
+    function = reconcile_of(account)
+    function.update({"memorySize": 1024})
+    function.publish("", identical_update_counts=True)
+
+
+FAULTS: Mapping[str, Callable[[Account], object]] = {
+    "deployed.missing": lambda account: account.functions.pop(NAME),
+    "deployed.alias": lambda account: reconcile_of(account).aliases.clear(),
+    "deployed.older": publish_beside_release,
+    "triggers.missing": lambda account: reconcile_of(account).triggers.pop("every-minute"),
+    "route.missing": lambda account: account.domains.clear(),
+    "route.alias": lead_past_release,
+}
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_what_a_deploy_cures_is_gone_after_one(code: str) -> None:
+    deploys = Deploys(ready_account())
+    deploys.deploy()
+    FAULTS[code](deploys.account)
+    assert code in found(read(deploys.account))
+
+    deploys.deploy()
+    assert found(read(deploys.account)) == {}
