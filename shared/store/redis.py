@@ -497,7 +497,8 @@ class RedisStore:
         `lease_ms`, and no earlier taker can settle them any more."""
         keys = self._keys("tasks", "tasks_due", "counts")
         flat = self._run(scripts.TAKE_TASKS, keys, kind, limit, lease_ms, LONGEST_WAIT_MS)
-        return list(map(task_of, flat[::2], flat[1::2]))
+        taken = map(task_of, flat[::2], flat[1::2])
+        return [task for task in taken if task]
 
     def settle_task(self, task: Task, settled: Settlement) -> bool:
         """Store what becomes of a task that was taken, and the verdict on its file. Return False,
@@ -540,7 +541,8 @@ class RedisStore:
         cut = PLACE_CHARS if rows == "dead_tasks" else 0
         ids = [place[cut:] if cut else place.rpartition("\0")[2] for place in found]
         kept = self._do("HMGET", of, *ids) if ids else ()
-        return [task_of(name, row) for name, row in zip(ids, kept, strict=True) if row]
+        tasks = [task_of(name, row) for name, row in zip(ids, kept, strict=True) if row]
+        return [task for task in tasks if task]
 
     def outbox(self) -> OutboxState:
         """Return how many tasks there are."""

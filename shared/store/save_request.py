@@ -164,9 +164,12 @@ class _TaskRow(Struct, frozen=True):
     why: str
 
 
-def task_of(task_id: str, row: str) -> Task:
-    """Return a task from the row that a store keeps."""
-    kept = msgspec.json.decode(row, type=_TaskRow)
+def task_of(task_id: str, row: str) -> Task | None:
+    """Return a task from the row that a store keeps; None if that cannot be read."""
+    try:
+        kept = msgspec.json.decode(row, type=_TaskRow)
+    except (msgspec.MsgspecError, ValueError):
+        return None
     times = (kept.made_at, kept.due_at, kept.attempts, kept.version)
     return Task(task_id, kept.kind, key_of(kept.stream), kept.body, *times, kept.why)
 

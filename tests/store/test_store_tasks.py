@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
+from redis import Redis
 
 from shared.outbox import (
     BACKOFF,
@@ -23,7 +27,7 @@ from shared.outbox import (
 )
 from shared.protocol import StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict, Finding
-from shared.store import Store
+from shared.store import Store, open_store
 from shared.store.contract import DAY_MS, Conflict, NotForgotten, Placed, Save, Stored
 from tests.conftest import KEY, NOON, Clock, OpenStore
 
@@ -343,3 +347,23 @@ def test_a_dead_letter_keeps_no_stream(store: Store) -> None:
     die(store, "a")
     assert store.save_or_claim(Save(1, StreamRecord(KEY))) == Stored(0)
     assert store.redrive("a") is Redriven.OPEN
+
+
+def test_a_row_that_cannot_be_read_stops_no_other(
+    engines: Callable[[str], str], clock: Clock
+) -> None:
+    url, stage = engines("valkey"), uuid4().hex
+    store = open_store(f"{url}?stage={stage}", rate=50, clock=clock)
+    die(store, "d")
+    add(store, new("a"), new("b"), new("c"))
+    prefix = f"live-record:{{{stage}}}:"
+    with closing(Redis.from_url(url)) as client:
+        client.hset(f"{prefix}tasks", "a", "{")
+        client.hset(f"{prefix}dead_tasks", "d", "{}")
+    assert [task.id for task in take(store)] == ["b", "c"]
+    assert store.outbox().dropped == 1
+    assert (dead(store), opened(store)) == ([], ["b", "c"])
+    for task in store.open_tasks(after="", limit=9):
+        assert store.settle_task(task.task, DONE)
+    assert store.save_or_claim(Save(store.load(KEY).version, StreamRecord(KEY))) == Stored(0)
+    store.close()

@@ -122,9 +122,13 @@ end
 -- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
 -- is never used twice, so that whoever still has the old record does not take a new one for it.
 if request.forgets then
-  local open = redis.call('ZRANGEBYLEX', KEYS[21], '[' .. request.member .. '\0',
-    '(' .. request.member .. '\1', 'LIMIT', 0, 1)
-  if #open > 0 then return {'kept'} end
+  for _, place in ipairs(redis.call('ZRANGEBYLEX', KEYS[21], '[' .. request.member .. '\0',
+      '(' .. request.member .. '\1')) do
+    if redis.call('HGET', KEYS[19], string.sub(place, #request.member + 2)) then
+      return {'kept'}
+    end
+    redis.call('ZREM', KEYS[21], place) -- of a row that could not be read, and is gone
+  end
   for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
     local uri = kept_uri(string.sub(member, request.age_chars + 1))
     redis.call('HDEL', KEYS[12], uri)
