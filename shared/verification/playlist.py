@@ -77,38 +77,45 @@ def _segment_uri(playlist: str, name: str, bucket: str, number: int) -> str:
             raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
         name = f"/{name}"
     path = unquote(name.partition("?")[0].partition("#")[0])
-    folders = [] if path.startswith("/") else playlist.split("/")[:-1]
+    found = [] if path.startswith("/") else playlist.split("/")[:-1]
     for part in path.split("/"):
-        if part == ".." and not folders:
+        if part not in ("", ".", ".."):
+            found.append(part)
+        elif part == ".." and not found:
             raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
-        folders = folders[:-1] if part == ".." else [*folders, *([part] * (part not in ("", ".")))]
-    return "/".join(folders)
+        elif part == "..":
+            found.pop()
+    return "/".join(found)
 
 
 def _check_sizes(limits: Limits, uris: list[str]) -> Steps[tuple[Ranges, Ranges]]:
-    """Return the first and the last segment; raise Concluded if one is absent, empty or no
-    number of packets."""
-    sizes = []
+    """Return the first and the last segment; raise Concluded if one is not whole by its size."""
+    sizes: list[tuple[int, int | None]] = []
     for n in _spaced(len(uris)):
         sizes.append((n, (yield from limits.size_of(uris[n]))))  # noqa: PERF401 - as in mp4.py
-    numbers = {"segments": len(uris)}
-    absent = [n + 1 for n, size in sizes if size is None]
-    cut = [(n, size) for n, size in sizes if (size or 0) % PACKET_BYTES]
-    empty = [n + 1 for n, size in sizes if size == 0]
-    if len(absent) == len(sizes):
-        raise Concluded(FileOutcome.MISSING, EvidenceCode.SEGMENT_ABSENT, segment=1, **numbers)
-    if absent:
-        numbers["segment"] = absent[0]
-        raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.SEGMENT_ABSENT, **numbers)
-    if cut:
-        raise _broken(cut[0][0] + 1, len(uris), cut[0][1] or 0, plays=True)
-    if empty:
-        numbers["segment"] = empty[0]
-        outcome = FileOutcome.UNPLAYABLE if len(empty) == len(sizes) else FileOutcome.TRUNCATED
-        raise Concluded(outcome, EvidenceCode.SEGMENT_EMPTY, **numbers)
+    count = len(uris)
+    _check_all(sizes, count, None, EvidenceCode.SEGMENT_ABSENT, FileOutcome.MISSING)
+    _check_all(sizes, count, 0, EvidenceCode.SEGMENT_EMPTY, FileOutcome.UNPLAYABLE)
+    for n, size in sizes:
+        if size and size % PACKET_BYTES:
+            raise _broken(n + 1, count, size, plays=True)
     (first, first_size), (last, last_size) = sizes[0], sizes[-1]
     one = Ranges(limits, uris[first], first_size or 0)
-    return one, one if len(uris) == 1 else Ranges(limits, uris[last], last_size or 0)
+    return one, one if count == 1 else Ranges(limits, uris[last], last_size or 0)
+
+
+def _check_all(
+    sizes: list[tuple[int, int | None]],
+    count: int,
+    bad: int | None,
+    code: EvidenceCode,
+    of_all: FileOutcome,
+) -> None:
+    """Raise Concluded if a segment has the bad size; `of_all` is the outcome if each has it."""
+    found = [n + 1 for n, size in sizes if size == bad]
+    if found:
+        outcome = of_all if len(found) == len(sizes) else FileOutcome.TRUNCATED
+        raise Concluded(outcome, code, segment=found[0], segments=count)
 
 
 def _spaced(count: int) -> list[int]:

@@ -17,6 +17,7 @@ from shared.verification import (
     Answer,
     ExpectedFile,
     Request,
+    Stat,
     Verdict,
 )
 from tests.verification.bucket import MemoryBucket
@@ -91,6 +92,14 @@ def check(bucket: MemoryBucket, verdict: Verdict) -> None:
     assert len(bucket.requests) <= MAX_REQUESTS
     assert msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict) == verdict
     assert all(n < 2**53 for each in verdict.evidence for n in each.numbers.values())
+
+
+def test_a_name_of_ninety_thousand_folders_is_followed() -> None:
+    name = "x/" * 90_000 + "../" * 89_999 + "s.ts"
+    bucket = MemoryBucket({"a/x.m3u8": f"#EXTM3U\n{name}\n".encode()})
+
+    check(bucket, bucket.judge(ExpectedFile("a/x.m3u8")))
+    assert bucket.requests[-1] == Stat("a/x/s.ts")
 
 
 @given(st.text(max_size=40), st.text(max_size=200), st.text(max_size=10))
