@@ -70,7 +70,8 @@ def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: in
     wanted = _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
     sessions = _spans(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
     noted = _spans(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now)
-    recorded = _corrected(noted, merged(_by_files(files)), now)
+    filed = merged(span for file in files for span in _shown_by(file, noted))
+    recorded = _corrected(noted, filed, now)
     gaps, latency_ms = list[Gap](), 0
     for piece in _due(sessions, wanted):
         missing, latency = _missing(piece, recorded)
@@ -107,16 +108,31 @@ def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) ->
     return [span for span in found if span.ms > 0]
 
 
-def _by_files(files: Iterable[File]) -> Iterable[Span]:
-    """Yield the span of each file, which Live's own clock gives; a file without one has none."""
-    for file in files:
-        start, stop, duration = file.start, file.stop, file.duration
-        if start is None and stop is not None and duration:
-            start = stop - duration
-        if stop is None and start is not None and duration:
-            stop = start + duration
-        if start is not None and stop is not None:
-            yield Span(start, stop)
+def _shown_by(file: File, noted: Sequence[Span]) -> Sequence[Span]:
+    """Return what a file shows to be recorded. A pause that was noted within its span is believed
+    where the file is that much shorter than its span.
+
+        span      ├──────────────────────────┤
+        noted    ····├───────┤     ├────────┤
+        shown     ├──────────┤     ├─────────┤
+    """
+    span = _span_of(file)
+    if span is None or file.duration is None or span.ms - file.duration <= TOLERANCE_MS:
+        return () if span is None else (span,)
+    holes = without([span], noted)
+    pauses = [hole for hole in holes if span.start < hole.start and hole.stop < span.stop]
+    return without([span], pauses)
+
+
+def _span_of(file: File) -> Span | None:
+    """Return from when to when a file was recorded, which Live's own clock gives; None if Live
+    reported too little of it."""
+    start, stop, duration = file.start, file.stop, file.duration
+    if start is None and stop is not None and duration:
+        start = stop - duration
+    if stop is None and start is not None and duration:
+        stop = start + duration
+    return None if start is None or stop is None else Span(start, stop)
 
 
 def _corrected(noted: list[Span], filed: list[Span], now: int) -> list[Span]:

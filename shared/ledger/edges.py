@@ -76,7 +76,8 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
     elif old is None:
         yield Edge(EdgeKind.LIVE, new.began)
     if after.is_off and not (before.is_off and old is not None and old.number == new.number):
-        yield Edge(EdgeKind.OFF, _ended_at(new, now))
+        shown = old if old is not None and old.number == new.number else new
+        yield Edge(EdgeKind.OFF, _ended_at(shown, now))
 
 
 def _ended_at(session: Session, now: int) -> int:
@@ -111,9 +112,10 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
     is_ = is_taken_as_recorded(after, now)
     reopened = was and is_ and before.session_number != after.session_number
     if (was and not is_) or reopened:
-        yield Edge(EdgeKind.NOT_RECORDED, _paused_at(before, after, now))
-        if after.awaits_proof:
-            yield Edge(EdgeKind.CAUSE, now, Reason.UNCONFIRMED)
+        at = _not_recorded_at(before, after, now)
+        yield Edge(EdgeKind.NOT_RECORDED, at)
+        if after.awaits_proof:  # it is noted late, and explains all that is missing since
+            yield Edge(EdgeKind.CAUSE, at, Reason.UNCONFIRMED)
     if (is_ and not was) or reopened:
         yield Edge(EdgeKind.RECORDED, _recorded_at(after, now))
 
@@ -124,6 +126,14 @@ def _recorded_at(record: StreamRecord, now: int) -> int:
     if report is not None and report.recording and report.at >= started_at:
         return report.when
     return started_at or now
+
+
+def _not_recorded_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
+    """Return when the recording ended. A later session ends that of the one before when it begins,
+    however late it is learnt of."""
+    at, session = _paused_at(before, after, now), after.session
+    is_later = session is not None and session.number != before.session_number
+    return min(at, session.began) if session is not None and is_later else at
 
 
 def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
@@ -144,11 +154,13 @@ def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
 def _cause(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> Iterator[Edge]:
-    """Yield a new cause. A command on the wire is none: what kept it waiting stays the cause."""
+    """Yield a new cause: another one, or that of a later session. A command on the wire is none:
+    what kept it waiting stays the cause."""
     cause = _obstacle(after, now, settings)
     if cause is None or cause.code is Reason.SENT:
         return
-    if cause == _obstacle(before, before.changed_at or now, settings):
+    is_same_session = before.session_number == after.session_number
+    if is_same_session and cause == _obstacle(before, before.changed_at or now, settings):
         return
     code = str(cause.about.get("code") or cause.about.get("what") or "").replace(" ", "")
     yield Edge(EdgeKind.CAUSE, now, cause.code, code)

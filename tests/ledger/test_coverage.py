@@ -5,7 +5,14 @@ from __future__ import annotations
 from shared.ledger import EdgeKind, Span, edges_between
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
-from shared.protocol import Reason, Reported, StreamSettings, TimePassed
+from shared.protocol import (
+    Published,
+    Reason,
+    Reported,
+    StreamSettings,
+    TimePassed,
+    Unpublished,
+)
 from shared.protocol.command_errors import NoRecordConfig, Throttled
 from shared.protocol.derived.wrong import UNDECIDED_MS, UNPROVED_MS
 from shared.protocol.file import File
@@ -153,6 +160,61 @@ def test_a_session_whose_end_stays_open_for_too_long_is_missing_for_that() -> No
     assert [edge.reason for edge in account.edges if edge.kind is EdgeKind.CAUSE] == [
         Reason.MAY_HAVE_ENDED
     ]
+
+
+def test_a_session_ends_when_a_poll_first_missed_it() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.missed().passes(6 * SECOND).missed()
+    account.passes(6 * SECOND).missed()
+    assert account.record.is_off
+    assert [span.ms for span in account.covers().live] == [MINUTE]
+
+
+def test_a_reconnect_that_is_seen_late_has_stopped_the_recording_when_it_came() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    reconnected = account.now + 2 * SECOND
+    account.now += 40 * SECOND  # nobody heard a callback of it
+    account.seen(reconnected).answer().confirm().passes(MINUTE)
+    assert gaps(account) == [(67, 33, Reason.DETECTED_LATE)]
+
+
+def test_a_pause_within_one_file_is_missing_where_the_file_is_shorter_than_its_span() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.happens(Reported(recording=False, what="record_paused", time=account.now))
+    account.passes(20 * SECOND)
+    account.happens(Reported(recording=True, what="record_resumed", time=account.now))
+    account.passes(MINUTE)
+    start, stop = NOON, account.now
+    account.files = (File("a.flv", start, stop, stop - start),)
+    assert gaps(account) == []
+    account.files = (File("a.flv", start, stop, stop - start - 20 * SECOND),)
+    ((begin, seconds, reason),) = gaps(account)
+    assert (begin, reason) == (60, Reason.PAUSED)
+    assert 0 < seconds <= 20
+
+
+def test_what_kept_one_session_waiting_is_noted_for_the_next_one_too() -> None:
+    account = Account(BY_RULE)
+    account.lane_is_free = False
+    account.publish().passes(20 * SECOND)
+    account.happens(Published(account.now)).passes(20 * SECOND)
+    assert [reason for _, _, reason in gaps(account)] == [Reason.QUEUED, Reason.QUEUED]
+    causes = [edge for edge in account.edges if edge.kind is EdgeKind.CAUSE]
+    assert [edge.at for edge in causes] == [NOON, NOON + 20 * SECOND]
+
+
+def test_a_start_that_was_never_shown_is_the_cause_also_where_its_end_is_known_first() -> None:
+    account = live()
+    account.answer()
+    before = account.record
+    account.now += UNPROVED_MS + SECOND
+    account.edges += edges_between(before, before, account.now, account.settings)
+    account.happens(Unpublished(NOON + MINUTE)).passes(5 * SECOND).missed()
+    account.passes(10 * SECOND).missed()
+    assert gaps(account) == [(5, 55, Reason.UNCONFIRMED)]
 
 
 def test_only_the_stretch_that_was_asked_for_counts() -> None:

@@ -23,6 +23,7 @@ from shared.engine.worker_lease import WorkerLease
 from shared.inbound import function_compute, live_callbacks, live_events
 from shared.inbound.request_errors import NotFound
 from shared.invocation.invocation import Invocation
+from shared.ledger import Edge, EdgeKind, edges
 from shared.outbound.wake import Wake
 from shared.protocol import (
     Command,
@@ -495,6 +496,22 @@ def _refused_taken_for_stored() -> tuple[Patch, ...]:
     return ((EffectHandler, "_save", saved),)
 
 
+# --- an account that is kept badly ----------------------------------------------------------------
+
+
+def _no_edges_of(kind: EdgeKind) -> Callable[[], tuple[Patch, ...]]:
+    real = edges.edges_between
+
+    def found(*about: Any) -> tuple[Edge, ...]:  # noqa: ANN401 - as the real one
+        return tuple(edge for edge in real(*about) if edge.kind is not kind)
+
+    return lambda: ((recorder, "edges_between", found),)
+
+
+def _wanted_taken_for_recorded() -> tuple[Patch, ...]:
+    return ((edges, "is_taken_as_recorded", lambda record, _now: record.intent.wanted),)
+
+
 BUGS: Mapping[str, Bug] = {
     bug.name: bug
     for bug in (
@@ -547,5 +564,9 @@ BUGS: Mapping[str, Bug] = {
         Bug("refused write taken for stored", _refused_taken_for_stored),
         Bug("a full engine refuses stops", _full_engine_refuses_stops),
         Bug("a stream that is wanted is forgotten", _wanted_is_forgotten),
+        Bug("account without pauses", _no_edges_of(EdgeKind.NOT_RECORDED)),
+        Bug("account without causes", _no_edges_of(EdgeKind.CAUSE)),
+        Bug("account without ends of sessions", _no_edges_of(EdgeKind.OFF)),
+        Bug("what is wanted taken for recorded", _wanted_taken_for_recorded),
     )
 }

@@ -108,6 +108,7 @@ class Judge:
         key = save.key
         after = self.sim.record(key)
         process.saves.append((before, after))
+        self.sim.accounts.saved(before, after)
         if after.is_blank:
             self._forgotten(before)
             return

@@ -140,6 +140,7 @@ class Wire:
         """To our door: now, later, twice or never. What Live repeats is lost as often."""
         sim, where = self.sim, callback.stream.name
         strikes, chance = sim.lots.strikes, sim.lots.chance("callback", where)
+        sim.accounts.left(callback)
         if callback.event in self._taken:
             return
         if callback.event in self._lost or (
@@ -166,6 +167,8 @@ class Wire:
 
         def answered(status: int, need_record: bool) -> None:
             live = sim.live
+            if status == 200:
+                sim.accounts.heard(callback)
             live.answered(sim.clock.now, callback.number, status, need_record=need_record)
 
         sim.invoke(request_of(callback), answered)

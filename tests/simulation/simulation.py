@@ -18,6 +18,7 @@ from shared.store import Store
 from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
 from tests.simulation import final_checks, fleet
+from tests.simulation.account_judge import AccountJudge
 from tests.simulation.chances import Fault, Lots, Strike, stream_of_chance
 from tests.simulation.deployment import app_of, settings_of
 from tests.simulation.fleet import TIMEOUTS, Process
@@ -33,6 +34,8 @@ from tests.simulation.virtual_clock import Clock
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
 from tests.support.emptied_store import empty_memory
 
+ACCOUNTS_JUDGED = 3
+"""So often the accounts are judged while things go wrong, besides at the end."""
 QUIET, LONGEST_QUIET = 5 * MINUTE_MS, 20 * MINUTE_MS
 CALM = 10 * MINUTE_MS
 """What is due no sooner is not waited for."""
@@ -86,6 +89,7 @@ class Simulation:
         self.hub = getcurrent()
         self._begin_world()
         self.judge = Judge(self)
+        self.accounts = AccountJudge(self)
         self.wire = Wire(self)
         self.strangers = Strangers(self)
 
@@ -108,10 +112,14 @@ class Simulation:
         for deed in self.plan.deeds:
             self.clock.at(deed.at, self._do, deed)
         self.clock.at(NOON + LASTS, self._calm_down)
+        moments = stream_of_chance(self.plan.seed, "accounts")
+        for _ in range(ACCOUNTS_JUDGED):
+            self.clock.at(NOON + moments.randrange(LASTS), self.accounts.judge)
         try:
             self._play(NOON + LASTS + QUIET)
             self._wait_for_calm()
             final_checks.judge(self)
+            self.accounts.judge()
         except Broken as error:
             broken = error
             self.tell("BROKEN", str(error))
@@ -213,11 +221,14 @@ class Simulation:
         """Only the store in memory can be made to."""
         if self._memory is not None:
             self.has_lost_writes = True
-            self.judge.lost(self._memory.lose(self.clock() - ms))
+            lost = self._memory.lose(self.clock() - ms)
+            self.judge.lost(lost)
+            self.accounts.lost(lost)
 
     def set_clock(self, ahead: int) -> None:
         """Set the store's clock so many ms ahead of the true time."""
         if self.clock.ahead != ahead:
+            self.accounts.clock_steps()
             self.judge.clock_steps(ahead - self.clock.ahead)
             self.clock.ahead = ahead
             self.trouble(LATE_AFTER_A_STEP_MS)
@@ -229,6 +240,7 @@ class Simulation:
             keys = {StreamKey(*stream) for stream in self.plan.streams}
             empty_memory(self._memory.shared)
             self.judge.emptied(keys)
+            self.accounts.lost(keys)
             self.trouble()
 
     def accept_store(self) -> None:

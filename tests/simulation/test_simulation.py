@@ -130,6 +130,7 @@ PROMISES = {
     "protocol",
     "invariant",
     "at rest",
+    "account",
 }
 FOUND = {
     "promise 1": "what waits is left to the timer",
@@ -143,9 +144,10 @@ FOUND = {
     "protocol": "lease ignored",
     "invariant": "command of an older intent kept",
     "at rest": "until ignored",
+    "account": "what is wanted taken for recorded",
 }
-"""A mistake for each promise, "invariant" for what holds of each record, "at
-rest" for what holds in the end: the check of it can fail."""
+"""A mistake for each promise, "invariant" for what holds of each record, "at rest" for what holds
+in the end, "account" for what is said to be missing: the check of it can fail."""
 
 
 @pytest.mark.prove

@@ -104,6 +104,7 @@ class Live(Truth):
         session = Session(at, self._holdings.config(channel.stream), *self._holdings.keys)
         channel.latest = session
         channel.sessions.append(session)
+        self._sessions.append((channel.stream, session))
         channel.shown.append(session)
         self._listed[channel.stream.domain][channel.stream] = channel
         self._agenda.enter(at + ANNOUNCED_MS, self._reporter.announce, channel, session)

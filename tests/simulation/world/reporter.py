@@ -132,11 +132,18 @@ class Reporter:
         fields = {
             **_named(file.stream),
             "uri": file.uri,
-            "duration": (file.stop - file.start) / 1000,
+            "duration": self._media_ms(file) / 1000,
             "start_time": file.start // 1000,
             "stop_time": file.stop // 1000,
         }
         self._post(at, "file", file.stream, fields)
+
+    def _media_ms(self, file: File) -> int:
+        """Return how much was recorded between the two times of a file, whose recording may have
+        paused."""
+        ours = (one for one in self.intervals if one.stream == file.stream)
+        ends = ((one.start, file.stop if one.end is None else one.end) for one in ours)
+        return sum(max(min(end, file.stop) - max(begin, file.start), 0) for begin, end in ends)
 
     def _post(self, at: int, kind: str, stream: Stream, fields: dict[str, object]) -> None:
         """Signed for the host of the callback URL, with the key of the last push (live.md §3)."""

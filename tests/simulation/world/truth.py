@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .account import Holdings
 from .agenda import Agenda
-from .channel import Channel
+from .channel import Channel, Session
 from .outbox import Outbox
 from .reporter import Reporter
 from .switches import Switches
@@ -24,11 +24,20 @@ class Truth:
         self._holdings = Holdings(account, switches)
         self._reporter = Reporter(self._agenda, self._outbox, self._holdings, switches)
         self._channels = self._reporter.channels
+        self._sessions: list[tuple[Stream, Session]] = []
 
     @property
     def intervals(self) -> list[Interval]:
         """Every span that was recorded, in the order they began."""
         return self._reporter.intervals
+
+    @property
+    def connections(self) -> list[Interval]:
+        """Every connection of an encoder, in the order they began."""
+        return [
+            Interval(stream, session.start, automatic=False, end=session.end)
+            for stream, session in self._sessions
+        ]
 
     @property
     def files(self) -> list[File]:

@@ -1,0 +1,241 @@
+"""Judges the account of each stream: what the deployed code says was live, wanted, recorded and
+missing is what Live and the store know, but for what nobody could have known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from shared.ledger import Coverage, Span, coverage
+from shared.ledger.coverage import START_GRACE_MS, TOLERANCE_MS
+from shared.ledger.spans import common, merged, without
+from shared.protocol import Reason, StreamKey, StreamRecord
+from shared.protocol.derived.wrong import UNPROVED_MS
+from shared.protocol.state.intent import Requester
+from tests.simulation.plan import NOON, Do
+from tests.simulation.stream_watch import Broken
+from tests.simulation.world import Callback, Interval, Stream
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+
+EDGE_MS = 6_000
+"""Our times and Live's of one moment are this near: TOGETHER_MS, and Live's whole seconds."""
+LEARNT_MS = 130_000
+"""After a callback that nobody heard, the list shows the change so soon, and two more polls."""
+PROMPT_MS = START_GRACE_MS - 1_000
+"""What is known so soon after it began was not reported late."""
+FILES_ROWS = 1_000
+_BEGINNING = NOON - 60_000
+_BLIND = (Do.OUTAGE, Do.CROWDED, Do.NO_TIMER, Do.NO_CREDENTIALS, Do.REFUSING, Do.FULL)
+"""While these last, nobody can learn of anything, or note it."""
+
+
+class AccountJudge:
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self._wanted: dict[StreamKey, list[tuple[int, bool]]] = defaultdict(list)
+        self._unheard: dict[int, Callback] = {}
+        self._last_heard: dict[StreamKey, int] = {}
+        """By the stream: the latest event that was heard."""
+        self._unknown: dict[StreamKey, list[Span]] = defaultdict(list)
+        """Stretches in which a change may be learnt late, or with a time of ours."""
+        self._due_at: dict[StreamKey, list[int]] = defaultdict(list)
+        """When a record said that its stream is wanted and live."""
+        self._lost: set[StreamKey] = set()
+        self._clock_was_wrong = False
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def saved(self, before: StreamRecord, after: StreamRecord) -> None:
+        key, now = after.key, self.sim.clock.now
+        self._note_intent(before, after, now)
+        if after.intent.wanted and after.is_live:
+            self._due_at[key].append(now)
+        flight = before.flight
+        if flight is not None and (after.flight is None or after.flight.id != flight.id):
+            is_in_doubt = bool(set(after.doubts) - set(before.doubts))
+            self._unknown[key].append(
+                Span(flight.sent_at, now + UNPROVED_MS if is_in_doubt else now)
+            )
+
+    def _note_intent(self, before: StreamRecord, after: StreamRecord, now: int) -> None:
+        if before.intent.wanted is after.intent.wanted:
+            return
+        at = now
+        if after.intent.wanted and after.intent.requester is Requester.POLICY:
+            since = self.sim.live.live_since(_stream(after.key))
+            at = min(now, now if since is None else since)
+        self._wanted[after.key].append((at, after.intent.wanted))
+
+    def left(self, callback: Callback) -> None:
+        """Note that a callback has left Live: until it is heard, its change may be unknown."""
+        self._unheard.setdefault(callback.event, callback)
+
+    def heard(self, callback: Callback) -> None:
+        """Note that it was stored. A publish says when it was; an end that was heard late
+        may have been found by a poll before; a report has a time where a switch says so."""
+        first = self._unheard.pop(callback.event, None)
+        if first is None:
+            return
+        key, now = StreamKey(*callback.stream), self.sim.clock.now
+        is_overtaken = callback.event < self._last_heard.get(key, 0)
+        self._last_heard[key] = max(callback.event, self._last_heard.get(key, 0))
+        if is_overtaken:
+            self._unknown[key].append(Span(first.at, now + LEARNT_MS))
+        elif callback.kind == "publish_done":
+            self._unknown[key].append(Span(first.at, min(now, first.at + LEARNT_MS)))
+        elif callback.kind != "publish" and not self.sim.live.switches.status_time:
+            self._unknown[key].append(Span(first.at, now))
+
+    def lost(self, keys: Iterable[StreamKey]) -> None:
+        """Note that the store has lost what it had of these streams."""
+        self._lost.update(keys)
+
+    def clock_steps(self) -> None:
+        self._clock_was_wrong = True
+
+    # --- what is judged -------------------------------------------------------------------------
+
+    def judge(self) -> None:
+        for stream in self.sim.plan.streams:
+            key = StreamKey(*stream)
+            account = self._account_of(key)
+            _judge_sums(account)
+            if self._is_accountable(key):
+                self._judge_truth(stream, key, account)
+
+    def _account_of(self, key: StreamKey) -> Coverage:
+        store, now = self.sim.store, self.sim.clock()
+        within = Span(_BEGINNING, max(now, _BEGINNING))
+        return coverage(store.edges(key), store.files(key, FILES_ROWS), within, now)
+
+    def _is_accountable(self, key: StreamKey) -> bool:
+        """Return False for a stream whose edges were lost, forged or noted by a clock that was
+        wrong, and for one that two encoders published at once: either may be its session."""
+        is_forged, is_lost = self.sim.judge.watch(key).replayed, key in self._lost
+        is_lost = is_lost or str(key) in self.sim.ever_broken
+        connections = [one for one in self.sim.live.connections if one.stream == _stream(key)]
+        ends = [one.end for one in connections[:-1]]
+        is_alone = all(
+            end is not None and end <= following.start
+            for end, following in zip(ends, connections[1:], strict=True)
+        )
+        return is_alone and not (is_lost or is_forged or self._clock_was_wrong)
+
+    def _judge_truth(self, stream: Stream, key: StreamKey, account: Coverage) -> None:
+        live, now = self.sim.live, self.sim.clock.now
+        connected = _of(live.connections, stream, now)
+        recorded = _of(live.intervals, stream, now)
+        by_itself = _of((one for one in live.intervals if one.automatic), stream, now)
+        wanted = _between(self._wanted[key], now)
+        missing = without(common(connected, wanted), recorded)
+        unknown = merged([*self._unknown_of(key), *self._misled(recorded)])
+        self._judge_causes(key, account)
+        gaps = [g.span for g in account.gaps if g.reason.code is not Reason.UNCONFIRMED]
+        filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
+        seen = [
+            *(gap.span for gap in account.gaps),
+            *without(common(account.live, account.wanted), account.recorded),
+        ]
+        pairs = (
+            ("is said to be live, and was not", account.live, connected),
+            ("was live, and is not said to be", common(connected, wanted), account.live),
+            ("is said to be wanted, and was not", common(account.wanted, account.live), wanted),
+            ("was wanted, and is not said to be", common(wanted, connected), account.wanted),
+            (
+                "is said to be recorded, and was not",
+                common(account.recorded, account.wanted),
+                [*recorded, *filed],
+            ),
+            ("is said to be missing, and is there", gaps, [*missing, *by_itself]),
+            ("is missing, and is said to be there", missing, seen),
+        )
+        for words, some, others in pairs:
+            rest = without(without(some, _wider(others, EDGE_MS)), unknown)
+            if any(span.ms > EDGE_MS for span in rest):
+                raise Broken("account", f"what {words}")
+
+    def _judge_causes(self, key: StreamKey, account: Coverage) -> None:
+        """Raise Broken if a gap is put down to a late report, and the report was not late."""
+        for piece in _due(account):
+            in_time = (piece.start <= at <= piece.start + PROMPT_MS for at in self._due_at[key])
+            reported = any(in_time)
+            for gap in account.gaps:
+                is_late = gap.reason.code is Reason.DETECTED_LATE
+                if is_late and reported and common([gap.span], [piece]):
+                    raise Broken("account", "a report that was in time is the cause of a gap")
+
+    def _unknown_of(self, key: StreamKey) -> list[Span]:
+        """Return when a change may be unknown, or known with a time that is not its own. What has
+        changed lately may be on its way."""
+        now, plan = self.sim.clock.now, self.sim.plan
+        unheard = (
+            Span(callback.at, callback.at + LEARNT_MS)
+            for callback in self._unheard.values()
+            if StreamKey(*callback.stream) == key
+        )
+        blind = (Span(d.at, d.at + d.ms + LEARNT_MS) for d in plan.deeds if d.do in _BLIND)
+        lately = Span(min(now - LEARNT_MS, self._open_since(key)), now)
+        spans = merged([*self._unknown[key], *unheard, *blind, lately])
+        return _wider(spans, EDGE_MS)
+
+    def _open_since(self, key: StreamKey) -> int:
+        """Return since when it may be open whether a stream has gone: while polls fail or come from
+        a list that lags behind."""
+        ends = [one.end for one in self.sim.live.connections if one.stream == _stream(key)]
+        last = ends[-1] if ends else None
+        return self.sim.clock.now if last is None or self.sim.lots.over else last
+
+    def _misled(self, recorded: Iterable[Span]) -> Iterator[Span]:
+        """Yield when Live accepts starts that begin no recording, until one does."""
+        for deed in self.sim.plan.deeds:
+            if deed.do is Do.NO_BUCKET:
+                later = (span.start for span in recorded if span.start > deed.at)
+                yield Span(deed.at, min(later, default=self.sim.clock.now))
+
+
+def _judge_sums(account: Coverage) -> None:
+    """Raise Broken unless what is there, what is missing and what the starts took add up to what
+    was due, and each gap has a cause and is of the time that was due."""
+    due = _due(account)
+    parts = account.covered_ms + account.missing_ms + account.latency_ms
+    most = TOLERANCE_MS * (len(due) + len(account.recorded) + 1)
+    if not 0 <= account.due_ms - parts <= most:
+        raise Broken("account", "what is there and what is missing do not add up")
+    gaps = [gap.span for gap in account.gaps]
+    if without(gaps, due) or common(gaps, account.recorded):
+        raise Broken("account", "a gap is of no time that was due")
+    if any(gap.reason.code in (Reason.UNKNOWN, Reason.NEVER_ASKED) for gap in account.gaps):
+        raise Broken("account", "a gap has no cause")
+
+
+def _due(account: Coverage) -> list[Span]:
+    """Return what was wanted of each session."""
+    return [piece for live in account.live for piece in common([live], account.wanted)]
+
+
+def _of(intervals: Iterable[Interval], stream: Stream, now: int) -> list[Span]:
+    return merged(
+        Span(one.start, now if one.end is None else one.end)
+        for one in intervals
+        if one.stream == stream
+    )
+
+
+def _between(changes: Iterable[tuple[int, bool]], now: int) -> list[Span]:
+    found, since = list[Span](), None
+    for at, is_wanted in changes:
+        if since is not None:
+            found.append(Span(since, at))
+        since = at if is_wanted else None
+    return merged([*found, *([] if since is None else [Span(since, now)])])
+
+
+def _wider(spans: Iterable[Span], ms: int) -> list[Span]:
+    return merged(Span(span.start - ms, span.stop + ms) for span in spans)
+
+
+def _stream(key: StreamKey) -> Stream:
+    return Stream(key.domain, key.app, key.stream)
