@@ -228,9 +228,19 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
     if rule.priority:
         sentence = _("priority {priority} when the concurrency quota or the rate limit is short")
         sentences.append(sentence.format(priority=rule.priority))
+    sentences += _aims(rule)
     if policy.mode is Mode.OBSERVE:
         sentences.append(_('mode = "observe": decisions are only recorded, and no command is sent'))
     return sentences
+
+
+def _aims(rule: Rule) -> Iterator[str]:
+    """Yield what a report expects of the streams of a rule."""
+    if rule.coverage_target is not None:
+        target = _("complete to at least {percent} %")
+        yield target.format(percent=f"{rule.coverage_target:g}")
+    if rule.max_gap is not None:
+        yield _("no gap longer than {duration}").format(duration=written(rule.max_gap))
 
 
 def _recorded(rule: Rule) -> list[str]:
@@ -294,4 +304,5 @@ def _rule_summary(policy: Policy, stream: str) -> str:
         summary.append(_("{count} at a time").format(count=rule.max_concurrent))
     if rule.priority:
         summary.append(_("priority {priority}").format(priority=rule.priority))
+    summary += _aims(rule)
     return ", ".join(summary)

@@ -14,11 +14,35 @@ import click
 
 from cli import exit_codes, output, texts
 from cli.api import Api, Json
+from cli.errors import Failure
 from cli.report import page, text
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
+from shared.protocol.durations import instant, instant_or_duration
 
 _WHOLE = 100.0
+
+
+class Moment(click.ParamType[str]):
+    """A time, which goes to the stage as it was written. `or_duration`: or how long before the end
+    it is."""
+
+    name = "time"
+
+    def __init__(self, *, or_duration: bool) -> None:
+        self._or_duration = or_duration
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            instant_or_duration(value) if self._or_duration else instant(value)
+        except ValueError:
+            a_time = _("{value} is no time: write it like 2026-11-29T20:00:00Z.")
+            either = _(
+                "{value} is no time: write it like 2026-11-29T20:00:00Z, or how long before the end"
+                " it is, like 24h."
+            )
+            self.fail((either if self._or_duration else a_time).format(value=value), param, ctx)
+        return value
 
 
 @click.command()
@@ -26,24 +50,30 @@ _WHOLE = 100.0
 @click.option(
     "--from",
     "begin",
+    type=Moment(or_duration=True),
     default="24h",
     show_default=True,
     help="beginning of the report (RFC 3339), or how long before its end that is",
 )
-@click.option("--to", "end", help="end of the report (RFC 3339); by default now")
+@click.option(
+    "--to",
+    "end",
+    type=Moment(or_duration=False),
+    help="end of the report (RFC 3339); by default now",
+)
 @click.option("--domain", help="report only streams of this domain")
 @click.option("--app", help="report only streams of this application")
 @click.option(
     "--target",
     type=click.FloatRange(0, _WHOLE),
-    default=_WHOLE,
-    show_default=True,
-    help="percentage of its due time that has to be there of each stream",
+    help="percentage of its due time that has to be there of each stream; by default its rule's"
+    " coverage_target, or 100",
 )
 @click.option(
     "--max-gap",
     type=click.FloatRange(0),
-    help="longest gap, in seconds, that is accepted however long the stream was",
+    help="longest gap, in seconds, that is accepted however long the stream was; by default its"
+    " rule's max_gap",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="print a row of CSV for each stream")
 @click.option(
@@ -60,7 +90,7 @@ def report(
     end: str | None,
     domain: str | None,
     app: str | None,
-    target: float,
+    target: float | None,
     max_gap: float | None,
     html: Path | None,
     as_csv: bool,
@@ -69,15 +99,15 @@ def report(
     """Report what was recorded, what is missing and why.
 
     STREAM may be left out: then it reports all streams. Exit code 3: of some stream less is there
-    than the target.
+    than the target, or a gap is longer than the longest.
     """
+    if html and not html.absolute().parent.is_dir():
+        sentence = _("There is no folder {folder}. Make it, or write the page elsewhere.")
+        raise click.BadParameter(sentence.format(folder=html.parent), param_hint="--html")
     asked = {"from": begin, "to": end}
     found = api.coverage(stream, asked) if stream else _all(api, {**asked, **_named(domain, app)})
     if html:
-        html.write_text(
-            page.page(found, language=texts.current_language(), stage=api.url), encoding="utf-8"
-        )
-        click.echo(_("The report is in {path}.").format(path=html))
+        _write(html, page.page(found, language=texts.current_language(), stage=api.url))
     elif as_json:
         output.as_json(found)
     elif as_csv:
@@ -89,14 +119,27 @@ def report(
     return exit_codes.NOT_AS_WANTED if is_short else exit_codes.AS_WANTED
 
 
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        sentence = _("The page cannot be written to {path}: {error}. Write it elsewhere.")
+        raise Failure(sentence.format(path=path, error=error.strerror)) from None
+    click.echo(_("The report is in {path}.").format(path=path))
+
+
 def _named(domain: str | None, app: str | None) -> dict[str, str | None]:
     return {"domain": domain, "app": app}
 
 
-def _is_short(row: Json, target: float, max_gap_s: float | None) -> bool:
-    longest = max((gap["ms"] for gap in row["gaps"]), default=0)
-    too_long = max_gap_s is not None and longest > max_gap_s * 1000
-    return too_long or (row["ratio"] is not None and row["ratio"] * _WHOLE < target)
+def _is_short(row: Json, target: float | None, max_gap_s: float | None) -> bool:
+    """Return True if less of a stream is there than was asked for, by an option or else by its
+    rule. A stage of an earlier release names no rule's aims."""
+    target = row.get("coverage_target") if target is None else target
+    longest_ms = row.get("max_gap_ms") if max_gap_s is None else max_gap_s * 1000
+    is_too_long = longest_ms is not None and any(gap["ms"] > longest_ms for gap in row["gaps"])
+    least = _WHOLE if target is None else target
+    return is_too_long or (row["ratio"] is not None and row["ratio"] * _WHOLE < least)
 
 
 def _all(api: Api, asked: dict[str, str | None]) -> Json:

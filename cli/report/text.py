@@ -88,10 +88,10 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
     days = day_peaks(streams)
     if len(days) > 1:
         for day in days:
-            most = _("{day}: at most {streams} were recorded at once, first at {time}.")
+            most = _("{day}: most streams recorded at once: {streams}, first at {time}.")
             yield most.format(day=day.at.date(), streams=day.streams, time=shown(day.at))
     for month, peak in of_months(days).items():
-        most = _("{month}: at most {streams} were recorded at once, first on {time}.")
+        most = _("{month}: most streams recorded at once: {streams}, first on {time}.")
         yield most.format(month=month, streams=peak.streams, time=shown(peak.at))
 
 

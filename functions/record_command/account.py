@@ -31,7 +31,7 @@ from shared.inbound.request_errors import BadRequest
 from shared.inbound.request_fields import DURATION, LIMIT, Field, moment, stream_name, text
 from shared.ledger import Coverage, Span, coverage
 from shared.protocol import StreamKey
-from shared.protocol.durations import duration, instant, rfc3339
+from shared.protocol.durations import instant_or_duration, rfc3339
 from shared.protocol.file import File
 from shared.store.contract import DAY_MS, Filter
 from shared.verification import FileOutcome
@@ -42,18 +42,11 @@ DEFAULT_PAGE_ROWS = 50
 """Streams of a page where nothing is asked for: each is read on its own."""
 
 
-def _moment_or_duration(value: object) -> tuple[int, bool]:
-    """Return the ms, and True if they count back from the end."""
-    if isinstance(value, str) and value[-1:] in "smhd" and value[:1].isdecimal():
-        return duration(value), True
-    return instant(value), False
-
-
 _EITHER = {"anyOf": [DURATION, {"type": "string", "format": "date-time"}]}
 _STRETCH: tuple[Field, ...] = (
     Field(
         "from",
-        _moment_or_duration,
+        instant_or_duration,
         _EITHER,
         "the beginning, or how long before the end it is; without it, 24h",
         "24h",
@@ -115,7 +108,7 @@ def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | 
 
 def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
     app = request.invocation.app
-    now, store = app.clock(), app.store
+    now, store, rule = app.clock(), app.store, app.policies.policy().rule(key)
     files = store.files(key, FILES_ROWS)
     found = coverage(store.edges(key), files, within, now)
     return CoverageView(
@@ -131,6 +124,8 @@ def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
         recorded=_spans(found.recorded),
         gaps=_gaps(found, request),
         files=_counts(file for file in files if _is_within(file, within)),
+        coverage_target=rule.coverage_target,
+        max_gap_ms=rule.max_gap,
     )
 
 

@@ -122,6 +122,14 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     recorded: Sequence[SpanView]
     gaps: Sequence[GapView]
     files: FileCountsView
+    coverage_target: Annotated[
+        Amount | None,
+        Meta(description="what its rule expects, in percent; null: the rule says nothing"),
+    ] = None
+    max_gap_ms: Annotated[
+        Count | None,
+        Meta(description="the longest gap that its rule accepts; null: the rule says nothing"),
+    ] = None
 
 
 class ReportView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,7 +38,14 @@ def _rule(rule: Rule) -> Table:
         table["max_duration"] = written(rule.max_duration)
     if rule.max_concurrent is not None:
         table["max_concurrent"] = rule.max_concurrent
-    return {**table, "priority": rule.priority} if rule.priority else table
+    if rule.priority:
+        table["priority"] = rule.priority
+    return {**table, **_aims(rule)}
+
+
+def _aims(rule: Rule) -> Table:
+    target = {} if rule.coverage_target is None else {"coverage_target": rule.coverage_target}
+    return target if rule.max_gap is None else {**target, "max_gap": written(rule.max_gap)}
 
 
 def _match(match: Match) -> Table:

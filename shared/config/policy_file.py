@@ -38,6 +38,7 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
 _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_POINTS: Final = 100
+_MAX_PERCENT: Final = 100
 _MAX_STREAMS: Final = 9_999_999
 """As in LIVE_RECORD_MAX_CONCURRENT. A store counts no further than 2^63."""
 
@@ -221,6 +222,8 @@ def _rule(table: _Table, span: Callable[[object], int]) -> Rule:
         max_duration=table.take("max_duration", span, None),
         max_concurrent=table.take("max_concurrent", _count, None),
         priority=table.take("priority", _priority, 0),
+        coverage_target=table.take("coverage_target", _percentage, None),
+        max_gap=table.take("max_gap", duration, None),
     )
     match.end()
     table.end()
@@ -277,6 +280,13 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_STREAMS:
         raise ValueError(f"write a whole number from 1 to {_MAX_STREAMS}")
     return value
+
+
+def _percentage(value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not isinstance(value, (int, float)) or not is_number or not 0 <= value <= _MAX_PERCENT:
+        raise ValueError("write a percentage from 0 to 100, like 99.9")
+    return float(value)
 
 
 def _priority(value: object) -> int:

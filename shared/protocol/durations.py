@@ -69,6 +69,15 @@ def instant(text: object) -> int:
     return (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
 
 
+def instant_or_duration(text: object) -> tuple[int, bool]:
+    """Return an RFC 3339 time or a duration in ms, and True for a duration. Raise ValueError."""
+    if isinstance(text, str) and text[-1:] in "smhd" and text[:1].isdecimal():
+        return duration(text), True
+    if not isinstance(text, str) or _INSTANT.fullmatch(text) is None:
+        raise ValueError("write a time, like 2026-01-02T03:04:05Z, or how long ago, like 24h")
+    return instant(text), False
+
+
 def rfc3339(ms: int) -> str:
     """Return ms since the epoch in UTC, with a fraction only if there is one."""
     moment = (_EPOCH + ms * _MS).replace(tzinfo=None)

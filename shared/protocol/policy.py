@@ -73,7 +73,10 @@ class Match(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule. `max_duration` is in ms, None for the stage's; a higher `priority` goes first."""
+    """A rule. `max_duration` is in ms, None for the stage's; a higher `priority` goes first.
+
+    `coverage_target` is the percentage of a stream's due time that has to be there, `max_gap` the
+    longest gap in ms that is accepted; None where a report decides."""
 
     match: Match = field(default_factory=Match)
     on_publish: OnPublish = OnPublish.IGNORE
@@ -81,6 +84,8 @@ class Rule(Struct, frozen=True):
     max_duration: int | None = None
     max_concurrent: int | None = None
     priority: int = 0
+    coverage_target: float | None = None
+    max_gap: int | None = None
 
     @property
     def name(self) -> str:

@@ -38,6 +38,8 @@ on_interruption = "finalize"
 max_duration = "4h"
 max_concurrent = 200
 priority = 3
+coverage_target = 99.9
+max_gap = "30s"
 
 [[rule]]
 match = { app = "other" }
@@ -98,6 +100,13 @@ def test_every_fault_is_told_at_once_with_its_line() -> None:
     ]
 
 
+@pytest.mark.parametrize("target", ["-1", "100.1", "true", '"99"', "nan"])
+def test_a_coverage_target_is_a_percentage(target: str) -> None:
+    assert faults(f"{POLICY}coverage_target = {target}\n") == [
+        f"{len(POLICY.splitlines()) + 1} policy: rule #2 coverage_target"
+    ]
+
+
 def test_a_file_that_is_no_toml_says_on_which_line() -> None:
     assert faults("\n[[domain]\n") == ["2 policy"]
 
@@ -118,11 +127,11 @@ def test_what_only_shows_between_the_parts_is_told_beside_what_is_wrong_in_them(
     text = POLICY + '[[rule]]\nmatch = { app = "classroom" }\npriority = "high"\n' + POLICY
 
     assert faults(text) == [
-        "18 policy: rule #3 priority",
-        "20 policy: domain #2",
-        "20 policy: domain #2",
-        "25 policy: rule #4 match",
-        "33 policy: rule #5 match",
+        "20 policy: rule #3 priority",
+        "22 policy: domain #2",
+        "22 policy: domain #2",
+        "27 policy: rule #4 match",
+        "37 policy: rule #5 match",
     ]
 
 
@@ -134,13 +143,13 @@ def test_a_target_that_leads_back_to_this_stage_is_refused(target: str) -> None:
     text = f'{POLICY}[forward_to]\nrecord = "{target}"\n'
     ours = ("fc.example.com", "fc.example.com:8443")
 
-    assert faults(text, ours=ours) == ["17 policy: forward_to.record"]
+    assert faults(text, ours=ours) == ["19 policy: forward_to.record"]
 
 
 @pytest.mark.parametrize("target", ["ftp://a/", "https://", "https://u:p@a/", "https://a:x/", "a"])
 def test_a_target_is_an_address_of_the_web_without_a_password(target: str) -> None:
     assert faults(f'{POLICY}[forward_to]\nrecord = "{target}"\n') == [
-        "17 policy: forward_to.record"
+        "19 policy: forward_to.record"
     ]
 
 
@@ -203,7 +212,10 @@ def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
     changes = {change["what"]: change["after"] for change in policy_changes(old, new, streams)}
     assert changes == {
         "mode": "observe",
-        "live.example.com/classroom/a": "record, finalize, at most 2h, 200 at a time, priority 3",
+        "live.example.com/classroom/a": (
+            "record, finalize, at most 2h, 200 at a time, priority 3, complete to at least 99.9 %,"
+            " no gap longer than 30s"
+        ),
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
+from cli.exit_codes import AS_WANTED, FAILED, NOT_AS_WANTED, NOT_ASKED, WRONG_USAGE
 from cli.main import main
 from cli.report.peak import Peak, of_months, peaks
 from shared.ledger import Edge, EdgeKind
@@ -69,7 +69,7 @@ def test_a_gap_has_its_length_and_its_cause_and_the_exit_code_says_so(stage: Htt
     shown = "recorded 0:10:00, start latency 0 s, missing 0 s (100 %)"
     assert f"room2: live and wanted 0:10:00, {shown}" in result.output
     assert "live and wanted: 2; without a gap: 1; with gaps: 1." in result.output
-    assert "at most 2 were recorded at once" in result.output
+    assert "most streams recorded at once: 2" in result.output
 
 
 def test_it_says_how_many_files_were_verified_once_one_was(stage: HttpStage) -> None:
@@ -99,6 +99,48 @@ def test_a_target_accepts_so_much_and_a_longest_gap_no_more(stage: HttpStage) ->
     assert report(stage, "--target", "89").exit_code == AS_WANTED
     assert report(stage, "--target", "91").exit_code == NOT_AS_WANTED
     assert report(stage, "--target", "89", "--max-gap", "59").exit_code == NOT_AS_WANTED
+
+
+@pytest.mark.parametrize(
+    ("aim", "code"),
+    [
+        ("coverage_target = 89", AS_WANTED),
+        ("coverage_target = 91", NOT_AS_WANTED),
+        ('coverage_target = 89\nmax_gap = "59s"', NOT_AS_WANTED),
+        ('coverage_target = 89\nmax_gap = "1m"', AS_WANTED),
+    ],
+)
+def test_the_rule_of_a_stream_says_what_is_enough(tmp_path: Path, aim: str, code: int) -> None:
+    with http_stage(tmp_path, f'{POLICY}[[rule]]\nmatch = {{ app = "app" }}\n{aim}\n') as stage:
+        was_live(stage, "room1", lost_ms=65_000)
+        assert report(stage).exit_code == code
+        assert report(stage, "--target", "100").exit_code == NOT_AS_WANTED
+        assert report(stage, "--target", "80", "--max-gap", "70").exit_code == AS_WANTED
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--from", "yesterday"), "like 24h"),
+        (("--from", "0h"), "like 24h"),
+        (("--to", "24h"), "2026-11-29T20:00:00Z"),
+        (("--html", "there/is/no/such/report.html"), "There is no folder there/is/no/such"),
+    ],
+)
+def test_what_is_written_wrong_is_named_before_the_stage_is_asked(
+    options: tuple[str, ...], words: str
+) -> None:
+    result = CliRunner().invoke(
+        main, ["report", *options, "--url", "http://127.0.0.1:9", "--token", "t"]
+    )
+    assert result.exit_code == WRONG_USAGE, result.output
+    assert words in " ".join(result.output.split())
+
+
+def test_a_page_that_cannot_be_written_names_its_file(stage: HttpStage, tmp_path: Path) -> None:
+    result = report(stage, "--html", str(tmp_path / ("a" * 300)))
+    assert result.exit_code == FAILED
+    assert "The page cannot be written to" in result.output
 
 
 def test_a_stage_that_does_not_answer_is_another_code(stage: HttpStage) -> None:

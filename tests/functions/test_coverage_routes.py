@@ -56,6 +56,16 @@ def test_a_gap_is_told_with_its_length_and_its_cause(stage: Stage) -> None:
     assert gap["reason"]["code"] == "no_record_config"
 
 
+def test_an_account_names_what_its_rule_expects(stage: Stage) -> None:
+    rule = {"match": {"app": "app"}, "coverage_target": 99.5, "max_gap": "30s"}
+    policy = {"domain": [{"streaming": "live.example.com"}], "rule": [rule]}
+    assert stage.ask("GET", f"{ROOM}/coverage").json["coverage_target"] is None
+    body = {"policy": policy, "replaces": 0}
+    assert stage.ask("POST", "/v1/policy/apply", body).status == 200
+    answer = stage.ask("GET", f"{ROOM}/coverage").json
+    assert (answer["coverage_target"], answer["max_gap_ms"]) == (99.5, 30_000)
+
+
 def test_a_file_shows_what_was_recorded(stage: Stage) -> None:
     stage.happens(Published(NOON))
     stage.ask("POST", f"{ROOM}/start")

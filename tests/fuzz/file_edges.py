@@ -87,6 +87,8 @@ _BAD_RULE: Mapping[str, object] = {
     "max_duration": "4",
     "max_concurrent": 0,
     "priority": "high",
+    "coverage_target": 101,
+    "max_gap": 30,
     "made_up": True,
 }
 _rule = st.fixed_dictionaries(
@@ -101,6 +103,8 @@ _rule = st.fixed_dictionaries(
         "max_duration": st.sampled_from(["4h", "PT4H"]) | values,
         "max_concurrent": numbers | values,
         "priority": numbers | values,
+        "coverage_target": st.floats() | values,
+        "max_gap": st.sampled_from(["30s", "PT1M"]) | values,
     },
 )
 _domain = st.fixed_dictionaries(
