@@ -92,8 +92,7 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         flight=flight and replace(flight, since=NOW),
         intent=_bare_intent(record),
         session=record.session and _bare_session(record.session, record.intent),
-        confirmation=record.confirmation
-        and _bare_started(record.confirmation, record.session, settings),
+        confirmation=record.confirmation and _bare_started(record, record.confirmation, settings),
         failure=record.failure and replace(record.failure, at=NOW),
         last_report=record.last_report
         and _bare_evidence(record.last_report, record.stopped_at, old),
@@ -167,14 +166,17 @@ def _bare_session(session: Session, intent: Intent) -> Session:
 
 
 def _bare_started(
-    confirmation: Confirmation, session: Session | None, settings: StreamSettings
+    record: StreamRecord, confirmation: Confirmation, settings: StreamSettings
 ) -> Confirmation:
     """When it was counts for its check, and for telling its files from older ones; since when it
-    is spoken of, for a publish that is told of later than the list."""
+    is spoken of, for a publish that is told of later than the list, and against a pause that may
+    last."""
     needed = settings.status_known or confirmation.check_at is not None
     at = confirmation.at if needed else NOW
-    may_learn = session is not None and session.time is None
-    since = confirmation.since if may_learn else max(confirmation.since, at)
+    may_learn = record.session is not None and record.session.time is None
+    may_be_paused = NOW - record.paused_since < settings.merge_delay
+    counts = may_learn or may_be_paused
+    since = confirmation.since if counts else max(confirmation.since, at)
     return replace(confirmation, at=at, since=max(since, NOW - OLD), unshown_since=None)
 
 

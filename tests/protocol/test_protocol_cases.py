@@ -213,6 +213,24 @@ def test_an_adopted_start_is_restarted_once_a_session() -> None:
     assert story.sent.count("restart") == 2
 
 
+def test_a_start_that_shows_the_recording_allows_no_second_restart() -> None:
+    story = adopted().passes(10 * SECOND).answer().passes(MINUTE).answer(ALREADY)
+    assert story.sent.count("restart") == 1
+
+    story.unpublish().passes(5 * SECOND).seen(NOON).answer(ALREADY).passes(2 * MINUTE)
+    assert story.sent.count("restart") == 1
+
+
+def test_a_stop_that_may_have_landed_after_a_start_was_sent_leaves_the_recording_unproved() -> None:
+    story = accepted().stop().answer(InDoubt()).passes(SECOND).answer()
+    story.passes(58 * SECOND).start().passes(7 * SECOND).answer().answer(ALREADY)
+    assert story.sent == ["start", "stop", "stop", "start", "start"]
+
+    assert story.phase is Phase.STARTING
+    assert story.record.confirmation is not None
+    assert story.record.confirmation.check_at is not None
+
+
 def test_what_a_doubtful_stop_may_have_paused_is_restarted_anew() -> None:
     story = accepted().stop().answer(InDoubt()).start()
     story.answer(ALREADY).passes(10 * SECOND).answer()

@@ -124,10 +124,10 @@ def accept_start(
     if transition.record.intent.wanted:
         is_reassertion = flight.reason in (Reason.REASSERT, Reason.REASSERT_EARLY)
         is_reassertion = is_reassertion and not transition.may_still_land(Command.RESTART)
-        is_shown = source is StartSource.ALREADY and flight.reason is Reason.UNCONFIRMED
-        anew = is_reassertion or is_shown  # a start that only showed the recording spends nothing
         is_repeat = flight.command is Command.START and flight.reason is Reason.UNCONFIRMED
-        confirmation_rules.begin(transition, source, flight.sent_at, anew=anew, is_repeat=is_repeat)
+        confirmation_rules.begin(
+            transition, source, flight.sent_at, anew=is_reassertion, is_repeat=is_repeat
+        )
 
 
 def _open_anew(transition: Transition, flight: Flight) -> None:
@@ -161,10 +161,9 @@ def _may_be_paused(transition: Transition, flight: Flight) -> bool:
     mean a paused task (docs/platform/live.md §6, UNCONFIRMED), unless Live began to record since.
     """
     since, confirmation = transition.record.paused_since, transition.record.confirmation
-    began_at = (confirmation.begun_at if confirmation else None) or 0
-    return (
-        since >= began_at and since > 0 and flight.sent_at - since < transition.settings.merge_delay
-    )
+    if since <= 0 or (confirmation is not None and confirmation.covers(since)):
+        return False
+    return flight.sent_at - since < transition.settings.merge_delay
 
 
 def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None:

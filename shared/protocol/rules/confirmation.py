@@ -67,13 +67,12 @@ CHECKS: Mapping[State, Check] = {
 }
 """A state that is not here lasts until something is reported or a start is accepted."""
 _REPEATS = (
-    State.POLLED,
     State.MAY_BE_PAUSED,
     State.MAY_GO_ON_POLLED,
     State.WAITING_OUT_PAUSE,
     State.CONFIRMED_UNDATED,
 )
-"""Their checks repeat what Live accepted: at most one for a session."""
+"""Their checks split a file, or wait until no pause can last: at most one for a session."""
 
 
 def begin(
@@ -124,7 +123,7 @@ def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> 
 def _first_state(
     transition: Transition, confirmation: Confirmation, before: Confirmation | None
 ) -> State:
-    source, is_spent = confirmation.source, confirmation.repeated
+    source = confirmation.source
     if source is StartSource.ON_DEMAND:
         return State.APPROVED
     if source is StartSource.ADOPTED:
@@ -132,7 +131,7 @@ def _first_state(
     if source is not StartSource.ACCEPTED:
         return State.UNCONFIRMED
     # Where no reports are known to come, one more start shows it: Live knows the task by then.
-    is_awaited = transition.settings.status_known and not is_spent
+    is_awaited = transition.settings.status_known and not confirmation.accepted_again
     return State.AWAITING_REPORT if is_awaited else State.POLLED
 
 

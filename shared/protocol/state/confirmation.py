@@ -50,7 +50,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     source: StartSource
     state: ConfirmationState = State.UNCONFIRMED
     check_at: int | None = None
-    repeated: bool = False  # the session's one start or restart that repeats an accepted one
+    repeated: bool = False  # the session's one check of a recording that may be paused is spent
     since: int = 0
     begun_at: int | None = None  # when Live began this session's recording: it said so since
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
@@ -79,7 +79,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         return time is None or time >= self.since
 
     def covers(self, time: int) -> bool:
-        """Return True if Live accepted this start clearly later than a publish of `time`."""
+        """Return True if this start was sent clearly later than `time`, and Live accepted it."""
         return self.source is StartSource.ACCEPTED and self.since > time
 
 
