@@ -123,7 +123,7 @@ def prove(invocation: Invocation, request: Request) -> StreamEvent:
         window_ms=settings.signature_window,
     )
     callback = live_callbacks.parse_stream_event(request.query)
-    live_callbacks.not_ahead(request.headers, callback.time_ms)
+    live_callbacks.verify_not_ahead(request.headers, callback.time_ms)
     return callback
 
 

@@ -66,7 +66,7 @@ def _stream(caller: Caller, invocation: Invocation, request: Request) -> StreamK
             f"there is no {request.path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}"
         )
     app = invocation.app
-    return authorization.stream_for(caller, app.policy, names, is_stored=app.is_stored)
+    return authorization.authorized_stream(caller, app.policy, names, is_stored=app.is_stored)
 
 
 def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) -> str | None:

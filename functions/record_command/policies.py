@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functions.record_command.answers import PolicyView
 from functions.record_command.routes import ApiRequest
 from shared.config import example_faults, forwarding_faults, load_stage_policy
-from shared.config.policy_dump import as_document
+from shared.config.policy_dump import policy_document
 from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, WrongState
@@ -21,7 +21,7 @@ def show(request: ApiRequest) -> Response:
     policies = request.invocation.app.policies
     policies.forget()
     policy = policies.policy()
-    return Response(200, PolicyView(policies.version, as_document(policy)))
+    return Response(200, PolicyView(policies.version, policy_document(policy)))
 
 
 def _read_policy(value: object) -> Mapping[str, object]:
@@ -79,4 +79,4 @@ def apply(request: ApiRequest) -> Response:
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
     request.invocation.apply_policy_soon()
     request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
-    return Response(200, PolicyView(copy.version, as_document(policy)))
+    return Response(200, PolicyView(copy.version, policy_document(policy)))

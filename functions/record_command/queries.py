@@ -20,7 +20,7 @@ from functions.record_command.answers import (
 )
 from functions.record_command.routes import SIGNED, ApiRequest
 from shared.errors import Fault
-from shared.inbound.authorization import require_all_streams, streaming
+from shared.inbound.authorization import require_all_streams, streaming_domain_of
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound
 from shared.inbound.request_fields import (
@@ -265,7 +265,7 @@ def domain_to_list(request: ApiRequest) -> str | None:
     if domain is None:
         return None
     try:
-        return streaming(request.invocation.app.policy, domain)
+        return streaming_domain_of(request.invocation.app.policy, domain)
     except NotFound:
         if request.invocation.app.store.listed(Filter(domain=domain), after=None, limit=1):
             return str(domain)

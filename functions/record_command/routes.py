@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.config.tokens import Caller
-from shared.inbound.authorization import authorize, require_all_streams, stream_for
+from shared.inbound.authorization import authorize, authorized_stream, require_all_streams
 from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
 from shared.inbound.request_errors import MethodNotAllowed, NotFound
@@ -138,7 +138,7 @@ def _stream(
     route: Route, values: Sequence[str], invocation: Invocation, caller: Caller
 ) -> StreamKey:
     is_stored = (lambda _key: False) if route.begins else invocation.app.is_stored
-    return stream_for(caller, invocation.app.policy, values, is_stored=is_stored)
+    return authorized_stream(caller, invocation.app.policy, values, is_stored=is_stored)
 
 
 def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:

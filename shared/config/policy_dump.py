@@ -11,7 +11,7 @@ Table = dict[str, Any]
 _RULE = Rule()
 
 
-def as_document(policy: Policy) -> Table:
+def policy_document(policy: Policy) -> Table:
     """Return a document that `load_policy` reads back as the same policy."""
     mode: Table = {"mode": policy.mode.value} if policy.mode is not Mode.ACT else {}
     targets = _forward_to(policy.forward_to)

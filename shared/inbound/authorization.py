@@ -46,7 +46,7 @@ def require_all_streams(caller: Caller) -> None:
         raise _bound(caller)
 
 
-def stream_for(
+def authorized_stream(
     caller: Caller,
     policy: Policy,
     values: Sequence[str],
@@ -94,10 +94,10 @@ def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
     if faults:
         raise BadRequest(faults)
     domain, app, stream = values
-    return StreamKey(streaming(policy, domain), app, stream)
+    return StreamKey(streaming_domain_of(policy, domain), app, stream)
 
 
-def streaming(policy: Policy, domain: str) -> str:
+def streaming_domain_of(policy: Policy, domain: str) -> str:
     """Return the main streaming domain of an ingest, sub- or main streaming domain. Raise NotFound
     for a domain that the policy does not name."""
     found = policy.streaming(domain)

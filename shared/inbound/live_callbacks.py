@@ -185,7 +185,7 @@ def verify(
         )
 
 
-def not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
+def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
     """Raise UnverifiedCallback for an event later than its signature: it was replayed with a
     forged time, which would make every real event up to that time look late.
 

@@ -18,7 +18,7 @@ from cli.main import main
 from cli.policy import policy_changes
 from shared.config import load_policy
 from shared.config.lines import json_lines, line_of, toml_lines
-from shared.config.policy_dump import as_document
+from shared.config.policy_dump import policy_document
 from shared.errors import Misconfigured
 from shared.store import open_store
 from tests.conftest import Clock
@@ -157,7 +157,7 @@ def test_a_policy_that_is_written_out_is_read_back_as_the_same() -> None:
     named = POLICY.replace("[[domain]]", '[[domain]]\nobject_prefix = ["a/{AppName}/{StartTime}"]')
     policy = load_policy(f'{named}[forward_to]\nstream = "https://a/b?c=d"\n', kind="toml")
 
-    assert load_policy(json.dumps(as_document(policy)), kind="json") == policy
+    assert load_policy(json.dumps(policy_document(policy)), kind="json") == policy
 
 
 @pytest.mark.parametrize("value", ['"a/"', "[]", '["{StartTime}/a"]', '["/a"]', '["a"]', "[1]"])
@@ -232,7 +232,7 @@ def types(wire: Wire, *words: str | Path) -> Result:
 
 def stage_says(wire: Wire, *rows: tuple[str, str]) -> None:
     """Script a stage whose policy is POLICY, with these streams and phases."""
-    policy = as_document(load_policy(POLICY, kind="toml"))
+    policy = policy_document(load_policy(POLICY, kind="toml"))
     recordings = [{"stream": stream, "phase": phase} for stream, phase in rows]
     listed: Mapping[str, object] = {
         "recordings": recordings,

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from emulator.live import LiveInThread, Remote
 from functions import files
 from functions.files.signing import MAX_SIZES
-from shared.config.policy_dump import as_document
+from shared.config.policy_dump import policy_document
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
 from shared.protocol import FileLeft
@@ -219,7 +219,7 @@ def test_a_bound_token_gets_no_url_of_what_may_be_another_stream_s(
 
 
 def apply_policy(signing: Signing, *domains: Domain) -> None:
-    text = json.dumps(as_document(Policy(domains)))
+    text = json.dumps(policy_document(Policy(domains)))
     assert signing.stage.app.store.put_policy(text, replaces=0)
     signing.stage.app.policies.forget()
 

@@ -18,7 +18,7 @@ from cli.errors import Failure
 from cli.main import main
 from shared.config import Settings, load_policy
 from shared.config import settings as settings_module
-from shared.config.policy_dump import as_document
+from shared.config.policy_dump import policy_document
 from shared.errors import Fault, Misconfigured
 from tests.fuzz.answers import MAX_ANSWER_BYTES
 from tests.fuzz.corpus import Case, numbers, texts, values
@@ -142,7 +142,7 @@ def check_policy(case: Case) -> None:
     found = _faults(lambda: load_policy(text, kind=kind))
     if not found:
         policy = load_policy(text, kind=kind)
-        assert load_policy(json.dumps(as_document(policy)), kind="json") == policy
+        assert load_policy(json.dumps(policy_document(policy)), kind="json") == policy
     rule = {name: _BAD_RULE[name] for name in case["faults"]}
     whole = {"domain": [{"streaming": "live.example.com"}], "rule": [rule]}
     named = {fault.field for fault in _faults(lambda: load_policy(json.dumps(whole), kind="json"))}
