@@ -33,6 +33,7 @@ class EdgeKind(str, Enum):
     CAUSE = "cause"
 
 
+_NO_CAUSES = frozenset({Reason.SENT, Reason.ACCEPTED, Reason.ALREADY, Reason.ADOPTED})
 KEEP_LEDGER_MS = 400 * 86_400_000
 """ms for which an account is kept, where nothing else is said: disputes and invoices come late."""
 LEDGER_MAX_ENTRIES = 5_000
@@ -154,10 +155,10 @@ def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
 def _cause(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> Iterator[Edge]:
-    """Yield a new cause: another one, or that of a later session. A command on the wire is none:
-    what kept it waiting stays the cause."""
+    """Yield a new cause: another one, or that of a later session. A command that is on the wire or
+    that Live took is none: what kept the stream waiting stays the cause."""
     cause = _obstacle(after, now, settings)
-    if cause is None or cause.code is Reason.SENT:
+    if cause is None or cause.code in _NO_CAUSES:
         return
     is_same_session = before.session_number == after.session_number
     if is_same_session and cause == _obstacle(before, before.changed_at or now, settings):

@@ -9,10 +9,12 @@ import pytest
 from shared.ledger import Coverage, Edge, Span, coverage, edges_between
 from shared.ledger.coverage import TOLERANCE_MS
 from shared.ledger.spans import common, merged, total_ms, without
-from shared.protocol import Reason
+from shared.protocol import Event, Published, Reason, Reported, StreamSettings, Unpublished
 from shared.protocol.file import File
 from tests.conftest import NOON
+from tests.ledger.accounts import Account
 from tests.protocol.random_walks import Walk
+from tests.support.stream_story import RECORDS, SECOND
 
 
 def account_of(seed: int) -> Coverage:
@@ -59,3 +61,53 @@ def test_spans_are_subtracted_and_intersected_as_sets_of_moments() -> None:
         assert {m for s in common(some, others) for m in range(s.start, s.stop)} == ours & theirs
         assert {m for s in without(some, others) for m in range(s.start, s.stop)} == ours - theirs
         assert total_ms(some) == len(ours)
+
+
+PAUSE_S, RESUME_S, END_S = 60, 90, 180
+NEAR_MS = TOLERANCE_MS + 1_000
+"""What each edge may differ: Live reports whole seconds, and whatever has no time of Live's counts
+from when it was heard."""
+
+
+def delivered(seed: int) -> Coverage:
+    """Return the account of one story whose callbacks come late, twice and in another order, by a
+    clock of ours that is ahead of Live's or behind it."""
+    draw = random.Random(seed)  # noqa: S311 - lots, not keys
+    account, skew_ms = Account(StreamSettings(rule=RECORDS)), draw.randrange(-900, 900)
+    story: list[tuple[int, Event]] = [
+        (2, Published(NOON)),
+        (3, _report("record_started", 2, recording=True)),
+        (PAUSE_S, _report("record_paused", PAUSE_S, recording=False)),
+        (RESUME_S, _report("record_resumed", RESUME_S, recording=True)),
+        (END_S, Unpublished(NOON + END_S * SECOND)),
+    ]
+    for at_s, event in list(story):
+        if draw.random() < 0.5:
+            story.append((at_s + draw.randrange(1, 25), event))
+    late = [(at_s * SECOND + draw.randrange(3_000), place) for place, (at_s, _) in enumerate(story)]
+    for at_ms, place in sorted(late):
+        account.passes(max(NOON + at_ms + skew_ms - account.now, 0))
+        account.happens(story[place][1])
+        if account.record.flight is not None:
+            account.answer()
+    account.passes(30 * SECOND).missed()
+    account.passes(6 * SECOND).missed()
+    return account.covers()
+
+
+def _report(what: str, at_s: int, *, recording: bool) -> Reported:
+    return Reported(what, recording=recording, time=NOON + at_s * SECOND)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_late_doubled_and_reordered_callbacks_change_an_account_no_more_than_an_edge(
+    seed: int,
+) -> None:
+    account = delivered(seed)
+    (live,) = account.live
+    assert live == Span(NOON, NOON + END_S * SECOND)
+    (gap,) = account.gaps
+    assert gap.reason.code is Reason.PAUSED
+    assert abs(gap.span.start - (NOON + PAUSE_S * SECOND)) <= NEAR_MS
+    assert abs(gap.span.stop - (NOON + RESUME_S * SECOND)) <= NEAR_MS
+    assert account.latency_ms <= 2 * SECOND + NEAR_MS

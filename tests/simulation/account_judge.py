@@ -28,6 +28,7 @@ PROMPT_MS = START_GRACE_MS - 1_000
 """What is known so soon after it began was not reported late."""
 FILES_ROWS = 1_000
 _BEGINNING = NOON - 60_000
+_NO_CAUSES = (Reason.UNKNOWN, Reason.NEVER_ASKED, Reason.SENT, Reason.ACCEPTED, Reason.ALREADY)
 _BLIND = (Do.OUTAGE, Do.CROWDED, Do.NO_TIMER, Do.NO_CREDENTIALS, Do.REFUSING, Do.FULL)
 """While these last, nobody can learn of anything, or note it."""
 
@@ -207,7 +208,7 @@ def _judge_sums(account: Coverage) -> None:
     gaps = [gap.span for gap in account.gaps]
     if without(gaps, due) or common(gaps, account.recorded):
         raise Broken("account", "a gap is of no time that was due")
-    if any(gap.reason.code in (Reason.UNKNOWN, Reason.NEVER_ASKED) for gap in account.gaps):
+    if any(gap.reason.code in _NO_CAUSES for gap in account.gaps):
         raise Broken("account", "a gap has no cause")
 
 
