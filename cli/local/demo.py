@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from gettext import gettext as _
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -25,6 +25,7 @@ from cli.errors import Failure
 from cli.local.encoder import Encoder
 from cli.local.scheduling_latency import SchedulingLatency
 from cli.local.stack import TOKEN, Stack, running
+from cli.report.text import lines
 from cli.stage_registry import STATE
 from cli.variables import without_ours
 from shared.inbound.catalogue import Language, catalogue
@@ -43,6 +44,12 @@ MIN_RECORDED_S = 1.5
 """Each session is recorded for at least so long."""
 STEP_TIMEOUT_S = 60.0
 """For any one step."""
+ANNOUNCED_MS = 2_000
+"""So long after the encoder has connected, Live sends the callback of a publish."""
+ACCOUNT_TOLERANCE_MS = 4_000
+"""By this the account may differ from the wire: Live reports whole seconds, at both ends of what
+each of the two starts took."""
+_SHOWN_OF_ACCOUNT = ("due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps")
 TOLERANCE_MS = 300
 """By this the gap between two files may differ from the interruption on the wire; the scheduling
 latency of the machine is added."""
@@ -170,22 +177,44 @@ def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
     gap_ms = _gap_ms(files)
     is_as_expected = [call["command"] for call in calls] == expected and duplicates == 0
     are_verified = all(outcome == "verified" for outcome in outcomes)
+    unrecorded_ms = (first - publishes[0]) + (again - publishes[1]) + 2 * ANNOUNCED_MS
     gap = _("    between them {gap} ms; on the wire nothing was recorded for {outage} ms")
     click.echo(gap.format(gap=gap_ms, outage=again - gone))
+    account = _account(api)
+    is_as_counted = abs(_unrecorded_ms(account) - unrecorded_ms) <= ACCOUNT_TOLERANCE_MS
     return {
         "result": "ok"
-        if is_as_expected and are_verified and abs(gap_ms - (again - gone)) <= tolerance_ms
+        if is_as_expected
+        and are_verified
+        and is_as_counted
+        and abs(gap_ms - (again - gone)) <= tolerance_ms
         else "wrong",
         "publish_to_start_ms": first - publishes[0],
         "interruption_to_restart_ms": again - gone,
         "republish_to_start_ms": again - publishes[1],
         "commands_sent": len(calls),
         "duplicates_sent": duplicates,
+        "coverage": {name: account[name] for name in _SHOWN_OF_ACCOUNT},
+        "unrecorded_on_wire_ms": unrecorded_ms,
         "files": [
             {"path": file["path"], "duration": file["duration_ms"] / 1000, "verified": outcome}
             for file, outcome in zip(files, outcomes, strict=True)
         ],
     }
+
+
+def _account(api: Api) -> Mapping[str, Any]:
+    """Return the account of the stream, after printing what `report` says of it."""
+    report = api.coverage(STREAM, {"from": "1h"})
+    _say(_("What live-record report says of it:"))
+    for line in lines(report["streams"]):
+        click.echo(f"    {line}")
+    (account,) = report["streams"]
+    return cast("Mapping[str, Any]", account)
+
+
+def _unrecorded_ms(account: Mapping[str, Any]) -> int:
+    return int(account["missing_ms"]) + int(account["start_latency_ms"])
 
 
 def _verified(stack: Stack, api: Api) -> Sequence[str]:

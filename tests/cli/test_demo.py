@@ -14,6 +14,9 @@ from cli.local.tether import run_tethered
 from emulator.media.flv import read
 from tests.support.pushed_recording import Decoded, decode
 
+EDGES_MS = 4_000
+"""A second for each of the four edges of two starts."""
+
 
 def pictures(path: Path) -> int:
     with path.open("rb") as file:
@@ -41,6 +44,11 @@ def test_the_demo_leaves_two_files_of_one_intent_of_which_every_frame_is_read() 
     report = json.loads(done.stdout.splitlines()[-1])
     assert (report["result"], len(report["files"])) == ("ok", 2)
     assert (report["commands_sent"], report["duplicates_sent"]) == (5, 0)
+    coverage = report["coverage"]
+    assert (coverage["missing_ms"], coverage["gaps"], coverage["ratio"]) == (0, [], 1.0)
+    assert abs(coverage["start_latency_ms"] - report["unrecorded_on_wire_ms"]) <= EDGES_MS
+    assert coverage["due_ms"] >= coverage["covered_ms"] > 0
+    assert "recorded" in done.stdout
     for file in map(Path, (row["path"] for row in report["files"])):
         assert decode(file) == Decoded(pictures(file), "")
         assert f"ffplay {file}" in done.stdout
