@@ -1272,7 +1272,7 @@ def test_a_publish_told_of_while_a_later_start_is_queued_leaves_it_its_place() -
 
 
 def test_a_file_of_later_confirms_and_an_older_one_does_not() -> None:
-    story = accepted().passes(50 * SECOND)
+    story = accepted().passes(55 * SECOND)
     story.happens(FileLeft("a.mp4", NOON - HOUR_MS, NOON - MINUTE))
     assert story.record.confirmation is not None
     assert not story.record.confirmation.is_confirmed

@@ -10,6 +10,7 @@ import pytest
 from shared.protocol import (
     CancelDelayAsked,
     Command,
+    FileLeft,
     Phase,
     Reason,
     RecordFailed,
@@ -177,6 +178,43 @@ def test_a_refused_start_leaves_an_adopted_one_unproved_and_says_why() -> None:
 
     assert story.phase is Phase.WAITING
     assert explain(story.record, story.now, story.settings).code is Reason.NO_RECORD_CONFIG
+
+
+def test_a_refused_repeat_is_retried_until_live_shows_that_it_records() -> None:
+    story = accepted().passes(MINUTE).answer(NoRecordConfig("CodeConfigNotFound"))
+    assert story.record.awaits_proof
+
+    story.passes(15 * SECOND).answer(NoRecordConfig("CodeConfigNotFound"))
+    story.passes(30 * SECOND).answer(ALREADY)
+
+    assert story.phase is Phase.RECORDING
+    assert story.passes(HOUR_MS).sent == ["start"] * 4
+
+
+def test_a_file_that_ends_ahead_of_the_store_s_clock_proves_nothing() -> None:
+    """The two clocks differ, so that nobody can tell what it is older than."""
+    story = adopted().happens(FileLeft("a.flv", NOON, NOON + 900 * SECOND))
+
+    assert story.record.awaits_proof
+
+
+def test_a_start_that_shows_a_recording_leaves_the_session_no_second_restart() -> None:
+    story = adopted().passes(10 * SECOND).answer().passes(MINUTE).answer(ALREADY)
+    assert story.phase is Phase.RECORDING
+
+    story.unpublish().passes(5 * SECOND).seen(NOON).answer(ALREADY).passes(3 * MINUTE)
+
+    assert story.sent.count("restart") == 1
+
+
+def test_a_restart_that_may_still_land_leaves_the_proof_to_a_later_start() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).happens(RUNS)
+    story.stop().answer().start().answer(ALREADY).passes(10 * SECOND)
+    assert "restart" not in story.sent[2:]
+
+    story.passes(3 * MINUTE).answer(ALREADY)
+
+    assert story.phase is Phase.RECORDING
 
 
 def test_another_start_or_restart_that_live_accepts_shows_nothing_of_the_one_before() -> None:

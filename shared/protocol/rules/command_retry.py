@@ -67,7 +67,7 @@ def retry(
 def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
     """Return the delay before the next attempt, in ms."""
     if isinstance(answer, OperatorActionNeeded):
-        return int(min(OPERATOR_RETRY_MS * 2**attempts, MAX_OPERATOR_RETRY_MS))
+        return delay_after_refusal(attempts)
     if isinstance(answer, UnknownRejection):
         return UNKNOWN_RETRY_MS
     if isinstance(answer, Retryable) and answer.retry_after:
@@ -76,6 +76,11 @@ def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
     if isinstance(answer, StreamNotLive):
         return int(min(2 * backoff, MAX_NOT_LIVE_RETRY_MS))
     return backoff
+
+
+def delay_after_refusal(attempts: int) -> int:
+    """Return the delay before the next attempt, in ms, of what an operator has to fix."""
+    return int(min(OPERATOR_RETRY_MS * 2 ** min(attempts, 10), MAX_OPERATOR_RETRY_MS))
 
 
 def delay_after_contradiction(attempts: int) -> int:

@@ -264,7 +264,9 @@ def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
     if due.command is None:
         transition.query_online = True
     elif due.command is Command.START or not transition.may_still_land(Command.RESTART):
-        transition.enqueue(due.command, due.reason)  # else it heals when the restart's doubt ends
+        transition.enqueue(due.command, due.reason)
+    elif not transition.record.restart_doubted:  # else it heals when the restart's doubt ends
+        _enter(transition, replace(confirmation, repeated=repeated), State.WAITING_OUT_PAUSE)
 
 
 def after_poll(transition: Transition, *, is_same_publish: bool) -> None:

@@ -101,13 +101,20 @@ def file_left(transition: Transition, event: FileLeft) -> None:
     transition.add_entry(Reason.FILE, uri=event.uri)
     if event.stop is None:
         return  # it may be of long ago: it says nothing of the recording that runs now
-    confirmation = transition.record.confirmation
-    if confirmation and event.stop >= max(
-        confirmation.at, confirmation.since
-    ):  # else of one before
+    if _is_of_this_start(transition, event.stop):
         transition.change(restart_doubted=False)
         _confirm_by_file(transition, event.stop)
     _start_early(transition, event.stop)
+
+
+def _is_of_this_start(transition: Transition, stop: int) -> bool:
+    """Return True if a file that ended at `stop` is of what the last start began. One that ends
+    ahead of the store's clock shows that the two clocks differ: it may be of any recording."""
+    # confirmation.at, confirmation.since ── stop ── now + TOGETHER_MS
+    confirmation = transition.record.confirmation
+    if confirmation is None or stop > transition.now + TOGETHER_MS:
+        return False
+    return stop >= max(confirmation.at, confirmation.since)
 
 
 def _confirm_by_file(transition: Transition, stop: int) -> None:

@@ -282,8 +282,8 @@ def unproved_implies_check(record: StreamRecord) -> bool:
         return True
     if confirmation.source is not StartSource.ADOPTED or not record.is_started:
         return True
-    is_unproved = confirmation.state is ConfirmationState.UNCONFIRMED and not confirmation.repeated
-    under_way = record.pending is not None or record.flight is not None
+    is_unproved = confirmation.state is ConfirmationState.UNCONFIRMED
+    under_way = record.pending is not None or record.flight is not None or record.restart_doubted
     is_refused = answer is not None and answer.reason is not Reason.ADOPTED
     return not is_unproved or under_way or is_refused
 
