@@ -1,0 +1,147 @@
+"""What the doctor and `live-record why` say of a stream is what the API says of it, whatever has
+happened to the streams."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace as with_fields
+
+from cli.doctor.finding import Finding, Severity
+from cli.doctor.recording import recorded
+from cli.doctor.snapshot import Online, Snapshot
+from cli.main import main as live_record
+from shared.protocol import StreamKey
+from tests.cli.test_doctor_checks import DOMAIN, HEALTHY, policy
+from tests.conftest import Clock
+from tests.functions.test_agreement import happen, pages
+from tests.support.scripted_stage import Stage
+
+ROUNDS, EVENTS = 4, 9
+RULE = """
+[[domain]]
+streaming = "live.example.com"
+[[rule]]
+match = { app = "classroom" }
+on_publish = "record"
+"""
+
+
+@contextmanager
+def served(stage: Stage) -> Iterator[str]:
+    """Serve the API of a stage in a thread; yield its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            token = self.headers["Authorization"].partition(" ")[2]
+            got = stage.ask("GET", parts.path, token=token, query=dict(parse_qsl(parts.query)))
+            body = json.dumps(got.json).encode()
+            self.send_response(got.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *_: object) -> None:  # noqa: A002 - as the base has it
+            """Nobody reads it."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
+    stage = Stage(tmp_path, clock)
+    stage.app = with_fields(stage.app, wait=lambda s: clock.pass_ms(round(s * 1000)))
+    yield stage
+    stage.store.close()
+
+
+def rounds(stage: Stage, seed: int) -> Iterator[dict[str, dict[str, Any]]]:
+    """Let things happen to some streams; yield what the API lists after each round."""
+    lots = Random(seed)  # noqa: S311 - the same walk each time
+    for _ in range(ROUNDS):
+        for _ in range(EVENTS):
+            happen(stage, lots)
+        yield pages(stage)
+
+
+# --- the doctor ---------------------------------------------------------------------------------
+
+
+def snapshot_of(row: dict[str, Any], now_ms: int) -> Snapshot:
+    """Return what the doctor reads of a stage with this stream, which the online list shows unless
+    the stage says that it is not live."""
+    key = StreamKey.parse(row["stream"])
+    online = [Online(key.app, key.stream, now_ms - 60_000)] if row["live"] != "no" else []
+    domains = [replace(DOMAIN, online=online)]
+    return replace(HEALTHY, listed=[row], policy=policy(RULE), domains=domains, now_ms=now_ms)
+
+
+def found_of(row: dict[str, Any], now_ms: int) -> list[Finding]:
+    found = recorded(snapshot_of(row, now_ms))
+    return [one for one in found if one.severity in (Severity.WARNING, Severity.FAULT)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_doctor_finds_what_the_api_calls_wrong_and_nothing_that_it_calls_recorded(
+    stage: Stage, seed: int
+) -> None:
+    for rows in rounds(stage, seed):
+        for name, row in rows.items():
+            faults = found_of(row, stage.clock.now)
+            if row["wrong"] is not None:
+                assert [one.severity for one in faults] == [Severity.FAULT], row
+                assert name in faults[0].text
+            if row["phase"] == "recording" or (not row["wanted"] and row["live"] == "yes"):
+                assert faults == [], row
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+def typed(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(live_record, [*words, "--stage", "prod"])
+    return result.exit_code, result.stdout
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_why_says_what_the_api_says(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    with served(stage) as url:
+        table = f'[prod]\nurl = "{url}"\ntoken = "ops-token"\n'
+        (tmp_path / "stages.toml").write_text(table)
+        for rows in rounds(stage, seed):
+            for name, row in rows.items():
+                if not row["ever_live"]:
+                    continue  # `why` asks the function of the callbacks, too
+                is_wrong = row["wrong"] is not None or row["phase"] in ("failed", "stopping")
+                exit_code, text = typed("why", name, "--json")
+                said = json.loads(text)
+                assert {field: said[field] for field in row} == row
+                assert exit_code == (3 if is_wrong else 0)
+                _, sentence = typed("why", name)
+                assert row["reason"]["text"] in sentence
+                assert ("NOT RECORDED" in sentence) is (row["wrong"] is not None)
+                assert ("next attempt" in sentence) is (row["next_attempt_at"] is not None)
