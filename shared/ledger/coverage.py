@@ -173,8 +173,8 @@ def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
 
 def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> HistoryEntry:
     """Return why a gap is there. Where live-record believed that Live recorded, the files show
-    otherwise. Else the last obstacle that was noted in its session counts; a start that only waited
-    for its turn was late because its session was reported late."""
+    otherwise. Else the last obstacle that was noted in its session counts; where there is none
+    after a recording, the session may have ended."""
     if total_ms(common([gap], noted)) * 2 > gap.ms:
         return HistoryEntry(Reason.NO_FILE)
     noted_in = [
@@ -189,5 +189,17 @@ def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]
         code, command = obstacles[-1].code, Command.START.value
         about = {"command": command, "code": code, "what": code}
         return HistoryEntry(obstacles[-1].reason, about if code else {"command": command})
-    late = not noted_in or noted_in[0].at - piece.start > START_GRACE_MS
-    return HistoryEntry(Reason.DETECTED_LATE if late else Reason.QUEUED)
+    if any(piece.start < span.stop <= gap.start for span in noted) and not noted_in:
+        return HistoryEntry(Reason.MAY_HAVE_ENDED)
+    return HistoryEntry(_reason_of_start(piece, edges, noted_in))
+
+
+def _reason_of_start(piece: Span, edges: Sequence[Edge], noted_in: Sequence[Edge]) -> Reason:
+    """Return why a start without an obstacle took so long: its session was reported late, or it
+    only waited for its turn."""
+    begins_session = any(
+        edge.kind is EdgeKind.LIVE and abs(edge.at - piece.start) <= START_GRACE_MS
+        for edge in edges
+    )
+    is_late = not noted_in or noted_in[0].at - piece.start > START_GRACE_MS
+    return Reason.DETECTED_LATE if begins_session and is_late else Reason.QUEUED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.ledger import EdgeKind, Span, edges_between
+from shared.ledger import Edge, EdgeKind, Span, edges_between
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
 from shared.protocol import (
@@ -215,6 +215,23 @@ def test_a_start_that_was_never_shown_is_the_cause_also_where_its_end_is_known_f
     account.happens(Unpublished(NOON + MINUTE)).passes(5 * SECOND).missed()
     account.passes(10 * SECOND).missed()
     assert gaps(account) == [(5, 55, Reason.UNCONFIRMED)]
+
+
+def test_what_is_asked_for_while_it_is_live_is_not_detected_late() -> None:
+    account = live(StreamSettings())
+    account.passes(MINUTE)
+    account.start()  # sent at once, and the answer is awaited
+    account.now += 8 * SECOND
+    assert gaps(account) == [(65, 3, Reason.QUEUED)]
+
+
+def test_what_is_missing_once_it_was_recorded_was_not_detected_late() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.files = (File("a.flv", NOON, account.now, MINUTE),)
+    account.passes(10 * SECOND)
+    account.edges += (Edge(EdgeKind.NOT_RECORDED, NOON + MINUTE),)
+    assert gaps(account) == [(60, 10, Reason.MAY_HAVE_ENDED)]
 
 
 def test_only_the_stretch_that_was_asked_for_counts() -> None:

@@ -4,7 +4,7 @@ missing is what Live and the store know, but for what nobody could have known.""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from shared.ledger import Coverage, Span, coverage
@@ -24,6 +24,8 @@ EDGE_MS = 6_000
 """Our times and Live's of one moment are this near: TOGETHER_MS, and Live's whole seconds."""
 LEARNT_MS = 130_000
 """After a callback that nobody heard, the list shows the change so soon, and two more polls."""
+ANNOUNCED_MS = 2_000
+"""Live reports no connection that is shorter."""
 PROMPT_MS = START_GRACE_MS - 1_000
 """What is known so soon after it began was not reported late."""
 FILES_ROWS = 1_000
@@ -133,7 +135,7 @@ class AccountJudge:
         wanted = _between(self._wanted[key], now)
         missing = without(common(connected, wanted), recorded)
         unknown = merged([*self._unknown_of(key), *self._misled(recorded)])
-        self._judge_causes(key, account)
+        self._judge_causes(key, account, unknown)
         gaps = [g.span for g in account.gaps if g.reason.code is not Reason.UNCONFIRMED]
         filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
         seen = [
@@ -141,7 +143,7 @@ class AccountJudge:
             *without(common(account.live, account.wanted), account.recorded),
         ]
         pairs = (
-            ("is said to be live, and was not", account.live, connected),
+            ("is said to be live, and was not", common(account.live, wanted), connected),
             ("was live, and is not said to be", common(connected, wanted), account.live),
             ("is said to be wanted, and was not", common(account.wanted, account.live), wanted),
             ("was wanted, and is not said to be", common(wanted, connected), account.wanted),
@@ -153,19 +155,20 @@ class AccountJudge:
             ("is said to be missing, and is there", gaps, [*missing, *by_itself]),
             ("is missing, and is said to be there", missing, seen),
         )
-        for words, some, others in pairs:
+        for words, some, others in pairs[0 if self.sim.lots.over else 1 :]:  # polls may fail now
             rest = without(without(some, _wider(others, EDGE_MS)), unknown)
             if any(span.ms > EDGE_MS for span in rest):
                 raise Broken("account", f"what {words}")
 
-    def _judge_causes(self, key: StreamKey, account: Coverage) -> None:
-        """Raise Broken if a gap is put down to a late report, and the report was not late."""
+    def _judge_causes(self, key: StreamKey, account: Coverage, unknown: Sequence[Span]) -> None:
+        """Raise Broken if a gap is put down to a late report, and the report was not late. While an
+        answer is outstanding, nothing is noted."""
         for piece in _due(account):
             in_time = (piece.start <= at <= piece.start + PROMPT_MS for at in self._due_at[key])
             reported = any(in_time)
             for gap in account.gaps:
                 is_late = gap.reason.code is Reason.DETECTED_LATE
-                if is_late and reported and common([gap.span], [piece]):
+                if is_late and reported and without(common([gap.span], [piece]), unknown):
                     raise Broken("account", "a report that was in time is the cause of a gap")
 
     def _unknown_of(self, key: StreamKey) -> list[Span]:
@@ -178,16 +181,14 @@ class AccountJudge:
             if StreamKey(*callback.stream) == key
         )
         blind = (Span(d.at, d.at + d.ms + LEARNT_MS) for d in plan.deeds if d.do in _BLIND)
-        lately = Span(min(now - LEARNT_MS, self._open_since(key)), now)
-        spans = merged([*self._unknown[key], *unheard, *blind, lately])
+        lately = Span(now - LEARNT_MS, now)
+        brief = (
+            Span(one.start, one.end + LEARNT_MS)
+            for one in self.sim.live.connections
+            if one.stream == _stream(key) and one.end and one.end - one.start < ANNOUNCED_MS
+        )
+        spans = merged([*self._unknown[key], *unheard, *blind, *brief, lately])
         return _wider(spans, EDGE_MS)
-
-    def _open_since(self, key: StreamKey) -> int:
-        """Return since when it may be open whether a stream has gone: while polls fail or come from
-        a list that lags behind."""
-        ends = [one.end for one in self.sim.live.connections if one.stream == _stream(key)]
-        last = ends[-1] if ends else None
-        return self.sim.clock.now if last is None or self.sim.lots.over else last
 
     def _misled(self, recorded: Iterable[Span]) -> Iterator[Span]:
         """Yield when Live accepts starts that begin no recording, until one does."""
