@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from shared.ledger import Edge, EdgeKind
 from shared.outbox import Next, Settlement
-from shared.protocol import Command, FileLeft, Published, StreamKey
+from shared.protocol import Command, FileLeft, Published, StreamKey, StreamRecord
 from shared.protocol.command_errors import NoRecordConfig
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import FileVerdict
-from shared.store.contract import DAY_MS
+from shared.store.contract import DAY_MS, Save
 from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import ROOM, Stage
 
@@ -144,3 +146,39 @@ def test_the_cause_is_said_in_chinese_too(stage: Stage) -> None:
     lost_a_minute(stage)
     got = stage.ask("GET", f"{ROOM}/coverage", accept_language="zh-CN")
     assert "录制" in got.json["gaps"][0]["reason"]["text"]
+
+
+MANY, PAGE_ROWS = 10_000, 200
+
+
+def recorded_once(stage: Stage, name: str) -> None:
+    key, edges = StreamKey("live.example.com", "app", name), (EdgeKind.LIVE, EdgeKind.WANTED)
+    ends = (EdgeKind.NOT_RECORDED, EdgeKind.OFF)
+    account = (
+        *(Edge(kind, NOON) for kind in (*edges, EdgeKind.RECORDED)),
+        *(Edge(kind, NOON + 10 * MINUTE_MS) for kind in ends),
+    )
+    stage.store.save_or_claim(Save(0, StreamRecord(key, changed_at=NOON), edges=account))
+
+
+@pytest.mark.slow
+def test_a_page_of_ten_thousand_streams_takes_no_more_memory_than_one_of_few(stage: Stage) -> None:
+    for number in range(MANY):
+        recorded_once(stage, f"room{number:05}")
+    stage.clock.pass_ms(HOUR_MS)
+    query, names, peaks_bytes = {"limit": str(PAGE_ROWS)}, list[str](), list[int]()
+    stage.ask("GET", "/v1/report", query=query)  # what is imported and cached once
+    tracemalloc.start()
+    try:
+        while "cursor" not in query or query["cursor"]:
+            tracemalloc.reset_peak()
+            before_bytes, _ = tracemalloc.get_traced_memory()
+            page = stage.ask("GET", "/v1/report", query=query).json
+            peaks_bytes.append(tracemalloc.get_traced_memory()[1] - before_bytes)
+            names += [row["stream"] for row in page["streams"]]
+            query["cursor"] = page["next"] or ""
+    finally:
+        tracemalloc.stop()
+    assert len(set(names)) == len(names) == MANY
+    assert len(peaks_bytes) == MANY // PAGE_ROWS
+    assert max(peaks_bytes) < 2 * peaks_bytes[0]
