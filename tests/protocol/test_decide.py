@@ -1391,6 +1391,14 @@ def test_an_unmanaged_restart_that_live_accepts_makes_no_intent() -> None:
     assert (story.record.intent.wanted, story.phase) == (False, Phase.UNMANAGED)
 
 
+def test_an_error_reported_while_a_start_waits_for_its_turn_fails_nothing() -> None:
+    """It may be a replay, or about a start whose answer was lost: the one that waits shows it."""
+    story = Story().publish().start().answer(Throttled("Throttling.User")).happens(BROKEN)
+    assert story.phase is Phase.STARTING
+
+    assert story.answer_when_due(AlreadyStarted("TaskAlreadyStarted")).phase is Phase.RECORDING
+
+
 def test_an_error_of_a_recording_that_is_not_ours_fails_nothing_of_ours() -> None:
     story = Story().publish().happens(RecordFailed("AccessDenied", "no"))
 

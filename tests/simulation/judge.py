@@ -148,7 +148,7 @@ class Judge:
         is_paused = _reports_pause(process, record.key) and not self.sim.live.is_recording(stream)
         if is_paused and not watch.skewed:
             raise Broken("protocol", "it is said to be recorded, and Live reported a pause")
-        shown_at = said.shown_at - REPORTED_LATE
+        shown_at = said.shown_at - self.sim.clock.ahead - REPORTED_LATE
         spans = [one for one in self.sim.live.intervals if one.stream == stream]
         believed = any(span.end is None or span.end >= shown_at for span in spans)
         if not (believed or watch.skewed or watch.misled or self._is_excused(record.key, shown_at)):

@@ -212,8 +212,9 @@ def fail(transition: Transition, code: str, message: str = "") -> None:
 
 
 def _deny(transition: Transition) -> bool:
-    """Ask Live, by a start, whether a started session really failed; return False if that is clear:
-    no start was accepted, or the last ones were, and each was followed by an error at once.
+    """Ask Live, by a start, whether the session really failed; return False if that is clear: no
+    start was accepted or is under way, or the last ones were accepted, and each was followed by an
+    error at once.
 
     A report carries no identity, so it may be a replay. Until the answer the session keeps its
     place under a cap: Live may be recording it."""
@@ -222,7 +223,7 @@ def _deny(transition: Transition) -> bool:
     if record.asks_after_error:
         return True
     if confirmation is None:
-        return False
+        return record.awaits_start
     in_a_row = confirmation.denied if transition.now - confirmation.at < CONFIRM_AGAIN_MS else 0
     if in_a_row >= MAX_RETRY_CALLS:
         return False

@@ -150,6 +150,11 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         that asks whether that is so is not answered yet."""
         if self.confirmation is None or not self.is_started or not self.confirmation.denied:
             return False
+        return self.awaits_start
+
+    @property
+    def awaits_start(self) -> bool:
+        """Return True if a start is pending or on the wire: its answer shows what Live does."""
         is_pending = self.pending is not None and self.pending.command is Command.START
         return is_pending or self.is_on_wire(Command.START)
 
