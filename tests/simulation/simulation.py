@@ -30,6 +30,7 @@ from tests.simulation.requests import Request
 from tests.simulation.run_log import Line, ask_text, difference
 from tests.simulation.strangers import LATE_AFTER_A_STEP_MS, Strangers
 from tests.simulation.stream_watch import Broken
+from tests.simulation.tasks import TaskRunners
 from tests.simulation.virtual_clock import Clock
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
 from tests.support.emptied_store import empty_memory
@@ -90,6 +91,7 @@ class Simulation:
         self._begin_world()
         self.judge = Judge(self)
         self.accounts = AccountJudge(self)
+        self.tasks = TaskRunners(self)
         self.wire = Wire(self)
         self.strangers = Strangers(self)
 
@@ -112,6 +114,7 @@ class Simulation:
         for deed in self.plan.deeds:
             self.clock.at(deed.at, self._do, deed)
         self.clock.at(NOON + LASTS, self._calm_down)
+        self.clock.at(NOON, self.tasks.run)
         moments = stream_of_chance(self.plan.seed, "accounts")
         for _ in range(ACCOUNTS_JUDGED):
             self.clock.at(NOON + moments.randrange(LASTS), self.accounts.judge)
@@ -120,6 +123,7 @@ class Simulation:
             self._wait_for_calm()
             final_checks.judge(self)
             self.accounts.judge()
+            self.tasks.judge()
         except Broken as error:
             broken = error
             self.tell("BROKEN", str(error))
