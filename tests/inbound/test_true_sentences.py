@@ -51,7 +51,7 @@ def refuted() -> Story:
 
 WAYS: dict[str, tuple[Story, Reason, str]] = {
     "a file confirms": (
-        accepted(KNOWN).passes(10 * SECOND).happens(FILE),
+        accepted(KNOWN).passes(55 * SECOND).happens(FILE),
         Reason.CONFIRMED_BY_FILE,
         "a file shows that Live has recorded it",
     ),
@@ -158,7 +158,7 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
         "Live reports that it records (record_started)",
     ),
     "recorded by a file": (
-        accepted(KNOWN).passes(10 * SECOND).happens(FILE),
+        accepted(KNOWN).passes(55 * SECOND).happens(FILE),
         Reason.CONFIRMED_BY_FILE,
         "a file shows that Live has recorded it",
     ),

@@ -173,6 +173,8 @@ def _enter(transition: Transition, confirmation: Confirmation, state: State) -> 
     entered = replace(
         confirmation, state=state, check_at=check_at, begun_at=confirmation.begun_at or began_by
     )
+    if entered.is_confirmed:
+        entered = replace(entered, unshown_since=None, accepted_again=0)
     transition.change(confirmation=replace(entered, confirmed=entered.is_confirmed))
 
 
