@@ -97,14 +97,11 @@ def _no_conflicts() -> tuple[Patch, ...]:
 def _conflict_taken_for_saved() -> tuple[Patch, ...]:
     """Whoever saves second believes that it is done."""
 
-    class Never(Conflict, frozen=True):
-        pass
-
     def after(step: Any, save: Save, saved: Any) -> object:  # noqa: ANN401 - as the real one
         return real(step, save, Stored(save.version) if isinstance(saved, Conflict) else saved)
 
     real = recorder._after
-    return ((recorder, "Conflict", Never), (recorder, "_after", after))
+    return ((recorder, "Stored", Stored | Conflict), (recorder, "_after", after))
 
 
 def _no_pace() -> tuple[Patch, ...]:

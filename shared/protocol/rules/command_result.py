@@ -128,6 +128,8 @@ def accept_start(
         confirmation_rules.begin(
             transition, source, flight.sent_at, anew=is_reassertion, is_repeat=is_repeat
         )
+    if flight.command is Command.RESTART and flight.reason is Reason.UNPROVED:
+        confirmation_rules.spend_repeat(transition)
 
 
 def _open_anew(transition: Transition, flight: Flight) -> None:

@@ -316,6 +316,14 @@ def paused(transition: Transition) -> None:
         _enter(transition, confirmation, State.WAITING_OUT_PAUSE)
 
 
+def spend_repeat(transition: Transition) -> None:
+    """Let the session have no further repeat: Live has accepted its restart. A re-assertion that
+    was answered while the restart waited gave the session another one."""
+    confirmation = transition.record.confirmation
+    if confirmation is not None and transition.record.is_started:
+        transition.change(confirmation=replace(confirmation, repeated=True))
+
+
 def allow_repeat(transition: Transition) -> None:
     """Let the pending start be checked: it replaced the restart that was to check the last one."""
     confirmation, pending = transition.record.confirmation, transition.record.pending
