@@ -72,6 +72,7 @@ def recorded(stage: Stage, stream: str = "room1") -> str:
         assert encoder.refusal == ""
         stage.until(lambda: stage.records(stream))
         stage.until(lambda: "confirmed" in stage.history(stream))
+        stage.until(lambda: stage.live.state(stream)["recording"]["filmed_ms"] > 0)
         stage.ask(stream, "stop", finalize=True)
     files = stage.url(stream, "/files")
     stage.until(lambda: len(stage.call("GET", files).json()["files"]) == 1)
