@@ -301,7 +301,11 @@ class Recorder:
         while (loaded := (yield from self._load(key, TimePassed()))).version:
             record = with_end(within_reach(loaded.record, loaded.now, settings), settings.keep)
             save = self._save(loaded, record, None, settings, HandlingOptions())
-            if not isinstance((yield from do(SaveOrClaim(save))), Conflict):
+            # A stop that is pending must not wait for where a clock that was wrong has put it.
+            must_fit = ends_recording(loaded.record, record, TimePassed())
+            if not isinstance(
+                (yield from do(SaveOrClaim(replace(save, must_fit=must_fit)))), Conflict
+            ):
                 return
 
     def handle_alone(

@@ -49,7 +49,8 @@ import sys
 sys.path[:0] = [sys.argv[1]]
 import index
 index.initialize_files(None)
-event = {"version": "v1", "rawPath": "/", "requestContext": {"http": {"method": "GET", "path": "/"}}}
+http = {"method": "GET", "path": "/"}
+event = {"version": "v1", "rawPath": "/", "requestContext": {"http": http}}
 answer = index.files(json.dumps(event).encode(), None)
 print(answer["statusCode"], answer["body"])
 from shared.outbound.oss import Bucket

@@ -162,7 +162,8 @@ class SimulatedStore:
             return Conflict()
         before = sim.judge.before(save.key)
         if not sim.fits(save):
-            sim.judge.refused_by_full_engine(process, before, save)
+            if not sim.is_outdated(save):
+                sim.judge.refused_by_full_engine(process, before, save)
             raise StoreFull("it is full")
         saved = sim.store.save_or_claim(save)
         if isinstance(saved, Stored | Claimed):

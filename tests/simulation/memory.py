@@ -402,6 +402,10 @@ class MemoryStore:
         row = self.shared.rows.get(key)
         return row.record if row else StreamRecord(key)
 
+    def version_of(self, key: StreamKey) -> int:
+        row = self.shared.rows.get(key)
+        return row.version if row else 0
+
     def repair_record(self, key: StreamKey) -> None:
         """Make it one again that can be read."""
         if key in self.shared.rows:

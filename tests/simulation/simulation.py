@@ -244,6 +244,7 @@ class Simulation:
             keys = {StreamKey(*stream) for stream in self.plan.streams}
             empty_memory(self._memory.shared)
             self.judge.emptied(keys)
+            self.tasks.forget()
             self.accounts.lost(keys)
             self.trouble()
 
@@ -259,6 +260,10 @@ class Simulation:
     def record(self, key: StreamKey) -> StreamRecord:
         """Return what is stored, also where no release can read it."""
         return self._memory.peek(key) if self._memory else self.store.load(key).record
+
+    def is_outdated(self, save: Save) -> bool:
+        """Return True if the record was saved since this save was decided."""
+        return self._memory is not None and self._memory.version_of(save.key) != save.version
 
     def break_record(self, key: StreamKey) -> bool:
         """Make it unreadable; return False if there is none. Only the store in memory can be made

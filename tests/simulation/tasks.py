@@ -56,12 +56,17 @@ class TaskRunners:
     def _settle(self, task: Task, outcome: Outcome) -> None:
         """Settle a task, perhaps long after its lease; raise Broken if that counts although another
         runner has taken it meanwhile, or does not count although none has."""
-        holds = task.id not in self.settled and self._holders[task.id] == task.version
+        holds = task.id not in self.settled and self._holders.get(task.id) == task.version
         settled = settlement(task, outcome, self._chance.random())
         if self._sim.store.settle_task(task, settled) is not holds:
             raise Broken("tasks", f"{task.id} was settled by who does not hold it, or not at all")
         if holds and settled.next is not Next.RETRY:
             self.settled.add(task.id)
+
+    def forget(self) -> None:
+        """Know of no task any more: the store was emptied, and nobody holds any."""
+        self._holders.clear()
+        self.settled.clear()
 
     def judge(self) -> None:
         """Raise Broken unless each file that is listed has had its task, which is done or open."""
