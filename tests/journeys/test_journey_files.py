@@ -17,6 +17,8 @@ from tests.support.programs import RUNTIME_PARAMS, python_of
 
 pytestmark = pytest.mark.slow
 SOURCE = "source"
+FILMED_MS = 500
+"""Of a file with a picture or two, nobody can say whether it is whole."""
 
 
 @pytest.mark.parametrize("code", [SOURCE, *RUNTIME_PARAMS])
@@ -72,7 +74,7 @@ def recorded(stage: Stage, stream: str = "room1") -> str:
         assert encoder.refusal == ""
         stage.until(lambda: stage.records(stream))
         stage.until(lambda: "confirmed" in stage.history(stream))
-        stage.until(lambda: stage.live.state(stream)["recording"]["filmed_ms"] > 0)
+        stage.until(lambda: stage.live.state(stream)["recording"]["filmed_ms"] > FILMED_MS)
         stage.ask(stream, "stop", finalize=True)
     files = stage.url(stream, "/files")
     stage.until(lambda: len(stage.call("GET", files).json()["files"]) == 1)
