@@ -73,7 +73,7 @@ def recorded(stage: Stage, stream: str = "room1") -> str:
     with Encoder(f"{stage.stack.rtmp}/app/{stream}?vhost=push.example.com") as encoder:
         assert encoder.refusal == ""
         stage.until(lambda: stage.records(stream))
-        stage.until(lambda: "confirmed" in stage.history(stream))
+        stage.until_phase(stream, "recording")
         stage.until(lambda: stage.live.state(stream)["recording"]["filmed_ms"] > FILMED_MS)
         stage.ask(stream, "stop", finalize=True)
     files = stage.url(stream, "/files")
