@@ -64,23 +64,16 @@ class TaskRunner:
         """Let `count` workers do what is due until nothing is, or the time is up. Each calls
         `attempts` once, for an attempt of its own. Raise the last error of the store."""
         failures: list[StoreUnavailable] = []
-        running = [count]
 
         def work() -> None:
             try:
                 self._work(attempts())
             except StoreUnavailable as error:
                 failures.append(error)
-            finally:
-                with workers.signal as _:
-                    running[0] -= 1
-                    workers.signal.notify()
 
-        with workers:
+        with workers:  # left once all of them have ended
             for _ in range(count):
                 workers.start(work)
-            with workers.signal as _:
-                workers.signal.wait_for(lambda: running[0] == 0)
         if failures:
             raise failures[-1]
 
