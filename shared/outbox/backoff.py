@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from shared.outbox.task import TaskKind
+from shared.protocol.durations import doubled
 
 LEASE_SPARE_MS = 6_000
 """ms by which a lease is longer than its task may take: the result has to be stored, too."""
@@ -32,7 +33,7 @@ class Backoff(Struct, frozen=True):
 
     def pause_ms(self, attempts: int, jitter: float) -> int:
         """Return the pause after so many attempts; `jitter` is at least 0 and less than 1."""
-        pause = min(self.first_ms << min(max(attempts - 1, 0), 30), self.most_ms)
+        pause = doubled(self.first_ms, max(attempts - 1, 0), self.most_ms)
         return round(pause * (1 - JITTER_PERCENT / 100 * jitter))
 
 

@@ -56,6 +56,12 @@ def written(ms: int) -> str:
     return text or "0s"
 
 
+def doubled(first_ms: int, times: int, most_ms: int) -> int:
+    """Return the pause in ms after one that was `first_ms` has been doubled so many times; at most
+    `most_ms`."""
+    return min(first_ms << min(times, 30), most_ms)  # so that the number stays small
+
+
 def instant(text: object) -> int:
     """Return an RFC 3339 time in ms since the epoch. Raise ValueError if it is invalid."""
     found = _INSTANT.fullmatch(text) if isinstance(text, str) else None

@@ -14,6 +14,7 @@ from shared.ledger import KEEP_LEDGER_MS, Edge
 from shared.outbox import NewTask, Task
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase
+from shared.protocol.durations import doubled
 from shared.protocol.file import File
 from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
@@ -315,5 +316,5 @@ URGENT_PAUSE_MS = 15_000
 
 def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:
     """Return for how long a stream is left alone after its handling has crashed so often."""
-    pause = min(FIRST_PAUSE_MS << min(crashes - 1, 20), MAX_PAUSE_MS)
+    pause = doubled(FIRST_PAUSE_MS, crashes - 1, MAX_PAUSE_MS)
     return min(pause, URGENT_PAUSE_MS) if is_urgent else pause

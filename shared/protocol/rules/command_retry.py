@@ -9,6 +9,7 @@ from shared.protocol.command_errors import (
     StreamNotLive,
     UnknownRejection,
 )
+from shared.protocol.durations import doubled
 from shared.protocol.events import Accepted
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
@@ -72,21 +73,21 @@ def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
         return UNKNOWN_RETRY_MS
     if isinstance(answer, Retryable) and answer.retry_after:
         return min(answer.retry_after, MAX_RETRY_AFTER_MS)
-    backoff = int(min(RETRY_MS * 2 ** min(attempts, 10), MAX_RETRY_MS))
+    backoff = doubled(RETRY_MS, attempts, MAX_RETRY_MS)
     if isinstance(answer, StreamNotLive):
-        return int(min(2 * backoff, MAX_NOT_LIVE_RETRY_MS))
+        return min(2 * backoff, MAX_NOT_LIVE_RETRY_MS)
     return backoff
 
 
 def delay_after_refusal(attempts: int) -> int:
     """Return the delay before the next attempt, in ms, of what an operator has to fix."""
-    return int(min(OPERATOR_RETRY_MS * 2 ** min(attempts, 10), MAX_OPERATOR_RETRY_MS))
+    return doubled(OPERATOR_RETRY_MS, attempts, MAX_OPERATOR_RETRY_MS)
 
 
 def delay_after_contradiction(attempts: int) -> int:
     """Return the delay before the next start, in ms, of a stream that the online list shows and the
     recorder does not know: neither will change its mind soon."""
-    return int(min(CONTRADICTION_RETRY_MS * 2 ** min(attempts, 10), MAX_CONTRADICTION_RETRY_MS))
+    return doubled(CONTRADICTION_RETRY_MS, attempts, MAX_CONTRADICTION_RETRY_MS)
 
 
 def longest_delay_before(attempts: int) -> int:
@@ -94,8 +95,7 @@ def longest_delay_before(attempts: int) -> int:
     never waits."""
     if attempts == 0:
         return 0
-    by_operator = OPERATOR_RETRY_MS * 2 ** min(attempts - 1, 10)
-    return int(max(min(by_operator, MAX_OPERATOR_RETRY_MS), UNKNOWN_RETRY_MS))
+    return max(delay_after_refusal(attempts - 1), UNKNOWN_RETRY_MS)
 
 
 def is_repeat(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> bool:

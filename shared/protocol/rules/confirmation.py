@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.protocol.durations import doubled
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.confirmation import (
@@ -183,7 +184,7 @@ def _check_at(transition: Transition, confirmation: Confirmation, check: Check) 
         return transition.record.paused_since + transition.settings.merge_delay
     after = check.after
     if check.doubles:
-        after = min(after * 2 ** min(confirmation.accepted_again, 10), MAX_CONFIRM_AGAIN_MS)
+        after = doubled(after, confirmation.accepted_again, MAX_CONFIRM_AGAIN_MS)
     return confirmation.at + after
 
 
