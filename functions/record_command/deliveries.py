@@ -6,8 +6,7 @@ of their own do.
 
 from __future__ import annotations
 
-import base64
-import json
+from typing import Any
 
 from functions.record_command.answers import (
     DeliveriesView,
@@ -15,6 +14,7 @@ from functions.record_command.answers import (
     DeliveryView,
     RedrivenView,
 )
+from functions.record_command.cursors import cursor_field, cursor_of, place_of
 from functions.record_command.routes import ApiRequest
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
@@ -23,20 +23,19 @@ from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice
 from shared.outbox import Redriven, Task
 from shared.protocol.durations import rfc3339
 
-_NO_CURSOR = 'write the "next" of the page before'
-
 
 def _cursor(value: object) -> tuple[str, str]:
     """Return the list and the place where the page before ended."""
-    try:
-        state, place = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
-        return str(DeliveryState(state).value), str(place).encode().decode()
-    except (ValueError, TypeError, RecursionError):
-        raise ValueError(_NO_CURSOR) from None
+    return place_of(value, _parsed)
+
+
+def _parsed(place: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever JSON holds
+    state, behind = place
+    return str(DeliveryState(state).value), str(behind).encode().decode()
 
 
 def _cursor_after(state: DeliveryState, place: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([state.value, place]).encode()).decode()
+    return cursor_of([state.value, place])
 
 
 _EXAMPLE = _cursor_after(DeliveryState.DEAD, "017638000000002c26b46b68ffc68ff99b453c")
@@ -49,13 +48,7 @@ LIST: tuple[Field, ...] = (
         " Without it, dead",
     ),
     LIMIT,
-    Field(
-        "cursor",
-        _cursor,
-        {"type": "string"},
-        'where to continue: "next" of the previous page',
-        _EXAMPLE,
-    ),
+    cursor_field(_cursor, _EXAMPLE),
 )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -18,6 +16,7 @@ from functions.record_command.answers import (
     RecordingsView,
     UnreadableView,
 )
+from functions.record_command.cursors import NO_CURSOR, cursor_field, cursor_of, place_of
 from functions.record_command.routes import SIGNED, ApiRequest
 from shared.errors import Fault
 from shared.inbound.authorization import require_all_streams, streaming_domain_of
@@ -73,9 +72,6 @@ def elsewhere(_ask: ApiRequest) -> Response:
     )
 
 
-_NO_CURSOR = 'write the "next" of the page before'
-
-
 class Cursor(Struct, frozen=True):
     """Where the page before ended; `since` of a page of the streams that are not recorded."""
 
@@ -87,16 +83,16 @@ def _cursor(value: object) -> Cursor | str:
     """Return where the page before ended; one that is sealed as it is."""
     if isinstance(value, str) and is_sealed(value):
         return value
-    try:
-        read = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
-        since, names = (read[0], read[1:]) if isinstance(read[0], int) else (None, read)
-        domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
-        raise ValueError(_NO_CURSOR) from None
+    return place_of(value, _parsed)
+
+
+def _parsed(place: Any) -> Cursor:  # noqa: ANN401 - whatever JSON holds
+    since, names = (place[0], place[1:]) if isinstance(place[0], int) else (None, place)
+    domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
     if "\0" in domain + app + stream:  # it parts the names in an index, and is in none
-        raise ValueError(_NO_CURSOR)
+        raise ValueError(NO_CURSOR)
     if since is not None and not 0 <= since < _MAX_TIME_MS:
-        raise ValueError(_NO_CURSOR)
+        raise ValueError(NO_CURSOR)
     return Cursor(StreamKey(domain, app, stream), since)
 
 
@@ -105,17 +101,10 @@ _MAX_TIME_MS = 2**53
 
 def cursor_after(key: StreamKey, since: int | None = None) -> str:
     names = [key.domain, key.app, key.stream]
-    cursor = json.dumps(names if since is None else [since, *names])
-    return base64.urlsafe_b64encode(cursor.encode()).decode()
+    return cursor_of(names if since is None else [since, *names])
 
 
-CURSOR = Field(
-    "cursor",
-    _cursor,
-    {"type": "string"},
-    'where to continue: "next" of the previous page',
-    cursor_after(StreamKey("live.example.com", "app", "room1")),
-)
+CURSOR = cursor_field(_cursor, cursor_after(StreamKey("live.example.com", "app", "room1")))
 LIST: tuple[Field, ...] = (
     choice("phase", Phase, [phase.value for phase in Phase], "only streams in this phase"),
     text("domain", "only streams of this domain", example="live.example.com"),
@@ -213,7 +202,7 @@ def _cursor_of(request: ApiRequest) -> Cursor | None:
     except ValueError:
         found = cursor
     if isinstance(found, str):
-        raise BadRequest([Fault("cursor", _NO_CURSOR)])
+        raise BadRequest([Fault("cursor", NO_CURSOR)])
     return found
 
 
