@@ -23,7 +23,7 @@ from shared.protocol.stream import StreamKey
 from shared.store.command_queue import count, counter
 from shared.store.contract import Placed
 
-OUTBOX_BYTES, DEAD_BYTES, DROPPED = "outbox_bytes", "dead_bytes", "outbox_dropped"
+OUTBOX_BYTES, DEAD_BYTES, DROPPED_COUNT = "outbox_bytes", "dead_bytes", "outbox_dropped"
 """The names of what is counted, beside the quotas."""
 _COLUMNS = "id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why"
 _Row = tuple[str, str, str, str, str, str, int, int, int, int, str]
@@ -45,7 +45,7 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
         )
         count(db, OUTBOX_BYTES, task.size_bytes)
     if dropped:
-        count(db, DROPPED, dropped)
+        count(db, DROPPED_COUNT, dropped)
     return dropped
 
 
@@ -103,7 +103,7 @@ def _bury(db: sqlite3.Connection, task_id: str, why: str, now: int) -> None:
     while counter(db, DEAD_BYTES) > DEAD_MAX_BYTES:
         (oldest,) = db.execute("SELECT id FROM dead_task ORDER BY due_at, id LIMIT 1").fetchone()
         _remove(db, "dead_task", oldest, DEAD_BYTES)
-        count(db, DROPPED, 1)
+        count(db, DROPPED_COUNT, 1)
 
 
 def _remove(db: sqlite3.Connection, table: str, task_id: str, counted: str) -> None:
@@ -181,7 +181,7 @@ def state(db: sqlite3.Connection, now: int) -> OutboxState:
         0 if due_at is None else max(now - due_at, 0),
         dead,
         counter(db, DEAD_BYTES),
-        counter(db, DROPPED),
+        counter(db, DROPPED_COUNT),
     )
 
 
