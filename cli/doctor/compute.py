@@ -22,6 +22,7 @@ TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "files": ("every-minute",),
     "relay": ("http",),
     "reconcile": ("every-minute", "wake"),
+    "notify": ("every-minute",),
 }
 """The functions of s.yaml as they are named, and the triggers of each."""
 LIVE_ROLE, MTS_ROLE = "AliyunLiveDefaultRole", "AliyunMTSDefaultRole"

@@ -31,7 +31,6 @@ RUN_WORKERS = 4
 def run(invocation: Invocation, seconds: float) -> Response:
     """Verify what is due, within so many seconds; return how much of it came to which end."""
     app, deadline = invocation.app, Deadline.after(seconds, clock=invocation.app.monotonic)
-    app.store.drop_dead_letters(app.settings.keep)
     patience_s = BACKOFF[KIND].patience_ms / 1000
     runner = TaskRunner(
         app.store,

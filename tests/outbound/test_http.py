@@ -142,7 +142,13 @@ print("darabonba" in sys.modules, f"functions.{sys.argv[1]}" in sys.modules)
 
 @pytest.mark.parametrize(
     ("function", "loads"),
-    [("relay", False), ("on_demand", False), ("stream_events", True), ("reconcile", True)],
+    [
+        ("relay", False),
+        ("on_demand", False),
+        ("notify", False),
+        ("stream_events", True),
+        ("reconcile", True),
+    ],
 )
 def test_only_a_function_that_calls_live_loads_its_sdk(
     function: str, loads: bool, tmp_path: Path

@@ -26,6 +26,7 @@ FUNCTIONS = (
     "files",
     "relay",
     "reconcile",
+    "notify",
 )
 EFFECTS = {
     "Send": "send",

@@ -31,6 +31,7 @@ FUNCTIONS = (
     "files",
     "relay",
     "reconcile",
+    "notify",
 )
 
 
@@ -42,10 +43,11 @@ SPARE = {
     "files": 10,
     "relay": 3,
     "reconcile": 20,
+    "notify": 14,
 }
 """s beyond the budget within which an invocation begins what it does: to hear one more answer, to
 save it and to answer; in reconcile, to wake its successor as well. A run of files may be in the
-middle of one more request to OSS."""
+middle of one more request to OSS, one of notify in that of one more delivery."""
 
 
 @pytest.fixture
@@ -133,7 +135,7 @@ def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
 def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -> None:
     public = {route.function for route in deployment.routes}
 
-    assert not public & {deployment.functions[key].name for key in ("reconcile", "relay")}
+    assert not public & {deployment.functions[key].name for key in ("reconcile", "relay", "notify")}
     assert {route.path for route in deployment.routes} == {
         "/v1/*",
         "/v1/files/*",
@@ -155,6 +157,7 @@ def test_no_function_has_a_trigger_that_nobody_calls() -> None:
         "files": ["every-minute"],
         "relay": ["http"],
         "reconcile": ["every-minute", "wake"],
+        "notify": ["every-minute"],
     }
 
 

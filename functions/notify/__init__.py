@@ -1,0 +1,27 @@
+"""The function that tells others: it works through the durable tasks of telling.
+
+Its own timer calls it each minute. It sends nothing to Live, and nothing waits for it.
+"""
+
+from __future__ import annotations
+
+from functions.notify import letters
+from shared.errors import Fault
+from shared.inbound.function_compute import Response, TimerEvent, TriggerEvent
+from shared.inbound.request_errors import BadRequest
+from shared.invocation import serve
+from shared.invocation.invocation import Invocation
+
+BUDGET_S = 66.0
+"""s that one run works at most: by then the run of the next minute has begun."""
+
+
+def handler(event: bytes, context: object) -> dict[str, object]:
+    """Run the parts; raise InvocationFailed if the run could do nothing."""
+    return serve.serve_any(respond, event, context, seconds=BUDGET_S)
+
+
+def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
+    if not isinstance(trigger, TimerEvent):
+        raise BadRequest([Fault("event", "this function is called by its timer alone")])
+    return Response(200, {"dropped_letters": letters.drop(invocation)})
