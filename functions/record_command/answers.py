@@ -286,6 +286,110 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class Severity(str, Enum):
+    """`critical`: being lost for 20 s or longer, or unreadable; `warning`: neither recorded nor at
+    rest."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class SeverityCounts(Struct, frozen=True, forbid_unknown_fields=True):
+    critical: Annotated[
+        Count, Meta(description="wanted and live, and not recorded for 20 s or longer")
+    ]
+    warning: Annotated[Count, Meta(description="others that are neither recorded nor at rest")]
+    recording: Count
+    waiting: Count
+    idle: Count
+
+
+class OverviewRowView(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A stream that is not as it should be. What is null or unknown is left out."""
+
+    stream: str
+    severity: Severity
+    phase: Phase | None = None
+    since: Annotated[Time | None, Meta(description="since when it is in this phase")] = None
+    lost_since: Annotated[
+        Time | None, Meta(description="since when the recording is being lost")
+    ] = None
+    reason: ReasonView | None = None
+    live: Liveness = Liveness.UNKNOWN
+    next_attempt_at: Time | None = None
+    until: Time | None = None
+    unreadable: Annotated[
+        bool, Meta(description="this release cannot read its record; a stop is still sent")
+    ] = False
+
+
+class OverviewProblemView(Struct, frozen=True, forbid_unknown_fields=True):
+    code: Annotated[str, Meta(description="as in GET /v1/health")]
+    text: str
+    fix: str
+    stops_commands: bool
+
+
+class OverviewQueueView(Struct, frozen=True, forbid_unknown_fields=True):
+    due: Annotated[Count, Meta(description="streams that a reconcile has to look after now")]
+    oldest_at: Annotated[
+        Time | None, Meta(description="when the first of them was due; null: none is")
+    ]
+
+
+class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose token it is, and what it allows."""
+
+    name: str
+    scopes: Sequence[str]
+    streams: Annotated[
+        Sequence[str],
+        Meta(description="globs of the streams that it is bound to; empty: all streams"),
+    ]
+
+
+class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is not recorded as it should be, and counts for the rest."""
+
+    version: Annotated[
+        str, Meta(description="also the ETag; the same while nothing changes but ages")
+    ]
+    at: Annotated[Time, Meta(description="when it was so, by the clock of the store")]
+    stage: str
+    mode: Mode
+    caller: OverviewCallerView
+    severities: SeverityCounts
+    complete: Annotated[
+        bool,
+        Meta(
+            description="false: the token is bound to more streams than are counted, and each"
+            " count is a least one"
+        ),
+    ]
+    rows: Annotated[
+        Sequence[OverviewRowView],
+        Meta(
+            description="what is being lost, the longest first; then what failed, waits, starts, is"
+            " unmanaged or stops. At most 200, and 80,000 bytes"
+        ),
+    ]
+    more: Annotated[Count, Meta(description="streams that such a row was left out for")]
+    phases: Annotated[
+        PhaseCounts,
+        Meta(description="all streams by phase; of a bound token, those that it is bound to"),
+    ]
+    problems: Annotated[
+        Sequence[OverviewProblemView], Meta(description="of the stage, as in GET /v1/health")
+    ]
+    queue: OverviewQueueView
+    reconciled_at: Annotated[
+        Time | None, Meta(description="when the timer last began to work; null: never")
+    ]
+    heartbeat_at: Annotated[
+        Time | None, Meta(description="when the monitor last answered a heartbeat; null: never")
+    ]
+
+
 class DeliveryState(str, Enum):
     OPEN = "open"
     DEAD = "dead"

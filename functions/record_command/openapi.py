@@ -42,6 +42,7 @@ _PROBLEMS: Mapping[int, str] = {
     503: "The store does not answer, or the stage's settings are wrong",
 }
 _TOO_MANY = "Function Compute's own: no instance is free, and the account may have no more"
+_UNCHANGED = "Nothing has changed since the version of If-None-Match"
 _MEANINGS: Mapping[int, str] = {
     200: "Done, or so already",
     202: "The intent is stored and the command follows",
@@ -197,7 +198,11 @@ def _responses(route: Route) -> Json:
     platform = _content("application/json", PlatformError)
     responses["400"]["content"] = {**responses["400"]["content"], **platform}
     responses["429"] = {"description": _TOO_MANY, "content": platform}
-    if route.headers:
+    if route.reads("If-None-Match"):
+        tag = {"ETag": _header("the version of the answer, for If-None-Match")}
+        responses["200"]["headers"] = tag
+        responses["304"] = {"description": _UNCHANGED, "headers": tag}
+    if route.reads("Prefer"):
         for status in route.answers:
             applied = _header("the preference that was applied")
             responses[str(status)].setdefault("headers", {})["Preference-Applied"] = applied

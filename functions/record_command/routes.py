@@ -88,8 +88,11 @@ class Route(Struct, frozen=True, kw_only=True):
         found |= {401, 403} if self.scope else set()
         found |= {404} if self.names_stream else set()
         found |= {415} if self.method == "POST" else set()
-        found |= {422} if self.headers else set()
+        found |= {422} if self.reads("Idempotency-Key") else set()
         return sorted(found)
+
+    def reads(self, header: str) -> bool:
+        return any(field.name == header for field in self.headers)
 
     def matches(self, segments: Sequence[str]) -> Sequence[str] | None:
         """Return the values of the path's parameters; None if the path is another one."""

@@ -52,6 +52,7 @@ REACH = {
     f"GET {STREAM}/coverage": Reach.OWN,
     "GET /v1/files/{domain}/{app}/{stream}": Reach.OWN,
     "GET /v1/recordings": Reach.LIST,
+    "GET /v1/overview": Reach.LIST,
     "GET /v1/report": Reach.LIST,
     "GET /v1/policy": Reach.NONE,
     "POST /v1/policy/apply": Reach.NONE,

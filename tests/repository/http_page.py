@@ -166,6 +166,7 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
         "restart": caller.asks("POST", f"{STREAM}/restart"),
         "status": caller.asks("GET", STREAM),
         "list": caller.asks("GET", "/v1/recordings", phase="recording"),
+        "overview": caller.asks("GET", "/v1/overview"),
         "stop": caller.asks("POST", f"{STREAM}/stop", hold="session"),
         "cancel_delay": caller.asks("POST", f"{STREAM}/cancel_delay"),
         "history": caller.asks("GET", f"{STREAM}/history", limit=_ROWS_SHOWN),
