@@ -1,4 +1,4 @@
-"""GET /v1/overview: what is being lost first, counts for the rest, and 304 while nothing changes."""
+"""GET /v1/overview: what is being lost first, counts for the rest, 304 while nothing changes."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_the_same_version_is_not_sent_twice(stage: Stage) -> None:
 
 def test_every_change_makes_another_version(stage: Stage) -> None:
     tags = [overview(stage).headers["ETag"]]
-    for change in (lambda: lose(stage), lambda: stage.clock.pass_ms(20_000), lambda: stage.stop()):
+    for change in (lambda: lose(stage), lambda: stage.clock.pass_ms(20_000), stage.stop):
         change()
         got = overview(stage, If_None_Match=tags[-1])
         assert got.status == 200
