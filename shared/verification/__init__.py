@@ -31,6 +31,13 @@ from shared.verification.contract import (
     Stat,
     Verdict,
 )
+from shared.verification.media_playlist import (
+    MAX_PLAYLIST_BYTES,
+    MediaPlaylist,
+    Segment,
+    parse_playlist,
+    segment_uri,
+)
 from shared.verification.verify import verify
 
 __all__ = [
@@ -38,16 +45,21 @@ __all__ = [
     "DENIED",
     "DURATION_TOLERANCE_MS",
     "MAX_BYTES",
+    "MAX_PLAYLIST_BYTES",
     "MAX_REQUESTS",
     "Answer",
     "Evidence",
     "EvidenceCode",
     "ExpectedFile",
     "FileOutcome",
+    "MediaPlaylist",
     "NoAnswer",
     "ReadRange",
     "Request",
+    "Segment",
     "Stat",
     "Verdict",
+    "parse_playlist",
+    "segment_uri",
     "verify",
 ]

@@ -5,9 +5,6 @@ verify.py calls it. Of the segments in between only sizes are asked, of up to CH
 
 from __future__ import annotations
 
-import re
-from urllib.parse import unquote
-
 from shared.verification.contract import (
     DURATION_TOLERANCE_MS,
     Concluded,
@@ -17,41 +14,32 @@ from shared.verification.contract import (
     Steps,
     evidence,
 )
+from shared.verification.media_playlist import (
+    MAX_PLAYLIST_BYTES,
+    MediaPlaylist,
+    parse_playlist,
+    segment_uri,
+)
 from shared.verification.mpeg_ts import PACKET_BYTES, Packets, span_ms
 from shared.verification.ranges import Limits, Ranges
 
-MAX_PLAYLIST_BYTES = 500_000
 CHECKED_SEGMENTS = 40
 """Of a longer playlist, as many evenly spaced segments, the first and the last among them."""
 HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
-_DURATION = re.compile(r"#EXTINF:\s*(\d{1,6}(?:\.\d{1,18})?)\s*(?:,.*)?")
-_NOT_JUDGED = ("#EXT-X-STREAM-INF", "#EXT-X-MAP", "#EXT-X-BYTERANGE", "#EXT-X-KEY")
-
-
-class _Playlist:
-    def __init__(self, text: str) -> None:
-        before, self.end, _ = text.partition("#EXT-X-ENDLIST")
-        lines = [line.strip() for line in before.splitlines()]
-        self.is_one = bool(lines) and lines[0].startswith("#EXTM3U")
-        self.is_judged = not any(line.startswith(_NOT_JUDGED) for line in lines)
-        self.is_continuous = "#EXT-X-DISCONTINUITY" not in lines
-        self.names = [line for line in lines if line and not line.startswith("#")]
-        found = filter(None, map(_DURATION.fullmatch, lines))
-        self.duration_ms = sum(round(float(match[1]) * 1000) for match in found)
 
 
 def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps[Media]:
     """Return what the playlist plays; raise Concluded."""
     if file.size > MAX_PLAYLIST_BYTES:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)
-    playlist = _Playlist((yield from file.read(0, file.size)).decode("utf-8-sig", "replace"))
+    playlist = parse_playlist((yield from file.read(0, file.size)))
     _check_playlist(playlist)
-    uris = [_segment_uri(uri, name, bucket, n) for n, name in enumerate(playlist.names, 1)]
+    uris = [_uri_of(uri, segment.name, bucket, n) for n, segment in enumerate(playlist.segments, 1)]
     first, last = yield from _check_sizes(limits, uris)
     span = yield from _check_ends(first, last, len(uris))
     checked = min(len(uris), CHECKED_SEGMENTS)
     notes = {"segments": len(uris), "checked": checked}
-    if not playlist.end:
+    if not playlist.has_end:
         raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
     if playlist.is_continuous and abs(span - playlist.duration_ms) > DURATION_TOLERANCE_MS:
         numbers = {"duration_ms": playlist.duration_ms, "span_ms": span}
@@ -59,33 +47,21 @@ def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps
     return Media(playlist.duration_ms, (evidence(EvidenceCode.SEGMENTS_CHECKED, **notes),))
 
 
-def _check_playlist(playlist: _Playlist) -> None:
-    if not playlist.is_one:
+def _check_playlist(playlist: MediaPlaylist) -> None:
+    if not playlist.is_playlist:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)
-    if not playlist.is_judged:
+    if not playlist.is_plain:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.FRAGMENTED)
-    if not playlist.names:
+    if not playlist.segments:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_SEGMENTS)
 
 
-def _segment_uri(playlist: str, name: str, bucket: str, number: int) -> str:
+def _uri_of(playlist: str, name: str, bucket: str, number: int) -> str:
     """Return the object of a segment; raise Concluded if it is not in the playlist's bucket."""
-    scheme, separator, rest = name.partition("://")
-    if separator:
-        host, _, name = rest.partition("/")
-        if scheme not in ("http", "https") or not bucket or host.partition(".")[0] != bucket:
-            raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
-        name = f"/{name}"
-    path = unquote(name.partition("?")[0].partition("#")[0])
-    found = [] if path.startswith("/") else playlist.split("/")[:-1]
-    for part in path.split("/"):
-        if part not in ("", ".", ".."):
-            found.append(part)
-        elif part == ".." and not found:
-            raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
-        elif part == "..":
-            found.pop()
-    return "/".join(found)
+    found = segment_uri(playlist, name, bucket)
+    if found is None:
+        raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.SEGMENT_ELSEWHERE, segment=number)
+    return found
 
 
 def _check_sizes(limits: Limits, uris: list[str]) -> Steps[tuple[Ranges, Ranges]]:
