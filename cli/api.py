@@ -89,6 +89,16 @@ class Api:
         rows: list[Json] = _require_fields(self._url, answer, "files")["files"]
         return rows
 
+    def playlist(self, stream: str, asked: Mapping[str, str | None]) -> str:
+        """Return one M3U8 over the recordings of a stream."""
+        path = f"/v1/files/{StreamKey.parse(stream).url_path}/playlist.m3u8"
+        answer = self._send("GET", path, query=_without_none(asked))
+        text = answer.content.decode("utf-8", "replace")
+        if not (answer.ok and text.startswith("#EXTM3U")):
+            self._document(answer)
+            raise self._not_ours()
+        return "".join(f"{printable(line)}\n" for line in text.splitlines())
+
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
         """Return the first `limit` streams, read page by page."""
         query = _without_none({**filters, "limit": min(limit, PAGE_ROWS)})
@@ -190,9 +200,20 @@ class Api:
         query: Mapping[str, str | int] | None = None,
         as_sent: bool = False,
     ) -> Json:
+        answer = self._send(method, path, body=body, query=query)
+        document = self._document(answer)
+        return document if as_sent else printable_json(document)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str | int] | None = None,
+    ) -> requests.Response:
         if not path.startswith("/"):
-            sentence = _("{url} does not answer as live-record does. Check the address.")
-            raise NoAnswer(sentence.format(url=self._url))
+            raise self._not_ours()
         try:
             answer = ask(
                 method,
@@ -203,8 +224,6 @@ class Api:
                 headers=self._headers,
                 timeout=self._timeout_s,
             )
-            self._refuse_redirect(answer)
-            document = answer.json()
         except requests.ReadTimeout:
             silent = _("{url} gave no answer within {seconds:g} s")
             ambiguous = _(
@@ -213,22 +232,35 @@ class Api:
             )
             sentence = silent if method == "GET" else ambiguous
             raise NoAnswer(sentence.format(url=self._url, seconds=self._timeout_s)) from None
-        except requests.JSONDecodeError:
-            sentence = _("{url} answered {status} without JSON. Check the address.")
-            raise NoAnswer(sentence.format(url=self._url, status=answer.status_code)) from None
         except requests.exceptions.SSLError:
             sentence = _("{url} proves no identity over https. Check the address and certificate.")
             raise NoAnswer(sentence.format(url=self._url)) from None
         except (requests.RequestException, UnicodeError) as error:
             sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
             raise NoAnswer(sentence.format(url=self._url, error=type(error).__name__)) from None
+        self._refuse_redirect(answer)
+        return answer
+
+    def _document(self, answer: requests.Response) -> Json:
+        """Return the JSON of an answer; raise Failure for a refusal, and for no JSON."""
+        try:
+            document = answer.json()
+        except requests.JSONDecodeError:
+            sentence = _("{url} answered {status} without JSON. Check the address.")
+            raise NoAnswer(sentence.format(url=self._url, status=answer.status_code)) from None
+        except UnicodeError as error:
+            sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
+            raise NoAnswer(sentence.format(url=self._url, error=type(error).__name__)) from None
         if not isinstance(document, dict):
-            sentence = _("{url} does not answer as live-record does. Check the address.")
-            raise NoAnswer(sentence.format(url=self._url))
+            raise self._not_ours()
         shown: Json = printable_json(document)
         if not answer.ok and "detail" in shown:
             raise StageRefusal(shown)
-        return document if as_sent else shown
+        return document
+
+    def _not_ours(self) -> NoAnswer:
+        sentence = _("{url} does not answer as live-record does. Check the address.")
+        return NoAnswer(sentence.format(url=self._url))
 
     def _refuse_redirect(self, answer: requests.Response) -> None:
         """Raise Failure: the token was meant for the address that the person named."""

@@ -17,6 +17,7 @@ from cli import output, stage_registry, texts
 from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
+from cli.moments import Moment
 from cli.stage_command import api_of
 from cli.stage_registry import Target
 from cli.stream_names import Stream
@@ -65,6 +66,24 @@ class Period(click.ParamType[timedelta]):
     show_default=True,
     help="largest number of files",
 )
+@click.option(
+    "--all",
+    "is_whole",
+    is_flag=True,
+    help="print one M3U8 playlist over all recordings of the last intent",
+)
+@click.option(
+    "--from",
+    "begin",
+    type=Moment(or_duration=True),
+    help="with --all: beginning (RFC 3339), or how long before its end that is",
+)
+@click.option(
+    "--to",
+    "end",
+    type=Moment(or_duration=False),
+    help="with --all: end (RFC 3339); by default now",
+)
 @click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
 @click.option(
     "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
@@ -77,6 +96,9 @@ def play(
     stream: str,
     period: timedelta,
     limit: int,
+    is_whole: bool,
+    begin: str | None,
+    end: str | None,
     stage: str | None,
     url: str | None,
     token: str | None,
@@ -85,12 +107,21 @@ def play(
 
     The URLs are valid for as long as --for. The stage signs them if its bucket is configured and
     --for is at most 12h; otherwise your own access key signs them.
+
+    With --all, print one playlist instead, which the stage signs: it joins the recordings of
+    several sessions, and names what is missing. Save it in a file for a player.
     """
+    if (begin or end) and not is_whole:
+        raise click.UsageError(_("--from and --to are parts of a playlist. Pass --all, too."))
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=False), None
     )
     output.name_stage(target.name, plain=True, err=True)  # a player takes the lines of stdout
     api = api_of(target)
+    if is_whole:
+        asked = {"from": begin, "to": end, "for": _written(period)}
+        click.echo(api.playlist(stream, asked), nl=False)
+        return
     answer = api.files(stream, limit)
     rows = _signed_by_stage(api, answer["signed"], period, limit)
     if rows is None:
@@ -117,15 +148,18 @@ def _signed_by_stage(
     api: Api, path: str | None, period: timedelta, limit: int
 ) -> Sequence[Json] | None:
     """Return the rows with URLs signed by the stage; print why and return None if it refuses."""
-    ms = period // timedelta(milliseconds=1)
-    if not path or ms > MAX_SIGNED_MS:
+    if not path or period > timedelta(milliseconds=MAX_SIGNED_MS):
         return None
     try:
-        return api.playback_urls(path, written(ms), limit)
+        return api.playback_urls(path, _written(period), limit)
     except StageRefusal as refused:
         sentence = _("The stage refused to sign; using your own access key. {answer}")
         click.echo(sentence.format(answer=refused), err=True)
         return None
+
+
+def _written(period: timedelta) -> str:
+    return written(period // timedelta(milliseconds=1))
 
 
 def _signed_by_own_key(

@@ -9,9 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from shared.inbound.catalogue import Language, finding_text, outcome_text
-from shared.inbound.request_fields import DEFAULT_ROWS, DURATION, LIMIT, PRINTABLE, Field
+from shared.inbound.request_fields import (
+    DEFAULT_ROWS,
+    DURATION,
+    LIMIT,
+    PRINTABLE,
+    Field,
+    beginning,
+    moment,
+)
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.file import VOD, File, FileVerdict
 from shared.protocol.stream import StreamKey
@@ -46,12 +55,30 @@ PUSH_ARG = Field(
 )
 FILTERED_ROWS = 1_000
 """The newest files of a stream, among which a filter looks."""
-QUERY: tuple[Field, ...] = (
-    LIMIT,
-    PUSH_ARG,
-    Field("for", _period, DURATION, "how long the playback URLs are valid: at most 12h", "1h"),
+_VALIDITY = Field(
+    "for", _period, DURATION, "how long the playback URLs are valid: at most 12h", "1h"
 )
+QUERY: tuple[Field, ...] = (LIMIT, PUSH_ARG, _VALIDITY)
 """The query of a request for playback URLs; `for` is in ms once read."""
+PLAYLIST_QUERY: tuple[Field, ...] = (
+    beginning(
+        "the beginning, or how long before the end it is; without it, that of the last intent",
+        example="2h",
+    ),
+    replace(
+        moment("to", "the end; without it, that of the last intent, or now after `from`"),
+        example="2026-11-01T20:00:00Z",
+    ),
+    _VALIDITY,
+)
+"""The query of a request for a playlist."""
+
+
+class M3u8(str):
+    """The text of a playlist."""
+
+    __slots__ = ()
+    MEDIA_TYPE = "application/vnd.apple.mpegurl"
 
 
 def files_of(store: Store, key: StreamKey, query: Mapping[str, Any]) -> Sequence[File]:

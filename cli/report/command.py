@@ -15,34 +15,12 @@ import click
 from cli import exit_codes, output, texts
 from cli.api import Api, Json
 from cli.errors import Failure
+from cli.moments import Moment
 from cli.report import page, text
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
-from shared.protocol.durations import instant, instant_or_duration
 
 _WHOLE = 100.0
-
-
-class Moment(click.ParamType[str]):
-    """A time, which goes to the stage as it was written. `or_duration`: or how long before the end
-    it is."""
-
-    name = "time"
-
-    def __init__(self, *, or_duration: bool) -> None:
-        self._or_duration = or_duration
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            instant_or_duration(value) if self._or_duration else instant(value)
-        except ValueError:
-            a_time = _("{value} is no time: write it like 2026-11-29T20:00:00Z.")
-            either = _(
-                "{value} is no time: write it like 2026-11-29T20:00:00Z, or how long before the end"
-                " it is, like 24h."
-            )
-            self.fail((either if self._or_duration else a_time).format(value=value), param, ctx)
-        return value
 
 
 @click.command()

@@ -1,16 +1,19 @@
 """Lists the files of a stream: each with its size, and a URL presigned with the function's role.
 
-People and programs ask for it over HTTP. It reads files and changes nothing.
+People and programs ask for it over HTTP, and for the playlist of playlist.py. It reads files and
+changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from msgspec.structs import asdict
 
 from functions.file_view import (
     HOUR_MS,
+    PLAYLIST_QUERY,
     QUERY,
     SignedFilesView,
     SignedFileView,
@@ -18,6 +21,7 @@ from functions.file_view import (
     is_object,
     view_of,
 )
+from functions.files import playlist
 from functions.files.bucket import bucket_of
 from shared.config.tokens import Caller
 from shared.inbound import authorization
@@ -37,6 +41,7 @@ MAX_SIZES = 100
 """How many sizes one call reads at most; each is a request to OSS."""
 _PATH = "/v1/files/"
 _PATH_PARTS = 3
+_PLAYLIST = "playlist.m3u8"
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
@@ -44,7 +49,16 @@ def respond(invocation: Invocation, request: Request) -> Response:
         raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
     tokens, now = invocation.app.tokens, invocation.app.clock()
     caller = authorization.authorize(tokens, request, "read", now=now)
-    key = _stream(caller, invocation, request)
+    names, what = _parts(request)
+    app = invocation.app
+    key = authorization.authorized_stream(caller, app.policy, names, is_stored=app.is_stored)
+    if what == _PLAYLIST:
+        asked = read(PLAYLIST_QUERY, request.query, where="query")
+        return playlist.respond(invocation, caller, key, asked, partial(_why_no_url, app.policy))
+    return _listed(invocation, request, caller, key)
+
+
+def _listed(invocation: Invocation, request: Request, caller: Caller, key: StreamKey) -> Response:
     asked = read(QUERY, request.query, where="query")
     opened = bucket_of(invocation).open()
     left = files_of(invocation.app.store, key, asked)
@@ -57,28 +71,35 @@ def respond(invocation: Invocation, request: Request) -> Response:
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
-def _stream(caller: Caller, invocation: Invocation, request: Request) -> StreamKey:
-    """Return the stream of the path. The route may have cut its own prefix off it."""
+def _parts(request: Request) -> tuple[Sequence[str], str]:
+    """Return the names of the stream and what is asked of it. The route may have cut its own prefix
+    off the path."""
     parts = request.segments
-    names = parts[3:] if parts[:3] == _PATH.split("/")[:3] else parts[1:]
-    if len(names) != _PATH_PARTS:
+    rest = parts[3:] if parts[:3] == _PATH.split("/")[:3] else parts[1:]
+    names, what = rest[:_PATH_PARTS], "/".join(rest[_PATH_PARTS:])
+    if len(names) != _PATH_PARTS or what not in ("", _PLAYLIST):
         raise NotFound(
             f"there is no {request.path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}"
         )
-    app = invocation.app
-    return authorization.authorized_stream(caller, app.policy, names, is_stored=app.is_stored)
+    return names, what
 
 
 def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) -> str | None:
-    """Return why no URL may be signed, None if one may. The name of a file is as a callback says,
-    and a signature of Live does not cover it: it may name any object of the bucket."""
+    """Return why no URL of a file may be signed, None if one may."""
     if not is_object(left):
         return "it is in VOD, not in the bucket"
-    if not policy.names_object(key, left.uri):
+    return _why_no_url(policy, caller, key, left.uri)
+
+
+def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str | None:
+    """Return why no URL of an object may be signed, None if one may. The name of a file is as a
+    callback says, and a signature of Live does not cover it: it may name any object of the bucket.
+    """
+    if not policy.names_object(key, uri):
         return f"no object_prefix of {key.domain} in the policy fits this name and stream"
     if caller.only and not all(
         owner.app and owner.stream and caller.may_reach(owner)
-        for owner in policy.object_owners(left.uri)
+        for owner in policy.object_owners(uri)
     ):
         return "by the object_prefix of the policy it may be of a stream that the token may not see"
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from functions.file_view import QUERY, SignedFilesView
+from functions.file_view import PLAYLIST_QUERY, QUERY, M3u8, SignedFilesView
 from functions.record_command import (
     account,
     commands,
@@ -174,6 +174,26 @@ ROUTES: tuple[Route, ...] = (
         answers={200: SignedFilesView},
         errors=(409,),
         query=QUERY,
+    ),
+    Route(
+        method="GET",
+        path=f"{_STREAM}/playlist.m3u8",
+        scope="read",
+        respond=queries.playlist,
+        summary="Lead to the playlist: what a player with this address follows",
+        answers={307: str},
+        query=queries.PLAYLIST,
+        operation="find_playlist",
+    ),
+    Route(
+        method="GET",
+        path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}/playlist.m3u8",
+        scope="read",
+        respond=queries.elsewhere,
+        summary="Return one M3U8 playlist over all recordings of the last intent, or of a stretch",
+        answers={200: M3u8},
+        errors=(409,),
+        query=PLAYLIST_QUERY,
     ),
     Route(
         method="GET",

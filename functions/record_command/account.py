@@ -28,10 +28,10 @@ from functions.record_command.routes import ApiRequest
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest
-from shared.inbound.request_fields import DURATION, LIMIT, Field, moment, stream_name, text
+from shared.inbound.request_fields import LIMIT, Field, beginning, moment, stream_name, text
 from shared.ledger import Coverage, Span, coverage
 from shared.protocol import StreamKey
-from shared.protocol.durations import instant_or_duration, rfc3339
+from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 from shared.store.contract import DAY_MS, Filter
 from shared.verification import FileOutcome
@@ -42,15 +42,8 @@ DEFAULT_PAGE_ROWS = 50
 """Streams of a page where nothing is asked for: each is read on its own."""
 
 
-_EITHER = {"anyOf": [DURATION, {"type": "string", "format": "date-time"}]}
 _STRETCH: tuple[Field, ...] = (
-    Field(
-        "from",
-        instant_or_duration,
-        _EITHER,
-        "the beginning, or how long before the end it is; without it, 24h",
-        "24h",
-    ),
+    beginning("the beginning, or how long before the end it is; without it, 24h", example="24h"),
     replace(moment("to", "the end; without it, now"), example="2026-11-01T20:00:00Z"),
 )
 COVERAGE = _STRETCH

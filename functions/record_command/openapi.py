@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import schema_components
 
+from functions.file_view import M3u8
 from functions.record_command.answers import DocumentView
 from functions.record_command.routes import Route
 from functions.record_command.tokens import TOKEN_NAME
@@ -46,10 +47,14 @@ _UNCHANGED = "Nothing has changed since the version of If-None-Match"
 _MEANINGS: Mapping[int, str] = {
     200: "Done, or so already",
     202: "The intent is stored and the command follows",
+    307: "Ask for it there, with the same token",
     503: "Not ready, and why",
 }
+_TEXTS: Mapping[type, str] = {str: "text/plain", M3u8: M3u8.MEDIA_TYPE}
+"""The media types of answers that are no JSON."""
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     202: {"Retry-After": "seconds until the command is tried again"},
+    307: {"Location": "a path of the same stage"},
     401: {"WWW-Authenticate": "Bearer"},
     503: {"Retry-After": "seconds"},
 }
@@ -101,7 +106,7 @@ def _schemas(routes: Sequence[Route]) -> Json:
     """Return the schema of every type that is answered, without what is said to readers of the
     code alone: what is deployed has no docstrings."""
     answers = {answer: None for route in routes for answer in route.answers.values()}
-    types = [*(answer for answer in answers if answer is not str), Problem, PlatformError]
+    types = [*(answer for answer in answers if answer not in _TEXTS), Problem, PlatformError]
     _, found = schema_components(types, ref_template=_ref("{name}"))
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "description")}
@@ -189,7 +194,7 @@ def _property(one: Field, ahead: str) -> Json:
 def _responses(route: Route) -> Json:
     responses: dict[str, Json] = {}
     for status, answer in route.answers.items():
-        kind = "text/plain" if answer is str else "application/json"
+        kind = _TEXTS.get(answer, "application/json")
         responses[str(status)] = _response(_MEANINGS[status], kind, answer, status)
     for status in route.refusals:
         problem = _response(_PROBLEMS[status], "application/problem+json", Problem, status)
@@ -220,7 +225,7 @@ def _response(meaning: str, kind: str, answer: type, status: int) -> Json:
 
 
 def _content(kind: str, answer: type) -> Json:
-    if answer is str:
+    if answer in _TEXTS:
         return {kind: {"schema": {"type": "string"}}}
     return {kind: {"schema": {"$ref": _ref(answer.__name__)}}}
 

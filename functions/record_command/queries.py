@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from functions.file_view import PUSH_ARG, files_of
+from functions.file_view import PLAYLIST_QUERY, PUSH_ARG, files_of
 from functions.record_command import representations
 from functions.record_command.answers import (
     FilesView,
@@ -62,6 +64,27 @@ def files(request: ApiRequest) -> Response:
     shown = [representations.file(one, app.settings.files_url, request.language) for one in left]
     signed = f"{SIGNED}/{request.stream.url_path}" if app.settings.bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))
+
+
+def _as_sent(field: Field) -> Field:
+    """Return the field; its value is checked and not converted."""
+
+    def read(value: object) -> object:
+        field.read(value)
+        return value
+
+    return replace(field, read=read)
+
+
+PLAYLIST: tuple[Field, ...] = tuple(map(_as_sent, PLAYLIST_QUERY))
+
+
+def playlist(request: ApiRequest) -> Response:
+    """Lead to the function `files`, which has a part of the paths of its own: whether a route of a
+    domain may have a wildcard within it is UNCONFIRMED (docs/platform/function-compute.md §2.1)."""
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    target = f"{SIGNED}/{request.stream.url_path}/playlist.m3u8{query}"
+    return Response(307, "", {"Content-Type": "text/plain", "Location": target})
 
 
 def elsewhere(_ask: ApiRequest) -> Response:

@@ -18,6 +18,7 @@ from shared.protocol.durations import (
     ZERO_PATTERN,
     duration,
     instant,
+    instant_or_duration,
 )
 from shared.protocol.stream import MAX_NAME_BYTES, name_fault
 
@@ -139,6 +140,13 @@ def moment(name: str, doc: str) -> Field:
     """Return a field that holds an instant, in ms since the epoch once read."""
     schema = {"type": "string", "format": "date-time"}
     return Field(name, instant, schema, doc, example=None)
+
+
+def beginning(doc: str, *, example: str) -> Field:
+    """Return the field `from`, an instant or how long before the end it is: in ms once read, with
+    True for a duration."""
+    either = {"anyOf": [DURATION, {"type": "string", "format": "date-time"}]}
+    return Field("from", instant_or_duration, either, doc, example)
 
 
 def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:

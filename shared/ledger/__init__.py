@@ -6,7 +6,7 @@ knows neither the clock nor the store.
 
 from __future__ import annotations
 
-from shared.ledger.coverage import Coverage, Gap, coverage
+from shared.ledger.coverage import TOLERANCE_MS, Coverage, Gap, coverage, spans_of_file
 from shared.ledger.edges import (
     KEEP_LEDGER_MS,
     LEDGER_MAX_ENTRIES,
@@ -14,16 +14,21 @@ from shared.ledger.edges import (
     EdgeKind,
     edges_between,
 )
-from shared.ledger.spans import Span
+from shared.ledger.spans import Span, common, merged, without
 
 __all__ = [
     "KEEP_LEDGER_MS",
     "LEDGER_MAX_ENTRIES",
+    "TOLERANCE_MS",
     "Coverage",
     "Edge",
     "EdgeKind",
     "Gap",
     "Span",
+    "common",
     "coverage",
     "edges_between",
+    "merged",
+    "spans_of_file",
+    "without",
 ]

@@ -108,6 +108,12 @@ def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) ->
     return [span for span in found if span.ms > 0]
 
 
+def spans_of_file(file: File, edges: Sequence[Edge], now: int) -> Sequence[Span]:
+    """Return when the file was being recorded: more than one span where the recording paused
+    within it; none if Live reported too little of it."""
+    return _shown_by(file, _spans(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now))
+
+
 def _shown_by(file: File, noted: Sequence[Span]) -> Sequence[Span]:
     """Return what a file shows to be recorded. A pause that was noted within its span is believed
     where the file is that much shorter than its span.

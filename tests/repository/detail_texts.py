@@ -32,10 +32,13 @@ REFUSING = {
     "_Row": 2,
     "_bad_body": 0,
     "_each": 1,
+    "_LeftOutError": 0,
+    "_too_long": 0,
 }
 """The calls that take a text for people, and which argument it is."""
 RETURNING = {
     *("did_you_mean", "name_fault", "_no_such", "_unknown", "weaknesses", "_why", "_why_unsigned"),
+    "_why_no_url",
 }
 """The functions whose answers are such texts."""
 TABLES = {"_FAULTS", "_INSTEAD", "_PHRASES"}

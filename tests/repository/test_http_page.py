@@ -24,7 +24,7 @@ DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
 WITHOUT_EXAMPLE = {
     *("signed", "apply", "accept", "doctor", "openapi", "import", "state", "metrics"),
-    "redrive",
+    *("redrive", "playlist", "find_playlist"),
 }
 """Routes whose answers are a signed address, nothing to see, pages long, this description, on a
 page of its own (docs/metrics.md), or about what failed for a day."""

@@ -28,8 +28,20 @@ class Decoded(NamedTuple):
     said: str
 
 
-def decode(path: Path | str) -> Decoded:
-    command = [ffmpeg(), "-nostdin", "-v", "error", "-stats", "-i", str(path), "-f", "null", "-"]
+def decode(path: Path | str, *options: str) -> Decoded:
+    command = [
+        ffmpeg(),
+        "-nostdin",
+        "-v",
+        "error",
+        "-stats",
+        *options,
+        "-i",
+        str(path),
+        "-f",
+        "null",
+        "-",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     lines = re.split(r"[\r\n]+", done.stderr)
     frames = [int(found[1]) for line in lines if (found := re.match(r"frame=\s*(\d+)", line))]

@@ -1,0 +1,31 @@
+"""Times as options of a command: report and play take them."""
+
+from __future__ import annotations
+
+from gettext import gettext as _
+
+import click
+
+from shared.protocol.durations import instant, instant_or_duration
+
+
+class Moment(click.ParamType[str]):
+    """A time, which goes to the stage as it was written. `or_duration`: or how long before the end
+    it is."""
+
+    name = "time"
+
+    def __init__(self, *, or_duration: bool) -> None:
+        self._or_duration = or_duration
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            instant_or_duration(value) if self._or_duration else instant(value)
+        except ValueError:
+            a_time = _("{value} is no time: write it like 2026-11-29T20:00:00Z.")
+            either = _(
+                "{value} is no time: write it like 2026-11-29T20:00:00Z, or how long before the end"
+                " it is, like 24h."
+            )
+            self.fail((either if self._or_duration else a_time).format(value=value), param, ctx)
+        return value

@@ -1,0 +1,131 @@
+"""Lays the segments of a stream's recordings one after the other: one playlist, by reference.
+
+playlist.py calls it. It reads nothing and signs nothing, and knows neither clock nor bucket.
+
+    wall clock    ├── session ──┤         ├── session ──────────────┤
+    recorded       ├──────────┤            ├───────┤     ├─────────┤
+    pieces         [..][..][..]            [..][..] gap  [..][..][.]
+                               discontinuity        break
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+
+from msgspec import Struct
+
+from shared.ledger import TOLERANCE_MS, Span, merged, without
+
+_GAP_URI = "gap.ts"
+"""The name of what is missing. A player that knows EXT-X-GAP does not ask for it; one that does
+not finds nothing there, and goes on."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class Slice(Struct, frozen=True):
+    """A segment by the name of its object. `follows_break`: its timestamps do not go on from the
+    segment before."""
+
+    uri: str
+    duration_ms: int
+    follows_break: bool = False
+
+
+class Recorded(Struct, frozen=True):
+    """The segments of one file. `spans` is when it was being recorded: more than one where the
+    recording paused."""
+
+    spans: Sequence[Span]
+    slices: Sequence[Slice]
+
+
+class Piece(Struct, frozen=True):
+    """A stretch of the playlist; `uri` is None for what is missing."""
+
+    span: Span
+    uri: str | None
+    follows_break: bool
+
+
+def lay_out(files: Iterable[Recorded], wanted: Iterable[Span], within: Span) -> list[Piece]:
+    """Return the pieces within a stretch of time, in the order of time. A segment that lies partly
+    in it is whole. What is `wanted` and in no segment is missing, unless it is shorter than the
+    tolerance."""
+    slices = [piece for file in files for piece in _laid(file) if _meets(piece.span, within)]
+    covered = [piece.span for piece in slices]
+    holes = without(
+        (Span(max(each.start, within.start), min(each.stop, within.stop)) for each in wanted),
+        merged(covered),
+    )
+    gaps = [Piece(hole, None, follows_break=False) for hole in holes if hole.ms > TOLERANCE_MS]
+    return sorted([*slices, *gaps], key=lambda piece: piece.span.start)
+
+
+def _laid(file: Recorded) -> Iterator[Piece]:
+    """Yield each segment with its time by Live's clock: a file's media runs on through a pause."""
+    media_ms = 0
+    for number, each in enumerate(file.slices):
+        start = _wall_time(file.spans, media_ms)
+        span = Span(start, start + each.duration_ms)
+        yield Piece(span, each.uri, follows_break=number == 0 or each.follows_break)
+        media_ms += each.duration_ms
+
+
+def _wall_time(spans: Sequence[Span], media_ms: int) -> int:
+    left_ms = media_ms
+    for span in spans[:-1]:
+        if left_ms < span.ms - TOLERANCE_MS:  # a pause is noted in whole seconds
+            return span.start + left_ms
+        left_ms = max(left_ms - span.ms, 0)
+    return spans[-1].start + left_ms
+
+
+def _meets(span: Span, within: Span) -> bool:
+    return span.start < within.stop and span.stop > within.start
+
+
+def written(pieces: Sequence[Piece], sign: Callable[[str], str], notes: Iterable[str]) -> str:
+    """Return the playlist; `sign` returns the URL of an object, and `notes` become comments."""
+    lengths_ms = [piece.span.ms for piece in pieces if piece.uri is not None]
+    target_s = max(math.ceil(max(lengths_ms, default=0) / 1000), 1)
+    lines = [
+        "#EXTM3U",
+        "#EXT-X-VERSION:3",
+        f"#EXT-X-TARGETDURATION:{target_s}",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        *(f"# {note}" for note in notes),
+    ]
+    next_at: int | None = None
+    for number, piece in enumerate(pieces):
+        lines += _breaks(piece, next_at, is_first=number == 0)
+        lines += _missing(piece, target_s * 1000) if piece.uri is None else _segment(piece, sign)
+        next_at = piece.span.stop if piece.uri else None
+    return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
+
+
+def _breaks(piece: Piece, next_at: int | None, *, is_first: bool) -> Iterator[str]:
+    """Yield what parts a piece from the one before. Its time is named where it does not follow, and
+    after a gap, which not every player counts."""
+    if piece.follows_break and not is_first:
+        yield "#EXT-X-DISCONTINUITY"
+    if piece.follows_break or piece.span.start != next_at:
+        yield f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(piece.span.start)}"
+
+
+def _segment(piece: Piece, sign: Callable[[str], str]) -> Iterator[str]:
+    yield f"#EXTINF:{piece.span.ms / 1000:.3f},"
+    yield sign(piece.uri or "")
+
+
+def _missing(piece: Piece, longest_ms: int) -> Iterator[str]:
+    """Yield a gap in parts that are no longer than a segment may be."""
+    for start in range(piece.span.start, piece.span.stop, longest_ms):
+        length_ms = min(longest_ms, piece.span.stop - start)
+        yield from ("#EXT-X-GAP", f"#EXTINF:{length_ms / 1000:.3f},", _GAP_URI)
+
+
+def _date_time(at: int) -> str:
+    moment = _EPOCH + timedelta(milliseconds=at)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

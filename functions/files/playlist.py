@@ -1,0 +1,209 @@
+"""One playlist over all recordings of a stream's intent, or of a stretch of time: M3U8, presigned.
+
+People, players and programs ask for it over HTTP. It reads playlists in the bucket, names segments
+by reference, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from functions.file_view import HOUR_MS, M3u8, is_object
+from functions.files.bucket import bucket_of
+from functions.files.composing import Recorded, Slice, lay_out, written
+from shared.config.tokens import Caller
+from shared.errors import Fault
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest, NotFound, WrongState
+from shared.invocation.invocation import Invocation
+from shared.ledger import Edge, Span, common, coverage, spans_of_file
+from shared.outbound import oss
+from shared.outbound.oss import NoSize, Opened
+from shared.protocol import StreamKey
+from shared.protocol.durations import rfc3339
+from shared.protocol.file import File
+from shared.verification import MAX_PLAYLIST_BYTES, parse_playlist, segment_uri
+
+FILES_ROWS = 5_000
+"""Files of a stream among which those of the stretch are looked for, newest first."""
+MAX_READ_REQUESTS = 200
+"""Playlists that one answer reads; each is a request to OSS."""
+MAX_READ_BYTES = 8_000_000
+MAX_SEGMENTS = 3_000
+"""Segments of one answer: 25 h in slices of 30 s. A presigned URL has some 1,200 bytes, and an
+answer of Function Compute at most 6 MB."""
+_ENDING = ".m3u8"
+
+MayRead = Callable[[str], str | None]
+"""Returns why an object may not be signed for whoever asks; None if it may be."""
+
+
+def respond(
+    invocation: Invocation,
+    caller: Caller,
+    key: StreamKey,
+    query: Mapping[str, Any],
+    why_unsigned: Callable[[Caller, StreamKey, str], str | None],
+) -> Response:
+    """Return the playlist; raise a RequestError that says what is missing."""
+    opened = bucket_of(invocation).open()
+    account = _account(invocation, key, query)
+    source = _Source(invocation, opened, lambda uri: why_unsigned(caller, key, uri))
+    recorded = [each for file in _playlists(account) if (each := source.read(file, account))]
+    pieces = lay_out(recorded, account.wanted, account.within)
+    if not any(piece.uri for piece in pieces):
+        why = "; ".join(source.left_out) or "none is reported"
+        raise NotFound(f"no segment of this time can be played: {why}")
+    period = query.get("for", HOUR_MS)
+    until = f"the URLs are valid until {rfc3339(invocation.app.clock() + period)}"
+    text = written(
+        pieces,
+        lambda uri: opened.signed(uri, period),
+        [until, *(f"left out: {each}" for each in source.left_out)],
+    )
+    return Response(200, text, {"Content-Type": M3u8.MEDIA_TYPE})
+
+
+class _Account(Struct, frozen=True):
+    """What is there of a stretch: `files` with their times, the oldest first, and what of it was
+    recorded or should have been."""
+
+    within: Span
+    files: Sequence[tuple[File, Sequence[Span]]]
+    wanted: Sequence[Span]
+
+
+def _account(invocation: Invocation, key: StreamKey, query: Mapping[str, Any]) -> _Account:
+    app, now = invocation.app, invocation.app.clock()
+    edges, left = app.store.edges(key), app.store.files(key, FILES_ROWS)
+    timed = [(file, spans_of_file(file, edges, now)) for file in reversed(left) if is_object(file)]
+    within = _stretch(query, now) or _last_intent(edges, [spans for _, spans in timed], now)
+    inside = [(file, spans) for file, spans in timed if common(spans, [within])]
+    gaps = coverage(edges, left, within, now).gaps
+    shown = (span for _, spans in inside for span in spans)
+    return _Account(within, inside, [*(gap.span for gap in gaps), *shown])
+
+
+def _stretch(query: Mapping[str, Any], now: int) -> Span | None:
+    """Return the stretch that was asked for; None where no beginning was."""
+    if "from" not in query:
+        if "to" in query:
+            raise BadRequest([Fault("from", "is missing: `to` needs it", "MissingParam")])
+        return None
+    stop = min(query.get("to", now), now)
+    asked, counts_back = query["from"]
+    start = stop - asked if counts_back else asked
+    if start >= stop:
+        raise BadRequest([Fault("from", "is not before the end: write an earlier time")])
+    return Span(start, stop)
+
+
+def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: int) -> Span:
+    """Return when the stream was last wanted, with the whole of each file that was recorded then:
+    a file goes on for a moment after a stop."""
+    known = Span(min((edge.at for edge in edges), default=now), now)
+    wanted = coverage(edges, (), known, now).wanted
+    if not wanted:
+        raise NotFound(
+            "nothing is known of an intent to record this stream",
+            hint="name a stretch of time by `from`, and by `to`",
+        )
+    last = wanted[-1]
+    theirs = [span for spans in files if common(spans, [last]) for span in spans]
+    ends = [last, *theirs]
+    return Span(min(each.start for each in ends), max(each.stop for each in ends))
+
+
+def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
+    """Yield the playlists, without those whose time is in one before: a second configuration."""
+    found = [pair for pair in account.files if pair[0].uri.lower().endswith(_ENDING)]
+    if account.files and not found:
+        endings = sorted({file.uri.rpartition(".")[2].lower() for file, _ in account.files})
+        raise WrongState(
+            f"no recording of this time is an M3U8 playlist, but {', '.join(endings)}",
+            hint="let the recording configuration write M3U8, too: live-record setup --format m3u8"
+            " adds one that does",
+        )
+    if not found:
+        raise NotFound("no file of this time has been reported")
+    taken: list[Span] = []
+    for file, spans in found:
+        if sum(each.ms for each in common(spans, taken)) * 2 <= sum(each.ms for each in spans):
+            taken += spans
+            yield file, spans
+
+
+class _Source:
+    """Reads playlists of the bucket, within the limits of one answer. `left_out` says of which
+    files nothing can be played, and why."""
+
+    def __init__(self, invocation: Invocation, opened: Opened, may_read: MayRead) -> None:
+        self._invocation, self._opened, self._why_not = invocation, opened, may_read
+        self._playlists, self._bytes, self._segments = 0, 0, 0
+        self.left_out: list[str] = []
+
+    def read(self, pair: tuple[File, Sequence[Span]], account: _Account) -> Recorded | None:
+        """Return the segments of a file; None, with a note, if they cannot be played."""
+        file, spans = pair
+        try:
+            slices = self._slices(file.uri)
+        except _LeftOutError as why:
+            self.left_out.append(f"{file.uri}: {why}")
+            return None
+        recorded = Recorded(spans, slices)
+        self._segments += len(lay_out([recorded], (), account.within))
+        if self._segments > MAX_SEGMENTS:
+            raise _too_long(f"it has more than {MAX_SEGMENTS} segments")
+        return recorded
+
+    def _slices(self, uri: str) -> Sequence[Slice]:
+        """Return the segments; raise _LeftOutError unless each may be read by whoever asks."""
+        self._allow(uri)
+        playlist = parse_playlist(self._fetch(uri))
+        if not (playlist.is_playlist and playlist.is_plain):
+            raise _LeftOutError("it is no playlist of whole segments")
+        bucket = self._invocation.app.settings.bucket
+        slices: list[Slice] = []
+        for segment in playlist.segments:
+            target = segment_uri(uri, segment.name, bucket)
+            if target is None:
+                raise _LeftOutError("a segment of it is in no bucket of this stage")
+            self._allow(target)
+            slices.append(Slice(target, segment.duration_ms, segment.follows_break))
+        return slices
+
+    def _allow(self, uri: str) -> None:
+        why = self._why_not(uri)
+        if why is not None:
+            raise _LeftOutError(why)
+
+    def _fetch(self, uri: str) -> bytes:
+        if self._playlists == MAX_READ_REQUESTS or self._bytes > MAX_READ_BYTES:
+            raise _too_long("it has too many playlists")
+        if self._invocation.deadline.left() < 2 * oss.TIMEOUT_S:
+            raise _too_long("its playlists cannot be read in the time there is")
+        self._playlists += 1
+        try:
+            data = self._opened.read(uri, 0, MAX_PLAYLIST_BYTES + 1)
+        except NoSize as why:
+            if why.is_silent:
+                raise WrongState(str(why), hint="try again in a moment") from None
+            raise _LeftOutError(str(why)) from None
+        self._bytes += len(data)
+        if len(data) > MAX_PLAYLIST_BYTES:
+            raise _LeftOutError(f"it has more than {MAX_PLAYLIST_BYTES} bytes")
+        return data
+
+
+class _LeftOutError(Exception):
+    """A file cannot be played. The text says why and is fit for whoever asks."""
+
+
+def _too_long(why: str) -> WrongState:
+    return WrongState(
+        f"one playlist cannot hold this stretch: {why}",
+        hint="ask for a shorter one by `from` and `to`",
+    )
