@@ -26,6 +26,10 @@ ALL_STREAMS = 1_000_000
 Json = dict[str, Any]
 ENDED_ON_PURPOSE = ("held", "asked_stop", "time_over")
 """Reasons of a live stream that is not recorded since somebody, or its own end, stopped that."""
+STORE_EMPTIED = "store_emptied"
+"""The reason of a stream of which the store has forgotten everything: it may be recorded or not."""
+AGE_UNKNOWN = "recorded_age_unknown"
+"""The reason of a stream that was recorded before the stage's clock was set back."""
 
 
 class Api:
@@ -127,9 +131,11 @@ class Api:
         return _require_fields(self._url, self._call("POST", path, body={}), "id", "state")
 
     def policy(self) -> Json:
-        """Return the policy as it is in force: only printable() makes it fit for a terminal."""
+        """Return the policy as it is in force: only printable() makes it fit for a terminal. A new
+        policy replaces the version `newest`."""
         answer = self._call("GET", "/v1/policy", as_sent=True)
-        return _require_fields(self._url, answer, "version", "policy")
+        _require_fields(self._url, answer, "version", "policy")
+        return {"newest": answer["version"], **answer}  # the release before has no such field
 
     def apply_policy(self, policy: Json, *, replaces: int) -> Json:
         body = {"policy": policy, "replaces": replaces}

@@ -69,6 +69,8 @@ def show_policy(api: Api, as_json: bool) -> None:
         return
     applied = _("version {version}").format(version=answer["version"])
     version = applied if answer["version"] else _("the packaged policy")
+    if unreadable := _unreadable(answer):
+        click.echo(f"# {unreadable}")
     shown = printable_json(answer["policy"])
     click.echo(f"# {version}\n{json.dumps(shown, indent=2, ensure_ascii=False)}")
 
@@ -103,7 +105,7 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
         click.echo(line)
     if change.rows:
         confirm(_("Apply this policy?"), is_sure=is_sure, as_json=as_json)
-    answer = api.apply_policy(change.new, replaces=change.replaces)
+    answer = api.apply_policy(change.new, replaces=change.before["newest"])
     if as_json:
         output.as_json({**answer, "changes": change.rows})
         return
@@ -117,23 +119,34 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a `new` policy changes: the version that it `replaces`, the changes, and the rows of the
+    """What a `new` policy changes: the stage's answer `before`, the changes, and the rows of the
     streams that the stage knows."""
 
     new: Json
-    replaces: int
+    before: Json
     rows: Sequence[Json]
     streams: Sequence[Json]
     keeps_forwarding: bool
 
 
 def _change(api: Api, file: Path) -> _Change:
-    packed, in_force = json.loads(packed_policy(file)), api.policy()
-    new = _with_forwarding(packed, in_force["policy"])
+    packed, before = json.loads(packed_policy(file)), api.policy()
+    new = _with_forwarding(packed, before["policy"])
     streams = api.list_recordings(100_000)["recordings"]
     names = [row["stream"] for row in streams]
-    rows = list(policy_changes(stage_policy(in_force["policy"]), stage_policy(new), names))
-    return _Change(new, in_force["version"], rows, streams, keeps_forwarding=new != packed)
+    rows = list(policy_changes(stage_policy(before["policy"]), stage_policy(new), names))
+    return _Change(new, before, rows, streams, keeps_forwarding=new != packed)
+
+
+def _unreadable(answer: Json) -> str:
+    """Return that the newest policy of the stage cannot be read; "" if it can."""
+    if answer["newest"] == answer["version"]:
+        return ""
+    sentence = _(
+        "This release cannot read the newest policy of the stage, version {newest}. Version"
+        " {version} is in force."
+    )
+    return sentence.format(newest=answer["newest"], version=answer["version"])
 
 
 def _change_line(change: Json) -> str:
@@ -142,6 +155,8 @@ def _change_line(change: Json) -> str:
 
 def _preview(change: _Change) -> Iterator[str]:
     """Yield what changes, each stream that is live or recorded now, and the number of others."""
+    if unreadable := _unreadable(change.before):
+        yield unreadable
     if not change.rows:
         yield _("Nothing changes for the streams that the stage knows.")
     touched = {row["what"]: row for row in change.rows}
@@ -171,7 +186,7 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     in its policy, and is in force within ten seconds.
     """
     before = api.policy()
-    answer = api.apply_policy({**before["policy"], "mode": mode}, replaces=before["version"])
+    answer = api.apply_policy({**before["policy"], "mode": mode}, replaces=before["newest"])
     in_force = api.examine()["mode"]
     if in_force != mode:
         raise Failure(

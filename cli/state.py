@@ -131,7 +131,7 @@ def _import_policy(api: Api, policy: Json) -> int | None:
     theirs = {name: policy[name] for name in policy if name not in _OWN_FIELDS}
     if {**theirs, **own} == before["policy"]:
         return None
-    version: int = api.apply_policy({**theirs, **own}, replaces=before["version"])["version"]
+    version: int = api.apply_policy({**theirs, **own}, replaces=before["newest"])["version"]
     return version
 
 

@@ -101,7 +101,7 @@ class Applier:
         stage's settings have another."""
         now = self.stage.api.policy()
         policy = {**now["policy"], "mode": mode.value}
-        self.stage.api.apply_policy(policy, replaces=now["version"])
+        self.stage.api.apply_policy(policy, replaces=now["newest"])
         if self.stage.api.examine()["mode"] != mode.value:
             sentence = _(
                 "the policy says {mode}, but the setting LIVE_RECORD_MODE of the stage says"
@@ -142,7 +142,7 @@ class Applier:
         policy = {name: part for name, part in now["policy"].items() if name != "forward_to"}
         if any(both.values()):
             policy["forward_to"] = {kind: url for kind, url in both.items() if url}
-        self.stage.api.apply_policy(policy, replaces=now["version"])
+        self.stage.api.apply_policy(policy, replaces=now["newest"])
 
     def _apply_change(self, change: Change) -> None:
         if change.hands_over:

@@ -55,7 +55,10 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     confirmed: Annotated[bool, Meta(description="Live has shown that it records")]
     confirmed_at: Annotated[
         Time | None,
-        Meta(description="when Live last showed that it records; null unless it is recorded"),
+        Meta(
+            description="when Live last showed that it records; null unless it is recorded, and"
+            " while that is not known because the clock was set back"
+        ),
     ]
     confirmed_ms_ago: Annotated[
         Count | None, Meta(description="how old that is: nothing has denied it since")
@@ -71,8 +74,8 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     next_attempt_at: Annotated[
         Time | None,
         Meta(
-            description="when its command is next sent, or its state next checked; null: a command"
-            " is on the wire, or nothing is planned"
+            description="when its command is next sent, or its state next checked; with the timer,"
+            " up to a minute later; null: a command is on the wire, or nothing is planned"
         ),
     ]
     attempts: Annotated[Count, Meta(description="how often that command was tried so far")]
@@ -427,7 +430,14 @@ class RedrivenView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
-    version: Annotated[Count, Meta(description="0 is the packaged one")]
+    version: Annotated[Count, Meta(description="of this policy; 0 is the packaged one")]
+    newest: Annotated[
+        Count,
+        Meta(
+            description="the newest version, which a new policy replaces; above `version`, where"
+            " this release cannot read it"
+        ),
+    ]
     policy: Annotated[Mapping[str, Any], Meta(description="the fields of policy.toml")]
 
 

@@ -21,7 +21,8 @@ def show(request: ApiRequest) -> Response:
     policies = request.invocation.app.policies
     policies.forget()
     policy = policies.policy()
-    return Response(200, PolicyView(policies.version, policy_document(policy)))
+    view = PolicyView(policies.version, policies.newest, policy_document(policy))
+    return Response(200, view)
 
 
 def _read_policy(value: object) -> Mapping[str, object]:
@@ -35,7 +36,7 @@ def _read_policy(value: object) -> Mapping[str, object]:
 
 def _read_version(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("write the version that GET /v1/policy shows")
+        raise ValueError("write the newest version that GET /v1/policy shows")
     return value
 
 
@@ -52,7 +53,7 @@ APPLY: tuple[Field, ...] = (
         "replaces",
         _read_version,
         {"type": "integer", "minimum": 0},
-        "the version that it was made from: another one in force is a 409",
+        "the newest version when it was made, as GET /v1/policy shows it: another one is a 409",
         0,
         is_required=True,
     ),
@@ -79,4 +80,4 @@ def apply(request: ApiRequest) -> Response:
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
     request.invocation.apply_policy_soon()
     request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
-    return Response(200, PolicyView(copy.version, policy_document(policy)))
+    return Response(200, PolicyView(copy.version, copy.version, policy_document(policy)))

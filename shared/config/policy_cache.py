@@ -50,8 +50,9 @@ class PolicyCache:
         """Use `packaged` while the store has no policy. `clock` gives ms since the epoch.
 
         `is_refused` says that the store's newest policy cannot be read: the one before it, or the
-        packaged one, is in force."""
+        packaged one, is in force. `newest` is the version of the newest all the same."""
         self.is_refused = False
+        self.newest = 0
         self._source = source
         self._log = log
         self._policy = packaged
@@ -80,6 +81,7 @@ class PolicyCache:
         self._asked.forget("policy")
 
     def _take(self, copy: PolicyCopy | None) -> None:
+        self.newest = copy.version if copy is not None else 0
         if copy is None or copy.version == self._version:
             self.is_refused = False
             return

@@ -171,6 +171,17 @@ def test_a_policy_in_the_store_that_this_release_cannot_read_is_told(stage: Stag
     assert (answer["version"], "colour" in answer["fault"]) == (0, True)
 
 
+def test_a_policy_that_this_release_cannot_read_can_be_replaced(stage: Stage) -> None:
+    stage.store.put_policy('{"rule": [{"colour": "red"}]}', replaces=0)
+    shown = stage.ask("GET", "/v1/policy").json
+    body = {"policy": shown["policy"], "replaces": shown["newest"]}
+    applied = stage.ask("POST", "/v1/policy/apply", body)
+
+    assert (shown["version"], shown["newest"], applied.status) == (0, 1, 200)
+    answer = examined(stage)["policy"]
+    assert answer == {"version": 2, "fault": ""}
+
+
 def test_the_settings_that_other_things_must_agree_with_are_told(stage: Stage) -> None:
     answer = examined(stage)["settings"]
 
