@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from cli.api import STORE_EMPTIED
 from cli.local_time import local
 from shared.protocol.durations import written
 
@@ -75,9 +76,9 @@ def list_line(row: Json) -> str:
     live = _live_words().get(row.get("live", ""), "")
     changed = row.get("changed_at")
     since = _("changed {time}").format(time=changed) if changed else ""
-    more = _(", ").join(part for part in (live, since) if part)
-    line = status_line(row) + (_(" [{more}]").format(more=more) if more else "")
     lost = wrong_words(row)
+    more = _(", ").join(filter(None, (live, since, lost and attempt_line(row))))
+    line = status_line(row) + (_(" [{more}]").format(more=more) if more else "")
     return click.style(_("{lost}: {line}").format(lost=lost, line=line), fg="red") if lost else line
 
 
@@ -98,16 +99,18 @@ NOT_AS_WANTED_PHASES = ("failed", "stopping")
 
 
 def is_as_wanted(row: Json) -> bool:
-    """Return True unless the stream should be recorded and is not, or should not and is."""
-    return not row.get("wrong") and row["phase"] not in NOT_AS_WANTED_PHASES
+    """Return True unless the stream should be recorded and is not, or should not and is, or what
+    was asked of it is lost."""
+    is_forgotten = row["reason"]["code"] == STORE_EMPTIED
+    return not row.get("wrong") and row["phase"] not in NOT_AS_WANTED_PHASES and not is_forgotten
 
 
 def attempt_line(row: Json) -> str:
     """Return when the stream's command is next sent, and how often it was tried; "" if nothing is
-    planned."""
+    planned. What is due may wait for the timer, which comes once a minute."""
     if not row.get("next_attempt_at"):
         return ""
-    line = _("next attempt or check {time}; tried {count} times so far")
+    line = _("next attempt or check {time}, or up to a minute later; tried {count} times so far")
     return line.format(time=row["next_attempt_at"], count=row.get("attempts", 0))
 
 
@@ -200,10 +203,12 @@ def _rejected_callback(rejected: Json) -> str:
     return clause.format(time=newest["at"], why=newest["why"])
 
 
-def overview(health: Json, recordings: Sequence[Json]) -> str:
-    head = health_lines(health)
-    busy = [list_line(row) for row in wrong_first(recordings) if row["phase"] != "idle"]
-    return "\n".join([*head, "", *(busy or [_("every stream is idle")])])
+def overview(health: Json, answer: Json) -> str:
+    """Return what health says, and then the streams but for those that are idle as wanted."""
+    rows = wrong_first(answer["recordings"])
+    busy = [list_line(row) for row in rows if row["phase"] != "idle" or not is_as_wanted(row)]
+    busy += map(unreadable_line, answer["unreadable"])
+    return "\n".join([*health_lines(health), "", *(busy or [_("every stream is idle")])])
 
 
 def health_lines(health: Json) -> Sequence[str]:

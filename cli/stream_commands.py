@@ -14,7 +14,7 @@ from gettext import gettext as _
 import click
 
 from cli import bulk, output
-from cli.api import ALL_STREAMS, Api, Json
+from cli.api import ALL_STREAMS, STORE_EMPTIED, Api, Json
 from cli.confirmation import YES
 from cli.errors import NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
@@ -245,15 +245,17 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
 
 def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | None) -> Json:
     """Return the streams that are not as wanted. The stage knows which are wrong or in such a
-    phase; only for records that cannot be read, if there are any, all streams are listed."""
+    phase; all streams are listed only where some cannot be read or were forgotten."""
     phases = [each for each in output.NOT_AS_WANTED_PHASES if phase in (None, each)]
     wrong = api.list_recordings(limit, wrong="true", phase=phase, **filters)
     answers = [wrong, *(api.list_recordings(limit, phase=each, **filters) for each in phases)]
     rows = {row["stream"]: row for answer in answers for row in answer["recordings"]}
     codes = [problem["code"] for problem in api.health().get("problems", ())]
     everything = wrong
-    if "streams_quarantined" in codes:
+    if "streams_quarantined" in codes or STORE_EMPTIED in codes:
         everything = api.list_recordings(ALL_STREAMS, phase=phase, **filters)
+        found = (row for row in everything["recordings"] if not output.is_as_wanted(row))
+        rows |= {row["stream"]: row for row in found}
     return {**wrong, "recordings": list(rows.values()), "unreadable": everything["unreadable"]}
 
 
@@ -320,9 +322,9 @@ def _print_overview(api: Api, *, as_json: bool) -> int:
     if as_json:
         output.as_json({"health": health, **answer})
     else:
-        output.say(output.overview(health, answer["recordings"]))
-    is_well = output.is_healthy(health) and all(map(output.is_as_wanted, answer["recordings"]))
-    return AS_WANTED if is_well else NOT_AS_WANTED
+        output.say(output.overview(health, answer))
+    is_wanted = not answer["unreadable"] and all(map(output.is_as_wanted, answer["recordings"]))
+    return AS_WANTED if is_wanted and output.is_healthy(health) else NOT_AS_WANTED
 
 
 def _is_transient(failure: NoAnswer | StageRefusal) -> bool:

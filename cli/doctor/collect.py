@@ -39,6 +39,7 @@ from shared.errors import Misconfigured
 from shared.protocol.durations import instant
 from shared.protocol.policy import Policy
 
+MOST_STREAMS = 100_000
 PARALLEL_REQUESTS = 12
 """The largest number of requests at the same time."""
 
@@ -49,7 +50,9 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
         identity = pool.submit(sources.cloud, _("the owner of the credentials"), "sts", _identity)
         health = pool.submit(sources.stage, _("the health of the stage"), sources.api.health)
         listed = pool.submit(
-            sources.stage, _("the list of streams of the stage"), lambda: _listed(sources.api)
+            sources.stage,
+            _("the list of streams of the stage"),
+            lambda: sources.api.list_recordings(MOST_STREAMS),
         )
         policy_future = pool.submit(
             sources.stage, _("the policy of the stage"), lambda: _policy(sources.api)
@@ -69,7 +72,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
         hosts = _hosts(stage_ref.url, examined)
         buckets = _buckets(sources, pool, domains)
         probes = _probes(pool, domains, hosts, at)
-        matches = _matches(sources, domains, hosts)
+        matches, answer = _matches(sources, domains, hosts), listed.result()
         return Snapshot(
             stage_ref=stage_ref,
             identity=who,
@@ -77,7 +80,8 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
             health=health.result(),
             examined=examined,
             policy=policy,
-            listed=listed.result(),
+            listed=answer if isinstance(answer, Unread) else answer["recordings"],
+            unreadable=_unreadable(answer),
             domains=domains,
             buckets=buckets,
             probes=probes,
@@ -114,9 +118,8 @@ def _no_live() -> Unread:
     return Unread(_("Live's clock"), _("it does not answer"), "live:Date", "NeverSent")
 
 
-def _listed(api: Api) -> Sequence[Json]:
-    rows: Sequence[Json] = api.list_recordings(100_000)["recordings"]
-    return rows
+def _unreadable(answer: Json | Unread) -> Sequence[str]:
+    return () if isinstance(answer, Unread) else [row["stream"] for row in answer["unreadable"]]
 
 
 def _policy(api: Api) -> Policy:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 
-from cli.api import ENDED_ON_PURPOSE
+from cli.api import AGE_UNKNOWN, ENDED_ON_PURPOSE, STORE_EMPTIED
 from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
@@ -153,11 +153,32 @@ UNSHOWN = warning(
         " another start to find out; `live-record list` shows when"
     ),
 )
+UNREADABLE = fault(
+    "recorded.unreadable",
+    N_(
+        "live and set to record, and their records cannot be read, so that no start is sent:"
+        " {streams}. A stop of them is still sent. For all else, deploy the release that wrote them"
+    ),
+)
+FORGOTTEN = unknown(
+    "recorded.forgotten",
+    N_(
+        "not known to be recorded since the store was emptied, although Live may still record them:"
+        " {streams}. Start or stop each, then run live-record store accept"
+    ),
+)
+UNDATED = unknown(
+    "recorded.undated",
+    N_(
+        "not known to be recorded since the stage's clock was set back: {streams}. The stage finds"
+        " out from the online list within two minutes"
+    ),
+)
 CONFIG_CAME_LATER = fault(
     "recorded.config",
     N_(
-        "refused with CodeConfigNotFound, although there is a recording configuration by now:"
-        " {streams}. Start them again; one that is refused again has to be published anew"
+        "refused with CodeConfigNotFound: {streams}. There is a recording configuration by now,"
+        " which applies from the next publish. Publish them anew"
     ),
 )
 OLD = unknown(
@@ -417,18 +438,19 @@ class _Wanted:
 def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Iterator[_Wanted]:
     """Yield the live streams that a rule records, or somebody asked for.
 
-    What was published just now is on its way.
+    What was published just now is on its way; what was published in the future of a clock that was
+    set back is not.
     """
     for domain in snapshot.domains:
         for stream in domain.live:
             live_ms = snapshot.now_ms - stream.published_ms
-            if live_ms < ON_ITS_WAY_MS:
+            if 0 <= live_ms < ON_ITS_WAY_MS:
                 continue
             key = StreamKey(domain.name, stream.app, stream.stream)
             row = known.get(str(key), {})
             if policy.rule(key).records_on_publish or row.get("wanted"):
                 wrong = row.get("wrong")  # null also while a start is on its way
-                yield _Wanted(domain, key, row, wrong["lost_ms"] if wrong else live_ms)
+                yield _Wanted(domain, key, row, wrong["lost_ms"] if wrong else max(live_ms, 0))
 
 
 ON_ITS_WAY_MS = 5_000
@@ -441,11 +463,18 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
         if each.key.fault:
             yield BAD_NAME.found(stream=each.key, why=each.key.fault)
     good = sorted((each for each in wanted if not each.key.fault), key=lambda each: -each.lost_ms)
-    if unknown := [each for each in good if not each.row]:
+    unlisted = [each for each in good if not each.row]
+    if unreadable := [each for each in unlisted if str(each.key) in snapshot.unreadable]:
+        yield UNREADABLE.found(because="health", streams=_lost(unreadable))
+    if unknown := [each for each in unlisted if each not in unreadable]:
         yield NOT_KNOWN.found(_starts(snapshot, unknown), streams=_lost(unknown))
     known = [each for each in good if each.row]
     if unshown := [each for each in known if _is_unshown(each.row)]:
         yield UNSHOWN.found(streams=_lost(unshown))
+    if forgotten := [each for each in known if each.row["reason"]["code"] == STORE_EMPTIED]:
+        yield FORGOTTEN.found(because="health", streams=_lost(forgotten))
+    if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
+        yield UNDATED.found(streams=_lost(undated))
     waits = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
     for code in dict.fromkeys(each.row["reason"]["code"] for each in waits):
         same = [each for each in waits if each.row["reason"]["code"] == code]
@@ -453,7 +482,8 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
 
 
 def _is_unrecorded(row: Json) -> bool:
-    return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in ENDED_ON_PURPOSE
+    ended_or_forgotten = (*ENDED_ON_PURPOSE, STORE_EMPTIED)
+    return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in ended_or_forgotten
 
 
 def _is_unshown(row: Json) -> bool:
@@ -478,7 +508,7 @@ def _of_cause(snapshot: Snapshot, code: str, same: Sequence[_Wanted]) -> Finding
     domain, key, row = same[0].domain, same[0].key, same[0].row
     streams, why, fix = _lost(same), row["reason"]["text"], _starts(snapshot, same)
     if code == NO_CONFIG and domain.configuration(key.app, key.stream):
-        return CONFIG_CAME_LATER.found(fix, streams=streams)
+        return CONFIG_CAME_LATER.found(streams=streams)
     if code == NO_CONFIG:
         cause = "recording" if any(_uncovered(snapshot, domain)) else ""
         return NOT_RECORDED.found(because=cause, streams=streams, why=why)

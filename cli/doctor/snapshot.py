@@ -254,11 +254,12 @@ class Snapshot:
     """Everything that was read.
 
     `clock_offset_ms`: how far the stage's clock is ahead of Live's; `examined`: the answer of GET
-    /v1/doctor; `listed`: the streams that the stage knows; `known`: for each secret that Live
-    holds, as "kind:secret", whether the stage knows it; `path_kinds`: for each path token that it
-    knows, the kind of callback that it is good for, or "all"; `refused`: failed calls of the
-    account; `now_ms`: when it was read; `deployment` and `service_roles`: what is deployed, and
-    which of Alibaba Cloud's own roles exist, None for a stage on this machine.
+    /v1/doctor; `listed`: the streams that the stage knows; `unreadable`: those whose record it
+    cannot read; `known`: for each secret that Live holds, as "kind:secret", whether the stage knows
+    it; `path_kinds`: for each path token that it knows, the kind of callback that it is good for,
+    or "all"; `refused`: failed calls of the account; `now_ms`: when it was read; `deployment` and
+    `service_roles`: what is deployed, and which of Alibaba Cloud's own roles exist, None for a
+    stage on this machine.
     """
 
     stage_ref: StageRef
@@ -268,6 +269,7 @@ class Snapshot:
     examined: Json | Unread
     policy: Policy | Unread
     listed: Sequence[Json] | Unread
+    unreadable: Sequence[str] = ()
     domains: Sequence[Domain] = ()
     buckets: Mapping[tuple[str, str], Bucket | Unread] = field(default_factory=dict)
     probes: Mapping[str, CallbackProbe] = field(default_factory=dict)

@@ -173,7 +173,7 @@ def running(
         settings_of_dev = dev_settings(folder, fc=f"http://127.0.0.1:{fc_reserved.port}", live=live)
         code = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
         whole = {**settings_of_dev, **code, **stored, **(settings or {})}
-        whole |= _store_id(folder, whole["LIVE_RECORD_STORE"])
+        whole = {**_store_id(folder, whole["LIVE_RECORD_STORE"]), **whole}
         options = _as_options(whole)
         options += ["--python", deployed.python] if deployed else []
         options += fc_options

@@ -115,6 +115,7 @@ class Reason(OpenEnum):
     PAUSED = "paused"
     INTERRUPTED = "interrupted"
     RECORDED_UNCHECKED = "recorded_unchecked"
+    RECORDED_AGE_UNKNOWN = "recorded_age_unknown"
     UNMANAGED = "unmanaged"
     RECORD_ERROR = "record_error"
     FILE = "file"

@@ -551,7 +551,8 @@ def test_what_is_wrong_is_listed_first_with_the_seconds_lost(person: Person) -> 
     assert only.exit_code == NOT_AS_WANTED
     line = next(line for line in only.stdout.splitlines() if of("wrong") in line)
     assert re.match(rf"NOT RECORDED, \d+ s lost: {of('wrong')}: starting, ", line)
-    assert re.search(r"\[live, changed \d{4}-\d\d-\d\d [\d:.]+[+-]\d\d:\d\d\]$", line)
+    at = r"\d{4}-\d\d-\d\d [\d:.]+[+-]\d\d:\d\d"
+    assert re.search(rf"\[live, changed {at}, next attempt or check {at}, .+ times so far\]$", line)
     assert of("alright") not in only.stdout
     is_wrong = [each.startswith("NOT RECORDED") for each in lines]
     assert is_wrong == sorted(is_wrong, reverse=True)

@@ -305,8 +305,8 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "by now",
-        "live-record start",
+        "Publish them anew",
+        "",
         lambda: replace(domain(online=ONLINE), listed=listed(NO_CONFIG, "failed")),
     ),
     (
@@ -315,6 +315,30 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "not shown yet that it records",
         "",
         lambda: replace(domain(online=ONLINE), listed=listed("unconfirmed", "starting")),
+    ),
+    (
+        "recorded",
+        UNKNOWN,
+        "clock was set back",
+        "",
+        lambda: replace(
+            domain(online=[Online("classroom", "lesson", NOON + 600_000)]),
+            listed=listed("recorded_age_unknown", "recording"),
+        ),
+    ),
+    (
+        "recorded",
+        FAULT,
+        "records cannot be read",
+        "",
+        lambda: replace(domain(online=ONLINE), unreadable=[f"{LIVE}/classroom/lesson"]),
+    ),
+    (
+        "recorded",
+        UNKNOWN,
+        "since the store was emptied",
+        "",
+        lambda: replace(domain(online=ONLINE), listed=listed("store_emptied", "idle")),
     ),
     (
         "recorded",

@@ -17,6 +17,7 @@ from shared.protocol.state.intent import Intent
 from shared.protocol.state.session import Session, SessionState
 from shared.store.contract import Save
 from tests.support.broken_records import break_record
+from tests.support.emptied_store import empty
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 
 POLICY = """
@@ -59,9 +60,12 @@ def stage(tmp_path: Path) -> Iterator[HttpStage]:
         yield stage
 
 
+def types(stage: HttpStage, *words: str) -> Result:
+    return CliRunner().invoke(main, (*words, "--url", stage.url, "--token", TOKEN))
+
+
 def lists(stage: HttpStage, *options: str) -> Result:
-    words = ("list", "--wrong", *options, "--url", stage.url, "--token", TOKEN)
-    return CliRunner().invoke(main, words)
+    return types(stage, "list", "--wrong", *options)
 
 
 def names(result: Result) -> list[str]:
@@ -100,5 +104,24 @@ def test_a_record_that_cannot_be_read_is_not_as_wanted_whatever_its_phase(
     break_record(stage.app.store, key_of("waits"))
     stage.app.store.quarantine(key_of("waits"))
     result = lists(stage, "--phase", "waiting")
+    assert result.exit_code == NOT_AS_WANTED
+    assert "app/waits: its record cannot be read" in result.stdout
+
+
+def test_what_the_store_has_forgotten_is_never_said_to_be_as_wanted(tmp_path: Path) -> None:
+    with http_stage(tmp_path, POLICY, {"LIVE_RECORD_STORE_ID": "dev.0123456789abcdef"}) as stage:
+        empty(stage.app.store)
+        stage.app.store.save_or_claim(Save(0, StreamRecord(key_of("forgotten"), session=LIVE)))
+        commands = (("list", "--wrong"), ("watch", "--once"), ("why", str(key_of("forgotten"))))
+        results = [types(stage, *words) for words in commands]
+
+    for result in results:
+        assert (result.exit_code, "store accept" in result.stdout) == (NOT_AS_WANTED, True)
+        assert "forgotten: idle" in result.stdout or "forgotten is not" in result.stdout
+
+
+def test_watch_shows_a_record_that_cannot_be_read(stage: HttpStage) -> None:
+    break_record(stage.app.store, key_of("waits"))
+    result = types(stage, "watch", "--once")
     assert result.exit_code == NOT_AS_WANTED
     assert "app/waits: its record cannot be read" in result.stdout

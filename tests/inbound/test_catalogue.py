@@ -77,6 +77,7 @@ ELSEWHERE = {
     Reason.INTERRUPTED,  # explain
     Reason.RECORDED_UNCHECKED,  # test_standing
     Reason.NOT_LIVE_UNCHECKED,
+    Reason.RECORDED_AGE_UNKNOWN,
     Reason.UNPUBLISHED_REFUTED,  # test_true_sentences
     Reason.STORE_EMPTIED,  # in a store that was emptied
     Reason.NO_QUOTA,  # where a rule's cap is full

@@ -171,6 +171,18 @@ def test_a_belief_that_no_list_has_checked_for_two_minutes_carries_its_age() -> 
     assert gone.code is Reason.NOT_LIVE_UNCHECKED
 
 
+def test_a_belief_from_before_the_clock_was_set_back_has_no_age() -> None:
+    story = recording()
+    shown_at = said(story).shown_at
+    story.now -= SECOND
+    assert said(story).shown_at == shown_at is not None
+
+    story.now -= 10 * MINUTE
+    found = said(story)
+    assert (found.phase, found.shown_at) == (Phase.RECORDING, None)
+    assert found.reason.code is Reason.RECORDED_AGE_UNKNOWN
+
+
 # --- Live answers StreamNotFound for what the online list shows
 
 

@@ -24,6 +24,9 @@ from shared.protocol.state.session import SessionState
 UNREAD_MS = 120_000
 """After how long without reading the online list what is said carries its age: it is read each
 minute."""
+AHEAD_MS = 5_000
+"""A stored time is further ahead than this only if the clock was set back since: the clocks of two
+instances differ by less."""
 
 
 class Liveness(str, Enum):
@@ -42,7 +45,8 @@ class Wrong(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """Where a stream stands. Times are ms since the epoch.
 
-    `since`: since when it is in this phase. `shown_at`: when Live last showed that it records.
+    `since`: since when it is in this phase. `shown_at`: when Live last showed that it records, None
+    also if that lies ahead, since the clock was set back.
     `live_at`: when it was last known whether it is live. `next_attempt_at`: when it is next tried
     or checked, None if nothing is planned; `attempts`: how often it was tried in vain so far."""
 
@@ -71,13 +75,16 @@ def standing(
     stands, shown_at = phase(record), _shown_at(record)
     live, live_at = _liveness(record, listed_at)
     reason = explain(record, now, settings, continuity)
-    if listed_at is not None and now - listed_at > UNREAD_MS:
+    is_datable = shown_at is None or shown_at <= now + AHEAD_MS
+    if not is_datable:
+        reason = HistoryEntry(Reason.RECORDED_AGE_UNKNOWN)
+    elif listed_at is not None and now - listed_at > UNREAD_MS:
         reason = _with_its_age(reason, now, shown_at, listed_at)
     return Standing(
         phase=stands,
         since=_since(record, stands),
         is_confirmed=record.is_recorded and is_confirmed(record),
-        shown_at=shown_at,
+        shown_at=shown_at if is_datable else None,
         live=live,
         live_at=live_at,
         wrong=_wrong(record, now, settings, continuity),
