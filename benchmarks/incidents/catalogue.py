@@ -13,14 +13,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from benchmarks.drills.servers import ask
-from benchmarks.incidents.stage import IncidentStage, fire_timer, full_name
+from benchmarks.incidents.stage import (
+    APP,
+    DOMAIN,
+    IncidentStage,
+    StageOptions,
+    full_name,
+)
 from cli.errors import Failure
 from emulator.live import Remote
 
 Break = Callable[[IncidentStage], Callable[[], None] | None]
 START = {"action": "RealTimeRecordCommand", "command": "start"}
 LIST = "DescribeLiveStreamsOnlineList"
+NOBODY = "http://127.0.0.1:9/"
+"""Where nobody answers."""
 SOON, LONG = (10.0, 60.0), (10.0, 60.0, 300.0)
+
+USUAL = StageOptions()
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,7 @@ class Incident:
     moments: tuple[float, ...] = SOON
     impaired_after_s: float = float("inf")
     not_ok: frozenset[str] = frozenset()
-    redis: bool = False
-    timer: bool = True
-    more_policy: str = ""
+    stage: StageOptions = USUAL
 
 
 def lost_callbacks_of_a_reconnect(stage: IncidentStage) -> Callable[[], None]:
@@ -132,8 +140,8 @@ def manual_start_without_configuration(stage: IncidentStage) -> None:
             stage.api.ask(name, "start")
 
 
-def timer_silent(stage: IncidentStage) -> Callable[[], None]:
-    return lambda: fire_timer(stage.stack)
+def timer_silent(_stage: IncidentStage) -> None:
+    """Break nothing more: the stage has no timer from the beginning."""
 
 
 def callbacks_silent(stage: IncidentStage) -> Callable[[], None]:
@@ -187,7 +195,82 @@ def quota_reached(stage: IncidentStage) -> None:
     stage.publish(*more)
 
 
+def publish_lost(stage: IncidentStage) -> Callable[[], None]:
+    """Ten streams drop and come back; only the end is heard of."""
+    stage.lose("publish")
+    stage.republish(*stage.names[:10])
+    return stage.heal
+
+
+def callbacks_refused(stage: IncidentStage) -> Callable[[], None]:
+    """Let Live sign with keys that the stage does not know: it refuses each callback."""
+    stage.live.notify(stream_key="another-key-0000", record_key="another-key-0000")
+    stage.unpublish(*stage.names[:10], wait=True)
+    stage.publish(*stage.names[:10])
+
+    def end() -> None:
+        stage.live.notify(stream_key="dev-stream-key-0000", record_key="dev-record-key-0000")
+
+    return end
+
+
+def clocks_differ(stage: IncidentStage) -> Callable[[], None]:
+    """Let Live's clock go ahead of the stage's by so much that genuine callbacks are refused."""
+    stage.live.skew(APART_S)
+    stage.republish(*stage.names[:10])
+
+    def end() -> None:
+        stage.live.skew(0)
+
+    return end
+
+
+APART_S = 600
+
+
+def clock_set_back(stage: IncidentStage) -> Callable[[], None]:
+    """Set the clock of the store and the functions back."""
+    stage.step_clock(-APART_S)
+    stage.republish(*stage.names[:10])
+    return lambda: stage.step_clock(0)
+
+
+def store_emptied(stage: IncidentStage) -> Callable[[], None]:
+    """Empty the store while streams are recorded."""
+    ask(stage.server, "FLUSHALL")
+    return lambda: stage.post("/v1/store/accept")
+
+
+def record_unreadable(stage: IncidentStage) -> None:
+    """Write a stream's record as a later release would; then the stream drops and comes back."""
+    name = stage.names[0]
+    record = f"live-record:{{dev}}:record:{DOMAIN}\0{APP}\0{name}"
+    ask(stage.server, "HSET", record, "document", LATER % (DOMAIN, APP, name))
+    stage.republish(name)
+
+
+LATER = (
+    '{"format":1,"record":{"key":{"domain":"%s","app":"%s","stream":"%s"},'
+    '"session":{"number":1,"opened_at":1,"state":"resting"}}}'
+)
+"""A record with a state that this release does not know."""
+
+
+def wake_up_refused(stage: IncidentStage) -> None:
+    """Work that cannot be done at once waits for the timer: nobody answers the wake-up calls."""
+    stage.republish(*stage.names)
+
+
+def too_few_instances(stage: IncidentStage) -> None:
+    """Let so many callbacks come at once that Function Compute refuses most of them."""
+    stage.republish(*stage.names)
+
+
 STORE = frozenset({"store", "durable", "timer", "wake", "identity", "health"})
+REDIS, NO_TIMER = StageOptions(redis=True), StageOptions(timer=False)
+CAPPED = StageOptions(more_policy="max_concurrent = 40")
+NO_WAKE = StageOptions(settings={"LIVE_RECORD_WAKE_URL": NOBODY})
+FEW_INSTANCES = StageOptions(fc_options=("--quota", "4"))
 INCIDENTS: tuple[Incident, ...] = (
     Incident("lost_callbacks", lost_callbacks_of_a_reconnect),
     Incident("throttled", throttled),
@@ -196,17 +279,25 @@ INCIDENTS: tuple[Incident, ...] = (
     Incident("list_unreadable", list_unreadable, LONG, 75),
     Incident("observe", observe_left_on, not_ok=frozenset({"policy"}), impaired_after_s=12),
     Incident("not_found_though_listed", not_found_though_listed, LONG),
-    Incident("store_paused", store_paused, SOON, 9, STORE, redis=True),
+    Incident("store_paused", store_paused, SOON, 9, STORE, stage=REDIS),
     Incident("policy_without_domain", policy_without_the_domain),
     Incident("short_end", short_end),
     Incident("stage_down", stage_down, SOON, 5, frozenset({"stage", "store"})),
     Incident("manual_start", manual_start_without_configuration, not_ok=frozenset({"recording"})),
-    Incident("timer_silent", timer_silent, LONG, 200, frozenset({"timer"}), timer=False),
+    Incident("timer_silent", timer_silent, LONG, 200, frozenset({"timer"}), stage=NO_TIMER),
     Incident("callbacks_silent", callbacks_silent),
     Incident("start_swallowed", start_swallowed),
     Incident("live_hangs", live_hangs),
     Incident("list_stale", list_is_stale),
     Incident("recording_breaks", recording_breaks),
-    Incident("store_out_of_memory", store_out_of_memory, SOON, 9, redis=True),
-    Incident("quota_reached", quota_reached, more_policy="max_concurrent = 40"),
+    Incident("store_out_of_memory", store_out_of_memory, SOON, 9, stage=REDIS),
+    Incident("quota_reached", quota_reached, stage=CAPPED),
+    Incident("publish_lost", publish_lost),
+    Incident("callbacks_refused", callbacks_refused, not_ok=frozenset({"stream-key"})),
+    Incident("clocks_differ", clocks_differ, not_ok=frozenset({"clock"})),
+    Incident("clock_set_back", clock_set_back),
+    Incident("store_emptied", store_emptied, SOON, 5, stage=REDIS),
+    Incident("record_unreadable", record_unreadable, (10.0, 75.0), 70, stage=REDIS),
+    Incident("wake_up_refused", wake_up_refused, stage=NO_WAKE),
+    Incident("too_few_instances", too_few_instances, stage=FEW_INSTANCES),
 )

@@ -27,8 +27,16 @@ STARTING_S = 20.0
 SLACK_S = 3.0
 UNPROVED = ("accepted", "adopted", "unproved", "unconfirmed", "in_doubt", "answer_lost")
 """Reasons that say themselves that it may be recorded already, and as well that it may not be."""
+FORGOTTEN = "store_emptied"
+"""A reason that says so of a stream that nobody knows anything of any more."""
+UNDATED = "recorded_age_unknown"
+"""A reason that says that a belief is of unknown age."""
+CONTRADICTED = "listed_not_found"
+"""A cause that says that Live contradicts itself: its list shows a stream that a start does not
+find."""
 OVERDUE_S = 60.0
 """s by which an attempt that was announced may be late: the timer comes once a minute."""
+SAYS_LOST = ("recorded.waits", "recorded.unknown", "recorded.config")
 NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 
 
@@ -113,11 +121,13 @@ def _said(row: Json, answer: Json) -> Json:
 
 def _false_of(row: Json, truth: Truth) -> Iterator[str]:
     phase = row["phase"]
-    if phase == "recording" and not truth.recorded:
+    is_undated = row["reason"]["code"] == UNDATED
+    if phase == "recording" and not truth.recorded and not is_undated:
         known_s = (row.get("confirmed_ms_ago") or 0) / 1000
         if known_s + SLACK_S < truth.recorded_s:
             yield f"recording, known {known_s:.0f} s ago; it ended {truth.recorded_s:.0f} s ago"
-    if truth.recorded and phase in NOT_RECORDED and not is_uncertain(row):
+    is_open_itself = is_uncertain(row) or row["reason"]["code"] == FORGOTTEN
+    if truth.recorded and phase in NOT_RECORDED and not is_open_itself:
         yield f"{phase}, and it is recorded for {truth.recorded_s:.0f} s"
     is_unproved = row["reason"]["code"] in UNPROVED
     if truth.recorded and phase == "starting" and truth.recorded_s > STARTING_S and not is_unproved:
@@ -140,10 +150,13 @@ def _health_false(moment: Moment) -> Iterator[str]:
     document = moment.answers["health"]["document"]
     if document is None:
         return
-    codes = {problem["code"] for problem in document["problems"]}
-    unrecorded = [n for n in moment.wanted if not _is_recorded(moment, n)]
-    if "not_recorded" in codes and not unrecorded:
+    lost = document.get("not_recorded")
+    if lost and lost["reason"]["code"] != CONTRADICTED and _is_all_recorded(moment):
         yield "health: not_recorded, and every stream is recorded"
+
+
+def _is_all_recorded(moment: Moment) -> bool:
+    return all(_is_recorded(moment, name) for name in moment.wanted)
 
 
 def _is_recorded(moment: Moment, name: str) -> bool:
@@ -160,6 +173,8 @@ def _doctor_false(moment: Moment) -> Iterator[str]:
         check, is_ok = finding["check"], finding["severity"] == "ok"
         if is_ok and (check in moment.not_ok or (check == "recorded" and moment.lost)):
             yield f"doctor: {check} is ok"
+        if finding["code"] in SAYS_LOST and _is_all_recorded(moment):
+            yield f"doctor: {finding['code']}, and every stream is recorded"
 
 
 def _silent(moment: Moment) -> Iterator[str]:
@@ -169,8 +184,13 @@ def _silent(moment: Moment) -> Iterator[str]:
     for surface in ("list", "watch", "why"):
         rows = rows_of(moment.answers, surface)
         if rows is not None:
-            named = set(moment.answers["why"]) if surface == "why" else lost
+            named = set(rows) if surface == "why" else lost - _unreadable(moment.answers[surface])
             yield from _silent_rows(surface, rows, lost & named)
+
+
+def _unreadable(answer: Json) -> set[str]:
+    """Return the streams of which the answer says that their record cannot be read."""
+    return {row["stream"] for row in answer["document"].get("unreadable", ())}
 
 
 def _silent_overviews(moment: Moment) -> Iterator[str]:
@@ -200,8 +220,9 @@ def _silent_rows(surface: str, rows: Mapping[str, Json], lost: set[str]) -> Iter
 def _may_be(row: Json) -> bool:
     """Return True if the row says that it is recorded as far as was known some time ago, or that it
     is being found out whether the stream is live or recorded."""
+    is_undated = row["reason"]["code"] == UNDATED
     is_old = row["phase"] == "recording" and (row.get("confirmed_ms_ago") or 0) > 0
-    return is_old or is_uncertain(row) or is_open(row)
+    return is_old or is_undated or is_uncertain(row) or is_open(row)
 
 
 def is_open(row: Json) -> bool:

@@ -12,13 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.incidents.catalogue import Incident
-from benchmarks.incidents.judge import Moment, judged, rows_of
+from benchmarks.incidents.judge import OVERDUE_S, Moment, judged, rows_of
 from benchmarks.incidents.stage import STREAMS, IncidentStage, incident_stage
 from cli.paths import ROOT
 
@@ -55,18 +56,17 @@ class Outcome:
         }
 
 
-def run(incident: Incident, streams: int = STREAMS) -> Outcome:
-    """Run the incident with so many streams; return what was false, and who was silent."""
+def run(
+    incident: Incident,
+    streams: int = STREAMS,
+    turn: AbstractContextManager[object] | None = None,
+) -> Outcome:
+    """Run the incident with so many streams; return what was false, and who was silent. Its stage
+    is set up within `turn`."""
     outcome, began = Outcome(incident.name), time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="incident-") as folder,
-        incident_stage(
-            Path(folder),
-            redis=incident.redis,
-            timer=incident.timer,
-            more_policy=incident.more_policy,
-            streams=streams,
-        ) as stage,
+        incident_stage(Path(folder), incident.stage, streams, turn or nullcontext()) as stage,
     ):
         _judge(outcome, stage, 0.0, incident, is_broken=False)
         ends = incident.breaks(stage)
@@ -155,9 +155,10 @@ def _recover(outcome: Outcome, stage: IncidentStage) -> None:
 
 
 def _is_planned(row: Mapping[str, Any] | None) -> bool:
-    """Return True if the row says when it is tried again, and that is not long past."""
+    """Return True if the row says when it is tried again, and that is not long past: as the answers
+    say, it may wait for the timer."""
     at = (row or {}).get("next_attempt_at")
     if not at or row is None:
         return False
     due = datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
-    return float(row["said_at"]) - due < RECOVERS_S
+    return float(row["said_at"]) - due < OVERDUE_S

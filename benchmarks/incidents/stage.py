@@ -5,10 +5,11 @@ The incidents break it; the judge reads `Truth`. It asks the stage nothing.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from cli.api import Api
+from cli.errors import Failure
 from cli.local.redis_server import DURABLE, Engine
 from cli.local.stack import TOKEN, Stack, running
 from cli.paths import S_YAML
@@ -35,6 +37,8 @@ on_publish = "record"
 {more}
 """
 LOOK_EVERY_S = 0.5
+CLOCK = "functions_clock.json"
+"""The clock of the store and the functions; Live has one of its own."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,11 @@ class IncidentStage:
     def fail(self, **fault: object) -> None:
         self.live.fail(times=1_000_000, **fault)
 
+    def step_clock(self, ahead_s: float) -> None:
+        """Set the clock of the store and the functions so far ahead of Live's."""
+        text = json.dumps({"offset_ms": round(ahead_s * 1000)})
+        (self.folder / CLOCK).write_text(text, encoding="utf-8")
+
     def heal(self) -> None:
         """End what `fail` and `lose` have planted."""
         for what in ("fail", "callbacks"):
@@ -139,6 +148,12 @@ class IncidentStage:
     def lose(self, event: str = "*") -> None:
         """Lose every callback of that kind from now on."""
         self.live.detour("drop", event=event, times=1_000_000)
+
+    def post(self, path: str) -> None:
+        """Send an empty request to the API of the stage."""
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = requests.post(self.stack.fc + path, headers=headers, json={}, timeout=60)
+        answer.raise_for_status()
 
     def apply(self, policy: dict[str, Any]) -> None:
         self.api.apply_policy(policy, replaces=self.api.policy()["version"])
@@ -153,8 +168,12 @@ class IncidentStage:
         }
 
     def is_all_known(self) -> bool:
-        """Return True if the stage itself says of every wanted stream that it is recorded."""
-        phases = self.api.health().get("phases") or {}
+        """Return True if the stage itself says of every wanted stream that it is recorded. A stage
+        that does not answer yet says nothing."""
+        try:
+            phases = self.api.health().get("phases") or {}
+        except Failure:
+            return False
         return bool(phases.get("recording", 0) >= len(self.wanted))
 
     def await_recorded(self, within_s: float) -> float | None:
@@ -171,28 +190,45 @@ def full_name(name: str, app: str = APP) -> str:
     return f"{DOMAIN}/{app}/{name}"
 
 
+@dataclass(frozen=True)
+class StageOptions:
+    """`redis`: the store is a server; without `timer`, reconcile runs only when it is woken;
+    `settings` and `fc_options` are those of `running`."""
+
+    redis: bool = False
+    timer: bool = True
+    more_policy: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    fc_options: tuple[str, ...] = ()
+
+
 @contextmanager
 def incident_stage(
-    folder: Path,
-    *,
-    redis: bool = False,
-    timer: bool = True,
-    more_policy: str = "",
-    streams: int = STREAMS,
+    folder: Path, options: StageOptions, streams: int, turn: AbstractContextManager[object]
 ) -> Iterator[IncidentStage]:
-    """Run a stage whose streams are all recorded. `redis`: its store is a server; without `timer`,
-    reconcile runs only when it is woken."""
+    """Run a stage whose streams are all recorded. It is set up within `turn`, since many at once
+    keep each other from it."""
     policy, template = folder / "policy.toml", folder / "s.yaml"
-    policy.write_text(POLICY.format(more=more_policy))
+    policy.write_text(POLICY.format(more=options.more_policy))
     text = S_YAML.read_text(encoding="utf-8")
-    template.write_text(text if timer else text.replace("enable: true", "enable: false"))
-    with _engine(folder, needed=redis) as engine:
-        settings = {"LIVE_RECORD_STORE": engine.url} if engine else {}
-        with (
-            running(folder / "stack", policy=policy, template=template, settings=settings) as stack,
-            Watcher(live := Remote(stack.live)) as watcher,
-        ):
-            stage = _filled(IncidentStage(stack, live, watcher, folder, engine, _names(streams)))
+    template.write_text(text if options.timer else text.replace("enable: true", "enable: false"))
+    with _engine(folder, needed=options.redis) as engine:
+        stored = {"LIVE_RECORD_STORE": engine.url} if engine else {}
+        clock = {"LIVE_RECORD_DEV_CLOCK": str(folder / CLOCK)}
+        with ExitStack() as stacked:
+            with turn:
+                stack = stacked.enter_context(
+                    running(
+                        folder / "stack",
+                        policy=policy,
+                        template=template,
+                        settings={**clock, **stored, **options.settings},
+                        fc_options=options.fc_options,
+                    )
+                )
+                watcher = stacked.enter_context(Watcher(live := Remote(stack.live)))
+                whole = IncidentStage(stack, live, watcher, folder, engine, _names(streams))
+                stage = _filled(whole)
             yield stage
 
 

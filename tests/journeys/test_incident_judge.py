@@ -78,3 +78,34 @@ def test_whether_it_is_live_may_be_unknown_for_a_minute() -> None:
 
 def test_what_is_recorded_and_said_to_wait_is_false() -> None:
     assert len(judge(RECORDED, phase="waiting")[0]) == 2
+
+
+FORGOTTEN: dict[str, Any] = {"phase": "idle", "reason": {"code": "store_emptied"}}
+
+
+def test_what_the_store_has_forgotten_may_be_recorded_or_not() -> None:
+    assert judge(RECORDED, **FORGOTTEN) == ([], [])
+
+
+def says_lost(cause: str, doctor: str) -> list[str]:
+    """Return what is false where every stream is recorded, and two answers say that one is not."""
+    health = {**TROUBLED, "not_recorded": {"reason": {"code": cause}}}
+    finding = {"code": doctor, "check": "recorded", "severity": "fault"}
+    answers = {
+        "health": {"document": health, "exit": 0},
+        "doctor": {"document": {"findings": [finding]}, "exit": 3},
+        "list": {"document": None},
+        "watch": {"document": None},
+        "why": {},
+    }
+    truths, streams = {STREAM: RECORDED}, frozenset({STREAM})
+    return judged(Moment(60, truths, truths, NOW, streams, answers, False, frozenset()))[0]
+
+
+def test_who_calls_recorded_streams_lost_says_what_is_false() -> None:
+    assert len(says_lost("throttled", "recorded.waits")) == 2
+    assert len(says_lost("throttled", "recorded.unshown")) == 1
+
+
+def test_a_cause_that_says_that_live_contradicts_itself_is_so() -> None:
+    assert says_lost("listed_not_found", "recorded.unshown") == []

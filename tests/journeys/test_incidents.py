@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 ALL = {incident.name: incident for incident in INCIDENTS}
 
 
-def test_there_are_twenty_incidents() -> None:
-    assert len(ALL) == len(INCIDENTS) == 20
+def test_there_are_twenty_incidents_at_least() -> None:
+    assert len(ALL) == len(INCIDENTS) >= 20
 
 
 @pytest.mark.parametrize("name", ["throttled", "stage_down"])
