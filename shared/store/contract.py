@@ -231,6 +231,17 @@ class PolicyCopy(Struct, frozen=True):
     at: int
 
 
+class AlertsCopy(Struct, frozen=True):
+    """The book of alerts as JSON; versions count from 1, and 0 is no book yet."""
+
+    version: int = 0
+    text: str = ""
+
+
+OF_STAGE = StreamKey("", "", "")
+"""The stream of a task that is of none."""
+
+
 class Queue(Struct, frozen=True):
     """How many streams are due, and for how many ms the oldest has been."""
 

@@ -14,6 +14,7 @@ from shared.outbox import (
     DEAD_MAX_BYTES,
     LONGEST_WAIT_MS,
     OUTBOX_MAX_BYTES,
+    NewTask,
     OutboxState,
     Redriven,
     Settlement,
@@ -40,6 +41,7 @@ from shared.store.contract import (
     FIRST_PAUSE_MS,
     MAX_PAUSE_MS,
     MAX_WORKER_LEASE_MS,
+    OF_STAGE,
     PLACE_CHARS,
     POLL_RATE_PER_S,
     POLLS,
@@ -47,6 +49,7 @@ from shared.store.contract import (
     SIGNED_KEPT_S,
     STEP_MS,
     URGENT_PAUSE_MS,
+    AlertsCopy,
     Claimed,
     Conflict,
     Durability,
@@ -75,6 +78,7 @@ from shared.store.save_request import (
     AGE_CHARS,
     POSITION_PREFIX_CHARS,
     encode_save,
+    encode_tasks,
     file_of,
     key_of,
     name_of,
@@ -167,10 +171,14 @@ class RedisStore:
         ]
 
     def poll_slot(self, wait: int) -> float | None:
-        """Take the polls' next slot and return in how many ms it comes; None, and none is taken, if
-        that is later than `wait`."""
-        keys = self._keys(f"limit:{POLLS}")
-        away = self._run(scripts.TAKE_SLOT, keys, 1000 / POLL_RATE_PER_S, wait)
+        """Take the polls' next slot, as `take_slot` does."""
+        return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
+
+    def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
+        """Take the next slot of a rate limit and return in how many ms it comes; None, and none is
+        taken, if that is later than `wait`."""
+        keys = self._keys(f"limit:{name}")
+        away = self._run(scripts.TAKE_SLOT, keys, interval_ms, wait, interval_ms=interval_ms)
         return None if away is None else float(away)
 
     def pause_slots(self, ms: int) -> None:
@@ -540,9 +548,35 @@ class RedisStore:
         found = self._do("ZRANGEBYLEX", index, first, "+", "LIMIT", 0, limit)
         cut = PLACE_CHARS if rows == "dead_tasks" else 0
         ids = [place[cut:] if cut else place.rpartition("\0")[2] for place in found]
-        kept = self._do("HMGET", of, *ids) if ids else ()
+        return self._tasks(of, ids)
+
+    def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
+        """Return open tasks of a kind, the last due first: what was tried most often is."""
+        due, rows = self._keys("tasks_due", "tasks")
+        range_ = (f"[{kind}\0", f"({kind}\1")
+        first = max(int(self._do("ZLEXCOUNT", due, *range_)) - limit, 0)
+        found = self._do("ZRANGEBYLEX", due, *range_, "LIMIT", first, limit)
+        ids = [place[len(kind) + 1 + PLACE_CHARS :] for place in reversed(found)]
+        return self._tasks(rows, ids)
+
+    def _tasks(self, rows: str, ids: Sequence[str]) -> Sequence[Task]:
+        kept = self._do("HMGET", rows, *ids) if ids else ()
         tasks = [task_of(name, row) for name, row in zip(ids, kept, strict=True) if row]
         return [task for task in tasks if task]
+
+    def alerts(self) -> AlertsCopy:
+        """Return the book of alerts."""
+        version, text = self._do("HMGET", *self._keys("alerts"), "version", "text")
+        return AlertsCopy(int(version), text) if version else AlertsCopy()
+
+    def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
+        """Store the book and, in the same step, the tasks that follow from it; return how many had
+        no room. Return None, and store nothing, if `replaces` is no longer its version. A full
+        engine takes it: the book does not grow beyond some hundred KB."""
+        keys = self._keys("alerts", "tasks", "tasks_due", "tasks_of_streams", "counts")
+        encoded = encode_tasks(tasks, OF_STAGE)
+        dropped = self._run(scripts.PUT_ALERTS, keys, replaces, text, encoded, OUTBOX_MAX_BYTES)
+        return None if dropped is None else int(dropped)
 
     def outbox(self) -> OutboxState:
         """Return how many tasks there are."""
@@ -628,10 +662,18 @@ class RedisStore:
     def _time(self) -> str:
         return f"={self._clock()}" if self._clock else f"+{self._ahead()}"
 
-    def _run(self, script: Script, keys: Sequence[str], *args: str | float) -> Any:  # noqa: ANN401 - as the script says
-        """Run the script by its digest, or by its text on an engine that does not know it yet."""
+    def _run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        *args: str | float,
+        interval_ms: float | None = None,
+    ) -> Any:  # noqa: ANN401 - as the script says
+        """Run the script by its digest, or by its text on an engine that does not know it yet.
+        `interval_ms` is that of its rate limit, if it is not the commands'."""
         digest = script.digest  # a file that is missing must not look like an engine that is away
-        arguments = (len(keys), *keys, self._time(), *self._of_preludes(script), *args)
+        preludes = self._of_preludes(script, interval_ms or self._interval)
+        arguments = (len(keys), *keys, self._time(), *preludes, *args)
         repeatable = script.repeatable
         try:
             return self._asked([("EVALSHA", digest, *arguments)], repeatable=repeatable)[0]
@@ -640,10 +682,10 @@ class RedisStore:
                 raise
         return self._asked([("EVAL", script.text, *arguments)], repeatable=repeatable)[0]
 
-    def _of_preludes(self, script: Script) -> tuple[str | float, ...]:
+    def _of_preludes(self, script: Script, interval_ms: float) -> tuple[str | float, ...]:
         """Return the arguments of the script's preludes, which come before its own."""
         if script.uses_rate_limit:
-            return (furthest_slot_ms(self._interval),)
+            return (furthest_slot_ms(interval_ms),)
         if script.watches_clock:
             return (GAP_MS, SEEN_EVERY_MS, STEP_MS, self._store_id)
         return ()

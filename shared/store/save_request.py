@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -151,6 +151,11 @@ def _task(task: NewTask, stream: object) -> dict[str, object]:
     row = {"kind": task.kind.value, "stream": stream, "body": task.body, "attempts": 0}
     known = {"id": task.id, "of_file": task.of_file}
     return {**known, "row": {**row, "version": 1, "why": "", "size": task.size_bytes}}
+
+
+def encode_tasks(tasks: Sequence[NewTask], key: StreamKey) -> str:
+    """Return tasks of a stream as JSON, in the form that the scripts read."""
+    return json.dumps([_task(task, name_of(key)) for task in tasks], separators=(",", ":"))
 
 
 class _TaskRow(Struct, frozen=True):

@@ -97,6 +97,8 @@ REDRIVE = Script("redrive", CLOCK, repeatable=False)
 """Repeated, it would call the letter that it has opened unknown."""
 DROP_DEAD_LETTERS = Script("drop_dead_letters", ALWAYS)
 OUTBOX = Script("outbox", CLOCK)
+PUT_ALERTS = Script("put_alerts", ALWAYS, repeatable=False)
+"""Repeated, it would take its own version for that of another run, whose tasks are stored."""
 ALL = (
     *(
         LOAD,
@@ -112,5 +114,5 @@ ALL = (
     ),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
     *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST),
-    *(TAKE_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX),
+    *(TAKE_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX, PUT_ALERTS),
 )

@@ -19,7 +19,7 @@ from msgspec.structs import astuple, replace
 
 from shared import retry
 from shared.ledger import LEDGER_MAX_ENTRIES, Edge
-from shared.outbox import OutboxState, Redriven, Settlement, Task
+from shared.outbox import NewTask, OutboxState, Redriven, Settlement, Task
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import wrong_since
@@ -43,11 +43,13 @@ from shared.store.contract import (
     DAY_MS,
     HISTORY_MAX_ENTRIES,
     MAX_WORKER_LEASE_MS,
+    OF_STAGE,
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
     SIGNED_KEPT_S,
     STEP_MS,
+    AlertsCopy,
     Claimed,
     Conflict,
     Durability,
@@ -208,15 +210,17 @@ class SqliteStore:
         record = _complete(save.if_slot, slot, save.lease_ms)
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
-    @_even_if_full
     def poll_slot(self, wait: int) -> float | None:
-        """Take the polls' next slot; return in how many ms it comes. Take none and return None if
-        it is more than `wait` ms away."""
+        """Take the polls' next slot, as `take_slot` does."""
+        return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
+
+    @_even_if_full
+    def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
+        """Take the next slot of a rate limit; return in how many ms it comes. Take none and return
+        None if it is more than `wait` ms away."""
         with self._writing() as db:
             now = self._clock()
-            slot, taken = command_queue.take_slot(
-                db, POLLS, 1000 / POLL_RATE_PER_S, now=now, wait=wait
-            )
+            slot, taken = command_queue.take_slot(db, name, interval_ms, now=now, wait=wait)
         return max(slot - now, 0.0) if taken else None
 
     @_even_if_full
@@ -547,6 +551,29 @@ class SqliteStore:
         """Return the dead letters, the oldest first, from behind the place `after` on."""
         with self._reading() as db:
             return task_rows.dead_page(db, after, limit)
+
+    def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
+        """Return open tasks of a kind, the last due first: what was tried most often is."""
+        with self._reading() as db:
+            return task_rows.open_of_kind(db, kind, limit)
+
+    def alerts(self) -> AlertsCopy:
+        """Return the book of alerts."""
+        with self._reading() as db:
+            row = db.execute("SELECT version, document FROM alert_book").fetchone()
+        return AlertsCopy(*row) if row else AlertsCopy()
+
+    @_even_if_full
+    def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
+        """Store the book and, in the same step, the tasks that follow from it; return how many had
+        no room. Return None, and store nothing, if `replaces` is no longer its version. A full
+        engine takes it: the book does not grow beyond some hundred KB."""
+        with self._writing() as db:
+            row = db.execute("SELECT version FROM alert_book").fetchone() or (0,)
+            if row[0] != replaces:
+                return None
+            db.execute("REPLACE INTO alert_book VALUES (1,?,?)", (replaces + 1, text))
+            return task_rows.add(db, OF_STAGE, tasks, self._clock())
 
     def outbox(self) -> OutboxState:
         """Return how many tasks there are."""

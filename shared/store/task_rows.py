@@ -154,6 +154,15 @@ def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed
     return [Placed.open(_task(row)) for row in rows]
 
 
+def open_of_kind(db: sqlite3.Connection, kind: str, limit: int) -> Sequence[Task]:
+    """Return open tasks of a kind, the last due first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM task WHERE kind=? ORDER BY due_at DESC, id DESC LIMIT ?",  # noqa: S608 - as above
+        (kind, limit),
+    ).fetchall()
+    return list(map(_task, rows))
+
+
 def _four(place: str) -> tuple[str, ...]:
     parts = place.split("\0", 2)
     if len(parts) < 3:  # noqa: PLR2004 - domain, app, and the rest

@@ -42,6 +42,7 @@ seen from outside."""
 
 
 _READS = (
+    *("alerts", "open_of_kind"),
     *("load", "accounts", "age_ms", "ages", "continuity", "dead_letters", "edges", "file", "files"),
     *("get_policy", "get_text", "history", "listed", "misplaced_after", "named", "next_due", "now"),
     *("open_tasks", "outbox", "phases", "queue", "rate_limit_use", "state", "tokens", "watched"),

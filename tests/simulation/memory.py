@@ -45,11 +45,13 @@ from shared.store.contract import (
     COMMANDS,
     HISTORY_MAX_ENTRIES,
     MAX_WORKER_LEASE_MS,
+    OF_STAGE,
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
     SIGNED_KEPT_S,
     STEP_MS,
+    AlertsCopy,
     Claimed,
     Conflict,
     Durability,
@@ -136,6 +138,7 @@ class Shared:
     runners: dict[tuple[str, str], int] = field(default_factory=dict)
     timestamps: dict[str, int] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    alerts: AlertsCopy = field(default_factory=AlertsCopy)
     counters: dict[str, int] = field(default_factory=dict)
     crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
@@ -322,7 +325,7 @@ class MemoryStore:
         self, name: str, interval: float, *, now: int, wait: float
     ) -> tuple[float, bool]:
         """GCRA with a burst of one."""
-        rate_limit = self.shared.lanes[name]
+        rate_limit = self.shared.lanes.setdefault(name, Lane())
         rate_limit.free_at = min(rate_limit.free_at, now + furthest_slot_ms(interval))
         slot = max(float(now), rate_limit.free_at)
         if slot - now > wait:
@@ -336,9 +339,12 @@ class MemoryStore:
         return slot, True
 
     def poll_slot(self, wait: int) -> float | None:
+        return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
+
+    def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
         with self.shared.lock:
             now = self._clock()
-            slot, taken = self._take_slot(POLLS, 1000 / POLL_RATE_PER_S, now=now, wait=wait)
+            slot, taken = self._take_slot(name, interval_ms, now=now, wait=wait)
             return max(slot - now, 0.0) if taken else None
 
     def pause_slots(self, ms: int) -> None:
@@ -639,6 +645,20 @@ class MemoryStore:
     def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
         found = sorted((Placed.dead(task) for task in self.shared.dead.values()), key=_place)
         return [one for one in found if one.place > after][:limit]
+
+    def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
+        found = [task for task in self.shared.tasks.values() if task.kind == kind]
+        return sorted(found, key=lambda task: (task.due_at, task.id), reverse=True)[:limit]
+
+    def alerts(self) -> AlertsCopy:
+        return self.shared.alerts
+
+    def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
+        with self.shared.lock:
+            if self.shared.alerts.version != replaces:
+                return None
+            self.shared.alerts = AlertsCopy(replaces + 1, text)
+            return self._add_tasks(OF_STAGE, tasks, self._clock())
 
     def outbox(self) -> OutboxState:
         tasks, dead, now = self.shared.tasks, self.shared.dead, self._clock()
