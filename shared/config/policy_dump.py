@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from shared.protocol.durations import written
-from shared.protocol.policy import Domain, ForwardTo, Match, Mode, Policy, Rule
+from shared.protocol.policy import (
+    AlertSeverity,
+    Domain,
+    ForwardTo,
+    Match,
+    Mode,
+    NotifyRule,
+    Policy,
+    Rule,
+)
 
 Table = dict[str, Any]
 _RULE = Rule()
@@ -15,12 +24,16 @@ def policy_document(policy: Policy) -> Table:
     """Return a document that `load_policy` reads back as the same policy."""
     mode: Table = {"mode": policy.mode.value} if policy.mode is not Mode.ACT else {}
     targets = _forward_to(policy.forward_to)
-    document = {
+    document: Table = {
         **mode,
         "domain": [_domain(domain) for domain in policy.domains],
         "rule": [_rule(rule) for rule in policy.rules],
     }
-    return {**document, "forward_to": targets} if targets else document
+    if targets:
+        document["forward_to"] = targets
+    if policy.notify:
+        document["notify"] = [_notify(rule) for rule in policy.notify]
+    return document
 
 
 def _domain(domain: Domain) -> Table:
@@ -46,6 +59,23 @@ def _rule(rule: Rule) -> Table:
 def _aims(rule: Rule) -> Table:
     target = {} if rule.coverage_target is None else {"coverage_target": rule.coverage_target}
     return target if rule.max_gap is None else {**target, "max_gap": written(rule.max_gap)}
+
+
+def _notify(rule: NotifyRule) -> Table:
+    match = _match(rule.match)
+    if rule.condition != "*":
+        match["condition"] = rule.condition
+    table: Table = {"match": match} if match else {}
+    table["sink"] = rule.sink
+    if rule.severity is not AlertSeverity.WARNING:
+        table["severity"] = rule.severity.value
+    if rule.after:
+        table["after"] = written(rule.after)
+    if rule.repeat is not None:
+        table["repeat"] = written(rule.repeat)
+    if rule.quiet_hours is not None:
+        table["quiet_hours"] = str(rule.quiet_hours)
+    return table if rule.language == "en" else {**table, "language": rule.language}
 
 
 def _match(match: Match) -> Table:

@@ -18,18 +18,23 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from shared.config.robots import robot_name
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
 from shared.protocol.durations import duration, stored_duration
 from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (
+    AlertSeverity,
+    ConditionCode,
     Domain,
     ForwardTo,
     Match,
     Mode,
+    NotifyRule,
     OnInterruption,
     OnPublish,
     Policy,
+    QuietHours,
     Rule,
 )
 
@@ -42,6 +47,9 @@ _MAX_PERCENT: Final = 100
 _MAX_STREAMS: Final = 9_999_999
 """As in LIVE_RECORD_MAX_CONCURRENT. A store counts no further than 2^63."""
 
+_TIME: Final = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])"
+_QUIET: Final = re.compile(rf"{_TIME}-{_TIME} ?([+-]){_TIME}")
+_LEAST_REPEAT_MS: Final = 300_000
 _LINE: Final = re.compile(r"line (\d+)")
 _Found = tuple[tuple[str | int, ...], Fault]
 """Where in the file, and what is wrong there."""
@@ -64,6 +72,7 @@ def load_policy(
         rules=tuple(_rule(inner, span) for inner in table.tables("rule")),
         mode=table.take("mode", _one_of(Mode), Mode.ACT),
         forward_to=_forward_to(table.table("forward_to"), ours),
+        notify=tuple(_notify(inner) for inner in table.tables("notify")),
     )
     table.end()
     found = [*table.faults, *_compared(policy, table.faults)]
@@ -79,6 +88,8 @@ def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
         yield from _domain_faults(policy)
     if not wrong & {"domain", "match"}:
         yield from _rule_faults(policy)
+    if "notify" not in wrong:
+        yield from _notify_faults(policy)
 
 
 def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
@@ -230,6 +241,57 @@ def _rule(table: _Table, span: Callable[[object], int]) -> Rule:
     return rule
 
 
+def _notify(table: _Table) -> NotifyRule:
+    match = table.table("match")
+    rule = NotifyRule(
+        sink=table.need("sink", robot_name, ""),
+        match=Match(*(match.take(name, _glob, "*") for name in ("domain", "app", "stream"))),
+        condition=match.take("condition", _condition, "*"),
+        severity=table.take("severity", _one_of(AlertSeverity), AlertSeverity.WARNING),
+        after=table.take("after", duration, 0),
+        repeat=table.take("repeat", _repeat, None),
+        quiet_hours=table.take("quiet_hours", _quiet_hours, None),
+        language=table.take("language", _language, "en"),
+    )
+    match.end()
+    table.end()
+    return rule
+
+
+def _condition(value: object) -> str:
+    known = [code.value for code in ConditionCode]
+    if not isinstance(value, str) or not any(fnmatchcase(code, value) for code in known):
+        raise ValueError(f"is no condition: write one of {', '.join(known)}, or a pattern")
+    return value
+
+
+def _repeat(value: object) -> int:
+    repeat = duration(value)
+    if repeat < _LEAST_REPEAT_MS:
+        raise ValueError("write 5m or more: a robot that is sent too much is muted")
+    return repeat
+
+
+def _quiet_hours(value: object) -> QuietHours:
+    found = _QUIET.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('write hours and the time zone, like "23:00-07:00 +08:00"')
+    first, end, sign, ahead = found[1], found[2], found[3], found[4]
+    offset_min = _minutes(ahead) * (-1 if sign == "-" else 1)
+    return QuietHours(_minutes(first), _minutes(end), offset_min)
+
+
+def _minutes(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _language(value: object) -> str:
+    if value not in ("en", "zh"):
+        raise ValueError("it is en or zh")
+    return str(value)
+
+
 def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise ValueError("has to be a table")  # noqa: TRY004 - faults are ValueErrors here
@@ -316,6 +378,20 @@ def _domain_faults(policy: Policy) -> Iterator[_Found]:
                 detail = f"{name} is in the file twice"
                 yield ("domain", number), Fault(f"policy: domain #{number}", detail)
             seen.add(name)
+
+
+def _notify_faults(policy: Policy) -> Iterator[_Found]:
+    """Yield rules that are in the file twice, and robots that are spoken to in two languages."""
+    languages: dict[str, str] = {}
+    names: set[str] = set()
+    for number, rule in enumerate(policy.notify, 1):
+        where = f"policy: notify #{number}"
+        if rule.name in names:
+            yield ("notify", number), Fault(where, "is in the file twice")
+        names.add(rule.name)
+        if languages.setdefault(rule.sink, rule.language) != rule.language:
+            detail = f"{rule.sink} has another language before: use one for each robot"
+            yield ("notify", number, "language"), Fault(f"{where} language", detail)
 
 
 def _rule_faults(policy: Policy) -> Iterator[_Found]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from shared.config import values
 from shared.config.path_tokens import path_tokens_of
+from shared.config.robots import Robot, robots
 from shared.config.strength import weaknesses
 from shared.config.suggestions import did_you_mean
 from shared.config.tokens import Tokens, digest_of, read_tokens
@@ -53,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     relay_url: str
     forward_hosts: tuple[str, ...]
     heartbeat_url: str
+    robots: tuple[Robot, ...]
     files_url: str
     bucket: str
     oss_endpoint: str
@@ -112,6 +114,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Return the secrets that no log may show, wherever they occur."""
         own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
         own = (*own, *values.secrets_of_url(self.heartbeat_url))
+        own = (*own, *(secret for robot in self.robots for secret in robot.secrets))
         keys = (*self.stream_keys, *self.record_keys, *self.all_path_tokens, *own)
         return tuple(key for key in keys if key)
 
@@ -185,6 +188,7 @@ def _settings(read: _EnvironmentReader) -> Settings:
         relay_url=read.take("RELAY_URL", values.url),
         forward_hosts=read.take("FORWARD_HOSTS", values.hosts),
         heartbeat_url=read.take("HEARTBEAT_URL", values.url),
+        robots=read.take("ROBOTS", robots),
         files_url=read.take("FILES_URL", values.url),
         bucket=read.take("BUCKET", values.bucket),
         oss_endpoint=oss_endpoint,
@@ -244,6 +248,8 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
         "RELAY_URL": settings.relay_url.partition("://")[0],
         "HEARTBEAT_URL": settings.heartbeat_url.partition("://")[0],
     }
+    if any(robot.url.startswith("http:") for robot in settings.robots):
+        protocols["ROBOTS"] = "http"
     for name in (name for name, protocol in protocols.items() if protocol.lower() == "http"):
         yield _fault(name, f"http is for the stage {DEV} in the emulator alone: use https")
     for name, detail in weaknesses(_secrets(settings), settings.api_tokens):

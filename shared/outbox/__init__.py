@@ -7,6 +7,7 @@ nor the store.
 from __future__ import annotations
 
 from shared.outbox.backoff import BACKOFF, LONGEST_WAIT_MS, Backoff, backoff_of
+from shared.outbox.message import MessageBody, SinkState, message_task
 from shared.outbox.settlement import Done, Failed, Next, Outcome, Settlement, settlement
 from shared.outbox.task import (
     DEAD_MAX_BYTES,
@@ -29,16 +30,19 @@ __all__ = [
     "Backoff",
     "Done",
     "Failed",
+    "MessageBody",
     "NewTask",
     "Next",
     "OutboxState",
     "Outcome",
     "Redriven",
     "Settlement",
+    "SinkState",
     "Task",
     "TaskKind",
     "VerifyFile",
     "backoff_of",
+    "message_task",
     "settlement",
     "verify_file",
 ]

@@ -40,6 +40,8 @@ class Backoff(Struct, frozen=True):
 BACKOFF: Final[Mapping[TaskKind, Backoff]] = {
     # An object is there when Live reports it, or minutes later; a day covers OSS being away.
     TaskKind.VERIFY_FILE: Backoff(20_000, first_ms=5_000, most_ms=3_600_000, attempts=30),
+    # A message that is two hours old helps nobody; a robot may be muted for ten minutes.
+    TaskKind.MESSAGE: Backoff(12_000, first_ms=5_000, most_ms=300_000, attempts=30),
 }
 LONGEST_WAIT_MS = max(max(each.most_ms, each.lease_ms) for each in BACKOFF.values())
 """How far ahead (ms) a task is due at most. One further ahead was stored before the store's clock

@@ -20,6 +20,7 @@ ROW_BYTES = 400
 
 class TaskKind(str, Enum):
     VERIFY_FILE = "verify_file"
+    MESSAGE = "message"
 
 
 class NewTask(Struct, frozen=True):

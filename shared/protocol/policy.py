@@ -113,6 +113,81 @@ class ForwardTo(Struct, frozen=True):
         return {"stream": self.stream, "record": self.record, "on_demand": self.on_demand}[kind]
 
 
+class AlertSeverity(str, Enum):
+    """How much a condition matters. `CRITICAL`: a recording is being lost, or may be."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    def is_at_least(self, least: AlertSeverity) -> bool:
+        order = list(AlertSeverity)
+        return order.index(self) >= order.index(least)
+
+
+class ConditionCode(str, Enum):
+    """What may be wrong over time; the catalogue has its words under `conditions`."""
+
+    NOT_RECORDED = "not_recorded"
+    UNCONFIRMED = "unconfirmed"
+    FILE_UNVERIFIED = "file_unverified"
+    UNMANAGED = "unmanaged"
+    QUEUE_LATE = "queue_late"
+    CALLBACKS_SILENT = "callbacks_silent"
+    TIMER_SILENT = "timer_silent"
+    STORE_FULL = "store_full"
+    STORE_NEARLY_FULL = "store_nearly_full"
+    STORE_EMPTIED = "store_emptied"
+    TASKS_LATE = "tasks_late"
+    TASKS_DEAD = "tasks_dead"
+    TASKS_DROPPED = "tasks_dropped"
+
+
+class QuietHours(Struct, frozen=True):
+    """Minutes of the day, from `first` until before `end`, by a clock `offset_min` ahead of UTC.
+    They may pass midnight."""
+
+    first: int
+    end: int
+    offset_min: int
+
+    def covers(self, now_ms: int) -> bool:
+        minute = (now_ms // 60_000 + self.offset_min) % (24 * 60)
+        if self.first <= self.end:
+            return self.first <= minute < self.end
+        return minute >= self.first or minute < self.end
+
+    def __str__(self) -> str:
+        """Return the text that a policy file has."""
+        first, end = (f"{at // 60:02d}:{at % 60:02d}" for at in (self.first, self.end))
+        ahead = abs(self.offset_min)
+        sign = "-" if self.offset_min < 0 else "+"
+        return f"{first}-{end} {sign}{ahead // 60:02d}:{ahead % 60:02d}"
+
+
+class NotifyRule(Struct, frozen=True):
+    """Who is told of what. `sink` is the name of a robot, whose address only the environment has.
+
+    It tells of conditions that match, matter at least as much as `severity`, and have lasted for
+    `after` ms since they were raised, again each `repeat` ms while nobody acknowledges them. In
+    quiet hours it tells of critical ones alone."""
+
+    sink: str
+    match: Match = field(default_factory=Match)
+    condition: str = "*"
+    severity: AlertSeverity = AlertSeverity.WARNING
+    after: int = 0
+    repeat: int | None = None
+    quiet_hours: QuietHours | None = None
+    language: str = "en"
+
+    @property
+    def name(self) -> str:
+        """Return a name that is stable over releases: what was told is noted under it."""
+        parts = (self.sink, self.condition, self.match, self.severity.value, self.after)
+        return " ".join(map(str, parts))
+
+
 _NO_RULE = Rule()
 
 
@@ -121,6 +196,7 @@ class Policy(Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     mode: Mode = Mode.ACT
     forward_to: ForwardTo = field(default_factory=ForwardTo)
+    notify: tuple[NotifyRule, ...] = ()
 
     def rule(self, key: StreamKey) -> Rule:
         return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)

@@ -1,0 +1,53 @@
+"""What is wrong with a stage over time, and whom to tell of it.
+
+The function notify evaluates it and the API shows it. It is pure: it knows neither the clock, the
+store nor a robot.
+"""
+
+from __future__ import annotations
+
+from shared.alerts.book import (
+    MAX_ALERT_ENTRIES,
+    Alert,
+    AlertBook,
+    CallbackWatch,
+    acknowledged,
+    book_from_text,
+    book_to_text,
+    observed,
+)
+from shared.alerts.condition import ONLY_ON_REQUEST, SEVERITIES, Condition
+from shared.alerts.conditions import (
+    WRONG_AHEAD_MS,
+    Room,
+    StageFacts,
+    conditions,
+    conditions_of_stage,
+    unmanaged,
+    unverified,
+)
+from shared.alerts.messages import SPACING_MS, Message, messages
+
+__all__ = [
+    "MAX_ALERT_ENTRIES",
+    "ONLY_ON_REQUEST",
+    "SEVERITIES",
+    "SPACING_MS",
+    "WRONG_AHEAD_MS",
+    "Alert",
+    "AlertBook",
+    "CallbackWatch",
+    "Condition",
+    "Message",
+    "Room",
+    "StageFacts",
+    "acknowledged",
+    "book_from_text",
+    "book_to_text",
+    "conditions",
+    "conditions_of_stage",
+    "messages",
+    "observed",
+    "unmanaged",
+    "unverified",
+]

@@ -1,0 +1,71 @@
+"""A condition: what is wrong, with which stream or part of the stage, since when, and why."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from shared.protocol.policy import AlertSeverity, ConditionCode
+from shared.protocol.reason import HistoryEntry
+from shared.protocol.stream import StreamKey
+
+ID_CHARS = 8
+
+
+SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
+    ConditionCode.NOT_RECORDED: AlertSeverity.CRITICAL,
+    ConditionCode.UNCONFIRMED: AlertSeverity.WARNING,
+    ConditionCode.FILE_UNVERIFIED: AlertSeverity.WARNING,
+    ConditionCode.UNMANAGED: AlertSeverity.INFO,
+    ConditionCode.QUEUE_LATE: AlertSeverity.WARNING,
+    ConditionCode.CALLBACKS_SILENT: AlertSeverity.WARNING,
+    ConditionCode.TIMER_SILENT: AlertSeverity.CRITICAL,
+    ConditionCode.STORE_FULL: AlertSeverity.CRITICAL,
+    ConditionCode.STORE_NEARLY_FULL: AlertSeverity.WARNING,
+    ConditionCode.STORE_EMPTIED: AlertSeverity.CRITICAL,
+    ConditionCode.TASKS_LATE: AlertSeverity.WARNING,
+    ConditionCode.TASKS_DEAD: AlertSeverity.WARNING,
+    ConditionCode.TASKS_DROPPED: AlertSeverity.WARNING,
+}
+ONLY_ON_REQUEST: Final = frozenset({ConditionCode.UNMANAGED})
+"""Conditions that are looked at only if a rule of the policy names them."""
+
+
+class Condition(Struct, frozen=True, omit_defaults=True):
+    """`subject` is a stream, an application or a part of the stage in words; `stream` is the stream
+    (or "" for each of an application), None for the stage. `cause` is the sentence of `why`,
+    `about` fills the condition's own."""
+
+    code: str
+    severity: AlertSeverity
+    since: int
+    subject: str = ""
+    stream: StreamKey | None = None
+    cause: HistoryEntry | None = None
+    about: Mapping[str, str | int] = {}
+
+    @property
+    def id(self) -> str:
+        """Return an id that is the same each time the condition holds again."""
+        named = f"{self.code}\0{self.subject}"
+        return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:ID_CHARS]
+
+
+def of_stream(
+    code: ConditionCode,
+    key: StreamKey,
+    since: int,
+    cause: HistoryEntry | None = None,
+    about: Mapping[str, str | int] | None = None,
+) -> Condition:
+    subject = str(key).rstrip("/")  # of an application it has no stream
+    return Condition(code.value, SEVERITIES[code], since, subject, key, cause, about or {})
+
+
+def of_stage(
+    code: ConditionCode, since: int, about: Mapping[str, str | int] | None = None, subject: str = ""
+) -> Condition:
+    return Condition(code.value, SEVERITIES[code], since, subject, about=about or {})

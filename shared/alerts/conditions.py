@@ -1,0 +1,184 @@
+"""What is wrong now: of a record, of a task, of the stage. Nothing else decides it.
+
+To add a condition: give it a code and a severity in condition.py and its words in the catalogue,
+and yield it here; docs/notify.md lists it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from shared.alerts.condition import Condition, of_stage, of_stream
+from shared.protocol.continuity import UNBROKEN, Continuity
+from shared.protocol.derived.explain import cause_of_delay, explain
+from shared.protocol.derived.phase import Phase, phase
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
+from shared.protocol.durations import written
+from shared.protocol.events import StreamSettings
+from shared.protocol.policy import ConditionCode
+from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.state.recording import StreamRecord
+from shared.protocol.stream import StreamKey
+
+UNCONFIRMED_MS = 60_000
+"""ms after which an accepted start counts as unconfirmed, where Live's reports are known to come.
+"""
+UNVERIFIED_MS = 600_000
+"""ms after which a file that was reported has to be verified."""
+QUEUE_LATE_MS = 30_000
+CALLBACKS_SILENT_MS = 120_000
+"""ms without a callback after an online list has shown a stream that no callback had reported."""
+TIMER_SILENT_MS = 150_000
+"""ms without a run of a timer that comes once a minute: one that was left out is none yet."""
+TASKS_LATE_MS = 300_000
+NEARLY_FULL_PERCENT: Final = 80
+LEAST_ROOM_BYTES = 100_000
+"""With less than that an engine counts as full."""
+DAY_MS = 86_400_000
+WRONG_AHEAD_MS = UNPROVED_MS - UNCONFIRMED_MS
+"""How far ahead of now the index of what is wrong has a start that is unconfirmed by now."""
+
+
+def conditions(
+    record: StreamRecord,
+    settings: StreamSettings,
+    now: int,
+    continuity: Continuity = UNBROKEN,
+) -> Iterator[Condition]:
+    """Yield what is wrong with a stream. A stage that only observes records nothing, which is wrong
+    with no stream."""
+    if settings.observe:
+        return
+    since, confirmation = wrong_since(record), record.confirmation
+    if since is not None and now - since >= REPORTED_AFTER_MS:
+        cause = cause_of_delay(record, now, settings, continuity)
+        yield of_stream(ConditionCode.NOT_RECORDED, record.key, since, cause)
+        return
+    is_awaited = record.awaits_proof and settings.status_known
+    if confirmation and is_awaited and now - confirmation.at >= UNCONFIRMED_MS:
+        cause = explain(record, now, settings, continuity)
+        yield of_stream(ConditionCode.UNCONFIRMED, record.key, confirmation.at, cause)
+
+
+def unmanaged(record: StreamRecord) -> Iterator[Condition]:
+    """Yield that the record's application is recorded though nobody asked live-record to."""
+    if phase(record) is Phase.UNMANAGED and record.last_report is not None:
+        application = StreamKey(record.key.domain, record.key.app, "")
+        cause = HistoryEntry(Reason.UNMANAGED)
+        yield of_stream(ConditionCode.UNMANAGED, application, record.last_report.at, cause)
+
+
+def unverified(
+    key: StreamKey, uri: str, reported_at: int, now: int, why: str
+) -> Iterator[Condition]:
+    """Yield that the file of a task to verify it has waited too long."""
+    if now - reported_at >= UNVERIFIED_MS:
+        about = {"uri": uri, "why": why or "-"}
+        yield of_stream(ConditionCode.FILE_UNVERIFIED, key, reported_at, about=about)
+
+
+class Room(Struct, frozen=True):
+    """How full the store's engine is; `limit` is None where it has none or does not say so."""
+
+    used: int
+    limit: int | None
+
+
+class StageFacts(Struct, frozen=True):
+    """What is known of the stage at `now`. `timers`: for each function with a timer, how many ms
+    ago it last ran. `unreported_since`: when an online list first showed a stream after the last
+    callback. Times are in ms, None for what never happened."""
+
+    now: int
+    queue_oldest_ms: int
+    timers: Mapping[str, int | None]
+    unreported_since: int | None
+    room: Room | None
+    emptied_at: int | None
+    tasks_open: int
+    tasks_oldest_ms: int
+    tasks_dead: int
+    dead_since: int | None
+    tasks_dropped: int
+    dropped_ms_ago: int | None
+
+
+Check = Callable[[StageFacts], Iterator[Condition]]
+
+
+def queue_moves(facts: StageFacts) -> Iterator[Condition]:
+    oldest_ms = facts.queue_oldest_ms
+    if oldest_ms > QUEUE_LATE_MS:
+        yield of_stage(
+            ConditionCode.QUEUE_LATE, facts.now - oldest_ms, {"oldest": written(oldest_ms)}
+        )
+
+
+def callbacks_arrive(facts: StageFacts) -> Iterator[Condition]:
+    since = facts.unreported_since
+    if since is not None and facts.now - since >= CALLBACKS_SILENT_MS:
+        yield of_stage(ConditionCode.CALLBACKS_SILENT, since, {"ago": written(facts.now - since)})
+
+
+def timers_run(facts: StageFacts) -> Iterator[Condition]:
+    """Yield each timer that is silent. One that never ran counts once something is late."""
+    for function, age_ms in facts.timers.items():
+        silent_ms = facts.queue_oldest_ms if age_ms is None else age_ms
+        if silent_ms > TIMER_SILENT_MS:
+            about: dict[str, str | int] = {"function": function, "ago": written(silent_ms)}
+            yield of_stage(
+                ConditionCode.TIMER_SILENT, facts.now - silent_ms, about, subject=function
+            )
+
+
+def store_has_room(facts: StageFacts) -> Iterator[Condition]:
+    room = facts.room
+    if room is None or not room.limit:
+        return
+    about = {"percent": round(100 * room.used / room.limit)}
+    if room.limit - room.used < LEAST_ROOM_BYTES:
+        yield of_stage(ConditionCode.STORE_FULL, facts.now, about)
+    elif 100 * room.used / room.limit > NEARLY_FULL_PERCENT:
+        yield of_stage(ConditionCode.STORE_NEARLY_FULL, facts.now, about)
+
+
+def store_is_ours(facts: StageFacts) -> Iterator[Condition]:
+    if facts.emptied_at is not None:
+        yield of_stage(ConditionCode.STORE_EMPTIED, facts.emptied_at)
+
+
+def tasks_are_done(facts: StageFacts) -> Iterator[Condition]:
+    if facts.tasks_oldest_ms > TASKS_LATE_MS:
+        since = facts.now - facts.tasks_oldest_ms
+        about: dict[str, str | int] = {
+            "count": facts.tasks_open,
+            "oldest": written(facts.tasks_oldest_ms),
+        }
+        yield of_stage(ConditionCode.TASKS_LATE, since, about)
+    if facts.tasks_dead:
+        since = facts.now if facts.dead_since is None else facts.dead_since
+        yield of_stage(ConditionCode.TASKS_DEAD, since, {"count": facts.tasks_dead})
+    ago_ms = facts.dropped_ms_ago
+    if ago_ms is not None and ago_ms < DAY_MS:
+        yield of_stage(
+            ConditionCode.TASKS_DROPPED, facts.now - ago_ms, {"count": facts.tasks_dropped}
+        )
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    queue_moves,
+    callbacks_arrive,
+    timers_run,
+    store_has_room,
+    store_is_ours,
+    tasks_are_done,
+)
+"""Of the stage. Those of schedules and of receivers belong here, too."""
+
+
+def conditions_of_stage(facts: StageFacts) -> Iterator[Condition]:
+    for check in CHECKS:
+        yield from check(facts)

@@ -1,0 +1,81 @@
+"""The robots of group chats that are told of alerts: their addresses and secrets, by name.
+
+Settings read them from LIVE_RECORD_ROBOTS. The policy names a robot; nothing else has its address.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+class RobotKind(str, Enum):
+    DINGTALK = "dingtalk"
+    FEISHU = "feishu"
+    WECOM = "wecom"
+
+
+_PATHS: Final = (
+    ("/robot/send", RobotKind.DINGTALK),
+    ("/open-apis/bot/v2/hook/", RobotKind.FEISHU),
+    ("/cgi-bin/webhook/send", RobotKind.WECOM),
+)
+
+
+class Robot(Struct, frozen=True):
+    """`url` is its webhook: who knows it may write there. `secret` signs, "" for none."""
+
+    name: str
+    kind: RobotKind
+    url: str
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        """Return a text without secrets."""
+        return f"Robot({self.name!r}, …)"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no log may show: the secret, and what only the address has."""
+        parts = urlsplit(self.url)
+        last = parts.path.rpartition("/")[2] if self.kind is RobotKind.FEISHU else ""
+        found = (self.secret, parts.query.partition("=")[2], last)
+        return tuple(one for one in found if one)
+
+
+def robot_name(text: object) -> str:
+    """Return the name of a robot. Raise ValueError for what is none."""
+    if not isinstance(text, str) or not _NAME.fullmatch(text):
+        raise ValueError("write the name of a robot in LIVE_RECORD_ROBOTS, like ops")
+    return text
+
+
+def robots(text: str) -> tuple[Robot, ...]:
+    """Return the robots of `NAME=ADDRESS` or `NAME=ADDRESS#SECRET`, separated by spaces. Raise
+    ValueError; no part of an address is repeated."""
+    found = tuple(_robot(part) for part in text.split())
+    names = [robot.name for robot in found]
+    if len(set(names)) < len(names):
+        raise ValueError("give each robot a name of its own")
+    return found
+
+
+def _robot(part: str) -> Robot:
+    name, _, address = part.partition("=")
+    url, _, secret = address.partition("#")
+    if not _NAME.fullmatch(name):
+        raise ValueError("write NAME=ADDRESS for each robot, the name like ops or night-shift")
+    parts = urlsplit(url)
+    kind = next((kind for path, kind in _PATHS if parts.path.startswith(path)), None)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or kind is None:
+        raise ValueError(
+            f"the address of {name} is that of no robot: copy the webhook of a DingTalk, Feishu or"
+            " WeCom robot, and write # and its secret behind it, if it signs"
+        )
+    return Robot(name, kind, url, secret)

@@ -1,0 +1,56 @@
+"""The task to send one message to one robot."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from msgspec import Struct
+
+from shared.outbox.task import NewTask, TaskKind
+
+ID_CHARS = 24
+
+
+class MessageBody(Struct, frozen=True):
+    """The body of the task. It names the robot, and has no part of its address."""
+
+    sink: str
+    text: str
+    is_test: bool = False
+
+
+def message_task(body: MessageBody, number: int) -> NewTask:
+    """Return the task. `number` tells messages apart that are alike: the version of the book that
+    they follow from."""
+    text = msgspec.json.encode(body).decode()
+    named = f"{TaskKind.MESSAGE.value}\0{number}\0{text}"
+    task_id = hashlib.sha256(named.encode()).hexdigest()[:ID_CHARS]
+    return NewTask(task_id, TaskKind.MESSAGE, text)
+
+
+class SinkState(Struct, frozen=True):
+    """What a robot answered last, and until when it is left alone, since there were too many
+    messages. Times are by the store's clock, 0 for never."""
+
+    at: int = 0
+    is_taken: bool = False
+    answer: str = ""
+    paused_until: int = 0
+
+    @classmethod
+    def of(cls, text: str | None) -> SinkState:
+        """Return the state of a text that the store keeps; that of a new robot if it cannot be
+        read."""
+        try:
+            return msgspec.json.decode(text or "", type=SinkState)
+        except msgspec.MsgspecError:
+            return cls()
+
+    def to_text(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+def sink_note(sink: str) -> str:
+    """Return the name under which the store keeps the state of a robot."""
+    return f"robot:{sink}"
