@@ -1,0 +1,125 @@
+"""Sends a message to the robot of a group chat: DingTalk, Feishu or WeCom.
+
+The function notify calls it. It repeats nothing, and counts no messages: both are the caller's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from shared.config.robots import Robot, RobotKind
+from shared.outbound import http
+from shared.outbound.http import Outgoing, Unanswered
+from shared.outbound.relay import with_query
+
+PATIENCE_S = 5.0
+"""s for the whole call."""
+INTERVAL_MS = 3_500
+"""ms between two messages to one robot: 17 a minute, where 20 are allowed."""
+MAX_TEXT_BYTES = 2_000
+"""Bytes of a message; WeCom takes 2,048."""
+ANSWER_CHARS = 200
+
+RATE_CODES: Final[Mapping[RobotKind, frozenset[int]]] = {
+    RobotKind.DINGTALK: frozenset({130101, 660026}),
+    RobotKind.FEISHU: frozenset({11232}),
+    RobotKind.WECOM: frozenset({45009}),
+}
+"""What each answers to too many messages (docs/notify.md)."""
+PENALTY_MS: Final[Mapping[RobotKind, int]] = {
+    RobotKind.DINGTALK: 600_000,
+    RobotKind.FEISHU: 60_000,
+    RobotKind.WECOM: 60_000,
+}
+"""For how long it is left alone then."""
+
+
+class RobotAnswer(Struct, frozen=True):
+    """What a robot answered. `pause_ms`: for how long to leave it alone, since there were too many
+    messages."""
+
+    is_taken: bool
+    text: str
+    pause_ms: int = 0
+
+
+class _AnswerBody(Struct, frozen=True):
+    """DingTalk and WeCom answer with `errcode`, Feishu with `code`; all with status 200."""
+
+    errcode: int | None = None
+    errmsg: str = ""
+    code: int | None = None
+    msg: str = ""
+
+
+def send(robot: Robot, text: str, now_ms: int, *, anywhere: bool = False) -> RobotAnswer:
+    """Send a message and return the robot's answer. It goes to public addresses alone; `anywhere`
+    is for the emulator, whose robots are programs of the same machine."""
+    from shared.outbound.public_address import is_public
+
+    may_reach = (lambda _address: True) if anywhere else is_public
+    try:
+        status, body = http.call(
+            outgoing(robot, text, now_ms), patience=PATIENCE_S, may_reach=may_reach
+        )
+    except Unanswered as error:
+        return RobotAnswer(is_taken=False, text=f"no answer ({error})")
+    return _answer(robot.kind, status, body)
+
+
+def outgoing(robot: Robot, text: str, now_ms: int) -> Outgoing:
+    """Return the request, signed if the robot has a secret."""
+    url, body = robot.url, _body(robot.kind, text)
+    if robot.secret and robot.kind is RobotKind.DINGTALK:
+        stamp = str(now_ms)
+        sign = _hmac(robot.secret, f"{stamp}\n{robot.secret}")
+        url = with_query(url, {"timestamp": stamp, "sign": sign})
+    elif robot.secret and robot.kind is RobotKind.FEISHU:
+        stamp = str(now_ms // 1000)
+        sign = _hmac(f"{stamp}\n{robot.secret}", "")
+        body = {"timestamp": stamp, "sign": sign, **body}
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    return Outgoing("POST", url, headers, msgspec.json.encode(body))
+
+
+def _body(kind: RobotKind, text: str) -> dict[str, object]:
+    if kind is RobotKind.FEISHU:
+        return {"msg_type": "text", "content": {"text": text}}
+    return {"msgtype": "text", "text": {"content": text}}
+
+
+def _hmac(key: str, message: str) -> str:
+    digest = hmac.new(key.encode(), message.encode(), hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()
+
+
+def _answer(kind: RobotKind, status: int, body: bytes) -> RobotAnswer:
+    try:
+        answered = msgspec.json.decode(body, type=_AnswerBody)
+    except (msgspec.MsgspecError, ValueError):
+        answered = _AnswerBody()
+    code = answered.code if kind is RobotKind.FEISHU else answered.errcode
+    words = answered.msg if kind is RobotKind.FEISHU else answered.errmsg
+    if code is None or not http.is_taken(status):
+        return RobotAnswer(is_taken=False, text=f"status {status}, no code")
+    text = f"{code} {words}"[:ANSWER_CHARS]
+    is_too_fast = code in RATE_CODES[kind]
+    return RobotAnswer(code == 0, text, PENALTY_MS[kind] if is_too_fast else 0)
+
+
+def cut(text: str) -> str:
+    """Return as much of a text as every robot takes."""
+    encoded = text.encode()
+    if len(encoded) <= MAX_TEXT_BYTES:
+        return text
+    return encoded[: MAX_TEXT_BYTES - 3].decode(errors="ignore") + "…"
+
+
+__all__ = ["INTERVAL_MS", "RobotAnswer", "cut", "outgoing", "send"]
