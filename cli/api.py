@@ -130,6 +130,21 @@ class Api:
         path = f"/v1/deliveries/{quote(delivery, safe='')}/redrive"
         return _require_fields(self._url, self._call("POST", path, body={}), "id", "state")
 
+    def alerts(self, state: str) -> Json:
+        """Return what is wrong over time, or what ended within a day, and each robot's answer."""
+        return _require_fields(
+            self._url, self._call("GET", "/v1/alerts", query={"state": state}), "alerts", "sinks"
+        )
+
+    def acknowledge(self, alert: str) -> Json:
+        path = f"/v1/alerts/{quote(alert, safe='')}/ack"
+        return _require_fields(self._url, self._call("POST", path, body={}), "id", "subject")
+
+    def test_sinks(self) -> Json:
+        """Have a test message sent to each robot; their answers are among the alerts."""
+        answer = self._call("POST", "/v1/alerts/test", body={})
+        return _require_fields(self._url, answer, "asked_at", "sinks")
+
     def policy(self) -> Json:
         """Return the policy as it is in force: only printable() makes it fit for a terminal. A new
         policy replaces the version `newest`."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from shared.config.robots import robots
 from shared.config.values import secrets_of_url
 
 HIDDEN = "[hidden]"
@@ -24,7 +25,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GAP = r"(?:\s|\\+[nrt\n])*"
 """Whatever a printer may put between two characters of a value: it folds and indents."""
 _NAMED = re.compile(
-    r"(LIVE_RECORD_\w*(?:KEYS?|TOKENS?|STORE|HEARTBEAT_URL)"
+    r"(LIVE_RECORD_\w*(?:KEYS?|TOKENS?|STORE|HEARTBEAT_URL|ROBOTS)"
     r"|\w*(?:secret|password|security_?token|private_?key|credentials?|authorization|devs_key))"
     r"(['\"\\]*\s*[:=]).*",
     re.IGNORECASE,
@@ -55,6 +56,14 @@ def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
             yield from (part for part in parts if len(part) >= least)
         if name == f"{_OURS}HEARTBEAT_URL":
             yield from secrets_of_url(value.strip())
+        if name == f"{_OURS}ROBOTS":
+            yield from _secrets_of_robots(value)
+
+
+def _secrets_of_robots(value: str) -> Iterator[str]:
+    with suppress(ValueError):
+        for robot in robots(value):
+            yield from (robot.url, *robot.secrets)
 
 
 def _parts(value: str) -> Iterator[str]:

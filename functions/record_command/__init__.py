@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from functions.file_view import PLAYLIST_QUERY, QUERY, M3u8, SignedFilesView
 from functions.record_command import (
@@ -18,6 +19,9 @@ from functions.record_command import (
     tokens,
 )
 from functions.record_command.answers import (
+    AlertState,
+    AlertsView,
+    AlertView,
     AskView,
     CoverageView,
     DeliveriesView,
@@ -35,6 +39,7 @@ from functions.record_command.answers import (
     StateImportView,
     StateView,
     StoreAcceptedView,
+    TestedSinksView,
     TokenRevokedView,
     TokensView,
     TokenView,
@@ -43,7 +48,7 @@ from functions.record_command.health import QUERY as HEALTH_QUERY
 from functions.record_command.health import health
 from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_fields import Field, OneOf
+from shared.inbound.request_fields import Field, OneOf, choice
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 
@@ -90,6 +95,28 @@ def _document(request: ApiRequest) -> Response:
     from functions.record_command.openapi import document
 
     return Response(200, document(ROUTES, request.invocation.app.clock()))
+
+
+_ALERTS: tuple[Field, ...] = (
+    choice(
+        "state",
+        AlertState,
+        [state.value for state in AlertState],
+        "open: what holds now, the gravest first; resolved: what ended within a day. Without it,"
+        " open",
+    ),
+)
+
+
+def _alerts(name: str) -> Callable[[ApiRequest], Response]:
+    """Return a handler; its module is loaded only when somebody asks for alerts."""
+
+    def respond(request: ApiRequest) -> Response:
+        handlers = import_module("functions.record_command.alerts")
+        response: Response = getattr(handlers, name)(request)
+        return response
+
+    return respond
 
 
 def _metrics(request: ApiRequest) -> Response:
@@ -233,6 +260,34 @@ ROUTES: tuple[Route, ...] = (
         summary="Try once more what failed for good",
         answers={200: RedrivenView},
         errors=(404, 409),
+    ),
+    Route(
+        method="GET",
+        path="/v1/alerts",
+        scope="read",
+        respond=_alerts("listed"),
+        summary="List what is wrong over time, and who takes care of it",
+        answers={200: AlertsView},
+        query=_ALERTS,
+    ),
+    Route(
+        method="POST",
+        path="/v1/alerts/{id}/ack",
+        scope="control",
+        respond=_alerts("acknowledge"),
+        summary="Take an alert over: it is not repeated, and goes on to nobody else",
+        answers={200: AlertView},
+        errors=(404, 409),
+    ),
+    Route(
+        method="POST",
+        path="/v1/alerts/test",
+        scope="control",
+        respond=_alerts("test_sinks"),
+        summary="Send a test message to each robot of the policy, within a minute",
+        answers={200: TestedSinksView},
+        errors=(409,),
+        operation="test_sinks",
     ),
     Route(
         method="GET",

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from functions.file_view import Amount, Count, FileView, Time
 from shared.protocol import Command, Phase, Reason
 from shared.protocol.derived.standing import Liveness
-from shared.protocol.policy import Mode, OnInterruption
+from shared.protocol.policy import AlertSeverity, Mode, OnInterruption
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session, SessionState
 
@@ -427,6 +427,60 @@ class DeliveriesView(Struct, frozen=True, forbid_unknown_fields=True):
 class RedrivenView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     state: DeliveryState
+
+
+class AlertState(str, Enum):
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
+    """A condition that holds, or ended within a day."""
+
+    id: Annotated[str, Meta(description="the same each time that the condition holds again")]
+    condition: Annotated[str, Meta(description="its code, of docs/notify.md")]
+    severity: AlertSeverity
+    subject: Annotated[
+        str, Meta(description="the stream, application or function; empty: the stage as a whole")
+    ]
+    name: Annotated[str, Meta(description="the condition in words")]
+    text: Annotated[str, Meta(description="what is wrong, as `why` says it")]
+    fix: str
+    since: Annotated[Time, Meta(description="since when the condition holds")]
+    raised_at: Annotated[Time, Meta(description="when it was found")]
+    resolved_at: Time | None
+    acknowledged_at: Time | None
+    acknowledged_by: Annotated[str | None, Meta(description="the name of the token")]
+    messages: Annotated[Count, Meta(description="how often robots were sent it")]
+
+
+class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
+    """A robot that the policy names, and its last answer; null before the first message."""
+
+    name: str
+    asked_at: Time | None
+    is_taken: bool | None
+    answer: str | None
+
+
+class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
+    alerts: Sequence[AlertView]
+    beyond: Annotated[
+        Mapping[str, int],
+        Meta(description="by condition, how many more hold than the alerts name"),
+    ]
+    evaluated_ms_ago: Annotated[
+        int | None,
+        Meta(description="when the function notify last looked; null: never"),
+    ]
+    sinks: Sequence[SinkView]
+
+
+class TestedSinksView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was asked: the answers are in GET /v1/alerts within a minute or two."""
+
+    asked_at: Time
+    sinks: Sequence[str]
 
 
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from functions.record_command.alerts import open_alerts
 from functions.record_command.health import Facts, StageProblem, facts_of, problems_of
 from functions.record_command.routes import ApiRequest
 from shared.engine import counters
@@ -22,6 +23,7 @@ from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.outbound.relay import Kind
 from shared.protocol import Command, Phase
+from shared.protocol.policy import ConditionCode
 from shared.protocol.rules.command_result import OUTCOMES
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +56,17 @@ FAMILIES: Final = (
         " rejected, malformed or failed",
     ),
     Family(
+        counters.UNREPORTED,
+        "counter",
+        "Sessions that an online list showed and no callback had reported",
+    ),
+    Family(
+        counters.MESSAGES,
+        "counter",
+        "Messages to robots, by what they answered",
+        "result: taken or refused",
+    ),
+    Family(
         counters.START_SECONDS,
         "histogram",
         "How long the first start of a session took, from when it was due to Live's acceptance",
@@ -65,6 +78,12 @@ FAMILIES: Final = (
         "gauge",
         "1 for each problem that GET /v1/health shows",
         "code: those of docs/operate.md",
+    ),
+    Family(
+        "live_record_alerts",
+        "gauge",
+        "Alerts that are open",
+        "condition: those of docs/notify.md",
     ),
     Family("live_record_streams", "gauge", "Streams that the stage knows, by phase", "phase"),
     Family(
@@ -148,13 +167,14 @@ def metrics(request: ApiRequest) -> Response:
     app = request.invocation.app
     write = app.write_probe.result()
     facts, counted = facts_of(app, write, Language.ENGLISH), app.store.counters()
-    return Response(200, exposition(facts, counted), {"Content-Type": CONTENT_TYPE})
+    text = exposition(facts, counted, open_alerts(app.store))
+    return Response(200, text, {"Content-Type": CONTENT_TYPE})
 
 
-def exposition(facts: Facts, counted: Mapping[str, int]) -> str:
+def exposition(facts: Facts, counted: Mapping[str, int], alerts: Mapping[str, int]) -> str:
     """Return the text. `counted` are the counters of the store; one that this release does not know
-    is left out."""
-    measured = _measured(facts, problems_of(facts))
+    is left out. `alerts` are those that are open, by condition."""
+    measured = _measured(facts, problems_of(facts), alerts)
     lines = list[str]()
     for family in FAMILIES:
         samples: list[Sample]
@@ -178,6 +198,8 @@ _SERIES: Final[Mapping[str, list[str]]] = {
     counters.CALLBACKS: [
         counters.callbacks(kind.value, result) for kind in Kind for result in CallbackResult
     ],
+    counters.UNREPORTED: [counters.UNREPORTED],
+    counters.MESSAGES: [counters.messages(is_taken=is_taken) for is_taken in (True, False)],
 }
 """Every counter, also one that has counted nothing yet: only what was 0 before can be seen to rise.
 """
@@ -192,7 +214,9 @@ def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
     yield f"{counters.START_SECONDS}_count", sum(within)
 
 
-def _measured(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[Sample]]:
+def _measured(
+    facts: Facts, problems: list[StageProblem], alerts: Mapping[str, int]
+) -> Mapping[str, list[Sample]]:
     """Return the samples of each metric that is read from the indexes."""
     lost, size, use = facts.not_recorded, facts.size, facts.use
     begun = [(step, facts.ages.get(began(step))) for step in STEPS]
@@ -201,6 +225,9 @@ def _measured(facts: Facts, problems: list[StageProblem]) -> Mapping[str, list[S
     return {
         "live_record_ready": [("", 0 if any(each.stops_commands for each in problems) else 1)],
         "live_record_problem": [(f'{{code="{each.code}"}}', 1) for each in problems],
+        "live_record_alerts": [
+            (f'{{condition="{code.value}"}}', alerts.get(code.value, 0)) for code in ConditionCode
+        ],
         "live_record_streams": [
             (f'{{phase="{phase.value}"}}', facts.phases.get(phase, 0)) for phase in Phase
         ],

@@ -16,6 +16,8 @@ from shared.protocol.stream import Command
 
 COMMANDS: Final = "live_record_commands_total"
 CALLBACKS: Final = "live_record_callbacks_total"
+UNREPORTED: Final = "live_record_sessions_unreported_total"
+MESSAGES: Final = "live_record_messages_total"
 START_SECONDS: Final = "live_record_start_duration_seconds"
 START_BUCKETS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The upper bounds of the histogram, in s; what took longer is in the bucket `+Inf`.
@@ -45,6 +47,11 @@ def callbacks(kind: str, result: CallbackResult) -> str:
     return f'{CALLBACKS}{{kind="{kind}",result="{result.value}"}}'
 
 
+def messages(*, is_taken: bool) -> str:
+    """Return the counter of the messages that robots took, or did not."""
+    return f'{MESSAGES}{{result="{"taken" if is_taken else "refused"}"}}'
+
+
 def start_bucket(bound: float | str) -> str:
     """Return the counter of the starts within one bucket of the histogram, and none below it."""
     return f'{START_SECONDS}_bucket{{le="{bound}"}}'
@@ -56,6 +63,8 @@ def of_decision(
     """Return what a decision adds to the counters, by their names."""
     lost = (entry for entry in decision.entries if entry.code is Reason.ANSWER_LOST)
     counts = {commands(str(entry.about["command"]), Reason.ANSWER_LOST.value): 1 for entry in lost}
+    if any(entry.code is Reason.SEEN_ONLINE for entry in decision.entries):
+        counts[UNREPORTED] = 1
     flight = before.flight
     if isinstance(event, CommandSettled) and flight is not None and flight.id == event.flight:
         outcome = outcome_of(event.answer)

@@ -22,6 +22,7 @@ SETTINGS = {
     "LIVE_RECORD_CERTIFICATE_KEY": PEM,
     "LIVE_RECORD_LOG_STORE": "live-record",
     "LIVE_RECORD_HEARTBEAT_URL": "https://monitor.example.com/ping/5b1e4a7c-90d2",
+    "LIVE_RECORD_ROBOTS": "ops=https://oapi.dingtalk.com/robot/send?access_token=4a7c90d2#SECb1e4a7",
     "AccessKeyID": "LTAI-0123456789",
     "AccessKeySecret": "access-key-secret",
     "ci_serverless_devs_key": '{"AccountID": "1234567890123456", "AccessKeySecret": "of-the-ci"}',
@@ -31,6 +32,7 @@ SECRETS = (
     *("hu%2Fsh", "hu/sh", 's3cr3t"<s3cr3t', "other/t0ken'", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y1"),
     *("MIIEvQIBADANBgkqhkiG9w0B", "AQEFAASCBKcwggSjAgEA"),
     *("https://monitor.example.com/ping/5b1e4a7c-90d2", "5b1e4a7c-90d2"),
+    *("4a7c90d2", "SECb1e4a7"),
     *("LTAI-0123456789", "access-key-secret", "of-the-ci"),
 )
 FORMS: dict[str, Callable[[str], str]] = {

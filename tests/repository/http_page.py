@@ -177,6 +177,8 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
         "health": caller.asks("GET", "/v1/health"),
     }
     caller.wait_for_a_file()
+    stack.fire_timer("notify")
+    made["alerts"] = caller.asks("GET", "/v1/alerts")
     made["deliveries"] = caller.asks("GET", "/v1/deliveries", state="open")
     requests.post(f"{stack.fc}/_fc/timer/files", json={"wait": True}, timeout=100)
     made["coverage"] = caller.asks("GET", f"{STREAM}/coverage", **{"from": "1h"})

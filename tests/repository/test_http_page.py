@@ -24,10 +24,10 @@ DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
 WITHOUT_EXAMPLE = {
     *("signed", "apply", "accept", "doctor", "openapi", "import", "state", "metrics"),
-    *("redrive", "playlist", "find_playlist"),
+    *("redrive", "playlist", "find_playlist", "ack", "test_sinks"),
 }
 """Routes whose answers are a signed address, nothing to see, pages long, this description, on a
-page of its own (docs/metrics.md), or about what failed for a day."""
+page of its own (docs/metrics.md), about what failed for a day, or about robots."""
 
 
 def test_the_page_is_what_the_routes_say() -> None:

@@ -96,6 +96,7 @@ USES = {
     "PATH_TOKENS": r"settings\.path_tokens",
     "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|handle_callback|wake_reconcile)\(",
     "HEARTBEAT_URL": r"invocation\.send_heartbeat\(",
+    "ROBOTS": r"settings\.robots",
     "RELAY_KEY": r"settings\.relay_key|invocation\.pass_on\(",
 }
 """How the code of a function reads each secret, or has shared/invocation read it. The URL of the
@@ -123,6 +124,7 @@ def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
         "RELAY_URL": "https://relay.example.com/",
         **{name: f"unguessable-{name.lower().replace('_', '-')}" for name in USES},
         "API_TOKENS": "ops:control:unguessable-api-token",
+        "ROBOTS": "ops=https://oapi.dingtalk.com/robot/send?access_token=unguessable#secret",
         "HEARTBEAT_URL": "https://monitor.example.com/ping/unguessable-1",
     }
     given = {f"LIVE_RECORD_{name}": value for name, value in stage.items()}

@@ -19,7 +19,7 @@ from shared.outbound.live.client import UndeliveredCallback
 from shared.outbound.wake import KEY_HEADER
 from shared.protocol import Command, StreamKey
 from tests.conftest import Clock
-from tests.support.callback_stage import Edge
+from tests.support.callback_stage import POLICY, Edge
 from tests.support.scripted_stage import ScriptedLive
 
 TIMER = {"triggerName": "minute", "triggerTime": "2025-11-22T08:26:40Z", "payload": ""}
@@ -101,8 +101,10 @@ WAKING = {
 class ReconcilingStage(Edge):
     """`minute` is one run of the timer. Waiting moves the clock and takes no real time."""
 
-    def __init__(self, folder: Path, clock: Clock, **settings: str) -> None:
-        super().__init__(folder, clock, **WAKING, **settings)
+    def __init__(
+        self, folder: Path, clock: Clock, *, policy: str = POLICY, **settings: str
+    ) -> None:
+        super().__init__(folder, clock, policy=policy, **WAKING, **settings)
         self.listing = ListingLive()
         self.live = self.listing
         self.app = replace(

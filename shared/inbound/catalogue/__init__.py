@@ -2,7 +2,8 @@
 
 The answers of the API use it. A sentence names the particulars that its history entry carries;
 `reasons` are by code, `fixes` by Live's code for a failed recording (docs/platform/live.md §4),
-`problems` by the code under which health shows a problem of the stage.
+`problems` by the code under which health shows a problem of the stage, `conditions` by what may be
+wrong over time.
 """
 
 from __future__ import annotations
@@ -66,10 +67,19 @@ class EndWords(Struct, frozen=True):
     unnoted: str
 
 
+class ConditionWords(Struct, frozen=True):
+    """A condition: its name, what it says of one alert, and what to do about it."""
+
+    name: str
+    text: str
+    fix: str
+
+
 class Catalogue(Struct, frozen=True):
     """The sentences of one language. `other_fix` is for a code without a fix of its own,
     `unknown_if_stored` continues the text of a problem of the store, and `somebody` names whoever
-    is not known by name. `outcomes` and `findings` are by the codes of shared/verification."""
+    is not known by name. `outcomes` and `findings` are by the codes of shared/verification, and
+    `message` has the lines of a message to people."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
@@ -80,6 +90,8 @@ class Catalogue(Struct, frozen=True):
     ends: EndWords
     outcomes: Mapping[str, str]
     findings: Mapping[str, str]
+    conditions: Mapping[str, ConditionWords]
+    message: Mapping[str, str]
 
 
 @cache
@@ -106,6 +118,20 @@ def problem_words(
     words = catalogue(language).problems[code]
     filled = _Particulars(about)
     return ProblemWords(words.text.format_map(filled), words.fix.format_map(filled))
+
+
+def condition_words(
+    code: str,
+    about: Mapping[str, str | int],
+    cause: HistoryEntry | None,
+    language: Language = Language.ENGLISH,
+) -> ConditionWords:
+    """Return a condition in words; of one that another release raised, its code. `about` and the
+    cause fill its text."""
+    known = catalogue(language).conditions.get(code, ConditionWords(code, "{cause}", ""))
+    sentence = {} if cause is None else {"cause": text(cause, language)}
+    filled = _Particulars({**about, **sentence})
+    return ConditionWords(known.name, known.text.format_map(filled), known.fix)
 
 
 def outcome_text(outcome: str, language: Language = Language.ENGLISH) -> str:

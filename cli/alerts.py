@@ -1,0 +1,142 @@
+"""`live-record alerts`: what is wrong over time, who takes care of it, and whether robots answer.
+
+cli.main adds the group.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from gettext import gettext as _
+
+import click
+
+from cli import output
+from cli.api import Api
+from cli.exit_codes import AS_WANTED, FAILED
+from cli.output import Json
+from cli.stage_command import of_stage
+from shared.protocol.durations import instant, written
+
+LOOK_EVERY_S = 1.0
+LATE_MS = 150_000
+"""ms after which nobody evaluates the alerts any more: notify runs once a minute."""
+
+
+@click.group()
+def alerts() -> None:
+    """List what is wrong, take it over, and test the robots.
+
+    The policy says under [[notify]] which robot is sent what.
+    """
+
+
+@alerts.command("list")
+@click.option(
+    "--state",
+    default="open",
+    type=click.Choice(["open", "resolved"]),
+    show_default=True,
+    help="list what holds now, or else what ended within a day",
+)
+@of_stage(changes=False)
+def list_alerts(api: Api, state: str, as_json: bool) -> None:
+    """List what is wrong now, since when, and who takes care of it."""
+    answer = api.alerts(state)
+    nothing = _("nothing is wrong") if state == "open" else _("nothing has ended")
+    output.rows(answer, "alerts", _line_of, as_json, nothing=nothing)
+    if not as_json:
+        _say_more(answer)
+
+
+def _say_more(answer: Json) -> None:
+    for condition, count in answer["beyond"].items():
+        line = _("and {count} more with the condition {condition}")
+        click.echo(line.format(count=count, condition=condition))
+    late_ms = answer["evaluated_ms_ago"]
+    if late_ms is None or late_ms > LATE_MS:
+        ago = _("never") if late_ms is None else _("{age} ago").format(age=written(late_ms))
+        line = _("No robot is sent anything: notify last ran {ago}. Enable its timer.")
+        click.echo(click.style(line.format(ago=ago), fg="red"))
+
+
+@alerts.command("ack")
+@click.argument("ids", nargs=-1, required=True)
+@of_stage(changes=True)
+def acknowledge(api: Api, ids: Sequence[str], as_json: bool) -> None:
+    """Take alerts over by the IDS that list shows: they are not repeated, nor passed on."""
+    taken = [api.acknowledge(each) for each in ids]
+    if as_json:
+        output.as_json({"alerts": taken})
+        return
+    for alert in taken:
+        output.say(_line_of(alert))
+
+
+@alerts.command("test")
+@click.option(
+    "--wait",
+    "wait_s",
+    default=120,
+    type=click.IntRange(0),
+    show_default=True,
+    help="longest time in seconds to wait for the robots' answers",
+)
+@of_stage(changes=True)
+def test(api: Api, wait_s: int, as_json: bool) -> int:
+    """Send a test message to each robot of the policy, and print what it answers."""
+    asked = api.test_sinks()
+    sinks = _answers(api, asked, wait_s)
+    if as_json:
+        output.as_json({"sinks": sinks})
+    else:
+        for sink in sinks:
+            click.echo(_sink_line(sink))
+    return AS_WANTED if all(sink["is_taken"] for sink in sinks) else FAILED
+
+
+def _answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
+    """Return each robot's answer to the test; without one where it took too long."""
+    end = time.monotonic() + wait_s
+    while True:
+        found = {sink["name"]: sink for sink in api.alerts("open")["sinks"]}
+        nobody = {"asked_at": None, "is_taken": None, "answer": None}
+        sinks = [
+            found[name]
+            if name in found and _is_since(found[name]["asked_at"], asked["asked_at"])
+            else {"name": name, **nobody}
+            for name in asked["sinks"]
+        ]
+        if all(sink["asked_at"] for sink in sinks) or time.monotonic() >= end:
+            return sinks
+        time.sleep(min(LOOK_EVERY_S, max(end - time.monotonic(), 0)))
+
+
+def _is_since(at: str | None, first: str) -> bool:
+    return at is not None and instant(at) >= instant(first)
+
+
+def _sink_line(sink: Json) -> str:
+    if sink["is_taken"] is None:
+        line = _("{name}: no answer yet; the timer of notify sends the message once a minute")
+        return line.format(name=sink["name"])
+    line = _("{name} took it: {answer}") if sink["is_taken"] else _("{name} refused it: {answer}")
+    return line.format(name=sink["name"], answer=sink["answer"])
+
+
+def _line_of(row: Json) -> str:
+    about = row["subject"] or row["name"]
+    line = _("{id}  {severity}  {condition}  {about}  since {since}: {text}")
+    shown = line.format(
+        id=row["id"],
+        severity=row["severity"],
+        condition=row["condition"],
+        about=about,
+        since=row["since"],
+        text=row["text"],
+    )
+    if row["resolved_at"]:
+        shown += _("; it ended {time}").format(time=row["resolved_at"])
+    if row["acknowledged_by"]:
+        shown += _("; {who} takes care of it").format(who=row["acknowledged_by"])
+    return shown

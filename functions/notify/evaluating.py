@@ -1,0 +1,188 @@
+"""Finds what is wrong, keeps the book of alerts, and puts what people are to be told into the
+outbox.
+
+The function's run calls it. What is wrong is decided in shared/alerts; this reads what that needs.
+What it costs does not grow with the number of streams that are well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from functions.notify.wording import Wording
+from shared.alerts import (
+    MAX_ALERT_ENTRIES,
+    WRONG_AHEAD_MS,
+    AlertBook,
+    CallbackWatch,
+    Condition,
+    Message,
+    Room,
+    StageFacts,
+    book_from_text,
+    book_to_text,
+    conditions,
+    conditions_of_stage,
+    messages,
+    observed,
+    unmanaged,
+    unverified,
+)
+from shared.engine import counters
+from shared.engine.counters import CallbackResult
+from shared.engine.step_marks import RESYNC, began
+from shared.invocation.app import App
+from shared.invocation.invocation import Invocation
+from shared.outbound.robots import cut
+from shared.outbox import DROPPED, MessageBody, NewTask, Task, TaskKind, VerifyFile, message_task
+from shared.protocol.derived.phase import Phase
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS
+from shared.protocol.policy import ConditionCode
+from shared.protocol.state.recording import StreamRecord
+from shared.store.contract import Filter
+
+MAX_TRY_CALLS = 3
+"""How often the book is written anew after somebody else has written it."""
+NOTIFY_RAN = "notify ran"
+"""The timestamp of when the timer last ran this function."""
+PAGE_ROWS = 500
+"""Tasks, and streams that somebody else records, that are looked at."""
+_ARRIVED = (
+    CallbackResult.STORED,
+    CallbackResult.UNCHANGED,
+    CallbackResult.IGNORED,
+    CallbackResult.FAILED,
+)
+"""What became of callbacks that did arrive, and were Live's."""
+
+
+def evaluate(invocation: Invocation) -> int:
+    """Bring the book up to date; return how many messages follow from it."""
+    app = invocation.app
+    for _ in range(MAX_TRY_CALLS):
+        copy, now = app.store.alerts(), app.store.now()
+        before = _book(invocation, copy.text)
+        found = _found(app, before, now)
+        book = observed(replace(before, watch=found.watch), found.conditions, found.beyond, now)
+        book, sending = messages(book, app.policy.notify, now)
+        tasks = _tasks(app, sending, copy.version, now)
+        dropped = app.store.put_alerts(book_to_text(book), replaces=copy.version, tasks=tasks)
+        if dropped is not None:
+            _log(invocation, before, book)
+            if dropped:
+                app.store.touch(DROPPED)
+            return len(sending)
+    return 0
+
+
+def _book(invocation: Invocation, text: str) -> AlertBook:
+    """Return the book; one that cannot be read, of a later release, begins anew."""
+    try:
+        return book_from_text(text)
+    except ValueError as error:
+        invocation.log.warning("alerts.unreadable", error=error)
+        return AlertBook()
+
+
+def _tasks(app: App, sending: Sequence[Message], version: int, now: int) -> Sequence[NewTask]:
+    stage = app.settings.stage
+    bodies = [
+        MessageBody(each.sink, cut(Wording(stage, each.language, now).text(each)))
+        for each in sending
+    ]
+    return [message_task(body, version) for body in bodies]
+
+
+def _log(invocation: Invocation, before: AlertBook, after: AlertBook) -> None:
+    """Log what was raised and what was resolved, each once."""
+    for name, alert in after.alerts.items():
+        was_open = name in before.alerts and before.alerts[name].is_open
+        if alert.is_open is not was_open:
+            event = "alert.raised" if alert.is_open else "alert.resolved"
+            about = {"condition": alert.code, "severity": alert.severity.value}
+            invocation.log.info(event, id=name, subject=alert.subject, **about)
+
+
+class _Found(Struct, frozen=True):
+    conditions: Sequence[Condition]
+    beyond: Mapping[str, int]
+    watch: CallbackWatch
+
+
+def _found(app: App, book: AlertBook, now: int) -> _Found:
+    watch = _watch(app, book, now)
+    of_streams = list(_of_streams(app, now))
+    lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
+    beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
+    found = [*of_streams, *_of_files(app, now), *conditions_of_stage(_facts(app, watch, now))]
+    if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
+        found += _of_others(app)
+    return _Found(found, {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}, watch)
+
+
+def _of_streams(app: App, now: int) -> Iterator[Condition]:
+    """Yield what is wrong with streams, from the index of those that are, or are about to be."""
+    continuity = app.store.continuity()
+    for row in app.store.wrong(now + WRONG_AHEAD_MS, after=None, limit=MAX_ALERT_ENTRIES):
+        if isinstance(row.record, StreamRecord):
+            settings = app.stream_settings(row.key)
+            yield from conditions(row.record, settings, now, continuity)
+
+
+def _of_files(app: App, now: int) -> Iterator[Condition]:
+    """Yield each stream with a file that is not verified, once."""
+    seen: set[str] = set()
+    for task in app.store.open_of_kind(TaskKind.VERIFY_FILE.value, limit=PAGE_ROWS):
+        for one in unverified(task.stream, _uri(task), task.made_at, now, task.why):
+            if one.id not in seen:
+                yield one
+            seen.add(one.id)
+
+
+def _uri(task: Task) -> str:
+    try:
+        return msgspec.json.decode(task.body, type=VerifyFile).uri
+    except msgspec.MsgspecError:
+        return "-"
+
+
+def _of_others(app: App) -> Iterator[Condition]:
+    """Yield each application that somebody else records, once."""
+    seen: set[str] = set()
+    for record in app.store.listed(Filter(Phase.UNMANAGED), after=None, limit=PAGE_ROWS):
+        for one in unmanaged(record) if isinstance(record, StreamRecord) else ():
+            if one.id not in seen:
+                yield one
+            seen.add(one.id)
+
+
+def _watch(app: App, book: AlertBook, now: int) -> CallbackWatch:
+    counted = app.store.counters()
+    arrived = sum(counted.get(counters.callbacks("stream", result), 0) for result in _ARRIVED)
+    unreported = counted.get(counters.UNREPORTED, 0)
+    return book.watch.after(arrived, unreported, now, is_first=book.is_first_look(now))
+
+
+def _facts(app: App, watch: CallbackWatch, now: int) -> StageFacts:
+    store, ages = app.store, app.store.ages()
+    outbox, size, state = store.outbox(), store.size(), store.state()
+    expected, dead = app.settings.store_id, store.dead_letters(after="", limit=1)
+    is_emptied = bool(expected) and state.store_id is None
+    return StageFacts(
+        now=now,
+        queue_oldest_ms=store.queue().oldest,
+        timers={"reconcile": ages.get(began(RESYNC)), "notify": ages.get(NOTIFY_RAN, 0)},
+        unreported_since=watch.since,
+        room=Room(size.used, size.limit) if size else None,
+        emptied_at=(state.emptied_at or now) if is_emptied else None,
+        tasks_open=outbox.open,
+        tasks_oldest_ms=outbox.oldest_ms,
+        tasks_dead=outbox.dead,
+        dead_since=dead[0].task.due_at if dead else None,
+        tasks_dropped=outbox.dropped,
+        dropped_ms_ago=ages.get(DROPPED),
+    )

@@ -1,0 +1,102 @@
+"""Sends messages to robots, each as fast as its robot allows.
+
+The function's run calls it. What a robot answered last is kept for GET /v1/alerts, without any part
+of its address.
+"""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from functions.notify.wording import Wording
+from shared.config.robots import Robot
+from shared.engine import counters
+from shared.engine.task_runner import TaskRunner
+from shared.invocation.invocation import Invocation
+from shared.outbound import robots
+from shared.outbound.robots import INTERVAL_MS, RobotAnswer
+from shared.outbox import BACKOFF, Done, Failed, MessageBody, Outcome, SinkState, Task, TaskKind
+from shared.outbox.message import sink_note
+
+KIND = TaskKind.MESSAGE
+RUN_WORKERS = 3
+"""One robot that does not answer holds no other up."""
+SLOT_WAIT_MS = 4_000
+UNKNOWN = "LIVE_RECORD_ROBOTS names no such robot"
+
+
+def send(invocation: Invocation) -> dict[str, int]:
+    """Send what is due; return how much of it came to which end."""
+    app, patience_s = invocation.app, BACKOFF[KIND].patience_ms / 1000
+    runner = TaskRunner(
+        app.store,
+        KIND,
+        has_time=lambda: invocation.deadline.left() > patience_s,
+        jitter=random.random,
+        report=invocation.report_failed,
+    )
+    runner.run(app.workers(), RUN_WORKERS, lambda: _MessageAttempt(invocation))
+    return asdict(runner.result)
+
+
+class _MessageAttempt(Struct, frozen=True):
+    """Sends one message at a time."""
+
+    invocation: Invocation
+
+    def __call__(self, task: Task) -> Outcome:
+        try:
+            body = msgspec.json.decode(task.body, type=MessageBody)
+        except msgspec.MsgspecError:
+            return Failed("what it says cannot be read", is_final=True)
+        answer = self._answer(body)
+        if answer.is_taken or body.is_test:
+            return Done()
+        return Failed(answer.text)
+
+    def _answer(self, body: MessageBody) -> RobotAnswer:
+        """Return what the robot answers, and keep it; what it would, if it must not be asked."""
+        settings = self.invocation.app.settings
+        robot = next((one for one in settings.robots if one.name == body.sink), None)
+        if robot is None:
+            return self._kept(body.sink, RobotAnswer(is_taken=False, text=UNKNOWN))
+        if (pause := self._pause(body.sink)) is not None:
+            return pause
+        return self._kept(body.sink, self._sent(robot, body.text or self._test(body.sink)))
+
+    def _test(self, sink: str) -> str:
+        """Return the text of a test message, in the language of its sink."""
+        app = self.invocation.app
+        languages = [rule.language for rule in app.policy.notify if rule.sink == sink]
+        return Wording(app.settings.stage, next(iter(languages), "en"), app.store.now()).test()
+
+    def _pause(self, sink: str) -> RobotAnswer | None:
+        """Return why the robot is left alone now; None if it is not, once its turn has come."""
+        app = self.invocation.app
+        state, now = SinkState.of(app.store.get_text(sink_note(sink))), app.store.now()
+        if 0 < state.paused_until - now <= max(robots.PENALTY_MS.values()):
+            return RobotAnswer(is_taken=False, text=f"left alone: {state.answer}")
+        slot_in_ms = app.store.take_slot(f"robot:{sink}", INTERVAL_MS, SLOT_WAIT_MS)
+        if slot_in_ms is None:
+            return RobotAnswer(is_taken=False, text="others go first")
+        app.wait(slot_in_ms / 1000)
+        return None
+
+    def _sent(self, robot: Robot, text: str) -> RobotAnswer:
+        app = self.invocation.app
+        answer = robots.send(robot, text, app.clock(), anywhere=app.settings.is_emulated)
+        app.store.count({counters.messages(is_taken=answer.is_taken): 1})
+        if not answer.is_taken:
+            self.invocation.log.warning("message.refused", sink=robot.name, why=answer.text)
+        return answer
+
+    def _kept(self, sink: str, answer: RobotAnswer) -> RobotAnswer:
+        store, now = self.invocation.app.store, self.invocation.app.store.now()
+        paused_until = now + answer.pause_ms if answer.pause_ms else 0
+        state = SinkState(now, answer.is_taken, answer.text, paused_until)
+        store.set_text(sink_note(sink), state.to_text())
+        return answer

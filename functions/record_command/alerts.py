@@ -1,0 +1,148 @@
+"""The alerts of the stage: what holds, who acknowledged it, and a test message to each robot.
+
+The function notify keeps the book of them and sends what follows. This reads it, and writes only
+who acknowledged an alert, and what is to be tested.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from functions.record_command.answers import (
+    AlertState,
+    AlertsView,
+    AlertView,
+    SinkView,
+    TestedSinksView,
+)
+from functions.record_command.routes import ApiRequest
+from shared.alerts import Alert, AlertBook, acknowledged, book_from_text, book_to_text
+from shared.errors import Fault
+from shared.inbound.catalogue import condition_words
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import BadRequest, NotFound, WrongState
+from shared.outbox import MessageBody, NewTask, SinkState, message_task
+from shared.outbox.message import sink_note
+from shared.protocol.durations import rfc3339
+from shared.store import Store
+
+MAX_TRY_CALLS = 5
+"""How often the book is written anew after somebody else has written it."""
+
+
+def listed(request: ApiRequest) -> Response:
+    state: AlertState = request.query.get("state", AlertState.OPEN)
+    store = request.invocation.app.store
+    book, now = _book(store)[0], store.now()
+    shown = book.open if state is AlertState.OPEN else _ended(book.alerts.values())
+    evaluated_ms_ago = max(now - book.evaluated_at, 0) if book.evaluated_at else None
+    return Response(
+        200,
+        AlertsView(
+            alerts=[_view(alert, request) for alert in shown],
+            beyond=dict(book.beyond),
+            evaluated_ms_ago=evaluated_ms_ago,
+            sinks=[_sink(store, sink) for sink in _sinks(request)],
+        ),
+    )
+
+
+def _book(store: Store) -> tuple[AlertBook, int]:
+    """Return the book and its version; an empty one in place of one that cannot be read."""
+    copy = store.alerts()
+    try:
+        return book_from_text(copy.text), copy.version
+    except ValueError:
+        return AlertBook(), copy.version
+
+
+def open_alerts(store: Store) -> Mapping[str, int]:
+    """Return how many alerts are open, by condition."""
+    book, _ = _book(store)
+    return Counter(alert.code for alert in book.open) + Counter(book.beyond)
+
+
+def _ended(alerts: Iterable[Alert]) -> Sequence[Alert]:
+    ended = [alert for alert in alerts if not alert.is_open]
+    return sorted(ended, key=lambda alert: (-(alert.resolved_at or 0), alert.id))
+
+
+def _view(alert: Alert, request: ApiRequest) -> AlertView:
+    words = condition_words(alert.code, alert.condition.about, alert.cause, request.language)
+    return AlertView(
+        id=alert.id,
+        condition=alert.code,
+        severity=alert.severity,
+        subject=alert.subject,
+        name=words.name,
+        text=words.text,
+        fix=words.fix,
+        since=rfc3339(alert.condition.since),
+        raised_at=rfc3339(alert.raised_at),
+        resolved_at=_time(alert.resolved_at),
+        acknowledged_at=_time(alert.acknowledged_at),
+        acknowledged_by=alert.acknowledged_by or None,
+        messages=sum(notice.times for notice in alert.notices.values()),
+    )
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)
+
+
+def _sinks(request: ApiRequest) -> Sequence[str]:
+    return list(dict.fromkeys(rule.sink for rule in request.invocation.app.policy.notify))
+
+
+def _sink(store: Store, name: str) -> SinkView:
+    state = SinkState.of(store.get_text(sink_note(name)))
+    is_known = state.at > 0
+    return SinkView(
+        name=name,
+        asked_at=rfc3339(state.at) if is_known else None,
+        is_taken=state.is_taken if is_known else None,
+        answer=state.answer if is_known else None,
+    )
+
+
+def acknowledge(request: ApiRequest) -> Response:
+    """Note who looks after an alert: it is not repeated, and goes on to nobody else."""
+    (alert_id,) = request.values
+    store, who = request.invocation.app.store, request.who
+
+    def change(book: AlertBook) -> tuple[AlertBook, Sequence[NewTask]]:
+        alert = book.alerts.get(alert_id)
+        if alert is None or not alert.is_open:
+            raise NotFound("no alert with this id is open", hint="GET /v1/alerts lists them")
+        return acknowledged(book, alert_id, who, store.now()), ()
+
+    book = _changed(store, lambda book, _version: change(book))
+    request.invocation.log.info("alert.acknowledged", id=alert_id, who=who)
+    return Response(200, _view(book.alerts[alert_id], request))
+
+
+def test_sinks(request: ApiRequest) -> Response:
+    """Have notify send a test message to each robot of the policy, with its next run."""
+    store, sinks = request.invocation.app.store, _sinks(request)
+    if not sinks:
+        raise BadRequest([Fault("policy", "has no [[notify]]: add one, which names a robot")])
+    asked_at = store.now()
+    bodies = [MessageBody(sink, "", is_test=True) for sink in sinks]
+    _changed(store, lambda book, version: (book, [message_task(body, version) for body in bodies]))
+    return Response(200, TestedSinksView(asked_at=rfc3339(asked_at), sinks=sinks))
+
+
+def _changed(
+    store: Store, change: Callable[[AlertBook, int], tuple[AlertBook, Sequence[NewTask]]]
+) -> AlertBook:
+    """Return the book after a change that was stored, with the messages that follow from it."""
+    for _ in range(MAX_TRY_CALLS):
+        before, version = _book(store)
+        book, tasks = change(before, version)
+        dropped = store.put_alerts(book_to_text(book), replaces=version, tasks=tasks)
+        if dropped:
+            raise WrongState("too much is open already", hint="GET /v1/health says how much it is")
+        if dropped is not None:
+            return book
+    raise WrongState("the alerts change too fast", hint="try again")

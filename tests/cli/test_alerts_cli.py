@@ -1,0 +1,108 @@
+"""`live-record alerts`: what is wrong, taking it over, and whether the robots answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from emulator.robots import Feishu, RobotsInThread
+from functions import notify
+from shared.alerts import AlertBook, book_to_text, observed
+from shared.alerts.condition import of_stage, of_stream
+from shared.inbound import function_compute
+from shared.invocation.serve import answer_in
+from shared.protocol.policy import ConditionCode
+from shared.protocol.reason import HistoryEntry, Reason
+from tests.cli.test_tokens_cli import POLICY
+from tests.conftest import KEY
+from tests.functions.test_notify import TIMER
+from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
+
+RULE = '\n[[notify]]\nsink = "talk"\n'
+
+
+@pytest.fixture
+def talk() -> Feishu:
+    return Feishu("hook-1", "secret-1")
+
+
+@pytest.fixture
+def stage(tmp_path: Path, talk: Feishu) -> Iterator[HttpStage]:
+    with RobotsInThread([talk], now_ms) as robots:
+        known = {"LIVE_RECORD_ROBOTS": f"talk={robots.address(talk)}#secret-1"}
+        with http_stage(tmp_path, POLICY + RULE, known) as stage:
+            yield stage
+
+
+def run(stage: HttpStage, *command: str) -> Result:
+    options = ("--url", stage.url, "--token", TOKEN)
+    return CliRunner().invoke(main, ["alerts", *command, *options])
+
+
+def plant(stage: HttpStage) -> str:
+    """Put two alerts into the book; return the id of the first."""
+    now = now_ms()
+    lost = of_stream(ConditionCode.NOT_RECORDED, KEY, now - 60_000, HistoryEntry(Reason.QUEUED))
+    full = of_stage(ConditionCode.STORE_NEARLY_FULL, now, {"percent": 81})
+    book = observed(AlertBook(), [full, lost], {"not_recorded": 7}, now)
+    stage.app.store.put_alerts(book_to_text(book), replaces=0)
+    return lost.id
+
+
+def test_it_lists_what_is_wrong_the_gravest_first(stage: HttpStage) -> None:
+    plant(stage)
+    _heading, lost, full, more = run(stage, "list").output.splitlines()
+    assert f"critical  not_recorded  {KEY}  since" in lost
+    assert "warning  store_nearly_full  the store is nearly full  since" in full
+    assert more == "and 7 more with the condition not_recorded"
+    assert len(json.loads(run(stage, "list", "--json").stdout)["alerts"]) == 2
+
+
+def test_it_says_if_nobody_evaluates_the_alerts(stage: HttpStage) -> None:
+    lines = run(stage, "list").output.splitlines()[1:]
+    assert lines[0] == "nothing is wrong"
+    assert lines[1] == "No robot is sent anything: notify last ran never. Enable its timer."
+
+
+def test_somebody_takes_one_over(stage: HttpStage) -> None:
+    alert = plant(stage)
+    assert run(stage, "ack", alert).output.splitlines()[-1].endswith("; dev takes care of it")
+    assert "; dev takes care of it" in run(stage, "list").output
+    refused = run(stage, "ack", "nobody's")
+    assert refused.exit_code != 0
+    assert "NotFound" in refused.output
+
+
+def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
+    def runs_notify() -> None:
+        while not talk.texts:
+            answer: Any = answer_in(
+                stage.app,
+                function_compute.answer_any,
+                notify.respond,
+                TIMER,
+                SimpleNamespace(request_id="1-77"),
+                seconds=notify.BUDGET_S,
+            )
+            assert answer["statusCode"] == 200
+
+    timer = threading.Thread(target=runs_notify)
+    timer.start()
+    tested = run(stage, "test")
+    timer.join()
+    assert tested.output.splitlines()[-1] == "talk took it: 0 success"
+    assert tested.exit_code == 0
+
+
+def test_a_robot_that_nobody_asked_yet_is_said(stage: HttpStage) -> None:
+    tested = run(stage, "test", "--wait", "0")
+    assert tested.output.splitlines()[-1].startswith("talk: no answer yet")
+    assert tested.exit_code == 1

@@ -1,0 +1,216 @@
+"""People are told what is wrong, by notify's timer alone: each condition with its fault planted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from shared.outbox import NewTask, Next, Settlement, TaskKind
+from shared.protocol import Published, Reported, StreamRecord
+from shared.protocol.command_errors import Throttled
+from shared.protocol.stream import Command, StreamKey
+from shared.store.contract import Save
+from tests.conftest import KEY, Clock
+from tests.support.alerting import AlertingStage, alerting
+
+OPS = """
+[[notify]]
+sink = "ops"
+severity = "info"
+"""
+ALL = OPS + '[[notify]]\nsink = "talk"\nlanguage = "zh"\n[[notify]]\nsink = "night"\n'
+Alerting = Callable[..., AbstractContextManager[AlertingStage]]
+
+
+@pytest.fixture
+def at(tmp_path: Path, clock: Clock) -> Alerting:
+    return partial(alerting, tmp_path, clock)
+
+
+@pytest.fixture
+def stage(at: Alerting) -> Iterator[AlertingStage]:
+    with at(OPS) as stage:
+        stage.minute()
+        stage.tell()
+        yield stage
+
+
+def lose(stage: AlertingStage) -> None:
+    """Have a stream that is wanted and live, and that Live will not record."""
+    stage.live.answers(Command.START, *[Throttled("Throttling", "too many")] * 99)
+    stage.happens(Published(stage.clock.now))
+
+
+def of(stage: AlertingStage) -> list[str]:
+    return [text.split("\n")[1] for text in stage.dingtalk.texts]
+
+
+def test_a_stream_that_is_not_recorded_is_told_within_its_20_s_and_a_minute(
+    stage: AlertingStage,
+) -> None:
+    lose(stage)
+    stage.minutes(1)
+    (text,) = stage.dingtalk.texts
+    assert text.splitlines()[:3] == [
+        "[live-record dev 2025-11-22T08:27:42Z]",
+        "CRITICAL: streams that are live and not recorded: 1",
+        f"{KEY}, for 1m: Live throttled start: the account sends more than 50 commands a second",
+    ]
+
+
+def test_it_is_told_when_it_heals(stage: AlertingStage) -> None:
+    lose(stage)
+    stage.minutes(1)
+    stage.live.script.clear()
+    stage.happens(Reported("record_started", recording=True, time=stage.clock.now))
+    stage.minutes(1)
+    assert of(stage)[1:] == ["resolved: streams that are live and not recorded: 1"]
+
+
+def test_a_start_without_a_report_is_told_where_reports_are_known_to_come(
+    stage: AlertingStage,
+) -> None:
+    stage.app.capabilities.record_status_callback(KEY.domain)
+    stage.happens(Published(stage.clock.now))
+    stage.minutes(1)
+    assert of(stage) == ["WARNING: starts that Live has not reported on: 1"]
+    stage.happens(Reported("record_started", recording=True, time=stage.clock.now))
+    stage.minutes(1)
+    assert of(stage)[1:] == ["resolved: starts that Live has not reported on: 1"]
+
+
+def add(stage: AlertingStage) -> None:
+    record = StreamRecord(KEY, changed_at=stage.clock.now)
+    body = '{"uri": "record/1.mp4"}'
+    stage.store.save_or_claim(Save(0, record, tasks=(NewTask("a", TaskKind.VERIFY_FILE, body),)))
+
+
+def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingStage) -> None:
+    add(stage)
+    for _ in range(11):
+        for task in stage.store.take_tasks("verify_file", limit=1, lease_ms=1):
+            retry = Settlement(Next.RETRY, retry_in_ms=50_000, why="OSS refuses")
+            stage.store.settle_task(task, retry)
+        stage.minute()
+        stage.minutes(1)
+    assert of(stage) == ["WARNING: files that are not verified: 1"]
+    assert f"{KEY}, for 10m" in stage.dingtalk.texts[0]
+    assert "record/1.mp4: OSS refuses" in stage.dingtalk.texts[0]
+    stage.clock.pass_ms(60_000)
+    (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
+    stage.store.settle_task(task, Settlement(Next.DONE))
+    stage.minute()
+    stage.tell()
+    assert of(stage)[1:] == ["resolved: files that are not verified: 1"]
+
+
+def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -> None:
+    add(stage)
+    (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
+    stage.store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+    stage.minutes(1)
+    stage.store.redrive("a")
+    stage.minutes(1)
+    name = "deliveries failed for good"
+    assert of(stage) == [f"WARNING: {name}", f"resolved: {name}: 1"]
+
+
+def test_a_silent_timer_of_reconcile_is_told_by_the_timer_of_notify(stage: AlertingStage) -> None:
+    stage.minutes(3)
+    assert of(stage) == ["CRITICAL: a timer is silent"]
+    assert "the function reconcile last ran 3m2s ago" in stage.dingtalk.texts[0]
+    stage.minute()
+    stage.minutes(1)
+    assert of(stage)[1:] == ["resolved: a timer is silent: 1"]
+
+
+def test_callbacks_that_stopped_are_told_once_a_list_shows_a_stream_that_none_reported(
+    stage: AlertingStage,
+) -> None:
+    stage.listing.up = {KEY: stage.clock.now}
+    stage.minute()
+    for _ in range(3):
+        stage.minutes(1)
+        stage.minute()
+    assert "WARNING: no callbacks arrive" in "\n".join(stage.dingtalk.texts)
+    stage.ingest()
+    stage.minutes(1)
+    assert "resolved: no callbacks arrive: 1" in "\n".join(stage.dingtalk.texts)
+
+
+def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:
+    stage.live.answers(Command.START, *[Throttled("Throttling", "too many")] * 99)
+    stage.happens(Published(stage.clock.now))
+    stage.minutes(1)
+    assert any("commands are late" in text for text in stage.dingtalk.texts)
+
+
+def test_an_emptied_store_is_told_until_a_person_accepts_it(at: Alerting) -> None:
+    with at(OPS, LIVE_RECORD_STORE_ID="cn-shanghai.dev.0000") as stage:
+        stage.minute()
+        stage.minutes(1)
+        stage.store.accept(replaces="")
+        stage.minute()
+        stage.minutes(1)
+        name = "the store was emptied"
+        assert of(stage) == [f"CRITICAL: {name}", f"resolved: {name}: 1"]
+
+
+def test_recordings_of_somebody_else_are_told_once_for_their_application(at: Alerting) -> None:
+    with at('[[notify]]\nsink = "ops"\nmatch = { condition = "unmanaged" }\n') as stage:
+        for name in ("a", "b"):
+            key = StreamKey(KEY.domain, "theirs", name)
+            stage.happens(Published(stage.clock.now), key)
+            stage.happens(Reported("record_started", recording=True, time=stage.clock.now), key)
+        stage.minutes(3)
+        (text,) = stage.dingtalk.texts
+        assert text.splitlines()[1] == "INFO: applications that somebody else records: 1"
+        assert f"{KEY.domain}/theirs, for 1m" in text
+
+
+def test_each_robot_is_told_in_its_own_way_and_language(at: Alerting) -> None:
+    with at(ALL) as stage:
+        stage.minute()
+        lose(stage)
+        stage.minutes(1)
+        assert [len(robot.texts) for robot in (stage.dingtalk, stage.feishu, stage.wecom)] == [
+            1
+        ] * 3
+        assert "严重：正在直播但没有录制的流：1" in stage.feishu.texts[0]
+        assert stage.dingtalk.texts == stage.wecom.texts
+
+
+def test_a_robot_that_does_not_answer_is_told_later_and_holds_no_other_up(at: Alerting) -> None:
+    with at(OPS) as stage:
+        stage.minute()
+        stage.robots.is_away = True
+        lose(stage)
+        stage.minutes(1)
+        assert stage.dingtalk.texts == []
+        stage.robots.is_away = False
+        stage.minutes(1)
+        assert "CRITICAL: streams that are live and not recorded: 1" in of(stage)
+
+
+def test_nothing_that_is_stored_or_logged_has_a_robots_address(at: Alerting) -> None:
+    with at(ALL) as stage:
+        stage.robots.is_away = True
+        lose(stage)
+        stage.minutes(2)
+        stored = stage.database.read_bytes()
+        for secret in ("ding-token", "SECd1ngta1k", "hook-1", "key-1"):
+            assert secret.encode() not in stored
+            assert secret not in "".join(stage.lines)
+
+
+def test_a_sink_that_no_setting_names_is_a_dead_letter_in_the_end(at: Alerting) -> None:
+    with at('[[notify]]\nsink = "nobody"\n') as stage:
+        stage.minute()
+        lose(stage)
+        stage.minutes(1)
+        (task,) = stage.store.open_of_kind("message", limit=9)
+        assert task.why == "LIVE_RECORD_ROBOTS names no such robot"
