@@ -51,6 +51,8 @@ REACH = {
     f"GET {STREAM}/files": Reach.OWN,
     f"GET {STREAM}/coverage": Reach.OWN,
     "GET /v1/files/{domain}/{app}/{stream}": Reach.OWN,
+    f"GET {STREAM}/playlist.m3u8": Reach.OWN,
+    "GET /v1/files/{domain}/{app}/{stream}/playlist.m3u8": Reach.OWN,
     "GET /v1/recordings": Reach.LIST,
     "GET /v1/overview": Reach.LIST,
     "GET /v1/report": Reach.LIST,
