@@ -11,6 +11,7 @@
     | · TooLarge                 413
     | · UnsupportedMediaType     415
     | · KeyReused                422, an Idempotency-Key with another body
+    | · TooManyRequests          429, sign-ins to the console
     + UnverifiedCallback         a callback that is not proved genuine: 401, nothing changes
     + MalformedCallback          a genuine callback that makes no sense: 400
     | · UnusableName             it is about a stream that no command can name

@@ -1,16 +1,19 @@
-"""Whose token it is: the environment's are known, the store's are read now and then.
+"""Whose token it is: the environment's are known, the store's are read now and then. And whose
+session, of those that were opened with a token.
 
 Every function of the HTTP API asks it. A wrong token costs no read of its own, however many come.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from shared.config.policy_cache import LastAsked
+from shared.config.session import SESSION_KEY, read_session, signed
 from shared.config.stored_tokens import read_stored
-from shared.config.tokens import Caller, Tokens
+from shared.config.tokens import Caller, Token, Tokens
 from shared.logs import Log
 from shared.store.store_errors import StoreUnavailable
 
@@ -22,6 +25,8 @@ FAILED_AGE_MS = 1_000
 
 class TokenSource(Protocol):
     def tokens(self) -> Mapping[str, str]: ...
+    def get_text(self, name: str) -> str | None: ...
+    def set_text(self, name: str, text: str) -> None: ...
 
 
 class TokenCache:
@@ -35,16 +40,58 @@ class TokenCache:
         self._source = source
         self._log = log
         self._stored = Tokens()
+        self._clock = clock
+        self._session_key = b""
         self._failure: StoreUnavailable | None = None
         self._asked = LastAsked(clock)
 
     def caller_of(self, bearer: str) -> Caller | None:
         """Return the caller to whom the token belongs; None for an unknown token. Raise
         StoreUnavailable for an unknown one while the store does not answer: it may be there."""
-        caller = self._of_environment.caller_of(bearer) or self._newest().caller_of(bearer)
-        if caller is None and self._failure is not None:
+        token = self._token_of(bearer)
+        return token.caller if token else None
+
+    def _token_of(self, bearer: str) -> Token | None:
+        token = self._of_environment.token_of(bearer) or self._newest().token_of(bearer)
+        if token is None and self._failure is not None:
             raise self._failure
-        return caller
+        return token
+
+    def open_session(self, bearer: str) -> str | None:
+        """Return the text of a session of this token; None for an unknown token. Raise
+        StoreUnavailable if the store does not answer."""
+        token = self._token_of(bearer)
+        if token is None:
+            return None
+        if not self._key():
+            self._source.set_text(SESSION_KEY, secrets.token_hex(32))
+            self._asked.forget(SESSION_KEY)
+        return signed(token, self._key(), self._clock())
+
+    def caller_of_session(self, text: str) -> Caller | None:
+        """Return the caller whose session this is; None where it has ended, where its token was
+        changed or revoked, or where nobody here has signed it."""
+        session = read_session(text)
+        if session is None:
+            return None
+        token = self._of_environment.named(session.name) or self._newest().named(session.name)
+        if token is None and self._failure is not None:
+            raise self._failure
+        key = self._key() if token else b""
+        is_valid = token is not None and key and session.is_of(token, key, self._clock())
+        return token.caller if token and is_valid else None
+
+    def _key(self) -> bytes:
+        """Return what signs sessions, at most ten seconds old: an emptied store has none, and
+        another one was made then."""
+        if self._asked.may_ask(SESSION_KEY, TOKENS_AGE_MS):
+            try:
+                self._session_key = bytes.fromhex(self._source.get_text(SESSION_KEY) or "")
+            except StoreUnavailable:
+                self._asked.forget(SESSION_KEY)
+                if not self._session_key:
+                    raise
+        return self._session_key
 
     def forget(self) -> None:
         """Read the store at the next unknown token: this process has just changed its tokens."""

@@ -63,9 +63,17 @@ class Tokens(Struct, frozen=True):
 
     def caller_of(self, bearer: str) -> Caller | None:
         """Return the caller to whom the token belongs; None for an unknown token."""
+        token = self.token_of(bearer)
+        return token.caller if token else None
+
+    def token_of(self, bearer: str) -> Token | None:
+        """Return the token that this is the text of; None for an unknown one."""
         digest = digest_of(bearer)
-        found = [token.caller for token in self.tokens if hmac.compare_digest(token.digest, digest)]
+        found = [token for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
+
+    def named(self, name: str) -> Token | None:
+        return next((token for token in self.tokens if token.caller.name == name), None)
 
     def has(self, token: str) -> bool:
         return self.caller_of(token) is not None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
 
 from shared.config.token_cache import TokenCache
 from shared.config.tokens import Caller
@@ -19,15 +20,12 @@ from shared.protocol.stream import name_fault
 
 
 def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> Caller:
-    """Return whose token was sent. Raise Unauthorized for a token that is missing, unknown or over
-    (`now` is in ms), Forbidden for one without `scope`, StoreUnavailable for one that only a store
-    knows which does not answer."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
-    owner = tokens.caller_of(token.strip())
-    if owner is None:
-        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+    """Return whose token was sent, or whose session of the console. Raise Unauthorized for one that
+    is missing, unknown or over (`now` is in ms), Forbidden for one without `scope`, or for a change
+    that a page of another origin asks for, StoreUnavailable for one that only a store knows which
+    does not answer."""
+    is_console = "authorization" not in request.headers and session_of(request)
+    owner = _of_session(tokens, request) if is_console else _of_bearer(tokens, request)
     if owner.until is not None and now >= owner.until:
         raise Unauthorized(
             f"the token {owner.name} has expired", hint="ask the operator of this stage for another"
@@ -38,6 +36,55 @@ def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> 
             hint=f"use one with the scope {scope}",
         )
     return owner
+
+
+def _of_bearer(tokens: TokenCache, request: Request) -> Caller:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
+    owner = tokens.caller_of(token.strip())
+    if owner is None:
+        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+    return owner
+
+
+SESSION_COOKIE = "__Host-live-record"
+"""The cookie of the console. A browser takes one of this prefix from https alone, or from its own
+machine, and sends it to no other host."""
+CONSOLE_HEADER = "X-Live-Record-Console"
+"""What the console sends with every change: a form of another page cannot."""
+_SAFE = ("GET", "HEAD")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def session_of(request: Request) -> str:
+    """Return the session that the request brings; "" without one."""
+    pairs = (each.strip().partition("=") for each in request.headers.get("cookie", "").split(";"))
+    return next((value for name, _, value in pairs if name == SESSION_COOKIE), "")
+
+
+def _of_session(tokens: TokenCache, request: Request) -> Caller:
+    if request.method not in _SAFE:
+        require_console(request)
+    owner = tokens.caller_of_session(session_of(request))
+    if owner is None:
+        raise Unauthorized("the session is over", hint="sign in again")
+    return owner
+
+
+def require_console(request: Request) -> None:
+    """Raise Forbidden for a change that no page of this very host asks for: the browser sends the
+    cookie, whoever has made it send the request."""
+    headers = request.headers
+    origin = urlsplit(headers.get("origin", ""))
+    is_ours = origin.hostname is not None and origin.hostname == request.host
+    is_safe = origin.scheme == "https" or (origin.scheme == "http" and request.host in _LOOPBACK)
+    is_same = headers.get("sec-fetch-site", "same-origin") == "same-origin"
+    if not (is_ours and is_safe and is_same and CONSOLE_HEADER in headers):
+        raise Forbidden(
+            "a session changes something only from the page of the console",
+            hint="use a token: Authorization: Bearer <token>",
+        )
 
 
 def require_all_streams(caller: Caller) -> None:

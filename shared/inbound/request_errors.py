@@ -79,6 +79,10 @@ class KeyReused(RequestError):
     status, code = 422, "IdempotencyKeyReused"
 
 
+class TooManyRequests(RequestError):
+    status, code = 429, "TooManyRequests"
+
+
 class UnverifiedCallback(LiveRecordError):
     """The sender did not prove to be ApsaraVideo Live. `why` is for the log, not for the sender."""
 

@@ -264,6 +264,12 @@ class CountingSource:
             raise StoreUnavailable("down")
         return self._tokens
 
+    def get_text(self, _name: str) -> str | None:
+        return None
+
+    def set_text(self, _name: str, _text: str) -> None:
+        raise AssertionError("nobody signs in here")
+
 
 @pytest.fixture
 def source(stage: Stage) -> CountingSource:

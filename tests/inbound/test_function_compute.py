@@ -132,6 +132,7 @@ def test_an_http_event_is_a_request() -> None:
         body=b'{"n":1}',
         source_ip="203.0.113.9",
         request_id="1-66000000-aa-bb",
+        host="demo-abcdef.cn-hangzhou.fcapp.run",
     )
 
 

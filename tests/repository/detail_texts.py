@@ -22,8 +22,14 @@ REFUSING = {
     **dict.fromkeys(
         (
             *("Forbidden", "KeyReused", "MalformedCallback", "MethodNotAllowed", "NotFound"),
-            *("RequestError", "TooLarge", "Unauthorized", "UnsupportedMediaType", "UnusableName"),
-            *("ValueError", "WrongState"),
+            *(
+                "RequestError",
+                "TooLarge",
+                "TooManyRequests",
+                "Unauthorized",
+                "UnsupportedMediaType",
+            ),
+            *("UnusableName", "ValueError", "WrongState"),
         ),
         0,
     ),

@@ -42,7 +42,8 @@ class Headers(Mapping[str, str]):
 
 
 class Request(Struct, frozen=True):
-    """An HTTP request. `path` is decoded, `raw_path` is not; `request_id` is Function Compute's."""
+    """An HTTP request. `path` is decoded, `raw_path` is not; `request_id` is Function Compute's.
+    `host` is the name that was called, without a port: the headers do not have it."""
 
     method: str
     path: str
@@ -52,6 +53,7 @@ class Request(Struct, frozen=True):
     body: bytes = b""
     source_ip: str = ""
     request_id: str = ""
+    host: str = ""
 
     @property
     def segments(self) -> Sequence[str]:
@@ -114,6 +116,7 @@ def _request(document: Mapping[str, object]) -> Request:
         body=_body(document),
         source_ip=text_of(http.get("sourceIp")),
         request_id=text_of(context.get("requestId")),
+        host=text_of(context.get("domainName")).partition(":")[0].lower(),
     )
 
 

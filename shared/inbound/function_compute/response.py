@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Final
@@ -22,6 +23,7 @@ from shared.inbound.request_errors import (
     MalformedCallback,
     MethodNotAllowed,
     RequestError,
+    TooManyRequests,
     Unauthorized,
     UnusableName,
     UnverifiedCallback,
@@ -61,7 +63,7 @@ _PHRASES: Final = {
 
 
 class Response(Struct, frozen=True):
-    """An HTTP answer. A `body` that is not a string is sent as JSON: a Struct, or a dict."""
+    """An HTTP answer. A `body` that is no text and no bytes is sent as JSON: a Struct or a dict."""
 
     status: int
     body: object = ""
@@ -70,13 +72,18 @@ class Response(Struct, frozen=True):
     def to_fc(self) -> dict[str, object]:
         """Return the full response object: what Function Compute's shorthands do is UNCONFIRMED."""
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-        text = self.body if isinstance(self.body, str) else _json(self.body)
+        body = b64encode(self.body).decode() if isinstance(self.body, bytes) else self._text
         return {
             "statusCode": self.status,
             "headers": {**headers, **self.headers},
-            "isBase64Encoded": False,
-            "body": text.encode("utf-8", "replace").decode(),
+            "isBase64Encoded": isinstance(self.body, bytes),
+            "body": body,
         }
+
+    @property
+    def _text(self) -> str:
+        text = self.body if isinstance(self.body, str) else _json(self.body)
+        return text.encode("utf-8", "replace").decode()
 
 
 def _json(body: object) -> str:
@@ -248,6 +255,8 @@ def _headers(error: Exception, row: _Row) -> dict[str, str]:
         return {"Allow": ", ".join(error.allow)}
     if isinstance(error, Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": "1"}
     if isinstance(error, UnverifiedCallback):
         return {"WWW-Authenticate": "ALI-LIVE-SIGNATURE"}
     if isinstance(error, Throttled):

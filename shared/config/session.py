@@ -1,0 +1,54 @@
+"""Sessions of the console: what its cookie says, and how that is signed.
+
+`token_cache` opens and checks them. A session is a token's name, an end and a signature. It is
+stored nowhere, and it ends with its token, whose digest is signed with it.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from msgspec import Struct
+
+from shared.config.tokens import Token, is_token_name
+
+SESSION_MS = 8 * 3_600_000
+"""How long a session lasts."""
+SESSION_KEY = "console session key"
+"""The name under which the store keeps what signs them."""
+_MAX_COOKIE_CHARS = 200
+_MAX_TIME_CHARS = 15
+
+
+class ConsoleSession(Struct, frozen=True):
+    """Whose session it is, when it ends (ms), and what proves that."""
+
+    name: str
+    until: int
+    proof: str
+
+    def is_of(self, token: Token, key: bytes, now: int) -> bool:
+        """Return True if it was opened with this very token, and has not ended."""
+        expected = _proof(token, self.until, key)
+        is_proved = hmac.compare_digest(self.proof.encode(), expected.encode())
+        return is_proved and now < self.until
+
+
+def signed(token: Token, key: bytes, now: int) -> str:
+    """Return the text of a session that begins now."""
+    until = now + SESSION_MS
+    return f"{token.caller.name}.{until}.{_proof(token, until, key)}"
+
+
+def read_session(text: str) -> ConsoleSession | None:
+    """Return what the text says, proved or not; None if it is the text of no session."""
+    name, _, rest = text[:_MAX_COOKIE_CHARS].rpartition(".")[0].rpartition(".")
+    proof = text[:_MAX_COOKIE_CHARS].rpartition(".")[2]
+    if not (is_token_name(name) and rest.isascii() and rest.isdecimal() and proof.isascii()):
+        return None
+    return ConsoleSession(name, int(rest), proof) if len(rest) <= _MAX_TIME_CHARS else None
+
+
+def _proof(token: Token, until: int, key: bytes) -> str:
+    content = f"{token.caller.name}\n{until}\n{token.digest.hex()}"
+    return hmac.digest(key, content.encode(), "sha256").hex()
