@@ -141,8 +141,8 @@ def deploy(
 def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
     """Return the stage if it can be deployed; raise a Failure with all that prevents it."""
     runtime = runtime_of(os.environ)
-    code, files_code = (folder_of(each, runtime) for each in PACKAGES)
-    stage = stage_named(name, os.environ, code=code, files_code=files_code)
+    codes = {each.variable: folder_of(each, runtime) for each in PACKAGES}
+    stage = stage_named(name, os.environ, codes=codes)
     others = limits.other_shares(stage)
     for each in limits.unknown(others):
         _say(_("warning: {each}").format(each=each))

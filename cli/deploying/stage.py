@@ -16,7 +16,7 @@ from cli import texts
 from cli.deploying import checks
 from cli.errors import Failure
 from cli.function_compute import ALIAS
-from cli.packaging import RUNTIMES
+from cli.packaging import PACKAGES, RUNTIMES
 from cli.paths import ROOT
 from cli.runtimes import DEFAULT_REGION, default_runtime
 from emulator.fc.template import BadTemplate, environments, load_template
@@ -75,7 +75,7 @@ class Stage:
 
     def env_files(self) -> Iterator[Path]:
         """Yield the files that `s` would read variables from, which no check sees."""
-        codes = [self.environment.get(f"LIVE_RECORD_{name}", "") for name in ("CODE", "FILES_CODE")]
+        codes = [self.environment.get(each.variable, "") for each in PACKAGES]
         folders = [self.template.parent, *(Path(code) for code in codes if code)]
         yield from (folder / ".env" for folder in folders if (folder / ".env").exists())
 
@@ -133,10 +133,10 @@ def stage_named(
     environment: Mapping[str, str],
     *,
     template: Path = ROOT / "s.yaml",
-    code: Path | None = None,
-    files_code: Path | None = None,
+    codes: Mapping[str, Path] | None = None,
 ) -> Stage:
-    """Return the stage, or raise a Failure: Serverless Devs would deploy dev for an unknown one."""
+    """Return the stage, or raise a Failure: Serverless Devs would deploy dev for an unknown one.
+    `codes` are the folders of code, by the variable of s.yaml that names each."""
     known = environments(template.with_name("env.yaml"))
     if not name:
         raise Failure(
@@ -150,8 +150,7 @@ def stage_named(
         )
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
     ours["LIVE_RECORD_RUNTIME"] = runtime_of(environment)
-    ours |= {"LIVE_RECORD_CODE": str(code)} if code else {}
-    ours |= {"LIVE_RECORD_FILES_CODE": str(files_code)} if files_code else {}
+    ours |= {variable: str(folder) for variable, folder in (codes or {}).items()}
     return Stage(name, template, {**environment, **ours})
 
 

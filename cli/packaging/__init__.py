@@ -3,10 +3,21 @@
 The commands package, deploy and dev call build().
 """
 
-from cli.packaging.build import FILES, MAIN, PACKAGES, Package, Packaged, Warn, build, folder_of
+from cli.packaging.build import (
+    CONSOLE,
+    FILES,
+    MAIN,
+    PACKAGES,
+    Package,
+    Packaged,
+    Warn,
+    build,
+    folder_of,
+)
 from cli.packaging.python import RUNTIMES, interpreter
 
 __all__ = [
+    "CONSOLE",
     "FILES",
     "MAIN",
     "PACKAGES",

@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from cli.errors import Failure
 from cli.packaging import archive, roots
-from cli.packaging.contents import NEEDED, Shipped, is_rare, read_wheel, trimmed
+from cli.packaging.contents import NEEDED, WITHOUT_SDK, Shipped, is_rare, read_wheel, trimmed
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
 from cli.paths import ROOT
@@ -40,19 +40,30 @@ SDK = "alibabacloud-live20161101"
 class Package:
     """A set of code to deploy as one archive.
 
-    The names of folder and archive begin with `prefix`. It contains the packages of the file
-    `pins` that are `needed`, or all of them if that is None.
+    The names of folder and archive begin with `prefix`; `variable` names the folder for s.yaml. It
+    contains the packages of the file `pins` that are `needed`, or all of them if that is None, and
+    of our own files also those below `page`.
     """
 
     prefix: str
+    variable: str
     pins: Path
     needed: Collection[str] | None
+    page: Path | None = None
 
 
-MAIN = Package("", PINS, NEEDED)
-FILES = Package("files-", PINS.with_name("files.txt"), None)
+MAIN = Package("", "LIVE_RECORD_CODE", PINS, NEEDED)
+FILES = Package("files-", "LIVE_RECORD_FILES_CODE", PINS.with_name("files.txt"), None)
 """The package of the function `files`: OSS's SDK instead of Live's."""
-PACKAGES = (MAIN, FILES)
+CONSOLE = Package(
+    "console-",
+    "LIVE_RECORD_CONSOLE_CODE",
+    PINS,
+    WITHOUT_SDK,
+    ROOT / "functions" / "console" / "page",
+)
+"""The package of the function `console`: its page, and no SDK."""
+PACKAGES = (MAIN, FILES, CONSOLE)
 
 
 def folder_of(package: Package, runtime: str, into: Path = ROOT) -> Path:
@@ -87,12 +98,23 @@ def build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary, "code")
+        own |= _page(package)
         shipped = _packages(package, runtime, whole)
         manifest = _make(made, runtime, shipped, own, warn, whole=whole)
         _replace_folder(folder, made)
     packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
     return Packaged(folder, packed, manifest)
+
+
+def _page(package: Package) -> dict[str, bytes]:
+    """Return the files of a page, without what only its types are checked with."""
+    files = [] if package.page is None else sorted(package.page.rglob("*"))
+    return {
+        file.relative_to(ROOT).as_posix(): file.read_bytes()
+        for file in files
+        if file.is_file() and not file.name.endswith(".d.ts")
+    }
 
 
 def _authority(file: Path) -> dict[str, bytes]:

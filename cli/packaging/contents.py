@@ -44,6 +44,9 @@ NEEDED = frozenset(
 (docs/platform/sdk.md §A5), and those that we import. All but msgspec are pure Python, so that only
 the bytecode differs between runtimes."""
 
+WITHOUT_SDK = frozenset(["async-timeout", "certifi", "msgspec", "redis", "tenacity"])
+"""The packages of a function that calls nothing but the store."""
+
 RARE = tuple(
     name.replace(".", "/")
     for name in (

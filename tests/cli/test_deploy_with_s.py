@@ -48,7 +48,9 @@ def home(tmp_path: Path) -> Path:
 
 
 def serverless(home: Path, **more: str) -> Serverless:
-    return Serverless(stage_named("prod", {**environment(home), **more}, code=home))
+    return Serverless(
+        stage_named("prod", {**environment(home), **more}, codes={"LIVE_RECORD_CODE": home})
+    )
 
 
 def key_used(home: Path, **more: str) -> str:
@@ -86,7 +88,10 @@ def test_a_first_deploy_goes_on_where_it_failed_and_an_upgrade_is_rolled_back(ho
 
 def stage(home: Path, template: Path, control: str, **more: str) -> Stage:
     domain = {"LIVE_RECORD_DOMAIN": "record.example.com", "S_CONTROL": control}
-    return stage_named("dev", {**environment(home), **domain, **more}, template=template, code=home)
+    codes = {"LIVE_RECORD_CODE": home}
+    return stage_named(
+        "dev", {**environment(home), **domain, **more}, template=template, codes=codes
+    )
 
 
 def deployed(home: Path, template: Path, control: str, day: int, **more: str) -> Sequence[str]:

@@ -68,7 +68,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     )
 
 
-@pytest.fixture(params=PACKAGES, ids=["main", "files"])
+@pytest.fixture(params=PACKAGES, ids=["main", "files", "console"])
 def package(request: pytest.FixtureRequest, built: Build, runtime: str) -> Packaged:
     """Either of them."""
     which: Package = request.param

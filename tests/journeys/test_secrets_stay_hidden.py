@@ -289,7 +289,12 @@ def test_no_secret_is_in_what_a_deploy_and_a_rollback_say_and_leave(tmp_path: Pa
     with running_control(account) as control:
         for day, s_of in ((1, double), (2, Serverless)):
             variables |= {"S_CONTROL": control, "LIVE_RECORD_RATE": f"4{day}"}
-            stage = stage_named("dev", variables, template=small_template(tmp_path), code=tmp_path)
+            stage = stage_named(
+                "dev",
+                variables,
+                template=small_template(tmp_path),
+                codes={"LIVE_RECORD_CODE": tmp_path},
+            )
             of_now = fingerprints(stage.environment)
             label = f"2026-11-2{day}T20:00:00Z live-record secrets: {of_now}"
             release(stage, s_of, Release(label, lambda _props: "tree", CODE_STEPS), said.append)

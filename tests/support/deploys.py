@@ -10,6 +10,7 @@ from cli.deploying.fingerprints import fingerprints
 from cli.deploying.release import STEPS, Release, release
 from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.stage import Stage, stage_named
+from cli.packaging import PACKAGES
 from emulator.fc_control.account import Account
 from tests.support.fc3 import FakeServerless, calls_to
 
@@ -53,7 +54,9 @@ class Deploys:
     name: str = "prod"
 
     def stage(self, code: str = "1") -> Stage:
-        return stage_named(self.name, self.environment, code=Path(code), files_code=Path(code))
+        return stage_named(
+            self.name, self.environment, codes={each.variable: Path(code) for each in PACKAGES}
+        )
 
     def s(self, stage: Stage) -> FakeServerless:
         return FakeServerless(stage, calls_to(self.account), self.listen)
