@@ -53,6 +53,12 @@ def notify(event: bytes, context: object) -> dict[str, object]:
     return function.handler(event, context)
 
 
+def console(event: bytes, context: object) -> dict[str, object]:
+    from functions import console as function
+
+    return function.handler(event, context)
+
+
 def initialize(context: object) -> None:
     """Once per instance, before its first event (docs/platform/function-compute.md §1.3): load all
     that the event would wait for."""
@@ -67,7 +73,7 @@ def initialize(context: object) -> None:
             import_module(f"functions.{name}")
 
 
-_WITHOUT_LIVE = ("on_demand", "relay", "notify")
+_WITHOUT_LIVE = ("on_demand", "relay", "notify", "console")
 """The functions that send nothing to Live: none of its SDK is loaded for them."""
 
 

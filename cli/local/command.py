@@ -106,6 +106,7 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
 
 def _addresses(stack: Stack) -> Iterator[str]:
     yield _("Function Compute     {url}    (API token: {token})").format(url=stack.fc, token=TOKEN)
+    yield _("console              {url}/console/").format(url=stack.fc)
     yield _("ApsaraVideo Live     {url}    (control plane under /_control/)").format(url=stack.live)
     yield _("push streams to      {url}/app/STREAM").format(url=stack.rtmp)
     yield _("recordings           {folder}").format(folder=stack.folder / "buckets")

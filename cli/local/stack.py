@@ -125,6 +125,7 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_DEV_CLOCK": str(folder / "clock.json"),
         "LIVE_RECORD_CODE": str(ROOT),
         "LIVE_RECORD_FILES_CODE": str(ROOT),
+        "LIVE_RECORD_CONSOLE_CODE": str(ROOT),
     }
 
 

@@ -146,6 +146,7 @@ print("darabonba" in sys.modules, f"functions.{sys.argv[1]}" in sys.modules)
         ("relay", False),
         ("on_demand", False),
         ("notify", False),
+        ("console", False),
         ("stream_events", True),
         ("reconcile", True),
     ],

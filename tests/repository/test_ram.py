@@ -27,6 +27,7 @@ FUNCTIONS = (
     "relay",
     "reconcile",
     "notify",
+    "console",
 )
 EFFECTS = {
     "Send": "send",

@@ -22,7 +22,11 @@ ROOT = Path(__file__).parents[2]
 S_YAML = ROOT / "s.yaml"
 PATIENCE_S = 600
 STAGES = environments(ROOT / "env.yaml")
-HERE = {"LIVE_RECORD_CODE": str(ROOT), "LIVE_RECORD_FILES_CODE": str(ROOT)}
+HERE = {
+    "LIVE_RECORD_CODE": str(ROOT),
+    "LIVE_RECORD_FILES_CODE": str(ROOT),
+    "LIVE_RECORD_CONSOLE_CODE": str(ROOT),
+}
 FUNCTIONS = (
     "record_command",
     "stream_events",
@@ -32,6 +36,7 @@ FUNCTIONS = (
     "relay",
     "reconcile",
     "notify",
+    "console",
 )
 
 
@@ -44,6 +49,7 @@ SPARE = {
     "relay": 3,
     "reconcile": 20,
     "notify": 14,
+    "console": 2,
 }
 """s beyond the budget within which an invocation begins what it does: to hear one more answer, to
 save it and to answer; in reconcile, to wake its successor as well. A run of files may be in the
@@ -141,6 +147,8 @@ def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -
     assert {route.path for route in deployment.routes} == {
         "/v1/*",
         "/v1/files/*",
+        "/console",
+        "/console/*",
         "/callbacks/stream/*",
         "/callbacks/record/*",
         "/callbacks/on-demand/*",

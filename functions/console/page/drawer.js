@@ -1,0 +1,160 @@
+// All about one stream: its state, what can be done, its account, files and history.
+
+import { Actions } from "./actions.js";
+import { Failure } from "./api.js";
+import { lasted, namesOf, pathOf, sized, timeOfDay, visible } from "./format.js";
+import { Component, html } from "./html.js";
+import { Panel } from "./panel.js";
+import { Player } from "./player.js";
+import { textOf } from "./signin.js";
+import { now, Ticking } from "./ticker.js";
+import { TimeLine } from "./timeline.js";
+import { Name } from "./wall.js";
+
+const STRETCHES = ["1h", "6h", "24h"];
+const SIGNS = { recording: "●", waiting: "○", idle: "–", failed: "▲", stopping: "◆", queued: "◆", starting: "◆", unmanaged: "◇" };
+const ROWS = 50;
+
+/**
+ * @typedef {{standing: import("./api.js").Standing | null, coverage: import("./api.js").Coverage | null,
+ *   files: import("./api.js").File[], history: import("./api.js").HistoryLine[], stretch: string, fault: string,
+ *   isSigned: boolean, played: string}} State
+ */
+
+export class Drawer extends Component {
+  constructor() {
+    super();
+    /** @type {State} */
+    this.state = { standing: null, coverage: null, files: [], history: [], stretch: "1h", fault: "", isSigned: true, played: "" };
+  }
+
+  componentDidMount() {
+    this.load();
+    this.timer = setInterval(() => document.hidden || this.load(), 5_000);
+  }
+
+  componentWillUnmount() {
+    clearInterval(this.timer);
+  }
+
+  /** @param {{version: string}} before */
+  componentDidUpdate(before) {
+    if (before.version !== this.props.version) this.load();
+  }
+
+  async load() {
+    const { api, stream, say } = this.props;
+    const path = pathOf(stream);
+    try {
+      const [standing, coverage, history, { files, isSigned }] = await Promise.all([
+        api.get(path),
+        api.get(`${path}/coverage?from=${this.state.stretch}`),
+        api.get(`${path}/history?limit=${ROWS}`),
+        this.files(path),
+      ]);
+      this.setState({ standing, coverage, history: history.history, files, isSigned, fault: "" });
+    } catch (error) {
+      this.setState({ fault: textOf(error, say) });
+    }
+  }
+
+  /**
+   * Return the files, with addresses that play where the stage has a bucket. They are asked for once:
+   * another address would begin a file that plays anew.
+   * @param {string} path
+   */
+  async files(path) {
+    const { api, stream } = this.props;
+    const { files } = await api.get(`${path}/files?limit=${ROWS}`);
+    const known = this.state.files;
+    const isKnown = known.length === files.length && files.every((/** @type {import("./api.js").File} */ file, /** @type {number} */ at) => file.uri === known[at].uri && file.verified?.outcome === known[at].verified?.outcome);
+    if (isKnown || !files.length) return { files: isKnown ? known : files, isSigned: this.state.isSigned };
+    try {
+      const { domain, app, stream: name } = namesOf(stream);
+      const signed = await api.get(`/v1/files/${[domain, app, name].map(encodeURIComponent).join("/")}?limit=${ROWS}`);
+      return { files: signed.files, isSigned: true };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      return { files, isSigned: false };
+    }
+  }
+
+  /** @param {string} stretch */
+  choose(stretch) {
+    this.setState({ stretch }, () => this.load());
+  }
+
+  render() {
+    const { stream, say, onClose } = this.props;
+    const { standing, fault } = this.state;
+    return html`<${Panel} name="drawer" title=${html`<${Name} stream=${stream} />`} say=${say} notices=${this.props.notices} onClose=${onClose}>
+      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${standing && this.standing(standing)}
+      <${Actions} ...${this.props} standing=${standing} onDone=${() => this.load()} />
+      ${this.state.coverage && this.account(this.state.coverage)}
+      ${this.recorded()}
+      ${this.history()}
+    <//>`;
+  }
+
+  /** @param {import("./api.js").Standing} standing */
+  standing(standing) {
+    const { say, language } = this.props;
+    const at = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
+    const { wrong, phase } = standing;
+    const kind = wrong ? "critical" : phase === "recording" ? "good" : "calm";
+    return html`<section class="standing ${kind}" aria-label=${say("state")}>
+      <p><span class="sign" aria-hidden="true">${wrong ? "▲" : SIGNS[/** @type {"idle"} */ (phase)]}</span>
+        <strong>${wrong ? say("critical") : say(`phase_${phase}`)}</strong>
+        ${wrong && html` <${Ticking} since=${wrong.since} />`}</p>
+      <p>${(wrong ?? standing).reason.text}</p>
+      <ul class="facts">
+        ${standing.since && html`<li>${say(`phase_${phase}`)} ${say("since", { time: at(standing.since) })}</li>`}
+        ${standing.confirmed_at && html`<li>${say("confirmed", { time: at(standing.confirmed_at) })}</li>`}
+        ${standing.wanted && html`<li>${standing.until ? say("until", { time: at(standing.until) }) : say("noEnd")}</li>`}
+        ${standing.next_attempt_at && html`<li>${say("nextTry", { time: at(standing.next_attempt_at) })}</li>`}
+        ${standing.intent?.note && html`<li><q>${visible(standing.intent.note)}</q> ${visible(standing.intent.who)}</li>`}
+      </ul></section>`;
+  }
+
+  /** @param {import("./api.js").Coverage} coverage */
+  account(coverage) {
+    const { say, language } = this.props;
+    return html`<section><h3>${say("account")}</h3>
+      <div class="choice" role="group" aria-label=${say("span")}>${STRETCHES.map((stretch) => html`<button key=${stretch}
+        aria-pressed=${stretch === this.state.stretch} onClick=${() => this.choose(stretch)}>${stretch}</button>`)}</div>
+      <${TimeLine} coverage=${coverage} say=${say} language=${language} /></section>`;
+  }
+
+  recorded() {
+    const { say, language } = this.props;
+    /** @type {State} */
+    const { files, isSigned, played } = this.state;
+    const at = (/** @type {string | null} */ time) => (time ? timeOfDay(Date.parse(time), language, now()) : "?");
+    return html`<section><h3>${say("files")}</h3>
+      ${!files.length && html`<p class="hint">${say("noFiles")}</p>`}
+      ${files.length > 0 && !isSigned && html`<p class="hint">${say("noBucket")}</p>`}
+      <ul class="files">${files.map((file) => html`<li key=${file.uri}>
+        <div><span class="verdict-${file.verified?.outcome ?? "none"}">${file.verified?.outcome === "verified" ? "✓" : file.verified ? "▲" : "○"} ${say(file.verified ? `outcome_${file.verified.outcome}` : "unchecked")}</span>
+          <span>${at(file.start)} – ${at(file.stop)}</span>
+          ${file.duration !== null && html`<span>${lasted(file.duration * 1000)}</span>`}
+          ${file.size ? html`<span>${sized(file.size)}</span>` : null}
+          ${file.url && played !== file.uri && html`<button onClick=${() => this.setState({ played: file.uri })}>▶ ${say("play")}</button>`}</div>
+        <bdi class="uri">${visible(file.uri)}</bdi>
+        ${file.verified && file.verified.outcome !== "verified" && html`<p class="why">${file.verified.text} ${file.verified.findings.map((each) => each.text).join(" ")}</p>`}
+        ${file.why_no_url && html`<p class="why">${file.why_no_url}</p>`}
+        ${played === file.uri && html`<${Player} url=${file.url} name=${visible(file.uri)} say=${say} />`}
+      </li>`)}</ul></section>`;
+  }
+
+  history() {
+    const { say, language } = this.props;
+    /** @type {State} */
+    const { history } = this.state;
+    const at = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
+    return html`<section><h3>${say("history")}</h3><ol class="history">
+      ${history.map((line) => html`<li><time>${at(line.at)}</time> <span>${visible(line.text)}
+        ${line.count > 1 && html` <em>${say("times", { count: line.count, time: at(line.last_at) })}</em>`}</span></li>`)}
+    </ol></section>`;
+  }
+}

@@ -1,0 +1,7 @@
+// Binds the templates to Preact. Every other module takes both from here.
+
+import { Component, h, render } from "./vendor/preact.module.js";
+import htm from "./vendor/htm.module.js";
+
+export const html = htm.bind(h);
+export { Component, render };

@@ -1,0 +1,84 @@
+"""Sign-in, sign-out, and whose session it is."""
+
+from __future__ import annotations
+
+import hashlib
+
+from msgspec import Struct
+
+from shared.config.session import SESSION_MS
+from shared.config.tokens import Caller
+from shared.errors import Fault
+from shared.inbound.authorization import SESSION_COOKIE, authorize, require_console
+from shared.inbound.function_compute import Request, Response, json_body
+from shared.inbound.request_errors import BadRequest, Forbidden, TooManyRequests, Unauthorized
+from shared.invocation.invocation import Invocation
+
+_FLAGS = "Path=/; Secure; HttpOnly; SameSite=Strict"
+_MAX_TOKEN_CHARS = 256
+_PLACES_NUMBER = 256
+"""So many rate limits of sign-ins there are at most: addresses share them."""
+
+
+class ConsoleSessionView(Struct, frozen=True):
+    """Whose token opened the session; null without one. Without a session no error is answered: a
+    browser would report it, and a page that nobody has signed in to is in order."""
+
+    name: str | None
+
+
+def show(invocation: Invocation, request: Request) -> Response:
+    """Return whose session it is, if there is one."""
+    app = invocation.app
+    try:
+        caller = authorize(app.tokens, request, "read", now=app.clock())
+    except (Forbidden, Unauthorized):
+        return Response(200, ConsoleSessionView(None))
+    return Response(200, ConsoleSessionView(caller.name))
+
+
+def open_one(invocation: Invocation, request: Request) -> Response:
+    """Turn a token into a session. Raise TooManyRequests where too many were tried from there."""
+    require_console(request)
+    app, token = invocation.app, _token_of(request)
+    if not app.store.sign_in_slot(_place_of(request.source_ip)):
+        raise TooManyRequests(
+            "too many sign-ins from this address", hint="wait a second, and try again"
+        )
+    caller, session = app.tokens.caller_of(token), app.tokens.open_session(token)
+    if caller is None or session is None or _is_over(caller, app.clock()):
+        invocation.log.warning("console.refused", source=request.source_ip)
+        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+    if "read" not in caller.scopes:
+        raise Forbidden(
+            f"the token {caller.name} does not have the scope read",
+            hint="use one with the scope read",
+        )
+    invocation.log.info("console.opened", who=caller.name, source=request.source_ip)
+    return Response(200, ConsoleSessionView(caller.name), _cookie(session, SESSION_MS // 1000))
+
+
+def close(_invocation: Invocation, request: Request) -> Response:
+    """Have the browser forget the session."""
+    require_console(request)
+    return Response(200, ConsoleSessionView(None), _cookie("", 0))
+
+
+def _cookie(session: str, age_s: int) -> dict[str, str]:
+    return {"Set-Cookie": f"{SESSION_COOKIE}={session}; Max-Age={age_s}; {_FLAGS}"}
+
+
+def _token_of(request: Request) -> str:
+    token = json_body(request).get("token")
+    if not isinstance(token, str) or not token.strip() or len(token) > _MAX_TOKEN_CHARS:
+        raise BadRequest([Fault("token", "write the text of an API token")])
+    return token.strip()
+
+
+def _is_over(caller: Caller, now: int) -> bool:
+    return caller.until is not None and now >= caller.until
+
+
+def _place_of(source_ip: str) -> str:
+    """Return one of few names for the caller's address: no caller can make the store grow."""
+    return f"{hashlib.sha256(source_ip.encode()).digest()[0] % _PLACES_NUMBER:02x}"
